@@ -1,0 +1,118 @@
+"""`Bucket`: parameters whose values and gradients are views of two long flat arrays.
+
+The reduction over ranks and the optimizers work on the flat arrays; the parameters' owner
+sees ordinary tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from dtrain.autograd.tensor import Tensor, wrap
+from dtrain.backend import Array, array_module
+
+
+class GradBuffer:
+    """A flat array of gradients, and a view of it for each parameter of a bucket."""
+
+    def __init__(self, flat: Array, params: Sequence[Tensor]):
+        self.flat = flat
+        self.views: list[Tensor] = []
+        start = 0
+        for param in params:
+            view = flat[start : start + param.numel()].reshape(param.shape)
+            self.views.append(wrap(view))
+            start += param.numel()
+
+
+class Bucket:
+    """Some parameters of one dtype on one device.
+
+    Making it moves the values of the parameters, and their gradients if they have any, into
+    memory of the bucket. A parameter's `grad` is None until it gets a gradient, as ever.
+    """
+
+    def __init__(self, params: Sequence[Tensor]):
+        self.params = list(params)
+        xp = array_module(params[0]._array)
+        sizes = [param.numel() for param in params]
+        self.starts = [sum(sizes[:i]) for i in range(len(sizes))]
+        self.size = sum(sizes)
+        self.data = xp.empty(self.size, params[0].dtype)
+        self.grads = self.new_grads()
+        #: called before a gradient is added, with the bucket (set by DataParallel)
+        self.before_accumulate: Callable[[Bucket], None] | None = None
+        #: called before an optimizer reads the gradients (set by DataParallel)
+        self.before_step: Callable[[], None] | None = None
+        for index, (param, start) in enumerate(zip(params, self.starts)):
+            view = self.data[start : start + param.numel()].reshape(param.shape)
+            view[...] = param._array
+            param._array = view
+            param._bucket, param._bucket_index = self, index
+            if param._grad is not None:
+                param._grad = self.write_grad(index, param._grad._array)
+
+    def new_grads(self) -> GradBuffer:
+        """Another buffer for gradients of this bucket, not initialized."""
+        return GradBuffer(array_module(self.data).empty_like(self.data), self.params)
+
+    def use_grads(self, grads: GradBuffer, filled: Iterable[bool]) -> None:
+        """Let the parameters' gradients be those of `grads`; where not `filled`, None."""
+        self.grads = grads
+        for param, view, there in zip(self.params, grads.views, filled):
+            param._grad = view if there else None
+
+    def filled(self) -> list[bool]:
+        """Which parameters have a gradient."""
+        return [param._grad is not None for param in self.params]
+
+    def write_grad(self, index: int, grad: Array) -> Tensor:
+        """Replace a parameter's gradient; returns the view that holds it."""
+        view = self.grads.views[index]
+        view._array[...] = grad
+        return view
+
+    def accumulate(self, index: int, grad: Array) -> None:
+        """Add to a parameter's gradient."""
+        if self.before_accumulate is not None:
+            self.before_accumulate(self)
+        param = self.params[index]
+        if param._grad is None:
+            param._grad = self.write_grad(index, grad)
+        else:
+            self.grads.views[index]._array += grad
+
+    def fill_missing(self) -> None:
+        """Write zeros where a parameter has no gradient; its `grad` stays None."""
+        for param, view in zip(self.params, self.grads.views):
+            if param._grad is None:
+                view._array[...] = 0
+
+
+def make_buckets(params: Iterable[Tensor], bucket_bytes: int = 25 << 20) -> list[Bucket]:
+    """The buckets of these parameters, made for those that are in none yet.
+
+    New buckets hold neighbours of one dtype and device, about `bucket_bytes` each. The
+    bits of no result depend on where one bucket ends and the next begins.
+    """
+    buckets: list[Bucket] = []
+    fresh: list[Tensor] = []
+
+    def close() -> None:
+        if fresh:
+            buckets.append(Bucket(fresh))
+            fresh.clear()
+
+    for param in params:
+        if param._bucket is not None:
+            if param._bucket not in buckets:
+                buckets.append(param._bucket)
+            continue
+        if fresh and (
+            (param.dtype, param.device) != (fresh[0].dtype, fresh[0].device)
+            or sum(p._array.nbytes for p in fresh) + param._array.nbytes > bucket_bytes
+        ):
+            close()
+        fresh.append(param)
+    close()
+    return buckets

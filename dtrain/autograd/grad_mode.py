@@ -1,0 +1,76 @@
+"""Whether operations are recorded, and the switches for it, one per thread."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable
+from typing import Any
+
+
+class _PerThread(threading.local):
+    enabled = True
+
+
+_mode = _PerThread()
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations are recorded for the backward pass (torch.is_grad_enabled)."""
+    return _mode.enabled
+
+
+class _Switch:
+    """A context manager that is a decorator too."""
+
+    def __init__(self, enabled: bool):
+        self._enabled = enabled
+        self._before: list[bool] = []
+
+    def __enter__(self) -> None:
+        self._before.append(_mode.enabled)
+        _mode.enabled = self._enabled
+
+    def __exit__(self, *exception: object) -> None:
+        _mode.enabled = self._before.pop()
+
+    def __call__(self, function: Callable) -> Callable:
+        enabled = self._enabled
+
+        @functools.wraps(function)
+        def switched(*args: Any, **kwargs: Any) -> Any:
+            with _Switch(enabled):  # a new one: the decorated function may run on many threads
+                return function(*args, **kwargs)
+
+        return switched
+
+
+def _switch(enabled: bool, function: Callable | None) -> Any:
+    return _Switch(enabled) if function is None else _Switch(enabled)(function)
+
+
+def no_grad(function: Callable | None = None) -> Any:
+    """Record nothing: a context manager or a decorator (torch.no_grad).
+
+    >>> with no_grad():
+    ...     is_grad_enabled()
+    False
+    """
+    return _switch(False, function)
+
+
+def enable_grad(function: Callable | None = None) -> Any:
+    """Record, inside `no_grad` too: a context manager or a decorator (torch.enable_grad)."""
+    return _switch(True, function)
+
+
+class set_grad_enabled(_Switch):
+    """Record or not, from now on or for a `with` block (torch.set_grad_enabled)."""
+
+    def __init__(self, mode: bool):
+        super().__init__(mode)
+        self._before.append(_mode.enabled)
+        _mode.enabled = mode
+
+    def __enter__(self) -> None:
+        _mode.enabled = self._enabled

@@ -1,0 +1,199 @@
+"""The graph of recorded operations and the backward pass over it.
+
+Nodes link to nodes, and to the leaf tensors whose gradients are wanted; arrays are held by the
+gradient functions alone, so what no gradient function needs is freed during the forward pass.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from dtrain.backend import Array
+
+_order = itertools.count()
+
+
+class Node:
+    """One recorded operation: from the gradient of its output to those of its inputs.
+
+    `parents` holds, for each input, the Node that made it, the leaf Tensor that it is, or None.
+    """
+
+    __slots__ = (
+        "dtype",
+        "hooks",
+        "name",
+        "names",
+        "order",
+        "parents",
+        "rules",
+        "shape",
+        "versions",
+    )
+
+    def __init__(self, name: str, parents: Sequence[Any], rules: Sequence[Callable], out: Array):
+        self.name = name
+        self.parents = parents
+        self.rules: Sequence[Callable] | None = rules
+        self.shape, self.dtype = out.shape, out.dtype
+        self.order = next(_order)
+        self.hooks: list[Callable] | None = None
+        self.names: tuple[str, ...] = ()
+        self.versions: Sequence[tuple[list[int], int] | None] = ()
+
+    def __repr__(self) -> str:
+        return f"<{self.name} backward>"
+
+    def gradients(self, grad: Array, keep: bool) -> list[Array | None]:
+        """The gradients for `parents`; without `keep` what they were made from is let go."""
+        rules = self.rules
+        if rules is None:
+            raise RuntimeError(
+                f"backward: the values saved by {self.name} were freed by an earlier backward "
+                "pass; to go through this graph again, call backward(retain_graph=True) first"
+            )
+        if not keep:
+            self.rules = None
+        gradients: list[Array | None] = []
+        for index, parent in enumerate(self.parents):
+            if parent is None:
+                gradients.append(None)
+                continue
+            rule = rules[index]
+            if self.versions:
+                self._check_versions(rule)
+            gradients.append(rule(grad))
+        return gradients
+
+    def _check_versions(self, rule: Callable) -> None:
+        """Raise if a value that the rule has kept was written to since."""
+        for index in _kept(rule.__code__, self.names):
+            version = self.versions[index]
+            if version is not None and version[0][0] != version[1]:
+                name = self.names[index] if index < len(self.names) else "input"
+                raise RuntimeError(
+                    f"backward: {self.name} needs its `{name}`, of which one was modified by an "
+                    f"in-place operation after {self.name} had used it (it is at version "
+                    f"{version[0][0]}, expected version {version[1]}); write to a clone() instead"
+                )
+
+
+@functools.cache
+def _kept(code: Any, names: tuple[str, ...]) -> tuple[int, ...]:
+    """Which of the named values a rule keeps: those that its closure names."""
+    return tuple(index for index, name in enumerate(names) if name in code.co_freevars)
+
+
+def sum_to(grad: Array, shape: tuple[int, ...]) -> Array:
+    """Sum a gradient over the axes along which a value of `shape` was broadcast."""
+    if grad.shape == shape:
+        return grad
+    extra = grad.ndim - len(shape)
+    axes = tuple(range(extra)) + tuple(
+        extra + i for i, n in enumerate(shape) if n == 1 and grad.shape[extra + i] != 1
+    )
+    return grad.sum(axes, keepdims=True).reshape(shape)
+
+
+class _PerThread(threading.local):
+    def __init__(self) -> None:
+        self.callbacks: list[Callable[[], None]] | None = None
+
+
+_running = _PerThread()
+
+
+def call_after_backward(callback: Callable[[], None]) -> None:
+    """Call `callback` once when the backward pass that runs on this thread has ended."""
+    assert _running.callbacks is not None, "no backward pass is running"
+    _running.callbacks.append(callback)
+
+
+def run_backward(
+    roots: Sequence[tuple[Any, Array]],
+    keep_graph: bool,
+    wanted: Sequence[Any] | None = None,
+) -> list[Array | None]:
+    """Go through the graph from its roots to the leaves, each node once, newest first.
+
+    Parameters
+    ----------
+    roots : (Node or leaf Tensor, gradient) pairs
+    keep_graph : whether the graph can be gone through once more
+    wanted : Nodes and leaf Tensors whose gradients are returned, and nothing is accumulated;
+        if None the leaves accumulate
+    """
+    nodes, leaf_uses = _reachable([root for root, _ in roots])
+    pending: dict[int, Array] = {}
+    summed: set[int] = set()  # gradients that are sums made here, so that adding in place is safe
+    found: dict[int, Array] = {}
+    wanted_ids = {id(want) for want in wanted or ()}
+    outer, _running.callbacks = _running.callbacks, []
+
+    def deliver(target: Any, grad: Array | None) -> None:
+        key = id(target)
+        if grad is not None:
+            if grad.shape != target.shape:
+                grad = sum_to(grad, target.shape)
+            if grad.dtype != target.dtype:
+                grad = grad.astype(target.dtype)
+            if key not in pending:
+                pending[key] = grad
+            elif key in summed:
+                pending[key] += grad
+            else:
+                pending[key] = pending[key] + grad
+                summed.add(key)
+        if not isinstance(target, Node):
+            leaf_uses[key] -= 1
+            if not leaf_uses[key] and key in pending:
+                arrive(target)
+
+    def arrive(target: Any) -> Array:
+        grad = pending.pop(id(target))
+        summed.discard(id(target))
+        for hook in target.hooks or ():
+            grad = hook(grad)
+        if id(target) in wanted_ids:
+            found[id(target)] = grad
+        elif wanted is None and not isinstance(target, Node):
+            target.accumulate_grad(grad)
+        return grad
+
+    try:
+        for root, grad in roots:
+            deliver(root, grad)
+        while nodes:
+            node = nodes.pop()
+            parts: Sequence[Array | None] = (None,) * len(node.parents)
+            if id(node) in pending:
+                parts = node.gradients(arrive(node), keep_graph)
+            for parent, part in zip(node.parents, parts):
+                if parent is not None:
+                    deliver(parent, part)
+        callbacks, _running.callbacks = _running.callbacks, []
+        for callback in callbacks:
+            callback()
+    finally:
+        _running.callbacks = outer
+    return [found.get(id(want)) for want in wanted or ()]
+
+
+def _reachable(roots: Sequence[Any]) -> tuple[list[Node], Counter[int]]:
+    """All nodes behind the roots, oldest first, and how often each leaf is used (roots too)."""
+    seen: dict[int, Node] = {}
+    leaf_uses: Counter[int] = Counter()
+    stack = list(roots)
+    while stack:
+        item = stack.pop()
+        if not isinstance(item, Node):
+            leaf_uses[id(item)] += 1
+        elif id(item) not in seen:
+            seen[id(item)] = item
+            stack.extend(parent for parent in item.parents if parent is not None)
+    return sorted(seen.values(), key=lambda node: node.order), leaf_uses

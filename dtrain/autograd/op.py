@@ -1,0 +1,88 @@
+"""`@op`: from a rule over arrays to an operation over Tensors that is recorded.
+
+A rule takes arrays and returns the output and one gradient function per positional argument;
+keyword-only arguments are static. It names what its gradient functions keep: its own arguments
+and, as `out`, its output. An empty tuple in place of the gradient functions says that the
+operation has no gradient.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dtrain.autograd import grad_mode
+from dtrain.autograd.graph import Node
+from dtrain.autograd.tensor import Tensor, wrap
+from dtrain.backend import Array, array_module
+
+#: Every operation by name; the tests walk it.
+OPS: dict[str, Callable[..., Tensor]] = {}
+
+
+def op(rule: Callable) -> Callable[..., Tensor]:
+    """Make an operation over Tensors of a rule over arrays."""
+    return _operation(rule, record)
+
+
+def view_op(rule: Callable) -> Callable[..., Tensor]:
+    """Like `op`, for a rule whose output may share the memory of its first argument."""
+
+    def record_view(name: str, names: tuple, inputs: Sequence, out: Array, rules: Any) -> Tensor:
+        result = record(name, names, inputs, out, rules)
+        base = inputs[0]
+        if isinstance(base, Tensor) and array_module(out).may_share_memory(out, base._array):
+            result._version = base._version
+            result._is_view = True
+        return result
+
+    return _operation(rule, record_view)
+
+
+def _operation(rule: Callable, record: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    name = rule.__name__
+    kinds = inspect.Parameter
+    parameters = inspect.signature(rule).parameters.values()
+    names = (*(p.name for p in parameters if p.kind == kinds.POSITIONAL_OR_KEYWORD), "out")
+    variadic = any(p.kind == kinds.VAR_POSITIONAL for p in parameters)
+
+    @functools.wraps(rule)
+    def operation(*inputs: Any, **static: Any) -> Tensor:
+        arrays = [x._array if isinstance(x, Tensor) else x for x in inputs]
+        out, rules = rule(*arrays, **static)
+        return record(name, () if variadic else names, inputs, out, rules)
+
+    OPS[name] = operation
+    return operation
+
+
+def record(
+    name: str, names: tuple[str, ...], inputs: Sequence[Any], out: Array, rules: Sequence[Callable]
+) -> Tensor:
+    """The output as a Tensor, with a Node behind it if an input wants a gradient.
+
+    `names` are those of the inputs, then that of the output, as the rules know them.
+    """
+    if type(out) is not np.ndarray and not hasattr(out, "shape"):
+        out = np.asarray(out)
+    elif isinstance(out, np.generic):
+        out = np.asarray(out)
+    result = wrap(out)
+    if not (rules and grad_mode._mode.enabled):
+        return result
+    parents = [x._graph_edge() if isinstance(x, Tensor) else None for x in inputs]
+    if any(parent is not None for parent in parents):
+        node = Node(name, parents, rules, out)
+        node.names = names
+        if names:
+            node.versions = [
+                (x._version, x._version[0]) if isinstance(x, Tensor) else None
+                for x in (*inputs, *(None,) * (len(names) - 1 - len(inputs)), result)
+            ]
+        result._node = node
+        result._requires_grad = True
+    return result

@@ -1,0 +1,419 @@
+"""`Tensor`: an array, whether it wants a gradient, and the node of the graph that made it.
+
+The operations that PyTorch has as methods are bound to it by `dtrain.ops.operators`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dtrain.autograd import grad_mode
+from dtrain.autograd.graph import Node, run_backward
+from dtrain.backend import Array, array_module, device, device_of, move, to_host
+from dtrain.backend.dtypes import category, get_default_dtype, is_floating
+
+if TYPE_CHECKING:
+    from dtrain.autograd.bucket import Bucket
+
+
+class Tensor:
+    """An array that remembers how it was made (torch.Tensor).
+
+    ``Tensor(data)`` makes a tensor of the default dtype from numbers, nested lists or an array;
+    :func:`dtrain.tensor` keeps the dtype of the data.
+
+    >>> import dtrain
+    >>> x = dtrain.tensor([1.0, 2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    tensor([2., 4.])
+    """
+
+    __array_priority__ = 1000  # NumPy leaves `array + tensor` to Tensor.__radd__
+
+    _array: Array
+    _node: Node | None
+    _requires_grad: bool
+    _grad: Tensor | None
+    _version: list[int]
+    _is_view: bool
+    _bucket: Bucket | None
+    _bucket_index: int
+    hooks: list[Callable] | None
+
+    def __init__(self, data: Any = ()):
+        array = data._array if isinstance(data, Tensor) else np.array(data, get_default_dtype())
+        _initialize(self, array)
+
+    if TYPE_CHECKING:  # the operations bound by dtrain.ops.operators
+
+        def __getattr__(self, name: str) -> Any: ...
+
+        def __getitem__(self, index: Any) -> Tensor: ...
+
+        def __setitem__(self, index: Any, value: Any) -> None: ...
+
+        def _binary(self, other: Any) -> Tensor: ...
+
+        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _binary
+        __truediv__ = __rtruediv__ = __matmul__ = __pow__ = _binary
+        __lt__ = __le__ = __gt__ = __ge__ = _binary
+
+        def __neg__(self) -> Tensor: ...
+
+    # --- what it is ---
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._array.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self._array.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self._array.ndim
+
+    @property
+    def device(self) -> device:
+        return device_of(self._array)
+
+    @property
+    def is_cuda(self) -> bool:
+        return not isinstance(self._array, np.ndarray)
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the length of one dimension."""
+        return self.shape if dim is None else self.shape[dim]
+
+    def dim(self) -> int:
+        """The number of dimensions."""
+        return self._array.ndim
+
+    def numel(self) -> int:
+        """The number of elements."""
+        return self._array.size
+
+    def element_size(self) -> int:
+        """The bytes of one element."""
+        return self._array.itemsize
+
+    def stride(self, dim: int | None = None) -> Any:
+        """The steps in memory from one element to the next, in elements, per dimension."""
+        strides = tuple(step // self._array.itemsize for step in self._array.strides)
+        return strides if dim is None else strides[dim]
+
+    def is_contiguous(self) -> bool:
+        """Whether the elements lie in memory in order, without gaps."""
+        return bool(self._array.flags.c_contiguous)
+
+    def is_floating_point(self) -> bool:
+        """Whether the dtype is a floating one."""
+        return is_floating(self.dtype)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a 0-d tensor")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.shape:
+            raise TypeError("iteration over a 0-d tensor")
+        return (self[i] for i in range(len(self)))
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __bool__(self) -> bool:
+        if self.numel() != 1:
+            raise RuntimeError(
+                f"bool() of a tensor of shape {self.shape} is ambiguous: use any() or all()"
+            )
+        return bool(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if category(self.dtype) > 1:
+            raise TypeError("only integer tensors of a single element can be an index")
+        return int(self.item())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if not self.shape else format(repr(self), spec)
+
+    def __repr__(self) -> str:
+        text = np.array2string(
+            to_host(self._array), separator=", ", precision=4, prefix="tensor(", threshold=1000
+        )
+        implied = (get_default_dtype(), np.dtype(np.int64), np.dtype(np.bool_))
+        extras = [] if self.dtype in implied else [f"dtype={self.dtype}"]
+        if 0 in self.shape and self.shape != (0,):
+            extras.append(f"size={self.shape}")
+        if self.is_cuda:
+            extras.append(f"device='{self.device}'")
+        if self._node is not None:
+            extras.append(f"grad_fn={self._node!r}")
+        elif self._requires_grad:
+            extras.append("requires_grad=True")
+        return f"tensor({', '.join([text, *extras])})"
+
+    def __deepcopy__(self, memo: dict) -> Tensor:
+        if self._node is not None:
+            raise RuntimeError("deepcopy: only leaf tensors can be copied; use detach().clone()")
+        copy = type(self).__new__(type(self))
+        _initialize(copy, self._array.copy(), self._requires_grad)
+        if self._grad is not None:
+            copy._grad = wrap(self._grad._array.copy())
+        memo[id(self)] = copy
+        return copy
+
+    # --- its values elsewhere ---
+
+    def item(self) -> Any:
+        """The only element, as a Python number; copies from the device."""
+        if self.numel() != 1:
+            raise RuntimeError(f"item: expected one element, got a tensor of shape {self.shape}")
+        return self._array.item()
+
+    def tolist(self) -> Any:
+        """The elements as nested lists of Python numbers."""
+        return self._array.tolist()
+
+    def numpy(self) -> np.ndarray:
+        """The array itself, shared; for a host tensor outside the graph (torch.Tensor.numpy)."""
+        if self._requires_grad:
+            raise RuntimeError("numpy: this tensor requires grad; use tensor.detach().numpy()")
+        if self.is_cuda:
+            raise TypeError("numpy: this tensor is on a GPU; use tensor.cpu().numpy()")
+        return self._array
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.numpy(), dtype) if copy else np.asarray(self.numpy(), dtype)
+
+    def detach(self) -> Tensor:
+        """The same memory, outside the graph."""
+        out = wrap(self._array)
+        out._version = self._version
+        return out
+
+    @property
+    def data(self) -> Tensor:
+        """The same memory, outside the graph and its checks; assigning replaces the memory."""
+        return wrap(self._array)
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        if self._bucket is not None and value.shape == self.shape and value.dtype == self.dtype:
+            self._array[...] = move(value._array, self.device)  # it stays in its bucket
+        else:
+            self._array, self._bucket = value._array, None
+
+    # --- its gradient ---
+
+    @property
+    def requires_grad(self) -> bool:
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, wanted: bool) -> None:
+        self.requires_grad_(wanted)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Say whether this leaf wants a gradient; returns itself."""
+        if requires_grad and not is_floating(self.dtype):
+            raise RuntimeError(f"only floating tensors can require gradients, not {self.dtype}")
+        if not requires_grad and self._node is not None:
+            raise RuntimeError("only leaf tensors can stop requiring gradients; use detach()")
+        self._requires_grad = requires_grad
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        return self._node is None
+
+    @property
+    def grad_fn(self) -> Node | None:
+        return self._node
+
+    @property
+    def grad(self) -> Tensor | None:
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None and (value.shape != self.shape or value.dtype != self.dtype):
+            raise RuntimeError(
+                f"grad: expected shape {self.shape} and dtype {self.dtype}, "
+                f"got {value.shape} and {value.dtype}"
+            )
+        if value is None or self._bucket is None:
+            self._grad = value
+        elif value is not self._grad:
+            self._grad = self._bucket.write_grad(self._bucket_index, value._array)
+
+    def retain_grad(self) -> None:
+        """Keep the gradient of this non-leaf tensor in `grad`, too."""
+        if self._node is not None:
+
+            def keep(grad: Array) -> Array:
+                self._grad = wrap(grad)
+                return grad
+
+            self._hooks_of_edge().append(keep)
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:
+        """Call `hook(grad)` in the backward pass; what it returns replaces the gradient.
+
+        Returns a function that removes the hook.
+        """
+        if not self._requires_grad:
+            raise RuntimeError("register_hook: this tensor does not require a gradient")
+
+        def on_array(grad: Array) -> Array:
+            replaced = hook(wrap(grad))
+            return grad if replaced is None else replaced._array
+
+        hooks = self._hooks_of_edge()
+        hooks.append(on_array)
+        return lambda: hooks.remove(on_array)
+
+    def backward(
+        self, gradient: Tensor | None = None, retain_graph: bool = False, create_graph: bool = False
+    ) -> None:
+        """Add the gradients of this tensor to `grad` of the leaves (torch.Tensor.backward).
+
+        Parameters
+        ----------
+        gradient : the gradient of this tensor, of its shape; may be left out for one element
+        retain_graph : keep what a second pass through the same graph needs
+
+        Raises
+        ------
+        RuntimeError
+            If the tensor is not in a graph, has several elements and no gradient is given, or
+            the graph was already freed.
+        """
+        if create_graph:
+            raise NotImplementedError("backward: create_graph=True is not supported yet")
+        run_backward([(self._root(), self._seed(gradient))], retain_graph)
+
+    def accumulate_grad(self, grad: Array) -> None:
+        """Add to `grad` of this leaf; the array may be shared, so it is copied."""
+        if self._bucket is not None:
+            self._bucket.accumulate(self._bucket_index, grad)
+        elif self._grad is None:
+            self._grad = wrap(array_module(grad).array(grad, order="C"))
+        else:
+            self._grad._array += grad
+
+    def _root(self) -> Any:
+        edge = self._graph_edge()
+        if edge is None:
+            raise RuntimeError(
+                "backward: this tensor does not require grad and was not made from one that does"
+            )
+        return edge
+
+    def _seed(self, gradient: Tensor | None) -> Array:
+        if gradient is None:
+            if self.numel() != 1:
+                raise RuntimeError(
+                    "backward: grad can be implicitly created only for scalar outputs, this "
+                    f"tensor has shape {self.shape}; reduce it, or give backward(gradient=...)"
+                )
+            return array_module(self._array).ones_like(self._array)
+        if gradient.shape != self.shape:
+            raise RuntimeError(
+                f"backward: expected a gradient of shape {self.shape}, got {gradient.shape}"
+            )
+        return gradient._array
+
+    def _graph_edge(self) -> Any:
+        """What a node links to for this tensor: its node, itself if it is a leaf, or None."""
+        if not self._requires_grad:
+            return None
+        return self if self._node is None else self._node
+
+    def _hooks_of_edge(self) -> list[Callable]:
+        edge = self._graph_edge()
+        if edge.hooks is None:
+            edge.hooks = []
+        return edge.hooks
+
+    def _require_writable(self, name: str, value_requires_grad: bool) -> None:
+        """Refuse an in-place operation that the graph could not follow."""
+        if not grad_mode.is_grad_enabled() or not (self._requires_grad or value_requires_grad):
+            return
+        if self._requires_grad and self._node is None:
+            raise RuntimeError(
+                f"{name}: a leaf tensor that requires grad is used in an in-place operation; "
+                "do it under no_grad()"
+            )
+        if self._is_view:
+            raise RuntimeError(
+                f"{name}: a view is modified in place while gradients are recorded; "
+                "modify a clone(), or index the base tensor: x[i] = value"
+            )
+
+
+def _initialize(tensor: Tensor, array: Array, requires_grad: bool = False) -> None:
+    tensor._array = array
+    tensor._node = None
+    tensor._requires_grad = requires_grad
+    tensor._grad = None
+    tensor._version = [0]
+    tensor._is_view = False
+    tensor._bucket = None
+    tensor._bucket_index = 0
+    tensor.hooks = None
+
+
+def wrap(array: Array, requires_grad: bool = False) -> Tensor:
+    """A Tensor around an array, without a copy."""
+    tensor = Tensor.__new__(Tensor)
+    _initialize(tensor, array, requires_grad)
+    return tensor
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """The gradients of `outputs` with respect to `inputs`, accumulated nowhere (torch.autograd.grad).
+
+    >>> import dtrain
+    >>> x = dtrain.tensor(3.0, requires_grad=True)
+    >>> grad(x * x, x)
+    (tensor(6.),)
+    """
+    outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    seeds: Sequence[Tensor | None]
+    if grad_outputs is None or isinstance(grad_outputs, Tensor):
+        seeds = [grad_outputs] * len(outputs)
+    else:
+        seeds = grad_outputs
+    for index, x in enumerate(inputs):
+        if not x.requires_grad:
+            raise RuntimeError(f"grad: inputs[{index}] does not require grad")
+    edges = [x._graph_edge() for x in inputs]
+    roots = [(out._root(), out._seed(seed)) for out, seed in zip(outputs, seeds)]
+    found = run_backward(roots, retain_graph, wanted=edges)
+    if not allow_unused and any(array is None for array in found):
+        unused = [index for index, array in enumerate(found) if array is None]
+        raise RuntimeError(
+            f"grad: inputs {unused} were not used to make the outputs; "
+            "give allow_unused=True to get None for them"
+        )
+    return tuple(None if array is None else wrap(array) for array in found)

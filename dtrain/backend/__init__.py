@@ -1,0 +1,28 @@
+"""Floor 1: array modules, devices, dtypes and random numbers."""
+
+from dtrain.backend.array_module import Array, array_module, to_host
+from dtrain.backend.device import (
+    cuda_device_count,
+    device,
+    device_of,
+    module_on,
+    move,
+    use_device,
+)
+from dtrain.backend.random import Generator, default_generator, initial_seed, manual_seed
+
+__all__ = [
+    "Array",
+    "Generator",
+    "array_module",
+    "cuda_device_count",
+    "default_generator",
+    "device",
+    "device_of",
+    "initial_seed",
+    "manual_seed",
+    "module_on",
+    "move",
+    "to_host",
+    "use_device",
+]

@@ -1,0 +1,103 @@
+"""Devices under PyTorch's names: "cpu" is NumPy, "cuda:i" is CuPy on GPU i."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from dtrain.backend.array_module import Array, to_host
+
+
+def cuda_device_count() -> int:
+    """How many GPUs CuPy sees; 0 where CuPy or a GPU is missing."""
+    try:
+        import cupy
+
+        return cupy.cuda.runtime.getDeviceCount()
+    except Exception:  # CuPy reports a missing driver, library or device by several exceptions
+        return 0
+
+
+class device:
+    """Where a tensor's memory is: ``device("cpu")``, ``device("cuda")``, ``device("cuda:1")``.
+
+    Mirrors torch.device. A CUDA device is looked for when it is first used, not here.
+
+    >>> device("cuda:1").type, device("cuda:1").index
+    ('cuda', 1)
+    """
+
+    __slots__ = ("index", "type")
+
+    def __init__(self, type: str | device, index: int | None = None):
+        if isinstance(type, device):
+            type, index = type.type, type.index
+        name, _, number = str(type).partition(":")
+        if name not in ("cpu", "cuda") or (number and (not number.isdigit() or index is not None)):
+            raise RuntimeError(f"device: expected 'cpu', 'cuda' or 'cuda:N', got {type!r}")
+        self.type = name
+        self.index = int(number) if number else index
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __repr__(self) -> str:
+        index = "" if self.index is None else f", index={self.index}"
+        return f"device(type={self.type!r}{index})"
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, device) and (self.type, self.index) == (other.type, other.index)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.type, self.index))
+
+
+def device_of(array: Array) -> device:
+    """The device that holds an array."""
+    return device("cpu") if isinstance(array, np.ndarray) else device("cuda", array.device.id)
+
+
+def module_on(where: device | str | None) -> ModuleType:
+    """The array module of a device.
+
+    Raises
+    ------
+    RuntimeError
+        For a CUDA device where there is none; says what to do.
+    """
+    where = device(where or "cpu")
+    if where.type == "cpu":
+        return np
+    count = cuda_device_count()
+    if (where.index or 0) >= count:
+        raise RuntimeError(
+            f"device {where}: this machine shows {count} CUDA devices to CuPy; use device 'cpu', "
+            "or install CuPy on a machine with a GPU: pip install 'dtrain[cuda]'"
+        )
+    import cupy
+
+    return cupy
+
+
+def use_device(where: device | str | None) -> Any:
+    """A context in which new CuPy arrays are made on `where`; nothing for the CPU."""
+    where = device(where or "cpu")
+    module = module_on(where)
+    return nullcontext() if module is np else module.cuda.Device(where.index or 0)
+
+
+def move(array: Array, where: device | str) -> Array:
+    """The array on `where`: itself if it is there, else a copy."""
+    where = device(where)
+    if where.type == "cpu":
+        return to_host(array)
+    module = module_on(where)
+    if not isinstance(array, np.ndarray) and array.device.id == (where.index or 0):
+        return array
+    with use_device(where):
+        return module.asarray(array)

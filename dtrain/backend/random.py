@@ -1,0 +1,157 @@
+"""Counter-based random numbers: a number depends on its key and place, never on a history.
+
+The key is (seed, stream); the 256-bit counter is (block, call, microbatch, step). A draw inside
+a microbatch is therefore the same whichever rank makes it, and a resumed run needs no more
+than these integers. Outside a microbatch only `call` moves, alike on every rank.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dtrain.backend.array_module import Array, array_module
+
+DEFAULT_STREAM, SAMPLER_STREAM = 0, 1
+_KERNELS = Path(__file__).parent / "kernels" / "cuda"
+
+
+def philox_bits(xp: Any, count: int, key: tuple[int, int], counter: tuple[int, int, int]) -> Array:
+    """`count` uint64 words of Philox4x64-10, equal on NumPy and CuPy.
+
+    Parameters
+    ----------
+    xp : the array module that makes them
+    key : (seed, stream)
+    counter : the counter's upper three words: (call, microbatch, step)
+    """
+    if xp is np:
+        generator = np.random.Philox(
+            key=np.array(key, np.uint64), counter=np.array((0, *counter), np.uint64)
+        )
+        return generator.random_raw(count)
+    blocks = -(-count // 4)
+    out = xp.empty(4 * blocks, np.uint64)
+    words = [np.uint64(word) for word in (*key, *counter)]
+    if blocks:
+        _philox_kernel()((min(-(-blocks // 256), 4096),), (256,), (*words, out, np.int64(blocks)))
+    return out[:count]
+
+
+@functools.cache
+def _philox_kernel() -> Any:
+    import cupy
+
+    return cupy.RawKernel((_KERNELS / "philox.cu").read_text(), "philox")
+
+
+class Generator:
+    """A source of random numbers (torch.Generator), and the place in the run that it draws for.
+
+    >>> Generator().manual_seed(7).initial_seed()
+    7
+    """
+
+    def __init__(self, seed: int = 0, stream: int = DEFAULT_STREAM):
+        self._stream = stream
+        self.manual_seed(seed)
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Begin again, with this seed: an integer from -2**63 to 2**64 - 1."""
+        if not -(2**63) <= int(seed) < 2**64:
+            raise RuntimeError(f"manual_seed: expected -2**63 <= seed < 2**64, got {seed}")
+        self._seed = int(seed) % 2**64
+        self._place = (0, 0, 0)  # call, microbatch + 1 (0: outside any), step
+        return self
+
+    def initial_seed(self) -> int:
+        """The seed that was given last."""
+        return self._seed
+
+    def get_state(self) -> dict[str, Any]:
+        """Everything that decides the next numbers, as plain integers."""
+        return {"seed": self._seed, "stream": self._stream, "place": list(self._place)}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue where `get_state` was called."""
+        self._seed, self._stream = state["seed"], state["stream"]
+        call, microbatch, step = state["place"]
+        self._place = (call, microbatch, step)
+
+    def enter_microbatch(self, step: int, microbatch: int) -> tuple[int, int, int]:
+        """Draw for this microbatch from now on; returns the place to give to `leave_microbatch`."""
+        outside, self._place = self._place, (0, microbatch + 1, step)
+        return outside
+
+    def leave_microbatch(self, outside: tuple[int, int, int]) -> None:
+        """Go on where `enter_microbatch` was called."""
+        self._place = outside
+
+    def bits(self, xp: Any, count: int) -> Array:
+        """The next `count` words of 64 random bits."""
+        call, microbatch, step = self._place
+        self._place = (call + 1, microbatch, step)
+        return philox_bits(xp, count, (self._seed, self._stream), (call, microbatch, step))
+
+
+class _PerThread(threading.local):
+    def __init__(self) -> None:  # each rank of `dtrain debug` is a thread with a generator
+        self.generator = Generator()
+
+
+_per_thread = _PerThread()
+
+
+def default_generator() -> Generator:
+    """The generator of this rank, used wherever none is given."""
+    return _per_thread.generator
+
+
+def manual_seed(seed: int) -> Generator:
+    """Seed this rank's default generator (torch.manual_seed). Give every rank the same seed."""
+    return default_generator().manual_seed(seed)
+
+
+def initial_seed() -> int:
+    """The seed of this rank's default generator (torch.initial_seed)."""
+    return default_generator().initial_seed()
+
+
+def uniform(bits: Array, dtype: np.dtype, count: int) -> Array:
+    """`count` numbers in [0, 1) from random words: 24 bits each, or 53 for float64."""
+    if dtype == np.float64:
+        return (bits[:count] >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    halves = bits.view(np.uint32)[:count]
+    keep = 11 if dtype == np.float16 else 24
+    return ((halves >> np.uint32(32 - keep)).astype(np.float32) * np.float32(2.0**-keep)).astype(
+        dtype, copy=False
+    )
+
+
+def words_for(count: int, dtype: np.dtype) -> int:
+    """How many 64-bit words `uniform` needs for `count` numbers of a dtype."""
+    return count if dtype == np.float64 else -(-count // 2)
+
+
+def normal(bits: Array, dtype: np.dtype, count: int) -> Array:
+    """`count` standard normal numbers by the Box-Muller transform; takes 2 * ceil(count / 2)."""
+    xp = array_module(bits)
+    work = np.dtype(np.float64 if dtype == np.float64 else np.float32)
+    pairs = -(-count // 2)
+    u = uniform(bits, work, 2 * pairs)
+    radius = xp.sqrt(-2 * xp.log(1 - u[:pairs]))  # 1 - u is in (0, 1]: the logarithm is finite
+    angle = u[pairs:] * work.type(2 * math.pi)
+    both = xp.concatenate([radius * xp.cos(angle), radius * xp.sin(angle)])
+    return both[:count].astype(dtype, copy=False)
+
+
+def permutation(seed: int, epoch: int, n: int) -> np.ndarray:
+    """A permutation of range(n) that depends on (seed, epoch) alone."""
+    return np.argsort(
+        philox_bits(np, n, (seed % 2**64, SAMPLER_STREAM), (0, 0, epoch)), kind="stable"
+    )

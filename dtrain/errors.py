@@ -1,0 +1,33 @@
+"""All of dtrain's own exceptions; wrong arguments raise ValueError, TypeError or RuntimeError.
+
+DtrainError
+├── CheckpointError (ValueError)   a checkpoint that is missing, cut, edited, or of another model
+├── DataError (ValueError)         a data file that is missing, cut, or not what it should be
+├── DesyncError (RuntimeError)     the ranks disagree: models, seeds, steps, gradients
+├── LaunchError (RuntimeError)     the job cannot be started, or was started wrongly
+└── RankFailedError (RuntimeError) another rank raised or left while this one waited for it
+"""
+
+
+class DtrainError(Exception):
+    """The root of dtrain's own exceptions."""
+
+
+class CheckpointError(DtrainError, ValueError):
+    """A checkpoint that is missing, cut, edited, or of another model."""
+
+
+class DataError(DtrainError, ValueError):
+    """A data file that is missing, cut, or not what it should be."""
+
+
+class DesyncError(DtrainError, RuntimeError):
+    """The ranks disagree about the model, the seed, the step or the gradients."""
+
+
+class LaunchError(DtrainError, RuntimeError):
+    """The job cannot be started, or was started wrongly."""
+
+
+class RankFailedError(DtrainError, RuntimeError):
+    """Another rank raised or left while this one waited for it."""

@@ -1,0 +1,140 @@
+"""Reading and writing by index, gathering, masking, choosing, sorting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dtrain.autograd import grad_mode
+from dtrain.autograd.graph import sum_to
+from dtrain.autograd.op import op, record, view_op
+from dtrain.autograd.tensor import Tensor, wrap
+from dtrain.backend import Array, array_module
+
+
+def _is_basic(index: Any) -> bool:
+    """Whether NumPy answers this index with a view."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(p is None or p is Ellipsis or isinstance(p, (int, slice)) for p in parts)
+
+
+def _plain(index: Any) -> Any:
+    """An index with arrays in place of tensors and lists, and ints in place of NumPy's."""
+    if isinstance(index, tuple):
+        return tuple(_plain(part) for part in index)
+    if isinstance(index, Tensor):
+        return index._array
+    if isinstance(index, np.integer):
+        return int(index)
+    return np.asarray(index) if isinstance(index, (list, range)) else index
+
+
+@view_op
+def getitem(x: Array, *, index: Any):
+    """x[index], with NumPy's basic, advanced and boolean indexing."""
+    xp = array_module(x)
+    shape = x.shape
+
+    def grad_x(g):
+        full = xp.zeros(shape, g.dtype)
+        if _is_basic(index):
+            full[index] = g
+        else:
+            xp.add.at(full, index, g)
+        return full
+
+    return x[index], (grad_x,)
+
+
+def read(x: Tensor, index: Any) -> Tensor:
+    """x[index] (torch.Tensor.__getitem__)."""
+    return getitem(x, index=_plain(index))
+
+
+def write(x: Tensor, index: Any, value: Any) -> None:
+    """x[index] = value (torch.Tensor.__setitem__)."""
+    index = _plain(index)
+    value_grad = isinstance(value, Tensor) and value.requires_grad
+    x._require_writable("x[index] = value", value_grad)
+    xp = array_module(x._array)
+    old = wrap(x._array)
+    old._node, old._requires_grad = x._node, x._requires_grad
+    array = value._array if isinstance(value, Tensor) else value
+    x._array[index] = array
+    x._version[0] += 1
+    if not (grad_mode.is_grad_enabled() and (x._requires_grad or value_grad)):
+        return
+    shape = getattr(array, "shape", ())
+
+    def grad_old(g):
+        g = xp.array(g)
+        g[index] = 0
+        return g
+
+    written = record(
+        "setitem", (), (old, value), x._array, (grad_old, lambda g: sum_to(g[index], shape))
+    )
+    x._node, x._requires_grad = written._node, True
+
+
+@op
+def where(x: Array, y: Array, *, condition: Array):
+    """x where the condition holds, y elsewhere."""
+    xp = array_module(condition)
+    out = xp.where(condition, x, y)
+    return out, (
+        lambda g: xp.where(condition, g, g.dtype.type(0)),
+        lambda g: xp.where(condition, g.dtype.type(0), g),
+    )
+
+
+@op
+def masked_fill(x: Array, *, mask: Array, value: Any):
+    """x with `value` where the mask holds."""
+    xp = array_module(x)
+    out = xp.where(mask, x.dtype.type(value), x)
+    return out, (lambda g: xp.where(mask, g.dtype.type(0), g),)
+
+
+@op
+def gather(x: Array, *, axis: int, index: Array):
+    """The elements of x at `index` along an axis; the other axes go together."""
+    xp = array_module(x)
+    place = list(xp.indices(index.shape))
+    place[axis] = index
+    shape = x.shape
+
+    def grad_x(g):
+        full = xp.zeros(shape, g.dtype)
+        xp.add.at(full, tuple(place), g)
+        return full
+
+    return x[tuple(place)], (grad_x,)
+
+
+@op
+def embedding(weight: Array, *, index: Array, padding_index: int | None = None):
+    """Rows of a table; the row `padding_index` gets no gradient."""
+    xp = array_module(weight)
+    shape = weight.shape
+
+    def grad_weight(g):
+        full = xp.zeros(shape, g.dtype)
+        xp.add.at(full, index.reshape(-1), g.reshape(-1, shape[1]))
+        if padding_index is not None:
+            full[padding_index] = 0
+        return full
+
+    return weight[index], (grad_weight,)
+
+
+@op
+def sort(x: Array, *, axis: int, descending: bool):
+    """Where each element of the sorted order comes from; equal ones keep their order."""
+    order = (-x if descending and x.dtype.kind == "f" else x).argsort(axis, kind="stable")
+    if descending and x.dtype.kind != "f":
+        xp = array_module(x)
+        n = x.shape[axis]
+        order = xp.flip(n - 1 - xp.flip(x, axis).argsort(axis, kind="stable"), axis)
+    return order, ()

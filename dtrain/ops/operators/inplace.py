@@ -1,0 +1,119 @@
+"""In-place forms: the operation, then its result written into the tensor's own memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dtrain.autograd import grad_mode
+from dtrain.autograd.tensor import Tensor, wrap
+from dtrain.backend import Generator, array_module, default_generator
+from dtrain.backend.dtypes import category
+from dtrain.ops import arithmetic, creation
+from dtrain.ops.operators import elementwise
+
+
+def inplace(name: str, operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The in-place form of an operation; records the same gradient."""
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        tensors = [x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)]
+        value_grad = any(x.requires_grad for x in tensors)
+        self._require_writable(name, value_grad)
+        source = self
+        if grad_mode.is_grad_enabled() and (self.requires_grad or value_grad):
+            # The rule may keep what is overwritten here, so it gets a copy.
+            source = wrap(self._array.copy())
+            source._node, source._requires_grad = self._node, self._requires_grad
+        _store(name, self, operation(source, *args, **kwargs))
+        return self
+
+    method.__name__ = name
+    method.__doc__ = f"`{operation.__name__}`, written into this tensor; returns it."
+    return method
+
+
+def _store(name: str, target: Tensor, result: Tensor) -> None:
+    if result.shape != target.shape:
+        raise RuntimeError(
+            f"{name}: output with shape {target.shape} doesn't match the broadcast shape "
+            f"{result.shape}"
+        )
+    if category(result.dtype) > category(target.dtype):
+        raise RuntimeError(
+            f"{name}: result type {result.dtype} can't be cast to the tensor's {target.dtype}"
+        )
+    target._array[...] = result._array
+    target._version[0] += 1
+    if result.requires_grad:
+        target._node, target._requires_grad = result._node, True
+
+
+def _replaced(make: Callable[..., Any]) -> Callable[..., Tensor]:
+    """An operation whose result does not depend on the values it replaces."""
+
+    def operation(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        array = make(self, *args, **kwargs)
+        return wrap(array_module(self._array).broadcast_to(array, self.shape))
+
+    operation.__name__ = make.__name__
+    return operation
+
+
+def _zero(self: Tensor) -> Any:
+    return array_module(self._array).zeros((), self.dtype)
+
+
+def _fill(self: Tensor, value: Any) -> Any:
+    value = value.item() if isinstance(value, Tensor) else value
+    return array_module(self._array).asarray(value, self.dtype)
+
+
+def _copy(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
+    moved = src.to(device=self.device, dtype=self.dtype)
+    return moved if moved.shape == self.shape else moved.expand(self.shape)
+
+
+def _uniform(
+    self: Tensor, a: float = 0, b: float = 1, generator: Generator | None = None
+) -> Any:
+    drawn = creation.rand(
+        self.shape, dtype=self.dtype, device=self.device, generator=generator
+    )
+    return drawn._array * (b - a) + a
+
+
+def _normal(
+    self: Tensor, mean: float = 0, std: float = 1, generator: Generator | None = None
+) -> Any:
+    drawn = creation.randn(
+        self.shape, dtype=self.dtype, device=self.device, generator=generator
+    )
+    return drawn._array * std + mean
+
+
+def _bernoulli(self: Tensor, p: float = 0.5, generator: Generator | None = None) -> Any:
+    xp = array_module(self._array)
+    halves = (generator or default_generator()).bits(xp, -(-self.numel() // 2)).view("uint32")
+    drawn = halves[: self.numel()] < xp.uint32(min(int(p * 2**32), 2**32 - 1))
+    return drawn.reshape(self.shape).astype(self.dtype)
+
+
+INPLACE = {
+    "add_": inplace("add_", elementwise.add),
+    "sub_": inplace("sub_", elementwise.sub),
+    "mul_": inplace("mul_", elementwise.mul),
+    "div_": inplace("div_", elementwise.div),
+    "pow_": inplace("pow_", elementwise.pow),
+    "clamp_": inplace("clamp_", elementwise.clamp),
+    "exp_": inplace("exp_", elementwise.exp),
+    "sqrt_": inplace("sqrt_", elementwise.sqrt),
+    "neg_": inplace("neg_", arithmetic.neg),
+    "masked_fill_": inplace("masked_fill_", elementwise.masked_fill),
+    "copy_": inplace("copy_", _copy),
+    "zero_": inplace("zero_", _replaced(_zero)),
+    "fill_": inplace("fill_", _replaced(_fill)),
+    "uniform_": inplace("uniform_", _replaced(_uniform)),
+    "normal_": inplace("normal_", _replaced(_normal)),
+    "bernoulli_": inplace("bernoulli_", _replaced(_bernoulli)),
+}

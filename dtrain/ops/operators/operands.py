@@ -1,0 +1,108 @@
+"""How operands become what a rule takes: common dtypes, axes, sizes, devices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dtrain.autograd.tensor import Tensor
+from dtrain.backend import device as Device
+from dtrain.backend import move
+from dtrain.backend.dtypes import (
+    category,
+    get_default_dtype,
+    is_floating,
+    promote,
+    scalar_dtype,
+)
+from dtrain.ops import arithmetic
+from dtrain.ops.creation import as_tensor
+
+Number = int | float | bool
+
+
+def to(input: Tensor, *args: Any, dtype: Any = None, device: Any = None, **_: Any) -> Tensor:
+    """The tensor in another dtype or on another device; itself if it is so (torch.Tensor.to).
+
+    Takes a dtype, a device, both in any order, or another tensor to be like.
+    """
+    for arg in args:
+        if isinstance(arg, Tensor):
+            dtype, device = arg.dtype, arg.device
+        elif isinstance(arg, (str, Device)):
+            device = arg
+        elif not isinstance(arg, bool):  # the old positional non_blocking
+            dtype = arg
+    if device is not None and not on_device(input, device):
+        input = arithmetic.to_device(input, move=lambda array: move(array, device))
+    if dtype is None or input.dtype == dtype:
+        return input
+    return arithmetic.cast(input, dtype=np.dtype(dtype))
+
+
+def on_device(input: Tensor, where: Device | str) -> bool:
+    """Whether a tensor is there; "cuda" is "cuda:0"."""
+    where = Device(where)
+    return input.device.type == where.type and (input.device.index or 0) == (where.index or 0)
+
+
+def result_dtype(x: Any, y: Any) -> np.dtype:
+    """The dtype of x op y: numbers and 0-d tensors do not widen tensors with dimensions."""
+    if not isinstance(y, Tensor):
+        number = scalar_dtype(y)
+        return x.dtype if category(number) <= category(x.dtype) else number
+    if (x.ndim == 0) == (y.ndim == 0):
+        return promote(x.dtype, y.dtype)
+    full, single = (x, y) if x.ndim else (y, x)
+    return full.dtype if category(single.dtype) <= category(full.dtype) else single.dtype
+
+
+def pair(x: Any, y: Any) -> tuple[Any, Any]:
+    """Both operands in their common dtype; numbers stay numbers beside a tensor."""
+    if isinstance(x, (np.ndarray, np.generic)):
+        x = as_tensor(np.asarray(x))
+    if isinstance(y, (np.ndarray, np.generic)):
+        y = as_tensor(np.asarray(y))
+    if isinstance(x, Tensor) and isinstance(y, Tensor):
+        if x.dtype == y.dtype:
+            return x, y
+        dtype = result_dtype(x, y)
+        return to(x, dtype), to(y, dtype)
+    if isinstance(x, Tensor):
+        return to(x, result_dtype(x, y)), y
+    if isinstance(y, Tensor):
+        return x, to(y, result_dtype(y, x))
+    return as_tensor(x), y
+
+
+def floating(x: Any) -> Tensor:
+    """x, or x in the default dtype if it has integers or bools."""
+    x = as_tensor(x)
+    return x if is_floating(x.dtype) else to(x, get_default_dtype())
+
+
+def axis_of(dim: Any) -> Any:
+    """A list of dimensions as a tuple, as array functions want it."""
+    return tuple(dim) if isinstance(dim, Sequence) else dim
+
+
+def sizes_of(size: tuple[Any, ...]) -> tuple[int, ...]:
+    """The sizes given as `f(2, 3)` or `f((2, 3))`."""
+    return tuple(size[0]) if len(size) == 1 and isinstance(size[0], Sequence) else size
+
+
+def checked_axis(input: Tensor, dim: Any) -> Any:
+    """`dim` as an axis, refused with PyTorch's IndexError if there is no such dimension."""
+    axis = axis_of(dim)
+    for d in axis if isinstance(axis, tuple) else () if axis is None else (axis,):
+        limit = (input.ndim or 1)
+        if not -limit <= d < limit:
+            raise IndexError(
+                f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], "
+                f"but got {d})"
+            )
+    if axis == () or (input.ndim == 0 and axis is not None):
+        return None
+    return axis

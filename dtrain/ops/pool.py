@@ -1,0 +1,62 @@
+"""Pooling over two axes."""
+
+from __future__ import annotations
+
+from dtrain.autograd.op import op
+from dtrain.backend import Array, array_module
+from dtrain.ops.conv import Pair, _crop_hw, output_size, pad_hw, window_slices
+
+
+@op
+def max_pool2d(x: Array, *, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair):
+    """The maximum of each window; the first of equal ones gets the gradient."""
+    xp = array_module(x)
+    n, c, h, w = x.shape
+    oh = output_size(h, kernel[0], stride[0], padding[0], dilation[0])
+    ow = output_size(w, kernel[1], stride[1], padding[1], dilation[1])
+    windows = list(window_slices(kernel, stride, dilation, (oh, ow)))
+    lowest = -xp.inf if x.dtype.kind == "f" else xp.iinfo(x.dtype).min
+    padded = pad_hw(x, padding, lowest)
+    padded_shape, dtype = padded.shape, x.dtype
+
+    out = padded[windows[0][2]].copy()
+    first = xp.zeros((n, c, oh, ow), xp.int32)  # which place of the window the maximum has
+    for i, j, place in windows[1:]:
+        here = padded[place]
+        larger = (here > out) | (here != here)  # NaN wins, as in PyTorch
+        first = xp.where(larger, xp.int32(i * kernel[1] + j), first)
+        out = xp.where(larger, here, out)
+
+    def grad_x(g):
+        full = xp.zeros(padded_shape, dtype)
+        for i, j, place in windows:
+            full[place] += g * (first == i * kernel[1] + j)
+        return _crop_hw(full, padding)
+
+    return out, (grad_x,)
+
+
+@op
+def avg_pool2d(x: Array, *, kernel: Pair, stride: Pair, padding: Pair):
+    """The mean of each window, padding counted as zeros."""
+    xp = array_module(x)
+    n, c, h, w = x.shape
+    oh = output_size(h, kernel[0], stride[0], padding[0])
+    ow = output_size(w, kernel[1], stride[1], padding[1])
+    windows = list(window_slices(kernel, stride, (1, 1), (oh, ow)))
+    padded = pad_hw(x, padding)
+    padded_shape, dtype = padded.shape, x.dtype
+    share = 1 / (kernel[0] * kernel[1])
+
+    out = xp.zeros((n, c, oh, ow), dtype)
+    for _, _, place in windows:
+        out += padded[place]
+
+    def grad_x(g):
+        full = xp.zeros(padded_shape, dtype)
+        scaled = g * share
+        for _, _, place in windows:
+            full[place] += scaled
+        return _crop_hw(full, padding)
+
+    return out * share, (grad_x,)

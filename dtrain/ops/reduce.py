@@ -1,0 +1,139 @@
+"""Reductions over axes. `axis` is None for all, an int or a tuple."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dtrain.autograd.op import op
+from dtrain.backend import Array, array_module
+
+
+def _expand(g: Array, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Array:
+    """Broadcast the gradient of a reduction to the shape of what was reduced."""
+    xp = array_module(g)
+    if axis is not None and not keepdims:
+        g = xp.expand_dims(g, axis)
+    return xp.broadcast_to(g, shape)
+
+
+def _count(shape: tuple[int, ...], axis: Any) -> int:
+    """How many elements are reduced to one."""
+    count = 1
+    for i in range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,):
+        count *= shape[i]
+    return count
+
+
+@op
+def sum(x: Array, *, axis=None, keepdims: bool = False):
+    """The sum; of integers and bools as int64."""
+    shape = x.shape
+    dtype = None if x.dtype.kind == "f" else "int64"
+    out = x.sum(axis, keepdims=keepdims, dtype=dtype)
+    return out, (lambda g: _expand(g, shape, axis, keepdims),)
+
+
+@op
+def mean(x: Array, *, axis=None, keepdims: bool = False):
+    """The mean; NaN of nothing."""
+    shape = x.shape
+    count = _count(shape, axis)
+    out = x.sum(axis, keepdims=keepdims) * (1 / count if count else float("nan"))
+    return out, (lambda g: _expand(g * (1 / count), shape, axis, keepdims),)
+
+
+@op
+def var(x: Array, *, axis=None, keepdims: bool = False, correction: float = 1):
+    """The variance: squared deviations from the mean, over count - correction."""
+    xp = array_module(x)
+    divisor = max(_count(x.shape, axis) - correction, 0)
+    scale = 1 / divisor if divisor else float("nan")
+    centered = x - x.mean(axis, keepdims=True)
+    out = xp.sum(centered * centered, axis, keepdims=keepdims) * scale
+    return out, (lambda g: _expand(g * (2 * scale), centered.shape, axis, keepdims) * centered,)
+
+
+@op
+def amax(x: Array, *, axis=None, keepdims: bool = False):
+    """The maximum; equal maxima share the gradient."""
+    out = x.max(axis, keepdims=keepdims)
+    return out, (lambda g: _to_extremes(g, x, out, axis, keepdims),)
+
+
+@op
+def amin(x: Array, *, axis=None, keepdims: bool = False):
+    """The minimum; equal minima share the gradient."""
+    out = x.min(axis, keepdims=keepdims)
+    return out, (lambda g: _to_extremes(g, x, out, axis, keepdims),)
+
+
+def _to_extremes(g: Array, x: Array, out: Array, axis: Any, keepdims: bool) -> Array:
+    there = x == _expand(array_module(x).asarray(out), x.shape, axis, keepdims)
+    share = g / there.sum(axis, keepdims=keepdims).astype(x.dtype)
+    return _expand(share, x.shape, axis, keepdims) * there
+
+
+@op
+def logsumexp(x: Array, *, axis, keepdims: bool = False):
+    """log(sum(exp(x))), without overflow."""
+    xp = array_module(x)
+    top = x.max(axis, keepdims=True)
+    top = xp.where(xp.isfinite(top), top, 0)
+    out = xp.log(xp.exp(x - top).sum(axis, keepdims=True)) + top
+    out = out if keepdims else out.squeeze(axis)
+
+    def grad_x(g):
+        return _expand(g, x.shape, axis, keepdims) * xp.exp(
+            x - _expand(out, x.shape, axis, keepdims)
+        )
+
+    return out, (grad_x,)
+
+
+@op
+def cumsum(x: Array, *, axis: int):
+    """Running sums along an axis; of integers and bools as int64."""
+    xp = array_module(x)
+    dtype = None if x.dtype.kind == "f" else "int64"
+    return xp.cumsum(x, axis, dtype=dtype), (lambda g: xp.flip(xp.cumsum(xp.flip(g, axis), axis), axis),)
+
+
+@op
+def prod(x: Array, *, axis=None, keepdims: bool = False):
+    """The product; the gradient is right where elements are 0 too."""
+    xp = array_module(x)
+    dtype = None if x.dtype.kind == "f" else "int64"
+    out = x.prod(axis, keepdims=keepdims, dtype=dtype)
+
+    def grad_x(g):
+        zeros = x == 0
+        count = zeros.sum(axis, keepdims=True)
+        others = xp.where(zeros, 1, x).prod(axis, keepdims=True)  # the product of the nonzero
+        rest = xp.where(count == 0, others / xp.where(zeros, 1, x), others * (zeros & (count == 1)))
+        return _expand(g, x.shape, axis, keepdims) * rest
+
+    return out, (grad_x,)
+
+
+@op
+def argmax(x: Array, *, axis=None, keepdims: bool = False):
+    """Where the first maximum is."""
+    return x.argmax(axis, keepdims=keepdims), ()
+
+
+@op
+def argmin(x: Array, *, axis=None, keepdims: bool = False):
+    """Where the first minimum is."""
+    return x.argmin(axis, keepdims=keepdims), ()
+
+
+@op
+def all(x: Array, *, axis=None, keepdims: bool = False):
+    """Whether all are nonzero."""
+    return x.all(axis, keepdims=keepdims), ()
+
+
+@op
+def any(x: Array, *, axis=None, keepdims: bool = False):
+    """Whether one is nonzero."""
+    return x.any(axis, keepdims=keepdims), ()

@@ -1,0 +1,106 @@
+"""Operations that move or repeat elements; views wherever NumPy gives a view."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dtrain.autograd.op import op, view_op
+from dtrain.backend import Array, array_module
+
+
+@view_op
+def reshape(x: Array, *, shape: tuple[int, ...]):
+    """The same elements in another shape."""
+    before = x.shape
+    return x.reshape(shape), (lambda g: g.reshape(before),)
+
+
+@view_op
+def permute(x: Array, *, axes: tuple[int, ...]):
+    """The axes in another order."""
+    back = tuple(int(i) for i in np.argsort(axes))
+    return x.transpose(axes), (lambda g: g.transpose(back),)
+
+
+@view_op
+def expand(x: Array, *, shape: tuple[int, ...]):
+    """Broadcast to a shape."""
+    return array_module(x).broadcast_to(x, shape), (lambda g: g,)
+
+
+@view_op
+def flip_view(x: Array, *, axes: tuple[int, ...]):
+    """The order reversed along axes."""
+    xp = array_module(x)
+    return xp.flip(x, axes), (lambda g: xp.flip(g, axes),)
+
+
+@op
+def contiguous(x: Array):
+    """The same elements, in order in memory."""
+    return array_module(x).ascontiguousarray(x), (lambda g: g,)
+
+
+@op
+def cat(*arrays: Array, axis: int):
+    """Arrays joined along an axis."""
+    xp = array_module(*arrays)
+    ends = np.cumsum([a.shape[axis] for a in arrays])
+
+    def part(i):
+        start = 0 if i == 0 else int(ends[i - 1])
+        index = (slice(None),) * (axis % arrays_ndim) + (slice(start, int(ends[i])),)
+        return lambda g: g[index]
+
+    arrays_ndim = arrays[0].ndim
+    return xp.concatenate(arrays, axis), tuple(part(i) for i in range(len(ends)))
+
+
+@op
+def repeat(x: Array, *, repeats: tuple[int, ...]):
+    """The whole array laid side by side, `repeats` times along each axis."""
+    xp = array_module(x)
+    shape = (1,) * (len(repeats) - x.ndim) + x.shape
+    split = tuple(n for pair in zip(repeats, shape) for n in pair)
+    return xp.tile(x, repeats), (
+        lambda g: g.reshape(split).sum(tuple(range(0, len(split), 2))),
+    )
+
+
+@op
+def roll(x: Array, *, shifts, axis):
+    """Elements shifted along axes, those that fall off coming in at the other end."""
+    xp = array_module(x)
+    back = tuple(-s for s in shifts) if isinstance(shifts, tuple) else -shifts
+    return xp.roll(x, shifts, axis), (lambda g: xp.roll(g, back, axis),)
+
+
+@op
+def pad_constant(x: Array, *, widths: tuple[tuple[int, int], ...], value: float):
+    """Padded by (before, after) along each axis; negative widths cut."""
+    xp = array_module(x)
+    keep = tuple(slice(max(-a, 0), n - max(-b, 0)) for (a, b), n in zip(widths, x.shape))
+    grow = tuple((max(a, 0), max(b, 0)) for a, b in widths)
+    inner = tuple(slice(a, a + s.stop - s.start) for (a, _), s in zip(grow, keep))
+    shape = x.shape
+
+    def grad_x(g):
+        full = xp.zeros(shape, g.dtype)
+        full[keep] = g[inner]
+        return full
+
+    return xp.pad(x[keep], grow, constant_values=value), (grad_x,)
+
+
+@op
+def tril(x: Array, *, diagonal: int = 0):
+    """The lower triangle of the last two axes, zero elsewhere."""
+    xp = array_module(x)
+    return xp.tril(x, diagonal), (lambda g: xp.tril(g, diagonal),)
+
+
+@op
+def triu(x: Array, *, diagonal: int = 0):
+    """The upper triangle of the last two axes, zero elsewhere."""
+    xp = array_module(x)
+    return xp.triu(x, diagonal), (lambda g: xp.triu(g, diagonal),)
