@@ -1,16 +1,15 @@
-"""dtrain: trains neural networks on many processes, to the same bits on any number of them."""
+"""dtrain: trains neural networks on many processes, to the same bits on any number of them.
 
-from dtrain import autograd, backend
-from dtrain.autograd import (
-    Tensor,
-    enable_grad,
-    is_grad_enabled,
-    no_grad,
-    set_grad_enabled,
-)
-from dtrain.backend import Generator, device, initial_seed, manual_seed
+The names are PyTorch's where PyTorch has them: ``import dtrain as torch``.
+"""
+
+from dtrain import autograd, checkpoint, data, distributed, errors, nn, optim, train, utils
+from dtrain.autograd import Tensor, enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from dtrain.backend import Generator, cuda, device, initial_seed, manual_seed
 from dtrain.backend.dtypes import (
     bool_ as bool,
+)
+from dtrain.backend.dtypes import (
     float16,
     float32,
     float64,
@@ -22,7 +21,26 @@ from dtrain.backend.dtypes import (
     set_default_dtype,
     uint8,
 )
+from dtrain.checkpoint import load, save
+from dtrain.ops import creation as _creation
 from dtrain.ops.creation import *  # noqa: F403
-from dtrain.ops.operators import FREE_FUNCTIONS, FUNCTIONS
+from dtrain.ops.operators import FREE_FUNCTIONS as _FREE_FUNCTIONS
+from dtrain.ops.operators import FUNCTIONS as _FUNCTIONS
+from dtrain.parallel import DataParallel
 
-globals().update(FUNCTIONS | FREE_FUNCTIONS)
+half, float, double = float16, float32, float64
+short, int, long = int16, int32, int64
+
+globals().update(_FUNCTIONS | _FREE_FUNCTIONS)
+
+__version__ = "0.1.0"
+__all__ = sorted(
+    {
+        "DataParallel", "Generator", "Tensor", "autograd", "bool", "checkpoint", "cuda", "data",
+        "device", "distributed", "double", "enable_grad", "errors", "float", "float16", "float32",
+        "float64", "get_default_dtype", "half", "initial_seed", "int", "int16", "int32", "int64",
+        "int8", "is_grad_enabled", "load", "long", "manual_seed", "nn", "no_grad", "optim", "save",
+        "set_default_dtype", "set_grad_enabled", "short", "train", "uint8", "utils",
+        *_creation.__all__, *_FUNCTIONS, *_FREE_FUNCTIONS,
+    }
+)  # fmt: skip

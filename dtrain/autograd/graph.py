@@ -111,7 +111,8 @@ _running = _PerThread()
 def call_after_backward(callback: Callable[[], None]) -> None:
     """Call `callback` once when the backward pass that runs on this thread has ended."""
     assert _running.callbacks is not None, "no backward pass is running"
-    _running.callbacks.append(callback)
+    if callback not in _running.callbacks:
+        _running.callbacks.append(callback)
 
 
 def run_backward(

@@ -1,5 +1,6 @@
 """Floor 1: array modules, devices, dtypes and random numbers."""
 
+from dtrain.backend import cuda
 from dtrain.backend.array_module import Array, array_module, to_host
 from dtrain.backend.device import (
     cuda_device_count,
@@ -15,6 +16,7 @@ __all__ = [
     "Array",
     "Generator",
     "array_module",
+    "cuda",
     "cuda_device_count",
     "default_generator",
     "device",

@@ -27,15 +27,17 @@ class Communicator(Protocol):
     def allgather(self, value: Any) -> list[Any]:
         """Every rank's value, in rank order; for small Python objects."""
 
-    def exchange(self, parts: Sequence[Array]) -> list[Array]:
-        """Send `parts[r]` to rank r; returns what each rank sent here, in rank order.
+    def exchange(
+        self, flat: Array, bounds: Sequence[int], senders: Sequence[int]
+    ) -> list[Array]:
+        """Each sender gives rank r the slice bounds[r]:bounds[r + 1] of its flat array.
 
-        Part r has one length on all ranks, that of rank r's slice, or is empty. The arrays
-        returned may be other ranks' memory: they hold until the next call.
+        Returns the slices for this rank, one a sender. They may be the senders' own memory:
+        read them before `gather_slices`. `flat` of a rank that is no sender tells the dtype.
         """
 
-    def gather_slices(self, slices: Sequence[Array]) -> None:
-        """Fill in `slices`, of which rank r holds the right values in the r-th, on every rank."""
+    def gather_slices(self, flat: Array, bounds: Sequence[int]) -> None:
+        """Fill in `flat`, of which rank r holds the right slice bounds[r]:bounds[r + 1]."""
 
 
 class SoloCommunicator:
@@ -52,8 +54,10 @@ class SoloCommunicator:
     def allgather(self, value: Any) -> list[Any]:
         return [value]
 
-    def exchange(self, parts: Sequence[Array]) -> list[Array]:
-        return list(parts)
+    def exchange(
+        self, flat: Array, bounds: Sequence[int], senders: Sequence[int]
+    ) -> list[Array]:
+        return [flat]
 
-    def gather_slices(self, slices: Sequence[Array]) -> None:
+    def gather_slices(self, flat: Array, bounds: Sequence[int]) -> None:
         pass

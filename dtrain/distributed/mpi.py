@@ -7,53 +7,52 @@ from typing import Any
 
 import numpy as np
 
-from dtrain.backend import Array, to_host
+from dtrain.backend import Array, array_module, to_host
 
 
 class MpiCommunicator:
-    """All ranks of an MPI communicator; all calls block."""
+    """All ranks of an mpi4py communicator; every call blocks."""
 
     def __init__(self, comm: Any):
         from mpi4py import MPI
 
+        self._mpi = MPI
         self._comm = comm
-        self._byte = MPI.BYTE
         self.rank, self.size = comm.Get_rank(), comm.Get_size()
 
     def barrier(self) -> None:
         self._comm.Barrier()
 
     def broadcast(self, value: Any, root: int = 0) -> Any:
-        if not hasattr(value, "shape") or not hasattr(value, "nbytes"):
-            return self._comm.bcast(value, root)
-        host = np.ascontiguousarray(to_host(value))
-        self._comm.Bcast([_bytes(host), self._byte], root)
-        value[...] = host if host.shape == value.shape else host.reshape(value.shape)
-        return value
+        return self._comm.bcast(value, root)
 
     def allgather(self, value: Any) -> list[Any]:
         return self._comm.allgather(value)
 
-    def exchange(self, parts: Sequence[Array]) -> list[Array]:
-        host = [to_host(part) for part in parts]
-        own = host[self.rank]
-        sent = [part.nbytes for part in host]
-        received = self._comm.alltoall(sent)
-        inbox = np.empty(sum(received), np.uint8)
-        outbox = _bytes(np.concatenate(host)) if sum(sent) else inbox[:0]
-        self._comm.Alltoallv([outbox, sent, self._byte], [inbox, received, self._byte])
-        ends = np.cumsum([0, *received])
-        return [inbox[a:b].view(own.dtype) for a, b in zip(ends, ends[1:])]
+    def exchange(
+        self, flat: Array, bounds: Sequence[int], senders: Sequence[int]
+    ) -> list[Array]:
+        starts = [bound * flat.itemsize for bound in bounds]
+        lengths = [b - a for a, b in zip(starts, starts[1:])]
+        sent = lengths if self.rank in senders else [0] * self.size
+        received = [lengths[self.rank] if rank in senders else 0 for rank in range(self.size)]
+        inbox = np.empty((len(senders), lengths[self.rank]), np.uint8)
+        self._comm.Alltoallv(
+            [_bytes(to_host(flat)), (sent, starts[:-1]), self._mpi.BYTE], [inbox, received, self._mpi.BYTE]
+        )
+        xp = array_module(flat)
+        return [xp.asarray(row.view(flat.dtype)) for row in inbox]
 
-    def gather_slices(self, slices: Sequence[Array]) -> None:
-        lengths = [part.nbytes for part in slices]
-        inbox = np.empty(sum(lengths), np.uint8)
-        own = _bytes(np.ascontiguousarray(to_host(slices[self.rank])))
-        self._comm.Allgatherv([own, self._byte], [inbox, lengths, self._byte])
-        ends = np.cumsum([0, *lengths])
-        for part, a, b in zip(slices, ends, ends[1:]):
-            part[...] = inbox[a:b].view(part.dtype)
+    def gather_slices(self, flat: Array, bounds: Sequence[int]) -> None:
+        host = to_host(flat)
+        starts = [bound * host.itemsize for bound in bounds]
+        lengths = [b - a for a, b in zip(starts, starts[1:])]
+        self._comm.Allgatherv(
+            self._mpi.IN_PLACE, [_bytes(host), (lengths, starts[:-1]), self._mpi.BYTE]
+        )
+        if host is not flat:
+            flat.set(host)
 
 
 def _bytes(array: np.ndarray) -> np.ndarray:
-    return array.reshape(-1).view(np.uint8)
+    return array.view(np.uint8)

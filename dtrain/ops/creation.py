@@ -15,6 +15,29 @@ from dtrain.backend.dtypes import get_default_dtype, is_floating, scalar_dtype
 
 DeviceLike = device | str | None
 
+__all__ = [
+    "arange",
+    "as_tensor",
+    "empty",
+    "empty_like",
+    "eye",
+    "from_numpy",
+    "full",
+    "full_like",
+    "linspace",
+    "ones",
+    "ones_like",
+    "rand",
+    "rand_like",
+    "randint",
+    "randn",
+    "randn_like",
+    "randperm",
+    "tensor",
+    "zeros",
+    "zeros_like",
+]
+
 
 def _finish(array: Array, requires_grad: bool) -> Tensor:
     out = wrap(array)

@@ -1,0 +1,17 @@
+"""What GPUs there are (torch.cuda)."""
+
+from __future__ import annotations
+
+from dtrain.backend.device import cuda_device_count as device_count
+
+
+def is_available() -> bool:
+    """Whether CuPy sees a GPU (torch.cuda.is_available)."""
+    return device_count() > 0
+
+
+def synchronize() -> None:
+    """Wait for the work of the current GPU (torch.cuda.synchronize)."""
+    import cupy
+
+    cupy.cuda.get_current_stream().synchronize()

@@ -1,0 +1,20 @@
+"""Floor 5: state files and checkpoint folders."""
+
+from dtrain.checkpoint.digest import digest
+from dtrain.checkpoint.folder import (
+    checkpoints,
+    load_checkpoint,
+    newest_checkpoint,
+    save_checkpoint,
+)
+from dtrain.checkpoint.state_file import load, save
+
+__all__ = [
+    "checkpoints",
+    "digest",
+    "load",
+    "load_checkpoint",
+    "newest_checkpoint",
+    "save",
+    "save_checkpoint",
+]

@@ -1,0 +1,200 @@
+"""Checkpoint folders: a whole job at one step, checksummed, and there whole or not at all.
+
+    runs/a/step-00000400/
+        manifest.json            step, versions, and the sha256 of every other file
+        model.safetensors        one file for each object that was given
+        optimizer.safetensors
+        ...
+        random.safetensors       the random generator
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dtrain.backend import default_generator
+from dtrain.checkpoint.state_file import from_bytes, to_bytes
+from dtrain.distributed import world
+from dtrain.errors import CheckpointError
+
+_MANIFEST = "manifest.json"
+_RANDOM = "random"
+_FORMAT = 1
+
+
+def save_checkpoint(root: str | Path, step: int, **objects: Any) -> Path:
+    """Write the states of `objects`, and of the random generator, to `root`/step-NNNNNNNN.
+
+    To be called by every rank; rank 0 writes. The folder is written under another name, synced
+    to disk and renamed, so that whatever happens a checkpoint is whole or is not there.
+
+    Parameters
+    ----------
+    root : the run's folder
+    step : how many steps the run has made
+    objects : by name, what has `state_dict()`: model=..., optimizer=..., loader=...
+
+    Returns
+    -------
+    The folder of the checkpoint.
+    """
+    folder = Path(root) / f"step-{step:08d}"
+    if world.rank() == 0:
+        states = {name: value.state_dict() for name, value in objects.items()}
+        states[_RANDOM] = default_generator().get_state()
+        _write(folder, step, {name: to_bytes(state) for name, state in states.items()})
+    return folder
+
+
+def _write(folder: Path, step: int, files: dict[str, bytes]) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    manifest = {
+        "format": _FORMAT,
+        "step": step,
+        "files": {f"{name}.safetensors": _sha256(data) for name, data in files.items()},
+    }
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        for name, data in files.items():
+            _write_synced(temporary / f"{name}.safetensors", data)
+        _write_synced(temporary / _MANIFEST, json.dumps(manifest, indent=2).encode())
+        temporary.chmod(0o755)
+        _sync_folder(temporary)
+        if folder.exists():  # the same step of a run that was begun again
+            shutil.rmtree(folder)
+        temporary.rename(folder)
+        _sync_folder(folder.parent)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def load_checkpoint(path: str | Path, **objects: Any) -> int:
+    """Give `objects`, and the random generator, the states in a checkpoint; returns its step.
+
+    To be called by every rank; each reads the files.
+
+    Parameters
+    ----------
+    path : a checkpoint's folder, or a run's, whose newest checkpoint is then taken
+    objects : by name, what has `load_state_dict()`, as given to `save_checkpoint`
+
+    Raises
+    ------
+    CheckpointError
+        If there is none, a file is missing, cut or edited, or the checkpoint is of another
+        model, optimizer or loader. The objects are as before then.
+    """
+    folder = Path(path)
+    if not (folder / _MANIFEST).exists():
+        folder = newest_checkpoint(folder)
+    manifest, states = _read(folder)
+    random = states.pop(_RANDOM)
+    if set(states) != set(objects):
+        raise CheckpointError(
+            f"{folder}: holds {sorted(states)}, but {sorted(objects)} were asked for"
+        )
+    before = {name: _copied(value.state_dict()) for name, value in objects.items()}
+    name = ""
+    try:
+        for name, value in objects.items():
+            value.load_state_dict(states[name])
+    except (RuntimeError, ValueError, KeyError) as reason:
+        for loaded, state in before.items():
+            objects[loaded].load_state_dict(state)
+        raise CheckpointError(
+            f"{folder}: its {name} is of another {name} than this program's: {reason}"
+        ) from reason
+    default_generator().set_state(random)
+    return manifest["step"]
+
+
+def _copied(state: Any) -> Any:
+    return from_bytes(to_bytes(state), "state")
+
+
+def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The manifest and the states of a checkpoint whose files are all whole."""
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_bytes())
+        files = manifest["files"]
+        if manifest["format"] != _FORMAT:
+            raise CheckpointError(
+                f"{folder}: has format {manifest['format']}, this version reads {_FORMAT}"
+            )
+    except (OSError, ValueError, KeyError) as reason:
+        raise CheckpointError(f"{folder / _MANIFEST}: cannot be read: {reason!r}") from reason
+    states = {}
+    for name, expected in files.items():
+        try:
+            data = (folder / name).read_bytes()
+        except OSError as reason:
+            raise CheckpointError(f"{folder}: {name} cannot be read: {reason}") from reason
+        if _sha256(data) != expected:
+            raise CheckpointError(
+                f"{folder}: {name} has sha256 {_sha256(data)[:8]}…, the manifest says "
+                f"{expected[:8]}…: the file was cut or changed. {_alternative(folder)}"
+            )
+        states[name.removesuffix(".safetensors")] = from_bytes(data, str(folder / name))
+    return manifest, states
+
+
+def checkpoints(root: str | Path) -> list[Path]:
+    """The checkpoint folders in a run's folder, oldest first."""
+    found = [p for p in Path(root).glob("step-*") if re.fullmatch(r"step-\d+", p.name)]
+    return sorted((p for p in found if (p / _MANIFEST).exists()), key=lambda p: int(p.name[5:]))
+
+
+def newest_checkpoint(root: str | Path) -> Path:
+    """The checkpoint in a run's folder that has made the most steps."""
+    found = checkpoints(root)
+    if not found:
+        raise CheckpointError(f"{root}: is no checkpoint and holds none (step-NNNNNNNN folders)")
+    return found[-1]
+
+
+def _alternative(folder: Path) -> str:
+    """Which other checkpoint of the run is whole."""
+    for other in reversed(checkpoints(folder.parent)):
+        if other.name != folder.name:
+            try:
+                _read_hashes(other)
+            except CheckpointError:
+                continue
+            return f"The newest whole checkpoint is {other.name}: resume with {other}"
+    return "The run has no other whole checkpoint."
+
+
+def _read_hashes(folder: Path) -> None:
+    files: Mapping[str, str] = json.loads((folder / _MANIFEST).read_bytes())["files"]
+    for name, expected in files.items():
+        path = folder / name
+        if not path.exists() or _sha256(path.read_bytes()) != expected:
+            raise CheckpointError(f"{path}: is not whole")
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,5 @@
+"""`python -m dtrain.cli` is `dtrain`."""
+
+from dtrain.cli.main import app
+
+app(prog_name="dtrain")

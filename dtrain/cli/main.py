@@ -1,0 +1,17 @@
+"""The command line: `dtrain run` and `dtrain debug`."""
+
+from __future__ import annotations
+
+import typer
+
+from dtrain.cli.debug import debug
+from dtrain.cli.run import run
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Train neural networks on many processes, to the same bits on any number of them.",
+)
+_script_arguments = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+app.command(context_settings=_script_arguments)(run)
+app.command(context_settings=_script_arguments)(debug)

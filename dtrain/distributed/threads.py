@@ -1,0 +1,131 @@
+"""Ranks as threads of one process: the communicator of `dtrain debug` and of tests."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from dtrain.backend import Array
+from dtrain.distributed import world
+from dtrain.errors import DesyncError, RankFailedError
+
+
+class ThreadWorld:
+    """Where the ranks of one process meet."""
+
+    def __init__(self, size: int):
+        self.size = size
+        self._changed = threading.Condition()
+        self._here: dict[int, tuple[str, Any]] = {}  # who waits: in which call, with what
+        self._gone: dict[int, str] = {}  # who will not come any more, and why
+        self._meeting = 0
+        self._values: list[Any] = []
+
+    def meet(self, rank: int, call: str, value: Any = None) -> list[Any]:
+        """Wait until every rank is in the same call; returns their values in rank order.
+
+        Raises
+        ------
+        RankFailedError
+            At once when a rank that is waited for has ended.
+        DesyncError
+            When all have come, but to different calls.
+        """
+        with self._changed:
+            self._here[rank] = (call, value)
+            if len(self._here) == self.size:
+                calls = {r: self._here[r][0] for r in sorted(self._here)}
+                if len(set(calls.values())) > 1:
+                    self._gone[rank] = "found that the ranks disagree"
+                    self._changed.notify_all()
+                    raise DesyncError(
+                        "the ranks wait for each other in different calls: "
+                        + ", ".join(f"rank {r} in {name}" for r, name in calls.items())
+                    )
+                self._values = [self._here[r][1] for r in range(self.size)]
+                self._here = {}
+                self._meeting += 1
+                self._changed.notify_all()
+                return self._values
+            meeting = self._meeting
+            while self._meeting == meeting:
+                if self._gone:
+                    who, why = next(iter(self._gone.items()))
+                    raise RankFailedError(f"rank {rank} waited in {call} for rank {who}, which {why}")
+                self._changed.wait()
+            return self._values
+
+    def leave(self, rank: int, why: str) -> None:
+        """Tell the others that this rank comes to no further meeting."""
+        with self._changed:
+            self._gone[rank] = why
+            self._changed.notify_all()
+
+
+class ThreadCommunicator:
+    """One rank's place in a ThreadWorld."""
+
+    def __init__(self, world: ThreadWorld, rank: int):
+        self._world = world
+        self.rank, self.size = rank, world.size
+
+    def barrier(self) -> None:
+        self._world.meet(self.rank, "barrier")
+
+    def broadcast(self, value: Any, root: int = 0) -> Any:
+        return self._world.meet(self.rank, "broadcast", value)[root]
+
+    def allgather(self, value: Any) -> list[Any]:
+        return list(self._world.meet(self.rank, "allgather", value))
+
+    def exchange(
+        self, flat: Array, bounds: Sequence[int], senders: Sequence[int]
+    ) -> list[Array]:
+        flats = self._world.meet(self.rank, "exchange", flat)
+        own = slice(bounds[self.rank], bounds[self.rank + 1])
+        return [flats[sender][own] for sender in senders]
+
+    def gather_slices(self, flat: Array, bounds: Sequence[int]) -> None:
+        flats = self._world.meet(self.rank, "gather_slices", flat)
+        for other, a, b in zip(flats, bounds, bounds[1:]):
+            if other is not flat:
+                flat[a:b] = other[a:b]
+        self._world.meet(self.rank, "gather_slices")  # nobody writes while another still reads
+
+
+def run_ranks(size: int, body: Callable[..., Any], *args: Any) -> list[Any]:
+    """Run `body(*args)` as `size` ranks, each a thread; returns their results in rank order.
+
+    An exception of one rank ends the others at their next collective call, and is raised here,
+    with the rank as its attribute `rank`.
+    """
+    shared = ThreadWorld(size)
+    results: list[Any] = [None] * size
+    failures: list[tuple[int, BaseException]] = []
+
+    def run(rank: int) -> None:
+        world.use(ThreadCommunicator(shared, rank))
+        try:
+            results[rank] = body(*args)
+            shared.leave(rank, "has ended")
+        except BaseException as failure:  # SystemExit and KeyboardInterrupt end a rank too
+            failures.append((rank, failure))
+            shared.leave(rank, f"raised {type(failure).__name__}: {failure}")
+
+    ranks = [
+        threading.Thread(target=run, args=(rank,), name=f"rank {rank}", daemon=True)
+        for rank in range(size)
+    ]
+    for thread in ranks:
+        thread.start()
+    for thread in ranks:
+        thread.join()
+    if failures:
+        # Those who waited for a failed rank failed after it.
+        rank, failure = next(
+            (f for f in failures if not isinstance(f[1], RankFailedError)), failures[0]
+        )
+        failure.rank = rank  # type: ignore[attr-defined]
+        raise failure
+    return results

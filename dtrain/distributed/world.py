@@ -1,0 +1,143 @@
+"""Which ranks there are: `init`, `rank`, `world_size`, and the communicator behind them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import threading
+import traceback
+from typing import Any
+
+from dtrain.distributed.communicator import Communicator, SoloCommunicator
+from dtrain.errors import LaunchError
+
+
+class _PerThread(threading.local):
+    communicator: Communicator | None = None  # each rank of `dtrain debug` is a thread
+
+
+_here = _PerThread()
+
+
+def init() -> None:
+    """Join the ranks that were launched together; a world of one if none were.
+
+    Called by whatever needs the world first; calling it again does nothing. It also gives this
+    process's BLAS the launcher's number of threads, one if nothing was said: with another
+    number of threads a BLAS adds in another order, and the bits are others.
+
+    Raises
+    ------
+    LaunchError
+        If the MPI library is missing, or is not the one of the launcher.
+    """
+    if _here.communicator is None:
+        use(_launched_communicator() or _solo())
+
+
+def use(communicator: Communicator) -> None:
+    """Make `communicator` this thread's world."""
+    _limit_blas_threads(int(os.environ.get("DTRAIN_THREADS", "1")))
+    _here.communicator = communicator
+
+
+def rank_of_thread() -> int | None:
+    """The rank that this thread is, if it has joined a world."""
+    return _here.communicator.rank if _here.communicator else None
+
+
+def communicator() -> Communicator:
+    """The communicator of this rank's world."""
+    init()
+    assert _here.communicator is not None
+    return _here.communicator
+
+
+def rank() -> int:
+    """This rank's number, from 0 (torch.distributed.get_rank)."""
+    return communicator().rank
+
+
+def world_size() -> int:
+    """How many ranks there are (torch.distributed.get_world_size).
+
+    >>> world_size()
+    1
+    """
+    return communicator().size
+
+
+def barrier() -> None:
+    """Wait until every rank is here (torch.distributed.barrier)."""
+    communicator().barrier()
+
+
+def launched_size() -> int | None:
+    """How many ranks the launcher that started this process says it started; None without one."""
+    # The last is srun's, and is there even where srun started ranks that know of no MPI.
+    for name in ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"):
+        if name in os.environ:
+            return int(os.environ[name])
+    return None
+
+
+def _launched_communicator() -> Communicator | None:
+    expected = launched_size()
+    if expected is None:
+        return None
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as reason:
+        raise LaunchError(
+            f"a launcher started this process as one of {expected} ranks, but mpi4py cannot be "
+            f"used: {reason}. Install an MPI library into this environment: "
+            "pip install 'dtrain[mpi]'"
+        ) from reason
+    comm = MPI.COMM_WORLD
+    if comm.size != expected:
+        raise LaunchError(
+            f"the launcher started {expected} ranks, but {_library(MPI)} sees {comm.size}: the "
+            "launcher belongs to another MPI than the library. Use the mpirun that came with "
+            "the library (`dtrain run` looks beside Python first), or set MPI4PY_LIBMPI"
+        )
+    if comm.size > 1 and "mpi4py.run" not in sys.modules:
+        sys.excepthook = _abort_all(comm)
+    from dtrain.distributed.mpi import MpiCommunicator
+
+    return MpiCommunicator(comm)
+
+
+def _library(mpi: Any) -> str:
+    name, version = mpi.get_vendor()
+    return f"{name} {'.'.join(map(str, version))}"
+
+
+def _abort_all(comm: Any) -> Any:
+    """End every rank when this one raises: without `python -m mpi4py` the others would hang."""
+
+    def hook(kind: type[BaseException], failure: BaseException, trace: Any) -> None:
+        traceback.print_exception(kind, failure, trace)
+        sys.stderr.flush()
+        comm.Abort(1)
+
+    return hook
+
+
+def _solo() -> Communicator:
+    beside_python = os.path.join(sys.prefix, "bin") + os.pathsep + os.environ.get("PATH", "")
+    if not any(shutil.which(name, path=beside_python) for name in ("mpirun", "mpiexec", "srun")):
+        print(
+            "dtrain: a world of one, no MPI found; for more ranks: pip install 'dtrain[mpi]', "
+            "then dtrain run -n 2 SCRIPT",
+            file=sys.stderr,
+        )
+    return SoloCommunicator()
+
+
+def _limit_blas_threads(threads: int) -> None:
+    if os.environ.get("OPENBLAS_NUM_THREADS") == os.environ.get("OMP_NUM_THREADS") == str(threads):
+        return  # the BLAS began with it
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(threads, user_api="blas")

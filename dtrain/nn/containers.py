@@ -1,0 +1,81 @@
+"""Modules made of modules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from dtrain.nn.module import Module
+
+
+class _Listed(Module):
+    """Modules by position."""
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self._modules.values())
+
+    def __getitem__(self, index: int | slice) -> Any:
+        modules = list(self._modules.values())
+        if isinstance(index, slice):
+            return self._of(modules[index])
+        return modules[index]
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        self._modules[list(self._modules)[index]] = module
+
+    def append(self, module: Module) -> Any:
+        """Add a module at the end; returns itself."""
+        self.add_module(str(len(self)), module)
+        return self
+
+    @classmethod
+    def _of(cls, modules: list[Module]) -> Any:
+        raise NotImplementedError
+
+
+class Sequential(_Listed):
+    """Modules one after another (torch.nn.Sequential).
+
+    >>> import dtrain
+    >>> Sequential(dtrain.nn.Linear(2, 3), dtrain.nn.ReLU())
+    Sequential(
+      (0): Linear(in_features=2, out_features=3, bias=True)
+      (1): ReLU()
+    )
+    """
+
+    def __init__(self, *modules: Any):
+        super().__init__()
+        named = modules[0].items() if len(modules) == 1 and isinstance(modules[0], dict) else None
+        for name, module in named or ((str(i), module) for i, module in enumerate(modules)):
+            self.add_module(name, module)
+
+    @classmethod
+    def _of(cls, modules: list[Module]) -> Sequential:
+        return cls(*modules)
+
+    def forward(self, x: Any) -> Any:
+        for module in self:
+            x = module(x)
+        return x
+
+
+class ModuleList(_Listed):
+    """A list of modules (torch.nn.ModuleList)."""
+
+    def __init__(self, modules: Iterable[Module] = ()):
+        super().__init__()
+        self.extend(modules)
+
+    @classmethod
+    def _of(cls, modules: list[Module]) -> ModuleList:
+        return cls(modules)
+
+    def extend(self, modules: Iterable[Module]) -> ModuleList:
+        """Add modules at the end; returns itself."""
+        for module in modules:
+            self.append(module)
+        return self

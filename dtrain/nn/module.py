@@ -1,0 +1,295 @@
+"""`Module`: parameters, buffers and submodules by name, and what is done to all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import dtrain.ops.operators  # noqa: F401  Tensor's methods
+from dtrain.autograd import Tensor
+from dtrain.backend import dtypes
+from dtrain.nn.parameter import Parameter
+
+
+class Module:
+    """The base class of layers and models (torch.nn.Module).
+
+    A subclass sets its layers and parameters as attributes after ``super().__init__()`` and
+    has a method `forward`.
+
+    >>> import dtrain
+    >>> class Twice(Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.inner = dtrain.nn.Linear(2, 2)
+    ...
+    ...     def forward(self, x):
+    ...         return 2 * self.inner(x)
+    >>> [name for name, _ in Twice().named_parameters()]
+    ['inner.weight', 'inner.bias']
+    """
+
+    training: bool
+
+    def __init__(self) -> None:
+        object.__setattr__(self, "_parameters", {})
+        object.__setattr__(self, "_buffers", {})
+        object.__setattr__(self, "_modules", {})
+        object.__setattr__(self, "_transient_buffers", set())
+        self.training = True
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module computes; a subclass has it."""
+        raise NotImplementedError(f"{type(self).__name__} must have a method forward")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.forward(*args, **kwargs)
+
+    # --- attributes ---
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        tables = self.__dict__
+        if "_parameters" not in tables:
+            raise AttributeError(f"{type(self).__name__}: call super().__init__() before {name} = ...")
+        if isinstance(value, (Parameter, Module)):
+            self._forget(name)
+            own = self._parameters if isinstance(value, Parameter) else self._modules
+            own[name] = value
+        elif name in self._parameters and value is not None:
+            raise TypeError(
+                f"cannot assign {type(value).__name__} as parameter {name!r}: expected "
+                "dtrain.nn.Parameter or None"
+            )
+        else:
+            for table in (self._parameters, self._modules, self._buffers):
+                if name in table:
+                    table[name] = value
+                    return
+            object.__setattr__(self, name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        for table in ("_parameters", "_buffers", "_modules"):
+            if name in self.__dict__.get(table, ()):
+                return self.__dict__[table][name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __delattr__(self, name: str) -> None:
+        if not self._forget(name):
+            object.__delattr__(self, name)
+
+    def _forget(self, name: str) -> bool:
+        tables = (self._parameters, self._buffers, self._modules, self.__dict__)
+        return any([table.pop(name, self) is not self for table in tables])
+
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """Name a parameter, or with None say that there is none of this name."""
+        self._parameters[name] = param
+
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        """Name a tensor that is state but is not trained; `persistent` ones are in state_dict."""
+        self._forget(name)
+        self._buffers[name] = tensor
+        if not persistent:
+            self._transient_buffers.add(name)
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Name a submodule."""
+        self._modules[name] = module
+
+    # --- what is in it ---
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """This module and all below it, each once, with their names."""
+        seen: set[int] = set()
+
+        def walk(module: Module, name: str) -> Iterator[tuple[str, Module]]:
+            if id(module) in seen:
+                return
+            seen.add(id(module))
+            yield name, module
+            for key, child in module._modules.items():
+                if child is not None:
+                    yield from walk(child, f"{name}.{key}" if name else key)
+
+        return walk(self, prefix)
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all below it."""
+        return (module for _, module in self.named_modules())
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules right below this one, with their names."""
+        return ((name, child) for name, child in self._modules.items() if child is not None)
+
+    def children(self) -> Iterator[Module]:
+        """The modules right below this one."""
+        return (child for _, child in self.named_children())
+
+    def _named_tensors(self, table: str) -> Iterator[tuple[str, Tensor]]:
+        seen: set[int] = set()
+        for prefix, module in self.named_modules():
+            for key, tensor in module.__dict__[table].items():
+                if tensor is not None and id(tensor) not in seen:
+                    seen.add(id(tensor))
+                    yield f"{prefix}.{key}" if prefix else key, tensor
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """All parameters, each once, with their names."""
+        return self._named_tensors("_parameters")  # type: ignore[return-value]
+
+    def parameters(self) -> Iterator[Parameter]:
+        """All parameters, each once."""
+        return (param for _, param in self.named_parameters())
+
+    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        """All buffers, each once, with their names."""
+        return self._named_tensors("_buffers")
+
+    def buffers(self) -> Iterator[Tensor]:
+        """All buffers, each once."""
+        return (buffer for _, buffer in self.named_buffers())
+
+    def get_submodule(self, target: str) -> Module:
+        """The module below this one at a dotted name; "" is this one."""
+        module = self
+        for part in target.split(".") if target else ():
+            if part not in module._modules:
+                raise AttributeError(f"{type(module).__name__} has no submodule {part!r}")
+            module = module._modules[part]
+        return module
+
+    # --- state ---
+
+    def state_dict(self, prefix: str = "") -> dict[str, Tensor]:
+        """All parameters and persistent buffers by name, sharing the module's memory."""
+        state: dict[str, Tensor] = {}
+        for key, tensor in (*self._parameters.items(), *self._buffers.items()):
+            if tensor is not None and key not in self._transient_buffers:
+                state[prefix + key] = tensor.detach()
+        for key, child in self.named_children():
+            state |= child.state_dict(f"{prefix}{key}.")
+        return state
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Tensor], strict: bool = True
+    ) -> tuple[list[str], list[str]]:
+        """Copy values by name into parameters and buffers; returns (missing, unexpected) names.
+
+        Raises
+        ------
+        RuntimeError
+            If a shape differs or, where `strict`, a name is missing or unexpected. All that is
+            wrong is listed, and nothing has been copied.
+        """
+        own = self.state_dict()
+        missing = [name for name in own if name not in state_dict]
+        unexpected = [name for name in state_dict if name not in own]
+        problems = []
+        if strict and unexpected:
+            problems.append(f"Unexpected key(s) in state_dict: {', '.join(map(repr, unexpected))}.")
+        if strict and missing:
+            problems.append(f"Missing key(s) in state_dict: {', '.join(map(repr, missing))}.")
+        for name, value in state_dict.items():
+            if name in own and tuple(value.shape) != own[name].shape:
+                problems.append(
+                    f"size mismatch for {name}: copying a param with shape {tuple(value.shape)} "
+                    f"from checkpoint, the shape in current model is {own[name].shape}."
+                )
+        if problems:
+            raise RuntimeError(
+                f"Error(s) in loading state_dict for {type(self).__name__}:\n\t"
+                + "\n\t".join(problems)
+            )
+        for name, value in state_dict.items():
+            if name in own:
+                own[name].copy_(value)
+        return missing, unexpected
+
+    # --- what is done to all of it ---
+
+    def apply(self, fn: Callable[[Module], Any]) -> Module:
+        """Call `fn` on every module below this one, then on this one; returns itself."""
+        for child in self.children():
+            child.apply(fn)
+        fn(self)
+        return self
+
+    def train(self, mode: bool = True) -> Module:
+        """Say for all modules whether they train: Dropout and BatchNorm differ; returns itself."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Module:
+        """`train(False)`"""
+        return self.train(False)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Module:
+        """Say whether the parameters want gradients; returns itself."""
+        for param in self.parameters():
+            param.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of the parameters, or write zeros into them."""
+        for param in self.parameters():
+            if set_to_none:
+                param.grad = None
+            elif param.grad is not None:
+                param.grad.zero_()
+
+    def to(self, *args: Any, **kwargs: Any) -> Module:
+        """Move everything to a device, floating tensors to a dtype too; returns itself."""
+
+        def moved(tensor: Tensor) -> Tensor:
+            out = tensor.detach().to(*args, **kwargs)
+            if out.dtype != tensor.dtype and not tensor.is_floating_point():
+                out = out.to(tensor.dtype)
+            return out
+
+        return self._replace_tensors(moved)
+
+    def _replace_tensors(self, fn: Callable[[Tensor], Tensor]) -> Module:
+        for tensor in (*self.parameters(), *self.buffers()):
+            replaced = fn(tensor)
+            if replaced._array is not tensor._array:
+                grad, tensor.grad = tensor.grad, None
+                tensor.data = replaced
+                tensor.grad = None if grad is None else fn(grad)
+        return self
+
+    def cpu(self) -> Module:
+        """`to("cpu")`"""
+        return self.to("cpu")
+
+    def cuda(self, device: Any = "cuda") -> Module:
+        """`to("cuda")`"""
+        return self.to(device)
+
+    def float(self) -> Module:
+        """Floating tensors to float32; returns itself."""
+        return self.to(dtypes.float32)
+
+    def double(self) -> Module:
+        """Floating tensors to float64; returns itself."""
+        return self.to(dtypes.float64)
+
+    def half(self) -> Module:
+        """Floating tensors to float16; returns itself."""
+        return self.to(dtypes.float16)
+
+    # --- how it looks ---
+
+    def extra_repr(self) -> str:
+        """What `repr` shows in the parentheses of a layer."""
+        return ""
+
+    def __repr__(self) -> str:
+        lines = [
+            f"({name}): " + repr(child).replace("\n", "\n  ")
+            for name, child in self.named_children()
+        ]
+        name, extra = type(self).__name__, self.extra_repr()
+        if not lines:
+            return f"{name}({extra})"
+        return "\n  ".join([f"{name}({extra}", *lines]) + "\n)"

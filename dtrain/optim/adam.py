@@ -1,0 +1,101 @@
+"""Adam and AdamW."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from dtrain.backend import Array, array_module
+from dtrain.optim.optimizer import Optimizer, check_options
+
+
+class Adam(Optimizer):
+    """Adam (Kingma and Ba 2014, algorithm 1), with weight decay added to the gradient
+    (torch.optim.Adam).
+    """
+
+    _decoupled_decay = False
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ):
+        inf = float("inf")
+        check_options(
+            type(self).__name__,
+            lr=(lr, 0, inf),
+            eps=(eps, 0, inf),
+            beta1=(betas[0], 0, 1),
+            beta2=(betas[1], 0, 1),
+            weight_decay=(weight_decay, 0, inf),
+        )
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "betas": tuple(betas),
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "amsgrad": amsgrad,
+                "maximize": maximize,
+            },
+        )
+
+    def _slots(self, group: dict[str, Any]) -> tuple[str, ...]:
+        slots = ("exp_avg", "exp_avg_sq")
+        return (*slots, "max_exp_avg_sq") if group["amsgrad"] else slots
+
+    def _update(
+        self, param: Array, grad: Array, state: dict[str, Array], group: dict[str, Any], step: int
+    ) -> None:
+        xp = array_module(param)
+        beta1, beta2 = group["betas"]
+        decay = group["weight_decay"]
+        if group["maximize"]:
+            grad = -grad
+        if decay and self._decoupled_decay:
+            param *= 1 - group["lr"] * decay
+        elif decay:
+            grad = grad + decay * param
+        mean, square = state["exp_avg"], state["exp_avg_sq"]
+        mean += (1 - beta1) * (grad - mean)
+        square *= beta2
+        square += (1 - beta2) * grad * grad
+        if group["amsgrad"]:
+            xp.maximum(state["max_exp_avg_sq"], square, out=state["max_exp_avg_sq"])
+            square = state["max_exp_avg_sq"]
+        scale = xp.sqrt(square)
+        scale *= 1 / math.sqrt(1 - beta2**step)
+        scale += group["eps"]
+        xp.divide(mean, scale, out=scale)
+        scale *= group["lr"] / (1 - beta1**step)
+        param -= scale
+
+
+class AdamW(Adam):
+    """Adam with weight decay apart from the gradient (Loshchilov and Hutter 2017)
+    (torch.optim.AdamW).
+    """
+
+    _decoupled_decay = True
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ):
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)

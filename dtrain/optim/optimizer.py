@@ -1,0 +1,246 @@
+"""`Optimizer`: param groups, state, and steps over long flat runs of parameters.
+
+The parameters of an optimizer are in buckets (`dtrain.autograd.bucket`): neighbours that have
+gradients make up a run, and a rule updates a whole run at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dtrain.autograd import Tensor, enable_grad
+from dtrain.autograd.bucket import Bucket, make_buckets
+from dtrain.autograd.tensor import wrap
+from dtrain.backend import Array, array_module
+
+#: elements that a rule updates at once on the CPU, so that they stay in its cache
+_BLOCK = 1 << 15
+
+
+@dataclass
+class _Run:
+    """Neighbours in a bucket, all with gradients, that have made the same number of steps."""
+
+    bucket: Bucket
+    start: int
+    stop: int
+    step: int
+    params: list[Tensor]
+
+
+class Optimizer:
+    """The base class of optimizers (torch.optim.Optimizer).
+
+    A subclass names its state arrays in `_slots(group)` and has `_update`.
+
+    Parameters
+    ----------
+    params : tensors, or dicts with "params" and options of their own
+    defaults : the options of groups that do not say otherwise
+    """
+
+    def __init__(self, params: Iterable[Any], defaults: dict[str, Any]):
+        self.defaults = defaults
+        self.param_groups: list[dict[str, Any]] = []
+        self._steps: dict[int, int] = {}  # how often each parameter was updated, by its id
+        self._flat: dict[Bucket, dict[str, Array]] = {}
+        if isinstance(params, Tensor):
+            raise TypeError("optimizer: expected an iterable of tensors or dicts, got a tensor")
+        params = list(params)
+        if not params:
+            raise ValueError("optimizer got an empty parameter list")
+        for group in params if isinstance(params[0], dict) else [{"params": params}]:
+            self.add_param_group(group)
+
+    def _slots(self, group: dict[str, Any]) -> tuple[str, ...]:
+        """The names of the state arrays that a parameter of this group has."""
+        raise NotImplementedError
+
+    def _update(
+        self, param: Array, grad: Array, state: dict[str, Array], group: dict[str, Any], step: int
+    ) -> None:
+        """Update flat arrays in place; `step` counts from 1; `grad` must not be changed."""
+        raise NotImplementedError
+
+    def add_param_group(self, group: dict[str, Any]) -> None:
+        """Add parameters with options of their own."""
+        group = {**group}
+        params = group["params"]
+        group["params"] = [params] if isinstance(params, Tensor) else list(params)
+        known = {id(p) for other in self.param_groups for p in other["params"]}
+        for index, param in enumerate(group["params"]):
+            if not isinstance(param, Tensor):
+                raise TypeError(f"optimizer: parameter {index} is a {type(param).__name__}")
+            if not param.is_leaf:
+                raise ValueError(f"optimizer: parameter {index} is not a leaf tensor")
+            if id(param) in known:
+                raise ValueError("some parameters appear in more than one parameter group")
+            known.add(id(param))
+        for key, value in self.defaults.items():
+            group.setdefault(key, value)
+        self.param_groups.append(group)
+        make_buckets(group["params"])
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients, or write zeros into them."""
+        for group in self.param_groups:
+            for param in group["params"]:
+                if set_to_none:
+                    param.grad = None
+                elif param.grad is not None:
+                    param.grad.zero_()
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update all parameters that have a gradient; returns what `closure` returns.
+
+        Raises
+        ------
+        RuntimeError
+            If gradients wait to be summed over the ranks: the step was not run to its end.
+        """
+        result = None
+        if closure is not None:
+            with enable_grad():
+                result = closure()
+        for group in self.param_groups:
+            make_buckets(group["params"])  # those that were moved to another device or dtype
+            for bucket in {param._bucket: None for param in group["params"]}:
+                if bucket.before_step is not None:
+                    bucket.before_step()
+            for run in list(self._runs(group)):
+                self._update_run(run, group)
+        return result
+
+    def _runs(self, group: dict[str, Any]) -> Iterator[_Run]:
+        run: _Run | None = None
+        for param in group["params"]:
+            if param._grad is None:
+                continue
+            step = self._steps[id(param)] = self._steps.get(id(param), 0) + 1
+            start = param._bucket.starts[param._bucket_index]
+            if run and (run.bucket, run.stop, run.step) == (param._bucket, start, step):
+                run.stop += param.numel()
+                run.params.append(param)
+                continue
+            if run:
+                yield run
+            run = _Run(param._bucket, start, start + param.numel(), step, [param])
+        if run:
+            yield run
+
+    def _update_run(self, run: _Run, group: dict[str, Any]) -> None:
+        bucket = run.bucket
+        flat = self._flat_state(bucket, group)
+        block = _BLOCK if isinstance(bucket.data, np.ndarray) else run.stop - run.start
+        for start in range(run.start, run.stop, block or 1):
+            part = slice(start, min(start + block, run.stop))
+            self._update(
+                bucket.data[part],
+                bucket.grads.flat[part],
+                {name: flat[name][part] for name in self._slots(group)},
+                group,
+                run.step,
+            )
+        for param in run.params:
+            param._version[0] += 1
+
+    def _flat_state(self, bucket: Bucket, group: dict[str, Any]) -> dict[str, Array]:
+        flat = self._flat.setdefault(bucket, {})
+        for name in self._slots(group):
+            if name not in flat:
+                flat[name] = array_module(bucket.data).zeros_like(bucket.data)
+        return flat
+
+    # --- state ---
+
+    @property
+    def state(self) -> dict[Tensor, dict[str, Any]]:
+        """For each parameter that was updated: its steps, and views of its state arrays."""
+        state: dict[Tensor, dict[str, Any]] = {}
+        for group in self.param_groups:
+            for param in group["params"]:
+                if id(param) in self._steps:
+                    state[param] = self._state_of(param, group)
+        return state
+
+    def _state_of(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
+        bucket = param._bucket
+        assert bucket is not None
+        flat = self._flat_state(bucket, group)
+        start = bucket.starts[param._bucket_index]
+        part = slice(start, start + param.numel())
+        views = {name: wrap(flat[name][part].reshape(param.shape)) for name in self._slots(group)}
+        step = wrap(np.asarray(self._steps.get(id(param), 0), np.float32))
+        return {"step": step, **views}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state and the options, with parameters numbered, as PyTorch's optimizers have it."""
+        numbers: dict[int, int] = {}
+        groups = []
+        for group in self.param_groups:
+            for param in group["params"]:
+                numbers[id(param)] = len(numbers)
+            own = {key: value for key, value in group.items() if key != "params"}
+            groups.append({**own, "params": [numbers[id(p)] for p in group["params"]]})
+        state = {numbers[id(param)]: state for param, state in self.state.items()}
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over state and options; state arrays are copied.
+
+        Raises
+        ------
+        ValueError
+            If the groups, the parameters or their shapes differ; nothing has been changed.
+        """
+        groups = state_dict["param_groups"]
+        have = [len(group["params"]) for group in self.param_groups]
+        given = [len(group["params"]) for group in groups]
+        if have != given:
+            raise ValueError(
+                "loaded state dict contains a parameter group that doesn't match the size of "
+                f"optimizer's group: {given} parameters in its groups, {have} in this optimizer's"
+            )
+        pairs = [
+            (param, state_dict["state"].get(number), saved)
+            for group, saved in zip(self.param_groups, groups)
+            for param, number in zip(group["params"], saved["params"])
+        ]
+        for index, (param, state, _) in enumerate(pairs):
+            for name, value in (state or {}).items():
+                if name != "step" and value is not None and tuple(value.shape) != param.shape:
+                    raise ValueError(
+                        f"loaded state dict: {name} of parameter {index} has shape "
+                        f"{tuple(value.shape)}, the parameter has {param.shape}"
+                    )
+        for group, saved in zip(self.param_groups, groups):
+            group.update({k: deepcopy(v) for k, v in saved.items() if k != "params"})
+        self._steps = {}
+        groups_of = {id(p): group for group in self.param_groups for p in group["params"]}
+        for param, state, _ in pairs:
+            if state is not None:
+                # SGD's state in PyTorch has no step; any but the first is the same to it.
+                self._steps[id(param)] = int(state.get("step", 1))
+                for name, view in self._state_of(param, groups_of[id(param)]).items():
+                    if name != "step" and state.get(name) is not None:
+                        view.copy_(state[name])
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__} ("]
+        for index, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {index}")
+            lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
+        return "\n".join([*lines, ")"])
+
+
+def check_options(name: str, **options: tuple[Any, float, float]) -> None:
+    """Refuse an option outside [low, high); each is (value, low, high)."""
+    for option, (value, low, high) in options.items():
+        if not low <= value < high:
+            limit = f"{low} <= {option}" if high == float("inf") else f"{low} <= {option} < {high}"
+            raise ValueError(f"{name}: expected {limit}, got {value}")

@@ -1,0 +1,90 @@
+"""`DataParallel`: one model on many ranks, with the gradients of one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dtrain.autograd import is_grad_enabled
+from dtrain.autograd.bucket import make_buckets
+from dtrain.backend import array_module, initial_seed, to_host
+from dtrain.distributed import world
+from dtrain.distributed.step import call_at_step_end
+from dtrain.errors import DesyncError
+from dtrain.nn import Module
+from dtrain.parallel.gradient_sum import GradientSum
+
+
+class DataParallel(Module):
+    """Trains `module` on all ranks as if it were on one (torch's DistributedDataParallel).
+
+    Parameters and buffers begin as rank 0's. In ``for x, y in loader`` each backward pass ends
+    with the mean of the gradients over the ranks; in ``for step in loader.steps()`` the
+    gradients are there when the loop over the step has ended. Without a dtrain DataLoader, each
+    rank's backward pass counts as one of `world_size` equal microbatches.
+
+    The mean is over samples: microbatches of different sizes have the weight of their size.
+    Gradients are views into buckets and are overwritten by the next step.
+
+    Raises
+    ------
+    DesyncError
+        If the ranks' models or seeds differ; names the first parameter that does, and the ranks.
+
+    >>> import dtrain
+    >>> model = DataParallel(dtrain.nn.Linear(2, 1))
+    >>> [name for name, _ in model.named_parameters()]
+    ['module.weight', 'module.bias']
+    """
+
+    def __init__(self, module: Module, bucket_bytes: int = 25 << 20):
+        super().__init__()
+        self.module = module
+        _check_same_model(module)
+        _take_from_rank_0(module)
+        # The last layers' gradients are ready first.
+        params = [p for p in module.parameters() if p.requires_grad][::-1]
+        norms = [m for m in module.modules() if hasattr(m, "waiting_statistics")]
+        for norm in norms:
+            norm.waiting_statistics = []
+        self._gradients = GradientSum(
+            world.communicator(), make_buckets(params, bucket_bytes), norms
+        )
+        call_at_step_end(self._gradients.at_step_end)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        if self.training or is_grad_enabled():
+            self._gradients.before_forward()
+        return self.module(*args, **kwargs)
+
+
+def _check_same_model(module: Module) -> None:
+    tensors = [*module.named_parameters(), *module.named_buffers()]
+    own = [f"{name} {tuple(t.shape)} {t.dtype}" for name, t in tensors]
+    ranks = world.communicator().allgather((own, initial_seed()))
+    first, seed = ranks[0]
+    for rank, (theirs, their_seed) in enumerate(ranks):
+        if their_seed != seed:
+            raise DesyncError(
+                f"DataParallel: rank {rank} has the seed {their_seed}, rank 0 has {seed}: call "
+                "manual_seed with one number on every rank; microbatches draw different random "
+                "numbers all the same"
+            )
+        if theirs != first:
+            pairs = zip([*first, "no more"], [*theirs, "no more"])
+            here, there = next((a, b) for a, b in pairs if a != b)
+            others = [r for r, (names, _) in enumerate(ranks) if names != first]
+            raise DesyncError(
+                "DataParallel: the ranks built different models: where rank 0 has "
+                f"{here}, rank {rank} has {there} (ranks unlike rank 0: {others})"
+            )
+
+
+def _take_from_rank_0(module: Module) -> None:
+    """Copy rank 0's parameters and buffers to every rank, in one message."""
+    comm = world.communicator()
+    arrays = [tensor._array for tensor in (*module.parameters(), *module.buffers())]
+    values = comm.broadcast([to_host(array) for array in arrays] if comm.rank == 0 else None)
+    if comm.rank:
+        for array, value in zip(arrays, values):
+            array[...] = array_module(array).asarray(value)
+    comm.barrier()  # on threads the values are rank 0's own memory: it must not go on yet

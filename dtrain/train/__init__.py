@@ -1,0 +1,5 @@
+"""Floor 6: what a training script shows and keeps count of."""
+
+from dtrain.train.progress import Progress
+
+__all__ = ["Progress"]

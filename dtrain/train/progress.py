@@ -1,0 +1,66 @@
+"""A progress bar on rank 0."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as _Bar
+
+from dtrain.distributed import world
+
+
+class Progress:
+    """A bar for one epoch, with figures and samples/s; silent on other ranks than 0.
+
+    On a terminal the bar moves; elsewhere one line is printed at the end.
+
+    >>> with Progress("epoch 1", total=2) as progress:
+    ...     for loss in (0.5, 0.25):
+    ...         progress.advance(samples=32, loss=loss)
+    epoch 1 ...
+    """
+
+    def __init__(self, title: str, total: int):
+        self._title = title
+        self._total = total
+        self._samples = 0
+        self._figures: dict[str, Any] = {}
+
+    def __enter__(self) -> Progress:
+        self._began = time.perf_counter()
+        self._first = world.rank() == 0
+        self._bar: _Bar | None = None
+        if self._first and sys.stdout.isatty():
+            self._bar = _Bar(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[figures]}"),
+                TimeElapsedColumn(),
+                console=Console(file=sys.stdout),
+            )
+            self._task = self._bar.add_task(self._title, total=self._total, figures="")
+            self._bar.start()
+        return self
+
+    def advance(self, samples: int, **figures: float) -> None:
+        """Say that a step of so many samples (over all ranks) is done, and the newest figures."""
+        self._samples += samples
+        self._figures.update(figures)
+        if self._bar is not None:
+            self._bar.update(self._task, advance=1, figures=self._text())
+
+    def __exit__(self, *exception: Any) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        elif self._first and exception[0] is None:
+            print(self._title, self._text(), flush=True)
+
+    def _text(self) -> str:
+        rate = self._samples / max(time.perf_counter() - self._began, 1e-9)
+        figures = "  ".join(f"{name} {value:.4f}" for name, value in self._figures.items())
+        return f"{figures}  {rate:,.0f} samples/s"

@@ -1,0 +1,5 @@
+"""PyTorch's place for the loader: `dtrain.utils.data`."""
+
+from dtrain.utils import data
+
+__all__ = ["data"]

@@ -1,0 +1,136 @@
+"""Trains a small CNN on handwritten digits, on any number of ranks, to the same bits.
+
+    launch/mpirun.sh -n 2 examples/digits.py              scikit-learn's 1,797 digits
+    launch/mpirun.sh -n 2 examples/digits.py --data DIR   MNIST, Fashion-MNIST: a folder of IDX files
+    dtrain debug -n 4 examples/digits.py                  four ranks, as threads of one process
+    python examples/digits.py                             a world of one
+"""
+
+import argparse
+import sys
+
+import numpy as np
+
+import dtrain
+from dtrain import DataParallel, distributed, nn
+from dtrain.checkpoint import digest, load_checkpoint, save_checkpoint
+from dtrain.data import DataLoader, TensorDataset, read_idx_folder
+from dtrain.errors import DtrainError
+from dtrain.nn import functional as F
+from dtrain.train import Progress
+
+
+def load_digits():
+    """scikit-learn's digits, (images, labels) to train on and to test on: 80 % and 20 %, fixed."""
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    order = dtrain.randperm(len(data.images), generator=dtrain.Generator(0)).numpy()
+    images, labels = data.images[order] / 16, data.target[order]
+    cut = len(order) * 4 // 5
+    return (images[:cut], labels[:cut]), (images[cut:], labels[cut:])
+
+
+def load_idx(folder):
+    """The images, from 0 to 1, and labels of a folder of IDX files."""
+    return [(images / 255, labels) for images, labels in
+            (read_idx_folder(folder, split) for split in ("train", "test"))]  # fmt: skip
+
+
+def dataset(images, labels, mean, std, device):
+    pixels = ((images - mean) / std).astype(np.float32)[:, None]
+    x, y = dtrain.from_numpy(pixels), dtrain.from_numpy(labels.astype(np.int64))
+    return TensorDataset(x.to(device), y.to(device))
+
+
+def build_model(side):
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1),
+        nn.BatchNorm2d(32),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Dropout(0.25),
+        nn.Linear(32 * (side // 4) ** 2, 10),
+    )
+
+
+@dtrain.no_grad()
+def evaluate(model, loader):
+    """The share of images, over all ranks, whose digit is right."""
+    model.eval()
+    right, seen = 0, 0
+    for x, y in loader:
+        right += int((model(x).argmax(1) == y).sum())
+        seen += len(y)
+    model.train()
+    right, seen = distributed.all_reduce(dtrain.tensor([right, seen])).tolist()
+    return right / seen
+
+
+def train(args):
+    dtrain.manual_seed(args.seed)
+    train_data, test_data = load_idx(args.data) if args.data else load_digits()
+    mean, std = train_data[0].mean(), train_data[0].std()
+    loader = DataLoader(
+        dataset(*train_data, mean, std, args.device), args.batch_size, shuffle=True,
+        microbatches=args.microbatches,
+    )  # fmt: skip
+    test_loader = DataLoader(dataset(*test_data, mean, std, args.device), 250)
+
+    model = DataParallel(build_model(train_data[0].shape[1]).to(args.device))
+    optimizer = dtrain.optim.SGD(
+        model.parameters(), args.lr, momentum=0.9, weight_decay=1e-4, nesterov=True
+    )
+    scheduler = dtrain.optim.lr_scheduler.CosineAnnealingLR(optimizer, args.epochs * len(loader))
+    job = {"model": model, "optimizer": optimizer, "scheduler": scheduler, "loader": loader}
+    steps = load_checkpoint(args.resume, **job) if args.resume else 0
+
+    checkpoint = None
+    for epoch in range(loader.epoch, args.epochs):
+        with Progress(f"epoch {epoch + 1}/{args.epochs}", len(loader)) as progress:
+            for step in loader.steps():
+                for x, y in step:
+                    output = model(x)
+                    loss = F.cross_entropy(output, y)
+                    loss.backward()
+                optimizer.step()
+                optimizer.zero_grad()
+                scheduler.step()
+                steps += 1
+                right = (output.detach().argmax(1) == y).float().mean()
+                loss, accuracy = dtrain.stack([loss.detach(), right]).tolist()
+                progress.advance(args.batch_size * args.microbatches, loss=loss, accuracy=accuracy)
+                if args.checkpoint_every and steps % args.checkpoint_every == 0:
+                    save_checkpoint(args.out, steps, **job)
+    checkpoint = save_checkpoint(args.out, steps, **job)
+    accuracy = evaluate(model, test_loader)
+    if distributed.rank() == 0:
+        weights = digest(model.module.state_dict())
+        print(f"test accuracy {accuracy:.2%}  weights sha256 {weights}  checkpoint {checkpoint}")
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", help="folder of IDX files; by default scikit-learn's digits")
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--batch-size", type=int, default=8, help="images of one microbatch")
+    parser.add_argument("--microbatches", type=int, default=8, help="of one step, over all ranks")
+    parser.add_argument("--lr", type=float, default=0.05)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
+    parser.add_argument("--out", default="runs/digits", help="where checkpoints go")
+    parser.add_argument("--checkpoint-every", type=int, default=0, metavar="STEPS")
+    parser.add_argument("--resume", metavar="PATH", help="a checkpoint, or a folder of them")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    try:
+        train(arguments())
+    except DtrainError as error:
+        sys.exit(f"{type(error).__name__}: {error}")
