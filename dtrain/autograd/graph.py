@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from dtrain.backend import Array
 
 _order = itertools.count()
@@ -167,16 +169,17 @@ def run_backward(
         return grad
 
     try:
-        for root, grad in roots:
-            deliver(root, grad)
-        while nodes:
-            node = nodes.pop()
-            parts: Sequence[Array | None] = (None,) * len(node.parents)
-            if id(node) in pending:
-                parts = node.gradients(arrive(node), keep_graph)
-            for parent, part in zip(node.parents, parts):
-                if parent is not None:
-                    deliver(parent, part)
+        with np.errstate(all="ignore"):  # NaN and infinity are values here, as in PyTorch
+            for root, grad in roots:
+                deliver(root, grad)
+            while nodes:
+                node = nodes.pop()
+                parts: Sequence[Array | None] = (None,) * len(node.parents)
+                if id(node) in pending:
+                    parts = node.gradients(arrive(node), keep_graph)
+                for parent, part in zip(node.parents, parts):
+                    if parent is not None:
+                        deliver(parent, part)
         callbacks, _running.callbacks = _running.callbacks, []
         for callback in callbacks:
             callback()

@@ -23,7 +23,8 @@ class DataLoader:
     A step of the optimizer sees ``batch_size * microbatches`` samples: `microbatches` batches of
     `batch_size`, dealt to the ranks in contiguous runs. Which samples a step has, and how they
     are split, depends on the arguments here and the epoch, never on the number of ranks.
-    The last step of an epoch has what is left, split evenly.
+    The last step of an epoch has what is left, split evenly; where that is fewer samples than
+    ranks, a rank without one gets an empty batch, which counts for nothing.
 
     ``for x, y in loader`` gives one batch a step, for as many microbatches as ranks.
     ``for step in loader.steps(): for x, y in step`` is the general form.
@@ -103,7 +104,7 @@ class DataLoader:
     def _run(self, step: Step, indices: list[np.ndarray]) -> Iterator[Any]:
         low, high = run_of(world.rank(), world.world_size(), self.microbatches)
         for index in range(low, high):
-            if step.sizes[index]:
+            if step.sizes[index] or index == low:  # a rank's first: every rank takes part
                 with inside(Microbatch(step, index)):
                     yield self._batch(indices[index])
         end_step(step)

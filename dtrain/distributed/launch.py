@@ -156,7 +156,9 @@ def run(plan: LaunchPlan) -> NoReturn:
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execve(plan.argv[0], plan.argv, {**os.environ, **plan.env})
+    # Open MPI gives its ranks a terminal of their own: they cannot see that ours is a file.
+    screen = {} if sys.stdout.isatty() else {"DTRAIN_NO_TERMINAL": "1"}
+    os.execve(plan.argv[0], plan.argv, {**os.environ, **plan.env, **screen})
 
 
 def this_machine() -> Machine:

@@ -112,8 +112,9 @@ class Optimizer:
             for bucket in {param._bucket: None for param in group["params"]}:
                 if bucket.before_step is not None:
                     bucket.before_step()
-            for run in list(self._runs(group)):
-                self._update_run(run, group)
+            with np.errstate(all="ignore"):  # NaN and infinity are values here, as in PyTorch
+                for run in list(self._runs(group)):
+                    self._update_run(run, group)
         return result
 
     def _runs(self, group: dict[str, Any]) -> Iterator[_Run]:

@@ -72,9 +72,9 @@ class GradientSum:
             )
 
     def at_step_end(self, step: Step) -> None:
-        """This rank has run all its microbatches of the step, which may be none."""
-        if self._step is step or not step.ends_with_backward:
-            self._finish(step)
+        """This rank has run all its microbatches of the step."""
+        if self._step is step:
+            self._finish()
 
     def _enter(self, microbatch: Microbatch) -> None:
         if microbatch is self._microbatch:
@@ -96,9 +96,15 @@ class GradientSum:
         self._next_index, _ = run_of(self._comm.rank, self._comm.size, len(step.sizes))
 
     def _abandon(self) -> None:
-        """Forget a step that was left before its end, as by a break."""
+        """Forget a step that was left before its end, as by a break: each rank has another part."""
         for total, spare in zip(self._sums, self._spare):
             spare.extend(buffer for _, _, buffer in total.blocks)
+        if self._accumulated:
+            for index, carried in enumerate(self._carried):
+                if carried is None:
+                    self._use_fresh_buffer(index)
+                else:
+                    self._buckets[index].use_grads(*carried)
         for norm in self._norms:
             norm.waiting_statistics.clear()
         self._reset()
@@ -158,14 +164,10 @@ class GradientSum:
 
     # --- at its end ---
 
-    def _finish(self, step: Step | None = None) -> None:
+    def _finish(self) -> None:
         """Agree with the other ranks, and leave the means in the buckets."""
-        if self._step is None:
-            assert step is not None
-            self._begin(step)
         assert self._step is not None
-        if self._microbatch is not None:
-            self._push()
+        self._push()
         used = self._agree()
         if any(map(any, used)):
             self._skip_to(run_of(self._comm.rank, self._comm.size, len(self._step.sizes))[1])
@@ -207,8 +209,6 @@ class GradientSum:
             self._comm, [block.flat for block in blocks], blocks[0].flat, len(sizes), divisor
         )
         self._spare[index].extend(blocks[1:])
-        if bucket.grads not in blocks:
-            self._spare[index].append(bucket.grads)
         bucket.use_grads(blocks[0], used)
         carried = self._carried[index] if self._carried else None
         if carried is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import Any
@@ -34,7 +35,8 @@ class Progress:
         self._began = time.perf_counter()
         self._first = world.rank() == 0
         self._bar: _Bar | None = None
-        if self._first and sys.stdout.isatty():
+        terminal = sys.stdout.isatty() and "DTRAIN_NO_TERMINAL" not in os.environ
+        if self._first and terminal:
             self._bar = _Bar(
                 TextColumn("{task.description}"),
                 BarColumn(),

@@ -1,0 +1,37 @@
+# `make train` and `make test` do all the set-up on a fresh machine with Python >= 3.10.
+PYTHON ?= python3
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: train test lint clean
+
+train: $(BIN)/.train
+	launch/mpirun.sh -n 2 examples/digits.py
+
+# The suite once with ranks as threads, then the tests with ranks under mpirun.
+test: $(BIN)/.test
+	tests/run.sh
+
+lint: $(BIN)/.lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+$(BIN)/python:
+	$(PYTHON) -m venv .venv
+
+$(BIN)/.train: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --editable '.[mpi,examples]'
+	touch $@
+
+$(BIN)/.test: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --editable '.[mpi,examples,test]'
+	touch $@
+
+$(BIN)/.lint: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --editable '.[lint]'
+	touch $@
+
+clean:
+	rm -rf .venv runs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,60 @@
+"""Fixtures: the same body of a test on ranks that are threads, or under mpirun."""
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import dtrain
+from dtrain import distributed
+from dtrain.distributed import world
+
+ROOT = Path(__file__).parent.parent
+
+
+class _Quiet:
+    """Under mpirun every rank runs pytest: the others than rank 0 speak only when they fail."""
+
+    def __init__(self, config):
+        self._reporter = config.pluginmanager.getplugin("terminalreporter")
+        self._screen, self._reporter._tw._file = self._reporter._tw._file, io.StringIO()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self):
+        text, self._reporter._tw._file = self._reporter._tw._file.getvalue(), self._screen
+        if "failed" in text or "error" in text:
+            self._screen.write(f"rank {distributed.rank()}:\n{text}")
+            self._screen.flush()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config):
+    if world.launched_size() and distributed.rank():
+        config.pluginmanager.register(_Quiet(config))
+
+
+@pytest.fixture(autouse=True)
+def fresh_seed():
+    """Each test begins as a program does."""
+    dtrain.manual_seed(0)
+
+
+@pytest.fixture
+def run_python(tmp_path):
+    """Runs a program in a process of its own, with a time limit; gives the finished process."""
+
+    def run(*argv, timeout_s=120, **environ):
+        env = {**os.environ, "PYTHONPATH": str(ROOT), **environ}
+        return subprocess.run(
+            [sys.executable, *map(str, argv)],
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            cwd=tmp_path,
+            env=env,
+        )
+
+    return run

@@ -1,0 +1,307 @@
+"""What must hold on every rank; run on ranks that are threads, and under mpirun.
+
+Every function here whose name does not begin with an underscore is a body: it takes nothing and
+asserts. `_alone` runs a function in a world of one, for the bits to compare with.
+"""
+
+import numpy as np
+import pytest
+
+import dtrain
+from dtrain import DataParallel, distributed, nn
+from dtrain.checkpoint import digest
+from dtrain.data import DataLoader, TensorDataset
+from dtrain.distributed import reduce
+from dtrain.distributed.world import communicator
+from dtrain.errors import DesyncError
+from dtrain.nn import functional as F
+
+MICROBATCHES = 8
+
+
+def _alone(function, *args):
+    return distributed.run_ranks(1, function, *args)[0]
+
+
+def _model():
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Dropout(0.3),
+        nn.Linear(16, 5),
+    )
+
+
+def _data(samples=53):
+    g = dtrain.Generator(1)
+    x = dtrain.randn(samples, 1, 4, 4, generator=g)
+    return TensorDataset(x, dtrain.randint(0, 5, (samples,), generator=g))
+
+
+def _train(samples=53, epochs=2, batch_size=2, make_optimizer=None, model=None):
+    """Train on a short last step of uneven microbatches; returns the digest of all state."""
+    dtrain.manual_seed(3)
+    model = DataParallel(model() if model else _model())
+    optimizer = (make_optimizer or _sgd)(model.parameters())
+    loader = DataLoader(_data(samples), batch_size, shuffle=True, microbatches=MICROBATCHES)
+    for _ in range(epochs):
+        for step in loader.steps():
+            for x, y in step:
+                F.cross_entropy(model(x), y).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    return digest(model.state_dict())
+
+
+def _sgd(params):
+    return dtrain.optim.SGD(params, lr=0.05, momentum=0.9)
+
+
+def _adam(params):
+    return dtrain.optim.AdamW(params, lr=0.01)
+
+
+def weights_do_not_depend_on_world_size():
+    assert _train() == _alone(_train)
+
+
+def weights_do_not_depend_on_world_size_with_adam():
+    assert _train(make_optimizer=_adam) == _alone(lambda: _train(make_optimizer=_adam))
+
+
+def fewer_samples_than_microbatches_in_the_last_step():
+    assert _train(samples=16 + 3) == _alone(lambda: _train(samples=16 + 3))
+
+
+def all_ranks_have_the_same_weights():
+    assert len(set(distributed.all_gather(_train()))) == 1
+
+
+def bits_do_not_depend_on_bucket_size():
+    def small_buckets():
+        dtrain.manual_seed(3)
+        model = DataParallel(_model(), bucket_bytes=64)
+        return model, _one_step_gradients(model)
+
+    model, small = small_buckets()
+    assert len(model._gradients._buckets) > 3
+    dtrain.manual_seed(3)
+    assert small == _one_step_gradients(DataParallel(_model()))
+
+
+def _one_step_gradients(model):
+    loader = DataLoader(_data(), 2, microbatches=MICROBATCHES)
+    for x, y in next(loader.steps()):
+        F.cross_entropy(model(x), y).backward()
+    return digest({name: p.grad for name, p in model.named_parameters()})
+
+
+def the_simple_loop_equals_one_big_batch():
+    """Without BatchNorm and dropout, ranks with a batch each have the gradient of all samples."""
+    size = distributed.world_size()
+    data = _data(size * 4 + size + 1)  # the last step is short and uneven
+
+    def model():
+        dtrain.manual_seed(5)
+        return nn.Sequential(nn.Flatten(), nn.Linear(16, 5)).double()
+
+    parallel, single = DataParallel(model()), model()
+    loader = DataLoader(data, 4)
+    big = DataLoader(data, 4 * size, microbatches=size)
+    assert len(loader) == 2
+    seen = []
+    for x, y in loader:
+        parallel.zero_grad()
+        F.cross_entropy(parallel(x.double()), y).backward()
+        seen.append([p.grad.numpy().copy() for p in parallel.parameters()])
+    order = np.arange(len(data))
+    for step in range(2):
+        x, y = data[dtrain.from_numpy(order[step * 4 * size : (step + 1) * 4 * size])]
+        single.zero_grad()
+        F.cross_entropy(single(x.double()), y).backward()
+        for have, param in zip(seen[step], single.parameters()):
+            np.testing.assert_allclose(have, param.grad.numpy(), rtol=1e-12, atol=1e-14)
+    del big
+
+
+def a_loop_without_a_loader_averages_over_ranks():
+    rank, size = distributed.rank(), distributed.world_size()
+    model = DataParallel(nn.Linear(1, 1, bias=False))
+    (model(dtrain.full((1, 1), float(rank + 1)))).sum().backward()
+    assert model.module.weight.grad.item() == pytest.approx((size + 1) / 2)
+
+
+def gradients_that_were_not_zeroed_are_added_to():
+    model = DataParallel(nn.Linear(1, 1, bias=False))
+    for _ in range(3):
+        model(dtrain.ones(1, 1)).sum().backward()
+    assert model.module.weight.grad.item() == 3
+
+
+def zero_grad_between_forward_and_backward_works():
+    model = DataParallel(nn.Linear(1, 1, bias=False))
+    for _ in range(3):
+        loss = model(dtrain.ones(1, 1)).sum()
+        model.zero_grad()
+        loss.backward()
+    assert model.module.weight.grad.item() == 1
+
+
+def two_losses_of_one_microbatch_add_up():
+    model = DataParallel(nn.Linear(1, 1, bias=False))
+    loader = DataLoader(TensorDataset(dtrain.ones(16, 1)), 2, microbatches=MICROBATCHES)
+    for (x,) in next(loader.steps()):
+        out = model(x).mean()
+        out.backward(retain_graph=True)
+        (2 * out).backward()
+    assert model.module.weight.grad.item() == 3
+
+
+def a_parameter_that_one_rank_uses_is_trained_on_all():
+    class Branches(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.always, self.sometimes, self.never = (nn.Linear(1, 1, False) for _ in range(3))
+
+        def forward(self, x):
+            return self.sometimes(x) if x.sum().item() == 0 else self.always(x)
+
+    model = DataParallel(Branches())
+    loader = DataLoader(
+        TensorDataset(dtrain.arange(8, dtype=dtrain.float32).unsqueeze(1)), 1, microbatches=8
+    )
+    for (x,) in next(loader.steps()):
+        (model(x) - 1).sum().backward()
+    assert model.module.sometimes.weight.grad is not None
+    assert model.module.always.weight.grad.item() == pytest.approx(sum(range(1, 8)) / 8)
+    assert model.module.never.weight.grad is None
+
+
+def stepping_before_the_step_is_whole_is_an_error():
+    model = DataParallel(nn.Linear(1, 1))
+    optimizer = _sgd(model.parameters())
+    loader = DataLoader(TensorDataset(dtrain.ones(16, 1)), 1, microbatches=MICROBATCHES)
+    for (x,) in next(loader.steps()):
+        model(x).sum().backward()
+        with pytest.raises(RuntimeError, match="not summed over the ranks yet"):
+            optimizer.step()
+
+
+def a_step_left_by_break_is_forgotten():
+    model = DataParallel(nn.Linear(1, 1, bias=False))
+    loader = DataLoader(TensorDataset(dtrain.ones(16, 1)), 2, microbatches=MICROBATCHES)
+    steps = loader.steps()
+    for (x,) in next(steps):
+        (100 * model(x)).mean().backward()
+        break
+    for (x,) in next(loader.steps()):
+        model(x).mean().backward()
+    assert model.module.weight.grad.item() == 1
+
+
+def the_ranks_begin_with_the_weights_of_rank_0():
+    model = nn.Linear(3, 2)
+    with dtrain.no_grad():
+        model.weight += distributed.rank()
+    expected = distributed.broadcast(model.weight.tolist())
+    assert DataParallel(model).module.weight.tolist() == expected
+
+
+def a_model_unlike_rank_0s_is_named():
+    if distributed.world_size() == 1:
+        return
+    width = 4 if distributed.rank() == distributed.world_size() - 1 else 3
+    with pytest.raises(DesyncError, match=r"rank 0 has 1\.weight \(3, 2\).*rank \d has 1\.weight \(4, 2\)"):
+        DataParallel(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, width)))
+
+
+def another_seed_on_one_rank_is_named():
+    if distributed.world_size() == 1:
+        return
+    dtrain.manual_seed(7 if distributed.rank() == 1 else 0)
+    with pytest.raises(DesyncError, match="rank 1 has the seed 7, rank 0 has 0"):
+        DataParallel(nn.Linear(2, 2))
+
+
+def the_tree_gives_one_sum_for_any_world_size():
+    comm = communicator()
+    for count in (comm.size, comm.size + 1, 8, 11, 16):
+        if count < comm.size:
+            continue
+        values = np.random.default_rng(count).standard_normal((count, 37)).astype(np.float32)
+        values *= 10.0 ** np.random.default_rng(1).integers(-4, 4, values.shape).astype(np.float32)
+        low, high = reduce.run_of(comm.rank, comm.size, count)
+        total = reduce.TreeSum(count, lambda a, b: np.add(a, b, out=a))
+        for index in range(low, high):
+            total.push(index, values[index].copy())
+        out = np.empty(37, np.float32)
+        reduce.all_reduce(comm, [flat for _, _, flat in total.blocks], out, count)
+
+        def tree(a, b, values=values):
+            if b - a == 1:
+                return values[a]
+            middle = reduce.split(a, b)
+            return tree(a, middle) + tree(middle, b)
+
+        assert out.tobytes() == tree(0, count).tobytes()
+
+
+def all_reduce_combines_tensors():
+    rank, size = distributed.rank(), distributed.world_size()
+    ranks = np.arange(size)
+    x = dtrain.tensor([[float(rank), 1.0]])
+    assert distributed.all_reduce(x.clone()).tolist() == [[ranks.sum(), size]]
+    assert distributed.all_reduce(x.clone(), "mean").tolist() == [[pytest.approx(ranks.mean()), 1]]
+    assert distributed.all_reduce(x.clone(), "max").tolist() == [[size - 1, 1]]
+    assert distributed.all_reduce(x.clone(), "min").tolist() == [[0, 1]]
+    assert distributed.all_reduce(dtrain.tensor(rank)).item() == ranks.sum()
+    with pytest.raises(ValueError, match="expected op"):
+        distributed.all_reduce(x, "product")
+
+
+def every_sample_is_seen_once():
+    data = TensorDataset(dtrain.arange(53))
+    for loader in (DataLoader(data, 3), DataLoader(data, 3, shuffle=True)):
+        own = [n for (x,) in loader for n in x.tolist()]
+        assert sorted(sum(distributed.all_gather(own), [])) == list(range(53))
+
+
+def the_loader_deals_the_same_steps_to_any_world_size():
+    def steps():
+        loader = DataLoader(_data(), 2, shuffle=True, seed=9, microbatches=MICROBATCHES)
+        return [[y.tolist() for _, y in s if len(y)] for _ in range(2) for s in loader.steps()]
+
+    ranks = distributed.all_gather(steps())
+    together = [sum(parts, []) for parts in zip(*ranks)]
+    assert together == _alone(steps)
+
+
+def a_rank_without_a_sample_gets_an_empty_batch():
+    size = distributed.world_size()
+    sizes = [len(x) for (x,) in DataLoader(TensorDataset(dtrain.arange(2 * size + 1)), 2)]
+    assert sizes == [2, 1 if distributed.rank() == 0 else 0]
+
+
+def random_numbers_belong_to_the_microbatch():
+    def drawn():
+        loader = DataLoader(TensorDataset(dtrain.arange(16)), 1, microbatches=MICROBATCHES)
+        return [(int(x), dtrain.rand(2).tolist()) for step in loader.steps() for (x,) in step]
+
+    everything = sorted(sum(distributed.all_gather(drawn()), []))
+    assert everything == sorted(_alone(drawn))
+    assert len({tuple(numbers) for _, numbers in everything}) == 16
+    outside = distributed.all_gather(dtrain.rand(2).tolist())
+    assert all(numbers == outside[0] for numbers in outside)
+
+
+def too_few_microbatches_are_refused():
+    size = distributed.world_size()
+    if size > 1:
+        with pytest.raises(ValueError, match=f"microbatches={size - 1} on {size} ranks"):
+            DataLoader(_data(), 2, microbatches=size - 1)
+    loader = DataLoader(_data(), 2, microbatches=size + 1)
+    with pytest.raises(RuntimeError, match=r"loader\.steps\(\)"):
+        next(iter(loader))

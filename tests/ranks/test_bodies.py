@@ -1,0 +1,26 @@
+"""Each body of `bodies.py` on 1, 2, 3, 4 and 8 threads, and under mpirun."""
+
+import pytest
+
+from dtrain import distributed
+
+from . import bodies
+
+BODIES = [
+    body
+    for name, body in vars(bodies).items()
+    if callable(body) and body.__module__ == bodies.__name__ and not name.startswith("_")
+]
+bodies_by_name = pytest.mark.parametrize("body", BODIES, ids=lambda body: body.__name__)
+
+
+@bodies_by_name
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 8])
+def test_on_threads(body, size):
+    distributed.run_ranks(size, body)
+
+
+@pytest.mark.mpi
+@bodies_by_name
+def test_under_mpi(body):
+    body()
