@@ -286,19 +286,23 @@ def rand_like(
 ) -> Tensor:
     """Uniform random numbers in the shape of another tensor (torch.rand_like).
 
-    Raises
-    ------
-    RuntimeError
-        For a tensor of integers, unless a floating dtype is given, as in PyTorch.
+    Of a tensor of integers, where PyTorch refuses, they have the default dtype.
     """
-    return _like(rand, input, dtype, device, requires_grad)
+    return _like(rand, input, dtype or _floating_dtype(input), device, requires_grad)
 
 
 def randn_like(
     input: Tensor, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False
 ) -> Tensor:
-    """Standard normal random numbers in the shape of another tensor (torch.randn_like)."""
-    return _like(randn, input, dtype, device, requires_grad)
+    """Standard normal random numbers in the shape of another tensor (torch.randn_like).
+
+    Of a tensor of integers, where PyTorch refuses, they have the default dtype.
+    """
+    return _like(randn, input, dtype or _floating_dtype(input), device, requires_grad)
+
+
+def _floating_dtype(input: Tensor) -> np.dtype:
+    return input.dtype if is_floating(input.dtype) else get_default_dtype()
 
 
 def randint(

@@ -23,6 +23,10 @@ def _alone(function, *args):
     return distributed.run_ranks(1, function, *args)[0]
 
 
+def _joined(lists):
+    return [item for part in lists for item in part]
+
+
 def _model():
     return nn.Sequential(
         nn.Conv2d(1, 4, 3, padding=1),
@@ -214,7 +218,8 @@ def a_model_unlike_rank_0s_is_named():
     if distributed.world_size() == 1:
         return
     width = 4 if distributed.rank() == distributed.world_size() - 1 else 3
-    with pytest.raises(DesyncError, match=r"rank 0 has 1\.weight \(3, 2\).*rank \d has 1\.weight \(4, 2\)"):
+    difference = r"rank 0 has 1\.weight \(3, 2\).*rank \d has 1\.weight \(4, 2\)"
+    with pytest.raises(DesyncError, match=difference):
         DataParallel(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, width)))
 
 
@@ -266,7 +271,7 @@ def every_sample_is_seen_once():
     data = TensorDataset(dtrain.arange(53))
     for loader in (DataLoader(data, 3), DataLoader(data, 3, shuffle=True)):
         own = [n for (x,) in loader for n in x.tolist()]
-        assert sorted(sum(distributed.all_gather(own), [])) == list(range(53))
+        assert sorted(_joined(distributed.all_gather(own))) == list(range(53))
 
 
 def the_loader_deals_the_same_steps_to_any_world_size():
@@ -275,7 +280,7 @@ def the_loader_deals_the_same_steps_to_any_world_size():
         return [[y.tolist() for _, y in s if len(y)] for _ in range(2) for s in loader.steps()]
 
     ranks = distributed.all_gather(steps())
-    together = [sum(parts, []) for parts in zip(*ranks)]
+    together = [_joined(parts) for parts in zip(*ranks)]
     assert together == _alone(steps)
 
 
@@ -290,7 +295,7 @@ def random_numbers_belong_to_the_microbatch():
         loader = DataLoader(TensorDataset(dtrain.arange(16)), 1, microbatches=MICROBATCHES)
         return [(int(x), dtrain.rand(2).tolist()) for step in loader.steps() for (x,) in step]
 
-    everything = sorted(sum(distributed.all_gather(drawn()), []))
+    everything = sorted(_joined(distributed.all_gather(drawn())))
     assert everything == sorted(_alone(drawn))
     assert len({tuple(numbers) for _, numbers in everything}) == 16
     outside = distributed.all_gather(dtrain.rand(2).tolist())
