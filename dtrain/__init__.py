@@ -3,6 +3,9 @@
 The names are PyTorch's where PyTorch has them: ``import dtrain as torch``.
 """
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
+
 from dtrain import autograd, checkpoint, data, distributed, errors, nn, optim, train, utils
 from dtrain.autograd import Tensor, enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from dtrain.backend import Generator, cuda, device, initial_seed, manual_seed
@@ -32,6 +35,11 @@ half, float, double = float16, float32, float64
 short, int, long = int16, int32, int64
 
 globals().update(_FUNCTIONS | _FREE_FUNCTIONS)
+
+if _TYPE_CHECKING:  # the functions of the table
+
+    def __getattr__(name: str) -> _Any: ...
+
 
 __version__ = "0.1.0"
 __all__ = sorted(

@@ -1,9 +1,9 @@
 """Trains a small CNN on handwritten digits, on any number of ranks, to the same bits.
 
-    launch/mpirun.sh -n 2 examples/digits.py              scikit-learn's 1,797 digits
-    launch/mpirun.sh -n 2 examples/digits.py --data DIR   MNIST, Fashion-MNIST: a folder of IDX files
-    dtrain debug -n 4 examples/digits.py                  four ranks, as threads of one process
-    python examples/digits.py                             a world of one
+launch/mpirun.sh -n 2 examples/digits.py              scikit-learn's 1,797 digits
+launch/mpirun.sh -n 2 examples/digits.py --data DIR   MNIST, Fashion-MNIST: a folder of IDX files
+dtrain debug -n 4 examples/digits.py                  four ranks, as threads of one process
+python examples/digits.py                             a world of one
 """
 
 import argparse

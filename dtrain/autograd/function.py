@@ -149,7 +149,9 @@ class _FunctionNode(Node):
         if not keep:
             self.ctx._saved = None
         parts = list(returned) if isinstance(returned, tuple) else [returned]
-        if len(parts) != len(self.parents) and any(x is not None for x in parts[len(self.parents) :]):
+        if len(parts) != len(self.parents) and any(
+            x is not None for x in parts[len(self.parents) :]
+        ):
             raise RuntimeError(
                 f"{self.name}.backward: expected {len(self.parents)} gradients, one for each "
                 f"input of forward, got {len(parts)}"

@@ -84,9 +84,7 @@ def record(
 
     `names` are those of the inputs, then that of the output, as the rules know them.
     """
-    if type(out) is not np.ndarray and not hasattr(out, "shape"):
-        out = np.asarray(out)
-    elif isinstance(out, np.generic):
+    if isinstance(out, (np.generic, int, float)):  # what NumPy's reductions give
         out = np.asarray(out)
     result = wrap(out)
     if not (rules and grad_mode._mode.enabled):

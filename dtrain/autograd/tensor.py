@@ -150,8 +150,16 @@ class Tensor:
         return format(self.item(), spec) if not self.shape else format(repr(self), spec)
 
     def __repr__(self) -> str:
+        host = to_host(self._array)
+        with np.errstate(all="ignore"):
+            whole = bool((np.isfinite(host) & (host == np.round(host))).all())
         text = np.array2string(
-            to_host(self._array), separator=", ", precision=4, prefix="tensor(", threshold=1000
+            host,
+            separator=", ",
+            precision=4,
+            floatmode="maxprec" if whole else "fixed",
+            prefix="tensor(",
+            threshold=1000,
         )
         implied = (get_default_dtype(), np.dtype(np.int64), np.dtype(np.bool_))
         extras = [] if self.dtype in implied else [f"dtype={self.dtype}"]
@@ -390,7 +398,7 @@ def grad(
     retain_graph: bool = False,
     allow_unused: bool = False,
 ) -> tuple[Tensor | None, ...]:
-    """The gradients of `outputs` with respect to `inputs`, accumulated nowhere (torch.autograd.grad).
+    """The gradients of `outputs` by `inputs`, accumulated nowhere (torch.autograd.grad).
 
     >>> import dtrain
     >>> x = dtrain.tensor(3.0, requires_grad=True)

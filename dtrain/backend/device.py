@@ -32,9 +32,10 @@ class device:
 
     __slots__ = ("index", "type")
 
+    type: str
+    index: int | None
+
     def __init__(self, type: str | device, index: int | None = None):
-        if isinstance(type, device):
-            type, index = type.type, type.index
         name, _, number = str(type).partition(":")
         if name not in ("cpu", "cuda") or (number and (not number.isdigit() or index is not None)):
             raise RuntimeError(f"device: expected 'cpu', 'cuda' or 'cuda:N', got {type!r}")
@@ -49,9 +50,7 @@ class device:
         return f"device(type={self.type!r}{index})"
 
     def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, device) and (self.type, self.index) == (other.type, other.index)
-        )
+        return isinstance(other, device) and (self.type, self.index) == (other.type, other.index)
 
     def __hash__(self) -> int:
         return hash((self.type, self.index))

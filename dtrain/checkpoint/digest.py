@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
+import numpy as np
+
 from dtrain.autograd import Tensor
-from dtrain.backend import array_module, to_host
+from dtrain.backend import to_host
 
 
 def digest(state: Mapping[str, Tensor]) -> str:
@@ -18,7 +20,7 @@ def digest(state: Mapping[str, Tensor]) -> str:
     """
     hasher = hashlib.sha256()
     for name, tensor in state.items():
-        array = to_host(array_module(tensor._array).ascontiguousarray(tensor._array))
+        array = np.asarray(to_host(tensor._array), order="C")
         hasher.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
         hasher.update(array.tobytes())
     return hasher.hexdigest()

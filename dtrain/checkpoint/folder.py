@@ -1,11 +1,11 @@
 """Checkpoint folders: a whole job at one step, checksummed, and there whole or not at all.
 
-    runs/a/step-00000400/
-        manifest.json            step, versions, and the sha256 of every other file
-        model.safetensors        one file for each object that was given
-        optimizer.safetensors
-        ...
-        random.safetensors       the random generator
+runs/a/step-00000400/
+    manifest.json            step, versions, and the sha256 of every other file
+    model.safetensors        one file for each object that was given
+    optimizer.safetensors
+    ...
+    random.safetensors       the random generator
 """
 
 from __future__ import annotations

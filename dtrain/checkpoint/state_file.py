@@ -105,7 +105,7 @@ def _flatten(value: Any, path: str, tensors: dict[str, np.ndarray]) -> Any:
         name = path or "value"
         while name in tensors:  # {"a.b": x, "a": {"b": y}}
             name += "'"
-        tensors[name] = np.ascontiguousarray(array)
+        tensors[name] = np.asarray(array, order="C")  # ascontiguousarray makes 0-d 1-d
         return ["tensor" if isinstance(value, Tensor) else "array", name]
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
@@ -115,11 +115,15 @@ def _flatten(value: Any, path: str, tensors: dict[str, np.ndarray]) -> Any:
         for key in value:
             if not isinstance(key, (str, int)) or isinstance(key, bool):
                 raise TypeError(f"save: {path or 'state'} has the key {key!r}; keys are str or int")
-        items = [(k, _flatten(v, f"{path}.{k}" if path else str(k), tensors)) for k, v in value.items()]
+        items = [
+            (k, _flatten(v, f"{path}.{k}" if path else str(k), tensors)) for k, v in value.items()
+        ]
         return ["dict", [list(item) for item in items]]
     if isinstance(value, (list, tuple)):
         kind = "tuple" if isinstance(value, tuple) else "list"
-        items = [_flatten(v, f"{path}.{i}" if path else str(i), tensors) for i, v in enumerate(value)]
+        items = [
+            _flatten(v, f"{path}.{i}" if path else str(i), tensors) for i, v in enumerate(value)
+        ]
         return [kind, items]
     raise TypeError(
         f"save: {path or 'state'} is a {type(value).__name__}; expected tensors, arrays, numbers, "

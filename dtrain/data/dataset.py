@@ -32,7 +32,9 @@ class TensorDataset(Dataset):
     def __init__(self, *tensors: Tensor):
         lengths = [len(t) for t in tensors]
         if not tensors or len(set(lengths)) > 1:
-            raise ValueError(f"TensorDataset: expected tensors of one length, got lengths {lengths}")
+            raise ValueError(
+                f"TensorDataset: expected tensors of one length, got lengths {lengths}"
+            )
         self.tensors = tensors
 
     def __getitem__(self, index: Any) -> tuple[Tensor, ...]:

@@ -76,9 +76,11 @@ def read_idx_folder(
         )
     if labels.shape != images.shape[:1]:
         raise DataError(f"{labels_path}: {labels.shape} labels for {len(images)} images")
-    if labels.size and not (0 <= labels.min() and labels.max() < classes):
+    if labels.size and (labels.min() < 0 or labels.max() >= classes):
         wrong = labels[(labels < 0) | (labels >= classes)][0]
-        raise DataError(f"{labels_path}: label {wrong} is out of range: expected 0 <= label < {classes}")
+        raise DataError(
+            f"{labels_path}: label {wrong} is out of range: expected 0 <= label < {classes}"
+        )
     return images, labels.astype(np.int64)
 
 

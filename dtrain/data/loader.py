@@ -1,4 +1,4 @@
-"""`DataLoader`: batches of a dataset, dealt to the ranks, in an order that no rank count changes."""
+"""`DataLoader`: batches of a dataset, dealt to the ranks in an order that they do not change."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from dtrain.backend import Array
 
 
 class Communicator(Protocol):
-    """What the library asks of a set of ranks. Every rank makes the same calls in the same order."""
+    """What the library asks of a set of ranks; all make the same calls in the same order."""
 
     rank: int
     size: int
@@ -27,9 +27,7 @@ class Communicator(Protocol):
     def allgather(self, value: Any) -> list[Any]:
         """Every rank's value, in rank order; for small Python objects."""
 
-    def exchange(
-        self, flat: Array, bounds: Sequence[int], senders: Sequence[int]
-    ) -> list[Array]:
+    def exchange(self, flat: Array, bounds: Sequence[int], senders: Sequence[int]) -> list[Array]:
         """Each sender gives rank r the slice bounds[r]:bounds[r + 1] of its flat array.
 
         Returns the slices for this rank, one a sender. They may be the senders' own memory:
@@ -54,9 +52,7 @@ class SoloCommunicator:
     def allgather(self, value: Any) -> list[Any]:
         return [value]
 
-    def exchange(
-        self, flat: Array, bounds: Sequence[int], senders: Sequence[int]
-    ) -> list[Array]:
+    def exchange(self, flat: Array, bounds: Sequence[int], senders: Sequence[int]) -> list[Array]:
         return [flat]
 
     def gather_slices(self, flat: Array, bounds: Sequence[int]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import pdb
+import pdb  # noqa: T100  the command is a debugger
 import sys
 import threading
 import traceback
@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any, TextIO
 
 from dtrain.distributed import threads, world
-from dtrain.errors import LaunchError, RankFailedError
+from dtrain.errors import LaunchError
 
 
 class RankError(Exception):
@@ -50,7 +50,7 @@ def run_script(script: Path, args: Sequence[str], ranks: int, stop_rank: int = 0
     sys.argv = [str(script), *args]
     sys.path[0] = str(script.resolve().parent)
     terminal = sys.stdout
-    sys.stdout, sys.stderr = _ByRank(sys.stdout), _ByRank(sys.stderr)  # type: ignore[assignment]
+    sys.stdout, sys.stderr = _ByRank(sys.stdout), _ByRank(sys.stderr)
     sys.breakpointhook = _debugger(stop_rank, terminal)
 
     def body() -> None:
@@ -65,7 +65,7 @@ def run_script(script: Path, args: Sequence[str], ranks: int, stop_rank: int = 0
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        sys.stdout, sys.stderr = terminal, sys.stderr._stream  # type: ignore[attr-defined]
+        sys.stdout, sys.stderr = terminal, sys.stderr._stream
         sys.breakpointhook = sys.__breakpointhook__
     return 0
 

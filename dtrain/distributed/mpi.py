@@ -29,16 +29,15 @@ class MpiCommunicator:
     def allgather(self, value: Any) -> list[Any]:
         return self._comm.allgather(value)
 
-    def exchange(
-        self, flat: Array, bounds: Sequence[int], senders: Sequence[int]
-    ) -> list[Array]:
+    def exchange(self, flat: Array, bounds: Sequence[int], senders: Sequence[int]) -> list[Array]:
         starts = [bound * flat.itemsize for bound in bounds]
         lengths = [b - a for a, b in zip(starts, starts[1:])]
         sent = lengths if self.rank in senders else [0] * self.size
         received = [lengths[self.rank] if rank in senders else 0 for rank in range(self.size)]
         inbox = np.empty((len(senders), lengths[self.rank]), np.uint8)
         self._comm.Alltoallv(
-            [_bytes(to_host(flat)), (sent, starts[:-1]), self._mpi.BYTE], [inbox, received, self._mpi.BYTE]
+            [_bytes(to_host(flat)), (sent, starts[:-1]), self._mpi.BYTE],
+            [inbox, received, self._mpi.BYTE],
         )
         xp = array_module(flat)
         return [xp.asarray(row.view(flat.dtype)) for row in inbox]

@@ -114,4 +114,3 @@ def _fold(parts: dict[Interval, Array], low: int, high: int) -> Array:
         return parts[low, high]
     middle = split(low, high)
     return _fold(parts, low, middle) + _fold(parts, middle, high)
-

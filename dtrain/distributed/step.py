@@ -61,7 +61,7 @@ def inside(microbatch: Microbatch) -> Iterator[None]:
 
 
 def call_at_step_end(method: Callable[[Step], None]) -> None:
-    """Call a bound method, held weakly, whenever this rank has run all its microbatches of a step."""
+    """Call a bound method, held weakly, when this rank has run its microbatches of a step."""
     _here.on_end.append(weakref.WeakMethod(method))
 
 

@@ -52,7 +52,9 @@ class ThreadWorld:
             while self._meeting == meeting:
                 if self._gone:
                     who, why = next(iter(self._gone.items()))
-                    raise RankFailedError(f"rank {rank} waited in {call} for rank {who}, which {why}")
+                    raise RankFailedError(
+                        f"rank {rank} waited in {call} for rank {who}, which {why}"
+                    )
                 self._changed.wait()
             return self._values
 
@@ -79,9 +81,7 @@ class ThreadCommunicator:
     def allgather(self, value: Any) -> list[Any]:
         return list(self._world.meet(self.rank, "allgather", value))
 
-    def exchange(
-        self, flat: Array, bounds: Sequence[int], senders: Sequence[int]
-    ) -> list[Array]:
+    def exchange(self, flat: Array, bounds: Sequence[int], senders: Sequence[int]) -> list[Array]:
         flats = self._world.meet(self.rank, "exchange", flat)
         own = slice(bounds[self.rank], bounds[self.rank + 1])
         return [flats[sender][own] for sender in senders]
@@ -110,6 +110,8 @@ def run_ranks(size: int, body: Callable[..., Any], *args: Any) -> list[Any]:
             results[rank] = body(*args)
             shared.leave(rank, "has ended")
         except BaseException as failure:  # SystemExit and KeyboardInterrupt end a rank too
+            if isinstance(failure, SystemExit) and not failure.code:
+                return shared.leave(rank, "has ended")
             failures.append((rank, failure))
             shared.leave(rank, f"raised {type(failure).__name__}: {failure}")
 

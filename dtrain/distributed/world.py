@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import sys
@@ -126,7 +127,8 @@ def _abort_all(comm: Any) -> Any:
 
 def _solo() -> Communicator:
     beside_python = os.path.join(sys.prefix, "bin") + os.pathsep + os.environ.get("PATH", "")
-    if not any(shutil.which(name, path=beside_python) for name in ("mpirun", "mpiexec", "srun")):
+    launchers = [shutil.which(name, path=beside_python) for name in ("mpirun", "mpiexec", "srun")]
+    if not any(launchers) or importlib.util.find_spec("mpi4py") is None:
         print(
             "dtrain: a world of one, no MPI found; for more ranks: pip install 'dtrain[mpi]', "
             "then dtrain run -n 2 SCRIPT",

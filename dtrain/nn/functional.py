@@ -74,7 +74,9 @@ def conv2d(
     `padding` is a number, two, "valid", or with stride 1 "same".
     """
     if input.ndim == 3:
-        return conv2d(input.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
+        return conv2d(input.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(
+            0
+        )
     if input.ndim != 4 or input.shape[1] != weight.shape[1] * groups:
         raise RuntimeError(
             f"conv2d: expected an input of shape (n, {weight.shape[1] * groups}, h, w) for weight "
@@ -109,7 +111,9 @@ def _check_pool(
     name: str, input: Tensor, kernel: tuple[int, int], padding: tuple[int, int]
 ) -> None:
     if input.ndim != 4:
-        raise RuntimeError(f"{name}: expected an input (n, c, h, w) or (c, h, w), got {input.shape}")
+        raise RuntimeError(
+            f"{name}: expected an input (n, c, h, w) or (c, h, w), got {input.shape}"
+        )
     if any(2 * p > k for p, k in zip(padding, kernel)):
         raise RuntimeError(f"{name}: padding {padding} is more than half of the kernel {kernel}")
     if any(n + 2 * p < k for n, p, k in zip(input.shape[2:], padding, kernel)):
@@ -223,9 +227,7 @@ def normalize(
     of_batch: bool,
 ) -> Tensor:
     """(input - mean) / sqrt(var + eps) * weight + bias, per channel."""
-    return norm.batch_norm(
-        input, weight, bias, mean=mean, var=var, eps=eps, of_batch=of_batch
-    )
+    return norm.batch_norm(input, weight, bias, mean=mean, var=var, eps=eps, of_batch=of_batch)
 
 
 def fold_statistics(

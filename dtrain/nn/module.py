@@ -50,7 +50,9 @@ class Module:
     def __setattr__(self, name: str, value: Any) -> None:
         tables = self.__dict__
         if "_parameters" not in tables:
-            raise AttributeError(f"{type(self).__name__}: call super().__init__() before {name} = ...")
+            raise AttributeError(
+                f"{type(self).__name__}: call super().__init__() before {name} = ..."
+            )
         if isinstance(value, (Parameter, Module)):
             self._forget(name)
             own = self._parameters if isinstance(value, Parameter) else self._modules
@@ -79,7 +81,8 @@ class Module:
 
     def _forget(self, name: str) -> bool:
         tables = (self._parameters, self._buffers, self._modules, self.__dict__)
-        return any([table.pop(name, self) is not self for table in tables])
+        found = [table.pop(name, self) is not self for table in tables]
+        return any(found)
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Name a parameter, or with None say that there is none of this name."""

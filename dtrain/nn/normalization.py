@@ -41,9 +41,10 @@ class _BatchNorm(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if x.ndim not in self._ndims or x.shape[1] != self.num_features:
+            ndims = " or ".join(f"{n}D" for n in self._ndims)
             raise ValueError(
-                f"{type(self).__name__}: expected {' or '.join(f'{n}D' for n in self._ndims)} input "
-                f"with {self.num_features} channels, got shape {x.shape}"
+                f"{type(self).__name__}: expected {ndims} input with "
+                f"{self.num_features} channels, got shape {x.shape}"
             )
         if not self.training and self.running_mean is not None:
             mean, var = self.running_mean._array, self.running_var._array
@@ -103,13 +104,17 @@ class LayerNorm(Module):
         dtype: Any = None,
     ):
         super().__init__()
-        shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        shape = (
+            (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        )
         self.normalized_shape, self.eps = shape, eps
         self.elementwise_affine = elementwise_affine
         like = {"device": device, "dtype": dtype}
         affine = elementwise_affine
         self.register_parameter("weight", Parameter(ones(shape, **like)) if affine else None)
-        self.register_parameter("bias", Parameter(zeros(shape, **like)) if affine and bias else None)
+        self.register_parameter(
+            "bias", Parameter(zeros(shape, **like)) if affine and bias else None
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)

@@ -18,7 +18,7 @@ def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int
 def window_slices(
     kernel: Pair, stride: Pair, dilation: Pair, out: Pair
 ) -> Iterator[tuple[int, int, tuple]]:
-    """For each place (i, j) in the window: the elements of (..., h, w) that all windows have there."""
+    """For each place (i, j) in the window: what all windows have there, of an array (..., h, w)."""
     for i in range(kernel[0]):
         for j in range(kernel[1]):
             top, left = i * dilation[0], j * dilation[1]

@@ -95,7 +95,9 @@ def cumsum(x: Array, *, axis: int):
     """Running sums along an axis; of integers and bools as int64."""
     xp = array_module(x)
     dtype = None if x.dtype.kind == "f" else "int64"
-    return xp.cumsum(x, axis, dtype=dtype), (lambda g: xp.flip(xp.cumsum(xp.flip(g, axis), axis), axis),)
+    return xp.cumsum(x, axis, dtype=dtype), (
+        lambda g: xp.flip(xp.cumsum(xp.flip(g, axis), axis), axis),
+    )
 
 
 @op

@@ -62,9 +62,7 @@ def repeat(x: Array, *, repeats: tuple[int, ...]):
     xp = array_module(x)
     shape = (1,) * (len(repeats) - x.ndim) + x.shape
     split = tuple(n for pair in zip(repeats, shape) for n in pair)
-    return xp.tile(x, repeats), (
-        lambda g: g.reshape(split).sum(tuple(range(0, len(split), 2))),
-    )
+    return xp.tile(x, repeats), (lambda g: g.reshape(split).sum(tuple(range(0, len(split), 2))),)
 
 
 @op

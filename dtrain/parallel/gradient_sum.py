@@ -1,4 +1,4 @@
-"""The gradients of a step: made microbatch by microbatch, added by the tree, agreed on by all ranks.
+"""The gradients of a step: made by microbatches, added by the tree, agreed on by all ranks.
 
 The statistics of batch normalization go the same way, but are folded one after another in the
 order of the microbatches.
@@ -136,7 +136,8 @@ class GradientSum:
 
     def _push(self) -> None:
         """Add the gradients of the microbatch in the buckets, which is over, to the sums."""
-        assert self._step is not None and self._microbatch is not None
+        assert self._step is not None
+        assert self._microbatch is not None
         sizes, index = self._step.sizes, self._microbatch.index
         weight = 1 if len(set(sizes)) == 1 else sizes[index]
         for bucket, total, used in zip(self._buckets, self._sums, self._used):

@@ -171,12 +171,19 @@ OPERATORS: dict[str, Callable[..., Any]] = {
 }
 
 
+#: What is written without parentheses.
+PROPERTIES: dict[str, Callable[[Tensor], Tensor]] = {
+    "T": lambda self: shapes.permute(self, tuple(reversed(range(self.ndim)))),
+    "mT": lambda self: shapes.transpose(self, -1, -2),
+}
+
+
 def _bind() -> None:
     for table in (FUNCTIONS, METHODS, INPLACE, OPERATORS):
         for name, function in table.items():
             setattr(Tensor, name, function)
-    Tensor.T = property(lambda self: shapes.permute(self, tuple(reversed(range(self.ndim)))))
-    Tensor.mT = property(lambda self: shapes.transpose(self, -1, -2))
+    for name, function in PROPERTIES.items():
+        setattr(Tensor, name, property(function))
 
 
 _bind()

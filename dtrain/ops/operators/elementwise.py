@@ -36,7 +36,11 @@ eq, ne = _binary(arithmetic.eq), _binary(arithmetic.ne)
 lt, le = _binary(arithmetic.lt), _binary(arithmetic.le)
 gt, ge = _binary(arithmetic.gt), _binary(arithmetic.ge)
 logical_and, logical_or = _binary(arithmetic.logical_and), _binary(arithmetic.logical_or)
-reciprocal, sqrt, rsqrt = _unary(arithmetic.reciprocal), _unary(arithmetic.sqrt), _unary(arithmetic.rsqrt)
+reciprocal, sqrt, rsqrt = (
+    _unary(arithmetic.reciprocal),
+    _unary(arithmetic.sqrt),
+    _unary(arithmetic.rsqrt),
+)
 exp, expm1 = _unary(arithmetic.exp), _unary(arithmetic.expm1)
 log, log2 = _unary(arithmetic.log), _unary(arithmetic.log2)
 log10, log1p = _unary(arithmetic.log10), _unary(arithmetic.log1p)
@@ -100,5 +104,3 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """`value` where the mask holds, else `input` (torch.masked_fill)."""
     value = value.item() if isinstance(value, Tensor) else value
     return index.masked_fill(input, mask=mask._array, value=value)
-
-

@@ -74,21 +74,15 @@ def _copy(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     return moved if moved.shape == self.shape else moved.expand(self.shape)
 
 
-def _uniform(
-    self: Tensor, a: float = 0, b: float = 1, generator: Generator | None = None
-) -> Any:
-    drawn = creation.rand(
-        self.shape, dtype=self.dtype, device=self.device, generator=generator
-    )
+def _uniform(self: Tensor, a: float = 0, b: float = 1, generator: Generator | None = None) -> Any:
+    drawn = creation.rand(self.shape, dtype=self.dtype, device=self.device, generator=generator)
     return drawn._array * (b - a) + a
 
 
 def _normal(
     self: Tensor, mean: float = 0, std: float = 1, generator: Generator | None = None
 ) -> Any:
-    drawn = creation.randn(
-        self.shape, dtype=self.dtype, device=self.device, generator=generator
-    )
+    drawn = creation.randn(self.shape, dtype=self.dtype, device=self.device, generator=generator)
     return drawn._array * std + mean
 
 

@@ -60,12 +60,14 @@ def result_dtype(x: Any, y: Any) -> np.dtype:
 
 
 def pair(x: Any, y: Any) -> tuple[Any, Any]:
-    """Both operands in their common dtype; numbers stay numbers beside a tensor."""
+    """Both operands in their common dtype, on one device; numbers stay numbers beside a tensor."""
     if isinstance(x, (np.ndarray, np.generic)):
         x = as_tensor(np.asarray(x))
     if isinstance(y, (np.ndarray, np.generic)):
         y = as_tensor(np.asarray(y))
     if isinstance(x, Tensor) and isinstance(y, Tensor):
+        if type(x._array) is not type(y._array):
+            x, y = _on_one_device(x, y)
         if x.dtype == y.dtype:
             return x, y
         dtype = result_dtype(x, y)
@@ -75,6 +77,18 @@ def pair(x: Any, y: Any) -> tuple[Any, Any]:
     if isinstance(y, Tensor):
         return x, to(y, result_dtype(y, x))
     return as_tensor(x), y
+
+
+def _on_one_device(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """A 0-d host tensor goes to the other's device, as in PyTorch; any other pair is refused."""
+    if not x.is_cuda and x.ndim == 0:
+        return to(x, device=y.device), y
+    if not y.is_cuda and y.ndim == 0:
+        return x, to(y, device=x.device)
+    raise RuntimeError(
+        f"expected all tensors to be on the same device, got {x.device} and {y.device}; "
+        "move one with .to(device)"
+    )
 
 
 def floating(x: Any) -> Tensor:
@@ -97,7 +111,7 @@ def checked_axis(input: Tensor, dim: Any) -> Any:
     """`dim` as an axis, refused with PyTorch's IndexError if there is no such dimension."""
     axis = axis_of(dim)
     for d in axis if isinstance(axis, tuple) else () if axis is None else (axis,):
-        limit = (input.ndim or 1)
+        limit = input.ndim or 1
         if not -limit <= d < limit:
             raise IndexError(
                 f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], "

@@ -16,9 +16,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     left = unsqueeze(x, 0) if x.ndim == 1 else x
     right = unsqueeze(y, 1) if y.ndim == 1 else y
     if left.shape[-1] != right.shape[-2]:
-        raise RuntimeError(
-            f"matmul: shapes cannot be multiplied ({input.shape} and {other.shape})"
-        )
+        raise RuntimeError(f"matmul: shapes cannot be multiplied ({input.shape} and {other.shape})")
     out = rules.matmul(left, right)
     out = squeeze(out, -2) if x.ndim == 1 else out
     return squeeze(out, -1) if y.ndim == 1 else out
@@ -61,9 +59,7 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
     return unsqueeze(input, 1) * vec2
 
 
-def addmm(
-    input: Tensor, mat1: Tensor, mat2: Tensor, beta: Number = 1, alpha: Number = 1
-) -> Tensor:
+def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, beta: Number = 1, alpha: Number = 1) -> Tensor:
     """beta * input + alpha * mat1 @ mat2 (torch.addmm)."""
     product = mm(mat1, mat2)
     product = product if alpha == 1 else product * alpha

@@ -15,7 +15,9 @@ from dtrain.ops.operators.shapes import narrow, squeeze
 
 
 def _reduction(operation: Callable, floats_only: bool = False) -> Callable:
-    def function(input: Tensor, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
+    def function(
+        input: Tensor, dim: Any = None, keepdim: bool = False, dtype: Any = None
+    ) -> Tensor:
         if dtype is not None:
             input = to(input, dtype)
         if floats_only and not is_floating(input.dtype):
@@ -48,9 +50,7 @@ def var(
         correction = int(unbiased.pop("unbiased"))
     if unbiased:
         raise TypeError(f"var: unexpected arguments {sorted(unbiased)}")
-    return reduce.var(
-        input, axis=checked_axis(input, dim), keepdims=keepdim, correction=correction
-    )
+    return reduce.var(input, axis=checked_axis(input, dim), keepdims=keepdim, correction=correction)
 
 
 def std(
@@ -89,14 +89,14 @@ def _extreme(input: Tensor, dim: Any, keepdim: bool, pick: Callable, all_of: Cal
 
 
 def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
-    """The maximum; with `dim` (values, indices); with a tensor as `dim` as `maximum` (torch.max)."""
+    """The maximum; with `dim` (values, indices); of two tensors `maximum` (torch.max)."""
     if isinstance(dim, Tensor):
         return maximum(input, dim)
     return _extreme(input, dim, keepdim, argmax, amax)
 
 
 def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
-    """The minimum; with `dim` (values, indices); with a tensor as `dim` as `minimum` (torch.min)."""
+    """The minimum; with `dim` (values, indices); of two tensors `minimum` (torch.min)."""
     if isinstance(dim, Tensor):
         return minimum(input, dim)
     return _extreme(input, dim, keepdim, argmin, amin)
@@ -136,5 +136,3 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True) -> tuple[Te
         raise RuntimeError(f"topk: expected 0 <= k <= {input.size(dim)}, got {k}")
     values, order = sort(input, dim, descending=largest)
     return narrow(values, dim, 0, k), narrow(order, dim, 0, k)
-
-

@@ -182,5 +182,3 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
 def contiguous(input: Tensor) -> Tensor:
     """Itself if its elements lie in order in memory, else a copy (torch.Tensor.contiguous)."""
     return input if input.is_contiguous() else shape.contiguous(input)
-
-

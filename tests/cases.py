@@ -1,0 +1,444 @@
+"""The table of operations: a row, or more, for every public function and every rule."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from dtrain.autograd.op import OPS
+from tests.case import Case
+from tests.cases_nn import NN_CASES
+
+ANY = [[(2, 3, 4)], [()], [(0, 3)]]  # for functions of one tensor: 3-d, 0-d, empty
+PAIRS = [  # for functions of two: one shape, both broadcast, 0-d with one, both 0-d, empty
+    [(2, 3), (2, 3)],
+    [(2, 1, 3), (4, 1)],
+    [(), (2, 3)],
+    [(), ()],
+    [(0, 3), (1, 3)],
+]
+MATRIX = [[(3, 4)]]
+
+erf = np.vectorize(math.erf, otypes=[float])
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def softmax(x, axis):
+    return np.exp(x) / np.exp(x).sum(axis, keepdims=True)
+
+
+UNARY = [
+    *(
+        Case(name, ANY, getattr(np, name))
+        for name in ("abs", "cos", "exp", "expm1", "reciprocal", "sin", "tanh")
+    ),
+    *(
+        Case(name, ANY, getattr(np, name), low=0.2, high=3)
+        for name in ("log", "log10", "log1p", "log2", "sqrt")
+    ),
+    *(Case(name, ANY, getattr(np, name)) for name in ("ceil", "floor", "round", "sign")),
+    *(
+        Case(name, ANY, getattr(np, name), differentiable=False)
+        for name in ("isfinite", "isinf", "isnan", "logical_not")
+    ),
+    Case("neg", ANY, np.negative),
+    Case("rsqrt", ANY, lambda x: 1 / np.sqrt(x), low=0.2, high=3),
+    Case("sigmoid", ANY, sigmoid),
+    Case("erf", ANY, erf, low=-3, high=3),
+    Case("clone", ANY, np.copy),
+    Case("invert", ANY, lambda x: ~(x > 0), lambda t, x: ~(x > 0), differentiable=False),
+    Case("clamp", ANY, lambda x: np.clip(x, -1, 0.5), lambda t, x: t.clamp(x, -1, 0.5)),
+    Case("clamp", ANY, lambda x: np.maximum(x, 0.1), lambda t, x: x.clamp(min=0.1), "below"),
+    Case("clamp", ANY, lambda x: np.minimum(x, 0.1), lambda t, x: x.clamp(max=0.1), "above"),
+    Case("pow", ANY, lambda x: x**2, lambda t, x: x**2, "square"),
+    Case("pow", ANY, lambda x: x**3, lambda t, x: t.pow(x, 3), "cube"),
+    Case("pow", ANY, lambda x: x**0, lambda t, x: t.pow(x, 0), "zeroth"),
+    Case("pow", ANY, lambda x: x**-1.5, lambda t, x: x**-1.5, "negative", low=0.3),
+    Case("pow", ANY, lambda x: 2.5**x, lambda t, x: 2.5**x, "of a number"),
+]
+
+BINARY = [
+    Case("add", PAIRS, np.add),
+    Case("add", PAIRS, lambda x, y: x + 3 * y, lambda t, x, y: t.add(x, y, alpha=3), "alpha"),
+    Case("sub", PAIRS, np.subtract),
+    Case("sub", PAIRS, lambda x, y: x - 3 * y, lambda t, x, y: t.sub(x, y, alpha=3), "alpha"),
+    Case("sub", ANY, lambda x: 1 - x, lambda t, x: 1 - x, "from a number"),
+    Case("mul", PAIRS, np.multiply),
+    Case("mul", ANY, lambda x: 3 * x, lambda t, x: 3 * x, "by a number"),
+    Case("div", PAIRS, np.divide, low=0.5, high=2),
+    Case("div", ANY, lambda x: 2 / x, lambda t, x: 2 / x, "of a number", low=0.5),
+    Case("pow", PAIRS, np.power, low=0.3),
+    Case("maximum", PAIRS, np.maximum),
+    Case("minimum", PAIRS, np.minimum),
+    Case("max", PAIRS, np.maximum, label="of two"),
+    Case("min", PAIRS, np.minimum, label="of two"),
+    *(
+        Case(name, PAIRS, getattr(np, reference), differentiable=False)
+        for name, reference in {
+            "eq": "equal",
+            "ne": "not_equal",
+            "lt": "less",
+            "le": "less_equal",
+            "gt": "greater",
+            "ge": "greater_equal",
+            "logical_and": "logical_and",
+            "logical_or": "logical_or",
+        }.items()
+    ),
+    Case(
+        "where",
+        [[(2, 3), (2, 3), (2, 3)], [(2, 1), (3,), ()], [(), (), ()], [(0, 3), (3,), (1, 1)]],
+        lambda c, x, y: np.where(c > 0, x, y),
+        lambda t, c, x, y: t.where(c > 0, x, y),
+    ),
+    Case(
+        "where",
+        ANY,
+        lambda x: np.where(x > 0, x, 0.5),
+        lambda t, x: t.where(x > 0, x, 0.5),
+        "or a number",
+    ),
+    Case(
+        "masked_fill",
+        [[(2, 3), (2, 3)], [(2, 3), (3,)], [(), ()], [(0, 3), (1, 3)]],
+        lambda x, m: np.where(m > 0, 7, x),
+        lambda t, x, m: x.masked_fill(m > 0, 7),
+    ),
+    Case(
+        "clamp",
+        [[(2, 3), (3,), (3,)]],
+        lambda x, low, wide: np.minimum(np.maximum(x, low), low + abs(wide)),
+        lambda t, x, low, wide: t.clamp(x, low, low + abs(wide)),
+        "by tensors",
+    ),
+]
+
+# every form of `dim` on one shape, then 0-d and empty where they are legal
+AXES = [None, 0, -1, (0, 2), [1]]
+
+
+def reductions(name, reference, zero_d=True, **options):
+    """A row for each form of `dim`, with and without `keepdim`."""
+    rows = [
+        Case(
+            name,
+            [[(2, 3, 4)]],
+            lambda x, axis=axis, keep=keep: reference(
+                x, axis=tuple(axis) if isinstance(axis, list) else axis, keepdims=keep
+            ),
+            lambda t, x, axis=axis, keep=keep: getattr(t, name)(x, dim=axis, keepdim=keep),
+            f"dim={axis} keepdim={keep}",
+            **options,
+        )
+        for axis in AXES
+        for keep in (False, True)
+    ]
+    if zero_d:
+        rows.append(Case(name, [[()]], reference, label="0-d", **options))
+        rows.append(
+            Case(
+                name,
+                [[()]],
+                lambda x: reference(x, axis=()),
+                lambda t, x: getattr(t, name)(x, 0),
+                "0-d dim=0",
+                **options,
+            )
+        )
+    return rows
+
+
+def logsumexp(x, axis, keepdims=False):
+    return np.log(np.exp(x).sum(axis, keepdims=keepdims))
+
+
+def variance(x, axis=None, keepdims=False):
+    return x.var(axis, ddof=1, keepdims=keepdims)
+
+
+def picked(x, axis, pick, keepdims=False):
+    """(values, places) of the extremes along an axis."""
+    places = pick(x, axis, keepdims=True)
+    values = np.take_along_axis(x, places, axis)
+    return (values, places) if keepdims else (values.squeeze(axis), places.squeeze(axis))
+
+
+def ordered(x, axis, descending=False):
+    places = np.argsort(-x if descending else x, axis, kind="stable")
+    return np.take_along_axis(x, places, axis), places
+
+
+REDUCTIONS = [
+    *reductions("sum", np.sum),
+    *reductions("mean", np.mean),
+    *reductions("amax", np.max, smooth=False),
+    *reductions("amin", np.min, smooth=False),
+    *reductions("var", variance, zero_d=False),
+    *reductions("std", lambda x, **axis: np.sqrt(variance(x, **axis)), zero_d=False, smooth=False),
+    *(
+        Case(
+            "logsumexp",
+            [[(2, 3, 4)]],
+            lambda x, axis=axis: logsumexp(x, axis),
+            lambda t, x, axis=axis: t.logsumexp(x, axis),
+            f"dim={axis}",
+        )
+        for axis in (0, -1, (0, 2))
+    ),
+    Case("logsumexp", [[()]], np.copy, lambda t, x: x.logsumexp(0), "0-d"),
+    Case("sum", [[(0, 3)]], lambda x: x.sum(0), lambda t, x: x.sum(0), "empty"),
+    Case("mean", [[(3, 0)]], lambda x: np.full(3, np.nan), lambda t, x: x.mean(1), "empty"),
+    Case("prod", [[(0, 3)]], lambda x: x.prod(0), lambda t, x: x.prod(0), "empty"),
+    Case("prod", [[(2, 3, 4)], [()], [(0,)]], np.prod),
+    Case("prod", [[(2, 3, 4)]], lambda x: x.prod(1), lambda t, x: t.prod(x, 1), "dim=1"),
+    Case(
+        "prod",
+        [[(3, 3)]],
+        lambda x: (x * [[1, 1, 1], [0, 1, 1], [0, 0, 1]]).prod(1),
+        lambda t, x: (x * t.tensor([[1, 1, 1], [0, 1, 1], [0, 0, 1]])).prod(1),
+        "with zeros",
+    ),
+    Case("var", MATRIX, np.var, lambda t, x: x.var(correction=0), "correction=0"),
+    Case("var", MATRIX, np.var, lambda t, x: x.var(unbiased=False), "unbiased=False"),
+    *(
+        Case(
+            "cumsum",
+            [[(2, 3, 4)], [(0, 3, 2)]],
+            lambda x, axis=axis: x.cumsum(axis),
+            lambda t, x, axis=axis: t.cumsum(x, axis),
+            f"dim={axis}",
+        )
+        for axis in (0, -1)
+    ),
+    Case("cumsum", [[()]], np.copy, lambda t, x: x.cumsum(0), "0-d"),
+    *(
+        Case(name, [[(2, 3)], [()], [(0,)]], getattr(np, name), differentiable=False)
+        for name in ("all", "any")
+    ),
+    *(
+        Case(
+            name,
+            [[(2, 3)]],
+            lambda x, pick=getattr(np, name): pick(x > 0, axis=1),
+            lambda t, x, name=name: getattr(x > 0, name)(1),
+            "dim=1",
+            differentiable=False,
+        )
+        for name in ("all", "any")
+    ),
+    *(
+        Case(name, [[(2, 3)], [()]], getattr(np, name), differentiable=False)
+        for name in ("argmax", "argmin")
+    ),
+    *(
+        Case(
+            name,
+            [[(2, 3, 4)]],
+            lambda x, pick=getattr(np, name): pick(x, 1, keepdims=True),
+            lambda t, x, name=name: getattr(x, name)(1, keepdim=True),
+            "dim=1",
+            differentiable=False,
+        )
+        for name in ("argmax", "argmin")
+    ),
+    *(
+        Case(
+            name,
+            [[(2, 3, 4)], [(2, 1)]],
+            lambda x, pick=pick, keep=keep: picked(x, 1, pick, keep),
+            lambda t, x, name=name, keep=keep: getattr(t, name)(x, 1, keepdim=keep),
+            f"dim=1 keepdim={keep}",
+            smooth=False,
+        )
+        for name, pick in (("max", np.argmax), ("min", np.argmin))
+        for keep in (False, True)
+    ),
+    *(
+        Case(name, [[(2, 3)], [()]], getattr(np, name), label="of all", smooth=False)
+        for name in ("max", "min")
+    ),
+    *(
+        Case(
+            name,
+            [[()]],
+            lambda x: (x, np.int64(0)),
+            lambda t, x, name=name: getattr(t, name)(x, 0),
+            "0-d",
+        )
+        for name in ("max", "min", "sort")
+    ),
+    *(
+        Case(
+            "sort",
+            [[(2, 3, 4)], [(0, 3, 1)]],
+            lambda x, axis=axis, down=down: ordered(x, axis, down),
+            lambda t, x, axis=axis, down=down: t.sort(x, axis, down, stable=True),
+            f"dim={axis} descending={down}",
+            smooth=False,
+        )
+        for axis in (0, -1)
+        for down in (False, True)
+    ),
+    Case(
+        "topk",
+        [[(2, 5)]],
+        lambda x: tuple(a[:, :2] for a in ordered(x, 1, True)),
+        lambda t, x: t.topk(x, 2),
+        smooth=False,
+    ),
+    Case(
+        "topk",
+        [[(5, 2)]],
+        lambda x: tuple(a[:3] for a in ordered(x, 0)),
+        lambda t, x: t.topk(x, 3, 0, largest=False),
+        "smallest",
+        smooth=False,
+    ),
+    *(
+        Case(
+            "norm",
+            [[(2, 3)]],
+            lambda x, p=p, axis=axis: np.power(np.power(abs(x), p).sum(axis), 1 / p),
+            lambda t, x, p=p, axis=axis: t.norm(x, p, axis),
+            f"p={p} dim={axis}",
+        )
+        for p in (1, 2, 3.5)
+        for axis in (None, 1)
+    ),
+    Case(
+        "norm", MATRIX, lambda x: abs(x).max(), lambda t, x: x.norm(math.inf), "inf", smooth=False
+    ),
+    Case("softmax", [[(2, 3, 4)]], lambda x: softmax(x, 1), lambda t, x: t.softmax(x, 1)),
+    Case("softmax", [[()]], np.ones_like, lambda t, x: t.softmax(x, 0), "0-d"),
+    Case(
+        "log_softmax",
+        [[(2, 3, 4)], [(0, 3)]],
+        lambda x: np.log(softmax(x, -1)),
+        lambda t, x: t.log_softmax(x, -1),
+    ),
+    Case("log_softmax", [[()]], np.zeros_like, lambda t, x: t.log_softmax(x, 0), "0-d"),
+]
+
+PRODUCTS = [
+    Case(
+        "matmul",
+        [
+            [(3, 4), (4, 2)],
+            [(5, 3, 4), (4, 2)],
+            [(2, 1, 3, 4), (5, 4, 2)],
+            [(4,), (4,)],
+            [(3, 4), (4,)],
+            [(4,), (2, 4, 3)],
+            [(3, 0), (0, 2)],
+            [(0, 4), (4, 2)],
+        ],
+        np.matmul,
+    ),
+    Case("mm", [[(3, 4), (4, 2)], [(0, 4), (4, 2)]], np.matmul),
+    Case("bmm", [[(5, 3, 4), (5, 4, 2)], [(0, 3, 4), (0, 4, 2)]], np.matmul),
+    Case("mv", [[(3, 4), (4,)]], np.matmul),
+    Case("dot", [[(4,), (4,)], [(0,), (0,)]], np.dot),
+    Case("outer", [[(3,), (4,)], [(0,), (4,)]], np.outer),
+    Case("addmm", [[(3, 2), (3, 4), (4, 2)], [(2,), (3, 4), (4, 2)]], lambda b, x, y: b + x @ y),
+    Case(
+        "addmm",
+        [[(3, 2), (3, 4), (4, 2)]],
+        lambda b, x, y: 0.5 * b + 2 * (x @ y),
+        lambda t, b, x, y: t.addmm(b, x, y, beta=0.5, alpha=2),
+        "beta and alpha",
+    ),
+]
+
+PLACES = np.array([[0, 2, 1], [1, 1, 0]])
+
+SHAPES = [
+    Case("reshape", [[(2, 6)]], lambda x: x.reshape(3, 4), lambda t, x: t.reshape(x, (3, -1))),
+    Case("reshape", [[()]], lambda x: x.reshape(1, 1), lambda t, x: x.reshape(1, 1), "0-d"),
+    Case("reshape", [[(0, 3)]], lambda x: x.reshape(3, 0), lambda t, x: x.reshape(3, -1), "empty"),
+    Case("flatten", [[(2, 3, 4)], [()], [(0, 3)]], np.ravel),
+    Case(
+        "flatten", [[(2, 3, 4)]], lambda x: x.reshape(2, 12), lambda t, x: x.flatten(1), "start_dim"
+    ),
+    Case("permute", [[(2, 3, 4)]], lambda x: x.transpose(2, 0, 1), lambda t, x: x.permute(2, 0, -2)),
+    Case("transpose", [[(2, 3, 4)]], lambda x: x.swapaxes(0, 2), lambda t, x: x.transpose(0, -1)),
+    Case("t", [[(2, 3)], [(3,)], [()]], np.transpose),
+    Case("squeeze", [[(2, 1, 3, 1)], [(1,)], [()]], np.squeeze),
+    Case("squeeze", [[(2, 1, 1)]], lambda x: x[:, 0], lambda t, x: x.squeeze(1), "dim=1"),
+    Case("squeeze", [[(2, 1)]], np.copy, lambda t, x: x.squeeze(0), "dim of length 2"),
+    Case("squeeze", [[(1, 2, 1)]], np.squeeze, lambda t, x: x.squeeze((0, 1, 2)), "several"),
+    Case("unsqueeze", ANY, lambda x: x[None], lambda t, x: x.unsqueeze(0)),
+    Case("unsqueeze", ANY, lambda x: x[..., None], lambda t, x: x.unsqueeze(-1), "last"),
+    Case("cat", [[(2, 3), (1, 3), (0, 3)]], lambda *x: np.concatenate(x), lambda t, *x: t.cat(x)),
+    Case(
+        "cat",
+        [[(2, 3), (2, 1)]],
+        lambda *x: np.concatenate(x, 1),
+        lambda t, *x: t.cat(x, dim=-1),
+        "dim=-1",
+    ),
+    Case("stack", [[(2, 3)] * 3, [()] * 2], lambda *x: np.stack(x), lambda t, *x: t.stack(x)),
+    Case("stack", [[(2, 3)] * 2], lambda *x: np.stack(x, -1), lambda t, *x: t.stack(x, -1), "last"),
+    Case("narrow", MATRIX, lambda x: x[:, 1:3], lambda t, x: t.narrow(x, 1, 1, 2)),
+    Case("split", [[(5, 2)]], lambda x: np.split(x, [2, 4]), lambda t, x: t.split(x, 2)),
+    Case(
+        "split",
+        [[(2, 5)]],
+        lambda x: np.split(x, [1, 1], 1),
+        lambda t, x: x.split([1, 0, 4], dim=1),
+        "sections",
+    ),
+    Case("chunk", [[(5, 2)]], lambda x: np.split(x, [2, 4]), lambda t, x: t.chunk(x, 3)),
+    Case("unbind", [[(3, 2)]], list, lambda t, x: t.unbind(x)),
+    Case("unbind", [[(3, 2)]], lambda x: list(x.T), lambda t, x: x.unbind(-1), "last"),
+    Case("flip", [[(2, 3, 4)], [(0, 3)]], lambda x: np.flip(x, (0, 1)), lambda t, x: x.flip(0, 1)),
+    Case("roll", [[(2, 3)], [()]], lambda x: np.roll(x, 2), lambda t, x: t.roll(x, 2)),
+    Case(
+        "roll",
+        [[(2, 3, 4)]],
+        lambda x: np.roll(x, (1, -2), (0, 2)),
+        lambda t, x: x.roll((1, -2), (0, 2)),
+        "two dims",
+    ),
+    Case("tril", [[(3, 4)], [(2, 3, 3)]], lambda x: np.tril(x, -1), lambda t, x: t.tril(x, -1)),
+    Case("triu", [[(3, 4)], [(2, 3, 3)]], lambda x: np.triu(x, 1), lambda t, x: x.triu(diagonal=1)),
+    Case("view", [[(2, 6)]], lambda x: x.reshape(3, 4), lambda t, x: x.contiguous().view(3, 4)),
+    Case("contiguous", ANY, np.copy, lambda t, x: x.contiguous()),
+    Case(
+        "expand",
+        [[(3, 1)]],
+        lambda x: np.broadcast_to(x, (2, 3, 4)),
+        lambda t, x: x.expand(2, -1, 4),
+    ),
+    Case("repeat", [[(2, 3)]], lambda x: np.tile(x, (2, 1, 3)), lambda t, x: x.repeat(2, 1, 3)),
+    Case("repeat", [[()]], lambda x: np.tile(x, (2, 0)), lambda t, x: x.repeat(2, 0), "no times"),
+    Case(
+        "gather",
+        [[(2, 3)]],
+        lambda x: np.take_along_axis(x, PLACES, 1),
+        lambda t, x: x.gather(1, t.tensor(PLACES)),
+    ),
+    Case(
+        "gather",
+        [[(2, 4)]],
+        lambda x: np.take_along_axis(x[:, :3], PLACES % 2, 0),
+        lambda t, x: t.gather(x, 0, t.tensor(PLACES % 2)),
+        "dim=0",
+    ),
+    Case("gather", [[()]], np.copy, lambda t, x: x.gather(0, t.tensor(0)), "0-d"),
+    Case(
+        "index_select",
+        [[(3, 4)]],
+        lambda x: x[:, [3, 0, 3]],
+        lambda t, x: t.index_select(x, -1, t.tensor([3, 0, 3])),
+    ),
+    Case("pad_constant", MATRIX, lambda x: np.pad(x[:, 1:], ((0, 2), (0, 1)), constant_values=5),
+         lambda t, x: OPS["pad_constant"](x, widths=((0, 2), (-1, 1)), value=5.0), in_torch=False),
+    Case("cast", ANY, np.copy, lambda t, x: OPS["cast"](x, dtype="float64"), in_torch=False),
+    Case("to_device", ANY, np.copy, lambda t, x: OPS["to_device"](x, move=np.copy), in_torch=False),
+]  # fmt: skip
+
+CASES = [*UNARY, *BINARY, *REDUCTIONS, *PRODUCTS, *SHAPES, *NN_CASES]

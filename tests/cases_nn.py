@@ -1,0 +1,368 @@
+"""The rows of the table for `nn.functional`: references written out from the formulas."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+import dtrain
+from tests.case import Case
+
+ANY = [[(2, 3, 4)], [()], [(0, 3)]]
+REDUCTIONS = {"mean": np.mean, "sum": np.sum, "none": lambda losses: losses}
+
+erf = np.vectorize(math.erf, otypes=[float])
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def log_softmax(x, axis):
+    return x - np.log(np.exp(x).sum(axis, keepdims=True))
+
+
+# --- activations ---
+
+
+def gelu_tanh(x):
+    return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+
+
+ACTIVATIONS = [
+    Case("F.relu", ANY, lambda x: np.maximum(x, 0)),
+    Case("F.leaky_relu", ANY, lambda x: np.where(x > 0, x, 0.01 * x)),
+    Case(
+        "F.leaky_relu",
+        ANY,
+        lambda x: np.where(x > 0, x, 0.3 * x),
+        lambda t, x: t.nn.functional.leaky_relu(x, 0.3),
+        "slope",
+    ),
+    Case("F.silu", ANY, lambda x: x * sigmoid(x)),
+    Case("F.tanh", ANY, np.tanh),
+    Case("F.sigmoid", ANY, sigmoid),
+    Case("F.softplus", ANY, lambda x: np.log1p(np.exp(x))),
+    Case("F.gelu", ANY, lambda x: x * 0.5 * (1 + erf(x / math.sqrt(2))), low=-4, high=4),
+    Case(
+        "F.gelu", ANY, gelu_tanh, lambda t, x: t.nn.functional.gelu(x, approximate="tanh"), "tanh"
+    ),
+    Case(
+        "F.softmax",
+        [[(2, 3)]],
+        lambda x: np.exp(log_softmax(x, -1)),
+        lambda t, x: t.nn.functional.softmax(x, dim=-1),
+    ),
+    Case(
+        "F.log_softmax",
+        [[(2, 3)]],
+        lambda x: log_softmax(x, 0),
+        lambda t, x: t.nn.functional.log_softmax(x, dim=0),
+    ),
+]
+
+
+# --- linear, convolution, pooling ---
+
+
+def windows(x, kernel, stride, padding, dilation, value=0.0):
+    """(n, c, h, w) to (n, c, oh, ow, kh, kw)."""
+    x = np.pad(x, [(0, 0)] * 2 + [(p, p) for p in padding], constant_values=value)
+    reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilation)]
+    every = sliding_window_view(x, reach, (2, 3))
+    return every[:, :, :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]
+
+
+def conv2d(x, weight, bias=None, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1):
+    parts = [
+        np.einsum("ncyxij,mcij->nmyx", windows(part, w.shape[2:], stride, padding, dilation), w)
+        for part, w in zip(np.split(x, groups, 1), np.split(weight, groups))
+    ]
+    out = np.concatenate(parts, 1)
+    return out if bias is None else out + bias[:, None, None]
+
+
+def convolution(label, sample, **options):
+    pairs = {k: (v, v) if isinstance(v, int) and k != "groups" else v for k, v in options.items()}
+    if pairs.get("padding") == "same":
+        pairs["padding"] = (1, 1)
+    if pairs.get("padding") == "valid":
+        pairs["padding"] = (0, 0)
+    return Case(
+        "F.conv2d",
+        [sample],
+        lambda *xs: conv2d(*xs, **pairs),
+        lambda t, *xs: t.nn.functional.conv2d(*xs, **options),
+        label,
+    )
+
+
+def pool(name, reduce, value, label, shape=(2, 3, 5, 6), kernel=2, stride=None, padding=0, **more):
+    """A row for a pooling function; `more` holds max_pool2d's dilation."""
+    pair = lambda n: (n, n) if isinstance(n, int) else n
+    options = {"stride": stride, "padding": padding, **more}
+
+    def reference(x):
+        every = windows(
+            x if x.ndim == 4 else x[None], pair(kernel), pair(stride or kernel), pair(padding),
+            pair(more.get("dilation", 1)), value,
+        )  # fmt: skip
+        out = reduce(every, (-2, -1))
+        return out if x.ndim == 4 else out[0]
+
+    return Case(
+        f"F.{name}",
+        [[shape]],
+        reference,
+        lambda t, x: getattr(t.nn.functional, name)(x, kernel, **options),
+        label,
+        smooth=False,
+    )
+
+
+def same_even(x, w):
+    return conv2d(np.pad(x, ((0, 0), (0, 0), (0, 1), (1, 2))), w)
+
+
+IMAGES = [
+    Case("F.linear", [[(5, 4), (3, 4)], [(0, 4), (3, 4)], [(5, 0), (3, 0)]], lambda x, w: x @ w.T),
+    Case(
+        "F.linear",
+        [[(2, 5, 4), (3, 4), (3,)], [(4,), (3, 4), (3,)], [(2, 0), (3, 0), (3,)]],
+        lambda x, w, b: x @ w.T + b,
+        label="bias",
+    ),
+    convolution("bias", [(2, 3, 5, 6), (4, 3, 3, 2), (4,)]),
+    convolution("stride", [(2, 2, 6, 7), (3, 2, 3, 3)], stride=(2, 3)),
+    convolution("padding", [(2, 2, 3, 4), (3, 2, 3, 3)], padding=(2, 1)),
+    convolution("dilation", [(1, 2, 6, 7), (2, 2, 2, 3)], dilation=(3, 2)),
+    convolution("groups", [(2, 4, 4, 4), (6, 2, 3, 3), (6,)], groups=2, padding=1),
+    convolution("depthwise", [(1, 3, 4, 4), (3, 1, 3, 3)], groups=3, stride=2, padding=1),
+    convolution("same", [(1, 2, 4, 5), (2, 2, 3, 3)], padding="same"),
+    convolution("valid", [(1, 2, 4, 5), (2, 2, 3, 3)], padding="valid"),
+    convolution("one by one", [(2, 3, 4, 4), (2, 3, 1, 1)]),
+    convolution("empty batch", [(0, 3, 4, 4), (2, 3, 3, 3), (2,)]),
+    Case(
+        "F.conv2d",
+        [[(1, 2, 4, 5), (2, 2, 2, 4)]],
+        same_even,
+        lambda t, x, w: t.nn.functional.conv2d(x, w, padding="same"),
+        "same, even kernel",
+    ),
+    Case("F.conv2d", [[(2, 4, 5), (3, 2, 3, 3)]], lambda x, w: conv2d(x[None], w)[0], label="3-d"),
+    pool("max_pool2d", np.max, -np.inf, "2x2"),
+    pool("max_pool2d", np.max, -np.inf, "overlapping", kernel=(3, 2), stride=(2, 1), padding=1),
+    pool("max_pool2d", np.max, -np.inf, "dilation", kernel=2, stride=1, dilation=(2, 3)),
+    pool("max_pool2d", np.max, -np.inf, "3-d", (3, 4, 4)),
+    pool("avg_pool2d", np.mean, 0, "2x2"),
+    pool("avg_pool2d", np.mean, 0, "overlapping", kernel=(3, 2), stride=(2, 1), padding=(1, 0)),
+    pool("avg_pool2d", np.mean, 0, "3-d", (3, 4, 4)),
+]
+
+
+# --- embedding, dropout, normalization, attention ---
+
+WORDS = np.array([[1, 0, 3], [3, 3, 2]])
+
+
+def one_hot(padding=None):
+    """WORDS as rows of the identity; the gradient does not go to the row `padding`."""
+    rows = np.eye(4)[WORDS]
+    return rows if padding is None else rows * (np.arange(4) != padding)
+
+
+def keep_mask():
+    """What dropout multiplies ones with: which elements stay is not in its definition."""
+    dtrain.manual_seed(3)
+    return dtrain.nn.functional.dropout(dtrain.ones(4, 5, dtype=dtrain.float64)).numpy()
+
+
+def dropout(t, x):
+    t.manual_seed(3)
+    return t.nn.functional.dropout(x)
+
+
+def normalized(x, axes, weight=1.0, bias=0.0, eps=1e-5):
+    mean, var = x.mean(axes, keepdims=True), x.var(axes, keepdims=True)
+    return (x - mean) / np.sqrt(var + eps) * weight + bias
+
+
+def channels(value, x):
+    return np.reshape(value, (1, -1) + (1,) * (x.ndim - 2))
+
+
+def batch_norm(x, weight, bias):
+    axes = (0, *range(2, x.ndim))
+    return normalized(x, axes, channels(weight, x), channels(bias, x))
+
+
+def running(t, count):
+    return [t.tensor(np.arange(1.0, count + 1) / 3), t.tensor(np.arange(2.0, count + 2) / 2)]
+
+
+def attention(q, k, v, mask=0.0, scale=None):
+    scores = q @ k.swapaxes(-1, -2) * (q.shape[-1] ** -0.5 if scale is None else scale) + mask
+    return np.exp(log_softmax(scores, -1)) @ v
+
+
+SEEN = np.array([[1, 0, 1, 1], [0, 1, 0, 0], [1, 1, 1, 1]], bool)
+QKV = [(2, 3, 5), (2, 4, 5), (2, 4, 6)]
+
+LAYERS = [
+    Case(
+        "F.embedding",
+        [[(4, 2)]],
+        lambda w: one_hot() @ w,
+        lambda t, w: t.nn.functional.embedding(t.tensor(WORDS), w),
+    ),
+    Case("F.dropout", [[(4, 5)]], lambda x: x * keep_mask(), dropout, in_torch=False),
+    Case("F.dropout", ANY, np.copy, lambda t, x: t.nn.functional.dropout(x, p=0.0), "p=0"),
+    Case("F.dropout", ANY, np.zeros_like, lambda t, x: t.nn.functional.dropout(x, p=1.0), "p=1"),
+    Case(
+        "F.dropout", ANY, np.copy, lambda t, x: t.nn.functional.dropout(x, training=False), "eval"
+    ),
+    Case(
+        "F.layer_norm",
+        [[(2, 3, 4)], [(0, 4)]],
+        lambda x: normalized(x, (-1,)),
+        lambda t, x: t.nn.functional.layer_norm(x, (4,)),
+    ),
+    Case(
+        "F.layer_norm",
+        [[(2, 3, 4), (3, 4), (3, 4)]],
+        lambda x, w, b: normalized(x, (1, 2), w, b, 1e-3),
+        lambda t, x, w, b: t.nn.functional.layer_norm(x, (3, 4), w, b, eps=1e-3),
+        "affine",
+    ),
+    Case(
+        "F.batch_norm",
+        [[(4, 3), (3,), (3,)], [(2, 3, 2, 2), (3,), (3,)]],
+        batch_norm,
+        lambda t, x, w, b: t.nn.functional.batch_norm(x, None, None, w, b, training=True),
+        "training",
+    ),
+    Case(
+        "F.batch_norm",
+        [[(2, 3, 4)]],
+        lambda x: normalized(x, (0, 2)),
+        lambda t, x: t.nn.functional.batch_norm(x, None, None, training=True),
+        "without affine",
+    ),
+    Case(
+        "F.batch_norm",
+        [[(4, 3), (3,), (3,)], [(0, 3), (3,), (3,)]],
+        lambda x, w, b: (
+            (x - np.arange(1, 4) / 3) / np.sqrt(np.arange(2, 5) / 2 + 1e-5) * w + b
+        ),
+        lambda t, x, w, b: t.nn.functional.batch_norm(x, *running(t, 3), w, b),
+        "running statistics",
+    ),
+    Case("F.scaled_dot_product_attention", [QKV], attention),
+    Case(
+        "F.scaled_dot_product_attention",
+        [QKV],
+        lambda q, k, v: attention(q, k, v, np.where(np.tri(3, 4), 0, -np.inf)),
+        lambda t, *qkv: t.nn.functional.scaled_dot_product_attention(*qkv, is_causal=True),
+        "causal",
+    ),
+    Case(
+        "F.scaled_dot_product_attention",
+        [QKV],
+        lambda q, k, v: attention(q, k, v, np.where(SEEN, 0, -np.inf), 0.3),
+        lambda t, *qkv: t.nn.functional.scaled_dot_product_attention(
+            *qkv, attn_mask=t.tensor(SEEN), scale=0.3
+        ),
+        "bool mask, scale",
+    ),
+    Case(
+        "F.scaled_dot_product_attention",
+        [[*QKV, (3, 4)]],
+        attention,
+        lambda t, q, k, v, mask: t.nn.functional.scaled_dot_product_attention(q, k, v, mask),
+        "added mask",
+    ),
+]
+
+
+# --- losses ---
+
+
+def loss(name, reference, label="", **options):
+    """A row for a loss of two tensors of one shape; the second is a target in (0, 1)."""
+    return [
+        Case(
+            f"F.{name}",
+            [[(2, 3), (2, 3)], [(), ()]],
+            lambda x, y, reduce=reduce: reduce(reference(x, sigmoid(y))),
+            lambda t, x, y, how=how: getattr(t.nn.functional, name)(
+                x, t.sigmoid(y), reduction=how, **options
+            ),
+            f"{label} {how}".strip(),
+        )
+        for how, reduce in REDUCTIONS.items()
+    ]
+
+
+CLASSES = np.array([2, 0, -100, 1])
+WEIGHTS = np.array([0.5, 2.0, 1.5])
+
+
+def cross_entropy(x, how, weights=np.ones(3), ignore=-100, smoothing=0.0, target=CLASSES):
+    """PyTorch's, from the formulas of its documentation. x: (4, 3) or (4, 3, d)."""
+    logs = log_softmax(x, 1)
+    kept = target != ignore
+    chosen = np.where(kept, target, 0)
+    scale = np.where(kept, weights[chosen], 0)
+    losses = -(np.take_along_axis(logs, chosen[:, None], 1)[:, 0]) * scale
+    spread = -(np.moveaxis(logs, 1, -1) * weights).sum(-1) * kept / 3
+    losses = (1 - smoothing) * losses + smoothing * spread
+    return {"none": losses, "sum": losses.sum(), "mean": losses.sum() / scale.sum()}[how]
+
+
+def entropy(label, shape=(4, 3), target=CLASSES, weights=None, ignore=-100, smoothing=0.0):
+    return [
+        Case(
+            "F.cross_entropy",
+            [[shape]],
+            lambda x, how=how: cross_entropy(
+                x, how, np.ones(3) if weights is None else weights, ignore, smoothing, target
+            ),
+            lambda t, x, how=how: t.nn.functional.cross_entropy(
+                x,
+                t.tensor(target),
+                weight=None if weights is None else t.tensor(weights),
+                ignore_index=ignore,
+                label_smoothing=smoothing,
+                reduction=how,
+            ),
+            f"{label} {how}".strip(),
+        )
+        for how in REDUCTIONS
+    ]
+
+
+LOSSES = [
+    *loss("mse_loss", lambda x, y: (x - y) ** 2),
+    *loss("l1_loss", lambda x, y: abs(x - y)),
+    *loss(
+        "binary_cross_entropy_with_logits",
+        lambda x, y: -(y * np.log(sigmoid(x)) + (1 - y) * np.log(1 - sigmoid(x))),
+    ),
+    *entropy(""),
+    *entropy("weight", weights=WEIGHTS),
+    *entropy("ignore_index", ignore=1),
+    *entropy("label_smoothing", smoothing=0.2),
+    *entropy("weight and label_smoothing", weights=WEIGHTS, smoothing=0.2, ignore=0),
+    *entropy("images", (4, 3, 2), np.stack([CLASSES, CLASSES[::-1]], 1), WEIGHTS, smoothing=0.1),
+    Case(
+        "F.cross_entropy",
+        [[(3,)]],
+        lambda x: -log_softmax(x, 0)[1],
+        lambda t, x: t.nn.functional.cross_entropy(x, t.tensor(1)),
+        "one sample",
+    ),
+]
+
+NN_CASES = [*ACTIVATIONS, *IMAGES, *LAYERS, *LOSSES]

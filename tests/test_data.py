@@ -1,0 +1,205 @@
+"""Datasets, collation, the loader in a world of one, and IDX files."""
+
+import gzip
+
+import numpy as np
+import pytest
+
+import dtrain
+from dtrain.data import (
+    DataLoader,
+    Dataset,
+    Subset,
+    TensorDataset,
+    default_collate,
+    read_idx,
+    read_idx_folder,
+)
+from dtrain.errors import DataError
+
+
+class Squares(Dataset):
+    def __len__(self):
+        return 10
+
+    def __getitem__(self, i):
+        return {"n": i, "square": np.float32(i * i), "pair": (dtrain.tensor([i]), str(i))}
+
+
+def order(loader):
+    return [n for (x,) in loader for n in x.tolist()]
+
+
+def numbers(n=10, **options):
+    return DataLoader(TensorDataset(dtrain.arange(n)), **options)
+
+
+def test_samples_of_containers_are_collated():
+    batch = next(iter(DataLoader(Squares(), batch_size=3)))
+    assert batch["n"].tolist() == [0, 1, 2]
+    assert batch["square"].dtype == dtrain.float32
+    assert batch["pair"][0].shape == (3, 1)
+    assert batch["pair"][1] == ["0", "1", "2"]
+
+
+def test_what_cannot_be_collated_is_named():
+    with pytest.raises(TypeError, match="got object; give DataLoader"):
+        default_collate([object()])
+    with pytest.raises(RuntimeError, match="differ in length"):
+        default_collate([[1, 2], [3]])
+
+
+def test_a_collate_function_takes_the_samples():
+    loader = DataLoader(Subset(Squares(), [4, 2]), 2, collate_fn=lambda s: [d["n"] for d in s])
+    assert list(loader) == [[4, 2]]
+
+
+def test_tensor_datasets_take_tensors_of_one_length():
+    with pytest.raises(ValueError, match=r"lengths \[2, 3\]"):
+        TensorDataset(dtrain.ones(2), dtrain.ones(3))
+
+
+def test_without_shuffle_the_order_is_the_datasets():
+    assert order(numbers(batch_size=3)) == list(range(10))
+
+
+def test_the_last_batch_is_short_or_dropped():
+    assert [len(x) for (x,) in numbers(batch_size=4)] == [4, 4, 2]
+    dropped = numbers(batch_size=4, drop_last=True)
+    assert [len(x) for (x,) in dropped] == [4, 4]
+    assert len(dropped) == 2
+    assert len(numbers(batch_size=4)) == 3
+
+
+def test_the_order_is_a_function_of_seed_and_epoch():
+    first, second, other = (numbers(shuffle=True, seed=seed) for seed in (1, 1, 2))
+    epochs = [order(first) for _ in range(3)]
+    assert [order(second) for _ in range(3)] == epochs
+    assert order(other) != epochs[0]
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+    assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
+
+
+def test_the_seed_is_the_programs_if_none_is_given():
+    dtrain.manual_seed(5)
+    assert order(numbers(shuffle=True)) == order(numbers(shuffle=True, seed=5))
+
+
+def test_a_loop_left_by_break_begins_the_next_epoch():
+    loader, twin = numbers(shuffle=True, seed=1), numbers(shuffle=True, seed=1)
+    next(iter(loader))
+    order(twin)
+    assert order(loader) == order(twin)
+
+
+def test_a_loader_goes_on_where_its_state_was_taken():
+    loader = numbers(shuffle=True, seed=3, batch_size=2)
+    order(loader)
+    rest = []
+    for index, (x,) in enumerate(loader):
+        if index == 1:
+            state = loader.state_dict()
+        if index > 1:
+            rest.append(x.tolist())
+    resumed = numbers(shuffle=True, seed=3, batch_size=2)
+    resumed.load_state_dict(state)
+    assert resumed.epoch == 1
+    assert [x.tolist() for (x,) in resumed] == rest
+    assert order(resumed) == order(loader)
+
+
+@pytest.mark.parametrize("change", [{"seed": 4}, {"batch_size": 3}, {"n": 11}])
+def test_the_state_of_a_loader_with_other_steps_is_refused(change):
+    state = numbers(shuffle=True, seed=3, batch_size=2).state_dict()
+    other = numbers(**{"shuffle": True, "seed": 3, "batch_size": 2, **change})
+    with pytest.raises(ValueError, match="its steps would hold other samples"):
+        other.load_state_dict(state)
+
+
+@pytest.mark.parametrize("option", ["batch_size", "microbatches"])
+@pytest.mark.parametrize("value", [0, -1, 2.5])
+def test_sizes_below_one_are_refused(option, value):
+    with pytest.raises(ValueError, match=f"DataLoader: {option} must be >= 1, got {value}"):
+        numbers(**{option: value})
+
+
+# --- IDX files ---
+
+
+def idx_bytes(array):
+    codes = {"uint8": 8, "int8": 9, "int16": 11, "int32": 12, "float32": 13, "float64": 14}
+    header = bytes([0, 0, codes[array.dtype.name], array.ndim])
+    sizes = np.array(array.shape, ">u4").tobytes()
+    return header + sizes + array.astype(array.dtype.newbyteorder(">")).tobytes()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of IDX files: 5 images to train on, gzipped, and 3 to test on."""
+    rng = np.random.default_rng(0)
+    for stem, n, end in (("train", 5, ".gz"), ("t10k", 3, "")):
+        images = rng.integers(0, 256, (n, 4, 6), np.uint8)
+        labels = np.arange(n, dtype=np.uint8)
+        for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
+            data = idx_bytes(array)
+            data = gzip.compress(data) if end else data
+            (tmp_path / f"{stem}-{kind}-ubyte{end}").write_bytes(data)
+    return tmp_path
+
+
+def test_idx_folders_gzipped_or_not(folder):
+    images, labels = read_idx_folder(folder, "train")
+    assert images.shape == (5, 4, 6)
+    assert labels.tolist() == [0, 1, 2, 3, 4]
+    assert labels.dtype == np.int64
+    assert read_idx_folder(folder, "test")[0].shape == (3, 4, 6)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32", "float32", "float64"])
+def test_idx_holds_every_type(tmp_path, dtype):
+    array = np.arange(-3, 3).reshape(2, 3).astype(dtype)
+    (tmp_path / "a").write_bytes(idx_bytes(array))
+    read = read_idx(tmp_path / "a")
+    assert read.dtype == array.dtype
+    assert read.tolist() == array.tolist()
+
+
+def test_a_missing_folder_or_file_is_named(folder):
+    with pytest.raises(DataError, match="nowhere: is not a folder"):
+        read_idx_folder(folder / "nowhere", "train")
+    (folder / "t10k-labels-idx1-ubyte").unlink()
+    with pytest.raises(DataError, match="has no test labels: expected t10k-labels-idx1-ubyte"):
+        read_idx_folder(folder, "test")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda data: data[:-1], "the file is cut"),
+        (lambda data: data[:9], "its header alone needs 16"),
+        (lambda data: data[:2], "not with an IDX magic number"),
+        (lambda data: b"", "begins with nothing"),
+        (lambda data: data + b"x", "the file is too long"),
+        (lambda data: b"\x01" + data[1:], "begins with 01 00 08 03"),
+        (lambda data: data[:2] + b"\x07" + data[3:], "not with an IDX magic number"),
+        (lambda data: gzip.compress(data)[:-9], "cannot be read"),
+        (lambda data: gzip.compress(data)[:20] + b"????" * 9, "cannot be read"),
+    ],
+)
+def test_a_damaged_file_is_refused(folder, damage, message):
+    path = folder / "t10k-images-idx3-ubyte"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(DataError, match=message) as error:
+        read_idx_folder(folder, "test")
+    assert str(path) in str(error.value)
+
+
+def test_labels_out_of_range_are_refused(folder):
+    with pytest.raises(DataError, match="label 4 is out of range: expected 0 <= label < 4"):
+        read_idx_folder(folder, "train", classes=4)
+
+
+def test_images_and_labels_must_be_as_many(folder):
+    (folder / "t10k-labels-idx1-ubyte").write_bytes(idx_bytes(np.zeros(2, np.uint8)))
+    with pytest.raises(DataError, match=r"\(2,\) labels for 3 images"):
+        read_idx_folder(folder, "test")

@@ -1,0 +1,174 @@
+"""Every operation of the table: values against float64 NumPy, gradients against differences."""
+
+import sys
+
+import numpy as np
+import pytest
+
+import dtrain
+from dtrain.autograd.graph import Node
+from dtrain.autograd.op import OPS
+from dtrain.nn import functional as F
+from dtrain.ops.operators import FREE_FUNCTIONS, FUNCTIONS
+from tests.case import LAYOUTS, central_differences, layouts_of, leaf, run_backward
+from tests.cases import CASES
+
+SAMPLES = [(case, sample) for case in CASES for sample in case.samples]
+OF_SEVERAL = [(case, sample) for case, sample in SAMPLES if len(sample) > 1 and case.differentiable]
+
+
+def samples(rows):
+    return pytest.mark.parametrize(
+        ("case", "sample"), [pytest.param(*row, id=f"{row[0]} {row[1]}") for row in rows]
+    )
+
+
+def laid_out(case, sample, layout):
+    """The inputs of a sample in a layout."""
+    return [LAYOUTS[layout](array) for array in case.arrays(sample)]
+
+
+def assert_all_close(actual, expected, **tolerance):
+    assert len(actual) == len(expected)
+    for a, b in zip(actual, expected):
+        np.testing.assert_allclose(a, b, **tolerance)
+
+
+# --- values ---
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@samples(SAMPLES)
+def test_value_is_that_of_the_reference(case, sample, layout):
+    arrays = laid_out(case, sample, layout)
+    before = [np.array(array) for array in arrays]
+    outputs = case.run(dtrain, *map(dtrain.from_numpy, arrays))
+    expected = case.expected(*before)
+    assert [out.shape for out in outputs] == [array.shape for array in expected]
+    assert [out.dtype.kind for out in outputs] == [array.dtype.kind for array in expected]
+    assert_all_close([out.numpy() for out in outputs], expected, rtol=1e-10, atol=1e-12)
+    assert all(np.array_equal(a, b) for a, b in zip(arrays, before)), "an input was changed"
+
+
+@samples(SAMPLES)
+def test_float32_stays_float32_forward_and_backward(case, sample, monkeypatch):
+    dtypes = set()
+    gradients = Node.gradients
+
+    def watched(self, grad, keep):
+        parts = gradients(self, grad, keep)
+        dtypes.update((self.name, part.dtype) for part in parts if part is not None)
+        return parts
+
+    arrays = [array.astype(np.float32) for array in case.arrays(sample)]
+    outputs = case.run(dtrain, *map(leaf, arrays))
+    expected = case.expected(*case.arrays(sample))
+    floats = [out for out in outputs if out.is_floating_point()]
+    if case.op not in ("cast", "F.batch_norm"):  # these have float64 operands of their own
+        assert {out.dtype for out in floats} <= {dtrain.float32}
+        monkeypatch.setattr(Node, "gradients", watched)
+    run_backward(floats)
+    assert {dtype for _, dtype in dtypes} <= {dtrain.float32}, dtypes
+    assert_all_close(
+        [out.detach().numpy() for out in floats],
+        [array for out, array in zip(outputs, expected) if out.is_floating_point()],
+        rtol=1e-4,
+        atol=1e-5,
+    )
+
+
+# --- gradients ---
+
+
+@pytest.mark.parametrize(
+    ("case", "sample", "layout"),
+    [
+        pytest.param(case, sample, layout, id=f"{case} {sample} {layout}")
+        for case, sample in SAMPLES
+        if case.differentiable
+        for layout in layouts_of(case)
+    ],
+)
+def test_gradient_is_that_of_central_differences(case, sample, layout):
+    arrays = laid_out(case, sample, layout)
+    leaves = [leaf(array) for array in arrays]
+    run_backward(case.run(dtrain, *leaves))
+    gradients = [np.zeros(x.shape) if x.grad is None else x.grad.numpy() for x in leaves]
+    expected = central_differences(case.expected, arrays)
+    assert [g.shape for g in gradients] == [g.shape for g in expected]
+    assert_all_close(gradients, expected, rtol=1e-6, atol=1e-7)
+
+
+@samples([row for row in SAMPLES if not row[0].differentiable])
+def test_what_cannot_be_differentiated_is_not_recorded(case, sample):
+    outputs = case.run(dtrain, *map(leaf, case.arrays(sample)))
+    assert not any(out.requires_grad for out in outputs)
+
+
+@samples(OF_SEVERAL)
+def test_each_input_gets_the_same_gradient_alone_as_with_the_others(case, sample):
+    arrays = case.arrays(sample)
+    together = [leaf(array) for array in arrays]
+    run_backward(case.run(dtrain, *together))
+    for index, x in enumerate(together):
+        alone = [leaf(array, wants_grad=i == index) for i, array in enumerate(arrays)]
+        run_backward(case.run(dtrain, *alone))
+        assert (alone[index].grad is None) == (x.grad is None)
+        if x.grad is not None:
+            assert np.array_equal(alone[index].grad.numpy(), x.grad.numpy(), equal_nan=True)
+
+
+def test_padding_index_gets_no_gradient():
+    weight = leaf(np.ones((4, 2)))
+    F.embedding(dtrain.tensor([1, 3, 3]), weight, padding_idx=3).sum().backward()
+    assert weight.grad.tolist() == [[0, 0], [1, 1], [0, 0], [0, 0]]
+
+
+@pytest.mark.parametrize("function", [dtrain.amax, dtrain.max])
+def test_equal_maxima_share_the_gradient(function):
+    x = leaf(np.array([3.0, 1.0, 3.0]))
+    function(x).backward()
+    assert x.grad.tolist() == [0.5, 0, 0.5]
+
+
+@pytest.mark.parametrize("function", [dtrain.maximum, dtrain.minimum])
+def test_equal_operands_share_the_gradient(function):
+    x, y = leaf(np.array(2.0)), leaf(np.array(2.0))
+    function(x, y).backward()
+    assert (x.grad.item(), y.grad.item()) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [dtrain.abs, dtrain.std, dtrain.norm, F.relu, lambda x: x.norm(dim=0), lambda x: x.prod()],
+    ids=["abs", "std", "norm", "relu", "norm of a dim", "prod"],
+)
+def test_gradient_at_zero_is_zero(function):
+    x = leaf(np.zeros(3))
+    function(x).sum().backward()
+    assert x.grad.tolist() == [0, 0, 0]
+
+
+# --- the table is whole ---
+
+
+@pytest.mark.parametrize("name", sorted({**FUNCTIONS, **FREE_FUNCTIONS}))
+def test_every_public_function_has_a_row(name):
+    assert name in {case.op for case in CASES}
+
+
+def test_every_rule_runs_in_a_row():
+    operation = OPS["add"].__code__  # that of all operations
+    ran = set()
+
+    def note(frame, event, _):
+        if event == "call" and frame.f_code is operation:
+            ran.add(frame.f_locals["name"])
+
+    sys.setprofile(note)
+    try:
+        for case, sample in SAMPLES:
+            case.run(dtrain, *map(dtrain.from_numpy, case.arrays(sample)))
+    finally:
+        sys.setprofile(None)
+    assert set(OPS) - ran == set()

@@ -1,0 +1,74 @@
+"""Joining the world: what was launched, wrongly or not at all."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dtrain import distributed
+
+ROOT = Path(__file__).parent.parent
+INIT = "from dtrain import distributed as d; d.init(); print(d.rank(), d.world_size())"
+
+
+def test_a_program_that_nobody_launched_is_a_world_of_one(run_python):
+    process = run_python("-c", INIT)
+    assert process.stdout == "0 1\n"
+
+
+def test_mpi_is_not_started_in_a_world_of_one(run_python):
+    process = run_python("-c", INIT + "; import sys; print('mpi4py.MPI' in sys.modules)")
+    assert process.stdout.split()[-1] == "False"
+
+
+@pytest.mark.parametrize("variable", ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"])
+def test_the_launcher_of_another_mpi_is_noticed(run_python, variable):
+    pytest.importorskip("mpi4py.MPI", exc_type=(ImportError, RuntimeError))
+    process = run_python("-c", INIT, **{variable: "4"})
+    assert process.returncode == 1
+    assert "the launcher started 4 ranks, but" in process.stderr
+    assert "sees 1: the launcher belongs to another MPI than the library" in process.stderr
+
+
+def test_a_launched_program_without_mpi_says_what_to_install(run_python, tmp_path):
+    (tmp_path / "mpi4py.py").write_text("raise RuntimeError('cannot load MPI library')")
+    process = run_python("-c", INIT, OMPI_COMM_WORLD_SIZE="2", PYTHONPATH=f"{tmp_path}:{ROOT}")
+    assert process.returncode == 1
+    assert "LaunchError: a launcher started this process as one of 2 ranks" in process.stderr
+    assert "cannot load MPI library" in process.stderr
+    assert "pip install 'dtrain[mpi]'" in process.stderr
+
+
+def test_blas_has_one_thread_unless_the_launcher_says_otherwise(run_python):
+    show = (
+        INIT + "; from threadpoolctl import threadpool_info;"
+        "print({p['num_threads'] for p in threadpool_info() if p['user_api'] == 'blas'})"
+    )
+    cleared = {"OPENBLAS_NUM_THREADS": "", "OMP_NUM_THREADS": ""}
+    assert run_python("-c", show, **cleared).stdout.endswith("{1}\n")
+    assert run_python("-c", show, **cleared, DTRAIN_THREADS="2").stdout.endswith("{2}\n")
+
+
+def test_threads_each_have_a_world_of_their_own():
+    def body():
+        inner = distributed.run_ranks(2, lambda: (distributed.rank(), distributed.world_size()))
+        return distributed.rank(), inner
+
+    assert distributed.run_ranks(3, body) == [(r, [(0, 2), (1, 2)]) for r in range(3)]
+
+
+def test_a_failing_rank_of_the_suite_ends_it_red_and_soon(tmp_path):
+    """A body that fails on one rank only, while the other waits for it."""
+    (tmp_path / "test_one.py").write_text(
+        "import pytest\nfrom dtrain import distributed\n"
+        "@pytest.mark.mpi\ndef test_one():\n"
+        "    assert distributed.rank() != 1, 'this rank fails'\n    distributed.barrier()\n"
+    )
+    process = subprocess.run(
+        [sys.executable, "-m", "dtrain.cli", "run", "-n", "2", "-m", "pytest", "-q", "-x",
+         "--with-mpi", "-p", "no:cacheprovider", str(tmp_path)],
+        capture_output=True, text=True, timeout=60, cwd=ROOT,
+    )  # fmt: skip
+    assert process.returncode != 0
+    assert "this rank fails" in process.stdout + process.stderr
