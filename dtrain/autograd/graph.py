@@ -159,6 +159,8 @@ def run_backward(
 
     def arrive(target: Any) -> Array:
         grad = pending.pop(id(target))
+        if isinstance(grad, np.generic):  # what NumPy's operators give for 0-d arrays
+            grad = np.asarray(grad)
         summed.discard(id(target))
         for hook in target.hooks or ():
             grad = hook(grad)

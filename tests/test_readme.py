@@ -1,0 +1,25 @@
+"""What the README shows runs as it stands."""
+
+import re
+from pathlib import Path
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+
+
+def test_the_loops_of_the_readme_run(run_python, tmp_path):
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(blocks) == 2
+    # The second goes on where the first has ended; x and y are its whole data again.
+    data = "x, y = dtrain.randn(1000, 20), dtrain.randint(0, 3, (1000,))\n"
+    (tmp_path / "train.py").write_text(blocks[0] + data + blocks[1])
+    for command in (["train.py"], ["-m", "dtrain.cli", "debug", "-n", 4, "train.py"]):
+        process = run_python(*command)
+        assert process.returncode == 0, process.stderr
+    assert (tmp_path / "model.safetensors").exists()
+
+
+def test_the_tree_of_the_readme_is_the_projects():
+    package = Path(__file__).parent.parent / "dtrain"
+    folders = {path.name for path in package.iterdir() if (path / "__init__.py").exists()}
+    tree = README.partition("## The tree")[2]
+    assert folders == set(re.findall(r"(\w+)/", tree)) & folders
