@@ -120,7 +120,7 @@ def arguments():
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--batch-size", type=int, default=8, help="images of one microbatch")
     parser.add_argument("--microbatches", type=int, default=8, help="of one step, over all ranks")
-    parser.add_argument("--lr", type=float, default=0.05)
+    parser.add_argument("--lr", type=float, default=0.02)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
     parser.add_argument("--out", default="runs/digits", help="where checkpoints go")

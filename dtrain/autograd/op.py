@@ -68,7 +68,6 @@ def _operation(rule: Callable, record: Callable[..., Tensor]) -> Callable[..., T
     variadic = any(p.kind == kinds.VAR_POSITIONAL for p in parameters)
 
     @functools.wraps(rule)
-    @np.errstate(all="ignore")  # log(0) is -inf without a word, on the CPU as on a GPU
     def operation(*inputs: Any, **static: Any) -> Tensor:
         arrays = [x._array if isinstance(x, Tensor) else x for x in inputs]
         out, rules = _quiet.run(rule, *arrays, **static)

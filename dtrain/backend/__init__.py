@@ -10,6 +10,7 @@ from dtrain.backend.device import (
     move,
     use_device,
 )
+from dtrain.backend.memory import keep_freed_memory
 from dtrain.backend.random import Generator, default_generator, initial_seed, manual_seed
 
 __all__ = [
@@ -28,3 +29,5 @@ __all__ = [
     "to_host",
     "use_device",
 ]
+
+keep_freed_memory()

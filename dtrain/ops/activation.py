@@ -13,7 +13,7 @@ from dtrain.ops.special import erf_array
 def relu(x: Array):
     """max(x, 0); the gradient at 0 is 0."""
     out = array_module(x).maximum(x, 0)
-    return out, (lambda g: g * (out > 0),)
+    return out, (lambda g: g * (out != 0),)
 
 
 @op
@@ -23,10 +23,15 @@ def leaky_relu(x: Array, *, slope: float):
     return xp.where(x > 0, x, x * slope), (lambda g: xp.where(x > 0, g, g * slope),)
 
 
+def _logistic(x: Array) -> Array:
+    """1 / (1 + exp(-x)); where exp overflows it is 0, as it should be."""
+    return 1 / (1 + array_module(x).exp(-x))
+
+
 @op
 def sigmoid(x: Array):
-    """1 / (1 + exp(-x)), without overflow: by the tanh of half."""
-    out = array_module(x).tanh(x * 0.5) * 0.5 + 0.5
+    """1 / (1 + exp(-x))"""
+    out = _logistic(x)
     return out, (lambda g: g * out * (1 - out),)
 
 
@@ -40,23 +45,19 @@ def tanh(x: Array):
 @op
 def silu(x: Array):
     """x * sigmoid(x) (Elfwing et al. 2017)."""
-    xp = array_module(x)
-
-    def gate():
-        return xp.tanh(x * 0.5) * 0.5 + 0.5
 
     def grad_x(g):
-        s = gate()
+        s = _logistic(x)
         return g * s * (1 + x * (1 - s))
 
-    return x * gate(), (grad_x,)
+    return x * _logistic(x), (grad_x,)
 
 
 @op
 def softplus(x: Array):
     """log(1 + exp(x)), without overflow."""
     xp = array_module(x)
-    return xp.logaddexp(x, x.dtype.type(0)), (lambda g: g * (xp.tanh(x * 0.5) * 0.5 + 0.5),)
+    return xp.logaddexp(x, x.dtype.type(0)), (lambda g: g * _logistic(x),)
 
 
 _GELU_SCALE = math.sqrt(2 / math.pi)

@@ -5,10 +5,13 @@ Operands are arrays, or Python numbers, which do not decide the dtype; outputs b
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from dtrain.autograd.op import op
-from dtrain.backend import Array, array_module
+from dtrain.backend import Array, array_module, device_of
+from dtrain.backend import move as move_array
 
 
 @op
@@ -32,7 +35,7 @@ def mul(x: Array, y: Array):
 @op
 def div(x: Array, y: Array):
     """x / y"""
-    return x / y, (lambda g: g / y, lambda g: -g * x / (y * y))
+    return x / y, (lambda g: g / y, lambda g: -g * (x / y / y))  # y * y may overflow
 
 
 @op
@@ -46,8 +49,9 @@ def pow(x: Array, y: Array):
         return g * xp.where(y == 0, 0, y * x ** xp.where(y == 0, 1, y - 1))
 
     def grad_y(g):
-        zero = xp.equal(x, 0)
-        return g * xp.where(zero, 0, out * xp.log(xp.where(zero, 1, x)))
+        base = xp.asarray(x, out.dtype)
+        zero = base == 0
+        return g * xp.where(zero, 0, out * xp.log(xp.where(zero, 1, base)))
 
     out = x * x if isinstance(y, (int, float)) and y == 2 else x**y
     return out, (grad_x, grad_y)
@@ -102,13 +106,13 @@ def log(x: Array):
 @op
 def log2(x: Array):
     """The logarithm to base 2."""
-    return array_module(x).log2(x), (lambda g: g / (x * np.log(2.0)),)
+    return array_module(x).log2(x), (lambda g: g / (x * math.log(2)),)
 
 
 @op
 def log10(x: Array):
     """The logarithm to base 10."""
-    return array_module(x).log10(x), (lambda g: g / (x * np.log(10.0)),)
+    return array_module(x).log10(x), (lambda g: g / (x * math.log(10)),)
 
 
 @op
@@ -122,6 +126,14 @@ def sqrt(x: Array):
     """The square root."""
     out = array_module(x).sqrt(x)
     return out, (lambda g: g / (2 * out),)
+
+
+@op
+def root(x: Array):
+    """The square root of a sum of squares; the gradient at 0 is 0, not infinite."""
+    xp = array_module(x)
+    out = xp.sqrt(x)
+    return out, (lambda g: g * xp.where(out == 0, 0, 0.5 / out),)
 
 
 @op
@@ -196,12 +208,23 @@ def clone(x: Array):
 @op
 def to_device(x: Array, *, move):
     """x where `move` brings it; the gradient goes back to the device of x."""
-    xp = array_module(x)
+    source = device_of(x)
+    return move(x), (lambda g: move_array(g, source),)
 
-    def grad_x(g):
-        return g.get() if xp is np else xp.asarray(g)
 
-    return move(x), (grad_x,)
+def _step(name: str, text: str):
+    def rule(x: Array):
+        xp = array_module(x)
+        return getattr(xp, name)(x), (lambda g: xp.zeros_like(g),)
+
+    rule.__name__, rule.__doc__ = name, f"{text} The gradient is 0."
+    return op(rule)
+
+
+sign = _step("sign", "-1, 0 or 1.")
+floor = _step("floor", "The largest integer not above.")
+ceil = _step("ceil", "The smallest integer not below.")
+round = _step("round", "The nearest integer; halves to even.")
 
 
 def _without_gradient(name: str, text: str):
@@ -212,10 +235,6 @@ def _without_gradient(name: str, text: str):
     return op(rule)
 
 
-sign = _without_gradient("sign", "-1, 0 or 1.")
-floor = _without_gradient("floor", "The largest integer not above.")
-ceil = _without_gradient("ceil", "The smallest integer not below.")
-round = _without_gradient("round", "The nearest integer; halves to even.")
 isnan = _without_gradient("isnan", "Whether each is NaN.")
 isinf = _without_gradient("isinf", "Whether each is infinite.")
 isfinite = _without_gradient("isfinite", "Whether each is neither NaN nor infinite.")

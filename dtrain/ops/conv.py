@@ -74,9 +74,8 @@ def conv2d(
     for i, j, place in windows:
         patches[:, i, j] = channels_first[place]
     columns = patches.reshape(groups, depth, n * oh * ow)
-    kernel = weight.reshape(groups, m // groups, depth)
 
-    out = (kernel @ columns).reshape(m, n, oh, ow)
+    out = (weight.reshape(groups, m // groups, depth) @ columns).reshape(m, n, oh, ow)
     if bias is not None:
         out += bias.reshape(m, 1, 1, 1)
 
@@ -84,7 +83,9 @@ def conv2d(
         return xp.ascontiguousarray(g.swapaxes(0, 1)).reshape(groups, m // groups, n * oh * ow)
 
     def grad_x(g):
-        parts = (kernel.swapaxes(1, 2) @ by_group(g)).reshape(c, kh, kw, n, oh, ow)
+        parts = (weight.reshape(groups, m // groups, depth).swapaxes(1, 2) @ by_group(g)).reshape(
+            c, kh, kw, n, oh, ow
+        )
         full = xp.zeros((c, n, *padded_shape[2:]), dtype)
         for i, j, place in windows:
             full[place] += parts[:, i, j]

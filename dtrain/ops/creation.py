@@ -73,7 +73,7 @@ def tensor(
         if not isinstance(data, (np.ndarray, np.generic)):
             if array.dtype.kind not in "biuf":
                 raise TypeError(f"tensor: expected numbers, got {type(data).__name__}: {data!r}")
-            array = array.astype(scalar_dtype(array.dtype.type(0)), copy=False)
+            dtype = dtype or scalar_dtype(array.dtype.type(0))
         array = move(array, device or "cpu")
     return _finish(array if dtype is None else array.astype(dtype, copy=False), requires_grad)
 

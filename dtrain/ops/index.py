@@ -102,7 +102,7 @@ def gather(x: Array, *, axis: int, index: Array):
     """The elements of x at `index` along an axis; the other axes go together."""
     xp = array_module(x)
     place = list(xp.indices(index.shape))
-    place[axis] = index
+    place[axis : axis + 1] = [index] if x.ndim else []
     shape = x.shape
 
     def grad_x(g):
@@ -132,9 +132,10 @@ def embedding(weight: Array, *, index: Array, padding_index: int | None = None):
 @op
 def sort(x: Array, *, axis: int, descending: bool):
     """Where each element of the sorted order comes from; equal ones keep their order."""
-    order = (-x if descending and x.dtype.kind == "f" else x).argsort(axis, kind="stable")
-    if descending and x.dtype.kind != "f":
-        xp = array_module(x)
-        n = x.shape[axis]
-        order = xp.flip(n - 1 - xp.flip(x, axis).argsort(axis, kind="stable"), axis)
-    return order, ()
+    if not x.ndim:
+        return array_module(x).zeros((), "int64"), ()
+    if not descending:
+        return x.argsort(axis, kind="stable"), ()
+    xp = array_module(x)
+    last = x.shape[axis] - 1
+    return xp.flip(last - xp.flip(x, axis).argsort(axis, kind="stable"), axis), ()

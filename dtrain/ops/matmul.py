@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from dtrain.autograd.op import op
 from dtrain.backend import Array
 
@@ -19,9 +21,10 @@ def matmul(x: Array, y: Array):
 def linear(x: Array, weight: Array, bias: Array | None = None):
     """x @ weight.T + bias. x: (..., n); weight: (m, n); bias: (m,)."""
     n, m = weight.shape[1], weight.shape[0]
+    count = math.prod(x.shape[:-1])
 
     def rows(a, width):  # one large product instead of one per leading index
-        return a.reshape(-1, width)
+        return a.reshape(count, width)
 
     out = rows(x, n) @ weight.T
     if bias is not None:

@@ -17,20 +17,20 @@ def max_pool2d(x: Array, *, kernel: Pair, stride: Pair, padding: Pair, dilation:
     windows = list(window_slices(kernel, stride, dilation, (oh, ow)))
     lowest = -xp.inf if x.dtype.kind == "f" else xp.iinfo(x.dtype).min
     padded = pad_hw(x, padding, lowest)
-    padded_shape, dtype = padded.shape, x.dtype
 
     out = padded[windows[0][2]].copy()
-    first = xp.zeros((n, c, oh, ow), xp.int32)  # which place of the window the maximum has
-    for i, j, place in windows[1:]:
-        here = padded[place]
-        larger = (here > out) | (here != here)  # NaN wins, as in PyTorch
-        first = xp.where(larger, xp.int32(i * kernel[1] + j), first)
-        out = xp.where(larger, here, out)
+    for _, _, place in windows[1:]:
+        xp.maximum(out, padded[place], out=out)
 
     def grad_x(g):
-        full = xp.zeros(padded_shape, dtype)
-        for i, j, place in windows:
-            full[place] += g * (first == i * kernel[1] + j)
+        padded = pad_hw(x, padding, lowest)
+        full = xp.zeros(padded.shape, g.dtype)
+        free = xp.ones(out.shape, bool)  # windows whose maximum was not met yet
+        for _, _, place in windows:
+            here = padded[place]
+            hit = ((here == out) | (here != here)) & free  # NaN is the maximum, as in PyTorch
+            free ^= hit
+            full[place] += g * hit
         return _crop_hw(full, padding)
 
     return out, (grad_x,)

@@ -38,8 +38,9 @@ def mean(x: Array, *, axis=None, keepdims: bool = False):
     """The mean; NaN of nothing."""
     shape = x.shape
     count = _count(shape, axis)
-    out = x.sum(axis, keepdims=keepdims) * (1 / count if count else float("nan"))
-    return out, (lambda g: _expand(g * (1 / count), shape, axis, keepdims),)
+    scale = 1 / count if count else float("nan")
+    out = x.sum(axis, keepdims=keepdims) * scale
+    return out, (lambda g: _expand(g * scale, shape, axis, keepdims),)
 
 
 @op
@@ -95,9 +96,8 @@ def cumsum(x: Array, *, axis: int):
     """Running sums along an axis; of integers and bools as int64."""
     xp = array_module(x)
     dtype = None if x.dtype.kind == "f" else "int64"
-    return xp.cumsum(x, axis, dtype=dtype), (
-        lambda g: xp.flip(xp.cumsum(xp.flip(g, axis), axis), axis),
-    )
+    out = xp.cumsum(x, axis, dtype=dtype).reshape(x.shape)  # that of a 0-d array is 1-d
+    return out, (lambda g: xp.flip(xp.cumsum(xp.flip(g, axis), axis), axis),)
 
 
 @op

@@ -45,7 +45,8 @@ class GradientSum:
         self._sums: list[TreeSum] = []
         self._next_index = 0
         self._used = [[False] * len(bucket.params) for bucket in self._buckets]
-        self._accumulated = False
+        self._accumulated = False  # whether this step's gradients have begun
+        self._touched = False  # whether this microbatch's have
         self._carried: list[tuple[GradBuffer, list[bool]] | None] = []
         self._statistics: dict[int, list[list[tuple[Any, Any]]]] = {}
 
@@ -58,8 +59,8 @@ class GradientSum:
     def _before_accumulate(self, bucket: Bucket) -> None:
         microbatch = current_microbatch() or self._unnumbered
         self._enter(microbatch)
+        self._touched = True
         if not self._accumulated:
-            self._accumulated = True
             self._set_aside()
         if microbatch.step.ends_with_backward:
             call_after_backward(self._finish)
@@ -85,8 +86,6 @@ class GradientSum:
             self._begin(microbatch.step)
         elif self._microbatch is not None:
             self._push()
-            for index in range(len(self._buckets)):
-                self._use_fresh_buffer(index)
         self._skip_to(microbatch.index)
         self._microbatch = microbatch
 
@@ -119,6 +118,7 @@ class GradientSum:
 
     def _set_aside(self) -> None:
         """Keep gradients that were there before the step, to be added to the step's."""
+        self._accumulated = True
         for bucket in self._buckets:
             filled = bucket.filled()
             self._carried.append((bucket.grads, filled) if any(filled) else None)
@@ -139,20 +139,24 @@ class GradientSum:
         assert self._step is not None
         assert self._microbatch is not None
         sizes, index = self._step.sizes, self._microbatch.index
+        self._statistics[index] = [list(norm.waiting_statistics) for norm in self._norms]
+        for norm in self._norms:
+            norm.waiting_statistics.clear()
+        self._microbatch = None
+        if not self._touched:
+            return
+        self._touched = False
         weight = 1 if len(set(sizes)) == 1 else sizes[index]
-        for bucket, total, used in zip(self._buckets, self._sums, self._used):
+        for i, (bucket, total) in enumerate(zip(self._buckets, self._sums)):
             bucket.fill_missing()
-            used[:] = [a or b for a, b in zip(used, bucket.filled())]
+            self._used[i] = [a or b for a, b in zip(self._used[i], bucket.filled())]
             if weight == 0:  # not a product: the gradients of no samples are NaN
                 bucket.grads.flat[...] = 0
             elif weight != 1:
                 bucket.grads.flat *= weight
             total.push(index, bucket.grads)
-        self._statistics[index] = [list(norm.waiting_statistics) for norm in self._norms]
-        for norm in self._norms:
-            norm.waiting_statistics.clear()
+            self._use_fresh_buffer(i)
         self._next_index = index + 1
-        self._microbatch = None
 
     def _skip_to(self, index: int) -> None:
         """Add zeros for the microbatches before `index` that brought nothing."""
@@ -171,6 +175,8 @@ class GradientSum:
         self._push()
         used = self._agree()
         if any(map(any, used)):
+            if not self._accumulated:  # here no microbatch has brought a gradient
+                self._set_aside()
             self._skip_to(run_of(self._comm.rank, self._comm.size, len(self._step.sizes))[1])
             for index in range(len(self._buckets)):
                 self._reduce(index, used[index])
@@ -209,9 +215,9 @@ class GradientSum:
         all_reduce(
             self._comm, [block.flat for block in blocks], blocks[0].flat, len(sizes), divisor
         )
-        self._spare[index].extend(blocks[1:])
+        self._spare[index] += [*blocks[1:], bucket.grads]
         bucket.use_grads(blocks[0], used)
-        carried = self._carried[index] if self._carried else None
+        carried = self._carried[index]
         if carried is not None:
             before, filled = carried
             for i, there in enumerate(filled):

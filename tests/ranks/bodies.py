@@ -206,6 +206,43 @@ def a_step_left_by_break_is_forgotten():
     assert model.module.weight.grad.item() == 1
 
 
+def forward_passes_without_backward_leave_the_gradients_alone():
+    model = DataParallel(nn.Linear(1, 1, bias=False))
+    data = TensorDataset(dtrain.ones(16, 1))
+    for (x,) in DataLoader(data, 2, microbatches=distributed.world_size()):
+        model.zero_grad()
+        model(x).mean().backward()
+    for (x,) in DataLoader(data, 1):
+        model(x)
+    for step in DataLoader(data, 1, microbatches=MICROBATCHES).steps():
+        for (x,) in step:
+            model(x)
+    assert model.module.weight.grad.item() == 1
+
+
+def microbatches_without_backward_count_as_zeros():
+    model = DataParallel(nn.Linear(1, 1, bias=False))
+    loader = DataLoader(TensorDataset(dtrain.ones(16, 1)), 2, microbatches=MICROBATCHES)
+    model(dtrain.ones(1, 1)).sum().backward()  # was there before: the same on every rank
+    for index, (x,) in enumerate(next(loader.steps())):
+        loss = model(x).mean()
+        if index == 0 and distributed.rank() == distributed.world_size() - 1:
+            loss.backward()
+    assert model.module.weight.grad.item() == 1 + 1 / MICROBATCHES
+
+
+def batch_norm_statistics_are_folded_in_the_order_of_the_microbatches():
+    def statistics():
+        model = DataParallel(nn.BatchNorm2d(1))
+        for step in DataLoader(_data(), 2, shuffle=True, microbatches=MICROBATCHES).steps():
+            with dtrain.no_grad():
+                for x, _ in step:
+                    model(x)
+        return digest(dict(model.module.named_buffers()))
+
+    assert statistics() == _alone(statistics)
+
+
 def the_ranks_begin_with_the_weights_of_rank_0():
     model = nn.Linear(3, 2)
     with dtrain.no_grad():

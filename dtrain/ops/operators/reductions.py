@@ -57,7 +57,7 @@ def std(
     input: Tensor, dim: Any = None, correction: float = 1, keepdim: bool = False, **unbiased: bool
 ) -> Tensor:
     """The standard deviation, the root of `var` (torch.std)."""
-    return arithmetic.sqrt(var(input, dim, correction, keepdim, **unbiased))
+    return arithmetic.root(var(input, dim, correction, keepdim, **unbiased))
 
 
 def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
@@ -108,7 +108,7 @@ def norm(input: Tensor, p: float = 2, dim: Any = None, keepdim: bool = False) ->
     if p == math.inf:
         return amax(size, dim, keepdim)
     if p == 2:
-        return arithmetic.sqrt(sum(input * input, dim, keepdim))
+        return arithmetic.root(sum(input * input, dim, keepdim))
     return pow(sum(pow(size, p), dim, keepdim), 1 / p)
 
 
