@@ -53,7 +53,7 @@ class Case:
     def arrays(self, sample: Sequence[Shape]) -> list[np.ndarray]:
         """Random inputs, always the same for one sample."""
         rng = np.random.default_rng(zlib.crc32(f"{self} {sample}".encode()))
-        return [rng.uniform(self.low, self.high, shape) for shape in sample]
+        return [np.asarray(rng.uniform(self.low, self.high, shape)) for shape in sample]
 
 
 def several(outputs: Any) -> list[Any]:
@@ -66,7 +66,7 @@ def several(outputs: Any) -> list[Any]:
 
 def _stepped(a: np.ndarray) -> np.ndarray:
     wide = np.full([2 * n for n in a.shape], np.nan)
-    view = wide[(slice(None, None, 2),) * a.ndim]
+    view = wide[(*[slice(None, None, 2)] * a.ndim, ...)]
     view[...] = a
     return view
 
@@ -76,7 +76,7 @@ LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "contiguous": lambda a: a,
     "transposed": lambda a: a.T.copy().T,
     "stepped": _stepped,
-    "reversed": lambda a: np.flip(np.flip(a).copy()),
+    "reversed": lambda a: np.asarray(np.flip(np.flip(a).copy())),
     "broadcast": lambda a: np.broadcast_to(a[:1] if a.ndim else a, a.shape),
 }
 

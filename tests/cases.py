@@ -276,7 +276,7 @@ REDUCTIONS = [
             "sort",
             [[(2, 3, 4)], [(0, 3, 1)]],
             lambda x, axis=axis, down=down: ordered(x, axis, down),
-            lambda t, x, axis=axis, down=down: t.sort(x, axis, down, stable=True),
+            lambda t, x, axis=axis, down=down: t.sort(x, dim=axis, descending=down),
             f"dim={axis} descending={down}",
             smooth=False,
         )
@@ -437,7 +437,7 @@ SHAPES = [
     ),
     Case("pad_constant", MATRIX, lambda x: np.pad(x[:, 1:], ((0, 2), (0, 1)), constant_values=5),
          lambda t, x: OPS["pad_constant"](x, widths=((0, 2), (-1, 1)), value=5.0), in_torch=False),
-    Case("cast", ANY, np.copy, lambda t, x: OPS["cast"](x, dtype="float64"), in_torch=False),
+    Case("cast", ANY, np.copy, lambda t, x: OPS["cast"](x, dtype=x.dtype), in_torch=False),
     Case("to_device", ANY, np.copy, lambda t, x: OPS["to_device"](x, move=np.copy), in_torch=False),
 ]  # fmt: skip
 

@@ -198,8 +198,9 @@ def batch_norm(x, weight, bias):
     return normalized(x, axes, channels(weight, x), channels(bias, x))
 
 
-def running(t, count):
-    return [t.tensor(np.arange(1.0, count + 1) / 3), t.tensor(np.arange(2.0, count + 2) / 2)]
+def running(t, x):
+    """A mean and a variance for each of three channels."""
+    return [t.tensor(row, dtype=x.dtype) for row in ([1 / 3, 2 / 3, 1], [1, 3 / 2, 2])]
 
 
 def attention(q, k, v, mask=0.0, scale=None):
@@ -254,9 +255,9 @@ LAYERS = [
         "F.batch_norm",
         [[(4, 3), (3,), (3,)], [(0, 3), (3,), (3,)]],
         lambda x, w, b: (
-            (x - np.arange(1, 4) / 3) / np.sqrt(np.arange(2, 5) / 2 + 1e-5) * w + b
+            (x - [1 / 3, 2 / 3, 1]) / np.sqrt(np.array([1, 3 / 2, 2]) + 1e-5) * w + b
         ),
-        lambda t, x, w, b: t.nn.functional.batch_norm(x, *running(t, 3), w, b),
+        lambda t, x, w, b: t.nn.functional.batch_norm(x, *running(t, x), w, b),
         "running statistics",
     ),
     Case("F.scaled_dot_product_attention", [QKV], attention),
@@ -332,7 +333,7 @@ def entropy(label, shape=(4, 3), target=CLASSES, weights=None, ignore=-100, smoo
             lambda t, x, how=how: t.nn.functional.cross_entropy(
                 x,
                 t.tensor(target),
-                weight=None if weights is None else t.tensor(weights),
+                weight=None if weights is None else t.tensor(weights, dtype=x.dtype),
                 ignore_index=ignore,
                 label_smoothing=smoothing,
                 reduction=how,
@@ -352,9 +353,9 @@ LOSSES = [
     ),
     *entropy(""),
     *entropy("weight", weights=WEIGHTS),
-    *entropy("ignore_index", ignore=1),
+    *entropy("ignore_index", target=CLASSES % 3, ignore=1),
     *entropy("label_smoothing", smoothing=0.2),
-    *entropy("weight and label_smoothing", weights=WEIGHTS, smoothing=0.2, ignore=0),
+    *entropy("all options", target=CLASSES % 3, weights=WEIGHTS, ignore=0, smoothing=0.2),
     *entropy("images", (4, 3, 2), np.stack([CLASSES, CLASSES[::-1]], 1), WEIGHTS, smoothing=0.1),
     Case(
         "F.cross_entropy",

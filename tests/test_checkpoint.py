@@ -202,6 +202,15 @@ def test_a_full_disk_leaves_the_old_checkpoints_and_no_ruins(root):
     assert load_checkpoint(root, **job()) == 6
 
 
+def test_what_a_killed_run_left_half_written_is_ignored_and_cleared_away(root):
+    (root / ".step-00000009-x1y2").mkdir()
+    (root / ".step-00000009-x1y2" / "model.safetensors").write_bytes(b"half")
+    assert load_checkpoint(root, **job()) == 6
+    save_checkpoint(root, 9, **job())
+    assert [path.name for path in sorted(root.iterdir())][:2] == ["step-00000003", "step-00000006"]
+    assert not list(root.glob(".*"))
+
+
 def test_a_step_can_be_written_again(root):
     parts = job()
     save_checkpoint(root, 6, **parts)

@@ -71,6 +71,24 @@ def test_the_last_batch_is_short_or_dropped():
     assert len(numbers(batch_size=4)) == 3
 
 
+@pytest.mark.parametrize(
+    ("samples", "batch_size", "sizes"),
+    [
+        (16, 4, [4, 4, 4, 4]),
+        (11, 4, [3, 3, 3, 2]),
+        (7, 4, [3, 2, 2, 0]),
+        (3, 4, [3, 0, 0, 0]),
+        (1, 4, [1, 0, 0, 0]),
+        (3, 1, [1, 1, 1, 0]),
+        (5, 2, [2, 2, 1, 0]),
+    ],
+)
+def test_a_short_step_is_split_evenly_into_batches_of_two_or_more(samples, batch_size, sizes):
+    loader = numbers(samples, batch_size=batch_size, microbatches=4)
+    (step,) = loader.steps()
+    assert [len(x) for (x,) in step] == [n for n in sizes if n]
+
+
 def test_the_order_is_a_function_of_seed_and_epoch():
     first, second, other = (numbers(shuffle=True, seed=seed) for seed in (1, 1, 2))
     epochs = [order(first) for _ in range(3)]

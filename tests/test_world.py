@@ -1,5 +1,6 @@
 """Joining the world: what was launched, wrongly or not at all."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from dtrain import distributed
+from dtrain.distributed.launch import plan
+from dtrain.errors import LaunchError
 
 ROOT = Path(__file__).parent.parent
 INIT = "from dtrain import distributed as d; d.init(); print(d.rank(), d.world_size())"
@@ -72,3 +75,22 @@ def test_a_failing_rank_of_the_suite_ends_it_red_and_soon(tmp_path):
     )  # fmt: skip
     assert process.returncode != 0
     assert "this rank fails" in process.stdout + process.stderr
+
+
+def test_an_exception_ends_the_job_even_without_m_mpi4py(tmp_path):
+    """As when somebody writes `mpirun -n 2 python script.py` by hand."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from dtrain import distributed as d\n"
+        "if d.rank() == 1: raise KeyError('lost')\n"
+        "d.barrier()\n"
+    )
+    try:
+        launch = plan(2, str(script))
+    except LaunchError as missing:
+        pytest.skip(str(missing))
+    argv = [word for word in launch.argv if word not in ("-m", "mpi4py")]
+    env = {**os.environ, **launch.env, "PYTHONPATH": str(ROOT)}
+    process = subprocess.run(argv, capture_output=True, text=True, timeout=60, env=env)
+    assert process.returncode != 0
+    assert process.stderr.count("KeyError: 'lost'") == 1

@@ -74,3 +74,7 @@ class set_grad_enabled(_Switch):
 
     def __enter__(self) -> None:
         _mode.enabled = self._enabled
+
+    def __call__(self, function: Callable) -> Callable:
+        _mode.enabled = self._before.pop()  # as a decorator it holds in the function alone
+        return super().__call__(function)

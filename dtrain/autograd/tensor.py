@@ -269,18 +269,17 @@ class Tensor:
 
     def retain_grad(self) -> None:
         """Keep the gradient of this non-leaf tensor in `grad`, too."""
-        if self._node is not None:
+        if self._node is not None and self._keep_grad not in self._hooks_of_edge():
+            self._hooks_of_edge().append(self._keep_grad)
 
-            def keep(grad: Array) -> Array:
-                self._grad = wrap(grad)
-                return grad
+    def _keep_grad(self, grad: Array) -> Array:
+        self.accumulate_grad(grad)
+        return grad
 
-            self._hooks_of_edge().append(keep)
-
-    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> HookHandle:
         """Call `hook(grad)` in the backward pass; what it returns replaces the gradient.
 
-        Returns a function that removes the hook.
+        Returns a handle, whose `remove()` removes the hook.
         """
         if not self._requires_grad:
             raise RuntimeError("register_hook: this tensor does not require a gradient")
@@ -290,8 +289,8 @@ class Tensor:
             return grad if replaced is None else replaced._array
 
         hooks = self._hooks_of_edge()
-        hooks.append(on_array)
-        return lambda: hooks.remove(on_array)
+        hooks.insert(len(hooks) - (self._keep_grad in hooks), on_array)  # what is kept comes last
+        return HookHandle(hooks, on_array)
 
     def backward(
         self, gradient: Tensor | None = None, retain_graph: bool = False, create_graph: bool = False
@@ -370,6 +369,18 @@ class Tensor:
                 f"{name}: a view is modified in place while gradients are recorded; "
                 "modify a clone(), or index the base tensor: x[i] = value"
             )
+
+
+class HookHandle:
+    """What `register_hook` returns (torch.utils.hooks.RemovableHandle)."""
+
+    def __init__(self, hooks: list[Callable], hook: Callable):
+        self._hooks, self._hook = hooks, hook
+
+    def remove(self) -> None:
+        """Remove the hook, if it is still there."""
+        if self._hook in self._hooks:
+            self._hooks.remove(self._hook)
 
 
 def _initialize(tensor: Tensor, array: Array, requires_grad: bool = False) -> None:

@@ -61,6 +61,8 @@ def _write(folder: Path, step: int, files: dict[str, bytes]) -> None:
         "step": step,
         "files": {f"{name}.safetensors": _sha256(data) for name, data in files.items()},
     }
+    for ruin in folder.parent.glob(".step-*"):  # of a run that was killed while it wrote
+        shutil.rmtree(ruin, ignore_errors=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         for name, data in files.items():

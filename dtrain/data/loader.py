@@ -23,8 +23,9 @@ class DataLoader:
     A step of the optimizer sees ``batch_size * microbatches`` samples: `microbatches` batches of
     `batch_size`, dealt to the ranks in contiguous runs. Which samples a step has, and how they
     are split, depends on the arguments here and the epoch, never on the number of ranks.
-    The last step of an epoch has what is left, split evenly; where that is fewer samples than
-    ranks, a rank without one gets an empty batch, which counts for nothing.
+    The last step of an epoch has what is left, split evenly into batches of two samples or more
+    (BatchNorm needs two). A rank for which there is none gets an empty batch, which counts for
+    nothing.
 
     ``for x, y in loader`` gives one batch a step, for as many microbatches as ranks.
     ``for step in loader.steps(): for x, y in step`` is the general form.
@@ -120,12 +121,17 @@ class DataLoader:
             # What runs from here on has been consumed: a state_dict taken in the loop body says
             # that the next step is the one after.
             self._next_step, self._left_early = number + 1, True
-            indices = np.array_split(
-                order[number * samples : (number + 1) * samples], self.microbatches
-            )
+            indices = self._split(order[number * samples : (number + 1) * samples])
             sizes = tuple(len(part) for part in indices)
             yield Step(epoch * len(self) + number, sizes, ends_with_backward), indices
         self._begin_epoch(epoch + 1)
+
+    def _split(self, indices: np.ndarray) -> list[np.ndarray]:
+        """The samples of each microbatch of a step; the last ones are empty if there are few."""
+        n = len(indices)
+        filled = min(self.microbatches, max(-(-n // self.batch_size), n // 2))
+        empty = [indices[:0]] * (self.microbatches - filled)
+        return [*np.array_split(indices, filled), *empty]
 
     def _begin_epoch(self, epoch: int) -> None:
         self.epoch, self._next_step, self._left_early = epoch, 0, False

@@ -22,7 +22,7 @@ from dtrain.nn.layers import (
     Linear,
     MaxPool2d,
 )
-from dtrain.nn.losses import BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss
+from dtrain.nn.losses import BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss
 from dtrain.nn.module import Module
 from dtrain.nn.normalization import BatchNorm1d, BatchNorm2d, LayerNorm
 from dtrain.nn.parameter import Parameter
@@ -48,6 +48,7 @@ __all__ = [
     "MaxPool2d",
     "Module",
     "ModuleList",
+    "NLLLoss",
     "Parameter",
     "ReLU",
     "Sequential",

@@ -304,6 +304,42 @@ def binary_cross_entropy_with_logits(
     return _reduce(softplus(input) - input * target, reduction)
 
 
+def nll_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Tensor:
+    """-input at the target class: of log-probabilities the negative log-likelihood.
+
+    Shapes and errors are those of `cross_entropy`.
+    """
+    if input.ndim == 1:
+        out = nll_loss(input.unsqueeze(0), target.unsqueeze(0), weight, ignore_index, reduction)
+        return out.squeeze(0) if reduction == "none" else out
+    _check_classes("nll_loss", input, target, reduction)
+    return loss.nll_loss(
+        input,
+        target=target._array,
+        weight=None if weight is None else weight._array,
+        ignore_index=ignore_index,
+        reduction=reduction,
+    )
+
+
+def _check_classes(name: str, input: Tensor, target: Tensor, reduction: str) -> None:
+    _check_reduction(reduction)
+    expected = (input.shape[0], *input.shape[2:])
+    if target.shape != expected:
+        raise ValueError(
+            f"{name}: expected a target of shape {expected} for input {input.shape}, "
+            f"got {target.shape}"
+        )
+    if target.dtype.kind not in "iu":
+        raise RuntimeError(f"{name}: expected integer targets, got {target.dtype}")
+
+
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -319,20 +355,13 @@ def cross_entropy(
     IndexError
         For a target that is no class, on the CPU.
     """
-    _check_reduction(reduction)
     if input.ndim == 1:
         out = cross_entropy(
             input.unsqueeze(0), target.unsqueeze(0), weight, ignore_index, reduction,
             label_smoothing,
         )  # fmt: skip
         return out.squeeze(0) if reduction == "none" else out
-    if target.shape != (input.shape[0], *input.shape[2:]):
-        raise ValueError(
-            f"cross_entropy: expected a target of shape {(input.shape[0], *input.shape[2:])} for "
-            f"input {input.shape}, got {target.shape}"
-        )
-    if target._array.dtype.kind not in "iu":
-        raise RuntimeError(f"cross_entropy: expected integer targets, got {target.dtype}")
+    _check_classes("cross_entropy", input, target, reduction)
     return loss.cross_entropy(
         input,
         target=target._array,

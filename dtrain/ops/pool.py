@@ -11,7 +11,7 @@ from dtrain.ops.conv import Pair, _crop_hw, output_size, pad_hw, window_slices
 def max_pool2d(x: Array, *, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair):
     """The maximum of each window; the first of equal ones gets the gradient."""
     xp = array_module(x)
-    n, c, h, w = x.shape
+    h, w = x.shape[2:]
     oh = output_size(h, kernel[0], stride[0], padding[0], dilation[0])
     ow = output_size(w, kernel[1], stride[1], padding[1], dilation[1])
     windows = list(window_slices(kernel, stride, dilation, (oh, ow)))

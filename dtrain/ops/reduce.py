@@ -39,7 +39,9 @@ def mean(x: Array, *, axis=None, keepdims: bool = False):
     shape = x.shape
     count = _count(shape, axis)
     scale = 1 / count if count else float("nan")
-    out = x.sum(axis, keepdims=keepdims) * scale
+    wide = "float32" if x.dtype == "float16" else None  # a sum of halves may overflow
+    out = x.sum(axis, keepdims=keepdims, dtype=wide) * scale
+    out = out if wide is None else out.astype(x.dtype)
     return out, (lambda g: _expand(g * scale, shape, axis, keepdims),)
 
 

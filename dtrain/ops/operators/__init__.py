@@ -124,15 +124,18 @@ METHODS: dict[str, Callable[..., Any]] = {
     "cuda": lambda self, device="cuda": to(self, device),
     "double": _cast_to(dtypes.float64),
     "expand": shapes.expand,
+    "expand_as": lambda self, other: shapes.expand(self, other.shape),
     "float": _cast_to(dtypes.float32),
     "half": _cast_to(dtypes.float16),
     "int": _cast_to(dtypes.int32),
     "bool": _cast_to(dtypes.bool_),
     "long": _cast_to(dtypes.int64),
     "repeat": shapes.repeat,
+    "reshape_as": lambda self, other: shapes.reshape(self, other.shape),
     "to": to,
     "type_as": lambda self, other: to(self, other.dtype),
     "view": shapes.view,
+    "view_as": lambda self, other: shapes.view(self, other.shape),
 }
 
 

@@ -14,17 +14,21 @@ from dtrain.ops.operators.operands import checked_axis, floating, to
 from dtrain.ops.operators.shapes import narrow, squeeze
 
 
+def _require_floating(name: str, input: Tensor) -> None:
+    if not is_floating(input.dtype):
+        raise RuntimeError(
+            f"{name}: expected a floating dtype, got {input.dtype}; convert it with .float()"
+        )
+
+
 def _reduction(operation: Callable, floats_only: bool = False) -> Callable:
     def function(
         input: Tensor, dim: Any = None, keepdim: bool = False, dtype: Any = None
     ) -> Tensor:
         if dtype is not None:
             input = to(input, dtype)
-        if floats_only and not is_floating(input.dtype):
-            raise RuntimeError(
-                f"{operation.__name__}: expected a floating dtype, got {input.dtype}; "
-                "convert it with .float()"
-            )
+        if floats_only:
+            _require_floating(operation.__name__, input)
         return operation(input, axis=checked_axis(input, dim), keepdims=keepdim)
 
     function.__name__ = operation.__name__
@@ -50,6 +54,7 @@ def var(
         correction = int(unbiased.pop("unbiased"))
     if unbiased:
         raise TypeError(f"var: unexpected arguments {sorted(unbiased)}")
+    _require_floating("var", input)
     return reduce.var(input, axis=checked_axis(input, dim), keepdims=keepdim, correction=correction)
 
 
@@ -104,6 +109,7 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
 
 def norm(input: Tensor, p: float = 2, dim: Any = None, keepdim: bool = False) -> Tensor:
     """(sum |x|^p)^(1/p), for infinity the largest |x| (torch.norm)."""
+    _require_floating("norm", input)
     size = arithmetic.abs(input)
     if p == math.inf:
         return amax(size, dim, keepdim)
