@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+unexport VIRTUAL_ENV  # launch/mpirun.sh would take it before .venv
 
 .PHONY: train test lint clean
 

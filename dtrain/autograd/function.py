@@ -149,14 +149,12 @@ class _FunctionNode(Node):
         if not keep:
             self.ctx._saved = None
         parts = list(returned) if isinstance(returned, tuple) else [returned]
-        if len(parts) != len(self.parents) and any(
-            x is not None for x in parts[len(self.parents) :]
-        ):
+        surplus = parts[len(self.parents) :]
+        if len(parts) < len(self.parents) or any(part is not None for part in surplus):
             raise RuntimeError(
                 f"{self.name}.backward: expected {len(self.parents)} gradients, one for each "
                 f"input of forward, got {len(parts)}"
             )
-        parts += [None] * (len(self.parents) - len(parts))
         arrays: list[Array | None] = []
         for index, (parent, part) in enumerate(zip(self.parents, parts)):
             if parent is None or part is None:

@@ -49,7 +49,11 @@ def getitem(x: Array, *, index: Any):
 
 def read(x: Tensor, index: Any) -> Tensor:
     """x[index] (torch.Tensor.__getitem__)."""
-    return getitem(x, index=_plain(index))
+    index = _plain(index)
+    if _is_basic(index):
+        parts = index if isinstance(index, tuple) else (index,)
+        index = parts if Ellipsis in parts else (*parts, ...)  # one element is a view too
+    return getitem(x, index=index)
 
 
 def write(x: Tensor, index: Any, value: Any) -> None:
@@ -72,9 +76,10 @@ def write(x: Tensor, index: Any, value: Any) -> None:
         g[index] = 0
         return g
 
-    written = record(
-        "setitem", (), (old, value), x._array, (grad_old, lambda g: sum_to(g[index], shape))
-    )
+    def grad_value(g):
+        return sum_to(xp.array(g[index], ndmin=len(shape)), shape)
+
+    written = record("setitem", (), (old, value), x._array, (grad_old, grad_value))
     x._node, x._requires_grad = written._node, True
 
 

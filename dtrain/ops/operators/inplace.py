@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dtrain.autograd import grad_mode
+from dtrain.autograd.op import record
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import Generator, array_module, default_generator
 from dtrain.backend.dtypes import category
@@ -25,7 +26,11 @@ def inplace(name: str, operation: Callable[..., Tensor]) -> Callable[..., Tensor
             # The rule may keep what is overwritten here, so it gets a copy.
             source = wrap(self._array.copy())
             source._node, source._requires_grad = self._node, self._requires_grad
-        _store(name, self, operation(source, *args, **kwargs))
+        result = operation(source, *args, **kwargs)
+        if source is not self and self.requires_grad and not result.requires_grad:
+            xp = array_module(result._array)  # what was overwritten has no influence any more
+            result = record(name, (), (source,), result._array, (lambda g: xp.zeros_like(g),))
+        _store(name, self, result)
         return self
 
     method.__name__ = name
