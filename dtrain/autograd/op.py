@@ -70,7 +70,12 @@ def _operation(rule: Callable, record: Callable[..., Tensor]) -> Callable[..., T
     @functools.wraps(rule)
     def operation(*inputs: Any, **static: Any) -> Tensor:
         arrays = [x._array if isinstance(x, Tensor) else x for x in inputs]
-        out, rules = _quiet.run(rule, *arrays, **static)
+        try:
+            out, rules = _quiet.run(rule, *arrays, **static)
+        except ValueError as error:  # shapes that do not fit; NumPy's AxisError is an IndexError
+            if isinstance(error, IndexError):
+                raise
+            raise RuntimeError(f"{name}: {error}") from error
         return record(name, () if variadic else names, inputs, out, rules)
 
     OPS[name] = operation

@@ -5,14 +5,15 @@ The operations that PyTorch has as methods are bound to it by `dtrain.ops.operat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dtrain.autograd import grad_mode
+from dtrain.autograd.display import display
 from dtrain.autograd.graph import Node, run_backward
-from dtrain.backend import Array, array_module, device, device_of, move, to_host
+from dtrain.backend import Array, array_module, device, device_of, move
 from dtrain.backend.dtypes import category, get_default_dtype, is_floating
 
 if TYPE_CHECKING:
@@ -150,28 +151,7 @@ class Tensor:
         return format(self.item(), spec) if not self.shape else format(repr(self), spec)
 
     def __repr__(self) -> str:
-        host = to_host(self._array)
-        with np.errstate(all="ignore"):
-            whole = bool((np.isfinite(host) & (host == np.round(host))).all())
-        text = np.array2string(
-            host,
-            separator=", ",
-            precision=4,
-            floatmode="maxprec" if whole else "fixed",
-            prefix="tensor(",
-            threshold=1000,
-        )
-        implied = (get_default_dtype(), np.dtype(np.int64), np.dtype(np.bool_))
-        extras = [] if self.dtype in implied else [f"dtype={self.dtype}"]
-        if 0 in self.shape and self.shape != (0,):
-            extras.append(f"size={self.shape}")
-        if self.is_cuda:
-            extras.append(f"device='{self.device}'")
-        if self._node is not None:
-            extras.append(f"grad_fn={self._node!r}")
-        elif self._requires_grad:
-            extras.append("requires_grad=True")
-        return f"tensor({', '.join([text, *extras])})"
+        return display(self)
 
     def __deepcopy__(self, memo: dict) -> Tensor:
         if self._node is not None:
@@ -400,39 +380,3 @@ def wrap(array: Array, requires_grad: bool = False) -> Tensor:
     tensor = Tensor.__new__(Tensor)
     _initialize(tensor, array, requires_grad)
     return tensor
-
-
-def grad(
-    outputs: Tensor | Sequence[Tensor],
-    inputs: Tensor | Sequence[Tensor],
-    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
-    retain_graph: bool = False,
-    allow_unused: bool = False,
-) -> tuple[Tensor | None, ...]:
-    """The gradients of `outputs` by `inputs`, accumulated nowhere (torch.autograd.grad).
-
-    >>> import dtrain
-    >>> x = dtrain.tensor(3.0, requires_grad=True)
-    >>> grad(x * x, x)
-    (tensor(6.),)
-    """
-    outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    seeds: Sequence[Tensor | None]
-    if grad_outputs is None or isinstance(grad_outputs, Tensor):
-        seeds = [grad_outputs] * len(outputs)
-    else:
-        seeds = grad_outputs
-    for index, x in enumerate(inputs):
-        if not x.requires_grad:
-            raise RuntimeError(f"grad: inputs[{index}] does not require grad")
-    edges = [x._graph_edge() for x in inputs]
-    roots = [(out._root(), out._seed(seed)) for out, seed in zip(outputs, seeds)]
-    found = run_backward(roots, retain_graph, wanted=edges)
-    if not allow_unused and any(array is None for array in found):
-        unused = [index for index, array in enumerate(found) if array is None]
-        raise RuntimeError(
-            f"grad: inputs {unused} were not used to make the outputs; "
-            "give allow_unused=True to get None for them"
-        )
-    return tuple(None if array is None else wrap(array) for array in found)
