@@ -26,9 +26,11 @@ from dtrain.backend.dtypes import (
 )
 from dtrain.checkpoint import load, save
 from dtrain.ops import creation as _creation
+from dtrain.ops import sampling as _sampling
 from dtrain.ops.creation import *  # noqa: F403
 from dtrain.ops.operators import FREE_FUNCTIONS as _FREE_FUNCTIONS
 from dtrain.ops.operators import FUNCTIONS as _FUNCTIONS
+from dtrain.ops.sampling import *  # noqa: F403
 from dtrain.parallel import DataParallel
 
 half, float, double = float16, float32, float64
@@ -49,6 +51,6 @@ __all__ = sorted(
         "float64", "get_default_dtype", "half", "initial_seed", "int", "int16", "int32", "int64",
         "int8", "is_grad_enabled", "load", "long", "manual_seed", "nn", "no_grad", "optim", "save",
         "set_default_dtype", "set_grad_enabled", "short", "train", "uint8", "utils",
-        *_creation.__all__, *_FUNCTIONS, *_FREE_FUNCTIONS,
+        *_creation.__all__, *_sampling.__all__, *_FUNCTIONS, *_FREE_FUNCTIONS,
     }
 )  # fmt: skip

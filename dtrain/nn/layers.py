@@ -10,7 +10,8 @@ from dtrain.nn import functional as F
 from dtrain.nn import init
 from dtrain.nn.module import Module
 from dtrain.nn.parameter import Parameter
-from dtrain.ops.creation import empty, randn
+from dtrain.ops.creation import empty
+from dtrain.ops.sampling import randn
 
 
 def _init_like_linear(weight: Tensor, bias: Tensor | None) -> None:

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from dtrain.autograd.tensor import Tensor, wrap
-from dtrain.backend import Array, Generator, default_generator, device, module_on, move, use_device
-from dtrain.backend import random as rng
+from dtrain.backend import Array, device, module_on, move, use_device
 from dtrain.backend.dtypes import get_default_dtype, is_floating, scalar_dtype
 
 DeviceLike = device | str | None
@@ -27,24 +26,19 @@ __all__ = [
     "linspace",
     "ones",
     "ones_like",
-    "rand",
-    "rand_like",
-    "randint",
-    "randn",
-    "randn_like",
-    "randperm",
     "tensor",
     "zeros",
     "zeros_like",
 ]
 
 
-def _finish(array: Array, requires_grad: bool) -> Tensor:
+def finish(array: Array, requires_grad: bool) -> Tensor:
+    """A leaf tensor around a new array."""
     out = wrap(array)
     return out.requires_grad_() if requires_grad else out
 
 
-def _shape(size: tuple[Any, ...]) -> tuple[int, ...]:
+def shape_of(size: tuple[Any, ...]) -> tuple[int, ...]:
     """The shape given as `f(2, 3)` or `f((2, 3))`."""
     if len(size) == 1 and isinstance(size[0], Sequence):
         size = tuple(size[0])
@@ -75,7 +69,7 @@ def tensor(
                 raise TypeError(f"tensor: expected numbers, got {type(data).__name__}: {data!r}")
             dtype = dtype or scalar_dtype(array.dtype.type(0))
         array = move(array, device or "cpu")
-    return _finish(array if dtype is None else array.astype(dtype, copy=False), requires_grad)
+    return finish(array if dtype is None else array.astype(dtype, copy=False), requires_grad)
 
 
 def _holds_tensors(data: Any) -> bool:
@@ -111,7 +105,7 @@ def from_numpy(array: np.ndarray) -> Tensor:
 
 def _filled(make: Callable, size: tuple, dtype: Any, where: DeviceLike, grad: bool) -> Tensor:
     with use_device(where):
-        return _finish(make(module_on(where), _shape(size), dtype or get_default_dtype()), grad)
+        return finish(make(module_on(where), shape_of(size), dtype or get_default_dtype()), grad)
 
 
 def zeros(
@@ -170,7 +164,7 @@ def arange(
     with use_device(device):
         count = math.ceil((end - start) / step)
         steps = module_on(device).arange(count) * step + start
-        return _finish(steps.astype(dtype), requires_grad)
+        return finish(steps.astype(dtype), requires_grad)
 
 
 def linspace(
@@ -184,7 +178,7 @@ def linspace(
     """`steps` numbers from `start` to `end`, both included (torch.linspace)."""
     with use_device(device):
         array = module_on(device).linspace(start, end, steps, dtype=dtype or get_default_dtype())
-        return _finish(array, requires_grad)
+        return finish(array, requires_grad)
 
 
 def eye(
@@ -197,10 +191,11 @@ def eye(
     """Ones on the diagonal, zeros elsewhere (torch.eye)."""
     with use_device(device):
         array = module_on(device).eye(n, m, dtype=dtype or get_default_dtype())
-        return _finish(array, requires_grad)
+        return finish(array, requires_grad)
 
 
-def _like(make: Callable, x: Tensor, dtype: Any, where: DeviceLike, grad: bool) -> Tensor:
+def make_like(make: Callable, x: Tensor, dtype: Any, where: DeviceLike, grad: bool) -> Tensor:
+    """What `make` makes, in the shape, dtype and place of `x` unless others are given."""
     return make(x.shape, dtype=dtype or x.dtype, device=where or x.device, requires_grad=grad)
 
 
@@ -208,21 +203,21 @@ def zeros_like(
     input: Tensor, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False
 ) -> Tensor:
     """Zeros in the shape and dtype of another tensor (torch.zeros_like)."""
-    return _like(zeros, input, dtype, device, requires_grad)
+    return make_like(zeros, input, dtype, device, requires_grad)
 
 
 def ones_like(
     input: Tensor, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False
 ) -> Tensor:
     """Ones in the shape and dtype of another tensor (torch.ones_like)."""
-    return _like(ones, input, dtype, device, requires_grad)
+    return make_like(ones, input, dtype, device, requires_grad)
 
 
 def empty_like(
     input: Tensor, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False
 ) -> Tensor:
     """Uninitialized memory in the shape and dtype of another tensor (torch.empty_like)."""
-    return _like(empty, input, dtype, device, requires_grad)
+    return make_like(empty, input, dtype, device, requires_grad)
 
 
 def full_like(
@@ -236,105 +231,3 @@ def full_like(
     return full(
         input.shape, fill_value, dtype or input.dtype, device or input.device, requires_grad
     )
-
-
-def _drawn(
-    draw: Callable, size: tuple, dtype: Any, where: DeviceLike, generator: Any, grad: bool
-) -> Tensor:
-    shape, dtype = _shape(size), np.dtype(dtype or get_default_dtype())
-    if not is_floating(dtype):
-        raise RuntimeError(f"random numbers of this kind have a floating dtype, not {dtype}")
-    count = math.prod(shape)
-    with use_device(where):
-        array = draw(generator or default_generator(), module_on(where), dtype, count)
-        return _finish(array.reshape(shape), grad)
-
-
-def _uniform(generator: Generator, xp: Any, dtype: np.dtype, count: int) -> Array:
-    return rng.uniform(generator.bits(xp, rng.words_for(count, dtype)), dtype, count)
-
-
-def _normal(generator: Generator, xp: Any, dtype: np.dtype, count: int) -> Array:
-    words = rng.words_for(count + count % 2, np.dtype("f4") if dtype.itemsize < 8 else dtype)
-    return rng.normal(generator.bits(xp, words), dtype, count)
-
-
-def rand(
-    *size: Any,
-    dtype: Any = None,
-    device: DeviceLike = None,
-    generator: Generator | None = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """Uniform random numbers in [0, 1) (torch.rand); not PyTorch's numbers."""
-    return _drawn(_uniform, size, dtype, device, generator, requires_grad)
-
-
-def randn(
-    *size: Any,
-    dtype: Any = None,
-    device: DeviceLike = None,
-    generator: Generator | None = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """Standard normal random numbers (torch.randn); not PyTorch's numbers."""
-    return _drawn(_normal, size, dtype, device, generator, requires_grad)
-
-
-def rand_like(
-    input: Tensor, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False
-) -> Tensor:
-    """Uniform random numbers in the shape of another tensor (torch.rand_like).
-
-    Of a tensor of integers, where PyTorch refuses, they have the default dtype.
-    """
-    return _like(rand, input, dtype or _floating_dtype(input), device, requires_grad)
-
-
-def randn_like(
-    input: Tensor, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False
-) -> Tensor:
-    """Standard normal random numbers in the shape of another tensor (torch.randn_like).
-
-    Of a tensor of integers, where PyTorch refuses, they have the default dtype.
-    """
-    return _like(randn, input, dtype or _floating_dtype(input), device, requires_grad)
-
-
-def _floating_dtype(input: Tensor) -> np.dtype:
-    return input.dtype if is_floating(input.dtype) else get_default_dtype()
-
-
-def randint(
-    low: int,
-    high: Any = None,
-    size: Any = None,
-    dtype: Any = None,
-    device: DeviceLike = None,
-    generator: Generator | None = None,
-) -> Tensor:
-    """Random integers in [low, high); `randint(high, size)` begins at 0 (torch.randint)."""
-    if size is None:
-        low, high, size = 0, low, high
-    if not low < high:
-        raise RuntimeError(f"randint: expected low < high, got {low} and {high}")
-    if high - low > 2**32:
-        raise RuntimeError(f"randint: expected high - low <= 2**32, got {high - low}")
-    shape = _shape((size,))
-    count = math.prod(shape)
-    with use_device(device):
-        xp = module_on(device)
-        bits = (generator or default_generator()).bits(xp, count)
-        # The upper half of a 64-bit product: each value is likely to within 2**-32.
-        drawn = ((bits >> xp.uint64(32)) * xp.uint64(high - low)) >> xp.uint64(32)
-        return wrap((drawn.astype(xp.int64) + low).reshape(shape).astype(dtype or xp.int64))
-
-
-def randperm(
-    n: int, dtype: Any = None, device: DeviceLike = None, generator: Generator | None = None
-) -> Tensor:
-    """A random permutation of 0 ... n - 1 (torch.randperm)."""
-    with use_device(device):
-        xp = module_on(device)
-        bits = (generator or default_generator()).bits(xp, n)
-        return wrap(xp.argsort(bits).astype(dtype or xp.int64))

@@ -10,7 +10,7 @@ from dtrain.autograd.op import record
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import Generator, array_module, default_generator
 from dtrain.backend.dtypes import category
-from dtrain.ops import arithmetic, creation
+from dtrain.ops import arithmetic, sampling
 from dtrain.ops.operators import elementwise
 
 
@@ -80,14 +80,14 @@ def _copy(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
 
 
 def _uniform(self: Tensor, a: float = 0, b: float = 1, generator: Generator | None = None) -> Any:
-    drawn = creation.rand(self.shape, dtype=self.dtype, device=self.device, generator=generator)
+    drawn = sampling.rand(self.shape, dtype=self.dtype, device=self.device, generator=generator)
     return drawn._array * (b - a) + a
 
 
 def _normal(
     self: Tensor, mean: float = 0, std: float = 1, generator: Generator | None = None
 ) -> Any:
-    drawn = creation.randn(self.shape, dtype=self.dtype, device=self.device, generator=generator)
+    drawn = sampling.randn(self.shape, dtype=self.dtype, device=self.device, generator=generator)
     return drawn._array * std + mean
 
 
