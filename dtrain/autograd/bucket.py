@@ -6,10 +6,11 @@ sees ordinary tensors.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 
 from dtrain.autograd.tensor import Tensor, wrap
-from dtrain.backend import Array, array_module
+from dtrain.backend import Array, array_module, on_device_of
 
 
 class GradBuffer:
@@ -34,11 +35,10 @@ class Bucket:
 
     def __init__(self, params: Sequence[Tensor]):
         self.params = list(params)
-        xp = array_module(params[0]._array)
         sizes = [param.numel() for param in params]
-        self.starts = [sum(sizes[:i]) for i in range(len(sizes))]
-        self.size = sum(sizes)
-        self.data = xp.empty(self.size, params[0].dtype)
+        *self.starts, self.size = itertools.accumulate(sizes, initial=0)
+        with on_device_of(params[0]._array):
+            self.data = array_module(params[0]._array).empty(self.size, params[0].dtype)
         self.grads = self.new_grads()
         #: called before a gradient is added, with the bucket (set by DataParallel)
         self.before_accumulate: Callable[[Bucket], None] | None = None
@@ -54,7 +54,8 @@ class Bucket:
 
     def new_grads(self) -> GradBuffer:
         """Another buffer for gradients of this bucket, not initialized."""
-        return GradBuffer(array_module(self.data).empty_like(self.data), self.params)
+        with on_device_of(self.data):
+            return GradBuffer(array_module(self.data).empty_like(self.data), self.params)
 
     def use_grads(self, grads: GradBuffer, filled: Iterable[bool]) -> None:
         """Let the parameters' gradients be those of `grads`; where not `filled`, None."""

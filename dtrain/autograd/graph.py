@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from dtrain.backend import Array
+from dtrain.backend import Array, on_device_of
 
 _order = itertools.count()
 
@@ -171,7 +171,8 @@ def run_backward(
         return grad
 
     try:
-        with np.errstate(all="ignore"):  # NaN and infinity are values here, as in PyTorch
+        # NaN and infinity are values here, as in PyTorch.
+        with np.errstate(all="ignore"), on_device_of(*(grad for _, grad in roots)):
             for root, grad in roots:
                 deliver(root, grad)
             while nodes:

@@ -20,7 +20,7 @@ import numpy as np
 from dtrain.autograd import grad_mode
 from dtrain.autograd.graph import Node
 from dtrain.autograd.tensor import Tensor, wrap
-from dtrain.backend import Array, array_module
+from dtrain.backend import Array, array_module, on_device_of
 
 #: Every operation by name; the tests walk it.
 OPS: dict[str, Callable[..., Tensor]] = {}
@@ -54,7 +54,7 @@ def view_op(rule: Callable) -> Callable[..., Tensor]:
         base = inputs[0]
         if isinstance(base, Tensor) and array_module(out).may_share_memory(out, base._array):
             result._version = base._version
-            result._is_view = True
+            result._base = base._base or (base, base._node)
         return result
 
     return _operation(rule, record_view)
@@ -71,7 +71,11 @@ def _operation(rule: Callable, record: Callable[..., Tensor]) -> Callable[..., T
     def operation(*inputs: Any, **static: Any) -> Tensor:
         arrays = [x._array if isinstance(x, Tensor) else x for x in inputs]
         try:
-            out, rules = _quiet.run(rule, *arrays, **static)
+            if type(arrays[0]) is np.ndarray:
+                out, rules = _quiet.run(rule, *arrays, **static)
+            else:
+                with on_device_of(*arrays):
+                    out, rules = _quiet.run(rule, *arrays, **static)
         except ValueError as error:  # shapes that do not fit; NumPy's AxisError is an IndexError
             if isinstance(error, IndexError):
                 raise

@@ -13,7 +13,7 @@ import numpy as np
 from dtrain.autograd import grad_mode
 from dtrain.autograd.display import display
 from dtrain.autograd.graph import Node, run_backward
-from dtrain.backend import Array, array_module, device, device_of, move
+from dtrain.backend import Array, array_module, device, device_of
 from dtrain.backend.dtypes import category, get_default_dtype, is_floating
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Tensor:
     _requires_grad: bool
     _grad: Tensor | None
     _version: list[int]
-    _is_view: bool
+    _base: tuple[Tensor, Node | None] | None  # of a view: whose memory it has, made by what
     _bucket: Bucket | None
     _bucket_index: int
     hooks: list[Callable] | None
@@ -199,8 +199,9 @@ class Tensor:
 
     @data.setter
     def data(self, value: Tensor) -> None:
-        if self._bucket is not None and value.shape == self.shape and value.dtype == self.dtype:
-            self._array[...] = move(value._array, self.device)  # it stays in its bucket
+        same = (value.shape, value.dtype, value.device) == (self.shape, self.dtype, self.device)
+        if self._bucket is not None and same:
+            self._array[...] = value._array  # it stays in its bucket
         else:
             self._array, self._bucket = value._array, None
 
@@ -321,10 +322,19 @@ class Tensor:
             raise RuntimeError(
                 f"backward: expected a gradient of shape {self.shape}, got {gradient.shape}"
             )
+        if gradient.device != self.device:
+            raise RuntimeError(
+                f"backward: expected a gradient on {self.device}, got one on {gradient.device}"
+            )
         return gradient._array
 
     def _graph_edge(self) -> Any:
         """What a node links to for this tensor: its node, itself if it is a leaf, or None."""
+        if self._base is not None and self._base[0]._node is not self._base[1]:
+            raise RuntimeError(
+                "a view is used whose base was modified in place since, while gradients were "
+                "recorded; make the view again from the base"
+            )
         if not self._requires_grad:
             return None
         return self if self._node is None else self._node
@@ -344,7 +354,7 @@ class Tensor:
                 f"{name}: a leaf tensor that requires grad is used in an in-place operation; "
                 "do it under no_grad()"
             )
-        if self._is_view:
+        if self._base is not None:
             raise RuntimeError(
                 f"{name}: a view is modified in place while gradients are recorded; "
                 "modify a clone(), or index the base tensor: x[i] = value"
@@ -369,7 +379,7 @@ def _initialize(tensor: Tensor, array: Array, requires_grad: bool = False) -> No
     tensor._requires_grad = requires_grad
     tensor._grad = None
     tensor._version = [0]
-    tensor._is_view = False
+    tensor._base = None
     tensor._bucket = None
     tensor._bucket_index = 0
     tensor.hooks = None

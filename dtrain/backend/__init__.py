@@ -8,6 +8,7 @@ from dtrain.backend.device import (
     device_of,
     module_on,
     move,
+    on_device_of,
     use_device,
 )
 from dtrain.backend.memory import keep_freed_memory
@@ -26,6 +27,7 @@ __all__ = [
     "manual_seed",
     "module_on",
     "move",
+    "on_device_of",
     "to_host",
     "use_device",
 ]

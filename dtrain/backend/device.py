@@ -90,6 +90,14 @@ def use_device(where: device | str | None) -> Any:
     return nullcontext() if module is np else module.cuda.Device(where.index or 0)
 
 
+def on_device_of(*values: Any) -> Any:
+    """A context in which CuPy computes where its arrays among `values` are; else nothing."""
+    for value in values:
+        if type(value).__module__.startswith("cupy"):
+            return value.device
+    return nullcontext()
+
+
 def move(array: Array, where: device | str) -> Array:
     """The array on `where`: itself if it is there, else a copy."""
     where = device(where)

@@ -15,9 +15,9 @@ import safetensors
 import safetensors.numpy
 
 from dtrain.autograd import Tensor
+from dtrain.autograd.tensor import wrap
 from dtrain.backend import move, to_host
 from dtrain.errors import CheckpointError
-from dtrain.ops.creation import from_numpy
 
 _STRUCTURE = "dtrain.structure"
 
@@ -89,7 +89,7 @@ def from_bytes(data: bytes, name: str, map_location: Any = None) -> Any:
     structure = header.get("__metadata__", {}).get(_STRUCTURE)
 
     def tensor(array: np.ndarray) -> Tensor:
-        return from_numpy(move(array, map_location or "cpu"))
+        return wrap(move(array, map_location or "cpu"))
 
     if structure is None:
         return {key: tensor(array) for key, array in arrays.items()}

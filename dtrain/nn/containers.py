@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Any
 
 from dtrain.nn.module import Module
@@ -79,3 +80,16 @@ class ModuleList(_Listed):
         for module in modules:
             self.append(module)
         return self
+
+    def _child_reprs(self) -> list[tuple[str, str]]:
+        """Neighbours that look alike are shown once, as PyTorch does."""
+        shown = []
+        start = 0
+        for text, alike in groupby(map(repr, self)):
+            count = len(list(alike))
+            last = start + count - 1
+            shown.append(
+                (f"{start}-{last}", f"{count} x {text}") if count > 1 else (f"{start}", text)
+            )
+            start += count
+        return shown

@@ -108,7 +108,11 @@ def _pad_same(
 
 
 def _check_pool(
-    name: str, input: Tensor, kernel: tuple[int, int], padding: tuple[int, int]
+    name: str,
+    input: Tensor,
+    kernel: tuple[int, int],
+    padding: tuple[int, int],
+    dilation: tuple[int, int] = (1, 1),
 ) -> None:
     if input.ndim != 4:
         raise RuntimeError(
@@ -116,8 +120,12 @@ def _check_pool(
         )
     if any(2 * p > k for p, k in zip(padding, kernel)):
         raise RuntimeError(f"{name}: padding {padding} is more than half of the kernel {kernel}")
-    if any(n + 2 * p < k for n, p, k in zip(input.shape[2:], padding, kernel)):
-        raise RuntimeError(f"{name}: the kernel {kernel} is larger than the input {input.shape}")
+    reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilation)]
+    if any(n + 2 * p < r for n, p, r in zip(input.shape[2:], padding, reach)):
+        raise RuntimeError(
+            f"{name}: the kernel {kernel} (dilation {dilation}) is larger than the input "
+            f"{input.shape}"
+        )
 
 
 def max_pool2d(
@@ -127,13 +135,14 @@ def max_pool2d(
     if input.ndim == 3:
         return max_pool2d(input.unsqueeze(0), kernel_size, stride, padding, dilation).squeeze(0)
     kernel, pads = _pair(kernel_size, "kernel_size"), _pair(padding, "padding")
-    _check_pool("max_pool2d", input, kernel, pads)
+    wide = _pair(dilation, "dilation")
+    _check_pool("max_pool2d", input, kernel, pads, wide)
     return pool.max_pool2d(
         input,
         kernel=kernel,
         stride=kernel if stride is None else _pair(stride, "stride"),
         padding=pads,
-        dilation=_pair(dilation, "dilation"),
+        dilation=wide,
     )
 
 
@@ -195,11 +204,13 @@ def batch_norm(
     if not training:
         if running_mean is None or running_var is None:
             raise ValueError("batch_norm: running statistics are needed outside training")
-        return normalize(input, running_mean._array, running_var._array, weight, bias, eps, False)
+        return normalize_channels(
+            input, running_mean._array, running_var._array, weight, bias, eps, False
+        )
     mean, var = batch_statistics(input)
     if running_mean is not None and running_var is not None:
         fold_statistics(running_mean, running_var, mean, unbiased(var, input), momentum)
-    return normalize(input, mean, var, weight, bias, eps, True)
+    return normalize_channels(input, mean, var, weight, bias, eps, True)
 
 
 def batch_statistics(input: Tensor) -> tuple[Any, Any]:
@@ -217,7 +228,7 @@ def unbiased(var: Any, input: Tensor) -> Any:
     return var * (count / (count - 1))
 
 
-def normalize(
+def normalize_channels(
     input: Tensor,
     mean: Any,
     var: Any,

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import dtrain.ops.operators  # noqa: F401  Tensor's methods
 from dtrain.autograd import Tensor
 from dtrain.backend import dtypes
 from dtrain.nn.parameter import Parameter
+
+
+class IncompatibleKeys(NamedTuple):
+    """What `load_state_dict` found to be different."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
 
 
 class Module:
@@ -61,6 +68,11 @@ class Module:
             raise TypeError(
                 f"cannot assign {type(value).__name__} as parameter {name!r}: expected "
                 "dtrain.nn.Parameter or None"
+            )
+        elif name in self._modules and value is not None:
+            raise TypeError(
+                f"cannot assign {type(value).__name__} as child module {name!r}: expected "
+                "dtrain.nn.Module or None"
             )
         else:
             for table in (self._parameters, self._modules, self._buffers):
@@ -121,8 +133,12 @@ class Module:
         return (module for _, module in self.named_modules())
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules right below this one, with their names."""
-        return ((name, child) for name, child in self._modules.items() if child is not None)
+        """The modules right below this one, each once, with their names."""
+        first_names: dict[Module, str] = {}
+        for name, child in self._modules.items():
+            if child is not None:
+                first_names.setdefault(child, name)
+        return ((name, child) for child, name in first_names.items())
 
     def children(self) -> Iterator[Module]:
         """The modules right below this one."""
@@ -169,13 +185,14 @@ class Module:
         for key, tensor in (*self._parameters.items(), *self._buffers.items()):
             if tensor is not None and key not in self._transient_buffers:
                 state[prefix + key] = tensor.detach()
-        for key, child in self.named_children():
-            state |= child.state_dict(f"{prefix}{key}.")
+        for key, child in self._modules.items():
+            if child is not None:
+                state |= child.state_dict(f"{prefix}{key}.")
         return state
 
     def load_state_dict(
         self, state_dict: Mapping[str, Tensor], strict: bool = True
-    ) -> tuple[list[str], list[str]]:
+    ) -> IncompatibleKeys:
         """Copy values by name into parameters and buffers; returns (missing, unexpected) names.
 
         Raises
@@ -188,14 +205,18 @@ class Module:
         missing = [name for name in own if name not in state_dict]
         unexpected = [name for name in state_dict if name not in own]
         problems = []
-        if strict and unexpected:
-            problems.append(f"Unexpected key(s) in state_dict: {', '.join(map(repr, unexpected))}.")
-        if strict and missing:
-            problems.append(f"Missing key(s) in state_dict: {', '.join(map(repr, missing))}.")
+        for kind, names in (("Missing", missing), ("Unexpected", unexpected)):
+            if strict and names:
+                quoted = ", ".join(f'"{name}"' for name in names)
+                problems.append(f"{kind} key(s) in state_dict: {quoted}. ")
         for name, value in state_dict.items():
-            if name in own and tuple(value.shape) != own[name].shape:
+            if name not in own:
+                continue
+            if not isinstance(value, Tensor):
+                problems.append(f"{name}: expected a dtrain.Tensor, got {type(value).__name__}.")
+            elif value.shape != own[name].shape:
                 problems.append(
-                    f"size mismatch for {name}: copying a param with shape {tuple(value.shape)} "
+                    f"size mismatch for {name}: copying a param with shape {value.shape} "
                     f"from checkpoint, the shape in current model is {own[name].shape}."
                 )
         if problems:
@@ -206,7 +227,7 @@ class Module:
         for name, value in state_dict.items():
             if name in own:
                 own[name].copy_(value)
-        return missing, unexpected
+        return IncompatibleKeys(missing, unexpected)
 
     # --- what is done to all of it ---
 
@@ -288,11 +309,12 @@ class Module:
         return ""
 
     def __repr__(self) -> str:
-        lines = [
-            f"({name}): " + repr(child).replace("\n", "\n  ")
-            for name, child in self.named_children()
-        ]
         name, extra = type(self).__name__, self.extra_repr()
-        if not lines:
+        children = [f"({label}): {text}" for label, text in self._child_reprs()]
+        if not children:
             return f"{name}({extra})"
-        return "\n  ".join([f"{name}({extra}", *lines]) + "\n)"
+        lines = [*([extra] if extra else []), *children]
+        return "\n  ".join([f"{name}(", *(line.replace("\n", "\n  ") for line in lines)]) + "\n)"
+
+    def _child_reprs(self) -> list[tuple[str, str]]:
+        return [(name, repr(child)) for name, child in self._modules.items()]

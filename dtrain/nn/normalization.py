@@ -25,13 +25,17 @@ class _BatchNorm(Module):
         track_running_stats: bool = True,
         device: Any = None,
         dtype: Any = None,
+        *,
+        bias: bool = True,
     ):
         super().__init__()
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         like = {"device": device, "dtype": dtype}
         self.register_parameter("weight", Parameter(ones(num_features, **like)) if affine else None)
-        self.register_parameter("bias", Parameter(zeros(num_features, **like)) if affine else None)
+        self.register_parameter(
+            "bias", Parameter(zeros(num_features, **like)) if affine and bias else None
+        )
         tracked = track_running_stats
         self.register_buffer("running_mean", zeros(num_features, **like) if tracked else None)
         self.register_buffer("running_var", ones(num_features, **like) if tracked else None)
@@ -48,7 +52,7 @@ class _BatchNorm(Module):
             )
         if not self.training and self.running_mean is not None:
             mean, var = self.running_mean._array, self.running_var._array
-            return F.normalize(x, mean, var, self.weight, self.bias, self.eps, False)
+            return F.normalize_channels(x, mean, var, self.weight, self.bias, self.eps, False)
         if not x.numel():
             return x  # a rank without a sample in this step
         mean, var = F.batch_statistics(x)
@@ -58,7 +62,7 @@ class _BatchNorm(Module):
                 self.fold_statistics(*statistics)
             else:
                 self.waiting_statistics.append(statistics)
-        return F.normalize(x, mean, var, self.weight, self.bias, self.eps, True)
+        return F.normalize_channels(x, mean, var, self.weight, self.bias, self.eps, True)
 
     def fold_statistics(self, mean: Any, var: Any) -> None:
         """Fold one microbatch's mean and unbiased variance, arrays (c,), into the running ones."""
@@ -71,7 +75,7 @@ class _BatchNorm(Module):
     def extra_repr(self) -> str:
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"track_running_stats={self.track_running_stats}"
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
         )
 
 
@@ -121,5 +125,6 @@ class LayerNorm(Module):
 
     def extra_repr(self) -> str:
         return (
-            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+            f"{self.normalized_shape}, eps={self.eps}, "
+            f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
         )

@@ -27,7 +27,10 @@ def _plain(index: Any) -> Any:
         return index._array
     if isinstance(index, np.integer):
         return int(index)
-    return np.asarray(index) if isinstance(index, (list, range)) else index
+    if isinstance(index, (list, range)):
+        places = np.asarray(index)
+        return places if places.size else places.astype(np.int64)
+    return index
 
 
 @view_op

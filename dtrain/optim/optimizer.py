@@ -16,7 +16,7 @@ import numpy as np
 from dtrain.autograd import Tensor, enable_grad
 from dtrain.autograd.bucket import Bucket, make_buckets
 from dtrain.autograd.tensor import wrap
-from dtrain.backend import Array, array_module
+from dtrain.backend import Array, array_module, on_device_of
 
 #: elements that a rule updates at once on the CPU, so that they stay in its cache
 _BLOCK = 1 << 15
@@ -135,6 +135,12 @@ class Optimizer:
             yield run
 
     def _update_run(self, run: _Run, group: dict[str, Any]) -> None:
+        with on_device_of(run.bucket.data):
+            self._update_blocks(run, group)
+        for param in run.params:
+            param._version[0] += 1
+
+    def _update_blocks(self, run: _Run, group: dict[str, Any]) -> None:
         bucket = run.bucket
         flat = self._flat_state(bucket, group)
         block = _BLOCK if isinstance(bucket.data, np.ndarray) else run.stop - run.start
@@ -147,8 +153,6 @@ class Optimizer:
                 group,
                 run.step,
             )
-        for param in run.params:
-            param._version[0] += 1
 
     def _flat_state(self, bucket: Bucket, group: dict[str, Any]) -> dict[str, Array]:
         flat = self._flat.setdefault(bucket, {})

@@ -107,16 +107,22 @@ def sizes_of(size: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple(size[0]) if len(size) == 1 and isinstance(size[0], Sequence) else size
 
 
+def place_of(dim: int, ndim: int) -> int:
+    """`dim` counted from the front, refused with PyTorch's IndexError if there is no such one."""
+    limit = ndim or 1
+    if not -limit <= dim < limit:
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], "
+            f"but got {dim})"
+        )
+    return dim % limit
+
+
 def checked_axis(input: Tensor, dim: Any) -> Any:
-    """`dim` as an axis, refused with PyTorch's IndexError if there is no such dimension."""
+    """`dim` as an axis; dimensions that are not there are refused."""
     axis = axis_of(dim)
     for d in axis if isinstance(axis, tuple) else () if axis is None else (axis,):
-        limit = input.ndim or 1
-        if not -limit <= d < limit:
-            raise IndexError(
-                f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], "
-                f"but got {d})"
-            )
+        place_of(d, input.ndim)
     if axis == () or (input.ndim == 0 and axis is not None):
         return None
     return axis

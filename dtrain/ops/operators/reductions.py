@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import is_floating
@@ -85,12 +85,21 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
     return reduce.argmin(input, axis=checked_axis(input, dim), keepdims=keepdim)
 
 
+class ValuesAndIndices(NamedTuple):
+    """What `max`, `min`, `sort` and `topk` give along a dimension."""
+
+    values: Tensor
+    indices: Tensor
+
+
 def _extreme(input: Tensor, dim: Any, keepdim: bool, pick: Callable, all_of: Callable) -> Any:
     if dim is None:
         return all_of(input)
     indices = pick(input, dim, keepdim=True)
     values = index.gather(input, axis=dim % (input.ndim or 1), index=indices._array)
-    return (values, indices) if keepdim else (squeeze(values, dim), squeeze(indices, dim))
+    if not keepdim:
+        values, indices = squeeze(values, dim), squeeze(indices, dim)
+    return ValuesAndIndices(values, indices)
 
 
 def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
@@ -110,35 +119,36 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
 def norm(input: Tensor, p: float = 2, dim: Any = None, keepdim: bool = False) -> Tensor:
     """(sum |x|^p)^(1/p), for infinity the largest |x| (torch.norm)."""
     _require_floating("norm", input)
+    if p == 2:
+        return arithmetic.root(sum(input * input, dim, keepdim))
     size = arithmetic.abs(input)
     if p == math.inf:
         return amax(size, dim, keepdim)
-    if p == 2:
-        return arithmetic.root(sum(input * input, dim, keepdim))
     return pow(sum(pow(size, p), dim, keepdim), 1 / p)
 
 
 def softmax(input: Tensor, dim: int) -> Tensor:
     """exp(x) / sum(exp(x)) along `dim` (torch.softmax)."""
-    return activation.softmax(floating(input), axis=dim)
+    return activation.softmax(floating(input), axis=checked_axis(input, dim))
 
 
 def log_softmax(input: Tensor, dim: int) -> Tensor:
     """log(softmax(x)) along `dim` (torch.log_softmax)."""
-    return activation.log_softmax(floating(input), axis=dim)
+    return activation.log_softmax(floating(input), axis=checked_axis(input, dim))
 
 
 def sort(
     input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False
-) -> tuple[Tensor, Tensor]:
+) -> ValuesAndIndices:
     """(sorted values, where they were) along `dim`; equal ones keep their order (torch.sort)."""
     order = index.sort(input, axis=dim, descending=descending)
-    return index.gather(input, axis=dim % (input.ndim or 1), index=order._array), order
+    values = index.gather(input, axis=dim % (input.ndim or 1), index=order._array)
+    return ValuesAndIndices(values, order)
 
 
-def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True) -> tuple[Tensor, Tensor]:
+def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True) -> ValuesAndIndices:
     """The k largest (or smallest) along `dim` in order, and where they were (torch.topk)."""
     if not 0 <= k <= input.size(dim):
         raise RuntimeError(f"topk: expected 0 <= k <= {input.size(dim)}, got {k}")
     values, order = sort(input, dim, descending=largest)
-    return narrow(values, dim, 0, k), narrow(order, dim, 0, k)
+    return ValuesAndIndices(narrow(values, dim, 0, k), narrow(order, dim, 0, k))

@@ -12,7 +12,7 @@ from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend.dtypes import promote
 from dtrain.ops import arithmetic, shape
 from dtrain.ops import index as index_rules
-from dtrain.ops.operators.operands import axis_of, checked_axis, sizes_of, to
+from dtrain.ops.operators.operands import axis_of, checked_axis, place_of, sizes_of, to
 
 
 def reshape(input: Tensor, *size: Any) -> Tensor:
@@ -30,7 +30,7 @@ def view(input: Tensor, *size: Any) -> Tensor:
     if len(size) == 1 and isinstance(size[0], (np.dtype, type)):
         return wrap(input._array.view(size[0]))
     out = reshape(input, *size)
-    if out.numel() and not out._is_view:
+    if out.numel() and out._base is None:
         raise RuntimeError(
             f"view: shape {out.shape} cannot share the memory of a tensor of shape "
             f"{input.shape} and strides {input.stride()}; use reshape()"
@@ -42,7 +42,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """The dimensions from start_dim to end_dim made one (torch.flatten)."""
     if not input.ndim:
         return reshape(input, 1)
-    start, end = start_dim % input.ndim, end_dim % input.ndim
+    start, end = place_of(start_dim, input.ndim), place_of(end_dim, input.ndim)
     if start > end:
         raise RuntimeError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim}")
     middle = math.prod(input.shape[start : end + 1])
@@ -51,7 +51,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 def permute(input: Tensor, *dims: Any) -> Tensor:
     """The dimensions in another order (torch.permute)."""
-    axes = tuple(d % (input.ndim or 1) for d in sizes_of(dims))
+    axes = tuple(place_of(d, input.ndim) for d in sizes_of(dims))
     if sorted(axes) != list(range(input.ndim)):
         raise RuntimeError(f"permute: {sizes_of(dims)} is no order of {input.ndim} dimensions")
     return shape.permute(input, axes=axes)
@@ -93,7 +93,7 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
 
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """With a dimension of length 1 at `dim` (torch.unsqueeze)."""
-    place = dim % (input.ndim + 1)
+    place = place_of(dim, input.ndim + 1)
     return reshape(input, *input.shape[:place], 1, *input.shape[place:])
 
 
@@ -114,8 +114,13 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """`length` elements from `start` along a dimension (torch.narrow)."""
-    place = (slice(None),) * (dim % input.ndim) + (slice(start, start + length),)
-    return index_rules.read(input, place)
+    place = place_of(dim, input.ndim)
+    first = start + input.size(dim) if start < 0 else start
+    if not 0 <= first <= first + length <= input.size(dim):
+        raise RuntimeError(
+            f"narrow: start ({start}) + length ({length}) exceeds dimension size ({input.size(dim)})"
+        )
+    return index_rules.read(input, (*(slice(None),) * place, slice(first, first + length)))
 
 
 def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
@@ -137,7 +142,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """The slices along a dimension, without it (torch.unbind)."""
-    lead = (slice(None),) * (dim % input.ndim)
+    lead = (slice(None),) * place_of(dim, input.ndim)
     return tuple(index_rules.read(input, (*lead, i)) for i in range(input.size(dim)))
 
 
@@ -171,12 +176,12 @@ def triu(input: Tensor, diagonal: int = 0) -> Tensor:
 
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The elements at `index` along `dim` (torch.gather)."""
-    return index_rules.gather(input, axis=dim, index=index._array)
+    return index_rules.gather(input, axis=place_of(dim, input.ndim), index=index._array)
 
 
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices at `index` along `dim` (torch.index_select)."""
-    return index_rules.read(input, (slice(None),) * (dim % input.ndim) + (index,))
+    return index_rules.read(input, (slice(None),) * place_of(dim, input.ndim) + (index,))
 
 
 def contiguous(input: Tensor) -> Tensor:

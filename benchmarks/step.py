@@ -1,0 +1,237 @@
+"""Times one training step in dtrain and in PyTorch, alone and on several ranks, side by side.
+
+    python benchmarks/step.py
+    python benchmarks/step.py --models resnet,gpt --steps 60 --ranks 1,2,4
+
+A model is written once, for a module `T` that is dtrain or torch. README.md says what the
+figures mean.
+"""
+
+import argparse
+import atexit
+import importlib.util
+import json
+import math
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+
+FRAMEWORKS = ("dtrain", "torch")
+ROUNDS = 3  # the frameworks take turns so often, each time in fresh processes
+WARM_UP = 5
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+# --- the models: (module, input, target, optimizer of the parameters) ---
+
+
+def mlp(T):
+    """784-512-512-10, a batch of 128."""
+    nn = T.nn
+    model = nn.Sequential(
+        nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10)
+    )
+    return model, T.randn(128, 784), T.randint(0, 10, (128,)), lambda p: T.optim.Adam(p, 1e-3)
+
+
+def resnet(T):
+    """Three stages of two basic blocks, 32, 64 and 128 wide, on 32 images of 3x32x32."""
+    nn = T.nn
+
+    def conv(inputs, outputs, kernel, stride=1):
+        layer = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
+        return [layer, nn.BatchNorm2d(outputs)]
+
+    class Block(nn.Module):
+        def __init__(self, inputs, outputs, stride):
+            super().__init__()
+            self.body = nn.Sequential(
+                *conv(inputs, outputs, 3, stride), nn.ReLU(), *conv(outputs, outputs, 3)
+            )
+            same = inputs == outputs
+            self.shortcut = nn.Sequential(*([] if same else conv(inputs, outputs, 1, stride)))
+
+        def forward(self, x):
+            return nn.functional.relu(self.body(x) + self.shortcut(x))
+
+    class GlobalAverage(nn.Module):
+        def forward(self, x):
+            return x.mean((2, 3))
+
+    model = nn.Sequential(
+        *conv(3, 32, 3), nn.ReLU(),
+        Block(32, 32, 1), Block(32, 32, 1),
+        Block(32, 64, 2), Block(64, 64, 1),
+        Block(64, 128, 2), Block(128, 128, 1),
+        GlobalAverage(), nn.Linear(128, 10),
+    )  # fmt: skip
+    x, y = T.randn(32, 3, 32, 32), T.randint(0, 10, (32,))
+    return model, x, y, lambda p: T.optim.SGD(p, 0.05, momentum=0.9)
+
+
+def gpt(T):
+    """Four pre-norm blocks, 256 wide, 8 heads, on 8 sequences of 128 out of 65 characters."""
+    nn = T.nn
+    width, heads, length, vocabulary = 256, 8, 128, 65
+
+    class Attention(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+
+        def forward(self, x):
+            batch = x.shape[0]
+            q, k, v = (
+                part.reshape(batch, length, heads, width // heads).transpose(1, 2)
+                for part in self.qkv(x).chunk(3, -1)
+            )
+            y = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+            return self.out(y.transpose(1, 2).reshape(batch, length, width))
+
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attention = nn.Sequential(nn.LayerNorm(width), Attention())
+            self.mlp = nn.Sequential(
+                nn.LayerNorm(width),
+                nn.Linear(width, 4 * width),
+                nn.GELU(),
+                nn.Linear(4 * width, width),
+            )
+
+        def forward(self, x):
+            x = x + self.attention(x)
+            return x + self.mlp(x)
+
+    class GPT(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.token = nn.Embedding(vocabulary, width)
+            self.place = nn.Embedding(length, width)
+            self.blocks = nn.Sequential(*(Block() for _ in range(4)))
+            self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, vocabulary))
+
+        def forward(self, tokens):
+            x = self.token(tokens) + self.place(T.arange(length))
+            return self.head(self.blocks(x)).reshape(-1, vocabulary)
+
+    x = T.randint(0, vocabulary, (8, length))
+    return GPT(), x, x.reshape(-1), lambda p: T.optim.AdamW(p, 3e-4)
+
+
+MODELS = {"mlp": mlp, "resnet": resnet, "gpt": gpt}
+
+
+# --- in the processes that are measured ---
+
+
+def join(framework):
+    """Join the other ranks; gives this rank's number and what makes a model data parallel."""
+    if framework == "dtrain":
+        from dtrain import DataParallel, distributed
+
+        return distributed.rank(), DataParallel
+    from torch import distributed
+    from torch.nn.parallel import DistributedDataParallel
+
+    distributed.init_process_group("gloo")
+    atexit.register(distributed.destroy_process_group)
+    return distributed.get_rank(), DistributedDataParallel
+
+
+def work(framework, model_name, ranks, steps):
+    """Run the steps; rank 0 prints the seconds of each."""
+    T = importlib.import_module(framework)
+    T.manual_seed(0)
+    rank, parallel = join(framework) if ranks > 1 else (0, lambda model: model)
+    model, x, y, make_optimizer = MODELS[model_name](T)
+    model = parallel(model)
+    optimizer = make_optimizer(model.parameters())
+    times = []
+    for _ in range(WARM_UP + steps):
+        start = time.perf_counter()
+        T.nn.functional.cross_entropy(model(x), y).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        times.append(time.perf_counter() - start)
+    if rank == 0:
+        print(json.dumps(times[WARM_UP:]), flush=True)
+
+
+# --- in the process that was started ---
+
+
+def measure(framework, model_name, ranks, steps):
+    """The seconds of each step on rank 0, of fresh processes."""
+    worker = [os.path.abspath(__file__), "--worker", framework, model_name, str(ranks), str(steps)]
+    environ = {**os.environ, **ONE_THREAD}
+    if ranks == 1:
+        launches = [([sys.executable, *worker], {})]
+    elif framework == "dtrain":
+        run = ["-m", "dtrain.cli", "run", "-n", str(ranks)]
+        launches = [([sys.executable, *run, *worker], {})]
+    else:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        world = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(ranks)}
+        launches = [([sys.executable, *worker], {**world, "RANK": str(r)}) for r in range(ranks)]
+    started = [
+        subprocess.Popen(command, env={**environ, **extra}, stdout=subprocess.PIPE, text=True)
+        for command, extra in launches
+    ]
+    output = "".join([process.communicate()[0] for process in started])
+    if any(process.returncode for process in started):
+        sys.exit(f"{framework} could not run {model_name} on {ranks} ranks")
+    return json.loads(next(text for text in output.splitlines() if text.startswith("[")))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", default=",".join(MODELS), help="some of mlp,resnet,gpt")
+    parser.add_argument("--ranks", default="1,2", help="numbers of ranks")
+    parser.add_argument("--steps", type=int, default=60, help="steps that are timed")
+    args = parser.parse_args()
+    models = args.models.split(",")
+    if unknown := set(models) - set(MODELS):
+        parser.error(f"--models: there is no {', '.join(sorted(unknown))}, only {list(MODELS)}")
+    frameworks = [framework for framework in FRAMEWORKS if importlib.util.find_spec(framework)]
+    if "torch" not in frameworks:
+        print("PyTorch is not installed: dtrain alone is measured")
+    columns = ("dtrain ms", "torch ms", "dtrain/torch", "dtrain keeps", "torch keeps")
+    print(line("model", "ranks", columns))
+    for name in models:
+        alone = {}
+        for ranks in map(int, args.ranks.split(",")):
+            times = {framework: [] for framework in frameworks}
+            for _ in range(ROUNDS):
+                for framework in frameworks:
+                    steps = math.ceil(args.steps / ROUNDS)
+                    times[framework] += measure(framework, name, ranks, steps)
+            ms = {framework: 1e3 * statistics.median(t) for framework, t in times.items()}
+            alone = ms if ranks == 1 else alone
+            print(line(name, ranks, figures(ms, alone)), flush=True)
+
+
+def figures(ms, alone):
+    """The cells of a line of the table; a dash for what was not measured."""
+    yield from (f"{ms[framework]:.1f}" if framework in ms else "-" for framework in FRAMEWORKS)
+    yield f"{ms['dtrain'] / ms['torch']:.2f}" if "torch" in ms else "-"
+    for framework in FRAMEWORKS:
+        there = framework in ms and framework in alone and alone is not ms
+        yield f"{alone[framework] / ms[framework]:.0%}" if there else "-"
+
+
+def line(name, ranks, cells):
+    return f"{name:8}{ranks:>6}" + "".join(f"{cell:>14}" for cell in cells)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--worker"]:
+        framework, model_name, *numbers = sys.argv[2:]
+        work(framework, model_name, *map(int, numbers))
+    else:
+        main()

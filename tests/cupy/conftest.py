@@ -1,0 +1,60 @@
+"""Everything here runs on CuPy: on a GPU where there is one, else on host memory (tests/hostcuda).
+
+HOSTCUDA_LAZY=1 lets the work of a stream wait until something asks for it: a forgotten wait shows.
+"""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "hostcuda"))
+import hostcuda
+
+ON_GPU = os.path.exists("/dev/nvidia0")
+if importlib.util.find_spec("cupy") is None:
+    REASON = "CuPy is not installed: pip install 'dtrain[cuda]'"
+else:
+    REASON = None if ON_GPU else hostcuda.why_not()
+HOSTED = REASON is None and not ON_GPU
+if HOSTED:  # now, before a test module imports cupy
+    hostcuda.install(lazy=os.environ.get("HOSTCUDA_LAZY") == "1")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker("gpu")
+
+
+def pytest_report_header():
+    return "cupy: " + (REASON or ("a GPU" if ON_GPU else "host memory (hostcuda), no GPU"))
+
+
+@pytest.fixture(autouse=True)
+def nothing_a_gpu_would_refuse():
+    if REASON:
+        pytest.skip(REASON)
+    if HOSTED:
+        hostcuda.reset()
+    yield
+    if HOSTED:
+        assert hostcuda.counters()["violations"] == 0, hostcuda.violations()
+
+
+@pytest.fixture
+def copies():
+    """Gives the copies (to the device, to the host) since it was asked last."""
+    if not HOSTED:
+        pytest.skip("copies are counted on host memory only")
+
+    def since_last():
+        counters = hostcuda.counters()
+        hostcuda.reset()
+        assert counters["violations"] == 0
+        return counters["h2d"], counters["d2h"]
+
+    since_last()
+    return since_last

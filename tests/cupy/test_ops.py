@@ -1,0 +1,58 @@
+"""Every operation of the table gives on CuPy what it gives on NumPy, forward and backward."""
+
+import numpy as np
+import pytest
+
+import dtrain
+from dtrain.backend import to_host
+from tests.cases import CASES
+
+SAMPLES = [
+    pytest.param(case, sample, id=f"{case} {sample}")
+    for case in CASES
+    if case.op != "to_device"  # its row stays on the host; see test_devices.py
+    for sample in case.samples
+]
+
+
+class DtrainOn:
+    """dtrain, whose `tensor` makes tensors on `device`."""
+
+    def __init__(self, device):
+        self._device = device
+
+    def __getattr__(self, name):
+        return getattr(dtrain, name)
+
+    def tensor(self, data, **how):
+        return dtrain.tensor(data, **how, device=self._device)
+
+
+def outputs_and_gradients(case, sample, device):
+    """As arrays of the device, outputs first; None for a gradient that is not there."""
+    dtrain.manual_seed(0)
+    inputs = [
+        dtrain.tensor(array.astype(np.float32), device=device, requires_grad=case.differentiable)
+        for array in case.arrays(sample)
+    ]
+    outputs = case.run(DtrainOn(device), *inputs)
+    for out in outputs:
+        if out.requires_grad:
+            weights = np.cos(np.arange(out.numel())).reshape(out.shape)
+            gradient = dtrain.tensor(weights, dtype=out.dtype, device=out.device)
+            out.backward(gradient, retain_graph=True)
+    return [x if x is None else x._array for x in (*outputs, *(x.grad for x in inputs))]
+
+
+@pytest.mark.parametrize(("case", "sample"), SAMPLES)
+def test_cupy_gives_what_numpy_gives(case, sample):
+    cupy = pytest.importorskip("cupy")
+    expected = outputs_and_gradients(case, sample, "cpu")
+    given = outputs_and_gradients(case, sample, "cuda")
+    assert len(given) == len(expected)
+    for array, host in zip(given, expected):
+        assert (array is None) == (host is None)
+        if array is not None:
+            assert isinstance(array, cupy.ndarray)
+            assert (array.dtype, array.shape) == (host.dtype, host.shape)
+            np.testing.assert_allclose(to_host(array), host, rtol=1e-4, atol=1e-5)
