@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import zlib
 from collections.abc import Callable, Sequence
@@ -13,6 +14,9 @@ import numpy as np
 import dtrain
 
 Shape = tuple[int, ...]
+
+ANY = [[(2, 3, 4)], [()], [(0, 3)]]  # samples for functions of one tensor: 3-d, 0-d, empty
+MATRIX = [[(3, 4)]]
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,19 @@ class Case:
 def several(outputs: Any) -> list[Any]:
     """One output or a sequence of them, as a list."""
     return list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
+
+
+# --- references used by several rows ---
+
+erf = np.vectorize(math.erf, otypes=[float])
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-x))
+
+
+def log_softmax(x: np.ndarray, axis: int) -> np.ndarray:
+    return x - np.log(np.exp(x).sum(axis, keepdims=True))
 
 
 # --- layouts of the same shape in memory ---

@@ -8,21 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 import dtrain
-from tests.case import Case
-
-ANY = [[(2, 3, 4)], [()], [(0, 3)]]
-REDUCTIONS = {"mean": np.mean, "sum": np.sum, "none": lambda losses: losses}
-
-erf = np.vectorize(math.erf, otypes=[float])
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
-def log_softmax(x, axis):
-    return x - np.log(np.exp(x).sum(axis, keepdims=True))
-
+from tests.case import ANY, Case, erf, log_softmax, sigmoid
 
 # --- activations ---
 
@@ -254,9 +240,7 @@ LAYERS = [
     Case(
         "F.batch_norm",
         [[(4, 3), (3,), (3,)], [(0, 3), (3,), (3,)]],
-        lambda x, w, b: (
-            (x - [1 / 3, 2 / 3, 1]) / np.sqrt(np.array([1, 3 / 2, 2]) + 1e-5) * w + b
-        ),
+        lambda x, w, b: (x - [1 / 3, 2 / 3, 1]) / np.sqrt(np.array([1, 3 / 2, 2]) + 1e-5) * w + b,
         lambda t, x, w, b: t.nn.functional.batch_norm(x, *running(t, x), w, b),
         "running statistics",
     ),
@@ -286,84 +270,4 @@ LAYERS = [
     ),
 ]
 
-
-# --- losses ---
-
-
-def loss(name, reference, label="", **options):
-    """A row for a loss of two tensors of one shape; the second is a target in (0, 1)."""
-    return [
-        Case(
-            f"F.{name}",
-            [[(2, 3), (2, 3)], [(), ()]],
-            lambda x, y, reduce=reduce: reduce(reference(x, sigmoid(y))),
-            lambda t, x, y, how=how: getattr(t.nn.functional, name)(
-                x, t.sigmoid(y), reduction=how, **options
-            ),
-            f"{label} {how}".strip(),
-        )
-        for how, reduce in REDUCTIONS.items()
-    ]
-
-
-CLASSES = np.array([2, 0, -100, 1])
-WEIGHTS = np.array([0.5, 2.0, 1.5])
-
-
-def cross_entropy(x, how, weights=np.ones(3), ignore=-100, smoothing=0.0, target=CLASSES):
-    """PyTorch's, from the formulas of its documentation. x: (4, 3) or (4, 3, d)."""
-    logs = log_softmax(x, 1)
-    kept = target != ignore
-    chosen = np.where(kept, target, 0)
-    scale = np.where(kept, weights[chosen], 0)
-    losses = -(np.take_along_axis(logs, chosen[:, None], 1)[:, 0]) * scale
-    spread = -(np.moveaxis(logs, 1, -1) * weights).sum(-1) * kept / 3
-    losses = (1 - smoothing) * losses + smoothing * spread
-    return {"none": losses, "sum": losses.sum(), "mean": losses.sum() / scale.sum()}[how]
-
-
-def entropy(label, shape=(4, 3), target=CLASSES, weights=None, ignore=-100, smoothing=0.0):
-    return [
-        Case(
-            "F.cross_entropy",
-            [[shape]],
-            lambda x, how=how: cross_entropy(
-                x, how, np.ones(3) if weights is None else weights, ignore, smoothing, target
-            ),
-            lambda t, x, how=how: t.nn.functional.cross_entropy(
-                x,
-                t.tensor(target),
-                weight=None if weights is None else t.tensor(weights, dtype=x.dtype),
-                ignore_index=ignore,
-                label_smoothing=smoothing,
-                reduction=how,
-            ),
-            f"{label} {how}".strip(),
-        )
-        for how in REDUCTIONS
-    ]
-
-
-LOSSES = [
-    *loss("mse_loss", lambda x, y: (x - y) ** 2),
-    *loss("l1_loss", lambda x, y: abs(x - y)),
-    *loss(
-        "binary_cross_entropy_with_logits",
-        lambda x, y: -(y * np.log(sigmoid(x)) + (1 - y) * np.log(1 - sigmoid(x))),
-    ),
-    *entropy(""),
-    *entropy("weight", weights=WEIGHTS),
-    *entropy("ignore_index", target=CLASSES % 3, ignore=1),
-    *entropy("label_smoothing", smoothing=0.2),
-    *entropy("all options", target=CLASSES % 3, weights=WEIGHTS, ignore=0, smoothing=0.2),
-    *entropy("images", (4, 3, 2), np.stack([CLASSES, CLASSES[::-1]], 1), WEIGHTS, smoothing=0.1),
-    Case(
-        "F.cross_entropy",
-        [[(3,)]],
-        lambda x: -log_softmax(x, 0)[1],
-        lambda t, x: t.nn.functional.cross_entropy(x, t.tensor(1)),
-        "one sample",
-    ),
-]
-
-NN_CASES = [*ACTIVATIONS, *IMAGES, *LAYERS, *LOSSES]
+NN_CASES = [*ACTIVATIONS, *IMAGES, *LAYERS]

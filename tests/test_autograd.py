@@ -61,7 +61,9 @@ def test_a_diamond_is_gone_through_once_a_node():
 
 def test_backward_of_several_elements_needs_a_gradient():
     y = wanting(1.0, 2.0) * 2
-    with pytest.raises(RuntimeError, match="grad can be implicitly created only for scalar outputs"):
+    with pytest.raises(
+        RuntimeError, match="grad can be implicitly created only for scalar outputs"
+    ):
         y.backward()
     with pytest.raises(RuntimeError, match=r"expected a gradient of shape \(2,\), got \(3,\)"):
         y.backward(dtrain.ones(3))

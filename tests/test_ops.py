@@ -130,6 +130,12 @@ def test_equal_maxima_share_the_gradient(function):
     assert x.grad.tolist() == [0.5, 0, 0.5]
 
 
+def test_the_first_of_equal_maxima_in_a_window_gets_the_gradient():
+    x = leaf(np.zeros((1, 1, 3, 3)))
+    F.max_pool2d(x, 2, stride=1).sum().backward()
+    assert x.grad[0, 0].tolist() == [[1, 1, 0], [1, 1, 0], [0, 0, 0]]
+
+
 @pytest.mark.parametrize("function", [dtrain.maximum, dtrain.minimum])
 def test_equal_operands_share_the_gradient(function):
     x, y = leaf(np.array(2.0)), leaf(np.array(2.0))
@@ -146,6 +152,20 @@ def test_gradient_at_zero_is_zero(function):
     x = leaf(np.zeros(3))
     function(x).sum().backward()
     assert x.grad.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda x: x.max(1), lambda x: x.min(1), lambda x: x.sort(1), lambda x: x.topk(2, 1)],
+    ids=["max", "min", "sort", "topk"],
+)
+def test_values_and_places_have_names(function):
+    x = dtrain.tensor([[3.0, 1.0, 2.0]])
+    out = function(x)
+    assert (
+        out.values.tolist()
+        == x.gather(1, out.indices.reshape(1, -1)).reshape(out.values.shape).tolist()
+    )
 
 
 # --- the table is whole ---

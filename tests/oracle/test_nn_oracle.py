@@ -1,0 +1,252 @@
+"""Layers and losses against PyTorch: outputs, gradients, state, repr, initial values."""
+
+import math
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import dtrain  # noqa: E402
+from dtrain.nn import functional as F  # noqa: E402
+from tests.cases import CASES  # noqa: E402
+
+pytestmark = pytest.mark.oracle
+
+IMAGE = (2, 4, 6, 7)
+LAYERS = {
+    "Linear": (lambda nn: nn.Linear(5, 3), (4, 5)),
+    "Linear without bias": (lambda nn: nn.Linear(5, 3, bias=False), (2, 4, 5)),
+    "Conv2d": (lambda nn: nn.Conv2d(4, 6, 3), IMAGE),
+    "Conv2d options": (
+        lambda nn: nn.Conv2d(
+            4, 6, (3, 2), stride=(2, 1), padding=(1, 2), dilation=(1, 2), groups=2
+        ),
+        IMAGE,
+    ),
+    "Conv2d same": (lambda nn: nn.Conv2d(4, 2, 3, padding="same", bias=False), IMAGE),
+    "MaxPool2d": (lambda nn: nn.MaxPool2d(2), IMAGE),
+    "MaxPool2d options": (lambda nn: nn.MaxPool2d((3, 2), stride=2, padding=1), IMAGE),
+    "AvgPool2d": (lambda nn: nn.AvgPool2d(2), IMAGE),
+    "AvgPool2d options": (lambda nn: nn.AvgPool2d((3, 2), stride=2, padding=(1, 0)), IMAGE),
+    "BatchNorm1d": (lambda nn: nn.BatchNorm1d(5), (4, 5)),
+    "BatchNorm1d of sequences": (lambda nn: nn.BatchNorm1d(5, eps=1e-3, momentum=0.3), (4, 5, 3)),
+    "BatchNorm1d average": (lambda nn: nn.BatchNorm1d(5, momentum=None), (4, 5)),
+    "BatchNorm2d": (lambda nn: nn.BatchNorm2d(4), IMAGE),
+    "BatchNorm2d without bias": (lambda nn: nn.BatchNorm2d(4, bias=False), IMAGE),
+    "BatchNorm2d plain": (
+        lambda nn: nn.BatchNorm2d(4, affine=False, track_running_stats=False),
+        IMAGE,
+    ),
+    "LayerNorm": (lambda nn: nn.LayerNorm(5), (4, 5)),
+    "LayerNorm of several": (lambda nn: nn.LayerNorm((3, 5), eps=1e-3), (2, 3, 5)),
+    "LayerNorm without bias": (lambda nn: nn.LayerNorm(5, bias=False), (2, 5)),
+    "LayerNorm plain": (lambda nn: nn.LayerNorm(5, elementwise_affine=False), (2, 5)),
+    "Flatten": (lambda nn: nn.Flatten(), IMAGE),
+    "Identity": (lambda nn: nn.Identity(), (3,)),
+    "Dropout": (lambda nn: nn.Dropout(0.0), (3, 4)),
+    "ReLU": (lambda nn: nn.ReLU(), (3, 4)),
+    "LeakyReLU": (lambda nn: nn.LeakyReLU(0.2), (3, 4)),
+    "GELU": (lambda nn: nn.GELU(), (3, 4)),
+    "GELU tanh": (lambda nn: nn.GELU(approximate="tanh"), (3, 4)),
+    "SiLU": (lambda nn: nn.SiLU(), (3, 4)),
+    "Sigmoid": (lambda nn: nn.Sigmoid(), (3, 4)),
+    "Tanh": (lambda nn: nn.Tanh(), (3, 4)),
+    "Softmax": (lambda nn: nn.Softmax(dim=1), (3, 4)),
+    "LogSoftmax": (lambda nn: nn.LogSoftmax(dim=-1), (3, 4)),
+    "Sequential": (
+        lambda nn: nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 2)),
+        (6, 5),
+    ),
+}
+CLASSES = np.array([0, 2, 1, 2])
+LOSSES = {
+    "MSELoss": (lambda nn: nn.MSELoss(), "float"),
+    "MSELoss sum": (lambda nn: nn.MSELoss(reduction="sum"), "float"),
+    "L1Loss": (lambda nn: nn.L1Loss(), "float"),
+    "BCEWithLogitsLoss": (lambda nn: nn.BCEWithLogitsLoss(), "float"),
+    "CrossEntropyLoss": (lambda nn: nn.CrossEntropyLoss(), "class"),
+    "CrossEntropyLoss options": (
+        lambda nn: nn.CrossEntropyLoss(ignore_index=1, label_smoothing=0.1, reduction="none"),
+        "class",
+    ),
+    "NLLLoss": (lambda nn: nn.NLLLoss(), "class"),
+}
+SHOWN = {
+    "Embedding": lambda nn: nn.Embedding(5, 3, padding_idx=1),
+    "Dropout": lambda nn: nn.Dropout(0.3),
+    "ReLU": lambda nn: nn.ReLU(inplace=True),
+    "ModuleList": lambda nn: nn.ModuleList(
+        [nn.Linear(2, 2), nn.Linear(2, 2), nn.ReLU(), nn.Sequential(nn.Tanh()), nn.Linear(2, 2)]
+    ),
+    "ModuleList empty": lambda nn: nn.ModuleList(),
+    "Sequential empty": lambda nn: nn.Sequential(),
+}
+
+
+def numbers(shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def twins(make):
+    """The same module in dtrain and in torch, with the same random state."""
+    ours, theirs = make(dtrain.nn), make(torch.nn)
+    for index, (name, tensor) in enumerate(theirs.state_dict().items()):
+        if tensor.is_floating_point():
+            values = np.abs(numbers(tuple(tensor.shape), index + 1)) + 0.1
+            tensor.copy_(torch.from_numpy(values))
+            ours.state_dict()[name].copy_(dtrain.from_numpy(values))
+    return ours, theirs
+
+
+def assert_same_state(ours, theirs):
+    state = theirs.state_dict()
+    assert list(ours.state_dict()) == list(state)
+    for name, tensor in ours.state_dict().items():
+        assert (tensor.shape, str(tensor.dtype)) == (
+            tuple(state[name].shape),
+            str(state[name].dtype).removeprefix("torch."),
+        )
+        np.testing.assert_allclose(tensor.numpy(), state[name].numpy(), rtol=1e-5, atol=1e-6)
+
+
+def assert_same_gradients(ours, theirs):
+    for (name, p), (other, q) in zip(
+        ours.named_parameters(), theirs.named_parameters(), strict=True
+    ):
+        assert name == other
+        np.testing.assert_allclose(p.grad.numpy(), q.grad.numpy(), rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("mode", ["train", "eval"])
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_give_what_pytorch_gives(name, mode):
+    make, shape = LAYERS[name]
+    ours, theirs = twins(make)
+    for module in (ours, theirs):
+        getattr(module, mode)()
+    for step in range(2):  # the second sees what the first left in the buffers
+        x = dtrain.from_numpy(numbers(shape, step)).requires_grad_()
+        y = torch.from_numpy(numbers(shape, step)).requires_grad_()
+        out, expected = ours(x), theirs(y)
+        np.testing.assert_allclose(
+            out.detach().numpy(), expected.detach().numpy(), rtol=1e-4, atol=1e-5
+        )
+        weights = numbers(out.shape, 9)
+        out.backward(dtrain.from_numpy(weights))
+        expected.backward(torch.from_numpy(weights))
+        np.testing.assert_allclose(x.grad.numpy(), y.grad.numpy(), rtol=1e-3, atol=1e-5)
+        assert_same_gradients(ours, theirs)
+    assert_same_state(ours, theirs)
+
+
+@pytest.mark.parametrize("padding_idx", [None, 1, -1])
+def test_embedding_gives_what_pytorch_gives(padding_idx):
+    ours, theirs = twins(lambda nn: nn.Embedding(5, 3, padding_idx=padding_idx))
+    words = np.array([[1, 4, 1], [0, 1, 2]])
+    out, expected = ours(dtrain.from_numpy(words)), theirs(torch.from_numpy(words))
+    np.testing.assert_array_equal(out.detach().numpy(), expected.detach().numpy())
+    (out * out).sum().backward()
+    (expected * expected).sum().backward()
+    assert_same_gradients(ours, theirs)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_give_what_pytorch_gives(name):
+    make, kind = LOSSES[name]
+    target = CLASSES if kind == "class" else numbers((4, 3), 5)
+    x = dtrain.from_numpy(numbers((4, 3))).requires_grad_()
+    y = torch.from_numpy(numbers((4, 3))).requires_grad_()
+    out = make(dtrain.nn)(x, dtrain.from_numpy(target))
+    expected = make(torch.nn)(y, torch.from_numpy(target))
+    np.testing.assert_allclose(out.detach().numpy(), expected.detach().numpy(), rtol=1e-5)
+    out.sum().backward()
+    expected.sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), y.grad.numpy(), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", [*LAYERS, *LOSSES, *SHOWN])
+def test_modules_look_as_in_pytorch(name):
+    make = SHOWN.get(name) or (LAYERS | LOSSES)[name][0]
+    assert repr(make(dtrain.nn)) == repr(make(torch.nn))
+
+
+def test_class_weights_are_state_as_in_pytorch():
+    weight = np.array([1.0, 2.0, 0.5], np.float32)
+    ours = dtrain.nn.CrossEntropyLoss(weight=dtrain.from_numpy(weight))
+    theirs = torch.nn.CrossEntropyLoss(weight=torch.from_numpy(weight))
+    assert_same_state(ours, theirs)
+
+
+# --- initial values ---
+
+BOUNDED = {
+    "Linear": (lambda nn: nn.Linear(64, 200), 1 / 8),
+    "Conv2d": (lambda nn: nn.Conv2d(4, 200, 4), 1 / 8),
+    "Conv2d groups": (lambda nn: nn.Conv2d(16, 200, 4, groups=4), 1 / 8),
+}
+
+
+@pytest.mark.parametrize("t", [dtrain, torch], ids=["dtrain", "torch"])
+@pytest.mark.parametrize("name", BOUNDED)
+def test_initial_values_are_uniform_within_pytorchs_bounds(name, t):
+    make, bound = BOUNDED[name]
+    t.manual_seed(0)
+    layer = make(t.nn)
+    weight, bias = layer.weight.detach().numpy(), layer.bias.detach().numpy()
+    assert abs(weight).max() <= bound
+    assert abs(bias).max() <= bound
+    assert weight.std() == pytest.approx(bound / math.sqrt(3), rel=0.03)
+    assert bias.std() == pytest.approx(bound / math.sqrt(3), rel=0.15)
+    assert abs(weight.mean()) < bound / 20
+
+
+@pytest.mark.parametrize("t", [dtrain, torch], ids=["dtrain", "torch"])
+def test_an_embedding_begins_standard_normal_but_for_its_padding(t):
+    t.manual_seed(0)
+    table = t.nn.Embedding(500, 20, padding_idx=3).weight.detach().numpy()
+    assert not table[3].any()
+    assert table.std() == pytest.approx(1, rel=0.03)
+    assert abs(table.mean()) < 0.03
+
+
+INITS = {
+    "xavier_uniform_": {"gain": 2.0},
+    "xavier_normal_": {"gain": 2.0},
+    "kaiming_uniform_": {"a": 0.1, "mode": "fan_out"},
+    "kaiming_normal_": {"nonlinearity": "relu"},
+    "uniform_": {"a": -2.0, "b": 1.0},
+    "normal_": {"mean": 1.0, "std": 0.2},
+    "constant_": {"val": 0.3},
+    "ones_": {},
+    "zeros_": {},
+}
+
+
+@pytest.mark.parametrize("name", INITS)
+def test_initializers_draw_from_pytorchs_distributions(name):
+    def moments(t):
+        t.manual_seed(0)
+        array = getattr(t.nn.init, name)(t.empty(80, 40, 3, 3), **INITS[name]).numpy()
+        return [array.mean(), array.std(), np.quantile(array, 0.1), np.quantile(array, 0.9)]
+
+    ours, theirs = moments(dtrain), moments(torch)
+    scale = max(map(abs, theirs))
+    np.testing.assert_allclose(ours, theirs, atol=0.03 * scale, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("nonlinearity", "param"),
+    [("linear", None), ("sigmoid", None), ("tanh", None), ("relu", None), ("selu", None),
+     ("leaky_relu", None), ("leaky_relu", 0.3)],
+)  # fmt: skip
+def test_gains_are_those_of_pytorch(nonlinearity, param):
+    ours = dtrain.nn.init.calculate_gain(nonlinearity, param)
+    assert ours == pytest.approx(torch.nn.init.calculate_gain(nonlinearity, param))
+
+
+def test_every_functional_of_pytorchs_names_has_a_row():
+    shared = {name for name in dir(F) if name[0] != "_" and hasattr(torch.nn.functional, name)}
+    functions = {name for name in shared if callable(getattr(F, name))}
+    rows = {case.op[2:] for case in CASES if case.op.startswith("F.")}
+    assert functions - rows <= {"Tensor"}

@@ -1,0 +1,120 @@
+"""The table of operations against PyTorch: values, gradients, corner values, dtypes."""
+
+import math
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import dtrain  # noqa: E402
+from tests.case import leaf, run_backward  # noqa: E402
+from tests.cases import CASES  # noqa: E402
+
+pytestmark = pytest.mark.oracle
+
+SAMPLES = [
+    pytest.param(case, sample, id=f"{case} {sample}")
+    for case in CASES
+    if case.in_torch
+    for sample in case.samples
+]
+TOLERANCE = {
+    np.float64: {"rtol": 1e-10, "atol": 1e-12},
+    np.float32: {"rtol": 2e-5, "atol": 2e-6},
+}
+
+
+def torch_leaf(array):
+    return torch.from_numpy(np.array(array)).requires_grad_()
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even:UserWarning")
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("case", "sample"), SAMPLES)
+def test_values_and_gradients_are_those_of_pytorch(case, sample, dtype):
+    arrays = [array.astype(dtype) for array in case.arrays(sample)]
+    ours, theirs = [leaf(a) for a in arrays], [torch_leaf(a) for a in arrays]
+    outputs, expected = case.run(dtrain, *ours), case.run(torch, *theirs)
+    for out, wanted in zip(outputs, expected, strict=True):
+        wanted_array = wanted.detach().numpy()
+        assert out.dtype == wanted_array.dtype
+        assert out.requires_grad == wanted.requires_grad
+        np.testing.assert_allclose(out.detach().numpy(), wanted_array, **TOLERANCE[dtype])
+    run_backward(outputs)
+    run_backward(expected, torch)
+    for x, y in zip(ours, theirs):
+        assert (x.grad is None) == (y.grad is None)
+        if y.grad is not None:
+            np.testing.assert_allclose(x.grad.numpy(), y.grad.numpy(), **TOLERANCE[dtype])
+
+
+# --- corner values ---
+
+CORNERS = np.array(
+    [math.nan, math.inf, -math.inf, 0.0, -0.0, 1e-30, -1e-30, 1.0, -1.0, 20.0, -20.0, 90.0, -200.0,
+     1e30, -1e30, 3e38],
+    np.float32,
+)  # fmt: skip
+OF_ONE = [
+    "abs", "ceil", "cos", "erf", "exp", "expm1", "floor", "isfinite", "isinf", "isnan", "log",
+    "log10", "log1p", "log2", "neg", "reciprocal", "round", "rsqrt", "sigmoid", "sign", "sin",
+    "sqrt", "tanh", "nn.functional.relu", "nn.functional.leaky_relu", "nn.functional.silu",
+    "nn.functional.softplus",
+]  # fmt: skip
+OF_A_ROW = {
+    "amax": lambda t, x: t.amax(x, 1),
+    "amin": lambda t, x: t.amin(x, 1),
+    "argmax": lambda t, x: t.argmax(x, 1),
+    "cross_entropy": lambda t, x: t.nn.functional.cross_entropy(
+        x, t.tensor([0, 1, 2, 0, 1, 2]), reduction="none"
+    ),
+    "clamp": lambda t, x: t.clamp(x, -1, 1),
+    "log_softmax": lambda t, x: t.log_softmax(x, 1),
+    "logsumexp": lambda t, x: t.logsumexp(x, 1),
+    "max": lambda t, x: t.max(x, 1)[0],
+    "max_pool2d": lambda t, x: t.nn.functional.max_pool2d(x[None], 2, 1),
+    "mean": lambda t, x: t.mean(x, 1),
+    "softmax": lambda t, x: t.softmax(x, 1),
+    "sort": lambda t, x: t.sort(x, 1)[0],
+    "sort descending": lambda t, x: t.sort(x, 1, True)[0],
+    "sum": lambda t, x: t.sum(x, 1),
+}
+ROWS = np.array(
+    [[math.inf, 1, 2], [-math.inf, 1, -math.inf], [-math.inf] * 3, [math.nan, 1, 2], [1e30, 3e38, 0],
+     [100, -100, 88]],
+    np.float32,
+)  # fmt: skip
+
+
+def function_of(t, name):
+    for part in name.split("."):
+        t = getattr(t, part)
+    return t
+
+
+def assert_same_corners(ours, theirs):
+    np.testing.assert_allclose(ours, theirs, rtol=3e-5, atol=1e-37, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", OF_ONE)
+def test_corner_values_are_those_of_pytorch(name):
+    corners = CORNERS[name in ("abs", "sign") :]  # the sign of NaN is NaN, in PyTorch 0
+    x, y = leaf(corners), torch_leaf(corners)
+    out, expected = function_of(dtrain, name)(x), function_of(torch, name)(y)
+    assert_same_corners(out.detach().numpy(), expected.detach().numpy())
+    if expected.requires_grad:
+        out.sum().backward()
+        expected.sum().backward()
+        assert_same_corners(x.grad.numpy(), y.grad.numpy())
+
+
+@pytest.mark.parametrize("name", OF_A_ROW)
+def test_corner_values_of_rows_are_those_of_pytorch(name):
+    x, y = leaf(ROWS), torch_leaf(ROWS)
+    out, expected = OF_A_ROW[name](dtrain, x), OF_A_ROW[name](torch, y)
+    assert_same_corners(out.detach().numpy(), expected.detach().numpy())
+    if expected.requires_grad:
+        out.sum().backward()
+        expected.sum().backward()
+        assert_same_corners(x.grad.numpy(), y.grad.numpy())

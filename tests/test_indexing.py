@@ -1,0 +1,87 @@
+"""Reading by index, for any index that NumPy takes, and its gradient."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import dtrain
+from tests.case import leaf
+
+SHAPES = hnp.array_shapes(min_dims=1, max_dims=3, max_side=4)
+
+
+def numbered(shape):
+    return np.arange(float(np.prod(shape, dtype=int))).reshape(shape)
+
+
+def gradient_of_reading(shape, index):
+    """How often each element is read, weighted by where it lands."""
+    read = numbered(shape)[index]
+    weights = np.arange(1.0, read.size + 1).reshape(read.shape)
+    expected = np.zeros(shape)
+    np.add.at(expected, index, weights)
+    return weights, expected
+
+
+def check(shape, index, as_given=None):
+    x = leaf(numbered(shape))
+    out = x[index if as_given is None else as_given]
+    expected = np.asarray(numbered(shape)[index])
+    assert out.shape == expected.shape
+    np.testing.assert_array_equal(out.detach().numpy(), expected)
+    weights, gradient = gradient_of_reading(shape, index)
+    out.backward(dtrain.from_numpy(weights))
+    np.testing.assert_array_equal(x.grad.numpy(), gradient)
+
+
+@given(st.data(), SHAPES)
+def test_ints_slices_none_and_ellipsis(data, shape):
+    check(shape, data.draw(hnp.basic_indices(shape, allow_newaxis=True)))
+
+
+@given(st.data(), SHAPES)
+def test_arrays_of_places(data, shape):
+    index = data.draw(hnp.integer_array_indices(shape))
+    check(shape, index)
+    check(shape, index, tuple(map(dtrain.from_numpy, index)))
+
+
+@given(st.data(), SHAPES)
+def test_masks(data, shape):
+    mask = data.draw(hnp.arrays(bool, shape))
+    check(shape, mask)
+    check(shape, mask, dtrain.from_numpy(mask))
+
+
+@pytest.mark.parametrize(
+    "index",
+    [[0, 1, 0], range(2), (slice(None), [2, 0]), (1, [0, 0], slice(1)), np.int64(1), [True, False]],
+)
+def test_lists_ranges_and_numpy_numbers(index):
+    plain = [0, 1] if isinstance(index, range) else index
+    check((2, 3, 2), plain, index)
+
+
+def test_an_empty_list_reads_nothing():
+    assert dtrain.ones(3, 2)[[]].shape == (0, 2)
+
+
+def test_a_0d_tensor_is_an_index():
+    check((3, 2), np.array(1), dtrain.tensor(1))
+    check((3, 2), (slice(None), np.array(1)), (slice(None), dtrain.tensor(1)))
+
+
+def test_iteration_and_unpacking_give_the_rows():
+    a, b = dtrain.tensor([[1, 2], [3, 4]])
+    assert (a.tolist(), b.tolist()) == ([1, 2], [3, 4])
+    assert [row.tolist() for row in dtrain.tensor([[1], [2]])] == [[1], [2]]
+
+
+def test_what_is_read_by_slices_shares_memory():
+    x = dtrain.zeros(3, 4)
+    for index in (0, (0, 0), slice(1, None), (..., 1), (None, 2)):
+        assert np.shares_memory(x[index].numpy(), x.numpy())
+    for index in ([0], (0, [0]), x == 0):
+        assert not np.shares_memory(x[index].numpy(), x.numpy())

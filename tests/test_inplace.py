@@ -1,0 +1,270 @@
+"""Writing into tensors: values, gradients, and what the graph cannot follow."""
+
+import numpy as np
+import pytest
+
+import dtrain
+from dtrain import no_grad
+from dtrain.ops.operators.inplace import INPLACE
+from tests.case import central_differences, leaf
+
+POSITIVE = np.array([[0.5, 1.5, 2.5], [0.7, 1.1, 3.0]])
+OTHER = np.array([1.25, 0.75, 2.0])
+
+# name: (call on a tensor and another, the same in NumPy)
+FORMS = {
+    "add_": (lambda x, y: x.add_(y, alpha=2), lambda x, y: x + 2 * y),
+    "sub_": (lambda x, y: x.sub_(y), lambda x, y: x - y),
+    "mul_": (lambda x, y: x.mul_(y), lambda x, y: x * y),
+    "div_": (lambda x, y: x.div_(y), lambda x, y: x / y),
+    "pow_": (lambda x, y: x.pow_(y), lambda x, y: x**y),
+    "clamp_": (lambda x, y: x.clamp_(min=1, max=2), lambda x, y: np.clip(x, 1, 2)),
+    "exp_": (lambda x, y: x.exp_(), lambda x, y: np.exp(x)),
+    "sqrt_": (lambda x, y: x.sqrt_(), lambda x, y: np.sqrt(x)),
+    "neg_": (lambda x, y: x.neg_(), lambda x, y: -x),
+    "masked_fill_": (
+        lambda x, y: x.masked_fill_(y > 1, 4),
+        lambda x, y: np.where(y > 1, 4, x),
+    ),
+    "copy_": (lambda x, y: x.copy_(y), lambda x, y: np.broadcast_to(y, x.shape)),
+    "zero_": (lambda x, y: x.zero_(), lambda x, y: 0 * x),
+    "fill_": (lambda x, y: x.fill_(3), lambda x, y: 0 * x + 3),
+}
+DRAWN = {"uniform_", "normal_", "bernoulli_"}
+
+
+def test_every_in_place_form_is_here():
+    assert set(INPLACE) == set(FORMS) | DRAWN
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_in_place_forms_write_into_the_tensor_and_return_it(name):
+    call, reference = FORMS[name]
+    x = dtrain.from_numpy(POSITIVE.copy())
+    array = x._array
+    assert call(x, dtrain.from_numpy(OTHER)) is x
+    assert x._array is array
+    np.testing.assert_allclose(x.numpy(), reference(POSITIVE, OTHER))
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_gradients_go_through_in_place_forms(name):
+    call, reference = FORMS[name]
+    x, y = leaf(POSITIVE), leaf(OTHER)
+    z = x * 1
+    call(z, y)
+    weights = np.random.default_rng(0).uniform(-1, 1, z.shape)
+    z.backward(dtrain.from_numpy(weights))
+    gradients = [np.zeros(t.shape) if t.grad is None else t.grad.numpy() for t in (x, y)]
+    expected = central_differences(lambda a, b: [reference(a, b)], [POSITIVE, OTHER])
+    for gradient, wanted in zip(gradients, expected):
+        np.testing.assert_allclose(gradient, wanted, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", sorted(DRAWN))
+def test_what_is_drawn_in_place_has_no_gradient(name):
+    x = leaf(POSITIVE)
+    z = x * 2
+    getattr(z, name)()
+    z.sum().backward()
+    assert x.grad.tolist() == [[0] * 3] * 2
+
+
+def test_augmented_assignments_are_in_place():
+    x = dtrain.tensor([1.0, 2.0])
+    before = x
+    x += 1
+    x *= 6
+    x -= 2
+    x /= 2
+    assert x is before
+    assert x.tolist() == [5, 8]
+
+
+def test_a_tensor_that_wanted_no_gradient_wants_one_after_a_value_that_does():
+    x, y = dtrain.zeros(2), dtrain.ones(2, requires_grad=True)
+    x.add_(y)
+    assert x.requires_grad
+    (x * 3).sum().backward()
+    assert y.grad.tolist() == [3, 3]
+
+
+# --- writing by index ---
+
+
+@pytest.mark.parametrize(
+    ("index", "shape"),
+    [
+        (0, (3,)),
+        (-1, ()),
+        ((slice(None), 1), (2,)),
+        ((slice(None), slice(None, None, 2)), (2, 2)),
+        ((..., 0), ()),
+        (([0, 1, 0], [2, 0, 1]), (3,)),
+        ((slice(None), [True, False, True]), (2, 2)),
+        (0, (1, 3)),
+        (slice(0, 0), (3,)),
+    ],
+)
+def test_gradients_go_through_writes_by_index(index, shape):
+    rng = np.random.default_rng(1)
+    value = np.asarray(rng.uniform(-1, 1, shape))
+
+    def reference(a, b):
+        out = a * 2
+        out[index] = b
+        return [out]
+
+    x, y = leaf(POSITIVE), leaf(value)
+    z = x * 2
+    z[index] = y
+    np.testing.assert_array_equal(z.detach().numpy(), reference(POSITIVE, value)[0])
+    weights = np.random.default_rng(0).uniform(-1, 1, z.shape)
+    z.backward(dtrain.from_numpy(weights))
+    expected = central_differences(reference, [POSITIVE, value])
+    for tensor, wanted in zip((x, y), expected):
+        np.testing.assert_allclose(tensor.grad.numpy(), wanted, rtol=1e-6, atol=1e-8)
+
+
+def test_writes_by_mask_and_of_numbers():
+    x = leaf(POSITIVE)
+    z = x * 1
+    z[z > 1] = 0
+    z[0, 0] = 9
+    assert z.tolist() == [[9, 0, 0], [0.7, 0, 0]]
+    z.sum().backward()
+    assert x.grad.tolist() == [[0, 0, 0], [1, 0, 0]]
+
+
+def test_the_value_before_a_write_keeps_its_gradient():
+    x = leaf(np.array([1.0, 2.0]))
+    z = x * 3
+    before = z.sum()
+    z[0] = 0
+    (before + 10 * z.sum()).backward()
+    assert x.grad.tolist() == [3, 33]
+
+
+# --- views ---
+
+
+@pytest.mark.parametrize(
+    "view",
+    [lambda x: x[0], lambda x: x[0, 1], lambda x: x[..., 0], lambda x: x.t()[1],
+     lambda x: x.view(-1)[2:], lambda x: x.unbind()[1], lambda x: x.detach().squeeze()],
+)  # fmt: skip
+def test_a_write_to_a_view_is_a_write_to_its_base(view):
+    x = dtrain.zeros(2, 3)
+    view(x).add_(1)
+    assert x.sum().item() == view(x).numel()
+
+
+def test_copies_do_not_write_to_what_they_are_copied_from():
+    x = dtrain.zeros(2, 3)
+    for copy in (x.clone(), x[[0, 1]], x[x == 0], x.flip(0), x.repeat(1, 1), x + 0):
+        copy.add_(1)
+    assert not x.any()
+
+
+# --- what is refused ---
+
+
+@pytest.mark.parametrize(
+    "write",
+    [lambda x: x.add_(1), lambda x: x.zero_(), lambda x: x.__setitem__(0, 3.0),
+     lambda x: x.__imul__(2)],
+)  # fmt: skip
+def test_a_leaf_that_wants_a_gradient_is_written_to_only_under_no_grad(write):
+    x = dtrain.ones(2, requires_grad=True)
+    with pytest.raises(
+        RuntimeError, match="a leaf tensor that requires grad is used in an in-place"
+    ):
+        write(x)
+    assert x.tolist() == [1, 1]
+    with no_grad():
+        write(x)
+    assert x.tolist() != [1, 1]
+    assert x.is_leaf
+
+
+def test_a_view_is_not_written_to_while_gradients_are_recorded():
+    y = dtrain.ones(2, 2, requires_grad=True) * 1
+    with pytest.raises(RuntimeError, match="a view is modified in place"):
+        y[0].add_(1)
+
+
+@pytest.mark.parametrize("write", [lambda x: x.mul_(2), lambda x: x.__setitem__(0, 5.0)])
+@pytest.mark.parametrize("view", [lambda x: x[0], lambda x: x.view(4)[1:], lambda x: x.t()])
+def test_a_view_is_not_used_after_its_base_was_written_to(view, write):
+    """PyTorch would rewrite the history of the view; here it must be made again."""
+    y = dtrain.ones(2, 2, requires_grad=True) * 1
+    before = view(y)
+    write(y)
+    with pytest.raises(RuntimeError, match="make the view again from the base"):
+        before.sum()
+    assert view(y).sum().requires_grad
+
+
+def test_a_view_follows_writes_that_are_not_recorded():
+    x = dtrain.ones(2, 2, requires_grad=True)
+    row = x[0]
+    with no_grad():
+        x.mul_(3)
+    (row * 2).sum().backward()
+    assert row.tolist() == [3, 3]
+    assert x.grad.tolist() == [[2, 2], [0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("name", "operation"),
+    [
+        ("mul", lambda x, w: x * w),
+        ("exp", lambda x, w: _written(x.exp())),
+        ("matmul", lambda x, w: x @ w),
+        ("tanh", lambda x, w: _written(x.tanh())),
+        ("linear", lambda x, w: dtrain.nn.functional.linear(x, w)),
+        ("conv2d", lambda x, w: dtrain.nn.functional.conv2d(x[None, None], w[None, None])),
+    ],
+)
+def test_a_value_modified_after_it_was_saved_is_noticed_and_the_operation_named(name, operation):
+    x, w = (dtrain.rand(2, 2, requires_grad=True) for _ in range(2))
+    y = operation(x, w)
+    with no_grad():
+        w.add_(1)
+    with pytest.raises(RuntimeError, match=rf"{name} needs its `\w+`.*expected version \d"):
+        y.sum().backward()
+
+
+def _written(y):
+    y.add_(1)
+    return y
+
+
+def test_a_write_through_a_view_is_noticed_too():
+    x = dtrain.rand(2, 2, requires_grad=True)
+    w = dtrain.rand(2, 2)
+    y = x * w
+    w[0].zero_()
+    with pytest.raises(RuntimeError, match="mul needs its `y`"):
+        y.sum().backward()
+
+
+def test_a_value_that_no_gradient_needs_may_be_modified():
+    x = dtrain.ones(2, requires_grad=True)
+    y = x + 1
+    z = y + 1
+    y.zero_()
+    z.sum().backward()
+    assert x.grad.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (lambda: dtrain.ones(2).add_(dtrain.ones(3, 2)), "doesn't match the broadcast shape"),
+        (lambda: dtrain.ones(1).mul_(dtrain.ones(2)), "doesn't match the broadcast shape"),
+    ],
+)
+def test_an_in_place_form_does_not_grow_its_tensor(write, message):
+    with pytest.raises(RuntimeError, match=message):
+        write()

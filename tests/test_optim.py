@@ -1,0 +1,262 @@
+"""Optimizers: their steps, groups and state, and what they refuse."""
+
+import numpy as np
+import pytest
+
+import dtrain
+from dtrain import nn, optim
+
+SGD = lambda params, **options: optim.SGD(params, **{"lr": 0.1, **options})
+OPTIMIZERS = {
+    "SGD": SGD,
+    "SGD momentum": lambda params: SGD(params, momentum=0.9, weight_decay=0.01),
+    "SGD nesterov": lambda params: SGD(params, momentum=0.9, nesterov=True),
+    "Adam": lambda params: optim.Adam(params, lr=0.1),
+    "Adam amsgrad": lambda params: optim.Adam(params, lr=0.1, amsgrad=True, weight_decay=0.01),
+    "AdamW": lambda params: optim.AdamW(params, lr=0.1),
+}
+each_optimizer = pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
+
+
+def parameters(count=4):
+    """Parameters of several shapes, one of them empty."""
+    shapes = [(3, 2), (), (0, 2), (5,), (2, 2, 2)]
+    return [nn.Parameter(dtrain.randn(shape)) for shape in shapes[:count]]
+
+
+def set_gradients(params, step, skip=()):
+    rng = np.random.default_rng(step)
+    for index, param in enumerate(params):
+        gradient = dtrain.from_numpy(np.asarray(rng.normal(size=param.shape), np.float32))
+        param.grad = None if index in skip else gradient
+
+
+def bits(tensors):
+    return [t.detach().numpy().tobytes() for t in tensors]
+
+
+def run(make, steps, skip=lambda step: (), count=4):
+    """The bits of the parameters after some steps."""
+    dtrain.manual_seed(1)
+    params = parameters(count)
+    optimizer = make(params)
+    for step in range(steps):
+        set_gradients(params, step, skip(step))
+        optimizer.step()
+    return bits(params)
+
+
+# --- steps ---
+
+
+@each_optimizer
+def test_a_step_goes_down(make):
+    w = nn.Parameter(dtrain.tensor([1.0, -2.0, 0.5]))
+    optimizer = make([w])
+
+    def loss():
+        optimizer.zero_grad()
+        out = (w * w).sum()
+        out.backward()
+        return out
+
+    first = optimizer.step(loss).item()
+    for _ in range(3):
+        optimizer.step(loss)
+    assert (w * w).sum().item() < first
+
+
+@each_optimizer
+def test_parameters_without_gradients_are_left_alone(make):
+    params = parameters()
+    optimizer = make(params)
+    before = bits(params)
+    set_gradients(params, 0, skip=(1, 3))
+    optimizer.step()
+    after = bits(params)
+    assert [i for i in range(4) if before[i] != after[i]] == [0]  # 2 is empty
+
+
+@each_optimizer
+def test_a_parameter_moves_as_it_would_alone(make):
+    """Also where neighbours come and go, so that the flat runs are other ones each step."""
+    pattern = [(), (1,), (0, 3), (), (3,), (0, 1, 2, 3), ()]
+    together = run(make, len(pattern), lambda step: pattern[step])
+    for index in range(4):
+        skipped = lambda step, index=index: {
+            *range(4), *pattern[step],
+        } - ({index} - {*pattern[step]})  # fmt: skip
+        assert run(make, len(pattern), skipped)[index] == together[index]
+
+
+def test_a_step_marks_parameters_as_modified():
+    w = nn.Parameter(dtrain.ones(2))
+    out = (w * w).sum()
+    out.backward(retain_graph=True)
+    SGD([w]).step()
+    with pytest.raises(RuntimeError, match="modified by an in-place operation"):
+        out.backward()
+
+
+def test_gradients_are_not_changed_by_a_step():
+    for make in OPTIMIZERS.values():
+        params = parameters()
+        optimizer = make(params)
+        set_gradients(params, 0)
+        before = bits(p.grad for p in params)
+        optimizer.step()
+        assert bits(p.grad for p in params) == before
+
+
+def test_zero_grad_forgets_or_writes_zeros():
+    params = parameters(2)
+    optimizer = SGD(params)
+    set_gradients(params, 0)
+    optimizer.zero_grad(set_to_none=False)
+    assert not any(p.grad.any() for p in params)
+    optimizer.zero_grad()
+    assert all(p.grad is None for p in params)
+
+
+def test_a_model_moved_to_another_dtype_goes_on():
+    layer = nn.Linear(2, 2)
+    optimizer = SGD(layer.parameters())
+    layer.double()
+    layer(dtrain.ones(1, 2, dtype=dtrain.float64)).sum().backward()
+    before = layer.bias.tolist()
+    optimizer.step()
+    assert layer.bias.tolist() == pytest.approx([b - 0.1 for b in before])
+
+
+def test_a_closure_records_under_no_grad_and_its_result_is_returned():
+    w = nn.Parameter(dtrain.ones(1))
+
+    def closure():
+        loss = (w * 3).sum()
+        loss.backward()
+        return loss
+
+    with dtrain.no_grad():
+        assert SGD([w]).step(closure).item() == 3
+    assert w.tolist() == pytest.approx([0.7])
+
+
+# --- groups ---
+
+
+def test_groups_have_options_of_their_own():
+    a, b, c = parameters(2)[:1] + parameters(1) + parameters(1)
+    optimizer = SGD([{"params": [a], "lr": 1.0}, {"params": b}])
+    optimizer.add_param_group({"params": [c], "lr": 0.0})
+    before = [p.detach().clone() for p in (a, b, c)]
+    for p in (a, b, c):
+        p.grad = dtrain.ones(p.shape)
+    optimizer.step()
+    moved = [(old - new).mean().item() for old, new in zip(before, (a, b, c))]
+    assert moved == pytest.approx([1, 0.1, 0], abs=1e-6)
+    assert [group["lr"] for group in optimizer.param_groups] == [1.0, 0.1, 0.0]
+    assert "Parameter Group 2" in repr(optimizer)
+
+
+def test_options_are_read_anew_each_step():
+    w = nn.Parameter(dtrain.zeros(1))
+    optimizer = SGD([w])
+    for lr in (0.5, 2.0):
+        optimizer.param_groups[0]["lr"] = lr
+        w.grad = dtrain.ones(1)
+        optimizer.step()
+    assert w.tolist() == [-2.5]
+
+
+# --- state ---
+
+
+@each_optimizer
+@pytest.mark.parametrize("skip", [(), (1,)], ids=["all", "one without gradients"])
+def test_state_saved_in_the_middle_gives_the_same_bits(make, skip):
+    whole = run(make, 6, lambda step: skip)
+    dtrain.manual_seed(1)
+    params = parameters()
+    optimizer = make(params)
+    for step in range(6):
+        if step == 3:
+            state = optimizer.state_dict()
+            params = [nn.Parameter(p.detach().clone()) for p in params]
+            optimizer = make(params)
+            optimizer.load_state_dict(state)
+        set_gradients(params, step, skip)
+        optimizer.step()
+    assert bits(params) == whole
+
+
+def test_loaded_state_is_a_copy():
+    params = parameters()
+    optimizer = OPTIMIZERS["Adam"](params)
+    set_gradients(params, 0)
+    optimizer.step()
+    state = optimizer.state_dict()
+    other = OPTIMIZERS["Adam"](params)
+    other.load_state_dict(state)
+    state["state"][0]["exp_avg"].zero_()
+    assert other.state[params[0]]["exp_avg"].any()
+
+
+def test_state_names_what_pytorch_names():
+    params = parameters()
+    optimizer = OPTIMIZERS["Adam amsgrad"](params)
+    set_gradients(params, 0, skip=(1,))
+    optimizer.step()
+    state = optimizer.state_dict()
+    assert set(state["state"]) == {0, 2, 3}
+    assert set(state["state"][0]) == {"step", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"}
+    assert state["state"][0]["step"].item() == 1
+    assert state["param_groups"][0]["params"] == [0, 1, 2, 3]
+
+
+# --- what is refused ---
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda w: SGD([]), ValueError, "empty parameter list"),
+        (lambda w: SGD(w), TypeError, "expected an iterable of tensors"),
+        (lambda w: SGD([1.0]), TypeError, "parameter 0 is a float"),
+        (lambda w: SGD([w * 2]), ValueError, "parameter 0 is not a leaf"),
+        (
+            lambda w: SGD([{"params": [w]}, {"params": [w]}]),
+            ValueError,
+            "more than one parameter group",
+        ),
+        (lambda w: SGD([w], lr=-1.0), ValueError, "SGD: expected 0 <= lr, got -1.0"),
+        (lambda w: SGD([w], momentum=-1), ValueError, "0 <= momentum"),
+        (lambda w: SGD([w], nesterov=True), ValueError, "nesterov needs a momentum"),
+        (lambda w: optim.Adam([w], betas=(0.9, 1.0)), ValueError, "Adam: .*beta2 < 1"),
+        (lambda w: optim.AdamW([w], eps=-1), ValueError, "AdamW: .*0 <= eps"),
+    ],
+)
+def test_wrong_arguments_are_refused(make, error, message):
+    with pytest.raises(error, match=message):
+        make(nn.Parameter(dtrain.ones(1)))
+
+
+@pytest.mark.parametrize(
+    ("others", "message"),
+    [
+        (lambda: parameters(3), "doesn't match the size of optimizer's group"),
+        (lambda: list(reversed(parameters())), "of parameter 0 has shape"),
+    ],
+)
+def test_state_of_other_parameters_is_refused_and_nothing_is_changed(others, message):
+    params = parameters()
+    optimizer = OPTIMIZERS["Adam"](params)
+    set_gradients(params, 0)
+    optimizer.step()
+    before = bits(optimizer.state[p]["exp_avg"] for p in params)
+    theirs = others()
+    other = OPTIMIZERS["Adam"](theirs)
+    set_gradients(theirs, 5)
+    other.step()
+    with pytest.raises(ValueError, match=message):
+        optimizer.load_state_dict(other.state_dict())
+    assert bits(optimizer.state[p]["exp_avg"] for p in params) == before

@@ -1,0 +1,141 @@
+"""What operations refuse: the exception's class, and words of its message."""
+
+import pytest
+
+import dtrain
+
+NO_DIM = "out of (range|bounds)"
+
+
+def _matrix(t):
+    return t.arange(6.0).reshape(2, 3)
+
+
+#: (call of dtrain or torch, class, words of dtrain's message)
+REFUSED = {
+    # a dimension that is not there
+    "sum": (lambda t: _matrix(t).sum(2), IndexError, NO_DIM),
+    "softmax": (lambda t: _matrix(t).softmax(2), IndexError, NO_DIM),
+    "log_softmax": (lambda t: _matrix(t).log_softmax(-3), IndexError, NO_DIM),
+    "max": (lambda t: _matrix(t).max(2), IndexError, NO_DIM),
+    "cumsum": (lambda t: _matrix(t).cumsum(2), IndexError, NO_DIM),
+    "sort": (lambda t: _matrix(t).sort(2), IndexError, NO_DIM),
+    "topk": (lambda t: _matrix(t).topk(1, 2), IndexError, NO_DIM),
+    "unsqueeze": (lambda t: _matrix(t).unsqueeze(3), IndexError, NO_DIM),
+    "unsqueeze low": (lambda t: _matrix(t).unsqueeze(-4), IndexError, NO_DIM),
+    "squeeze": (lambda t: _matrix(t).squeeze(2), IndexError, NO_DIM),
+    "flatten": (lambda t: _matrix(t).flatten(2), IndexError, NO_DIM),
+    "transpose": (lambda t: _matrix(t).transpose(0, 2), IndexError, NO_DIM),
+    "permute": (lambda t: _matrix(t).permute(0, 2), IndexError, NO_DIM),
+    "narrow": (lambda t: _matrix(t).narrow(2, 0, 1), IndexError, NO_DIM),
+    "unbind": (lambda t: _matrix(t).unbind(2), IndexError, NO_DIM),
+    "split": (lambda t: _matrix(t).split(1, 2), IndexError, NO_DIM),
+    "chunk": (lambda t: _matrix(t).chunk(1, 2), IndexError, NO_DIM),
+    "size": (lambda t: _matrix(t).size(2), IndexError, NO_DIM),
+    "flip": (lambda t: _matrix(t).flip(2), IndexError, NO_DIM),
+    "roll": (lambda t: _matrix(t).roll(1, 2), IndexError, NO_DIM),
+    "cat dim": (lambda t: t.cat([_matrix(t)] * 2, 2), IndexError, NO_DIM),
+    "stack dim": (lambda t: t.stack([_matrix(t)] * 2, 3), IndexError, NO_DIM),
+    "gather": (
+        lambda t: _matrix(t).gather(2, t.tensor([[0]])),
+        IndexError,
+        NO_DIM,
+    ),
+    "index_select": (
+        lambda t: _matrix(t).index_select(2, t.tensor([0])),
+        IndexError,
+        NO_DIM,
+    ),
+    # an element that is not there
+    "index": (lambda t: _matrix(t)[2], IndexError, "out of bounds"),
+    "indices": (lambda t: _matrix(t)[t.tensor([0, 2])], IndexError, "out of bounds"),
+    "too many indices": (lambda t: _matrix(t)[0, 0, 0], IndexError, "too many indices"),
+    "narrow length": (lambda t: _matrix(t).narrow(1, 1, 3), RuntimeError, "narrow"),
+    "topk k": (lambda t: _matrix(t).topk(4), RuntimeError, "0 <= k <= 3, got 4"),
+    "cross_entropy target": (
+        lambda t: t.nn.functional.cross_entropy(_matrix(t), t.tensor([0, 3])),
+        IndexError,
+        "Target 3 is out of bounds",
+    ),
+    # shapes that do not fit
+    "add": (lambda t: _matrix(t) + t.ones(2), RuntimeError, "shape"),
+    "matmul": (lambda t: _matrix(t) @ _matrix(t), RuntimeError, "cannot be multiplied"),
+    "mm": (lambda t: t.mm(_matrix(t), t.ones(3)), RuntimeError, "expected two matrices"),
+    "bmm": (lambda t: t.bmm(_matrix(t), _matrix(t)), RuntimeError, "batches"),
+    "mv": (lambda t: t.mv(_matrix(t), _matrix(t)), RuntimeError, "matrix and a vector"),
+    "dot": (lambda t: t.dot(_matrix(t), t.ones(3)), RuntimeError, "two vectors"),
+    "reshape": (lambda t: _matrix(t).reshape(4, -1), RuntimeError, "invalid for input of size 6"),
+    "view": (lambda t: _matrix(t).t().view(6), RuntimeError, "reshape"),
+    "expand": (lambda t: _matrix(t).expand(4, 3), RuntimeError, "expand: "),
+    "cat": (lambda t: t.cat([_matrix(t), t.ones(2)]), RuntimeError, "cat"),
+    "stack": (lambda t: t.stack([_matrix(t), t.ones(2)]), RuntimeError, "dimensions"),
+    "split sections": (lambda t: _matrix(t).split([1, 2]), RuntimeError, "add up to 2"),
+    "t": (lambda t: t.ones(1, 2, 3).t(), RuntimeError, "at most 2 dimensions"),
+    "linear": (
+        lambda t: t.nn.functional.linear(_matrix(t), t.ones(4, 2)),
+        RuntimeError,
+        r"\(\.\.\., 2\)",
+    ),
+    "conv2d": (
+        lambda t: t.nn.functional.conv2d(t.ones(1, 2, 4, 4), t.ones(1, 3, 2, 2)),
+        RuntimeError,
+        "expected an input of shape",
+    ),
+    "conv2d kernel": (
+        lambda t: t.nn.functional.conv2d(t.ones(1, 1, 2, 2), t.ones(1, 1, 3, 3)),
+        RuntimeError,
+        "larger than the padded input",
+    ),
+    "max_pool2d": (
+        lambda t: t.nn.functional.max_pool2d(t.ones(1, 1, 3, 3), 4),
+        RuntimeError,
+        "larger than the input",
+    ),
+    "max_pool2d dilation": (
+        lambda t: t.nn.functional.max_pool2d(t.ones(1, 1, 3, 3), 2, dilation=3),
+        RuntimeError,
+        "larger than the input",
+    ),
+    "max_pool2d padding": (
+        lambda t: t.nn.functional.max_pool2d(t.ones(1, 1, 3, 3), 2, padding=2),
+        RuntimeError,
+        "more than half",
+    ),
+    "cross_entropy": (
+        lambda t: t.nn.functional.cross_entropy(_matrix(t), t.tensor([0])),
+        ValueError,
+        "target of shape",
+    ),
+    "layer_norm": (
+        lambda t: t.nn.functional.layer_norm(_matrix(t), (2,)),
+        RuntimeError,
+        "layer_norm",
+    ),
+    # values that cannot be
+    "item": (lambda t: _matrix(t).item(), RuntimeError, "one element"),
+    "bool": (lambda t: bool(_matrix(t)), RuntimeError, "ambiguous"),
+    "len": (lambda t: len(t.ones(())), TypeError, "0-d"),
+    "iter": (lambda t: iter(t.ones(())), TypeError, "0-d"),
+    "clamp": (lambda t: _matrix(t).clamp(), RuntimeError, "min and max"),
+    "cat nothing": (lambda t: t.cat([]), (RuntimeError, ValueError), "at least one"),
+    "dropout": (
+        lambda t: t.nn.functional.dropout(_matrix(t), 1.5),
+        ValueError,
+        "between 0 and 1, got 1.5",
+    ),
+    "reduction": (
+        lambda t: t.nn.functional.mse_loss(_matrix(t), _matrix(t), reduction="all"),
+        ValueError,
+        "'none', 'mean' or 'sum', got 'all'",
+    ),
+    "zeros": (lambda t: t.zeros(-1), RuntimeError, "negative"),
+    "arange": (lambda t: t.arange(3, 0), RuntimeError, "arange"),
+    "randint": (lambda t: t.randint(3, 3, (2,)), RuntimeError, "randint"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_refused_is_said(name):
+    call, error, words = REFUSED[name]
+    with pytest.raises(error, match=words):
+        call(dtrain)
