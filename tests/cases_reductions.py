@@ -83,6 +83,8 @@ REDUCTIONS = [
     Case("logsumexp", [[()]], np.copy, lambda t, x: x.logsumexp(0), "0-d"),
     Case("sum", [[(0, 3)]], lambda x: x.sum(0), lambda t, x: x.sum(0), "empty"),
     Case("mean", [[(3, 0)]], lambda x: np.full(3, np.nan), lambda t, x: x.mean(1), "empty"),
+    Case("var", [[(3, 0)]], lambda x: np.full(3, np.nan), lambda t, x: x.var(1), "empty"),
+    Case("var", [[(3, 1)]], lambda x: np.full(3, np.nan), lambda t, x: x.var(1), "of one"),
     Case("prod", [[(0, 3)]], lambda x: x.prod(0), lambda t, x: x.prod(0), "empty"),
     Case("prod", [[(2, 3, 4)], [()], [(0,)]], np.prod),
     Case("prod", [[(2, 3, 4)]], lambda x: x.prod(1), lambda t, x: t.prod(x, 1), "dim=1"),

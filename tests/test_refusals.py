@@ -67,6 +67,8 @@ REFUSED = {
     "reshape": (lambda t: _matrix(t).reshape(4, -1), RuntimeError, "invalid for input of size 6"),
     "view": (lambda t: _matrix(t).t().view(6), RuntimeError, "reshape"),
     "expand": (lambda t: _matrix(t).expand(4, 3), RuntimeError, "expand: "),
+    "expand new": (lambda t: _matrix(t).expand(-1, 2, 3), RuntimeError, "expand: "),
+    "expand fewer": (lambda t: _matrix(t).expand(3), RuntimeError, "expand: "),
     "cat": (lambda t: t.cat([_matrix(t), t.ones(2)]), RuntimeError, "cat"),
     "stack": (lambda t: t.stack([_matrix(t), t.ones(2)]), RuntimeError, "dimensions"),
     "split sections": (lambda t: _matrix(t).split([1, 2]), RuntimeError, "add up to 2"),

@@ -77,6 +77,8 @@ def expand(input: Tensor, *size: Any) -> Tensor:
     """Broadcast without a copy; -1 keeps a dimension (torch.Tensor.expand)."""
     sizes = sizes_of(size)
     lead = len(sizes) - input.ndim
+    if lead < 0 or -1 in sizes[:lead]:
+        raise RuntimeError(f"expand: shape {input.shape} cannot be expanded to {sizes}")
     full = tuple(input.shape[i - lead] if n == -1 else n for i, n in enumerate(sizes))
     return shape.expand(input, shape=full)
 
@@ -118,7 +120,8 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     first = start + input.size(dim) if start < 0 else start
     if not 0 <= first <= first + length <= input.size(dim):
         raise RuntimeError(
-            f"narrow: start ({start}) + length ({length}) exceeds dimension size ({input.size(dim)})"
+            f"narrow: start ({start}) + length ({length}) exceeds dimension size "
+            f"({input.size(dim)})"
         )
     return index_rules.read(input, (*(slice(None),) * place, slice(first, first + length)))
 
