@@ -2,14 +2,13 @@
 
 import copy
 import gc
-import threading
 import weakref
 
 import numpy as np
 import pytest
 
 import dtrain
-from dtrain import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from dtrain import no_grad
 from dtrain.autograd import grad
 
 
@@ -206,64 +205,6 @@ def test_a_kept_gradient_is_a_tensor_of_its_own():
     (y + z).sum().backward()
     y.grad.zero_()
     assert z.grad.tolist() == [1, 1]
-
-
-# --- grad modes ---
-
-
-def test_no_grad_records_nothing():
-    x = wanting(1.0)
-    with no_grad():
-        y = x * 2
-        assert not is_grad_enabled()
-        with enable_grad():
-            z = x * 2
-    assert is_grad_enabled()
-    assert (y.requires_grad, z.requires_grad) == (False, True)
-
-
-@pytest.mark.parametrize("decorator", [no_grad, no_grad(), set_grad_enabled])
-def test_grad_modes_are_decorators(decorator):
-    if decorator is set_grad_enabled:
-        decorator = set_grad_enabled(False)
-
-    @decorator
-    def twice(x):
-        """Twice."""
-        return x * 2
-
-    assert is_grad_enabled()
-    assert not twice(wanting(1.0)).requires_grad
-    assert twice.__name__ == "twice"
-    with no_grad():
-        assert enable_grad(lambda x: x * 2)(wanting(1.0)).requires_grad
-    assert is_grad_enabled()
-
-
-def test_set_grad_enabled_holds_from_now_on_or_for_a_block():
-    set_grad_enabled(False)
-    try:
-        assert not is_grad_enabled()
-    finally:
-        set_grad_enabled(True)
-    with set_grad_enabled(False):
-        assert not is_grad_enabled()
-    assert is_grad_enabled()
-
-
-def test_a_grad_mode_ends_with_an_exception():
-    with pytest.raises(KeyError), no_grad():
-        raise KeyError
-    assert is_grad_enabled()
-
-
-def test_grad_modes_are_per_thread():
-    seen = []
-    with no_grad():
-        thread = threading.Thread(target=lambda: seen.append(is_grad_enabled()))
-        thread.start()
-        thread.join()
-    assert seen == [True]
 
 
 # --- what is freed ---

@@ -29,6 +29,7 @@ def torch_leaf(array):
     return torch.from_numpy(np.array(array)).requires_grad_()
 
 
+@pytest.mark.filterwarnings(r"ignore:var\(\). degrees of freedom:UserWarning")
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even:UserWarning")
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize(("case", "sample"), SAMPLES)
