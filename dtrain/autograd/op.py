@@ -20,7 +20,8 @@ import numpy as np
 from dtrain.autograd import grad_mode
 from dtrain.autograd.graph import Node
 from dtrain.autograd.tensor import Tensor, wrap
-from dtrain.backend import Array, array_module, on_device_of
+from dtrain.autograd.view import note_view
+from dtrain.backend import Array, on_device_of
 
 #: Every operation by name; the tests walk it.
 OPS: dict[str, Callable[..., Tensor]] = {}
@@ -43,24 +44,28 @@ _quiet = _Quiet()
 
 def op(rule: Callable) -> Callable[..., Tensor]:
     """Make an operation over Tensors of a rule over arrays."""
-    return _operation(rule, record)
+    return _operation(rule)
 
 
 def view_op(rule: Callable) -> Callable[..., Tensor]:
     """Like `op`, for a rule whose output may share the memory of its first argument."""
+    operation = _operation(rule)
 
-    def record_view(name: str, names: tuple, inputs: Sequence, out: Array, rules: Any) -> Tensor:
-        result = record(name, names, inputs, out, rules)
-        base = inputs[0]
-        if isinstance(base, Tensor) and array_module(out).may_share_memory(out, base._array):
-            result._version = base._version
-            result._base = base._base or (base, base._node)
+    @functools.wraps(rule)
+    def view(source: Any, **static: Any) -> Tensor:
+        result = operation(source, **static)
+        note_view(
+            result,
+            source,
+            lambda base: operation(base, **static),
+            lambda array: rule(array, **static)[0],
+        )
         return result
 
-    return _operation(rule, record_view)
+    return view
 
 
-def _operation(rule: Callable, record: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def _operation(rule: Callable) -> Callable[..., Tensor]:
     name = rule.__name__
     kinds = inspect.Parameter
     parameters = inspect.signature(rule).parameters.values()

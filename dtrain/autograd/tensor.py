@@ -18,6 +18,7 @@ from dtrain.backend.dtypes import category, get_default_dtype, is_floating
 
 if TYPE_CHECKING:
     from dtrain.autograd.bucket import Bucket
+    from dtrain.autograd.view import View
 
 
 class Tensor:
@@ -40,7 +41,7 @@ class Tensor:
     _requires_grad: bool
     _grad: Tensor | None
     _version: list[int]
-    _base: tuple[Tensor, Node | None] | None  # of a view: whose memory it has, made by what
+    _view: View | None
     _bucket: Bucket | None
     _bucket_index: int
     hooks: list[Callable] | None
@@ -209,6 +210,7 @@ class Tensor:
 
     @property
     def requires_grad(self) -> bool:
+        self._follow_base()
         return self._requires_grad
 
     @requires_grad.setter
@@ -226,10 +228,11 @@ class Tensor:
 
     @property
     def is_leaf(self) -> bool:
-        return self._node is None
+        return self.grad_fn is None
 
     @property
     def grad_fn(self) -> Node | None:
+        self._follow_base()
         return self._node
 
     @property
@@ -330,14 +333,19 @@ class Tensor:
 
     def _graph_edge(self) -> Any:
         """What a node links to for this tensor: its node, itself if it is a leaf, or None."""
-        if self._base is not None and self._base[0]._node is not self._base[1]:
-            raise RuntimeError(
-                "a view is used whose base was modified in place since, while gradients were "
-                "recorded; make the view again from the base"
-            )
+        self._follow_base()
         if not self._requires_grad:
             return None
         return self if self._node is None else self._node
+
+    def _follow_base(self) -> None:
+        """If this is a view whose base was written to since, take over the base's new history."""
+        view = self._view
+        if view is not None and view.base._node is not view.history:
+            with grad_mode.enable_grad():  # the history is what it is, whoever asks
+                again = view.operation(view.base)
+            self._node, self._requires_grad = again._node, again._requires_grad
+            view.history = view.base._node
 
     def _hooks_of_edge(self) -> list[Callable]:
         edge = self._graph_edge()
@@ -349,15 +357,12 @@ class Tensor:
         """Refuse an in-place operation that the graph could not follow."""
         if not grad_mode.is_grad_enabled() or not (self._requires_grad or value_requires_grad):
             return
-        if self._requires_grad and self._node is None:
+        written = self if self._view is None else self._view.base
+        if written._requires_grad and written._node is None:
+            what = "a leaf tensor" if self._view is None else "a view of a leaf tensor"
             raise RuntimeError(
-                f"{name}: a leaf tensor that requires grad is used in an in-place operation; "
+                f"{name}: {what} that requires grad is used in an in-place operation; "
                 "do it under no_grad()"
-            )
-        if self._base is not None:
-            raise RuntimeError(
-                f"{name}: a view is modified in place while gradients are recorded; "
-                "modify a clone(), or index the base tensor: x[i] = value"
             )
 
 
@@ -379,7 +384,7 @@ def _initialize(tensor: Tensor, array: Array, requires_grad: bool = False) -> No
     tensor._requires_grad = requires_grad
     tensor._grad = None
     tensor._version = [0]
-    tensor._base = None
+    tensor._view = None
     tensor._bucket = None
     tensor._bucket_index = 0
     tensor.hooks = None

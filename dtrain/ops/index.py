@@ -10,6 +10,7 @@ from dtrain.autograd import grad_mode
 from dtrain.autograd.graph import sum_to
 from dtrain.autograd.op import op, record, view_op
 from dtrain.autograd.tensor import Tensor, wrap
+from dtrain.autograd.view import take_history
 from dtrain.backend import Array, array_module
 
 
@@ -66,7 +67,7 @@ def write(x: Tensor, index: Any, value: Any) -> None:
     x._require_writable("x[index] = value", value_grad)
     xp = array_module(x._array)
     old = wrap(x._array)
-    old._node, old._requires_grad = x._node, x._requires_grad
+    old._requires_grad, old._node = x.requires_grad, x._node
     array = value._array if isinstance(value, Tensor) else value
     x._array[index] = array
     x._version[0] += 1
@@ -83,7 +84,7 @@ def write(x: Tensor, index: Any, value: Any) -> None:
         return sum_to(xp.array(g[index], ndmin=len(shape)), shape)
 
     written = record("setitem", (), (old, value), x._array, (grad_old, grad_value))
-    x._node, x._requires_grad = written._node, True
+    take_history(x, written)
 
 
 @op

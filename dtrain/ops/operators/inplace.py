@@ -8,6 +8,7 @@ from typing import Any
 from dtrain.autograd import grad_mode
 from dtrain.autograd.op import record
 from dtrain.autograd.tensor import Tensor, wrap
+from dtrain.autograd.view import take_history
 from dtrain.backend import Generator, array_module, default_generator
 from dtrain.backend.dtypes import category
 from dtrain.ops import arithmetic, sampling
@@ -25,7 +26,7 @@ def inplace(name: str, operation: Callable[..., Tensor]) -> Callable[..., Tensor
         if grad_mode.is_grad_enabled() and (self.requires_grad or value_grad):
             # The rule may keep what is overwritten here, so it gets a copy.
             source = wrap(self._array.copy())
-            source._node, source._requires_grad = self._node, self._requires_grad
+            source._requires_grad, source._node = self.requires_grad, self._node
         result = operation(source, *args, **kwargs)
         if source is not self and self.requires_grad and not result.requires_grad:
             xp = array_module(result._array)  # what was overwritten has no influence any more
@@ -51,7 +52,7 @@ def _store(name: str, target: Tensor, result: Tensor) -> None:
     target._array[...] = result._array
     target._version[0] += 1
     if result.requires_grad:
-        target._node, target._requires_grad = result._node, True
+        take_history(target, result)
 
 
 def _replaced(make: Callable[..., Any]) -> Callable[..., Tensor]:

@@ -30,7 +30,7 @@ def view(input: Tensor, *size: Any) -> Tensor:
     if len(size) == 1 and isinstance(size[0], (np.dtype, type)):
         return wrap(input._array.view(size[0]))
     out = reshape(input, *size)
-    if out.numel() and out._base is None:
+    if out.numel() and out._view is None:
         raise RuntimeError(
             f"view: shape {out.shape} cannot share the memory of a tensor of shape "
             f"{input.shape} and strides {input.stride()}; use reshape()"

@@ -1,0 +1,83 @@
+"""Views and writes in place: a view's history follows its base's, and a base's its views'.
+
+As in PyTorch, a write to a view is a write to part of its base, and whatever is a view of that
+base is made again, from the base's new history, when it is next used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from dtrain.autograd.graph import Node
+from dtrain.autograd.tensor import Tensor
+from dtrain.backend import Array, array_module
+
+
+@dataclass
+class View:
+    """What a view is of.
+
+    base : the tensor whose memory it has, which is no view itself
+    history : the node that had made the base when the view's own history was made
+    operation : makes the view of the base, by recorded operations
+    part : makes the view's part of an array of the base's shape
+    """
+
+    base: Tensor
+    history: Node | None
+    operation: Callable[[Tensor], Tensor]
+    part: Callable[[Array], Array]
+
+
+def note_view(
+    result: Tensor,
+    source: Any,
+    operation: Callable[[Tensor], Tensor],
+    part: Callable[[Array], Array],
+) -> None:
+    """Note that `result` is `operation(source)`, if they share memory."""
+    shared = isinstance(source, Tensor) and array_module(result._array).may_share_memory(
+        result._array, source._array
+    )
+    if not shared:
+        return
+    result._version = source._version
+    outer = source._view
+    if outer is None:
+        result._view = View(source, source._node, operation, part)
+    else:
+        result._view = View(
+            outer.base,
+            outer.history,
+            lambda base: operation(outer.operation(base)),
+            lambda array: part(outer.part(array)),
+        )
+
+
+def take_history(target: Tensor, result: Tensor) -> None:
+    """Let `target`, into whose memory `result` was written, have come about as `result` did."""
+    view = target._view
+    if view is None:
+        target._node, target._requires_grad = result._node, True
+        return
+    base, shape = view.base, target.shape
+    xp = array_module(base._array)
+
+    def places() -> Array:
+        """Where in the flat base the view's elements are."""
+        count = base._array.size
+        return view.part(xp.arange(count).reshape(base.shape)).reshape(-1)
+
+    def grad_base(g: Array) -> Array:
+        flat = xp.array(g).reshape(-1)
+        flat[places()] = 0
+        return flat.reshape(g.shape)
+
+    def grad_result(g: Array) -> Array:
+        return g.reshape(-1)[places()].reshape(shape)
+
+    edges = (base._graph_edge(), result._graph_edge())
+    base._node = Node("write to a view", edges, (grad_base, grad_result), base._array)
+    base._requires_grad = True
