@@ -8,6 +8,7 @@ from typing import Any
 from dtrain.autograd import Tensor
 from dtrain.nn import functional as F
 from dtrain.nn import init
+from dtrain.nn.functional.images import pair_of
 from dtrain.nn.module import Module
 from dtrain.nn.parameter import Parameter
 from dtrain.ops.creation import empty
@@ -85,9 +86,9 @@ class Conv2d(Module):
                 f"divisible by groups={groups}"
             )
         self.in_channels, self.out_channels = in_channels, out_channels
-        self.kernel_size = F._pair(kernel_size, "kernel_size")
-        self.stride, self.dilation = F._pair(stride, "stride"), F._pair(dilation, "dilation")
-        self.padding = padding if isinstance(padding, str) else F._pair(padding, "padding")
+        self.kernel_size = pair_of(kernel_size, "kernel_size")
+        self.stride, self.dilation = pair_of(stride, "stride"), pair_of(dilation, "dilation")
+        self.padding = padding if isinstance(padding, str) else pair_of(padding, "padding")
         self.groups = groups
         shape = (out_channels, in_channels // groups, *self.kernel_size)
         self.weight = Parameter(empty(shape, device=device, dtype=dtype))

@@ -6,6 +6,12 @@ from typing import Any
 
 from dtrain.autograd import Tensor
 from dtrain.nn import functional as F
+from dtrain.nn.functional.normalization import (
+    batch_statistics,
+    fold_statistics,
+    normalize_channels,
+    unbiased,
+)
 from dtrain.nn.module import Module
 from dtrain.nn.parameter import Parameter
 from dtrain.ops.creation import ones, tensor, zeros
@@ -52,17 +58,17 @@ class _BatchNorm(Module):
             )
         if not self.training and self.running_mean is not None:
             mean, var = self.running_mean._array, self.running_var._array
-            return F.normalize_channels(x, mean, var, self.weight, self.bias, self.eps, False)
+            return normalize_channels(x, mean, var, self.weight, self.bias, self.eps, False)
         if not x.numel():
             return x  # a rank without a sample in this step
-        mean, var = F.batch_statistics(x)
+        mean, var = batch_statistics(x)
         if self.training and self.running_mean is not None:
-            statistics = mean, F.unbiased(var, x)
+            statistics = mean, unbiased(var, x)
             if self.waiting_statistics is None:
                 self.fold_statistics(*statistics)
             else:
                 self.waiting_statistics.append(statistics)
-        return F.normalize_channels(x, mean, var, self.weight, self.bias, self.eps, True)
+        return normalize_channels(x, mean, var, self.weight, self.bias, self.eps, True)
 
     def fold_statistics(self, mean: Any, var: Any) -> None:
         """Fold one microbatch's mean and unbiased variance, arrays (c,), into the running ones."""
@@ -70,7 +76,7 @@ class _BatchNorm(Module):
         momentum = self.momentum
         if momentum is None:  # the plain average of all
             momentum = 1 / self.num_batches_tracked.item()
-        F.fold_statistics(self.running_mean, self.running_var, mean, var, momentum)
+        fold_statistics(self.running_mean, self.running_var, mean, var, momentum)
 
     def extra_repr(self) -> str:
         return (
