@@ -6,11 +6,11 @@ gradient functions alone, so what no gradient function needs is freed during the
 
 from __future__ import annotations
 
-import functools
 import itertools
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -24,34 +24,31 @@ class Node:
     """One recorded operation: from the gradient of its output to those of its inputs.
 
     `parents` holds, for each input, the Node that made it, the leaf Tensor that it is, or None.
+    `saved` holds what gradient functions keep: (its name, its version counter, its version then).
     """
 
-    __slots__ = (
-        "dtype",
-        "hooks",
-        "name",
-        "names",
-        "order",
-        "parents",
-        "rules",
-        "shape",
-        "versions",
-    )
+    __slots__ = ("dtype", "hooks", "name", "order", "parents", "rules", "saved", "shape")
 
-    def __init__(self, name: str, parents: Sequence[Any], rules: Sequence[Callable], out: Array):
+    def __init__(
+        self,
+        name: str,
+        parents: Sequence[Any],
+        rules: Sequence[Callable],
+        out: Array,
+        saved: Sequence[tuple[str, list[int], int]] = (),
+    ):
         self.name = name
         self.parents = parents
         self.rules: Sequence[Callable] | None = rules
+        self.saved = saved
         self.shape, self.dtype = out.shape, out.dtype
         self.order = next(_order)
         self.hooks: list[Callable] | None = None
-        self.names: tuple[str, ...] = ()
-        self.versions: Sequence[tuple[list[int], int] | None] = ()
 
     def __repr__(self) -> str:
         return f"<{self.name} backward>"
 
-    def gradients(self, grad: Array, keep: bool) -> list[Array | None]:
+    def gradients(self, grad: Array, keep: bool) -> Sequence[Array | None]:
         """The gradients for `parents`; without `keep` what they were made from is let go."""
         rules = self.rules
         if rules is None:
@@ -61,34 +58,26 @@ class Node:
             )
         if not keep:
             self.rules = None
-        gradients: list[Array | None] = []
-        for index, parent in enumerate(self.parents):
-            if parent is None:
-                gradients.append(None)
-                continue
-            rule = rules[index]
-            if self.versions:
-                self._check_versions(rule)
-            gradients.append(rule(grad))
-        return gradients
+        for name, counter, version in self.saved:
+            if counter[0] != version:
+                self._refuse_stale(rules, name, counter[0], version)
+        return [
+            None if parent is None else rule(grad) for parent, rule in zip(self.parents, rules)
+        ]
 
-    def _check_versions(self, rule: Callable) -> None:
-        """Raise if a value that the rule has kept was written to since."""
-        for index in _kept(rule.__code__, self.names):
-            version = self.versions[index]
-            if version is not None and version[0][0] != version[1]:
-                name = self.names[index] if index < len(self.names) else "input"
-                raise RuntimeError(
-                    f"backward: {self.name} needs its `{name}`, of which one was modified by an "
-                    f"in-place operation after {self.name} had used it (it is at version "
-                    f"{version[0][0]}, expected version {version[1]}); write to a clone() instead"
-                )
+    def _refuse_stale(self, rules: Sequence[Callable], name: str, now: int, then: int) -> None:
+        """Raise, if a gradient that is wanted needs a value that was written to since."""
+        wanted = [rule for parent, rule in zip(self.parents, rules) if parent is not None]
+        if any(name in KEPT_BY.get(rule.__code__, ()) for rule in wanted):
+            raise RuntimeError(
+                f"backward: {self.name} needs its `{name}`, of which one was modified by an "
+                f"in-place operation after {self.name} had used it (it is at version {now}, "
+                f"expected version {then}); write to a clone() instead"
+            )
 
 
-@functools.cache
-def _kept(code: Any, names: tuple[str, ...]) -> tuple[int, ...]:
-    """Which of the named values a rule keeps: those that its closure names."""
-    return tuple(index for index, name in enumerate(names) if name in code.co_freevars)
+#: Which of the values of an operation each of its gradient functions keeps, by its code.
+KEPT_BY: dict[CodeType, frozenset[str]] = {}
 
 
 def sum_to(grad: Array, shape: tuple[int, ...]) -> Array:
@@ -138,36 +127,40 @@ def run_backward(
     wanted_ids = {id(want) for want in wanted or ()}
     outer, _running.callbacks = _running.callbacks, []
 
-    def deliver(target: Any, grad: Array | None) -> None:
+    def deliver(target: Any, grad: Array) -> None:
+        if grad.shape != target.shape:
+            grad = sum_to(grad, target.shape)
+        if grad.dtype != target.dtype:
+            grad = grad.astype(target.dtype)
         key = id(target)
-        if grad is not None:
-            if grad.shape != target.shape:
-                grad = sum_to(grad, target.shape)
-            if grad.dtype != target.dtype:
-                grad = grad.astype(target.dtype)
-            if key not in pending:
-                pending[key] = grad
-            elif key in summed:
-                pending[key] += grad
-            else:
-                pending[key] = pending[key] + grad
-                summed.add(key)
-        if not isinstance(target, Node):
-            leaf_uses[key] -= 1
-            if not leaf_uses[key] and key in pending:
-                arrive(target)
+        if key not in pending:
+            pending[key] = grad
+        elif key in summed:
+            pending[key] += grad
+        else:
+            pending[key] = pending[key] + grad
+            summed.add(key)
+
+    def count_down(leaf: Any) -> None:
+        """One use of a leaf less to wait for."""
+        key = id(leaf)
+        leaf_uses[key] -= 1
+        if not leaf_uses[key] and key in pending:
+            arrive(leaf)
 
     def arrive(target: Any) -> Array:
         grad = pending.pop(id(target))
         if isinstance(grad, np.generic):  # what NumPy's operators give for 0-d arrays
             grad = np.asarray(grad)
         summed.discard(id(target))
-        for hook in target.hooks or ():
-            grad = hook(grad)
-        if id(target) in wanted_ids:
+        if target.hooks:
+            for hook in target.hooks:
+                grad = hook(grad)
+        if wanted is None:
+            if not isinstance(target, Node):
+                target.accumulate_grad(grad)
+        elif id(target) in wanted_ids:
             found[id(target)] = grad
-        elif wanted is None and not isinstance(target, Node):
-            target.accumulate_grad(grad)
         return grad
 
     try:
@@ -175,14 +168,20 @@ def run_backward(
         with np.errstate(all="ignore"), on_device_of(*(grad for _, grad in roots)):
             for root, grad in roots:
                 deliver(root, grad)
+                if not isinstance(root, Node):
+                    count_down(root)
             while nodes:
                 node = nodes.pop()
-                parts: Sequence[Array | None] = (None,) * len(node.parents)
+                parts: Sequence[Array | None] = itertools.repeat(None)  # type: ignore[assignment]
                 if id(node) in pending:
                     parts = node.gradients(arrive(node), keep_graph)
                 for parent, part in zip(node.parents, parts):
-                    if parent is not None:
+                    if parent is None:
+                        continue
+                    if part is not None:
                         deliver(parent, part)
+                    if not isinstance(parent, Node):
+                        count_down(parent)
         callbacks, _running.callbacks = _running.callbacks, []
         for callback in callbacks:
             callback()

@@ -13,12 +13,13 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable, Sequence
+from types import CodeType
 from typing import Any
 
 import numpy as np
 
 from dtrain.autograd import grad_mode
-from dtrain.autograd.graph import Node
+from dtrain.autograd.graph import KEPT_BY, Node
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.autograd.view import note_view
 from dtrain.backend import Array, on_device_of
@@ -69,8 +70,10 @@ def _operation(rule: Callable) -> Callable[..., Tensor]:
     name = rule.__name__
     kinds = inspect.Parameter
     parameters = inspect.signature(rule).parameters.values()
-    names = (*(p.name for p in parameters if p.kind == kinds.POSITIONAL_OR_KEYWORD), "out")
-    variadic = any(p.kind == kinds.VAR_POSITIONAL for p in parameters)
+    names = [p.name for p in parameters if p.kind == kinds.POSITIONAL_OR_KEYWORD]
+    kept = _note_kept(rule, {*names, "out"})
+    kept_inputs = [(index, own) for index, own in enumerate(names) if own in kept]
+    keeps_out = "out" in kept
 
     @functools.wraps(rule)
     def operation(*inputs: Any, **static: Any) -> Tensor:
@@ -85,33 +88,51 @@ def _operation(rule: Callable) -> Callable[..., Tensor]:
             if isinstance(error, IndexError):
                 raise
             raise RuntimeError(f"{name}: {error}") from error
-        return record(name, () if variadic else names, inputs, out, rules)
+        result = record(name, inputs, out, rules)
+        node = result._node
+        if node is not None and kept:
+            saved = [
+                (own, inputs[i]._version, inputs[i]._version[0])
+                for i, own in kept_inputs
+                if i < len(inputs) and isinstance(inputs[i], Tensor)
+            ]
+            if keeps_out:
+                saved.append(("out", result._version, 0))
+            node.saved = saved
+        return result
 
     OPS[name] = operation
     return operation
 
 
-def record(
-    name: str, names: tuple[str, ...], inputs: Sequence[Any], out: Array, rules: Sequence[Callable]
-) -> Tensor:
-    """The output as a Tensor, with a Node behind it if an input wants a gradient.
+def _note_kept(rule: Callable, names: set[str]) -> set[str]:
+    """Note in KEPT_BY which of `names` each gradient function of a rule keeps; returns them all.
 
-    `names` are those of the inputs, then that of the output, as the rules know them.
+    A function keeps what its closure names, and what functions do that its closure names.
     """
+    inner = {c.co_name: c for c in rule.__code__.co_consts if isinstance(c, CodeType)}
+    codes = [c for c in rule.__code__.co_consts if isinstance(c, CodeType)]
+
+    def closure_of(code: CodeType) -> set[str]:
+        called = [inner[free] for free in code.co_freevars if free in inner]
+        return set(code.co_freevars).union(*(c.co_freevars for c in called))
+
+    for code in codes:
+        KEPT_BY[code] = frozenset(closure_of(code) & names)
+    return set().union(*(KEPT_BY[code] for code in codes))
+
+
+def record(name: str, inputs: Sequence[Any], out: Array, rules: Sequence[Callable]) -> Tensor:
+    """The output as a Tensor, with a Node behind it if an input wants a gradient."""
     if isinstance(out, (np.generic, int, float)):  # what NumPy's reductions give
         out = np.asarray(out)
     result = wrap(out)
-    if not (rules and grad_mode._mode.enabled):
+    if not rules or not grad_mode._mode.enabled:
         return result
     parents = [x._graph_edge() if isinstance(x, Tensor) else None for x in inputs]
-    if any(parent is not None for parent in parents):
-        node = Node(name, parents, rules, out)
-        node.names = names
-        if names:
-            node.versions = [
-                (x._version, x._version[0]) if isinstance(x, Tensor) else None
-                for x in (*inputs, *(None,) * (len(names) - 1 - len(inputs)), result)
-            ]
-        result._node = node
-        result._requires_grad = True
+    for parent in parents:
+        if parent is not None:
+            result._node = Node(name, parents, rules, out)
+            result._requires_grad = True
+            break
     return result

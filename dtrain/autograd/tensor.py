@@ -37,14 +37,15 @@ class Tensor:
     __array_priority__ = 1000  # NumPy leaves `array + tensor` to Tensor.__radd__
 
     _array: Array
-    _node: Node | None
-    _requires_grad: bool
-    _grad: Tensor | None
-    _version: list[int]
-    _view: View | None
-    _bucket: Bucket | None
-    _bucket_index: int
-    hooks: list[Callable] | None
+    _version: list[int]  # one counter for all tensors that share memory
+    # Most tensors never set these: as values of the class they cost nothing to make.
+    _node: Node | None = None
+    _requires_grad: bool = False
+    _grad: Tensor | None = None
+    _view: View | None = None
+    _bucket: Bucket | None = None
+    _bucket_index: int = 0
+    hooks: list[Callable] | None = None
 
     def __init__(self, data: Any = ()):
         array = data._array if isinstance(data, Tensor) else np.array(data, get_default_dtype())
@@ -333,7 +334,8 @@ class Tensor:
 
     def _graph_edge(self) -> Any:
         """What a node links to for this tensor: its node, itself if it is a leaf, or None."""
-        self._follow_base()
+        if self._view is not None:
+            self._follow_base()
         if not self._requires_grad:
             return None
         return self if self._node is None else self._node
@@ -380,18 +382,17 @@ class HookHandle:
 
 def _initialize(tensor: Tensor, array: Array, requires_grad: bool = False) -> None:
     tensor._array = array
-    tensor._node = None
-    tensor._requires_grad = requires_grad
-    tensor._grad = None
     tensor._version = [0]
-    tensor._view = None
-    tensor._bucket = None
-    tensor._bucket_index = 0
-    tensor.hooks = None
+    if requires_grad:
+        tensor._requires_grad = True
 
 
-def wrap(array: Array, requires_grad: bool = False) -> Tensor:
+def wrap(array: Array) -> Tensor:
     """A Tensor around an array, without a copy."""
-    tensor = Tensor.__new__(Tensor)
-    _initialize(tensor, array, requires_grad)
+    tensor = _new(Tensor)
+    tensor._array = array
+    tensor._version = [0]
     return tensor
+
+
+_new = object.__new__

@@ -83,7 +83,7 @@ def write(x: Tensor, index: Any, value: Any) -> None:
     def grad_value(g):
         return sum_to(xp.array(g[index], ndmin=len(shape)), shape)
 
-    written = record("setitem", (), (old, value), x._array, (grad_old, grad_value))
+    written = record("setitem", (old, value), x._array, (grad_old, grad_value))
     take_history(x, written)
 
 

@@ -30,7 +30,7 @@ def inplace(name: str, operation: Callable[..., Tensor]) -> Callable[..., Tensor
         result = operation(source, *args, **kwargs)
         if source is not self and self.requires_grad and not result.requires_grad:
             xp = array_module(result._array)  # what was overwritten has no influence any more
-            result = record(name, (), (source,), result._array, (lambda g: xp.zeros_like(g),))
+            result = record(name, (source,), result._array, (lambda g: xp.zeros_like(g),))
         _store(name, self, result)
         return self
 
