@@ -126,7 +126,9 @@ def test_a_loader_goes_on_where_its_state_was_taken():
     assert order(resumed) == order(loader)
 
 
-@pytest.mark.parametrize("change", [{"seed": 4}, {"batch_size": 3}, {"n": 11}])
+@pytest.mark.parametrize(
+    "change", [{"seed": 4}, {"batch_size": 3}, {"n": 11}, {"shuffle": False}, {"drop_last": True}]
+)
 def test_the_state_of_a_loader_with_other_steps_is_refused(change):
     state = numbers(shuffle=True, seed=3, batch_size=2).state_dict()
     other = numbers(**{"shuffle": True, "seed": 3, "batch_size": 2, **change})

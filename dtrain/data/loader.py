@@ -147,18 +147,21 @@ class DataLoader:
             samples = [self.dataset[i] for i in indices.tolist()]
         return (self.collate_fn or default_collate)(samples)
 
-    def state_dict(self) -> dict[str, int]:
-        """Where the loader stands: the next step, and what its meaning depends on."""
+    def state_dict(self) -> dict[str, Any]:
+        """Where the loader stands: the next step, and what decides which samples it has."""
+        return {"epoch": self.epoch, "next_step": self._next_step, "steps": self._steps_are()}
+
+    def _steps_are(self) -> dict[str, int]:
         return {
-            "epoch": self.epoch,
-            "next_step": self._next_step,
             "seed": self.seed,
             "batch_size": self.batch_size,
             "microbatches": self.microbatches,
             "samples": len(self.dataset),
+            "shuffle": self.shuffle,
+            "drop_last": self.drop_last,
         }
 
-    def load_state_dict(self, state: dict[str, int]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where `state` was taken, on any number of ranks.
 
         Raises
@@ -166,12 +169,11 @@ class DataLoader:
         ValueError
             If this loader splits the data differently: the steps would not be the same.
         """
-        own = self.state_dict()
-        for key in ("seed", "batch_size", "microbatches", "samples"):
-            if state[key] != own[key]:
+        for key, own in self._steps_are().items():
+            if state["steps"][key] != own:
                 raise ValueError(
-                    f"DataLoader: the state is of a loader with {key}={state[key]}, this one has "
-                    f"{key}={own[key]}: its steps would hold other samples"
+                    f"DataLoader: the state is of a loader with {key}={state['steps'][key]}, this "
+                    f"one has {key}={own}: its steps would hold other samples"
                 )
         self._begin_epoch(state["epoch"])
         self._next_step = state["next_step"]
