@@ -1,6 +1,6 @@
 """Floor 4: layers and models (torch.nn)."""
 
-from dtrain.nn import functional, init
+from dtrain.nn import functional, init, utils
 from dtrain.nn.activations import (
     GELU,
     LeakyReLU,
@@ -11,7 +11,7 @@ from dtrain.nn.activations import (
     Softmax,
     Tanh,
 )
-from dtrain.nn.containers import ModuleList, Sequential
+from dtrain.nn.containers import ModuleDict, ModuleList, Sequential
 from dtrain.nn.layers import (
     AvgPool2d,
     Conv2d,
@@ -47,6 +47,7 @@ __all__ = [
     "MSELoss",
     "MaxPool2d",
     "Module",
+    "ModuleDict",
     "ModuleList",
     "NLLLoss",
     "Parameter",
@@ -58,4 +59,5 @@ __all__ = [
     "Tanh",
     "functional",
     "init",
+    "utils",
 ]

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import dtrain.ops.operators  # noqa: F401  Tensor's methods
 from dtrain.autograd import Tensor
+from dtrain.autograd.tensor import HookHandle
 from dtrain.backend import dtypes
 from dtrain.nn.parameter import Parameter
 
@@ -43,6 +44,8 @@ class Module:
         object.__setattr__(self, "_buffers", {})
         object.__setattr__(self, "_modules", {})
         object.__setattr__(self, "_transient_buffers", set())
+        object.__setattr__(self, "_forward_pre_hooks", [])
+        object.__setattr__(self, "_forward_hooks", [])
         self.training = True
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -50,7 +53,25 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} must have a method forward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.forward(*args, **kwargs)
+        for hook in tuple(self._forward_pre_hooks):
+            replaced = hook(self, args)
+            if replaced is not None:
+                args = replaced if isinstance(replaced, tuple) else (replaced,)
+        out = self.forward(*args, **kwargs)
+        for hook in tuple(self._forward_hooks):
+            replaced = hook(self, args, out)
+            out = out if replaced is None else replaced
+        return out
+
+    def register_forward_pre_hook(self, hook: Callable) -> HookHandle:
+        """Call `hook(module, args)` before `forward`; what it returns replaces the arguments."""
+        self._forward_pre_hooks.append(hook)
+        return HookHandle(self._forward_pre_hooks, hook)
+
+    def register_forward_hook(self, hook: Callable) -> HookHandle:
+        """Call `hook(module, args, output)` after `forward`; what it returns is the output then."""
+        self._forward_hooks.append(hook)
+        return HookHandle(self._forward_hooks, hook)
 
     # --- attributes ---
 
@@ -144,29 +165,32 @@ class Module:
         """The modules right below this one."""
         return (child for _, child in self.named_children())
 
-    def _named_tensors(self, table: str) -> Iterator[tuple[str, Tensor]]:
+    def _named_tensors(self, table: str, prefix: str, recurse: bool) -> Iterator[tuple[str, Any]]:
         seen: set[int] = set()
-        for prefix, module in self.named_modules():
+        modules = self.named_modules(prefix) if recurse else [(prefix, self)]
+        for name, module in modules:
             for key, tensor in module.__dict__[table].items():
                 if tensor is not None and id(tensor) not in seen:
                     seen.add(id(tensor))
-                    yield f"{prefix}.{key}" if prefix else key, tensor
+                    yield f"{name}.{key}" if name else key, tensor
 
-    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """All parameters, each once, with their names."""
-        return self._named_tensors("_parameters")  # type: ignore[return-value]
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """All parameters, each once, with their names; not `recurse`: only this module's own."""
+        return self._named_tensors("_parameters", prefix, recurse)
 
-    def parameters(self) -> Iterator[Parameter]:
-        """All parameters, each once."""
-        return (param for _, param in self.named_parameters())
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """All parameters, each once; not `recurse`: only this module's own."""
+        return (param for _, param in self.named_parameters(recurse=recurse))
 
-    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
-        """All buffers, each once, with their names."""
-        return self._named_tensors("_buffers")
+    def named_buffers(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Tensor]]:
+        """All buffers, each once, with their names; not `recurse`: only this module's own."""
+        return self._named_tensors("_buffers", prefix, recurse)
 
-    def buffers(self) -> Iterator[Tensor]:
-        """All buffers, each once."""
-        return (buffer for _, buffer in self.named_buffers())
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """All buffers, each once; not `recurse`: only this module's own."""
+        return (buffer for _, buffer in self.named_buffers(recurse=recurse))
 
     def get_submodule(self, target: str) -> Module:
         """The module below this one at a dotted name; "" is this one."""
