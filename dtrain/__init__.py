@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 from dtrain import autograd, checkpoint, data, distributed, errors, nn, optim, train, utils
-from dtrain.autograd import Tensor, enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from dtrain.autograd import (
+    Tensor,
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from dtrain.backend import Generator, cuda, device, initial_seed, manual_seed
 from dtrain.backend.dtypes import (
     bool_ as bool,
@@ -48,7 +55,7 @@ __all__ = sorted(
     {
         "DataParallel", "Generator", "Tensor", "autograd", "bool", "checkpoint", "cuda", "data",
         "device", "distributed", "double", "enable_grad", "errors", "float", "float16", "float32",
-        "float64", "get_default_dtype", "half", "initial_seed", "int", "int16", "int32", "int64",
+        "float64", "get_default_dtype", "half", "inference_mode", "initial_seed", "int", "int16", "int32", "int64",
         "int8", "is_grad_enabled", "load", "long", "manual_seed", "nn", "no_grad", "optim", "save",
         "set_default_dtype", "set_grad_enabled", "short", "train", "uint8", "utils",
         *_creation.__all__, *_sampling.__all__, *_FUNCTIONS, *_FREE_FUNCTIONS,

@@ -4,6 +4,7 @@ DtrainError
 ├── CheckpointError (ValueError)   a checkpoint that is missing, cut, edited, or of another model
 ├── DataError (ValueError)         a data file that is missing, cut, or not what it should be
 ├── DesyncError (RuntimeError)     the ranks disagree: models, seeds, steps, gradients
+├── GradcheckError (RuntimeError)  a gradient is not that of central differences
 ├── LaunchError (RuntimeError)     the job cannot be started, or was started wrongly
 └── RankFailedError (RuntimeError) another rank raised or left while this one waited for it
 """
@@ -23,6 +24,10 @@ class DataError(DtrainError, ValueError):
 
 class DesyncError(DtrainError, RuntimeError):
     """The ranks disagree about the model, the seed, the step or the gradients."""
+
+
+class GradcheckError(DtrainError, RuntimeError):
+    """A gradient is not that of central differences."""
 
 
 class LaunchError(DtrainError, RuntimeError):

@@ -65,3 +65,13 @@ def test_grad_modes_are_per_thread():
         thread.start()
         thread.join()
     assert seen == [True]
+
+
+def test_inference_mode_records_nothing():
+    x = dtrain.ones(1, requires_grad=True)
+    with dtrain.inference_mode():
+        assert not (x * 2).requires_grad
+    with dtrain.inference_mode(False):
+        assert (x * 2).requires_grad
+    assert not dtrain.inference_mode(lambda: x * 2)().requires_grad
+    assert not dtrain.inference_mode()(lambda: x * 2)().requires_grad

@@ -1,15 +1,25 @@
 """Floor 2: Tensor, the graph and the backward pass (torch.autograd)."""
 
 from dtrain.autograd.function import Function
-from dtrain.autograd.grad_mode import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
-from dtrain.autograd.gradient import grad
+from dtrain.autograd.grad_mode import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from dtrain.autograd.gradcheck import gradcheck
+from dtrain.autograd.gradient import backward, grad
 from dtrain.autograd.tensor import Tensor
 
 __all__ = [
     "Function",
     "Tensor",
+    "backward",
     "enable_grad",
     "grad",
+    "gradcheck",
+    "inference_mode",
     "is_grad_enabled",
     "no_grad",
     "set_grad_enabled",

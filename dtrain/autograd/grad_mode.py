@@ -64,6 +64,13 @@ def enable_grad(function: Callable | None = None) -> Any:
     return _switch(True, function)
 
 
+def inference_mode(mode: Any = True) -> Any:
+    """Record nothing: a context manager or a decorator (torch.inference_mode)."""
+    if callable(mode):
+        return _switch(False, mode)
+    return _Switch(not mode and is_grad_enabled())
+
+
 class set_grad_enabled(_Switch):
     """Record or not, from now on or for a `with` block (torch.set_grad_enabled)."""
 

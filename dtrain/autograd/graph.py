@@ -61,9 +61,7 @@ class Node:
         for name, counter, version in self.saved:
             if counter[0] != version:
                 self._refuse_stale(rules, name, counter[0], version)
-        return [
-            None if parent is None else rule(grad) for parent, rule in zip(self.parents, rules)
-        ]
+        return [None if parent is None else rule(grad) for parent, rule in zip(self.parents, rules)]
 
     def _refuse_stale(self, rules: Sequence[Callable], name: str, now: int, then: int) -> None:
         """Raise, if a gradient that is wanted needs a value that was written to since."""

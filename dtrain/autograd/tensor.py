@@ -46,6 +46,7 @@ class Tensor:
     _bucket: Bucket | None = None
     _bucket_index: int = 0
     hooks: list[Callable] | None = None
+    _after_accumulate: list[Callable] | None = None
 
     def __init__(self, data: Any = ()):
         array = data._array if isinstance(data, Tensor) else np.array(data, get_default_dtype())
@@ -297,8 +298,22 @@ class Tensor:
             raise NotImplementedError("backward: create_graph=True is not supported yet")
         run_backward([(self._root(), self._seed(gradient))], retain_graph)
 
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> HookHandle:
+        """Call `hook(tensor)` whenever a backward pass has added to `grad` of this leaf."""
+        if self._node is not None:
+            raise RuntimeError("post accumulate grad hooks can be registered on leaf tensors only")
+        if self._after_accumulate is None:
+            self._after_accumulate = []
+        self._after_accumulate.append(hook)
+        return HookHandle(self._after_accumulate, hook)
+
     def accumulate_grad(self, grad: Array) -> None:
         """Add to `grad` of this leaf; the array may be shared, so it is copied."""
+        self._add_to_grad(grad)
+        for hook in self._after_accumulate or ():
+            hook(self)
+
+    def _add_to_grad(self, grad: Array) -> None:
         if self._bucket is not None:
             self._bucket.accumulate(self._bucket_index, grad)
         elif self._grad is None:
