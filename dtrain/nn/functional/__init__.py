@@ -21,7 +21,6 @@ from dtrain.nn.functional.losses import (
     nll_loss,
 )
 from dtrain.nn.functional.normalization import batch_norm, layer_norm
-from dtrain.ops.operators.shapes import pad
 
 __all__ = [
     "avg_pool2d",
@@ -40,7 +39,6 @@ __all__ = [
     "max_pool2d",
     "mse_loss",
     "nll_loss",
-    "pad",
     "relu",
     "scaled_dot_product_attention",
     "sigmoid",
