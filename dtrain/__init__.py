@@ -6,7 +6,7 @@ The names are PyTorch's where PyTorch has them: ``import dtrain as torch``.
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
-from dtrain import autograd, checkpoint, data, distributed, errors, nn, optim, train, utils
+from dtrain import autograd, checkpoint, data, distributed, errors, linalg, nn, optim, train, utils
 from dtrain.autograd import (
     Tensor,
     enable_grad,
@@ -55,9 +55,10 @@ __all__ = sorted(
     {
         "DataParallel", "Generator", "Tensor", "autograd", "bool", "checkpoint", "cuda", "data",
         "device", "distributed", "double", "enable_grad", "errors", "float", "float16", "float32",
-        "float64", "get_default_dtype", "half", "inference_mode", "initial_seed", "int", "int16", "int32", "int64",
-        "int8", "is_grad_enabled", "load", "long", "manual_seed", "nn", "no_grad", "optim", "save",
-        "set_default_dtype", "set_grad_enabled", "short", "train", "uint8", "utils",
+        "float64", "get_default_dtype", "half", "inference_mode", "initial_seed", "int", "int16",
+        "int32", "int64", "int8", "is_grad_enabled", "linalg", "load", "long", "manual_seed", "nn",
+        "no_grad", "optim", "save", "set_default_dtype", "set_grad_enabled", "short", "train",
+        "uint8", "utils",
         *_creation.__all__, *_sampling.__all__, *_FUNCTIONS, *_FREE_FUNCTIONS,
     }
 )  # fmt: skip

@@ -5,104 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from dtrain.autograd.op import OPS
-from tests.case import ANY, MATRIX, Case, erf, sigmoid
+from tests.case import ANY, MATRIX, Case
+from tests.cases_binary import BINARY
+from tests.cases_elementwise import ELEMENTWISE
+from tests.cases_indexing import INDEXING
 from tests.cases_losses import LOSSES
 from tests.cases_nn import NN_CASES
+from tests.cases_products import LINALG, MORE_PRODUCTS
 from tests.cases_reductions import REDUCTIONS
-
-PAIRS = [  # for functions of two: one shape, both broadcast, 0-d with one, both 0-d, empty
-    [(2, 3), (2, 3)],
-    [(2, 1, 3), (4, 1)],
-    [(), (2, 3)],
-    [(), ()],
-    [(0, 3), (1, 3)],
-]
-
-UNARY = [
-    *(
-        Case(name, ANY, getattr(np, name))
-        for name in ("abs", "cos", "exp", "expm1", "reciprocal", "sin", "tanh")
-    ),
-    *(
-        Case(name, ANY, getattr(np, name), low=0.2, high=3)
-        for name in ("log", "log10", "log1p", "log2", "sqrt")
-    ),
-    *(Case(name, ANY, getattr(np, name)) for name in ("ceil", "floor", "round", "sign")),
-    *(
-        Case(name, ANY, getattr(np, name), differentiable=False)
-        for name in ("isfinite", "isinf", "isnan", "logical_not")
-    ),
-    Case("neg", ANY, np.negative),
-    Case("rsqrt", ANY, lambda x: 1 / np.sqrt(x), low=0.2, high=3),
-    Case("sigmoid", ANY, sigmoid),
-    Case("erf", ANY, erf, low=-3, high=3),
-    Case("clone", ANY, np.copy),
-    Case("invert", ANY, lambda x: ~(x > 0), lambda t, x: ~(x > 0), differentiable=False),
-    Case("clamp", ANY, lambda x: np.clip(x, -1, 0.5), lambda t, x: t.clamp(x, -1, 0.5)),
-    Case("clamp", ANY, lambda x: np.maximum(x, 0.1), lambda t, x: x.clamp(min=0.1), "below"),
-    Case("clamp", ANY, lambda x: np.minimum(x, 0.1), lambda t, x: x.clamp(max=0.1), "above"),
-    Case("pow", ANY, lambda x: x**2, lambda t, x: x**2, "square"),
-    Case("pow", ANY, lambda x: x**3, lambda t, x: t.pow(x, 3), "cube"),
-    Case("pow", ANY, lambda x: x**0, lambda t, x: t.pow(x, 0), "zeroth"),
-    Case("pow", ANY, lambda x: x**-1.5, lambda t, x: x**-1.5, "negative", low=0.3),
-    Case("pow", ANY, lambda x: 2.5**x, lambda t, x: 2.5**x, "of a number"),
-]
-
-BINARY = [
-    Case("add", PAIRS, np.add),
-    Case("add", PAIRS, lambda x, y: x + 3 * y, lambda t, x, y: t.add(x, y, alpha=3), "alpha"),
-    Case("sub", PAIRS, np.subtract),
-    Case("sub", PAIRS, lambda x, y: x - 3 * y, lambda t, x, y: t.sub(x, y, alpha=3), "alpha"),
-    Case("sub", ANY, lambda x: 1 - x, lambda t, x: 1 - x, "from a number"),
-    Case("mul", PAIRS, np.multiply),
-    Case("mul", ANY, lambda x: 3 * x, lambda t, x: 3 * x, "by a number"),
-    Case("div", PAIRS, np.divide, low=0.5, high=2),
-    Case("div", ANY, lambda x: 2 / x, lambda t, x: 2 / x, "of a number", low=0.5),
-    Case("pow", PAIRS, np.power, low=0.3),
-    Case("maximum", PAIRS, np.maximum),
-    Case("minimum", PAIRS, np.minimum),
-    Case("max", PAIRS, np.maximum, label="of two"),
-    Case("min", PAIRS, np.minimum, label="of two"),
-    *(
-        Case(name, PAIRS, getattr(np, reference), differentiable=False)
-        for name, reference in {
-            "eq": "equal",
-            "ne": "not_equal",
-            "lt": "less",
-            "le": "less_equal",
-            "gt": "greater",
-            "ge": "greater_equal",
-            "logical_and": "logical_and",
-            "logical_or": "logical_or",
-        }.items()
-    ),
-    Case(
-        "where",
-        [[(2, 3), (2, 3), (2, 3)], [(2, 1), (3,), ()], [(), (), ()], [(0, 3), (3,), (1, 1)]],
-        lambda c, x, y: np.where(c > 0, x, y),
-        lambda t, c, x, y: t.where(c > 0, x, y),
-    ),
-    Case(
-        "where",
-        ANY,
-        lambda x: np.where(x > 0, x, 0.5),
-        lambda t, x: t.where(x > 0, x, 0.5),
-        "or a number",
-    ),
-    Case(
-        "masked_fill",
-        [[(2, 3), (2, 3)], [(2, 3), (3,)], [(), ()], [(0, 3), (1, 3)]],
-        lambda x, m: np.where(m > 0, 7, x),
-        lambda t, x, m: x.masked_fill(m > 0, 7),
-    ),
-    Case(
-        "clamp",
-        [[(2, 3), (3,), (3,)]],
-        lambda x, low, wide: np.minimum(np.maximum(x, low), low + abs(wide)),
-        lambda t, x, low, wide: t.clamp(x, low, low + abs(wide)),
-        "by tensors",
-    ),
-]
+from tests.cases_scans import SCANS
+from tests.cases_shapes import MORE_SHAPES
+from tests.cases_statistics import STATISTICS
 
 PRODUCTS = [
     Case(
@@ -222,4 +135,18 @@ SHAPES = [
     Case("to_device", ANY, np.copy, lambda t, x: OPS["to_device"](x, move=np.copy), in_torch=False),
 ]  # fmt: skip
 
-CASES = [*UNARY, *BINARY, *REDUCTIONS, *PRODUCTS, *SHAPES, *NN_CASES, *LOSSES]
+CASES = [
+    *ELEMENTWISE,
+    *BINARY,
+    *REDUCTIONS,
+    *SCANS,
+    *STATISTICS,
+    *PRODUCTS,
+    *SHAPES,
+    *MORE_SHAPES,
+    *INDEXING,
+    *MORE_PRODUCTS,
+    *LINALG,
+    *NN_CASES,
+    *LOSSES,
+]

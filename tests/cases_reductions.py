@@ -1,4 +1,4 @@
-"""The rows of the table for reductions, sorting and softmax."""
+"""The rows of the table for reductions and softmax."""
 
 from __future__ import annotations
 
@@ -58,9 +58,16 @@ def picked(x, axis, pick, keepdims=False):
     return (values, places) if keepdims else (values.squeeze(axis), places.squeeze(axis))
 
 
-def ordered(x, axis, descending=False):
-    places = np.argsort(-x if descending else x, axis, kind="stable")
-    return np.take_along_axis(x, places, axis), places
+def holed(x):
+    return np.where(x > 1, np.nan, x)
+
+
+def with_holes(t, x):
+    return t.where(x > 1, float("nan"), x)
+
+
+def p_norm(x, p, axis):
+    return np.power(np.power(abs(x), p).sum(axis), 1 / p)
 
 
 REDUCTIONS = [
@@ -98,17 +105,6 @@ REDUCTIONS = [
     Case("var", MATRIX, np.var, lambda t, x: x.var(correction=0), "correction=0"),
     Case("var", MATRIX, np.var, lambda t, x: x.var(unbiased=False), "unbiased=False"),
     *(
-        Case(
-            "cumsum",
-            [[(2, 3, 4)], [(0, 3, 2)]],
-            lambda x, axis=axis: x.cumsum(axis),
-            lambda t, x, axis=axis: t.cumsum(x, axis),
-            f"dim={axis}",
-        )
-        for axis in (0, -1)
-    ),
-    Case("cumsum", [[()]], np.copy, lambda t, x: x.cumsum(0), "0-d"),
-    *(
         Case(name, [[(2, 3)], [()], [(0,)]], getattr(np, name), differentiable=False)
         for name in ("all", "any")
     ),
@@ -116,12 +112,13 @@ REDUCTIONS = [
         Case(
             name,
             [[(2, 3)]],
-            lambda x, name=name: getattr(np, name)(x > 0, axis=1),
-            lambda t, x, name=name: getattr(x > 0, name)(1),
-            "dim=1",
+            lambda x, name=name, axis=axis: getattr(np, name)(x > 0, axis=axis),
+            lambda t, x, name=name, axis=axis: getattr(x > 0, name)(axis),
+            f"dim={axis}",
             differentiable=False,
         )
         for name in ("all", "any")
+        for axis in (1, (0, -1))
     ),
     *(
         Case(name, [[(2, 3)], [()]], getattr(np, name), differentiable=False)
@@ -162,49 +159,97 @@ REDUCTIONS = [
             lambda t, x, name=name: getattr(t, name)(x, 0),
             "0-d",
         )
-        for name in ("max", "min", "sort")
-    ),
-    *(
-        Case(
-            "sort",
-            [[(2, 3, 4)], [(0, 3, 1)]],
-            lambda x, axis=axis, down=down: ordered(x, axis, down),
-            lambda t, x, axis=axis, down=down: t.sort(x, dim=axis, descending=down),
-            f"dim={axis} descending={down}",
-            smooth=False,
-        )
-        for axis in (0, -1)
-        for down in (False, True)
-    ),
-    Case(
-        "topk",
-        [[(2, 5)]],
-        lambda x: tuple(a[:, :2] for a in ordered(x, 1, True)),
-        lambda t, x: t.topk(x, 2),
-        smooth=False,
-    ),
-    Case(
-        "topk",
-        [[(5, 2)]],
-        lambda x: tuple(a[:3] for a in ordered(x, 0)),
-        lambda t, x: t.topk(x, 3, 0, largest=False),
-        "smallest",
-        smooth=False,
+        for name in ("max", "min")
     ),
     *(
         Case(
             "norm",
             [[(2, 3)]],
-            lambda x, p=p, axis=axis: np.power(np.power(abs(x), p).sum(axis), 1 / p),
+            lambda x, p=p, axis=axis: p_norm(x, p, axis),
             lambda t, x, p=p, axis=axis: t.norm(x, p, axis),
             f"p={p} dim={axis}",
         )
         for p in (1, 2, 3.5)
         for axis in (None, 1)
     ),
-    Case(
-        "norm", MATRIX, lambda x: abs(x).max(), lambda t, x: x.norm(math.inf), "inf", smooth=False
+    *(
+        Case(
+            "norm",
+            MATRIX,
+            lambda x, p=p, axis=axis: np.linalg.vector_norm(x, axis=axis, ord=p),
+            lambda t, x, p=p, axis=axis: (x if p else x.detach()).norm(p, axis),
+            f"p={p} dim={axis}",
+            smooth=False,
+            differentiable=p != 0,
+        )
+        for p in (math.inf, -math.inf, 0)
+        for axis in (None, 0)
     ),
+    Case("norm", MATRIX, np.linalg.norm, lambda t, x: t.norm(x, "fro"), "fro"),
+    Case("norm", [[(2, 3)], [()]], lambda x: np.sqrt((x * x).sum()), label="of all"),
+    *(
+        Case(
+            "dist",
+            [[(2, 3), (2, 3)], [(2, 3), (3,)], [(), ()]],
+            lambda x, y, p=p: p_norm(x - y, p, None),
+            lambda t, x, y, p=p: t.dist(x, y, p),
+            f"p={p}",
+        )
+        for p in (1, 2, 3)
+    ),
+    *(
+        Case(
+            "aminmax",
+            [[(2, 3, 4)]],
+            lambda x, axis=axis, keep=keep: (
+                x.min(axis, keepdims=keep),
+                x.max(axis, keepdims=keep),
+            ),
+            lambda t, x, axis=axis, keep=keep: t.aminmax(x, dim=axis, keepdim=keep),
+            f"dim={axis} keepdim={keep}",
+            smooth=False,
+        )
+        for axis in (None, 1, -1)
+        for keep in (False, True)
+        if axis is not None or not keep
+    ),
+    *(
+        Case(
+            name,
+            MATRIX,
+            lambda x, power=power, axis=axis: (x.var(axis) ** power, x.mean(axis)),
+            lambda t, x, name=name, axis=axis: getattr(t, name)(x, dim=axis, correction=0),
+            f"dim={axis}",
+            smooth=False,
+        )
+        for name, power in (("var_mean", 1), ("std_mean", 0.5))
+        for axis in (None, 1)
+    ),
+    *(
+        Case(
+            name,
+            [[(4, 5)]],
+            lambda x, name=name, axis=axis: getattr(np, name)(holed(x), axis),
+            lambda t, x, name=name, axis=axis: getattr(t, name)(with_holes(t, x), axis),
+            f"dim={axis} with NaN",
+        )
+        for name in ("nansum", "nanmean")
+        for axis in (None, 1)
+    ),
+    *reductions("nansum", np.sum),
+    *reductions("nanmean", np.mean),
+    *(
+        Case(
+            "count_nonzero",
+            [[(2, 3, 4)]],
+            lambda x, axis=axis: np.count_nonzero(np.trunc(x), axis),
+            lambda t, x, axis=axis: t.count_nonzero(x.trunc(), dim=axis),
+            f"dim={axis}",
+            differentiable=False,
+        )
+        for axis in (None, 1, (0, -1))
+    ),
+    Case("count_nonzero", [[()], [(0,)]], np.count_nonzero, differentiable=False),
     Case(
         "softmax", [[(2, 3, 4)]], lambda x: np.exp(log_softmax(x, 1)), lambda t, x: t.softmax(x, 1)
     ),

@@ -6,9 +6,9 @@ import pytest
 import dtrain
 from dtrain import no_grad
 from dtrain.ops.operators.inplace import INPLACE
-from tests.case import central_differences, leaf
+from tests.case import central_differences, erf, leaf
 
-POSITIVE = np.array([[0.5, 1.5, 2.5], [0.7, 1.1, 3.0]])
+POSITIVE = np.array([[0.5, 1.6, 2.6], [0.7, 1.1, 2.9]])
 OTHER = np.array([1.25, 0.75, 2.0])
 
 # name: (call on a tensor and another, the same in NumPy)
@@ -30,11 +30,69 @@ FORMS = {
     "zero_": (lambda x, y: x.zero_(), lambda x, y: 0 * x),
     "fill_": (lambda x, y: x.fill_(3), lambda x, y: 0 * x + 3),
 }
+# in NumPy under another name, or by the tensor's own values
+OF_ONE = {
+    **{name: name for name in (
+        "abs", "ceil", "cos", "cosh", "deg2rad", "exp2", "expm1", "floor", "log", "log10",
+        "log1p", "log2", "logical_not", "nan_to_num", "rad2deg", "reciprocal", "sign", "sin",
+        "sinc", "sinh", "square", "tan", "tanh", "trunc",
+    )},
+    **{name: "arc" + name[1:] for name in ("asinh", "atan")},
+}  # fmt: skip
+OF_TWO = {
+    "atan2": "arctan2",
+    "copysign": "copysign",
+    "eq": "equal",
+    "floor_divide": "floor_divide",
+    "fmod": "fmod",
+    "ge": "greater_equal",
+    "gt": "greater",
+    "heaviside": "heaviside",
+    "hypot": "hypot",
+    "le": "less_equal",
+    "logical_and": "logical_and",
+    "logical_or": "logical_or",
+    "logical_xor": "logical_xor",
+    "lt": "less",
+    "ne": "not_equal",
+    "remainder": "remainder",
+    "true_divide": "divide",
+}
+FORMS |= {
+    **{f"{name}_": (lambda x, y, f=f"{name}_": getattr(x, f)(), lambda x, y, f=of: getattr(np, f)(x))
+       for name, of in OF_ONE.items()},
+    **{f"{name}_": (lambda x, y, f=f"{name}_": getattr(x, f)(y), lambda x, y, f=of: getattr(np, f)(x, y))
+       for name, of in OF_TWO.items()},
+    **{f"{name}_": (lambda x, y, f=f"{name}_": getattr(x.div_(4), f)(),
+                    lambda x, y, f="arc" + name[1:]: getattr(np, f)(x / 4))
+       for name in ("acos", "asin", "atanh")},
+    "acosh_": (lambda x, y: x.add_(1).acosh_(), lambda x, y: np.arccosh(x + 1)),
+    "addcdiv_": (lambda x, y: x.addcdiv_(y, y, value=2), lambda x, y: x + 2 + 0 * y),
+    "addcmul_": (lambda x, y: x.addcmul_(y, y), lambda x, y: x + y * y),
+    "clamp_max_": (lambda x, y: x.clamp_max_(1), lambda x, y: np.minimum(x, 1)),
+    "clamp_min_": (lambda x, y: x.clamp_min_(1), lambda x, y: np.maximum(x, 1)),
+    "clip_": (lambda x, y: x.clip_(1, 2), lambda x, y: np.clip(x, 1, 2)),
+    "cumprod_": (lambda x, y: x.cumprod_(1), lambda x, y: np.cumprod(x, 1)),
+    "cumsum_": (lambda x, y: x.cumsum_(0), lambda x, y: np.cumsum(x, 0)),
+    "erf_": (lambda x, y: x.erf_(), lambda x, y: erf(x)),
+    "erfc_": (lambda x, y: x.erfc_(), lambda x, y: 1 - erf(x)),
+    "erfinv_": (lambda x, y: x.erf_().erfinv_(), lambda x, y: x),
+    "frac_": (lambda x, y: x.frac_(), lambda x, y: x % 1),
+    "lerp_": (lambda x, y: x.lerp_(y, 0.3), lambda x, y: x + 0.3 * (y - x)),
+    "logit_": (lambda x, y: x.sigmoid_().logit_(), lambda x, y: x),
+    "relu_": (lambda x, y: x.relu_(), lambda x, y: np.maximum(x, 0)),
+    "round_": (lambda x, y: x.round_(decimals=1), lambda x, y: np.round(x, 1)),
+    "rsqrt_": (lambda x, y: x.rsqrt_(), lambda x, y: 1 / np.sqrt(x)),
+    "sigmoid_": (lambda x, y: x.sigmoid_(), lambda x, y: 1 / (1 + np.exp(-x))),
+    "xlogy_": (lambda x, y: x.xlogy_(y), lambda x, y: x * np.log(y)),
+}  # fmt: skip
+BITS = {"bitwise_and_", "bitwise_or_", "bitwise_xor_", "bitwise_not_", "bitwise_left_shift_",
+        "bitwise_right_shift_"}  # fmt: skip
 DRAWN = {"uniform_", "normal_", "bernoulli_"}
 
 
 def test_every_in_place_form_is_here():
-    assert set(INPLACE) == set(FORMS) | DRAWN
+    assert set(INPLACE) == set(FORMS) | DRAWN | BITS
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -44,7 +102,7 @@ def test_in_place_forms_write_into_the_tensor_and_return_it(name):
     array = x._array
     assert call(x, dtrain.from_numpy(OTHER)) is x
     assert x._array is array
-    np.testing.assert_allclose(x.numpy(), reference(POSITIVE, OTHER))
+    np.testing.assert_allclose(x.numpy(), reference(POSITIVE, OTHER), rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -79,6 +137,21 @@ def test_augmented_assignments_are_in_place():
     x /= 2
     assert x is before
     assert x.tolist() == [5, 8]
+
+
+def test_augmented_assignments_of_integers_are_in_place():
+    x = dtrain.tensor([13, 7])
+    before = x
+    x //= 2
+    x **= 2
+    x %= 16
+    x <<= 2
+    x >>= 1
+    x |= 1
+    x &= 15
+    x ^= 2
+    assert x is before
+    assert x.tolist() == [((36 % 16 << 2 >> 1 | 1) & 15) ^ 2, ((9 << 2 >> 1 | 1) & 15) ^ 2]
 
 
 def test_a_tensor_that_wanted_no_gradient_wants_one_after_a_value_that_does():

@@ -9,7 +9,7 @@ import numpy as np
 
 from dtrain.autograd import Tensor
 from dtrain.ops.creation import from_numpy, tensor
-from dtrain.ops.operators.shapes import stack
+from dtrain.ops.operators.joining import stack
 
 
 def default_collate(samples: Sequence[Any]) -> Any:

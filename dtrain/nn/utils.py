@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from dtrain.autograd import Tensor, no_grad
 from dtrain.ops.creation import tensor
+from dtrain.ops.operators.joining import stack
 from dtrain.ops.operators.reductions import norm
-from dtrain.ops.operators.shapes import stack
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:

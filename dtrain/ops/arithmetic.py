@@ -1,4 +1,4 @@
-"""Elementwise arithmetic, comparisons, exponentials and rounding.
+"""Elementwise arithmetic, powers, exponentials, logarithms and limits.
 
 Operands are arrays, or Python numbers, which do not decide the dtype; outputs broadcast.
 """
@@ -65,9 +65,9 @@ def neg(x: Array):
 
 @op
 def abs(x: Array):
-    """|x|; the gradient at 0 is 0."""
+    """|x|; the gradient at 0, and at NaN, is 0."""
     xp = array_module(x)
-    return xp.abs(x), (lambda g: g * xp.sign(x),)
+    return xp.abs(x), (lambda g: g * xp.where(x == x, xp.sign(x), 0),)
 
 
 @op
@@ -78,9 +78,28 @@ def reciprocal(x: Array):
 
 
 @op
-def invert(x: Array):
-    """Each bit, or each truth value, turned over."""
-    return ~x, ()
+def square(x: Array):
+    """x * x"""
+    return x * x, (lambda g: g * x * 2,)
+
+
+@op
+def copysign(x: Array, y: Array):
+    """The size of x with the sign of y; no gradient where x is 0, nor for y."""
+    xp = array_module(x)
+    out = xp.copysign(x, y)
+    return out, (lambda g: g * xp.where(x == 0, 0, out / x), lambda g: xp.zeros_like(g))
+
+
+@op
+def xlogy(x: Array, y: Array):
+    """x * log(y); 0 where x is 0, unless y is NaN."""
+    xp = array_module(x)
+    out = xp.where((x == 0) & (y == y), 0, x * xp.log(y))
+    return out, (
+        lambda g: xp.where((x == 0) & (y <= 0), 0, g * xp.log(y)),
+        lambda g: g * x / y,
+    )
 
 
 @op
@@ -88,6 +107,13 @@ def exp(x: Array):
     """e ** x"""
     out = array_module(x).exp(x)
     return out, (lambda g: g * out,)
+
+
+@op
+def exp2(x: Array):
+    """2 ** x"""
+    out = array_module(x).exp2(x)
+    return out, (lambda g: g * out * math.log(2),)
 
 
 @op
@@ -122,6 +148,37 @@ def log1p(x: Array):
 
 
 @op
+def logit(x: Array, *, eps: float | None = None):
+    """log(x / (1 - x)), the inverse of the logistic function; eps limits x to [eps, 1 - eps]."""
+    xp = array_module(x)
+    z = x if eps is None else xp.clip(x, eps, 1 - eps)
+
+    def grad_x(g):
+        slope = g / (x * (1 - x))
+        low, high = (0, 1) if eps is None else (eps, 1 - eps)
+        beyond = math.nan if eps is None else 0
+        return xp.where((x < low) | (x > high), beyond, slope).astype(g.dtype)
+
+    return xp.log(z / (1 - z)), (grad_x,)
+
+
+@op
+def logaddexp(x: Array, y: Array):
+    """log(exp(x) + exp(y)), without overflow."""
+    xp = array_module(x, y)
+    out = xp.logaddexp(x, y)
+    return out, (lambda g: g / (1 + xp.exp(y - x)), lambda g: g / (1 + xp.exp(x - y)))
+
+
+@op
+def logaddexp2(x: Array, y: Array):
+    """log2(2 ** x + 2 ** y), without overflow."""
+    xp = array_module(x, y)
+    out = xp.logaddexp2(x, y)
+    return out, (lambda g: g / (1 + xp.exp2(y - x)), lambda g: g / (1 + xp.exp2(x - y)))
+
+
+@op
 def sqrt(x: Array):
     """The square root."""
     out = array_module(x).sqrt(x)
@@ -141,20 +198,6 @@ def rsqrt(x: Array):
     """1 / sqrt(x)"""
     out = 1 / array_module(x).sqrt(x)
     return out, (lambda g: g * (-0.5) * out * out * out,)
-
-
-@op
-def sin(x: Array):
-    """The sine of radians."""
-    xp = array_module(x)
-    return xp.sin(x), (lambda g: g * xp.cos(x),)
-
-
-@op
-def cos(x: Array):
-    """The cosine of radians."""
-    xp = array_module(x)
-    return xp.cos(x), (lambda g: -g * xp.sin(x),)
 
 
 @op
@@ -194,6 +237,14 @@ def clamp(x: Array, *, min: float | None, max: float | None):
 
 
 @op
+def nan_to_num(x: Array, *, nan: float, posinf: float, neginf: float):
+    """x with numbers in place of NaN and the infinities; no gradient goes there."""
+    xp = array_module(x)
+    out = xp.where(x == math.inf, posinf, xp.where(x == -math.inf, neginf, x))
+    return xp.where(x == x, out, nan), (lambda g: xp.where(xp.isfinite(x), g, 0),)
+
+
+@op
 def cast(x: Array, *, dtype: np.dtype):
     """x as another dtype; always a copy."""
     return x.astype(dtype), (lambda g: g,) if np.dtype(dtype).kind == "f" else ()
@@ -210,50 +261,3 @@ def to_device(x: Array, *, move):
     """x where `move` brings it; the gradient goes back to the device of x."""
     source = device_of(x)
     return move(x), (lambda g: move_array(g, source),)
-
-
-def _step(name: str, text: str):
-    def rule(x: Array):
-        xp = array_module(x)
-        return getattr(xp, name)(x), (lambda g: xp.zeros_like(g),)
-
-    rule.__name__, rule.__doc__ = name, f"{text} The gradient is 0."
-    return op(rule)
-
-
-sign = _step("sign", "-1, 0 or 1.")
-floor = _step("floor", "The largest integer not above.")
-ceil = _step("ceil", "The smallest integer not below.")
-round = _step("round", "The nearest integer; halves to even.")
-
-
-def _without_gradient(name: str, text: str):
-    def rule(x: Array):
-        return getattr(array_module(x), name)(x), ()
-
-    rule.__name__, rule.__doc__ = name, text
-    return op(rule)
-
-
-isnan = _without_gradient("isnan", "Whether each is NaN.")
-isinf = _without_gradient("isinf", "Whether each is infinite.")
-isfinite = _without_gradient("isfinite", "Whether each is neither NaN nor infinite.")
-logical_not = _without_gradient("logical_not", "Whether each is zero or False.")
-
-
-def _comparison(name: str, numpy_name: str):
-    def rule(x: Array, y: Array):
-        return getattr(array_module(x, y), numpy_name)(x, y), ()
-
-    rule.__name__, rule.__doc__ = name, f"numpy.{numpy_name} of each pair, as bool."
-    return op(rule)
-
-
-eq = _comparison("eq", "equal")
-ne = _comparison("ne", "not_equal")
-lt = _comparison("lt", "less")
-le = _comparison("le", "less_equal")
-gt = _comparison("gt", "greater")
-ge = _comparison("ge", "greater_equal")
-logical_and = _comparison("logical_and", "logical_and")
-logical_or = _comparison("logical_or", "logical_or")

@@ -24,9 +24,12 @@ __all__ = [
     "full",
     "full_like",
     "linspace",
+    "logspace",
     "ones",
     "ones_like",
     "tensor",
+    "tril_indices",
+    "triu_indices",
     "zeros",
     "zeros_like",
 ]
@@ -181,6 +184,37 @@ def linspace(
         return finish(array, requires_grad)
 
 
+def logspace(
+    start: float,
+    end: float,
+    steps: int,
+    base: float = 10.0,
+    dtype: Any = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """base ** linspace(start, end, steps) (torch.logspace)."""
+    with use_device(device):
+        powers = base ** module_on(device).linspace(start, end, steps, dtype="float64")
+        return finish(powers.astype(dtype or get_default_dtype()), requires_grad)
+
+
+def tril_indices(
+    row: int, col: int, offset: int = 0, dtype: Any = None, device: DeviceLike = None
+) -> Tensor:
+    """Where the lower triangle is: a row of row numbers, a row of columns (torch.tril_indices)."""
+    places = np.stack(np.nonzero(np.tri(row, col, offset)))
+    return tensor(places, dtype or "int64", device)
+
+
+def triu_indices(
+    row: int, col: int, offset: int = 0, dtype: Any = None, device: DeviceLike = None
+) -> Tensor:
+    """Where the upper triangle is: a row of row numbers, a row of columns (torch.triu_indices)."""
+    places = np.stack(np.nonzero(1 - np.tri(row, col, offset - 1)))
+    return tensor(places, dtype or "int64", device)
+
+
 def eye(
     n: int,
     m: int | None = None,
@@ -231,3 +265,25 @@ def full_like(
     return full(
         input.shape, fill_value, dtype or input.dtype, device or input.device, requires_grad
     )
+
+
+def new_method(make: Callable) -> Callable[..., Tensor]:
+    """`make` as a method: in the dtype and place of the tensor unless others are given."""
+
+    def method(
+        self: Tensor,
+        *args: Any,
+        dtype: Any = None,
+        device: DeviceLike = None,
+        requires_grad: bool = False,
+    ) -> Tensor:
+        return make(
+            *args,
+            dtype=dtype or self.dtype,
+            device=device or self.device,
+            requires_grad=requires_grad,
+        )
+
+    method.__name__ = f"new_{make.__name__}"
+    method.__doc__ = f"`{make.__name__}`, like this tensor (torch.Tensor.{method.__name__})."
+    return method

@@ -12,6 +12,7 @@ from dtrain.autograd.op import op, record, view_op
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.autograd.view import take_history
 from dtrain.backend import Array, array_module
+from dtrain.ops.scatter import check_places
 
 
 def _is_basic(index: Any) -> bool:
@@ -127,6 +128,7 @@ def embedding(weight: Array, *, index: Array, padding_index: int | None = None):
     """Rows of a table; the row `padding_index` gets no gradient."""
     xp = array_module(weight)
     shape = weight.shape
+    check_places(index, shape[0], "embedding")
 
     def grad_weight(g):
         full = xp.zeros(shape, g.dtype)

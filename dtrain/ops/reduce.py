@@ -94,15 +94,6 @@ def logsumexp(x: Array, *, axis, keepdims: bool = False):
 
 
 @op
-def cumsum(x: Array, *, axis: int):
-    """Running sums along an axis; of integers and bools as int64."""
-    xp = array_module(x)
-    dtype = None if x.dtype.kind == "f" else "int64"
-    out = xp.cumsum(x, axis, dtype=dtype).reshape(x.shape)  # that of a 0-d array is 1-d
-    return out, (lambda g: xp.flip(xp.cumsum(xp.flip(g, axis), axis), axis),)
-
-
-@op
 def prod(x: Array, *, axis=None, keepdims: bool = False):
     """The product; the gradient is right where elements are 0 too."""
     xp = array_module(x)
@@ -141,3 +132,36 @@ def all(x: Array, *, axis=None, keepdims: bool = False):
 def any(x: Array, *, axis=None, keepdims: bool = False):
     """Whether one is nonzero."""
     return x.any(axis, keepdims=keepdims), ()
+
+
+@op
+def count_nonzero(x: Array, *, axis=None):
+    """How many are not zero; NaN is not."""
+    return (x != 0).sum(axis, dtype="int64"), ()
+
+
+@op
+def norm(x: Array, *, p: float, axis=None, keepdims: bool = False):
+    """(sum |x|^p)^(1/p); the gradient is 0 where the norm or the element is 0."""
+    xp = array_module(x)
+    out = (xp.abs(x) ** p).sum(axis, keepdims=keepdims) ** (1 / p)
+
+    def grad_x(g):
+        whole = _expand(xp.asarray(out), x.shape, axis, keepdims)
+        zero = (whole == 0) | (x == 0)
+        slope = xp.sign(x) * (xp.abs(x) / xp.where(zero, 1, whole)) ** (p - 1)
+        return _expand(g, x.shape, axis, keepdims) * xp.where(zero, 0, slope)
+
+    return out, (grad_x,)
+
+
+@op
+def shared(x: Array, *, place: Array):
+    """The element at a place of the flattened array; those equal to it share the gradient."""
+    out = x.reshape(-1)[place].reshape(())
+
+    def grad_x(g):
+        there = (x == out) | ((x != x) & (out != out))
+        return g / there.sum().astype(g.dtype) * there
+
+    return out, (grad_x,)

@@ -102,3 +102,55 @@ def triu(x: Array, *, diagonal: int = 0):
     """The upper triangle of the last two axes, zero elsewhere."""
     xp = array_module(x)
     return xp.triu(x, diagonal), (lambda g: xp.triu(g, diagonal),)
+
+
+@view_op
+def diagonal(x: Array, *, offset: int, axis1: int, axis2: int):
+    """The diagonals of the matrices in two axes, as a last axis."""
+    xp = array_module(x)
+    out, shape = x.diagonal(offset, axis1, axis2), x.shape
+    if isinstance(out, np.ndarray):  # NumPy hands out diagonals read-only
+        out.flags.writeable = x.flags.writeable
+
+    def grad_x(g):
+        full = xp.zeros(shape, g.dtype)
+        places = full.diagonal(offset, axis1, axis2)
+        if isinstance(places, np.ndarray):
+            places.flags.writeable = True
+        places[...] = g
+        return full
+
+    return out, (grad_x,)
+
+
+@op
+def diag_embed(x: Array, *, offset: int, axis1: int, axis2: int):
+    """Matrices, in two axes of the output, with the rows of x on a diagonal."""
+    xp = array_module(x)
+    side = x.shape[-1] + abs(offset)
+    lines = xp.arange(x.shape[-1])
+    out = xp.zeros((*x.shape[:-1], side, side), x.dtype)
+    out[..., lines + max(-offset, 0), lines + max(offset, 0)] = x
+    return xp.moveaxis(out, (-2, -1), (axis1, axis2)), (lambda g: g.diagonal(offset, axis1, axis2),)
+
+
+@view_op
+def unfold(x: Array, *, axis: int, size: int, step: int):
+    """Windows of `size` elements, every `step`, along an axis; they lie in a new last axis."""
+    xp = array_module(x)
+    shape = x.shape
+    count = (shape[axis] - size) // step + 1
+    strides = (*x.strides[:axis], x.strides[axis] * step, *x.strides[axis + 1 :], x.strides[axis])
+    out = xp.lib.stride_tricks.as_strided(
+        x, (*shape[:axis], count, *shape[axis + 1 :], size), strides
+    )
+    lead = (slice(None),) * axis
+
+    def grad_x(g):
+        full = xp.zeros(shape, g.dtype)
+        for i in range(size):  # the i-th elements of all windows are different ones
+            places = (*lead, slice(i, i + step * count, step))
+            full[places] += g[..., i]
+        return full
+
+    return out, (grad_x,)

@@ -21,6 +21,8 @@ from dtrain.nn.functional.losses import (
     nll_loss,
 )
 from dtrain.nn.functional.normalization import batch_norm, layer_norm
+from dtrain.ops.operators.indexing import one_hot
+from dtrain.ops.operators.shapes import pad
 
 __all__ = [
     "avg_pool2d",
@@ -39,6 +41,8 @@ __all__ = [
     "max_pool2d",
     "mse_loss",
     "nll_loss",
+    "one_hot",
+    "pad",
     "relu",
     "scaled_dot_product_attention",
     "sigmoid",

@@ -15,6 +15,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         raise RuntimeError(
             f"linear: expected an input of shape (..., {weight.shape[1]}), got {input.shape}"
         )
+    products.same_dtype(input, weight)
     return matmul.linear(input, weight, bias)
 
 

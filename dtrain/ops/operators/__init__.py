@@ -10,106 +10,124 @@ from typing import Any
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend import dtypes
-from dtrain.ops import arithmetic, index
-from dtrain.ops.operators import elementwise, products, reductions, shapes
-from dtrain.ops.operators.inplace import INPLACE
+from dtrain.ops import arithmetic, creation, index, rounding
+from dtrain.ops import comparison as truth
+from dtrain.ops.operators import (
+    comparison,
+    division,
+    einsum,
+    elementwise,
+    indexing,
+    joining,
+    limits,
+    linalg,
+    products,
+    reductions,
+    scans,
+    shapes,
+    sorting,
+    statistics,
+)
+from dtrain.ops.operators.inplace import INPLACE, inplace
 from dtrain.ops.operators.operands import to
+
+
+def _named(module: Any, names: str) -> dict[str, Callable[..., Any]]:
+    return {name: getattr(module, name) for name in names.split()}
+
 
 #: Public functions that are methods too, by name.
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "abs": arithmetic.abs,
-    "add": elementwise.add,
-    "addmm": products.addmm,
-    "all": reductions.all,
-    "amax": reductions.amax,
-    "amin": reductions.amin,
-    "any": reductions.any,
-    "argmax": reductions.argmax,
-    "argmin": reductions.argmin,
-    "bmm": products.bmm,
-    "ceil": arithmetic.ceil,
-    "chunk": shapes.chunk,
-    "clamp": elementwise.clamp,
-    "clone": arithmetic.clone,
-    "cos": elementwise.cos,
-    "cumsum": reductions.cumsum,
-    "div": elementwise.div,
-    "dot": products.dot,
-    "eq": elementwise.eq,
-    "erf": elementwise.erf,
-    "exp": elementwise.exp,
-    "expm1": elementwise.expm1,
-    "flatten": shapes.flatten,
-    "flip": shapes.flip,
-    "floor": arithmetic.floor,
-    "gather": shapes.gather,
-    "ge": elementwise.ge,
-    "gt": elementwise.gt,
-    "index_select": shapes.index_select,
-    "isfinite": arithmetic.isfinite,
-    "isinf": arithmetic.isinf,
-    "isnan": arithmetic.isnan,
-    "le": elementwise.le,
-    "log": elementwise.log,
-    "log10": elementwise.log10,
-    "log1p": elementwise.log1p,
-    "log2": elementwise.log2,
-    "log_softmax": reductions.log_softmax,
-    "logical_and": elementwise.logical_and,
-    "logical_not": arithmetic.logical_not,
-    "logical_or": elementwise.logical_or,
-    "logsumexp": reductions.logsumexp,
-    "lt": elementwise.lt,
-    "masked_fill": elementwise.masked_fill,
-    "matmul": products.matmul,
-    "max": reductions.max,
-    "maximum": elementwise.maximum,
-    "mean": reductions.mean,
-    "min": reductions.min,
-    "minimum": elementwise.minimum,
-    "mm": products.mm,
-    "mul": elementwise.mul,
-    "mv": products.mv,
-    "narrow": shapes.narrow,
-    "ne": elementwise.ne,
-    "neg": arithmetic.neg,
-    "norm": reductions.norm,
-    "outer": products.outer,
-    "permute": shapes.permute,
-    "pow": elementwise.pow,
-    "prod": reductions.prod,
-    "reciprocal": elementwise.reciprocal,
-    "reshape": shapes.reshape,
-    "roll": shapes.roll,
-    "round": arithmetic.round,
-    "rsqrt": elementwise.rsqrt,
-    "sigmoid": elementwise.sigmoid,
-    "sign": arithmetic.sign,
-    "sin": elementwise.sin,
-    "softmax": reductions.softmax,
-    "sort": reductions.sort,
-    "split": shapes.split,
-    "sqrt": elementwise.sqrt,
-    "squeeze": shapes.squeeze,
-    "std": reductions.std,
-    "sub": elementwise.sub,
-    "sum": reductions.sum,
-    "t": shapes.t,
-    "tanh": elementwise.tanh,
-    "topk": reductions.topk,
-    "transpose": shapes.transpose,
-    "tril": shapes.tril,
-    "triu": shapes.triu,
-    "unbind": shapes.unbind,
-    "unsqueeze": shapes.unsqueeze,
-    "var": reductions.var,
+    **_named(arithmetic, "abs clone neg"),
+    **_named(rounding, "ceil floor sign trunc"),
+    **_named(
+        elementwise,
+        "acos acosh add addcdiv addcmul asin asinh atan atan2 atanh copysign cos cosh deg2rad erf "
+        "erfc erfinv exp exp2 expm1 float_power heaviside hypot ldexp lerp log log10 log1p log2 "
+        "logaddexp logaddexp2 logit masked_fill maximum minimum mul positive pow rad2deg "
+        "reciprocal relu rsqrt sigmoid sin sinc sinh sqrt square sub tan tanh xlogy",
+    ),
+    **_named(division, "div floor_divide fmod frac remainder round true_divide"),
+    **_named(limits, "clamp clamp_max clamp_min nan_to_num"),
+    **_named(truth, "isfinite isinf isnan logical_not signbit"),
+    **_named(
+        comparison,
+        "allclose bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift "
+        "bitwise_xor eq equal ge gt isclose isneginf isposinf le logical_and logical_or "
+        "logical_xor lt ne",
+    ),
+    **_named(
+        reductions,
+        "all amax amin aminmax any argmax argmin dist log_softmax logsumexp max mean min norm prod "
+        "softmax sum",
+    ),
+    **_named(scans, "cummax cummin cumprod cumsum diff logcumsumexp"),
+    **_named(
+        sorting,
+        "argsort kthvalue median mode msort nanmedian sort topk unique unique_consecutive",
+    ),
+    **_named(
+        statistics,
+        "bincount count_nonzero histc nanmean nanquantile nansum quantile std var",
+    ),
+    **_named(
+        shapes,
+        "broadcast_to diag diag_embed diagonal flatten flip fliplr flipud movedim narrow "
+        "permute ravel reshape roll rot90 squeeze t transpose tril triu unflatten unsqueeze",
+    ),
+    **_named(joining, "chunk repeat_interleave split tensor_split tile unbind"),
+    **_named(
+        indexing,
+        "argwhere gather index_add index_copy index_fill index_put index_select masked_scatter "
+        "masked_select nonzero scatter scatter_add scatter_reduce select take take_along_dim",
+    ),
+    **_named(
+        products,
+        "addbmm addmm addmv addr baddbmm bmm cross dot inner kron matmul mm mv outer trace vdot",
+    ),
+    **_named(linalg, "cholesky det inverse logdet matrix_power pinverse qr slogdet"),
 }
+
+#: Other names of the same functions.
+ALIASES = {
+    "absolute": "abs",
+    "arccos": "acos",
+    "arccosh": "acosh",
+    "arcsin": "asin",
+    "arcsinh": "asinh",
+    "arctan": "atan",
+    "arctan2": "atan2",
+    "arctanh": "atanh",
+    "clip": "clamp",
+    "divide": "div",
+    "fix": "trunc",
+    "greater": "gt",
+    "greater_equal": "ge",
+    "less": "lt",
+    "less_equal": "le",
+    "moveaxis": "movedim",
+    "multiply": "mul",
+    "negative": "neg",
+    "not_equal": "ne",
+    "subtract": "sub",
+    "swapaxes": "transpose",
+    "swapdims": "transpose",
+}
+FUNCTIONS.update({alias: FUNCTIONS[name] for alias, name in ALIASES.items()})
 
 #: What only a function is.
 FREE_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "cat": shapes.cat,
-    "stack": shapes.stack,
-    "where": elementwise.where,
+    **_named(statistics, "std_mean var_mean"),
+    **_named(
+        joining,
+        "atleast_1d atleast_2d atleast_3d broadcast_tensors cartesian_prod cat column_stack "
+        "combinations dstack hstack meshgrid stack vstack",
+    ),
+    **_named(indexing, "bucketize searchsorted where"),
+    **_named(products, "cdist chain_matmul tensordot"),
+    **_named(einsum, "einsum"),
+    "concat": joining.cat,
+    "concatenate": joining.cat,
 }
 
 
@@ -130,12 +148,20 @@ METHODS: dict[str, Callable[..., Any]] = {
     "int": _cast_to(dtypes.int32),
     "bool": _cast_to(dtypes.bool_),
     "long": _cast_to(dtypes.int64),
-    "repeat": shapes.repeat,
+    "repeat": joining.repeat,
     "reshape_as": lambda self, other: shapes.reshape(self, other.shape),
     "to": to,
     "type_as": lambda self, other: to(self, other.dtype),
     "view": shapes.view,
     "view_as": lambda self, other: shapes.view(self, other.shape),
+    "unfold": shapes.unfold,
+    "where": lambda self, condition, other: indexing.where(condition, self, other),
+    **{
+        f"new_{make.__name__}": creation.new_method(make)
+        for make in (creation.empty, creation.full, creation.ones, creation.tensor, creation.zeros)
+    },
+    "nelement": Tensor.numel,
+    "ndimension": Tensor.dim,
 }
 
 
@@ -143,34 +169,38 @@ def _reflected(operation: Callable[[Any, Any], Tensor]) -> Callable[[Tensor, Any
     return lambda self, other: operation(other, self)
 
 
+_TWO = {
+    "add": elementwise.add,
+    "and": comparison.bitwise_and,
+    "floordiv": division.floor_divide,
+    "lshift": comparison.bitwise_left_shift,
+    "matmul": products.matmul,
+    "mod": division.remainder,
+    "mul": elementwise.mul,
+    "or": comparison.bitwise_or,
+    "pow": elementwise.pow,
+    "rshift": comparison.bitwise_right_shift,
+    "sub": elementwise.sub,
+    "truediv": division.div,
+    "xor": comparison.bitwise_xor,
+}
+
 OPERATORS: dict[str, Callable[..., Any]] = {
+    **{f"__{name}__": operation for name, operation in _TWO.items()},
+    **{f"__r{name}__": _reflected(operation) for name, operation in _TWO.items()},
+    **{f"__i{name}__": inplace(f"__i{name}__", _TWO[name]) for name in _TWO if name != "matmul"},
     "__abs__": arithmetic.abs,
-    "__add__": elementwise.add,
-    "__eq__": elementwise.eq,
-    "__ge__": elementwise.ge,
+    "__eq__": comparison.eq,
+    "__ge__": comparison.ge,
     "__getitem__": index.read,
-    "__gt__": elementwise.gt,
-    "__iadd__": INPLACE["add_"],
-    "__imul__": INPLACE["mul_"],
-    "__invert__": arithmetic.invert,
-    "__isub__": INPLACE["sub_"],
-    "__itruediv__": INPLACE["div_"],
-    "__le__": elementwise.le,
-    "__lt__": elementwise.lt,
-    "__matmul__": products.matmul,
-    "__mul__": elementwise.mul,
-    "__ne__": elementwise.ne,
+    "__gt__": comparison.gt,
+    "__invert__": comparison.bitwise_not,
+    "__le__": comparison.le,
+    "__lt__": comparison.lt,
+    "__ne__": comparison.ne,
     "__neg__": arithmetic.neg,
-    "__pow__": elementwise.pow,
-    "__radd__": _reflected(elementwise.add),
-    "__rmatmul__": _reflected(products.matmul),
-    "__rmul__": _reflected(elementwise.mul),
-    "__rpow__": _reflected(elementwise.pow),
-    "__rsub__": _reflected(elementwise.sub),
-    "__rtruediv__": _reflected(elementwise.div),
+    "__pos__": elementwise.positive,
     "__setitem__": index.write,
-    "__sub__": elementwise.sub,
-    "__truediv__": elementwise.div,
 }
 
 
@@ -182,7 +212,7 @@ PROPERTIES: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def _bind() -> None:
-    for table in (FUNCTIONS, METHODS, INPLACE, OPERATORS):
+    for table in (FUNCTIONS, METHODS, INPLACE, indexing.INPLACE, OPERATORS):
         for name, function in table.items():
             setattr(Tensor, name, function)
     for name, function in PROPERTIES.items():

@@ -11,8 +11,9 @@ from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.autograd.view import take_history
 from dtrain.backend import Generator, array_module, default_generator
 from dtrain.backend.dtypes import category
-from dtrain.ops import arithmetic, sampling
-from dtrain.ops.operators import elementwise
+from dtrain.ops import arithmetic, rounding, sampling
+from dtrain.ops import comparison as truth
+from dtrain.ops.operators import comparison, division, elementwise, limits, scans
 
 
 def inplace(name: str, operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -99,17 +100,30 @@ def _bernoulli(self: Tensor, p: float = 0.5, generator: Generator | None = None)
     return drawn.reshape(self.shape).astype(self.dtype)
 
 
+def _forms(module: Any, names: str) -> dict[str, Callable[..., Tensor]]:
+    return {f"{name}_": inplace(f"{name}_", getattr(module, name)) for name in names.split()}
+
+
 INPLACE = {
-    "add_": inplace("add_", elementwise.add),
-    "sub_": inplace("sub_", elementwise.sub),
-    "mul_": inplace("mul_", elementwise.mul),
-    "div_": inplace("div_", elementwise.div),
-    "pow_": inplace("pow_", elementwise.pow),
-    "clamp_": inplace("clamp_", elementwise.clamp),
-    "exp_": inplace("exp_", elementwise.exp),
-    "sqrt_": inplace("sqrt_", elementwise.sqrt),
-    "neg_": inplace("neg_", arithmetic.neg),
-    "masked_fill_": inplace("masked_fill_", elementwise.masked_fill),
+    **_forms(arithmetic, "abs neg"),
+    **_forms(rounding, "ceil floor sign trunc"),
+    **_forms(truth, "logical_not"),
+    **_forms(
+        elementwise,
+        "acos acosh add addcdiv addcmul asin asinh atan atan2 atanh copysign cos cosh deg2rad erf "
+        "erfc erfinv exp exp2 expm1 heaviside hypot lerp log log10 log1p log2 logit masked_fill "
+        "mul pow rad2deg reciprocal relu rsqrt sigmoid sin sinc sinh sqrt square sub tan tanh "
+        "xlogy",
+    ),
+    **_forms(division, "div floor_divide fmod frac remainder round true_divide"),
+    **_forms(limits, "clamp clamp_max clamp_min nan_to_num"),
+    **_forms(
+        comparison,
+        "bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor eq "
+        "ge gt le logical_and logical_or logical_xor lt ne",
+    ),
+    **_forms(scans, "cumprod cumsum"),
+    "clip_": inplace("clip_", limits.clamp),
     "copy_": inplace("copy_", _copy),
     "zero_": inplace("zero_", _replaced(_zero)),
     "fill_": inplace("fill_", _replaced(_fill)),

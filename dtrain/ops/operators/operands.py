@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from dtrain.autograd.tensor import Tensor
+from dtrain.autograd.tensor import Tensor, wrap
+from dtrain.backend import array_module, move
 from dtrain.backend import device as Device
-from dtrain.backend import move
 from dtrain.backend.dtypes import (
     category,
     get_default_dtype,
@@ -95,6 +95,11 @@ def floating(x: Any) -> Tensor:
     """x, or x in the default dtype if it has integers or bools."""
     x = as_tensor(x)
     return x if is_floating(x.dtype) else to(x, get_default_dtype())
+
+
+def scalar_like(value: Number, like: Tensor) -> Tensor:
+    """A number as a 0-d tensor of the dtype, and on the device, of another tensor."""
+    return wrap(array_module(like._array).asarray(value, like.dtype))
 
 
 def axis_of(dim: Any) -> Any:

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from typing import Any
+
 from dtrain.autograd.tensor import Tensor
 from dtrain.ops import matmul as rules
 from dtrain.ops.operators.operands import Number, pair
-from dtrain.ops.operators.shapes import squeeze, unsqueeze
+from dtrain.ops.operators.shapes import diagonal, reshape, squeeze, unsqueeze
+
+
+def same_dtype(input: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+    """Both factors; those of two dtypes, or on two devices, are refused, as in PyTorch."""
+    if isinstance(input, Tensor) and isinstance(other, Tensor) and input.dtype != other.dtype:
+        raise RuntimeError(
+            f"expected m1 and m2 to have the same dtype, but got: {input.dtype} != {other.dtype}; "
+            "convert one with .to(dtype)"
+        )
+    return pair(input, other)
 
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """Matrix product, with vectors and batches as in torch.matmul."""
     if not input.ndim or not other.ndim:
         raise RuntimeError("matmul: both arguments need at least one dimension")
-    x, y = pair(input, other)
+    x, y = same_dtype(input, other)
     left = unsqueeze(x, 0) if x.ndim == 1 else x
     right = unsqueeze(y, 1) if y.ndim == 1 else y
     if left.shape[-1] != right.shape[-2]:
@@ -59,8 +73,150 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
     return unsqueeze(input, 1) * vec2
 
 
-def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, beta: Number = 1, alpha: Number = 1) -> Tensor:
-    """beta * input + alpha * mat1 @ mat2 (torch.addmm)."""
-    product = mm(mat1, mat2)
+def _added(input: Tensor, product: Tensor, beta: Number, alpha: Number) -> Tensor:
+    """beta * input + alpha * product; with beta 0 the input counts for nothing, not even NaN."""
     product = product if alpha == 1 else product * alpha
     return product if beta == 0 else product + (input if beta == 1 else input * beta)
+
+
+def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, beta: Number = 1, alpha: Number = 1) -> Tensor:
+    """beta * input + alpha * mat1 @ mat2 (torch.addmm)."""
+    return _added(input, mm(mat1, mat2), beta, alpha)
+
+
+def addmv(input: Tensor, mat: Tensor, vec: Tensor, beta: Number = 1, alpha: Number = 1) -> Tensor:
+    """beta * input + alpha * mat @ vec (torch.addmv)."""
+    return _added(input, mv(mat, vec), beta, alpha)
+
+
+def addr(input: Tensor, vec1: Tensor, vec2: Tensor, beta: Number = 1, alpha: Number = 1) -> Tensor:
+    """beta * input + alpha * outer(vec1, vec2) (torch.addr)."""
+    return _added(input, outer(vec1, vec2), beta, alpha)
+
+
+def baddbmm(
+    input: Tensor, batch1: Tensor, batch2: Tensor, beta: Number = 1, alpha: Number = 1
+) -> Tensor:
+    """beta * input + alpha * batch1 @ batch2, pair by pair (torch.baddbmm)."""
+    return _added(input, bmm(batch1, batch2), beta, alpha)
+
+
+def addbmm(
+    input: Tensor, batch1: Tensor, batch2: Tensor, beta: Number = 1, alpha: Number = 1
+) -> Tensor:
+    """beta * input + alpha * the sum of batch1 @ batch2 over the batch (torch.addbmm)."""
+    return _added(input, bmm(batch1, batch2).sum(0), beta, alpha)
+
+
+def inner(input: Tensor, other: Tensor) -> Tensor:
+    """Inner products over the last dimensions (torch.inner)."""
+    if not input.ndim or not other.ndim:
+        return input * other
+    return tensordot(input, other, ([-1], [-1]))
+
+
+def vdot(input: Tensor, other: Tensor) -> Tensor:
+    """The inner product of two vectors (torch.vdot)."""
+    return dot(input, other)
+
+
+def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
+    """Inner products along a dimension; the others broadcast (torch.linalg.vecdot)."""
+    return (x * y).sum(dim)
+
+
+def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
+    """Products summed over the last dims of a and the first of b, or lists (torch.tensordot)."""
+    if isinstance(dims, int):
+        dims = (range(a.ndim - dims, a.ndim), range(dims))
+    over_a, over_b = ([d % (n or 1) for d in ds] for ds, n in zip(dims, (a.ndim, b.ndim)))
+    lengths = [a.shape[d] for d in over_a], [b.shape[d] for d in over_b]
+    if lengths[0] != lengths[1]:
+        raise RuntimeError(
+            f"tensordot: dimensions {over_a} of {a.shape} and {over_b} of {b.shape} do not match"
+        )
+    kept_a = [d for d in range(a.ndim) if d not in over_a]
+    kept_b = [d for d in range(b.ndim) if d not in over_b]
+    full = [a.shape[d] for d in kept_a] + [b.shape[d] for d in kept_b]
+    rows = math.prod(a.shape[d] for d in kept_a)
+    columns = math.prod(b.shape[d] for d in kept_b)
+    shared = math.prod(lengths[0])
+    left = reshape(a.permute(kept_a + over_a), rows, shared)
+    right = reshape(b.permute(over_b + kept_b), shared, columns)
+    return reshape(mm(left, right), full)
+
+
+def kron(input: Tensor, other: Tensor) -> Tensor:
+    """Kronecker product: blocks of `other`, one for each element of the input (torch.kron)."""
+    ndim = max(input.ndim, other.ndim)
+    a, b = ((1,) * (ndim - x.ndim) + tuple(x.shape) for x in (input, other))
+    left = reshape(input, [n for size in a for n in (size, 1)])
+    right = reshape(other, [n for size in b for n in (1, size)])
+    return reshape(left * right, [n * m for n, m in zip(a, b)])
+
+
+def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
+    """Cross products along a dimension of size 3, the first there is if None (torch.cross)."""
+    if dim is None:
+        found = [d for d, n in enumerate(input.shape) if n == 3]
+        if not found:
+            raise RuntimeError(f"cross: expected a dimension of size 3, got shape {input.shape}")
+        dim = found[0] - input.ndim
+    if input.size(dim) != 3 or other.size(dim) != 3:
+        raise RuntimeError(
+            f"cross: expected size 3 in dimension {dim}, got {input.shape} and {other.shape}"
+        )
+    dim = dim if dim < 0 else dim - input.ndim
+    return input.roll(-1, dim) * other.roll(-2, dim) - input.roll(-2, dim) * other.roll(-1, dim)
+
+
+def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = None) -> Tensor:
+    """Distances, by the p-norm, of all rows of x1 to all rows of x2 (torch.cdist)."""
+    if x1.ndim < 2 or x2.ndim < 2 or x1.shape[-1] != x2.shape[-1]:
+        raise RuntimeError(
+            f"cdist: expected rows of one length, got shapes {x1.shape} and {x2.shape}"
+        )
+    apart = unsqueeze(x1, -2) - unsqueeze(x2, -3)
+    if p == 0:
+        return apart.ne(0).to(apart.dtype).sum(-1)
+    return apart.norm(p, -1)
+
+
+def trace(input: Tensor) -> Tensor:
+    """The sum of the diagonal of a matrix (torch.trace)."""
+    if input.ndim != 2:
+        raise RuntimeError(f"trace: expected a matrix, got shape {input.shape}")
+    return diagonal(input).sum()
+
+
+def chain_matmul(*matrices: Tensor) -> Tensor:
+    """The product of several matrices, in the order that costs least (torch.chain_matmul)."""
+    return multi_dot(matrices)
+
+
+def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
+    """The product of several matrices; the first and the last may be vectors (linalg.multi_dot)."""
+    count = len(tensors)
+    if count < 2:
+        raise RuntimeError(f"multi_dot: expected two tensors or more, got {count}")
+    chain = list(tensors)
+    lone = [chain[0].ndim == 1, chain[-1].ndim == 1]
+    chain[0] = unsqueeze(chain[0], 0) if lone[0] else chain[0]
+    chain[-1] = unsqueeze(chain[-1], 1) if lone[1] else chain[-1]
+    sizes = [*(x.shape[0] for x in chain), chain[-1].shape[1]]
+    best: dict[tuple[int, int], tuple[int, Any]] = {(i, i): (0, None) for i in range(count)}
+    for length in range(1, count):  # Cormen et al., Introduction to Algorithms, section 15.2
+        for i in range(count - length):
+            j = i + length
+            best[i, j] = min(
+                (best[i, k][0] + best[k + 1, j][0] + sizes[i] * sizes[k + 1] * sizes[j + 1], k)
+                for k in range(i, j)
+            )
+
+    def product(i: int, j: int) -> Tensor:
+        k = best[i, j][1]
+        return chain[i] if i == j else mm(product(i, k), product(k + 1, j))
+
+    out = product(0, count - 1)
+    out = squeeze(out, 0) if lone[0] else out
+    return squeeze(out, -1) if lone[1] else out

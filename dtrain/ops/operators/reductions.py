@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import is_floating
-from dtrain.ops import activation, arithmetic, index, reduce
-from dtrain.ops.operators.elementwise import maximum, minimum, pow
+from dtrain.ops import activation, arithmetic, index, reduce, rounding
+from dtrain.ops.operators.elementwise import maximum, minimum, sub
 from dtrain.ops.operators.operands import checked_axis, floating, to
-from dtrain.ops.operators.shapes import narrow, squeeze
+from dtrain.ops.operators.shapes import squeeze
 
 
-def _require_floating(name: str, input: Tensor) -> None:
+def require_floating(name: str, input: Tensor) -> None:
+    """Refuse integers and bools."""
     if not is_floating(input.dtype):
         raise RuntimeError(
             f"{name}: expected a floating dtype, got {input.dtype}; convert it with .float()"
@@ -28,7 +29,7 @@ def _reduction(operation: Callable, floats_only: bool = False) -> Callable:
         if dtype is not None:
             input = to(input, dtype)
         if floats_only:
-            _require_floating(operation.__name__, input)
+            require_floating(operation.__name__, input)
         return operation(input, axis=checked_axis(input, dim), keepdims=keepdim)
 
     function.__name__ = operation.__name__
@@ -46,33 +47,9 @@ sum, mean, amax, amin, prod = (
 all, any = _reduction(reduce.all), _reduction(reduce.any)
 
 
-def var(
-    input: Tensor, dim: Any = None, correction: float = 1, keepdim: bool = False, **unbiased: bool
-) -> Tensor:
-    """The variance, over count - correction (torch.var)."""
-    if "unbiased" in unbiased:
-        correction = int(unbiased.pop("unbiased"))
-    if unbiased:
-        raise TypeError(f"var: unexpected arguments {sorted(unbiased)}")
-    _require_floating("var", input)
-    return reduce.var(input, axis=checked_axis(input, dim), keepdims=keepdim, correction=correction)
-
-
-def std(
-    input: Tensor, dim: Any = None, correction: float = 1, keepdim: bool = False, **unbiased: bool
-) -> Tensor:
-    """The standard deviation, the root of `var` (torch.std)."""
-    return arithmetic.root(var(input, dim, correction, keepdim, **unbiased))
-
-
 def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     """log(sum(exp(input))) over `dim` (torch.logsumexp)."""
     return reduce.logsumexp(floating(input), axis=checked_axis(input, dim), keepdims=keepdim)
-
-
-def cumsum(input: Tensor, dim: int) -> Tensor:
-    """Running sums along `dim` (torch.cumsum)."""
-    return reduce.cumsum(input, axis=checked_axis(input, dim))
 
 
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
@@ -86,7 +63,7 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 
 
 class ValuesAndIndices(NamedTuple):
-    """What `max`, `min`, `sort` and `topk` give along a dimension."""
+    """What `max`, `sort`, `median`, `cummax` and their like give along a dimension."""
 
     values: Tensor
     indices: Tensor
@@ -102,29 +79,63 @@ def _extreme(input: Tensor, dim: Any, keepdim: bool, pick: Callable, all_of: Cal
     return ValuesAndIndices(values, indices)
 
 
-def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """The maximum; with `dim` (values, indices); of two tensors `maximum` (torch.max)."""
+    dim = dim if other is None else other
     if isinstance(dim, Tensor):
         return maximum(input, dim)
     return _extreme(input, dim, keepdim, argmax, amax)
 
 
-def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """The minimum; with `dim` (values, indices); of two tensors `minimum` (torch.min)."""
+    dim = dim if other is None else other
     if isinstance(dim, Tensor):
         return minimum(input, dim)
     return _extreme(input, dim, keepdim, argmin, amin)
 
 
-def norm(input: Tensor, p: float = 2, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """(sum |x|^p)^(1/p), for infinity the largest |x| (torch.norm)."""
-    _require_floating("norm", input)
+class MinAndMax(NamedTuple):
+    """What `aminmax` gives."""
+
+    min: Tensor
+    max: Tensor
+
+
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> MinAndMax:
+    """(minimum, maximum) of all, or along `dim` (torch.aminmax)."""
+    if not input.numel() and (dim is None or not input.size(dim)):
+        raise RuntimeError(f"aminmax: expected elements, got a tensor of shape {input.shape}")
+    return MinAndMax(amin(input, dim, keepdim), amax(input, dim, keepdim))
+
+
+def norm(
+    input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None
+) -> Tensor:
+    """(sum |x|^p)^(1/p), for (-)infinity the largest (smallest) |x|, for 0 the nonzero's number.
+
+    "fro" is 2 (torch.norm).
+    """
+    input = input if dtype is None else to(input, dtype)
+    require_floating("norm", input)
+    p = 2 if p is None or p == "fro" else p
+    if not isinstance(p, (int, float)):
+        raise RuntimeError(f"norm: expected a number or 'fro' for p, got {p!r}")
     if p == 2:
         return arithmetic.root(sum(input * input, dim, keepdim))
     size = arithmetic.abs(input)
-    if p == math.inf:
-        return amax(size, dim, keepdim)
-    return pow(sum(pow(size, p), dim, keepdim), 1 / p)
+    if p == 0:
+        return sum(rounding.sign(size), dim, keepdim)
+    if p == 1:
+        return sum(size, dim, keepdim)
+    if math.isinf(p):
+        return (amax if p > 0 else amin)(size, dim, keepdim)
+    return reduce.norm(input, p=p, axis=checked_axis(input, dim), keepdims=keepdim)
+
+
+def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
+    """The p-norm of the difference (torch.dist)."""
+    return norm(sub(input, other), p)
 
 
 def softmax(input: Tensor, dim: int) -> Tensor:
@@ -135,20 +146,3 @@ def softmax(input: Tensor, dim: int) -> Tensor:
 def log_softmax(input: Tensor, dim: int) -> Tensor:
     """log(softmax(x)) along `dim` (torch.log_softmax)."""
     return activation.log_softmax(floating(input), axis=checked_axis(input, dim))
-
-
-def sort(
-    input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False
-) -> ValuesAndIndices:
-    """(sorted values, where they were) along `dim`; equal ones keep their order (torch.sort)."""
-    order = index.sort(input, axis=dim, descending=descending)
-    values = index.gather(input, axis=dim % (input.ndim or 1), index=order._array)
-    return ValuesAndIndices(values, order)
-
-
-def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True) -> ValuesAndIndices:
-    """The k largest (or smallest) along `dim` in order, and where they were (torch.topk)."""
-    if not 0 <= k <= input.size(dim):
-        raise RuntimeError(f"topk: expected 0 <= k <= {input.size(dim)}, got {k}")
-    values, order = sort(input, dim, descending=largest)
-    return ValuesAndIndices(narrow(values, dim, 0, k), narrow(order, dim, 0, k))

@@ -1,0 +1,183 @@
+"""Factorizations, inverses and determinants of (batches of) matrices, with their gradients.
+
+The formulas are those of Giles (2008), Townsend (2016) and PyTorch. A rule has one output: what has
+several parts (QR, eigenvectors with eigenvalues, SVD) gives them joined, one above the other.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dtrain.autograd.op import op
+from dtrain.backend import Array, array_module
+
+
+def _t(x: Array) -> Array:
+    return x.swapaxes(-1, -2)
+
+
+def _skew(x: Array) -> Array:
+    return x - _t(x)
+
+
+def _over(x: Array, gaps: Array) -> Array:
+    """x / gaps; zero stays zero, also where two values are equal."""
+    xp = array_module(x)
+    zero = x == 0
+    return xp.where(zero, x, x / xp.where(zero, gaps.dtype.type(1), gaps))
+
+
+@op
+def inv(x: Array):
+    """The inverses."""
+    out = array_module(x).linalg.inv(x)
+    return out, (lambda g: -_t(out) @ g @ _t(out),)
+
+
+@op
+def solve(x: Array, y: Array):
+    """The solutions of x @ out = y. x: (..., n, n); y: (..., n, k)."""
+    xp = array_module(x)
+    out = xp.linalg.solve(x, y)
+
+    def grad_x(g):
+        return -xp.linalg.solve(_t(x), g) @ _t(out)
+
+    return out, (grad_x, lambda g: xp.linalg.solve(_t(x), g))
+
+
+@op
+def cholesky(x: Array):
+    """The lower triangular L with L @ L.T = x."""
+    xp = array_module(x)
+    out = xp.linalg.cholesky(x)
+
+    def grad_x(g):
+        inner = xp.tril(_t(out) @ g)
+        half = inner - 0.5 * inner * xp.eye(inner.shape[-1], dtype=g.dtype)
+        back = xp.linalg.inv(out)
+        return _t(back) @ (0.5 * (half + _t(half))) @ back
+
+    return out, (grad_x,)
+
+
+@op
+def qr(x: Array):
+    """Q (..., m, n) above R (..., n, n), for matrices with m >= n."""
+    xp = array_module(x)
+    q, r = xp.linalg.qr(x)
+    m = x.shape[-2]
+
+    def grad_x(g):
+        grad_q, grad_r = g[..., :m, :], g[..., m:, :]
+        inner = r @ _t(grad_r) - _t(grad_q) @ q
+        both = xp.tril(inner) + _t(xp.tril(inner, -1))
+        return _t(xp.linalg.solve(r, _t(grad_q + q @ both)))
+
+    return xp.concatenate([q, r], -2), (grad_x,)
+
+
+@op
+def eigh(x: Array, *, uplo: str):
+    """Eigenvectors, as columns, above the row of eigenvalues of symmetric matrices."""
+    xp = array_module(x)
+    values, vectors = xp.linalg.eigh(x, uplo)
+
+    def grad_x(g):
+        gaps = values[..., None, :] - values[..., :, None]
+        inner = _t(vectors) @ g[..., :-1, :]
+        eye = xp.eye(inner.shape[-1], dtype=g.dtype)
+        inner = _over(inner * (1 - eye), gaps) + eye * g[..., -1:, :]
+        return vectors @ inner @ _t(vectors)
+
+    return xp.concatenate([vectors, values[..., None, :]], -2), (grad_x,)
+
+
+@op
+def svd(x: Array):
+    """U (..., m, k) above V (..., n, k) above the row of the k = min(m, n) singular values."""
+    xp = array_module(x)
+    u, s, vh = xp.linalg.svd(x, full_matrices=False)
+    m, n = x.shape[-2:]
+    k = min(m, n)
+
+    def grad_x(g):
+        grad_u, grad_v, grad_s = g[..., :m, :], g[..., m:-1, :], g[..., -1, :]
+        line, column = s[..., None, :], s[..., :, None]
+        eye = xp.eye(k, dtype=g.dtype)
+        gaps = (line - column) * (line + column) + eye
+        turn_u, turn_v = _t(u) @ grad_u, vh @ grad_v
+        inner = _over(_skew(turn_u), gaps) * line + column * _over(_skew(turn_v), gaps)
+        out = u @ (inner + eye * grad_s[..., None, :]) @ vh
+        if m > k:
+            out = out + _over(grad_u - u @ turn_u, line) @ vh
+        if n > k:
+            out = out + u @ _t(_over(grad_v - _t(vh) @ turn_v, line))
+        return out
+
+    return xp.concatenate([u, _t(vh), s[..., None, :]], -2), (grad_x,)
+
+
+@op
+def svdvals(x: Array):
+    """The singular values, the largest first."""
+    u, out, vh = array_module(x).linalg.svd(x, full_matrices=False)
+    return out, (lambda g: (u * g[..., None, :]) @ vh,)
+
+
+@op
+def det(x: Array):
+    """The determinants. Their gradients are the cofactors, also of matrices without an inverse."""
+    xp = array_module(x)
+
+    def grad_x(g):
+        u, s, vh = xp.linalg.svd(x)
+        ones = xp.ones_like(s[..., :1])
+        before = xp.cumprod(xp.concatenate([ones, s[..., :-1]], -1), -1)
+        after = xp.cumprod(xp.concatenate([ones, s[..., :0:-1]], -1), -1)[..., ::-1]
+        sign = xp.linalg.det(u) * xp.linalg.det(vh)
+        cofactors = (u * (before * after)[..., None, :]) @ vh
+        return (g * sign)[..., None, None] * cofactors
+
+    return xp.linalg.det(x), (grad_x if x.size else lambda g: xp.zeros(x.shape, g.dtype),)
+
+
+@op
+def logabsdet(x: Array):
+    """The logarithms of the absolute determinants."""
+    xp = array_module(x)
+    return xp.linalg.slogdet(x)[1], (lambda g: g[..., None, None] * _t(xp.linalg.inv(x)),)
+
+
+@op
+def sign_of_det(x: Array):
+    """The signs of the determinants; they do not change, so their gradient is zero."""
+    xp = array_module(x)
+    shape = x.shape
+    return xp.linalg.slogdet(x)[0], (lambda g: xp.zeros(shape, g.dtype),)
+
+
+@op
+def pinv(x: Array, *, atol: Any, rtol: float):
+    """The pseudoinverses (Moore-Penrose), by the singular values above atol and rtol * largest."""
+    xp = array_module(x)
+    u, s, vh = xp.linalg.svd(x, full_matrices=False)
+    if s.shape[-1]:
+        kept = s > xp.maximum(s.dtype.type(atol), s.dtype.type(rtol) * s[..., :1])
+        s = xp.where(kept, 1 / xp.where(kept, s, s.dtype.type(1)), s.dtype.type(0))
+    out = _t(vh) @ (s[..., :, None] * _t(u))
+
+    def grad_x(g):
+        back, turned = _t(out), _t(g)
+        left = turned - x @ (out @ turned)
+        right = turned - (turned @ out) @ x
+        return -back @ g @ back + left @ out @ back + back @ out @ right
+
+    return out, (grad_x,)
+
+
+def eps_of(dtype: Any) -> float:
+    """The distance from 1 to the next number."""
+    return float(np.finfo(dtype).eps)

@@ -1,0 +1,95 @@
+"""Rounding, whole quotients and what they leave, signs."""
+
+from __future__ import annotations
+
+from dtrain.autograd.op import op
+from dtrain.backend import Array, array_module
+
+
+@op
+def sign(x: Array):
+    """-1, 0 or 1; 0 for NaN. The gradient is 0."""
+    xp = array_module(x)
+    positive = x > 0
+    if x.dtype == "bool":
+        return positive, ()
+    out = positive.astype(x.dtype) - (x < 0).astype(x.dtype)
+    return out, (lambda g: xp.zeros_like(g),)
+
+
+@op
+def heaviside(x: Array, y: Array):
+    """0 where x is negative, 1 where it is positive, y where it is 0."""
+    xp = array_module(x)
+    out = xp.where(x == 0, y, (x > 0).astype(x.dtype))
+    return out, ()
+
+
+def _step(name: str, numpy_name: str, text: str):
+    def rule(x: Array):
+        xp = array_module(x)
+        whole = x.copy() if x.dtype.kind in "biu" else getattr(xp, numpy_name)(x)
+        return whole, (lambda g: xp.zeros_like(g),)
+
+    rule.__name__, rule.__doc__ = name, f"{text} The gradient is 0."
+    return op(rule)
+
+
+floor = _step("floor", "floor", "The largest integer not above.")
+ceil = _step("ceil", "ceil", "The smallest integer not below.")
+trunc = _step("trunc", "trunc", "The integer part, without the fraction.")
+
+
+@op
+def round(x: Array, *, decimals: int = 0):
+    """The nearest multiple of 10 ** -decimals; halves to even. The gradient is 0."""
+    xp = array_module(x)
+    if x.dtype.kind != "f":
+        return x.copy(), ()
+    scale = 10.0 ** (decimals if decimals > 0 else -decimals)
+    if decimals == 0:
+        out = xp.rint(x)
+    elif decimals > 0:
+        out = xp.rint(x * scale) / scale
+    else:
+        out = xp.rint(x / scale) * scale
+    return out, (lambda g: xp.zeros_like(g),)
+
+
+@op
+def frac(x: Array):
+    """x without its integer part."""
+    return x - array_module(x).trunc(x), (lambda g: g,)
+
+
+@op
+def floor_divide(x: Array, y: Array):
+    """floor(x / y), as Python's // has it. The gradients are 0."""
+    xp = array_module(x, y)
+    zeros = (lambda g: xp.zeros_like(g),) * 2
+    return xp.floor_divide(x, y), zeros
+
+
+@op
+def trunc_divide(x: Array, y: Array):
+    """x / y without the fraction. The gradients are 0."""
+    xp = array_module(x, y)
+    zeros = (lambda g: xp.zeros_like(g),) * 2
+    if x.dtype.kind == "f":
+        return xp.trunc(x / y), zeros
+    quotient = xp.floor_divide(x, y)
+    return quotient + ((quotient < 0) & (quotient * y != x)), zeros
+
+
+@op
+def remainder(x: Array, y: Array):
+    """x - floor(x / y) * y, of the sign of y, as Python's % has it."""
+    xp = array_module(x, y)
+    return xp.remainder(x, y), (lambda g: g, lambda g: -g * xp.floor(x / y))
+
+
+@op
+def fmod(x: Array, y: Array):
+    """x - trunc(x / y) * y, of the sign of x, as C's fmod has it."""
+    xp = array_module(x, y)
+    return xp.fmod(x, y), (lambda g: g, lambda g: -g * xp.trunc(x / y))

@@ -1,0 +1,69 @@
+"""Writing by index into a copy: one rule, `put`, for all of PyTorch's ways to name places."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dtrain.autograd.op import op
+from dtrain.backend import Array, array_module, to_host
+
+
+@op
+def put(x: Array, values: Array, *, index: Any, accumulate: bool):
+    """x with `values` written to x[index], or added to what is there, once for each mention."""
+    xp = array_module(x)
+    out = x.copy()
+    if accumulate:
+        xp.add.at(out, index, values)
+    else:
+        out[index] = values
+
+    def grad_x(g):
+        if accumulate:
+            return g
+        g = g.copy()
+        g[index] = 0
+        return g
+
+    return out, (grad_x, lambda g: g[index])
+
+
+@op
+def put_extreme(x: Array, values: Array, *, index: Any, largest: bool):
+    """x with the larger (smaller) of x[index] and values at each index; equal ones share g."""
+    xp = array_module(x)
+    out = x.copy()
+    (xp.maximum if largest else xp.minimum).at(out, index, values)
+
+    def shares(g):
+        count = (x == out).astype(g.dtype)
+        xp.add.at(count, index, (values == out[index]).astype(g.dtype))
+        return g / count
+
+    return out, (
+        lambda g: xp.where(x == out, shares(g), g.dtype.type(0)),
+        lambda g: xp.where(values == out[index], shares(g)[index], g.dtype.type(0)),
+    )
+
+
+@op
+def put_product(x: Array, values: Array, *, index: Any):
+    """x[index] multiplied by values, once for each mention; no gradient, as in PyTorch."""
+    xp = array_module(x)
+    out = np.array(to_host(x))  # CuPy has no multiply.at: on the host, for want of a better way
+    np.multiply.at(out, tuple(to_host(i) for i in index), to_host(values))
+    return xp.asarray(out), ()
+
+
+def check_places(index: Array, size: int, what: str) -> None:
+    """Refuse places outside [0, size), where looking does not wait for a GPU."""
+    if isinstance(index, np.ndarray) and index.size:
+        low, high = int(index.min()), int(index.max())
+        if low < 0 or high >= size:
+            worst = low if low < 0 else high
+            raise IndexError(
+                f"{what}: index {worst} is out of bounds for a dimension of size {size}: "
+                f"expected 0 to {size - 1}"
+            )
