@@ -13,6 +13,7 @@ import numpy as np
 from dtrain.autograd import grad_mode
 from dtrain.autograd.display import display
 from dtrain.autograd.graph import Node, run_backward
+from dtrain.autograd.hooks import HookHandle
 from dtrain.backend import Array, array_module, device, device_of
 from dtrain.backend.dtypes import category, get_default_dtype, is_floating
 
@@ -381,18 +382,6 @@ class Tensor:
                 f"{name}: {what} that requires grad is used in an in-place operation; "
                 "do it under no_grad()"
             )
-
-
-class HookHandle:
-    """What `register_hook` returns (torch.utils.hooks.RemovableHandle)."""
-
-    def __init__(self, hooks: list[Callable], hook: Callable):
-        self._hooks, self._hook = hooks, hook
-
-    def remove(self) -> None:
-        """Remove the hook, if it is still there."""
-        if self._hook in self._hooks:
-            self._hooks.remove(self._hook)
 
 
 def _initialize(tensor: Tensor, array: Array, requires_grad: bool = False) -> None:

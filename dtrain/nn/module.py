@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import dtrain.ops.operators  # noqa: F401  Tensor's methods
 from dtrain.autograd import Tensor
-from dtrain.autograd.tensor import HookHandle
+from dtrain.autograd.hooks import HookHandle
 from dtrain.backend import dtypes
 from dtrain.nn.parameter import Parameter
 

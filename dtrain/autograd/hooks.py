@@ -1,0 +1,17 @@
+"""What the registration of a hook returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+
+class HookHandle:
+    """Removes a hook from the list it is in (torch.utils.hooks.RemovableHandle)."""
+
+    def __init__(self, hooks: list[Callable], hook: Callable):
+        self._hooks, self._hook = hooks, hook
+
+    def remove(self) -> None:
+        """Remove the hook, if it is still there."""
+        if self._hook in self._hooks:
+            self._hooks.remove(self._hook)
