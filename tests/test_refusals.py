@@ -141,3 +141,11 @@ def test_what_is_refused_is_said(name):
     call, error, words = REFUSED[name]
     with pytest.raises(error, match=words):
         call(dtrain)
+
+
+def test_scatter_by_products_says_that_it_has_no_gradient():
+    x, places = dtrain.ones(3, requires_grad=True), dtrain.tensor([0, 1])
+    with pytest.raises(RuntimeError, match='reduce="multiply" has no gradient'):
+        x.scatter(0, places, dtrain.ones(2) * 2, reduce="multiply")
+    doubled = x.detach().scatter(0, places, dtrain.ones(2) * 2, reduce="multiply")
+    assert doubled.tolist() == [2, 2, 1]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dtrain.autograd.grad_mode import is_grad_enabled
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import Array, array_module
 from dtrain.backend.dtypes import bool_, category, int32, int64, is_floating
@@ -237,6 +238,11 @@ def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, **options: 
         raise RuntimeError(f'scatter: expected reduce "add" or "multiply", got {reduce!r}')
     places, values = _scattered("scatter", input, dim, index, src)
     if reduce == "multiply":
+        wanted = any(isinstance(x, Tensor) and x.requires_grad for x in (input, values))
+        if wanted and is_grad_enabled():
+            raise RuntimeError(
+                'scatter: reduce="multiply" has no gradient; use it under no_grad(), or detach()'
+            )
         return rules.put_product(input.detach(), values, index=places)
     return rules.put(input, values, index=places, accumulate=reduce == "add")
 
