@@ -170,9 +170,11 @@ def run_backward(
                     count_down(root)
             while nodes:
                 node = nodes.pop()
-                parts: Sequence[Array | None] = itertools.repeat(None)  # type: ignore[assignment]
+                parts: Sequence[Array | None]
                 if id(node) in pending:
                     parts = node.gradients(arrive(node), keep_graph)
+                else:  # a custom Function has returned None for it
+                    parts = [None] * len(node.parents)
                 for parent, part in zip(node.parents, parts):
                     if parent is None:
                         continue

@@ -110,8 +110,8 @@ def _note_kept(rule: Callable, names: set[str]) -> set[str]:
 
     A function keeps what its closure names, and what functions do that its closure names.
     """
-    inner = {c.co_name: c for c in rule.__code__.co_consts if isinstance(c, CodeType)}
     codes = [c for c in rule.__code__.co_consts if isinstance(c, CodeType)]
+    inner = {code.co_name: code for code in codes}
 
     def closure_of(code: CodeType) -> set[str]:
         called = [inner[free] for free in code.co_freevars if free in inner]

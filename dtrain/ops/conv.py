@@ -38,7 +38,8 @@ def pad_hw(x: Array, padding: Pair, value: float = 0) -> Array:
     return out
 
 
-def _crop_hw(x: Array, padding: Pair) -> Array:
+def crop_hw(x: Array, padding: Pair) -> Array:
+    """What `pad_hw` has padded, without the padding."""
     h, w = x.shape[-2:]
     return x[..., padding[0] : h - padding[0], padding[1] : w - padding[1]]
 
@@ -89,7 +90,7 @@ def conv2d(
         full = xp.zeros((c, n, *padded_shape[2:]), dtype)
         for i, j, place in windows:
             full[place] += parts[:, i, j]
-        return _crop_hw(full, padding).swapaxes(0, 1)
+        return crop_hw(full, padding).swapaxes(0, 1)
 
     def grad_weight(g):
         return (by_group(g) @ columns.swapaxes(1, 2)).reshape(m, cg, kh, kw)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dtrain.autograd.op import op
 from dtrain.backend import Array, array_module
-from dtrain.ops.conv import Pair, _crop_hw, output_size, pad_hw, window_slices
+from dtrain.ops.conv import Pair, crop_hw, output_size, pad_hw, window_slices
 
 
 @op
@@ -31,7 +31,7 @@ def max_pool2d(x: Array, *, kernel: Pair, stride: Pair, padding: Pair, dilation:
             hit = ((here == out) | (here != here)) & free  # NaN is the maximum, as in PyTorch
             free ^= hit
             full[place] += g * hit
-        return _crop_hw(full, padding)
+        return crop_hw(full, padding)
 
     return out, (grad_x,)
 
@@ -57,6 +57,6 @@ def avg_pool2d(x: Array, *, kernel: Pair, stride: Pair, padding: Pair):
         scaled = g * share
         for _, _, place in windows:
             full[place] += scaled
-        return _crop_hw(full, padding)
+        return crop_hw(full, padding)
 
     return out * share, (grad_x,)
