@@ -8,7 +8,7 @@ from dtrain.autograd.grad_mode import (
     no_grad,
     set_grad_enabled,
 )
-from dtrain.autograd.gradcheck import gradcheck
+from dtrain.autograd.gradcheck import gradcheck, gradgradcheck
 from dtrain.autograd.gradient import backward, grad
 from dtrain.autograd.tensor import Tensor
 
@@ -19,6 +19,7 @@ __all__ = [
     "enable_grad",
     "grad",
     "gradcheck",
+    "gradgradcheck",
     "inference_mode",
     "is_grad_enabled",
     "no_grad",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from dtrain.autograd import grad_mode
 from dtrain.autograd.graph import Node
-from dtrain.autograd.tensor import Tensor, wrap
+from dtrain.autograd.tensor import Tensor, as_tensor, wrap
+from dtrain.autograd.traced import TracedArray
 from dtrain.backend import Array, array_module
 
 
@@ -139,12 +140,18 @@ class _FunctionNode(Node):
     def slot(self, index: int) -> Any:
         return lambda grad: _OutputGrads({index: grad})
 
-    def gradients(self, grad: Any, keep: bool) -> list[Array | None]:
+    def gradients(
+        self, grad: Any, keep: bool, retraced: Callable | None = None
+    ) -> list[Array | None]:
         grads = [
-            None if like is None else wrap(grad[i] if i in grad else like[0].zeros(*like[1:]))
+            None
+            if like is None
+            else as_tensor(grad[i])
+            if i in grad
+            else wrap(like[0].zeros(*like[1:]))
             for i, like in enumerate(self.output_likes)
         ]
-        with grad_mode.no_grad():
+        with grad_mode.set_grad_enabled(retraced is not None):
             returned = self.function.backward(self.ctx, *grads)
         if not keep:
             self.ctx._saved = None
@@ -165,5 +172,5 @@ class _FunctionNode(Node):
                     f"{self.name}.backward: expected a Tensor or None as gradient {index}, "
                     f"got {type(part).__name__}"
                 )
-            arrays.append(part._array)
+            arrays.append(part._array if retraced is None else TracedArray(part))
         return arrays

@@ -1,4 +1,4 @@
-"""`gradcheck`: gradients of the backward pass against central differences."""
+"""`gradcheck`, `gradgradcheck`: the backward pass against central differences."""
 
 from __future__ import annotations
 
@@ -55,6 +55,63 @@ def gradcheck(
                     f"{index}\nnumerical: {numeric}\nanalytical: {analytic}"
                 )
     return True
+
+
+def gradgradcheck(
+    func: Callable[..., Any],
+    inputs: Tensor | Sequence[Any],
+    grad_outputs: Tensor | Sequence[Tensor] | None = None,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    gen_non_contig_grad_outputs: bool = False,
+    raise_exception: bool = True,
+) -> bool:
+    """Whether the second derivatives of `func` are right (torch.autograd.gradgradcheck).
+
+    The gradients by `inputs` are taken as a function of the inputs and of the outputs' gradients,
+    and given to :func:`gradcheck`.
+
+    Parameters
+    ----------
+    grad_outputs : float64 gradients of the outputs; some fixed numbers if left out
+    gen_non_contig_grad_outputs : let those numbers lie in memory with gaps between them
+
+    >>> import dtrain
+    >>> gradgradcheck(dtrain.exp, dtrain.randn(3, dtype=dtrain.float64, requires_grad=True))
+    True
+    """
+    given = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    if grad_outputs is None:
+        outs = [out for out in _outputs(func(*given)) if out.requires_grad]
+        seeds = [_numbers_like(out, gen_non_contig_grad_outputs) for out in outs]
+    else:
+        seeds = [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs)
+    wanted = [i for i, x in enumerate(given) if isinstance(x, Tensor) and x.requires_grad]
+
+    @grad_mode.enable_grad
+    def gradients(*both: Any) -> tuple[Tensor, ...]:
+        again = both[: len(given)]
+        outs = [out for out in _outputs(func(*again)) if out.requires_grad]
+        found = grad(
+            outs,
+            [again[i] for i in wanted],
+            both[len(given) :],
+            create_graph=True,
+            allow_unused=True,
+        )
+        return tuple(x for x in found if x is not None)
+
+    return gradcheck(gradients, (*given, *seeds), eps, atol, rtol, raise_exception)
+
+
+def _numbers_like(out: Tensor, with_gaps: bool) -> Tensor:
+    """Numbers between -1 and 1 in the shape of `out`, that require gradients."""
+    xp = array_module(out._array)
+    numbers = xp.sin(xp.arange(1, out.numel() + 1, dtype=out.dtype)).reshape(out.shape)
+    if with_gaps:
+        numbers = xp.repeat(numbers[..., None], 2, -1)[..., 0]
+    return wrap(numbers).requires_grad_()
 
 
 def _outputs(result: Any) -> list[Tensor]:

@@ -5,47 +5,73 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from dtrain.autograd import grad_mode
 from dtrain.autograd.graph import run_backward
-from dtrain.autograd.tensor import Tensor, wrap
-from dtrain.backend import Array
+from dtrain.autograd.retrace import retraced
+from dtrain.autograd.tensor import Tensor, as_tensor, wrap
+from dtrain.autograd.traced import TracedArray
+from dtrain.backend import array_module
 
 
 def grad(
     outputs: Tensor | Sequence[Tensor],
     inputs: Tensor | Sequence[Tensor],
     grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
-    retain_graph: bool = False,
-    allow_unused: bool = False,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    only_inputs: bool = True,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
 ) -> tuple[Tensor | None, ...]:
     """The gradients of `outputs` by `inputs`, accumulated nowhere (torch.autograd.grad).
 
+    Parameters
+    ----------
+    grad_outputs : the gradients of the outputs; may be left out for outputs of one element
+    retain_graph : keep what a second pass through the same graph needs; `create_graph` does
+    create_graph : record the backward pass too, so that the results can be differentiated
+    allow_unused : give None for inputs of which the outputs were not made, instead of raising
+    materialize_grads : give zeros for them
+
     >>> import dtrain
     >>> x = dtrain.tensor(3.0, requires_grad=True)
-    >>> grad(x * x, x)
-    (tensor(6.),)
+    >>> (slope,) = grad(x * x * x, x, create_graph=True)
+    >>> slope.item(), *grad(slope, x)
+    (27.0, tensor(18.))
     """
-    roots = _roots(outputs, grad_outputs)
+    if not only_inputs:
+        raise ValueError("grad: only_inputs=False is not supported; use backward()")
+    if is_grads_batched:
+        raise ValueError("grad: is_grads_batched=True is not supported; call grad() for each")
     inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     for index, x in enumerate(inputs):
         if not x.requires_grad:
-            raise RuntimeError(f"grad: inputs[{index}] does not require grad")
-    edges = [x._graph_edge() for x in inputs]
-    found = run_backward(roots, retain_graph, wanted=edges)
-    if not allow_unused and any(array is None for array in found):
-        unused = [index for index, array in enumerate(found) if array is None]
+            raise RuntimeError(
+                f"grad: inputs[{index}] does not require grad; call requires_grad_() on it first"
+            )
+    found = _run(outputs, grad_outputs, retain_graph, create_graph, inputs)
+    if materialize_grads:
+        return tuple(_zeros_like(x) if g is None else g for x, g in zip(inputs, found))
+    unused = [index for index, gradient in enumerate(found) if gradient is None]
+    if unused and not allow_unused:
         raise RuntimeError(
             f"grad: inputs {unused} were not used to make the outputs; "
             "give allow_unused=True to get None for them"
         )
-    return tuple(None if array is None else wrap(array) for array in found)
+    return tuple(found)
 
 
 def backward(
     tensors: Tensor | Sequence[Tensor],
     grad_tensors: Tensor | Sequence[Tensor | None] | None = None,
-    retain_graph: bool = False,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Tensor | Sequence[Tensor] | None = None,
 ) -> None:
     """Add the gradients of several tensors to `grad` of the leaves (torch.autograd.backward).
+
+    With `inputs`, to `grad` of these tensors alone.
 
     >>> import dtrain
     >>> x = dtrain.tensor(3.0, requires_grad=True)
@@ -53,13 +79,42 @@ def backward(
     >>> x.grad
     tensor(7.)
     """
-    run_backward(_roots(tensors, grad_tensors), retain_graph)
+    if inputs is None:
+        _run(tensors, grad_tensors, retain_graph, create_graph, None)
+        return
+    wanted = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    if not wanted:
+        raise RuntimeError("backward: `inputs` is empty; leave it out for all leaves")
+    found = _run(tensors, grad_tensors, retain_graph, create_graph, wanted)
+    for x, gradient in zip(wanted, found):
+        if gradient is not None:
+            x.accumulate_grad(TracedArray(gradient) if create_graph else gradient._array)
+
+
+def _run(
+    outputs: Tensor | Sequence[Tensor],
+    grad_outputs: Tensor | Sequence[Tensor | None] | None,
+    retain_graph: bool | None,
+    create_graph: bool,
+    inputs: Sequence[Tensor] | None,
+) -> list[Tensor | None]:
+    """Run the backward pass; returns the gradients of `inputs`, if these are given."""
+    roots = _roots(outputs, grad_outputs)
+    keep = create_graph if retain_graph is None else retain_graph
+    edges = None if inputs is None else [x._graph_edge() for x in inputs]
+    if create_graph:
+        traced = [(edge, TracedArray(seed)) for edge, seed in roots]
+        with grad_mode.enable_grad():
+            found = run_backward(traced, keep, edges, retraced)
+    else:
+        found = run_backward([(edge, seed._array) for edge, seed in roots], keep, edges)
+    return [None if gradient is None else as_tensor(gradient) for gradient in found]
 
 
 def _roots(
     outputs: Tensor | Sequence[Tensor],
     grad_outputs: Tensor | Sequence[Tensor | None] | None,
-) -> list[tuple[Any, Array]]:
+) -> list[tuple[Any, Tensor]]:
     """Where a backward pass begins, and with which gradients."""
     outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
     seeds: Sequence[Tensor | None]
@@ -69,4 +124,36 @@ def _roots(
         seeds = grad_outputs
     if len(seeds) != len(outputs):
         raise RuntimeError(f"expected {len(outputs)} gradients, one a tensor, got {len(seeds)}")
-    return [(out._root(), out._seed(seed)) for out, seed in zip(outputs, seeds)]
+    return [(_root(out), _seed(out, seed)) for out, seed in zip(outputs, seeds)]
+
+
+def _root(output: Tensor) -> Any:
+    edge = output._graph_edge()
+    if edge is None:
+        raise RuntimeError(
+            "backward: this tensor does not require grad and was not made from one that does"
+        )
+    return edge
+
+
+def _seed(output: Tensor, gradient: Tensor | None) -> Tensor:
+    if gradient is None:
+        if output.numel() != 1:
+            raise RuntimeError(
+                "backward: grad can be implicitly created only for scalar outputs, this "
+                f"tensor has shape {output.shape}; reduce it, or give backward(gradient=...)"
+            )
+        return wrap(array_module(output._array).ones_like(output._array))
+    if gradient.shape != output.shape:
+        raise RuntimeError(
+            f"backward: expected a gradient of shape {output.shape}, got {gradient.shape}"
+        )
+    if gradient.device != output.device:
+        raise RuntimeError(
+            f"backward: expected a gradient on {output.device}, got one on {gradient.device}"
+        )
+    return gradient
+
+
+def _zeros_like(x: Tensor) -> Tensor:
+    return wrap(array_module(x._array).zeros_like(x._array))

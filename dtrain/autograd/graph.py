@@ -24,10 +24,11 @@ class Node:
     """One recorded operation: from the gradient of its output to those of its inputs.
 
     `parents` holds, for each input, the Node that made it, the leaf Tensor that it is, or None.
-    `saved` holds what gradient functions keep: (its name, its version counter, its version then).
+    `saved` holds what gradient functions keep: (its name, its version counter, its version then);
+    `again` the rule and what it was given, where `create_graph` needs them.
     """
 
-    __slots__ = ("dtype", "hooks", "name", "order", "parents", "rules", "saved", "shape")
+    __slots__ = ("again", "dtype", "hooks", "name", "order", "parents", "rules", "saved", "shape")
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class Node:
         self.parents = parents
         self.rules: Sequence[Callable] | None = rules
         self.saved = saved
+        self.again: tuple[Callable, Sequence[Any], dict[str, Any]] | None = None
         self.shape, self.dtype = out.shape, out.dtype
         self.order = next(_order)
         self.hooks: list[Callable] | None = None
@@ -48,8 +50,13 @@ class Node:
     def __repr__(self) -> str:
         return f"<{self.name} backward>"
 
-    def gradients(self, grad: Array, keep: bool) -> Sequence[Array | None]:
-        """The gradients for `parents`; without `keep` what they were made from is let go."""
+    def gradients(
+        self, grad: Array, keep: bool, retraced: Callable | None = None
+    ) -> Sequence[Array | None]:
+        """The gradients for `parents`; without `keep` what they were made from is let go.
+
+        `retraced` makes of the gradient functions those that are recorded themselves.
+        """
         rules = self.rules
         if rules is None:
             raise RuntimeError(
@@ -57,16 +64,24 @@ class Node:
                 "pass; to go through this graph again, call backward(retain_graph=True) first"
             )
         if not keep:
-            self.rules = None
+            self.rules = self.again = None
         for name, counter, version in self.saved:
             if counter[0] != version:
-                self._refuse_stale(rules, name, counter[0], version)
+                self._refuse_stale(rules, name, counter[0], version, retraced is not None)
+        if retraced is not None:
+            rules = retraced(self)
         return [None if parent is None else rule(grad) for parent, rule in zip(self.parents, rules)]
 
-    def _refuse_stale(self, rules: Sequence[Callable], name: str, now: int, then: int) -> None:
-        """Raise, if a gradient that is wanted needs a value that was written to since."""
+    def _refuse_stale(
+        self, rules: Sequence[Callable], name: str, now: int, then: int, again: bool
+    ) -> None:
+        """Raise, if a gradient that is wanted needs a value that was written to since.
+
+        `again` says that the rule is run again, which needs all of them.
+        """
         wanted = [rule for parent, rule in zip(self.parents, rules) if parent is not None]
-        if any(name in KEPT_BY.get(rule.__code__, ()) for rule in wanted):
+        kept = any(name in KEPT_BY.get(rule.__code__, ()) for rule in wanted)
+        if kept or (again and self.again is not None):
             raise RuntimeError(
                 f"backward: {self.name} needs its `{name}`, of which one was modified by an "
                 f"in-place operation after {self.name} had used it (it is at version {now}, "
@@ -76,6 +91,11 @@ class Node:
 
 #: Which of the values of an operation each of its gradient functions keeps, by its code.
 KEPT_BY: dict[CodeType, frozenset[str]] = {}
+
+#: The names of an operation's inputs, and of its static arguments, by the code of each function
+#: that its rule makes.
+INPUTS_OF: dict[CodeType, Sequence[str]] = {}
+STATIC_OF: dict[CodeType, Sequence[str]] = {}
 
 
 def sum_to(grad: Array, shape: tuple[int, ...]) -> Array:
@@ -108,6 +128,7 @@ def run_backward(
     roots: Sequence[tuple[Any, Array]],
     keep_graph: bool,
     wanted: Sequence[Any] | None = None,
+    retraced: Callable[[Node], Sequence[Callable]] | None = None,
 ) -> list[Array | None]:
     """Go through the graph from its roots to the leaves, each node once, newest first.
 
@@ -117,6 +138,8 @@ def run_backward(
     keep_graph : whether the graph can be gone through once more
     wanted : Nodes and leaf Tensors whose gradients are returned, and nothing is accumulated;
         if None the leaves accumulate
+    retraced : makes a node's gradient functions such that what they do is recorded; then the
+        gradients are TracedArrays
     """
     nodes, leaf_uses = _reachable([root for root, _ in roots])
     pending: dict[int, Array] = {}
@@ -172,7 +195,7 @@ def run_backward(
                 node = nodes.pop()
                 parts: Sequence[Array | None]
                 if id(node) in pending:
-                    parts = node.gradients(arrive(node), keep_graph)
+                    parts = node.gradients(arrive(node), keep_graph, retraced)
                 else:  # a custom Function has returned None for it
                     parts = [None] * len(node.parents)
                 for parent, part in zip(node.parents, parts):

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from dtrain.autograd import grad_mode
-from dtrain.autograd.graph import KEPT_BY, Node
+from dtrain.autograd.graph import INPUTS_OF, KEPT_BY, STATIC_OF, Node
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.autograd.view import note_view
 from dtrain.backend import Array, on_device_of
@@ -43,8 +43,14 @@ class _Quiet(threading.local):
 _quiet = _Quiet()
 
 
-def op(rule: Callable) -> Callable[..., Tensor]:
-    """Make an operation over Tensors of a rule over arrays."""
+def op(rule: Callable | None = None, *, recomputed: bool = False) -> Any:
+    """Make an operation over Tensors of a rule over arrays.
+
+    `recomputed` marks a rule whose gradient functions keep arrays made on the way, other than its
+    inputs and `out`: for second derivatives it is run again.
+    """
+    if rule is None:
+        return functools.partial(_operation, recomputed=recomputed)
     return _operation(rule)
 
 
@@ -66,12 +72,14 @@ def view_op(rule: Callable) -> Callable[..., Tensor]:
     return view
 
 
-def _operation(rule: Callable) -> Callable[..., Tensor]:
+def _operation(rule: Callable, recomputed: bool = False) -> Callable[..., Tensor]:
     name = rule.__name__
     kinds = inspect.Parameter
     parameters = inspect.signature(rule).parameters.values()
     names = [p.name for p in parameters if p.kind == kinds.POSITIONAL_OR_KEYWORD]
-    kept = _note_kept(rule, {*names, "out"})
+    kept = _note_kept(rule, names, [p.name for p in parameters if p.kind == kinds.KEYWORD_ONLY])
+    if recomputed:
+        kept = {*names, *kept}
     kept_inputs = [(index, own) for index, own in enumerate(names) if own in kept]
     keeps_out = "out" in kept
 
@@ -99,14 +107,16 @@ def _operation(rule: Callable) -> Callable[..., Tensor]:
             if keeps_out:
                 saved.append(("out", result._version, 0))
             node.saved = saved
+            if recomputed:
+                node.again = (rule, inputs, static)
         return result
 
     OPS[name] = operation
     return operation
 
 
-def _note_kept(rule: Callable, names: set[str]) -> set[str]:
-    """Note in KEPT_BY which of `names` each gradient function of a rule keeps; returns them all.
+def _note_kept(rule: Callable, inputs: Sequence[str], static: Sequence[str]) -> set[str]:
+    """Note in KEPT_BY which inputs, and whether `out`, each function of a rule keeps; returns all.
 
     A function keeps what its closure names, and what functions do that its closure names.
     """
@@ -118,7 +128,8 @@ def _note_kept(rule: Callable, names: set[str]) -> set[str]:
         return set(code.co_freevars).union(*(c.co_freevars for c in called))
 
     for code in codes:
-        KEPT_BY[code] = frozenset(closure_of(code) & names)
+        KEPT_BY[code] = frozenset(closure_of(code) & {*inputs, "out"})
+        INPUTS_OF[code], STATIC_OF[code] = inputs, static
     return set().union(*(KEPT_BY[code] for code in codes))
 
 

@@ -5,14 +5,14 @@ The operations that PyTorch has as methods are bound to it by `dtrain.ops.operat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dtrain.autograd import grad_mode
 from dtrain.autograd.display import display
-from dtrain.autograd.graph import Node, run_backward
+from dtrain.autograd.graph import Node
 from dtrain.autograd.hooks import HookHandle
 from dtrain.backend import Array, array_module, device, device_of
 from dtrain.backend.dtypes import category, get_default_dtype, is_floating
@@ -272,22 +272,28 @@ class Tensor:
             raise RuntimeError("register_hook: this tensor does not require a gradient")
 
         def on_array(grad: Array) -> Array:
-            replaced = hook(wrap(grad))
-            return grad if replaced is None else replaced._array
+            replaced = hook(as_tensor(grad))
+            return grad if replaced is None else as_gradient(replaced, grad)
 
         hooks = self._hooks_of_edge()
         hooks.insert(len(hooks) - (self._keep_grad in hooks), on_array)  # what is kept comes last
         return HookHandle(hooks, on_array)
 
     def backward(
-        self, gradient: Tensor | None = None, retain_graph: bool = False, create_graph: bool = False
+        self,
+        gradient: Tensor | None = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Tensor | Sequence[Tensor] | None = None,
     ) -> None:
         """Add the gradients of this tensor to `grad` of the leaves (torch.Tensor.backward).
 
         Parameters
         ----------
         gradient : the gradient of this tensor, of its shape; may be left out for one element
-        retain_graph : keep what a second pass through the same graph needs
+        retain_graph : keep what a second pass through the same graph needs; `create_graph` does
+        create_graph : record the backward pass too, so that gradients can be differentiated
+        inputs : the tensors whose `grad` is added to, instead of all leaves
 
         Raises
         ------
@@ -295,9 +301,9 @@ class Tensor:
             If the tensor is not in a graph, has several elements and no gradient is given, or
             the graph was already freed.
         """
-        if create_graph:
-            raise NotImplementedError("backward: create_graph=True is not supported yet")
-        run_backward([(self._root(), self._seed(gradient))], retain_graph)
+        from dtrain.autograd.gradient import backward  # it is made of Tensors
+
+        backward(self, gradient, retain_graph, create_graph, inputs)
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> HookHandle:
         """Call `hook(tensor)` whenever a backward pass has added to `grad` of this leaf."""
@@ -315,38 +321,14 @@ class Tensor:
             hook(self)
 
     def _add_to_grad(self, grad: Array) -> None:
-        if self._bucket is not None:
+        if is_traced(grad):
+            self.grad = grad.tensor if self._grad is None else self._grad + grad.tensor
+        elif self._bucket is not None:
             self._bucket.accumulate(self._bucket_index, grad)
         elif self._grad is None:
             self._grad = wrap(array_module(grad).array(grad, order="C"))
         else:
             self._grad._array += grad
-
-    def _root(self) -> Any:
-        edge = self._graph_edge()
-        if edge is None:
-            raise RuntimeError(
-                "backward: this tensor does not require grad and was not made from one that does"
-            )
-        return edge
-
-    def _seed(self, gradient: Tensor | None) -> Array:
-        if gradient is None:
-            if self.numel() != 1:
-                raise RuntimeError(
-                    "backward: grad can be implicitly created only for scalar outputs, this "
-                    f"tensor has shape {self.shape}; reduce it, or give backward(gradient=...)"
-                )
-            return array_module(self._array).ones_like(self._array)
-        if gradient.shape != self.shape:
-            raise RuntimeError(
-                f"backward: expected a gradient of shape {self.shape}, got {gradient.shape}"
-            )
-        if gradient.device != self.device:
-            raise RuntimeError(
-                f"backward: expected a gradient on {self.device}, got one on {gradient.device}"
-            )
-        return gradient._array
 
     def _graph_edge(self) -> Any:
         """What a node links to for this tensor: its node, itself if it is a leaf, or None."""
@@ -400,3 +382,18 @@ def wrap(array: Array) -> Tensor:
 
 
 _new = object.__new__
+
+
+def is_traced(grad: Array) -> bool:
+    """Whether a gradient of the backward pass stands for a Tensor (see traced.py)."""
+    return hasattr(grad, "tensor")
+
+
+def as_tensor(grad: Array) -> Tensor:
+    """A gradient of the backward pass as a Tensor."""
+    return grad.tensor if is_traced(grad) else wrap(grad)
+
+
+def as_gradient(tensor: Tensor, like: Array) -> Array:
+    """A Tensor as a gradient of the backward pass, of the kind of `like`."""
+    return type(like)(tensor) if is_traced(like) else tensor._array

@@ -6,6 +6,7 @@ base is made again, from the base's new history, when it is next used.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -63,12 +64,11 @@ def take_history(target: Tensor, result: Tensor) -> None:
         target._node, target._requires_grad = result._node, True
         return
     base, shape = view.base, target.shape
-    xp = array_module(base._array)
+    whole, xp = base.shape, array_module(base._array)
 
     def places() -> Array:
         """Where in the flat base the view's elements are."""
-        count = base._array.size
-        return view.part(xp.arange(count).reshape(base.shape)).reshape(-1)
+        return view.part(xp.arange(math.prod(whole)).reshape(whole)).reshape(-1)
 
     def grad_base(g: Array) -> Array:
         flat = xp.array(g).reshape(-1)

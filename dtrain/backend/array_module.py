@@ -17,12 +17,17 @@ def array_module(*arrays: Array) -> ModuleType:
     >>> array_module(np.zeros(3)).__name__
     'numpy'
     """
+    module: Any = np
     for array in arrays:
-        if not isinstance(array, np.ndarray) and type(array).__module__.startswith("cupy"):
+        if isinstance(array, np.ndarray):
+            continue
+        if hasattr(array, "array_module"):  # it stands for a Tensor, and brings its own
+            return array.array_module
+        if type(array).__module__.startswith("cupy"):
             import cupy
 
-            return cupy
-    return np
+            module = cupy
+    return module
 
 
 def to_host(array: Array) -> np.ndarray:

@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from dtrain.autograd.op import op
+from dtrain.autograd.tensor import is_traced
 from dtrain.backend import Array, array_module, device_of
 from dtrain.backend import move as move_array
 
@@ -260,4 +261,11 @@ def clone(x: Array):
 def to_device(x: Array, *, move):
     """x where `move` brings it; the gradient goes back to the device of x."""
     source = device_of(x)
-    return move(x), (lambda g: move_array(g, source),)
+
+    def grad_x(g):
+        def back(array):
+            return move_array(array, source)
+
+        return array_module(g).to_device(g, move=back) if is_traced(g) else back(g)
+
+    return move(x), (grad_x,)

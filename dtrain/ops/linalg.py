@@ -67,16 +67,17 @@ def cholesky(x: Array):
 def qr(x: Array):
     """Q (..., m, n) above R (..., n, n), for matrices with m >= n."""
     xp = array_module(x)
-    q, r = xp.linalg.qr(x)
     m = x.shape[-2]
+    out = xp.concatenate(xp.linalg.qr(x), -2)
 
     def grad_x(g):
+        q, r = out[..., :m, :], out[..., m:, :]
         grad_q, grad_r = g[..., :m, :], g[..., m:, :]
         inner = r @ _t(grad_r) - _t(grad_q) @ q
         both = xp.tril(inner) + _t(xp.tril(inner, -1))
         return _t(xp.linalg.solve(r, _t(grad_q + q @ both)))
 
-    return xp.concatenate([q, r], -2), (grad_x,)
+    return out, (grad_x,)
 
 
 @op
@@ -84,15 +85,17 @@ def eigh(x: Array, *, uplo: str):
     """Eigenvectors, as columns, above the row of eigenvalues of symmetric matrices."""
     xp = array_module(x)
     values, vectors = xp.linalg.eigh(x, uplo)
+    out = xp.concatenate([vectors, values[..., None, :]], -2)
 
     def grad_x(g):
+        vectors, values = out[..., :-1, :], out[..., -1, :]
         gaps = values[..., None, :] - values[..., :, None]
         inner = _t(vectors) @ g[..., :-1, :]
         eye = xp.eye(inner.shape[-1], dtype=g.dtype)
         inner = _over(inner * (1 - eye), gaps) + eye * g[..., -1:, :]
         return vectors @ inner @ _t(vectors)
 
-    return xp.concatenate([vectors, values[..., None, :]], -2), (grad_x,)
+    return out, (grad_x,)
 
 
 @op
@@ -102,25 +105,28 @@ def svd(x: Array):
     u, s, vh = xp.linalg.svd(x, full_matrices=False)
     m, n = x.shape[-2:]
     k = min(m, n)
+    out = xp.concatenate([u, _t(vh), s[..., None, :]], -2)
 
     def grad_x(g):
+        u, v, s = out[..., :m, :], out[..., m:-1, :], out[..., -1, :]
+        vh = _t(v)
         grad_u, grad_v, grad_s = g[..., :m, :], g[..., m:-1, :], g[..., -1, :]
         line, column = s[..., None, :], s[..., :, None]
         eye = xp.eye(k, dtype=g.dtype)
         gaps = (line - column) * (line + column) + eye
         turn_u, turn_v = _t(u) @ grad_u, vh @ grad_v
         inner = _over(_skew(turn_u), gaps) * line + column * _over(_skew(turn_v), gaps)
-        out = u @ (inner + eye * grad_s[..., None, :]) @ vh
+        grad = u @ (inner + eye * grad_s[..., None, :]) @ vh
         if m > k:
-            out = out + _over(grad_u - u @ turn_u, line) @ vh
+            grad = grad + _over(grad_u - u @ turn_u, line) @ vh
         if n > k:
-            out = out + u @ _t(_over(grad_v - _t(vh) @ turn_v, line))
-        return out
+            grad = grad + u @ _t(_over(grad_v - v @ turn_v, line))
+        return grad
 
-    return xp.concatenate([u, _t(vh), s[..., None, :]], -2), (grad_x,)
+    return out, (grad_x,)
 
 
-@op
+@op(recomputed=True)
 def svdvals(x: Array):
     """The singular values, the largest first."""
     u, out, vh = array_module(x).linalg.svd(x, full_matrices=False)

@@ -51,9 +51,12 @@ def var(x: Array, *, axis=None, keepdims: bool = False, correction: float = 1):
     xp = array_module(x)
     divisor = max(_count(x.shape, axis) - correction, 0)
     scale = 1 / divisor if divisor else float("inf")
-    centered = x - x.mean(axis, keepdims=True) if x.size else x
-    out = xp.sum(centered * centered, axis, keepdims=keepdims) * scale
-    return out, (lambda g: _expand(g * (2 * scale), centered.shape, axis, keepdims) * centered,)
+
+    def centered():
+        return x - x.mean(axis, keepdims=True) if x.size else x
+
+    out = xp.sum(xp.square(centered()), axis, keepdims=keepdims) * scale
+    return out, (lambda g: _expand(g * (2 * scale), x.shape, axis, keepdims) * centered(),)
 
 
 @op

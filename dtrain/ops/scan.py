@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from dtrain.autograd.op import op
 from dtrain.backend import Array, array_module
 
@@ -98,7 +100,9 @@ def logcumsumexp(x: Array, *, axis: int):
 
     def part(g):
         """The gradient of the positive part of g, by logarithms."""
-        logs = xp.log(xp.maximum(g, 0)) - out
+        positive = g > 0
+        logs = xp.log(xp.where(positive, g, 1))
+        logs = xp.where(positive, logs, float(np.finfo(out.dtype).min)) - out
         sums = xp.flip(_log_sums(xp.flip(logs, axis), axis), axis)
         return xp.exp(sums + x)
 

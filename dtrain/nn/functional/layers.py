@@ -23,7 +23,9 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     """Zero each element with probability p, scale the others by 1 / (1 - p); only in training."""
     if not 0 <= p <= 1:
         raise ValueError(f"dropout: expected a probability between 0 and 1, got {p}")
-    return random.dropout(input, p=p) if training and p else input
+    if not training or not p:
+        return input
+    return random.dropout(input, mask=random.dropout_mask(input._array, p))
 
 
 def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:
