@@ -141,7 +141,11 @@ class _FunctionNode(Node):
         return lambda grad: _OutputGrads({index: grad})
 
     def gradients(
-        self, grad: Any, keep: bool, retraced: Callable | None = None
+        self,
+        grad: Any,
+        keep: bool,
+        retraced: Callable | None = None,
+        on_the_way: set[int] | None = None,
     ) -> list[Array | None]:
         grads = [
             None

@@ -7,8 +7,8 @@ gradient functions alone, so what no gradient function needs is freed during the
 from __future__ import annotations
 
 import itertools
+import operator
 import threading
-from collections import Counter
 from collections.abc import Callable, Sequence
 from types import CodeType
 from typing import Any
@@ -24,11 +24,14 @@ class Node:
     """One recorded operation: from the gradient of its output to those of its inputs.
 
     `parents` holds, for each input, the Node that made it, the leaf Tensor that it is, or None.
-    `saved` holds what gradient functions keep: (its name, its version counter, its version then);
+    `saved` holds what gradient functions keep: (its name, its version counter, its version then),
+    or None for what is no Tensor;
     `again` the rule and what it was given, where `create_graph` needs them.
     """
 
-    __slots__ = ("again", "dtype", "hooks", "name", "order", "parents", "rules", "saved", "shape")
+    hooks: list[Callable] | None = None
+    saved: Sequence[tuple[str, list[int], int] | None] = ()
+    again: tuple[Callable, Sequence[Any], dict[str, Any]] | None = None
 
     def __init__(
         self,
@@ -36,26 +39,29 @@ class Node:
         parents: Sequence[Any],
         rules: Sequence[Callable],
         out: Array,
-        saved: Sequence[tuple[str, list[int], int]] = (),
     ):
         self.name = name
         self.parents = parents
         self.rules: Sequence[Callable] | None = rules
-        self.saved = saved
-        self.again: tuple[Callable, Sequence[Any], dict[str, Any]] | None = None
         self.shape, self.dtype = out.shape, out.dtype
         self.order = next(_order)
-        self.hooks: list[Callable] | None = None
 
     def __repr__(self) -> str:
         return f"<{self.name} backward>"
 
     def gradients(
-        self, grad: Array, keep: bool, retraced: Callable | None = None
+        self,
+        grad: Array,
+        keep: bool,
+        retraced: Callable | None = None,
+        on_the_way: set[int] | None = None,
     ) -> Sequence[Array | None]:
         """The gradients for `parents`; without `keep` what they were made from is let go.
 
-        `retraced` makes of the gradient functions those that are recorded themselves.
+        Parameters
+        ----------
+        retraced : makes of the gradient functions those that are recorded themselves
+        on_the_way : the ids of the parents whose gradients are wanted; None for all
         """
         rules = self.rules
         if rules is None:
@@ -63,22 +69,30 @@ class Node:
                 f"backward: the values saved by {self.name} were freed by an earlier backward "
                 "pass; to go through this graph again, call backward(retain_graph=True) first"
             )
-        if not keep:
-            self.rules = self.again = None
-        for name, counter, version in self.saved:
-            if counter[0] != version:
-                self._refuse_stale(rules, name, counter[0], version, retraced is not None)
+        for saved in self.saved:
+            if saved is not None and saved[1][0] != saved[2]:
+                self._refuse_stale(rules, saved, retraced is not None)
         if retraced is not None:
             rules = retraced(self)
-        return [None if parent is None else rule(grad) for parent, rule in zip(self.parents, rules)]
+        if not keep:
+            self.rules = None
+            if self.again is not None:
+                self.again = None
+        if on_the_way is None:
+            return [p if p is None else rule(grad) for p, rule in zip(self.parents, rules)]
+        return [
+            rule(grad) if id(parent) in on_the_way else None
+            for parent, rule in zip(self.parents, rules)
+        ]
 
     def _refuse_stale(
-        self, rules: Sequence[Callable], name: str, now: int, then: int, again: bool
+        self, rules: Sequence[Callable], saved: tuple[str, list[int], int], again: bool
     ) -> None:
         """Raise, if a gradient that is wanted needs a value that was written to since.
 
         `again` says that the rule is run again, which needs all of them.
         """
+        name, (now,), then = saved
         wanted = [rule for parent, rule in zip(self.parents, rules) if parent is not None]
         kept = any(name in KEPT_BY.get(rule.__code__, ()) for rule in wanted)
         if kept or (again and self.again is not None):
@@ -142,16 +156,17 @@ def run_backward(
         gradients are TracedArrays
     """
     nodes, leaf_uses = _reachable([root for root, _ in roots])
+    on_the_way = None if wanted is None else _leading_to(wanted, nodes)
+    wanted_ids = {id(want) for want in wanted or ()}
     pending: dict[int, Array] = {}
     summed: set[int] = set()  # gradients that are sums made here, so that adding in place is safe
     found: dict[int, Array] = {}
-    wanted_ids = {id(want) for want in wanted or ()}
     outer, _running.callbacks = _running.callbacks, []
 
     def deliver(target: Any, grad: Array) -> None:
         if grad.shape != target.shape:
             grad = sum_to(grad, target.shape)
-        if grad.dtype != target.dtype:
+        if grad.dtype is not target.dtype and grad.dtype != target.dtype:
             grad = grad.astype(target.dtype)
         key = id(target)
         if key not in pending:
@@ -167,21 +182,19 @@ def run_backward(
         key = id(leaf)
         leaf_uses[key] -= 1
         if not leaf_uses[key] and key in pending:
-            arrive(leaf)
+            grad = arrive(leaf, pending.pop(key))
+            if wanted is None:
+                leaf.accumulate_grad(grad)
 
-    def arrive(target: Any) -> Array:
-        grad = pending.pop(id(target))
+    def arrive(target: Any, grad: Array) -> Array:
+        """The whole gradient of a node or leaf, as its hooks leave it."""
         if isinstance(grad, np.generic):  # what NumPy's operators give for 0-d arrays
             grad = np.asarray(grad)
-        summed.discard(id(target))
-        if target.hooks:
-            for hook in target.hooks:
-                grad = hook(grad)
-        if wanted is None:
-            if not isinstance(target, Node):
-                target.accumulate_grad(grad)
-        elif id(target) in wanted_ids:
+        for hook in target.hooks or ():
+            grad = hook(grad)
+        if id(target) in wanted_ids:
             found[id(target)] = grad
+        summed.discard(id(target))
         return grad
 
     try:
@@ -193,10 +206,14 @@ def run_backward(
                     count_down(root)
             while nodes:
                 node = nodes.pop()
+                key = id(node)
                 parts: Sequence[Array | None]
-                if id(node) in pending:
-                    parts = node.gradients(arrive(node), keep_graph, retraced)
-                else:  # a custom Function has returned None for it
+                if key in pending and (on_the_way is None or key in on_the_way):
+                    grad = pending.pop(key)
+                    if node.hooks or wanted_ids or summed or type(grad) is not np.ndarray:
+                        grad = arrive(node, grad)
+                    parts = node.gradients(grad, keep_graph, retraced, on_the_way)
+                else:  # no gradient is wanted, or a custom Function has returned None for it
                     parts = [None] * len(node.parents)
                 for parent, part in zip(node.parents, parts):
                     if parent is None:
@@ -213,16 +230,33 @@ def run_backward(
     return [found.get(id(want)) for want in wanted or ()]
 
 
-def _reachable(roots: Sequence[Any]) -> tuple[list[Node], Counter[int]]:
+def _reachable(roots: Sequence[Any]) -> tuple[list[Node], dict[int, int]]:
     """All nodes behind the roots, oldest first, and how often each leaf is used (roots too)."""
     seen: dict[int, Node] = {}
-    leaf_uses: Counter[int] = Counter()
-    stack = list(roots)
-    while stack:
-        item = stack.pop()
-        if not isinstance(item, Node):
-            leaf_uses[id(item)] += 1
-        elif id(item) not in seen:
-            seen[id(item)] = item
-            stack.extend(parent for parent in item.parents if parent is not None)
-    return sorted(seen.values(), key=lambda node: node.order), leaf_uses
+    leaf_uses: dict[int, int] = {}
+    new: list[Node] = []
+
+    def meet(items: Sequence[Any]) -> None:
+        for item in items:
+            if item is None:
+                continue
+            key = id(item)
+            if not isinstance(item, Node):
+                leaf_uses[key] = leaf_uses.get(key, 0) + 1
+            elif key not in seen:
+                seen[key] = item
+                new.append(item)
+
+    meet(roots)
+    while new:
+        meet(new.pop().parents)
+    return sorted(seen.values(), key=operator.attrgetter("order")), leaf_uses
+
+
+def _leading_to(wanted: Sequence[Any], nodes: Sequence[Node]) -> set[int]:
+    """The ids of the wanted, and of the nodes that lead to one of them."""
+    on_the_way = {id(want) for want in wanted}
+    for node in nodes:  # a parent comes before what was made of it
+        if any(id(parent) in on_the_way for parent in node.parents):
+            on_the_way.add(id(node))
+    return on_the_way

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextvars
 import functools
 import inspect
+import linecache
 import threading
 from collections.abc import Callable, Sequence
 from types import CodeType
@@ -72,47 +73,129 @@ def view_op(rule: Callable) -> Callable[..., Tensor]:
     return view
 
 
-def _operation(rule: Callable, recomputed: bool = False) -> Callable[..., Tensor]:
-    name = rule.__name__
-    kinds = inspect.Parameter
-    parameters = inspect.signature(rule).parameters.values()
-    names = [p.name for p in parameters if p.kind == kinds.POSITIONAL_OR_KEYWORD]
-    kept = _note_kept(rule, names, [p.name for p in parameters if p.kind == kinds.KEYWORD_ONLY])
-    if recomputed:
-        kept = {*names, *kept}
-    kept_inputs = [(index, own) for index, own in enumerate(names) if own in kept]
-    keeps_out = "out" in kept
+def record(name: str, inputs: Sequence[Any], out: Array, rules: Sequence[Callable]) -> Tensor:
+    """The output as a Tensor, with a Node behind it if an input wants a gradient."""
+    result = wrap(_as_array(out))
+    if rules and grad_mode.is_grad_enabled():
+        edges = [x._graph_edge() if isinstance(x, Tensor) else None for x in inputs]
+        if any(edge is not None for edge in edges):
+            result._node = Node(name, edges, rules, result._array)
+            result._requires_grad = True
+    return result
 
-    @functools.wraps(rule)
-    def operation(*inputs: Any, **static: Any) -> Tensor:
-        arrays = [x._array if isinstance(x, Tensor) else x for x in inputs]
-        try:
-            if type(arrays[0]) is np.ndarray:
-                out, rules = _quiet.run(rule, *arrays, **static)
-            else:
-                with on_device_of(*arrays):
-                    out, rules = _quiet.run(rule, *arrays, **static)
-        except ValueError as error:  # shapes that do not fit; NumPy's AxisError is an IndexError
-            if isinstance(error, IndexError):
-                raise
-            raise RuntimeError(f"{name}: {error}") from error
-        result = record(name, inputs, out, rules)
-        node = result._node
-        if node is not None and kept:
-            saved = [
-                (own, inputs[i]._version, inputs[i]._version[0])
-                for i, own in kept_inputs
-                if i < len(inputs) and isinstance(inputs[i], Tensor)
-            ]
-            if keeps_out:
-                saved.append(("out", result._version, 0))
-            node.saved = saved
-            if recomputed:
-                node.again = (rule, inputs, static)
+
+#: An operation, written out for its inputs: that takes half of the time of loops over them.
+_SOURCE = """\
+def operation({parameters}, **static):
+    {arrays}
+    try:
+        if type({first}) is ndarray:
+            out, rules = quiet.run(rule, {array_names}, **static)
+        else:
+            out, rules = run_on_device(rule, {array_names}, **static)
+    except ValueError as error:
+        raise refusal(name, error)
+    if type(out) is not ndarray:
+        out = as_array(out)
+    result = new(Tensor)
+    result._array = out
+    result._version = [0]
+    if not rules or not mode.enabled:
         return result
+    {edges}
+    if {no_edge}:
+        return result
+    result._node = node = Node(name, ({edge_names},), rules, out)
+    result._requires_grad = True
+    {saved}
+    return result
+"""
 
+_SOURCE_OF_MANY = """\
+def operation(*inputs, **static):
+    arrays = [x._array if isinstance(x, Tensor) else x for x in inputs]
+    try:
+        return record(name, inputs, *run_on_device(rule, *arrays, **static))
+    except ValueError as error:
+        raise refusal(name, error)
+"""
+
+
+def _operation(rule: Callable, recomputed: bool = False) -> Callable[..., Tensor]:
+    kinds = inspect.Parameter
+    parameters = list(inspect.signature(rule).parameters.values())
+    inputs = [p for p in parameters if p.kind == kinds.POSITIONAL_OR_KEYWORD]
+    static = [p.name for p in parameters if p.kind == kinds.KEYWORD_ONLY]
+    kept = _note_kept(rule, [p.name for p in inputs], static)
+    if inputs:
+        source = _source(inputs, kept, recomputed)
+    else:
+        assert not kept, "a rule of many inputs keeps none of them"
+        source = _SOURCE_OF_MANY
+
+    name = rule.__name__
+    namespace: dict[str, Any] = {
+        "Node": Node, "Tensor": Tensor, "as_array": _as_array, "mode": grad_mode._mode,
+        "name": name, "ndarray": np.ndarray, "new": object.__new__, "quiet": _quiet,
+        "record": record, "refusal": _refusal, "rule": rule, "run_on_device": _run_on_device,
+    }  # fmt: skip
+    filename = f"<dtrain operation {name}>"
+    linecache.cache[filename] = len(source), None, source.splitlines(True), filename
+    exec(compile(source, filename, "exec"), namespace)
+    operation = functools.wraps(rule)(namespace["operation"])
     OPS[name] = operation
     return operation
+
+
+def _source(inputs: Sequence[inspect.Parameter], kept: set[str], recomputed: bool) -> str:
+    """The text of an operation with these inputs, of which some, or `out`, are kept."""
+    names = [p.name for p in inputs]
+    saved = [
+        f"None if {x} is {x}_array else ('{x}', {x}._version, {x}._version[0])"
+        for x in names
+        if x in kept or recomputed
+    ]
+    if "out" in kept:
+        saved.append("('out', result._version, 0)")
+    lines = [f"node.saved = ({', '.join(saved)},)"] if saved else []
+    if recomputed:
+        lines.append(f"node.again = rule, ({', '.join(names)},), static")
+
+    def each(form: str, separator: str = "; ") -> str:
+        return separator.join(form.replace("X", x) for x in names)
+
+    return _SOURCE.format(
+        parameters=", ".join(p.name if p.default is p.empty else f"{p.name}=None" for p in inputs),
+        arrays=each("X_array = X._array if isinstance(X, Tensor) else X"),
+        first=f"{names[0]}_array",
+        array_names=each("X_array", ", "),
+        edges=each(
+            "X_edge = None if X is X_array else "
+            "X._graph_edge() if X._node is None or X._view is not None else X._node"
+        ),
+        edge_names=each("X_edge", ", "),
+        no_edge=each("X_edge is None", " and "),
+        saved="; ".join(lines),
+    )
+
+
+def _run_on_device(rule: Callable, *arrays: Any, **static: Any) -> Any:
+    with on_device_of(*arrays):
+        return _quiet.run(rule, *arrays, **static)
+
+
+def _as_array(out: Any) -> Array:
+    """What NumPy's reductions give, too, is an array."""
+    return np.asarray(out) if isinstance(out, (np.generic, int, float)) else out
+
+
+def _refusal(name: str, error: ValueError) -> Exception:
+    """Shapes that do not fit are a RuntimeError in PyTorch, wrong axes an IndexError."""
+    if isinstance(error, IndexError):
+        return error
+    refusal = RuntimeError(f"{name}: {error}")
+    refusal.__cause__ = error
+    return refusal
 
 
 def _note_kept(rule: Callable, inputs: Sequence[str], static: Sequence[str]) -> set[str]:
@@ -131,19 +214,3 @@ def _note_kept(rule: Callable, inputs: Sequence[str], static: Sequence[str]) -> 
         KEPT_BY[code] = frozenset(closure_of(code) & {*inputs, "out"})
         INPUTS_OF[code], STATIC_OF[code] = inputs, static
     return set().union(*(KEPT_BY[code] for code in codes))
-
-
-def record(name: str, inputs: Sequence[Any], out: Array, rules: Sequence[Callable]) -> Tensor:
-    """The output as a Tensor, with a Node behind it if an input wants a gradient."""
-    if isinstance(out, (np.generic, int, float)):  # what NumPy's reductions give
-        out = np.asarray(out)
-    result = wrap(out)
-    if not rules or not grad_mode._mode.enabled:
-        return result
-    parents = [x._graph_edge() if isinstance(x, Tensor) else None for x in inputs]
-    for parent in parents:
-        if parent is not None:
-            result._node = Node(name, parents, rules, out)
-            result._requires_grad = True
-            break
-    return result

@@ -61,6 +61,10 @@ def result_dtype(x: Any, y: Any) -> np.dtype:
 
 def pair(x: Any, y: Any) -> tuple[Any, Any]:
     """Both operands in their common dtype, on one device; numbers stay numbers beside a tensor."""
+    if isinstance(x, Tensor) and isinstance(y, Tensor):  # what is common, first
+        a, b = x._array, y._array
+        if a.dtype is b.dtype and type(a) is type(b):
+            return x, y
     if isinstance(x, (np.ndarray, np.generic)):
         x = as_tensor(np.asarray(x))
     if isinstance(y, (np.ndarray, np.generic)):
