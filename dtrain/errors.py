@@ -6,6 +6,7 @@ DtrainError
 ├── DesyncError (RuntimeError)     the ranks disagree: models, seeds, steps, gradients
 ├── GradcheckError (RuntimeError)  a gradient is not that of central differences
 ├── LaunchError (RuntimeError)     the job cannot be started, or was started wrongly
+├── PlaceError (IndexError, RuntimeError) an index that names a place outside of a dimension
 └── RankFailedError (RuntimeError) another rank raised or left while this one waited for it
 """
 
@@ -32,6 +33,10 @@ class GradcheckError(DtrainError, RuntimeError):
 
 class LaunchError(DtrainError, RuntimeError):
     """The job cannot be started, or was started wrongly."""
+
+
+class PlaceError(DtrainError, IndexError, RuntimeError):
+    """An index that names a place outside of a dimension; PyTorch raises one of both kinds."""
 
 
 class RankFailedError(DtrainError, RuntimeError):

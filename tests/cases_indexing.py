@@ -46,6 +46,15 @@ def reduced(x, src, how, include_self):
     return out
 
 
+def slices_reduced(x, src, how, include_self):
+    """index_reduce along dimension 0, by loops."""
+    out = np.array(x)
+    for place in set(ROWS):
+        found = [s for s, k in zip(src, ROWS) if k == place]
+        out[place] = how(([x[place]] if include_self else []) + found, axis=0)
+    return out
+
+
 GATHERED = [
     Case("take", [[(2, 4)]], lambda x: x.ravel()[[[0, 7], [3, 0]]], lambda t, x: x.take(t.tensor([[0, 7], [3, 0]]))),
     Case("take_along_dim", [[(2, 3)]], lambda x: np.take_along_axis(x, PLACES, 1),
@@ -101,9 +110,23 @@ WRITTEN = [
              lambda x, y, how=how, own=own: reduced(x, y, how, own),
              lambda t, x, y, name=name, own=own: x.scatter_reduce(1, t.tensor(PLACES), y, name, include_self=own),
              f"{name} include_self={own}", smooth=False)
-        for name, how in {"sum": np.sum, "mean": np.mean, "amax": np.max, "amin": np.min}.items()
+        for name, how in {"sum": np.sum, "prod": np.prod, "mean": np.mean, "amax": np.max, "amin": np.min}.items()
         for own in (True, False)
     ),
+    *(
+        Case("index_reduce", [[(3, 2), (3, 2)]], lambda x, y, how=how, own=own: slices_reduced(x, y, how, own),
+             lambda t, x, y, name=name, own=own: x.index_reduce(0, t.tensor(ROWS), y, name, include_self=own),
+             f"{name} include_self={own}", smooth=False, in_torch=False)  # which warns of it
+        for name, how in {"prod": np.prod, "mean": np.mean, "amax": np.max, "amin": np.min}.items()
+        for own in (True, False)
+    ),
+    Case("put", [[(2, 3), (2,)]], lambda x, y: put(x.ravel(), [5, 0], y).reshape(2, 3), lambda t, x, y: x.put(t.tensor([-1, 0]), y)),
+    Case("put", [[(2, 3), (3,)]], lambda x, y: put(x.ravel(), [4, 0, 4], y, add=True).reshape(2, 3),
+         lambda t, x, y: t.put(x, t.tensor([4, 0, 4]), y, accumulate=True), "accumulate"),
+    Case("select_scatter", [[(2, 3), (2,)]], lambda x, y: put(x, (slice(None), -1), y), lambda t, x, y: x.select_scatter(y, 1, -1)),
+    Case("slice_scatter", [[(2, 5), (2, 2)]], lambda x, y: put(x, (slice(None), slice(1, 5, 3)), y), lambda t, x, y: t.slice_scatter(x, y, 1, 1, 5, 3)),
+    Case("diagonal_scatter", [[(2, 4, 3), (4, 2)]], lambda x, y: put(x, ([0, 1], slice(None), [1, 2]), y.T),
+         lambda t, x, y: x.diagonal_scatter(y, 1, 0, 2)),
     Case("masked_scatter", [[(2, 3), (2, 3), (2, 3)], [(2, 3), (3,), (6,)]],
          lambda x, m, y: first(x, np.broadcast_to(m > 0, x.shape), y), lambda t, x, m, y: x.masked_scatter(m > 0, y)),
 ]  # fmt: skip
@@ -125,6 +148,8 @@ LOOKED_UP = [
              lambda t, r, v, side=side: t.searchsorted(t.sort(r)[0].detach(), v.detach().contiguous(), side=side), side, differentiable=False)
         for side in ("left", "right")
     ),
+    Case("unravel_index", [[(2, 3)]], lambda x: np.unravel_index(np.floor(x * 3 + 6).astype(int), (3, 4)),
+         lambda t, x: t.unravel_index(t.floor(x.detach() * 3 + 6).long(), (3, 4)), differentiable=False),
     Case("F.one_hot", [[(2, 3)], [()]], lambda x: np.eye(5, dtype=np.int64)[np.floor(x + 2).astype(int)],
          lambda t, x: t.nn.functional.one_hot(t.floor(x.detach() + 2).long(), 5), differentiable=False),
     Case("F.one_hot", [[(2, 3)]], lambda x: np.eye(3, dtype=np.int64)[PLACES],

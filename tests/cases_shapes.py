@@ -20,6 +20,16 @@ def diag_embed(x, offset=0):
     return out
 
 
+def block_diag(*blocks):
+    blocks = [np.atleast_2d(b) for b in blocks]
+    out = np.zeros(np.sum([b.shape for b in blocks], 0))
+    row = column = 0
+    for b in blocks:
+        out[row : row + b.shape[0], column : column + b.shape[1]] = b
+        row, column = row + b.shape[0], column + b.shape[1]
+    return out
+
+
 def padded(pairs, mode, **how):
     return lambda x: np.pad(x, [(0, 0)] * (x.ndim - len(pairs)) + pairs, mode, **how)
 
@@ -57,6 +67,11 @@ ARRANGED = [
     Case("diag_embed", [[(2, 3)]], lambda x: np.moveaxis(diag_embed(x, 2), 0, -1),
          lambda t, x: t.diag_embed(x, 2, dim1=0, dim2=1), "offset and dims"),
     Case("diag_embed", [[(2, 3)]], lambda x: diag_embed(x, -1), lambda t, x: x.diag_embed(offset=-1), "below"),
+    Case("diagflat", [[(3,)], [(2, 2)], [()], [(0,)]], np.diagflat),
+    Case("diagflat", [[(2,)]], lambda x: np.diagflat(x, -2), lambda t, x: x.diagflat(offset=-2), "offset"),
+    Case("adjoint", [[(3, 4)], [(2, 3, 4)]], lambda x: x.swapaxes(-1, -2)),
+    Case("as_strided", [[(12,)]], lambda x: np.array([[x[3], x[5]], [x[4], x[6]], [x[5], x[7]]]),
+         lambda t, x: x.clone().as_strided((3, 2), (1, 2), 3)),
     Case("unfold", [[(7, 2)]], lambda x: sliding_window_view(x, 3, 0)[::2], lambda t, x: x.unfold(0, 3, 2)),
     Case("unfold", [[(2, 5)]], lambda x: sliding_window_view(x, 2, 1), lambda t, x: x.unfold(-1, 2, 1), "overlap"),
     Case("F.pad", MATRIX, padded([(1, 2)], "constant"), pad((1, 2))),
@@ -86,6 +101,10 @@ JOINED = [
     ),
     *(Case(f"atleast_{n}d", [[()], [(3,)], [(2, 3)], [(2, 0, 1)]], getattr(np, f"atleast_{n}d")) for n in (1, 2, 3)),
     Case("atleast_2d", [[(), (3,)]], lambda *x: [np.atleast_2d(a) for a in x], label="several"),
+    Case("row_stack", [[(2, 3), (1, 3)], [(3,), (3,)]], lambda *x: np.vstack(x), lambda t, *x: t.row_stack(x)),
+    Case("block_diag", [[(2, 3), (3,), (), (2, 0), (1, 1)]], block_diag),
+    Case("broadcast_shapes", [[(2, 1), (3,)]], lambda x, y: np.array(np.broadcast_shapes(x.shape, y.shape)),
+         lambda t, x, y: t.tensor(t.broadcast_shapes(x.shape, y.shape)), differentiable=False),
     Case("broadcast_tensors", [[(2, 1), (3,), ()], [(0, 1), (3,)]], np.broadcast_arrays),
     Case("meshgrid", VECTORS, lambda *x: np.meshgrid(*x, indexing="ij"), lambda t, *x: t.meshgrid(*x, indexing="ij")),
     Case("meshgrid", [[(3,), (2,), (4,)]], lambda *x: np.meshgrid(*x), lambda t, *x: t.meshgrid(x, indexing="xy"), "xy"),
@@ -95,6 +114,12 @@ JOINED = [
          lambda t, x: t.combinations(x, 3, True), "with replacement"),
     Case("tensor_split", [[(5, 2)]], lambda x: np.array_split(x, 3), lambda t, x: t.tensor_split(x, 3)),
     Case("tensor_split", [[(2, 5)]], lambda x: np.array_split(x, [1, 4, 9], 1), lambda t, x: x.tensor_split((1, 4, 9), dim=-1), "indices"),
+    *(
+        Case(name, [[(2, 4, 6)]], lambda x, name=name: getattr(np, name)(x, 2), lambda t, x, name=name: getattr(t, name)(x, 2))
+        for name in ("hsplit", "vsplit", "dsplit")
+    ),
+    Case("hsplit", [[(5,)], [(2, 5)]], lambda x: np.hsplit(x, [1, 3]), lambda t, x: x.hsplit([1, 3]), "indices"),
+    Case("split_with_sizes", [[(2, 5)]], lambda x: np.split(x, [1, 1], 1), lambda t, x: t.split_with_sizes(x, [1, 0, 4], 1)),
     Case("tile", [[(2, 3)], [()]], lambda x: np.tile(x, (2, 1, 2)), lambda t, x: t.tile(x, (2, 1, 2))),
     Case("tile", [[(2, 3)]], lambda x: np.tile(x, 2), lambda t, x: x.tile(2), "fewer dims"),
     Case("repeat_interleave", [[(2, 3)], [()], [(0, 2)]], lambda x: x.repeat(2), lambda t, x: x.repeat_interleave(2)),

@@ -1,7 +1,7 @@
 """Floor 1: array modules, devices, dtypes and random numbers."""
 
 from dtrain.backend import cuda
-from dtrain.backend.array_module import Array, array_module, to_host
+from dtrain.backend.array_module import Array, address, array_module, to_host
 from dtrain.backend.device import (
     cuda_device_count,
     device,
@@ -17,6 +17,7 @@ from dtrain.backend.random import Generator, default_generator, initial_seed, ma
 __all__ = [
     "Array",
     "Generator",
+    "address",
     "array_module",
     "cuda",
     "cuda_device_count",

@@ -33,3 +33,8 @@ def array_module(*arrays: Array) -> ModuleType:
 def to_host(array: Array) -> np.ndarray:
     """The array in host memory; a host array is returned as it is, a device array is copied."""
     return array if isinstance(array, np.ndarray) else array.get()
+
+
+def address(array: Array) -> int:
+    """Where the first element of an array lies in memory."""
+    return array.ctypes.data if isinstance(array, np.ndarray) else array.data.ptr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -67,3 +68,18 @@ def scalar_dtype(value: Any) -> np.dtype:
     if isinstance(value, (bool, np.bool_)):
         return bool_
     return int64 if isinstance(value, (int, np.integer)) else _default
+
+
+def as_number(value: float, dtype: np.dtype) -> float:
+    """`value` as `dtype` holds it; refused if it is too large for it.
+
+    >>> as_number(1.5, int64)
+    1
+    """
+    if dtype.kind == "b":
+        return bool(value)
+    limits = np.finfo(dtype) if is_floating(dtype) else np.iinfo(dtype)
+    held = value if is_floating(dtype) and not math.isfinite(value) else None
+    if held is None and not limits.min <= value <= limits.max:
+        raise RuntimeError(f"value {value} cannot be converted to {dtype} without overflow")
+    return dtype.type(value).item() if held is None else held

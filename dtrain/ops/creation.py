@@ -199,20 +199,28 @@ def logspace(
         return finish(powers.astype(dtype or get_default_dtype()), requires_grad)
 
 
+def _sides(row: int, col: int) -> tuple[int, int]:
+    if row < 0 or col < 0:
+        raise RuntimeError(f"expected no negative number of rows or columns, got {row} and {col}")
+    return row, col
+
+
+def _places(mask: np.ndarray, dtype: Any, device: DeviceLike) -> Tensor:
+    return tensor(np.stack(np.nonzero(mask)), dtype or "int64", device)
+
+
 def tril_indices(
     row: int, col: int, offset: int = 0, dtype: Any = None, device: DeviceLike = None
 ) -> Tensor:
     """Where the lower triangle is: a row of row numbers, a row of columns (torch.tril_indices)."""
-    places = np.stack(np.nonzero(np.tri(row, col, offset)))
-    return tensor(places, dtype or "int64", device)
+    return _places(np.tri(*_sides(row, col), offset), dtype, device)
 
 
 def triu_indices(
     row: int, col: int, offset: int = 0, dtype: Any = None, device: DeviceLike = None
 ) -> Tensor:
     """Where the upper triangle is: a row of row numbers, a row of columns (torch.triu_indices)."""
-    places = np.stack(np.nonzero(1 - np.tri(row, col, offset - 1)))
-    return tensor(places, dtype or "int64", device)
+    return _places(1 - np.tri(*_sides(row, col), offset - 1), dtype, device)
 
 
 def eye(

@@ -8,6 +8,7 @@ import numpy as np
 
 from dtrain.autograd.op import op
 from dtrain.backend import Array, array_module, to_host
+from dtrain.errors import PlaceError
 
 
 @op
@@ -50,11 +51,39 @@ def put_extreme(x: Array, values: Array, *, index: Any, largest: bool):
 
 @op
 def put_product(x: Array, values: Array, *, index: Any):
-    """x[index] multiplied by values, once for each mention; no gradient, as in PyTorch."""
+    """x[index] multiplied by values, once for each mention."""
     xp = array_module(x)
+    out = _product(x, values, index)
+
+    def others(factors, product):
+        """The product without each factor, where no factor is 0."""
+        return xp.where(factors == 0, 0, product / xp.where(factors == 0, 1, factors))
+
+    def grad_x(g):
+        if (x == 0).any():
+            ones = xp.where(x == 0, x.dtype.type(1), x)
+            return g * others(ones, _product(ones, values, index))
+        return g * others(x, out)
+
+    def grad_values(g):
+        zero = values == 0
+        if not zero.any():
+            return g[index] * others(values, out[index])
+        count = xp.zeros(x.shape, "int64")
+        xp.add.at(count, index, zero)
+        alone = zero & (count[index] == 1)  # with two zeros no factor makes a difference
+        ones = xp.where(alone, values.dtype.type(1), values)
+        without = _product(x, ones, index)[index]
+        return g[index] * xp.where(alone, without, others(values, out[index]))
+
+    return out, (grad_x, grad_values)
+
+
+def _product(x: Array, values: Array, index: Any) -> Array:
     out = np.array(to_host(x))  # CuPy has no multiply.at: on the host, for want of a better way
-    np.multiply.at(out, tuple(to_host(i) for i in index), to_host(values))
-    return xp.asarray(out), ()
+    places: Any = tuple(i if isinstance(i, slice) else to_host(i) for i in index)
+    np.multiply.at(out, places, to_host(values))
+    return array_module(x).asarray(out)
 
 
 def check_places(index: Array, size: int, what: str) -> None:
@@ -63,7 +92,7 @@ def check_places(index: Array, size: int, what: str) -> None:
         low, high = int(index.min()), int(index.max())
         if low < 0 or high >= size:
             worst = low if low < 0 else high
-            raise IndexError(
+            raise PlaceError(
                 f"{what}: index {worst} is out of bounds for a dimension of size {size}: "
                 f"expected 0 to {size - 1}"
             )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from dtrain.autograd.op import op, view_op
@@ -154,3 +156,23 @@ def unfold(x: Array, *, axis: int, size: int, step: int):
         return full
 
     return out, (grad_x,)
+
+
+@view_op
+def strided(x: Array, *, order: tuple[int, ...], shape: tuple, steps: tuple, start: int):
+    """Any elements of the memory of x, in which its axes lie in `order`; some may be repeated."""
+    xp = array_module(x)
+    inner = tuple(x.shape[axis] for axis in order)
+    back = tuple(int(axis) for axis in np.argsort(order))
+
+    def part(flat):
+        strides = tuple(step * flat.itemsize for step in steps)
+        first = flat[start:] if 0 not in shape else flat[:0]
+        return xp.lib.stride_tricks.as_strided(first, shape, strides)
+
+    def grad_x(g):
+        full = xp.zeros(math.prod(inner), g.dtype)
+        xp.add.at(full, part(xp.arange(len(full))), g)
+        return full.reshape(inner).transpose(back)
+
+    return part(x.transpose(order).reshape(-1)), (grad_x,)

@@ -21,8 +21,8 @@ from dtrain.nn.functional.losses import (
     nll_loss,
 )
 from dtrain.nn.functional.normalization import batch_norm, layer_norm
-from dtrain.ops.operators.indexing import one_hot
-from dtrain.ops.operators.shapes import pad
+from dtrain.ops.operators.padding import pad
+from dtrain.ops.operators.searching import one_hot
 
 __all__ = [
     "avg_pool2d",

@@ -14,6 +14,7 @@ from dtrain.ops import arithmetic, creation, index, rounding
 from dtrain.ops import comparison as truth
 from dtrain.ops.operators import (
     comparison,
+    diagonals,
     division,
     einsum,
     elementwise,
@@ -24,16 +25,20 @@ from dtrain.ops.operators import (
     products,
     reductions,
     scans,
+    scattering,
+    searching,
     shapes,
     sorting,
+    splitting,
     statistics,
 )
 from dtrain.ops.operators.inplace import INPLACE, inplace
+from dtrain.ops.operators.numpy_names import numpy_names
 from dtrain.ops.operators.operands import to
 
 
 def _named(module: Any, names: str) -> dict[str, Callable[..., Any]]:
-    return {name: getattr(module, name) for name in names.split()}
+    return {name: numpy_names(getattr(module, name)) for name in names.split()}
 
 
 #: Public functions that are methods too, by name.
@@ -72,14 +77,20 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     ),
     **_named(
         shapes,
-        "broadcast_to diag diag_embed diagonal flatten flip fliplr flipud movedim narrow "
-        "permute ravel reshape roll rot90 squeeze t transpose tril triu unflatten unsqueeze",
+        "adjoint as_strided broadcast_to flatten flip fliplr flipud movedim narrow permute ravel "
+        "reshape roll rot90 squeeze swapaxes t transpose unflatten unsqueeze",
     ),
-    **_named(joining, "chunk repeat_interleave split tensor_split tile unbind"),
+    **_named(diagonals, "diag diag_embed diagflat diagonal tril triu"),
+    **_named(joining, "repeat_interleave tile"),
+    **_named(splitting, "chunk dsplit hsplit split split_with_sizes tensor_split unbind vsplit"),
     **_named(
         indexing,
-        "argwhere gather index_add index_copy index_fill index_put index_select masked_scatter "
-        "masked_select nonzero scatter scatter_add scatter_reduce select take take_along_dim",
+        "argwhere gather index_select masked_select nonzero select take take_along_dim",
+    ),
+    **_named(
+        scattering,
+        "diagonal_scatter index_add index_copy index_fill index_put index_reduce masked_scatter "
+        "put scatter scatter_add scatter_reduce select_scatter slice_scatter",
     ),
     **_named(
         products,
@@ -110,7 +121,6 @@ ALIASES = {
     "negative": "neg",
     "not_equal": "ne",
     "subtract": "sub",
-    "swapaxes": "transpose",
     "swapdims": "transpose",
 }
 FUNCTIONS.update({alias: FUNCTIONS[name] for alias, name in ALIASES.items()})
@@ -120,14 +130,16 @@ FREE_FUNCTIONS: dict[str, Callable[..., Any]] = {
     **_named(statistics, "std_mean var_mean"),
     **_named(
         joining,
-        "atleast_1d atleast_2d atleast_3d broadcast_tensors cartesian_prod cat column_stack "
-        "combinations dstack hstack meshgrid stack vstack",
+        "atleast_1d atleast_2d atleast_3d block_diag broadcast_shapes broadcast_tensors "
+        "cartesian_prod cat column_stack combinations dstack hstack meshgrid stack vstack",
     ),
-    **_named(indexing, "bucketize searchsorted where"),
+    **_named(indexing, "where"),
+    **_named(searching, "bucketize searchsorted unravel_index"),
     **_named(products, "cdist chain_matmul tensordot"),
     **_named(einsum, "einsum"),
-    "concat": joining.cat,
-    "concatenate": joining.cat,
+    "concat": numpy_names(joining.cat),
+    "concatenate": numpy_names(joining.cat),
+    "row_stack": joining.vstack,
 }
 
 
@@ -149,6 +161,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "bool": _cast_to(dtypes.bool_),
     "long": _cast_to(dtypes.int64),
     "repeat": joining.repeat,
+    "split": lambda self, split_size, dim=0: splitting.split(self, split_size, dim),
     "reshape_as": lambda self, other: shapes.reshape(self, other.shape),
     "to": to,
     "type_as": lambda self, other: to(self, other.dtype),
@@ -206,13 +219,18 @@ OPERATORS: dict[str, Callable[..., Any]] = {
 
 #: What is written without parentheses.
 PROPERTIES: dict[str, Callable[[Tensor], Tensor]] = {
-    "T": lambda self: shapes.permute(self, tuple(reversed(range(self.ndim)))),
-    "mT": lambda self: shapes.transpose(self, -1, -2),
+    "H": shapes.matrix_adjoint,
+    "T": shapes.reversed_dims,
+    "mH": shapes.adjoint,
+    "mT": shapes.adjoint,
 }
 
 
+IN_PLACE = (INPLACE, diagonals.INPLACE, scattering.INPLACE, shapes.INPLACE)
+
+
 def _bind() -> None:
-    for table in (FUNCTIONS, METHODS, INPLACE, indexing.INPLACE, OPERATORS):
+    for table in (FUNCTIONS, METHODS, *IN_PLACE, OPERATORS):
         for name, function in table.items():
             setattr(Tensor, name, function)
     for name, function in PROPERTIES.items():

@@ -6,9 +6,10 @@ import math
 from typing import Any
 
 from dtrain.autograd.tensor import Tensor
+from dtrain.ops.operators.diagonals import diagonal
 from dtrain.ops.operators.joining import broadcast_shapes
 from dtrain.ops.operators.products import matmul
-from dtrain.ops.operators.shapes import diagonal, reshape
+from dtrain.ops.operators.shapes import reshape
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 

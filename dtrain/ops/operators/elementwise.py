@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dtrain.autograd.tensor import Tensor
-from dtrain.backend.dtypes import float64, is_floating
+from dtrain.backend.dtypes import as_number, bool_, float64, is_floating
 from dtrain.ops import activation, arithmetic, index, rounding, special, trigonometry
 from dtrain.ops.operators.operands import Number, floating, pair, scalar_like, to
 
@@ -159,5 +159,10 @@ def where(condition: Tensor, input: Any, other: Any) -> Tensor:
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """`value` where the mask holds, else `input` (torch.masked_fill)."""
-    value = value.item() if isinstance(value, Tensor) else value
-    return index.masked_fill(input, mask=mask._array, value=value)
+    if mask.dtype != bool_:
+        raise RuntimeError(f"masked_fill: expected a mask of dtype bool, got {mask.dtype}")
+    if isinstance(value, Tensor):
+        if value.ndim:
+            raise RuntimeError(f"masked_fill: expected a 0-d tensor or a number, got {value.shape}")
+        return index.where(to(value, input.dtype), input, condition=mask._array)
+    return index.masked_fill(input, mask=mask._array, value=as_number(value, input.dtype))

@@ -9,7 +9,8 @@ from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import array_module
 from dtrain.backend.dtypes import is_floating
 from dtrain.ops import linalg as rules
-from dtrain.ops.operators import products, reductions, shapes
+from dtrain.ops.operators import diagonals, products, reductions
+from dtrain.ops.operators.diagonals import tril, triu
 from dtrain.ops.operators.joining import broadcast_shapes, cat
 from dtrain.ops.operators.operands import axis_of, place_of
 from dtrain.ops.operators.products import matmul, same_dtype
@@ -18,8 +19,6 @@ from dtrain.ops.operators.shapes import (
     narrow,
     squeeze,
     transpose,
-    tril,
-    triu,
     unsqueeze,
 )
 
@@ -44,7 +43,7 @@ def cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
 
 def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """The diagonals of matrices, a view (torch.linalg.diagonal)."""
-    return shapes.diagonal(A, offset, dim1, dim2)
+    return diagonals.diagonal(A, offset, dim1, dim2)
 
 
 # --- inverses and equations ---

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -111,9 +112,13 @@ def axis_of(dim: Any) -> Any:
     return tuple(dim) if isinstance(dim, Sequence) else dim
 
 
-def sizes_of(size: tuple[Any, ...]) -> tuple[int, ...]:
-    """The sizes given as `f(2, 3)` or `f((2, 3))`."""
-    return tuple(size[0]) if len(size) == 1 and isinstance(size[0], Sequence) else size
+def listed(name: str, given: tuple[Any, ...], named: Any = None) -> tuple[int, ...]:
+    """The integers given as `f(2, 3)`, as `f((2, 3))` or by their keyword."""
+    if named is None:
+        if not given:
+            raise TypeError(f"{name}: expected integers, or a tuple of them, got nothing")
+        named = given[0] if len(given) == 1 and isinstance(given[0], Sequence) else given
+    return tuple(map(index, named))
 
 
 def place_of(dim: int, ndim: int) -> int:

@@ -8,8 +8,9 @@ from typing import Any
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.ops import matmul as rules
+from dtrain.ops.operators.diagonals import diagonal
 from dtrain.ops.operators.operands import Number, pair
-from dtrain.ops.operators.shapes import diagonal, reshape, squeeze, unsqueeze
+from dtrain.ops.operators.shapes import reshape, squeeze, unsqueeze
 
 
 def same_dtype(input: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from dtrain.autograd.tensor import Tensor, wrap
-from dtrain.ops import arithmetic, shape
+from dtrain.backend import address
+from dtrain.backend.dtypes import category
+from dtrain.ops import arithmetic
 from dtrain.ops import index as index_rules
-from dtrain.ops.operators.operands import axis_of, checked_axis, place_of, sizes_of
+from dtrain.ops import shape as rules
+from dtrain.ops.operators.operands import axis_of, listed, place_of
+
+# --- another shape ---
 
 
-def reshape(input: Tensor, *size: Any) -> Tensor:
+def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
     """The same elements in another shape, shared if that can be (torch.reshape)."""
-    sizes = sizes_of(size)
+    sizes = listed("reshape", sizes, shape)
     known = math.prod(n for n in sizes if n != -1)
     fits = input.numel() == known if -1 not in sizes else known and not input.numel() % known
     if not fits or sizes.count(-1) > 1:
         raise RuntimeError(f"shape {list(sizes)} is invalid for input of size {input.numel()}")
-    return shape.reshape(input, shape=sizes)
+    return rules.reshape(input, shape=sizes)
 
 
-def view(input: Tensor, *size: Any) -> Tensor:
+def view(input: Tensor, *sizes: Any, size: Any = None, dtype: Any = None) -> Tensor:
     """The same memory in another shape, or in another dtype (torch.Tensor.view)."""
-    if len(size) == 1 and isinstance(size[0], (np.dtype, type)):
-        return wrap(input._array.view(size[0]))
-    out = reshape(input, *size)
+    if len(sizes) == 1 and isinstance(sizes[0], (np.dtype, type)):
+        dtype = sizes[0]
+    if dtype is not None:
+        return _view_as_dtype(input, np.dtype(dtype))
+    out = reshape(input, *sizes, shape=size)
     if out.numel() and out._view is None:
         raise RuntimeError(
             f"view: shape {out.shape} cannot share the memory of a tensor of shape "
@@ -37,59 +44,56 @@ def view(input: Tensor, *size: Any) -> Tensor:
     return out
 
 
+def _view_as_dtype(input: Tensor, dtype: np.dtype) -> Tensor:
+    if dtype == input.dtype:
+        return reshape(input, input.shape)
+    try:
+        return wrap(input._array.view(dtype))
+    except ValueError as error:  # the sizes do not fit
+        raise RuntimeError(f"view as {dtype}: {error}") from error
+
+
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """The dimensions from start_dim to end_dim made one (torch.flatten)."""
-    if not input.ndim:
-        return reshape(input, 1)
     start, end = place_of(start_dim, input.ndim), place_of(end_dim, input.ndim)
     if start > end:
         raise RuntimeError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim}")
+    if start == end and input.ndim:
+        return input
     middle = math.prod(input.shape[start : end + 1])
     return reshape(input, *input.shape[:start], middle, *input.shape[end + 1 :])
 
 
-def permute(input: Tensor, *dims: Any) -> Tensor:
-    """The dimensions in another order (torch.permute)."""
-    axes = tuple(place_of(d, input.ndim) for d in sizes_of(dims))
-    if sorted(axes) != list(range(input.ndim)):
-        raise RuntimeError(f"permute: {sizes_of(dims)} is no order of {input.ndim} dimensions")
-    return shape.permute(input, axes=axes)
+def ravel(input: Tensor) -> Tensor:
+    """All elements in one dimension (torch.ravel)."""
+    return contiguous(reshape(input, -1) if input.numel() else reshape(input, 0))
 
 
-def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
-    """Two dimensions exchanged (torch.transpose)."""
-    axes = list(range(input.ndim))
-    checked_axis(input, (dim0, dim1))
-    if axes:
-        axes[dim0], axes[dim1] = axes[dim1], axes[dim0]
-    return shape.permute(input, axes=tuple(axes))
-
-
-def t(input: Tensor) -> Tensor:
-    """The transpose of a matrix (torch.t)."""
-    if input.ndim > 2:
-        raise RuntimeError(f"t: expected at most 2 dimensions, got shape {input.shape}")
-    return transpose(input, 0, 1) if input.ndim == 2 else input
-
-
-def expand(input: Tensor, *size: Any) -> Tensor:
-    """Broadcast without a copy; -1 keeps a dimension (torch.Tensor.expand)."""
-    sizes = sizes_of(size)
-    lead = len(sizes) - input.ndim
-    if lead < 0 or -1 in sizes[:lead]:
-        raise RuntimeError(f"expand: shape {input.shape} cannot be expanded to {sizes}")
-    full = tuple(input.shape[i - lead] if n == -1 else n for i, n in enumerate(sizes))
-    return shape.expand(input, shape=full)
+def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
+    """One dimension made several; one of `sizes` may be -1 (torch.unflatten)."""
+    if not input.ndim:
+        raise RuntimeError("unflatten: a tensor of shape () has no dimension to unflatten")
+    place = place_of(dim, input.ndim)
+    sizes, length = tuple(sizes), input.shape[place]
+    if -1 in sizes:
+        known = math.prod(n for n in sizes if n != -1)
+        if not known or length % known:
+            raise RuntimeError(f"unflatten: sizes {list(sizes)} do not divide {length} elements")
+        sizes = tuple(length // known if n == -1 else n for n in sizes)
+    if not sizes or math.prod(sizes) != length:
+        raise RuntimeError(
+            f"unflatten: sizes {list(sizes)} do not multiply up to the size of dim {dim} ({length})"
+        )
+    return reshape(input, *input.shape[:place], *sizes, *input.shape[place + 1 :])
 
 
 def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     """Without the dimensions of length 1, or those of them in `dim` (torch.squeeze)."""
-    checked_axis(input, dim)
     dims = axis_of(range(input.ndim) if dim is None else dim)
-    dims = dims if isinstance(dims, tuple) else (dims,)
-    drop = {d % (input.ndim or 1) for d in dims}
-    kept = [n for d, n in enumerate(input.shape) if d not in drop or n != 1]
-    return reshape(input, kept)
+    drop = [place_of(d, input.ndim) for d in (dims if isinstance(dims, tuple) else (dims,))]
+    if len(set(drop)) < len(drop):
+        raise RuntimeError(f"squeeze: expected different dimensions, got {dim}")
+    return reshape(input, [n for d, n in enumerate(input.shape) if d not in drop or n != 1])
 
 
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
@@ -98,60 +102,78 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     return reshape(input, *input.shape[:place], 1, *input.shape[place:])
 
 
-def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
-    """`length` elements from `start` along a dimension (torch.narrow)."""
-    place = place_of(dim, input.ndim)
-    first = start + input.size(dim) if start < 0 else start
-    if not 0 <= first <= first + length <= input.size(dim):
-        raise RuntimeError(
-            f"narrow: start ({start}) + length ({length}) exceeds dimension size "
-            f"({input.size(dim)})"
-        )
-    return index_rules.read(input, (*(slice(None),) * place, slice(first, first + length)))
+def expand(input: Tensor, *sizes: Any, size: Any = None) -> Tensor:
+    """Broadcast without a copy; -1 keeps a dimension (torch.Tensor.expand)."""
+    sizes = listed("expand", sizes, size)
+    lead = len(sizes) - input.ndim
+    if lead < 0 or -1 in sizes[:lead]:
+        raise RuntimeError(f"expand: shape {input.shape} cannot be expanded to {sizes}")
+    full = tuple(input.shape[i - lead] if n == -1 else n for i, n in enumerate(sizes))
+    return rules.expand(input, shape=full)
 
 
-def flip(input: Tensor, *dims: Any) -> Tensor:
-    """A copy with the order reversed along `dims` (torch.flip)."""
-    return arithmetic.clone(shape.flip_view(input, axes=sizes_of(dims)))
-
-
-def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
-    """Elements shifted along `dims`, around the end (torch.roll)."""
-    return shape.roll(input, shifts=axis_of(shifts), axis=axis_of(dims))
-
-
-def tril(input: Tensor, diagonal: int = 0) -> Tensor:
-    """The lower triangle, zeros elsewhere (torch.tril)."""
-    return shape.tril(input, diagonal=diagonal)
-
-
-def triu(input: Tensor, diagonal: int = 0) -> Tensor:
-    """The upper triangle, zeros elsewhere (torch.triu)."""
-    return shape.triu(input, diagonal=diagonal)
+def broadcast_to(input: Tensor, *sizes: Any, size: Any = None) -> Tensor:
+    """Broadcast without a copy (torch.broadcast_to)."""
+    return expand(input, *sizes, size=size)
 
 
 def contiguous(input: Tensor) -> Tensor:
     """Itself if its elements lie in order in memory, else a copy (torch.Tensor.contiguous)."""
-    return input if input.is_contiguous() else shape.contiguous(input)
+    return input if input.is_contiguous() else rules.contiguous(input)
 
 
-def ravel(input: Tensor) -> Tensor:
-    """All elements in one dimension (torch.ravel)."""
-    return flatten(input)
+# --- another order of dimensions ---
 
 
-def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
-    """One dimension made several; one of `sizes` may be -1 (torch.unflatten)."""
-    place = place_of(dim, input.ndim)
-    sizes, length = tuple(sizes), input.shape[place]
-    if -1 in sizes:
-        known = math.prod(n for n in sizes if n != -1)
-        sizes = tuple(length // (known or 1) if n == -1 else n for n in sizes)
-    if not sizes or math.prod(sizes) != length:
-        raise RuntimeError(
-            f"unflatten: sizes {list(sizes)} do not multiply up to the size of dim {dim} ({length})"
-        )
-    return reshape(input, *input.shape[:place], *sizes, *input.shape[place + 1 :])
+def permute(input: Tensor, *order: Any, dims: Any = None) -> Tensor:
+    """The dimensions in another order (torch.permute)."""
+    wanted = listed("permute", order, dims)
+    if len(wanted) != input.ndim:
+        raise RuntimeError(f"permute: {wanted} is no order of {input.ndim} dimensions")
+    axes = tuple(place_of(d, input.ndim) for d in wanted)
+    if len(set(axes)) != len(axes):
+        raise RuntimeError(f"permute: {wanted} is no order of {input.ndim} dimensions")
+    return rules.permute(input, axes=axes)
+
+
+def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
+    """Two dimensions exchanged (torch.transpose)."""
+    axes = list(range(input.ndim))
+    a, b = place_of(dim0, input.ndim), place_of(dim1, input.ndim)
+    if axes:
+        axes[a], axes[b] = b, a
+    return rules.permute(input, axes=tuple(axes))
+
+
+def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
+    """Two dimensions exchanged (torch.swapaxes)."""
+    return transpose(input, axis0, axis1)
+
+
+def t(input: Tensor) -> Tensor:
+    """The transpose of a matrix; a vector as it is (torch.t)."""
+    if input.ndim > 2:
+        raise RuntimeError(f"t: expected at most 2 dimensions, got shape {input.shape}")
+    return transpose(input, 0, -1)
+
+
+def reversed_dims(input: Tensor) -> Tensor:
+    """The dimensions in reverse (torch.Tensor.T)."""
+    return rules.permute(input, axes=tuple(reversed(range(input.ndim))))
+
+
+def adjoint(input: Tensor) -> Tensor:
+    """Matrices transposed (torch.adjoint)."""
+    if input.ndim == 1:
+        raise RuntimeError(f"adjoint: expected a matrix or several, got shape {input.shape}")
+    return transpose(input, -2, -1) if input.ndim else reversed_dims(input)
+
+
+def matrix_adjoint(input: Tensor) -> Tensor:
+    """One matrix transposed (torch.Tensor.H)."""
+    if input.ndim not in (0, 2):
+        raise RuntimeError(f"H: expected a matrix, got shape {input.shape}; use mH for several")
+    return reversed_dims(input)
 
 
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
@@ -165,23 +187,18 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     order = [d for d in range(input.ndim) if d not in origins]
     for target, origin in sorted(zip(targets, origins)):
         order.insert(target, origin)
-    return shape.permute(input, axes=tuple(order))
+    return rules.permute(input, axes=tuple(order[: input.ndim]))
 
 
-def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
-    """Broadcast without a copy (torch.broadcast_to)."""
-    return expand(input, tuple(size))
+# --- another order of elements ---
 
 
-def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
-    """Turned k times by a right angle, from the first of two dimensions on (torch.rot90)."""
-    a, b = (place_of(d, input.ndim) for d in dims)
-    if a == b:
-        raise RuntimeError(f"rot90: expected two different dimensions, got {tuple(dims)}")
-    if k % 2 == 0:
-        return flip(input, a, b) if k % 4 else arithmetic.clone(input)
-    turned = transpose(input, a, b)
-    return flip(turned, a if k % 4 == 1 else b)
+def flip(input: Tensor, *axes: Any, dims: Any = None) -> Tensor:
+    """A copy with the order reversed along `dims` (torch.flip)."""
+    places = [place_of(d, input.ndim) for d in listed("flip", axes, dims)]
+    if len(set(places)) < len(places):
+        raise RuntimeError(f"flip: expected different dimensions, got {places}")
+    return arithmetic.clone(rules.flip_view(input, axes=tuple(places) if input.ndim else ()))
 
 
 def fliplr(input: Tensor) -> Tensor:
@@ -198,29 +215,56 @@ def flipud(input: Tensor) -> Tensor:
     return flip(input, 0)
 
 
-def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
-    """The diagonals of the matrices in two dimensions, as a last one; a view (torch.diagonal)."""
-    axes = [place_of(d, input.ndim) for d in (dim1, dim2)]
-    if axes[0] == axes[1]:
-        raise RuntimeError(f"diagonal: expected two different dimensions, got {dim1} and {dim2}")
-    return shape.diagonal(input, offset=offset, axis1=axes[0], axis2=axes[1])
+def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
+    """Turned k times by a right angle, from the first of two dimensions on (torch.rot90)."""
+    if len(dims) != 2 or input.ndim < 2:
+        raise RuntimeError(
+            f"rot90: expected two dimensions of at least two, got {tuple(dims)} of {input.ndim}"
+        )
+    a, b = (place_of(d, input.ndim) for d in dims)
+    if a == b:
+        raise RuntimeError(f"rot90: expected two different dimensions, got {tuple(dims)}")
+    if k % 2 == 0:
+        return flip(input, a, b) if k % 4 else arithmetic.clone(input)
+    turned = transpose(input, a, b)
+    return flip(turned, a if k % 4 == 1 else b)
 
 
-def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
-    """Matrices with the rows of the input on a diagonal (torch.diag_embed)."""
-    axes = [place_of(d, input.ndim + 1) for d in (dim1, dim2)]
-    if axes[0] == axes[1]:
-        raise RuntimeError(f"diag_embed: expected two different dimensions, got {dim1} and {dim2}")
-    return shape.diag_embed(input, offset=offset, axis1=axes[0], axis2=axes[1])
+def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
+    """Elements shifted along `dims`, around the end (torch.roll)."""
+    counts = axis_of(shifts) if isinstance(shifts, Sequence) else (shifts,)
+    if dims is None or dims == ():
+        if len(counts) != 1:
+            raise RuntimeError(f"roll: expected one shift of all elements, got {shifts}")
+        return rules.roll(input, shifts=counts[0], axis=None)
+    places = axis_of(dims) if isinstance(dims, Sequence) else (dims,)
+    if len(counts) != len(places):
+        raise RuntimeError(f"roll: expected a shift for each of dims {dims}, got {shifts}")
+    axes = tuple(place_of(d, input.ndim) for d in places)
+    if not input.ndim:
+        return arithmetic.clone(input)
+    return rules.roll(input, shifts=counts, axis=axes)
 
 
-def diag(input: Tensor, diagonal: int = 0) -> Tensor:
-    """A vector as the diagonal of a matrix, or the diagonal of a matrix, copied (torch.diag)."""
-    if input.ndim == 1:
-        return diag_embed(input, diagonal)
-    if input.ndim != 2:
-        raise RuntimeError(f"diag: expected a vector or a matrix, got shape {input.shape}")
-    return arithmetic.clone(shape.diagonal(input, offset=diagonal, axis1=0, axis2=1))
+# --- parts ---
+
+
+def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
+    """`length` elements from `start` along a dimension (torch.narrow)."""
+    if isinstance(start, Tensor) and (start.ndim or category(start.dtype) != 1):
+        raise RuntimeError(f"narrow: expected a 0-d tensor of integers for start, got {start!r}")
+    if not input.ndim:
+        raise RuntimeError("narrow: a tensor of shape () has no dimension to narrow")
+    place, start = place_of(dim, input.ndim), int(start)
+    size = input.shape[place]
+    if not -size <= start <= size:
+        raise IndexError(f"narrow: start {start} is out of range for a dimension of size {size}")
+    first = start + size if start < 0 else start
+    if not 0 <= length <= size - first:
+        raise RuntimeError(
+            f"narrow: start ({start}) + length ({length}) exceeds dimension size ({size})"
+        )
+    return index_rules.read(input, (*(slice(None),) * place, slice(first, first + length)))
 
 
 def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
@@ -231,67 +275,65 @@ def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
         raise RuntimeError(
             f"unfold: expected 0 <= size <= {length} and step >= 1, got {size} and {step}"
         )
-    input = input if input.ndim else reshape(input, 1)
-    return shape.unfold(input, axis=place, size=size, step=step)
+    if not input.ndim:
+        return narrow(reshape(input, 1), 0, 0, size)
+    return rules.unfold(input, axis=place, size=size, step=step)
 
 
-def pad(
-    input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None
+def as_strided(
+    input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
 ) -> Tensor:
-    """Padded by (before, after) pairs from the last dimension on (torch.nn.functional.pad).
+    """A view with any sizes and steps of the memory of a tensor (torch.as_strided).
 
-    `mode` is "constant", "reflect", "replicate" or "circular"; negative widths cut.
+    The memory is all of that of the tensor which `input` is a view of.
     """
-    pairs = list(zip(pad[::2], pad[1::2]))
-    if len(pad) % 2 or len(pairs) > input.ndim:
+    base = input if input._view is None else input._view.base
+    if len(size) != len(stride):
+        raise RuntimeError(f"as_strided: expected as many strides as sizes, got {size}, {stride}")
+    if min(stride, default=0) < 0 or min(size, default=0) < 0:
+        raise RuntimeError(f"as_strided: expected no negative numbers, got {size} and {stride}")
+    order = sorted(range(base.ndim), key=lambda d: -abs(base._array.strides[d]))
+    if not base._array.transpose(order).flags.c_contiguous:
+        raise RuntimeError(f"as_strided: the memory has gaps: strides {base.stride()}")
+    if storage_offset is None:
+        apart = address(input._array) - address(base._array)
+        storage_offset = apart // base.element_size()
+    last = storage_offset + sum((n - 1) * step for n, step in zip(size, stride))
+    if 0 not in size and not 0 <= storage_offset <= last < base.numel():
         raise RuntimeError(
-            f"pad: expected at most {input.ndim} pairs (before, after) for shape {input.shape}, "
-            f"got {list(pad)}"
+            f"as_strided: sizes {tuple(size)} and strides {tuple(stride)} from {storage_offset} "
+            f"reach beyond the {base.numel()} elements of the memory"
         )
-    if mode == "constant":
-        widths = ((0, 0),) * (input.ndim - len(pairs)) + tuple(reversed(pairs))
-        return shape.pad_constant(input, widths=widths, value=0 if value is None else value)
-    if mode not in _EDGES:
-        raise NotImplementedError(f"pad: unrecognized mode {mode!r}; expected {list(_EDGES)}")
-    if value:
-        raise ValueError(f"pad: mode {mode!r} takes no value, got {value}")
-    if len(pairs) not in (input.ndim - 1, input.ndim - 2):
-        raise NotImplementedError(
-            f"pad: mode {mode!r} pads all dimensions but a batch's and the channels', got "
-            f"{list(pad)} for shape {input.shape}"
-        )
-    for i, width in enumerate(pairs):
-        input = _pad_edges(input, input.ndim - 1 - i, width, mode)
-    return input
+    return rules.strided(
+        base, order=tuple(order), shape=tuple(size), steps=tuple(stride), start=storage_offset
+    )
 
 
-#: for each mode, from (length, before, after): where the edge parts start, which flip, the limit
-_EDGES: dict[str, Any] = {
-    "reflect": lambda n, a, b: (1, n - 1 - b, True, n - 1),
-    "replicate": lambda n, a, b: (0, n - 1, False, math.inf),
-    "circular": lambda n, a, b: (n - a, 0, False, n),
+# --- in place: what the tensor itself looks like ---
+
+
+def reshaped_in_place(name: str, operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A method that gives the tensor itself the shape of a view of it."""
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        self._require_writable(name, False)
+        out = operation(self, *args, **kwargs)
+        if self._view is not None:
+            self._view = out._view
+        self._array, self._node = out._array, out._node
+        return self
+
+    method.__name__ = name
+    method.__doc__ = f"`{operation.__name__}` of the tensor itself; returns it."
+    return method
+
+
+_VIEWS: dict[str, Callable[..., Tensor]] = {
+    "squeeze_": squeeze,
+    "swapaxes_": swapaxes,
+    "swapdims_": transpose,
+    "t_": t,
+    "transpose_": transpose,
+    "unsqueeze_": unsqueeze,
 }
-
-
-def _pad_edges(input: Tensor, dim: int, widths: tuple[int, int], mode: str) -> Tensor:
-    lead = (slice(None),) * dim
-    length = input.shape[dim]
-    cut = slice(max(-widths[0], 0), length - max(-widths[1], 0))
-    if min(widths) < 0:
-        input = index_rules.read(input, (*lead, cut))
-        length = input.shape[dim]
-    before, after = (max(w, 0) for w in widths)
-    head, tail, mirrored, limit = _EDGES[mode](length, before, after)
-    if max(before, after) > limit or not length:
-        raise RuntimeError(
-            f"pad: mode {mode!r} pads a dimension of size {length} by at most {limit}, got {widths}"
-        )
-    parts = []
-    for start, width in ((head, before), (None, 0), (tail, after)):
-        if start is None:
-            parts.append(input)
-        elif width:
-            edge = narrow(input, dim, start, 1 if mode == "replicate" else width)
-            full = (*input.shape[:dim], width, *input.shape[dim + 1 :])
-            parts.append(flip(edge, dim) if mirrored else broadcast_to(edge, full))
-    return shape.cat(*parts, axis=dim) if len(parts) > 1 else arithmetic.clone(input)
+INPLACE = {name: reshaped_in_place(name, view) for name, view in _VIEWS.items()}
