@@ -3,7 +3,6 @@
 The names are PyTorch's where PyTorch has them: ``import dtrain as torch``.
 """
 
-from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 from dtrain import autograd, checkpoint, data, distributed, errors, linalg, nn, optim, train, utils
@@ -16,21 +15,27 @@ from dtrain.autograd import (
     set_grad_enabled,
 )
 from dtrain.backend import Generator, cuda, device, initial_seed, manual_seed
+from dtrain.backend import dtypes as _dtypes
 from dtrain.backend.dtypes import (
     bool_ as bool,
 )
 from dtrain.backend.dtypes import (
+    can_cast,
+    finfo,
     float16,
     float32,
     float64,
     get_default_dtype,
+    iinfo,
     int8,
     int16,
     int32,
     int64,
+    promote_types,
     set_default_dtype,
     uint8,
 )
+from dtrain.backend.size import Size
 from dtrain.checkpoint import load, save
 from dtrain.ops import creation as _creation
 from dtrain.ops import sampling as _sampling
@@ -45,19 +50,22 @@ short, int, long = int16, int32, int64
 
 globals().update(_FUNCTIONS | _FREE_FUNCTIONS)
 
-if _TYPE_CHECKING:  # the functions of the table
 
-    def __getattr__(name: str) -> _Any: ...
+def __getattr__(name: str) -> _Any:
+    if name == "bfloat16":  # imports ml_dtypes
+        return _dtypes.bfloat16
+    raise AttributeError(f"module 'dtrain' has no attribute {name!r}")
 
 
 __version__ = "0.1.0"
 __all__ = sorted(
     {
-        "DataParallel", "Generator", "Tensor", "autograd", "bool", "checkpoint", "cuda", "data",
-        "device", "distributed", "double", "enable_grad", "errors", "float", "float16", "float32",
-        "float64", "get_default_dtype", "half", "inference_mode", "initial_seed", "int", "int16",
-        "int32", "int64", "int8", "is_grad_enabled", "linalg", "load", "long", "manual_seed", "nn",
-        "no_grad", "optim", "save", "set_default_dtype", "set_grad_enabled", "short", "train",
+        "DataParallel", "Generator", "Size", "Tensor", "autograd", "bfloat16", "bool", "can_cast",
+        "checkpoint", "cuda", "data", "device", "distributed", "double", "enable_grad", "errors",
+        "finfo", "float", "float16", "float32", "float64", "get_default_dtype", "half", "iinfo",
+        "inference_mode", "initial_seed", "int", "int16", "int32", "int64", "int8",
+        "is_grad_enabled", "linalg", "load", "long", "manual_seed", "nn", "no_grad", "optim",
+        "promote_types", "save", "set_default_dtype", "set_grad_enabled", "short", "train",
         "uint8", "utils",
         *_creation.__all__, *_sampling.__all__, *_FUNCTIONS, *_FREE_FUNCTIONS,
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dtrain.backend import to_host
-from dtrain.backend.dtypes import get_default_dtype
+from dtrain.backend.dtypes import get_default_dtype, is_half
 
 if TYPE_CHECKING:
     from dtrain.autograd.tensor import Tensor
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 def display(tensor: Tensor) -> str:
     """The values to four digits, and what is not implied by them."""
     host = to_host(tensor._array)
+    if is_half(host.dtype):
+        host = host.astype(np.float32)
     with np.errstate(all="ignore"):
         whole = bool((np.isfinite(host) & (host == np.round(host))).all())
     text = np.array2string(

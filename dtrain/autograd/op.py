@@ -24,6 +24,7 @@ from dtrain.autograd.graph import INPUTS_OF, KEPT_BY, STATIC_OF, Node
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.autograd.view import note_view
 from dtrain.backend import Array, on_device_of
+from dtrain.backend.dtypes import float32, is_half, promote
 
 #: Every operation by name; the tests walk it.
 OPS: dict[str, Callable[..., Tensor]] = {}
@@ -47,17 +48,23 @@ _quiet = _Quiet()
 def op(rule: Callable | None = None, *, recomputed: bool = False) -> Any:
     """Make an operation over Tensors of a rule over arrays.
 
+    Of float16 and bfloat16 on the host it is computed in float32, and its output rounded once.
     `recomputed` marks a rule whose gradient functions keep arrays made on the way, other than its
     inputs and `out`: for second derivatives it is run again.
     """
     if rule is None:
-        return functools.partial(_operation, recomputed=recomputed)
-    return _operation(rule)
+        return functools.partial(_operation, widens=True, recomputed=recomputed)
+    return _operation(rule, widens=True)
+
+
+def exact_op(rule: Callable) -> Callable[..., Tensor]:
+    """Like `op`, for a rule that rounds nothing: it moves, chooses, compares or converts."""
+    return _operation(rule, widens=False)
 
 
 def view_op(rule: Callable) -> Callable[..., Tensor]:
     """Like `op`, for a rule whose output may share the memory of its first argument."""
-    operation = _operation(rule)
+    operation = _operation(rule, widens=False)
 
     @functools.wraps(rule)
     def view(source: Any, **static: Any) -> Tensor:
@@ -89,8 +96,10 @@ _SOURCE = """\
 def operation({parameters}, **static):
     {arrays}
     try:
-        if type({first}) is ndarray:
+        if type({first}) is ndarray and {first}.itemsize != 2:
             out, rules = quiet.run(rule, {array_names}, **static)
+        elif widens and (half := host_half({array_names})) is not None:
+            return in_float32(operation, half, ({names},), static)
         else:
             out, rules = run_on_device(rule, {array_names}, **static)
     except ValueError as error:
@@ -121,7 +130,7 @@ def operation(*inputs, **static):
 """
 
 
-def _operation(rule: Callable, recomputed: bool = False) -> Callable[..., Tensor]:
+def _operation(rule: Callable, widens: bool, recomputed: bool = False) -> Callable[..., Tensor]:
     kinds = inspect.Parameter
     parameters = list(inspect.signature(rule).parameters.values())
     inputs = [p for p in parameters if p.kind == kinds.POSITIONAL_OR_KEYWORD]
@@ -135,9 +144,10 @@ def _operation(rule: Callable, recomputed: bool = False) -> Callable[..., Tensor
 
     name = rule.__name__
     namespace: dict[str, Any] = {
-        "Node": Node, "Tensor": Tensor, "as_array": _as_array, "mode": grad_mode._mode,
-        "name": name, "ndarray": np.ndarray, "new": object.__new__, "quiet": _quiet,
-        "record": record, "refusal": _refusal, "rule": rule, "run_on_device": _run_on_device,
+        "Node": Node, "Tensor": Tensor, "as_array": _as_array, "host_half": _host_half,
+        "in_float32": _in_float32, "mode": grad_mode._mode, "name": name, "ndarray": np.ndarray,
+        "new": object.__new__, "quiet": _quiet, "record": record, "refusal": _refusal,
+        "rule": rule, "run_on_device": _run_on_device, "widens": widens,
     }  # fmt: skip
     filename = f"<dtrain operation {name}>"
     linecache.cache[filename] = len(source), None, source.splitlines(True), filename
@@ -168,6 +178,7 @@ def _source(inputs: Sequence[inspect.Parameter], kept: set[str], recomputed: boo
         parameters=", ".join(p.name if p.default is p.empty else f"{p.name}=None" for p in inputs),
         arrays=each("X_array = X._array if isinstance(X, Tensor) else X"),
         first=f"{names[0]}_array",
+        names=", ".join(names),
         array_names=each("X_array", ", "),
         edges=each(
             "X_edge = None if X is X_array else "
@@ -182,6 +193,21 @@ def _source(inputs: Sequence[inspect.Parameter], kept: set[str], recomputed: boo
 def _run_on_device(rule: Callable, *arrays: Any, **static: Any) -> Any:
     with on_device_of(*arrays):
         return _quiet.run(rule, *arrays, **static)
+
+
+def _host_half(*arrays: Any) -> np.dtype | None:
+    """The dtype of the arrays if it is a half one; devices compute with those themselves."""
+    dtypes = {x.dtype for x in arrays if isinstance(x, np.ndarray) and is_half(x.dtype)}
+    return functools.reduce(promote, dtypes) if dtypes else None
+
+
+def _in_float32(operation: Callable, half: np.dtype, inputs: Sequence, static: dict) -> Tensor:
+    cast = OPS["cast"]
+    wide = [
+        cast(x, dtype=float32) if isinstance(x, Tensor) and is_half(x.dtype) else x for x in inputs
+    ]
+    out = operation(*wide, **static)
+    return cast(out, dtype=half) if out.dtype == float32 else out
 
 
 def _as_array(out: Any) -> Array:

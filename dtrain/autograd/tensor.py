@@ -16,6 +16,7 @@ from dtrain.autograd.graph import Node
 from dtrain.autograd.hooks import HookHandle
 from dtrain.backend import Array, array_module, device, device_of
 from dtrain.backend.dtypes import category, get_default_dtype, is_floating
+from dtrain.backend.size import Size
 
 if TYPE_CHECKING:
     from dtrain.autograd.bucket import Bucket
@@ -72,8 +73,8 @@ class Tensor:
     # --- what it is ---
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        return self._array.shape
+    def shape(self) -> Size:
+        return Size(self._array.shape)
 
     @property
     def dtype(self) -> np.dtype:

@@ -1,11 +1,17 @@
-"""Data types under PyTorch's names, and how two of them promote to one."""
+"""Data types under PyTorch's names, and how two of them promote to one.
+
+``bfloat16``, NumPy has it from ml_dtypes, is imported when it is first asked for.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    bfloat16: np.dtype
 
 bool_ = np.dtype(np.bool_)
 uint8 = np.dtype(np.uint8)
@@ -18,6 +24,15 @@ float32 = np.dtype(np.float32)
 float64 = np.dtype(np.float64)
 
 _default: np.dtype = float32
+
+
+def __getattr__(name: str) -> Any:
+    if name != "bfloat16":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import ml_dtypes
+
+    globals()[name] = np.dtype(ml_dtypes.bfloat16)
+    return globals()[name]
 
 
 def get_default_dtype() -> np.dtype:
@@ -35,10 +50,17 @@ def set_default_dtype(dtype: np.dtype) -> None:
 
 def is_floating(dtype: Any) -> bool:
     """Whether `dtype` is one of the floating types."""
-    return np.dtype(dtype).kind == "f"
+    return np.dtype(dtype).kind in FLOATING
 
 
-_CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2}
+#: The kinds of the floating dtypes; NumPy does not know that bfloat16 is one.
+FLOATING = "fV"
+_CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2, "V": 2}
+
+
+def is_half(dtype: np.dtype) -> bool:
+    """Whether it is float16 or bfloat16, of which sums and formulas are made in float32."""
+    return dtype.itemsize == 2 and dtype.kind in FLOATING
 
 
 def category(dtype: np.dtype) -> int:
@@ -56,6 +78,8 @@ def promote(x: np.dtype, y: np.dtype) -> np.dtype:
     """
     if category(x) != category(y):
         return x if category(x) > category(y) else y
+    if x != y and is_half(x) and is_half(y):
+        return float32
     return np.promote_types(x, y)
 
 
@@ -83,3 +107,64 @@ def as_number(value: float, dtype: np.dtype) -> float:
     if held is None and not limits.min <= value <= limits.max:
         raise RuntimeError(f"value {value} cannot be converted to {dtype} without overflow")
     return dtype.type(value).item() if held is None else held
+
+
+def can_cast(from_: Any, to: Any) -> bool:
+    """Whether a result of one dtype may be written into a tensor of another (torch.can_cast).
+
+    >>> can_cast(float64, float32), can_cast(float32, int64)
+    (True, False)
+    """
+    return category(np.dtype(from_)) <= category(np.dtype(to))
+
+
+def promote_types(type1: Any, type2: Any) -> np.dtype:
+    """The smallest dtype that both promote to (torch.promote_types)."""
+    return promote(np.dtype(type1), np.dtype(type2))
+
+
+class finfo:
+    """The limits of a floating dtype, of the default one if none is given (torch.finfo).
+
+    >>> finfo(float32).eps
+    1.1920928955078125e-07
+    """
+
+    def __init__(self, type: Any = None):
+        dtype = np.dtype(type or _default)
+        if not is_floating(dtype):
+            raise TypeError(f"finfo: expected a floating dtype, got {dtype}; use iinfo")
+        limits: Any
+        if dtype.kind == "V":
+            import ml_dtypes
+
+            limits = ml_dtypes.finfo(dtype)
+        else:
+            limits = np.finfo(dtype)
+        self.dtype, self.bits = str(dtype), int(limits.bits)
+        self.eps, self.resolution = float(limits.eps), 10.0**-limits.precision
+        self.max, self.min = float(limits.max), float(limits.min)
+        self.tiny = self.smallest_normal = float(limits.smallest_normal)
+
+    def __repr__(self) -> str:
+        names = ("resolution", "min", "max", "eps", "smallest_normal", "tiny", "dtype")
+        return f"finfo({', '.join(f'{name}={getattr(self, name)}' for name in names)})"
+
+
+class iinfo:
+    """The limits of an integer dtype (torch.iinfo).
+
+    >>> iinfo(int8)
+    iinfo(min=-128, max=127, dtype=int8)
+    """
+
+    def __init__(self, type: Any):
+        dtype = np.dtype(type)
+        if category(dtype) != 1:
+            raise TypeError(f"iinfo: expected an integer dtype, got {dtype}; use finfo")
+        limits = np.iinfo(dtype)
+        self.dtype, self.bits = str(dtype), limits.bits
+        self.max, self.min = int(limits.max), int(limits.min)
+
+    def __repr__(self) -> str:
+        return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"

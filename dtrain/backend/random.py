@@ -123,11 +123,11 @@ def initial_seed() -> int:
 
 
 def uniform(bits: Array, dtype: np.dtype, count: int) -> Array:
-    """`count` numbers in [0, 1) from random words: 24 bits each, or 53 for float64."""
+    """`count` numbers in [0, 1) from random words: as many bits each as the dtype holds."""
     if dtype == np.float64:
         return (bits[:count] >> np.uint64(11)).astype(np.float64) * 2.0**-53
     halves = bits.view(np.uint32)[:count]
-    keep = 11 if dtype == np.float16 else 24
+    keep = 24 if dtype.itemsize == 4 else 11 if dtype.kind == "f" else 8  # bfloat16
     return ((halves >> np.uint32(32 - keep)).astype(np.float32) * np.float32(2.0**-keep)).astype(
         dtype, copy=False
     )

@@ -101,7 +101,7 @@ class ModuleDict(Module):
     >>> import dtrain
     >>> heads = ModuleDict({"a": dtrain.nn.Linear(2, 1), "b": dtrain.nn.Linear(2, 3)})
     >>> heads["b"](dtrain.ones(1, 2)).shape
-    (1, 3)
+    dtrain.Size([1, 3])
     """
 
     def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] = ()):

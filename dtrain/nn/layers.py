@@ -29,7 +29,7 @@ class Linear(Module):
 
     >>> import dtrain
     >>> Linear(3, 2)(dtrain.ones(5, 3)).shape
-    (5, 2)
+    dtrain.Size([5, 2])
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Conv2d(Module):
 
     >>> import dtrain
     >>> Conv2d(3, 8, 3, padding=1)(dtrain.ones(2, 3, 5, 5)).shape
-    (2, 8, 5, 5)
+    dtrain.Size([2, 8, 5, 5])
     """
 
     def __init__(

@@ -9,10 +9,11 @@ import math
 
 import numpy as np
 
-from dtrain.autograd.op import op
+from dtrain.autograd.op import exact_op, op
 from dtrain.autograd.tensor import is_traced
 from dtrain.backend import Array, array_module, device_of
 from dtrain.backend import move as move_array
+from dtrain.backend.dtypes import is_floating
 
 
 @op
@@ -58,13 +59,13 @@ def pow(x: Array, y: Array):
     return out, (grad_x, grad_y)
 
 
-@op
+@exact_op
 def neg(x: Array):
     """-x"""
     return -x, (lambda g: -g,)
 
 
-@op
+@exact_op
 def abs(x: Array):
     """|x|; the gradient at 0, and at NaN, is 0."""
     xp = array_module(x)
@@ -245,19 +246,19 @@ def nan_to_num(x: Array, *, nan: float, posinf: float, neginf: float):
     return xp.where(x == x, out, nan), (lambda g: xp.where(xp.isfinite(x), g, 0),)
 
 
-@op
+@exact_op
 def cast(x: Array, *, dtype: np.dtype):
     """x as another dtype; always a copy."""
-    return x.astype(dtype), (lambda g: g,) if np.dtype(dtype).kind == "f" else ()
+    return x.astype(dtype), (lambda g: g,) if is_floating(dtype) else ()
 
 
-@op
+@exact_op
 def clone(x: Array):
     """A copy of x."""
     return x.copy(), (lambda g: g,)
 
 
-@op
+@exact_op
 def to_device(x: Array, *, move):
     """x where `move` brings it; the gradient goes back to the device of x."""
     source = device_of(x)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dtrain.autograd.op import op
+from dtrain.autograd.op import exact_op, op
 from dtrain.backend import Array, array_module
+from dtrain.backend.dtypes import is_floating
 
 
 def _of_one(name: str, text: str):
@@ -11,7 +12,7 @@ def _of_one(name: str, text: str):
         return getattr(array_module(x), name)(x), ()
 
     rule.__name__, rule.__doc__ = name, text
-    return op(rule)
+    return exact_op(rule)
 
 
 isnan = _of_one("isnan", "Whether each is NaN.")
@@ -20,13 +21,13 @@ isfinite = _of_one("isfinite", "Whether each is neither NaN nor infinite.")
 logical_not = _of_one("logical_not", "Whether each is zero or False.")
 
 
-@op
+@exact_op
 def signbit(x: Array):
     """Whether each is negative; of floats whether the bit of the sign is set, as in -0.0."""
-    return array_module(x).signbit(x) if x.dtype.kind == "f" else x < 0, ()
+    return array_module(x).signbit(x) if is_floating(x.dtype) else x < 0, ()
 
 
-@op
+@exact_op
 def invert(x: Array):
     """Each bit, or each truth value, turned over."""
     return ~x, ()
@@ -37,7 +38,7 @@ def _of_two(name: str, numpy_name: str):
         return getattr(array_module(x, y), numpy_name)(x, y), ()
 
     rule.__name__, rule.__doc__ = name, f"numpy.{numpy_name} of each pair."
-    return op(rule)
+    return exact_op(rule)
 
 
 eq = _of_two("eq", "equal")
@@ -61,7 +62,7 @@ def isclose(x: Array, y: Array, *, rtol: float, atol: float, equal_nan: bool):
     """Whether |x - y| <= atol + rtol * |y|, or both are the same infinity, or NaN if so wished."""
     xp = array_module(x, y)
     x, y = xp.asarray(x), xp.asarray(y)
-    if x.dtype.kind != "f":
+    if not is_floating(x.dtype):
         x, y = x.astype("float64"), y.astype("float64")
     near = (xp.abs(x - y) <= atol + rtol * xp.abs(y)) & xp.isfinite(y)
     near = near | (x == y)

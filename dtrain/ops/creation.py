@@ -68,7 +68,7 @@ def tensor(
             data = _without_tensors(data)
         array = np.array(data)
         if not isinstance(data, (np.ndarray, np.generic)):
-            if array.dtype.kind not in "biuf":
+            if array.dtype.kind not in "biufV":
                 raise TypeError(f"tensor: expected numbers, got {type(data).__name__}: {data!r}")
             dtype = dtype or scalar_dtype(array.dtype.type(0))
         array = move(array, device or "cpu")
@@ -101,7 +101,7 @@ def from_numpy(array: np.ndarray) -> Tensor:
     """A tensor that shares the memory of a NumPy array (torch.from_numpy)."""
     if not isinstance(array, np.ndarray):
         raise TypeError(f"from_numpy: expected a numpy.ndarray, got {type(array).__name__}")
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in "biufV":
         raise TypeError(f"from_numpy: expected bools, integers or floats, got {array.dtype}")
     return wrap(array)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from dtrain.autograd import grad_mode
 from dtrain.autograd.graph import sum_to
-from dtrain.autograd.op import op, record, view_op
+from dtrain.autograd.op import exact_op, record, view_op
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.autograd.view import take_history
 from dtrain.backend import Array, array_module
@@ -185,7 +185,7 @@ def _assign(x: Tensor, index: tuple, value: Any) -> None:
     take_history(x, written)
 
 
-@op
+@exact_op
 def where(x: Array, y: Array, *, condition: Array):
     """x where the condition holds, y elsewhere."""
     xp = array_module(condition)
@@ -196,7 +196,7 @@ def where(x: Array, y: Array, *, condition: Array):
     )
 
 
-@op
+@exact_op
 def masked_fill(x: Array, *, mask: Array, value: Any):
     """x with `value` where the mask holds."""
     xp = array_module(x)
@@ -204,7 +204,7 @@ def masked_fill(x: Array, *, mask: Array, value: Any):
     return out, (lambda g: xp.where(mask, g.dtype.type(0), g),)
 
 
-@op
+@exact_op
 def gather(x: Array, *, axis: int, index: Array):
     """The elements of x at `index` along an axis; the other axes go together."""
     xp = array_module(x)
@@ -220,7 +220,7 @@ def gather(x: Array, *, axis: int, index: Array):
     return x[tuple(place)], (grad_x,)
 
 
-@op
+@exact_op
 def embedding(weight: Array, *, index: Array, padding_index: int | None = None):
     """Rows of a table; the row `padding_index` gets no gradient."""
     xp = array_module(weight)
@@ -237,7 +237,7 @@ def embedding(weight: Array, *, index: Array, padding_index: int | None = None):
     return weight[index], (grad_weight,)
 
 
-@op
+@exact_op
 def sort(x: Array, *, axis: int, descending: bool):
     """Where each element of the sorted order comes from; equal ones keep their order."""
     if not x.ndim:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dtrain.autograd.op import op
 from dtrain.backend import Array, array_module
+from dtrain.backend.dtypes import is_floating
 from dtrain.ops.conv import Pair, crop_hw, output_size, pad_hw, window_slices
 
 
@@ -15,7 +16,7 @@ def max_pool2d(x: Array, *, kernel: Pair, stride: Pair, padding: Pair, dilation:
     oh = output_size(h, kernel[0], stride[0], padding[0], dilation[0])
     ow = output_size(w, kernel[1], stride[1], padding[1], dilation[1])
     windows = list(window_slices(kernel, stride, dilation, (oh, ow)))
-    lowest = -xp.inf if x.dtype.kind == "f" else xp.iinfo(x.dtype).min
+    lowest = -xp.inf if is_floating(x.dtype) else xp.iinfo(x.dtype).min
     padded = pad_hw(x, padding, lowest)
 
     out = padded[windows[0][2]].copy()

@@ -6,6 +6,7 @@ from typing import Any
 
 from dtrain.autograd.op import op
 from dtrain.backend import Array, array_module
+from dtrain.backend.dtypes import is_floating
 
 
 def _expand(g: Array, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Array:
@@ -28,7 +29,7 @@ def _count(shape: tuple[int, ...], axis: Any) -> int:
 def sum(x: Array, *, axis=None, keepdims: bool = False):
     """The sum; of integers and bools as int64."""
     shape = x.shape
-    dtype = None if x.dtype.kind == "f" else "int64"
+    dtype = None if is_floating(x.dtype) else "int64"
     out = x.sum(axis, keepdims=keepdims, dtype=dtype)
     return out, (lambda g: _expand(g, shape, axis, keepdims),)
 
@@ -100,7 +101,7 @@ def logsumexp(x: Array, *, axis, keepdims: bool = False):
 def prod(x: Array, *, axis=None, keepdims: bool = False):
     """The product; the gradient is right where elements are 0 too."""
     xp = array_module(x)
-    dtype = None if x.dtype.kind == "f" else "int64"
+    dtype = None if is_floating(x.dtype) else "int64"
     out = x.prod(axis, keepdims=keepdims, dtype=dtype)
 
     def grad_x(g):

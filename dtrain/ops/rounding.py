@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dtrain.autograd.op import op
 from dtrain.backend import Array, array_module
+from dtrain.backend.dtypes import is_floating
 
 
 @op
@@ -44,7 +45,7 @@ trunc = _step("trunc", "trunc", "The integer part, without the fraction.")
 def round(x: Array, *, decimals: int = 0):
     """The nearest multiple of 10 ** -decimals; halves to even. The gradient is 0."""
     xp = array_module(x)
-    if x.dtype.kind != "f":
+    if not is_floating(x.dtype):
         return x.copy(), ()
     scale = 10.0 ** (decimals if decimals > 0 else -decimals)
     if decimals == 0:
@@ -75,7 +76,7 @@ def trunc_divide(x: Array, y: Array):
     """x / y without the fraction. The gradients are 0."""
     xp = array_module(x, y)
     zeros = (lambda g: xp.zeros_like(g),) * 2
-    if x.dtype.kind == "f":
+    if is_floating(x.dtype):
         return xp.trunc(x / y), zeros
     quotient = xp.floor_divide(x, y)
     return quotient + ((quotient < 0) & (quotient * y != x)), zeros

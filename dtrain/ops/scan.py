@@ -6,6 +6,7 @@ import numpy as np
 
 from dtrain.autograd.op import op
 from dtrain.backend import Array, array_module
+from dtrain.backend.dtypes import is_floating
 
 
 def _backward_sums(g: Array, axis: int) -> Array:
@@ -18,7 +19,7 @@ def _backward_sums(g: Array, axis: int) -> Array:
 def cumsum(x: Array, *, axis: int):
     """Running sums along an axis; of integers and bools as int64."""
     xp = array_module(x)
-    dtype = None if x.dtype.kind == "f" else "int64"
+    dtype = None if is_floating(x.dtype) else "int64"
     out = xp.cumsum(x, axis, dtype=dtype).reshape(x.shape)  # that of a 0-d array is 1-d
     return out, (lambda g: _backward_sums(g, axis),)
 
@@ -27,7 +28,7 @@ def cumsum(x: Array, *, axis: int):
 def cumprod(x: Array, *, axis: int):
     """Running products along an axis; the gradient is right where elements are 0 too."""
     xp = array_module(x)
-    dtype = None if x.dtype.kind == "f" else "int64"
+    dtype = None if is_floating(x.dtype) else "int64"
     out = xp.cumprod(x, axis, dtype=dtype).reshape(x.shape)
 
     def grad_x(g):

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from dtrain.autograd.op import op, view_op
+from dtrain.autograd.op import exact_op, view_op
 from dtrain.backend import Array, array_module
 
 
@@ -37,13 +37,13 @@ def flip_view(x: Array, *, axes: tuple[int, ...]):
     return xp.flip(x, axes), (lambda g: xp.flip(g, axes),)
 
 
-@op
+@exact_op
 def contiguous(x: Array):
     """The same elements, in order in memory."""
     return array_module(x).ascontiguousarray(x), (lambda g: g,)
 
 
-@op
+@exact_op
 def cat(*arrays: Array, axis: int):
     """Arrays joined along an axis."""
     xp = array_module(*arrays)
@@ -58,7 +58,7 @@ def cat(*arrays: Array, axis: int):
     return xp.concatenate(arrays, axis), tuple(part(i) for i in range(len(ends)))
 
 
-@op
+@exact_op
 def repeat(x: Array, *, repeats: tuple[int, ...]):
     """The whole array laid side by side, `repeats` times along each axis."""
     xp = array_module(x)
@@ -67,7 +67,7 @@ def repeat(x: Array, *, repeats: tuple[int, ...]):
     return xp.tile(x, repeats), (lambda g: g.reshape(split).sum(tuple(range(0, len(split), 2))),)
 
 
-@op
+@exact_op
 def roll(x: Array, *, shifts, axis):
     """Elements shifted along axes, those that fall off coming in at the other end."""
     xp = array_module(x)
@@ -75,7 +75,7 @@ def roll(x: Array, *, shifts, axis):
     return xp.roll(x, shifts, axis), (lambda g: xp.roll(g, back, axis),)
 
 
-@op
+@exact_op
 def pad_constant(x: Array, *, widths: tuple[tuple[int, int], ...], value: float):
     """Padded by (before, after) along each axis; negative widths cut."""
     xp = array_module(x)
@@ -92,14 +92,14 @@ def pad_constant(x: Array, *, widths: tuple[tuple[int, int], ...], value: float)
     return xp.pad(x[keep], grow, constant_values=value), (grad_x,)
 
 
-@op
+@exact_op
 def tril(x: Array, *, diagonal: int = 0):
     """The lower triangle of the last two axes, zero elsewhere."""
     xp = array_module(x)
     return xp.tril(x, diagonal), (lambda g: xp.tril(g, diagonal),)
 
 
-@op
+@exact_op
 def triu(x: Array, *, diagonal: int = 0):
     """The upper triangle of the last two axes, zero elsewhere."""
     xp = array_module(x)
@@ -125,7 +125,7 @@ def diagonal(x: Array, *, offset: int, axis1: int, axis2: int):
     return out, (grad_x,)
 
 
-@op
+@exact_op
 def diag_embed(x: Array, *, offset: int, axis1: int, axis2: int):
     """Matrices, in two axes of the output, with the rows of x on a diagonal."""
     xp = array_module(x)
