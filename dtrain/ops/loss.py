@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dtrain.autograd.op import op
-from dtrain.backend import Array, array_module
+from dtrain.backend import Array, array_module, kernels
 
 
 @op
@@ -18,33 +18,40 @@ def cross_entropy(
     label_smoothing: float,
     reduction: str,
 ):
-    """-log softmax(x) at the target class, over axis 1. x: (n, c, ...); target: (n, ...)."""
+    """-log softmax(x) at the target class, over axis 1. x: (n, c, ...); target: (n, ...).
+
+    Label smoothing adds the mean over all classes (Szegedy et al. 2016, section 7).
+    """
     xp = array_module(x)
     classes = x.shape[1]
     kept, picked, per_target, scale = _targets(x, target, weight, ignore_index)
+    picks = picked.reshape(-1)
 
-    logs = x - x.max(1, keepdims=True)
-    logs -= xp.log(xp.exp(logs).sum(1, keepdims=True))
-    losses = -xp.take_along_axis(logs, picked, 1)[:, 0] * scale
-    if label_smoothing:
-        class_weight = per_target.reshape(1, -1, *(1,) * (x.ndim - 2))
-        smooth = xp.where(kept, -(logs * class_weight).sum(1), x.dtype.type(0))
-        losses = losses * (1 - label_smoothing) + smooth * (label_smoothing / classes)
+    def by_rows():
+        return xp.moveaxis(x, 1, -1).reshape(scale.size, classes)
+
+    def log_chances():
+        return (by_rows() - top[:, None]) - log_sum[:, None]
+
+    losses, top, log_sum = kernels.cross_entropy(by_rows(), picks)
+    losses = losses.reshape(scale.shape) * scale
     total = scale.sum() if reduction == "mean" else None
+    spread = label_smoothing / classes
+
+    if label_smoothing:
+        smooth = -(log_chances() @ per_target).reshape(scale.shape)
+        smooth = xp.where(kept, smooth, x.dtype.type(0))
+        losses = losses * (1 - label_smoothing) + smooth * spread
 
     def grad_x(g):
-        if reduction == "mean":
-            g = g / total
-        g = xp.expand_dims(xp.broadcast_to(g, losses.shape), 1)
-        here = xp.expand_dims(scale, 1)
-        probabilities = xp.exp(logs)
-        grad = probabilities * here
-        grad -= _one_hot(picked, logs.shape) * here
+        g = xp.broadcast_to(g / total if reduction == "mean" else g, scale.shape)
+        at_target = (g * scale * (1 - label_smoothing)).reshape(-1)
+        grad = kernels.cross_entropy_backward(at_target, by_rows(), picks, top, log_sum)
         if label_smoothing:
-            mask = xp.expand_dims(kept, 1)
-            smooth = (probabilities * per_target.sum() - class_weight) * mask
-            grad = grad * (1 - label_smoothing) + smooth * (label_smoothing / classes)
-        return grad * g
+            of_smooth = (g * kept * spread).reshape(-1, 1)
+            chances = xp.exp(log_chances())
+            grad = grad + (chances * per_target.sum() - per_target) * of_smooth
+        return xp.moveaxis(grad.reshape(*scale.shape, classes), -1, 1)
 
     if reduction == "none":
         return losses, (grad_x,)

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from typing import Any
+
 from dtrain.autograd.op import op
-from dtrain.backend import Array, array_module
+from dtrain.backend import Array, kernels
 
 
-def channel_axes(x: Array) -> tuple[int, ...]:
-    """All axes but the channels'. x: (n, c, ...)"""
-    return (0, *range(2, x.ndim))
+def _shared(gradients: Callable[[Array], Any]) -> Callable[[Array], Any]:
+    """Compute once what the gradient functions of several inputs take of one gradient."""
+    last: list[Any] = []
+
+    def shared(g: Array) -> Any:
+        if not last or last[0] is not g:
+            last[:] = g, gradients(g)
+        return last[1]
+
+    return shared
 
 
-def per_channel(value: Array, ndim: int) -> Array:
-    """(c,) to (1, c, 1, ...)."""
-    return value.reshape(1, -1, *(1,) * (ndim - 2))
+def _by_channel(x: Array) -> Array:
+    """(n, c, ...) as (n, c, inner)."""
+    return x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
 
 
 def batch_statistics(x: Array) -> tuple[Array, Array]:
     """The mean and the (biased) variance of each channel. x: (n, c, ...); returns (c,), (c,)."""
-    axes = channel_axes(x)
-    mean = x.mean(axes)
-    centered = x - per_channel(mean, x.ndim)
-    centered *= centered
-    return mean, centered.mean(axes)
+    return kernels.channel_statistics(_by_channel(x))
 
 
 @op
@@ -35,46 +42,44 @@ def batch_norm(
     `of_batch` says that mean and var are those of x, so that the gradient goes through them
     (Ioffe and Szegedy 2015, section 3).
     """
-    xp = array_module(x)
-    ndim, axes = x.ndim, channel_axes(x)
-    rstd = 1 / xp.sqrt(var + eps)
-    normal = x - per_channel(mean, ndim)
-    normal *= per_channel(rstd, ndim)
-    out = normal if weight is None else normal * per_channel(weight, ndim)
-    if bias is not None:
-        out = out + per_channel(bias, ndim)
-    count = max(normal.size // max(normal.shape[1], 1), 1)
+    shape = x.shape
+    if of_batch and type(x) is not type(mean):  # x is traced: so must be what is made of it
+        mean, var = batch_statistics(x)
+    out = kernels.channel_norm(_by_channel(x), mean, var, weight, bias, eps).reshape(shape)
 
-    def grad_x(g):
-        scale = per_channel(rstd if weight is None else rstd * weight, ndim)
-        if not of_batch:
-            return g * scale
-        along = per_channel((g * normal).sum(axes) / count, ndim)
-        grad = normal * along
-        grad += per_channel(g.sum(axes) / count, ndim)
-        xp.subtract(g, grad, out=grad)
-        grad *= scale
-        return grad
+    @_shared
+    def shared(g):
+        return kernels.channel_norm_backward(
+            _by_channel(g), _by_channel(x), mean, var, weight, eps, of_batch
+        )
 
-    return out, (grad_x, lambda g: (g * normal).sum(axes), lambda g: g.sum(axes))
+    return out, (
+        lambda g: shared(g)[0].reshape(shape),
+        lambda g: shared(g)[1],
+        lambda g: shared(g)[2],
+    )
 
 
 @op
 def layer_norm(x: Array, weight: Array | None, bias: Array | None, *, axes: int, eps: float):
     """Normalize over the last `axes` axes (Ba et al. 2016); weight and bias have their shape."""
-    xp = array_module(x)
-    last = tuple(range(x.ndim - axes, x.ndim))
-    lead = tuple(range(x.ndim - axes))
-    centered = x - x.mean(last, keepdims=True)
-    rstd = 1 / xp.sqrt((centered * centered).mean(last, keepdims=True) + eps)
-    normal = centered * rstd
-    out = normal if weight is None else normal * weight
-    if bias is not None:
-        out = out + bias
+    shape, within = x.shape, x.shape[x.ndim - axes :]
+    n = math.prod(within)
+    rows = (math.prod(shape[: x.ndim - axes]), n)
 
-    def grad_x(g):
-        g = g if weight is None else g * weight
-        along = (g * normal).mean(last, keepdims=True)
-        return (g - g.mean(last, keepdims=True) - normal * along) * rstd
+    def flat(value):
+        return None if value is None else value.reshape(n)
 
-    return out, (grad_x, lambda g: (g * normal).sum(lead), lambda g: g.sum(lead))
+    out, mean, rstd = kernels.layer_norm(x.reshape(rows), flat(weight), flat(bias), eps)
+
+    @_shared
+    def shared(g):
+        return kernels.layer_norm_backward(
+            g.reshape(rows), x.reshape(rows), flat(weight), mean, rstd
+        )
+
+    return out.reshape(shape), (
+        lambda g: shared(g)[0].reshape(shape),
+        lambda g: shared(g)[1].reshape(within),
+        lambda g: shared(g)[2].reshape(within),
+    )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
-from dtrain.backend import Array, array_module
+from dtrain.backend import Array, kernels
 from dtrain.optim.optimizer import Optimizer, check_options
 
 
@@ -56,28 +55,11 @@ class Adam(Optimizer):
     def _update(
         self, param: Array, grad: Array, state: dict[str, Array], group: dict[str, Any], step: int
     ) -> None:
-        xp = array_module(param)
-        beta1, beta2 = group["betas"]
-        decay = group["weight_decay"]
-        if group["maximize"]:
-            grad = -grad
-        if decay and self._decoupled_decay:
-            param *= 1 - group["lr"] * decay
-        elif decay:
-            grad = grad + decay * param
-        mean, square = state["exp_avg"], state["exp_avg_sq"]
-        mean += (1 - beta1) * (grad - mean)
-        square *= beta2
-        square += (1 - beta2) * grad * grad
-        if group["amsgrad"]:
-            xp.maximum(state["max_exp_avg_sq"], square, out=state["max_exp_avg_sq"])
-            square = state["max_exp_avg_sq"]
-        scale = xp.sqrt(square)
-        scale *= 1 / math.sqrt(1 - beta2**step)
-        scale += group["eps"]
-        xp.divide(mean, scale, out=scale)
-        scale *= group["lr"] / (1 - beta1**step)
-        param -= scale
+        kernels.adam(
+            param, grad, state["exp_avg"], state["exp_avg_sq"], state.get("max_exp_avg_sq"),
+            group["lr"], group["betas"], group["eps"], group["weight_decay"],
+            self._decoupled_decay, group["maximize"], step,
+        )  # fmt: skip
 
 
 class AdamW(Adam):

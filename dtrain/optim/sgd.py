@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from dtrain.backend import Array
+from dtrain.backend import Array, kernels
 from dtrain.optim.optimizer import Optimizer, check_options
 
 
@@ -55,16 +55,8 @@ class SGD(Optimizer):
     def _update(
         self, param: Array, grad: Array, state: dict[str, Array], group: dict[str, Any], step: int
     ) -> None:
-        if group["maximize"]:
-            grad = -grad
-        if group["weight_decay"]:
-            grad = grad + group["weight_decay"] * param
-        if group["momentum"]:
-            buffer = state["momentum_buffer"]
-            if step == 1:
-                buffer[...] = grad
-            else:
-                buffer *= group["momentum"]
-                buffer += grad if not group["dampening"] else (1 - group["dampening"]) * grad
-            grad = grad + group["momentum"] * buffer if group["nesterov"] else buffer
-        param -= group["lr"] * grad
+        kernels.sgd(
+            param, grad, state.get("momentum_buffer"), group["lr"], group["momentum"],
+            group["dampening"], group["weight_decay"], group["nesterov"], group["maximize"],
+            step == 1,
+        )  # fmt: skip

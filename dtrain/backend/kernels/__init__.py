@@ -1,0 +1,84 @@
+"""Fused kernels: one name, three bodies with one contract.
+
+`reference` is array code for any array module, and the specification; `cpu` is compiled by Numba
+for NumPy's float32 and float64; `cuda` is CUDA C++ for CuPy. An array decides by its module,
+dtype and size, never by the rank, so that all ranks take the same body. What a body cannot do
+it leaves to the reference; DTRAIN_KERNELS=reference leaves everything to it.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import os
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+#: Host arrays of fewer elements are left to NumPy: nothing is compiled for them, and small models
+#: start at once.
+SMALL = 1 << 14
+
+
+def _kernel(family: str, name: str, small: int = SMALL) -> Callable[..., Any]:
+    """The kernel `name` of the files `<body>/<family>.py`; its first argument decides the body."""
+    reference = getattr(importlib.import_module(f"{__name__}.reference.{family}"), name)
+
+    @functools.wraps(reference)
+    def kernel(*args: Any, **options: Any) -> Any:
+        body = _body(family, args, small)
+        return (reference if body is None else getattr(body, name, reference))(*args, **options)
+
+    return kernel
+
+
+def _body(family: str, args: tuple, small: int) -> ModuleType | None:
+    """The module whose kernels take these arguments; None for the reference."""
+    kind, dtype = type(args[0]), args[0].dtype
+    if dtype.char not in "fd":
+        return None
+    for array in args[1:]:
+        if hasattr(array, "dtype") and (
+            type(array) is not kind or (array.dtype.kind == "f" and array.dtype != dtype)
+        ):
+            return None
+    if kind is np.ndarray:
+        return _bodies("cpu", family) if args[0].size >= small else None
+    return _bodies("cuda", family) if kind.__module__.startswith("cupy") else None
+
+
+@functools.cache
+def _bodies(where: str, family: str) -> ModuleType | None:
+    if os.environ.get("DTRAIN_KERNELS") == "reference":
+        return None
+    if where == "cpu" and importlib.util.find_spec("numba") is None:
+        return None
+    return importlib.import_module(f"{__name__}.{where}.{family}")
+
+
+softmax = _kernel("softmax", "softmax")
+softmax_backward = _kernel("softmax", "softmax_backward")
+log_softmax = _kernel("softmax", "log_softmax")
+log_softmax_backward = _kernel("softmax", "log_softmax_backward")
+cross_entropy = _kernel("softmax", "cross_entropy")
+cross_entropy_backward = _kernel("softmax", "cross_entropy_backward")
+
+layer_norm = _kernel("norm", "layer_norm")
+layer_norm_backward = _kernel("norm", "layer_norm_backward")
+channel_statistics = _kernel("norm", "channel_statistics")
+channel_norm = _kernel("norm", "channel_norm")
+channel_norm_backward = _kernel("norm", "channel_norm_backward")
+
+relu_backward = _kernel("activation", "relu_backward")
+silu = _kernel("activation", "silu")
+silu_backward = _kernel("activation", "silu_backward")
+gelu = _kernel("activation", "gelu")
+gelu_backward = _kernel("activation", "gelu_backward")
+gelu_tanh = _kernel("activation", "gelu_tanh")
+gelu_tanh_backward = _kernel("activation", "gelu_tanh_backward")
+
+sgd = _kernel("optimizer", "sgd")
+adam = _kernel("optimizer", "adam")

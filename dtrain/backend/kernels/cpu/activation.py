@@ -1,0 +1,116 @@
+"""Activations, one pass each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numba.core import types
+from numba.extending import overload
+
+from dtrain.backend.kernels.cpu.compiler import compiled, inlined
+from dtrain.backend.kernels.cpu.exponential import exp
+from dtrain.backend.kernels.reference.activation import CUBIC, SCALE
+from dtrain.backend.kernels.reference.erf import FLOAT32
+
+_P0, _P1, _P2, _P3, _P4, _P5, _P6 = map(np.float32, FLOAT32[0])
+_Q0, _Q1, _Q2, _Q3, _Q4 = map(np.float32, FLOAT32[1])
+
+
+@inlined
+def _erf_float32(x):
+    x = min(max(x, np.float32(-4)), np.float32(4)) if x == x else x
+    s = x * x
+    p = (((((_P6 * s + _P5) * s + _P4) * s + _P3) * s + _P2) * s + _P1) * s + _P0
+    return x * p / ((((_Q4 * s + _Q3) * s + _Q2) * s + _Q1) * s + _Q0)
+
+
+def _erf(x):
+    raise NotImplementedError("for compiled functions")
+
+
+@overload(_erf, inline="always")
+def _erf_of_dtype(x):
+    if x == types.float32:
+        return lambda x: _erf_float32(x)
+    return lambda x: math.erf(x)
+
+
+@compiled
+def _relu_backward(g, out, grad):
+    zero = g.dtype.type(0)
+    for i in range(g.size):
+        grad[i] = zero if out[i] == zero else g[i]
+
+
+@compiled
+def _silu(x, out):
+    one = x.dtype.type(1)
+    for i in range(x.size):
+        out[i] = x[i] / (one + exp(-x[i]))
+
+
+@compiled
+def _silu_backward(g, x, grad):
+    one = x.dtype.type(1)
+    for i in range(x.size):
+        s = one / (one + exp(-x[i]))
+        grad[i] = g[i] * s * (one + x[i] * (one - s))
+
+
+@compiled
+def _gelu(x, out):
+    half, root_half = x.dtype.type(0.5), x.dtype.type(math.sqrt(0.5))
+    for i in range(x.size):
+        out[i] = x[i] * (half + half * _erf(x[i] * root_half))
+
+
+@compiled
+def _gelu_backward(g, x, grad):
+    half, root_half = x.dtype.type(0.5), x.dtype.type(math.sqrt(0.5))
+    peak = x.dtype.type(1 / math.sqrt(2 * math.pi))
+    for i in range(x.size):
+        v = x[i]
+        cdf = half + half * _erf(v * root_half)
+        grad[i] = g[i] * (cdf + v * (peak * exp(-half * v * v)))
+
+
+# (1 + tanh(u)) / 2 is the logistic function of 2u.
+
+
+@compiled
+def _gelu_tanh(x, out):
+    one, scale, cubic = x.dtype.type(1), x.dtype.type(2 * SCALE), x.dtype.type(CUBIC)
+    for i in range(x.size):
+        v = x[i]
+        out[i] = v / (one + exp(-scale * (v + cubic * v * v * v)))
+
+
+@compiled
+def _gelu_tanh_backward(g, x, grad):
+    one, scale, cubic = x.dtype.type(1), x.dtype.type(2 * SCALE), x.dtype.type(CUBIC)
+    slope = x.dtype.type(3 * CUBIC)
+    for i in range(x.size):
+        v = x[i]
+        s = one / (one + exp(-scale * (v + cubic * v * v * v)))
+        grad[i] = g[i] * (s + v * s * (one - s) * scale * (one + slope * v * v))
+
+
+def _elementwise(loop: Callable) -> Callable[..., np.ndarray]:
+    """A kernel of arrays of one shape, by a loop over their elements."""
+
+    def kernel(*arrays: np.ndarray) -> np.ndarray:
+        shape = arrays[0].shape
+        flat = [np.ascontiguousarray(a).reshape(-1) for a in arrays]
+        out = np.empty(flat[0].size, flat[0].dtype)
+        loop(*flat, out)
+        return out.reshape(shape)
+
+    return kernel
+
+
+relu_backward = _elementwise(_relu_backward)
+silu, silu_backward = _elementwise(_silu), _elementwise(_silu_backward)
+gelu, gelu_backward = _elementwise(_gelu), _elementwise(_gelu_backward)
+gelu_tanh, gelu_tanh_backward = _elementwise(_gelu_tanh), _elementwise(_gelu_tanh_backward)

@@ -1,0 +1,77 @@
+"""`compiled`: Numba's compiler, as all kernels use it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba.core.caching import FunctionCache, IndexDataCacheFile
+
+#: Sums may be split over the lanes of a vector register, products and sums fused. NaN, infinity
+#: and what is not summed are left alone.
+VECTOR_SUMS = {"reassoc", "contract", "nsz"}
+
+_FILES = [path.stat() for path in sorted(Path(__file__).parent.glob("*.py"))]
+
+
+class _Cache(FunctionCache):
+    """Machine code on disk, outdated by a change in any file of this folder.
+
+    Numba itself looks at a function's own file only, and kernels inline functions of others.
+    """
+
+    def __init__(self, function: Callable):
+        super().__init__(function)
+        stamp = [(file.st_mtime, file.st_size) for file in _FILES]
+        self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, stamp)
+
+
+def compiled(function: Callable | None = None, *, fastmath: Any = VECTOR_SUMS) -> Callable:
+    """Compile a function at its first call with arrays of some types; decorator."""
+    if function is None:
+        return lambda function: compiled(function, fastmath=fastmath)
+    dispatcher = numba.njit(function, fastmath=fastmath, nogil=True, error_model="numpy")
+    try:
+        dispatcher._cache = _Cache(function)
+    except RuntimeError:  # no folder may be written to: it is compiled in every process
+        return dispatcher
+    compile_now = dispatcher.compile
+
+    def compile_alone(signature: Any) -> Any:
+        with _one_process(dispatcher.stats.cache_path):
+            return compile_now(signature)
+
+    dispatcher.compile = compile_alone
+    return dispatcher
+
+
+_threads = threading.RLock()
+_depth = 0
+
+
+@contextlib.contextmanager
+def _one_process(folder: str) -> Iterator[None]:
+    """Ranks start together: one compiles, the others wait and find its work in the cache."""
+    global _depth
+    with _threads, contextlib.ExitStack() as stack:
+        if not _depth:  # a kernel that calls another compiles that in between
+            with contextlib.suppress(OSError):  # without a lock each compiles for itself
+                os.makedirs(folder, exist_ok=True)
+                file = stack.enter_context(open(os.path.join(folder, "kernels.lock"), "w"))
+                fcntl.flock(file, fcntl.LOCK_EX)
+        _depth += 1
+        try:
+            yield
+        finally:
+            _depth -= 1
+
+
+def inlined(function: Callable) -> Callable:
+    """Compile a function of numbers into the loops that call it; decorator."""
+    return numba.njit(function, fastmath=VECTOR_SUMS, error_model="numpy", forceinline=True)

@@ -1,0 +1,47 @@
+"""Softmax, its logarithm, and the cross-entropy of it."""
+
+from __future__ import annotations
+
+from dtrain.backend.array_module import Array, array_module
+
+
+def softmax(x: Array, axis: int) -> Array:
+    """exp(x) / sum(exp(x)) along an axis."""
+    powers = array_module(x).exp(x - x.max(axis, keepdims=True))
+    return powers / powers.sum(axis, keepdims=True)
+
+
+def softmax_backward(g: Array, out: Array, axis: int) -> Array:
+    """The gradient of x, from that of out = softmax(x)."""
+    return (g - (g * out).sum(axis, keepdims=True)) * out
+
+
+def log_softmax(x: Array, axis: int) -> Array:
+    """log(softmax(x)) along an axis."""
+    xp = array_module(x)
+    shifted = x - x.max(axis, keepdims=True)
+    return shifted - xp.log(xp.exp(shifted).sum(axis, keepdims=True))
+
+
+def log_softmax_backward(g: Array, out: Array, axis: int) -> Array:
+    """The gradient of x, from that of out = log_softmax(x)."""
+    return g - array_module(out).exp(out) * g.sum(axis, keepdims=True)
+
+
+def cross_entropy(x: Array, target: Array) -> tuple[Array, Array, Array]:
+    """-log softmax(x) at the target class, of each row.
+
+    x: (rows, classes); target: (rows,) int64, in range. Returns the losses, and what the gradient
+    needs, all (rows,): the maximum m and log(sum(exp(x - m))), apart, for their sum is less exact.
+    """
+    xp = array_module(x)
+    top = x.max(1)
+    log_sum = xp.log(xp.exp(x - top[:, None]).sum(1))
+    return log_sum - (xp.take_along_axis(x, target[:, None], 1)[:, 0] - top), top, log_sum
+
+
+def cross_entropy_backward(g: Array, x: Array, target: Array, top: Array, log_sum: Array) -> Array:
+    """The gradient of x: g * (softmax(x) - one_hot(target)). g: (rows,)."""
+    xp = array_module(x)
+    one_hot = (xp.arange(x.shape[1]) == target[:, None]).astype(x.dtype)
+    return (xp.exp(x - top[:, None] - log_sum[:, None]) - one_hot) * g[:, None]
