@@ -119,11 +119,14 @@ def cotangents(outputs: Sequence[Any]) -> list[np.ndarray]:
 
 
 def central_differences(
-    function: Callable[..., Sequence[np.ndarray]], arrays: Sequence[np.ndarray], step: float = 1e-6
+    function: Callable[..., Sequence[np.ndarray]],
+    arrays: Sequence[np.ndarray],
+    step: float = 1e-6,
+    weights: Sequence[Any] = (),
 ) -> list[np.ndarray]:
-    """The gradients of sum(outputs * cotangents) for each array, element by element."""
+    """The gradients of sum(outputs * weights), or cotangents, for each array, by elements."""
     arrays = [np.array(a) for a in arrays]
-    weights = cotangents(function(*arrays))
+    weights = weights or cotangents(function(*arrays))
 
     def total() -> float:
         return sum(float((out * g).sum()) for out, g in zip(function(*arrays), weights))

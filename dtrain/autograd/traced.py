@@ -94,6 +94,9 @@ class TracedArray:
             value = TracedArray(wrap(value))
         self.tensor[index] = _operand(value)
 
+    def __len__(self) -> int:
+        return self.shape[0]
+
     def __neg__(self) -> TracedArray:
         return _run("neg", self)
 

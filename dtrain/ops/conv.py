@@ -44,7 +44,7 @@ def crop_hw(x: Array, padding: Pair) -> Array:
     return x[..., padding[0] : h - padding[0], padding[1] : w - padding[1]]
 
 
-@op
+@op(recomputed=True)
 def conv2d(
     x: Array,
     weight: Array,

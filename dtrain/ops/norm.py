@@ -32,7 +32,7 @@ def batch_statistics(x: Array) -> tuple[Array, Array]:
     return kernels.channel_statistics(_by_channel(x))
 
 
-@op
+@op(recomputed=True)
 def batch_norm(
     x: Array, weight: Array | None, bias: Array | None, *, mean: Array, var: Array, eps: float,
     of_batch: bool,
@@ -60,7 +60,7 @@ def batch_norm(
     )
 
 
-@op
+@op(recomputed=True)
 def layer_norm(x: Array, weight: Array | None, bias: Array | None, *, axes: int, eps: float):
     """Normalize over the last `axes` axes (Ba et al. 2016); weight and bias have their shape."""
     shape, within = x.shape, x.shape[x.ndim - axes :]

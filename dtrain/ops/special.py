@@ -9,6 +9,7 @@ from dtrain.backend import Array, array_module
 from dtrain.backend.kernels.reference.erf import FAR, FARTHER, NEAR, ratio
 from dtrain.backend.kernels.reference.erf import erf as erf_array
 
+
 @op
 def erf(x: Array):
     """The error function: 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
