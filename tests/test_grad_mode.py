@@ -75,3 +75,26 @@ def test_inference_mode_records_nothing():
         assert (x * 2).requires_grad
     assert not dtrain.inference_mode(lambda: x * 2)().requires_grad
     assert not dtrain.inference_mode()(lambda: x * 2)().requires_grad
+
+
+def test_a_generator_is_in_the_mode_only_while_it_runs():
+    @dtrain.no_grad()
+    def generator():
+        try:
+            got = yield dtrain.is_grad_enabled()
+            yield got, dtrain.is_grad_enabled()
+        except KeyError:
+            yield "caught", dtrain.is_grad_enabled()
+        return "end"
+
+    running = generator()
+    assert next(running) is False
+    assert dtrain.is_grad_enabled()
+    assert running.send("sent") == ("sent", False)
+    assert running.throw(KeyError()) == ("caught", False)
+    assert dtrain.is_grad_enabled()
+    with pytest.raises(StopIteration) as end:
+        next(running)
+    assert end.value.value == "end"
+    assert list(generator()) == [False, (None, False)]
+    generator().close()

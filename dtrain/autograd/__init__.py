@@ -1,5 +1,6 @@
 """Floor 2: Tensor, the graph and the backward pass (torch.autograd)."""
 
+from dtrain.autograd.anomaly import detect_anomaly, is_anomaly_enabled, set_detect_anomaly
 from dtrain.autograd.function import Function
 from dtrain.autograd.grad_mode import (
     enable_grad,
@@ -16,12 +17,15 @@ __all__ = [
     "Function",
     "Tensor",
     "backward",
+    "detect_anomaly",
     "enable_grad",
     "grad",
     "gradcheck",
     "gradgradcheck",
     "inference_mode",
+    "is_anomaly_enabled",
     "is_grad_enabled",
     "no_grad",
+    "set_detect_anomaly",
     "set_grad_enabled",
 ]

@@ -92,13 +92,11 @@ class Function:
         if not recorded:
             return outputs
         single = not isinstance(outputs, tuple)
-        results = [
-            _alias(out) if any(out is x for x in inputs) else out
-            for out in ((outputs,) if single else outputs)
-        ]
+        given = (outputs,) if single else outputs
+        results = [_alias(out) if any(out is x for x in inputs) else out for out in given]
         node = _FunctionNode(cls, ctx, edges, results)
         for index, out in enumerate(results):
-            if isinstance(out, Tensor) and id(out) not in ctx._non_differentiable:
+            if isinstance(out, Tensor) and id(given[index]) not in ctx._non_differentiable:
                 out._node = Node(f"{cls.__name__}[{index}]", (node,), (node.slot(index),), out)
                 out._requires_grad = True
         return results[0] if single else tuple(results)

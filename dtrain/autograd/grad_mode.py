@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -36,6 +37,8 @@ class _Switch:
 
     def __call__(self, function: Callable) -> Callable:
         enabled = self._enabled
+        if inspect.isgeneratorfunction(function):
+            return _switched_generator(enabled, function)
 
         @functools.wraps(function)
         def switched(*args: Any, **kwargs: Any) -> Any:
@@ -43,6 +46,31 @@ class _Switch:
                 return function(*args, **kwargs)
 
         return switched
+
+
+def _switched_generator(enabled: bool, function: Callable) -> Callable:
+    """A generator function that is in the mode while it runs, not between its items."""
+
+    @functools.wraps(function)
+    def switched(*args: Any, **kwargs: Any) -> Any:
+        generator = function(*args, **kwargs)
+        step, value = generator.send, None
+        try:
+            while True:
+                with _Switch(enabled):
+                    item = step(value)
+                try:
+                    step, value = generator.send, (yield item)
+                except GeneratorExit:
+                    with _Switch(enabled):
+                        generator.close()
+                    raise
+                except BaseException as error:
+                    step, value = generator.throw, error
+        except StopIteration as end:
+            return end.value
+
+    return switched
 
 
 def _switch(enabled: bool, function: Callable | None) -> Any:

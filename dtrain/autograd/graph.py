@@ -9,12 +9,15 @@ from __future__ import annotations
 import itertools
 import operator
 import threading
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Sequence
 from types import CodeType
 from typing import Any
 
 import numpy as np
 
+from dtrain.autograd.anomaly import call_stack, refuse_nan
+from dtrain.autograd.anomaly import state as anomaly
 from dtrain.backend import Array, on_device_of
 
 _order = itertools.count()
@@ -26,12 +29,14 @@ class Node:
     `parents` holds, for each input, the Node that made it, the leaf Tensor that it is, or None.
     `saved` holds what gradient functions keep: (its name, its version counter, its version then),
     or None for what is no Tensor;
-    `again` the rule and what it was given, where `create_graph` needs them.
+    `again` the rule and what it was given, where `create_graph` needs them; `stack` the lines
+    that have led to it, while anomalies are looked for.
     """
 
     hooks: list[Callable] | None = None
     saved: Sequence[tuple[str, list[int], int] | None] = ()
-    again: tuple[Callable, Sequence[Any], dict[str, Any]] | None = None
+    stack: traceback.StackSummary | None = None
+    again: Iterable[Any] | None = None
 
     def __init__(
         self,
@@ -42,9 +47,11 @@ class Node:
     ):
         self.name = name
         self.parents = parents
-        self.rules: Sequence[Callable] | None = rules
+        self.rules: Iterable[Callable] | None = rules
         self.shape, self.dtype = out.shape, out.dtype
         self.order = next(_order)
+        if anomaly.enabled:
+            self.stack = call_stack()
 
     def __repr__(self) -> str:
         return f"<{self.name} backward>"
@@ -86,7 +93,7 @@ class Node:
         ]
 
     def _refuse_stale(
-        self, rules: Sequence[Callable], saved: tuple[str, list[int], int], again: bool
+        self, rules: Iterable[Callable], saved: tuple[str, list[int], int], again: bool
     ) -> None:
         """Raise, if a gradient that is wanted needs a value that was written to since.
 
@@ -213,6 +220,8 @@ def run_backward(
                     if node.hooks or wanted_ids or summed or type(grad) is not np.ndarray:
                         grad = arrive(node, grad)
                     parts = node.gradients(grad, keep_graph, retraced, on_the_way)
+                    if anomaly.enabled and anomaly.check_nan:
+                        refuse_nan(node.name, node.stack, parts)
                 else:  # no gradient is wanted, or a custom Function has returned None for it
                     parts = [None] * len(node.parents)
                 for parent, part in zip(node.parents, parts):
@@ -251,6 +260,23 @@ def _reachable(roots: Sequence[Any]) -> tuple[list[Node], dict[int, int]]:
     while new:
         meet(new.pop().parents)
     return sorted(seen.values(), key=operator.attrgetter("order")), leaf_uses
+
+
+def now() -> int:
+    """The place in the order of nodes that those made from now on come after."""
+    return next(_order)
+
+
+def nodes_since(start: int, edges: Sequence[Node]) -> list[Node]:
+    """The nodes behind `edges` that were made after `start`, oldest first."""
+    seen: dict[int, Node] = {}
+    new = [edge for edge in edges if edge.order > start]
+    while new:
+        node = new.pop()
+        if id(node) not in seen:
+            seen[id(node)] = node
+            new.extend(p for p in node.parents if isinstance(p, Node) and p.order > start)
+    return sorted(seen.values(), key=operator.attrgetter("order"))
 
 
 def _leading_to(wanted: Sequence[Any], nodes: Sequence[Node]) -> set[int]:

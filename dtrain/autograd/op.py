@@ -169,7 +169,7 @@ def _source(inputs: Sequence[inspect.Parameter], kept: set[str], recomputed: boo
         saved.append("('out', result._version, 0)")
     lines = [f"node.saved = ({', '.join(saved)},)"] if saved else []
     if recomputed:
-        lines.append(f"node.again = rule, ({', '.join(names)},), static")
+        lines.append(f"node.again = rule, ({', '.join(f'{x}_array' for x in names)},), static")
 
     def each(form: str, separator: str = "; ") -> str:
         return separator.join(form.replace("X", x) for x in names)

@@ -41,7 +41,10 @@ def _refuse_by_name(name: str, rule: Callable, *args: Any) -> Any:
 def _rules_again(node: Node) -> Sequence[Callable]:
     if node.again is not None:
         rule, inputs, static = node.again
-        traced = [TracedArray(x) if isinstance(x, Tensor) else x for x in inputs]
+        traced = [
+            _linked("input", value, edge) if _is_floating(value) else value
+            for value, edge in zip(inputs, node.parents)
+        ]
         return _refuse_by_name(node.name, functools.partial(rule, **static), *traced)[1]
     rebinding = _Rebinding(node)
     assert node.rules is not None
@@ -49,6 +52,18 @@ def _rules_again(node: Node) -> Sequence[Callable]:
         rule if parent is None else rebinding.function(rule)
         for parent, rule in zip(node.parents, node.rules)
     ]
+
+
+def _linked(name: str, value: Any, edge: Any) -> TracedArray:
+    """An array of the forward pass, in its place in the graph."""
+    tensor = wrap(value)
+    if isinstance(edge, Tensor):
+        if edge._array is value:
+            return TracedArray(edge)
+        edge = Node(name, (edge,), (lambda g: g,), value)  # its values as they were then
+    if edge is not None:
+        tensor._node, tensor._requires_grad = edge, True
+    return TracedArray(tensor)
 
 
 class _Rebinding:
@@ -84,24 +99,13 @@ class _Rebinding:
             return value
         inputs = INPUTS_OF.get(code, ())
         if name == "out":
-            return self._linked(name, value, self._node)
+            return _linked(name, value, self._node)
         if name in inputs:
-            return self._linked(name, value, self._node.parents[inputs.index(name)])
+            return _linked(name, value, self._node.parents[inputs.index(name)])
         raise RuntimeError(
             f"create_graph: {self._node.name} cannot be differentiated twice: its gradient keeps "
             f"`{name}`, which has no place in the graph"
         )
-
-    def _linked(self, name: str, value: Any, edge: Any) -> TracedArray:
-        """An array of the forward pass, in its place in the graph."""
-        tensor = wrap(value)
-        if isinstance(edge, Tensor):
-            if edge._array is value:
-                return TracedArray(edge)
-            edge = Node(name, (edge,), (lambda g: g,), value)  # its values as they were then
-        if edge is not None:
-            tensor._node, tensor._requires_grad = edge, True
-        return TracedArray(tensor)
 
 
 def _is_floating(value: Any) -> bool:

@@ -9,6 +9,7 @@ import dtrain.ops.operators  # noqa: F401  Tensor's methods
 from dtrain.autograd import Tensor
 from dtrain.autograd.hooks import HookHandle
 from dtrain.backend import dtypes
+from dtrain.nn import hooks
 from dtrain.nn.parameter import Parameter
 
 
@@ -38,14 +39,14 @@ class Module:
     """
 
     training: bool
+    _hooks: hooks.ModuleHooks | None
 
     def __init__(self) -> None:
         object.__setattr__(self, "_parameters", {})
         object.__setattr__(self, "_buffers", {})
         object.__setattr__(self, "_modules", {})
         object.__setattr__(self, "_transient_buffers", set())
-        object.__setattr__(self, "_forward_pre_hooks", [])
-        object.__setattr__(self, "_forward_hooks", [])
+        object.__setattr__(self, "_hooks", None)
         self.training = True
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -53,25 +54,57 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} must have a method forward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        for hook in tuple(self._forward_pre_hooks):
-            replaced = hook(self, args)
-            if replaced is not None:
-                args = replaced if isinstance(replaced, tuple) else (replaced,)
-        out = self.forward(*args, **kwargs)
-        for hook in tuple(self._forward_hooks):
-            replaced = hook(self, args, out)
-            out = out if replaced is None else replaced
-        return out
+        if self._hooks is None:
+            return self.forward(*args, **kwargs)
+        return self._hooks.call(self, args, kwargs)
 
-    def register_forward_pre_hook(self, hook: Callable) -> HookHandle:
-        """Call `hook(module, args)` before `forward`; what it returns replaces the arguments."""
-        self._forward_pre_hooks.append(hook)
-        return HookHandle(self._forward_pre_hooks, hook)
+    def _own_hooks(self) -> hooks.ModuleHooks:
+        own = self._hooks or hooks.ModuleHooks()
+        object.__setattr__(self, "_hooks", own)
+        return own
 
-    def register_forward_hook(self, hook: Callable) -> HookHandle:
-        """Call `hook(module, args, output)` after `forward`; what it returns is the output then."""
-        self._forward_hooks.append(hook)
-        return HookHandle(self._forward_hooks, hook)
+    def register_forward_pre_hook(
+        self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False
+    ) -> HookHandle:
+        """Call `hook(module, args)` before `forward`; what it returns replaces the arguments.
+
+        With `with_kwargs` call `hook(module, args, kwargs)`, which may return both.
+        """
+        called = hooks.pre_hook(hook, with_kwargs)
+        return hooks.add(self._own_hooks().forward_pre, called, prepend)
+
+    def register_forward_hook(
+        self,
+        hook: Callable,
+        *,
+        prepend: bool = False,
+        with_kwargs: bool = False,
+        always_call: bool = False,
+    ) -> HookHandle:
+        """Call `hook(module, args, output)` after `forward`; what it returns is the output then.
+
+        With `with_kwargs` call `hook(module, args, kwargs, output)`; with `always_call` also when
+        `forward` has raised.
+        """
+        called = hooks.forward_hook(hook, with_kwargs)
+        if always_call:
+            self._own_hooks().forward_always.append(called)
+        return hooks.add(self._own_hooks().forward, called, prepend)
+
+    def register_full_backward_pre_hook(self, hook: Callable, prepend: bool = False) -> HookHandle:
+        """Call `hook(module, grad_output)` when the gradients of the module's outputs are there.
+
+        What it returns, a tuple, goes on in place of these.
+        """
+        return hooks.add(self._own_hooks().backward_pre, hook, prepend)
+
+    def register_full_backward_hook(self, hook: Callable, prepend: bool = False) -> HookHandle:
+        """Call `hook(module, grad_input, grad_output)` when those of its inputs are there.
+
+        What it returns, a tuple, goes on in place of `grad_input`, in which each positional tensor
+        of `forward` has its place.
+        """
+        return hooks.add(self._own_hooks().backward, hook, prepend)
 
     # --- attributes ---
 

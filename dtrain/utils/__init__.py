@@ -1,5 +1,5 @@
-"""PyTorch's place for the loader: `dtrain.utils.data`."""
+"""PyTorch's places for the loader and for recomputing: `dtrain.utils.data`, `.checkpoint`."""
 
-from dtrain.utils import data
+from dtrain.utils import checkpoint, data
 
-__all__ = ["data"]
+__all__ = ["checkpoint", "data"]

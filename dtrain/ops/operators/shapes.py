@@ -287,8 +287,9 @@ def as_strided(
 
     The memory is all of that of the tensor which `input` is a view of.
     """
-    own = input._view is None or (input.is_leaf and input.requires_grad)
-    base = input if own else input._view.base
+    base = input
+    if input._view is not None and not (input.is_leaf and input.requires_grad):
+        base = input._view.base
     if len(size) != len(stride):
         raise RuntimeError(f"as_strided: expected as many strides as sizes, got {size}, {stride}")
     if min(stride, default=0) < 0 or min(size, default=0) < 0:

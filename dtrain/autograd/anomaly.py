@@ -1,0 +1,98 @@
+"""`detect_anomaly`: which line of the forward pass is behind a NaN in the backward pass."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+class _State:
+    """Whether nodes note where they were made, and gradients are looked at."""
+
+    __slots__ = ("check_nan", "enabled")
+
+    def __init__(self) -> None:
+        self.enabled, self.check_nan = False, True
+
+
+state = _State()
+
+
+def is_anomaly_enabled() -> bool:
+    """Whether anomalies are looked for (torch.is_anomaly_enabled)."""
+    return state.enabled
+
+
+class set_detect_anomaly:
+    """Look for NaN in gradients from now on, or for a `with` block (torch.autograd).
+
+    A backward pass then raises at the first operation that makes a gradient with NaN, and shows
+    the line that had called that operation. Everything is slower meanwhile.
+
+    Parameters
+    ----------
+    mode : whether to
+    check_nan : False: only note the lines of the forward pass
+
+    >>> import dtrain
+    >>> x = dtrain.tensor(0.0, requires_grad=True)
+    >>> try:
+    ...     with set_detect_anomaly(True):
+    ...         (x / x).backward()
+    ... except RuntimeError as error:
+    ...     print(str(error).splitlines()[0])
+    backward: div made NaN as the gradient of its input 1. It had been called here:
+    """
+
+    def __init__(self, mode: bool, check_nan: bool = True):
+        self._before = state.enabled, state.check_nan
+        state.enabled, state.check_nan = bool(mode), check_nan
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exception: object) -> None:
+        state.enabled, state.check_nan = self._before
+
+
+class detect_anomaly:
+    """Look for NaN in the gradients within a `with` block (torch.autograd.detect_anomaly)."""
+
+    def __init__(self, check_nan: bool = True):
+        self._check_nan = check_nan
+
+    def __enter__(self) -> None:
+        self._switch = set_detect_anomaly(True, self._check_nan)
+
+    def __exit__(self, *exception: object) -> None:
+        self._switch.__exit__(*exception)
+
+
+def call_stack() -> traceback.StackSummary:
+    """The lines that have led here, those of dtrain itself left out."""
+    frames = [
+        (frame, line)
+        for frame, line in traceback.walk_stack(sys._getframe(1))
+        if not frame.f_code.co_filename.startswith((_PACKAGE, "<dtrain operation "))
+    ]
+    return traceback.StackSummary.extract(reversed(frames))
+
+
+def refuse_nan(name: str, stack: traceback.StackSummary | None, gradients: Sequence[Any]) -> None:
+    """Raise if there is NaN in one of the gradients that an operation has made."""
+    for index, gradient in enumerate(gradients):
+        values = getattr(gradient, "tensor", gradient)
+        values = getattr(values, "_array", values)
+        if getattr(values, "dtype", None) is not None and bool((values != values).any()):
+            if stack is None:
+                where = "Where it had been called is not known: detect anomalies in forward too."
+            else:
+                where = "It had been called here:\n" + "".join(stack.format())
+            raise RuntimeError(
+                f"backward: {name} made NaN as the gradient of its input {index}. {where}"
+            )

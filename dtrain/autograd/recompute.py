@@ -1,0 +1,128 @@
+"""`checkpoint`: memory for time. What a function's backward pass needs is computed again for it.
+
+The operations of the function are recorded as ever, but let go of what they had kept. When the
+backward pass comes to the first of them, the function is run again, to the same bits, and every
+operation takes what it needs from its counterpart of that second run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from dtrain.autograd import grad_mode
+from dtrain.autograd.graph import Node, nodes_since, now
+from dtrain.autograd.tensor import Tensor
+from dtrain.backend import default_generator
+
+
+def checkpoint(
+    function: Callable[..., Any],
+    *args: Any,
+    use_reentrant: bool | None = None,
+    preserve_rng_state: bool = True,
+    **kwargs: Any,
+) -> Any:
+    """`function(*args, **kwargs)`, run again in the backward pass to save memory in between.
+
+    Mirrors torch.utils.checkpoint.checkpoint. What the function does besides computing its
+    output, such as updating running statistics, is done twice.
+
+    Parameters
+    ----------
+    use_reentrant : taken for PyTorch's sake; both give the same here
+    preserve_rng_state : draw the same random numbers in the second run
+
+    Raises
+    ------
+    RuntimeError
+        In the backward pass, if the second run did other operations than the first.
+
+    >>> import dtrain
+    >>> x = dtrain.tensor([1.0, 2.0], requires_grad=True)
+    >>> checkpoint(lambda x: (x.exp() * x).sum(), x).backward()
+    >>> x.grad
+    tensor([ 5.4366, 22.1672])
+    """
+    if not grad_mode.is_grad_enabled():
+        return function(*args, **kwargs)
+    state = default_generator().get_state() if preserve_rng_state else None
+    start = now()
+    outputs = function(*args, **kwargs)
+    nodes = nodes_since(start, _edges_of(outputs))
+    region = _Region(lambda: function(*args, **kwargs), state, nodes)
+    for index, node in enumerate(nodes):
+        if node.again is not None:
+            node.again = _Again(region, index)
+        node.rules, node.saved = _Rules(region, index), ()
+    return outputs
+
+
+def _edges_of(outputs: Any) -> list[Node]:
+    """The nodes of the Tensors in an output, which may be a structure of them."""
+    if isinstance(outputs, Tensor):
+        return [] if outputs.grad_fn is None else [outputs.grad_fn]
+    if isinstance(outputs, dict):
+        outputs = list(outputs.values())
+    if isinstance(outputs, (list, tuple)):
+        return [edge for part in outputs for edge in _edges_of(part)]
+    return []
+
+
+class _Region:
+    """The function of one call of `checkpoint`, and the nodes of its second run."""
+
+    def __init__(self, run: Callable[[], Any], state: Any, nodes: Sequence[Node]):
+        self._run, self._state = run, state
+        self._made = [(node.name, node.shape) for node in nodes]
+        self._again: dict[int, Node] = {}
+
+    def counterpart(self, index: int) -> Node:
+        """The node of the second run; each is handed out once and forgotten here."""
+        if index not in self._again:
+            self._again = dict(enumerate(self._run_again()))
+        return self._again.pop(index)
+
+    def _run_again(self) -> list[Node]:
+        generator = default_generator()
+        outside = generator.get_state()
+        start = now()
+        try:
+            if self._state is not None:
+                generator.set_state(self._state)
+            with grad_mode.enable_grad():
+                nodes = nodes_since(start, _edges_of(self._run()))
+        finally:
+            if self._state is not None:
+                generator.set_state(outside)
+        for first, second in zip(self._made, [(node.name, node.shape) for node in nodes]):
+            if first != second:
+                raise _difference(f"{second[0]} of shape {second[1]} where there was "
+                                  f"{first[0]} of shape {first[1]}")  # fmt: skip
+        if len(nodes) != len(self._made):
+            raise _difference(f"{len(nodes)} operations where there were {len(self._made)}")
+        return nodes
+
+
+def _difference(what: str) -> RuntimeError:
+    return RuntimeError(
+        f"checkpoint: the function was run again for the backward pass, and did {what}; it must "
+        "do the same each time, from its arguments and the default generator alone"
+    )
+
+
+class _Rules:
+    """The gradient functions of a node, when they are asked for."""
+
+    def __init__(self, region: _Region, index: int):
+        self._region, self._index = region, index
+
+    def __iter__(self) -> Iterator[Callable]:
+        return iter(self._region.counterpart(self._index).rules or ())
+
+
+class _Again(_Rules):
+    """The rule of a node and what it was given, when they are asked for."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._region.counterpart(self._index).again or ())

@@ -1,0 +1,141 @@
+"""The hooks of a module: what is called before and after its forward and its backward."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from dtrain.autograd import Function, Tensor
+from dtrain.autograd.hooks import HookHandle
+
+
+class ModuleHooks:
+    """The hooks of one module, each kind in the order in which they are called."""
+
+    def __init__(self) -> None:
+        self.forward_pre: list[Callable] = []
+        self.forward: list[Callable] = []
+        self.forward_always: list[Callable] = []
+        self.backward_pre: list[Callable] = []
+        self.backward: list[Callable] = []
+
+    def call(self, module: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """The module's forward among its hooks."""
+        called: list[Callable] = []
+        out = None
+        try:
+            for pre_hook in tuple(self.forward_pre):
+                args, kwargs = pre_hook(module, args, kwargs)
+            watch = _BackwardPass(module, self) if self.backward or self.backward_pre else None
+            if watch is not None:
+                args = watch.inputs(args)
+            out = module.forward(*args, **kwargs)
+            for hook in tuple(self.forward):
+                called.append(hook)
+                out = hook(module, args, kwargs, out)
+            return out if watch is None else watch.outputs(out)
+        except BaseException:
+            for hook in self.forward_always:
+                if hook not in called:
+                    hook(module, args, kwargs, out)
+            raise
+
+
+def add(hooks: list[Callable], hook: Callable, prepend: bool) -> HookHandle:
+    """Add a hook at the end, or before the others; returns the handle that removes it."""
+    hooks.insert(0 if prepend else len(hooks), hook)
+    return HookHandle(hooks, hook)
+
+
+def pre_hook(hook: Callable, with_kwargs: bool) -> Callable:
+    """A forward pre-hook of a user's as (module, args, kwargs) to (args, kwargs)."""
+
+    def call(module: Any, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+        if with_kwargs:
+            replaced = hook(module, args, kwargs)
+            if replaced is None:
+                return args, kwargs
+            if not (isinstance(replaced, tuple) and len(replaced) == 2):
+                raise RuntimeError(
+                    "forward pre-hook must return None or a tuple of (new_args, new_kwargs), "
+                    f"but got {replaced!r}"
+                )
+            return replaced
+        replaced = hook(module, args)
+        if replaced is None:
+            return args, kwargs
+        return replaced if isinstance(replaced, tuple) else (replaced,), kwargs
+
+    return call
+
+
+def forward_hook(hook: Callable, with_kwargs: bool) -> Callable:
+    """A forward hook of a user's as (module, args, kwargs, out) to out."""
+
+    def call(module: Any, args: tuple, kwargs: dict[str, Any], out: Any) -> Any:
+        replaced = hook(module, args, kwargs, out) if with_kwargs else hook(module, args, out)
+        return out if replaced is None else replaced
+
+    return call
+
+
+class _BackwardPass:
+    """Calls a module's backward hooks, from identities around its forward."""
+
+    def __init__(self, module: Any, hooks: ModuleHooks):
+        self._module, self._hooks = module, hooks
+        self._grad_output: tuple = ()
+        self._num_inputs = 0
+        self._input_has_gradient = False
+
+    def inputs(self, args: tuple) -> tuple:
+        """The arguments, the gradients of which will pass by here."""
+        self._num_inputs = sum(isinstance(x, Tensor) for x in args)
+        self._input_has_gradient = any(isinstance(x, Tensor) and x.requires_grad for x in args)
+        return _through(self._on_input, args)
+
+    def outputs(self, out: Any) -> Any:
+        """The output, likewise."""
+        if isinstance(out, (tuple, list)):
+            return type(out)(_through(self._on_output, out))
+        return _through(self._on_output, (out,))[0]
+
+    def _on_output(self, grads: tuple) -> tuple:
+        for hook in tuple(self._hooks.backward_pre):
+            replaced = hook(self._module, grads)
+            if replaced is not None:
+                grads = replaced if isinstance(replaced, tuple) else (replaced,)
+        self._grad_output = grads
+        if not self._input_has_gradient:
+            self._on_input((None,) * self._num_inputs)
+        return grads
+
+    def _on_input(self, grads: tuple) -> tuple:
+        for hook in tuple(self._hooks.backward):
+            replaced = hook(self._module, grads, self._grad_output)
+            if replaced is not None and self._input_has_gradient:
+                grads = replaced if isinstance(replaced, tuple) else (replaced,)
+        return grads
+
+
+class _Through(Function):
+    """The tensors themselves; `on_gradients` sees, and may replace, their gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, on_gradients: Callable[[tuple], tuple], *tensors: Tensor) -> Any:
+        ctx.on_gradients = on_gradients
+        ctx.mark_non_differentiable(*(x for x in tensors if not x.requires_grad))
+        return tensors
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        return None, *ctx.on_gradients(grads)
+
+
+def _through(on_gradients: Callable[[tuple], tuple], values: Sequence[Any]) -> tuple:
+    """The values, of which the tensors have gone through `_Through` together."""
+    places = [i for i, value in enumerate(values) if isinstance(value, Tensor)]
+    if not any(values[i].requires_grad for i in places):
+        return tuple(values)
+    passed = dict(zip(places, _Through.apply(on_gradients, *(values[i] for i in places))))
+    return tuple(passed.get(i, value) for i, value in enumerate(values))
