@@ -22,6 +22,7 @@ from dtrain.ops.operators.linalg import (
     svdvals,
     vector_norm,
 )
+from dtrain.ops.operators.products import linalg_vander as vander
 from dtrain.ops.operators.products import matmul, multi_dot, vecdot
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "solve_triangular",
     "svd",
     "svdvals",
+    "vander",
     "vecdot",
     "vector_norm",
 ]

@@ -51,6 +51,14 @@ MORE_PRODUCTS = [
         Case("cdist", [[(4, 3), (2, 3)], [(2, 4, 3), (2, 1, 3)]], distances(p), lambda t, x, y, p=p: t.cdist(x, y, p=p), f"p={p}", smooth=False)
         for p in (1.0, 2.0, 3.0, math.inf)
     ),
+    Case("cdist", [[(2, 3), (2, 3)]], lambda x, y: np.full((2, 2), 3.0), lambda t, x, y: t.cdist(x, y, p=0), "p=0"),
+    Case("pdist", [[(4, 3)]], lambda x: distances(2.0)(x, x)[np.triu_indices(4, 1)]),
+    Case("pdist", [[(3, 2)]], lambda x: distances(3.0)(x, x)[np.triu_indices(3, 1)], lambda t, x: t.pdist(x, p=3), "p=3"),
+    Case("ger", [[(3,), (4,)]], np.outer),
+    Case("vander", [[(3,)], [(0,)]], np.vander, in_torch=False),  # whose backward fails
+    Case("vander", [[(3,)]], lambda x: np.vander(x, 4, True), lambda t, x: t.vander(x, 4, increasing=True), "increasing", in_torch=False),
+    Case("linalg.vander", [[(2, 3)]], lambda x: np.stack([np.vander(r, 4, True) for r in x]), lambda t, x: t.linalg.vander(x, N=4), in_torch=False),
+    Case("tensordot", [[(2, 3), (1, 4)]], lambda x, y: x.sum(0)[:, None] * y, lambda t, x, y: t.tensordot(x, y, ([0], [0])), "size 1"),
     Case("trace", [[(3, 3)], [(3, 4)]], np.trace),
     *(
         Case("matrix_power", SQUARE, lambda x, n=n: np.linalg.matrix_power(x, n), lambda t, x, n=n: x.matrix_power(n), f"n={n}",

@@ -22,6 +22,7 @@ from dtrain.nn.functional.losses import (
 )
 from dtrain.nn.functional.normalization import batch_norm, layer_norm
 from dtrain.ops.operators.padding import pad
+from dtrain.ops.operators.products import pdist
 from dtrain.ops.operators.searching import one_hot
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "nll_loss",
     "one_hot",
     "pad",
+    "pdist",
     "relu",
     "scaled_dot_product_attention",
     "sigmoid",

@@ -112,6 +112,7 @@ ALIASES = {
     "clip": "clamp",
     "divide": "div",
     "fix": "trunc",
+    "ger": "outer",
     "greater": "gt",
     "greater_equal": "ge",
     "less": "lt",
@@ -135,7 +136,7 @@ FREE_FUNCTIONS: dict[str, Callable[..., Any]] = {
     ),
     **_named(indexing, "where"),
     **_named(searching, "bucketize searchsorted unravel_index"),
-    **_named(products, "cdist chain_matmul tensordot"),
+    **_named(products, "cdist chain_matmul pdist tensordot vander"),
     **_named(einsum, "einsum"),
     "concat": numpy_names(joining.cat),
     "concatenate": numpy_names(joining.cat),
@@ -226,7 +227,7 @@ PROPERTIES: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-IN_PLACE = (INPLACE, diagonals.INPLACE, scattering.INPLACE, shapes.INPLACE)
+IN_PLACE = (INPLACE, diagonals.INPLACE, products.INPLACE, scattering.INPLACE, shapes.INPLACE)
 
 
 def _bind() -> None:

@@ -27,7 +27,7 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
     given, arrow, output = equation.replace(" ", "").partition("->")
     terms = given.split(",")
     if len(terms) != len(operands):
-        raise ValueError(f"einsum: {equation!r} has {len(terms)} terms, got {len(operands)}")
+        raise RuntimeError(f"einsum: {equation!r} has {len(terms)} terms, got {len(operands)}")
     wide = max(len(_dots(t, x, equation)) for t, x in zip(terms, operands))
     dots = [c for c in _LETTERS if c not in equation][:wide]  # letters for `...`
     pairs = [(_spelled(t, x, dots, equation), x) for t, x in zip(terms, operands)]
@@ -54,6 +54,10 @@ def _from_lists(*mixed: Any) -> tuple[str, tuple[Tensor, ...]]:
     """einsum(x, [0, 1], y, [1, 2], [0, 2]) as an equation and its operands."""
 
     def spell(places: Any) -> str:
+        if not all(p is Ellipsis or 0 <= p < len(_LETTERS) for p in places):
+            raise ValueError(
+                f"einsum: expected numbers from 0 to {len(_LETTERS) - 1}, got {places}"
+            )
         return "".join("..." if p is Ellipsis else _LETTERS[p] for p in places)
 
     count = len(mixed) // 2
@@ -65,7 +69,7 @@ def _from_lists(*mixed: Any) -> tuple[str, tuple[Tensor, ...]]:
 
 def _dots(term: str, x: Tensor, equation: str) -> range:
     """How many dimensions `...` stands for."""
-    named = len(term.replace("...", ""))
+    named = len(term.replace("...", "", 1))
     if named > x.ndim or ("..." not in term and named != x.ndim):
         raise RuntimeError(f"einsum: {term!r} of {equation!r} does not fit shape {x.shape}")
     return range(x.ndim - named)
@@ -73,7 +77,7 @@ def _dots(term: str, x: Tensor, equation: str) -> range:
 
 def _spelled(term: str, x: Tensor, dots: list[str], equation: str) -> str:
     own = len(_dots(term, x, equation))
-    names = term.replace("...", "".join(dots[len(dots) - own :]))
+    names = term.replace("...", "".join(dots[len(dots) - own :]), 1)
     if not all(c in _LETTERS for c in names):
         raise RuntimeError(f"einsum: expected letters, commas, '...' and '->', got {equation!r}")
     return names

@@ -200,7 +200,7 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
 
 def repeat(input: Tensor, *counts: Any, repeats: Any = None) -> Tensor:
     """Laid side by side, so often along each dimension (torch.Tensor.repeat)."""
-    counts = listed("repeat", counts, repeats)
+    counts = listed(counts, repeats)
     if len(counts) < input.ndim:
         raise RuntimeError(f"repeat: expected {input.ndim} numbers or more, got {counts}")
     return rules.repeat(input, repeats=counts)
@@ -208,7 +208,7 @@ def repeat(input: Tensor, *counts: Any, repeats: Any = None) -> Tensor:
 
 def tile(input: Tensor, *counts: Any, dims: Any = None) -> Tensor:
     """Like `repeat`, with 1 for dimensions in front that are not given (torch.tile)."""
-    counts = listed("tile", counts, dims)
+    counts = listed(counts, dims)
     return repeat(input, (1,) * (input.ndim - len(counts)) + counts)
 
 

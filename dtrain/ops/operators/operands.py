@@ -112,11 +112,9 @@ def axis_of(dim: Any) -> Any:
     return tuple(dim) if isinstance(dim, Sequence) else dim
 
 
-def listed(name: str, given: tuple[Any, ...], named: Any = None) -> tuple[int, ...]:
+def listed(given: tuple[Any, ...], named: Any = None) -> tuple[int, ...]:
     """The integers given as `f(2, 3)`, as `f((2, 3))` or by their keyword."""
     if named is None:
-        if not given:
-            raise TypeError(f"{name}: expected integers, or a tuple of them, got nothing")
         named = given[0] if len(given) == 1 and isinstance(given[0], Sequence) else given
     return tuple(map(index, named))
 

@@ -21,7 +21,7 @@ from dtrain.ops.operators.operands import axis_of, listed, place_of
 
 def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
     """The same elements in another shape, shared if that can be (torch.reshape)."""
-    sizes = listed("reshape", sizes, shape)
+    sizes = listed(sizes, shape)
     known = math.prod(n for n in sizes if n != -1)
     fits = input.numel() == known if -1 not in sizes else known and not input.numel() % known
     if not fits or sizes.count(-1) > 1:
@@ -104,7 +104,7 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
 
 def expand(input: Tensor, *sizes: Any, size: Any = None) -> Tensor:
     """Broadcast without a copy; -1 keeps a dimension (torch.Tensor.expand)."""
-    sizes = listed("expand", sizes, size)
+    sizes = listed(sizes, size)
     lead = len(sizes) - input.ndim
     if lead < 0 or -1 in sizes[:lead]:
         raise RuntimeError(f"expand: shape {input.shape} cannot be expanded to {sizes}")
@@ -127,7 +127,7 @@ def contiguous(input: Tensor) -> Tensor:
 
 def permute(input: Tensor, *order: Any, dims: Any = None) -> Tensor:
     """The dimensions in another order (torch.permute)."""
-    wanted = listed("permute", order, dims)
+    wanted = listed(order, dims)
     if len(wanted) != input.ndim:
         raise RuntimeError(f"permute: {wanted} is no order of {input.ndim} dimensions")
     axes = tuple(place_of(d, input.ndim) for d in wanted)
@@ -195,7 +195,7 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
 
 def flip(input: Tensor, *axes: Any, dims: Any = None) -> Tensor:
     """A copy with the order reversed along `dims` (torch.flip)."""
-    places = [place_of(d, input.ndim) for d in listed("flip", axes, dims)]
+    places = [place_of(d, input.ndim) for d in listed(axes, dims)]
     if len(set(places)) < len(places):
         raise RuntimeError(f"flip: expected different dimensions, got {places}")
     return arithmetic.clone(rules.flip_view(input, axes=tuple(places) if input.ndim else ()))
