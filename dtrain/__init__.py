@@ -5,7 +5,19 @@ The names are PyTorch's where PyTorch has them: ``import dtrain as torch``.
 
 from typing import Any as _Any
 
-from dtrain import autograd, checkpoint, data, distributed, errors, linalg, nn, optim, train, utils
+from dtrain import (
+    autograd,
+    checkpoint,
+    data,
+    distributed,
+    errors,
+    linalg,
+    nn,
+    optim,
+    special,
+    train,
+    utils,
+)
 from dtrain.autograd import (
     Tensor,
     enable_grad,
@@ -41,15 +53,14 @@ from dtrain.checkpoint import load, save
 from dtrain.ops import creation as _creation
 from dtrain.ops import sampling as _sampling
 from dtrain.ops.creation import *  # noqa: F403
-from dtrain.ops.operators import FREE_FUNCTIONS as _FREE_FUNCTIONS
-from dtrain.ops.operators import FUNCTIONS as _FUNCTIONS
+from dtrain.ops.operators import CALLS as _CALLS
 from dtrain.ops.sampling import *  # noqa: F403
 from dtrain.parallel import DataParallel
 
 half, float, double = float16, float32, float64
 short, int, long = int16, int32, int64
 
-globals().update(_FUNCTIONS | _FREE_FUNCTIONS)
+globals().update(_CALLS)
 
 
 def __getattr__(name: str) -> _Any:
@@ -67,8 +78,8 @@ __all__ = sorted(
         "inference_mode", "initial_seed", "int", "int16", "int32", "int64", "int8",
         "is_anomaly_enabled", "is_grad_enabled", "linalg", "load", "long", "manual_seed", "nn",
         "no_grad", "optim",
-        "promote_types", "save", "set_default_dtype", "set_grad_enabled", "short", "train",
-        "uint8", "utils",
-        *_creation.__all__, *_sampling.__all__, *_FUNCTIONS, *_FREE_FUNCTIONS,
+        "promote_types", "save", "set_default_dtype", "set_grad_enabled", "short", "special",
+        "train", "uint8", "utils",
+        *_creation.__all__, *_sampling.__all__, *_CALLS,
     }
 )  # fmt: skip

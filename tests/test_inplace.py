@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import special
 
 import dtrain
 from dtrain import no_grad
@@ -84,10 +85,20 @@ FORMS |= {
     "round_": (lambda x, y: x.round_(decimals=1), lambda x, y: np.round(x, 1)),
     "rsqrt_": (lambda x, y: x.rsqrt_(), lambda x, y: 1 / np.sqrt(x)),
     "sigmoid_": (lambda x, y: x.sigmoid_(), lambda x, y: 1 / (1 + np.exp(-x))),
+    "digamma_": (lambda x, y: x.digamma_(), lambda x, y: special.digamma(x)),
+    "float_power_": (lambda x, y: x.float_power_(y), lambda x, y: x**y),
+    "i0_": (lambda x, y: x.i0_(), lambda x, y: special.i0(x)),
+    "ldexp_": (lambda x, y: x.ldexp_(y), lambda x, y: x * 2**y),
+    "lgamma_": (lambda x, y: x.lgamma_(), lambda x, y: special.gammaln(x)),
+    "mvlgamma_": (lambda x, y: x.mvlgamma_(1), lambda x, y: special.gammaln(x)),
+    "nextafter_": (lambda x, y: x.nextafter_(y), lambda x, y: np.nextafter(x, y)),
+    "polygamma_": (lambda x, y: x.polygamma_(1), lambda x, y: special.polygamma(1, x)),
+    "renorm_": (lambda x, y: x.renorm_(2, 0, 100), lambda x, y: x),
+    "sgn_": (lambda x, y: x.sgn_(), lambda x, y: np.sign(x)),
     "xlogy_": (lambda x, y: x.xlogy_(y), lambda x, y: x * np.log(y)),
 }  # fmt: skip
 BITS = {"bitwise_and_", "bitwise_or_", "bitwise_xor_", "bitwise_not_", "bitwise_left_shift_",
-        "bitwise_right_shift_"}  # fmt: skip
+        "bitwise_right_shift_", "gcd_", "lcm_"}  # fmt: skip
 DRAWN = {"uniform_", "normal_", "bernoulli_"}
 
 

@@ -77,6 +77,7 @@ def view_op(rule: Callable) -> Callable[..., Tensor]:
         )
         return result
 
+    OPS[rule.__name__] = view
     return view
 
 
@@ -102,7 +103,7 @@ def operation({parameters}, **static):
             return in_float32(operation, half, ({names},), static)
         else:
             out, rules = run_on_device(rule, {array_names}, **static)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise refusal(name, error)
     if type(out) is not ndarray:
         out = as_array(out)
@@ -125,7 +126,7 @@ def operation(*inputs, **static):
     arrays = [x._array if isinstance(x, Tensor) else x for x in inputs]
     try:
         return record(name, inputs, *run_on_device(rule, *arrays, **static))
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise refusal(name, error)
 """
 
@@ -211,12 +212,12 @@ def _in_float32(operation: Callable, half: np.dtype, inputs: Sequence, static: d
 
 
 def _as_array(out: Any) -> Array:
-    """What NumPy's reductions give, too, is an array."""
-    return np.asarray(out) if isinstance(out, (np.generic, int, float)) else out
+    """The output as an array, also where it is a number, which NumPy's reductions give."""
+    return out if type(out).__module__.startswith("cupy") else np.asarray(out)
 
 
-def _refusal(name: str, error: ValueError) -> Exception:
-    """Shapes that do not fit are a RuntimeError in PyTorch, wrong axes an IndexError."""
+def _refusal(name: str, error: ValueError | OverflowError) -> Exception:
+    """Shapes or numbers that do not fit are a RuntimeError in PyTorch, wrong axes an IndexError."""
     if isinstance(error, IndexError):
         return error
     refusal = RuntimeError(f"{name}: {error}")

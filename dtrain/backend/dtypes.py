@@ -102,11 +102,12 @@ def as_number(value: float, dtype: np.dtype) -> float:
     """
     if dtype.kind == "b":
         return bool(value)
-    limits = np.finfo(dtype) if is_floating(dtype) else np.iinfo(dtype)
-    held = value if is_floating(dtype) and not math.isfinite(value) else None
-    if held is None and not limits.min <= value <= limits.max:
+    if is_floating(dtype) and not math.isfinite(value):
+        return value
+    limits = finfo(dtype) if is_floating(dtype) else iinfo(dtype)
+    if not limits.min <= value <= limits.max:
         raise RuntimeError(f"value {value} cannot be converted to {dtype} without overflow")
-    return dtype.type(value).item() if held is None else held
+    return float(dtype.type(value)) if is_floating(dtype) else int(value)
 
 
 def can_cast(from_: Any, to: Any) -> bool:

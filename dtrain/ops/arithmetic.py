@@ -225,6 +225,26 @@ def minimum(x: Array, y: Array):
 
 
 @op
+def fmax(x: Array, y: Array):
+    """The larger of each pair, of a NaN and a number the number; x where they are equal."""
+    xp = array_module(x, y)
+    return xp.fmax(x, y), (
+        lambda g: g * ((x >= y) | (y != y)),
+        lambda g: g * ((y > x) | ((x != x) & (y == y))),
+    )
+
+
+@op
+def fmin(x: Array, y: Array):
+    """The smaller of each pair, of a NaN and a number the number; x where they are equal."""
+    xp = array_module(x, y)
+    return xp.fmin(x, y), (
+        lambda g: g * ((x <= y) | (y != y)),
+        lambda g: g * ((y < x) | ((x != x) & (y == y))),
+    )
+
+
+@op
 def clamp(x: Array, *, min: float | None, max: float | None):
     """x limited to [min, max]; the gradient is 1 at the limits and 0 beyond."""
 

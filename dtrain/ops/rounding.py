@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dtrain.autograd.op import op
+from dtrain.autograd.op import exact_op, op
 from dtrain.backend import Array, array_module
 from dtrain.backend.dtypes import is_floating
 
@@ -94,3 +94,35 @@ def fmod(x: Array, y: Array):
     """x - trunc(x / y) * y, of the sign of x, as C's fmod has it."""
     xp = array_module(x, y)
     return xp.fmod(x, y), (lambda g: g, lambda g: -g * xp.trunc(x / y))
+
+
+@exact_op
+def nextafter(x: Array, y: Array):
+    """The next number after x towards y."""
+    xp = array_module(x, y)
+    return xp.nextafter(x, y), (lambda g: g, lambda g: xp.zeros_like(g))
+
+
+@exact_op
+def gcd(x: Array, y: Array):
+    """The greatest common divisor."""
+    return array_module(x, y).gcd(x, y), ()
+
+
+@exact_op
+def lcm(x: Array, y: Array):
+    """The least common multiple."""
+    return array_module(x, y).lcm(x, y), ()
+
+
+@op
+def exponent(x: Array):
+    """The power of 2 by which a number of size 0.5 to 1 makes x."""
+    return array_module(x).frexp(x)[1], ()
+
+
+@op
+def mantissa(x: Array, *, exponent: Array):
+    """x / 2 ** exponent; no gradient reaches what is not finite."""
+    xp = array_module(x)
+    return xp.frexp(x)[0], (lambda g: g * xp.exp2(-exponent.astype(g.dtype)),)

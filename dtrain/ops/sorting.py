@@ -57,14 +57,18 @@ def _running_maximum(x: Array) -> Array:
 
 
 @op
-def quantile_ranks(x: Array, *, q: Array, ignore_nan: bool):
+def quantile_ranks(x: Array, q: Array, *, ignore_nan: bool):
     """How far along the sorted last axis each quantile lies: (..., length of q), in x's dtype."""
     xp = array_module(x)
     n = x.shape[-1]
     missing = (x != x).sum(-1, keepdims=True)
     if ignore_nan:
-        return (q * xp.maximum(n - missing - 1, 0)).astype(x.dtype), ()
-    return xp.where(missing > 0, n - 1, q * (n - 1)).astype(x.dtype), ()
+        last = xp.maximum(n - missing - 1, 0)
+        ranks = q * last
+    else:
+        last = xp.where(missing > 0, 0, n - 1)
+        ranks = xp.where(missing > 0, n - 1, q * last)
+    return ranks.astype(x.dtype), (lambda g: xp.zeros(x.shape, g.dtype), lambda g: g * last)
 
 
 @op
@@ -84,6 +88,22 @@ def bincount(x: Array, *, weights: Array | None, minlength: int):
     if weights is None:
         return counts.astype("int64"), ()
     return counts.astype("float32" if weights.dtype == "float32" else "float64"), ()
+
+
+@op
+def isin(x: Array, *, among: Array, invert: bool):
+    """Whether each element is among the others."""
+    return array_module(x).isin(x, among, invert=invert), ()
+
+
+def count_between(x: Array, edges: Array, weights: Array | None) -> Array:
+    """How many are between neighbouring edges, or their weight; the last edge is inside."""
+    xp = array_module(x)
+    inside = (x >= edges[0]) & (x <= edges[-1])
+    part = xp.searchsorted(edges, x[inside], side="right") - 1
+    part = xp.minimum(part, len(edges) - 2)
+    weights = None if weights is None else weights[inside]
+    return xp.bincount(part, weights, minlength=len(edges) - 1)
 
 
 def unique_rows(rows: Array, *, consecutive: bool) -> tuple[Array, Array, Array]:

@@ -248,5 +248,5 @@ def test_gains_are_those_of_pytorch(nonlinearity, param):
 def test_every_functional_of_pytorchs_names_has_a_row():
     shared = {name for name in dir(F) if name[0] != "_" and hasattr(torch.nn.functional, name)}
     functions = {name for name in shared if callable(getattr(F, name))}
-    rows = {case.op[2:] for case in CASES if case.op.startswith("F.")}
+    rows = {case.op.removeprefix("F.") for case in CASES}
     assert functions - rows <= {"Tensor"}

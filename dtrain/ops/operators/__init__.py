@@ -10,15 +10,16 @@ from typing import Any
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend import dtypes
-from dtrain.ops import arithmetic, creation, index, rounding
-from dtrain.ops import comparison as truth
+from dtrain.ops import creation, index
 from dtrain.ops.operators import (
     comparison,
+    covariance,
     diagonals,
     division,
     einsum,
     elementwise,
     indexing,
+    integrals,
     joining,
     limits,
     linalg,
@@ -29,37 +30,38 @@ from dtrain.ops.operators import (
     searching,
     shapes,
     sorting,
+    special,
     splitting,
     statistics,
 )
+from dtrain.ops.operators.calls import free_function, method
 from dtrain.ops.operators.inplace import INPLACE, inplace
-from dtrain.ops.operators.numpy_names import numpy_names
 from dtrain.ops.operators.operands import to
 
 
 def _named(module: Any, names: str) -> dict[str, Callable[..., Any]]:
-    return {name: numpy_names(getattr(module, name)) for name in names.split()}
+    return {name: getattr(module, name) for name in names.split()}
 
 
 #: Public functions that are methods too, by name.
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **_named(arithmetic, "abs clone neg"),
-    **_named(rounding, "ceil floor sign trunc"),
     **_named(
         elementwise,
-        "acos acosh add addcdiv addcmul asin asinh atan atan2 atanh copysign cos cosh deg2rad erf "
-        "erfc erfinv exp exp2 expm1 float_power heaviside hypot ldexp lerp log log10 log1p log2 "
-        "logaddexp logaddexp2 logit masked_fill maximum minimum mul positive pow rad2deg "
-        "reciprocal relu rsqrt sigmoid sin sinc sinh sqrt square sub tan tanh xlogy",
+        "abs acos acosh add addcdiv addcmul asin asinh atan atan2 atanh ceil clone copysign cos "
+        "cosh deg2rad erf erfc erfinv exp exp2 expm1 float_power floor fmax fmin frexp gcd "
+        "heaviside hypot lcm ldexp lerp log log10 log1p log2 logaddexp logaddexp2 logit "
+        "masked_fill maximum minimum mul neg nextafter positive pow rad2deg reciprocal relu rsqrt "
+        "sgn sigmoid sign sin sinc sinh sqrt square sub tan tanh trunc xlogy",
     ),
+    **_named(special, "digamma i0 lgamma mvlgamma"),
+    **_named(covariance, "corrcoef cov"),
     **_named(division, "div floor_divide fmod frac remainder round true_divide"),
     **_named(limits, "clamp clamp_max clamp_min nan_to_num"),
-    **_named(truth, "isfinite isinf isnan logical_not signbit"),
     **_named(
         comparison,
         "allclose bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift "
-        "bitwise_xor eq equal ge gt isclose isneginf isposinf le logical_and logical_or "
-        "logical_xor lt ne",
+        "bitwise_xor eq equal ge gt isclose isfinite isinf isnan isneginf isposinf isreal le "
+        "logical_and logical_not logical_or logical_xor lt ne signbit",
     ),
     **_named(
         reductions,
@@ -73,7 +75,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     ),
     **_named(
         statistics,
-        "bincount count_nonzero histc nanmean nanquantile nansum quantile std var",
+        "bincount count_nonzero histc histogram nanmean nanquantile nansum quantile renorm std var",
     ),
     **_named(
         shapes,
@@ -128,7 +130,10 @@ FUNCTIONS.update({alias: FUNCTIONS[name] for alias, name in ALIASES.items()})
 
 #: What only a function is.
 FREE_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **_named(statistics, "std_mean var_mean"),
+    **_named(statistics, "isin std_mean var_mean"),
+    **_named(integrals, "cumulative_trapezoid gradient trapezoid"),
+    "polygamma": special.polygamma,
+    "trapz": integrals.trapezoid,
     **_named(
         joining,
         "atleast_1d atleast_2d atleast_3d block_diag broadcast_shapes broadcast_tensors "
@@ -137,9 +142,10 @@ FREE_FUNCTIONS: dict[str, Callable[..., Any]] = {
     **_named(indexing, "where"),
     **_named(searching, "bucketize searchsorted unravel_index"),
     **_named(products, "cdist chain_matmul pdist tensordot vander"),
+    "rsub": elementwise.rsub,
     **_named(einsum, "einsum"),
-    "concat": numpy_names(joining.cat),
-    "concatenate": numpy_names(joining.cat),
+    "concat": joining.cat,
+    "concatenate": joining.cat,
     "row_stack": joining.vstack,
 }
 
@@ -161,6 +167,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "int": _cast_to(dtypes.int32),
     "bool": _cast_to(dtypes.bool_),
     "long": _cast_to(dtypes.int64),
+    "polygamma": lambda self, n: special.polygamma(n, self),
     "repeat": joining.repeat,
     "split": lambda self, split_size, dim=0: splitting.split(self, split_size, dim),
     "reshape_as": lambda self, other: shapes.reshape(self, other.shape),
@@ -203,7 +210,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     **{f"__{name}__": operation for name, operation in _TWO.items()},
     **{f"__r{name}__": _reflected(operation) for name, operation in _TWO.items()},
     **{f"__i{name}__": inplace(f"__i{name}__", _TWO[name]) for name in _TWO if name != "matmul"},
-    "__abs__": arithmetic.abs,
+    "__abs__": elementwise.abs,
     "__eq__": comparison.eq,
     "__ge__": comparison.ge,
     "__getitem__": index.read,
@@ -212,8 +219,9 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "__le__": comparison.le,
     "__lt__": comparison.lt,
     "__ne__": comparison.ne,
-    "__neg__": arithmetic.neg,
+    "__neg__": elementwise.neg,
     "__pos__": elementwise.positive,
+    "__rdiv__": _reflected(division.div),
     "__setitem__": index.write,
 }
 
@@ -229,9 +237,20 @@ PROPERTIES: dict[str, Callable[[Tensor], Tensor]] = {
 
 IN_PLACE = (INPLACE, diagonals.INPLACE, products.INPLACE, scattering.INPLACE, shapes.INPLACE)
 
+#: The public functions, as they are called.
+CALLS = {
+    **{name: free_function(function, of_a_tensor=True) for name, function in FUNCTIONS.items()},
+    **{
+        name: free_function(function, of_a_tensor=False)
+        for name, function in FREE_FUNCTIONS.items()
+    },
+}
+
 
 def _bind() -> None:
-    for table in (FUNCTIONS, METHODS, *IN_PLACE, OPERATORS):
+    for name, function in FUNCTIONS.items():
+        setattr(Tensor, name, method(function))
+    for table in (METHODS, *IN_PLACE, OPERATORS):
         for name, function in table.items():
             setattr(Tensor, name, function)
     for name, function in PROPERTIES.items():

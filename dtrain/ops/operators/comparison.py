@@ -9,14 +9,35 @@ from typing import Any
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import is_floating
 from dtrain.ops import comparison
-from dtrain.ops.operators.elementwise import binary
-from dtrain.ops.operators.operands import pair
+from dtrain.ops.operators.elementwise import binary, of_tensors, unary
+from dtrain.ops.operators.operands import pair, require_tensors, scalar_like
 
-eq, ne = binary(comparison.eq), binary(comparison.ne)
-lt, le = binary(comparison.lt), binary(comparison.le)
-gt, ge = binary(comparison.gt), binary(comparison.ge)
-logical_and, logical_or = binary(comparison.logical_and), binary(comparison.logical_or)
-logical_xor = binary(comparison.logical_xor)
+
+def _compare(operation: Callable) -> Callable:
+    """A comparison; a number is taken in the dtype of the tensor."""
+
+    def function(input: Tensor, other: Any) -> Tensor:
+        if not isinstance(other, Tensor) and is_floating(input.dtype):
+            return operation(input, scalar_like(other, input))
+        return operation(*pair(input, other, wrap_around=False))
+
+    function.__name__ = operation.__name__
+    function.__doc__ = operation.__doc__
+    return function
+
+
+eq, ne = _compare(comparison.eq), _compare(comparison.ne)
+lt, le = _compare(comparison.lt), _compare(comparison.le)
+gt, ge = _compare(comparison.gt), _compare(comparison.ge)
+logical_and = of_tensors(binary(comparison.logical_and))
+logical_or = of_tensors(binary(comparison.logical_or))
+logical_xor = of_tensors(binary(comparison.logical_xor))
+logical_not, signbit = unary(comparison.logical_not), unary(comparison.signbit)
+isfinite, isinf, isnan = (
+    unary(comparison.isfinite),
+    unary(comparison.isinf),
+    unary(comparison.isnan),
+)
 
 
 def _bits(operation: Callable) -> Callable:
@@ -59,6 +80,11 @@ def isneginf(input: Tensor) -> Tensor:
     return eq(input, -math.inf)
 
 
+def isreal(input: Tensor) -> Tensor:
+    """True everywhere: there are no complex numbers (torch.isreal)."""
+    return eq(input, input) | isnan(input)
+
+
 def isclose(
     input: Tensor,
     other: Tensor,
@@ -67,6 +93,9 @@ def isclose(
     equal_nan: bool = False,
 ) -> Tensor:
     """Whether |input - other| <= atol + rtol * |other| (torch.isclose)."""
+    require_tensors("isclose", input, other)
+    if rtol < 0 or atol < 0:
+        raise RuntimeError(f"isclose: expected rtol and atol of at least 0, got {rtol}, {atol}")
     if input.dtype != other.dtype:
         raise RuntimeError(
             f"isclose: expected one dtype for both, got {input.dtype} and {other.dtype}"
@@ -87,4 +116,5 @@ def allclose(
 
 def equal(input: Tensor, other: Tensor) -> bool:
     """Whether shapes and elements are the same, as a bool (torch.equal)."""
+    require_tensors("equal", input, other)
     return input.shape == other.shape and bool(eq(input, other)._array.all())

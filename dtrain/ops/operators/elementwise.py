@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from dtrain.autograd.tensor import Tensor
-from dtrain.backend.dtypes import as_number, bool_, float64, is_floating
+from dtrain.backend.dtypes import as_number, bool_, category, float64, int64, is_floating
 from dtrain.ops import activation, arithmetic, index, rounding, special, trigonometry
-from dtrain.ops.operators.operands import Number, floating, pair, scalar_like, to
+from dtrain.ops.operators.operands import (
+    Number,
+    floating,
+    pair,
+    require_tensors,
+    result_dtype,
+    scalar_like,
+    to,
+)
 
 
 def binary(operation: Callable) -> Callable:
@@ -36,7 +45,33 @@ def _floating_binary(operation: Callable) -> Callable:
     return function
 
 
-def _unary(operation: Callable) -> Callable:
+def of_tensors(function: Callable) -> Callable:
+    """A function of two operands that takes no numbers, as PyTorch has it."""
+
+    @functools.wraps(function)
+    def checked(input: Tensor, other: Tensor) -> Tensor:
+        require_tensors(function.__name__, input, other)
+        return function(input, other)
+
+    return checked
+
+
+def unary(operation: Callable, no_bools: bool = False) -> Callable:
+    """An operation on one tensor, in its own dtype."""
+
+    def function(input: Tensor) -> Tensor:
+        if no_bools and input.dtype == "bool":
+            raise NotImplementedError(f"{operation.__name__}: expected numbers, got dtype bool")
+        return operation(input)
+
+    function.__name__ = operation.__name__
+    function.__doc__ = operation.__doc__
+    return function
+
+
+def smooth(operation: Callable) -> Callable:
+    """An operation on one tensor, in the default dtype if it has integers or bools."""
+
     def function(input: Any) -> Tensor:
         return operation(floating(input))
 
@@ -46,40 +81,104 @@ def _unary(operation: Callable) -> Callable:
 
 
 mul = binary(arithmetic.mul)
-maximum, minimum = binary(arithmetic.maximum), binary(arithmetic.minimum)
-reciprocal, sqrt = _unary(arithmetic.reciprocal), _unary(arithmetic.sqrt)
-rsqrt = _unary(arithmetic.rsqrt)
-exp, exp2, expm1 = _unary(arithmetic.exp), _unary(arithmetic.exp2), _unary(arithmetic.expm1)
-log, log2 = _unary(arithmetic.log), _unary(arithmetic.log2)
-log10, log1p = _unary(arithmetic.log10), _unary(arithmetic.log1p)
-logaddexp = _floating_binary(arithmetic.logaddexp)
-logaddexp2 = _floating_binary(arithmetic.logaddexp2)
+abs, clone = unary(arithmetic.abs, no_bools=True), unary(arithmetic.clone)
+sign, sgn = unary(rounding.sign), unary(rounding.sign)
+ceil, floor = unary(rounding.ceil, no_bools=True), unary(rounding.floor, no_bools=True)
+trunc = unary(rounding.trunc, no_bools=True)
+maximum = of_tensors(binary(arithmetic.maximum))
+minimum = of_tensors(binary(arithmetic.minimum))
+fmax, fmin = of_tensors(binary(arithmetic.fmax)), of_tensors(binary(arithmetic.fmin))
+reciprocal, sqrt = smooth(arithmetic.reciprocal), smooth(arithmetic.sqrt)
+rsqrt = smooth(arithmetic.rsqrt)
+exp, exp2, expm1 = (
+    smooth(arithmetic.exp),
+    smooth(arithmetic.exp2),
+    smooth(arithmetic.expm1),
+)
+log, log2 = smooth(arithmetic.log), smooth(arithmetic.log2)
+log10, log1p = smooth(arithmetic.log10), smooth(arithmetic.log1p)
+logaddexp = of_tensors(_floating_binary(arithmetic.logaddexp))
+logaddexp2 = of_tensors(_floating_binary(arithmetic.logaddexp2))
 xlogy, copysign = _floating_binary(arithmetic.xlogy), _floating_binary(arithmetic.copysign)
-sin, cos, tan = _unary(trigonometry.sin), _unary(trigonometry.cos), _unary(trigonometry.tan)
-asin, acos, atan = _unary(trigonometry.asin), _unary(trigonometry.acos), _unary(trigonometry.atan)
-sinh, cosh = _unary(trigonometry.sinh), _unary(trigonometry.cosh)
-asinh, acosh = _unary(trigonometry.asinh), _unary(trigonometry.acosh)
-atanh, sinc = _unary(trigonometry.atanh), _unary(trigonometry.sinc)
-deg2rad, rad2deg = _unary(trigonometry.deg2rad), _unary(trigonometry.rad2deg)
-atan2, hypot = _floating_binary(trigonometry.atan2), _floating_binary(trigonometry.hypot)
-tanh, sigmoid, relu = _unary(activation.tanh), _unary(activation.sigmoid), activation.relu
-erf, erfc, erfinv = _unary(special.erf), _unary(special.erfc), _unary(special.erfinv)
+sin, cos, tan = (
+    smooth(trigonometry.sin),
+    smooth(trigonometry.cos),
+    smooth(trigonometry.tan),
+)
+asin, acos, atan = (
+    smooth(trigonometry.asin),
+    smooth(trigonometry.acos),
+    smooth(trigonometry.atan),
+)
+sinh, cosh = smooth(trigonometry.sinh), smooth(trigonometry.cosh)
+asinh, acosh = smooth(trigonometry.asinh), smooth(trigonometry.acosh)
+atanh, sinc = smooth(trigonometry.atanh), smooth(trigonometry.sinc)
+deg2rad, rad2deg = smooth(trigonometry.deg2rad), smooth(trigonometry.rad2deg)
+atan2 = of_tensors(_floating_binary(trigonometry.atan2))
+hypot = of_tensors(_floating_binary(trigonometry.hypot))
+tanh, sigmoid, relu = (
+    smooth(activation.tanh),
+    smooth(activation.sigmoid),
+    activation.relu,
+)
+erf, erfc, erfinv = (
+    smooth(special.erf),
+    smooth(special.erfc),
+    smooth(special.erfinv),
+)
 
 
-def add(input: Any, other: Any, alpha: Number = 1) -> Tensor:
+def _scaled(name: str, input: Any, other: Any, alpha: Number) -> Any:
+    """alpha * other; a fraction, or a number for truth values, would change their dtype."""
+    if alpha == 1:
+        return other
+    kinds = [category(v.dtype) for v in (input, other) if isinstance(v, Tensor)]
+    if isinstance(alpha, float) and max(kinds, default=2) < 2:
+        raise RuntimeError(f"{name}: expected a whole alpha for integers, got {alpha}")
+    if isinstance(other, Tensor) and other.dtype == "bool":
+        return (
+            other
+            if max(kinds) == 0 and alpha
+            else mul(to(other, result_dtype(input, other)), alpha)
+        )
+    return mul(other, alpha)
+
+
+def add(input: Any, other: Any, *, alpha: Number = 1) -> Tensor:
     """input + alpha * other (torch.add)."""
-    return arithmetic.add(*pair(input, other if alpha == 1 else mul(other, alpha)))
+    return arithmetic.add(*pair(input, _scaled("add", input, other, alpha)))
 
 
-def sub(input: Any, other: Any, alpha: Number = 1) -> Tensor:
+def sub(input: Any, other: Any, *, alpha: Number = 1) -> Tensor:
     """input - alpha * other (torch.sub)."""
-    return arithmetic.sub(*pair(input, other if alpha == 1 else mul(other, alpha)))
+    x, y = pair(input, _scaled("sub", input, other, alpha))
+    if _has_bools(input) or _has_bools(other):
+        raise RuntimeError(
+            "sub: bools cannot be subtracted; use ^ or logical_xor(), or ~ to invert a mask"
+        )
+    return arithmetic.sub(x, y)
+
+
+def rsub(input: Any, other: Any, *, alpha: Number = 1) -> Tensor:
+    """other - alpha * input (torch.rsub)."""
+    return sub(other, input, alpha=alpha)
+
+
+def _has_bools(x: Any) -> bool:
+    return (x.dtype == "bool") if isinstance(x, Tensor) else isinstance(x, bool)
+
+
+def neg(input: Tensor) -> Tensor:
+    """-input (torch.neg)."""
+    if input.dtype == "bool":
+        raise RuntimeError("neg: bools cannot be negated; use ~ or logical_not() to invert a mask")
+    return arithmetic.neg(input)
 
 
 def pow(input: Any, exponent: Any) -> Tensor:
     """input ** exponent (torch.pow)."""
     x, y = pair(input, exponent)
-    if isinstance(y, int) and y < 0 and not is_floating(x.dtype):
+    if isinstance(exponent, int) and exponent < 0 and not is_floating(x.dtype):
         raise RuntimeError("pow: integers to negative integer powers are not allowed")
     return arithmetic.pow(x, y)
 
@@ -92,17 +191,58 @@ def float_power(input: Any, exponent: Any) -> Tensor:
 
 def square(input: Tensor) -> Tensor:
     """input * input (torch.square)."""
-    return arithmetic.square(to(input, "int64") if input.dtype == "bool" else input)
+    return arithmetic.square(to(input, int64) if input.dtype == "bool" else input)
 
 
 def ldexp(input: Tensor, other: Tensor) -> Tensor:
     """input * 2 ** other (torch.ldexp)."""
+    require_tensors("ldexp", input, other)
     return mul(input, pow(2.0, other))
 
 
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """log(input / (1 - input)), of the input limited to [eps, 1 - eps] (torch.logit)."""
     return arithmetic.logit(floating(input), eps=eps)
+
+
+def nextafter(input: Tensor, other: Tensor) -> Tensor:
+    """The next number after `input` towards `other` (torch.nextafter)."""
+    require_tensors("nextafter", input, other)
+    x, y = pair(input, other)
+    if not is_floating(x.dtype):
+        raise NotImplementedError(f"nextafter: expected a floating dtype, got {x.dtype}")
+    return rounding.nextafter(x, y)
+
+
+def _of_integers(operation: Callable) -> Callable:
+    def function(input: Tensor, other: Tensor) -> Tensor:
+        require_tensors(operation.__name__, input, other)
+        x, y = pair(input, other)
+        if category(x.dtype) != 1:
+            raise NotImplementedError(f"{operation.__name__}: expected integers, got {x.dtype}")
+        return operation(x, y)
+
+    function.__name__ = operation.__name__
+    function.__doc__ = operation.__doc__
+    return function
+
+
+gcd, lcm = _of_integers(rounding.gcd), _of_integers(rounding.lcm)
+
+
+class MantissaAndExponent(NamedTuple):
+    """What `frexp` gives."""
+
+    mantissa: Tensor
+    exponent: Tensor
+
+
+def frexp(input: Tensor) -> MantissaAndExponent:
+    """input = mantissa * 2 ** exponent, with a mantissa of size 0.5 to 1 (torch.frexp)."""
+    if not is_floating(input.dtype):
+        raise RuntimeError(f"frexp: expected a floating dtype, got {input.dtype}")
+    exponent = rounding.exponent(input)
+    return MantissaAndExponent(rounding.mantissa(input, exponent=exponent._array), exponent)
 
 
 def positive(input: Tensor) -> Tensor:
@@ -117,6 +257,7 @@ def heaviside(input: Tensor, values: Tensor) -> Tensor:
 
     It has no gradient.
     """
+    require_tensors("heaviside", input, values)
     if input.dtype != values.dtype:
         raise RuntimeError(
             f"heaviside: expected one dtype for both, got {input.dtype} and {values.dtype}"

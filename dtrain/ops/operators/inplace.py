@@ -11,9 +11,16 @@ from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.autograd.view import take_history
 from dtrain.backend import Generator, array_module, default_generator
 from dtrain.backend.dtypes import category
-from dtrain.ops import arithmetic, rounding, sampling
-from dtrain.ops import comparison as truth
-from dtrain.ops.operators import comparison, division, elementwise, limits, scans
+from dtrain.ops import sampling
+from dtrain.ops.operators import (
+    comparison,
+    division,
+    elementwise,
+    limits,
+    scans,
+    special,
+    statistics,
+)
 
 
 def inplace(name: str, operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -105,22 +112,22 @@ def _forms(module: Any, names: str) -> dict[str, Callable[..., Tensor]]:
 
 
 INPLACE = {
-    **_forms(arithmetic, "abs neg"),
-    **_forms(rounding, "ceil floor sign trunc"),
-    **_forms(truth, "logical_not"),
     **_forms(
         elementwise,
-        "acos acosh add addcdiv addcmul asin asinh atan atan2 atanh copysign cos cosh deg2rad erf "
-        "erfc erfinv exp exp2 expm1 heaviside hypot lerp log log10 log1p log2 logit masked_fill "
-        "mul pow rad2deg reciprocal relu rsqrt sigmoid sin sinc sinh sqrt square sub tan tanh "
-        "xlogy",
+        "abs acos acosh add addcdiv addcmul asin asinh atan atan2 atanh ceil copysign cos cosh "
+        "deg2rad erf erfc erfinv exp exp2 expm1 float_power floor gcd heaviside hypot lcm ldexp "
+        "lerp log log10 log1p log2 logit masked_fill mul neg nextafter pow rad2deg reciprocal "
+        "relu rsqrt sgn sigmoid sign sin sinc sinh sqrt square sub tan tanh trunc xlogy",
     ),
+    **_forms(special, "digamma i0 lgamma mvlgamma"),
+    **_forms(statistics, "renorm"),
+    "polygamma_": inplace("polygamma_", lambda self, n: special.polygamma(n, self)),
     **_forms(division, "div floor_divide fmod frac remainder round true_divide"),
     **_forms(limits, "clamp clamp_max clamp_min nan_to_num"),
     **_forms(
         comparison,
         "bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor eq "
-        "ge gt le logical_and logical_or logical_xor lt ne",
+        "ge gt le logical_and logical_not logical_or logical_xor lt ne",
     ),
     **_forms(scans, "cumprod cumsum"),
     "clip_": inplace("clip_", limits.clamp),

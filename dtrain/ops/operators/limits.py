@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from dtrain.autograd.tensor import Tensor
-from dtrain.backend.dtypes import is_floating
+from dtrain.backend.dtypes import finfo, is_floating
 from dtrain.ops import arithmetic
-from dtrain.ops.operators.elementwise import maximum, minimum
-from dtrain.ops.operators.operands import result_dtype, to
+from dtrain.ops.operators.operands import pair, result_dtype, to
 
 
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
@@ -18,8 +15,8 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if min is None and max is None:
         raise RuntimeError("clamp: at least one of min and max must be given")
     if isinstance(min, Tensor) or isinstance(max, Tensor):
-        input = input if min is None else maximum(input, min)
-        return input if max is None else minimum(input, max)
+        input = input if min is None else arithmetic.maximum(*pair(input, min))
+        return input if max is None else arithmetic.minimum(*pair(input, max))
     for limit in (min, max):
         if limit is not None:
             input = to(input, result_dtype(input, limit))
@@ -45,10 +42,10 @@ def nan_to_num(
     """Numbers in place of NaN, 0, and the infinities, the dtype's limits (torch.nan_to_num)."""
     if not is_floating(input.dtype):
         return arithmetic.clone(input)
-    limits = np.finfo(input.dtype)
+    limits = finfo(input.dtype)
     return arithmetic.nan_to_num(
         input,
         nan=0.0 if nan is None else nan,
-        posinf=float(limits.max) if posinf is None else posinf,
-        neginf=float(limits.min) if neginf is None else neginf,
+        posinf=limits.max if posinf is None else posinf,
+        neginf=limits.min if neginf is None else neginf,
     )

@@ -60,8 +60,11 @@ def result_dtype(x: Any, y: Any) -> np.dtype:
     return full.dtype if category(single.dtype) <= category(full.dtype) else single.dtype
 
 
-def pair(x: Any, y: Any) -> tuple[Any, Any]:
-    """Both operands in their common dtype, on one device; numbers stay numbers beside a tensor."""
+def pair(x: Any, y: Any, wrap_around: bool = True) -> tuple[Any, Any]:
+    """Both operands in their common dtype, on one device; numbers stay numbers beside a tensor.
+
+    An integer that the dtype has not is wrapped around, as its arithmetic is.
+    """
     if isinstance(x, Tensor) and isinstance(y, Tensor):  # what is common, first
         a, b = x._array, y._array
         if a.dtype is b.dtype and type(a) is type(b):
@@ -78,10 +81,25 @@ def pair(x: Any, y: Any) -> tuple[Any, Any]:
         dtype = result_dtype(x, y)
         return to(x, dtype), to(y, dtype)
     if isinstance(x, Tensor):
-        return to(x, result_dtype(x, y)), y
+        return (x, y) if is_floating(x.dtype) else _with_number(x, y, wrap_around)
     if isinstance(y, Tensor):
-        return x, to(y, result_dtype(y, x))
+        return (x, y) if is_floating(y.dtype) else _with_number(y, x, wrap_around)[::-1]
     return as_tensor(x), y
+
+
+def _with_number(x: Tensor, number: Any, wrap_around: bool) -> tuple[Tensor, Any]:
+    """Integers or bools beside a number."""
+    x = to(x, result_dtype(x, number))
+    if wrap_around and isinstance(number, int) and x.dtype.kind in "iu" and x.dtype.itemsize < 8:
+        number = int(np.asarray(number).astype(x.dtype))
+    return x, number
+
+
+def require_tensors(name: str, *values: Any) -> None:
+    """Refuse numbers where PyTorch does."""
+    for value in values:
+        if not isinstance(value, Tensor):
+            raise TypeError(f"{name}: expected tensors, got {type(value).__name__}")
 
 
 def _on_one_device(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import is_floating
-from dtrain.ops import activation, arithmetic, index, reduce, rounding
+from dtrain.ops import activation, arithmetic, index, linalg, reduce, rounding
 from dtrain.ops.operators.elementwise import maximum, minimum, sub
-from dtrain.ops.operators.operands import checked_axis, floating, to
-from dtrain.ops.operators.shapes import squeeze
+from dtrain.ops.operators.operands import axis_of, checked_axis, floating, place_of, to
+from dtrain.ops.operators.shapes import movedim, squeeze, unsqueeze
 
 
 def require_floating(name: str, input: Tensor) -> None:
@@ -22,14 +22,39 @@ def require_floating(name: str, input: Tensor) -> None:
         )
 
 
-def _reduction(operation: Callable, floats_only: bool = False) -> Callable:
+def _summing(operation: Callable, floats_only: bool = False) -> Callable:
+    """A reduction that can have a dtype of its own."""
+
     def function(
-        input: Tensor, dim: Any = None, keepdim: bool = False, dtype: Any = None
+        input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
     ) -> Tensor:
         if dtype is not None:
             input = to(input, dtype)
         if floats_only:
             require_floating(operation.__name__, input)
+        out = operation(input, axis=checked_axis(input, dim), keepdims=keepdim)
+        return out if dtype is None else to(out, dtype)
+
+    function.__name__ = operation.__name__
+    function.__doc__ = operation.__doc__
+    return function
+
+
+def require_elements(name: str, input: Tensor, dim: Any) -> None:
+    """Refuse to choose among no elements, by PyTorch's kinds of errors."""
+    if input.numel():
+        return
+    dims = axis_of(dim)
+    if dims is None or dims == ():
+        raise RuntimeError(f"{name}: expected elements, got a tensor of shape {input.shape}")
+    for d in dims if isinstance(dims, tuple) else (dims,):
+        if not input.shape[place_of(d, input.ndim)]:
+            raise IndexError(f"{name}: expected elements along dim {d}, got shape {input.shape}")
+
+
+def _extreme_value(operation: Callable) -> Callable:
+    def function(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
+        require_elements(operation.__name__, input, dim)
         return operation(input, axis=checked_axis(input, dim), keepdims=keepdim)
 
     function.__name__ = operation.__name__
@@ -37,14 +62,20 @@ def _reduction(operation: Callable, floats_only: bool = False) -> Callable:
     return function
 
 
-sum, mean, amax, amin, prod = (
-    _reduction(reduce.sum),
-    _reduction(reduce.mean, floats_only=True),
-    _reduction(reduce.amax),
-    _reduction(reduce.amin),
-    _reduction(reduce.prod),
-)
-all, any = _reduction(reduce.all), _reduction(reduce.any)
+def _truth(operation: Callable) -> Callable:
+    def function(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
+        out = operation(input, axis=checked_axis(input, dim), keepdims=keepdim)
+        return to(out, input.dtype) if input.dtype == "uint8" else out  # older than PyTorch's bool
+
+    function.__name__ = operation.__name__
+    function.__doc__ = operation.__doc__
+    return function
+
+
+sum, prod = _summing(reduce.sum), _summing(reduce.prod)
+mean = _summing(reduce.mean, floats_only=True)
+amax, amin = _extreme_value(reduce.amax), _extreme_value(reduce.amin)
+all, any = _truth(reduce.all), _truth(reduce.any)
 
 
 def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
@@ -54,11 +85,13 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
 
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Where the first maximum is (torch.argmax)."""
+    require_elements("argmax", input, dim)
     return reduce.argmax(input, axis=checked_axis(input, dim), keepdims=keepdim)
 
 
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Where the first minimum is (torch.argmin)."""
+    require_elements("argmin", input, dim)
     return reduce.argmin(input, axis=checked_axis(input, dim), keepdims=keepdim)
 
 
@@ -104,8 +137,7 @@ class MinAndMax(NamedTuple):
 
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> MinAndMax:
     """(minimum, maximum) of all, or along `dim` (torch.aminmax)."""
-    if not input.numel() and (dim is None or not input.size(dim)):
-        raise RuntimeError(f"aminmax: expected elements, got a tensor of shape {input.shape}")
+    require_elements("aminmax", input, dim)
     return MinAndMax(amin(input, dim, keepdim), amax(input, dim, keepdim))
 
 
@@ -114,13 +146,15 @@ def norm(
 ) -> Tensor:
     """(sum |x|^p)^(1/p), for (-)infinity the largest (smallest) |x|, for 0 the nonzero's number.
 
-    "fro" is 2 (torch.norm).
+    "fro" is 2; "nuc", of matrices, is the sum of the singular values (torch.norm).
     """
     input = input if dtype is None else to(input, dtype)
     require_floating("norm", input)
+    if p == "nuc":
+        return _nuclear_norm(input, dim, keepdim)
     p = 2 if p is None or p == "fro" else p
     if not isinstance(p, (int, float)):
-        raise RuntimeError(f"norm: expected a number or 'fro' for p, got {p!r}")
+        raise RuntimeError(f"norm: expected a number, 'fro' or 'nuc' for p, got {p!r}")
     if p == 2:
         return arithmetic.root(sum(input * input, dim, keepdim))
     size = arithmetic.abs(input)
@@ -133,16 +167,33 @@ def norm(
     return reduce.norm(input, p=p, axis=checked_axis(input, dim), keepdims=keepdim)
 
 
+def _nuclear_norm(input: Tensor, dim: Any, keepdim: bool) -> Tensor:
+    places = tuple(range(input.ndim)) if dim is None else axis_of(dim)
+    if not isinstance(places, tuple) or len(places) != 2:
+        raise RuntimeError(f"norm: 'nuc' expects two dimensions, got dim={dim}")
+    values = linalg.svdvals(movedim(input, places, (-2, -1)))
+    out = sum(values, -1)
+    for place in sorted(place_of(d, input.ndim) for d in places) if keepdim else ():
+        out = unsqueeze(out, place)
+    return out
+
+
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The p-norm of the difference (torch.dist)."""
     return norm(sub(input, other), p)
 
 
-def softmax(input: Tensor, dim: int) -> Tensor:
+def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """exp(x) / sum(exp(x)) along `dim` (torch.softmax)."""
-    return activation.softmax(floating(input), axis=checked_axis(input, dim))
+    return _softmax(activation.softmax, input, dim, dtype)
 
 
-def log_softmax(input: Tensor, dim: int) -> Tensor:
+def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """log(softmax(x)) along `dim` (torch.log_softmax)."""
-    return activation.log_softmax(floating(input), axis=checked_axis(input, dim))
+    return _softmax(activation.log_softmax, input, dim, dtype)
+
+
+def _softmax(operation: Callable, input: Tensor, dim: int, dtype: Any) -> Tensor:
+    input = floating(input) if dtype is None else to(input, dtype)
+    axis = checked_axis(input, dim)
+    return operation(input, axis=axis) if input.numel() else arithmetic.clone(input)

@@ -6,7 +6,7 @@ from typing import Any
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import is_floating
-from dtrain.ops import index, scan
+from dtrain.ops import arithmetic, index, scan
 from dtrain.ops.operators.comparison import logical_xor
 from dtrain.ops.operators.elementwise import sub
 from dtrain.ops.operators.joining import cat
@@ -15,16 +15,18 @@ from dtrain.ops.operators.reductions import ValuesAndIndices
 from dtrain.ops.operators.shapes import narrow
 
 
-def cumsum(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
+def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """Running sums along `dim` (torch.cumsum)."""
     input = input if dtype is None else to(input, dtype)
-    return scan.cumsum(input, axis=checked_axis(input, dim))
+    out = scan.cumsum(input, axis=checked_axis(input, dim))
+    return out if dtype is None else to(out, dtype)
 
 
-def cumprod(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
+def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """Running products along `dim` (torch.cumprod)."""
     input = input if dtype is None else to(input, dtype)
-    return scan.cumprod(input, axis=checked_axis(input, dim))
+    out = scan.cumprod(input, axis=checked_axis(input, dim))
+    return out if dtype is None else to(out, dtype)
 
 
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
@@ -62,6 +64,8 @@ def diff(
         raise RuntimeError("diff: expected at least one dimension, got a 0-d tensor")
     if n < 0:
         raise RuntimeError(f"diff: expected n >= 0, got {n}")
+    if not n:
+        return arithmetic.clone(input)
     parts = [part for part in (prepend, input, append) if part is not None]
     out = cat(parts, dim) if len(parts) > 1 else input
     minus = logical_xor if out.dtype == "bool" else sub

@@ -1,0 +1,116 @@
+"""What calls of PyTorch's functions take besides their arguments: `out=`, and NumPy's names."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from dtrain.autograd import grad_mode
+from dtrain.autograd.tensor import Tensor
+from dtrain.backend.dtypes import can_cast
+
+_NUMPY_NAMES = {
+    "a": "input",
+    "axis": "dim",
+    "keepdims": "keepdim",
+    "x": "input",
+    "x1": "input",
+    "x2": "other",
+}
+
+#: Functions whose first operand may be a number; of those of _TWO_NUMBERS both may.
+_NUMBER_FIRST = {
+    "bitwise_and",
+    "bitwise_left_shift",
+    "bitwise_or",
+    "bitwise_right_shift",
+    "bitwise_xor",
+    "float_power",
+    "pow",
+    "remainder",
+    "xlogy",
+}
+_TWO_NUMBERS = {"add", "div", "floor_divide", "mul", "sub", "true_divide"}
+
+
+def _numpy_names(function: Callable) -> dict[str, str]:
+    """NumPy's name of each parameter that has one beside its own."""
+    own = inspect.signature(function).parameters
+    return {
+        name: torchs for name, torchs in _NUMPY_NAMES.items() if torchs in own and name not in own
+    }
+
+
+def _renamed(kwargs: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    return {names.get(name, name): value for name, value in kwargs.items()}
+
+
+def method(function: Callable) -> Callable:
+    """A function as a method: one with dimensions knows `axis` and `keepdims` too."""
+    names = _numpy_names(function)
+    if "axis" not in names:
+        return function
+
+    @functools.wraps(function)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **_renamed(kwargs, names)) if kwargs else function(*args)
+
+    return called
+
+
+def free_function(function: Callable, of_a_tensor: bool) -> Callable:
+    """A function as the user calls it; one `of_a_tensor` refuses anything else as the first."""
+    names = _numpy_names(function)
+
+    @functools.wraps(function)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        out = None
+        if kwargs:
+            kwargs = _renamed(kwargs, names)
+            out = kwargs.pop("out", None)
+        if of_a_tensor and not (args and isinstance(args[0], Tensor)):
+            _require_tensor(function.__name__, args, kwargs)
+        result = function(*args, **kwargs)
+        return result if out is None else write_out(function.__name__, out, result)
+
+    return called
+
+
+def _require_tensor(name: str, args: tuple, kwargs: dict[str, Any]) -> None:
+    operands = [*args, *kwargs.values()]
+    first = args[0] if args else kwargs.get("input", kwargs.get("self"))
+    numbers_fit = name in _TWO_NUMBERS or (
+        name in _NUMBER_FIRST and any(isinstance(x, Tensor) for x in operands)
+    )
+    if not isinstance(first, Tensor) and not (numbers_fit and isinstance(first, (int, float))):
+        raise TypeError(f"{name}: expected a tensor as input, got {type(first).__name__}")
+
+
+def write_out(name: str, out: Any, result: Any) -> Any:
+    """Write a result, or several, into the tensors given as `out`; returns them."""
+    if isinstance(result, (tuple, list)):
+        if len(out) != len(result):
+            raise TypeError(f"{name}: expected {len(result)} tensors as out, got {len(out)}")
+        written = [write_out(name, o, r) for o, r in zip(out, result)]
+        return type(result)(*written) if hasattr(result, "_fields") else type(result)(written)
+    if not isinstance(out, Tensor):
+        raise TypeError(f"{name}: expected a tensor as out, got {type(out).__name__}")
+    if grad_mode.is_grad_enabled() and (result.requires_grad or out.requires_grad):
+        raise RuntimeError(
+            f"{name}: out=... cannot be differentiated, and an argument requires grad; leave out "
+            "away, or call it under no_grad()"
+        )
+    if result.device != out.device:
+        raise RuntimeError(f"{name}: the result is on {result.device}, out on {out.device}")
+    if not can_cast(result.dtype, out.dtype):
+        raise RuntimeError(
+            f"{name}: result type {result.dtype} can't be cast to the dtype of out, {out.dtype}"
+        )
+    if out.shape == result.shape:
+        out._array[...] = result._array
+    else:  # it grows or shrinks, as in PyTorch
+        out._array = result._array.astype(out.dtype)
+    out._version[0] += 1
+    return out
