@@ -48,15 +48,29 @@ from dtrain.backend.dtypes import (
     set_default_dtype,
     uint8,
 )
+from dtrain.backend.layout import (
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    layout,
+    memory_format,
+    preserve_format,
+    strided,
+)
 from dtrain.backend.size import Size
 from dtrain.checkpoint import load, save
 from dtrain.ops import creation as _creation
 from dtrain.ops import sampling as _sampling
 from dtrain.ops.creation import *  # noqa: F403
 from dtrain.ops.operators import CALLS as _CALLS
+from dtrain.ops.operators import types as _types
+from dtrain.ops.operators.types import *  # noqa: F403
+from dtrain.ops.operators.types import TYPES as _TYPES
+from dtrain.ops.operators.types import typed as _typed
 from dtrain.ops.sampling import *  # noqa: F403
 from dtrain.parallel import DataParallel
 
+globals().update({name: _typed(name) for name in _TYPES})
 half, float, double = float16, float32, float64
 short, int, long = int16, int32, int64
 
@@ -73,13 +87,14 @@ __version__ = "0.1.0"
 __all__ = sorted(
     {
         "DataParallel", "Generator", "Size", "Tensor", "autograd", "bfloat16", "bool", "can_cast",
-        "checkpoint", "cuda", "data", "device", "distributed", "double", "enable_grad", "errors",
-        "finfo", "float", "float16", "float32", "float64", "get_default_dtype", "half", "iinfo",
-        "inference_mode", "initial_seed", "int", "int16", "int32", "int64", "int8",
-        "is_anomaly_enabled", "is_grad_enabled", "linalg", "load", "long", "manual_seed", "nn",
-        "no_grad", "optim",
-        "promote_types", "save", "set_default_dtype", "set_grad_enabled", "short", "special",
-        "train", "uint8", "utils",
-        *_creation.__all__, *_sampling.__all__, *_CALLS,
+        "channels_last", "channels_last_3d", "checkpoint", "contiguous_format", "cuda", "data",
+        "device", "distributed", "double", "enable_grad", "errors", "finfo", "float", "float16",
+        "float32", "float64", "get_default_dtype", "half", "iinfo", "inference_mode",
+        "initial_seed", "int", "int16", "int32", "int64", "int8", "is_anomaly_enabled",
+        "is_grad_enabled", "layout",
+        "linalg", "load", "long", "manual_seed", "memory_format", "nn", "no_grad", "optim",
+        "preserve_format", "promote_types", "save", "set_default_dtype", "set_grad_enabled",
+        "short", "special", "strided", "train", "uint8", "utils",
+        *_creation.__all__, *_sampling.__all__, *_CALLS, *_TYPES, *_types.__all__,
     }
 )  # fmt: skip

@@ -15,7 +15,7 @@ from tests.cases_products import LINALG, MORE_PRODUCTS
 from tests.cases_reductions import REDUCTIONS
 from tests.cases_scans import SCANS
 from tests.cases_shapes import MORE_SHAPES
-from tests.cases_special import SAMPLED, SPECIAL
+from tests.cases_special import DRAWN, SAMPLED, SPECIAL
 from tests.cases_statistics import STATISTICS
 
 PRODUCTS = [
@@ -144,6 +144,7 @@ CASES = [
     *STATISTICS,
     *SPECIAL,
     *SAMPLED,
+    *DRAWN,
     *PRODUCTS,
     *SHAPES,
     *MORE_SHAPES,

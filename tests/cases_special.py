@@ -121,3 +121,13 @@ SAMPLED = [
     Case("isin", ANY, lambda x: np.isin(x, x), lambda t, x: OPS["isin"](x, among=x._array, invert=False),
          "rule", in_torch=False, differentiable=False),
 ]  # fmt: skip
+
+DRAWN = [  # of chances that leave no choice; the distributions are tests/test_random_draws.py
+    Case("bernoulli", ANY, lambda x: x > 0, lambda t, x: t.bernoulli((x > 0).to(x.dtype)).bool(),
+         differentiable=False),
+    Case("multinomial", [[(4, 3)]], lambda x: x.argmax(1)[:, None],
+         lambda t, x: t.multinomial((x == x.amax(1, True)).to(x.dtype), 1), differentiable=False),
+    Case("fill", ANY, lambda x: np.full(x.shape, 2.5), lambda t, x: t.fill(x, 2.5)),
+    Case("zero_", ANY, np.zeros_like, lambda t, x: t.zero_(x.clone())),
+    Case("normal", ANY, np.copy, lambda t, x: t.normal(x.detach(), 0.0), differentiable=False),
+]  # fmt: skip

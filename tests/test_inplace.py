@@ -99,7 +99,8 @@ FORMS |= {
 }  # fmt: skip
 BITS = {"bitwise_and_", "bitwise_or_", "bitwise_xor_", "bitwise_not_", "bitwise_left_shift_",
         "bitwise_right_shift_", "gcd_", "lcm_"}  # fmt: skip
-DRAWN = {"uniform_", "normal_", "bernoulli_"}
+DRAWN = {"bernoulli_", "cauchy_", "exponential_", "geometric_", "log_normal_", "normal_", "random_",
+         "uniform_"}  # fmt: skip
 
 
 def test_every_in_place_form_is_here():
@@ -134,7 +135,7 @@ def test_gradients_go_through_in_place_forms(name):
 def test_what_is_drawn_in_place_has_no_gradient(name):
     x = leaf(POSITIVE)
     z = x * 2
-    getattr(z, name)()
+    getattr(z, name)(*([0.5] if name == "geometric_" else []))
     z.sum().backward()
     assert x.grad.tolist() == [[0] * 3] * 2
 

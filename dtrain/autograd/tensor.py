@@ -14,7 +14,7 @@ from dtrain.autograd import grad_mode
 from dtrain.autograd.display import display
 from dtrain.autograd.graph import Node
 from dtrain.autograd.hooks import HookHandle
-from dtrain.backend import Array, array_module, device, device_of
+from dtrain.backend import Array, array_module, device, device_of, to_host
 from dtrain.backend.dtypes import category, get_default_dtype, is_floating
 from dtrain.backend.size import Size
 
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 class Tensor:
     """An array that remembers how it was made (torch.Tensor).
 
-    ``Tensor(data)`` makes a tensor of the default dtype from numbers, nested lists or an array;
-    :func:`dtrain.tensor` keeps the dtype of the data.
+    ``Tensor(data)`` makes a tensor of the default dtype from nested lists or an array, and
+    ``Tensor(2, 3)`` one of that shape that is not initialized; :func:`dtrain.tensor` keeps the
+    dtype of the data.
 
     >>> import dtrain
     >>> x = dtrain.tensor([1.0, 2.0], requires_grad=True)
@@ -50,8 +51,16 @@ class Tensor:
     hooks: list[Callable] | None = None
     _after_accumulate: list[Callable] | None = None
 
-    def __init__(self, data: Any = ()):
-        array = data._array if isinstance(data, Tensor) else np.array(data, get_default_dtype())
+    def __init__(self, *data: Any):
+        only = data[0] if len(data) == 1 else data
+        if isinstance(only, Tensor):
+            array = only._array
+        elif isinstance(only, (int, Size)) or (data and only is data):
+            array = np.empty(only, get_default_dtype())
+        elif isinstance(only, float):
+            raise TypeError("Tensor: expected sizes, a list or an array; use dtrain.tensor(number)")
+        else:
+            array = np.array(only, get_default_dtype())
         _initialize(self, array)
 
     if TYPE_CHECKING:  # the operations bound by dtrain.ops.operators
@@ -104,6 +113,14 @@ class Tensor:
         """The number of elements."""
         return self._array.size
 
+    @property
+    def itemsize(self) -> int:
+        return self._array.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self._array.nbytes
+
     def element_size(self) -> int:
         """The bytes of one element."""
         return self._array.itemsize
@@ -120,6 +137,14 @@ class Tensor:
     def is_floating_point(self) -> bool:
         """Whether the dtype is a floating one."""
         return is_floating(self.dtype)
+
+    def is_complex(self) -> bool:
+        """False: there are no complex numbers."""
+        return False
+
+    def is_signed(self) -> bool:
+        """Whether the dtype has negative numbers."""
+        return self.dtype.kind not in "bu"
 
     def __len__(self) -> int:
         if not self.shape:
@@ -180,8 +205,13 @@ class Tensor:
         """The elements as nested lists of Python numbers."""
         return self._array.tolist()
 
-    def numpy(self) -> np.ndarray:
-        """The array itself, shared; for a host tensor outside the graph (torch.Tensor.numpy)."""
+    def numpy(self, *, force: bool = False) -> np.ndarray:
+        """The array itself, shared; for a host tensor outside the graph (torch.Tensor.numpy).
+
+        With `force` that of any tensor, copied from a device.
+        """
+        if force:
+            return to_host(self._array)
         if self._requires_grad:
             raise RuntimeError("numpy: this tensor requires grad; use tensor.detach().numpy()")
         if self.is_cuda:
@@ -190,6 +220,16 @@ class Tensor:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.numpy(), dtype) if copy else np.asarray(self.numpy(), dtype)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        """The memory, shared with another library (DLPack)."""
+        if self._requires_grad:
+            raise BufferError("this tensor requires grad; export tensor.detach()")
+        return self._array.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """The kind and the number of the device (DLPack)."""
+        return self._array.__dlpack_device__()
 
     def detach(self) -> Tensor:
         """The same memory, outside the graph."""

@@ -12,12 +12,13 @@ from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import Array, Generator, default_generator, module_on, use_device
 from dtrain.backend import random as rng
 from dtrain.backend.dtypes import get_default_dtype, is_floating
-from dtrain.ops.creation import DeviceLike, finish, make_like, shape_of
+from dtrain.ops.creation import DeviceLike, factory, finish, make_like, shape_of
 
 __all__ = [
     "rand",
     "rand_like",
     "randint",
+    "randint_like",
     "randn",
     "randn_like",
     "randperm",
@@ -45,6 +46,7 @@ def _normal(generator: Generator, xp: Any, dtype: np.dtype, count: int) -> Array
     return rng.normal(generator.bits(xp, words), dtype, count)
 
 
+@factory
 def rand(
     *size: Any,
     dtype: Any = None,
@@ -56,6 +58,7 @@ def rand(
     return _drawn(_uniform, size, dtype, device, generator, requires_grad)
 
 
+@factory
 def randn(
     *size: Any,
     dtype: Any = None,
@@ -67,6 +70,7 @@ def randn(
     return _drawn(_normal, size, dtype, device, generator, requires_grad)
 
 
+@factory
 def rand_like(
     input: Tensor, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False
 ) -> Tensor:
@@ -77,6 +81,7 @@ def rand_like(
     return make_like(rand, input, dtype or _floating_dtype(input), device, requires_grad)
 
 
+@factory
 def randn_like(
     input: Tensor, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False
 ) -> Tensor:
@@ -91,35 +96,62 @@ def _floating_dtype(input: Tensor) -> np.dtype:
     return input.dtype if is_floating(input.dtype) else get_default_dtype()
 
 
+@factory
 def randint(
-    low: int,
+    low: Any = None,
     high: Any = None,
     size: Any = None,
     dtype: Any = None,
     device: DeviceLike = None,
     generator: Generator | None = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Random integers in [low, high); `randint(high, size)` begins at 0 (torch.randint)."""
     if size is None:
         low, high, size = 0, low, high
-    if not low < high:
-        raise RuntimeError(f"randint: expected low < high, got {low} and {high}")
-    if high - low > 2**32:
-        raise RuntimeError(f"randint: expected high - low <= 2**32, got {high - low}")
+    elif high is None or low is None:
+        low, high = 0, low if high is None else high
     shape = shape_of((size,))
-    count = math.prod(shape)
     with use_device(device):
         xp = module_on(device)
-        bits = (generator or default_generator()).bits(xp, count)
-        # The upper half of a 64-bit product: each value is likely to within 2**-32.
-        drawn = ((bits >> xp.uint64(32)) * xp.uint64(high - low)) >> xp.uint64(32)
-        return wrap((drawn.astype(xp.int64) + low).reshape(shape).astype(dtype or xp.int64))
+        drawn = integers(generator or default_generator(), xp, math.prod(shape), low, high)
+        return finish(drawn.reshape(shape).astype(dtype or xp.int64), requires_grad)
 
 
+def integers(generator: Generator, xp: Any, count: int, low: int, high: int) -> Array:
+    """`count` int64 numbers in [low, high)."""
+    if not low < high:
+        raise RuntimeError(f"randint: expected low < high, got {low} and {high}")
+    bits = generator.bits(xp, count)
+    if high - low > 2**32:
+        return (bits % xp.uint64(high - low)).astype(xp.int64) + low
+    # The upper half of a 64-bit product: each value is likely to within 2**-32.
+    drawn = ((bits >> xp.uint64(32)) * xp.uint64(high - low)) >> xp.uint64(32)
+    return drawn.astype(xp.int64) + low
+
+
+@factory
+def randint_like(
+    input: Tensor,
+    low: Any = None,
+    high: Any = None,
+    dtype: Any = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Random integers in [low, high), or from 0, in another's shape (torch.randint_like)."""
+    if high is None or low is None:
+        low, high = 0, low if high is None else high
+    like = {"dtype": dtype or input.dtype, "device": device or input.device}
+    return randint(low, high, input.shape, requires_grad=requires_grad, **like)
+
+
+@factory
 def randperm(
     n: int, dtype: Any = None, device: DeviceLike = None, generator: Generator | None = None
 ) -> Tensor:
     """A random permutation of 0 ... n - 1 (torch.randperm)."""
+    shape_of((n,))
     with use_device(device):
         xp = module_on(device)
         bits = (generator or default_generator()).bits(xp, n)

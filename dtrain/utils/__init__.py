@@ -1,5 +1,5 @@
-"""PyTorch's places for the loader and for recomputing: `dtrain.utils.data`, `.checkpoint`."""
+"""PyTorch's places for the loader, for recomputing and for DLPack, under the same names."""
 
-from dtrain.utils import checkpoint, data
+from dtrain.utils import checkpoint, data, dlpack
 
-__all__ = ["checkpoint", "data"]
+__all__ = ["checkpoint", "data", "dlpack"]

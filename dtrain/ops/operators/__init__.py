@@ -15,6 +15,7 @@ from dtrain.ops.operators import (
     comparison,
     covariance,
     diagonals,
+    distributions,
     division,
     einsum,
     elementwise,
@@ -33,6 +34,7 @@ from dtrain.ops.operators import (
     special,
     splitting,
     statistics,
+    types,
 )
 from dtrain.ops.operators.calls import free_function, method
 from dtrain.ops.operators.inplace import INPLACE, inplace
@@ -55,6 +57,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     ),
     **_named(special, "digamma i0 lgamma mvlgamma"),
     **_named(covariance, "corrcoef cov"),
+    **_named(distributions, "bernoulli multinomial"),
     **_named(division, "div floor_divide fmod frac remainder round true_divide"),
     **_named(limits, "clamp clamp_max clamp_min nan_to_num"),
     **_named(
@@ -131,7 +134,10 @@ FUNCTIONS.update({alias: FUNCTIONS[name] for alias, name in ALIASES.items()})
 #: What only a function is.
 FREE_FUNCTIONS: dict[str, Callable[..., Any]] = {
     **_named(statistics, "isin std_mean var_mean"),
+    "fill": types.fill,
+    "zero_": INPLACE["zero_"],
     **_named(integrals, "cumulative_trapezoid gradient trapezoid"),
+    "normal": distributions.normal,
     "polygamma": special.polygamma,
     "trapz": integrals.trapezoid,
     **_named(
@@ -150,8 +156,23 @@ FREE_FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 
 
-def _cast_to(dtype: Any) -> Callable[[Tensor], Tensor]:
-    return lambda self: to(self, dtype)
+def _cast_to(name: str) -> Callable[..., Tensor]:
+    return lambda self, memory_format=None: to(self, getattr(dtypes, name))
+
+
+#: The methods that convert, and the dtype of each.
+CASTS = {
+    "bfloat16": "bfloat16",
+    "bool": "bool_",
+    "byte": "uint8",
+    "char": "int8",
+    "double": "float64",
+    "float": "float32",
+    "half": "float16",
+    "int": "int32",
+    "long": "int64",
+    "short": "int16",
+}
 
 
 #: What only a method is.
@@ -159,14 +180,10 @@ METHODS: dict[str, Callable[..., Any]] = {
     "contiguous": shapes.contiguous,
     "cpu": lambda self: to(self, "cpu"),
     "cuda": lambda self, device="cuda": to(self, device),
-    "double": _cast_to(dtypes.float64),
     "expand": shapes.expand,
     "expand_as": lambda self, other: shapes.expand(self, other.shape),
-    "float": _cast_to(dtypes.float32),
-    "half": _cast_to(dtypes.float16),
-    "int": _cast_to(dtypes.int32),
-    "bool": _cast_to(dtypes.bool_),
-    "long": _cast_to(dtypes.int64),
+    "is_nonzero": types.is_nonzero,
+    "is_same_size": types.is_same_size,
     "polygamma": lambda self, n: special.polygamma(n, self),
     "repeat": joining.repeat,
     "split": lambda self, split_size, dim=0: splitting.split(self, split_size, dim),
@@ -179,8 +196,17 @@ METHODS: dict[str, Callable[..., Any]] = {
     "where": lambda self, condition, other: indexing.where(condition, self, other),
     **{
         f"new_{make.__name__}": creation.new_method(make)
-        for make in (creation.empty, creation.full, creation.ones, creation.tensor, creation.zeros)
+        for make in (
+            creation.empty,
+            creation.empty_strided,
+            creation.full,
+            creation.ones,
+            creation.tensor,
+            creation.zeros,
+        )
     },
+    **{name: _cast_to(dtype) for name, dtype in CASTS.items()},
+    "type": types.type_of,
     "nelement": Tensor.numel,
     "ndimension": Tensor.dim,
 }

@@ -81,7 +81,7 @@ def smooth(operation: Callable) -> Callable:
 
 
 mul = binary(arithmetic.mul)
-abs, clone = unary(arithmetic.abs, no_bools=True), unary(arithmetic.clone)
+abs = unary(arithmetic.abs, no_bools=True)
 sign, sgn = unary(rounding.sign), unary(rounding.sign)
 ceil, floor = unary(rounding.ceil, no_bools=True), unary(rounding.floor, no_bools=True)
 trunc = unary(rounding.trunc, no_bools=True)
@@ -157,6 +157,11 @@ def sub(input: Any, other: Any, *, alpha: Number = 1) -> Tensor:
             "sub: bools cannot be subtracted; use ^ or logical_xor(), or ~ to invert a mask"
         )
     return arithmetic.sub(x, y)
+
+
+def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
+    """A copy of the tensor (torch.clone)."""
+    return arithmetic.clone(input)
 
 
 def rsub(input: Any, other: Any, *, alpha: Number = 1) -> Tensor:

@@ -9,9 +9,9 @@ from dtrain.autograd import grad_mode
 from dtrain.autograd.op import record
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.autograd.view import take_history
-from dtrain.backend import Generator, array_module, default_generator
+from dtrain.backend import array_module
 from dtrain.backend.dtypes import category
-from dtrain.ops import sampling
+from dtrain.ops.creation import number_in
 from dtrain.ops.operators import (
     comparison,
     division,
@@ -21,6 +21,7 @@ from dtrain.ops.operators import (
     special,
     statistics,
 )
+from dtrain.ops.operators.distributions import DRAWS
 
 
 def inplace(name: str, operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -68,6 +69,7 @@ def _replaced(make: Callable[..., Any]) -> Callable[..., Tensor]:
 
     def operation(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         array = make(self, *args, **kwargs)
+        array = array.astype(self.dtype, copy=False)
         return wrap(array_module(self._array).broadcast_to(array, self.shape))
 
     operation.__name__ = make.__name__
@@ -79,32 +81,12 @@ def _zero(self: Tensor) -> Any:
 
 
 def _fill(self: Tensor, value: Any) -> Any:
-    value = value.item() if isinstance(value, Tensor) else value
-    return array_module(self._array).asarray(value, self.dtype)
+    return array_module(self._array).asarray(number_in(value, self.dtype), self.dtype)
 
 
 def _copy(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     moved = src.to(device=self.device, dtype=self.dtype)
     return moved if moved.shape == self.shape else moved.expand(self.shape)
-
-
-def _uniform(self: Tensor, a: float = 0, b: float = 1, generator: Generator | None = None) -> Any:
-    drawn = sampling.rand(self.shape, dtype=self.dtype, device=self.device, generator=generator)
-    return drawn._array * (b - a) + a
-
-
-def _normal(
-    self: Tensor, mean: float = 0, std: float = 1, generator: Generator | None = None
-) -> Any:
-    drawn = sampling.randn(self.shape, dtype=self.dtype, device=self.device, generator=generator)
-    return drawn._array * std + mean
-
-
-def _bernoulli(self: Tensor, p: float = 0.5, generator: Generator | None = None) -> Any:
-    xp = array_module(self._array)
-    halves = (generator or default_generator()).bits(xp, -(-self.numel() // 2)).view("uint32")
-    drawn = halves[: self.numel()] < xp.uint32(min(int(p * 2**32), 2**32 - 1))
-    return drawn.reshape(self.shape).astype(self.dtype)
 
 
 def _forms(module: Any, names: str) -> dict[str, Callable[..., Tensor]]:
@@ -134,7 +116,5 @@ INPLACE = {
     "copy_": inplace("copy_", _copy),
     "zero_": inplace("zero_", _replaced(_zero)),
     "fill_": inplace("fill_", _replaced(_fill)),
-    "uniform_": inplace("uniform_", _replaced(_uniform)),
-    "normal_": inplace("normal_", _replaced(_normal)),
-    "bernoulli_": inplace("bernoulli_", _replaced(_bernoulli)),
+    **{name: inplace(name, _replaced(draw)) for name, draw in DRAWS.items()},
 }

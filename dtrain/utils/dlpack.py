@@ -1,0 +1,13 @@
+"""Sharing memory with other libraries' arrays under PyTorch's name (torch.utils.dlpack)."""
+
+from typing import Any
+
+from dtrain.autograd import Tensor
+from dtrain.ops.creation import from_dlpack
+
+__all__ = ["from_dlpack", "to_dlpack"]
+
+
+def to_dlpack(tensor: Tensor) -> Any:
+    """A DLPack capsule with the tensor's memory (torch.utils.dlpack.to_dlpack)."""
+    return tensor.__dlpack__()
