@@ -57,10 +57,12 @@ from dtrain.backend.layout import (
     preserve_format,
     strided,
 )
+from dtrain.backend.random import get_rng_state, seed, set_rng_state
 from dtrain.backend.size import Size
 from dtrain.checkpoint import load, save
 from dtrain.ops import creation as _creation
 from dtrain.ops import sampling as _sampling
+from dtrain.ops import windows as _windows
 from dtrain.ops.creation import *  # noqa: F403
 from dtrain.ops.operators import CALLS as _CALLS
 from dtrain.ops.operators import types as _types
@@ -68,6 +70,7 @@ from dtrain.ops.operators.types import *  # noqa: F403
 from dtrain.ops.operators.types import TYPES as _TYPES
 from dtrain.ops.operators.types import typed as _typed
 from dtrain.ops.sampling import *  # noqa: F403
+from dtrain.ops.windows import *  # noqa: F403
 from dtrain.parallel import DataParallel
 
 globals().update({name: _typed(name) for name in _TYPES})
@@ -89,12 +92,13 @@ __all__ = sorted(
         "DataParallel", "Generator", "Size", "Tensor", "autograd", "bfloat16", "bool", "can_cast",
         "channels_last", "channels_last_3d", "checkpoint", "contiguous_format", "cuda", "data",
         "device", "distributed", "double", "enable_grad", "errors", "finfo", "float", "float16",
-        "float32", "float64", "get_default_dtype", "half", "iinfo", "inference_mode",
-        "initial_seed", "int", "int16", "int32", "int64", "int8", "is_anomaly_enabled",
-        "is_grad_enabled", "layout",
-        "linalg", "load", "long", "manual_seed", "memory_format", "nn", "no_grad", "optim",
-        "preserve_format", "promote_types", "save", "set_default_dtype", "set_grad_enabled",
-        "short", "special", "strided", "train", "uint8", "utils",
-        *_creation.__all__, *_sampling.__all__, *_CALLS, *_TYPES, *_types.__all__,
+        "float32", "float64", "get_default_dtype", "get_rng_state", "half", "iinfo",
+        "inference_mode", "initial_seed", "int", "int16", "int32", "int64", "int8",
+        "is_anomaly_enabled", "is_grad_enabled", "layout", "linalg", "load", "long", "manual_seed", "memory_format",
+        "nn", "no_grad", "optim", "preserve_format", "promote_types", "save", "seed",
+        "set_default_dtype", "set_grad_enabled", "set_rng_state", "short", "special", "strided",
+        "train", "uint8", "utils",
+        *_CALLS, *_TYPES, *_creation.__all__, *_sampling.__all__, *_types.__all__,
+        *_windows.__all__,
     }
 )  # fmt: skip

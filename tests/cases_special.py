@@ -94,6 +94,9 @@ SPECIAL = [
         lambda t, x: t.isin((x * 10).round().long(), t.tensor([3, -7, 12])),
         differentiable=False,
     ),
+    Case("angle", ANY, lambda x: np.where(x < 0, math.pi, 0.0)),
+    *(Case(name, ANY, np.copy) for name in ("conj", "conj_physical", "real", "resolve_conj", "resolve_neg")),
+    Case("adjoint", [[(2, 3)]], np.transpose),
     Case("renorm", [[(3, 4)]], renorm, lambda t, x: t.renorm(x, 2, 0, 1.0)),
 ]  # fmt: skip
 

@@ -16,6 +16,7 @@ from dtrain.autograd.graph import Node
 from dtrain.autograd.hooks import HookHandle
 from dtrain.backend import Array, array_module, device, device_of, to_host
 from dtrain.backend.dtypes import category, get_default_dtype, is_floating
+from dtrain.backend.layout import layout, strided
 from dtrain.backend.size import Size
 
 if TYPE_CHECKING:
@@ -101,6 +102,22 @@ class Tensor:
     def is_cuda(self) -> bool:
         return not isinstance(self._array, np.ndarray)
 
+    @property
+    def is_cpu(self) -> bool:
+        return isinstance(self._array, np.ndarray)
+
+    @property
+    def layout(self) -> layout:
+        return strided
+
+    def get_device(self) -> int:
+        """The number of the GPU; -1 on the host."""
+        return -1 if self.is_cpu else self.device.index or 0
+
+    def data_ptr(self) -> int:
+        """The address of the first element."""
+        return self._array.ctypes.data if self.is_cpu else self._array.data.ptr
+
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the length of one dimension."""
         return self.shape if dim is None else self.shape[dim]
@@ -155,6 +172,12 @@ class Tensor:
         if not self.shape:
             raise TypeError("iteration over a 0-d tensor")
         return (self[i] for i in range(len(self)))
+
+    def __reversed__(self) -> Tensor:
+        return self.flip(0)
+
+    def __contains__(self, element: Any) -> bool:
+        return bool((self == element).any())
 
     def __hash__(self) -> int:
         return id(self)

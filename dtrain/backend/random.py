@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+import secrets
 import threading
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from dtrain.backend.array_module import Array, array_module
+from dtrain.backend.device import device as as_device
 
 DEFAULT_STREAM, SAMPLER_STREAM = 0, 1
 _KERNELS = Path(__file__).parent / "kernels" / "cuda"
@@ -57,8 +59,9 @@ class Generator:
     7
     """
 
-    def __init__(self, seed: int = 0, stream: int = DEFAULT_STREAM):
+    def __init__(self, seed: int = 0, stream: int = DEFAULT_STREAM, *, device: Any = "cpu"):
         self._stream = stream
+        self.device = as_device(device)  # it draws for tensors on any
         self.manual_seed(seed)
 
     def manual_seed(self, seed: int) -> Generator:
@@ -72,6 +75,10 @@ class Generator:
     def initial_seed(self) -> int:
         """The seed that was given last."""
         return self._seed
+
+    def seed(self) -> int:
+        """Begin again, with a seed from the system's entropy; returns it."""
+        return self.manual_seed(secrets.randbits(63)).initial_seed()
 
     def get_state(self) -> dict[str, Any]:
         """Everything that decides the next numbers, as plain integers."""
@@ -120,6 +127,21 @@ def manual_seed(seed: int) -> Generator:
 def initial_seed() -> int:
     """The seed of this rank's default generator (torch.initial_seed)."""
     return default_generator().initial_seed()
+
+
+def seed() -> int:
+    """Seed this rank's default generator from the system's entropy; returns it (torch.seed)."""
+    return default_generator().seed()
+
+
+def get_rng_state() -> dict[str, Any]:
+    """The state of this rank's default generator (torch.get_rng_state)."""
+    return default_generator().get_state()
+
+
+def set_rng_state(new_state: dict[str, Any]) -> None:
+    """Continue where `get_rng_state` was called (torch.set_rng_state)."""
+    default_generator().set_state(new_state)
 
 
 def uniform(bits: Array, dtype: np.dtype, count: int) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import functools
 import inspect
 import math
@@ -34,16 +35,19 @@ __all__ = [
     "eye",
     "from_dlpack",
     "from_numpy",
+    "frombuffer",
     "full",
     "full_like",
     "linspace",
     "logspace",
     "ones",
     "ones_like",
+    "range",
     "scalar_tensor",
     "tensor",
     "tril_indices",
     "triu_indices",
+    "vander",
     "zeros",
     "zeros_like",
 ]
@@ -165,13 +169,13 @@ def as_tensor(data: Any, dtype: Any = None, device: DeviceLike = None) -> Tensor
     return data if dtype is None else data.to(dtype)
 
 
-def from_numpy(array: np.ndarray) -> Tensor:
+def from_numpy(ndarray: np.ndarray) -> Tensor:
     """A tensor that shares the memory of a NumPy array (torch.from_numpy)."""
-    if not isinstance(array, np.ndarray):
-        raise TypeError(f"from_numpy: expected a numpy.ndarray, got {type(array).__name__}")
-    if array.dtype.kind not in "biufV":
-        raise TypeError(f"from_numpy: expected bools, integers or floats, got {array.dtype}")
-    return wrap(array)
+    if not isinstance(ndarray, np.ndarray):
+        raise TypeError(f"from_numpy: expected a numpy.ndarray, got {type(ndarray).__name__}")
+    if ndarray.dtype.kind not in "biufV":
+        raise TypeError(f"from_numpy: expected bools, integers or floats, got {ndarray.dtype}")
+    return wrap(ndarray)
 
 
 def asarray(
@@ -239,7 +243,7 @@ def empty_permuted(
 ) -> Tensor:
     """Memory with the dimensions in this order, the last one dense (torch.empty_permuted)."""
     shape, order = shape_of((size,)), tuple(physical_layout)
-    if sorted(order) != list(range(len(shape))):
+    if sorted(order) != list(builtins.range(len(shape))):
         raise RuntimeError(f"empty_permuted: {order} is not an order of {len(shape)} dimensions")
     strides, step = [1] * len(shape), 1
     for place in reversed(order):
@@ -324,6 +328,44 @@ def arange(
     with use_device(device):
         steps = module_on(device).arange(count) * step + start
         return finish(steps.astype(dtype), requires_grad)
+
+
+@factory
+def range(
+    start: float,
+    end: float | None = None,
+    step: float = 1,
+    dtype: Any = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Numbers from `start` up to, and including, `end` (torch.range, the older `arange`)."""
+    start, end = (0, start) if end is None else (start, end)
+    if step == 0 or (end - start) * step < 0:
+        raise RuntimeError(f"range: no steps of {step} lead from {start} to {end}")
+    count = math.floor((end - start) / step) + 1
+    with use_device(device):
+        steps = module_on(device).arange(count) * step + start
+        return finish(steps.astype(dtype or get_default_dtype()), requires_grad)
+
+
+@factory
+def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
+    """The powers of a vector as columns (torch.vander)."""
+    if x.ndim != 1:
+        raise RuntimeError(f"vander: expected a vector, got shape {x.shape}")
+    count = x.shape[0] if N is None else N
+    if count < 0:
+        raise RuntimeError(f"vander: expected N >= 0, got {N}")
+    powers = x.unsqueeze(1) ** arange(count, device=x.device)
+    return powers if increasing else powers.flip(1)
+
+
+def frombuffer(
+    buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False
+) -> Tensor:
+    """A vector that shares the memory of a buffer (torch.frombuffer)."""
+    return finish(np.frombuffer(buffer, dtype, count, offset), requires_grad)
 
 
 def _spaced(xp: Any, start: Any, end: Any, steps: int, dtype: np.dtype) -> Array:
@@ -416,7 +458,7 @@ def eye(
 def make_like(make: Callable, x: Tensor, dtype: Any, where: DeviceLike, grad: bool) -> Tensor:
     """What `make` makes, in the shape, dtype and place of `x` unless others are given."""
     if not isinstance(x, Tensor):
-        raise TypeError(f"{make.__name__}_like: expected a tensor, got {type(x).__name__}")
+        raise TypeError(f"expected a tensor to be like, got {type(x).__name__}")
     return make(x.shape, dtype=dtype or x.dtype, device=where or x.device, requires_grad=grad)
 
 

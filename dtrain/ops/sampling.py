@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from dtrain.autograd.tensor import Tensor, wrap
+from dtrain.autograd.tensor import Tensor
 from dtrain.backend import Array, Generator, default_generator, module_on, use_device
 from dtrain.backend import random as rng
 from dtrain.backend.dtypes import get_default_dtype, is_floating
@@ -72,24 +73,34 @@ def randn(
 
 @factory
 def rand_like(
-    input: Tensor, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False
+    input: Tensor,
+    dtype: Any = None,
+    device: DeviceLike = None,
+    generator: Generator | None = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Uniform random numbers in the shape of another tensor (torch.rand_like).
 
     Of a tensor of integers, where PyTorch refuses, they have the default dtype.
     """
-    return make_like(rand, input, dtype or _floating_dtype(input), device, requires_grad)
+    make = functools.partial(rand, generator=generator)
+    return make_like(make, input, dtype or _floating_dtype(input), device, requires_grad)
 
 
 @factory
 def randn_like(
-    input: Tensor, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False
+    input: Tensor,
+    dtype: Any = None,
+    device: DeviceLike = None,
+    generator: Generator | None = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Standard normal random numbers in the shape of another tensor (torch.randn_like).
 
     Of a tensor of integers, where PyTorch refuses, they have the default dtype.
     """
-    return make_like(randn, input, dtype or _floating_dtype(input), device, requires_grad)
+    make = functools.partial(randn, generator=generator)
+    return make_like(make, input, dtype or _floating_dtype(input), device, requires_grad)
 
 
 def _floating_dtype(input: Tensor) -> np.dtype:
@@ -137,22 +148,27 @@ def randint_like(
     high: Any = None,
     dtype: Any = None,
     device: DeviceLike = None,
+    generator: Generator | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
     """Random integers in [low, high), or from 0, in another's shape (torch.randint_like)."""
     if high is None or low is None:
         low, high = 0, low if high is None else high
     like = {"dtype": dtype or input.dtype, "device": device or input.device}
-    return randint(low, high, input.shape, requires_grad=requires_grad, **like)
+    return randint(low, high, input.shape, generator=generator, requires_grad=requires_grad, **like)
 
 
 @factory
 def randperm(
-    n: int, dtype: Any = None, device: DeviceLike = None, generator: Generator | None = None
+    n: int,
+    dtype: Any = None,
+    device: DeviceLike = None,
+    generator: Generator | None = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """A random permutation of 0 ... n - 1 (torch.randperm)."""
     shape_of((n,))
     with use_device(device):
         xp = module_on(device)
         bits = (generator or default_generator()).bits(xp, n)
-        return wrap(xp.argsort(bits).astype(dtype or xp.int64))
+        return finish(xp.argsort(bits).astype(dtype or xp.int64), requires_grad)

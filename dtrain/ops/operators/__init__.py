@@ -25,6 +25,7 @@ from dtrain.ops.operators import (
     limits,
     linalg,
     products,
+    reals,
     reductions,
     scans,
     scattering,
@@ -59,6 +60,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     **_named(covariance, "corrcoef cov"),
     **_named(distributions, "bernoulli multinomial"),
     **_named(division, "div floor_divide fmod frac remainder round true_divide"),
+    **_named(reals, "angle conj real"),
     **_named(limits, "clamp clamp_max clamp_min nan_to_num"),
     **_named(
         comparison,
@@ -115,6 +117,7 @@ ALIASES = {
     "arctan2": "atan2",
     "arctanh": "atanh",
     "clip": "clamp",
+    "conj_physical": "conj",
     "divide": "div",
     "fix": "trunc",
     "ger": "outer",
@@ -126,10 +129,15 @@ ALIASES = {
     "multiply": "mul",
     "negative": "neg",
     "not_equal": "ne",
+    "resolve_conj": "conj",
+    "resolve_neg": "real",
     "subtract": "sub",
     "swapdims": "transpose",
 }
 FUNCTIONS.update({alias: FUNCTIONS[name] for alias, name in ALIASES.items()})
+INPLACE_ALIASES = {
+    f"{alias}_": INPLACE[f"{name}_"] for alias, name in ALIASES.items() if f"{name}_" in INPLACE
+}
 
 #: What only a function is.
 FREE_FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -276,7 +284,7 @@ CALLS = {
 def _bind() -> None:
     for name, function in FUNCTIONS.items():
         setattr(Tensor, name, method(function))
-    for table in (METHODS, *IN_PLACE, OPERATORS):
+    for table in (METHODS, *IN_PLACE, INPLACE_ALIASES, OPERATORS):
         for name, function in table.items():
             setattr(Tensor, name, function)
     for name, function in PROPERTIES.items():
