@@ -12,7 +12,7 @@ from dtrain.autograd.graph import sum_to
 from dtrain.autograd.op import exact_op, record, view_op
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.autograd.view import take_history
-from dtrain.backend import Array, array_module
+from dtrain.backend import Array, array_module, kernels
 from dtrain.backend.dtypes import is_floating
 from dtrain.ops.creation import tensor
 from dtrain.ops.scatter import check_places
@@ -223,13 +223,11 @@ def gather(x: Array, *, axis: int, index: Array):
 @exact_op
 def embedding(weight: Array, *, index: Array, padding_index: int | None = None):
     """Rows of a table; the row `padding_index` gets no gradient."""
-    xp = array_module(weight)
     shape = weight.shape
     check_places(index, shape[0], "embedding")
 
     def grad_weight(g):
-        full = xp.zeros(shape, g.dtype)
-        xp.add.at(full, index.reshape(-1), g.reshape(-1, shape[1]))
+        full = kernels.embedding_backward(g.reshape(-1, shape[1]), index.reshape(-1), shape[0])
         if padding_index is not None:
             full[padding_index] = 0
         return full

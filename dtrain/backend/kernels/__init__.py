@@ -56,7 +56,8 @@ def _bodies(where: str, family: str) -> ModuleType | None:
         return None
     if where == "cpu" and importlib.util.find_spec("numba") is None:
         return None
-    return importlib.import_module(f"{__name__}.{where}.{family}")
+    module = f"{__name__}.{where}.{family}"
+    return importlib.import_module(module) if importlib.util.find_spec(module) else None
 
 
 softmax = _kernel("softmax", "softmax")
@@ -79,6 +80,17 @@ gelu = _kernel("activation", "gelu")
 gelu_backward = _kernel("activation", "gelu_backward")
 gelu_tanh = _kernel("activation", "gelu_tanh")
 gelu_tanh_backward = _kernel("activation", "gelu_tanh_backward")
+
+max_pool = _kernel("window", "max_pool")
+max_pool_backward = _kernel("window", "max_pool_backward")
+avg_pool = _kernel("window", "avg_pool")
+avg_pool_backward = _kernel("window", "avg_pool_backward")
+
+conv = _kernel("conv", "conv")
+conv_grad_x = _kernel("conv", "conv_grad_x")
+conv_grad_weight = _kernel("conv", "conv_grad_weight")
+
+embedding_backward = _kernel("embedding", "embedding_backward")
 
 sgd = _kernel("optimizer", "sgd")
 adam = _kernel("optimizer", "adam")

@@ -1,0 +1,124 @@
+"""What all windows of an image see: pooling, and patches for convolution.
+
+x: (n, c, h, w). A window covers kernel = (kh, kw) elements, `dilation` apart; windows are `stride`
+apart, and begin `padding` before the image. There are (oh, ow) of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dtrain.backend.array_module import Array, array_module
+
+Pair = tuple[int, int]
+
+
+def window_counts(
+    hw: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair = (1, 1)
+) -> Pair:
+    """(oh, ow): how many windows there are along the axes."""
+    oh, ow = (
+        (n + 2 * p - d * (k - 1) - 1) // s + 1
+        for n, k, s, p, d in zip(hw, kernel, stride, padding, dilation)
+    )
+    return oh, ow
+
+
+def _places(
+    hw: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair = (1, 1)
+) -> Iterator[tuple[int, int, tuple]]:
+    """For each (i, j) in the window: what all windows have there, of a padded (..., h, w)."""
+    oh, ow = window_counts(hw, kernel, stride, padding, dilation)
+    for i in range(kernel[0]):
+        for j in range(kernel[1]):
+            top, left = i * dilation[0], j * dilation[1]
+            rows = slice(top, top + stride[0] * (oh - 1) + 1, stride[0])
+            columns = slice(left, left + stride[1] * (ow - 1) + 1, stride[1])
+            yield i, j, (..., rows, columns)
+
+
+def _padded(x: Array, padding: Pair, value: float = 0) -> Array:
+    """Pad the last two axes on both sides."""
+    if padding == (0, 0):
+        return x
+    (n, c, h, w), (top, left) = x.shape, padding
+    out = array_module(x).full((n, c, h + 2 * top, w + 2 * left), value, x.dtype)
+    out[:, :, top : top + h, left : left + w] = x
+    return out
+
+
+def _cropped(x: Array, padding: Pair) -> Array:
+    """What `_padded` has padded, without the padding."""
+    h, w = x.shape[-2:]
+    return x[..., padding[0] : h - padding[0], padding[1] : w - padding[1]]
+
+
+def im2col(x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
+    """The windows' elements, (c, kh, kw, n, oh, ow); padding is zeros."""
+    n, c, *hw = x.shape
+    oh, ow = window_counts(hw, kernel, stride, padding, dilation)
+    channels_first = _padded(x, padding).swapaxes(0, 1)
+    out = array_module(x).empty((c, *kernel, n, oh, ow), x.dtype)
+    for i, j, place in _places(hw, kernel, stride, padding, dilation):
+        out[:, i, j] = channels_first[place]
+    return out
+
+
+def col2im(patches: Array, hw: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
+    """Images (n, c, h, w) of the sums of what windows hold for each element: im2col transposed."""
+    c, kh, kw, n = patches.shape[:4]
+    (h, w), (top, left) = hw, padding
+    full = array_module(patches).zeros((c, n, h + 2 * top, w + 2 * left), patches.dtype)
+    for i, j, place in _places(hw, (kh, kw), stride, padding, dilation):
+        full[place] += patches[:, i, j]
+    return _cropped(full, padding).swapaxes(0, 1)
+
+
+def max_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
+    """The maximum of each window; NaN is the largest."""
+    xp = array_module(x)
+    padded = _padded(x, padding, _lowest(x))
+    out = None
+    for _, _, place in _places(x.shape[2:], kernel, stride, padding, dilation):
+        out = padded[place].copy() if out is None else xp.maximum(out, padded[place])
+    return out
+
+
+def max_pool_backward(
+    g: Array, x: Array, out: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> Array:
+    """The gradient of x: the first of equal maxima of a window gets the window's."""
+    xp = array_module(x)
+    padded = _padded(x, padding, _lowest(x))
+    full = xp.zeros(padded.shape, g.dtype)
+    free = xp.ones(out.shape, bool)  # windows whose maximum was not met yet
+    for _, _, place in _places(x.shape[2:], kernel, stride, padding, dilation):
+        here = padded[place]
+        hit = ((here == out) | (here != here)) & free
+        free = free & ~hit
+        full[place] += g * hit
+    return _cropped(full, padding)
+
+
+def _lowest(x: Array) -> float:
+    xp = array_module(x)
+    return -xp.inf if x.dtype.kind == "f" else xp.iinfo(x.dtype).min
+
+
+def avg_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair) -> Array:
+    """The mean of each window, padding counted as zeros."""
+    padded = _padded(x, padding)
+    total: Array = 0
+    for _, _, place in _places(x.shape[2:], kernel, stride, padding):
+        total = total + padded[place]
+    return total * (1 / (kernel[0] * kernel[1]))
+
+
+def avg_pool_backward(g: Array, hw: Pair, kernel: Pair, stride: Pair, padding: Pair) -> Array:
+    """The gradient of x: (n, c, h, w)."""
+    (n, c), (h, w), (top, left) = g.shape[:2], hw, padding
+    full = array_module(g).zeros((n, c, h + 2 * top, w + 2 * left), g.dtype)
+    scaled = g * (1 / (kernel[0] * kernel[1]))
+    for _, _, place in _places(hw, kernel, stride, padding):
+        full[place] += scaled
+    return _cropped(full, padding)
