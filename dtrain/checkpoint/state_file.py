@@ -1,6 +1,7 @@
 """One file of nested state: safetensors, with everything that is no tensor as JSON beside them.
 
-No pickle: reading a file never runs code from it.
+Files that are named as PyTorch's are written, and read, as PyTorch's. Reading a file never runs
+code from it.
 """
 
 from __future__ import annotations
@@ -17,13 +18,20 @@ import safetensors.numpy
 from dtrain.autograd import Tensor
 from dtrain.autograd.tensor import wrap
 from dtrain.backend import move, to_host
+from dtrain.checkpoint.torch_reader import is_torch_file
+from dtrain.checkpoint.torch_reader import read as read_torch_file
+from dtrain.checkpoint.torch_writer import to_torch_bytes
 from dtrain.errors import CheckpointError
 
+_TORCH_SUFFIXES = (".pth", ".pt", ".bin")
 _STRUCTURE = "dtrain.structure"
 
 
 def save(state: Any, f: str | Path | BinaryIO) -> None:
     """Write nested state to a file (torch.save).
+
+    A path that ends in .pth, .pt or .bin gets a file that torch.load(weights_only=True) reads,
+    anything else a safetensors file.
 
     Parameters
     ----------
@@ -42,30 +50,34 @@ def save(state: Any, f: str | Path | BinaryIO) -> None:
     >>> load(io.BytesIO(file.getvalue()))
     {'w': tensor([1., 1.]), 'step': 3}
     """
-    data = to_bytes(state)
     if isinstance(f, (str, Path)):
-        Path(f).write_bytes(data)
+        as_torch = Path(f).suffix in _TORCH_SUFFIXES
+        Path(f).write_bytes(to_torch_bytes(state) if as_torch else to_bytes(state))
     else:
-        f.write(data)
+        f.write(to_bytes(state))
 
 
-def load(f: str | Path | BinaryIO, map_location: Any = None) -> Any:
-    """Read what `save` wrote; or the tensors, by name, of any safetensors file (torch.load).
+def load(f: str | Path | BinaryIO, map_location: Any = None, *, weights_only: bool = True) -> Any:
+    """Read what `save` or `torch.save` wrote, or any safetensors file (torch.load).
 
     Parameters
     ----------
     map_location : the device of the tensors; the CPU if None
+    weights_only : taken for PyTorch's sake; nothing but tensors, containers and numbers is ever
+        read
 
     Raises
     ------
     CheckpointError
-        If the file is missing, cut, or not a safetensors file.
+        If the file is missing, cut, of another kind, or holds anything else, which it names.
     """
     name = str(f) if isinstance(f, (str, Path)) else "file"
     try:
         data = Path(f).read_bytes() if isinstance(f, (str, Path)) else f.read()
     except OSError as reason:
         raise CheckpointError(f"{name}: cannot be read: {reason}") from reason
+    if is_torch_file(data):
+        return read_torch_file(data, name, map_location)
     return from_bytes(data, name, map_location)
 
 
@@ -83,7 +95,7 @@ def from_bytes(data: bytes, name: str, map_location: Any = None) -> Any:
     except (safetensors.SafetensorError, KeyError, ValueError) as reason:
         raise CheckpointError(
             f"{name}: is not a whole safetensors file ({reason}); dtrain.load reads what "
-            "dtrain.save wrote, and other safetensors files"
+            "dtrain.save or torch.save wrote, and other safetensors files"
         ) from reason
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     structure = header.get("__metadata__", {}).get(_STRUCTURE)

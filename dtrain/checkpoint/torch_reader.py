@@ -1,0 +1,194 @@
+"""PyTorch's own files (`.pth`, `.pt`, `.bin`), read without PyTorch and without running code.
+
+Such a file is a pickle, which could call any function. The unpickler here knows the few names by
+which PyTorch writes tensors, containers and numbers; any other name is refused.
+"""
+
+from __future__ import annotations
+
+import collections
+import io
+import pickle
+import sys
+import zipfile
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dtrain.autograd import Tensor
+from dtrain.autograd.tensor import wrap
+from dtrain.backend import dtypes, move
+from dtrain.backend.size import Size
+from dtrain.errors import CheckpointError
+from dtrain.nn import Parameter
+
+#: The first number in files from before PyTorch 1.6.
+_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+
+_STORAGES = {
+    "BFloat16Storage": "bfloat16", "BoolStorage": "bool_", "ByteStorage": "uint8",
+    "CharStorage": "int8", "DoubleStorage": "float64", "FloatStorage": "float32",
+    "HalfStorage": "float16", "IntStorage": "int32", "LongStorage": "int64",
+    "ShortStorage": "int16",
+}  # fmt: skip
+_DTYPES = ("bfloat16", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8")
+
+
+def is_torch_file(data: bytes) -> bool:
+    """Whether a file's contents are those of a zip archive or of a pickle."""
+    return data[:4] == b"PK\x03\x04" or data[:2] == b"\x80\x02"
+
+
+def read(data: bytes, name: str, map_location: Any) -> Any:
+    """The object in a file's contents; `name` is the file's, for errors.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is cut, holds what is not known here, or is no file of PyTorch's.
+    """
+    try:
+        if data[:2] == b"PK":
+            return _read_zip(data, map_location)
+        return _read_legacy(data, map_location)
+    except CheckpointError as reason:
+        raise CheckpointError(f"{name}: {reason}") from None
+    except Exception as reason:  # of pickle, zipfile or zlib, all of them for damaged files
+        raise CheckpointError(
+            f"{name}: is not a whole file of PyTorch's: it was cut or changed ({reason})"
+        ) from reason
+
+
+def _read_zip(data: bytes, map_location: Any) -> Any:
+    archive = zipfile.ZipFile(io.BytesIO(data))
+    names = archive.namelist()
+    pickles = [entry for entry in names if entry.endswith("/data.pkl")]
+    if not pickles:
+        raise CheckpointError("is a zip archive without data.pkl, so no file of PyTorch's")
+    folder = pickles[0].removesuffix("data.pkl")
+    if any(entry.startswith(f"{folder}code/") for entry in names):
+        raise CheckpointError(
+            "is a TorchScript program, which holds code; save the model's state_dict() instead"
+        )
+    order = archive.read(f"{folder}byteorder") if f"{folder}byteorder" in names else b"little"
+
+    def storage(key: str, dtype: np.dtype, count: int) -> np.ndarray:
+        contents = archive.read(f"{folder}data/{key}")
+        if len(contents) < count * dtype.itemsize:
+            raise CheckpointError(
+                f"storage {key} has {len(contents)} bytes where {count} of {dtype} are expected"
+            )
+        values = np.frombuffer(bytearray(contents), dtype, count)
+        return values if order.decode() == sys.byteorder else values.byteswap()
+
+    return _Unpickler(io.BytesIO(archive.read(pickles[0])), storage, map_location).load()
+
+
+def _read_legacy(data: bytes, map_location: Any) -> Any:
+    """Files from before PyTorch 1.6: four pickles, and then all storages."""
+    file = io.BytesIO(data)
+    storages: dict[str, np.ndarray] = {}
+
+    def storage(key: str, dtype: np.dtype, count: int) -> np.ndarray:
+        if count * dtype.itemsize > len(data):
+            raise CheckpointError(f"storage {key} of {count} {dtype} is larger than the file")
+        return storages.setdefault(key, np.zeros(count, dtype))
+
+    def unpickle() -> Any:
+        return _Unpickler(file, storage, map_location).load()
+
+    if unpickle() != _LEGACY_MAGIC:
+        raise CheckpointError(
+            "is a pickle, but none of PyTorch's; dtrain.load reads state that dtrain.save or "
+            "torch.save has written"
+        )
+    unpickle()  # the version of the protocol
+    unpickle()  # the sizes of numbers on the machine that wrote it
+    result = unpickle()
+    for key in unpickle():
+        values = storages[key]
+        count = int.from_bytes(file.read(8), "little")
+        contents = file.read(values.nbytes)
+        if count != values.size or len(contents) < values.nbytes:
+            raise CheckpointError(f"storage {key} is cut: the file was not written to its end")
+        values[:] = np.frombuffer(contents, values.dtype)
+    return result
+
+
+class _Unpickler(pickle.Unpickler):
+    """Knows the names of tensors, containers and numbers."""
+
+    def __init__(self, file: Any, storage: Callable, map_location: Any):
+        super().__init__(file, encoding="utf-8")
+        self._storage = storage
+        self._storages: dict[str, np.ndarray] = {}
+        self._device = map_location or "cpu"
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module == "torch" and name in _STORAGES:
+            return getattr(dtypes, _STORAGES[name])
+        if module == "torch" and name in _DTYPES:
+            return getattr(dtypes, name)
+        if module == "torch._utils" and name in ("_rebuild_tensor", "_rebuild_tensor_v2"):
+            return self._tensor
+        if (module, name) in _KNOWN:
+            return _KNOWN[module, name]
+        raise CheckpointError(
+            f"holds {module}.{name}, which is no tensor, container or number; nothing was run. "
+            "Save a state_dict() of tensors where the file was made"
+        )
+
+    def persistent_load(self, pid: Any) -> np.ndarray:
+        kind, dtype, key, _, count = pid[:5]
+        if kind != "storage" or not isinstance(dtype, np.dtype):
+            raise CheckpointError(f"refers to {kind} {dtype}, which is not known here")
+        if len(pid) > 5 and pid[5] is not None:
+            raise CheckpointError("has storages that are views of others; save it again")
+        if key not in self._storages:
+            self._storages[key] = self._storage(key, dtype, count)
+        return self._storages[key]
+
+    def _tensor(
+        self,
+        storage: np.ndarray,
+        offset: int,
+        size: Sequence[int],
+        stride: Sequence[int],
+        requires_grad: bool = False,
+        *_: Any,
+    ) -> Tensor:
+        last = offset + sum((n - 1) * step for n, step in zip(size, stride))
+        if min((offset, *size, *stride)) < 0 or (0 not in size and last >= storage.size):
+            raise CheckpointError(
+                f"has a tensor of sizes {tuple(size)} and strides {tuple(stride)} from {offset} "
+                f"that reaches beyond its {storage.size} elements"
+            )
+        strides = [step * storage.itemsize for step in stride]
+        view = np.lib.stride_tricks.as_strided(storage[offset:], size, strides)
+        tensor = wrap(move(view, self._device))
+        return tensor.requires_grad_() if requires_grad else tensor
+
+
+def _parameter(data: Tensor, requires_grad: bool = True, *_: Any) -> Parameter:
+    return Parameter(data, requires_grad)
+
+
+def _device_name(kind: str, index: int | None = None) -> str:
+    return kind if index is None else f"{kind}:{index}"
+
+
+_KNOWN: dict[tuple[str, str], Any] = {
+    ("torch", "Size"): Size,
+    ("torch", "bool"): dtypes.bool_,
+    ("torch", "device"): _device_name,
+    ("torch._utils", "_rebuild_parameter"): _parameter,
+    ("collections", "Counter"): collections.Counter,
+    ("collections", "OrderedDict"): collections.OrderedDict,
+    ("collections", "defaultdict"): collections.defaultdict,
+    **{
+        (module, kind.__name__): kind
+        for module in ("builtins", "__builtin__")
+        for kind in (complex, dict, frozenset, list, set)
+    },
+}
