@@ -6,6 +6,7 @@ DtrainError
 ├── DesyncError (RuntimeError)     the ranks disagree: models, seeds, steps, gradients
 ├── GradcheckError (RuntimeError)  a gradient is not that of central differences
 ├── LaunchError (RuntimeError)     the job cannot be started, or was started wrongly
+├── LinAlgError (RuntimeError)     matrices without what was asked for: an inverse, a factorization
 ├── PlaceError (IndexError, RuntimeError) an index that names a place outside of a dimension
 └── RankFailedError (RuntimeError) another rank raised or left while this one waited for it
 """
@@ -33,6 +34,10 @@ class GradcheckError(DtrainError, RuntimeError):
 
 class LaunchError(DtrainError, RuntimeError):
     """The job cannot be started, or was started wrongly."""
+
+
+class LinAlgError(DtrainError, RuntimeError):
+    """Matrices that do not have what was asked for: an inverse, a factorization."""
 
 
 class PlaceError(DtrainError, IndexError, RuntimeError):

@@ -104,6 +104,33 @@ def torch_invertible(t, x):
     return x + 5 * t.tensor(np.eye(x.shape[-1])).to(x.dtype)
 
 
+def ordered(x):
+    """A matrix whose elimination exchanges no rows."""
+    return np.tril(x, -1) * 0.2 + np.triu(x, 1) + 5 * np.eye(x.shape[-1])
+
+
+def torch_ordered(t, x):
+    return x.tril(-1) * 0.2 + x.triu(1) + 5 * t.tensor(np.eye(x.shape[-1])).to(x.dtype)
+
+
+def without_exchange(x):
+    """L below U of an ordered matrix, by elimination."""
+    a = ordered(x)
+    for j in range(len(a)):
+        a[j + 1 :, j] /= a[j, j]
+        a[j + 1 :, j + 1 :] -= np.outer(a[j + 1 :, j], a[j, j + 1 :])
+    return a
+
+
+def series(x):
+    """The exponential of matrices, term by term."""
+    out = term = np.broadcast_to(np.eye(x.shape[-1]), x.shape)
+    for k in range(1, 60):
+        term = term @ x / k
+        out = out + term
+    return out
+
+
 def signless(parts):
     return [abs(part) for part in parts]
 
@@ -164,6 +191,55 @@ _LINALG = [
         for ord in (1, 2, 3.5, math.inf, -math.inf)
     ),
     Case("linalg.norm", [[(3, 4)]], np.linalg.norm),
+    Case("norm", [[(3, 4)], [(4, 3)]], lambda x: np.linalg.norm(x, "nuc"), lambda t, x: t.norm(x, p="nuc"), "nuc", smooth=False),
+    of_invertible("inv_ex", lambda x: (np.linalg.inv(x), np.zeros(x.shape[:-2], np.int32))),
+    Case("linalg.solve_ex", [[(3, 3), (3, 2)]], lambda x, y: (np.linalg.solve(invertible(x), y), np.int32(0)),
+         lambda t, x, y: t.linalg.solve_ex(torch_invertible(t, x), y)),
+    Case("linalg.cholesky_ex", SQUARE, lambda x: (np.linalg.cholesky(definite(x)), np.zeros(x.shape[:-2], np.int32)),
+         lambda t, x: t.linalg.cholesky_ex(torch_definite(t, x))),
+    Case("cholesky_solve", [[(3, 2), (3, 3)]], lambda y, x: np.linalg.solve(definite(x), y),
+         lambda t, y, x: t.cholesky_solve(y, t.linalg.cholesky(torch_definite(t, x)))),
+    Case("cholesky_inverse", [[(3, 3)]], lambda x: np.linalg.inv(definite(x)),
+         lambda t, x: t.cholesky_inverse(t.linalg.cholesky(torch_definite(t, x), upper=True), upper=True)),
+    Case("triangular_solve", [[(3, 2), (3, 3)]], lambda y, x: (np.linalg.solve(np.triu(invertible(x)), y), invertible(x)),
+         lambda t, y, x: t.triangular_solve(y, torch_invertible(t, x)), in_torch=False),  # which warns of it
+    Case("linalg.qr", TALL, lambda x: signless(np.linalg.qr(x, "complete")), lambda t, x: signless(t.linalg.qr(x.detach(), "complete")), "complete",
+         differentiable=False, smooth=False),
+    *(
+        Case(f"linalg.{name}", [[(3, 3)], [(2, 3, 3)], [(4, 2)], [(2, 4)]], reference, call, smooth=False, in_torch=False)
+        for name, reference, call in [
+            ("lu", lambda x: x, lambda t, x: (lambda f: f.P @ f.L @ f.U)(t.linalg.lu(x))),
+            ("lu_factor_ex", lambda x: x, lambda t, x: (lambda f: f.P @ f.L @ f.U)(t.lu_unpack(*t.linalg.lu_factor_ex(x)[:2]))),
+        ]
+    ),
+    Case("lu", [[(3, 3)]], lambda x: without_exchange(x), lambda t, x: t.lu(torch_ordered(t, x))[0], in_torch=False),
+    Case("lu_unpack", [[(3, 3)]], lambda x: ordered(x), lambda t, x: (lambda f: f[1] @ f[2])(t.lu_unpack(*t.linalg.lu_factor(torch_ordered(t, x))))),
+    Case("linalg.lu_factor", [[(3, 3)]], lambda x: without_exchange(x), lambda t, x: t.linalg.lu_factor(torch_ordered(t, x)).LU),
+    *(
+        Case("linalg.lu_solve", [[(3, 3), (3, 3)]], lambda x, y, solve=solve: solve(invertible(x), y),
+             lambda t, x, y, how=how: t.linalg.lu_solve(*t.linalg.lu_factor(torch_invertible(t, x)), y, **how), str(how))
+        for how, solve in [
+            ({}, np.linalg.solve),
+            ({"left": False}, lambda a, y: y @ np.linalg.inv(a)),
+            ({"adjoint": True}, lambda a, y: np.linalg.solve(a.T, y)),
+        ]
+    ),
+    Case("lu_solve", [[(3, 2), (3, 3)]], lambda y, x: np.linalg.solve(invertible(x), y),
+         lambda t, y, x: t.lu_solve(y, *t.lu(torch_invertible(t, x))), in_torch=False),
+    Case("svd", TALL, lambda x: np.linalg.svd(x, compute_uv=False), lambda t, x: t.svd(x).S, smooth=False),
+    Case("matrix_exp", SQUARE, series),
+    Case("linalg.matrix_exp", [[(3, 3)]], lambda x: series(x * 3), lambda t, x: t.linalg.matrix_exp(x * 3), "squared"),
+    *(
+        Case("linalg.cond", SQUARE, lambda x, p=p: np.linalg.cond(invertible(x), p), lambda t, x, p=p: t.linalg.cond(torch_invertible(t, x), p),
+             f"p={p}", smooth=False, in_torch=p in (None, -2))  # whose other backward passes fail
+        for p in (None, -2, 1, math.inf, "fro", "nuc")
+    ),
+    Case("linalg.tensorinv", [[(6, 6)]], lambda x: np.linalg.tensorinv(invertible(x).reshape(2, 3, 6)),
+         lambda t, x: t.linalg.tensorinv(torch_invertible(t, x).reshape(2, 3, 6))),
+    Case("linalg.tensorsolve", [[(6, 6), (2, 3)]], lambda x, y: np.linalg.tensorsolve(invertible(x).reshape(2, 3, 6), y),
+         lambda t, x, y: t.linalg.tensorsolve(torch_invertible(t, x).reshape(2, 3, 6), y)),
+    Case("linalg.pinv", [[(3, 3)]], lambda x: np.linalg.pinv(symmetric(x)), lambda t, x: t.linalg.pinv(symmetric(x), hermitian=True), "hermitian",
+         smooth=False),
     Case("linalg.norm", [[(3, 4)]], lambda x: np.linalg.norm(x, 1, keepdims=True), lambda t, x: t.linalg.norm(x, 1, keepdim=True), "ord=1", smooth=False),
 ]  # fmt: skip
 

@@ -6,6 +6,7 @@ several parts (QR, eigenvectors with eigenvalues, SVD) gives them joined, one ab
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,59 @@ def qr(x: Array):
         inner = r @ _t(grad_r) - _t(grad_q) @ q
         both = xp.tril(inner) + _t(xp.tril(inner, -1))
         return _t(xp.linalg.solve(r, _t(grad_q + q @ both)))
+
+    return out, (grad_x,)
+
+
+@op
+def qr_complete(x: Array):
+    """A square Q beside R, of the shape of x, for m > n; it has no gradient."""
+    xp = array_module(x)
+    q, r = xp.linalg.qr(x, "complete")
+
+    def grad_x(g):
+        raise RuntimeError(
+            'linalg.qr: mode "complete" has no gradient for more rows than columns; use "reduced"'
+        )
+
+    return xp.concatenate([q, r], -1), (grad_x,)
+
+
+def lu_factors(x: Array) -> tuple[Array, Array, Array]:
+    """L below U in one matrix, the order of rows in it, and the exchanges that led there.
+
+    x[order] = L @ U, with ones on the diagonal of L; exchanges count rows from 1, as LAPACK does.
+    """
+    xp = array_module(x)
+    *lead, m, n = x.shape
+    a = x.reshape(math.prod(lead), m, n).copy()
+    lines, k = xp.arange(len(a)), min(m, n)
+    order = xp.broadcast_to(xp.arange(m), (len(a), m)).copy()
+    swaps = xp.zeros((len(a), k), "int32")
+    for j in range(k):
+        best = xp.abs(a[:, j:, j]).argmax(1) + j
+        swaps[:, j] = best + 1
+        for rows in (a, order):
+            here = rows[:, j].copy()
+            rows[:, j], rows[lines, best] = rows[lines, best], here
+        pivot = a[:, j : j + 1, j]
+        a[:, j + 1 :, j] /= xp.where(pivot == 0, pivot.dtype.type(1), pivot)
+        a[:, j + 1 :, j + 1 :] -= a[:, j + 1 :, j, None] * a[:, None, j, j + 1 :]
+    return a.reshape(x.shape), order.reshape(*lead, m), swaps.reshape(*lead, k)
+
+
+@op
+def lu(x: Array, *, compact: Array):
+    """L below U, found before, of square matrices whose rows are already in order."""
+    xp = array_module(x)
+    out = compact
+
+    def grad_x(g):
+        lower = xp.tril(out, -1) + xp.eye(out.shape[-1], dtype=out.dtype)
+        inner = xp.tril(_t(lower) @ xp.tril(g, -1), -1)
+        inner = inner + xp.triu(xp.triu(g) @ _t(xp.triu(out)))
+        left = xp.linalg.solve(_t(lower), inner)
+        return _t(xp.linalg.solve(xp.triu(out), _t(left)))
 
     return out, (grad_x,)
 
@@ -166,12 +220,16 @@ def sign_of_det(x: Array):
 
 
 @op
-def pinv(x: Array, *, atol: Any, rtol: float):
-    """The pseudoinverses (Moore-Penrose), by the singular values above atol and rtol * largest."""
+def pinv(x: Array, *, atol: Array, rtol: Array, hermitian: bool = False):
+    """The pseudoinverses (Moore-Penrose), by the singular values above atol and rtol * largest.
+
+    If `hermitian` x is what its lower triangles say, and has the gradient of the whole.
+    """
     xp = array_module(x)
+    x = xp.tril(x) + _t(xp.tril(x, -1)) if hermitian else x
     u, s, vh = xp.linalg.svd(x, full_matrices=False)
     if s.shape[-1]:
-        kept = s > xp.maximum(s.dtype.type(atol), s.dtype.type(rtol) * s[..., :1])
+        kept = s > xp.maximum(atol, rtol * s[..., :1])
         s = xp.where(kept, 1 / xp.where(kept, s, s.dtype.type(1)), s.dtype.type(0))
     out = _t(vh) @ (s[..., :, None] * _t(u))
 

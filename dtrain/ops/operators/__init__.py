@@ -19,11 +19,13 @@ from dtrain.ops.operators import (
     division,
     einsum,
     elementwise,
+    factorizations,
     indexing,
     integrals,
     joining,
     limits,
     linalg,
+    matrix_numbers,
     products,
     reals,
     reductions,
@@ -70,7 +72,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     ),
     **_named(
         reductions,
-        "all amax amin aminmax any argmax argmin dist log_softmax logsumexp max mean min norm prod "
+        "all amax amin aminmax any argmax argmin dist log_softmax logsumexp max mean min prod "
         "softmax sum",
     ),
     **_named(scans, "cummax cummin cumprod cumsum diff logcumsumexp"),
@@ -88,7 +90,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
         "reshape roll rot90 squeeze swapaxes t transpose unflatten unsqueeze",
     ),
     **_named(diagonals, "diag diag_embed diagflat diagonal tril triu"),
-    **_named(joining, "repeat_interleave tile"),
+    **_named(joining, "tile"),
     **_named(splitting, "chunk dsplit hsplit split split_with_sizes tensor_split unbind vsplit"),
     **_named(
         indexing,
@@ -103,7 +105,14 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
         products,
         "addbmm addmm addmv addr baddbmm bmm cross dot inner kron matmul mm mv outer trace vdot",
     ),
-    **_named(linalg, "cholesky det inverse logdet matrix_power pinverse qr slogdet"),
+    **_named(linalg, "inverse matrix_exp matrix_power pinverse"),
+    **_named(matrix_numbers, "det logdet slogdet"),
+    **_named(factorizations, "cholesky_inverse cholesky_solve triangular_solve"),
+    "cholesky": factorizations.torch_cholesky,
+    "lu_solve": factorizations.torch_lu_solve,
+    "norm": matrix_numbers.torch_norm,
+    "qr": factorizations.torch_qr,
+    "svd": factorizations.torch_svd,
 }
 
 #: Other names of the same functions.
@@ -151,13 +160,16 @@ FREE_FUNCTIONS: dict[str, Callable[..., Any]] = {
     **_named(
         joining,
         "atleast_1d atleast_2d atleast_3d block_diag broadcast_shapes broadcast_tensors "
-        "cartesian_prod cat column_stack combinations dstack hstack meshgrid stack vstack",
+        "cartesian_prod cat column_stack combinations dstack hstack meshgrid repeat_interleave "
+        "stack vstack",
     ),
     **_named(indexing, "where"),
     **_named(searching, "bucketize searchsorted unravel_index"),
     **_named(products, "cdist chain_matmul pdist tensordot vander"),
     "rsub": elementwise.rsub,
     **_named(einsum, "einsum"),
+    **_named(factorizations, "lu_unpack"),
+    "lu": factorizations.torch_lu,
     "concat": joining.cat,
     "concatenate": joining.cat,
     "row_stack": joining.vstack,
@@ -194,6 +206,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "is_same_size": types.is_same_size,
     "polygamma": lambda self, n: special.polygamma(n, self),
     "repeat": joining.repeat,
+    "repeat_interleave": joining.repeat_interleave,
     "split": lambda self, split_size, dim=0: splitting.split(self, split_size, dim),
     "reshape_as": lambda self, other: shapes.reshape(self, other.shape),
     "to": to,

@@ -11,14 +11,14 @@ from dtrain.autograd import grad_mode
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import can_cast
 
-_NUMPY_NAMES = {
-    "a": "input",
-    "axis": "dim",
-    "keepdims": "keepdim",
-    "x": "input",
-    "x1": "input",
-    "x2": "other",
-}
+#: other names of parameters: NumPy's, and those that torch.linalg's have in its documentation
+_OTHER_NAMES = (
+    *((name, "input") for name in ("a", "x", "x1", "A")),
+    *((name, "A") for name in ("a", "x", "input")),
+    ("axis", "dim"),
+    ("keepdims", "keepdim"),
+    ("x2", "other"),
+)
 
 #: Functions whose first operand may be a number; of those of _TWO_NUMBERS both may.
 _NUMBER_FIRST = {
@@ -35,12 +35,10 @@ _NUMBER_FIRST = {
 _TWO_NUMBERS = {"add", "div", "floor_divide", "mul", "sub", "true_divide"}
 
 
-def _numpy_names(function: Callable) -> dict[str, str]:
-    """NumPy's name of each parameter that has one beside its own."""
+def _other_names(function: Callable) -> dict[str, str]:
+    """What else the parameters of a function may be called, and their own names."""
     own = inspect.signature(function).parameters
-    return {
-        name: torchs for name, torchs in _NUMPY_NAMES.items() if torchs in own and name not in own
-    }
+    return {name: torchs for name, torchs in _OTHER_NAMES if torchs in own and name not in own}
 
 
 def _renamed(kwargs: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
@@ -49,7 +47,7 @@ def _renamed(kwargs: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
 
 def method(function: Callable) -> Callable:
     """A function as a method: one with dimensions knows `axis` and `keepdims` too."""
-    names = _numpy_names(function)
+    names = _other_names(function)
     if "axis" not in names:
         return function
 
@@ -62,7 +60,8 @@ def method(function: Callable) -> Callable:
 
 def free_function(function: Callable, of_a_tensor: bool) -> Callable:
     """A function as the user calls it; one `of_a_tensor` refuses anything else as the first."""
-    names = _numpy_names(function)
+    names = _other_names(function)
+    first = next(iter(inspect.signature(function).parameters))
 
     @functools.wraps(function)
     def called(*args: Any, **kwargs: Any) -> Any:
@@ -71,16 +70,15 @@ def free_function(function: Callable, of_a_tensor: bool) -> Callable:
             kwargs = _renamed(kwargs, names)
             out = kwargs.pop("out", None)
         if of_a_tensor and not (args and isinstance(args[0], Tensor)):
-            _require_tensor(function.__name__, args, kwargs)
+            given = args[0] if args else kwargs.get(first, kwargs.get("self"))
+            _require_tensor(function.__name__, given, [*args, *kwargs.values()])
         result = function(*args, **kwargs)
         return result if out is None else write_out(function.__name__, out, result)
 
     return called
 
 
-def _require_tensor(name: str, args: tuple, kwargs: dict[str, Any]) -> None:
-    operands = [*args, *kwargs.values()]
-    first = args[0] if args else kwargs.get("input", kwargs.get("self"))
+def _require_tensor(name: str, first: Any, operands: list[Any]) -> None:
     numbers_fit = name in _TWO_NUMBERS or (
         name in _NUMBER_FIRST and any(isinstance(x, Tensor) for x in operands)
     )

@@ -1,39 +1,31 @@
-"""PyTorch's signatures of linear algebra (torch.linalg), batched over leading dimensions."""
+"""PyTorch's signatures of inverses, equations and functions of matrices (torch.linalg)."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import array_module
-from dtrain.backend.dtypes import is_floating
+from dtrain.backend.dtypes import float64
+from dtrain.errors import LinAlgError
 from dtrain.ops import linalg as rules
-from dtrain.ops.operators import diagonals, products, reductions
-from dtrain.ops.operators.diagonals import tril, triu
-from dtrain.ops.operators.joining import broadcast_shapes, cat
-from dtrain.ops.operators.operands import axis_of, place_of
-from dtrain.ops.operators.products import matmul, same_dtype
-from dtrain.ops.operators.shapes import (
-    broadcast_to,
-    narrow,
-    squeeze,
-    transpose,
-    unsqueeze,
+from dtrain.ops.operators import diagonals, products
+from dtrain.ops.operators.elementwise import masked_fill
+from dtrain.ops.operators.factorizations import (
+    eye_like,
+    matrices,
+    mT,
+    no_errors,
+    replaced_by_eye,
+    solved,
+    svdvals,
 )
-
-
-def _matrices(name: str, input: Tensor, square: bool = False) -> Tensor:
-    if input.ndim < 2:
-        raise RuntimeError(f"linalg.{name}: expected matrices (..., m, n), got shape {input.shape}")
-    if square and input.shape[-1] != input.shape[-2]:
-        raise RuntimeError(
-            f"linalg.{name}: A must be batches of square matrices, but they are "
-            f"{input.shape[-2]} by {input.shape[-1]} matrices"
-        )
-    if not is_floating(input.dtype):
-        raise RuntimeError(f"linalg.{name}: expected a floating dtype, got {input.dtype}")
-    return input
+from dtrain.ops.operators.joining import broadcast_shapes
+from dtrain.ops.operators.matrix_numbers import matrix_rank, tolerances
+from dtrain.ops.operators.products import matmul, same_dtype
+from dtrain.ops.operators.shapes import broadcast_to, movedim, narrow, reshape, squeeze, unsqueeze
 
 
 def cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
@@ -46,61 +38,131 @@ def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> T
     return diagonals.diagonal(A, offset, dim1, dim2)
 
 
-# --- inverses and equations ---
+# --- inverses ---
 
 
 def inv(A: Tensor) -> Tensor:
     """The inverse (torch.linalg.inv)."""
-    return rules.inv(_matrices("inv", A, square=True))
+    return solved(rules.inv, matrices("inv", A, square=True))
 
 
-def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
-    """X with A @ X = B, or X @ A = B if not `left` (torch.linalg.solve)."""
-    _matrices("solve", A, square=True)
-    same_dtype(A, B)
-    vector = B.ndim == 1 or (B.ndim == A.ndim - 1 and B.shape == A.shape[:-1])
-    if not left:
-        return transpose(solve(transpose(A, -2, -1), transpose(B, -2, -1)), -2, -1)
-    right = unsqueeze(B, -1) if vector else B
-    if right.shape[-2] != A.shape[-1]:
-        raise RuntimeError(f"linalg.solve: shapes {A.shape} and {B.shape} do not fit")
-    lead = broadcast_shapes(A.shape[:-2], right.shape[:-2])
-    full = (broadcast_to(x, (*lead, *x.shape[-2:])) for x in (A, right))
-    out = rules.solve(*full)
-    return squeeze(out, -1) if vector else out
+inverse = inv
 
 
-def solve_triangular(
-    A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False
+class InvEx(NamedTuple):
+    """What `inv_ex` gives."""
+
+    inverse: Tensor
+    info: Tensor
+
+
+def inv_ex(A: Tensor, *, check_errors: bool = False) -> InvEx:
+    """`inv`, and where elimination met a 0, counted from 1, or 0 (torch.linalg.inv_ex).
+
+    Where it did, the inverse means nothing.
+    """
+    matrices("inv_ex", A, square=True)
+    try:
+        return InvEx(inv(A), no_errors(A))
+    except LinAlgError:
+        if check_errors:
+            raise
+    info = _first_zero(A)
+    return InvEx(inv(replaced_by_eye(A, info)), wrap(info))
+
+
+def _first_zero(A: Tensor) -> Any:
+    """Which is the first 0 on the diagonal of U, counted from 1; 0 if there is none."""
+    zero = rules.lu_factors(A._array)[0].diagonal(0, -2, -1) == 0
+    xp, n = array_module(zero), zero.shape[-1]
+    first = xp.where(zero, xp.arange(1, n + 1), n + 1).min(-1)
+    return xp.asarray(xp.where(first > n, 0, first)).astype("int32")
+
+
+def pinv(
+    A: Tensor,
+    rcond: float | Tensor | None = None,
+    hermitian: bool = False,
+    *,
+    atol: float | Tensor | None = None,
+    rtol: float | Tensor | None = None,
 ) -> Tensor:
-    """`solve` with only the upper or lower triangle of A (torch.linalg.solve_triangular)."""
-    _matrices("solve_triangular", A, square=True)
-    _matrices("solve_triangular", B)
-    part = triu if upper else tril
-    if unitriangular:
-        xp = array_module(A._array)
-        ones = wrap(xp.eye(A.shape[-1], dtype=A.dtype))
-        A = part(A, 1 if upper else -1) + ones
-    else:
-        A = part(A)
-    return solve(A, B, left=left)
+    """The pseudoinverse; singular values up to max(atol, rtol * largest) are 0 (linalg.pinv).
 
-
-def pinv(A: Tensor, *, atol: float | None = None, rtol: float | None = None) -> Tensor:
-    """The pseudoinverse; singular values up to max(atol, rtol * largest) are 0 (linalg.pinv)."""
-    _matrices("pinv", A)
-    return rules.pinv(A, atol=atol or 0.0, rtol=_rtol(A, atol, rtol))
-
-
-def _rtol(A: Tensor, atol: float | None, rtol: float | None) -> float:
-    if rtol is not None:
-        return rtol
-    return 0.0 if atol else rules.eps_of(A.dtype) * max(A.shape[-2:])
+    With `hermitian` only the lower triangles count.
+    """
+    matrices("pinv", A)
+    atol, rtol = tolerances(A, atol, rcond if rtol is None else rtol)
+    return solved(rules.pinv, A, atol=atol, rtol=rtol, hermitian=hermitian)
 
 
 def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
     """The pseudoinverse (torch.pinverse)."""
     return pinv(input, rtol=rcond)
+
+
+def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
+    """The inverse of A as a map from its last dims to its first `ind` (torch.linalg.tensorinv)."""
+    if ind < 1:
+        raise RuntimeError(f"linalg.tensorinv: expected ind > 0, got {ind}")
+    first, last = A.shape[:ind], A.shape[ind:]
+    if math.prod(first) != math.prod(last):
+        raise RuntimeError(f"linalg.tensorinv: the products of {first} and {last} are not equal")
+    return reshape(inv(reshape(A, math.prod(first), math.prod(last))), (*last, *first))
+
+
+# --- equations ---
+
+
+def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
+    """X with A @ X = B, or X @ A = B if not `left` (torch.linalg.solve)."""
+    matrices("solve", A, square=True)
+    same_dtype(A, B)
+    vector = B.ndim == 1 or (B.ndim == A.ndim - 1 and B.shape == A.shape[:-1])
+    if not left:
+        if vector:
+            raise RuntimeError("linalg.solve: with left=False B must hold matrices, no vectors")
+        return mT(solve(mT(A), mT(B)))
+    right = unsqueeze(B, -1) if vector else B
+    if right.ndim < 2 or right.shape[-2] != A.shape[-1]:
+        raise RuntimeError(f"linalg.solve: shapes {A.shape} and {B.shape} do not fit")
+    lead = broadcast_shapes(A.shape[:-2], right.shape[:-2])
+    out = solved(rules.solve, *(broadcast_to(x, (*lead, *x.shape[-2:])) for x in (A, right)))
+    return squeeze(out, -1) if vector else out
+
+
+class SolveEx(NamedTuple):
+    """What `solve_ex` gives."""
+
+    result: Tensor
+    info: Tensor
+
+
+def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> SolveEx:
+    """`solve`, and where elimination met a 0, counted from 1, or 0 (torch.linalg.solve_ex).
+
+    Where it did, the result means nothing.
+    """
+    try:
+        return SolveEx(solve(A, B, left=left), no_errors(A))
+    except LinAlgError:
+        if check_errors:
+            raise
+    info = _first_zero(A)
+    return SolveEx(solve(replaced_by_eye(A, info), B, left=left), wrap(info))
+
+
+def tensorsolve(A: Tensor, B: Tensor, dims: Sequence[int] | None = None) -> Tensor:
+    """X with tensordot(A, X, X.ndim) = B; `dims` of A go last first (torch.linalg.tensorsolve)."""
+    if dims is not None:
+        A = movedim(A, tuple(dims), tuple(range(A.ndim - len(dims), A.ndim)))
+    full = A.shape[B.ndim :]
+    if math.prod(full) != math.prod(A.shape[: B.ndim]):
+        raise RuntimeError(
+            f"linalg.tensorsolve: the dims of A {A.shape} for B {B.shape} are not as long as others"
+        )
+    square = reshape(A, B.numel(), math.prod(full))
+    return reshape(solve(square, reshape(B, B.numel())), full)
 
 
 class Solution(NamedTuple):
@@ -112,141 +174,37 @@ class Solution(NamedTuple):
     singular_values: Tensor
 
 
-def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: Any = None) -> Solution:
-    """X with the smallest ||A @ X - B|| (torch.linalg.lstsq), by the pseudoinverse."""
-    _matrices("lstsq", A)
+def lstsq(
+    A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None
+) -> Solution:
+    """X with the smallest ||A @ X - B|| (torch.linalg.lstsq), by the pseudoinverse.
+
+    `driver` says what else is given: "gels" no rank, "gelsd" and "gelss" the singular values.
+    """
+    driver = driver or "gelsy"
+    if driver not in ("gels", "gelsy", "gelsd", "gelss"):
+        raise RuntimeError(f"linalg.lstsq: expected gels, gelsy, gelsd or gelss, got {driver!r}")
+    matrices("lstsq", A)
+    same_dtype(A, B)
     vector = B.ndim == A.ndim - 1
     right = unsqueeze(B, -1) if vector else B
+    if right.ndim < 2 or right.shape[-2] != A.shape[-2]:
+        raise RuntimeError(f"linalg.lstsq: shapes {A.shape} and {B.shape} do not fit")
+    xp, (m, n) = array_module(A._array), A.shape[-2:]
     solution = matmul(pinv(A, rtol=rcond), right)
+    rank = matrix_rank(A, rtol=rcond)
+    none = wrap(xp.zeros(0, A.dtype))
+    whole = driver != "gelsy" and m > n and bool((rank._array == n).all())
     apart = matmul(A, solution) - right
-    residuals = (apart * apart).sum(-2)
-    solution = squeeze(solution, -1) if vector else solution
-    return Solution(solution, residuals, matrix_rank(A, rtol=rcond), svdvals(A))
+    return Solution(
+        squeeze(solution, -1) if vector else solution,
+        (apart * apart).sum(-2) if whole else narrow(reshape(solution, -1), 0, 0, 0),
+        wrap(xp.zeros(0, "int64")) if driver == "gels" else rank,
+        svdvals(A.detach()) if driver in ("gelsd", "gelss") else none,
+    )
 
 
-inverse = inv
-
-
-# --- factorizations ---
-
-
-def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
-    """L with L @ L.mT = A, or its transpose if `upper` (torch.linalg.cholesky)."""
-    out = rules.cholesky(_matrices("cholesky", A, square=True))
-    return transpose(out, -2, -1) if upper else out
-
-
-class QR(NamedTuple):
-    """What `qr` gives."""
-
-    Q: Tensor
-    R: Tensor
-
-
-def qr(A: Tensor, mode: str = "reduced") -> QR:
-    """Q with orthonormal columns and an upper triangular R: Q @ R = A (torch.linalg.qr)."""
-    _matrices("qr", A)
-    m, n = A.shape[-2:]
-    if mode == "complete" and m > n:
-        if A.requires_grad:
-            raise NotImplementedError('linalg.qr: mode "complete" has no gradient; use "reduced"')
-        q, r = array_module(A._array).linalg.qr(A._array, "complete")
-        return QR(wrap(q), wrap(r))
-    if mode not in ("reduced", "complete"):
-        raise RuntimeError(f'linalg.qr: expected mode "reduced" or "complete", got {mode!r}')
-    both = rules.qr(narrow(A, -1, 0, min(m, n)))
-    q, r = narrow(both, -2, 0, m), narrow(both, -2, m, min(m, n))
-    if m < n:  # the columns that are left follow from Q
-        rest = matmul(transpose(q, -2, -1), narrow(A, -1, m, n - m))
-        r = cat([r, rest], -1)
-    return QR(q, r)
-
-
-class Eigh(NamedTuple):
-    """What `eigh` gives."""
-
-    eigenvalues: Tensor
-    eigenvectors: Tensor
-
-
-def eigh(A: Tensor, UPLO: str = "L") -> Eigh:
-    """Eigenvalues, the smallest first, and eigenvectors of symmetric matrices (linalg.eigh)."""
-    both = rules.eigh(_matrices("eigh", A, square=True), uplo=UPLO)
-    n = A.shape[-1]
-    return Eigh(squeeze(narrow(both, -2, n, 1), -2), narrow(both, -2, 0, n))
-
-
-def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
-    """Eigenvalues of symmetric matrices, the smallest first (torch.linalg.eigvalsh)."""
-    return eigh(A, UPLO).eigenvalues
-
-
-class SVD(NamedTuple):
-    """What `svd` gives."""
-
-    U: Tensor
-    S: Tensor
-    Vh: Tensor
-
-
-def svd(A: Tensor, full_matrices: bool = True) -> SVD:
-    """U, S, Vh with U @ diag(S) @ Vh = A (torch.linalg.svd).
-
-    With `full_matrices` the columns beyond the first min(m, n) have no gradient, as in PyTorch.
-    """
-    both = rules.svd(_matrices("svd", A))
-    m, n = A.shape[-2:]
-    k = min(m, n)
-    u, v = narrow(both, -2, 0, m), narrow(both, -2, m, n)
-    if full_matrices and m != n:
-        whole = array_module(A._array).linalg.svd(A._array)
-        u = cat([u, wrap(whole[0][..., k:])], -1)
-        v = cat([v, wrap(whole[2][..., k:, :].swapaxes(-1, -2))], -1)
-    return SVD(u, squeeze(narrow(both, -2, m + n, 1), -2), transpose(v, -2, -1))
-
-
-def svdvals(A: Tensor) -> Tensor:
-    """The singular values, the largest first (torch.linalg.svdvals)."""
-    return rules.svdvals(_matrices("svdvals", A))
-
-
-# --- numbers about a matrix ---
-
-
-def det(A: Tensor) -> Tensor:
-    """The determinant (torch.linalg.det)."""
-    return rules.det(_matrices("det", A, square=True))
-
-
-class Slogdet(NamedTuple):
-    """What `slogdet` gives."""
-
-    sign: Tensor
-    logabsdet: Tensor
-
-
-def slogdet(A: Tensor) -> Slogdet:
-    """The sign of the determinant and the logarithm of its absolute value (linalg.slogdet)."""
-    _matrices("slogdet", A, square=True)
-    return Slogdet(rules.sign_of_det(A), rules.logabsdet(A))
-
-
-def logdet(input: Tensor) -> Tensor:
-    """The logarithm of the determinant; NaN if that is negative (torch.logdet)."""
-    sign, size = slogdet(input)
-    xp = array_module(sign._array)
-    nothing = xp.where(sign._array < 0, xp.nan, 0).astype(size.dtype)
-    return size + wrap(nothing)
-
-
-def matrix_rank(A: Tensor, *, atol: float | None = None, rtol: float | None = None) -> Tensor:
-    """How many singular values are above max(atol, rtol * largest) (torch.linalg.matrix_rank)."""
-    s = svdvals(A.detach())._array
-    if not s.shape[-1]:
-        return wrap(array_module(s).zeros(s.shape[:-1], "int64"))
-    xp = array_module(s)
-    limit = xp.maximum(s.dtype.type(atol or 0), s.dtype.type(_rtol(A, atol, rtol)) * s[..., :1])
-    return wrap(xp.asarray((s > limit).sum(-1)))
+# --- functions of a matrix ---
 
 
 def matrix_power(A: Tensor, n: int) -> Tensor:
@@ -256,8 +214,8 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
     if A.ndim < 2 or A.shape[-1] != A.shape[-2]:
         raise RuntimeError(f"linalg.matrix_power: expected square matrices, got shape {A.shape}")
     if n == 0:
-        xp = array_module(A._array)
-        return wrap(xp.broadcast_to(xp.eye(A.shape[-1], dtype=A.dtype), A.shape).copy())
+        nothing = array_module(A._array).ones(A.shape, bool)
+        return masked_fill(A, wrap(nothing), 0) + eye_like(A)
     if n == 1:
         return A.clone()
     half = matrix_power(A, n // 2) if n > 3 else A
@@ -265,49 +223,36 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
     return matmul(out, A) if n % 2 else out
 
 
-def vector_norm(
-    x: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
-) -> Tensor:
-    """(sum |x|^ord)^(1/ord) of all elements, or over `dim` (torch.linalg.vector_norm)."""
-    x = x if dtype is None else x.to(dtype)
-    if not is_floating(x.dtype):
-        raise RuntimeError(f"linalg.vector_norm: expected a floating dtype, got {x.dtype}")
-    if ord == 0:
-        return x.ne(0).to(x.dtype).sum(dim, keepdim)
-    if ord in (math.inf, -math.inf):
-        extreme = reductions.amax if ord > 0 else reductions.amin
-        return extreme(x.abs(), dim, keepdim)
-    return reductions.norm(x, ord, dim, keepdim)
+#: up to which 1-norm the approximant is exact to rounding (Higham 2005, table 2.3; 2009)
+_LIMITS = {3: 4.258730016922831e-1, 7: 3.925724783138660, 13: 5.371920351148152}
+_PADE = {
+    7: (17297280, 8648640, 1995840, 277200, 25200, 1512, 56, 1),
+    13: (
+        64764752532480000, 32382376266240000, 7771770303897600, 1187353796428800, 129060195264000,
+        10559470521600, 670442572800, 33522128640, 1323241920, 40840800, 960960, 16380, 182, 1,
+    ),
+}  # fmt: skip
 
 
-def matrix_norm(
-    A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None
-) -> Tensor:
-    """The norm of matrices: "fro", "nuc", 1, 2, inf or their negatives (linalg.matrix_norm)."""
-    A = _matrices("matrix_norm", A if dtype is None else A.to(dtype))
-    rows, columns = (place_of(d, A.ndim) for d in dim)
-    if ord in ("nuc", 2, -2):
-        s = svdvals(A.movedim((rows, columns), (-2, -1)))
-        out = {"nuc": s.sum, 2: s.amax, -2: s.amin}[ord](-1)
-        return unsqueeze(unsqueeze(out, min(dim := (rows, columns))), max(dim)) if keepdim else out
-    if ord == "fro":
-        return reductions.norm(A, 2, (rows, columns), keepdim)
-    if abs(ord) not in (1, math.inf):
-        raise RuntimeError(f"linalg.matrix_norm: expected fro, nuc, ±1, ±2 or ±inf, got {ord!r}")
-    summed, kept = (rows, columns) if abs(ord) == 1 else (columns, rows)
-    sums = A.abs().sum(summed, True)
-    out = (sums.amax if ord > 0 else sums.amin)(kept, True)
-    return out if keepdim else squeeze(out, (rows, columns))
-
-
-def norm(
-    A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
-) -> Tensor:
-    """A vector or matrix norm, by `dim` and the number of dimensions (torch.linalg.norm)."""
-    dims = axis_of(dim)
-    matrix = isinstance(dims, tuple) and len(dims) == 2
-    if ord is not None and (matrix or (dims is None and A.ndim == 2)):
-        return matrix_norm(A, ord, dims or (-2, -1), keepdim, dtype=dtype)
-    if ord is not None and dims is None and A.ndim != 1:
-        raise RuntimeError(f"linalg.norm: expected a vector or a matrix, got shape {A.shape}")
-    return vector_norm(A, 2 if ord is None else ord, dim, keepdim, dtype=dtype)
+def matrix_exp(A: Tensor) -> Tensor:
+    """The sum of A^k / k! (torch.linalg.matrix_exp), by scaling and squaring (Higham, 2005)."""
+    matrices("matrix_exp", A, square=True)
+    if not A.numel():
+        return A.clone()
+    xp, order = array_module(A._array), 13 if A.dtype == float64 else 7
+    size = float(xp.abs(A._array).sum(-2).max())
+    if not math.isfinite(size):
+        return A * math.nan
+    squarings = max(0, math.ceil(math.log2(size / _LIMITS[order]))) if size else 0
+    A = A / 2**squarings
+    square, c = matmul(A, A), _PADE[order]
+    power = odd = even = eye_like(A)
+    odd, even = power * c[1], power * c[0]
+    for i in range(2, len(c), 2):
+        power = matmul(power, square)
+        odd, even = odd + power * c[i + 1], even + power * c[i]
+    odd = matmul(A, odd)
+    out = solve(even - odd, even + odd)
+    for _ in range(squarings):
+        out = matmul(out, out)
+    return out
