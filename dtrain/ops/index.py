@@ -137,10 +137,21 @@ def read(x: Tensor, index: Any) -> Tensor:
 def write(x: Tensor, index: Any, value: Any) -> None:
     """x[index] = value (torch.Tensor.__setitem__)."""
     basic, arrays = _in_two(x._array, index)
-    if arrays is None:
+    if arrays is None and 0 in x._array.strides:  # a part of it may have places of its own
+        _assign(getitem(x, index=basic), (...,), value)
+    elif arrays is None:
         _assign(x, basic, value)
     else:
         _assign(x if basic is None else getitem(x, index=basic), arrays, value)
+
+
+def require_own_places(name: str, array: Array) -> None:
+    """Refuse to write where several elements are one in memory, as `expand` makes them."""
+    spread = array.size and 0 in array.strides
+    if spread and any(n > 1 and not s for n, s in zip(array.shape, array.strides)):
+        raise RuntimeError(
+            f"{name}: several elements of the tensor are one in memory; write to a clone()"
+        )
 
 
 def _assign(x: Tensor, index: tuple, value: Any) -> None:
@@ -156,6 +167,7 @@ def _assign(x: Tensor, index: tuple, value: Any) -> None:
                 "convert it with .to(dtype)"
             )
         value = value if is_floating(x.dtype) else value.detach()
+    require_own_places("x[index] = value", x._array)
     value_grad = isinstance(value, Tensor) and value.requires_grad
     x._require_writable("x[index] = value", value_grad)
     xp = array_module(x._array)

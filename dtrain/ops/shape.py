@@ -27,7 +27,10 @@ def permute(x: Array, *, axes: tuple[int, ...]):
 @view_op
 def expand(x: Array, *, shape: tuple[int, ...]):
     """Broadcast to a shape."""
-    return array_module(x).broadcast_to(x, shape), (lambda g: g,)
+    out = array_module(x).broadcast_to(x, shape)
+    if isinstance(out, np.ndarray):  # NumPy hands them out read-only; parts of it may be written
+        out.flags.writeable = x.flags.writeable
+    return out, (lambda g: g,)
 
 
 @view_op

@@ -12,6 +12,7 @@ from dtrain.autograd.view import take_history
 from dtrain.backend import array_module
 from dtrain.backend.dtypes import category
 from dtrain.ops.creation import number_in
+from dtrain.ops.index import require_own_places
 from dtrain.ops.operators import (
     comparison,
     division,
@@ -58,6 +59,7 @@ def _store(name: str, target: Tensor, result: Tensor) -> None:
         raise RuntimeError(
             f"{name}: result type {result.dtype} can't be cast to the tensor's {target.dtype}"
         )
+    require_own_places(name, target._array)
     target._array[...] = result._array
     target._version[0] += 1
     if result.requires_grad:
