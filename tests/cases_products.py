@@ -52,7 +52,7 @@ MORE_PRODUCTS = [
         for p in (1.0, 2.0, 3.0, math.inf)
     ),
     Case("cdist", [[(2, 3), (2, 3)]], lambda x, y: np.full((2, 2), 3.0), lambda t, x, y: t.cdist(x, y, p=0), "p=0"),
-    Case("pdist", [[(4, 3)]], lambda x: distances(2.0)(x, x)[np.triu_indices(4, 1)]),
+    *(Case(name, [[(4, 3)]], lambda x: distances(2.0)(x, x)[np.triu_indices(4, 1)]) for name in ("pdist", "F.pdist")),
     Case("pdist", [[(3, 2)]], lambda x: distances(3.0)(x, x)[np.triu_indices(3, 1)], lambda t, x: t.pdist(x, p=3), "p=3"),
     Case("ger", [[(3,), (4,)]], np.outer),
     Case("vander", [[(3,)], [(0,)]], np.vander, in_torch=False),  # whose backward fails
