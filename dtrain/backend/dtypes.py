@@ -104,7 +104,7 @@ def as_number(value: float, dtype: np.dtype) -> float:
         return bool(value)
     if is_floating(dtype) and not math.isfinite(value):
         return value
-    limits = finfo(dtype) if is_floating(dtype) else iinfo(dtype)
+    limits: Any = finfo(dtype) if is_floating(dtype) else iinfo(dtype)
     if not limits.min <= value <= limits.max:
         raise RuntimeError(f"value {value} cannot be converted to {dtype} without overflow")
     return float(dtype.type(value)) if is_floating(dtype) else int(value)

@@ -80,7 +80,8 @@ def put_product(x: Array, values: Array, *, index: Any):
 
 
 def _product(x: Array, values: Array, index: Any) -> Array:
-    out = np.array(to_host(x))  # CuPy has no multiply.at: on the host, for want of a better way
+    # CuPy has no multiply.at: on the host, for want of a better way
+    out = np.array(to_host(x) if hasattr(x, "get") else x)
     places: Any = tuple(i if isinstance(i, slice) else to_host(i) for i in index)
     np.multiply.at(out, places, to_host(values))
     return array_module(x).asarray(out)

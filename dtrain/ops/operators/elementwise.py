@@ -7,8 +7,18 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from dtrain.autograd.tensor import Tensor
-from dtrain.backend.dtypes import as_number, bool_, category, float64, int64, is_floating
+from dtrain.backend.dtypes import (
+    as_number,
+    bool_,
+    category,
+    float64,
+    int64,
+    is_floating,
+    promote,
+    scalar_dtype,
+)
 from dtrain.ops import activation, arithmetic, index, rounding, special, trigonometry
+from dtrain.ops.creation import as_tensor
 from dtrain.ops.operators.operands import (
     Number,
     floating,
@@ -297,6 +307,9 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, value: Number = 1) 
 
 def where(condition: Tensor, input: Any, other: Any) -> Tensor:
     """`input` where the condition holds, else `other` (torch.where)."""
+    if not isinstance(input, Tensor) and not isinstance(other, Tensor):
+        dtype = promote(scalar_dtype(input), scalar_dtype(other))
+        input = as_tensor(input, dtype, condition.device)
     x, y = pair(input, other)
     tensor = x if isinstance(x, Tensor) else y
     x, y = (v if isinstance(v, Tensor) else scalar_like(v, tensor) for v in (x, y))

@@ -240,9 +240,9 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     places = axis_of(dims) if isinstance(dims, Sequence) else (dims,)
     if len(counts) != len(places):
         raise RuntimeError(f"roll: expected a shift for each of dims {dims}, got {shifts}")
-    axes = tuple(place_of(d, input.ndim) for d in places)
     if not input.ndim:
-        return arithmetic.clone(input)
+        raise IndexError(f"roll: a tensor of shape () has no dimension {dims}")
+    axes = tuple(place_of(d, input.ndim) for d in places)
     return rules.roll(input, shifts=counts, axis=axes)
 
 
