@@ -6,6 +6,7 @@ from scipy import special
 
 import dtrain
 from dtrain import no_grad
+from dtrain.ops.operators import diagonals, products, scattering, shapes
 from dtrain.ops.operators.inplace import INPLACE
 from tests.case import central_differences, erf, leaf
 
@@ -129,6 +130,69 @@ def test_gradients_go_through_in_place_forms(name):
     expected = central_differences(lambda a, b: [reference(a, b)], [POSITIVE, OTHER])
     for gradient, wanted in zip(gradients, expected):
         np.testing.assert_allclose(gradient, wanted, rtol=1e-6, atol=1e-8)
+
+
+#: forms that are not of the shape of the table above: calls of tensors x (2, 3), y (3,)
+ROWS = [1, 0]
+OTHER_FORMS = {
+    "addbmm": lambda x, y: (x[None] * y[:, None, None], x.T[None] * y[:, None, None]),
+    "addmm": lambda x, y: (x * y, x.T * 1),
+    "addmv": lambda x, y: (x.T * 1, x[:, 0] * 1),
+    "addr": lambda x, y: (y, y * 2),
+    "baddbmm": lambda x, y: (x[None] * y[:, None, None], x.T[None] * y[:, None, None]),
+    "index_add": lambda x, y: (0, dtrain.tensor(ROWS), x * y),
+    "index_copy": lambda x, y: (0, dtrain.tensor(ROWS), x * y),
+    "index_fill": lambda x, y: (1, dtrain.tensor(ROWS), y[0]),
+    "index_put": lambda x, y: ((dtrain.tensor(ROWS), dtrain.tensor(ROWS)), y[:2]),
+    "index_reduce": lambda x, y: (0, dtrain.tensor([0, 0]), x * y, "prod"),
+    "masked_scatter": lambda x, y: (x > 1, x * y),
+    "put": lambda x, y: (dtrain.tensor([0, 4]), y[:2]),
+    "scatter": lambda x, y: (1, dtrain.tensor([[0, 2], [1, 0]]), x * y),
+    "scatter_add": lambda x, y: (1, dtrain.tensor([[0, 2], [1, 0]]), x * y),
+    "scatter_reduce": lambda x, y: (1, dtrain.tensor([[0, 2], [1, 0]]), x * y, "mean"),
+    "squeeze": lambda x, y: (),
+    "swapaxes": lambda x, y: (0, 1),
+    "swapdims": lambda x, y: (0, -1),
+    "t": lambda x, y: (),
+    "transpose": lambda x, y: (0, 1),
+    "tril": lambda x, y: (1,),
+    "triu": lambda x, y: (-1,),
+    "unsqueeze": lambda x, y: (1,),
+}
+STARTS = {"addbmm": (2, 2), "addmm": (2, 2), "addmv": (3,), "addr": (3, 3), "baddbmm": (3, 2, 2)}
+
+
+def test_every_other_in_place_form_is_here():
+    tables = (diagonals, products, scattering, shapes)
+    assert {f"{name}_" for name in OTHER_FORMS} == {name for t in tables for name in t.INPLACE}
+
+
+@pytest.mark.parametrize("name", OTHER_FORMS)
+def test_other_in_place_forms_do_what_the_function_does(name):
+    start = dtrain.ones(*STARTS[name]).double() if name in STARTS else None
+    results = []
+    for form in (name, f"{name}_"):
+        x, y = leaf(POSITIVE.copy()), leaf(OTHER.copy())
+        target = (x if start is None else start) * 1
+        out = getattr(target, form)(*OTHER_FORMS[name](x, y))
+        assert (out is target) == form.endswith("_")
+        out.backward(dtrain.from_numpy(np.arange(1.0, out.numel() + 1).reshape(out.shape)))
+        results.append(
+            [out.detach().numpy(), *(None if t.grad is None else t.grad.numpy() for t in (x, y))]
+        )
+    for ours, expected in zip(*results):
+        if expected is not None:
+            np.testing.assert_allclose(ours, expected)
+
+
+def test_a_view_that_is_reshaped_in_place_still_writes_to_its_base():
+    x = leaf(POSITIVE.copy())
+    base = x * 1
+    row = base[0]
+    row.unsqueeze_(0).mul_(3)
+    base.sum().backward()
+    assert row.shape == (1, 3)
+    assert x.grad.tolist() == [[3, 3, 3], [1, 1, 1]]
 
 
 @pytest.mark.parametrize("name", sorted(DRAWN))

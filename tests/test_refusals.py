@@ -113,6 +113,59 @@ REFUSED = {
         RuntimeError,
         "layer_norm",
     ),
+    # indices that are none
+    "index step": (lambda t: _matrix(t)[::-1], ValueError, "step above 0"),
+    "index float": (lambda t: _matrix(t)[1.0], IndexError, "expected integers"),
+    "index of floats": (lambda t: _matrix(t)[t.tensor([0.5])], IndexError, "int64, int32 or bool"),
+    "index mask": (lambda t: _matrix(t)[t.ones(3).bool()], IndexError, "bool"),
+    "index value": (
+        lambda t: _matrix(t).__setitem__(0, t.ones(2)),
+        RuntimeError,
+        "broadcast",
+    ),
+    "index list": (lambda t: _matrix(t).__setitem__(0, [1, 2, 3]), TypeError, "tensor or a number"),
+    "index dtype": (
+        lambda t: _matrix(t).__setitem__([0], t.ones(3).double()),
+        RuntimeError,
+        "value of dtype",
+    ),
+    "index expanded": (
+        lambda t: t.ones(1).expand(3).__setitem__(slice(None), 2),
+        RuntimeError,
+        "one in memory",
+    ),
+    "index_select place": (
+        lambda t: _matrix(t).t().index_select(0, t.tensor([3])),
+        IndexError,
+        "out of bounds",
+    ),
+    "gather place": (
+        lambda t: _matrix(t).gather(1, t.tensor([[3]])),
+        RuntimeError,
+        "out of bounds",
+    ),
+    "masked_fill mask": (lambda t: _matrix(t).masked_fill(t.ones(3), 0), RuntimeError, "bool"),
+    "masked_fill value": (
+        lambda t: _matrix(t).to(t.uint8).masked_fill(t.ones(3).bool(), 300),
+        RuntimeError,
+        "without overflow",
+    ),
+    "where condition": (lambda t: t.where(t.ones(3), 1, 0), RuntimeError, "dtype bool"),
+    "hsplit": (lambda t: _matrix(t).hsplit(2), RuntimeError, "not divisible"),
+    "as_strided": (
+        lambda t: _matrix(t).as_strided((4, 2), (2, 1)),
+        RuntimeError,
+        "beyond the 6 elements",
+    ),
+    "tril": (lambda t: t.ones(3).tril(), RuntimeError, "at least 2 dimensions"),
+    "pad cut": (lambda t: t.nn.functional.pad(_matrix(t), (-2, -2)), RuntimeError, "cut more"),
+    # matrices without what is asked for
+    "inv": (lambda t: t.linalg.inv(t.zeros(2, 2)), RuntimeError, "Singular"),
+    "solve": (lambda t: t.linalg.solve(t.ones(2, 2), t.ones(2)), RuntimeError, "Singular"),
+    "cholesky": (lambda t: t.linalg.cholesky(-t.eye(2)), RuntimeError, "positive definite"),
+    "lu_factor": (lambda t: t.linalg.lu_factor(t.zeros(2, 2)), RuntimeError, "singular"),
+    "det": (lambda t: t.linalg.det(_matrix(t)), RuntimeError, "square"),
+    "eigh half": (lambda t: t.linalg.eigh(t.eye(2).half()), RuntimeError, "float32 or float64"),
     # values that cannot be
     "item": (lambda t: _matrix(t).item(), RuntimeError, "one element"),
     "bool": (lambda t: bool(_matrix(t)), RuntimeError, "ambiguous"),
@@ -141,6 +194,14 @@ def test_what_is_refused_is_said(name):
     call, error, words = REFUSED[name]
     with pytest.raises(error, match=words):
         call(dtrain)
+
+
+def test_a_matrix_without_an_inverse_raises_pytorchs_class():
+    with pytest.raises(dtrain.linalg.LinAlgError):
+        dtrain.linalg.inv(dtrain.zeros(2, 2))
+    inverse, info = dtrain.linalg.inv_ex(dtrain.tensor([[[1.0, 0], [0, 2]], [[1, 1], [1, 1]]]))
+    assert info.tolist() == [0, 2]
+    assert inverse[0].tolist() == [[1, 0], [0, 0.5]]
 
 
 def test_scatter_by_products_says_that_it_has_no_gradient():

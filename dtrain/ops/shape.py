@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import accumulate
 
 import numpy as np
 
@@ -20,7 +21,7 @@ def reshape(x: Array, *, shape: tuple[int, ...]):
 @view_op
 def permute(x: Array, *, axes: tuple[int, ...]):
     """The axes in another order."""
-    back = tuple(int(i) for i in np.argsort(axes))
+    back = tuple(sorted(range(len(axes)), key=axes.__getitem__))
     return x.transpose(axes), (lambda g: g.transpose(back),)
 
 
@@ -50,11 +51,11 @@ def contiguous(x: Array):
 def cat(*arrays: Array, axis: int):
     """Arrays joined along an axis."""
     xp = array_module(*arrays)
-    ends = np.cumsum([a.shape[axis] for a in arrays])
+    ends = tuple(accumulate(a.shape[axis] for a in arrays))
 
     def part(i):
-        start = 0 if i == 0 else int(ends[i - 1])
-        index = (slice(None),) * (axis % arrays_ndim) + (slice(start, int(ends[i])),)
+        start = 0 if i == 0 else ends[i - 1]
+        index = (slice(None),) * (axis % arrays_ndim) + (slice(start, ends[i]),)
         return lambda g: g[index]
 
     arrays_ndim = arrays[0].ndim
@@ -166,7 +167,7 @@ def strided(x: Array, *, order: tuple[int, ...], shape: tuple, steps: tuple, sta
     """Any elements of the memory of x, in which its axes lie in `order`; some may be repeated."""
     xp = array_module(x)
     inner = tuple(x.shape[axis] for axis in order)
-    back = tuple(int(axis) for axis in np.argsort(order))
+    back = tuple(sorted(range(len(order)), key=order.__getitem__))
 
     def part(flat):
         strides = tuple(step * flat.itemsize for step in steps)

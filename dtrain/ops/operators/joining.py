@@ -30,7 +30,7 @@ def _tensors(name: str, tensors: Any) -> Sequence[Tensor]:
 
 
 def _common_dtype(tensors: Sequence[Tensor]) -> np.dtype:
-    return functools.reduce(promote, (x.dtype for x in tensors))
+    return functools.reduce(promote, {x.dtype for x in tensors})
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
