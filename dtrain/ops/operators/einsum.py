@@ -110,7 +110,7 @@ def _tidy(
     wanted = set(needed).union(*(n for n, _ in later))
     alone = [d for d, name in enumerate(names) if name not in wanted]
     if alone:
-        x = x.sum(alone)
+        x = x.sum(alone, dtype=x.dtype)
         names = "".join(name for name in names if name in wanted)
     return names, x
 

@@ -96,7 +96,9 @@ def vector_norm(
         raise RuntimeError(f"linalg.vector_norm: expected a floating dtype, got {x.dtype}")
     if not isinstance(ord, (int, float)):
         raise TypeError(f"linalg.vector_norm: expected a number for ord, got {ord!r}")
-    if ord < 0 and not x.numel():
+    dims = axis_of(range(x.ndim) if dim is None else dim)
+    swept = [place_of(d, x.ndim) for d in (dims if isinstance(dims, tuple) else (dims,))]
+    if (ord < 0 or ord == math.inf) and any(not x.shape[d] for d in swept if x.ndim):
         raise RuntimeError(f"linalg.vector_norm: no elements have a norm of order {ord}")
     return reductions.norm(x, ord, dim, keepdim)
 

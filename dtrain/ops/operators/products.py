@@ -119,7 +119,7 @@ def addr(
     dtype = promote(input.dtype, product.dtype)
     if dtype == bool_:
         input = broadcast_to(input, product.shape)
-        return input.logical_and(beta != 0).logical_or(product.logical_and(alpha != 0))
+        return (input & bool(beta)) | (product & bool(alpha))
     if not is_floating(dtype) and (isinstance(beta, float) or isinstance(alpha, float)):
         raise RuntimeError(f"addr: expected integers for beta and alpha, got {beta} and {alpha}")
     return _added("addr", to(input, dtype), to(product, dtype), beta, alpha)
@@ -136,7 +136,9 @@ def addbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, alpha: Number = 1
 ) -> Tensor:
     """beta * input + alpha * the sum of batch1 @ batch2 over the batch (torch.addbmm)."""
-    return _added("addbmm", *same_dtype(input, bmm(batch1, batch2).sum(0)), beta, alpha)
+    return _added(
+        "addbmm", *same_dtype(input, bmm(batch1, batch2).sum(0, dtype=batch1.dtype)), beta, alpha
+    )
 
 
 def inner(input: Tensor, other: Tensor) -> Tensor:
@@ -173,8 +175,8 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
         )
     for i, j in zip(over_a, over_b):  # a dimension of size 1 meets the sum over the other
         if a.shape[i] != b.shape[j]:
-            a = a if a.shape[i] == 1 else a.sum(i, True)
-            b = b if b.shape[j] == 1 else b.sum(j, True)
+            a = a if a.shape[i] == 1 else a.sum(i, True, dtype=a.dtype)
+            b = b if b.shape[j] == 1 else b.sum(j, True, dtype=b.dtype)
     kept_a = [d for d in range(a.ndim) if d not in over_a]
     kept_b = [d for d in range(b.ndim) if d not in over_b]
     full = [a.shape[d] for d in kept_a] + [b.shape[d] for d in kept_b]
