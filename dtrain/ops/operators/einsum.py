@@ -6,8 +6,10 @@ import math
 from typing import Any
 
 from dtrain.autograd.tensor import Tensor
+from dtrain.backend.dtypes import promote
 from dtrain.ops.operators.diagonals import diagonal
 from dtrain.ops.operators.joining import broadcast_shapes
+from dtrain.ops.operators.operands import to
 from dtrain.ops.operators.products import matmul
 from dtrain.ops.operators.shapes import reshape
 
@@ -28,6 +30,8 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
     terms = given.split(",")
     if len(terms) != len(operands):
         raise RuntimeError(f"einsum: {equation!r} has {len(terms)} terms, got {len(operands)}")
+    if len({x.dtype for x in operands}) > 1:
+        raise RuntimeError(f"einsum: expected one dtype, got {[str(x.dtype) for x in operands]}")
     wide = max(len(_dots(t, x, equation)) for t, x in zip(terms, operands))
     dots = [c for c in _LETTERS if c not in equation][:wide]  # letters for `...`
     pairs = [(_spelled(t, x, dots, equation), x) for t, x in zip(terms, operands)]
@@ -45,7 +49,8 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
     for i, (other, x) in enumerate(pairs[1:], 2):
         kept = set(output).union(*(n for n, _ in pairs[i:]))
         other, x = _tidy(other, x, names + output, pairs[i:])
-        names, out = _contract(names, out, other, x, kept)
+        dtype = promote(out.dtype, x.dtype)  # sums of small integers are int64
+        names, out = _contract(names, to(out, dtype), other, to(x, dtype), kept)
         names, out = _tidy(names, out, output, pairs[i:])
     return out.permute([names.index(c) for c in output])
 
@@ -110,7 +115,7 @@ def _tidy(
     wanted = set(needed).union(*(n for n, _ in later))
     alone = [d for d, name in enumerate(names) if name not in wanted]
     if alone:
-        x = x.sum(alone, dtype=x.dtype)
+        x = x.sum(alone)
         names = "".join(name for name in names if name in wanted)
     return names, x
 
