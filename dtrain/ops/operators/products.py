@@ -10,6 +10,7 @@ from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import bool_, category, int64, is_floating, promote
 from dtrain.ops import matmul as rules
 from dtrain.ops.creation import ones_like, triu_indices
+from dtrain.ops.operators.comparison import bitwise_and, bitwise_or
 from dtrain.ops.operators.diagonals import diagonal
 from dtrain.ops.operators.inplace import inplace
 from dtrain.ops.operators.joining import cat
@@ -119,7 +120,7 @@ def addr(
     dtype = promote(input.dtype, product.dtype)
     if dtype == bool_:
         input = broadcast_to(input, product.shape)
-        return (input & bool(beta)) | (product & bool(alpha))
+        return bitwise_or(bitwise_and(input, bool(beta)), bitwise_and(product, bool(alpha)))
     if not is_floating(dtype) and (isinstance(beta, float) or isinstance(alpha, float)):
         raise RuntimeError(f"addr: expected integers for beta and alpha, got {beta} and {alpha}")
     return _added("addr", to(input, dtype), to(product, dtype), beta, alpha)
