@@ -260,3 +260,44 @@ def test_state_of_other_parameters_is_refused_and_nothing_is_changed(others, mes
     with pytest.raises(ValueError, match=message):
         optimizer.load_state_dict(other.state_dict())
     assert bits(optimizer.state[p]["exp_avg"] for p in params) == before
+
+
+@pytest.mark.parametrize(
+    "name", ["Adadelta", "Adagrad", "Adamax", "LAMB", "LARS", "Muon", "NAdam", "RAdam", "RMSprop"]
+)
+def test_a_run_that_is_resumed_has_the_bits_of_one_that_was_not(name):
+    def begun():
+        dtrain.manual_seed(0)
+        params = [dtrain.randn(4, 3, requires_grad=True), dtrain.randn(2, 5, requires_grad=True)]
+        return params, getattr(dtrain.optim, name)(params, lr=0.01, weight_decay=0.1)
+
+    def steps(params, optimizer, start, stop):
+        for step in range(start, stop):
+            dtrain.manual_seed(step + 1)
+            for param in params:
+                param.grad = dtrain.randn(*param.shape)
+            optimizer.step()
+        return [param.tolist() for param in params]
+
+    whole = steps(*begun(), 0, 20)
+    first, optimizer = begun()
+    steps(first, optimizer, 0, 11)
+    second, resumed = begun()
+    for param, other in zip(second, first):
+        param.data = other.detach().clone()
+    resumed.load_state_dict(optimizer.state_dict())
+    assert steps(second, resumed, 11, 20) == whole
+
+
+def test_pytorchs_choices_of_kernels_are_taken_and_others_are_not():
+    w = dtrain.ones(2, 2, requires_grad=True)
+    dtrain.optim.AdamW([w], fused=True, foreach=None)
+    with pytest.raises(TypeError, match="unexpected argument 'beta'"):
+        dtrain.optim.Adam([w], beta=0.9)
+
+
+def test_muon_takes_matrices_alone():
+    with pytest.raises(ValueError, match=r"parameter 1 has shape \(3,\), expected a matrix"):
+        dtrain.optim.Muon([dtrain.ones(2, 2), dtrain.ones(3)])
+    with pytest.raises(ValueError, match="expected adjust_lr_fn None"):
+        dtrain.optim.Muon([dtrain.ones(2, 2)], adjust_lr_fn="best")

@@ -71,3 +71,47 @@ def test_steps_follow_the_formula(optimizer, formula, options):
         w.grad = dtrain.from_numpy(gradient)
         stepped.step()
     np.testing.assert_allclose(w.detach().numpy(), formula(start, 0.02, **options), rtol=1e-10)
+
+
+def lars(w, g, state, lr, momentum=0.9, weight_decay=0, trust_coefficient=1e-3, eps=1e-8):
+    """You, Gitman and Ginsburg 2017, algorithm 1."""
+    size, slope = np.linalg.norm(w), np.linalg.norm(g)
+    local = trust_coefficient * size / (slope + weight_decay * size + eps)
+    if not size or not slope:
+        local = 1
+    state["v"] = momentum * state.get("v", 0) + lr * local * (g + weight_decay * w)
+    return w - state["v"]
+
+
+def lamb(w, g, state, lr, betas=(0.9, 0.999), eps=1e-6, weight_decay=0):
+    """You et al. 2019, algorithm 2."""
+    state["t"] = t = state.get("t", 0) + 1
+    state["m"] = m = betas[0] * state.get("m", 0) + (1 - betas[0]) * g
+    state["v"] = v = betas[1] * state.get("v", 0) + (1 - betas[1]) * g * g
+    r = m / (1 - betas[0] ** t) / (np.sqrt(v / (1 - betas[1] ** t)) + eps) + weight_decay * w
+    size, length = np.linalg.norm(w), np.linalg.norm(r)
+    return w - lr * (size / length if size and length else 1) * r
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "formula", "options"),
+    [
+        (optim.LARS, lars, {}),
+        (optim.LARS, lars, {"momentum": 0, "weight_decay": 0.1, "trust_coefficient": 0.1}),
+        (optim.LAMB, lamb, {}),
+        (optim.LAMB, lamb, {"betas": (0.5, 0.8), "weight_decay": 0.1}),
+    ],
+)
+def test_each_parameter_goes_by_its_own_norm(optimizer, formula, options):
+    rng = np.random.default_rng(2)
+    arrays = [rng.normal(size=(3, 2)), 10 * rng.normal(size=4), np.zeros(3)]
+    params = [dtrain.from_numpy(array.copy()).requires_grad_() for array in arrays]
+    stepped, states = optimizer(params, lr=0.02, **options), [{}, {}, {}]
+    for _ in range(STEPS):
+        for i, param in enumerate(params):
+            gradient = rng.normal(size=param.shape)
+            param.grad = dtrain.from_numpy(gradient)
+            arrays[i] = formula(arrays[i], gradient, states[i], 0.02, **options)
+        stepped.step()
+    for param, array in zip(params, arrays):
+        np.testing.assert_allclose(param.detach().numpy(), array, rtol=1e-10)

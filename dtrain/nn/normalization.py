@@ -49,6 +49,13 @@ class _BatchNorm(Module):
         #: where a list, statistics wait in it to be folded by its owner, in an order of its own
         self.waiting_statistics: list[tuple[Any, Any]] | None = None
 
+    def reset_running_stats(self) -> None:
+        """Begin the running statistics anew: mean 0, variance 1."""
+        if self.running_mean is not None:
+            self.running_mean.zero_()
+            self.running_var.fill_(1)
+            self.num_batches_tracked.zero_()
+
     def forward(self, x: Tensor) -> Tensor:
         if x.ndim not in self._ndims or x.shape[1] != self.num_features:
             ndims = " or ".join(f"{n}D" for n in self._ndims)

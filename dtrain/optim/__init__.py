@@ -1,8 +1,29 @@
 """Floor 4: optimizers and schedules (torch.optim)."""
 
-from dtrain.optim import lr_scheduler
+from dtrain.optim import lr_scheduler, swa_utils
+from dtrain.optim.adagrad import Adadelta, Adagrad
 from dtrain.optim.adam import Adam, AdamW
+from dtrain.optim.adam_variants import Adamax, NAdam, RAdam
+from dtrain.optim.layerwise import LAMB, LARS
+from dtrain.optim.muon import Muon
 from dtrain.optim.optimizer import Optimizer
+from dtrain.optim.rmsprop import RMSprop
 from dtrain.optim.sgd import SGD
 
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "lr_scheduler"]
+__all__ = [
+    "LAMB",
+    "LARS",
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Muon",
+    "NAdam",
+    "Optimizer",
+    "RAdam",
+    "RMSprop",
+    "lr_scheduler",
+    "swa_utils",
+]

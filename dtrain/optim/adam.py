@@ -26,6 +26,7 @@ class Adam(Optimizer):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
+        **implementation: Any,
     ):
         inf = float("inf")
         check_options(
@@ -46,6 +47,7 @@ class Adam(Optimizer):
                 "amsgrad": amsgrad,
                 "maximize": maximize,
             },
+            implementation,
         )
 
     def _slots(self, group: dict[str, Any]) -> tuple[str, ...]:
@@ -53,12 +55,17 @@ class Adam(Optimizer):
         return (*slots, "max_exp_avg_sq") if group["amsgrad"] else slots
 
     def _update(
-        self, param: Array, grad: Array, state: dict[str, Array], group: dict[str, Any], step: int
+        self,
+        param: Array,
+        grad: Array,
+        state: dict[str, Array],
+        group: dict[str, Any],
+        numbers: dict[str, float],
     ) -> None:
         kernels.adam(
             param, grad, state["exp_avg"], state["exp_avg_sq"], state.get("max_exp_avg_sq"),
             group["lr"], group["betas"], group["eps"], group["weight_decay"],
-            self._decoupled_decay, group["maximize"], step,
+            self._decoupled_decay, group["maximize"], int(numbers["step"]),
         )  # fmt: skip
 
 
@@ -79,5 +86,8 @@ class AdamW(Adam):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
+        **implementation: Any,
     ):
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
+        super().__init__(
+            params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, **implementation
+        )

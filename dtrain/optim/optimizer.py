@@ -24,12 +24,12 @@ _BLOCK = 1 << 15
 
 @dataclass
 class _Run:
-    """Neighbours in a bucket, all with gradients, that have made the same number of steps."""
+    """Neighbours in a bucket, all with gradients and with equal numbers (of steps and the like)."""
 
     bucket: Bucket
     start: int
     stop: int
-    step: int
+    numbers: dict[str, float]
     params: list[Tensor]
 
 
@@ -44,10 +44,22 @@ class Optimizer:
     defaults : the options of groups that do not say otherwise
     """
 
-    def __init__(self, params: Iterable[Any], defaults: dict[str, Any]):
+    #: whether the rule has to see each parameter whole, in its shape
+    _by_parameter = False
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        defaults: dict[str, Any],
+        implementation: dict[str, Any] | None = None,
+    ):
+        """`implementation`: PyTorch's choices among its kernels, of which dtrain has one."""
+        for name in implementation or ():
+            if name not in ("foreach", "fused", "capturable"):
+                raise TypeError(f"{type(self).__name__}: unexpected argument {name!r}")
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
-        self._steps: dict[int, int] = {}  # how often each parameter was updated, by its id
+        self._numbers: dict[int, dict[str, float]] = {}  # of each parameter updated, by its id
         self._flat: dict[Bucket, dict[str, Array]] = {}
         if isinstance(params, Tensor):
             raise TypeError("optimizer: expected an iterable of tensors or dicts, got a tensor")
@@ -61,10 +73,23 @@ class Optimizer:
         """The names of the state arrays that a parameter of this group has."""
         raise NotImplementedError
 
+    def _fill(self, name: str, group: dict[str, Any]) -> float:
+        """What a state array holds at first."""
+        return 0
+
+    def _advance(self, numbers: dict[str, float], group: dict[str, Any]) -> None:
+        """Count a step in the numbers that the state of a parameter has beside its arrays."""
+        numbers["step"] = numbers.get("step", 0) + 1
+
     def _update(
-        self, param: Array, grad: Array, state: dict[str, Array], group: dict[str, Any], step: int
+        self,
+        param: Array,
+        grad: Array,
+        state: dict[str, Array],
+        group: dict[str, Any],
+        numbers: dict[str, float],
     ) -> None:
-        """Update flat arrays in place; `step` counts from 1; `grad` must not be changed."""
+        """Update arrays in place; `grad` must not be changed."""
         raise NotImplementedError
 
     def add_param_group(self, group: dict[str, Any]) -> None:
@@ -122,15 +147,16 @@ class Optimizer:
         for param in group["params"]:
             if param._grad is None:
                 continue
-            step = self._steps[id(param)] = self._steps.get(id(param), 0) + 1
+            numbers = self._numbers.setdefault(id(param), {})
+            self._advance(numbers, group)
             start = param._bucket.starts[param._bucket_index]
-            if run and (run.bucket, run.stop, run.step) == (param._bucket, start, step):
+            if run and (run.bucket, run.stop, run.numbers) == (param._bucket, start, numbers):
                 run.stop += param.numel()
                 run.params.append(param)
                 continue
             if run:
                 yield run
-            run = _Run(param._bucket, start, start + param.numel(), step, [param])
+            run = _Run(param._bucket, start, start + param.numel(), numbers, [param])
         if run:
             yield run
 
@@ -141,24 +167,35 @@ class Optimizer:
             param._version[0] += 1
 
     def _update_blocks(self, run: _Run, group: dict[str, Any]) -> None:
-        bucket = run.bucket
-        flat = self._flat_state(bucket, group)
-        block = _BLOCK if isinstance(bucket.data, np.ndarray) else run.stop - run.start
-        for start in range(run.start, run.stop, block or 1):
-            part = slice(start, min(start + block, run.stop))
+        bucket, flat = run.bucket, self._flat_state(run.bucket, group)
+        for part, shape in self._parts(run):
             self._update(
-                bucket.data[part],
-                bucket.grads.flat[part],
-                {name: flat[name][part] for name in self._slots(group)},
+                bucket.data[part].reshape(shape),
+                bucket.grads.flat[part].reshape(shape),
+                {name: flat[name][part].reshape(shape) for name in self._slots(group)},
                 group,
-                run.step,
+                run.numbers,
             )
+
+    def _parts(self, run: _Run) -> Iterator[tuple[slice, tuple[int, ...]]]:
+        """The slices of the run that are updated at once, and the shapes to see them in."""
+        if self._by_parameter:
+            for param in run.params:
+                start = run.bucket.starts[param._bucket_index]
+                yield slice(start, start + param.numel()), tuple(param.shape)
+            return
+        on_host = isinstance(run.bucket.data, np.ndarray)
+        block = _BLOCK if on_host else max(run.stop - run.start, 1)
+        for start in range(run.start, run.stop, block):
+            yield slice(start, min(start + block, run.stop)), (-1,)
 
     def _flat_state(self, bucket: Bucket, group: dict[str, Any]) -> dict[str, Array]:
         flat = self._flat.setdefault(bucket, {})
         for name in self._slots(group):
             if name not in flat:
-                flat[name] = array_module(bucket.data).zeros_like(bucket.data)
+                flat[name] = array_module(bucket.data).full_like(
+                    bucket.data, self._fill(name, group)
+                )
         return flat
 
     # --- state ---
@@ -169,7 +206,7 @@ class Optimizer:
         state: dict[Tensor, dict[str, Any]] = {}
         for group in self.param_groups:
             for param in group["params"]:
-                if id(param) in self._steps:
+                if id(param) in self._numbers:
                     state[param] = self._state_of(param, group)
         return state
 
@@ -180,8 +217,11 @@ class Optimizer:
         start = bucket.starts[param._bucket_index]
         part = slice(start, start + param.numel())
         views = {name: wrap(flat[name][part].reshape(param.shape)) for name in self._slots(group)}
-        step = wrap(np.asarray(self._steps.get(id(param), 0), np.float32))
-        return {"step": step, **views}
+        numbers = {
+            name: wrap(np.asarray(value, np.float32 if name == "step" else np.float64))
+            for name, value in self._numbers.get(id(param), {"step": 0}).items()
+        }
+        return {**numbers, **views}
 
     def state_dict(self) -> dict[str, Any]:
         """The state and the options, with parameters numbered, as PyTorch's optimizers have it."""
@@ -216,24 +256,32 @@ class Optimizer:
             for group, saved in zip(self.param_groups, groups)
             for param, number in zip(group["params"], saved["params"])
         ]
-        for index, (param, state, _) in enumerate(pairs):
+        for index, (param, state, saved) in enumerate(pairs):
             for name, value in (state or {}).items():
-                if name != "step" and value is not None and tuple(value.shape) != param.shape:
+                own = self._slots(saved)
+                if name in own and value is not None and tuple(value.shape) != param.shape:
                     raise ValueError(
                         f"loaded state dict: {name} of parameter {index} has shape "
                         f"{tuple(value.shape)}, the parameter has {param.shape}"
                     )
         for group, saved in zip(self.param_groups, groups):
             group.update({k: deepcopy(v) for k, v in saved.items() if k != "params"})
-        self._steps = {}
+        self._numbers = {}
         groups_of = {id(p): group for group in self.param_groups for p in group["params"]}
         for param, state, _ in pairs:
-            if state is not None:
-                # SGD's state in PyTorch has no step; any but the first is the same to it.
-                self._steps[id(param)] = int(state.get("step", 1))
-                for name, view in self._state_of(param, groups_of[id(param)]).items():
-                    if name != "step" and state.get(name) is not None:
-                        view.copy_(state[name])
+            if state is None:
+                continue
+            group = groups_of[id(param)]
+            slots = self._slots(group)
+            # SGD's state in PyTorch has no step; any but the first is the same to it.
+            self._numbers[id(param)] = {
+                "step": 1,
+                **{k: float(v) for k, v in state.items() if k not in slots and v is not None},
+            }
+            views = self._state_of(param, group)
+            for name in slots:
+                if state.get(name) is not None:
+                    views[name].copy_(state[name])
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
@@ -241,6 +289,13 @@ class Optimizer:
             lines.append(f"Parameter Group {index}")
             lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
         return "\n".join([*lines, ")"])
+
+
+def descent(param: Array, grad: Array, group: dict[str, Any], decay: bool = True) -> Array:
+    """The gradient to go against: turned where the group maximizes, with its L2 `decay`."""
+    if group["maximize"]:
+        grad = -grad
+    return grad + group["weight_decay"] * param if decay and group["weight_decay"] else grad
 
 
 def check_options(name: str, **options: tuple[Any, float, float]) -> None:

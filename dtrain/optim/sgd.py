@@ -30,6 +30,7 @@ class SGD(Optimizer):
         nesterov: bool = False,
         *,
         maximize: bool = False,
+        **implementation: Any,
     ):
         inf = float("inf")
         check_options(
@@ -47,16 +48,22 @@ class SGD(Optimizer):
                 "nesterov": nesterov,
                 "maximize": maximize,
             },
+            implementation,
         )
 
     def _slots(self, group: dict[str, Any]) -> tuple[str, ...]:
         return ("momentum_buffer",) if group["momentum"] else ()
 
     def _update(
-        self, param: Array, grad: Array, state: dict[str, Array], group: dict[str, Any], step: int
+        self,
+        param: Array,
+        grad: Array,
+        state: dict[str, Array],
+        group: dict[str, Any],
+        numbers: dict[str, float],
     ) -> None:
         kernels.sgd(
             param, grad, state.get("momentum_buffer"), group["lr"], group["momentum"],
             group["dampening"], group["weight_decay"], group["nesterov"], group["maximize"],
-            step == 1,
+            numbers["step"] == 1,
         )  # fmt: skip

@@ -1,0 +1,113 @@
+"""Adagrad and Adadelta."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from dtrain.backend import Array, array_module
+from dtrain.optim.optimizer import Optimizer, check_options, descent
+
+
+class Adagrad(Optimizer):
+    """The gradient over the root of the sum of its squares (Duchi et al. 2011)
+    (torch.optim.Adagrad).
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        lr_decay: float = 0,
+        weight_decay: float = 0,
+        initial_accumulator_value: float = 0,
+        eps: float = 1e-10,
+        *,
+        maximize: bool = False,
+        **implementation: Any,
+    ):
+        inf = float("inf")
+        check_options(
+            "Adagrad", lr=(lr, 0, inf), lr_decay=(lr_decay, 0, inf), eps=(eps, 0, inf),
+            weight_decay=(weight_decay, 0, inf),
+            initial_accumulator_value=(initial_accumulator_value, 0, inf),
+        )  # fmt: skip
+        defaults = {
+            "lr": lr, "lr_decay": lr_decay, "eps": eps, "weight_decay": weight_decay,
+            "initial_accumulator_value": initial_accumulator_value, "maximize": maximize,
+        }  # fmt: skip
+        super().__init__(params, defaults, implementation)
+
+    def add_param_group(self, group: dict[str, Any]) -> None:
+        super().add_param_group(group)
+        for param in self.param_groups[-1]["params"]:  # their state is there from the beginning
+            self._numbers[id(param)] = {"step": 0}
+
+    def _slots(self, group: dict[str, Any]) -> tuple[str, ...]:
+        return ("sum",)
+
+    def _fill(self, name: str, group: dict[str, Any]) -> float:
+        return group["initial_accumulator_value"]
+
+    def _update(
+        self,
+        param: Array,
+        grad: Array,
+        state: dict[str, Array],
+        group: dict[str, Any],
+        numbers: dict[str, float],
+    ) -> None:
+        lr = group["lr"] / (1 + (numbers["step"] - 1) * group["lr_decay"])
+        grad = descent(param, grad, group)
+        total = state["sum"]
+        total += grad * grad
+        param -= lr * (grad / (array_module(param).sqrt(total) + group["eps"]))
+
+
+class Adadelta(Optimizer):
+    """Adagrad with running means, in the units of the parameters (Zeiler 2012)
+    (torch.optim.Adadelta).
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1.0,
+        rho: float = 0.9,
+        eps: float = 1e-6,
+        weight_decay: float = 0,
+        *,
+        maximize: bool = False,
+        **implementation: Any,
+    ):
+        inf = float("inf")
+        check_options(
+            "Adadelta", lr=(lr, 0, inf), eps=(eps, 0, inf), weight_decay=(weight_decay, 0, inf)
+        )
+        if not 0 <= rho <= 1:
+            raise ValueError(f"Adadelta: expected 0 <= rho <= 1, got {rho}")
+        defaults = {
+            "lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize,
+        }  # fmt: skip
+        super().__init__(params, defaults, implementation)
+
+    def _slots(self, group: dict[str, Any]) -> tuple[str, ...]:
+        return ("square_avg", "acc_delta")
+
+    def _update(
+        self,
+        param: Array,
+        grad: Array,
+        state: dict[str, Array],
+        group: dict[str, Any],
+        numbers: dict[str, float],
+    ) -> None:
+        xp, rho, eps = array_module(param), group["rho"], group["eps"]
+        grad = descent(param, grad, group)
+        square, changes = state["square_avg"], state["acc_delta"]
+        square *= rho
+        square += (1 - rho) * grad * grad
+        change = xp.sqrt(changes + eps) / xp.sqrt(square + eps) * grad
+        changes *= rho
+        changes += (1 - rho) * change * change
+        param -= group["lr"] * change

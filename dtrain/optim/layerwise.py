@@ -1,0 +1,124 @@
+"""LARS and LAMB: steps in proportion to the size of each parameter, for large batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from dtrain.backend import Array, array_module
+from dtrain.optim.optimizer import Optimizer, check_options, descent
+
+
+def _norm(x: Array) -> Array:
+    """The Euclidean norm of all elements; 0-d, and on a device it stays there."""
+    return array_module(x).sqrt((x * x).sum())
+
+
+class LARS(Optimizer):
+    """SGD with a rate for each parameter, by its norm over its gradient's (You et al. 2017).
+
+    Parameters
+    ----------
+    trust_coefficient : how far a parameter goes in one step, as a part of its norm
+    """
+
+    _by_parameter = True
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        momentum: float = 0.9,
+        weight_decay: float = 0,
+        trust_coefficient: float = 1e-3,
+        eps: float = 1e-8,
+        *,
+        maximize: bool = False,
+    ):
+        inf = float("inf")
+        check_options(
+            "LARS", lr=(lr, 0, inf), momentum=(momentum, 0, inf), eps=(eps, 0, inf),
+            weight_decay=(weight_decay, 0, inf), trust_coefficient=(trust_coefficient, 0, inf),
+        )  # fmt: skip
+        defaults = {
+            "lr": lr, "momentum": momentum, "weight_decay": weight_decay,
+            "trust_coefficient": trust_coefficient, "eps": eps, "maximize": maximize,
+        }  # fmt: skip
+        super().__init__(params, defaults)
+
+    def _slots(self, group: dict[str, Any]) -> tuple[str, ...]:
+        return ("momentum_buffer",) if group["momentum"] else ()
+
+    def _update(
+        self,
+        param: Array,
+        grad: Array,
+        state: dict[str, Array],
+        group: dict[str, Any],
+        numbers: dict[str, float],
+    ) -> None:
+        xp, decay = array_module(param), group["weight_decay"]
+        size, slope = _norm(param), _norm(grad)
+        trust = group["trust_coefficient"] * size / (slope + decay * size + group["eps"])
+        trust = xp.where((size > 0) & (slope > 0), trust, xp.ones_like(trust))
+        change = group["lr"] * trust * descent(param, grad, group)
+        if group["momentum"]:
+            buffer = state["momentum_buffer"]
+            buffer *= group["momentum"]
+            buffer += change
+            change = buffer
+        param -= change
+
+
+class LAMB(Optimizer):
+    """Adam with a rate for each parameter, by its norm over its step's (You et al. 2019,
+    algorithm 2).
+    """
+
+    _by_parameter = True
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-6,
+        weight_decay: float = 0,
+        *,
+        maximize: bool = False,
+    ):
+        inf = float("inf")
+        check_options(
+            "LAMB", lr=(lr, 0, inf), eps=(eps, 0, inf), beta1=(betas[0], 0, 1),
+            beta2=(betas[1], 0, 1), weight_decay=(weight_decay, 0, inf),
+        )  # fmt: skip
+        defaults = {
+            "lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay,
+            "maximize": maximize,
+        }  # fmt: skip
+        super().__init__(params, defaults)
+
+    def _slots(self, group: dict[str, Any]) -> tuple[str, ...]:
+        return ("exp_avg", "exp_avg_sq")
+
+    def _update(
+        self,
+        param: Array,
+        grad: Array,
+        state: dict[str, Array],
+        group: dict[str, Any],
+        numbers: dict[str, float],
+    ) -> None:
+        xp, (beta1, beta2), step = array_module(param), group["betas"], numbers["step"]
+        mean, square = state["exp_avg"], state["exp_avg_sq"]
+        grad = descent(param, grad, group, decay=False)
+        mean += (1 - beta1) * (grad - mean)
+        square *= beta2
+        square += (1 - beta2) * grad * grad
+        change = mean / (1 - beta1**step)
+        change /= xp.sqrt(square / (1 - beta2**step)) + group["eps"]
+        change += group["weight_decay"] * param
+        size, length = _norm(param), _norm(change)
+        both = (size > 0) & (length > 0)
+        trust = xp.where(both, size / xp.where(both, length, 1), xp.ones_like(size))
+        param -= group["lr"] * trust * change

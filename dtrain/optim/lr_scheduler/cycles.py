@@ -1,0 +1,209 @@
+"""Schedules of the rate and the momentum against each other: CyclicLR and OneCycleLR."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from dtrain.optim.lr_scheduler.base import LRScheduler
+from dtrain.optim.optimizer import Optimizer
+
+
+def _one_a_group(name: str, optimizer: Optimizer, value: Any) -> list[float]:
+    groups = len(optimizer.param_groups)
+    if not isinstance(value, (list, tuple)):
+        return [value] * groups
+    if len(value) != groups:
+        raise ValueError(f"expected {groups} values for {name}, one a param group, got {value}")
+    return list(value)
+
+
+def _require_momentum(name: str, optimizer: Optimizer) -> None:
+    if "momentum" not in optimizer.defaults and "betas" not in optimizer.defaults:
+        raise ValueError(
+            f"{name}: the optimizer has no momentum to cycle; use cycle_momentum=False"
+        )
+
+
+def _set_momentum(group: dict[str, Any], momentum: float) -> None:
+    if "betas" in group:
+        group["betas"] = (momentum, *group["betas"][1:])
+    else:
+        group["momentum"] = momentum
+
+
+class CyclicLR(LRScheduler):
+    """The rate up and down between two limits, the momentum down and up (Smith 2015).
+
+    Parameters
+    ----------
+    step_size_up, step_size_down : how many steps each way
+    mode : "triangular", "triangular2" (each cycle half as high), "exp_range" (gamma ** step)
+    scale_fn : the height instead of `mode`'s, of the cycle or, by `scale_mode`, of the step
+    """
+
+    _functions = ("_scale_fn_custom",)
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        base_lr: float | Sequence[float],
+        max_lr: float | Sequence[float],
+        step_size_up: int = 2000,
+        step_size_down: int | None = None,
+        mode: str = "triangular",
+        gamma: float = 1.0,
+        scale_fn: Callable[[float], float] | None = None,
+        scale_mode: str = "cycle",
+        cycle_momentum: bool = True,
+        base_momentum: float | Sequence[float] = 0.8,
+        max_momentum: float | Sequence[float] = 0.9,
+        last_epoch: int = -1,
+    ):
+        if mode not in ("triangular", "triangular2", "exp_range") and scale_fn is None:
+            raise ValueError(f"CyclicLR: mode {mode!r} is invalid and scale_fn is None")
+        base_lrs = _one_a_group("base_lr", optimizer, base_lr)
+        if last_epoch == -1:
+            for group, lr in zip(optimizer.param_groups, base_lrs):
+                group["lr"] = group["initial_lr"] = lr
+        self.max_lrs = _one_a_group("max_lr", optimizer, max_lr)
+        self.total_size = float(step_size_up + (step_size_down or step_size_up))
+        self.step_ratio = step_size_up / self.total_size
+        self.mode, self.gamma, self._scale_fn_custom = mode, gamma, scale_fn
+        self.scale_mode = "iterations" if mode == "exp_range" and not scale_fn else scale_mode
+        self.cycle_momentum = cycle_momentum
+        if cycle_momentum:
+            _require_momentum("CyclicLR", optimizer)
+            self.base_momentums = _one_a_group("base_momentum", optimizer, base_momentum)
+            self.max_momentums = _one_a_group("max_momentum", optimizer, max_momentum)
+        super().__init__(optimizer, last_epoch)
+        self.base_lrs = base_lrs
+
+    def _scale(self, x: float) -> float:
+        if self._scale_fn_custom is not None:
+            return self._scale_fn_custom(x)
+        if self.mode == "triangular2":
+            return 1 / 2.0 ** (x - 1)
+        return self.gamma**x if self.mode == "exp_range" else 1.0
+
+    def get_lr(self) -> list[float]:
+        """The rates at `last_epoch`; sets the momentums too."""
+        cycle = math.floor(1 + self.last_epoch / self.total_size)
+        x = 1 + self.last_epoch / self.total_size - cycle
+        ratio = self.step_ratio
+        height = x / ratio if x <= ratio else (x - 1) / (ratio - 1)
+        height *= self._scale(cycle if self.scale_mode == "cycle" else self.last_epoch)
+        if self.cycle_momentum:
+            limits = zip(self.base_momentums, self.max_momentums)
+            for group, (low, high) in zip(self.optimizer.param_groups, limits):
+                _set_momentum(group, high - (high - low) * height)
+        return [low + (high - low) * height for low, high in zip(self.base_lrs, self.max_lrs)]
+
+
+class OneCycleLR(LRScheduler):
+    """One cycle over the whole run: up to `max_lr`, and down to next to nothing (Smith and Topin
+    2017).
+
+    Parameters
+    ----------
+    total_steps : or `epochs` times `steps_per_epoch`
+    pct_start : the part of the steps in which the rate goes up
+    div_factor, final_div_factor : max_lr over the first rate; the first over the last
+    three_phase : go down to the first rate symmetrically, and then to the last
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        max_lr: float | Sequence[float],
+        total_steps: int | None = None,
+        epochs: int | None = None,
+        steps_per_epoch: int | None = None,
+        pct_start: float = 0.3,
+        anneal_strategy: str = "cos",
+        cycle_momentum: bool = True,
+        base_momentum: float | Sequence[float] = 0.85,
+        max_momentum: float | Sequence[float] = 0.95,
+        div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+        three_phase: bool = False,
+        last_epoch: int = -1,
+    ):
+        if total_steps is None:
+            if epochs is None or steps_per_epoch is None:
+                raise ValueError("OneCycleLR: give total_steps, or both epochs and steps_per_epoch")
+            total_steps = epochs * steps_per_epoch
+        if total_steps <= 0 or not isinstance(total_steps, int):
+            raise ValueError(f"Expected positive integer total_steps, but got {total_steps}")
+        if not 0 <= pct_start <= 1:
+            raise ValueError(f"Expected float between 0 and 1 pct_start, but got {pct_start}")
+        if anneal_strategy not in ("cos", "linear"):
+            raise ValueError(
+                f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}"
+            )
+        self.total_steps, self._anneal_func_type = total_steps, anneal_strategy
+        self._schedule_phases = _phases(total_steps, pct_start, three_phase)
+        self.cycle_momentum = cycle_momentum
+        if last_epoch == -1:
+            for group, lr in zip(optimizer.param_groups, _one_a_group("max_lr", optimizer, max_lr)):
+                group["initial_lr"], group["max_lr"] = lr / div_factor, lr
+                group["min_lr"] = group["initial_lr"] / final_div_factor
+        if cycle_momentum:
+            _require_momentum("OneCycleLR", optimizer)
+            if last_epoch == -1:
+                lows = _one_a_group("base_momentum", optimizer, base_momentum)
+                highs = _one_a_group("max_momentum", optimizer, max_momentum)
+                for group, low, high in zip(optimizer.param_groups, lows, highs):
+                    group["base_momentum"], group["max_momentum"] = low, high
+        super().__init__(optimizer, last_epoch)
+
+    def _between(self, start: float, end: float, part: float) -> float:
+        if self._anneal_func_type == "linear":
+            return (end - start) * part + start
+        return end + (start - end) / 2 * (math.cos(math.pi * part) + 1)
+
+    def get_lr(self) -> list[float]:
+        """The rates at `last_epoch`; sets the momentums too."""
+        step = self.last_epoch
+        if step > self.total_steps:
+            raise ValueError(
+                f"Tried to step {step} times. The specified number of total steps is "
+                f"{self.total_steps}"
+            )
+        begin = 0.0
+        for phase in self._schedule_phases[:-1]:
+            if step <= phase["end_step"]:
+                break
+            begin = phase["end_step"]
+        else:
+            phase = self._schedule_phases[-1]
+        part = (step - begin) / (phase["end_step"] - begin)
+        rates = []
+        for group in self.optimizer.param_groups:
+            rates.append(self._between(group[phase["start_lr"]], group[phase["end_lr"]], part))
+            if self.cycle_momentum:
+                limits = group[phase["start_momentum"]], group[phase["end_momentum"]]
+                _set_momentum(group, self._between(*limits, part))
+        return rates
+
+
+def _phases(total_steps: int, pct_start: float, three_phase: bool) -> list[dict[str, Any]]:
+    """For each phase its last step, and the names of the limits it goes between."""
+
+    def phase(end: float, lrs: tuple[str, str], momentums: tuple[str, str]) -> dict[str, Any]:
+        return {
+            "end_step": end, "start_lr": lrs[0], "end_lr": lrs[1],
+            "start_momentum": momentums[0], "end_momentum": momentums[1],
+        }  # fmt: skip
+
+    up = ("max_momentum", "base_momentum")
+    down = up[::-1]
+    first = phase(pct_start * total_steps - 1, ("initial_lr", "max_lr"), up)
+    if not three_phase:
+        return [first, phase(total_steps - 1, ("max_lr", "min_lr"), down)]
+    return [
+        first,
+        phase(2 * pct_start * total_steps - 2, ("max_lr", "initial_lr"), down),
+        phase(total_steps - 1, ("initial_lr", "min_lr"), ("max_momentum", "max_momentum")),
+    ]

@@ -1,0 +1,82 @@
+"""The schedule that waits for a plateau."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import SupportsFloat
+
+from dtrain.optim.lr_scheduler.base import LRScheduler
+from dtrain.optim.optimizer import Optimizer
+
+
+class ReduceLROnPlateau(LRScheduler):
+    """The rate times `factor` when a metric has not become better for `patience` epochs.
+
+    `step(metric)` takes the metric. With ranks it must be the same on all of them.
+
+    Parameters
+    ----------
+    mode : "min" or "max": which way is better
+    threshold : by how much, as a part ("rel") or an amount ("abs") by `threshold_mode`
+    cooldown : epochs after a change in which nothing is counted
+    min_lr : the least rate, or one for each param group
+    eps : changes of the rate that are smaller than this are not made
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        mode: str = "min",
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        threshold_mode: str = "rel",
+        cooldown: int = 0,
+        min_lr: float | Sequence[float] = 0,
+        eps: float = 1e-8,
+    ):
+        if factor >= 1:
+            raise ValueError(f"ReduceLROnPlateau: expected factor < 1, got {factor}")
+        if mode not in ("min", "max"):
+            raise ValueError(f"mode {mode} is unknown: expected 'min' or 'max'")
+        if threshold_mode not in ("rel", "abs"):
+            raise ValueError(f"threshold mode {threshold_mode} is unknown: expected 'rel' or 'abs'")
+        groups = len(optimizer.param_groups)
+        self.min_lrs = list(min_lr) if isinstance(min_lr, (list, tuple)) else [min_lr] * groups
+        if len(self.min_lrs) != groups:
+            raise ValueError(f"expected {groups} min_lrs, got {len(self.min_lrs)}")
+        self.optimizer, self.mode, self.factor, self.patience = optimizer, mode, factor, patience
+        self.threshold, self.threshold_mode, self.eps = threshold, threshold_mode, eps
+        self.cooldown, self.cooldown_counter = cooldown, 0
+        self.num_bad_epochs, self.last_epoch = 0, 0
+        self.best = math.inf if mode == "min" else -math.inf
+        self._last_lr = [group["lr"] for group in optimizer.param_groups]
+
+    def step(self, metrics: SupportsFloat, epoch: int | None = None) -> None:  # type: ignore[override]
+        """Go to the next epoch, the metric of which is given."""
+        current = float(metrics)
+        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
+        if self._is_better(current):
+            self.best, self.num_bad_epochs = current, 0
+        else:
+            self.num_bad_epochs += 1
+        if self.cooldown_counter > 0:
+            self.cooldown_counter -= 1
+            self.num_bad_epochs = 0
+        if self.num_bad_epochs > self.patience:
+            self._reduce()
+            self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
+        self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
+
+    def _reduce(self) -> None:
+        for group, least in zip(self.optimizer.param_groups, self.min_lrs):
+            lr = max(group["lr"] * self.factor, least)
+            if group["lr"] - lr > self.eps:
+                group["lr"] = lr
+
+    def _is_better(self, current: float) -> bool:
+        sign = 1 if self.mode == "min" else -1
+        if self.threshold_mode == "abs":
+            return sign * current < sign * self.best - self.threshold
+        return sign * current < sign * self.best * (1 - sign * self.threshold)

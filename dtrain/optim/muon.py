@@ -1,0 +1,100 @@
+"""Muon."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from dtrain.backend import Array, array_module
+from dtrain.optim.optimizer import Optimizer, check_options
+
+_RATES = {
+    None: lambda rows, columns: math.sqrt(max(1, rows / columns)),
+    "original": lambda rows, columns: math.sqrt(max(1, rows / columns)),
+    "match_rms_adamw": lambda rows, columns: 0.2 * math.sqrt(max(rows, columns)),
+}
+
+
+class Muon(Optimizer):
+    """Momentum made orthogonal, for the matrices of hidden layers (Jordan 2024)
+    (torch.optim.Muon; there in bfloat16, here in the parameter's own dtype).
+
+    Parameters
+    ----------
+    ns_coefficients : of the quintic Newton-Schulz iteration
+    adjust_lr_fn : "original", or "match_rms_adamw" for rates that were found for AdamW
+    """
+
+    _by_parameter = True
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        weight_decay: float = 0.1,
+        momentum: float = 0.95,
+        nesterov: bool = True,
+        ns_coefficients: tuple[float, float, float] = (3.4445, -4.7750, 2.0315),
+        eps: float = 1e-7,
+        ns_steps: int = 5,
+        adjust_lr_fn: str | None = None,
+    ):
+        inf = float("inf")
+        check_options(
+            "Muon", lr=(lr, 0, inf), momentum=(momentum, 0, inf),
+            weight_decay=(weight_decay, 0, inf), ns_steps=(ns_steps, 0, 100),
+        )  # fmt: skip
+        if adjust_lr_fn not in _RATES:
+            raise ValueError(
+                "Muon: expected adjust_lr_fn None, 'original' or 'match_rms_adamw', "
+                f"got {adjust_lr_fn!r}"
+            )
+        defaults = {
+            "lr": lr, "weight_decay": weight_decay, "momentum": momentum, "nesterov": nesterov,
+            "ns_coefficients": tuple(ns_coefficients), "eps": eps, "ns_steps": ns_steps,
+            "adjust_lr_fn": adjust_lr_fn,
+        }  # fmt: skip
+        super().__init__(params, defaults)
+
+    def add_param_group(self, group: dict[str, Any]) -> None:
+        params = [group["params"]] if hasattr(group["params"], "ndim") else list(group["params"])
+        for index, param in enumerate(params):
+            if getattr(param, "ndim", 2) != 2:
+                raise ValueError(
+                    f"Muon: parameter {index} has shape {param.shape}, expected a matrix; give "
+                    "the others to AdamW"
+                )
+        super().add_param_group({**group, "params": params})
+
+    def _slots(self, group: dict[str, Any]) -> tuple[str, ...]:
+        return ("momentum_buffer",)
+
+    def _update(
+        self,
+        param: Array,
+        grad: Array,
+        state: dict[str, Array],
+        group: dict[str, Any],
+        numbers: dict[str, float],
+    ) -> None:
+        buffer, momentum = state["momentum_buffer"], group["momentum"]
+        buffer += (1 - momentum) * (grad - buffer)
+        change = grad + momentum * (buffer - grad) if group["nesterov"] else buffer
+        change = _orthogonal(change, group["ns_coefficients"], group["ns_steps"], group["eps"])
+        param *= 1 - group["lr"] * group["weight_decay"]
+        param -= group["lr"] * _RATES[group["adjust_lr_fn"]](*param.shape) * change
+
+
+def _orthogonal(
+    matrix: Array, coefficients: tuple[float, float, float], steps: int, eps: float
+) -> Array:
+    """The matrix with its singular values brought near 1, by a quintic iteration."""
+    xp = array_module(matrix)
+    a, b, c = coefficients
+    x = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
+    x = x / xp.maximum(xp.sqrt((x * x).sum()), xp.asarray(eps, x.dtype))
+    for _ in range(steps):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * (gram @ gram)) @ x
+    return x.T if matrix.shape[0] > matrix.shape[1] else x
