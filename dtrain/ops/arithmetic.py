@@ -52,7 +52,7 @@ def pow(x: Array, y: Array):
 
     def grad_y(g):
         base = xp.asarray(x, out.dtype)
-        zero = base == 0
+        zero = (base == 0) & (y >= 0)
         return g * xp.where(zero, 0, out * xp.log(xp.where(zero, 1, base)))
 
     out = x * x if isinstance(y, (int, float)) and y == 2 else x**y
@@ -101,6 +101,17 @@ def xlogy(x: Array, y: Array):
     return out, (
         lambda g: xp.where((x == 0) & (y <= 0), 0, g * xp.log(y)),
         lambda g: g * x / y,
+    )
+
+
+@op
+def xlog1py(x: Array, y: Array):
+    """x * log(1 + y); 0 where x is 0, unless y is NaN."""
+    xp = array_module(x)
+    out = xp.where((x == 0) & (y == y), 0, x * xp.log1p(y))
+    return out, (
+        lambda g: xp.where((x == 0) & (y <= -1), 0, g * xp.log1p(y)),
+        lambda g: g * x / (1 + y),
     )
 
 
@@ -208,7 +219,7 @@ def maximum(x: Array, y: Array):
     xp = array_module(x, y)
 
     def share(g, mine, other):
-        return g * ((mine > other) + (mine == other) * 0.5).astype(g.dtype)
+        return g * (1 - (mine < other) - (mine == other) * 0.5).astype(g.dtype)
 
     return xp.maximum(x, y), (lambda g: share(g, x, y), lambda g: share(g, y, x))
 
@@ -219,7 +230,7 @@ def minimum(x: Array, y: Array):
     xp = array_module(x, y)
 
     def share(g, mine, other):
-        return g * ((mine < other) + (mine == other) * 0.5).astype(g.dtype)
+        return g * (1 - (mine > other) - (mine == other) * 0.5).astype(g.dtype)
 
     return xp.minimum(x, y), (lambda g: share(g, x, y), lambda g: share(g, y, x))
 
@@ -256,6 +267,18 @@ def clamp(x: Array, *, min: float | None, max: float | None):
         return g * ((x >= min) & (x <= max))
 
     return array_module(x).clip(x, min, max), (grad_x,)
+
+
+@op
+def clamp_min(x: Array, y: Array):
+    """x, at least y; where they are equal x gets the gradient."""
+    return array_module(x, y).maximum(x, y), (lambda g: g * (x >= y), lambda g: g * (x < y))
+
+
+@op
+def clamp_max(x: Array, y: Array):
+    """x, at most y; where they are equal x gets the gradient."""
+    return array_module(x, y).minimum(x, y), (lambda g: g * (x <= y), lambda g: g * (x > y))
 
 
 @op

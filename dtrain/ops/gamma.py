@@ -60,20 +60,34 @@ def _digamma(x: Array) -> Array:
 
 
 def _zeta(s: int, x: Array) -> Array:
-    """Hurwitz's zeta function, the sum of (x + k) ** -s over k >= 0, by Euler and Maclaurin."""
-    xp = array_module(x)
-    lowest = float(xp.where(xp.isfinite(x), x, 1).min()) if x.size else 1.0
-    count = max(_SHIFT, math.ceil(_SHIFT - max(lowest, -1e4)))
+    """Hurwitz's zeta function of x > 0, the sum of (x + k) ** -s, by Euler and Maclaurin."""
     value = x ** (-s)
-    for k in range(1, count):
+    for k in range(1, _SHIFT):
         value = value + (x + k) ** (-s)
-    z = x + count
+    z = x + _SHIFT
     value = value + z ** (1 - s) / (s - 1) + 0.5 * z ** (-s)
     factor = float(s)
     for k, c in enumerate(_ZETA):
         value = value + c * factor * z ** (-s - 2 * k - 1)
         factor *= (s + 2 * k + 1) * (s + 2 * k + 2)
-    return xp.where((x <= 0) & (x == xp.floor(x)), math.inf, value)
+    return value
+
+
+def _cotangent(n: int, x: Array) -> Array:
+    """The derivative of order n of pi / tan(pi x): a polynomial of the cotangent."""
+    xp = array_module(x)
+    powers = [0.0, 1.0]
+    for _ in range(n):  # d/dx c = -pi (1 + c * c)
+        slopes = [-k * power for k, power in enumerate(powers)][1:]
+        powers = [
+            (slopes[k] if k < len(slopes) else 0) + (slopes[k - 2] if k >= 2 else 0)
+            for k in range(len(powers) + 1)
+        ]
+    c = 1 / xp.tan((x - xp.floor(x)) * math.pi)
+    value = c * powers[-1]
+    for power in powers[-2:0:-1]:
+        value = (value + power) * c
+    return (value + powers[0]) * math.pi ** (n + 1)
 
 
 def _polygamma(n: int, x: Array) -> Array:
@@ -81,7 +95,14 @@ def _polygamma(n: int, x: Array) -> Array:
         return array_module(x).polygamma(x, n=n)
     if n == 0:
         return _digamma(x)
-    return (-1) ** (n + 1) * math.factorial(n) * _zeta(n + 1, x)
+    xp = array_module(x)
+    mirrored = x <= 0
+    sign = (-1) ** (n + 1)
+    value = sign * math.factorial(n) * _zeta(n + 1, xp.where(mirrored, 1 - x, x))
+    whole = x == xp.floor(x)
+    turn = _cotangent(n, xp.where(mirrored & ~whole, x, 0.5))
+    value = xp.where(mirrored, -sign * value - turn, value)
+    return xp.where(mirrored & whole, sign * math.inf, value)
 
 
 @op

@@ -86,7 +86,7 @@ def trunc_divide(x: Array, y: Array):
 def remainder(x: Array, y: Array):
     """x - floor(x / y) * y, of the sign of y, as Python's % has it."""
     xp = array_module(x, y)
-    return xp.remainder(x, y), (lambda g: g, lambda g: -g * xp.floor(x / y))
+    return xp.remainder(x, y), (lambda g: g, lambda g: -g * xp.floor_divide(x, y))
 
 
 @op
@@ -100,7 +100,7 @@ def fmod(x: Array, y: Array):
 def nextafter(x: Array, y: Array):
     """The next number after x towards y."""
     xp = array_module(x, y)
-    return xp.nextafter(x, y), (lambda g: g, lambda g: xp.zeros_like(g))
+    return xp.nextafter(x, y), (lambda g: g * (x != y), lambda g: xp.zeros_like(g))
 
 
 @exact_op

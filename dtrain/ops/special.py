@@ -67,3 +67,13 @@ def erfinv(x: Array):
     xp = array_module(x)
     out = _erfinv_array(x.astype("float64")).astype(x.dtype)
     return out, (lambda g: g * (math.sqrt(math.pi) / 2) * xp.exp(out * out),)
+
+
+@op
+def entr(x: Array):
+    """-x * log(x); 0 at 0, minus infinity below."""
+    xp = array_module(x)
+    inside = xp.where(x > 0, x, 1)
+    out = xp.where(x < 0, -math.inf, xp.where(x == x, -inside * xp.log(inside), x))
+    out = xp.where(x == 0, 0, out)
+    return out, (lambda g: g * (-1 - xp.log(x)),)

@@ -9,7 +9,7 @@ import numpy as np
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import is_floating
 from dtrain.ops import arithmetic, rounding
-from dtrain.ops.operators.operands import floating, pair
+from dtrain.ops.operators.operands import floating, pair, scalar_like
 
 
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
@@ -37,6 +37,7 @@ def _rounded(input: Any, other: Any, rounding_mode: str) -> Tensor:
             f"div: expected rounding_mode None, 'floor' or 'trunc', got {rounding_mode!r}"
         )
     x, y = _whole_pair("div", input, other)
+    x = x if isinstance(x, Tensor) else scalar_like(x, y)
     return rounding.floor_divide(x, y) if rounding_mode == "floor" else rounding.trunc_divide(x, y)
 
 

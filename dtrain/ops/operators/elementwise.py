@@ -41,8 +41,8 @@ def binary(operation: Callable) -> Callable:
     return function
 
 
-def _floating_binary(operation: Callable) -> Callable:
-    """An operation on two tensors in their common floating dtype."""
+def floating_pair(operation: Callable) -> Callable:
+    """An operation on two operands in their common floating dtype."""
 
     def function(input: Any, other: Any) -> Tensor:
         x, y = pair(input, other)
@@ -107,9 +107,9 @@ exp, exp2, expm1 = (
 )
 log, log2 = smooth(arithmetic.log), smooth(arithmetic.log2)
 log10, log1p = smooth(arithmetic.log10), smooth(arithmetic.log1p)
-logaddexp = of_tensors(_floating_binary(arithmetic.logaddexp))
-logaddexp2 = of_tensors(_floating_binary(arithmetic.logaddexp2))
-xlogy, copysign = _floating_binary(arithmetic.xlogy), _floating_binary(arithmetic.copysign)
+logaddexp = of_tensors(floating_pair(arithmetic.logaddexp))
+logaddexp2 = of_tensors(floating_pair(arithmetic.logaddexp2))
+xlogy, copysign = floating_pair(arithmetic.xlogy), floating_pair(arithmetic.copysign)
 sin, cos, tan = (
     smooth(trigonometry.sin),
     smooth(trigonometry.cos),
@@ -124,8 +124,8 @@ sinh, cosh = smooth(trigonometry.sinh), smooth(trigonometry.cosh)
 asinh, acosh = smooth(trigonometry.asinh), smooth(trigonometry.acosh)
 atanh, sinc = smooth(trigonometry.atanh), smooth(trigonometry.sinc)
 deg2rad, rad2deg = smooth(trigonometry.deg2rad), smooth(trigonometry.rad2deg)
-atan2 = of_tensors(_floating_binary(trigonometry.atan2))
-hypot = of_tensors(_floating_binary(trigonometry.hypot))
+atan2 = of_tensors(floating_pair(trigonometry.atan2))
+hypot = of_tensors(floating_pair(trigonometry.hypot))
 tanh, sigmoid, relu = (
     smooth(activation.tanh),
     smooth(activation.sigmoid),
@@ -290,12 +290,12 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     return add(input, mul(sub(end, input), weight))
 
 
-def addcmul(input: Tensor, tensor1: Any, tensor2: Any, value: Number = 1) -> Tensor:
+def addcmul(input: Tensor, tensor1: Any, tensor2: Any, *, value: Number = 1) -> Tensor:
     """input + value * tensor1 * tensor2 (torch.addcmul)."""
     return add(input, mul(tensor1, tensor2), alpha=value)
 
 
-def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, value: Number = 1) -> Tensor:
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:
     """input + value * tensor1 / tensor2 (torch.addcdiv)."""
     if not is_floating(tensor1.dtype) and not is_floating(tensor2.dtype):
         raise RuntimeError(

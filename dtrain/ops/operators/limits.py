@@ -15,8 +15,8 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if min is None and max is None:
         raise RuntimeError("clamp: at least one of min and max must be given")
     if isinstance(min, Tensor) or isinstance(max, Tensor):
-        input = input if min is None else arithmetic.maximum(*pair(input, min))
-        return input if max is None else arithmetic.minimum(*pair(input, max))
+        input = input if min is None else arithmetic.clamp_min(*pair(input, min))
+        return input if max is None else arithmetic.clamp_max(*pair(input, max))
     for limit in (min, max):
         if limit is not None:
             input = to(input, result_dtype(input, limit))

@@ -84,7 +84,8 @@ def pair(x: Any, y: Any, wrap_around: bool = True) -> tuple[Any, Any]:
         return (x, y) if is_floating(x.dtype) else _with_number(x, y, wrap_around)
     if isinstance(y, Tensor):
         return (x, y) if is_floating(y.dtype) else _with_number(y, x, wrap_around)[::-1]
-    return as_tensor(x), y
+    dtype = promote(scalar_dtype(x), scalar_dtype(y))
+    return as_tensor(x, dtype=dtype), as_tensor(y, dtype=dtype)
 
 
 def _with_number(x: Tensor, number: Any, wrap_around: bool) -> tuple[Tensor, Any]:

@@ -80,6 +80,8 @@ all, any = _truth(reduce.all), _truth(reduce.any)
 
 def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     """log(sum(exp(input))) over `dim` (torch.logsumexp)."""
+    if not input.numel():
+        return arithmetic.log(sum(floating(input), dim, keepdim))
     return reduce.logsumexp(floating(input), axis=checked_axis(input, dim), keepdims=keepdim)
 
 

@@ -117,7 +117,7 @@ def broadcast_to(input: Tensor, *sizes: Any, size: Any = None) -> Tensor:
     return expand(input, *sizes, size=size)
 
 
-def contiguous(input: Tensor) -> Tensor:
+def contiguous(input: Tensor, *, memory_format: Any = None) -> Tensor:
     """Itself if its elements lie in order in memory, else a copy (torch.Tensor.contiguous)."""
     return input if input.is_contiguous() else rules.contiguous(input)
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from dtrain.autograd.tensor import Tensor
-from dtrain.ops import bessel, gamma, index
-from dtrain.ops.operators.comparison import eq, isnan
-from dtrain.ops.operators.elementwise import add, erfc, log, log1p, mul, smooth, where
-from dtrain.ops.operators.operands import floating, pair, scalar_like
+from dtrain.ops import arithmetic, bessel, gamma, special
+from dtrain.ops.operators.elementwise import add, erfc, floating_pair, smooth
+from dtrain.ops.operators.operands import floating
 
 i0, i0e = smooth(bessel.i0), smooth(bessel.i0e)
 i1, i1e = smooth(bessel.i1), smooth(bessel.i1e)
-lgamma = smooth(gamma.lgamma)
+lgamma, entr = smooth(gamma.lgamma), smooth(special.entr)
+xlog1py = floating_pair(arithmetic.xlog1py)
 
 
 def digamma(input: Tensor) -> Tensor:
@@ -37,23 +36,6 @@ def mvlgamma(input: Tensor, p: int) -> Tensor:
     for i in range(1, p):
         out = add(out, lgamma(add(input, -i / 2)))
     return add(out, p * (p - 1) / 4 * math.log(math.pi))
-
-
-def entr(input: Tensor) -> Tensor:
-    """-input * log(input), the summand of an entropy; 0 at 0 (torch.special.entr)."""
-    input = floating(input)
-    positive = index.where(input, input * 0 + 1, condition=(input > 0)._array)
-    out = where(eq(input, 0), 0.0, mul(-input, log(positive)))
-    return where(input < 0, -math.inf, where(isnan(input), input, out))
-
-
-def xlog1py(input: Any, other: Any) -> Tensor:
-    """input * log1p(other); 0 where input is 0 (torch.special.xlog1py)."""
-    x, y = (floating(v) if isinstance(v, Tensor) else v for v in pair(input, other))
-    y = y if isinstance(y, Tensor) else scalar_like(y, x)
-    x = x if isinstance(x, Tensor) else scalar_like(x, y)
-    zero = (x == 0) & ~isnan(y)
-    return where(zero, 0.0, mul(x, log1p(y)))
 
 
 def ndtr(input: Tensor) -> Tensor:
