@@ -71,7 +71,7 @@ def floor_divide(x: Array, y: Array):
     return xp.floor_divide(x, y), zeros
 
 
-@op
+@exact_op
 def trunc_divide(x: Array, y: Array):
     """x / y without the fraction. The gradients are 0."""
     xp = array_module(x, y)

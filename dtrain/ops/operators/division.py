@@ -37,7 +37,10 @@ def _rounded(input: Any, other: Any, rounding_mode: str) -> Tensor:
             f"div: expected rounding_mode None, 'floor' or 'trunc', got {rounding_mode!r}"
         )
     x, y = _whole_pair("div", input, other)
-    x = x if isinstance(x, Tensor) else scalar_like(x, y)
+    x, y = (
+        x if isinstance(x, Tensor) else scalar_like(x, y),
+        y if isinstance(y, Tensor) else scalar_like(y, x),
+    )
     return rounding.floor_divide(x, y) if rounding_mode == "floor" else rounding.trunc_divide(x, y)
 
 

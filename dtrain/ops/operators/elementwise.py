@@ -22,6 +22,7 @@ from dtrain.ops.creation import as_tensor
 from dtrain.ops.operators.operands import (
     Number,
     floating,
+    in_one_dtype,
     pair,
     require_tensors,
     result_dtype,
@@ -292,6 +293,7 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
 
 def addcmul(input: Tensor, tensor1: Any, tensor2: Any, *, value: Number = 1) -> Tensor:
     """input + value * tensor1 * tensor2 (torch.addcmul)."""
+    input, tensor1, tensor2 = in_one_dtype(input, tensor1, tensor2)
     return add(input, mul(tensor1, tensor2), alpha=value)
 
 
@@ -302,6 +304,7 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
             f"addcdiv: expected a floating dtype, got {tensor1.dtype} and {tensor2.dtype}; "
             "convert one with .float()"
         )
+    input, tensor1, tensor2 = in_one_dtype(input, tensor1, tensor2)
     return add(input, arithmetic.div(*pair(mul(tensor1, value), tensor2)))
 
 

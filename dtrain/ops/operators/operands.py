@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from operator import index
 from typing import Any
@@ -58,6 +59,17 @@ def result_dtype(x: Any, y: Any) -> np.dtype:
         return promote(x.dtype, y.dtype)
     full, single = (x, y) if x.ndim else (y, x)
     return full.dtype if category(single.dtype) <= category(full.dtype) else single.dtype
+
+
+def in_one_dtype(*operands: Any) -> list[Any]:
+    """Tensors in the dtype that all of them promote to; numbers as they are."""
+    tensors = [v for v in operands if isinstance(v, Tensor)]
+    full = [v for v in tensors if v.ndim]
+    dtype = functools.reduce(promote, (v.dtype for v in full or tensors))
+    for single in tensors if full else ():
+        if not single.ndim and category(single.dtype) > category(dtype):
+            dtype = single.dtype
+    return [to(v, dtype) if isinstance(v, Tensor) else v for v in operands]
 
 
 def pair(x: Any, y: Any, wrap_around: bool = True) -> tuple[Any, Any]:
