@@ -55,7 +55,13 @@ def pow(x: Array, y: Array):
         zero = (base == 0) & (y >= 0)
         return g * xp.where(zero, 0, out * xp.log(xp.where(zero, 1, base)))
 
-    out = x * x if isinstance(y, (int, float)) and y == 2 else x**y
+    if isinstance(y, (int, float)):
+        out = x * x if y == 2 else x**y
+    elif y.dtype.kind == "i" and y.size and bool((y < 0).any()):
+        whole = xp.where(xp.abs(x) == 1, x ** (y % 2), 0)  # the rest have fractions
+        out = xp.where(y < 0, whole, x ** xp.maximum(y, 0)).astype(y.dtype)
+    else:
+        out = x**y
     return out, (grad_x, grad_y)
 
 

@@ -24,7 +24,35 @@ WITHOUT_VALUES = [
 ]  # fmt: skip
 
 #: Where dtrain differs: (operator, dtype) patterns and why.
-DIFFERENT: dict[tuple[str, str], str] = {}
+_TIES = "of equal elements PyTorch takes another one's place"
+_SIGNS = "vectors are unique but for their signs"
+_TRIANGLES = "PyTorch gives a gradient to the triangle that is not read, too"
+_PARTS = "not yet all of PyTorch's arguments"
+DIFFERENT = {
+    ("argsort", "bool"): _TIES,
+    ("as_strided partial_views", "*"): "reaches memory around the view that the test hands over",
+    ("cholesky_inverse", "*"): _TRIANGLES,
+    ("cholesky_solve", "*"): _TRIANGLES,
+    ("kthvalue", "int64"): _TIES,
+    ("linalg.eigh", "*"): _SIGNS,
+    ("linalg.lstsq*", "*"): _PARTS,
+    ("linalg.matrix_power", "*"): _PARTS,
+    ("linalg.matrix_rank*", "*"): _PARTS,
+    ("linalg.norm*", "*"): _PARTS,
+    ("linalg.pinv hermitian", "*"): _TRIANGLES,
+    ("linalg.svd", "*"): _SIGNS,
+    ("linalg.vector_norm", "*"): _PARTS,
+    ("mode", "*"): _TIES,
+    ("nn.functional.avg_pool2d", "*"): _PARTS,
+    ("nn.functional.batch_norm", "*"): _PARTS,
+    ("nn.functional.binary_cross_entropy_with_logits", "*"): _PARTS,
+    ("nn.functional.cross_entropy", "*"): _PARTS,
+    ("nn.functional.max_pool2d", "*"): _PARTS,
+    ("nn.functional.scaled_dot_product_attention", "*"): _PARTS,
+    ("nn.functional.softplus", "*"): _PARTS,
+    ("sort", "bool"): _TIES,
+    ("topk", "int64"): _TIES,
+}
 
 
 def find(path):
@@ -65,7 +93,8 @@ class Translator:
     def __call__(self, value):
         if isinstance(value, torch.Tensor):
             if id(value) not in self.tensors:
-                own = dtrain.from_numpy(value.detach().numpy()).requires_grad_(value.requires_grad)
+                array = value.detach().numpy()
+                own = dtrain.from_numpy(array).requires_grad_(value.requires_grad)
                 self.tensors[id(value)] = (value, own)
             return self.tensors[id(value)][1]
         if isinstance(value, (torch.dtype, torch.layout, torch.memory_format)):
@@ -103,6 +132,8 @@ def assert_same(ours, theirs, with_values):
     assert ours.shape == tuple(theirs.shape)
     assert str(ours.dtype) == str(theirs.dtype).removeprefix("torch.")
     if with_values:
+        if theirs.dtype is torch.bfloat16:
+            ours, theirs = ours.float(), theirs.float()
         array, wanted = ours.detach().numpy(), theirs.detach().numpy(force=True)
         tolerance = 1e-9 if theirs.dtype is torch.float64 else 2e-5
         np.testing.assert_allclose(array, wanted, rtol=tolerance, atol=tolerance)
