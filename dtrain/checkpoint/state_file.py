@@ -17,7 +17,7 @@ import safetensors.numpy
 
 from dtrain.autograd import Tensor
 from dtrain.autograd.tensor import wrap
-from dtrain.backend import move, to_host
+from dtrain.backend import dtypes, move, to_host
 from dtrain.checkpoint.torch_reader import is_torch_file
 from dtrain.checkpoint.torch_reader import read as read_torch_file
 from dtrain.checkpoint.torch_writer import to_torch_bytes
@@ -91,8 +91,11 @@ def to_bytes(state: Any) -> bytes:
 def from_bytes(data: bytes, name: str, map_location: Any = None) -> Any:
     """The state in a file's contents; `name` is the file's, for errors."""
     try:
-        arrays = safetensors.numpy.load(data)
-    except (safetensors.SafetensorError, KeyError, ValueError) as reason:
+        arrays = {
+            key: np.frombuffer(part["data"], _dtype(part["dtype"])).reshape(part["shape"])
+            for key, part in safetensors.deserialize(data)
+        }
+    except (safetensors.SafetensorError, KeyError, ValueError, TypeError) as reason:
         raise CheckpointError(
             f"{name}: is not a whole safetensors file ({reason}); dtrain.load reads what "
             "dtrain.save or torch.save wrote, and other safetensors files"
@@ -106,6 +109,14 @@ def from_bytes(data: bytes, name: str, map_location: Any = None) -> Any:
     if structure is None:
         return {key: tensor(array) for key, array in arrays.items()}
     return _unflatten(json.loads(structure), {key: tensor(a) for key, a in arrays.items()})
+
+
+def _dtype(name: str) -> np.dtype:
+    """The dtype of a safetensors name, such as F32, I64 or BF16."""
+    if name in ("BF16", "BOOL"):
+        return dtypes.bfloat16 if name == "BF16" else dtypes.bool_
+    kind = {"F": "float", "I": "int", "U": "uint"}[name[0]]
+    return np.dtype(f"{kind}{name[1:]}")
 
 
 # The structure is JSON, with what JSON has not as a list: [kind, contents].
