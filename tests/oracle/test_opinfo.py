@@ -35,13 +35,8 @@ DIFFERENT = {
     ("cholesky_solve", "*"): _TRIANGLES,
     ("kthvalue", "int64"): _TIES,
     ("linalg.eigh", "*"): _SIGNS,
-    ("linalg.lstsq*", "*"): _PARTS,
-    ("linalg.matrix_power", "*"): _PARTS,
-    ("linalg.matrix_rank*", "*"): _PARTS,
-    ("linalg.norm*", "*"): _PARTS,
     ("linalg.pinv hermitian", "*"): _TRIANGLES,
     ("linalg.svd", "*"): _SIGNS,
-    ("linalg.vector_norm", "*"): _PARTS,
     ("mode", "*"): _TIES,
     ("nn.functional.avg_pool2d", "*"): _PARTS,
     ("nn.functional.batch_norm", "*"): _PARTS,
@@ -51,6 +46,7 @@ DIFFERENT = {
     ("nn.functional.scaled_dot_product_attention", "*"): _PARTS,
     ("nn.functional.softplus", "*"): _PARTS,
     ("sort", "bool"): _TIES,
+    ("svd", "*"): _SIGNS,
     ("topk", "int64"): _TIES,
 }
 
