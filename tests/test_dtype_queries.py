@@ -107,7 +107,18 @@ def test_gradients_of_bfloat16_are_bfloat16():
 
 
 def test_every_dtype_is_saved_and_loaded(tmp_path):
-    names = "bfloat16 bool float16 float32 float64 int16 int32 int64 int8 uint8".split()
+    names = [
+        "bfloat16",
+        "bool",
+        "float16",
+        "float32",
+        "float64",
+        "int16",
+        "int32",
+        "int64",
+        "int8",
+        "uint8",
+    ]
     state = {name: dtrain.tensor([0, 1, 2]).to(getattr(dtrain, name)) for name in names}
     dtrain.save(state, tmp_path / "state.safetensors")
     loaded = dtrain.load(tmp_path / "state.safetensors")
