@@ -23,11 +23,11 @@ $(BIN)/python:
 	$(PYTHON) -m venv .venv
 
 $(BIN)/.train: pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet --editable '.[mpi,examples]'
+	$(BIN)/pip install --quiet --editable '.[mpi,cpu,examples]'
 	touch $@
 
 $(BIN)/.test: pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet --editable '.[mpi,examples,test]'
+	$(BIN)/pip install --quiet --editable '.[mpi,cpu,examples,test]'
 	touch $@
 
 $(BIN)/.lint: pyproject.toml | $(BIN)/python

@@ -1,12 +1,17 @@
-"""Every CUDA kernel compiles for the GPUs that are in use, with the compiler that CuPy uses."""
+"""Every CUDA kernel compiles for the GPUs that are in use, with the compiler that CuPy uses, and
+computes what its reference does."""
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import dtrain.backend
+from dtrain.backend.kernels.cuda.compiler import source
+from tests.kernel_cases import CASES, assert_close, results
 
-SOURCES = sorted((Path(dtrain.backend.__file__).parent / "kernels" / "cuda").glob("*.cu"))
+FOLDER = Path(dtrain.backend.__file__).parent / "kernels" / "cuda"
+FAMILIES = sorted({path.stem for path in FOLDER.glob("*.cu")} - {"common"})
 
 
 @pytest.fixture
@@ -20,11 +25,13 @@ def nvrtc():
 
 
 @pytest.mark.parametrize("arch", [80, 90, 120])
-@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
-def test_kernel_compiles(source, arch, nvrtc):
-    program = nvrtc.createProgram(source.read_text(), source.name, [], [])
+@pytest.mark.parametrize("real", ["float", "double"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_kernel_compiles(family, real, arch, nvrtc):
+    text = (FOLDER / "philox.cu").read_text() if family == "philox" else source(family)
+    program = nvrtc.createProgram(text, f"{family}.cu", [], [])
     try:
-        nvrtc.compileProgram(program, [f"-arch=sm_{arch}", "-std=c++17"])
+        nvrtc.compileProgram(program, [f"-arch=sm_{arch}", "-std=c++17", f"-DREAL={real}"])
         assert nvrtc.getCUBIN(program).startswith(b"\x7fELF")
     finally:
         log = nvrtc.getProgramLog(program)
@@ -33,4 +40,13 @@ def test_kernel_compiles(source, arch, nvrtc):
 
 
 def test_there_are_kernels():
-    assert SOURCES
+    assert len(FAMILIES) > 5
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_cuda_computes_what_the_reference_does(case, dtype):
+    cupy = pytest.importorskip("cupy")
+    for arrays in case.samples(dtype):
+        given = results(case, "cuda", [x if x is None else cupy.asarray(x) for x in arrays])
+        assert_close(case, arrays, given, results(case, "reference", arrays))

@@ -19,33 +19,34 @@ from typing import Any
 import numpy as np
 
 #: Host arrays of fewer elements are left to NumPy: nothing is compiled for them, and small models
-#: start at once.
-SMALL = 1 << 14
+#: start at once. Optimizers, whose bits are the same either way, update shorter blocks.
+SMALL, SMALL_STEP = 1 << 16, 1 << 14
 
 
-def _kernel(family: str, name: str, small: int = SMALL) -> Callable[..., Any]:
+def _kernel(family: str, name: str) -> Callable[..., Any]:
     """The kernel `name` of the files `<body>/<family>.py`; its first argument decides the body."""
     reference = getattr(importlib.import_module(f"{__name__}.reference.{family}"), name)
 
     @functools.wraps(reference)
-    def kernel(*args: Any, **options: Any) -> Any:
-        body = _body(family, args, small)
-        return (reference if body is None else getattr(body, name, reference))(*args, **options)
+    def kernel(*args: Any) -> Any:
+        body = _body(family, args)
+        return (reference if body is None else getattr(body, name))(*args)
 
     return kernel
 
 
-def _body(family: str, args: tuple, small: int) -> ModuleType | None:
+def _body(family: str, args: tuple) -> ModuleType | None:
     """The module whose kernels take these arguments; None for the reference."""
     kind, dtype = type(args[0]), args[0].dtype
     if dtype.char not in "fd":
         return None
-    for array in args[1:]:
-        if hasattr(array, "dtype") and (
-            type(array) is not kind or (array.dtype.kind == "f" and array.dtype != dtype)
-        ):
+    for value in args[1:]:
+        if not hasattr(value, "dtype") or isinstance(value, np.generic):
+            continue
+        if type(value) is not kind or (value.dtype.kind == "f" and value.dtype != dtype):
             return None
     if kind is np.ndarray:
+        small = SMALL_STEP if family == "optimizer" else SMALL
         return _bodies("cpu", family) if args[0].size >= small else None
     return _bodies("cuda", family) if kind.__module__.startswith("cupy") else None
 
@@ -56,8 +57,7 @@ def _bodies(where: str, family: str) -> ModuleType | None:
         return None
     if where == "cpu" and importlib.util.find_spec("numba") is None:
         return None
-    module = f"{__name__}.{where}.{family}"
-    return importlib.import_module(module) if importlib.util.find_spec(module) else None
+    return importlib.import_module(f"{__name__}.{where}.{family}")
 
 
 softmax = _kernel("softmax", "softmax")

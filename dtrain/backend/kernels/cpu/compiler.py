@@ -73,5 +73,5 @@ def _one_process(folder: str) -> Iterator[None]:
 
 
 def inlined(function: Callable) -> Callable:
-    """Compile a function of numbers into the loops that call it; decorator."""
-    return numba.njit(function, fastmath=VECTOR_SUMS, error_model="numpy", forceinline=True)
+    """Compile a function of numbers into the loops that call it, its sums in order; decorator."""
+    return numba.njit(function, fastmath={"contract"}, error_model="numpy", forceinline=True)

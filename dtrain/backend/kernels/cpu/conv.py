@@ -25,7 +25,7 @@ def _fills_vectors(x: np.ndarray, c: int, m: int, groups: int) -> bool:
 def conv(
     x: np.ndarray, weight: np.ndarray, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> np.ndarray:
-    (n, c, *hw), (m, _, *kernel) = x.shape, weight.shape
+    (n, c), hw, m, kernel = x.shape[:2], x.shape[2:], weight.shape[0], weight.shape[2:]
     size = window_counts(hw, kernel, stride, padding, dilation)
     x, one = np.ascontiguousarray(x), c * math.prod(kernel) * math.prod(size)
     out = np.empty((n, m, *size), x.dtype)
@@ -46,8 +46,8 @@ def conv_grad_x(
     g: np.ndarray, weight: np.ndarray, hw: Pair, stride: Pair, padding: Pair, dilation: Pair,
     groups: int,
 ) -> np.ndarray:  # fmt: skip
-    (n, m, *size), (_, cg, *kernel) = g.shape, weight.shape
-    c = cg * groups
+    (n, m), size, kernel = g.shape[:2], g.shape[2:], weight.shape[2:]
+    c = weight.shape[1] * groups
     g, one = np.ascontiguousarray(g), c * math.prod(kernel) * math.prod(size)
     out = np.empty((n, c, *hw), g.dtype)
     if not _fills_vectors(g, c, m, groups):
@@ -73,7 +73,7 @@ def conv_grad_weight(
     g: np.ndarray, x: np.ndarray, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair,
     groups: int,
 ) -> np.ndarray:  # fmt: skip
-    (n, c, *hw), (_, m, *size) = x.shape, g.shape
+    (n, c), m, size = x.shape[:2], g.shape[1], g.shape[2:]
     g, x, one = *map(np.ascontiguousarray, (g, x)), c * math.prod(kernel) * math.prod(size)
     shape = (m, c // groups, *kernel)
     if not _fills_vectors(x, c, m, groups):

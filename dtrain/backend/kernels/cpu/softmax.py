@@ -57,18 +57,22 @@ def _log_softmax_backward(g, out, grad):
 @compiled
 def _cross_entropy_backward(g, x, target, top, log_sum, grad):
     for i in range(x.shape[0]):
+        scale = exp(-log_sum[i])
         for j in range(x.shape[1]):
-            grad[i, j] = exp(x[i, j] - top[i] - log_sum[i]) * g[i]
-        grad[i, target[i]] -= g[i]
+            grad[i, j] = exp(x[i, j] - top[i]) * scale * g[i]
+        k = target[i]
+        grad[i, k] = (exp(x[i, k] - top[i]) * scale - g.dtype.type(1)) * g[i]
 
 
 def _by_rows(kernel: Any, *arrays: np.ndarray, axis: int) -> np.ndarray:
     """Apply a kernel of rows, which fills its last argument, along an axis."""
-    last = [np.moveaxis(a, axis, -1) if a.ndim else a.reshape(1) for a in arrays]
-    rows = [np.ascontiguousarray(a).reshape(-1, a.shape[-1]) for a in last]
-    out = np.empty(rows[0].shape, rows[0].dtype)
-    kernel(*rows, out)
-    return np.moveaxis(out.reshape(last[0].shape), -1, axis).reshape(arrays[0].shape)
+    shape = arrays[0].shape
+    axis = axis if shape else 0
+    last = [np.ascontiguousarray(np.moveaxis(np.atleast_1d(a), axis, -1)) for a in arrays]
+    out = np.empty_like(last[0])
+    *lead, n = out.shape
+    kernel(*(a.reshape(math.prod(lead), n) for a in (*last, out)))
+    return np.moveaxis(out, -1, axis).reshape(shape)
 
 
 def softmax(x: np.ndarray, axis: int) -> np.ndarray:

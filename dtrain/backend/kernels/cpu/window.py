@@ -1,4 +1,4 @@
-"""Pooling, and patches for convolution: no padded copies, rows of memory at a time."""
+"""Pooling: no padded copies, rows of memory at a time."""
 
 from __future__ import annotations
 
@@ -15,66 +15,6 @@ def _inside(size, out, stride, first):
     high = 0 if first >= size else (size - 1 - first) // stride + 1
     high = min(high, out)
     return min(low, high), high
-
-
-@compiled
-def _im2col(x, stride, padding, dilation, out):
-    n, c, h, w = x.shape
-    _, kh, kw, _, oh, ow = out.shape
-    zero = x.dtype.type(0)
-    for channel in range(c):
-        for i in range(kh):
-            for j in range(kw):
-                left = j * dilation[1] - padding[1]
-                low, high = _inside(w, ow, stride[1], left)
-                for image in range(n):
-                    for y in range(oh):
-                        row = y * stride[0] + i * dilation[0] - padding[0]
-                        to = out[channel, i, j, image, y]
-                        if row < 0 or row >= h:
-                            for k in range(ow):
-                                to[k] = zero
-                            continue
-                        source = x[image, channel, row]
-                        for k in range(low):
-                            to[k] = zero
-                        if stride[1] == 1:  # constant strides make vector code
-                            for k in range(low, high):
-                                to[k] = source[k + left]
-                        elif stride[1] == 2:
-                            for k in range(low, high):
-                                to[k] = source[2 * k + left]
-                        else:
-                            for k in range(low, high):
-                                to[k] = source[k * stride[1] + left]
-                        for k in range(high, ow):
-                            to[k] = zero
-
-
-@compiled
-def _col2im(patches, stride, padding, dilation, out):
-    c, kh, kw, n, oh, ow = patches.shape
-    h, w = out.shape[2:]
-    for image in range(n):
-        for channel in range(c):
-            for i in range(kh):
-                for j in range(kw):
-                    left = j * dilation[1] - padding[1]
-                    low, high = _inside(w, ow, stride[1], left)
-                    for y in range(oh):
-                        row = y * stride[0] + i * dilation[0] - padding[0]
-                        if row < 0 or row >= h:
-                            continue
-                        source, to = patches[channel, i, j, image, y], out[image, channel, row]
-                        if stride[1] == 1:
-                            for k in range(low, high):
-                                to[k + left] += source[k]
-                        elif stride[1] == 2:
-                            for k in range(low, high):
-                                to[2 * k + left] += source[k]
-                        else:
-                            for k in range(low, high):
-                                to[k * stride[1] + left] += source[k]
 
 
 @compiled
@@ -176,21 +116,6 @@ def _pooled(
     """Room for what pooling gives."""
     size = window_counts(x.shape[2:], kernel, stride, padding, dilation)
     return np.empty((*x.shape[:2], *size), x.dtype)
-
-
-def im2col(x: np.ndarray, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> np.ndarray:
-    size = window_counts(x.shape[2:], kernel, stride, padding, dilation)
-    out = np.empty((x.shape[1], *kernel, x.shape[0], *size), x.dtype)
-    _im2col(np.ascontiguousarray(x), stride, padding, dilation, out)
-    return out
-
-
-def col2im(
-    patches: np.ndarray, hw: Pair, stride: Pair, padding: Pair, dilation: Pair
-) -> np.ndarray:
-    out = np.zeros((patches.shape[3], patches.shape[0], *hw), patches.dtype)
-    _col2im(np.ascontiguousarray(patches), stride, padding, dilation, out)
-    return out
 
 
 def max_pool(

@@ -89,14 +89,14 @@ def max_pool_backward(
 ) -> Array:
     """The gradient of x: the first of equal maxima of a window gets the window's."""
     xp = array_module(x)
-    padded = _padded(x, padding, _lowest(x))
+    padded, real = _padded(x, padding), _padded(xp.ones(x.shape, bool), padding, False)
     full = xp.zeros(padded.shape, g.dtype)
     free = xp.ones(out.shape, bool)  # windows whose maximum was not met yet
     for _, _, place in _places(x.shape[2:], kernel, stride, padding, dilation):
         here = padded[place]
-        hit = ((here == out) | (here != here)) & free
+        hit = ((here == out) | (here != here)) & free & real[place]
         free = free & ~hit
-        full[place] += g * hit
+        full[place] += xp.where(hit, g, 0)
     return _cropped(full, padding)
 
 

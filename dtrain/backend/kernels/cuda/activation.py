@@ -1,0 +1,28 @@
+"""Activations, one pass each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dtrain.backend.array_module import Array
+from dtrain.backend.kernels.cuda.compiler import for_each
+
+
+def _elementwise(name: str) -> Callable[..., Array]:
+    """A kernel of arrays of one shape."""
+
+    def kernel(*arrays: Array) -> Array:
+        import cupy
+
+        inputs = [cupy.ascontiguousarray(a) for a in arrays]
+        out = cupy.empty(arrays[0].shape, arrays[0].dtype)
+        for_each("activation", name, out.size, *inputs, out)
+        return out
+
+    return kernel
+
+
+relu_backward = _elementwise("relu_backward")
+silu, silu_backward = _elementwise("silu"), _elementwise("silu_backward")
+gelu, gelu_backward = _elementwise("gelu"), _elementwise("gelu_backward")
+gelu_tanh, gelu_tanh_backward = _elementwise("gelu_tanh"), _elementwise("gelu_tanh_backward")

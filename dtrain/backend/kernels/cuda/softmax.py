@@ -1,0 +1,57 @@
+"""Softmax, its logarithm and the cross-entropy of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from dtrain.backend.array_module import Array
+from dtrain.backend.kernels.cuda.compiler import for_each, for_each_block
+
+
+def _by_rows(name: str) -> Callable[..., Array]:
+    """A kernel of rows, along an axis."""
+
+    def one(x: Array, axis: int) -> Array:
+        return along(axis, x)
+
+    def two(g: Array, out: Array, axis: int) -> Array:
+        return along(axis, g, out)
+
+    def along(axis: int, *arrays: Array) -> Array:
+        import cupy
+
+        shape = arrays[0].shape
+        axis = axis if shape else 0
+        rows = [cupy.ascontiguousarray(cupy.moveaxis(cupy.atleast_1d(a), axis, -1)) for a in arrays]
+        out = cupy.empty(rows[0].shape, rows[0].dtype)
+        *lead, n = out.shape
+        for_each_block("softmax", name, math.prod(lead), *rows, out, n)
+        return cupy.moveaxis(out, -1, axis).reshape(shape)
+
+    return two if name.endswith("backward") else one
+
+
+softmax, softmax_backward = _by_rows("softmax"), _by_rows("softmax_backward")
+log_softmax, log_softmax_backward = _by_rows("log_softmax"), _by_rows("log_softmax_backward")
+
+
+def cross_entropy(x: Array, target: Array) -> tuple[Array, Array, Array]:
+    import cupy
+
+    rows, n = x.shape
+    losses, top, log_sum = (cupy.empty(rows, x.dtype) for _ in range(3))
+    x, target = cupy.ascontiguousarray(x), cupy.ascontiguousarray(target, "int64")
+    for_each_block("softmax", "cross_entropy", rows, x, target, losses, top, log_sum, n)
+    return losses, top, log_sum
+
+
+def cross_entropy_backward(g: Array, x: Array, target: Array, top: Array, log_sum: Array) -> Array:
+    import cupy
+
+    grad = cupy.empty(x.shape, x.dtype)
+    g, x = cupy.ascontiguousarray(g), cupy.ascontiguousarray(x)
+    target = cupy.ascontiguousarray(target, "int64")
+    n = x.shape[1]
+    for_each("softmax", "cross_entropy_backward", x.size, g, x, target, top, log_sum, grad, n)
+    return grad

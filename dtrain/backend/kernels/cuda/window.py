@@ -1,0 +1,74 @@
+"""Pooling, and patches for convolution, without atomic additions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dtrain.backend.array_module import Array
+from dtrain.backend.kernels.cuda.compiler import for_each
+from dtrain.backend.kernels.reference.window import Pair, window_counts
+
+
+def _launch(name: str, arrays: tuple, sizes: tuple, hw: Any, kernel: Any, how: tuple) -> None:
+    """Launch a kernel of `window.cu`, which writes the last of `arrays`."""
+    stride, padding, dilation = how
+    counts = window_counts(hw, kernel, *how)
+    windows = (*hw, *kernel, *counts, *stride, *padding, *dilation)
+    for_each("window", name, arrays[-1].size, *arrays, *sizes, *windows)
+
+
+def im2col(x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
+    import cupy
+
+    (n, c, *hw), how = x.shape, (stride, padding, dilation)
+    out = cupy.empty((c, *kernel, n, *window_counts(hw, kernel, *how)), x.dtype)
+    _launch("im2col", (cupy.ascontiguousarray(x), out), (n, c), hw, kernel, how)
+    return out
+
+
+def col2im(patches: Array, hw: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
+    import cupy
+
+    c, kh, kw, n = patches.shape[:4]
+    out = cupy.empty((n, c, *hw), patches.dtype)
+    arrays = cupy.ascontiguousarray(patches), out
+    _launch("col2im", arrays, (n, c), hw, (kh, kw), (stride, padding, dilation))
+    return out
+
+
+def max_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
+    import cupy
+
+    (n, c, *hw), how = x.shape, (stride, padding, dilation)
+    out = cupy.empty((n, c, *window_counts(hw, kernel, *how)), x.dtype)
+    _launch("max_pool", (cupy.ascontiguousarray(x), out), (), hw, kernel, how)
+    return out
+
+
+def max_pool_backward(
+    g: Array, x: Array, out: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> Array:
+    import cupy
+
+    grad = cupy.empty(x.shape, x.dtype)
+    arrays = (*map(cupy.ascontiguousarray, (g, x, out)), grad)
+    _launch("max_pool_backward", arrays, (), x.shape[2:], kernel, (stride, padding, dilation))
+    return grad
+
+
+def avg_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair) -> Array:
+    import cupy
+
+    (n, c, *hw), how = x.shape, (stride, padding, (1, 1))
+    out = cupy.empty((n, c, *window_counts(hw, kernel, *how)), x.dtype)
+    _launch("avg_pool", (cupy.ascontiguousarray(x), out), (), hw, kernel, how)
+    return out
+
+
+def avg_pool_backward(g: Array, hw: Pair, kernel: Pair, stride: Pair, padding: Pair) -> Array:
+    import cupy
+
+    grad = cupy.empty((*g.shape[:2], *hw), g.dtype)
+    arrays = cupy.ascontiguousarray(g), grad
+    _launch("avg_pool_backward", arrays, (), hw, kernel, (stride, padding, (1, 1)))
+    return grad

@@ -1,0 +1,272 @@
+"""The fused kernels, inputs for them, and how closely their bodies must agree.
+
+A case has shapes; `None` stands for an array that is left out. Each sample of arrays is ordinary
+numbers, contiguous or with strides, or has NaN, infinities, zeros and large numbers among them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dtrain.backend import to_host
+
+
+@dataclass(frozen=True)
+class Case:
+    """A kernel `family.name`, called as kernel(*arrays, *static)."""
+
+    family: str
+    name: str
+    shapes: tuple
+    static: tuple = ()
+    prepare: Any = None  # from the arrays and the dtype to what the kernel takes
+    special: bool = True  # NaN and infinities are to come out as from the reference
+    in_place: int = 0  # how many of the arrays are written to
+    slack: float = 1  # times the tolerance
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.shapes} {self.static}"
+
+    def samples(self, dtype: Any) -> Iterator[list]:
+        """Lists of arrays."""
+        rng = np.random.default_rng(len(str(self)))
+
+        def drawn(edit: Any) -> list:
+            arrays = [
+                None if shape is None else edit(rng.normal(size=shape).astype(dtype))
+                for shape in self.shapes
+            ]
+            with np.errstate(all="ignore"):
+                return arrays if self.prepare is None else self.prepare(arrays, dtype)
+
+        yield drawn(lambda x: x)
+        if not self.in_place:
+            yield drawn(_strided)
+            yield drawn(_readonly)
+        yield drawn(lambda x: x * dtype(30))
+        if self.special:
+            for value in (0, 1e4, -1e4, 1e30, np.nan, np.inf, -np.inf):
+                yield drawn(lambda x, value=value: _sprinkled(x, value))
+
+
+def _strided(x: np.ndarray) -> np.ndarray:
+    wide = np.repeat(x[..., None], 2, -1) if x.ndim else x
+    return wide[..., 0]
+
+
+def _readonly(x: np.ndarray) -> np.ndarray:
+    x.flags.writeable = False
+    return x
+
+
+def _sprinkled(x: np.ndarray, value: float) -> np.ndarray:
+    x = x.copy()
+    x.reshape(-1)[::7] = value
+    return x
+
+
+def results(case: Case, body: str, arrays: list) -> list:
+    """What a body computes: its results, and the arrays that it wrote to."""
+    module = importlib.import_module(f"dtrain.backend.kernels.{body}.{case.family}")
+    arrays = [x.copy() if x is not None and case.in_place else x for x in arrays]
+    with np.errstate(all="ignore"):
+        out = getattr(module, case.name)(*arrays, *case.static)
+    out = out if isinstance(out, tuple) else () if out is None else (out,)
+    return [to_host(x) for x in (*out, *arrays[: case.in_place]) if x is not None]
+
+
+def assert_close(case: Case, arrays: list, given: list, expected: list) -> None:
+    """Equal within rounding of the largest number; NaN and infinity are at the same places."""
+    assert len(given) == len(expected)
+    dtype = arrays[0].dtype
+    summed = [arrays[0]] if "backward" in case.name or "grad" in case.name else []
+    for a, b in zip(given, expected):
+        assert (a.shape, a.dtype) == (b.shape, b.dtype) == (b.shape, dtype)
+        largest = max(np.abs(x[np.isfinite(x)]).max(initial=0) for x in (b, *summed))
+        tolerance = case.slack * 32 * np.finfo(dtype).eps
+        with np.errstate(all="ignore"):
+            np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * float(largest))
+
+
+# --- the table ---
+
+
+def after(first: str, *static: Any) -> Any:
+    """Arrays (g, x, ...) become those of the backward kernel: with what `first` gives for x."""
+
+    def prepare(arrays: list, dtype: Any) -> list:
+        g, x = arrays
+        family = next(f for f in ("softmax", "window") if _has(f, first))
+        module = importlib.import_module(f"dtrain.backend.kernels.reference.{family}")
+        out = getattr(module, first)(x, *static)
+        return [g, x, out] if family == "window" else [g, out]
+
+    return prepare
+
+
+def _has(family: str, name: str) -> bool:
+    return hasattr(importlib.import_module(f"dtrain.backend.kernels.reference.{family}"), name)
+
+
+def with_targets(arrays: list, dtype: Any) -> list:
+    return [arrays[0], np.arange(len(arrays[0])) * 3 % max(arrays[0].shape[1], 1)]
+
+
+def after_cross_entropy(arrays: list, dtype: Any) -> list:
+    from dtrain.backend.kernels.reference.softmax import cross_entropy
+
+    g, x = arrays
+    x, target = with_targets([x], dtype)
+    _, top, log_sum = cross_entropy(x, target)
+    return [g, x, target, top, log_sum]
+
+
+def after_layer_norm(arrays: list, dtype: Any) -> list:
+    from dtrain.backend.kernels.reference.norm import layer_norm
+
+    g, x, weight = arrays
+    return [g, x, weight, *layer_norm(x, weight, None, 1e-5)[1:]]
+
+
+def after_statistics(arrays: list, dtype: Any) -> list:
+    from dtrain.backend.kernels.reference.norm import channel_statistics
+
+    *g, x, weight = arrays
+    return [*g, x, *channel_statistics(x), weight]
+
+
+def with_bias_and_statistics(arrays: list, dtype: Any) -> list:
+    x, weight, bias = arrays
+    return [*after_statistics([x, weight], dtype), bias]
+
+
+def with_index(arrays: list, dtype: Any) -> list:
+    return [arrays[0], np.arange(len(arrays[0])) ** 2 % 5]
+
+
+def squares(arrays: list, dtype: Any) -> list:
+    """Adam's second moments are not negative."""
+    return [x if i < 3 or x is None else x * x for i, x in enumerate(arrays)]
+
+
+FLAT = [(1000,), (1,), (0,), (3, 5, 7)]
+ROWS = [(5, 65), (1, 1), (0, 3), (3, 300)]
+
+ACTIVATIONS = [
+    Case("activation", name, (shape,) * count)
+    for shape in FLAT
+    for name, count in (
+        ("relu_backward", 2), ("silu", 1), ("gelu", 1), ("gelu_tanh", 1),
+    )
+] + [
+    # beyond exp's range a fused derivative is the limit, the reference inf * 0
+    Case("activation", name, (shape, shape), special=False)
+    for shape in FLAT
+    for name in ("silu_backward", "gelu_backward", "gelu_tanh_backward")
+]  # fmt: skip
+
+SOFTMAX = [
+    *(Case("softmax", name, (shape,), (axis,)) for shape, axis in (*((s, -1) for s in ROWS), ((4, 6, 5), 1))
+      for name in ("softmax", "log_softmax")),
+    *(Case("softmax", f"{name}_backward", (shape, shape), (axis,), after(name, axis))
+      for shape, axis in (*((s, -1) for s in ROWS), ((4, 6, 5), 1)) for name in ("softmax", "log_softmax")),
+    *(Case("softmax", "cross_entropy", (shape,), (), with_targets) for shape in ROWS),
+    *(Case("softmax", "cross_entropy_backward", (shape[:1], shape), (), after_cross_entropy) for shape in ROWS),
+]  # fmt: skip
+
+IMAGES = [(3, 4, 35), (2, 3, 5), (1, 1, 8), (4, 3, 1)]
+
+NORMS = [
+    *(Case("norm", "layer_norm", (shape, *affine), (1e-5,))
+      for shape in ROWS for affine in ((shape[1:], shape[1:]), (None, None))),
+    *(Case("norm", "layer_norm_backward", (shape, shape, weight), (), after_layer_norm, special=False, slack=4)
+      for shape in ROWS[:1] + ROWS[2:] for weight in (shape[1:], None)),
+    *(Case("norm", "channel_statistics", (shape,)) for shape in IMAGES),
+    *(Case("norm", "channel_norm", (shape, *affine), (1e-5,), with_bias_and_statistics, special=False)
+      for shape in IMAGES for affine in ((shape[1:2],) * 2, (None, None))),
+    *(Case("norm", "channel_norm_backward", (shape, shape, weight), (1e-5, of_batch), after_statistics,
+           special=False, slack=4)
+      for shape in IMAGES for weight in (shape[1:2], None) for of_batch in (True, False)),
+]  # fmt: skip
+
+#: kernel, stride, padding, dilation
+WINDOWS = [
+    ((2, 2), (2, 2), (0, 0), (1, 1)), ((3, 2), (2, 1), (1, 1), (1, 1)), ((2, 2), (1, 1), (0, 0), (2, 3)),
+    ((1, 3), (3, 2), (0, 1), (1, 2)),
+]  # fmt: skip
+PICTURES = [(2, 3, 9, 8), (1, 1, 5, 7), (0, 2, 6, 6)]
+
+POOLS = [
+    *(Case("window", "max_pool", (shape,), how) for shape in PICTURES for how in WINDOWS),
+    *(Case("window", "avg_pool", (shape,), how[:3]) for shape in PICTURES for how in WINDOWS[:2]),
+]  # fmt: skip
+
+
+def pool_gradient(name: str, shape: tuple, how: tuple) -> Case:
+    from dtrain.backend.kernels.reference.window import window_counts
+
+    out = (*shape[:2], *window_counts(shape[2:], *how))
+    if name == "avg_pool":
+        return Case("window", "avg_pool_backward", (out,), (shape[2:], *how))
+    return Case("window", "max_pool_backward", (out, shape), how, after("max_pool", *how))
+
+
+POOLS += [
+    *(pool_gradient("max_pool", shape, how) for shape in PICTURES for how in WINDOWS),
+    *(pool_gradient("avg_pool", shape, how[:3]) for shape in PICTURES for how in WINDOWS[:2]),
+]
+
+
+def convolutions(x: tuple, weight: tuple, *how: Any, slack: float = 1) -> list[Case]:
+    """A convolution and its gradients; how: stride, padding, dilation, groups."""
+    from dtrain.backend.kernels.reference.window import window_counts
+
+    out = (x[0], weight[0], *window_counts(x[2:], weight[2:], *how[:3]))
+    more = {"special": False, "slack": slack}
+    return [
+        Case("conv", "conv", (x, weight), how, **more),
+        Case("conv", "conv_grad_x", (out, weight), (x[2:], *how), **more),
+        Case("conv", "conv_grad_weight", (out, x), (weight[2:], *how), **more),
+    ]
+
+
+ONE = (1, 1)
+CONVOLUTIONS = [
+    *convolutions((2, 3, 7, 8), (4, 3, 3, 2), ONE, ONE, ONE, 1),
+    *convolutions((2, 4, 9, 8), (6, 2, 3, 3), (2, 1), (1, 0), (1, 2), 2),
+    *convolutions((2, 16, 5, 6), (32, 16, 1, 1), ONE, (0, 0), ONE, 1),
+    *convolutions((3, 32, 9, 6), (16, 32, 1, 1), (2, 2), (0, 0), ONE, 1),
+    *convolutions((2, 16, 9, 7), (32, 16, 3, 3), (2, 2), ONE, ONE, 1),
+    *convolutions((2, 16, 9, 9), (16, 16, 5, 3), ONE, (2, 1), (1, 2), 1),
+    *convolutions((0, 16, 6, 6), (16, 16, 3, 3), ONE, ONE, ONE, 1),
+    # Winograd's: its intermediate numbers are larger than its results
+    *convolutions((3, 16, 8, 8), (32, 16, 3, 3), ONE, ONE, ONE, 1, slack=10),
+    *convolutions((2, 32, 5, 7), (16, 32, 3, 3), ONE, (0, 2), ONE, 1, slack=10),
+    *convolutions((33, 16, 32, 32), (16, 16, 3, 3), ONE, ONE, ONE, 1, slack=10),
+]
+
+EMBEDDINGS = [
+    Case("embedding", "embedding_backward", (shape,), (5,), with_index)
+    for shape in ((40, 7), (1, 1), (0, 3), (300, 33))
+]
+
+STEPS = [
+    *(Case("optimizer", "sgd", (n, n, n if momentum else None),
+           (0.1, momentum, dampening, decay, nesterov, maximize, first), in_place=3)
+      for n in ((1000,), (1,), (0,))
+      for momentum, dampening, decay, nesterov, maximize, first in (
+          (0, 0, 0, False, False, True), (0.9, 0, 0.01, True, False, False), (0.9, 0.3, 0, False, True, False),
+          (0.9, 0, 0.1, False, False, True))),
+    *(Case("optimizer", "adam", (n, n, n, n, n if amsgrad else None),
+           (1e-3, (0.9, 0.999), 1e-8, decay, decoupled, maximize, step), squares, in_place=5)
+      for n in ((1000,), (1,), (0,))
+      for amsgrad, decay, decoupled, maximize, step in (
+          (False, 0, False, False, 1), (True, 0.1, False, True, 3), (False, 0.1, True, False, 100))),
+]  # fmt: skip
+
+CASES = [*ACTIVATIONS, *SOFTMAX, *NORMS, *POOLS, *CONVOLUTIONS, *EMBEDDINGS, *STEPS]

@@ -1,0 +1,131 @@
+"""The kernels compiled by Numba compute what their references do, and nobody needs Numba."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+import dtrain
+from dtrain import nn, optim
+from dtrain.backend import kernels
+from dtrain.nn import functional as F
+from tests.case import central_differences, leaf, run_backward
+from tests.cases import CASES as OP_CASES
+from tests.kernel_cases import CASES, assert_close, results
+
+numba_only = pytest.mark.skipif(
+    importlib.util.find_spec("numba") is None, reason="Numba is not installed"
+)
+dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+@numba_only
+@dtypes
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_numba_computes_what_the_reference_does(case, dtype):
+    for arrays in case.samples(dtype):
+        before = [None if x is None else x.copy() for x in arrays]
+        expected = results(case, "reference", arrays)
+        assert_close(case, arrays, results(case, "cpu", arrays), expected)
+        for x, y in zip(arrays, before):
+            assert x is None or np.array_equal(x, y, equal_nan=True), "an input was changed"
+
+
+@numba_only
+@dtypes
+@pytest.mark.parametrize("case", [c for c in CASES if c.family == "optimizer"], ids=str)
+def test_steps_have_the_bits_of_the_reference(case, dtype):
+    for arrays in case.samples(dtype):
+        for a, b in zip(results(case, "cpu", arrays), results(case, "reference", arrays)):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_every_kernel_has_a_case():
+    names = {name for name, value in vars(kernels).items() if hasattr(value, "__wrapped__")}
+    assert names - {"_bodies"} == {case.name for case in CASES}
+
+
+# --- through the operations ---
+
+FUSED = (
+    "softmax", "F.softmax", "F.log_softmax", "F.cross_entropy", "F.layer_norm", "F.batch_norm",
+    "F.relu", "F.silu", "F.gelu", "F.conv2d", "F.max_pool2d", "F.avg_pool2d", "F.embedding",
+)  # fmt: skip
+
+
+@numba_only
+@pytest.mark.parametrize(
+    ("case", "sample"),
+    [
+        pytest.param(case, sample, id=f"{case} {sample}")
+        for case in OP_CASES
+        for sample in case.samples
+        if case.op in FUSED
+    ],
+)
+def test_operations_are_right_with_small_arrays_too(case, sample, monkeypatch):
+    monkeypatch.setattr(kernels, "SMALL", 0)
+    arrays = case.arrays(sample)
+    leaves = [leaf(array) for array in arrays]
+    outputs = case.run(dtrain, *leaves)
+    run_backward(outputs)
+    for out, expected in zip(outputs, case.expected(*arrays)):
+        np.testing.assert_allclose(out.detach().numpy(), expected, rtol=1e-10, atol=1e-12)
+    gradients = [np.zeros(x.shape) if x.grad is None else x.grad.numpy() for x in leaves]
+    for given, expected in zip(gradients, central_differences(case.expected, arrays)):
+        np.testing.assert_allclose(given, expected, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        [np.ones(1 << 20, np.float16)],
+        [np.ones(1 << 20, np.int64)],
+        [np.ones(100, np.float32)],
+        [np.ones(1 << 20, np.float32), np.ones(1 << 20)],
+    ],
+    ids=["float16", "int64", "small", "mixed"],
+)
+def test_the_reference_takes_what_the_others_cannot(arrays):
+    assert kernels._body("activation", tuple(arrays)) is None
+
+
+# --- without Numba ---
+
+
+def losses():
+    """Three steps of a model that needs most kernels, on arrays that are not small."""
+    dtrain.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(3, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1), nn.GELU(), nn.Flatten(), nn.Linear(2048, 256),
+        nn.LayerNorm(256), nn.SiLU(), nn.Linear(256, 10),
+    )  # fmt: skip
+    optimizer = optim.AdamW(model.parameters(), 1e-3)
+    x, y = dtrain.randn(64, 3, 16, 16), dtrain.randint(0, 10, (64,))
+    for _ in range(3):
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        yield loss.item()
+
+
+def test_without_numba_and_cupy_training_is_the_same_within_rounding(run_python):
+    hidden = "import sys; sys.modules.update(numba=None, cupy=None); "
+    code = "from tests.test_kernels import losses; print(*losses())"
+    alone = run_python("-c", hidden + code)
+    assert alone.returncode == 0, alone.stderr
+    np.testing.assert_allclose([float(x) for x in alone.stdout.split()], list(losses()), rtol=1e-4)
+
+
+@numba_only
+def test_kernels_can_be_switched_off(run_python):
+    code = "import sys; from tests.test_kernels import losses; list(losses()); print('numba' in sys.modules)"
+    assert run_python("-c", code).stdout == "True\n"
+    assert run_python("-c", code, DTRAIN_KERNELS="reference").stdout == "False\n"
+
+
+def test_importing_dtrain_imports_neither_numba_nor_cupy(run_python):
+    code = "import sys, dtrain; print('numba' in sys.modules, 'cupy' in sys.modules)"
+    assert run_python("-c", code).stdout == "False False\n"
