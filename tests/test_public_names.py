@@ -1,6 +1,7 @@
 """The public face: sorted lists of names that exist, and documentation for each."""
 
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 
@@ -50,5 +51,7 @@ def test_pytorchs_paths_resolve():
 
 def test_every_module_says_what_it_is():
     for module in pkgutil.walk_packages(dtrain.__path__, "dtrain."):
-        if not module.name.endswith("__main__"):
-            assert importlib.import_module(module.name).__doc__, module.name
+        compiled = module.name.startswith("dtrain.backend.kernels.cpu.")
+        if module.name.endswith("__main__") or (compiled and not importlib.util.find_spec("numba")):
+            continue
+        assert importlib.import_module(module.name).__doc__, module.name

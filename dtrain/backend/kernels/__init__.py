@@ -24,7 +24,7 @@ SMALL, SMALL_STEP = 1 << 16, 1 << 14
 
 
 def _kernel(family: str, name: str) -> Callable[..., Any]:
-    """The kernel `name` of the files `<body>/<family>.py`; its first argument decides the body."""
+    """The kernel `name` of the files `<body>/<family>.py`; its arguments decide the body."""
     reference = getattr(importlib.import_module(f"{__name__}.reference.{family}"), name)
 
     @functools.wraps(reference)
@@ -37,7 +37,7 @@ def _kernel(family: str, name: str) -> Callable[..., Any]:
 
 def _body(family: str, args: tuple) -> ModuleType | None:
     """The module whose kernels take these arguments; None for the reference."""
-    kind, dtype = type(args[0]), args[0].dtype
+    kind, dtype, size = type(args[0]), args[0].dtype, args[0].size
     if dtype.char not in "fd":
         return None
     for value in args[1:]:
@@ -45,9 +45,10 @@ def _body(family: str, args: tuple) -> ModuleType | None:
             continue
         if type(value) is not kind or (value.dtype.kind == "f" and value.dtype != dtype):
             return None
+        size = max(size, value.size)
     if kind is np.ndarray:
         small = SMALL_STEP if family == "optimizer" else SMALL
-        return _bodies("cpu", family) if args[0].size >= small else None
+        return _bodies("cpu", family) if size >= small else None
     return _bodies("cuda", family) if kind.__module__.startswith("cupy") else None
 
 

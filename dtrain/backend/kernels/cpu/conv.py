@@ -1,4 +1,4 @@
-"""Convolution over two axes, a few images at a time: Winograd's, or products over patches.
+"""Convolution over two axes, a few images at a time: 1x1, Winograd's, or products over patches.
 
 Patches are made with channels last, so that what a window sees lies in memory in a few runs. Where
 the channels do not fill vectors, in few channels or float64, the reference's order is kept.
@@ -13,7 +13,7 @@ import numpy as np
 from dtrain.backend.kernels.cpu import winograd
 from dtrain.backend.kernels.cpu.compiler import compiled
 from dtrain.backend.kernels.cpu.layout import channels_first, channels_last, parts
-from dtrain.backend.kernels.cpu.vector import LANES
+from dtrain.backend.kernels.cpu.vector import LANES, load, store
 from dtrain.backend.kernels.reference import conv as reference
 from dtrain.backend.kernels.reference.window import Pair, window_counts
 
@@ -22,12 +22,19 @@ def _fills_vectors(x: np.ndarray, c: int, m: int, groups: int) -> bool:
     return groups == 1 and x.dtype == np.float32 and c % LANES == 0 and m % LANES == 0
 
 
+def _is_one_by_one(kernel: Pair, padding: Pair, groups: int) -> bool:
+    return kernel == (1, 1) and padding == (0, 0) and groups == 1
+
+
 def conv(
     x: np.ndarray, weight: np.ndarray, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> np.ndarray:
     (n, c), hw, m, kernel = x.shape[:2], x.shape[2:], weight.shape[0], weight.shape[2:]
     size = window_counts(hw, kernel, stride, padding, dilation)
     x, one = np.ascontiguousarray(x), c * math.prod(kernel) * math.prod(size)
+    if _is_one_by_one(kernel, padding, groups):
+        seen = np.ascontiguousarray(x[:, :, :: stride[0], :: stride[1]])
+        return (weight.reshape(m, c) @ seen.reshape(n, c, math.prod(size))).reshape(n, m, *size)
     out = np.empty((n, m, *size), x.dtype)
     if not _fills_vectors(x, c, m, groups):
         for part in parts(n, one):
@@ -49,6 +56,13 @@ def conv_grad_x(
     (n, m), size, kernel = g.shape[:2], g.shape[2:], weight.shape[2:]
     c = weight.shape[1] * groups
     g, one = np.ascontiguousarray(g), c * math.prod(kernel) * math.prod(size)
+    if _is_one_by_one(kernel, padding, groups):
+        of_seen = weight.reshape(m, c).T @ g.reshape(n, m, math.prod(size))
+        if stride == (1, 1):
+            return of_seen.reshape(n, c, *hw)
+        out = np.zeros((n, c, *hw), g.dtype)
+        out[:, :, :: stride[0], :: stride[1]] = of_seen.reshape(n, c, *size)
+        return out
     out = np.empty((n, c, *hw), g.dtype)
     if not _fills_vectors(g, c, m, groups):
         for part in parts(n, one):
@@ -76,6 +90,12 @@ def conv_grad_weight(
     (n, c), m, size = x.shape[:2], g.shape[1], g.shape[2:]
     g, x, one = *map(np.ascontiguousarray, (g, x)), c * math.prod(kernel) * math.prod(size)
     shape = (m, c // groups, *kernel)
+    if _is_one_by_one(kernel, padding, groups):
+        seen = np.ascontiguousarray(x[:, :, :: stride[0], :: stride[1]])
+        total = np.zeros((m, c), x.dtype)
+        for image in range(n):
+            total += g[image].reshape(m, -1) @ seen[image].reshape(c, -1).T
+        return total.reshape(shape)
     if not _fills_vectors(x, c, m, groups):
         total = np.zeros(shape, x.dtype)
         for part in parts(n, one):
@@ -104,8 +124,6 @@ def _patches(
 ) -> np.ndarray:
     """What each window sees: (n * oh * ow, kh * kw * c)."""
     n, c = x.shape[:2]
-    if tuple(kernel) == (1, 1) and not any(padding):
-        return _last(x[:, :, :: stride[0], :: stride[1]].copy()).reshape(-1, c)
     out = np.empty((n * math.prod(size), math.prod(kernel) * c), x.dtype)
     _copy_runs(_last(x, padding), kernel, size, stride, dilation, out)
     return out
@@ -125,8 +143,8 @@ def _copy_runs(x, kernel, size, stride, dilation, out):
                     row = (image * h + y * stride[0] + i * dilation[0]) * w + k * stride[1]
                     for j in range(runs):
                         at = (row + j * dilation[1]) * c
-                        for e in range(run):
-                            target[to + e] = source[at + e]
+                        for e in range(0, run, LANES):
+                            store(target, to + e, load(source, at + e))
                         to += run
 
 
@@ -144,6 +162,6 @@ def _add_runs(patches, kernel, size, stride, dilation, out):
                     row = (image * h + y * stride[0] + i * dilation[0]) * w + k * stride[1]
                     for j in range(runs):
                         to = (row + j * dilation[1]) * c
-                        for e in range(run):
-                            target[to + e] += source[at + e]
+                        for e in range(0, run, LANES):
+                            store(target, to + e, load(target, to + e) + load(source, at + e))
                         at += run

@@ -6,18 +6,74 @@ import math
 from typing import Any
 
 import numpy as np
+from numba.core import types
+from numba.extending import overload
 
-from dtrain.backend.kernels.cpu.compiler import compiled
+from dtrain.backend.kernels.cpu.compiler import compiled, inlined
 from dtrain.backend.kernels.cpu.exponential import exp
 
 
+def _order(x):
+    raise NotImplementedError("for compiled functions")
+
+
+@overload(_order, inline="always")
+def _order_of_dtype(x):
+    """The bits of a number as an integer that is larger for a larger one; largest for NaN.
+
+    The maximum of integers is vector code, and that of numbers, among which may be NaN, is not.
+    """
+    if x == types.float32:
+        return lambda x: _order_float32(x)
+    return lambda x: _order_float64(x)
+
+
+@inlined
+def _order_float32(x):
+    bits = np.float32(x).view(np.int32)
+    return np.int32(bits ^ np.int32((bits >> 31) & 0x7FFFFFFF))
+
+
+@inlined
+def _order_float64(x):
+    bits = np.float64(x).view(np.int64)
+    return bits ^ ((bits >> 63) & 0x7FFFFFFFFFFFFFFF)
+
+
+def _of_order(n):
+    raise NotImplementedError("for compiled functions")
+
+
+@overload(_of_order, inline="always")
+def _of_order_of_dtype(n):
+    """The number of an `_order`, which is its own inverse."""
+    if n == types.int32:
+        return lambda n: np.int32(n ^ np.int32((n >> 31) & 0x7FFFFFFF)).view(np.float32)
+    return lambda n: np.int64(n ^ ((n >> 63) & 0x7FFFFFFFFFFFFFFF)).view(np.float64)
+
+
 @compiled
-def _softmax(x, top, out):
+def _row_max(x, i):
+    largest = _order(x[i, 0])
+    for j in range(x.shape[1]):
+        largest = max(largest, _order(x[i, j]))
+    return _of_order(largest)
+
+
+@inlined
+def _twice_less(x, y, z):
+    """(x - y) - z, in this order: y + z may be much less exact."""
+    return (x - y) - z
+
+
+@compiled
+def _softmax(x, out):
     zero, one = x.dtype.type(0), x.dtype.type(1)
     for i in range(x.shape[0]):
+        top = _row_max(x, i)
         total = zero
         for j in range(x.shape[1]):
-            power = exp(x[i, j] - top[i])
+            power = exp(x[i, j] - top)
             out[i, j] = power
             total += power
         scale = one / total
@@ -36,12 +92,29 @@ def _softmax_backward(g, out, grad):
 
 
 @compiled
-def _log_sum(x, top, out):
+def _log_sum(x, i, top):
+    total = x.dtype.type(0)
+    for j in range(x.shape[1]):
+        total += exp(x[i, j] - top)
+    return x.dtype.type(math.log(total))
+
+
+@compiled
+def _log_softmax(x, out):
     for i in range(x.shape[0]):
-        total = x.dtype.type(0)
+        top = _row_max(x, i)
+        log_sum = _log_sum(x, i, top)
         for j in range(x.shape[1]):
-            total += exp(x[i, j] - top[i])
-        out[i] = math.log(total)
+            out[i, j] = _twice_less(x[i, j], top, log_sum)
+
+
+@compiled
+def _cross_entropy(x, target, losses, tops, log_sums):
+    for i in range(x.shape[0]):
+        top = _row_max(x, i)
+        log_sum = _log_sum(x, i, top)
+        losses[i] = log_sum - (x[i, target[i]] - top)
+        tops[i], log_sums[i] = top, log_sum
 
 
 @compiled
@@ -57,11 +130,11 @@ def _log_softmax_backward(g, out, grad):
 @compiled
 def _cross_entropy_backward(g, x, target, top, log_sum, grad):
     for i in range(x.shape[0]):
-        scale = exp(-log_sum[i])
+        largest, scale, k = top[i], exp(-log_sum[i]), target[i]
+        factor = scale * g[i]
         for j in range(x.shape[1]):
-            grad[i, j] = exp(x[i, j] - top[i]) * scale * g[i]
-        k = target[i]
-        grad[i, k] = (exp(x[i, k] - top[i]) * scale - g.dtype.type(1)) * g[i]
+            grad[i, j] = exp(x[i, j] - largest) * factor
+        grad[i, k] = (exp(x[i, k] - largest) * scale - g.dtype.type(1)) * g[i]
 
 
 def _by_rows(kernel: Any, *arrays: np.ndarray, axis: int) -> np.ndarray:
@@ -76,7 +149,7 @@ def _by_rows(kernel: Any, *arrays: np.ndarray, axis: int) -> np.ndarray:
 
 
 def softmax(x: np.ndarray, axis: int) -> np.ndarray:
-    return _by_rows(lambda rows, out: _softmax(rows, rows.max(1), out), x, axis=axis)
+    return _by_rows(_softmax, x, axis=axis)
 
 
 def softmax_backward(g: np.ndarray, out: np.ndarray, axis: int) -> np.ndarray:
@@ -84,13 +157,7 @@ def softmax_backward(g: np.ndarray, out: np.ndarray, axis: int) -> np.ndarray:
 
 
 def log_softmax(x: np.ndarray, axis: int) -> np.ndarray:
-    def rows_of(x, out):
-        top, log_sum = x.max(1), np.empty(len(x), x.dtype)
-        _log_sum(x, top, log_sum)
-        np.subtract(x, top[:, None], out=out)
-        out -= log_sum[:, None]
-
-    return _by_rows(rows_of, x, axis=axis)
+    return _by_rows(_log_softmax, x, axis=axis)
 
 
 def log_softmax_backward(g: np.ndarray, out: np.ndarray, axis: int) -> np.ndarray:
@@ -98,10 +165,10 @@ def log_softmax_backward(g: np.ndarray, out: np.ndarray, axis: int) -> np.ndarra
 
 
 def cross_entropy(x: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, ...]:
-    x = np.ascontiguousarray(x)
-    top, log_sum = x.max(1), np.empty(len(x), x.dtype)
-    _log_sum(x, top, log_sum)
-    return log_sum - (x[np.arange(len(x)), target] - top), top, log_sum
+    losses, top, log_sum = (np.empty(len(x), x.dtype) for _ in range(3))
+    x, target = np.ascontiguousarray(x), np.ascontiguousarray(target)
+    _cross_entropy(x, target, losses, top, log_sum)
+    return losses, top, log_sum
 
 
 def cross_entropy_backward(
