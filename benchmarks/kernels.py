@@ -138,7 +138,9 @@ def main():
         frameworks["torch"] = torch
     else:
         print("PyTorch is not installed: dtrain alone is measured")
-    print(f"{'operation':20}{'':10}{'dtrain ms':>12}{'reference':>12}{'torch':>12}{'dtrain/torch':>14}")
+    print(
+        f"{'operation':20}{'':10}{'dtrain ms':>12}{'reference':>12}{'torch':>12}{'dtrain/torch':>14}"
+    )
     for name, prepare in OPERATIONS.items():
         if not name.startswith(args.only):
             continue

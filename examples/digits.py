@@ -80,7 +80,7 @@ def train(args):
         dataset(*train_data, mean, std, args.device), args.batch_size, shuffle=True,
         microbatches=args.microbatches,
     )  # fmt: skip
-    test_loader = DataLoader(dataset(*test_data, mean, std, args.device), 250)
+    test_loader = DataLoader(dataset(*test_data, mean, std, args.device), 50)
 
     model = DataParallel(build_model(train_data[0].shape[1]).to(args.device))
     optimizer = dtrain.optim.SGD(
