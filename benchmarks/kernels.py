@@ -138,9 +138,8 @@ def main():
         frameworks["torch"] = torch
     else:
         print("PyTorch is not installed: dtrain alone is measured")
-    print(
-        f"{'operation':20}{'':10}{'dtrain ms':>12}{'reference':>12}{'torch':>12}{'dtrain/torch':>14}"
-    )
+    heads = ("dtrain ms", "reference", "torch", "dtrain/torch")
+    print(f"{'operation':30}" + "".join(f"{head:>14}" for head in heads))
     for name, prepare in OPERATIONS.items():
         if not name.startswith(args.only):
             continue
@@ -150,7 +149,7 @@ def main():
             if None in functions.values():
                 continue
             best = best_of_turns(functions)
-            cells = "".join(f"{1e3 * best[f]:12.2f}" if f in best else f"{'-':>12}"
+            cells = "".join(f"{1e3 * best[f]:14.2f}" if f in best else f"{'-':>14}"
                             for f in ("dtrain", "reference", "torch"))  # fmt: skip
             ratio = f"{best['dtrain'] / best['torch']:.2f}" if "torch" in best else "-"
             print(f"{name:20}{direction:10}{cells}{ratio:>14}", flush=True)
