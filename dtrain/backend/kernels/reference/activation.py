@@ -12,8 +12,12 @@ SCALE, CUBIC = math.sqrt(2 / math.pi), 0.044715
 
 
 def relu_backward(g: Array, out: Array) -> Array:
-    """The gradient of x, from that of out = max(x, 0)."""
-    return array_module(g, out).where(out != 0, g, 0)
+    """The gradient of x, from that of out = max(x, 0).
+
+    An infinite gradient times 0 is NaN here, and 0 in the compiled bodies: NumPy's `where` takes
+    eight times as long.
+    """
+    return g * (out != 0)
 
 
 def _logistic(x: Array) -> Array:
