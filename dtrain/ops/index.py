@@ -34,8 +34,8 @@ def _plain(part: Any) -> Any:
         return part
     if isinstance(part, (list, tuple, range)):
         part = tensor(list(part)) if len(part) else tensor([], "int64")
-    if isinstance(part, (Tensor, np.ndarray, np.generic)):
-        array = part._array if isinstance(part, Tensor) else np.asarray(part)
+    if hasattr(part, "dtype"):  # a Tensor, or an array of either module
+        array = part._array if isinstance(part, Tensor) else part
         kind = array.dtype
         if kind in (np.bool_, np.uint8):  # uint8 is a mask, too
             return array.astype(bool) if array.ndim else bool(array)
@@ -94,7 +94,7 @@ def array_of(part: Any) -> Any:
     if part is None:
         return slice(None)
     plain = _plain(part)
-    return plain if isinstance(plain, np.ndarray) else np.asarray(plain)
+    return plain if hasattr(plain, "dtype") else np.asarray(plain)
 
 
 def _width(part: Any) -> int:
