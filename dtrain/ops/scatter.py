@@ -36,7 +36,7 @@ def put_extreme(x: Array, values: Array, *, index: Any, largest: bool):
     """x with the larger (smaller) of x[index] and values at each index; equal ones share g."""
     xp = array_module(x)
     out = x.copy()
-    (xp.maximum if largest else xp.minimum).at(out, index, values)
+    _extremes_at(out, index, values, largest)
 
     def shares(g):
         count = (x == out).astype(g.dtype)
@@ -47,6 +47,26 @@ def put_extreme(x: Array, values: Array, *, index: Any, largest: bool):
         lambda g: xp.where(x == out, shares(g), g.dtype.type(0)),
         lambda g: xp.where(values == out[index], shares(g)[index], g.dtype.type(0)),
     )
+
+
+def _extremes_at(out: Array, index: Any, values: Array, largest: bool) -> None:
+    """Write to `out` the larger (smaller) of what is there and of values, for each mention."""
+    xp = array_module(out)
+    at = (xp.maximum if largest else xp.minimum).at
+    if xp is np or out.dtype != "float64":
+        at(out, index, values)
+        return
+    # CuPy compares doubles as floats there (atomics.cuh): compare integers of the same order.
+    keys = _ordered(out)
+    at(keys, index, _ordered(xp.broadcast_to(values, out[index].shape)))
+    out[...] = _ordered(keys.view("float64")).view("float64")
+
+
+def _ordered(x: Array) -> Array:
+    """float64 numbers as int64 in the same order; applied to these bits once more, their own."""
+    xp = array_module(x)
+    bits = xp.ascontiguousarray(x).view("int64")
+    return xp.where(bits < 0, bits ^ xp.int64(2**63 - 1), bits)
 
 
 @op

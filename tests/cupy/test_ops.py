@@ -64,3 +64,29 @@ def test_cupy_gives_what_numpy_gives(case, sample):
             assert isinstance(array, cupy.ndarray)
             assert (array.dtype, array.shape) == (host.dtype, host.shape)
             np.testing.assert_allclose(to_host(array), host, rtol=1e-4, atol=1e-5)
+
+
+def second_derivatives(case, sample, device):
+    """The gradients of the squared gradients of the outputs' squares, as arrays."""
+    dtrain.manual_seed(0)
+    leaves = [
+        dtrain.tensor(array, device=device, requires_grad=True) for array in case.arrays(sample)
+    ]
+    outputs = [out for out in case.run(DtrainOn(device), *leaves) if out.requires_grad]
+    loss = sum((out * out).sum() for out in outputs)
+    first = dtrain.autograd.grad(loss, leaves, create_graph=True, materialize_grads=True)
+    slopes = [(g * g).sum() for g in first if g.requires_grad]
+    return [g._array for g in dtrain.autograd.grad(slopes, leaves, materialize_grads=True)]
+
+
+@pytest.mark.parametrize(
+    ("case", "sample"),
+    [p for p in SAMPLES if p.values[0].differentiable and p.values[1] is p.values[0].samples[0]],
+)
+def test_second_derivatives_are_those_of_numpy(case, sample):
+    cupy = pytest.importorskip("cupy")
+    expected = second_derivatives(case, sample, "cpu")
+    given = second_derivatives(case, sample, "cuda")
+    for array, host in zip(given, expected):
+        assert isinstance(array, cupy.ndarray)
+        np.testing.assert_allclose(to_host(array), host, rtol=1e-6, atol=1e-8)
