@@ -1,0 +1,165 @@
+"""ResNet, ResNeXt and Wide ResNet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dtrain import nn
+from dtrain.autograd import Tensor
+from dtrain.models.weights import load_weights
+
+
+def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(
+        inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=False
+    )
+
+
+class BasicBlock(nn.Module):
+    """Two 3 x 3 convolutions beside the identity."""
+
+    expansion = 1
+
+    def __init__(self, inputs: int, planes: int, stride: int, groups: int, base_width: int):
+        super().__init__()
+        if groups != 1 or base_width != 64:
+            raise ValueError(
+                "BasicBlock: expected groups=1 and width_per_group=64, got "
+                f"{groups} and {base_width}; use Bottleneck"
+            )
+        self.conv1 = _conv(inputs, planes, 3, stride)
+        self.bn1 = nn.BatchNorm2d(planes)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = _conv(planes, planes, 3)
+        self.bn2 = nn.BatchNorm2d(planes)
+        self.downsample = _downsample(inputs, planes, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        return self.relu(out + (x if self.downsample is None else self.downsample(x)))
+
+
+class Bottleneck(nn.Module):
+    """A 3 x 3 convolution between two of 1 x 1, beside the identity; the 3 x 3 has the stride."""
+
+    expansion = 4
+
+    def __init__(self, inputs: int, planes: int, stride: int, groups: int, base_width: int):
+        super().__init__()
+        width = planes * base_width // 64 * groups
+        outputs = planes * self.expansion
+        self.conv1 = _conv(inputs, width, 1)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = _conv(width, width, 3, stride, groups)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = _conv(width, outputs, 1)
+        self.bn3 = nn.BatchNorm2d(outputs)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = _downsample(inputs, outputs, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.relu(self.bn2(self.conv2(out)))
+        out = self.bn3(self.conv3(out))
+        return self.relu(out + (x if self.downsample is None else self.downsample(x)))
+
+
+def _downsample(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
+    if stride == 1 and inputs == outputs:
+        return None
+    return nn.Sequential(_conv(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
+
+
+class ResNet(nn.Module):
+    """He et al. 2015; with groups Xie et al. 2016 (ResNeXt), with wide groups Zagoruyko and
+    Komodakis 2016 (torchvision.models.ResNet). Images (n, 3, 224, 224).
+
+    Parameters
+    ----------
+    block : BasicBlock or Bottleneck
+    layers : the number of blocks in each of the four stages
+    """
+
+    def __init__(
+        self,
+        block: type[BasicBlock] | type[Bottleneck],
+        layers: Sequence[int],
+        num_classes: int = 1000,
+        groups: int = 1,
+        width_per_group: int = 64,
+    ):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, 2, padding=1)
+        channels = 64
+        for stage, count in enumerate(layers):
+            planes, blocks = 64 << stage, []
+            for number in range(count):
+                stride = 2 if stage and not number else 1
+                blocks.append(block(channels, planes, stride, groups, width_per_group))
+                channels = planes * block.expansion
+            self.add_module(f"layer{stage + 1}", nn.Sequential(*blocks))
+        self.avgpool = nn.AdaptiveAvgPool2d((1, 1))
+        self.fc = nn.Linear(channels, num_classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return self.fc(self.avgpool(x).flatten(1))
+
+
+def resnet18(weights: Any = None, **options: Any) -> ResNet:
+    """ResNet with 18 layers."""
+    return load_weights(ResNet(BasicBlock, [2, 2, 2, 2], **options), weights)
+
+
+def resnet34(weights: Any = None, **options: Any) -> ResNet:
+    """ResNet with 34 layers."""
+    return load_weights(ResNet(BasicBlock, [3, 4, 6, 3], **options), weights)
+
+
+def resnet50(weights: Any = None, **options: Any) -> ResNet:
+    """ResNet with 50 layers."""
+    return load_weights(ResNet(Bottleneck, [3, 4, 6, 3], **options), weights)
+
+
+def resnet101(weights: Any = None, **options: Any) -> ResNet:
+    """ResNet with 101 layers."""
+    return load_weights(ResNet(Bottleneck, [3, 4, 23, 3], **options), weights)
+
+
+def resnet152(weights: Any = None, **options: Any) -> ResNet:
+    """ResNet with 152 layers."""
+    return load_weights(ResNet(Bottleneck, [3, 8, 36, 3], **options), weights)
+
+
+def resnext50_32x4d(weights: Any = None, **options: Any) -> ResNet:
+    """ResNeXt with 50 layers, 32 groups of width 4."""
+    return resnet50(weights, groups=32, width_per_group=4, **options)
+
+
+def resnext101_32x8d(weights: Any = None, **options: Any) -> ResNet:
+    """ResNeXt with 101 layers, 32 groups of width 8."""
+    return resnet101(weights, groups=32, width_per_group=8, **options)
+
+
+def resnext101_64x4d(weights: Any = None, **options: Any) -> ResNet:
+    """ResNeXt with 101 layers, 64 groups of width 4."""
+    return resnet101(weights, groups=64, width_per_group=4, **options)
+
+
+def wide_resnet50_2(weights: Any = None, **options: Any) -> ResNet:
+    """Wide ResNet with 50 layers, the inner convolutions twice as wide."""
+    return resnet50(weights, width_per_group=128, **options)
+
+
+def wide_resnet101_2(weights: Any = None, **options: Any) -> ResNet:
+    """Wide ResNet with 101 layers, the inner convolutions twice as wide."""
+    return resnet101(weights, width_per_group=128, **options)
