@@ -6,6 +6,7 @@ import numpy as np
 
 from dtrain.autograd.op import OPS
 from tests.case import ANY, MATRIX, Case
+from tests.cases_activations import ACTIVATIONS
 from tests.cases_binary import BINARY
 from tests.cases_elementwise import ELEMENTWISE
 from tests.cases_indexing import INDEXING
@@ -151,6 +152,7 @@ CASES = [
     *INDEXING,
     *MORE_PRODUCTS,
     *LINALG,
+    *ACTIVATIONS,
     *NN_CASES,
     *LOSSES,
 ]

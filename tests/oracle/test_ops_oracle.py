@@ -63,7 +63,10 @@ OF_ONE = [
     "sqrt", "tanh", "acos", "acosh", "asin", "atan", "atanh", "cosh", "deg2rad", "erfc",
     "erfinv", "exp2", "frac", "isneginf", "isposinf", "nan_to_num", "relu", "signbit",
     "sinh", "square", "tan", "trunc", "nn.functional.relu", "nn.functional.leaky_relu", "nn.functional.silu",
-    "nn.functional.softplus",
+    "nn.functional.softplus", "nn.functional.logsigmoid", "nn.functional.mish", "nn.functional.elu",
+    "nn.functional.selu", "nn.functional.celu", "nn.functional.hardtanh", "nn.functional.relu6",
+    "nn.functional.hardsigmoid", "nn.functional.hardswish", "nn.functional.hardshrink",
+    "nn.functional.softshrink", "nn.functional.softsign", "nn.functional.tanhshrink",
 ]  # fmt: skip
 OF_A_ROW = {
     "amax": lambda t, x: t.amax(x, 1),

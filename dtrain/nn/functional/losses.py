@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dtrain.autograd import Tensor
-from dtrain.nn.functional.activations import softplus
+from dtrain.nn.functional.activations import logsigmoid
 from dtrain.ops import loss
 
 
@@ -34,7 +34,7 @@ def binary_cross_entropy_with_logits(
     input: Tensor, target: Tensor, reduction: str = "mean"
 ) -> Tensor:
     """-log of the probability that sigmoid(input) gives to target, without overflow."""
-    return _reduce(softplus(input) - input * target, reduction)
+    return _reduce((1 - target) * input - logsigmoid(input), reduction)
 
 
 def nll_loss(
