@@ -45,19 +45,48 @@ LAYERS = {
     "Flatten": (lambda nn: nn.Flatten(), IMAGE),
     "Identity": (lambda nn: nn.Identity(), (3,)),
     "Dropout": (lambda nn: nn.Dropout(0.0), (3, 4)),
-    "ReLU": (lambda nn: nn.ReLU(), (3, 4)),
-    "LeakyReLU": (lambda nn: nn.LeakyReLU(0.2), (3, 4)),
-    "GELU": (lambda nn: nn.GELU(), (3, 4)),
-    "GELU tanh": (lambda nn: nn.GELU(approximate="tanh"), (3, 4)),
-    "SiLU": (lambda nn: nn.SiLU(), (3, 4)),
-    "Sigmoid": (lambda nn: nn.Sigmoid(), (3, 4)),
-    "Tanh": (lambda nn: nn.Tanh(), (3, 4)),
-    "Softmax": (lambda nn: nn.Softmax(dim=1), (3, 4)),
-    "LogSoftmax": (lambda nn: nn.LogSoftmax(dim=-1), (3, 4)),
     "Sequential": (
         lambda nn: nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 2)),
         (6, 5),
     ),
+}
+ACTIVATIONS = {
+    "ReLU": [{}, {"inplace": True}],
+    "LeakyReLU": [{}, {"negative_slope": 0.2, "inplace": True}],
+    "PReLU": [{}, {"num_parameters": 4, "init": 0.1}],
+    "RReLU": [{"lower": 0.2, "upper": 0.2}, {"lower": 0.2, "upper": 0.2, "inplace": True}],
+    "Threshold": [{"threshold": 0.1, "value": 2.0}],
+    "Hardtanh": [{}, {"min_val": -0.5, "max_val": 0.2, "inplace": True}],
+    "ReLU6": [{}, {"inplace": True}],
+    "Hardsigmoid": [{}, {"inplace": True}],
+    "Hardswish": [{}, {"inplace": True}],
+    "Hardshrink": [{}, {"lambd": 0.2}],
+    "Softshrink": [{}, {"lambd": 0.2}],
+    "ELU": [{}, {"alpha": 0.3, "inplace": True}],
+    "SELU": [{}, {"inplace": True}],
+    "CELU": [{}, {"alpha": 0.3, "inplace": True}],
+    "GELU": [{}, {"approximate": "tanh"}],
+    "SiLU": [{}, {"inplace": True}],
+    "Mish": [{}, {"inplace": True}],
+    "GLU": [{}, {"dim": 0}],
+    "Sigmoid": [{}],
+    "LogSigmoid": [{}],
+    "Softplus": [{}, {"beta": 2.0, "threshold": 1.0}],
+    "Softsign": [{}],
+    "Tanh": [{}],
+    "Tanhshrink": [{}],
+    "Softmax": [{"dim": 1}],
+    "Softmin": [{"dim": 0}],
+    "LogSoftmax": [{"dim": -1}],
+    "Softmax2d": [{}],
+}
+LAYERS |= {
+    f"{name} {options or ''}": (
+        lambda nn, name=name, options=options: getattr(nn, name)(**options),
+        (2, 4, 3, 6),
+    )
+    for name, rows in ACTIVATIONS.items()
+    for options in rows
 }
 CLASSES = np.array([0, 2, 1, 2])
 LOSSES = {
@@ -128,7 +157,7 @@ def test_layers_give_what_pytorch_gives(name, mode):
     for step in range(2):  # the second sees what the first left in the buffers
         x = dtrain.from_numpy(numbers(shape, step)).requires_grad_()
         y = torch.from_numpy(numbers(shape, step)).requires_grad_()
-        out, expected = ours(x), theirs(y)
+        out, expected = ours(x * 1), theirs(y * 1)  # a layer may write into its input
         np.testing.assert_allclose(
             out.detach().numpy(), expected.detach().numpy(), rtol=1e-4, atol=1e-5
         )
