@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
+import re
 
 import pytest
 
@@ -19,8 +20,9 @@ by_name = pytest.mark.parametrize("package", FACES, ids=lambda package: package.
 
 
 def isort_key(name):
-    """CONSTANTS, then Classes, then functions, as ruff sorts them."""
-    return (0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2, name)
+    """CONSTANTS, then Classes, then functions, numbers by their size, as ruff sorts them."""
+    kind = 0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2
+    return kind, [(part.zfill(9) if part.isdigit() else part) for part in re.split(r"(\d+)", name)]
 
 
 @by_name

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Sequence
 from typing import Any
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -43,10 +42,10 @@ class set_detect_anomaly:
     >>> x = dtrain.tensor(0.0, requires_grad=True)
     >>> try:
     ...     with set_detect_anomaly(True):
-    ...         (x / x).backward()
+    ...         (x.sqrt() * 0).backward()
     ... except RuntimeError as error:
     ...     print(str(error).splitlines()[0])
-    backward: div made NaN as the gradient of its input 1. It had been called here:
+    backward: sqrt made NaN as the gradient of its input 0. It had been called here:
     """
 
     def __init__(self, mode: bool, check_nan: bool = True):
@@ -83,16 +82,14 @@ def call_stack() -> traceback.StackSummary:
     return traceback.StackSummary.extract(reversed(frames))
 
 
-def refuse_nan(name: str, stack: traceback.StackSummary | None, gradients: Sequence[Any]) -> None:
-    """Raise if there is NaN in one of the gradients that an operation has made."""
-    for index, gradient in enumerate(gradients):
-        values = getattr(gradient, "tensor", gradient)
-        values = getattr(values, "_array", values)
-        if getattr(values, "dtype", None) is not None and bool((values != values).any()):
-            if stack is None:
-                where = "Where it had been called is not known: detect anomalies in forward too."
-            else:
-                where = "It had been called here:\n" + "".join(stack.format())
-            raise RuntimeError(
-                f"backward: {name} made NaN as the gradient of its input {index}. {where}"
-            )
+def refuse_nan(name: str, stack: traceback.StackSummary | None, index: int, gradient: Any) -> None:
+    """Raise if there is NaN in the gradient that an operation has made of its input `index`."""
+    values = getattr(gradient, "tensor", gradient)
+    values = getattr(values, "_array", values)
+    if getattr(values, "dtype", None) is None or not bool((values != values).any()):
+        return
+    if stack is None:
+        where = "Where it had been called is not known: detect anomalies in forward too."
+    else:
+        where = "It had been called here:\n" + "".join(stack.format())
+    raise RuntimeError(f"backward: {name} made NaN as the gradient of its input {index}. {where}")

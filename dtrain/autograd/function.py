@@ -138,13 +138,9 @@ class _FunctionNode(Node):
     def slot(self, index: int) -> Any:
         return lambda grad: _OutputGrads({index: grad})
 
-    def gradients(
-        self,
-        grad: Any,
-        keep: bool,
-        retraced: Callable | None = None,
-        on_the_way: set[int] | None = None,
-    ) -> list[Array | None]:
+    def take_rules(
+        self, grad: Any, keep: bool, retraced: Callable | None
+    ) -> list[Callable[[Any], Array | None]]:
         grads = [
             None
             if like is None
@@ -164,15 +160,16 @@ class _FunctionNode(Node):
                 f"{self.name}.backward: expected {len(self.parents)} gradients, one for each "
                 f"input of forward, got {len(parts)}"
             )
-        arrays: list[Array | None] = []
+        rules: list[Callable[[Any], Array | None]] = []
         for index, (parent, part) in enumerate(zip(self.parents, parts)):
             if parent is None or part is None:
-                arrays.append(None)
+                rules.append(lambda grad: None)
                 continue
             if not isinstance(part, Tensor):
                 raise TypeError(
                     f"{self.name}.backward: expected a Tensor or None as gradient {index}, "
                     f"got {type(part).__name__}"
                 )
-            arrays.append(part._array if retraced is None else TracedArray(part))
-        return arrays
+            array = part._array if retraced is None else TracedArray(part)
+            rules.append(lambda grad, array=array: array)
+        return rules

@@ -56,19 +56,12 @@ class Node:
     def __repr__(self) -> str:
         return f"<{self.name} backward>"
 
-    def gradients(
-        self,
-        grad: Array,
-        keep: bool,
-        retraced: Callable | None = None,
-        on_the_way: set[int] | None = None,
-    ) -> Sequence[Array | None]:
-        """The gradients for `parents`; without `keep` what they were made from is let go.
+    def take_rules(
+        self, grad: Array, keep: bool, retraced: Callable | None
+    ) -> Iterable[Callable[[Array], Array | None]]:
+        """The gradient functions, to be called with `grad`; without `keep` they are let go here.
 
-        Parameters
-        ----------
-        retraced : makes of the gradient functions those that are recorded themselves
-        on_the_way : the ids of the parents whose gradients are wanted; None for all
+        `retraced` makes of them those that are recorded themselves.
         """
         rules = self.rules
         if rules is None:
@@ -85,12 +78,7 @@ class Node:
             self.rules = None
             if self.again is not None:
                 self.again = None
-        if on_the_way is None:
-            return [p if p is None else rule(grad) for p, rule in zip(self.parents, rules)]
-        return [
-            rule(grad) if id(parent) in on_the_way else None
-            for parent, rule in zip(self.parents, rules)
-        ]
+        return rules
 
     def _refuse_stale(
         self, rules: Iterable[Callable], saved: tuple[str, list[int], int], again: bool
@@ -168,13 +156,15 @@ def run_backward(
     pending: dict[int, Array] = {}
     summed: set[int] = set()  # gradients that are sums made here, so that adding in place is safe
     found: dict[int, Array] = {}
+    check_nan = anomaly.enabled and anomaly.check_nan
     outer, _running.callbacks = _running.callbacks, []
 
     def deliver(target: Any, grad: Array) -> None:
-        if grad.shape != target.shape:
-            grad = sum_to(grad, target.shape)
-        if grad.dtype is not target.dtype and grad.dtype != target.dtype:
-            grad = grad.astype(target.dtype)
+        like = target if isinstance(target, Node) else target._array
+        if grad.shape != like.shape:
+            grad = sum_to(grad, like.shape)
+        if grad.dtype is not like.dtype and grad.dtype != like.dtype:
+            grad = grad.astype(like.dtype)
         key = id(target)
         if key not in pending:
             pending[key] = grad
@@ -214,21 +204,26 @@ def run_backward(
             while nodes:
                 node = nodes.pop()
                 key = id(node)
-                parts: Sequence[Array | None]
-                if key in pending and (on_the_way is None or key in on_the_way):
-                    grad = pending.pop(key)
-                    if node.hooks or wanted_ids or summed or type(grad) is not np.ndarray:
-                        grad = arrive(node, grad)
-                    parts = node.gradients(grad, keep_graph, retraced, on_the_way)
-                    if anomaly.enabled and anomaly.check_nan:
-                        refuse_nan(node.name, node.stack, parts)
-                else:  # no gradient is wanted, or a custom Function has returned None for it
-                    parts = [None] * len(node.parents)
-                for parent, part in zip(node.parents, parts):
+                if key not in pending or (on_the_way is not None and key not in on_the_way):
+                    # no gradient is wanted, or a custom Function has returned None for it
+                    for parent in node.parents:
+                        if parent is not None and not isinstance(parent, Node):
+                            count_down(parent)
+                    continue
+                grad = pending.pop(key)
+                if node.hooks or wanted_ids or summed or type(grad) is not np.ndarray:
+                    grad = arrive(node, grad)
+                rules = node.take_rules(grad, keep_graph, retraced)
+                for parent, rule in zip(node.parents, rules):
                     if parent is None:
                         continue
-                    if part is not None:
-                        deliver(parent, part)
+                    if on_the_way is None or id(parent) in on_the_way:
+                        part = rule(grad)
+                        if check_nan:
+                            place = [id(other) for other in node.parents].index(id(parent))
+                            refuse_nan(node.name, node.stack, place, part)
+                        if part is not None:
+                            deliver(parent, part)
                     if not isinstance(parent, Node):
                         count_down(parent)
         callbacks, _running.callbacks = _running.callbacks, []

@@ -165,7 +165,7 @@ class BertModel(nn.Module):
         token_type_ids: Tensor | None = None,
     ) -> BertOutput:
         """Token numbers (n, t) to vectors; `attention_mask` is 0 where there is no token."""
-        mask = None if attention_mask is None else (attention_mask != 0)[:, None, None, :]
+        mask = None if attention_mask is None else attention_mask.bool()[:, None, None, :]
         x = self.encoder(self.embeddings(input_ids, token_type_ids), mask)
         return BertOutput(x, self.pooler(x))
 

@@ -35,7 +35,8 @@ def binary(operation: Callable) -> Callable:
     """An operation on two operands in their common dtype."""
 
     def function(input: Any, other: Any) -> Tensor:
-        return operation(*pair(input, other))
+        x, y = pair(input, other)
+        return operation(x, y)
 
     function.__name__ = operation.__name__
     function.__doc__ = operation.__doc__

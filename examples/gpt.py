@@ -1,0 +1,169 @@
+"""Trains a small GPT on the characters of a text, on any number of ranks, and lets it write.
+
+launch/mpirun.sh -n 2 examples/gpt.py                    Python's own library as the text
+launch/mpirun.sh -n 2 examples/gpt.py --text book.txt    any text file, or a folder of them
+"""
+
+import argparse
+import collections
+import sys
+import sysconfig
+from pathlib import Path
+
+import numpy as np
+
+import dtrain
+from dtrain import DataParallel, distributed, models
+from dtrain.checkpoint import digest, load_checkpoint, save_checkpoint
+from dtrain.data import DataLoader, TensorDataset
+from dtrain.errors import DtrainError
+from dtrain.nn import functional as F
+from dtrain.nn.utils import clip_grad_norm_
+from dtrain.train import Progress
+
+
+def read_text(path):
+    """A file, or all files below a folder that have the suffix of most; `path` None: Python's."""
+    if path is None:
+        folder = Path(sysconfig.get_paths()["stdlib"])
+        files = sorted(folder.glob("*.py"))
+    elif Path(path).is_dir():
+        found = sorted(file for file in Path(path).rglob("*") if file.is_file())
+        suffix = collections.Counter(file.suffix for file in found).most_common(1)
+        files = [file for file in found if file.suffix == suffix[0][0]] if suffix else []
+    else:
+        files = [Path(path)]
+    text = "\n".join(file.read_text(encoding="utf-8", errors="replace") for file in files)
+    if len(text) < 10_000:
+        sys.exit(f"{path}: {len(text)} characters are too few to learn from; expected 10,000")
+    return text
+
+
+class Alphabet:
+    """The characters of a text by number; rare ones are all the last, a space."""
+
+    def __init__(self, text):
+        counts = collections.Counter(text)
+        self.characters = [*sorted(c for c, n in counts.items() if n > len(text) / 50_000), " "]
+        self._numbers = {c: i for i, c in enumerate(self.characters)}
+
+    def encode(self, text):
+        rare = len(self.characters) - 1
+        return np.array([self._numbers.get(c, rare) for c in text], np.int64)
+
+    def decode(self, numbers):
+        return "".join(self.characters[i] for i in numbers)
+
+
+def windows(numbers, length):
+    """Pieces of `length` characters, and for each character the one that follows it."""
+    count = (len(numbers) - 1) // length
+    x, y = (numbers[i : i + count * length].reshape(count, length) for i in (0, 1))
+    return TensorDataset(dtrain.from_numpy(x), dtrain.from_numpy(y))
+
+
+def loss_of(model, x, y):
+    return F.cross_entropy(model(x).flatten(0, 1), y.flatten())
+
+
+@dtrain.no_grad()
+def evaluate(model, loader):
+    """The mean loss of a character, in nats, over all ranks."""
+    model.eval()
+    total, seen = 0.0, 0
+    for x, y in loader:
+        if len(x):
+            total += loss_of(model, x, y).item() * len(x)
+            seen += len(x)
+    model.train()
+    sums = dtrain.tensor([total, float(seen)], dtype=dtrain.float64)
+    total, seen = distributed.all_reduce(sums).tolist()
+    return total / seen
+
+
+@dtrain.no_grad()
+def write(model, alphabet, start, count, context, temperature=0.8):
+    """`count` characters after `start`, each drawn by the model's chances."""
+    model.eval()
+    generator = dtrain.Generator(0)
+    numbers = alphabet.encode(start).tolist()
+    for _ in range(count):
+        logits = model(dtrain.tensor([numbers[-context:]]))[0, -1] / temperature
+        numbers.append(dtrain.multinomial(logits.softmax(0), 1, generator=generator).item())
+    return alphabet.decode(numbers)
+
+
+def train(args):
+    dtrain.manual_seed(args.seed)
+    text = read_text(args.text)
+    alphabet = Alphabet(text)
+    numbers = alphabet.encode(text)
+    cut = len(numbers) * 19 // 20
+    held_out = numbers[cut:][: 200 * args.context + 1]
+    loader = DataLoader(
+        windows(numbers[:cut], args.context), args.batch_size, shuffle=True, drop_last=True,
+        microbatches=args.microbatches,
+    )  # fmt: skip
+    test_loader = DataLoader(windows(held_out, args.context), args.batch_size)
+
+    options = {"n_embd": args.width, "n_layer": args.layers, "n_head": args.heads, "dropout": 0.0}
+    model = DataParallel(
+        models.gpt2(vocab_size=len(alphabet.characters), n_positions=args.context, **options)
+    )
+    optimizer = dtrain.optim.AdamW(model.parameters(), args.lr, betas=(0.9, 0.99), weight_decay=0.1)
+    scheduler = dtrain.optim.lr_scheduler.OneCycleLR(
+        optimizer, args.lr, total_steps=args.steps + 1, pct_start=0.05, cycle_momentum=False
+    )
+    job = {"model": model, "optimizer": optimizer, "scheduler": scheduler, "loader": loader}
+    done = load_checkpoint(args.resume, **job) if args.resume else 0
+    if distributed.rank() == 0:
+        size = sum(p.numel() for p in model.parameters())
+        print(f"{len(text):,} characters of {len(alphabet.characters)} kinds, {size:,} parameters")
+
+    samples = args.batch_size * args.microbatches
+    with Progress("training", args.steps - done) as progress:
+        while done < args.steps:
+            for step in loader.steps():
+                for x, y in step:
+                    loss = loss_of(model, x, y)
+                    loss.backward()
+                clip_grad_norm_(model.parameters(), 1.0)
+                optimizer.step()
+                optimizer.zero_grad()
+                scheduler.step()
+                done += 1
+                progress.advance(samples * args.context, loss=loss.item())
+                if done == args.steps:
+                    break
+    checkpoint = save_checkpoint(args.out, done, **job)
+    loss = evaluate(model, test_loader)
+    if distributed.rank() == 0:
+        weights = digest(model.module.state_dict())
+        print(f"loss {loss:.4f} nats  weights sha256 {weights}  checkpoint {checkpoint}")
+        print(write(model.module, alphabet, args.start, args.write, args.context))
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--text", help="a file, or a folder of files; Python's library by default")
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--context", type=int, default=128, help="characters that the model sees")
+    parser.add_argument("--layers", type=int, default=4)
+    parser.add_argument("--width", type=int, default=128)
+    parser.add_argument("--heads", type=int, default=4)
+    parser.add_argument("--batch-size", type=int, default=16, help="windows of one microbatch")
+    parser.add_argument("--microbatches", type=int, default=4, help="of one step, over all ranks")
+    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--write", type=int, default=400, metavar="N", help="characters at the end")
+    parser.add_argument("--start", default="def ", help="what the model goes on from")
+    parser.add_argument("--out", default="runs/gpt", help="where checkpoints go")
+    parser.add_argument("--resume", metavar="PATH", help="a checkpoint, or a folder of them")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    try:
+        train(arguments())
+    except DtrainError as error:
+        sys.exit(f"{type(error).__name__}: {error}")
