@@ -9,6 +9,7 @@ from tests.case import ANY, MATRIX, Case
 from tests.cases_activations import ACTIVATIONS
 from tests.cases_binary import BINARY
 from tests.cases_elementwise import ELEMENTWISE
+from tests.cases_images import CONVOLUTION
 from tests.cases_indexing import INDEXING
 from tests.cases_losses import LOSSES
 from tests.cases_nn import NN_CASES
@@ -153,6 +154,7 @@ CASES = [
     *MORE_PRODUCTS,
     *LINALG,
     *ACTIVATIONS,
+    *CONVOLUTION,
     *NN_CASES,
     *LOSSES,
 ]

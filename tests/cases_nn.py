@@ -3,44 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 import dtrain
 from tests.case import ANY, Case, log_softmax
+from tests.cases_images import windows
 
-# --- linear, convolution, pooling ---
-
-
-def windows(x, kernel, stride, padding, dilation, value=0.0):
-    """(n, c, h, w) to (n, c, oh, ow, kh, kw)."""
-    x = np.pad(x, [(0, 0)] * 2 + [(p, p) for p in padding], constant_values=value)
-    reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilation)]
-    every = sliding_window_view(x, reach, (2, 3))
-    return every[:, :, :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]
-
-
-def conv2d(x, weight, bias=None, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1):
-    parts = [
-        np.einsum("ncyxij,mcij->nmyx", windows(part, w.shape[2:], stride, padding, dilation), w)
-        for part, w in zip(np.split(x, groups, 1), np.split(weight, groups))
-    ]
-    out = np.concatenate(parts, 1)
-    return out if bias is None else out + bias[:, None, None]
-
-
-def convolution(label, sample, **options):
-    pairs = {k: (v, v) if isinstance(v, int) and k != "groups" else v for k, v in options.items()}
-    if pairs.get("padding") == "same":
-        pairs["padding"] = (1, 1)
-    if pairs.get("padding") == "valid":
-        pairs["padding"] = (0, 0)
-    return Case(
-        "F.conv2d",
-        [sample],
-        lambda *xs: conv2d(*xs, **pairs),
-        lambda t, *xs: t.nn.functional.conv2d(*xs, **options),
-        label,
-    )
+# --- linear, pooling ---
 
 
 def pool(name, reduce, value, label, shape=(2, 3, 5, 6), kernel=2, stride=None, padding=0, **more):
@@ -66,10 +34,6 @@ def pool(name, reduce, value, label, shape=(2, 3, 5, 6), kernel=2, stride=None, 
     )
 
 
-def same_even(x, w):
-    return conv2d(np.pad(x, ((0, 0), (0, 0), (0, 1), (1, 2))), w)
-
-
 IMAGES = [
     Case("F.linear", [[(5, 4), (3, 4)], [(0, 4), (3, 4)], [(5, 0), (3, 0)]], lambda x, w: x @ w.T),
     Case(
@@ -78,24 +42,6 @@ IMAGES = [
         lambda x, w, b: x @ w.T + b,
         label="bias",
     ),
-    convolution("bias", [(2, 3, 5, 6), (4, 3, 3, 2), (4,)]),
-    convolution("stride", [(2, 2, 6, 7), (3, 2, 3, 3)], stride=(2, 3)),
-    convolution("padding", [(2, 2, 3, 4), (3, 2, 3, 3)], padding=(2, 1)),
-    convolution("dilation", [(1, 2, 6, 7), (2, 2, 2, 3)], dilation=(3, 2)),
-    convolution("groups", [(2, 4, 4, 4), (6, 2, 3, 3), (6,)], groups=2, padding=1),
-    convolution("depthwise", [(1, 3, 4, 4), (3, 1, 3, 3)], groups=3, stride=2, padding=1),
-    convolution("same", [(1, 2, 4, 5), (2, 2, 3, 3)], padding="same"),
-    convolution("valid", [(1, 2, 4, 5), (2, 2, 3, 3)], padding="valid"),
-    convolution("one by one", [(2, 3, 4, 4), (2, 3, 1, 1)]),
-    convolution("empty batch", [(0, 3, 4, 4), (2, 3, 3, 3), (2,)]),
-    Case(
-        "F.conv2d",
-        [[(1, 2, 4, 5), (2, 2, 2, 4)]],
-        same_even,
-        lambda t, x, w: t.nn.functional.conv2d(x, w, padding="same"),
-        "same, even kernel",
-    ),
-    Case("F.conv2d", [[(2, 4, 5), (3, 2, 3, 3)]], lambda x, w: conv2d(x[None], w)[0], label="3-d"),
     pool("max_pool2d", np.max, -np.inf, "2x2"),
     pool("max_pool2d", np.max, -np.inf, "overlapping", kernel=(3, 2), stride=(2, 1), padding=1),
     pool("max_pool2d", np.max, -np.inf, "dilation", kernel=2, stride=1, dilation=(2, 3)),

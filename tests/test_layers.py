@@ -97,13 +97,23 @@ def test_layer_norm_does_not_look_at_other_rows():
     ("make", "message"),
     [
         (lambda: nn.Conv2d(4, 6, 3, groups=3), "divisible by groups=3"),
-        (lambda: nn.Conv2d(1, 1, (3, 3, 3)), "kernel_size: expected an int or two"),
         (lambda: nn.Embedding(3, 2, padding_idx=3), "padding_idx=3 is no row of 3"),
         (lambda: nn.GELU("fast")(dtrain.ones(1)), "'none' or 'tanh', got 'fast'"),
         (lambda: nn.MSELoss("all")(dtrain.ones(1), dtrain.ones(1)), "got 'all'"),
+        (lambda: nn.Conv2d(1, 1, 3, stride=2, padding="same"), "padding='same' needs stride 1"),
+        (lambda: nn.Conv2d(1, 1, 3, padding="full"), "'same' or 'valid', got 'full'"),
+        (lambda: nn.Conv2d(1, 1, 3, padding_mode="edge"), "expected padding_mode in"),
         (
-            lambda: nn.Conv2d(1, 1, 3, stride=2, padding="same")(dtrain.ones(1, 1, 4, 4)),
-            "padding='same' needs stride 1",
+            lambda: nn.ConvTranspose2d(1, 1, 3, padding_mode="reflect"),
+            r"expected padding_mode in \('zeros',\)",
+        ),
+        (
+            lambda: nn.ConvTranspose2d(1, 1, 3, 2)(dtrain.ones(1, 1, 4, 4), (11, 9)),
+            r"expected an output_size from \[9, 9\] to \[10, 10\]",
+        ),
+        (
+            lambda: nn.ConvTranspose2d(1, 1, 3, 2)(dtrain.ones(1, 1, 4, 4), (9,)),
+            "output_size of 2 or 4 numbers",
         ),
         (lambda: nn.init.xavier_uniform_(dtrain.ones(3)), "at least 2 dimensions"),
         (lambda: nn.init.calculate_gain("swish"), "expected one of"),
@@ -113,6 +123,19 @@ def test_layer_norm_does_not_look_at_other_rows():
 def test_wrong_options_are_refused(make, message):
     with pytest.raises((ValueError, RuntimeError), match=message):
         make()
+
+
+def test_options_have_a_number_for_each_axis():
+    with pytest.raises(RuntimeError, match="kernel_size: expected an int or 2, got"):
+        nn.Conv2d(1, 1, (3, 3, 3))
+    with pytest.raises(TypeError, match=r"stride: expected an int or 1, got 1\.5"):
+        nn.Conv1d(1, 1, 3, stride=1.5)
+
+
+def test_a_transposed_convolution_gives_the_size_that_is_asked_for():
+    layer = nn.ConvTranspose2d(1, 1, 3, stride=2, padding=1)
+    assert layer(dtrain.ones(1, 1, 4, 4), output_size=(8, 7)).shape == (1, 1, 8, 7)
+    assert layer(dtrain.ones(1, 4, 4), output_size=(1, 7, 8)).shape == (1, 7, 8)
 
 
 def test_layers_are_made_in_a_dtype():

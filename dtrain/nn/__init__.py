@@ -32,9 +32,16 @@ from dtrain.nn.activations import (
     Threshold,
 )
 from dtrain.nn.containers import ModuleDict, ModuleList, Sequential
+from dtrain.nn.convolution import (
+    Conv1d,
+    Conv2d,
+    Conv3d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+    ConvTranspose3d,
+)
 from dtrain.nn.layers import (
     AvgPool2d,
-    Conv2d,
     Dropout,
     Embedding,
     Flatten,
@@ -57,7 +64,12 @@ __all__ = [
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
+    "Conv1d",
     "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
     "CrossEntropyLoss",
     "Dropout",
     "Embedding",

@@ -1,4 +1,4 @@
-"""Linear, convolution, pooling, dropout, embedding, and layers without parameters."""
+"""Linear, pooling, dropout, embedding, and layers without parameters."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from typing import Any
 from dtrain.autograd import Tensor
 from dtrain.nn import functional as F
 from dtrain.nn import init
-from dtrain.nn.functional.images import pair_of
 from dtrain.nn.module import Module
 from dtrain.nn.parameter import Parameter
 from dtrain.ops.creation import empty
 from dtrain.ops.sampling import randn
 
 
-def _init_like_linear(weight: Tensor, bias: Tensor | None) -> None:
+def init_like_linear(weight: Tensor, bias: Tensor | None) -> None:
     """Both uniform in +-1 / sqrt(fan_in), as PyTorch's Linear and Conv begin."""
     init.kaiming_uniform_(weight, a=math.sqrt(5))
     if bias is not None:
@@ -46,7 +45,7 @@ class Linear(Module):
         self.register_parameter(
             "bias", Parameter(empty(out_features, device=device, dtype=dtype)) if bias else None
         )
-        _init_like_linear(self.weight, self.bias)
+        init_like_linear(self.weight, self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight, self.bias)
@@ -56,62 +55,6 @@ class Linear(Module):
             f"in_features={self.in_features}, out_features={self.out_features}, "
             f"bias={self.bias is not None}"
         )
-
-
-class Conv2d(Module):
-    """Cross-correlation over images (n, c, h, w) (torch.nn.Conv2d).
-
-    >>> import dtrain
-    >>> Conv2d(3, 8, 3, padding=1)(dtrain.ones(2, 3, 5, 5)).shape
-    dtrain.Size([2, 8, 5, 5])
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Any,
-        stride: Any = 1,
-        padding: Any = 0,
-        dilation: Any = 1,
-        groups: int = 1,
-        bias: bool = True,
-        device: Any = None,
-        dtype: Any = None,
-    ):
-        super().__init__()
-        if groups < 1 or in_channels % groups or out_channels % groups:
-            raise ValueError(
-                f"Conv2d: in_channels={in_channels} and out_channels={out_channels} must be "
-                f"divisible by groups={groups}"
-            )
-        self.in_channels, self.out_channels = in_channels, out_channels
-        self.kernel_size = pair_of(kernel_size, "kernel_size")
-        self.stride, self.dilation = pair_of(stride, "stride"), pair_of(dilation, "dilation")
-        self.padding = padding if isinstance(padding, str) else pair_of(padding, "padding")
-        self.groups = groups
-        shape = (out_channels, in_channels // groups, *self.kernel_size)
-        self.weight = Parameter(empty(shape, device=device, dtype=dtype))
-        self.register_parameter(
-            "bias", Parameter(empty(out_channels, device=device, dtype=dtype)) if bias else None
-        )
-        _init_like_linear(self.weight, self.bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(
-            x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
-        )
-
-    def extra_repr(self) -> str:
-        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}"
-        text += f", stride={self.stride}"
-        if self.padding != (0, 0):
-            text += f", padding={self.padding}"
-        if self.dilation != (1, 1):
-            text += f", dilation={self.dilation}"
-        if self.groups != 1:
-            text += f", groups={self.groups}"
-        return text if self.bias is not None else text + ", bias=False"
 
 
 class MaxPool2d(Module):

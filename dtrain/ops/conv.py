@@ -1,9 +1,9 @@
-"""Convolution over two axes."""
+"""Convolution over two axes, and its transpose."""
 
 from __future__ import annotations
 
 from dtrain.autograd.op import op
-from dtrain.backend import Array, kernels
+from dtrain.backend import Array, array_module, kernels
 
 Pair = tuple[int, int]
 
@@ -28,5 +28,33 @@ def conv2d(
     return out, (
         lambda g: kernels.conv_grad_x(g, weight, hw, *how),
         lambda g: kernels.conv_grad_weight(g, x, kernel, *how),
+        lambda g: g.sum((0, 2, 3)),
+    )
+
+
+@op
+def conv_transpose2d(
+    x: Array,
+    weight: Array,
+    bias: Array | None = None,
+    *,
+    hw: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+):
+    """The gradient that conv2d has for an input (n, c, *hw), where x is the gradient it is given.
+
+    x: (n, m, oh, ow); weight: (m, c / groups, kh, kw); bias: (c,).
+    """
+    how = stride, padding, dilation, groups
+    out = array_module(x).ascontiguousarray(kernels.conv_grad_x(x, weight, hw, *how))
+    if bias is not None:
+        out += bias.reshape(-1, 1, 1)
+    kernel = weight.shape[2:]
+    return out, (
+        lambda g: kernels.conv(g, weight, *how),
+        lambda g: kernels.conv_grad_weight(x, g, kernel, *how),
         lambda g: g.sum((0, 2, 3)),
     )

@@ -7,7 +7,7 @@ from itertools import accumulate
 
 import numpy as np
 
-from dtrain.autograd.op import exact_op, view_op
+from dtrain.autograd.op import exact_op, op, view_op
 from dtrain.backend import Array, array_module
 
 
@@ -141,25 +141,48 @@ def diag_embed(x: Array, *, offset: int, axis1: int, axis2: int):
 
 
 @view_op
-def unfold(x: Array, *, axis: int, size: int, step: int):
-    """Windows of `size` elements, every `step`, along an axis; they lie in a new last axis."""
+def unfold(x: Array, *, axis: int, size: int, step: int, spread: int = 1):
+    """Windows of `size` elements, every `step`, along an axis; they lie in a new last axis.
+
+    The elements of a window are `spread` apart.
+    """
     xp = array_module(x)
-    shape = x.shape
-    count = (shape[axis] - size) // step + 1
-    strides = (*x.strides[:axis], x.strides[axis] * step, *x.strides[axis + 1 :], x.strides[axis])
-    out = xp.lib.stride_tricks.as_strided(
-        x, (*shape[:axis], count, *shape[axis + 1 :], size), strides
+    length = x.shape[axis]
+    count = (length - spread * (size - 1) - 1) // step + 1 if size else length // step + 1
+    shape = (*x.shape[:axis], count, *x.shape[axis + 1 :], size)
+    before, along, after = x.strides[:axis], x.strides[axis], x.strides[axis + 1 :]
+    strides = (*before, along * step, *after, along * spread)
+    return xp.lib.stride_tricks.as_strided(x, shape, strides), (
+        lambda g: _overlapped(g, axis, length, step, spread),
     )
-    lead = (slice(None),) * axis
+
+
+@op
+def overlap_add(x: Array, *, axis: int, length: int, step: int, spread: int = 1):
+    """The sums of what windows have for each element of an axis: `unfold` transposed."""
+    count, size = x.shape[axis], x.shape[-1]
 
     def grad_x(g):
-        full = xp.zeros(shape, g.dtype)
-        for i in range(size):  # the i-th elements of all windows are different ones
-            places = (*lead, slice(i, i + step * count, step))
-            full[places] += g[..., i]
-        return full
+        parts = [g[place][..., None] for place in _places(axis, count, size, step, spread)]
+        return array_module(g).concatenate(parts, -1)
 
-    return out, (grad_x,)
+    return _overlapped(x, axis, length, step, spread), (grad_x,)
+
+
+def _overlapped(windows: Array, axis: int, length: int, step: int, spread: int) -> Array:
+    shape = windows.shape
+    full = array_module(windows).zeros(
+        (*shape[:axis], length, *shape[axis + 1 : -1]), windows.dtype
+    )
+    for i, place in enumerate(_places(axis, shape[axis], shape[-1], step, spread)):
+        full[place] += windows[..., i]
+    return full
+
+
+def _places(axis: int, count: int, size: int, step: int, spread: int) -> list[tuple]:
+    """Where the first, the second, ... elements of all windows lie: different ones each time."""
+    lead = (slice(None),) * axis
+    return [(*lead, slice(i * spread, i * spread + step * count, step)) for i in range(size)]
 
 
 @view_op

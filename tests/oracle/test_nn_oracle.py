@@ -13,7 +13,7 @@ from tests.cases import CASES  # noqa: E402
 
 pytestmark = pytest.mark.oracle
 
-IMAGE = (2, 4, 6, 7)
+LINE, IMAGE, VOLUME = (2, 4, 7), (2, 4, 6, 7), (2, 2, 4, 4, 3)
 LAYERS = {
     "Linear": (lambda nn: nn.Linear(5, 3), (4, 5)),
     "Linear without bias": (lambda nn: nn.Linear(5, 3, bias=False), (2, 4, 5)),
@@ -25,6 +25,33 @@ LAYERS = {
         IMAGE,
     ),
     "Conv2d same": (lambda nn: nn.Conv2d(4, 2, 3, padding="same", bias=False), IMAGE),
+    "Conv2d reflect": (
+        lambda nn: nn.Conv2d(4, 2, 3, padding=(1, 2), padding_mode="reflect"),
+        IMAGE,
+    ),
+    "Conv2d circular": (
+        lambda nn: nn.Conv2d(4, 2, (2, 3), padding="same", padding_mode="circular"),
+        IMAGE,
+    ),
+    "Conv2d valid": (
+        lambda nn: nn.Conv2d(4, 2, 3, padding="valid", padding_mode="replicate"),
+        IMAGE,
+    ),
+    "Conv1d": (lambda nn: nn.Conv1d(4, 6, 3, 2, 1, groups=2), LINE),
+    "Conv1d replicate": (
+        lambda nn: nn.Conv1d(4, 2, 3, padding=2, padding_mode="replicate"),
+        LINE,
+    ),
+    "Conv3d": (lambda nn: nn.Conv3d(2, 3, (2, 3, 2), (2, 1, 1), (1, 0, 1)), VOLUME),
+    "ConvTranspose1d": (lambda nn: nn.ConvTranspose1d(4, 3, 3, 2), LINE),
+    "ConvTranspose2d": (lambda nn: nn.ConvTranspose2d(4, 6, 3), IMAGE),
+    "ConvTranspose2d options": (
+        lambda nn: nn.ConvTranspose2d(
+            4, 6, (3, 2), 2, (1, 0), (1, 0), groups=2, bias=False, dilation=(2, 1)
+        ),
+        IMAGE,
+    ),
+    "ConvTranspose3d": (lambda nn: nn.ConvTranspose3d(2, 2, 2, (1, 2, 1)), VOLUME),
     "MaxPool2d": (lambda nn: nn.MaxPool2d(2), IMAGE),
     "MaxPool2d options": (lambda nn: nn.MaxPool2d((3, 2), stride=2, padding=1), IMAGE),
     "AvgPool2d": (lambda nn: nn.AvgPool2d(2), IMAGE),
@@ -213,6 +240,7 @@ BOUNDED = {
     "Linear": (lambda nn: nn.Linear(64, 200), 1 / 8),
     "Conv2d": (lambda nn: nn.Conv2d(4, 200, 4), 1 / 8),
     "Conv2d groups": (lambda nn: nn.Conv2d(16, 200, 4, groups=4), 1 / 8),
+    "ConvTranspose2d": (lambda nn: nn.ConvTranspose2d(16, 256, 1), 1 / 16),
 }
 
 

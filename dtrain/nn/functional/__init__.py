@@ -38,7 +38,15 @@ from dtrain.nn.functional.activations import (
     threshold,
     threshold_,
 )
-from dtrain.nn.functional.images import avg_pool2d, conv2d, max_pool2d
+from dtrain.nn.functional.convolution import (
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+)
+from dtrain.nn.functional.images import avg_pool2d, max_pool2d
 from dtrain.nn.functional.layers import dropout, embedding, linear, scaled_dot_product_attention
 from dtrain.nn.functional.losses import (
     binary_cross_entropy_with_logits,
@@ -58,7 +66,12 @@ __all__ = [
     "binary_cross_entropy_with_logits",
     "celu",
     "celu_",
+    "conv1d",
     "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "cross_entropy",
     "dropout",
     "elu",
