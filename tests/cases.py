@@ -13,6 +13,7 @@ from tests.cases_images import CONVOLUTION
 from tests.cases_indexing import INDEXING
 from tests.cases_losses import LOSSES
 from tests.cases_nn import NN_CASES
+from tests.cases_pooling import POOLING
 from tests.cases_products import LINALG, MORE_PRODUCTS
 from tests.cases_reductions import REDUCTIONS
 from tests.cases_scans import SCANS
@@ -155,6 +156,7 @@ CASES = [
     *LINALG,
     *ACTIVATIONS,
     *CONVOLUTION,
+    *POOLING,
     *NN_CASES,
     *LOSSES,
 ]

@@ -1,4 +1,4 @@
-"""The rows of the table for convolution and pooling: references for any number of axes."""
+"""The rows of the table for convolution: references for any number of axes."""
 
 from __future__ import annotations
 

@@ -6,35 +6,11 @@ import numpy as np
 
 import dtrain
 from tests.case import ANY, Case, log_softmax
-from tests.cases_images import windows
 
-# --- linear, pooling ---
-
-
-def pool(name, reduce, value, label, shape=(2, 3, 5, 6), kernel=2, stride=None, padding=0, **more):
-    """A row for a pooling function; `more` holds max_pool2d's dilation."""
-    pair = lambda n: (n, n) if isinstance(n, int) else n
-    options = {"stride": stride, "padding": padding, **more}
-
-    def reference(x):
-        every = windows(
-            x if x.ndim == 4 else x[None], pair(kernel), pair(stride or kernel), pair(padding),
-            pair(more.get("dilation", 1)), value,
-        )  # fmt: skip
-        out = reduce(every, (-2, -1))
-        return out if x.ndim == 4 else out[0]
-
-    return Case(
-        f"F.{name}",
-        [[shape]],
-        reference,
-        lambda t, x: getattr(t.nn.functional, name)(x, kernel, **options),
-        label,
-        smooth=False,
-    )
+# --- linear ---
 
 
-IMAGES = [
+LINEAR = [
     Case("F.linear", [[(5, 4), (3, 4)], [(0, 4), (3, 4)], [(5, 0), (3, 0)]], lambda x, w: x @ w.T),
     Case(
         "F.linear",
@@ -42,13 +18,6 @@ IMAGES = [
         lambda x, w, b: x @ w.T + b,
         label="bias",
     ),
-    pool("max_pool2d", np.max, -np.inf, "2x2"),
-    pool("max_pool2d", np.max, -np.inf, "overlapping", kernel=(3, 2), stride=(2, 1), padding=1),
-    pool("max_pool2d", np.max, -np.inf, "dilation", kernel=2, stride=1, dilation=(2, 3)),
-    pool("max_pool2d", np.max, -np.inf, "3-d", (3, 4, 4)),
-    pool("avg_pool2d", np.mean, 0, "2x2"),
-    pool("avg_pool2d", np.mean, 0, "overlapping", kernel=(3, 2), stride=(2, 1), padding=(1, 0)),
-    pool("avg_pool2d", np.mean, 0, "3-d", (3, 4, 4)),
 ]
 
 
@@ -174,4 +143,4 @@ LAYERS = [
     ),
 ]
 
-NN_CASES = [*IMAGES, *LAYERS]
+NN_CASES = [*LINEAR, *LAYERS]

@@ -231,6 +231,12 @@ class TracedModule:
             return self._plain.concatenate(arrays, axis)
         return _run("cat", *arrays, axis=axis)
 
+    def take(self, x: Any, index: Array, axis: int) -> Any:
+        if not isinstance(x, TracedArray):
+            return self._plain.take(x, index, axis)
+        place = (*(slice(None),) * axis, index)
+        return x[place]
+
     def take_along_axis(self, x: Any, index: Array, axis: int) -> Any:
         if not isinstance(x, TracedArray):
             return self._plain.take_along_axis(x, index, axis)

@@ -31,6 +31,16 @@ from dtrain.nn.activations import (
     Tanhshrink,
     Threshold,
 )
+from dtrain.nn.adaptive import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveAvgPool3d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AdaptiveMaxPool3d,
+    FractionalMaxPool2d,
+    FractionalMaxPool3d,
+)
 from dtrain.nn.containers import ModuleDict, ModuleList, Sequential
 from dtrain.nn.convolution import (
     Conv1d,
@@ -41,18 +51,30 @@ from dtrain.nn.convolution import (
     ConvTranspose3d,
 )
 from dtrain.nn.layers import (
-    AvgPool2d,
     Dropout,
     Embedding,
     Flatten,
     Identity,
     Linear,
-    MaxPool2d,
 )
 from dtrain.nn.losses import BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss
 from dtrain.nn.module import Module
 from dtrain.nn.normalization import BatchNorm1d, BatchNorm2d, LayerNorm
 from dtrain.nn.parameter import Parameter
+from dtrain.nn.pooling import (
+    AvgPool1d,
+    AvgPool2d,
+    AvgPool3d,
+    LPPool1d,
+    LPPool2d,
+    LPPool3d,
+    MaxPool1d,
+    MaxPool2d,
+    MaxPool3d,
+    MaxUnpool1d,
+    MaxUnpool2d,
+    MaxUnpool3d,
+)
 
 __all__ = [
     "CELU",
@@ -60,7 +82,15 @@ __all__ = [
     "GELU",
     "GLU",
     "SELU",
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
+    "AvgPool1d",
     "AvgPool2d",
+    "AvgPool3d",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
@@ -74,19 +104,29 @@ __all__ = [
     "Dropout",
     "Embedding",
     "Flatten",
+    "FractionalMaxPool2d",
+    "FractionalMaxPool3d",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",
     "Identity",
     "L1Loss",
+    "LPPool1d",
+    "LPPool2d",
+    "LPPool3d",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
+    "MaxPool1d",
     "MaxPool2d",
+    "MaxPool3d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
     "Mish",
     "Module",
     "ModuleDict",

@@ -1,9 +1,11 @@
-"""Pooling over two axes."""
+"""Pooling over two axes, and where the maxima of any windows are."""
 
 from __future__ import annotations
 
-from dtrain.autograd.op import op
-from dtrain.backend import Array, kernels
+import numpy as np
+
+from dtrain.autograd.op import exact_op, op
+from dtrain.backend import Array, array_module, kernels
 
 Pair = tuple[int, int]
 
@@ -22,3 +24,18 @@ def avg_pool2d(x: Array, *, kernel: Pair, stride: Pair, padding: Pair):
     windows, hw = (kernel, stride, padding), x.shape[2:]
     out = kernels.avg_pool(x, *windows)
     return out, (lambda g: kernels.avg_pool_backward(g, hw, *windows),)
+
+
+@exact_op
+def places_of_maxima(x: Array, *, windows: np.ndarray):
+    """Where the first maximum of each window is. x: (..., elements); the output: (..., windows).
+
+    windows: (windows, size) on the host, or (..., windows, size): places of elements.
+    """
+    xp = array_module(x)
+    windows = xp.asarray(windows)
+    if windows.ndim == 2:
+        best = x[..., windows].argmax(-1)
+        return windows[xp.arange(len(windows)), best], ()
+    lines = xp.take_along_axis(x[..., None, :], windows, -1)
+    return xp.take_along_axis(windows, lines.argmax(-1)[..., None], -1)[..., 0], ()

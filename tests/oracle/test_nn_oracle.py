@@ -13,6 +13,12 @@ from tests.cases import CASES  # noqa: E402
 
 pytestmark = pytest.mark.oracle
 
+
+def samples_for(nn, shape):
+    t = dtrain if nn is dtrain.nn else torch
+    return t.arange(math.prod(shape), dtype=t.float32).reshape(shape) / math.prod(shape)
+
+
 LINE, IMAGE, VOLUME = (2, 4, 7), (2, 4, 6, 7), (2, 2, 4, 4, 3)
 LAYERS = {
     "Linear": (lambda nn: nn.Linear(5, 3), (4, 5)),
@@ -56,6 +62,38 @@ LAYERS = {
     "MaxPool2d options": (lambda nn: nn.MaxPool2d((3, 2), stride=2, padding=1), IMAGE),
     "AvgPool2d": (lambda nn: nn.AvgPool2d(2), IMAGE),
     "AvgPool2d options": (lambda nn: nn.AvgPool2d((3, 2), stride=2, padding=(1, 0)), IMAGE),
+    "MaxPool2d ceil": (lambda nn: nn.MaxPool2d(2, 2, 1, (1, 2), ceil_mode=True), IMAGE),
+    "MaxPool1d": (lambda nn: nn.MaxPool1d(3, 2), LINE),
+    "MaxPool3d": (lambda nn: nn.MaxPool3d((2, 1, 3), 1, (1, 0, 1)), VOLUME),
+    "AvgPool2d counts": (
+        lambda nn: nn.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False),
+        IMAGE,
+    ),
+    "AvgPool2d divisor": (lambda nn: nn.AvgPool2d((2, 3), divisor_override=5), IMAGE),
+    "AvgPool1d": (lambda nn: nn.AvgPool1d(3, padding=1), LINE),
+    "AvgPool3d": (lambda nn: nn.AvgPool3d((2, 1, 3), 1, count_include_pad=False), VOLUME),
+    "LPPool1d": (lambda nn: nn.LPPool1d(2, 3, 2), LINE),
+    "LPPool2d": (lambda nn: nn.LPPool2d(2, (2, 3), ceil_mode=True), IMAGE),
+    "LPPool3d": (lambda nn: nn.LPPool3d(2, 2), VOLUME),
+    "AdaptiveAvgPool1d": (lambda nn: nn.AdaptiveAvgPool1d(3), LINE),
+    "AdaptiveAvgPool2d": (lambda nn: nn.AdaptiveAvgPool2d((3, None)), IMAGE),
+    "AdaptiveAvgPool2d of all": (lambda nn: nn.AdaptiveAvgPool2d(1), IMAGE),
+    "AdaptiveAvgPool3d": (lambda nn: nn.AdaptiveAvgPool3d((3, 2, 3)), VOLUME),
+    "AdaptiveMaxPool1d": (lambda nn: nn.AdaptiveMaxPool1d(3), LINE),
+    "AdaptiveMaxPool2d": (lambda nn: nn.AdaptiveMaxPool2d((None, 4)), IMAGE),
+    "AdaptiveMaxPool3d": (lambda nn: nn.AdaptiveMaxPool3d(2), VOLUME),
+    "FractionalMaxPool2d": (
+        lambda nn: nn.FractionalMaxPool2d(
+            2, output_ratio=0.5, _random_samples=samples_for(nn, (2, 4, 2))
+        ),
+        IMAGE,
+    ),
+    "FractionalMaxPool3d": (
+        lambda nn: nn.FractionalMaxPool3d(
+            (2, 1, 2), output_size=(2, 3, 1), _random_samples=samples_for(nn, (2, 2, 3))
+        ),
+        VOLUME,
+    ),
     "BatchNorm1d": (lambda nn: nn.BatchNorm1d(5), (4, 5)),
     "BatchNorm1d of sequences": (lambda nn: nn.BatchNorm1d(5, eps=1e-3, momentum=0.3), (4, 5, 3)),
     "BatchNorm1d average": (lambda nn: nn.BatchNorm1d(5, momentum=None), (4, 5)),
@@ -194,6 +232,18 @@ def test_layers_give_what_pytorch_gives(name, mode):
         np.testing.assert_allclose(x.grad.numpy(), y.grad.numpy(), rtol=1e-3, atol=1e-5)
         assert_same_gradients(ours, theirs)
     assert_same_state(ours, theirs)
+
+
+@pytest.mark.parametrize(("axes", "shape"), [(1, LINE), (2, IMAGE), (3, VOLUME)])
+def test_unpooling_puts_maxima_where_pytorch_does(axes, shape):
+    def run(t):
+        x = t.tensor(numbers(shape))
+        out, places = getattr(t.nn, f"MaxPool{axes}d")(2, return_indices=True)(x)
+        unpool = getattr(t.nn, f"MaxUnpool{axes}d")(2)
+        return repr(unpool), unpool(out, places, output_size=x.shape).numpy(), places.numpy()
+
+    for ours, theirs in zip(run(dtrain), run(torch)):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 @pytest.mark.parametrize("padding_idx", [None, 1, -1])

@@ -38,6 +38,19 @@ from dtrain.nn.functional.activations import (
     threshold,
     threshold_,
 )
+from dtrain.nn.functional.adaptive import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+    fractional_max_pool2d,
+    fractional_max_pool3d,
+    max_unpool1d,
+    max_unpool2d,
+    max_unpool3d,
+)
 from dtrain.nn.functional.convolution import (
     conv1d,
     conv2d,
@@ -46,7 +59,6 @@ from dtrain.nn.functional.convolution import (
     conv_transpose2d,
     conv_transpose3d,
 )
-from dtrain.nn.functional.images import avg_pool2d, max_pool2d
 from dtrain.nn.functional.layers import dropout, embedding, linear, scaled_dot_product_attention
 from dtrain.nn.functional.losses import (
     binary_cross_entropy_with_logits,
@@ -56,12 +68,31 @@ from dtrain.nn.functional.losses import (
     nll_loss,
 )
 from dtrain.nn.functional.normalization import batch_norm, layer_norm
+from dtrain.nn.functional.pooling import (
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    lp_pool1d,
+    lp_pool2d,
+    lp_pool3d,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+)
 from dtrain.ops.operators.padding import pad
 from dtrain.ops.operators.products import pdist
 from dtrain.ops.operators.searching import one_hot
 
 __all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
+    "avg_pool1d",
     "avg_pool2d",
+    "avg_pool3d",
     "batch_norm",
     "binary_cross_entropy_with_logits",
     "celu",
@@ -77,6 +108,8 @@ __all__ = [
     "elu",
     "elu_",
     "embedding",
+    "fractional_max_pool2d",
+    "fractional_max_pool3d",
     "gelu",
     "glu",
     "gumbel_softmax",
@@ -92,7 +125,15 @@ __all__ = [
     "linear",
     "log_softmax",
     "logsigmoid",
+    "lp_pool1d",
+    "lp_pool2d",
+    "lp_pool3d",
+    "max_pool1d",
     "max_pool2d",
+    "max_pool3d",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
     "mish",
     "mse_loss",
     "nll_loss",

@@ -10,133 +10,34 @@ from __future__ import annotations
 from typing import Any
 
 from dtrain.autograd import Tensor
-from dtrain.nn.functional.windows import at_least, batched, per_axis
+from dtrain.nn.functional.windows import (
+    Numbers,
+    as_given,
+    at_least,
+    batched,
+    one_to_three,
+    per_axis,
+)
 from dtrain.ops import conv
 from dtrain.ops import shape as rules
 
-Numbers = tuple[int, ...]
-
-
-def conv1d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: int = 1,
-) -> Tensor:
-    """Cross-correlation (torch.nn.functional.conv1d).
-
-    input: (n, c, w) or (c, w); weight: (m, c / groups, kw). `padding` is as conv2d's.
-    """
-    return _conv("conv1d", input, weight, bias, stride, padding, dilation, groups, 1)
-
-
-def conv2d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: int = 1,
-) -> Tensor:
-    """Cross-correlation (torch.nn.functional.conv2d).
-
-    input: (n, c, h, w) or (c, h, w); weight: (m, c / groups, kh, kw). `padding` is a number, one
-    for each axis, "valid", or with stride 1 "same".
-    """
-    return _conv("conv2d", input, weight, bias, stride, padding, dilation, groups, 2)
-
-
-def conv3d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: int = 1,
-) -> Tensor:
-    """Cross-correlation (torch.nn.functional.conv3d).
-
-    input: (n, c, d, h, w) or (c, d, h, w); weight: (m, c / groups, kd, kh, kw). `padding` is as
-    conv2d's.
-    """
-    return _conv("conv3d", input, weight, bias, stride, padding, dilation, groups, 3)
-
-
-def conv_transpose1d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    output_padding: Any = 0,
-    groups: int = 1,
-    dilation: Any = 1,
-) -> Tensor:
-    """The gradient of conv1d for its input (torch.nn.functional.conv_transpose1d).
-
-    input: (n, c, w) or (c, w); weight: (c, m / groups, kw).
-    """
-    how = stride, padding, output_padding, groups, dilation
-    return _conv_transpose("conv_transpose1d", input, weight, bias, *how, 1)
-
-
-def conv_transpose2d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    output_padding: Any = 0,
-    groups: int = 1,
-    dilation: Any = 1,
-) -> Tensor:
-    """The gradient of conv2d for its input (torch.nn.functional.conv_transpose2d).
-
-    input: (n, c, h, w) or (c, h, w); weight: (c, m / groups, kh, kw). `output_padding` chooses
-    among the input sizes for which conv2d has the same output size.
-    """
-    how = stride, padding, output_padding, groups, dilation
-    return _conv_transpose("conv_transpose2d", input, weight, bias, *how, 2)
-
-
-def conv_transpose3d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    output_padding: Any = 0,
-    groups: int = 1,
-    dilation: Any = 1,
-) -> Tensor:
-    """The gradient of conv3d for its input (torch.nn.functional.conv_transpose3d).
-
-    input: (n, c, d, h, w) or (c, d, h, w); weight: (c, m / groups, kd, kh, kw).
-    """
-    how = stride, padding, output_padding, groups, dilation
-    return _conv_transpose("conv_transpose3d", input, weight, bias, *how, 3)
-
-
-# --- the same for any number of axes ---
-
 
 def _conv(
-    name: str,
+    axes: int,
     input: Tensor,
     weight: Tensor,
-    bias: Tensor | None,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    groups: int,
-    axes: int,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
 ) -> Tensor:
-    x = batched(name, input, axes)
+    """Cross-correlation over the last {n} dimensions (torch.nn.functional.conv{n}d).
+
+    input: (n, c, ...) or (c, ...); weight: (m, c / groups, ...). `padding` is a number, one for
+    each axis, "valid", or with stride 1 "same".
+    """
+    name, x = f"conv{axes}d", batched(f"conv{axes}d", input, axes)
     strides, spread = per_axis(stride, axes, "stride"), per_axis(dilation, axes, "dilation")
     at_least(1, stride=strides, dilation=spread, groups=(groups,))
     _check(name, x, weight, bias, axes, _times(weight.shape[1:2], groups), weight.shape[:1])
@@ -154,7 +55,52 @@ def _conv(
                 f"padded input {x.shape}"
             )
     out = _conv_batch(x, weight, bias, strides, pads, spread, groups)
-    return out if input.ndim == axes + 2 else out.squeeze(0)
+    return as_given(out, input)
+
+
+def _conv_transpose(
+    axes: int,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Tensor:
+    """The gradient of conv{n}d for its input (torch.nn.functional.conv_transpose{n}d).
+
+    input: (n, c, ...) or (c, ...); weight: (c, m / groups, ...). `output_padding` chooses among
+    the input sizes for which conv{n}d has the same output size.
+    """
+    name, x = f"conv_transpose{axes}d", batched(f"conv_transpose{axes}d", input, axes)
+    strides, spread = per_axis(stride, axes, "stride"), per_axis(dilation, axes, "dilation")
+    pads = per_axis(padding, axes, "padding")
+    more = per_axis(output_padding, axes, "output_padding")
+    at_least(1, stride=strides, dilation=spread, groups=(groups,))
+    at_least(0, padding=pads, output_padding=more)
+    _check(name, x, weight, bias, axes, weight.shape[:1], _times(weight.shape[1:2], groups))
+    if any(o >= max(s, d) for o, s, d in zip(more, strides, spread)):
+        raise RuntimeError(
+            f"{name}: output_padding={more} must be smaller than stride={strides} or "
+            f"dilation={spread}"
+        )
+    size = tuple(
+        (n - 1) * s - 2 * p + d * (k - 1) + o + 1
+        for n, s, p, d, k, o in zip(x.shape[2:], strides, pads, spread, weight.shape[2:], more)
+    )
+    at_least(1, **{f"{name}: the size of the output": size})
+    # where a convolution of the output would have more windows than x, they give nothing
+    rest = tuple((0, o // s) for o, s in zip(more, strides))
+    if any(after for _, after in rest):
+        x = rules.pad_constant(x, widths=((0, 0), (0, 0), *rest), value=0)
+    out = _conv_transpose_batch(x, weight, bias, size, strides, pads, spread, groups)
+    return as_given(out, input)
+
+
+conv1d, conv2d, conv3d = one_to_three(_conv)
+conv_transpose1d, conv_transpose2d, conv_transpose3d = one_to_three(_conv_transpose)
 
 
 def _conv_batch(
@@ -182,43 +128,6 @@ def _conv_batch(
     flat = weight.reshape(m, weight.shape[1] * deep, *kernel)
     out = conv.conv2d(images, flat, bias, **how, groups=groups)
     return out.reshape(n, count, *out.shape[1:]).permute(0, 2, 1, 3, 4)
-
-
-def _conv_transpose(
-    name: str,
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    stride: Any,
-    padding: Any,
-    output_padding: Any,
-    groups: int,
-    dilation: Any,
-    axes: int,
-) -> Tensor:
-    x = batched(name, input, axes)
-    strides, spread = per_axis(stride, axes, "stride"), per_axis(dilation, axes, "dilation")
-    pads = per_axis(padding, axes, "padding")
-    more = per_axis(output_padding, axes, "output_padding")
-    at_least(1, stride=strides, dilation=spread, groups=(groups,))
-    at_least(0, padding=pads, output_padding=more)
-    _check(name, x, weight, bias, axes, weight.shape[:1], _times(weight.shape[1:2], groups))
-    if any(o >= max(s, d) for o, s, d in zip(more, strides, spread)):
-        raise RuntimeError(
-            f"{name}: output_padding={more} must be smaller than stride={strides} or "
-            f"dilation={spread}"
-        )
-    size = tuple(
-        (n - 1) * s - 2 * p + d * (k - 1) + o + 1
-        for n, s, p, d, k, o in zip(x.shape[2:], strides, pads, spread, weight.shape[2:], more)
-    )
-    at_least(1, **{f"{name}: the size of the output": size})
-    # where a convolution of the output would have more windows than x, they give nothing
-    rest = tuple((0, o // s) for o, s in zip(more, strides))
-    if any(after for _, after in rest):
-        x = rules.pad_constant(x, widths=((0, 0), (0, 0), *rest), value=0)
-    out = _conv_transpose_batch(x, weight, bias, size, strides, pads, spread, groups)
-    return out if input.ndim == axes + 2 else out.squeeze(0)
 
 
 def _conv_transpose_batch(
