@@ -193,6 +193,7 @@ MEANS = [
     row("adaptive_avg_pool2d", "", IMAGE, adaptive(np.mean), (3, 4)),
     row("adaptive_avg_pool2d", "whole", (2, 1, 4, 6), adaptive(np.mean), (2, None)),
     row("adaptive_avg_pool2d", "larger", (1, 1, 3, 2), adaptive(np.mean), (1, 5)),
+    row("adaptive_avg_pool2d", "of all", IMAGE, adaptive(np.mean), 1),
     row("adaptive_avg_pool3d", "", VOLUME, adaptive(np.mean), (2, None, 1)),
 ]  # fmt: skip
 POOLING = [*MAXIMA, *FRACTIONAL, *MEANS]

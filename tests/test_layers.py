@@ -111,6 +111,13 @@ def test_layer_norm_does_not_look_at_other_rows():
             lambda: nn.ConvTranspose2d(1, 1, 3, 2)(dtrain.ones(1, 1, 4, 4), (11, 9)),
             r"expected an output_size from \[9, 9\] to \[10, 10\]",
         ),
+        (lambda: nn.CircularPad1d(1)(dtrain.ones(3)), "expected an input of 2 or 3 dimensions"),
+        (lambda: nn.FractionalMaxPool2d(2), "an output_size or an output_ratio, one of both"),
+        (lambda: nn.FractionalMaxPool2d(2, output_ratio=1.5), "between 0 and 1"),
+        (
+            lambda: nn.MaxUnpool1d(2)(dtrain.ones(1, 3), dtrain.tensor([[0, 2, 4]]), (9,)),
+            "differs from",
+        ),
         (
             lambda: nn.ConvTranspose2d(1, 1, 3, 2)(dtrain.ones(1, 1, 4, 4), (9,)),
             "output_size of 2 or 4 numbers",

@@ -29,6 +29,8 @@ def _adaptive_avg_pool(axes: int, input: Tensor, output_size: Any) -> Tensor:
     [floor(i n / o), ceil((i + 1) n / o)).
     """
     x, size = _adapted(f"adaptive_avg_pool{axes}d", axes, input, output_size)
+    if set(size) == {1}:
+        return as_given(x.mean(tuple(range(2, x.ndim)), keepdim=True), input)
     whole = tuple(_whole(n, o) or 1 for n, o in zip(x.shape[2:], size))
     if max(whole) > 1:
         x = mean_pool(x, whole, whole, (0,) * axes)
