@@ -16,6 +16,7 @@ from tests.cases_nn import NN_CASES
 from tests.cases_pooling import POOLING
 from tests.cases_products import LINALG, MORE_PRODUCTS
 from tests.cases_reductions import REDUCTIONS
+from tests.cases_resampling import RESAMPLING
 from tests.cases_scans import SCANS
 from tests.cases_shapes import MORE_SHAPES
 from tests.cases_special import DRAWN, SAMPLED, SPECIAL
@@ -157,6 +158,7 @@ CASES = [
     *ACTIVATIONS,
     *CONVOLUTION,
     *POOLING,
+    *RESAMPLING,
     *NN_CASES,
     *LOSSES,
 ]

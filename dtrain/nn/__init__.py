@@ -50,6 +50,7 @@ from dtrain.nn.convolution import (
     ConvTranspose2d,
     ConvTranspose3d,
 )
+from dtrain.nn.folding import Fold, Unfold
 from dtrain.nn.layers import (
     Dropout,
     Embedding,
@@ -92,6 +93,7 @@ from dtrain.nn.pooling import (
     MaxUnpool2d,
     MaxUnpool3d,
 )
+from dtrain.nn.upsampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 
 __all__ = [
     "CELU",
@@ -127,6 +129,7 @@ __all__ = [
     "Dropout",
     "Embedding",
     "Flatten",
+    "Fold",
     "FractionalMaxPool2d",
     "FractionalMaxPool3d",
     "Hardshrink",
@@ -178,6 +181,10 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Unfold",
+    "Upsample",
+    "UpsamplingBilinear2d",
+    "UpsamplingNearest2d",
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",

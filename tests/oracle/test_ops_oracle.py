@@ -31,6 +31,7 @@ def torch_leaf(array):
 
 @pytest.mark.filterwarnings(r"ignore:var\(\). degrees of freedom:UserWarning")
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even:UserWarning")
+@pytest.mark.filterwarnings("ignore:.nn.functional.upsample.* is deprecated:UserWarning")
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize(("case", "sample"), SAMPLES)
 def test_values_and_gradients_are_those_of_pytorch(case, sample, dtype):

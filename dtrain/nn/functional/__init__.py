@@ -59,6 +59,13 @@ from dtrain.nn.functional.convolution import (
     conv_transpose2d,
     conv_transpose3d,
 )
+from dtrain.nn.functional.folding import fold, unfold
+from dtrain.nn.functional.interpolation import (
+    interpolate,
+    upsample,
+    upsample_bilinear,
+    upsample_nearest,
+)
 from dtrain.nn.functional.layers import dropout, embedding, linear, scaled_dot_product_attention
 from dtrain.nn.functional.losses import (
     binary_cross_entropy_with_logits,
@@ -79,6 +86,7 @@ from dtrain.nn.functional.pooling import (
     max_pool2d,
     max_pool3d,
 )
+from dtrain.nn.functional.sampling import affine_grid, grid_sample
 from dtrain.ops.operators.padding import pad
 from dtrain.ops.operators.products import pdist
 from dtrain.ops.operators.searching import one_hot
@@ -90,6 +98,7 @@ __all__ = [
     "adaptive_max_pool1d",
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
+    "affine_grid",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
@@ -108,16 +117,19 @@ __all__ = [
     "elu",
     "elu_",
     "embedding",
+    "fold",
     "fractional_max_pool2d",
     "fractional_max_pool3d",
     "gelu",
     "glu",
+    "grid_sample",
     "gumbel_softmax",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
     "hardtanh_",
+    "interpolate",
     "l1_loss",
     "layer_norm",
     "leaky_relu",
@@ -160,4 +172,8 @@ __all__ = [
     "tanhshrink",
     "threshold",
     "threshold_",
+    "unfold",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
 ]

@@ -1,0 +1,92 @@
+"""The windows of images as columns, and back (im2col, col2im), as functions."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from dtrain.autograd import Tensor
+from dtrain.nn.functional.windows import Numbers, at_least, batched, per_axis
+from dtrain.ops import shape as rules
+
+
+def unfold(
+    input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
+) -> Tensor:
+    """What each window sees, as a column (torch.nn.functional.unfold).
+
+    input: (n, c, h, w) or (c, h, w); the output: (n, c * kh * kw, windows) or without n.
+    """
+    x = batched("unfold", input, 2)
+    kernel, spread, pads, steps = _options(kernel_size, dilation, padding, stride)
+    counts = _counts("unfold", x.shape[2:], kernel, spread, pads, steps)
+    if any(pads):
+        widths = ((0, 0), (0, 0), *((width, width) for width in pads))
+        x = rules.pad_constant(x, widths=widths, value=0)
+    for axis, size, step, wide in zip((2, 3), kernel, steps, spread):
+        x = rules.unfold(x, axis=axis, size=size, step=step, spread=wide)
+    n, c = x.shape[:2]
+    columns = x.permute(0, 1, 4, 5, 2, 3)
+    out = columns.reshape(n, c * math.prod(kernel), math.prod(counts))
+    return out if input.ndim == 4 else out.squeeze(0)
+
+
+def fold(
+    input: Tensor,
+    output_size: Any,
+    kernel_size: Any,
+    dilation: Any = 1,
+    padding: Any = 0,
+    stride: Any = 1,
+) -> Tensor:
+    """The sums of what windows hold for each element of an image (torch.nn.functional.fold).
+
+    input: (n, c * kh * kw, windows) or without n; the output: (n, c, h, w) or (c, h, w).
+    """
+    x = batched("fold", input, 1)
+    size = per_axis(output_size, 2, "output_size")
+    kernel, spread, pads, steps = _options(kernel_size, dilation, padding, stride)
+    counts = _counts("fold", size, kernel, spread, pads, steps)
+    n, rows, columns = x.shape
+    if rows % math.prod(kernel) or columns != math.prod(counts):
+        raise RuntimeError(
+            f"fold: expected an input (n, a multiple of {math.prod(kernel)}, {math.prod(counts)}) "
+            f"for output_size={size} and kernel_size={kernel}, got {input.shape}"
+        )
+    x = x.reshape(n, rows // math.prod(kernel), *kernel, *counts).permute(0, 1, 4, 5, 2, 3)
+    for axis in (3, 2):
+        i = axis - 2
+        length = size[i] + 2 * pads[i]
+        x = rules.overlap_add(x, axis=axis, length=length, step=steps[i], spread=spread[i])
+    x = x[:, :, pads[0] : pads[0] + size[0], pads[1] : pads[1] + size[1]]
+    return x if input.ndim == 3 else x.squeeze(0)
+
+
+def _options(
+    kernel_size: Any, dilation: Any, padding: Any, stride: Any
+) -> tuple[Numbers, Numbers, Numbers, Numbers]:
+    kernel, spread = per_axis(kernel_size, 2, "kernel_size"), per_axis(dilation, 2, "dilation")
+    pads, steps = per_axis(padding, 2, "padding"), per_axis(stride, 2, "stride")
+    at_least(1, kernel_size=kernel, dilation=spread, stride=steps)
+    at_least(0, padding=pads)
+    return kernel, spread, pads, steps
+
+
+def _counts(
+    name: str,
+    size: Numbers,
+    kernel: Numbers,
+    dilation: Numbers,
+    padding: Numbers,
+    stride: Numbers,
+) -> Numbers:
+    counts = tuple(
+        (n + 2 * p - d * (k - 1) - 1) // s + 1
+        for n, k, d, p, s in zip(size, kernel, dilation, padding, stride)
+    )
+    if min(counts) < 1:
+        raise RuntimeError(
+            f"{name}: the kernel {kernel} (dilation {dilation}) is larger than the image {size} "
+            f"with its padding {padding}"
+        )
+    return counts
