@@ -77,7 +77,7 @@ def grid_sample(
     pixels = input.flatten(2).permute(0, 2, 1)
     xp = array_module(input._array)
     rows = xp.arange(n)[:, None]
-    out: Tensor | None = None
+    total: Tensor | None = None
     for corner in itertools.product(*taps):
         flat, inside = xp.zeros((n, count), "int64"), xp.ones((n, count), bool)
         for (place, _), m in zip(corner, size):
@@ -88,9 +88,9 @@ def grid_sample(
         weights = [weight for _, weight in corner if weight is not None]
         if weights:
             values = values * functools.reduce(operator.mul, weights).unsqueeze(-1)
-        out = values if out is None else out + values
-    assert out is not None
-    return out.permute(0, 2, 1).reshape(n, c, *grid.shape[1:-1])
+        total = values if total is None else total + values
+    assert total is not None
+    return total.permute(0, 2, 1).reshape(n, c, *grid.shape[1:-1])
 
 
 def _check(input: Tensor, grid: Tensor, mode: str, padding_mode: str) -> None:
