@@ -8,6 +8,7 @@ from dtrain.autograd.op import OPS
 from tests.case import ANY, MATRIX, Case
 from tests.cases_activations import ACTIVATIONS
 from tests.cases_binary import BINARY
+from tests.cases_class_losses import CLASS_LOSSES
 from tests.cases_elementwise import ELEMENTWISE
 from tests.cases_images import CONVOLUTION
 from tests.cases_indexing import INDEXING
@@ -161,4 +162,5 @@ CASES = [
     *RESAMPLING,
     *NN_CASES,
     *LOSSES,
+    *CLASS_LOSSES,
 ]

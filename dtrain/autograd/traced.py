@@ -87,7 +87,7 @@ class TracedArray:
         return _run("cast", self, dtype=np.dtype(dtype))
 
     def __getitem__(self, index: Any) -> TracedArray:
-        return _run("getitem", self, index=index)
+        return _run("getitem", self, index=index if isinstance(index, tuple) else (index,))
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if not isinstance(value, (TracedArray, int, float)):

@@ -77,6 +77,25 @@ def nll_loss(x: Array, *, target: Array, weight: Array | None, ignore_index: int
     return losses.sum() if reduction == "sum" else losses.sum() / total, (grad_x,)
 
 
+@op
+def binary_cross_entropy(x: Array, target: Array):
+    """-target * log(x) - (1 - target) * log(1 - x), each logarithm at least -100."""
+    xp = array_module(x)
+
+    def log(chance):
+        return xp.maximum(xp.log(chance), -100)
+
+    def grad_x(g):
+        return g * (x - target) / xp.maximum(x * (1 - x), 1e-12)
+
+    if isinstance(x, np.ndarray) and ((x < 0) | (x > 1)).any():
+        raise ValueError("expected probabilities between 0 and 1")
+    return (target - 1) * log(1 - x) - target * log(x), (
+        grad_x,
+        lambda g: g * (log(1 - x) - log(x)),
+    )
+
+
 def _targets(x: Array, target: Array, weight: Array | None, ignore_index: int) -> tuple:
     """Which targets count, their classes (n, 1, ...), the classes' weights, and the targets'."""
     xp = array_module(x)

@@ -175,19 +175,48 @@ LAYERS |= {
     for options in rows
 }
 CLASSES = np.array([0, 2, 1, 2])
+FLOATS, SIGNS = (4, 3), np.where(np.arange(12).reshape(4, 3) % 3, 1.0, -1.0).astype(np.float32)
+#: (constructor, what follows the input: shapes of numbers, or arrays)
 LOSSES = {
-    "MSELoss": (lambda nn: nn.MSELoss(), "float"),
-    "MSELoss sum": (lambda nn: nn.MSELoss(reduction="sum"), "float"),
-    "L1Loss": (lambda nn: nn.L1Loss(), "float"),
-    "BCEWithLogitsLoss": (lambda nn: nn.BCEWithLogitsLoss(), "float"),
-    "CrossEntropyLoss": (lambda nn: nn.CrossEntropyLoss(), "class"),
+    "MSELoss": (lambda nn: nn.MSELoss(), FLOATS),
+    "MSELoss sum": (lambda nn: nn.MSELoss(reduction="sum"), FLOATS),
+    "L1Loss": (lambda nn: nn.L1Loss(), FLOATS),
+    "HuberLoss": (lambda nn: nn.HuberLoss(delta=0.5), FLOATS),
+    "SmoothL1Loss": (lambda nn: nn.SmoothL1Loss(beta=0.5), FLOATS),
+    "PoissonNLLLoss": (lambda nn: nn.PoissonNLLLoss(full=True), FLOATS),
+    "GaussianNLLLoss": (
+        lambda nn: nn.GaussianNLLLoss(full=True), FLOATS, np.full((4, 1), 0.3, np.float32)
+    ),
+    "BCEWithLogitsLoss": (lambda nn: nn.BCEWithLogitsLoss(), FLOATS),
+    "KLDivLoss": (lambda nn: nn.KLDivLoss(reduction="batchmean", log_target=True), FLOATS),
+    "CrossEntropyLoss": (lambda nn: nn.CrossEntropyLoss(), CLASSES),
     "CrossEntropyLoss options": (
         lambda nn: nn.CrossEntropyLoss(ignore_index=1, label_smoothing=0.1, reduction="none"),
-        "class",
+        CLASSES,
     ),
-    "NLLLoss": (lambda nn: nn.NLLLoss(), "class"),
-}
+    "CrossEntropyLoss of probabilities": (
+        lambda nn: nn.CrossEntropyLoss(label_smoothing=0.1), FLOATS
+    ),
+    "NLLLoss": (lambda nn: nn.NLLLoss(), CLASSES),
+    "HingeEmbeddingLoss": (lambda nn: nn.HingeEmbeddingLoss(0.3), SIGNS),
+    "SoftMarginLoss": (lambda nn: nn.SoftMarginLoss(), SIGNS),
+    "MarginRankingLoss": (lambda nn: nn.MarginRankingLoss(0.1), FLOATS, SIGNS),
+    "CosineEmbeddingLoss": (lambda nn: nn.CosineEmbeddingLoss(-0.2), FLOATS, SIGNS[:, 0]),
+    "TripletMarginLoss": (lambda nn: nn.TripletMarginLoss(0.5, swap=True), FLOATS, FLOATS),
+    "TripletMarginWithDistanceLoss": (
+        lambda nn: nn.TripletMarginWithDistanceLoss(margin=0.5), FLOATS, FLOATS
+    ),
+    "MultiMarginLoss": (lambda nn: nn.MultiMarginLoss(2, 0.5), CLASSES),
+    "MultiLabelMarginLoss": (
+        lambda nn: nn.MultiLabelMarginLoss(), np.array([[1, -1, 2], [0, 2, -1], [-1] * 3, [0, 1, 2]])
+    ),
+    "MultiLabelSoftMarginLoss": (lambda nn: nn.MultiLabelSoftMarginLoss(), (SIGNS + 1) / 2),
+    "CosineSimilarity": (lambda nn: nn.CosineSimilarity(0), FLOATS),
+    "PairwiseDistance": (lambda nn: nn.PairwiseDistance(3.0, keepdim=True), FLOATS),
+}  # fmt: skip
 SHOWN = {
+    "BCELoss": lambda nn: nn.BCELoss(),
+    "CTCLoss": lambda nn: nn.CTCLoss(2),
     "Embedding": lambda nn: nn.Embedding(5, 3, padding_idx=1),
     "Dropout": lambda nn: nn.Dropout(0.3),
     "ReLU": lambda nn: nn.ReLU(inplace=True),
@@ -278,18 +307,66 @@ def test_embedding_gives_what_pytorch_gives(padding_idx):
     assert_same_gradients(ours, theirs)
 
 
-@pytest.mark.parametrize("name", LOSSES)
-def test_losses_give_what_pytorch_gives(name):
-    make, kind = LOSSES[name]
-    target = CLASSES if kind == "class" else numbers((4, 3), 5)
-    x = dtrain.from_numpy(numbers((4, 3))).requires_grad_()
-    y = torch.from_numpy(numbers((4, 3))).requires_grad_()
-    out = make(dtrain.nn)(x, dtrain.from_numpy(target))
-    expected = make(torch.nn)(y, torch.from_numpy(target))
+def assert_same_losses(make, arrays):
+    ours = [dtrain.from_numpy(array) for array in arrays]
+    theirs = [torch.from_numpy(array) for array in arrays]
+    x, y = ours[0].requires_grad_(), theirs[0].requires_grad_()
+    out, expected = make(dtrain)(*ours), make(torch)(*theirs)
     np.testing.assert_allclose(out.detach().numpy(), expected.detach().numpy(), rtol=1e-5)
     out.sum().backward()
     expected.sum().backward()
     np.testing.assert_allclose(x.grad.numpy(), y.grad.numpy(), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_give_what_pytorch_gives(name):
+    make, *targets = LOSSES[name]
+    arrays = [numbers(t, 5 + i) if isinstance(t, tuple) else t for i, t in enumerate(targets)]
+    assert_same_losses(lambda t: make(t.nn), [numbers(FLOATS), *arrays])
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_losses_of_probabilities_give_what_pytorch_gives_at_the_limits(reduction):
+    chances = np.array([0, 0, 1, 1, 0.3, 1e-30], np.float32)
+    target = np.array([0, 1, 0, 1, 0.5, 1], np.float32)
+    assert_same_losses(lambda t: t.nn.BCELoss(reduction=reduction), [chances, target])
+    weight = np.arange(6, dtype=np.float32)
+    assert_same_losses(
+        lambda t: t.nn.BCELoss(t.from_numpy(weight), reduction=reduction), [chances, target]
+    )
+    assert_same_losses(
+        lambda t: t.nn.BCEWithLogitsLoss(
+            t.from_numpy(weight), reduction=reduction, pos_weight=t.tensor(3.0)
+        ),
+        [np.array([-200, 200, -30, 30, 0, 0.5], np.float32), target],
+    )
+
+
+@pytest.mark.parametrize("zero_infinity", [False, True])
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("seed", range(5))
+def test_ctc_gives_what_pytorch_gives(seed, reduction, zero_infinity):
+    rng = np.random.default_rng(seed)
+    classes, blank = 5, int(rng.integers(5))
+    targets = rng.integers(classes - 1, size=(6, 4))
+    targets += targets >= blank
+    labels = rng.integers(5, size=6)
+    if seed % 2:
+        targets = np.concatenate([row[:n] for row, n in zip(targets, labels)])
+    make = lambda t: t.nn.CTCLoss(blank, reduction, zero_infinity)
+    lengths = [rng.integers(10, size=6), labels]
+    logits = rng.normal(size=(9, 6, classes))
+    outputs, gradients = [], []
+    for t in (dtrain, torch):
+        x = t.tensor(logits, requires_grad=True)
+        out = make(t)(x.log_softmax(2), *map(t.tensor, [targets, *lengths]))
+        out.sum().backward()
+        outputs.append(out.detach().numpy())
+        gradients.append(x.grad.numpy())
+    np.testing.assert_allclose(*outputs, rtol=1e-9, atol=1e-12)
+    defined = np.isfinite(gradients[1])  # an infinite loss has no gradient
+    np.testing.assert_allclose(gradients[0][defined], gradients[1][defined], rtol=1e-7, atol=1e-9)
+    assert defined.all() or not zero_infinity
 
 
 @pytest.mark.parametrize("name", [*LAYERS, *LOSSES, *SHOWN])

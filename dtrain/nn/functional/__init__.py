@@ -51,6 +51,7 @@ from dtrain.nn.functional.adaptive import (
     max_unpool2d,
     max_unpool3d,
 )
+from dtrain.nn.functional.classes import cross_entropy, nll_loss
 from dtrain.nn.functional.convolution import (
     conv1d,
     conv2d,
@@ -59,6 +60,8 @@ from dtrain.nn.functional.convolution import (
     conv_transpose2d,
     conv_transpose3d,
 )
+from dtrain.nn.functional.ctc import ctc_loss
+from dtrain.nn.functional.distances import cosine_similarity, normalize, pairwise_distance
 from dtrain.nn.functional.folding import fold, unfold
 from dtrain.nn.functional.interpolation import (
     interpolate,
@@ -68,11 +71,26 @@ from dtrain.nn.functional.interpolation import (
 )
 from dtrain.nn.functional.layers import dropout, embedding, linear, scaled_dot_product_attention
 from dtrain.nn.functional.losses import (
+    binary_cross_entropy,
     binary_cross_entropy_with_logits,
-    cross_entropy,
+    gaussian_nll_loss,
+    huber_loss,
+    kl_div,
     l1_loss,
     mse_loss,
-    nll_loss,
+    poisson_nll_loss,
+    smooth_l1_loss,
+)
+from dtrain.nn.functional.margins import (
+    cosine_embedding_loss,
+    hinge_embedding_loss,
+    margin_ranking_loss,
+    multi_margin_loss,
+    multilabel_margin_loss,
+    multilabel_soft_margin_loss,
+    soft_margin_loss,
+    triplet_margin_loss,
+    triplet_margin_with_distance_loss,
 )
 from dtrain.nn.functional.normalization import batch_norm, layer_norm
 from dtrain.nn.functional.pooling import (
@@ -103,6 +121,7 @@ __all__ = [
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
+    "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
     "celu_",
@@ -112,7 +131,10 @@ __all__ = [
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
+    "cosine_embedding_loss",
+    "cosine_similarity",
     "cross_entropy",
+    "ctc_loss",
     "dropout",
     "elu",
     "elu_",
@@ -120,6 +142,7 @@ __all__ = [
     "fold",
     "fractional_max_pool2d",
     "fractional_max_pool3d",
+    "gaussian_nll_loss",
     "gelu",
     "glu",
     "grid_sample",
@@ -129,7 +152,10 @@ __all__ = [
     "hardswish",
     "hardtanh",
     "hardtanh_",
+    "hinge_embedding_loss",
+    "huber_loss",
     "interpolate",
+    "kl_div",
     "l1_loss",
     "layer_norm",
     "leaky_relu",
@@ -140,6 +166,7 @@ __all__ = [
     "lp_pool1d",
     "lp_pool2d",
     "lp_pool3d",
+    "margin_ranking_loss",
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
@@ -148,10 +175,16 @@ __all__ = [
     "max_unpool3d",
     "mish",
     "mse_loss",
+    "multi_margin_loss",
+    "multilabel_margin_loss",
+    "multilabel_soft_margin_loss",
     "nll_loss",
+    "normalize",
     "one_hot",
     "pad",
+    "pairwise_distance",
     "pdist",
+    "poisson_nll_loss",
     "prelu",
     "relu",
     "relu6",
@@ -163,6 +196,8 @@ __all__ = [
     "selu_",
     "sigmoid",
     "silu",
+    "smooth_l1_loss",
+    "soft_margin_loss",
     "softmax",
     "softmin",
     "softplus",
@@ -172,6 +207,8 @@ __all__ = [
     "tanhshrink",
     "threshold",
     "threshold_",
+    "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
     "unfold",
     "upsample",
     "upsample_bilinear",
