@@ -7,6 +7,7 @@ import numpy as np
 from dtrain.autograd.op import OPS
 from tests.case import ANY, MATRIX, Case
 from tests.cases_activations import ACTIVATIONS
+from tests.cases_attention import ATTENTION
 from tests.cases_binary import BINARY
 from tests.cases_class_losses import CLASS_LOSSES
 from tests.cases_elementwise import ELEMENTWISE
@@ -161,6 +162,7 @@ CASES = [
     *POOLING,
     *RESAMPLING,
     *NN_CASES,
+    *ATTENTION,
     *LOSSES,
     *CLASS_LOSSES,
 ]

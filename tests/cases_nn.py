@@ -21,7 +21,7 @@ LINEAR = [
 ]
 
 
-# --- embedding, dropout, normalization, attention ---
+# --- embedding, dropout, normalization ---
 
 WORDS = np.array([[1, 0, 3], [3, 3, 2]])
 
@@ -61,14 +61,6 @@ def running(t, x):
     """A mean and a variance for each of three channels."""
     return [t.tensor(row, dtype=x.dtype) for row in ([1 / 3, 2 / 3, 1], [1, 3 / 2, 2])]
 
-
-def attention(q, k, v, mask=0.0, scale=None):
-    scores = q @ k.swapaxes(-1, -2) * (q.shape[-1] ** -0.5 if scale is None else scale) + mask
-    return np.exp(log_softmax(scores, -1)) @ v
-
-
-SEEN = np.array([[1, 0, 1, 1], [0, 1, 0, 0], [1, 1, 1, 1]], bool)
-QKV = [(2, 3, 5), (2, 4, 5), (2, 4, 6)]
 
 LAYERS = [
     Case(
@@ -116,30 +108,6 @@ LAYERS = [
         lambda x, w, b: (x - [1 / 3, 2 / 3, 1]) / np.sqrt(np.array([1, 3 / 2, 2]) + 1e-5) * w + b,
         lambda t, x, w, b: t.nn.functional.batch_norm(x, *running(t, x), w, b),
         "running statistics",
-    ),
-    Case("F.scaled_dot_product_attention", [QKV], attention),
-    Case(
-        "F.scaled_dot_product_attention",
-        [QKV],
-        lambda q, k, v: attention(q, k, v, np.where(np.tri(3, 4), 0, -np.inf)),
-        lambda t, *qkv: t.nn.functional.scaled_dot_product_attention(*qkv, is_causal=True),
-        "causal",
-    ),
-    Case(
-        "F.scaled_dot_product_attention",
-        [QKV],
-        lambda q, k, v: attention(q, k, v, np.where(SEEN, 0, -np.inf), 0.3),
-        lambda t, *qkv: t.nn.functional.scaled_dot_product_attention(
-            *qkv, attn_mask=t.tensor(SEEN), scale=0.3
-        ),
-        "bool mask, scale",
-    ),
-    Case(
-        "F.scaled_dot_product_attention",
-        [[*QKV, (3, 4)]],
-        attention,
-        lambda t, q, k, v, mask: t.nn.functional.scaled_dot_product_attention(q, k, v, mask),
-        "added mask",
     ),
 ]
 

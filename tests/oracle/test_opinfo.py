@@ -43,7 +43,6 @@ DIFFERENT = {
     ("nn.functional.binary_cross_entropy_with_logits", "*"): _PARTS,
     ("nn.functional.cross_entropy", "*"): _PARTS,
     ("nn.functional.max_pool2d", "*"): _PARTS,
-    ("nn.functional.scaled_dot_product_attention", "*"): _PARTS,
     ("nn.functional.softplus", "*"): _PARTS,
     ("sort", "bool"): _TIES,
     ("svd", "*"): _SIGNS,
@@ -157,6 +156,15 @@ def assert_same_gradients(ours, theirs, pairs):
             assert grad is None or not grad.any()
 
 
+def without_dropout(info, sample):
+    """The sample with a probability of 0: which elements are dropped is not to be compared."""
+    if "dropout_p" in sample.kwargs:
+        sample.kwargs["dropout_p"] = 0.0
+    if info.name == "nn.functional.multi_head_attention_forward":
+        sample.args = (*sample.args[:9], 0.0, *sample.args[10:])
+    return sample
+
+
 def check(info, function, sample, with_values):
     arguments = (sample.input, sample.args, sample.kwargs)
     if any(map(is_foreign, flat(list(arguments)))):
@@ -193,7 +201,7 @@ def test_pytorchs_samples(info, dtype):
     with_values = not any(fnmatch.fnmatch(info.name, name) for name in WITHOUT_VALUES)
     samples = list(info.sample_inputs("cpu", DTYPES[dtype], requires_grad=differentiable))
     for sample in samples:
-        check(info, own_function(info), sample, with_values)
+        check(info, own_function(info), without_dropout(info, sample), with_values)
 
 
 def test_every_difference_is_of_an_operator():

@@ -51,6 +51,10 @@ from dtrain.nn.functional.adaptive import (
     max_unpool2d,
     max_unpool3d,
 )
+from dtrain.nn.functional.attention import (
+    multi_head_attention_forward,
+    scaled_dot_product_attention,
+)
 from dtrain.nn.functional.classes import cross_entropy, nll_loss
 from dtrain.nn.functional.convolution import (
     conv1d,
@@ -69,7 +73,7 @@ from dtrain.nn.functional.interpolation import (
     upsample_bilinear,
     upsample_nearest,
 )
-from dtrain.nn.functional.layers import dropout, embedding, linear, scaled_dot_product_attention
+from dtrain.nn.functional.layers import dropout, embedding, linear
 from dtrain.nn.functional.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -175,6 +179,7 @@ __all__ = [
     "max_unpool3d",
     "mish",
     "mse_loss",
+    "multi_head_attention_forward",
     "multi_margin_loss",
     "multilabel_margin_loss",
     "multilabel_soft_margin_loss",

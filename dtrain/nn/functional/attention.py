@@ -1,0 +1,257 @@
+"""Attention as functions: of queries, keys and values, and of several heads between projections."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dtrain.autograd import Tensor
+from dtrain.backend import array_module
+from dtrain.nn.functional.activations import softmax
+from dtrain.nn.functional.layers import dropout, linear
+from dtrain.ops import index
+from dtrain.ops.creation import zeros
+from dtrain.ops.operators import products
+from dtrain.ops.operators.joining import cat, repeat_interleave
+from dtrain.ops.operators.padding import pad
+
+MINUS_INFINITY = float("-inf")
+
+
+def scaled_dot_product_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """softmax(q k^T * scale + mask) v (Vaswani et al. 2017, equation 1).
+
+    query: (..., t, d); key: (..., s, d); value: (..., s, e). A query that may attend to nothing
+    gives zeros.
+
+    Parameters
+    ----------
+    attn_mask : (..., t, s), added, or bool: what to attend to
+    is_causal : the query at place i attends to the keys at places 0..i
+    scale : 1 / sqrt(d) if None
+    enable_gqa : each head of key and value, at dimension -3, serves several of query
+        (Ainslie et al. 2023)
+    """
+    _check_operands(query, key, value, attn_mask, is_causal)
+    if enable_gqa:
+        key, value = (_shared_heads(x, query) for x in (key, value))
+    if is_causal:
+        seen = array_module(query._array).tri(query.shape[-2], key.shape[-2], dtype=bool)
+        return _attend(query, key, value, ~seen, dropout_p, scale)[0]
+    if attn_mask is None:
+        return _attend(query, key, value, None, dropout_p, scale)[0]
+    hidden = ~attn_mask._array if attn_mask.dtype == bool else attn_mask._array == MINUS_INFINITY
+    blind = hidden.all(-1, keepdims=True)
+    mask = hidden & ~blind  # softmax of nothing but -inf would be NaN
+    if attn_mask.dtype != bool:
+        mask = index.masked_fill(attn_mask, mask=blind, value=0.0)
+    out, _ = _attend(query, key, value, mask, dropout_p, scale)
+    return index.masked_fill(out, mask=blind, value=0.0)
+
+
+def _attend(
+    query: Tensor, key: Tensor, value: Tensor, mask: object, dropout_p: float, scale: float | None
+) -> tuple[Tensor, Tensor]:
+    """The values that were attended to, and how much; mask: a Tensor to add, or where to hide."""
+    scale = query.shape[-1] ** -0.5 if scale is None and query.shape[-1] else scale or 0.0
+    scores = products.matmul(query * scale, key.transpose(-2, -1))
+    if isinstance(mask, Tensor):
+        scores = scores + mask
+    elif mask is not None:
+        scores = index.masked_fill(scores, mask=mask, value=MINUS_INFINITY)
+    weights = dropout(softmax(scores, -1), dropout_p)
+    return products.matmul(weights, value), weights
+
+
+def _check_operands(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, is_causal: bool
+) -> None:
+    name = "scaled_dot_product_attention"
+    if not query.dtype == key.dtype == value.dtype:
+        raise RuntimeError(
+            f"{name}: expected query, key and value to have the same dtype, got {query.dtype}, "
+            f"{key.dtype} and {value.dtype}; convert them with .to(dtype)"
+        )
+    if min(query.ndim, key.ndim, value.ndim) < 2:
+        raise RuntimeError(
+            f"{name}: expected query, key and value of at least 2 dimensions, got "
+            f"{query.shape}, {key.shape} and {value.shape}"
+        )
+    if mask is not None and is_causal:
+        raise RuntimeError(f"{name}: give attn_mask or is_causal=True, not both")
+    if mask is not None and mask.dtype not in (bool, query.dtype):
+        raise RuntimeError(
+            f"{name}: expected attn_mask of dtype bool or {query.dtype}, as query, got {mask.dtype}"
+        )
+
+
+def _shared_heads(x: Tensor, query: Tensor) -> Tensor:
+    """The heads of keys or values, each as often as there are heads of queries for it."""
+    if min(x.ndim, query.ndim) < 3 or query.shape[-3] % x.shape[-3]:
+        raise RuntimeError(
+            "scaled_dot_product_attention: enable_gqa needs a number of heads of query, at "
+            f"dimension -3, that is a multiple of those of key and value, got shapes "
+            f"{query.shape} and {x.shape}"
+        )
+    return repeat_interleave(x, query.shape[-3] // x.shape[-3], -3)
+
+
+def multi_head_attention_forward(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    embed_dim_to_check: int,
+    num_heads: int,
+    in_proj_weight: Tensor | None,
+    in_proj_bias: Tensor | None,
+    bias_k: Tensor | None,
+    bias_v: Tensor | None,
+    add_zero_attn: bool,
+    dropout_p: float,
+    out_proj_weight: Tensor,
+    out_proj_bias: Tensor | None,
+    training: bool = True,
+    key_padding_mask: Tensor | None = None,
+    need_weights: bool = True,
+    attn_mask: Tensor | None = None,
+    use_separate_proj_weight: bool = False,
+    q_proj_weight: Tensor | None = None,
+    k_proj_weight: Tensor | None = None,
+    v_proj_weight: Tensor | None = None,
+    static_k: Tensor | None = None,
+    static_v: Tensor | None = None,
+    average_attn_weights: bool = True,
+    is_causal: bool = False,
+    *,
+    batch_first: bool = False,
+) -> tuple[Tensor, Tensor | None]:
+    """Attention of several heads between linear projections (Vaswani et al. 2017, section 3.2.2).
+
+    Mirrors torch.nn.functional.multi_head_attention_forward; torch.nn.MultiheadAttention says
+    what the arguments are. query: (t, e) or (t, n, e), with `batch_first` (n, t, e). Returns the
+    output, of query's shape, and where `need_weights` the weights: (n, t, s), the mean over the
+    heads, or (n, h, t, s) without `average_attn_weights`.
+    """
+    batched = query.ndim == 3
+    _check_heads(query, key, value, key_padding_mask, attn_mask, embed_dim_to_check, num_heads)
+    if not batched:
+        query, key, value = (x.unsqueeze(0) for x in (query, key, value))
+        key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
+        batch_first = True
+    n = query.shape[0 if batch_first else 1]
+    if is_causal and attn_mask is None:
+        raise RuntimeError(
+            "multi_head_attention_forward: is_causal says what attn_mask is: give attn_mask too, "
+            "such as Transformer.generate_square_subsequent_mask(length)"
+        )
+    is_causal = is_causal and key_padding_mask is None and not need_weights
+    mask = None if is_causal else _merged(attn_mask, key_padding_mask, query, n, num_heads)
+
+    if use_separate_proj_weight:
+        weights: Sequence = (q_proj_weight, k_proj_weight, v_proj_weight)
+    else:
+        assert in_proj_weight is not None
+        weights = in_proj_weight.chunk(3)
+    biases = (None,) * 3 if in_proj_bias is None else in_proj_bias.chunk(3)
+    q, k, v = (linear(x, w, b) for x, w, b in zip((query, key, value), weights, biases))
+    if bias_k is not None and bias_v is not None:
+        shape = (n, 1, -1) if batch_first else (1, n, -1)
+        k, v = (cat([x, b.expand(shape)], int(batch_first)) for x, b in ((k, bias_k), (v, bias_v)))
+
+    def heads(x: Tensor, static: Tensor | None = None) -> Tensor:
+        """(n, h, length, d)"""
+        if static is not None:
+            return static.reshape(n, num_heads, *static.shape[1:])
+        by_head = x.reshape(*x.shape[:2], num_heads, x.shape[2] // num_heads)
+        return by_head.permute((0, 2, 1, 3) if batch_first else (1, 2, 0, 3))
+
+    q, k, v = heads(q), heads(k, static_k), heads(v, static_v)
+    if add_zero_attn:
+        k, v = pad(k, (0, 0, 0, 1)), pad(v, (0, 0, 0, 1))
+    if mask is not None:
+        mask = pad(mask, (0, k.shape[-2] - mask.shape[-1]))
+    dropout_p = dropout_p if training else 0.0
+    seen = None
+    if need_weights:
+        out, seen = _attend(q, k, v, mask, dropout_p, None)
+        seen = seen.mean(1) if average_attn_weights else seen
+    else:
+        out = scaled_dot_product_attention(q, k, v, mask, dropout_p, is_causal)
+    out = out.permute((0, 2, 1, 3) if batch_first else (2, 0, 1, 3)).reshape(query.shape)
+    out = linear(out, out_proj_weight, out_proj_bias)
+    if batched:
+        return out, seen
+    return out.squeeze(0), None if seen is None else seen.squeeze(0)
+
+
+def _merged(
+    attn_mask: Tensor | None, padding: Tensor | None, query: Tensor, n: int, num_heads: int
+) -> Tensor | None:
+    """Both masks as one that is added to the scores (n, h, t, s)."""
+    masks = []
+    if attn_mask is not None:
+        shape = (n, num_heads) if attn_mask.ndim == 3 else (1, 1)
+        masks.append(attn_mask.reshape(*shape, *attn_mask.shape[-2:]))
+    if padding is not None:
+        masks.append(padding.reshape(n, 1, 1, padding.shape[-1]))
+    added = [
+        mask
+        if mask.is_floating_point()
+        else index.masked_fill(
+            zeros(mask.shape, dtype=query.dtype, device=query.device),
+            mask=mask._array,
+            value=MINUS_INFINITY,
+        )
+        for mask in masks
+    ]
+    return sum(added[1:], added[0]) if added else None
+
+
+def _check_heads(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    padding: Tensor | None,
+    mask: Tensor | None,
+    embed_dim: int,
+    num_heads: int,
+) -> None:
+    name, ndim = "multi_head_attention_forward", query.ndim
+
+    def require(holds: bool, message: str) -> None:
+        if not holds:
+            raise AssertionError(f"{name}: {message}")
+
+    require(ndim in (2, 3), f"expected query of 2 or 3 dimensions, got shape {query.shape}")
+    require(
+        key.ndim == value.ndim == ndim,
+        f"expected key and value of {ndim} dimensions, as query, got {key.shape}, {value.shape}",
+    )
+    require(
+        key.shape[:-1] == value.shape[:-1],
+        f"expected key and value of one length, got {key.shape} and {value.shape}",
+    )
+    require(
+        query.shape[-1] == embed_dim and embed_dim % num_heads == 0,
+        f"expected query of embed_dim={embed_dim} features, a multiple of num_heads={num_heads}, "
+        f"got shape {query.shape}",
+    )
+    for label, given, dims in (
+        ("key_padding_mask", padding, (ndim - 1,)),
+        ("attn_mask", mask, (2, 3)),
+    ):
+        if given is not None:
+            require(given.ndim in dims, f"expected {label} of {dims} dimensions, got {given.shape}")
+            require(
+                given.dtype == bool or given.is_floating_point(),
+                f"expected {label} of dtype bool or a floating one, got {given.dtype}",
+            )
