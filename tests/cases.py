@@ -17,6 +17,7 @@ from tests.cases_losses import LOSSES
 from tests.cases_nn import NN_CASES
 from tests.cases_pooling import POOLING
 from tests.cases_products import LINALG, MORE_PRODUCTS
+from tests.cases_recurrent import RECURRENT
 from tests.cases_reductions import REDUCTIONS
 from tests.cases_resampling import RESAMPLING
 from tests.cases_scans import SCANS
@@ -163,6 +164,7 @@ CASES = [
     *RESAMPLING,
     *NN_CASES,
     *ATTENTION,
+    *RECURRENT,
     *LOSSES,
     *CLASS_LOSSES,
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import dtrain
-from tests.case import ANY, Case, log_softmax
+from tests.case import ANY, Case
 
 # --- linear ---
 

@@ -81,6 +81,18 @@ def view_op(rule: Callable) -> Callable[..., Tensor]:
     return view
 
 
+def once(gradients: Callable[[Array], Any]) -> Callable[[Array], Any]:
+    """Compute once what the gradient functions of several inputs take of one gradient."""
+    last: list[Any] = []
+
+    def remembered(g: Array) -> Any:
+        if not last or last[0] is not g:
+            last[:] = g, gradients(g)
+        return last[1]
+
+    return remembered
+
+
 def record(name: str, inputs: Sequence[Any], out: Array, rules: Sequence[Callable]) -> Tensor:
     """The output as a Tensor, with a Node behind it if an input wants a gradient."""
     result = wrap(_as_array(out))

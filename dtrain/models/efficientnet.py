@@ -41,9 +41,7 @@ class _Block(nn.Module):
         if expansion != 1:
             self._expand_conv = SameConv2d(inputs, hidden, 1, bias=False)
             self._bn0 = _norm(hidden)
-        self._depthwise_conv = SameConv2d(
-            hidden, hidden, kernel, stride, groups=hidden, bias=False
-        )
+        self._depthwise_conv = SameConv2d(hidden, hidden, kernel, stride, groups=hidden, bias=False)
         self._bn1 = _norm(hidden)
         self._project_conv = SameConv2d(hidden, outputs, 1, bias=False)
         self._bn2 = _norm(outputs)

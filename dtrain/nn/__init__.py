@@ -111,6 +111,8 @@ from dtrain.nn.pooling import (
     MaxUnpool2d,
     MaxUnpool3d,
 )
+from dtrain.nn.recurrent import GRU, LSTM, RNN, RNNBase
+from dtrain.nn.recurrent_cells import GRUCell, LSTMCell, RNNCell, RNNCellBase
 from dtrain.nn.transformer import (
     Transformer,
     TransformerDecoder,
@@ -125,6 +127,9 @@ __all__ = [
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
@@ -161,6 +166,7 @@ __all__ = [
     "Fold",
     "FractionalMaxPool2d",
     "FractionalMaxPool3d",
+    "GRUCell",
     "GaussianNLLLoss",
     "Hardshrink",
     "Hardsigmoid",
@@ -174,6 +180,7 @@ __all__ = [
     "LPPool1d",
     "LPPool2d",
     "LPPool3d",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
@@ -200,6 +207,9 @@ __all__ = [
     "PairwiseDistance",
     "Parameter",
     "PoissonNLLLoss",
+    "RNNBase",
+    "RNNCell",
+    "RNNCellBase",
     "RReLU",
     "ReLU",
     "ReLU6",

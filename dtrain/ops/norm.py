@@ -3,23 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
 
-from dtrain.autograd.op import op
+from dtrain.autograd.op import once, op
 from dtrain.backend import Array, kernels
-
-
-def _shared(gradients: Callable[[Array], Any]) -> Callable[[Array], Any]:
-    """Compute once what the gradient functions of several inputs take of one gradient."""
-    last: list[Any] = []
-
-    def shared(g: Array) -> Any:
-        if not last or last[0] is not g:
-            last[:] = g, gradients(g)
-        return last[1]
-
-    return shared
 
 
 def _by_channel(x: Array) -> Array:
@@ -47,7 +33,7 @@ def batch_norm(
         mean, var = batch_statistics(x)
     out = kernels.channel_norm(_by_channel(x), mean, var, weight, bias, eps).reshape(shape)
 
-    @_shared
+    @once
     def shared(g):
         return kernels.channel_norm_backward(
             _by_channel(g), _by_channel(x), mean, var, weight, eps, of_batch
@@ -72,7 +58,7 @@ def layer_norm(x: Array, weight: Array | None, bias: Array | None, *, axes: int,
 
     out, mean, rstd = kernels.layer_norm(x.reshape(rows), flat(weight), flat(bias), eps)
 
-    @_shared
+    @once
     def shared(g):
         return kernels.layer_norm_backward(
             g.reshape(rows), x.reshape(rows), flat(weight), mean, rstd
