@@ -224,10 +224,10 @@ PHONEMES = [
 class Pronounce(nn.Module):
     def __init__(self):
         super().__init__()
-        self.enc_emb, self.dec_emb = nn.Embedding(29, 64), nn.Embedding(74, 64)
-        self.encoder = nn.GRU(64, 128, batch_first=True)
-        self.decoder = nn.GRUCell(64, 128)
-        self.fc = nn.Linear(128, 74)
+        self.enc_emb, self.dec_emb = nn.Embedding(29, 256), nn.Embedding(74, 256)
+        self.encoder = nn.GRU(256, 256, batch_first=True)
+        self.decoder = nn.GRUCell(256, 256)
+        self.fc = nn.Linear(256, 74)
 
     def forward(self, letters):
         _, hidden = self.encoder(self.enc_emb(letters)[None])
@@ -254,4 +254,5 @@ def test_words_are_pronounced():
     letters = [ord(c) - ord("a") + 3 for c in "activationist"] + [2]  # after padding, unknown, end
     with dtrain.no_grad():
         phonemes = model(dtrain.tensor(letters))
-    assert phonemes == ["AE2", "K", "T", "AH0", "V", "EY1", "SH", "AH0", "N", "IH0", "S", "T"]
+    said_by_the_package = ["AE2", "K", "T", "IH0", "V", "EY1", "SH", "AH0", "N", "IH0", "S", "T"]
+    assert phonemes == said_by_the_package

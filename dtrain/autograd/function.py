@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -102,6 +103,11 @@ class Function:
         return results[0] if single else tuple(results)
 
 
+def _always(array: Array, grad: Any) -> Array:
+    """The gradient function of an input whose gradient is there already."""
+    return array
+
+
 def _alias(tensor: Tensor) -> Tensor:
     """An input that is returned as an output is another tensor with the same memory."""
     out = wrap(tensor._array)
@@ -171,5 +177,5 @@ class _FunctionNode(Node):
                     f"got {type(part).__name__}"
                 )
             array = part._array if retraced is None else TracedArray(part)
-            rules.append(lambda grad, array=array: array)
+            rules.append(functools.partial(_always, array))
         return rules
