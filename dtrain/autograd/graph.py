@@ -159,8 +159,8 @@ def run_backward(
     check_nan = anomaly.enabled and anomaly.check_nan
     outer, _running.callbacks = _running.callbacks, []
 
-    def deliver(target: Any, grad: Array) -> None:
-        like = target if isinstance(target, Node) else target._array
+    def deliver(target: Any, like: Any, grad: Array) -> None:
+        """Add to the gradient of a node or leaf; `like` has its shape and dtype."""
         if grad.shape != like.shape:
             grad = sum_to(grad, like.shape)
         if grad.dtype is not like.dtype and grad.dtype != like.dtype:
@@ -198,8 +198,10 @@ def run_backward(
         # NaN and infinity are values here, as in PyTorch.
         with np.errstate(all="ignore"), on_device_of(*(grad for _, grad in roots)):
             for root, grad in roots:
-                deliver(root, grad)
-                if not isinstance(root, Node):
+                if isinstance(root, Node):
+                    deliver(root, root, grad)
+                else:
+                    deliver(root, root._array, grad)
                     count_down(root)
             while nodes:
                 node = nodes.pop()
@@ -217,15 +219,16 @@ def run_backward(
                 for parent, rule in zip(node.parents, rules):
                     if parent is None:
                         continue
+                    leaf = None if isinstance(parent, Node) else parent
                     if on_the_way is None or id(parent) in on_the_way:
                         part = rule(grad)
                         if check_nan:
                             place = [id(other) for other in node.parents].index(id(parent))
                             refuse_nan(node.name, node.stack, place, part)
                         if part is not None:
-                            deliver(parent, part)
-                    if not isinstance(parent, Node):
-                        count_down(parent)
+                            deliver(parent, parent if leaf is None else leaf._array, part)
+                    if leaf is not None:
+                        count_down(leaf)
         callbacks, _running.callbacks = _running.callbacks, []
         for callback in callbacks:
             callback()
