@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from dtrain.autograd import Tensor
 from dtrain.nn import functional as F
-from dtrain.nn.module import Module
+from dtrain.nn.function_layer import FunctionLayer
 
 
-class Unfold(Module):
+class Unfold(FunctionLayer, of=F.unfold):
     """What each window of an image sees, as a column (torch.nn.Unfold).
 
     >>> import dtrain
@@ -21,21 +20,10 @@ class Unfold(Module):
     """
 
     def __init__(self, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1):
-        super().__init__()
-        self.kernel_size, self.dilation = kernel_size, dilation
-        self.padding, self.stride = padding, stride
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.unfold(x, self.kernel_size, self.dilation, self.padding, self.stride)
-
-    def extra_repr(self) -> str:
-        return (
-            f"kernel_size={self.kernel_size}, dilation={self.dilation}, padding={self.padding}, "
-            f"stride={self.stride}"
-        )
+        super().__init__(kernel_size=kernel_size, dilation=dilation, padding=padding, stride=stride)
 
 
-class Fold(Module):
+class Fold(FunctionLayer, of=F.fold):
     """The sums of what windows hold for each element of an image (torch.nn.Fold)."""
 
     def __init__(
@@ -46,17 +34,10 @@ class Fold(Module):
         padding: Any = 0,
         stride: Any = 1,
     ):
-        super().__init__()
-        self.output_size, self.kernel_size = output_size, kernel_size
-        self.dilation, self.padding, self.stride = dilation, padding, stride
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.fold(
-            x, self.output_size, self.kernel_size, self.dilation, self.padding, self.stride
-        )
-
-    def extra_repr(self) -> str:
-        return (
-            f"output_size={self.output_size}, kernel_size={self.kernel_size}, "
-            f"dilation={self.dilation}, padding={self.padding}, stride={self.stride}"
+        super().__init__(
+            output_size=output_size,
+            kernel_size=kernel_size,
+            dilation=dilation,
+            padding=padding,
+            stride=stride,
         )

@@ -38,5 +38,7 @@ class FunctionLayer(Module):
         return self._function(*inputs, **named, **options)
 
     def extra_repr(self) -> str:
-        shown = [name for name in self._options if name != "inplace" or self.inplace]
-        return ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
+        return self._shown(*(name for name in self._options if name != "inplace" or self.inplace))
+
+    def _shown(self, *names: str) -> str:
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in names)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from dtrain.autograd import Tensor
 from dtrain.nn import functional as F
-from dtrain.nn.module import Module
+from dtrain.nn.function_layer import FunctionLayer
 
 
-class Upsample(Module):
+class Upsample(FunctionLayer, of=F.interpolate):
     """`interpolate` to a size or by a factor (torch.nn.Upsample).
 
     >>> import dtrain
@@ -25,24 +24,21 @@ class Upsample(Module):
         align_corners: bool | None = None,
         recompute_scale_factor: bool | None = None,
     ):
-        super().__init__()
-        self.name, self.size = type(self).__name__, size
         if isinstance(scale_factor, tuple):
-            self.scale_factor: Any = tuple(map(float, scale_factor))
-        else:
-            self.scale_factor = float(scale_factor) if scale_factor else None
-        self.mode, self.align_corners = mode, align_corners
-        self.recompute_scale_factor = recompute_scale_factor
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.interpolate(
-            x, self.size, self.scale_factor, self.mode, self.align_corners,
-            self.recompute_scale_factor,
-        )  # fmt: skip
+            scale_factor = tuple(map(float, scale_factor))
+        elif scale_factor:
+            scale_factor = float(scale_factor)
+        super().__init__(
+            size=size,
+            scale_factor=scale_factor,
+            mode=mode,
+            align_corners=align_corners,
+            recompute_scale_factor=recompute_scale_factor,
+        )
+        self.name = type(self).__name__
 
     def extra_repr(self) -> str:
-        given = "size" if self.scale_factor is None else "scale_factor"
-        return f"{given}={getattr(self, given)!r}, mode={self.mode!r}"
+        return self._shown("size" if self.scale_factor is None else "scale_factor", "mode")
 
 
 class UpsamplingNearest2d(Upsample):
