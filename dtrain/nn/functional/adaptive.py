@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dtrain.autograd import Tensor
+from dtrain.backend import array_module
 from dtrain.nn.functional.pooling import MAX, maxima, mean_pool
 from dtrain.nn.functional.windows import (
     Numbers,
@@ -91,7 +92,8 @@ def _fractional_max_pool(
     samples = _random_samples
     if samples is None:
         samples = rand(*x.shape[:2], axes, dtype=x.dtype, device=x.device)
-    if samples.ndim != 3 or samples.shape[2] != axes or samples.dtype != x.dtype:
+    samples = samples[: x.shape[0]]
+    if samples.shape != (*x.shape[:2], axes) or samples.dtype != x.dtype:
         raise RuntimeError(
             f"{name}: expected _random_samples of shape {(*x.shape[:2], axes)} and dtype "
             f"{x.dtype}, got {samples.shape} and {samples.dtype}"
@@ -132,7 +134,7 @@ def _max_unpool(
     planes = x.shape[0] * x.shape[1]
     flat = indices._array.reshape(planes, math.prod(x.shape[2:]))
     scatter.check_places(flat, math.prod(size), name)
-    rows = np.arange(planes)[:, None]
+    rows = array_module(flat).arange(planes)[:, None]
     empty = zeros(planes, math.prod(size), dtype=x.dtype, device=x.device)
     out = scatter.put(empty, x.reshape(flat.shape), index=(rows, flat), accumulate=False)
     return as_given(out.reshape(*x.shape[:2], *size), input)
