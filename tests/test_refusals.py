@@ -88,6 +88,127 @@ REFUSED = {
         RuntimeError,
         "larger than the padded input",
     ),
+    "conv2d dtypes": (
+        lambda t: t.nn.functional.conv2d(t.ones(1, 1, 2, 2), t.ones(1, 1, 1, 1, dtype=t.float64)),
+        RuntimeError,
+        "should be the same",
+    ),
+    "conv2d stride": (
+        lambda t: t.nn.functional.conv2d(t.ones(1, 1, 4, 4), t.ones(1, 1, 2, 2), stride=0),
+        RuntimeError,
+        "at least 1",
+    ),
+    "conv2d bias": (
+        lambda t: t.nn.functional.conv2d(t.ones(1, 1, 4, 4), t.ones(1, 1, 2, 2), t.ones(2)),
+        RuntimeError,
+        "a bias of shape",
+    ),
+    "conv3d options": (
+        lambda t: t.nn.functional.conv3d(
+            t.ones(1, 1, 4, 4, 4), t.ones(1, 1, 2, 2, 2), padding=(1, 1)
+        ),
+        RuntimeError,
+        "an int or 3",
+    ),
+    "conv2d dimensions": (
+        lambda t: t.nn.functional.conv2d(t.ones(2, 2), t.ones(1, 1, 2, 2)),
+        RuntimeError,
+        "without a batch",
+    ),
+    "conv_transpose2d": (
+        lambda t: t.nn.functional.conv_transpose2d(
+            t.ones(1, 1, 4, 4), t.ones(1, 1, 2, 2), output_padding=1
+        ),
+        RuntimeError,
+        "must be smaller than stride",
+    ),
+    "conv_transpose1d size": (
+        lambda t: t.nn.functional.conv_transpose1d(t.ones(1, 1, 1), t.ones(1, 1, 2), padding=2),
+        RuntimeError,
+        "at least 1",
+    ),
+    "avg_pool2d divisor": (
+        lambda t: t.nn.functional.avg_pool2d(t.ones(1, 4, 4), 2, divisor_override=0),
+        RuntimeError,
+        "not 0",
+    ),
+    "max_pool1d of bools": (
+        lambda t: t.nn.functional.max_pool1d(t.ones(1, 4, dtype=t.bool), 2, return_indices=True),
+        NotImplementedError,
+        "expected numbers",
+    ),
+    "adaptive_avg_pool2d": (
+        lambda t: t.nn.functional.adaptive_avg_pool2d(t.ones(1, 0, 4), 2),
+        RuntimeError,
+        "with elements",
+    ),
+    "adaptive_max_pool2d sizes": (
+        lambda t: t.nn.functional.adaptive_max_pool2d(t.ones(1, 1, 4, 4), (2, 2, 2)),
+        RuntimeError,
+        "each of 2 axes",
+    ),
+    "fractional_max_pool2d": (
+        lambda t: t.nn.functional.fractional_max_pool2d(t.ones(1, 4, 4), 3, output_size=3),
+        RuntimeError,
+        "too large",
+    ),
+    "max_unpool2d": (
+        lambda t: t.nn.functional.max_unpool2d(t.ones(1, 2, 2), t.ones(1, 2, 2), 2),
+        RuntimeError,
+        "int64 indices",
+    ),
+    "interpolate": (
+        lambda t: t.nn.functional.interpolate(t.ones(1, 1, 4)),
+        ValueError,
+        "one of both",
+    ),
+    "interpolate corners": (
+        lambda t: t.nn.functional.interpolate(t.ones(1, 1, 4), 2, align_corners=True),
+        ValueError,
+        "no align_corners",
+    ),
+    "interpolate axes": (
+        lambda t: t.nn.functional.interpolate(t.ones(1, 1, 4), 2, mode="bilinear"),
+        NotImplementedError,
+        "a mode for them",
+    ),
+    "interpolate antialias": (
+        lambda t: t.nn.functional.interpolate(t.ones(1, 1, 4, 4), 2, antialias=True),
+        ValueError,
+        "antialias is for",
+    ),
+    "interpolate sizes": (
+        lambda t: t.nn.functional.interpolate(t.ones(1, 1, 4, 4), (2, 2, 2)),
+        ValueError,
+        "each of the 2 axes",
+    ),
+    "unfold": (
+        lambda t: t.nn.functional.unfold(t.ones(1, 1, 2, 2), 3),
+        RuntimeError,
+        "larger than the image",
+    ),
+    "fold": (
+        lambda t: t.nn.functional.fold(t.ones(1, 4, 5), (3, 3), 2),
+        RuntimeError,
+        "expected an input",
+    ),
+    "affine_grid": (
+        lambda t: t.nn.functional.affine_grid(t.ones(1, 2, 2), (1, 1, 2, 2), align_corners=False),
+        ValueError,
+        "theta of shape",
+    ),
+    "grid_sample": (
+        lambda t: t.nn.functional.grid_sample(
+            t.ones(1, 1, 2, 2), t.ones(2, 2, 2, 2), align_corners=False
+        ),
+        RuntimeError,
+        "expected an input",
+    ),
+    "grid_sample mode": (
+        lambda t: t.nn.functional.grid_sample(t.ones(1, 1, 2, 2), t.ones(1, 2, 2, 2), "cubic"),
+        ValueError,
+        "a mode in",
+    ),
     "max_pool2d": (
         lambda t: t.nn.functional.max_pool2d(t.ones(1, 1, 3, 3), 4),
         RuntimeError,
