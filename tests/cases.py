@@ -15,6 +15,7 @@ from tests.cases_images import CONVOLUTION
 from tests.cases_indexing import INDEXING
 from tests.cases_losses import LOSSES
 from tests.cases_nn import NN_CASES
+from tests.cases_normalization import DROPOUT, NORMS
 from tests.cases_pooling import POOLING
 from tests.cases_products import LINALG, MORE_PRODUCTS
 from tests.cases_recurrent import RECURRENT
@@ -165,6 +166,8 @@ CASES = [
     *NN_CASES,
     *ATTENTION,
     *RECURRENT,
+    *NORMS,
+    *DROPOUT,
     *LOSSES,
     *CLASS_LOSSES,
 ]

@@ -1,4 +1,4 @@
-"""Linear, dropout, embedding, and layers without parameters."""
+"""Linear, embedding, and layers without parameters."""
 
 from __future__ import annotations
 
@@ -55,25 +55,6 @@ class Linear(Module):
             f"in_features={self.in_features}, out_features={self.out_features}, "
             f"bias={self.bias is not None}"
         )
-
-
-class Dropout(Module):
-    """Zero each element with probability p while training (torch.nn.Dropout).
-
-    Which ones is a function of (seed, step, microbatch, call): the same on any number of ranks.
-    """
-
-    def __init__(self, p: float = 0.5):
-        super().__init__()
-        if not 0 <= p <= 1:
-            raise ValueError(f"Dropout: expected a probability between 0 and 1, got {p}")
-        self.p = p
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.p, self.training)
-
-    def extra_repr(self) -> str:
-        return f"p={self.p}, inplace=False"
 
 
 class Embedding(Module):

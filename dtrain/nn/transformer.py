@@ -11,7 +11,8 @@ from dtrain.nn import functional as F
 from dtrain.nn import init
 from dtrain.nn.attention import MultiheadAttention
 from dtrain.nn.containers import ModuleList
-from dtrain.nn.layers import Dropout, Linear
+from dtrain.nn.dropout import Dropout
+from dtrain.nn.layers import Linear
 from dtrain.nn.module import Module
 from dtrain.nn.normalization import LayerNorm
 from dtrain.ops.creation import full

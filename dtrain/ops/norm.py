@@ -1,11 +1,11 @@
-"""Normalization: batch and layer."""
+"""Normalization: batch, layer and root mean square."""
 
 from __future__ import annotations
 
 import math
 
 from dtrain.autograd.op import once, op
-from dtrain.backend import Array, kernels
+from dtrain.backend import Array, array_module, kernels
 
 
 def _by_channel(x: Array) -> Array:
@@ -68,4 +68,23 @@ def layer_norm(x: Array, weight: Array | None, bias: Array | None, *, axes: int,
         lambda g: shared(g)[0].reshape(shape),
         lambda g: shared(g)[1].reshape(within),
         lambda g: shared(g)[2].reshape(within),
+    )
+
+
+@op(recomputed=True)
+def rms_norm(x: Array, weight: Array | None, *, axes: int, eps: float):
+    """x / sqrt(mean(x^2) + eps) over the last `axes` axes (Zhang and Sennrich 2019)."""
+    over = tuple(range(x.ndim - axes, x.ndim))
+    rest = tuple(range(x.ndim - axes))
+    scale = (x * x).mean(over, keepdims=True)
+    scale = 1 / array_module(x).sqrt(scale + eps)
+    scaled = x * scale
+
+    def grad_x(g):
+        g = g if weight is None else g * weight
+        return scale * (g - scaled * (g * scaled).mean(over, keepdims=True))
+
+    return scaled if weight is None else scaled * weight, (
+        grad_x,
+        lambda g: (g * scaled).sum(rest),
     )

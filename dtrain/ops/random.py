@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from dtrain.autograd.op import op
 from dtrain.backend import Array, array_module, default_generator
 
@@ -12,11 +14,12 @@ def dropout(x: Array, *, mask: Array):
     return x * mask, (lambda g: g * mask,)
 
 
-def dropout_mask(x: Array, p: float) -> Array:
-    """Zero with probability p, 1 / (1 - p) otherwise, for each element of x."""
+def dropout_mask(x: Array, p: float, shape: tuple[int, ...]) -> Array:
+    """Zero with probability p, 1 / (1 - p) otherwise: an array of this shape, of the dtype of x."""
     xp = array_module(x)
-    halves = default_generator().bits(xp, -(-x.size // 2)).view("uint32")[: x.size]
+    size = math.prod(shape)
+    halves = default_generator().bits(xp, -(-size // 2)).view("uint32")[:size]
     threshold = min(int(p * 2**32), 2**32 - 1)
-    mask = (halves >= xp.uint32(threshold)).reshape(x.shape).astype(x.dtype)
+    mask = (halves >= xp.uint32(threshold)).reshape(shape).astype(x.dtype)
     mask *= x.dtype.type(1 / (1 - p) if p < 1 else 0)
     return mask

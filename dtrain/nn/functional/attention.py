@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dtrain.autograd import Tensor
 from dtrain.backend import array_module
 from dtrain.nn.functional.activations import softmax
-from dtrain.nn.functional.layers import dropout, linear
+from dtrain.nn.functional.dropout import dropout
+from dtrain.nn.functional.layers import linear
 from dtrain.ops import index
 from dtrain.ops.creation import zeros
 from dtrain.ops.operators import products

@@ -1,9 +1,9 @@
-"""Linear layers, dropout and embedding as functions."""
+"""Linear layers and embedding as functions."""
 
 from __future__ import annotations
 
 from dtrain.autograd import Tensor
-from dtrain.ops import index, matmul, random
+from dtrain.ops import index, matmul
 from dtrain.ops.operators import products
 
 
@@ -15,15 +15,6 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         )
     products.same_dtype(input, weight)
     return matmul.linear(input, weight, bias)
-
-
-def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
-    """Zero each element with probability p, scale the others by 1 / (1 - p); only in training."""
-    if not 0 <= p <= 1:
-        raise ValueError(f"dropout: expected a probability between 0 and 1, got {p}")
-    if not training or not p:
-        return input
-    return random.dropout(input, mask=random.dropout_mask(input._array, p))
 
 
 def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:

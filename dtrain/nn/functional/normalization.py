@@ -1,12 +1,15 @@
-"""Batch and layer normalization as functions."""
+"""Normalization of channels and layers as functions."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from dtrain.autograd import Tensor
 from dtrain.backend import array_module
+from dtrain.backend.dtypes import finfo
 from dtrain.ops import norm
+from dtrain.ops.operators.padding import pad
 
 
 def layer_norm(
@@ -16,11 +19,147 @@ def layer_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Normalize over the last dimensions, which are `normalized_shape`."""
-    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-    if input.shape[-len(shape) :] != shape:
-        raise RuntimeError(f"layer_norm: expected a shape (..., {shape}), got {input.shape}")
+    """Normalize over the last dimensions, which are `normalized_shape`.
+
+    Ba et al. 2016 (torch.nn.functional.layer_norm).
+    """
+    shape = _last_shape("layer_norm", input, normalized_shape, weight, bias)
     return norm.layer_norm(input, weight, bias, axes=len(shape), eps=eps)
+
+
+def rms_norm(
+    input: Tensor,
+    normalized_shape: Any,
+    weight: Tensor | None = None,
+    eps: float | None = None,
+) -> Tensor:
+    """x / sqrt(mean(x^2) + eps) over the last dimensions, which are `normalized_shape`.
+
+    eps is by default that of the dtype (Zhang and Sennrich 2019) (torch.nn.functional.rms_norm).
+    """
+    shape = _last_shape("rms_norm", input, normalized_shape, weight)
+    eps = finfo(input.dtype).eps if eps is None else eps
+    return norm.rms_norm(input, weight, axes=len(shape), eps=eps)
+
+
+def _last_shape(name: str, input: Tensor, shape: Any, *parameters: Tensor | None) -> tuple:
+    """The shape that is normalized; it must be that of the input's end, and the parameters'."""
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    if not shape:
+        raise RuntimeError(f"{name}: expected a normalized_shape of at least one dimension")
+    if input.shape[-len(shape) :] != shape:
+        raise RuntimeError(
+            f"{name}: expected an input of shape (..., {', '.join(map(str, shape))}), "
+            f"got {input.shape}"
+        )
+    for parameter in parameters:
+        if parameter is not None and parameter.shape != shape:
+            raise RuntimeError(
+                f"{name}: expected parameters of shape {shape}, got {parameter.shape}"
+            )
+    return shape
+
+
+def group_norm(
+    input: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Normalize each group of channels of each sample. input: (n, c, ...).
+
+    Wu and He 2018 (torch.nn.functional.group_norm).
+    """
+    if input.ndim < 2:
+        raise RuntimeError(f"group_norm: expected (n, c, ...), got {input.shape}")
+    n, channels = input.shape[:2]
+    if num_groups < 1 or channels % num_groups:
+        raise RuntimeError(
+            f"group_norm: expected a number of groups that divides {channels} channels, "
+            f"got {num_groups}"
+        )
+    if input.numel() == n * channels and n * channels == num_groups:
+        raise ValueError(
+            f"group_norm: expected more than one value in a group, got {input.shape} in "
+            f"{num_groups} groups"
+        )
+    rows = input.reshape(n * num_groups, math.prod(input.shape[1:]) // num_groups)
+    normalized = norm.layer_norm(rows, None, None, axes=1, eps=eps).reshape(input.shape)
+    return _by_channel("group_norm", normalized, weight, bias)
+
+
+def _by_channel(name: str, input: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    """input * weight + bias, which are numbers for each channel."""
+    shape = (input.shape[1], *(1,) * (input.ndim - 2))
+    for parameter in (weight, bias):
+        if parameter is not None and parameter.shape != shape[:1]:
+            raise RuntimeError(
+                f"{name}: expected a parameter for each of {shape[0]} channels, got "
+                f"{parameter.shape}"
+            )
+    input = input if weight is None else input * weight.reshape(shape)
+    return input if bias is None else input + bias.reshape(shape)
+
+
+def instance_norm(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Normalize each channel of each sample. input: (n, c, ...).
+
+    Not `use_input_stats`: by the running statistics, as batch_norm (Ulyanov et al. 2016)
+    (torch.nn.functional.instance_norm).
+    """
+    if not use_input_stats:
+        return batch_norm(input, running_mean, running_var, weight, bias, eps=eps)
+    if running_mean is not None and running_var is not None:
+        fold_statistics(running_mean, running_var, *instance_statistics(input), momentum)
+    return normalize_instances(input, weight, bias, eps)
+
+
+def instance_statistics(input: Tensor) -> tuple[Any, Any]:
+    """The mean over samples of each channel's mean and unbiased variance, as arrays (c,)."""
+    n, channels = input.shape[:2]
+    rows = input.detach().reshape(1, n * channels, math.prod(input.shape[2:]))
+    mean, var = batch_statistics(rows)
+    var = unbiased(var, rows)
+    return mean.reshape(n, channels).mean(0), var.reshape(n, channels).mean(0)
+
+
+def normalize_instances(
+    input: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+) -> Tensor:
+    """Each channel of each sample normalized by itself, times weight, plus bias."""
+    if math.prod(input.shape[2:]) == 1:
+        raise ValueError(
+            f"Expected more than 1 spatial element when training, got input size {input.shape}"
+        )
+    rows = input.reshape(math.prod(input.shape[:2]), math.prod(input.shape[2:]))
+    normalized = norm.layer_norm(rows, None, None, axes=1, eps=eps).reshape(input.shape)
+    return _by_channel("instance_norm", normalized, weight, bias)
+
+
+def local_response_norm(
+    input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Tensor:
+    """x / (k + alpha * mean of x^2 over `size` channels around)**beta. input: (n, c, ...).
+
+    Krizhevsky et al. 2012, section 3.3 (torch.nn.functional.local_response_norm).
+    """
+    if input.ndim < 3:
+        raise ValueError(f"local_response_norm: expected (n, c, l, ...), got {input.shape}")
+    if not input.numel():
+        return input
+    around = (0, 0) * (input.ndim - 2) + (size // 2, (size - 1) // 2)
+    mean = pad(input * input, around).unfold(1, size, 1).mean(-1)
+    return input / (mean * alpha + k) ** beta
 
 
 def batch_norm(
@@ -36,7 +175,8 @@ def batch_norm(
     """Normalize each channel by the batch, or by the running statistics. input: (n, c, ...).
 
     In training the running statistics, where given, are updated at once; `nn.BatchNorm2d` under
-    DataParallel folds them in the order of the microbatches instead.
+    DataParallel folds them in the order of the microbatches instead (Ioffe and Szegedy 2015)
+    (torch.nn.functional.batch_norm).
     """
     if not training:
         if running_mean is None or running_var is None:

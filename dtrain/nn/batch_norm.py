@@ -1,0 +1,191 @@
+"""Normalization of channels with running statistics: over a batch, and of each sample."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dtrain.autograd import Tensor
+from dtrain.nn.functional.normalization import (
+    batch_statistics,
+    fold_statistics,
+    instance_statistics,
+    normalize_channels,
+    normalize_instances,
+    unbiased,
+)
+from dtrain.nn.module import Module
+from dtrain.nn.parameter import Parameter
+from dtrain.ops.creation import ones, tensor, zeros
+
+
+class _ChannelNorm(Module):
+    """Parameters and running statistics, numbers for each channel."""
+
+    _ndims: tuple[int, ...]
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float,
+        momentum: float | None,
+        affine: bool,
+        track_running_stats: bool,
+        bias: bool,
+        like: dict[str, Any],
+    ):
+        super().__init__()
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
+        self.register_parameter("weight", Parameter(ones(num_features, **like)) if affine else None)
+        self.register_parameter(
+            "bias", Parameter(zeros(num_features, **like)) if affine and bias else None
+        )
+        count = tensor(0, device=like["device"]) if track_running_stats else None
+        tracked = track_running_stats
+        self.register_buffer("running_mean", zeros(num_features, **like) if tracked else None)
+        self.register_buffer("running_var", ones(num_features, **like) if tracked else None)
+        self.register_buffer("num_batches_tracked", count)
+        #: where a list, statistics wait in it to be folded by its owner, in an order of its own
+        self.waiting_statistics: list[tuple[Any, Any]] | None = None
+
+    def _check(self, input: Tensor, channel_dim: int) -> None:
+        if input.ndim not in self._ndims or input.shape[channel_dim] != self.num_features:
+            ndims = " or ".join(f"{n}D" for n in self._ndims)
+            raise ValueError(
+                f"{type(self).__name__}: expected {ndims} input with "
+                f"{self.num_features} channels, got shape {input.shape}"
+            )
+
+    def _running(self, input: Tensor) -> Tensor:
+        """Normalized by the running statistics."""
+        mean, var = self.running_mean._array, self.running_var._array
+        return normalize_channels(input, mean, var, self.weight, self.bias, self.eps, False)
+
+    def _track(self, mean: Any, var: Any) -> None:
+        """Fold the statistics of a microbatch, now or later."""
+        if self.waiting_statistics is None:
+            self.fold_statistics(mean, var)
+        else:
+            self.waiting_statistics.append((mean, var))
+
+    def fold_statistics(self, mean: Any, var: Any) -> None:
+        """Fold one microbatch's mean and unbiased variance, arrays (c,), into the running ones."""
+        raise NotImplementedError
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
+        )
+
+
+class _BatchNorm(_ChannelNorm):
+    """Normalize each channel over the batch (Ioffe and Szegedy 2015)."""
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ):
+        like = {"device": device, "dtype": dtype}
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, bias, like)
+
+    def forward(self, input: Tensor) -> Tensor:
+        self._check(input, 1)
+        if not self.training and self.running_mean is not None:
+            return self._running(input)
+        if not input.numel():
+            return input  # a rank without a sample in this step
+        mean, var = batch_statistics(input)
+        if self.training and self.running_mean is not None:
+            self._track(mean, unbiased(var, input))
+        return normalize_channels(input, mean, var, self.weight, self.bias, self.eps, True)
+
+    def fold_statistics(self, mean: Any, var: Any) -> None:
+        self.num_batches_tracked._array += 1
+        momentum = self.momentum
+        if momentum is None:  # the plain average of all
+            momentum = 1 / self.num_batches_tracked.item()
+        fold_statistics(self.running_mean, self.running_var, mean, var, momentum)
+
+
+class BatchNorm1d(_BatchNorm):
+    """BatchNorm over (n, c) or (n, c, l) (torch.nn.BatchNorm1d)."""
+
+    _ndims = (2, 3)
+
+
+class BatchNorm2d(_BatchNorm):
+    """BatchNorm over images (n, c, h, w) (torch.nn.BatchNorm2d).
+
+    Statistics are those of one microbatch; the running ones are folded in the order of the
+    microbatches over all ranks, so that they too are the same on any number of ranks.
+    """
+
+    _ndims = (4,)
+
+
+class BatchNorm3d(_BatchNorm):
+    """BatchNorm over volumes (n, c, d, h, w) (torch.nn.BatchNorm3d)."""
+
+    _ndims = (5,)
+
+
+class _InstanceNorm(_ChannelNorm):
+    """Normalize each channel of each sample (Ulyanov et al. 2016)."""
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ):
+        like = {"device": device, "dtype": dtype}
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, bias, like)
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.ndim == self._ndims[0]:  # one sample
+            self._check(input, 0)
+            return self.forward(input.unsqueeze(0)).squeeze(0)
+        self._check(input, 1)
+        if not self.training and self.running_mean is not None:
+            return self._running(input)
+        if not input.numel():
+            return input  # a rank without a sample in this step
+        if self.training and self.running_mean is not None:
+            self._track(*instance_statistics(input))
+        return normalize_instances(input, self.weight, self.bias, self.eps)
+
+    def fold_statistics(self, mean: Any, var: Any) -> None:
+        fold_statistics(self.running_mean, self.running_var, mean, var, self.momentum or 0.0)
+
+
+class InstanceNorm1d(_InstanceNorm):
+    """InstanceNorm over (n, c, l) or (c, l) (torch.nn.InstanceNorm1d)."""
+
+    _ndims = (2, 3)
+
+
+class InstanceNorm2d(_InstanceNorm):
+    """InstanceNorm over images (n, c, h, w) or (c, h, w) (torch.nn.InstanceNorm2d)."""
+
+    _ndims = (3, 4)
+
+
+class InstanceNorm3d(_InstanceNorm):
+    """InstanceNorm over volumes (n, c, d, h, w) or (c, d, h, w) (torch.nn.InstanceNorm3d)."""
+
+    _ndims = (4, 5)

@@ -1,0 +1,115 @@
+"""Dropout and its kin as functions."""
+
+from __future__ import annotations
+
+from dtrain.autograd import Tensor
+from dtrain.autograd.tensor import wrap
+from dtrain.backend import array_module
+from dtrain.nn.functional.activations import SELU_ALPHA, SELU_SCALE, applied
+from dtrain.ops import random
+
+#: What SELU gives for very negative numbers, but for its sign.
+_SATURATED = SELU_ALPHA * SELU_SCALE
+
+
+def _checked(name: str, p: float) -> None:
+    if not 0 <= p <= 1:
+        raise ValueError(f"{name}: expected a probability between 0 and 1, got {p}")
+
+
+def _dropped(input: Tensor, p: float, inplace: bool, shape: tuple[int, ...]) -> Tensor:
+    """Zero what a mask of this shape, broadcast, says; scale the rest by 1 / (1 - p)."""
+    mask = random.dropout_mask(input._array, p, shape)
+    return applied(inplace, random.dropout, input, mask=mask)
+
+
+def _features(input: Tensor, channels_at: int) -> tuple[int, ...]:
+    """The shape of a mask that is one for each channel of each sample."""
+    kept = channels_at + 1
+    return (*input.shape[:kept], *(1,) * (input.ndim - kept))
+
+
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Zero each element with probability p, scale the others by 1 / (1 - p); only in training.
+
+    Srivastava et al. 2014 (torch.nn.functional.dropout).
+    """
+    _checked("dropout", p)
+    return _dropped(input, p, inplace, input.shape) if training and p else input
+
+
+def dropout1d(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
+    """dropout of whole channels. input: (n, c, l) or (c, l) (torch.nn.functional.dropout1d)."""
+    _checked("dropout1d", p)
+    if input.ndim not in (2, 3):
+        raise RuntimeError(f"dropout1d: expected (n, c, l) or (c, l), got {input.shape}")
+    shape = _features(input, input.ndim - 2)
+    return _dropped(input, p, inplace, shape) if training and p else input
+
+
+def dropout2d(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
+    """dropout of whole channels (Tompson et al. 2015) (torch.nn.functional.dropout2d).
+
+    input: (n, c, h, w); as in PyTorch, one of three dimensions is (n, c, l).
+    """
+    _checked("dropout2d", p)
+    if input.ndim < 2:
+        raise RuntimeError(f"dropout2d: expected (n, c, h, w), got {input.shape}")
+    return _dropped(input, p, inplace, _features(input, 1)) if training and p else input
+
+
+def dropout3d(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
+    """dropout of whole channels. input: (n, c, d, h, w) or (c, d, h, w).
+
+    (torch.nn.functional.dropout3d)
+    """
+    _checked("dropout3d", p)
+    if not input.ndim:
+        raise RuntimeError("dropout3d: expected (n, c, d, h, w), got a 0-d tensor")
+    shape = _features(input, int(input.ndim == 5))
+    return _dropped(input, p, inplace, shape) if training and p else input
+
+
+def alpha_dropout(
+    input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
+) -> Tensor:
+    """dropout that keeps the mean and variance of what SELU gives (Klambauer et al. 2017).
+
+    (torch.nn.functional.alpha_dropout)
+    """
+    _checked("alpha_dropout", p)
+    return _alpha_dropped(input, p, inplace, input.shape) if training and p else input
+
+
+def feature_alpha_dropout(
+    input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
+) -> Tensor:
+    """alpha_dropout of whole channels. input: (n, c, ...).
+
+    (torch.nn.functional.feature_alpha_dropout)
+    """
+    _checked("feature_alpha_dropout", p)
+    if not training or not p:
+        return input
+    if input.ndim < 2:
+        raise RuntimeError(f"feature_alpha_dropout: expected (n, c, ...), got {input.shape}")
+    return _alpha_dropped(input, p, inplace, _features(input, 1))
+
+
+def _alpha_dropped(input: Tensor, p: float, inplace: bool, shape: tuple[int, ...]) -> Tensor:
+    xp = array_module(input._array)
+    kept = random.dropout_mask(input._array, p, shape) > 0
+    scale = ((_SATURATED**2 * p + 1) * (1 - p)) ** -0.5 if p < 1 else 0.0
+    mask = xp.asarray(xp.where(kept, scale, 0), input.dtype)
+    shift = xp.where(kept, p, p - 1) * (_SATURATED * scale)
+
+    def alpha_dropout(input: Tensor) -> Tensor:
+        return random.dropout(input, mask=mask) + wrap(xp.asarray(shift, input.dtype))
+
+    return applied(inplace, alpha_dropout, input)
