@@ -20,7 +20,7 @@ DTYPES = {"float64": torch.float64, "int64": torch.int64, "bool": torch.bool}
 #: What is drawn at random, or not initialized: shapes and dtypes are compared, values are not.
 WITHOUT_VALUES = [
     "bernoulli", "cauchy", "empty*", "exponential", "geometric", "log_normal", "multinomial",
-    "new_empty*", "nn.functional.*dropout*", "normal", "poisson", "rand*", "uniform",
+    "new_empty*", "nn.functional.*dropout*", "nn.functional.fractional_max_pool*", "normal", "poisson", "rand*", "uniform",
 ]  # fmt: skip
 
 #: Where dtrain differs: (operator, dtype) patterns and why.
@@ -38,11 +38,9 @@ DIFFERENT = {
     ("linalg.pinv hermitian", "*"): _TRIANGLES,
     ("linalg.svd", "*"): _SIGNS,
     ("mode", "*"): _TIES,
-    ("nn.functional.avg_pool2d", "*"): _PARTS,
     ("nn.functional.batch_norm", "*"): _PARTS,
     ("nn.functional.binary_cross_entropy_with_logits", "*"): _PARTS,
     ("nn.functional.cross_entropy", "*"): _PARTS,
-    ("nn.functional.max_pool2d", "*"): _PARTS,
     ("nn.functional.softplus", "*"): _PARTS,
     ("sort", "bool"): _TIES,
     ("svd", "*"): _SIGNS,
