@@ -35,7 +35,8 @@ def cross_entropy(
 
     losses, top, log_sum = kernels.cross_entropy(by_rows(), picks)
     losses = losses.reshape(scale.shape) * scale
-    total = scale.sum() if reduction == "mean" else None
+    total = scale.sum()
+    share = xp.where(total == 0, 1, total)  # where nothing counts, nothing has a gradient
     spread = label_smoothing / classes
 
     if label_smoothing:
@@ -44,7 +45,7 @@ def cross_entropy(
         losses = losses * (1 - label_smoothing) + smooth * spread
 
     def grad_x(g):
-        g = xp.broadcast_to(g / total if reduction == "mean" else g, scale.shape)
+        g = xp.broadcast_to(g / share if reduction == "mean" else g, scale.shape)
         at_target = (g * scale * (1 - label_smoothing)).reshape(-1)
         grad = kernels.cross_entropy_backward(at_target, by_rows(), picks, top, log_sum)
         if label_smoothing:
@@ -65,11 +66,12 @@ def nll_loss(x: Array, *, target: Array, weight: Array | None, ignore_index: int
     xp = array_module(x)
     _, picked, _, scale = _targets(x, target, weight, ignore_index)
     losses = -xp.take_along_axis(x, picked, 1)[:, 0] * scale
-    total = scale.sum() if reduction == "mean" else None
+    total = scale.sum()
+    share = xp.where(total == 0, 1, total)  # where nothing counts, nothing has a gradient
     shape = x.shape
 
     def grad_x(g):
-        g = g / total if reduction == "mean" else g
+        g = g / share if reduction == "mean" else g
         return _one_hot(picked, shape) * xp.expand_dims(-scale * g, 1)
 
     if reduction == "none":
