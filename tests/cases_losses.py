@@ -83,7 +83,8 @@ def signed(name, reference, samples, label="", **options):
 
 
 def without_warnings(function, *args, **options):
-    with warnings.catch_warnings(action="ignore"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         return function(*args, **options)
 
 

@@ -68,8 +68,18 @@ from dtrain.nn.dropout import (
     Dropout3d,
     FeatureAlphaDropout,
 )
+from dtrain.nn.embedding import Embedding, EmbeddingBag
 from dtrain.nn.folding import Fold, Unfold
-from dtrain.nn.layers import Embedding, Flatten, Identity, Linear
+from dtrain.nn.layers import (
+    Bilinear,
+    ChannelShuffle,
+    Flatten,
+    Identity,
+    Linear,
+    PixelShuffle,
+    PixelUnshuffle,
+    Unflatten,
+)
 from dtrain.nn.losses import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -113,6 +123,7 @@ from dtrain.nn.padding import (
     ZeroPad3d,
 )
 from dtrain.nn.parameter import Parameter
+from dtrain.nn.parameter_containers import ParameterDict, ParameterList
 from dtrain.nn.pooling import (
     AvgPool1d,
     AvgPool2d,
@@ -162,7 +173,9 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "Bilinear",
     "CTCLoss",
+    "ChannelShuffle",
     "CircularPad1d",
     "CircularPad2d",
     "CircularPad3d",
@@ -183,6 +196,7 @@ __all__ = [
     "Dropout2d",
     "Dropout3d",
     "Embedding",
+    "EmbeddingBag",
     "FeatureAlphaDropout",
     "Flatten",
     "Fold",
@@ -233,6 +247,10 @@ __all__ = [
     "PReLU",
     "PairwiseDistance",
     "Parameter",
+    "ParameterDict",
+    "ParameterList",
+    "PixelShuffle",
+    "PixelUnshuffle",
     "PoissonNLLLoss",
     "RMSNorm",
     "RNNBase",
@@ -268,6 +286,7 @@ __all__ = [
     "TransformerEncoderLayer",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
+    "Unflatten",
     "Unfold",
     "Upsample",
     "UpsamplingBilinear2d",

@@ -1,4 +1,4 @@
-"""Linear, embedding, and layers without parameters."""
+"""Linear and bilinear maps, and layers that rearrange."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 from dtrain.autograd import Tensor
 from dtrain.nn import functional as F
 from dtrain.nn import init
+from dtrain.nn.function_layer import FunctionLayer
 from dtrain.nn.module import Module
 from dtrain.nn.parameter import Parameter
 from dtrain.ops.creation import empty
-from dtrain.ops.sampling import randn
 
 
 def init_like_linear(weight: Tensor, bias: Tensor | None) -> None:
@@ -57,33 +57,43 @@ class Linear(Module):
         )
 
 
-class Embedding(Module):
-    """A table of vectors, read by index (torch.nn.Embedding)."""
+class Bilinear(Module):
+    """x1^T weight x2 + bias. weight: (out_features, in1_features, in2_features).
+
+    (torch.nn.Bilinear)
+    """
 
     def __init__(
         self,
-        num_embeddings: int,
-        embedding_dim: int,
-        padding_idx: int | None = None,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
         device: Any = None,
         dtype: Any = None,
     ):
         super().__init__()
-        if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
-            raise ValueError(f"Embedding: padding_idx={padding_idx} is no row of {num_embeddings}")
-        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
-        self.padding_idx = None if padding_idx is None else padding_idx % num_embeddings
-        table = randn(num_embeddings, embedding_dim, device=device, dtype=dtype)
-        if self.padding_idx is not None:
-            table[self.padding_idx] = 0
-        self.weight = Parameter(table)
+        if in1_features < 1:
+            raise ValueError(f"Bilinear: expected in1_features above 0, got {in1_features}")
+        self.in1_features, self.in2_features = in1_features, in2_features
+        self.out_features = out_features
+        shape = (out_features, in1_features, in2_features)
+        self.weight = Parameter(empty(shape, device=device, dtype=dtype))
+        self.register_parameter(
+            "bias", Parameter(empty(out_features, device=device, dtype=dtype)) if bias else None
+        )
+        bound = in1_features**-0.5
+        for parameter in self.parameters():
+            init.uniform_(parameter, -bound, bound)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.embedding(x, self.weight, self.padding_idx)
+    def forward(self, input1: Tensor, input2: Tensor) -> Tensor:
+        return F.bilinear(input1, input2, self.weight, self.bias)
 
     def extra_repr(self) -> str:
-        text = f"{self.num_embeddings}, {self.embedding_dim}"
-        return text if self.padding_idx is None else f"{text}, padding_idx={self.padding_idx}"
+        return (
+            f"in1_features={self.in1_features}, in2_features={self.in2_features}, "
+            f"out_features={self.out_features}, bias={self.bias is not None}"
+        )
 
 
 class Flatten(Module):
@@ -108,3 +118,42 @@ class Identity(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x
+
+
+class Unflatten(Module):
+    """One dimension made several (torch.nn.Unflatten)."""
+
+    def __init__(self, dim: int, unflattened_size: Any):
+        super().__init__()
+        if not isinstance(unflattened_size, (tuple, list)) or not all(
+            isinstance(n, int) for n in unflattened_size
+        ):
+            raise TypeError(f"Unflatten: expected a tuple of ints, got {unflattened_size!r}")
+        self.dim, self.unflattened_size = dim, unflattened_size
+
+    def forward(self, input: Tensor) -> Tensor:
+        return input.unflatten(self.dim, self.unflattened_size)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
+
+
+class PixelShuffle(FunctionLayer, of=F.pixel_shuffle):
+    """Channels laid out as pixels (Shi et al. 2016) (torch.nn.PixelShuffle)."""
+
+    def __init__(self, upscale_factor: int):
+        super().__init__(upscale_factor=upscale_factor)
+
+
+class PixelUnshuffle(FunctionLayer, of=F.pixel_unshuffle):
+    """Pixels laid out as channels (torch.nn.PixelUnshuffle)."""
+
+    def __init__(self, downscale_factor: int):
+        super().__init__(downscale_factor=downscale_factor)
+
+
+class ChannelShuffle(FunctionLayer, of=F.channel_shuffle):
+    """Channels dealt out in turn from each group (Zhang et al. 2018) (torch.nn.ChannelShuffle)."""
+
+    def __init__(self, groups: int):
+        super().__init__(groups=groups)

@@ -143,6 +143,10 @@ LAYERS = {
     "InstanceNorm3d": (lambda nn: nn.InstanceNorm3d(2, track_running_stats=True), (3, 2, 2, 3, 2)),
     "BatchNorm3d": (lambda nn: nn.BatchNorm3d(3), (2, 3, 2, 3, 2)),
     "LocalResponseNorm": (lambda nn: nn.LocalResponseNorm(3, 0.1, 0.5, 2.0), IMAGE),
+    "Unflatten": (lambda nn: nn.Unflatten(1, (2, -1)), IMAGE),
+    "PixelShuffle": (lambda nn: nn.PixelShuffle(2), IMAGE),
+    "PixelUnshuffle": (lambda nn: nn.PixelUnshuffle(2), (2, 3, 4, 6)),
+    "ChannelShuffle": (lambda nn: nn.ChannelShuffle(2), IMAGE),
     "Flatten": (lambda nn: nn.Flatten(), IMAGE),
     "Identity": (lambda nn: nn.Identity(), (3,)),
     "Dropout": (lambda nn: nn.Dropout(0.0), (3, 4)),
@@ -316,15 +320,44 @@ def test_unpooling_puts_maxima_where_pytorch_does(axes, shape):
         np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("padding_idx", [None, 1, -1])
-def test_embedding_gives_what_pytorch_gives(padding_idx):
-    ours, theirs = twins(lambda nn: nn.Embedding(5, 3, padding_idx=padding_idx))
+TABLES = {
+    "Embedding": lambda nn: nn.Embedding(5, 3),
+    "Embedding padding": lambda nn: nn.Embedding(5, 3, padding_idx=1),
+    "Embedding padding from the end": lambda nn: nn.Embedding(5, 3, padding_idx=-1),
+    "Embedding max_norm": lambda nn: nn.Embedding(5, 3, max_norm=0.7),
+    "Embedding norm_type": lambda nn: nn.Embedding(5, 3, 0, max_norm=0.7, norm_type=1.0),
+    "Embedding by frequency": lambda nn: nn.Embedding(5, 3, scale_grad_by_freq=True),
+    "EmbeddingBag": lambda nn: nn.EmbeddingBag(5, 3),
+    "EmbeddingBag sum": lambda nn: nn.EmbeddingBag(5, 3, mode="sum"),
+    "EmbeddingBag max": lambda nn: nn.EmbeddingBag(5, 3, mode="max", padding_idx=1),
+    "EmbeddingBag max_norm": lambda nn: nn.EmbeddingBag(5, 3, max_norm=0.7, padding_idx=4),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_give_what_pytorch_gives(name):
+    ours, theirs = twins(TABLES[name])
     words = np.array([[1, 4, 1], [0, 1, 2]])
-    out, expected = ours(dtrain.from_numpy(words)), theirs(torch.from_numpy(words))
-    np.testing.assert_array_equal(out.detach().numpy(), expected.detach().numpy())
-    (out * out).sum().backward()
-    (expected * expected).sum().backward()
+    for _ in range(2):  # the second sees what max_norm has changed
+        out, expected = ours(dtrain.from_numpy(words)), theirs(torch.from_numpy(words))
+        np.testing.assert_allclose(out.detach().numpy(), expected.detach().numpy(), rtol=1e-5)
+        (out * out).sum().backward()
+        (expected * expected).sum().backward()
+        assert_same_gradients(ours, theirs)
+    assert_same_state(ours, theirs)
+    assert repr(ours) == repr(theirs)
+
+
+def test_bilinear_gives_what_pytorch_gives():
+    ours, theirs = twins(lambda nn: nn.Bilinear(4, 3, 2))
+    arrays = numbers((5, 4)), numbers((5, 3), 1)
+    out, expected = ours(*map(dtrain.from_numpy, arrays)), theirs(*map(torch.from_numpy, arrays))
+    np.testing.assert_allclose(out.detach().numpy(), expected.detach().numpy(), rtol=1e-5)
+    out.sum().backward()
+    expected.sum().backward()
     assert_same_gradients(ours, theirs)
+    assert_same_state(ours, theirs)
+    assert repr(ours) == repr(theirs)
 
 
 def assert_same_losses(make, arrays):
@@ -407,6 +440,7 @@ def test_class_weights_are_state_as_in_pytorch():
 BOUNDED = {
     "Linear": (lambda nn: nn.Linear(64, 200), 1 / 8),
     "Conv2d": (lambda nn: nn.Conv2d(4, 200, 4), 1 / 8),
+    "Bilinear": (lambda nn: nn.Bilinear(64, 9, 200), 1 / 8),
     "Conv2d groups": (lambda nn: nn.Conv2d(16, 200, 4, groups=4), 1 / 8),
     "ConvTranspose2d": (lambda nn: nn.ConvTranspose2d(16, 256, 1), 1 / 16),
 }
@@ -444,6 +478,8 @@ INITS = {
     "normal_": {"mean": 1.0, "std": 0.2},
     "constant_": {"val": 0.3},
     "ones_": {},
+    "trunc_normal_": {"mean": 0.2, "std": 0.5, "a": -0.3, "b": 1.5},
+    "orthogonal_": {"gain": 2.0},
     "zeros_": {},
 }
 

@@ -55,6 +55,7 @@ from dtrain.nn.functional.attention import (
     multi_head_attention_forward,
     scaled_dot_product_attention,
 )
+from dtrain.nn.functional.channels import channel_shuffle, pixel_shuffle, pixel_unshuffle
 from dtrain.nn.functional.classes import cross_entropy, nll_loss
 from dtrain.nn.functional.convolution import (
     conv1d,
@@ -74,6 +75,7 @@ from dtrain.nn.functional.dropout import (
     dropout3d,
     feature_alpha_dropout,
 )
+from dtrain.nn.functional.embedding import embedding, embedding_bag
 from dtrain.nn.functional.folding import fold, unfold
 from dtrain.nn.functional.interpolation import (
     interpolate,
@@ -81,7 +83,7 @@ from dtrain.nn.functional.interpolation import (
     upsample_bilinear,
     upsample_nearest,
 )
-from dtrain.nn.functional.layers import embedding, linear
+from dtrain.nn.functional.layers import bilinear, linear
 from dtrain.nn.functional.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -141,10 +143,12 @@ __all__ = [
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
+    "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
     "celu_",
+    "channel_shuffle",
     "conv1d",
     "conv2d",
     "conv3d",
@@ -162,6 +166,7 @@ __all__ = [
     "elu",
     "elu_",
     "embedding",
+    "embedding_bag",
     "feature_alpha_dropout",
     "fold",
     "fractional_max_pool2d",
@@ -212,6 +217,8 @@ __all__ = [
     "pad",
     "pairwise_distance",
     "pdist",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "poisson_nll_loss",
     "prelu",
     "relu",

@@ -1,9 +1,9 @@
-"""Linear layers and embedding as functions."""
+"""Linear and bilinear maps as functions."""
 
 from __future__ import annotations
 
 from dtrain.autograd import Tensor
-from dtrain.ops import index, matmul
+from dtrain.ops import matmul
 from dtrain.ops.operators import products
 
 
@@ -17,6 +17,23 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return matmul.linear(input, weight, bias)
 
 
-def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:
-    """Rows of `weight` by index; the row `padding_idx` gets no gradient."""
-    return index.embedding(weight, index=input._array, padding_index=padding_idx)
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """input1^T weight input2 + bias (torch.nn.functional.bilinear).
+
+    input1: (..., n); input2: (..., m); weight: (k, n, m); bias: (k,).
+    """
+    if input1.shape[:-1] != input2.shape[:-1]:
+        raise RuntimeError(
+            f"bilinear: expected inputs alike but in their last dimension, got {input1.shape} and "
+            f"{input2.shape}"
+        )
+    if weight.shape[1:] != (input1.shape[-1], input2.shape[-1]):
+        raise RuntimeError(
+            f"bilinear: expected a weight (k, {input1.shape[-1]}, {input2.shape[-1]}), "
+            f"got {weight.shape}"
+        )
+    outputs, n, m = weight.shape
+    halfway = products.matmul(input1, weight.permute(1, 0, 2).reshape(n, outputs * m))
+    halfway = halfway.reshape(*input1.shape[:-1], outputs, m)
+    out = products.matmul(halfway, input2.unsqueeze(-1)).squeeze(-1)
+    return out if bias is None else out + bias

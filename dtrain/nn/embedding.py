@@ -1,0 +1,149 @@
+"""Tables of vectors as layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dtrain.autograd import Tensor
+from dtrain.nn import functional as F
+from dtrain.nn import init
+from dtrain.nn.module import Module
+from dtrain.nn.parameter import Parameter
+from dtrain.ops.creation import empty
+
+
+class _Table(Module):
+    """A weight (num_embeddings, embedding_dim), standard normal but for the row of padding."""
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None,
+        weight: Tensor | None,
+        freeze: bool,
+        like: dict[str, Any],
+    ):
+        super().__init__()
+        if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
+            raise ValueError(
+                f"{type(self).__name__}: padding_idx={padding_idx} is no row of {num_embeddings}"
+            )
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        self.padding_idx = None if padding_idx is None else padding_idx % num_embeddings
+        shape = (num_embeddings, embedding_dim)
+        if weight is not None and weight.shape != shape:
+            raise ValueError(
+                f"{type(self).__name__}: expected a weight of shape {shape}, got {weight.shape}"
+            )
+        table = empty(shape, **like) if weight is None else weight
+        self.weight = Parameter(table, requires_grad=not freeze)
+        if weight is None:
+            self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the weight anew."""
+        init.normal_(self.weight)
+        if self.padding_idx is not None:
+            self.weight.detach()[self.padding_idx] = 0
+
+    @classmethod
+    def from_pretrained(cls, embeddings: Tensor, freeze: bool = True, **options: Any) -> Any:
+        """A layer with this weight, (rows, d), which by default is not trained."""
+        if embeddings.ndim != 2:
+            raise ValueError(f"from_pretrained: expected (rows, d), got {embeddings.shape}")
+        make: Any = cls
+        layer = make(*embeddings.shape, _weight=embeddings, **options)
+        layer.weight.requires_grad_(not freeze)
+        return layer
+
+    def _shown(self, *names: str) -> str:
+        """The sizes, and those of the options that are not as they are by default."""
+        options = [f"{name}={getattr(self, name)!r}" for name in names if self._differs(name)]
+        return ", ".join([f"{self.num_embeddings}, {self.embedding_dim}", *options])
+
+    def _differs(self, name: str) -> bool:
+        value = getattr(self, name)
+        return value is not None and value is not False and (name != "norm_type" or value != 2)
+
+
+class Embedding(_Table):
+    """A table of vectors, read by index (torch.nn.Embedding).
+
+    >>> import dtrain
+    >>> Embedding(10, 3)(dtrain.tensor([[1, 2], [4, 5]])).shape
+    dtrain.Size([2, 2, 3])
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+        _weight: Tensor | None = None,
+        _freeze: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+    ):
+        like = {"device": device, "dtype": dtype}
+        super().__init__(num_embeddings, embedding_dim, padding_idx, _weight, _freeze, like)
+        self.max_norm, self.norm_type = max_norm, norm_type
+        self.scale_grad_by_freq, self.sparse = scale_grad_by_freq, sparse
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.embedding(
+            input, self.weight, self.padding_idx, self.max_norm, self.norm_type,
+            self.scale_grad_by_freq, self.sparse,
+        )  # fmt: skip
+
+    def extra_repr(self) -> str:
+        return self._shown("padding_idx", "max_norm", "norm_type", "scale_grad_by_freq")
+
+
+class EmbeddingBag(_Table):
+    """Sums, means or maxima of rows of a table, in bags (torch.nn.EmbeddingBag).
+
+    >>> import dtrain
+    >>> bags = EmbeddingBag(10, 3, mode="sum")
+    >>> bags(dtrain.tensor([1, 2, 4, 5]), dtrain.tensor([0, 3])).shape
+    dtrain.Size([2, 3])
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        mode: str = "mean",
+        sparse: bool = False,
+        _weight: Tensor | None = None,
+        include_last_offset: bool = False,
+        padding_idx: int | None = None,
+        device: Any = None,
+        dtype: Any = None,
+    ):
+        like = {"device": device, "dtype": dtype}
+        super().__init__(num_embeddings, embedding_dim, padding_idx, _weight, False, like)
+        self.max_norm, self.norm_type = max_norm, norm_type
+        self.scale_grad_by_freq, self.mode, self.sparse = scale_grad_by_freq, mode, sparse
+        self.include_last_offset = include_last_offset
+
+    def forward(
+        self,
+        input: Tensor,
+        offsets: Tensor | None = None,
+        per_sample_weights: Tensor | None = None,
+    ) -> Tensor:
+        return F.embedding_bag(
+            input, self.weight, offsets, self.max_norm, self.norm_type, self.scale_grad_by_freq,
+            self.mode, self.sparse, per_sample_weights, self.include_last_offset, self.padding_idx,
+        )  # fmt: skip
+
+    def extra_repr(self) -> str:
+        return self._shown("max_norm", "norm_type", "scale_grad_by_freq", "mode", "padding_idx")

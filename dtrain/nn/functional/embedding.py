@@ -1,0 +1,149 @@
+"""Tables of vectors as functions: embedding, and bags of embeddings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dtrain.autograd import Tensor
+from dtrain.autograd.tensor import wrap
+from dtrain.backend import Array, array_module
+from dtrain.backend.dtypes import category
+from dtrain.ops import index
+from dtrain.ops.creation import zeros
+from dtrain.ops.operators import scattering
+
+
+def embedding(
+    input: Tensor,
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Tensor:
+    """Rows of `weight` by index; the row `padding_idx` gets no gradient.
+
+    With `max_norm` rows that are longer, by the norm of `norm_type`, are first shortened in the
+    table itself; `scale_grad_by_freq` divides a row's gradient by how often it is mentioned
+    (torch.nn.functional.embedding).
+    """
+    places = _places("embedding", input, sparse)
+    if weight.ndim != 2:
+        raise RuntimeError(f"embedding: expected a weight (rows, d), got {weight.shape}")
+    rows = weight.shape[0]
+    if padding_idx is not None and not -rows <= padding_idx < rows:
+        raise ValueError(f"embedding: padding_idx={padding_idx} is no row of {rows}")
+    if max_norm is not None:
+        _shorten(weight, places, max_norm, norm_type)
+    return index.embedding(
+        weight, index=places, padding_index=padding_idx, by_frequency=scale_grad_by_freq
+    )
+
+
+def _places(name: str, input: Tensor, sparse: bool) -> Array:
+    if sparse:
+        raise NotImplementedError(f"{name}: there are no sparse gradients; leave sparse away")
+    if category(input.dtype) != 1:
+        raise RuntimeError(f"{name}: expected integers as indices, got {input.dtype}")
+    return input._array
+
+
+def _shorten(weight: Tensor, places: Array, max_norm: float, norm_type: float) -> None:
+    """Scale the rows at these places, in place, to a norm of at most max_norm."""
+    table = weight._array
+    xp = array_module(table)
+    rows = xp.unique(places)
+    lengths = wrap(table[rows]).norm(norm_type, 1)._array
+    scale = xp.where(lengths > max_norm, max_norm / (lengths + 1e-7), 1)
+    table[rows] *= scale.astype(table.dtype)[:, None]
+    weight._version[0] += 1
+
+
+def embedding_bag(
+    input: Tensor,
+    weight: Tensor,
+    offsets: Tensor | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2,
+    scale_grad_by_freq: bool = False,
+    mode: str = "mean",
+    sparse: bool = False,
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Tensor:
+    """The sum, mean or maximum of rows of `weight`, in bags (torch.nn.functional.embedding_bag).
+
+    input: (n, k), n bags; or all indices in a row, of which bag i begins at offsets[i]. With
+    `include_last_offset` the last offset is the end. Indices `padding_idx` are left out.
+    """
+    _check_bags(input, weight, offsets, mode, scale_grad_by_freq, per_sample_weights)
+    places = _places("embedding_bag", input, sparse)
+    xp = array_module(places)
+    if offsets is None:
+        count, per_bag = places.shape
+        bag = xp.arange(count).repeat(per_bag)
+    else:
+        bag, count = _bags(offsets._array, places, include_last_offset)
+    scales = None if per_sample_weights is None else per_sample_weights.reshape(-1)
+    places = places.reshape(-1)
+    if max_norm is not None:
+        _shorten(weight, places, max_norm, norm_type)
+    if padding_idx is not None:
+        kept = xp.flatnonzero(places != padding_idx % weight.shape[0])
+        places, bag = places[kept], bag[kept]
+        scales = None if scales is None else scales[wrap(kept)]
+    rows = index.embedding(weight, index=places, by_frequency=scale_grad_by_freq)
+    if mode == "max":
+        nothing = zeros(count, weight.shape[1], dtype=weight.dtype, device=weight.device)
+        return scattering.index_reduce(nothing, 0, wrap(bag), rows, "amax", include_self=False)
+    if scales is not None:
+        rows = rows * scales.unsqueeze(-1)
+    sums = index.bag_sum(rows, bag=bag, count=count)
+    if mode == "sum":
+        return sums
+    sizes = xp.maximum(xp.bincount(bag, minlength=count), 1)[:, None]
+    return sums / wrap(sizes.astype(weight.dtype))
+
+
+def _bags(offsets: Array, places: Array, include_last: bool) -> tuple[Array, int]:
+    """The bag of each place, and how many bags there are."""
+    if offsets.size and offsets[0] != 0:
+        raise RuntimeError(f"embedding_bag: expected offsets from 0, got {offsets[0]} first")
+    if include_last and not offsets.size:
+        raise RuntimeError("embedding_bag: include_last_offset needs an offset")
+    starts = offsets[:-1] if include_last else offsets
+    if offsets.size and offsets[-1] > places.size:
+        raise RuntimeError(
+            f"embedding_bag: expected offsets up to {places.size}, the number of indices, "
+            f"got {offsets[-1]}"
+        )
+    xp = array_module(places)
+    return xp.searchsorted(starts, xp.arange(places.size), "right") - 1, starts.size
+
+
+def _check_bags(
+    input: Tensor,
+    weight: Tensor,
+    offsets: Tensor | None,
+    mode: str,
+    scale_grad_by_freq: bool,
+    per_sample_weights: Tensor | None,
+) -> None:
+    def require(holds: Any, expected: str, got: Any, kind: type[Exception] = ValueError) -> None:
+        if not holds:
+            raise kind(f"embedding_bag: expected {expected}, got {got}")
+
+    require(weight.ndim == 2, "weight (rows, d)", weight.shape)
+    require(input.ndim in (1, 2), "input (n, k) or (m,)", input.shape)
+    if input.ndim == 2:
+        require(offsets is None, "no offsets for an input (n, k)", offsets)
+    else:
+        require(offsets is not None and offsets.ndim == 1, "offsets (n,)", offsets)
+    require(mode in ("sum", "mean", "max"), "mode 'sum', 'mean' or 'max'", repr(mode))
+    require(not scale_grad_by_freq or mode != "max", "no scale_grad_by_freq", "it with mode 'max'")
+    if per_sample_weights is not None:
+        shape = per_sample_weights.shape
+        require(shape == input.shape, f"per_sample_weights {input.shape}", shape)
+        require(mode == "sum", "per_sample_weights with mode 'sum'", mode, NotImplementedError)
