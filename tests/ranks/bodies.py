@@ -76,6 +76,43 @@ def weights_do_not_depend_on_world_size_with_adam():
     assert _train(make_optimizer=_adam) == _alone(lambda: _train(make_optimizer=_adam))
 
 
+class _OfAllKinds(nn.Module):
+    """Layers with random numbers, running statistics, recurrence and attention."""
+
+    def __init__(self):
+        super().__init__()
+        self.images = nn.Sequential(
+            nn.ConvTranspose2d(1, 4, 2, stride=2),
+            nn.BatchNorm2d(4),
+            nn.RReLU(),
+            nn.Dropout2d(0.2),
+            nn.Conv2d(4, 4, 3, padding="same", groups=2),
+            nn.GroupNorm(2, 4),
+            nn.PReLU(4),
+            nn.AdaptiveAvgPool2d(2),
+            nn.Flatten(),
+        )
+        self.recurrent = nn.LSTM(4, 6, num_layers=2, dropout=0.1, bidirectional=True)
+        self.attention = nn.TransformerEncoderLayer(12, 2, 16, batch_first=True)
+        self.head = nn.Sequential(nn.RMSNorm(12 + 16), nn.Linear(12 + 16, 5))
+
+    def forward(self, x):
+        steps, _ = self.recurrent(x[:, 0].transpose(0, 1))
+        seen = self.attention(steps.transpose(0, 1)).mean(1)
+        return self.head(dtrain.cat([seen, self.images(x)], 1))
+
+
+def layers_of_all_kinds_do_not_depend_on_world_size():
+    def run(name):
+        def make(params):
+            return getattr(dtrain.optim, name)(params, lr=0.01)
+
+        return _train(35, 1, make_optimizer=make, model=_OfAllKinds)
+
+    for name in ("NAdam", "RMSprop", "LAMB"):
+        assert run(name) == _alone(run, name)
+
+
 def fewer_samples_than_microbatches_in_the_last_step():
     assert _train(samples=16 + 3) == _alone(lambda: _train(samples=16 + 3))
 
