@@ -1,6 +1,7 @@
 """`Module`: names, state, modes, moving, and how it looks."""
 
 import copy
+import pickle
 
 import pytest
 
@@ -53,7 +54,7 @@ def test_submodules_are_found_by_dotted_names():
     block = Block()
     assert block.get_submodule("rest.1") is block.rest[1]
     assert block.get_submodule("") is block
-    with pytest.raises(AttributeError, match="no submodule 'nothing'"):
+    with pytest.raises(AttributeError, match="Sequential has no attribute `nothing`"):
         block.get_submodule("rest.nothing")
 
 
@@ -171,7 +172,10 @@ def wrong_states():
             "no tensor",
             {"weight": whole["weight"], "bias": [0.0, 0.0]},
             True,
-            ["bias: expected a dtrain.Tensor, got list."],
+            [
+                'While copying the parameter named "bias", expected dtrain.Tensor from '
+                "checkpoint but received list."
+            ],
         ),
     ]
 
@@ -201,6 +205,47 @@ def test_a_deep_copy_shares_nothing():
     assert block.scale.tolist() == [1, 1]
     assert block.first.weight.any()
     assert block.rest[1].weight.grad.any()
+
+
+def test_assigned_state_is_the_tensors_themselves():
+    block, state = Block(), {k: v.double() for k, v in Block().state_dict().items()}
+    block.load_state_dict(state, assign=True)
+    assert block.scale.dtype == dtrain.float64
+    assert block.scale.requires_grad
+    state["scale"].zero_()
+    assert block.scale.tolist() == [0, 0]
+
+
+def test_hooks_change_the_state_on_its_way():
+    block, order = Block(), []
+    block.rest.register_state_dict_pre_hook(lambda m, prefix, keep: order.append(prefix))
+    block.register_state_dict_post_hook(lambda m, state, prefix, local: order.append(len(state)))
+    state = block.state_dict()
+    assert order == ["rest.", len(STATE)]
+    state["size"] = state.pop("scale") * 0
+    block.register_load_state_dict_pre_hook(
+        lambda m, state, *rest: state.update(scale=state.pop("size"))
+    )
+    block.register_load_state_dict_post_hook(lambda m, keys: order.append(m.scale.tolist()))
+    assert repr(block.load_state_dict(state)) == "<All keys matched successfully>"
+    assert order[2:] == [[0, 0]]
+    assert "size" in state
+
+
+def test_a_pickled_module_is_whole():
+    block = pickle.loads(pickle.dumps(Block()))
+    assert names(block.named_parameters()) == PARAMETERS
+    assert block.again is block.first
+    assert list(block.state_dict()) == STATE
+    assert all(type(p) is nn.Parameter and p.requires_grad for p in block.parameters())
+
+
+def test_a_pickled_view_is_a_tensor_of_its_own():
+    base = dtrain.arange(6.0)
+    part = pickle.loads(pickle.dumps(base[2:4]))
+    part.add_(10)
+    assert part.tolist() == [12, 13]
+    assert base.tolist() == [0, 1, 2, 3, 4, 5]
 
 
 # --- what is done to all of it ---

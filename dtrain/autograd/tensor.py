@@ -206,6 +206,11 @@ class Tensor:
     def __repr__(self) -> str:
         return display(self)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: the values and the gradient, not the graph; a view becomes a tensor."""
+        kept = {"_version": [0], "_requires_grad": self._requires_grad, "_grad": self._grad}
+        return {"_array": self._array, **kept}
+
     def __deepcopy__(self, memo: dict) -> Tensor:
         if self._node is not None:
             raise RuntimeError("deepcopy: only leaf tensors can be copied; use detach().clone()")

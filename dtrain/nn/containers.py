@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from itertools import groupby
 from typing import Any
@@ -10,7 +11,7 @@ from dtrain.nn.module import Module
 
 
 class _Listed(Module):
-    """Modules by position."""
+    """Modules by position; their names are their positions, unless they were given names."""
 
     def __len__(self) -> int:
         return len(self._modules)
@@ -18,22 +19,67 @@ class _Listed(Module):
     def __iter__(self) -> Iterator[Module]:
         return iter(self._modules.values())
 
+    def _name_at(self, index: Any) -> str:
+        index, count = operator.index(index), len(self)
+        if not -count <= index < count:
+            raise IndexError(f"index {index} is out of range for {count} modules")
+        return list(self._modules)[index]
+
     def __getitem__(self, index: int | slice) -> Any:
-        modules = list(self._modules.values())
         if isinstance(index, slice):
-            return self._of(modules[index])
-        return modules[index]
+            return self._of(dict(list(self._modules.items())[index]))
+        return self._modules[self._name_at(index)]
 
     def __setitem__(self, index: int, module: Module) -> None:
-        self._modules[list(self._modules)[index]] = module
+        setattr(self, self._name_at(index), module)
+
+    def __delitem__(self, index: int | slice) -> None:
+        names = list(self._modules)[index] if isinstance(index, slice) else [self._name_at(index)]
+        for name in names:
+            del self._modules[name]
+        self._number(list(self))
+
+    def _number(self, modules: Iterable[Any]) -> None:
+        """Let these be the modules, by position."""
+        modules = list(modules)
+        self._modules.clear()
+        self._modules.update((str(i), module) for i, module in enumerate(modules))
 
     def append(self, module: Module) -> Any:
         """Add a module at the end; returns itself."""
         self.add_module(str(len(self)), module)
         return self
 
+    def extend(self, modules: Iterable[Module]) -> Any:
+        """Add modules at the end; returns itself."""
+        if not isinstance(modules, Iterable):
+            raise TypeError(
+                f"{type(self).__name__}.extend: expected modules to iterate over, got "
+                f"{type(modules).__name__}"
+            )
+        for module in list(modules):
+            self.append(module)
+        return self
+
+    def insert(self, index: int, module: Module) -> Any:
+        """Add a module before the one at a position; returns itself."""
+        if not isinstance(module, Module):
+            raise AssertionError(f"insert: expected a Module, got {type(module).__name__}")
+        if not -len(self) <= index <= len(self):
+            raise IndexError(f"Index out of range: {index}, of {len(self)} modules")
+        modules = list(self)
+        modules.insert(index, module)
+        self._number(modules)
+        return self
+
+    def pop(self, key: int | slice) -> Any:
+        """Remove the module at a position; returns it."""
+        popped = self[key]
+        del self[key]
+        return popped
+
     @classmethod
-    def _of(cls, modules: list[Module]) -> Any:
+    def _of(cls, modules: dict[str, Module]) -> Any:
         raise NotImplementedError
 
 
@@ -55,31 +101,52 @@ class Sequential(_Listed):
             self.add_module(name, module)
 
     @classmethod
-    def _of(cls, modules: list[Module]) -> Sequential:
-        return cls(*modules)
+    def _of(cls, modules: dict[str, Module]) -> Sequential:
+        return cls(modules)
 
-    def forward(self, x: Any) -> Any:
+    def __add__(self, other: Any) -> Sequential:
+        return Sequential(*self).__iadd__(other)
+
+    def __iadd__(self, other: Any) -> Any:
+        if not isinstance(other, Sequential):
+            raise ValueError(f"Sequential: expected a Sequential to add, got {type(other)}")
+        return self.extend(other)
+
+    def __mul__(self, count: int) -> Sequential:
+        return Sequential(*self).__imul__(count)
+
+    __rmul__ = __mul__
+
+    def __imul__(self, count: int) -> Any:
+        if not isinstance(count, int):
+            raise TypeError(f"Sequential: expected an int to multiply by, got {type(count)}")
+        if count < 1:
+            raise ValueError(f"Sequential: expected a positive number of times, got {count}")
+        self._number(list(self) * count)
+        return self
+
+    def forward(self, input: Any) -> Any:
         for module in self:
-            x = module(x)
-        return x
+            input = module(input)
+        return input
 
 
 class ModuleList(_Listed):
     """A list of modules (torch.nn.ModuleList)."""
 
-    def __init__(self, modules: Iterable[Module] = ()):
+    def __init__(self, modules: Iterable[Module] | None = None):
         super().__init__()
-        self.extend(modules)
+        self.extend(modules or ())
 
     @classmethod
-    def _of(cls, modules: list[Module]) -> ModuleList:
-        return cls(modules)
+    def _of(cls, modules: dict[str, Module]) -> ModuleList:
+        return cls(modules.values())
 
-    def extend(self, modules: Iterable[Module]) -> ModuleList:
-        """Add modules at the end; returns itself."""
-        for module in modules:
-            self.append(module)
-        return self
+    def __add__(self, other: Iterable[Module]) -> ModuleList:
+        return ModuleList([*self, *other])
+
+    def __iadd__(self, other: Iterable[Module]) -> Any:
+        return self.extend(other)
 
     def _child_reprs(self) -> list[tuple[str, str]]:
         """Neighbours that look alike are shown once, as PyTorch does."""
@@ -104,14 +171,24 @@ class ModuleDict(Module):
     dtrain.Size([1, 3])
     """
 
-    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] = ()):
+    def __init__(self, modules: Mapping[str, Module] | Iterable[Any] | None = None):
         super().__init__()
-        self.update(modules)
+        self.update(() if modules is None else modules)
 
-    def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
-        """Add modules, or replace those of the same names."""
-        for name, module in modules.items() if isinstance(modules, Mapping) else modules:
-            self[name] = module
+    def update(self, modules: Mapping[str, Module] | Iterable[Any]) -> None:
+        """Add modules, or replace those of the same names: a mapping, or (name, module) pairs."""
+        if not isinstance(modules, Iterable):
+            raise TypeError(
+                "ModuleDict.update: expected a mapping or pairs of names and modules, got "
+                f"{type(modules).__name__}"
+            )
+        mapping = isinstance(modules, (Mapping, ModuleDict))
+        for pair in modules.items() if mapping else modules:  # type: ignore[union-attr]
+            if not isinstance(pair, Iterable):
+                raise TypeError(f"ModuleDict.update: expected pairs, got {type(pair).__name__}")
+            if len(parts := list(pair)) != 2:
+                raise ValueError(f"ModuleDict.update: expected pairs, got {len(parts)} values")
+            self[parts[0]] = parts[1]
 
     def __getitem__(self, name: str) -> Module:
         return self._modules[name]
@@ -130,6 +207,14 @@ class ModuleDict(Module):
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._modules)
+
+    def pop(self, key: str) -> Module:
+        """Remove the module of this name; returns it."""
+        return self._modules.pop(key)
+
+    def clear(self) -> None:
+        """Remove all modules."""
+        self._modules.clear()
 
     def keys(self) -> KeysView[str]:
         """The names."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +19,10 @@ class ModuleHooks:
         self.forward_always: list[Callable] = []
         self.backward_pre: list[Callable] = []
         self.backward: list[Callable] = []
+        self.state_dict_pre: list[Callable] = []
+        self.state_dict: list[Callable] = []
+        self.load_state_dict_pre: list[Callable] = []
+        self.load_state_dict: list[Callable] = []
 
     def call(self, module: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
         """The module's forward among its hooks."""
@@ -49,34 +54,42 @@ def add(hooks: list[Callable], hook: Callable, prepend: bool) -> HookHandle:
 
 def pre_hook(hook: Callable, with_kwargs: bool) -> Callable:
     """A forward pre-hook of a user's as (module, args, kwargs) to (args, kwargs)."""
+    return functools.partial(_call_with_kwargs if with_kwargs else _call_with_args, hook)
 
-    def call(module: Any, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
-        if with_kwargs:
-            replaced = hook(module, args, kwargs)
-            if replaced is None:
-                return args, kwargs
-            if not (isinstance(replaced, tuple) and len(replaced) == 2):
-                raise RuntimeError(
-                    "forward pre-hook must return None or a tuple of (new_args, new_kwargs), "
-                    f"but got {replaced!r}"
-                )
-            return replaced
-        replaced = hook(module, args)
-        if replaced is None:
-            return args, kwargs
-        return replaced if isinstance(replaced, tuple) else (replaced,), kwargs
 
-    return call
+def _call_with_kwargs(
+    hook: Callable, module: Any, args: tuple, kwargs: dict[str, Any]
+) -> tuple[tuple, dict[str, Any]]:
+    replaced = hook(module, args, kwargs)
+    if replaced is None:
+        return args, kwargs
+    if not (isinstance(replaced, tuple) and len(replaced) == 2):
+        raise RuntimeError(
+            "forward pre-hook must return None or a tuple of (new_args, new_kwargs), "
+            f"but got {replaced!r}"
+        )
+    return replaced
+
+
+def _call_with_args(
+    hook: Callable, module: Any, args: tuple, kwargs: dict[str, Any]
+) -> tuple[tuple, dict[str, Any]]:
+    replaced = hook(module, args)
+    if replaced is None:
+        return args, kwargs
+    return replaced if isinstance(replaced, tuple) else (replaced,), kwargs
 
 
 def forward_hook(hook: Callable, with_kwargs: bool) -> Callable:
     """A forward hook of a user's as (module, args, kwargs, out) to out."""
+    return functools.partial(_call_after, hook, with_kwargs)
 
-    def call(module: Any, args: tuple, kwargs: dict[str, Any], out: Any) -> Any:
-        replaced = hook(module, args, kwargs, out) if with_kwargs else hook(module, args, out)
-        return out if replaced is None else replaced
 
-    return call
+def _call_after(
+    hook: Callable, with_kwargs: bool, module: Any, args: tuple, kwargs: dict[str, Any], out: Any
+) -> Any:
+    replaced = hook(module, args, kwargs, out) if with_kwargs else hook(module, args, out)
+    return out if replaced is None else replaced
 
 
 class _BackwardPass:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
+
+import numpy as np
 
 import dtrain.ops.operators  # noqa: F401  Tensor's methods
 from dtrain.autograd import Tensor
 from dtrain.autograd.hooks import HookHandle
 from dtrain.backend import dtypes
-from dtrain.nn import hooks
+from dtrain.nn import hooks, state
 from dtrain.nn.parameter import Parameter
+from dtrain.ops.creation import empty_like
 
-
-class IncompatibleKeys(NamedTuple):
-    """What `load_state_dict` found to be different."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
+#: The tables of attributes, what is in them, and what may be assigned to a name in them.
+_KINDS = (
+    ("_parameters", "parameter", "dtrain.nn.Parameter"),
+    ("_modules", "child module", "dtrain.nn.Module"),
+    ("_buffers", "buffer", "dtrain.Tensor"),
+)
 
 
 class Module:
@@ -39,15 +42,17 @@ class Module:
     """
 
     training: bool
+    _parameters: dict[str, Any]
+    _buffers: dict[str, Any]
+    _modules: dict[str, Any]
+    _transient_buffers: set[str]
     _hooks: hooks.ModuleHooks | None
 
     def __init__(self) -> None:
-        object.__setattr__(self, "_parameters", {})
-        object.__setattr__(self, "_buffers", {})
-        object.__setattr__(self, "_modules", {})
-        object.__setattr__(self, "_transient_buffers", set())
-        object.__setattr__(self, "_hooks", None)
-        self.training = True
+        self.__dict__.update(
+            training=True, _parameters={}, _buffers={}, _modules={}, _transient_buffers=set(),
+            _hooks=None,
+        )  # fmt: skip
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; a subclass has it."""
@@ -106,37 +111,47 @@ class Module:
         """
         return hooks.add(self._own_hooks().backward, hook, prepend)
 
+    def register_state_dict_pre_hook(self, hook: Callable) -> HookHandle:
+        """Call `hook(module, prefix, keep_vars)` before `state_dict`."""
+        return hooks.add(self._own_hooks().state_dict_pre, hook, False)
+
+    def register_state_dict_post_hook(self, hook: Callable) -> HookHandle:
+        """Call `hook(module, state_dict, prefix, {})` after `state_dict`, to change it in place."""
+        return hooks.add(self._own_hooks().state_dict, hook, False)
+
+    def register_load_state_dict_pre_hook(self, hook: Callable) -> HookHandle:
+        """Call `hook(module, state_dict, prefix, {}, strict, missing, unexpected, errors)` before
+        a state is loaded, to change it in place; lines added to `errors` refuse it."""
+        return hooks.add(self._own_hooks().load_state_dict_pre, hook, False)
+
+    def register_load_state_dict_post_hook(self, hook: Callable) -> HookHandle:
+        """Call `hook(module, incompatible_keys)` after a state was loaded; names that it takes out
+        of the keys are not complained about."""
+        return hooks.add(self._own_hooks().load_state_dict, hook, False)
+
     # --- attributes ---
 
     def __setattr__(self, name: str, value: Any) -> None:
         tables = self.__dict__
-        if "_parameters" not in tables:
-            raise AttributeError(
-                f"{type(self).__name__}: call super().__init__() before {name} = ..."
-            )
         if isinstance(value, (Parameter, Module)):
-            self._forget(name)
-            own = self._parameters if isinstance(value, Parameter) else self._modules
-            own[name] = value
-        elif name in self._parameters and value is not None:
-            raise TypeError(
-                f"cannot assign {type(value).__name__} as parameter {name!r}: expected "
-                "dtrain.nn.Parameter or None"
-            )
-        elif name in self._modules and value is not None:
-            raise TypeError(
-                f"cannot assign {type(value).__name__} as child module {name!r}: expected "
-                "dtrain.nn.Module or None"
-            )
-        else:
-            for table in (self._parameters, self._modules, self._buffers):
-                if name in table:
-                    table[name] = value
-                    return
-            object.__setattr__(self, name, value)
+            self._require_init(name)
+            own = "_parameters" if isinstance(value, Parameter) else "_modules"
+            self._forget(name, but=own)
+            tables[own][name] = value
+            return
+        for table, kind, expected in _KINDS:
+            if name in tables.get(table, ()):
+                if value is not None and not (table == "_buffers" and isinstance(value, Tensor)):
+                    raise TypeError(
+                        f"cannot assign {type(value).__name__} as {kind} {name!r}: expected "
+                        f"{expected} or None"
+                    )
+                tables[table][name] = value
+                return
+        object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
-        for table in ("_parameters", "_buffers", "_modules"):
+        for table, _, _ in _KINDS:
             if name in self.__dict__.get(table, ()):
                 return self.__dict__[table][name]
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
@@ -145,45 +160,82 @@ class Module:
         if not self._forget(name):
             object.__delattr__(self, name)
 
-    def _forget(self, name: str) -> bool:
-        tables = (self._parameters, self._buffers, self._modules, self.__dict__)
-        found = [table.pop(name, self) is not self for table in tables]
+    def __dir__(self) -> list[str]:
+        names = {*super().__dir__(), *self._parameters, *self._buffers, *self._modules}
+        return sorted(name for name in names if not name[:1].isdigit())
+
+    def _forget(self, name: str, but: str = "") -> bool:
+        """Remove an attribute from the tables, `but` from one; returns whether it was there."""
+        self._transient_buffers.discard(name)
+        tables = [self.__dict__[table] for table, _, _ in _KINDS if table != but]
+        found = [table.pop(name, self) is not self for table in (*tables, self.__dict__)]
         return any(found)
+
+    def _put(self, name: str, tensor: Tensor) -> None:
+        """Replace a parameter or buffer of this name."""
+        self.__dict__["_parameters" if name in self._parameters else "_buffers"][name] = tensor
+
+    def _require_init(self, name: str) -> None:
+        if "_parameters" not in self.__dict__:
+            raise AttributeError(
+                f"{type(self).__name__}: call super().__init__() before {name} = ..."
+            )
+
+    def _check_new(self, table: str, name: Any, value: Any, kind: type) -> None:
+        """Refuse what cannot be registered."""
+        what = next(label for own, label, _ in _KINDS if own == table)
+        self._require_init(name)
+        if not isinstance(name, str):
+            raise TypeError(f"{what} name should be a string, got {type(name).__name__}")
+        if not name or "." in name:
+            raise KeyError(f'{what} name can\'t be empty or contain ".", got {name!r}')
+        if hasattr(self, name) and name not in self.__dict__[table]:
+            raise KeyError(f"attribute {name!r} already exists")
+        if value is not None and not isinstance(value, kind):
+            raise TypeError(
+                f"cannot assign {type(value).__name__} as {what} {name!r}: expected "
+                f"dtrain.{'' if kind is Tensor else 'nn.'}{kind.__name__} or None"
+            )
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Name a parameter, or with None say that there is none of this name."""
+        self._check_new("_parameters", name, param, Parameter)
         self._parameters[name] = param
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Name a tensor that is state but is not trained; `persistent` ones are in state_dict."""
-        self._forget(name)
+        self._check_new("_buffers", name, tensor, Tensor)
         self._buffers[name] = tensor
-        if not persistent:
-            self._transient_buffers.add(name)
+        (self._transient_buffers.discard if persistent else self._transient_buffers.add)(name)
 
     def add_module(self, name: str, module: Module | None) -> None:
         """Name a submodule."""
+        self._check_new("_modules", name, module, Module)
         self._modules[name] = module
+
+    def register_module(self, name: str, module: Module | None) -> None:
+        """Name a submodule."""
+        self.add_module(name, module)
 
     # --- what is in it ---
 
-    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """This module and all below it, each once, with their names."""
-        seen: set[int] = set()
-
-        def walk(module: Module, name: str) -> Iterator[tuple[str, Module]]:
-            if id(module) in seen:
-                return
-            seen.add(id(module))
-            yield name, module
-            for key, child in module._modules.items():
-                if child is not None:
-                    yield from walk(child, f"{name}.{key}" if name else key)
-
-        return walk(self, prefix)
+    def named_modules(
+        self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
+        """This module and all below it, with their names, each once if `remove_duplicate`."""
+        seen = set() if memo is None else memo
+        if self in seen:
+            return
+        if remove_duplicate:
+            seen.add(self)
+        yield prefix, self
+        for key, child in self._modules.items():
+            if child is not None:
+                name = f"{prefix}.{key}" if prefix else key
+                yield from child.named_modules(seen, name, remove_duplicate)
 
     def modules(self) -> Iterator[Module]:
-        """This module and all below it."""
+        """This module and all below it, each once."""
         return (module for _, module in self.named_modules())
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
@@ -195,31 +247,40 @@ class Module:
         return ((name, child) for child, name in first_names.items())
 
     def children(self) -> Iterator[Module]:
-        """The modules right below this one."""
+        """The modules right below this one, each once."""
         return (child for _, child in self.named_children())
 
-    def _named_tensors(self, table: str, prefix: str, recurse: bool) -> Iterator[tuple[str, Any]]:
+    def _named_tensors(
+        self, table: str, prefix: str, recurse: bool, once: bool
+    ) -> Iterator[tuple[str, Any]]:
         seen: set[int] = set()
-        modules = self.named_modules(prefix) if recurse else [(prefix, self)]
+        modules = (
+            self.named_modules(prefix=prefix, remove_duplicate=once)
+            if recurse
+            else [(prefix, self)]
+        )
         for name, module in modules:
             for key, tensor in module.__dict__[table].items():
                 if tensor is not None and id(tensor) not in seen:
-                    seen.add(id(tensor))
+                    if once:
+                        seen.add(id(tensor))
                     yield f"{name}.{key}" if name else key, tensor
 
     def named_parameters(
-        self, prefix: str = "", recurse: bool = True
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Parameter]]:
-        """All parameters, each once, with their names; not `recurse`: only this module's own."""
-        return self._named_tensors("_parameters", prefix, recurse)
+        """All parameters with their names; not `recurse`: only this module's own."""
+        return self._named_tensors("_parameters", prefix, recurse, remove_duplicate)
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         """All parameters, each once; not `recurse`: only this module's own."""
         return (param for _, param in self.named_parameters(recurse=recurse))
 
-    def named_buffers(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Tensor]]:
-        """All buffers, each once, with their names; not `recurse`: only this module's own."""
-        return self._named_tensors("_buffers", prefix, recurse)
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """All buffers with their names; not `recurse`: only this module's own."""
+        return self._named_tensors("_buffers", prefix, recurse, remove_duplicate)
 
     def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
         """All buffers, each once; not `recurse`: only this module's own."""
@@ -229,28 +290,70 @@ class Module:
         """The module below this one at a dotted name; "" is this one."""
         module = self
         for part in target.split(".") if target else ():
-            if part not in module._modules:
-                raise AttributeError(f"{type(module).__name__} has no submodule {part!r}")
-            module = module._modules[part]
+            owner = type(module).__name__
+            if not hasattr(module, part):
+                raise AttributeError(f"{owner} has no attribute `{part}`")
+            module = getattr(module, part)
+            if not isinstance(module, Module):
+                raise AttributeError(f"`{part}` of {owner} is not an nn.Module")
         return module
+
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Replace the module at a dotted name, or unless `strict` put a new one there."""
+        if not target:
+            raise ValueError("Cannot set the submodule without a target name!")
+        if not isinstance(module, Module):
+            raise ValueError(f"set_submodule: expected a Module, got {type(module).__name__}")
+        path, _, name = target.rpartition(".")
+        parent = self.get_submodule(path)
+        if strict or hasattr(parent, name):
+            parent.get_submodule(name)
+        setattr(parent, name, module)
+
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter at a dotted name."""
+        return self._get_tensor(target, "_parameters", "an nn.Parameter")
+
+    def get_buffer(self, target: str) -> Tensor:
+        """The buffer at a dotted name."""
+        return self._get_tensor(target, "_buffers", "a buffer")
+
+    def _get_tensor(self, target: str, table: str, kind: str) -> Any:
+        path, _, name = target.rpartition(".")
+        module = self.get_submodule(path)
+        if not hasattr(module, name):
+            raise AttributeError(f"{type(module).__name__} has no attribute `{name}`")
+        if name not in module.__dict__[table]:
+            raise AttributeError(f"`{name}` of {type(module).__name__} is not {kind}")
+        return module.__dict__[table][name]
 
     # --- state ---
 
-    def state_dict(self, prefix: str = "") -> dict[str, Tensor]:
-        """All parameters and persistent buffers by name, sharing the module's memory."""
-        state: dict[str, Tensor] = {}
+    def _own_state(self) -> Iterator[tuple[str, Tensor]]:
+        """This module's own parameters and persistent buffers."""
         for key, tensor in (*self._parameters.items(), *self._buffers.items()):
             if tensor is not None and key not in self._transient_buffers:
-                state[prefix + key] = tensor.detach()
-        for key, child in self._modules.items():
-            if child is not None:
-                state |= child.state_dict(f"{prefix}{key}.")
-        return state
+                yield key, tensor
+
+    def state_dict(
+        self,
+        *,
+        destination: dict[str, Any] | None = None,
+        prefix: str = "",
+        keep_vars: bool = False,
+    ) -> dict[str, Any]:
+        """All parameters and persistent buffers by name, sharing the module's memory.
+
+        Written into `destination` if there is one; `keep_vars` keeps them in the graph.
+        """
+        return state.save(self, {} if destination is None else destination, prefix, keep_vars)
 
     def load_state_dict(
-        self, state_dict: Mapping[str, Tensor], strict: bool = True
-    ) -> IncompatibleKeys:
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> state.IncompatibleKeys:
         """Copy values by name into parameters and buffers; returns (missing, unexpected) names.
+
+        With `assign` the tensors themselves take the places, with their dtypes and devices.
 
         Raises
         ------
@@ -258,33 +361,19 @@ class Module:
             If a shape differs or, where `strict`, a name is missing or unexpected. All that is
             wrong is listed, and nothing has been copied.
         """
-        own = self.state_dict()
-        missing = [name for name in own if name not in state_dict]
-        unexpected = [name for name in state_dict if name not in own]
-        problems = []
-        for kind, names in (("Missing", missing), ("Unexpected", unexpected)):
-            if strict and names:
-                quoted = ", ".join(f'"{name}"' for name in names)
-                problems.append(f"{kind} key(s) in state_dict: {quoted}. ")
-        for name, value in state_dict.items():
-            if name not in own:
-                continue
-            if not isinstance(value, Tensor):
-                problems.append(f"{name}: expected a dtrain.Tensor, got {type(value).__name__}.")
-            elif value.shape != own[name].shape:
-                problems.append(
-                    f"size mismatch for {name}: copying a param with shape {value.shape} "
-                    f"from checkpoint, the shape in current model is {own[name].shape}."
-                )
-        if problems:
-            raise RuntimeError(
-                f"Error(s) in loading state_dict for {type(self).__name__}:\n\t"
-                + "\n\t".join(problems)
-            )
-        for name, value in state_dict.items():
-            if name in own:
-                own[name].copy_(value)
-        return IncompatibleKeys(missing, unexpected)
+        return state.load(self, state_dict, strict, assign)
+
+    def get_extra_state(self) -> Any:
+        """What else is state: a subclass may return it, for `state_dict`."""
+        raise RuntimeError(f"{type(self).__name__} has no method get_extra_state")
+
+    def set_extra_state(self, state: Any) -> None:
+        """Take back what `get_extra_state` has returned: a subclass that has that has this."""
+        raise RuntimeError(f"{type(self).__name__} has no method set_extra_state")
+
+    def _defines(self, name: str) -> bool:
+        """Whether a subclass has a method in place of Module's."""
+        return getattr(type(self), name) is not getattr(Module, name)
 
     # --- what is done to all of it ---
 
@@ -297,8 +386,11 @@ class Module:
 
     def train(self, mode: bool = True) -> Module:
         """Say for all modules whether they train: Dropout and BatchNorm differ; returns itself."""
-        for module in self.modules():
-            module.training = mode
+        if not isinstance(mode, bool):
+            raise ValueError(f"train: expected mode to be a bool, got {type(mode).__name__}")
+        self.training = mode
+        for child in self.children():
+            child.train(mode)
         return self
 
     def eval(self) -> Module:
@@ -321,6 +413,9 @@ class Module:
 
     def to(self, *args: Any, **kwargs: Any) -> Module:
         """Move everything to a device, floating tensors to a dtype too; returns itself."""
+        for wanted in (*args, kwargs.get("dtype")):
+            if isinstance(wanted, np.dtype) and not dtypes.is_floating(wanted):
+                raise TypeError(f"Module.to: expected a floating dtype, got {wanted}")
 
         def moved(tensor: Tensor) -> Tensor:
             out = tensor.detach().to(*args, **kwargs)
@@ -330,8 +425,16 @@ class Module:
 
         return self._replace_tensors(moved)
 
-    def _replace_tensors(self, fn: Callable[[Tensor], Tensor]) -> Module:
-        for tensor in (*self.parameters(), *self.buffers()):
+    def to_empty(self, *, device: Any, recurse: bool = True) -> Module:
+        """Move everything to a device, without its values; returns itself."""
+        return self._replace_tensors(lambda tensor: empty_like(tensor, device=device), recurse)
+
+    def type(self, dst_type: Any) -> Module:
+        """All parameters and buffers, integers too, to a dtype; returns itself."""
+        return self._replace_tensors(lambda tensor: tensor.detach().type(dst_type))
+
+    def _replace_tensors(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Module:
+        for tensor in (*self.parameters(recurse), *self.buffers(recurse)):
             replaced = fn(tensor)
             if replaced._array is not tensor._array:
                 grad, tensor.grad = tensor.grad, None
@@ -358,6 +461,10 @@ class Module:
     def half(self) -> Module:
         """Floating tensors to float16; returns itself."""
         return self.to(dtypes.float16)
+
+    def bfloat16(self) -> Module:
+        """Floating tensors to bfloat16; returns itself."""
+        return self.to(dtypes.bfloat16)
 
     # --- how it looks ---
 

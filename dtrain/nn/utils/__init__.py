@@ -1,6 +1,30 @@
-"""Gradients clipped, sequences packed (torch.nn.utils)."""
+"""Gradients clipped, parameters as a vector, layers fused, sequences packed (torch.nn.utils)."""
 
 from dtrain.nn.utils import rnn
-from dtrain.nn.utils.clip_grad import clip_grad_norm_, clip_grad_value_
+from dtrain.nn.utils.clip_grad import (
+    clip_grad_norm_,
+    clip_grad_value_,
+    clip_grads_with_norm_,
+    get_total_norm,
+)
+from dtrain.nn.utils.convert_parameters import parameters_to_vector, vector_to_parameters
+from dtrain.nn.utils.fusion import (
+    fuse_conv_bn_eval,
+    fuse_conv_bn_weights,
+    fuse_linear_bn_eval,
+    fuse_linear_bn_weights,
+)
 
-__all__ = ["clip_grad_norm_", "clip_grad_value_", "rnn"]
+__all__ = [
+    "clip_grad_norm_",
+    "clip_grad_value_",
+    "clip_grads_with_norm_",
+    "fuse_conv_bn_eval",
+    "fuse_conv_bn_weights",
+    "fuse_linear_bn_eval",
+    "fuse_linear_bn_weights",
+    "get_total_norm",
+    "parameters_to_vector",
+    "rnn",
+    "vector_to_parameters",
+]

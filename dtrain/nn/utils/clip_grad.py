@@ -1,4 +1,4 @@
-"""What is done to the gradients of many parameters at once (torch.nn.utils)."""
+"""The gradients of many parameters limited at once."""
 
 from __future__ import annotations
 
@@ -11,17 +11,66 @@ from dtrain.ops.operators.joining import stack
 from dtrain.ops.operators.reductions import norm
 
 
+def _all(tensors: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    return [tensors] if isinstance(tensors, Tensor) else list(tensors)
+
+
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    params = [parameters] if isinstance(parameters, Tensor) else parameters
-    return [param.grad for param in params if param.grad is not None]
+    return [param.grad for param in _all(parameters) if param.grad is not None]
 
 
 @no_grad
+def get_total_norm(
+    tensors: Tensor | Iterable[Tensor],
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """The norm of all tensors as if they were one vector (torch.nn.utils.get_total_norm).
+
+    `foreach` is taken for PyTorch's sake, here and below.
+
+    Raises
+    ------
+    RuntimeError
+        If `error_if_nonfinite` and the norm is NaN or infinite.
+
+    >>> import dtrain
+    >>> get_total_norm([dtrain.tensor([3.0]), dtrain.tensor([4.0])])
+    tensor(5.)
+    """
+    norms = [norm(x, norm_type) for x in _all(tensors)]
+    if not norms:
+        return tensor(0.0)
+    total = norm(stack(norms), norm_type)
+    if error_if_nonfinite and not math.isfinite(total.item()):
+        raise RuntimeError(
+            f"the norm of order {norm_type} of the gradients is {total.item()}: "
+            "it cannot be clipped; give error_if_nonfinite=False to scale all the same"
+        )
+    return total
+
+
+@no_grad
+def clip_grads_with_norm_(
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    total_norm: Tensor,
+    foreach: bool | None = None,
+) -> None:
+    """Scale all gradients, of which the norm is `total_norm`, so that it is at most `max_norm`
+    (torch.nn.utils.clip_grads_with_norm_)."""
+    scale = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
+    for grad in _gradients(parameters):
+        grad.mul_(scale.to(grad.device, grad.dtype))
+
+
 def clip_grad_norm_(
     parameters: Tensor | Iterable[Tensor],
     max_norm: float,
     norm_type: float = 2.0,
     error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
 ) -> Tensor:
     """Scale all gradients so that the norm of them all is at most `max_norm`; returns the norm
     that they had (torch.nn.utils.clip_grad_norm_).
@@ -39,23 +88,16 @@ def clip_grad_norm_(
     >>> w.grad
     tensor([0.6000, 0.8000])
     """
-    grads = _gradients(parameters)
-    if not grads:
-        return tensor(0.0)
-    total = norm(stack([norm(grad, norm_type) for grad in grads]), norm_type)
-    if error_if_nonfinite and not math.isfinite(total.item()):
-        raise RuntimeError(
-            f"clip_grad_norm_: the norm of order {norm_type} of the gradients is {total.item()}: "
-            "it cannot be clipped; give error_if_nonfinite=False to scale all the same"
-        )
-    scale = (max_norm / (total + 1e-6)).clamp(max=1.0)
-    for grad in grads:
-        grad.mul_(scale.to(grad.dtype))
+    params = _all(parameters)
+    total = get_total_norm(_gradients(params), norm_type, error_if_nonfinite)
+    clip_grads_with_norm_(params, max_norm, total)
     return total
 
 
 @no_grad
-def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
+def clip_grad_value_(
+    parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None
+) -> None:
     """Limit each element of the gradients to [-clip_value, clip_value]
     (torch.nn.utils.clip_grad_value_)."""
     for grad in _gradients(parameters):
