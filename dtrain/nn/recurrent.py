@@ -52,15 +52,16 @@ class RNNBase(Module):
             for layer in range(num_layers)
             for direction in (("", "_reverse") if bidirectional else ("",))
         ]
+        self._names = ["weight_ih", "weight_hh", *(["bias_ih", "bias_hh"] if bias else [])]
+        self._names += ["weight_hr"] if proj_size else []
         for suffix in self._suffixes:
             inputs = input_size if suffix.startswith("_l0") else width * (1 + bidirectional)
-            shapes: dict[str, tuple] = {"weight_ih": (rows, inputs), "weight_hh": (rows, width)}
-            if bias:
-                shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
-            if proj_size:
-                shapes["weight_hr"] = (proj_size, hidden_size)
-            for name, shape in shapes.items():
-                param = Parameter(empty(shape, device=device, dtype=dtype))
+            shapes = {
+                "weight_ih": (rows, inputs), "weight_hh": (rows, width), "bias_ih": (rows,),
+                "bias_hh": (rows,), "weight_hr": (proj_size, hidden_size),
+            }  # fmt: skip
+            for name in self._names:
+                param = Parameter(empty(shapes[name], device=device, dtype=dtype))
                 self.register_parameter(name + suffix, param)
         self.reset_parameters()
 
@@ -79,11 +80,7 @@ class RNNBase(Module):
         return [list(self._weights(suffix).values()) for suffix in self._suffixes]
 
     def _weights(self, suffix: str) -> dict[str, Any]:
-        return {
-            name.removesuffix(suffix): param
-            for name, param in self._parameters.items()
-            if name.endswith(suffix)
-        }
+        return {name: getattr(self, name + suffix) for name in self._names}
 
     def _run(
         self, input: Any, states: tuple[Tensor, ...] | None, widths: Sequence[int]
@@ -137,8 +134,7 @@ class RNNBase(Module):
         """The input as packed sequences (all, input_size), and how many there are at each step."""
         name = type(self).__name__
         x = input.data if isinstance(input, PackedSequence) else input
-        weight = self._parameters["weight_ih_l0"]
-        assert weight is not None
+        weight = self.weight_ih_l0
         if not isinstance(input, PackedSequence) and x.ndim not in (2, 3):
             raise ValueError(f"{name}: expected input of 2 or 3 dimensions, got shape {x.shape}")
         if x.dtype != weight.dtype:

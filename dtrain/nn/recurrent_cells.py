@@ -71,7 +71,9 @@ class RNNCellBase(Module):
                 f"{type(self).__name__}: expected as many states as there are inputs, {len(x)}, "
                 f"got {[len(state) for state in given]}"
             )
-        _, last = run_direction(mode, x, given, self._parameters, (len(x),))
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        weights = {name: getattr(self, name) for name in names}
+        _, last = run_direction(mode, x, given, weights, (len(x),))
         return last if input.ndim == 2 else [state.squeeze(0) for state in last]
 
     def extra_repr(self) -> str:

@@ -1,6 +1,6 @@
 """Gradients clipped, parameters as a vector, layers fused, sequences packed (torch.nn.utils)."""
 
-from dtrain.nn.utils import rnn
+from dtrain.nn.utils import parametrizations, parametrize, rnn
 from dtrain.nn.utils.clip_grad import (
     clip_grad_norm_,
     clip_grad_value_,
@@ -25,6 +25,8 @@ __all__ = [
     "fuse_linear_bn_weights",
     "get_total_norm",
     "parameters_to_vector",
+    "parametrizations",
+    "parametrize",
     "rnn",
     "vector_to_parameters",
 ]

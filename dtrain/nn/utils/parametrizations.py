@@ -1,0 +1,119 @@
+"""Weights of a norm of their own, and of a spectral norm of 1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dtrain.autograd import Tensor, no_grad
+from dtrain.nn.module import Module
+from dtrain.nn.utils.parametrize import register_parametrization
+from dtrain.ops.operators.reductions import norm
+
+__all__ = ["spectral_norm", "weight_norm"]
+
+
+class _WeightNorm(Module):
+    def __init__(self, dim: int | None = 0):
+        super().__init__()
+        self.dim = -1 if dim is None else dim
+
+    def _norm(self, weight: Tensor) -> Tensor:
+        if self.dim == -1:
+            return norm(weight)
+        return norm(weight, dim=tuple(i for i in range(weight.ndim) if i != self.dim), keepdim=True)
+
+    def forward(self, weight_g: Tensor, weight_v: Tensor) -> Tensor:
+        return weight_v * (weight_g / self._norm(weight_v))
+
+    def right_inverse(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        return self._norm(weight), weight
+
+
+def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
+    """w = g v / |v|: length and direction are trained apart, for each place of `dim`, or of the
+    whole weight (torch.nn.utils.parametrizations.weight_norm; Salimans and Kingma 2016).
+
+    >>> import dtrain
+    >>> layer = weight_norm(dtrain.nn.Linear(20, 40))
+    >>> layer.parametrizations.weight.original0.shape
+    dtrain.Size([40, 1])
+    """
+    register_parametrization(module, name, _WeightNorm(dim), unsafe=True)
+
+    def rename(module: Module, state: dict, prefix: str, *rest: Any) -> None:
+        """Names of the weights in files of PyTorch's older weight_norm."""
+        for old, new in ((f"{name}_g", "original0"), (f"{name}_v", "original1")):
+            if prefix + old in state:
+                state[f"{prefix}parametrizations.{name}.{new}"] = state.pop(prefix + old)
+
+    module.register_load_state_dict_pre_hook(rename)
+    return module
+
+
+class _SpectralNorm(Module):
+    def __init__(
+        self, weight: Tensor, n_power_iterations: int = 1, dim: int = 0, eps: float = 1e-12
+    ):
+        super().__init__()
+        if not -weight.ndim <= dim < weight.ndim:
+            raise IndexError(
+                f"spectral_norm: dim={dim} is no dimension of a weight of shape {weight.shape}"
+            )
+        if n_power_iterations < 1:
+            raise ValueError(
+                "spectral_norm: expected n_power_iterations to be positive, got "
+                f"n_power_iterations={n_power_iterations}"
+            )
+        self.n_power_iterations, self.dim, self.eps = n_power_iterations, dim % weight.ndim, eps
+        if weight.ndim > 1:
+            rows, columns = self._matrix(weight).shape
+            for key, length in (("_u", rows), ("_v", columns)):
+                self.register_buffer(key, self._unit(weight.detach().new_empty(length).normal_()))
+            self._iterate(self._matrix(weight), 15)
+
+    def _unit(self, x: Tensor) -> Tensor:
+        return x / norm(x).clamp(min=self.eps)
+
+    def _matrix(self, weight: Tensor) -> Tensor:
+        return weight.movedim(self.dim, 0).flatten(1)
+
+    @no_grad
+    def _iterate(self, matrix: Tensor, times: int) -> None:
+        """Towards the first singular vectors, by the power method."""
+        for _ in range(times):
+            self._u.copy_(self._unit(matrix @ self._v))
+            self._v.copy_(self._unit(matrix.T @ self._u))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        if weight.ndim == 1:
+            return self._unit(weight)
+        matrix = self._matrix(weight)
+        if self.training:
+            self._iterate(matrix, self.n_power_iterations)
+        return weight / (self._u.clone() @ (matrix @ self._v.clone()))
+
+    def right_inverse(self, value: Tensor) -> Tensor:
+        return value
+
+
+def spectral_norm(
+    module: Module,
+    name: str = "weight",
+    n_power_iterations: int = 1,
+    eps: float = 1e-12,
+    dim: int | None = None,
+) -> Module:
+    """A weight divided by its largest singular value, as a matrix of `dim` by the rest
+    (torch.nn.utils.parametrizations.spectral_norm; Miyato et al. 2018).
+
+    Each time it is read in training, `n_power_iterations` bring the value nearer. `dim` is 1 for
+    transposed convolutions if None, else 0.
+    """
+    weight = getattr(module, name, None)
+    if not isinstance(weight, Tensor):
+        raise ValueError(f"spectral_norm: {type(module).__name__} has no parameter {name!r}")
+    if dim is None:
+        dim = 1 if type(module).__name__.startswith("ConvTranspose") else 0
+    return register_parametrization(
+        module, name, _SpectralNorm(weight, n_power_iterations, dim, eps)
+    )
