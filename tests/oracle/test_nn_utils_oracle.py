@@ -77,6 +77,7 @@ FUSED = {
     "conv": lambda t: (t.nn.Conv2d(2, 3, 2), t.nn.BatchNorm2d(3)),
     "conv without bias": lambda t: (t.nn.Conv2d(2, 3, 2, bias=False), t.nn.BatchNorm2d(3)),
     "plain": lambda t: (t.nn.Conv2d(2, 3, 2), t.nn.BatchNorm2d(3, affine=False)),
+    "transposed": lambda t: (t.nn.ConvTranspose2d(2, 3, 2), t.nn.BatchNorm2d(3)),
     "linear": lambda t: (t.nn.Linear(2, 3), t.nn.BatchNorm1d(3)),
 }
 
@@ -89,9 +90,10 @@ def test_fused_layers_are_pytorchs(name):
             if value.is_floating_point():
                 value.copy_(t.tensor(abs(numbers(*value.shape, seed=i)) + 0.1))
         utils = t.nn.utils
-        fused = (utils.fuse_linear_bn_eval if name == "linear" else utils.fuse_conv_bn_eval)(
-            layer, norm
-        )
+        if name == "linear":
+            fused = utils.fuse_linear_bn_eval(layer, norm)
+        else:
+            fused = utils.fuse_conv_bn_eval(layer, norm, transpose=name == "transposed")
         x = t.tensor(numbers(4, 2) if name == "linear" else numbers(4, 2, 3, 3))
         with t.no_grad():
             return fused(x).numpy(), norm(layer(x)).numpy(), fused.state_dict()
