@@ -84,6 +84,29 @@ def test_batch_norm_refuses_other_shapes(layer, shape):
         layer(dtrain.ones(shape))
 
 
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        (lambda: nn.BatchNorm3d(3), (4, 3, 2, 2, 2)),
+        (lambda: nn.InstanceNorm1d(3, track_running_stats=True), (4, 3, 5)),
+    ],
+    ids=["BatchNorm3d", "InstanceNorm1d"],
+)
+def test_statistics_may_wait_to_be_folded_in_another_order(make, shape):
+    at_once, later = make(), make()
+    later.waiting_statistics = []
+    inputs = [dtrain.randn(shape), dtrain.randn(shape)]
+    for x in inputs:
+        at_once(x)
+    for x in reversed(inputs):
+        later(x)
+    assert later.running_mean.tolist() == [0, 0, 0]
+    for statistics in reversed(later.waiting_statistics):
+        later.fold_statistics(*statistics)
+    for name, value in at_once.state_dict().items():
+        assert later.state_dict()[name].equal(value)
+
+
 def test_layer_norm_does_not_look_at_other_rows():
     layer = nn.LayerNorm(4)
     x = dtrain.randn(5, 4)

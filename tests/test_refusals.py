@@ -304,6 +304,150 @@ REFUSED = {
         ValueError,
         "'none', 'mean' or 'sum', got 'all'",
     ),
+    # options of layers and losses that do not fit
+    "elu": (lambda t: t.nn.functional.elu(t.arange(3)), NotImplementedError, "floating dtype"),
+    "relu6": (lambda t: t.nn.functional.relu6(t.ones(3).bool()), RuntimeError, "numbers"),
+    "prelu": (
+        lambda t: t.nn.functional.prelu(_matrix(t), t.ones(2)),
+        RuntimeError,
+        "one weight, or 3",
+    ),
+    "celu": (lambda t: t.nn.functional.celu(_matrix(t), 0), RuntimeError, "not 0"),
+    "softshrink": (lambda t: t.nn.functional.softshrink(_matrix(t), -1), RuntimeError, ">= 0"),
+    "glu": (lambda t: t.nn.functional.glu(_matrix(t)), RuntimeError, "even size"),
+    "rrelu": (
+        lambda t: t.nn.functional.rrelu(_matrix(t), 2.0, 1.0),
+        RuntimeError,
+        "lower <= upper",
+    ),
+    "binary_cross_entropy": (
+        lambda t: t.nn.functional.binary_cross_entropy(_matrix(t), _matrix(t)),
+        RuntimeError,
+        "between 0 and 1",
+    ),
+    "binary_cross_entropy shape": (
+        lambda t: t.nn.functional.binary_cross_entropy_with_logits(_matrix(t), t.ones(3)),
+        ValueError,
+        r"input's shape .*\[2, 3\]",
+    ),
+    "huber_loss": (
+        lambda t: t.nn.functional.huber_loss(_matrix(t), _matrix(t), delta=0),
+        RuntimeError,
+        "delta > 0",
+    ),
+    "gaussian_nll_loss": (
+        lambda t: t.nn.functional.gaussian_nll_loss(_matrix(t), _matrix(t), -t.ones(2, 3)),
+        ValueError,
+        "at least 0",
+    ),
+    "probabilities": (
+        lambda t: t.nn.functional.cross_entropy(_matrix(t), _matrix(t).long()),
+        RuntimeError,
+        "probabilities",
+    ),
+    "class weights": (
+        lambda t: t.nn.functional.cross_entropy(_matrix(t), t.tensor([0, 1]), t.ones(2)),
+        RuntimeError,
+        "each of 3 classes",
+    ),
+    "multi_margin_loss": (
+        lambda t: t.nn.functional.multi_margin_loss(_matrix(t), t.tensor([0, 1]), p=3),
+        ValueError,
+        "p = 1 or 2",
+    ),
+    "triplet_margin_loss": (
+        lambda t: t.nn.functional.triplet_margin_loss(*[_matrix(t)] * 3, margin=0),
+        ValueError,
+        "margin > 0",
+    ),
+    "ctc_loss lengths": (
+        lambda t: t.nn.functional.ctc_loss(t.ones(4, 1, 3), t.tensor([[1, 2]]), (5,), (2,)),
+        RuntimeError,
+        "from 0 to 4",
+    ),
+    "ctc_loss targets": (
+        lambda t: t.nn.functional.ctc_loss(t.ones(4, 1, 3), t.tensor([[1, 2]]), (4,), (3,)),
+        RuntimeError,
+        "targets of shape",
+    ),
+    "ctc_loss blank": (
+        lambda t: t.nn.functional.ctc_loss(t.ones(4, 1, 3), t.tensor([[1, 2]]), (4,), (2,), 3),
+        RuntimeError,
+        "blank < 3",
+    ),
+    "rms_norm": (
+        lambda t: t.nn.functional.rms_norm(_matrix(t), (2,)),
+        RuntimeError,
+        r"\(\.\.\., 2\)",
+    ),
+    "group_norm": (
+        lambda t: t.nn.functional.group_norm(_matrix(t), 2),
+        RuntimeError,
+        "divides 3 channels",
+    ),
+    "instance_norm": (
+        lambda t: t.nn.functional.instance_norm(_matrix(t)),
+        ValueError,
+        "more than 1 spatial element",
+    ),
+    "local_response_norm": (
+        lambda t: t.nn.functional.local_response_norm(_matrix(t), 2),
+        ValueError,
+        "expected",
+    ),
+    "dropout1d": (lambda t: t.nn.functional.dropout1d(t.ones(3)), RuntimeError, "got"),
+    "feature_alpha_dropout": (
+        lambda t: t.nn.functional.feature_alpha_dropout(t.ones(3), training=True),
+        RuntimeError,
+        "got",
+    ),
+    "embedding": (
+        lambda t: t.nn.functional.embedding(t.tensor([3]), t.ones(3, 2)),
+        IndexError,
+        "out of (bounds|range)",
+    ),
+    "embedding dtype": (
+        lambda t: t.nn.functional.embedding(t.ones(3), t.ones(3, 2)),
+        RuntimeError,
+        "integers",
+    ),
+    "embedding_bag": (
+        lambda t: t.nn.functional.embedding_bag(t.tensor([0, 1]), t.ones(3, 2)),
+        ValueError,
+        "offsets",
+    ),
+    "embedding_bag mode": (
+        lambda t: t.nn.functional.embedding_bag(t.tensor([[0, 1]]), t.ones(3, 2), mode="min"),
+        ValueError,
+        "'sum', 'mean' or 'max'",
+    ),
+    "embedding_bag weights": (
+        lambda t: t.nn.functional.embedding_bag(
+            t.tensor([[0, 1]]), t.ones(3, 2), per_sample_weights=t.ones(1, 2)
+        ),
+        NotImplementedError,
+        "mode 'sum'",
+    ),
+    "bilinear": (
+        lambda t: t.nn.functional.bilinear(_matrix(t), _matrix(t), t.ones(2, 3, 2)),
+        RuntimeError,
+        "weight",
+    ),
+    "pixel_shuffle": (
+        lambda t: t.nn.functional.pixel_shuffle(t.ones(1, 3, 2, 2), 2),
+        RuntimeError,
+        "4 divides c",
+    ),
+    "pixel_unshuffle": (
+        lambda t: t.nn.functional.pixel_unshuffle(t.ones(1, 1, 3, 2), 2),
+        RuntimeError,
+        "2 divides h and w",
+    ),
+    "channel_shuffle": (
+        lambda t: t.nn.functional.channel_shuffle(t.ones(1, 3, 2, 2), 2),
+        RuntimeError,
+        "2 divides c",
+    ),
     "zeros": (lambda t: t.zeros(-1), RuntimeError, "negative"),
     "arange": (lambda t: t.arange(3, 0), RuntimeError, "arange"),
     "randint": (lambda t: t.randint(3, 3, (2,)), RuntimeError, "randint"),
