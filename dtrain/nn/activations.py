@@ -41,6 +41,10 @@ class PReLU(Module):
         self.num_parameters, self.init = num_parameters, init
         self.weight = Parameter(full((num_parameters,), init, device=device, dtype=dtype))
 
+    def reset_parameters(self) -> None:
+        """Begin anew with `init`."""
+        self.weight.detach().fill_(self.init)
+
     def forward(self, input: Tensor) -> Tensor:
         return F.prelu(input, self.weight)
 

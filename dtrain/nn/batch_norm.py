@@ -13,12 +13,12 @@ from dtrain.nn.functional.normalization import (
     normalize_instances,
     unbiased,
 )
-from dtrain.nn.module import Module
+from dtrain.nn.normalization import Affine
 from dtrain.nn.parameter import Parameter
 from dtrain.ops.creation import ones, tensor, zeros
 
 
-class _ChannelNorm(Module):
+class _ChannelNorm(Affine):
     """Parameters and running statistics, numbers for each channel."""
 
     _ndims: tuple[int, ...]
@@ -47,6 +47,18 @@ class _ChannelNorm(Module):
         self.register_buffer("num_batches_tracked", count)
         #: where a list, statistics wait in it to be folded by its owner, in an order of its own
         self.waiting_statistics: list[tuple[Any, Any]] | None = None
+
+    def reset_parameters(self) -> None:
+        """Begin anew, the running statistics too."""
+        self.reset_running_stats()
+        super().reset_parameters()
+
+    def reset_running_stats(self) -> None:
+        """Begin the running statistics anew: mean 0, variance 1."""
+        if self.running_mean is not None:
+            self.running_mean.zero_()
+            self.running_var.fill_(1)
+            self.num_batches_tracked.zero_()
 
     def _check(self, input: Tensor, channel_dim: int) -> None:
         if input.ndim not in self._ndims or input.shape[channel_dim] != self.num_features:

@@ -45,6 +45,10 @@ class Linear(Module):
         self.register_parameter(
             "bias", Parameter(empty(out_features, device=device, dtype=dtype)) if bias else None
         )
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the parameters anew."""
         init_like_linear(self.weight, self.bias)
 
     def forward(self, input: Tensor) -> Tensor:
@@ -82,7 +86,11 @@ class Bilinear(Module):
         self.register_parameter(
             "bias", Parameter(empty(out_features, device=device, dtype=dtype)) if bias else None
         )
-        bound = in1_features**-0.5
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the parameters anew: uniform in +-1 / sqrt(in1_features)."""
+        bound = self.in1_features**-0.5
         for parameter in self.parameters():
             init.uniform_(parameter, -bound, bound)
 

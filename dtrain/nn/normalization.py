@@ -6,13 +6,23 @@ from typing import Any
 
 from dtrain.autograd import Tensor
 from dtrain.nn import functional as F
+from dtrain.nn import init
 from dtrain.nn.function_layer import FunctionLayer
 from dtrain.nn.module import Module
 from dtrain.nn.parameter import Parameter
 from dtrain.ops.creation import ones, zeros
 
 
-class LayerNorm(Module):
+class Affine(Module):
+    """A weight that begins with ones and a bias that begins with zeros, or neither."""
+
+    def reset_parameters(self) -> None:
+        """Begin anew."""
+        for name, parameter in self.named_parameters(recurse=False):
+            init.constant_(parameter, float(name == "weight"))
+
+
+class LayerNorm(Affine):
     """Normalize over the last dimensions (Ba et al. 2016) (torch.nn.LayerNorm)."""
 
     def __init__(
@@ -45,7 +55,7 @@ class LayerNorm(Module):
         )
 
 
-class RMSNorm(Module):
+class RMSNorm(Affine):
     """x / sqrt(mean(x^2) + eps) over the last dimensions (torch.nn.RMSNorm).
 
     Zhang and Sennrich 2019.
@@ -78,7 +88,7 @@ def _shape(normalized_shape: Any) -> tuple[int, ...]:
     return (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
 
 
-class GroupNorm(Module):
+class GroupNorm(Affine):
     """Normalize each group of channels of each sample (Wu and He 2018) (torch.nn.GroupNorm)."""
 
     def __init__(
