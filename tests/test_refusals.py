@@ -328,7 +328,7 @@ REFUSED = {
     "binary_cross_entropy shape": (
         lambda t: t.nn.functional.binary_cross_entropy_with_logits(_matrix(t), t.ones(3)),
         ValueError,
-        r"input's shape .*\[2, 3\]",
+        r"input's shape \(2, 3\)",
     ),
     "huber_loss": (
         lambda t: t.nn.functional.huber_loss(_matrix(t), _matrix(t), delta=0),
