@@ -13,7 +13,8 @@ from dtrain.autograd.tensor import Tensor
 from dtrain.backend import Array, Generator, default_generator, module_on, use_device
 from dtrain.backend import random as rng
 from dtrain.backend.dtypes import get_default_dtype, is_floating
-from dtrain.ops.creation import DeviceLike, factory, finish, make_like, shape_of
+from dtrain.ops.creation.base import DeviceLike, factory, finish, shape_of
+from dtrain.ops.creation.filled import make_like
 
 __all__ = [
     "rand",

@@ -10,7 +10,8 @@ import numpy as np
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import get_default_dtype
-from dtrain.ops.creation import DeviceLike, factory, tensor
+from dtrain.ops.creation import tensor
+from dtrain.ops.creation.base import DeviceLike, factory
 
 __all__ = [
     "bartlett_window",

@@ -11,6 +11,7 @@ from typing import Any
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend import dtypes
 from dtrain.ops import creation, index
+from dtrain.ops.creation.filled import new_method
 from dtrain.ops.operators import (
     comparison,
     covariance,
@@ -216,7 +217,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "unfold": shapes.unfold,
     "where": lambda self, condition, other: indexing.where(condition, self, other),
     **{
-        f"new_{make.__name__}": creation.new_method(make)
+        f"new_{make.__name__}": new_method(make)
         for make in (
             creation.empty,
             creation.empty_strided,

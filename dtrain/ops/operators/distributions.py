@@ -12,7 +12,7 @@ from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import Array, Generator, array_module, default_generator, on_device_of
 from dtrain.backend.dtypes import finfo, iinfo, is_floating
 from dtrain.ops import sampling
-from dtrain.ops.creation import factory, finish
+from dtrain.ops.creation.base import factory, finish
 from dtrain.ops.operators.joining import broadcast_shapes
 
 

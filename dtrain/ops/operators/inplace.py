@@ -11,7 +11,7 @@ from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.autograd.view import take_history
 from dtrain.backend import array_module
 from dtrain.backend.dtypes import category
-from dtrain.ops.creation import number_in
+from dtrain.ops.creation.base import number_in
 from dtrain.ops.index import require_own_places
 from dtrain.ops.operators import (
     comparison,

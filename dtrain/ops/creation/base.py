@@ -1,0 +1,75 @@
+"""What all functions that make tensors share."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dtrain.autograd.tensor import Tensor, wrap
+from dtrain.backend import Array, device
+from dtrain.backend.dtypes import (
+    category,
+    iinfo,
+)
+
+DeviceLike = device | str | None
+
+
+def finish(array: Array, requires_grad: bool) -> Tensor:
+    """A leaf tensor around a new array."""
+    out = wrap(array)
+    return out.requires_grad_() if requires_grad else out
+
+
+def factory(make: Callable) -> Callable:
+    """A function that makes tensors, as the user calls it.
+
+    It takes `out=`, the shape as `size=` where it takes one, and PyTorch's words for the place in
+    memory, which change nothing here.
+    """
+    sizes = any(p.kind is p.VAR_POSITIONAL for p in inspect.signature(make).parameters.values())
+
+    @functools.wraps(make)
+    def called(*args: Any, **kwargs: Any) -> Tensor:
+        for name in ("layout", "memory_format", "pin_memory"):
+            kwargs.pop(name, None)
+        if sizes and "size" in kwargs:
+            args = (kwargs.pop("size"), *args)
+        if sizes and not args:
+            raise TypeError(f"{make.__name__}: expected a size")
+        if (out := kwargs.pop("out", None)) is None:
+            return make(*args, **kwargs)
+        kwargs.setdefault("dtype", out.dtype)
+        out.data = make(*args, **kwargs)
+        return out
+
+    return called
+
+
+def shape_of(size: tuple[Any, ...]) -> tuple[int, ...]:
+    """The shape given as `f(2, 3)` or `f((2, 3))`."""
+    if len(size) == 1 and isinstance(size[0], Sequence):
+        size = tuple(size[0])
+    try:
+        shape = tuple(operator.index(n) for n in size)
+    except TypeError:
+        raise TypeError(f"expected integers as the dimensions of a tensor, got {size}") from None
+    if any(n < 0 for n in shape):
+        raise RuntimeError(f"a tensor's dimensions must not be negative, got {shape}")
+    return shape
+
+
+def number_in(value: Any, dtype: np.dtype) -> Any:
+    """A number, or a 0-d tensor's, as a dtype can hold it; one too large is refused."""
+    value = value.item() if isinstance(value, Tensor) else value
+    if category(dtype) != 1:
+        return value
+    limits = iinfo(dtype)
+    if not -limits.max - 1 <= value <= limits.max:  # NaN too
+        raise RuntimeError(f"value {value} cannot be converted to {dtype} without overflow")
+    return np.asarray(int(value)).astype(dtype).item()
