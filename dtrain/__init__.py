@@ -74,6 +74,14 @@ from dtrain.ops.sampling import *  # noqa: F403
 from dtrain.ops.windows import *  # noqa: F403
 from dtrain.parallel import DataParallel
 
+#: Functions of `nn.functional` that PyTorch has here, too.
+_OF_NN = (
+    "adaptive_avg_pool1d adaptive_max_pool1d alpha_dropout avg_pool1d bilinear celu "
+    "channel_shuffle conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d "
+    "cosine_similarity dropout group_norm hardshrink layer_norm max_pool1d max_pool2d "
+    "max_pool3d pairwise_distance pixel_shuffle pixel_unshuffle prelu rms_norm selu"
+).split()
+globals().update({name: getattr(nn.functional, name) for name in _OF_NN})
 globals().update({name: _typed(name) for name in _TYPES})
 half, float, double = float16, float32, float64
 short, int, long = int16, int32, int64
@@ -100,7 +108,7 @@ __all__ = sorted(
         "nn", "no_grad", "optim", "preserve_format", "promote_types", "save", "seed",
         "set_default_dtype", "set_grad_enabled", "set_rng_state", "short", "special", "strided",
         "train", "uint8", "utils",
-        *_CALLS, *_TYPES, *_creation.__all__, *_sampling.__all__, *_types.__all__,
+        *_CALLS, *_OF_NN, *_TYPES, *_creation.__all__, *_sampling.__all__, *_types.__all__,
         *_windows.__all__,
     }
 )  # fmt: skip

@@ -70,8 +70,12 @@ def test_hooks_with_keywords_and_in_front():
 
 def test_a_hook_that_is_always_called_is_called_when_forward_raises():
     module, called = Scaled(), []
-    module.register_forward_hook(lambda m, args, out: called.append(out), always_call=True)
+    handle = module.register_forward_hook(lambda m, args, out: called.append(out), always_call=True)
     module.register_forward_hook(lambda m, args, out: called.append("not this"))
+    with pytest.raises(TypeError):
+        module(1)
+    assert called == [None]
+    handle.remove()
     with pytest.raises(TypeError):
         module(1)
     assert called == [None]

@@ -41,7 +41,7 @@ class ModuleHooks:
             return out if watch is None else watch.outputs(out)
         except BaseException:
             for hook in self.forward_always:
-                if hook not in called:
+                if hook not in called and hook in self.forward:  # it was not removed
                     hook(module, args, kwargs, out)
             raise
 
@@ -152,3 +152,84 @@ def _through(on_gradients: Callable[[tuple], tuple], values: Sequence[Any]) -> t
         return tuple(values)
     passed = dict(zip(places, _Through.apply(on_gradients, *(values[i] for i in places))))
     return tuple(passed.get(i, value) for i, value in enumerate(values))
+
+
+class Hooked:
+    """What a module has for its hooks: calling it among them, and registering them."""
+
+    _hooks: ModuleHooks | None
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module computes."""
+        raise NotImplementedError
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._hooks is None:
+            return self.forward(*args, **kwargs)
+        return self._hooks.call(self, args, kwargs)
+
+    def _own_hooks(self) -> ModuleHooks:
+        own = self._hooks or ModuleHooks()
+        object.__setattr__(self, "_hooks", own)
+        return own
+
+    def register_forward_pre_hook(
+        self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False
+    ) -> HookHandle:
+        """Call `hook(module, args)` before `forward`; what it returns replaces the arguments.
+
+        With `with_kwargs` call `hook(module, args, kwargs)`, which may return both.
+        """
+        called = pre_hook(hook, with_kwargs)
+        return add(self._own_hooks().forward_pre, called, prepend)
+
+    def register_forward_hook(
+        self,
+        hook: Callable,
+        *,
+        prepend: bool = False,
+        with_kwargs: bool = False,
+        always_call: bool = False,
+    ) -> HookHandle:
+        """Call `hook(module, args, output)` after `forward`; what it returns is the output then.
+
+        With `with_kwargs` call `hook(module, args, kwargs, output)`; with `always_call` also when
+        `forward` has raised.
+        """
+        called = forward_hook(hook, with_kwargs)
+        if always_call:
+            self._own_hooks().forward_always.append(called)
+        return add(self._own_hooks().forward, called, prepend)
+
+    def register_full_backward_pre_hook(self, hook: Callable, prepend: bool = False) -> HookHandle:
+        """Call `hook(module, grad_output)` when the gradients of the module's outputs are there.
+
+        What it returns, a tuple, goes on in place of these.
+        """
+        return add(self._own_hooks().backward_pre, hook, prepend)
+
+    def register_full_backward_hook(self, hook: Callable, prepend: bool = False) -> HookHandle:
+        """Call `hook(module, grad_input, grad_output)` when those of its inputs are there.
+
+        What it returns, a tuple, goes on in place of `grad_input`, in which each positional tensor
+        of `forward` has its place.
+        """
+        return add(self._own_hooks().backward, hook, prepend)
+
+    def register_state_dict_pre_hook(self, hook: Callable) -> HookHandle:
+        """Call `hook(module, prefix, keep_vars)` before `state_dict`."""
+        return add(self._own_hooks().state_dict_pre, hook, False)
+
+    def register_state_dict_post_hook(self, hook: Callable) -> HookHandle:
+        """Call `hook(module, state_dict, prefix, {})` after `state_dict`, to change it in place."""
+        return add(self._own_hooks().state_dict, hook, False)
+
+    def register_load_state_dict_pre_hook(self, hook: Callable) -> HookHandle:
+        """Call `hook(module, state_dict, prefix, {}, strict, missing, unexpected, errors)` before
+        a state is loaded, to change it in place; lines added to `errors` refuse it."""
+        return add(self._own_hooks().load_state_dict_pre, hook, False)
+
+    def register_load_state_dict_post_hook(self, hook: Callable) -> HookHandle:
+        """Call `hook(module, incompatible_keys)` after a state was loaded; names that it takes out
+        of the keys are not complained about."""
+        return add(self._own_hooks().load_state_dict, hook, False)

@@ -9,7 +9,6 @@ import numpy as np
 
 import dtrain.ops.operators  # noqa: F401  Tensor's methods
 from dtrain.autograd import Tensor
-from dtrain.autograd.hooks import HookHandle
 from dtrain.backend import dtypes
 from dtrain.nn import hooks, state
 from dtrain.nn.parameter import Parameter
@@ -23,7 +22,7 @@ _KINDS = (
 )
 
 
-class Module:
+class Module(hooks.Hooked):
     """The base class of layers and models (torch.nn.Module).
 
     A subclass sets its layers and parameters as attributes after ``super().__init__()`` and
@@ -46,7 +45,6 @@ class Module:
     _buffers: dict[str, Any]
     _modules: dict[str, Any]
     _transient_buffers: set[str]
-    _hooks: hooks.ModuleHooks | None
 
     def __init__(self) -> None:
         self.__dict__.update(
@@ -57,77 +55,6 @@ class Module:
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; a subclass has it."""
         raise NotImplementedError(f"{type(self).__name__} must have a method forward")
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self._hooks is None:
-            return self.forward(*args, **kwargs)
-        return self._hooks.call(self, args, kwargs)
-
-    def _own_hooks(self) -> hooks.ModuleHooks:
-        own = self._hooks or hooks.ModuleHooks()
-        object.__setattr__(self, "_hooks", own)
-        return own
-
-    def register_forward_pre_hook(
-        self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False
-    ) -> HookHandle:
-        """Call `hook(module, args)` before `forward`; what it returns replaces the arguments.
-
-        With `with_kwargs` call `hook(module, args, kwargs)`, which may return both.
-        """
-        called = hooks.pre_hook(hook, with_kwargs)
-        return hooks.add(self._own_hooks().forward_pre, called, prepend)
-
-    def register_forward_hook(
-        self,
-        hook: Callable,
-        *,
-        prepend: bool = False,
-        with_kwargs: bool = False,
-        always_call: bool = False,
-    ) -> HookHandle:
-        """Call `hook(module, args, output)` after `forward`; what it returns is the output then.
-
-        With `with_kwargs` call `hook(module, args, kwargs, output)`; with `always_call` also when
-        `forward` has raised.
-        """
-        called = hooks.forward_hook(hook, with_kwargs)
-        if always_call:
-            self._own_hooks().forward_always.append(called)
-        return hooks.add(self._own_hooks().forward, called, prepend)
-
-    def register_full_backward_pre_hook(self, hook: Callable, prepend: bool = False) -> HookHandle:
-        """Call `hook(module, grad_output)` when the gradients of the module's outputs are there.
-
-        What it returns, a tuple, goes on in place of these.
-        """
-        return hooks.add(self._own_hooks().backward_pre, hook, prepend)
-
-    def register_full_backward_hook(self, hook: Callable, prepend: bool = False) -> HookHandle:
-        """Call `hook(module, grad_input, grad_output)` when those of its inputs are there.
-
-        What it returns, a tuple, goes on in place of `grad_input`, in which each positional tensor
-        of `forward` has its place.
-        """
-        return hooks.add(self._own_hooks().backward, hook, prepend)
-
-    def register_state_dict_pre_hook(self, hook: Callable) -> HookHandle:
-        """Call `hook(module, prefix, keep_vars)` before `state_dict`."""
-        return hooks.add(self._own_hooks().state_dict_pre, hook, False)
-
-    def register_state_dict_post_hook(self, hook: Callable) -> HookHandle:
-        """Call `hook(module, state_dict, prefix, {})` after `state_dict`, to change it in place."""
-        return hooks.add(self._own_hooks().state_dict, hook, False)
-
-    def register_load_state_dict_pre_hook(self, hook: Callable) -> HookHandle:
-        """Call `hook(module, state_dict, prefix, {}, strict, missing, unexpected, errors)` before
-        a state is loaded, to change it in place; lines added to `errors` refuse it."""
-        return hooks.add(self._own_hooks().load_state_dict_pre, hook, False)
-
-    def register_load_state_dict_post_hook(self, hook: Callable) -> HookHandle:
-        """Call `hook(module, incompatible_keys)` after a state was loaded; names that it takes out
-        of the keys are not complained about."""
-        return hooks.add(self._own_hooks().load_state_dict, hook, False)
 
     # --- attributes ---
 
