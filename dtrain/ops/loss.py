@@ -80,6 +80,14 @@ def nll_loss(x: Array, *, target: Array, weight: Array | None, ignore_index: int
 
 
 @op
+def huber(x: Array, *, delta: float):
+    """x^2 / 2 where |x| < delta, delta (|x| - delta / 2) elsewhere."""
+    xp = array_module(x)
+    near = xp.clip(x, -delta, delta)
+    return near * (x - near / 2), (lambda g: g * xp.clip(x, -delta, delta),)
+
+
+@op
 def binary_cross_entropy(x: Array, target: Array):
     """-target * log(x) - (1 - target) * log(1 - x), each logarithm at least -100."""
     xp = array_module(x)

@@ -56,7 +56,7 @@ def mse_loss(
 ) -> Tensor:
     """(input - target)**2 (torch.nn.functional.mse_loss)."""
     difference = _difference("mse_loss", input, target, weight)
-    squares = difference * difference
+    squares = difference.square()
     return reduced(squares if weight is None else squares * weight, reduction, weight)
 
 
@@ -81,7 +81,7 @@ def huber_loss(
     """
     if not delta > 0:
         raise RuntimeError(f"huber_loss: expected delta > 0, got {delta}")
-    losses = _huber(_difference("huber_loss", input, target, weight), delta)
+    losses = loss.huber(_difference("huber_loss", input, target, weight), delta=delta)
     return reduced(losses if weight is None else losses * weight, reduction)
 
 
@@ -95,12 +95,9 @@ def smooth_l1_loss(
     if beta < 0:
         raise RuntimeError(f"smooth_l1_loss: expected beta >= 0, got {beta}")
     difference = _difference("smooth_l1_loss", input, target)
-    return reduced(_huber(difference, beta) / beta if beta else difference.abs(), reduction)
-
-
-def _huber(difference: Tensor, delta: float) -> Tensor:
-    near = difference.clamp(-delta, delta)
-    return near * (difference - near / 2)
+    return reduced(
+        loss.huber(difference, delta=beta) / beta if beta else difference.abs(), reduction
+    )
 
 
 def poisson_nll_loss(
