@@ -35,7 +35,7 @@ def prelu(x: Array, slope: Array):
     xp = array_module(x)
     return xp.maximum(x, 0) + xp.minimum(x, 0) * slope, (
         lambda g: g * (x > 0) + g * slope * ~(x > 0),
-        lambda g: g * x * ~(x > 0),
+        lambda g: g * xp.minimum(x, 0),  # 0 for infinity, too
     )
 
 
