@@ -75,12 +75,13 @@ from dtrain.ops.windows import *  # noqa: F403
 from dtrain.parallel import DataParallel
 
 #: Functions of `nn.functional` that PyTorch has here, too.
-_OF_NN = (
-    "adaptive_avg_pool1d adaptive_max_pool1d alpha_dropout avg_pool1d bilinear celu "
-    "channel_shuffle conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d "
-    "cosine_similarity dropout group_norm hardshrink layer_norm max_pool1d max_pool2d "
-    "max_pool3d pairwise_distance pixel_shuffle pixel_unshuffle prelu rms_norm selu"
-).split()
+_OF_NN = [
+    "adaptive_avg_pool1d", "adaptive_max_pool1d", "alpha_dropout", "avg_pool1d", "bilinear",
+    "celu", "channel_shuffle", "conv1d", "conv2d", "conv3d", "conv_transpose1d",
+    "conv_transpose2d", "conv_transpose3d", "cosine_similarity", "dropout", "group_norm",
+    "hardshrink", "layer_norm", "max_pool1d", "max_pool2d", "max_pool3d", "pairwise_distance",
+    "pixel_shuffle", "pixel_unshuffle", "prelu", "rms_norm", "selu",
+]  # fmt: skip
 globals().update({name: getattr(nn.functional, name) for name in _OF_NN})
 globals().update({name: _typed(name) for name in _TYPES})
 half, float, double = float16, float32, float64

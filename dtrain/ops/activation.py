@@ -69,7 +69,8 @@ def softplus(x: Array, *, beta: float, threshold: float):
     """log(1 + exp(beta x)) / beta, without overflow; x itself where beta x > threshold."""
     xp = array_module(x)
     z = x * beta
-    out = (xp.maximum(z, 0) + xp.log1p(xp.exp(-abs(z))) * (z <= threshold)) / beta
+    soft = (xp.maximum(z, 0) + xp.log1p(xp.exp(-xp.abs(z)))) / beta
+    out = xp.where(z > threshold, x, soft)
 
     def grad_x(g):
         linear = x * beta > threshold
