@@ -139,6 +139,7 @@ ACTIVATIONS = [
     row("sigmoid", sigmoid),
     row("softplus", softplus),
     row("softplus", lambda x: np.where(2 * x > 3, x, softplus(2 * x) / 2), 2.0, 3.0),
+    row("softplus", lambda x: np.where(x > -1, x, softplus(x)), 1.0, -1.0),
     row("logsigmoid", lambda x: np.log(sigmoid(x))),
     row("softsign", lambda x: x / (1 + abs(x))),
     row("tanhshrink", lambda x: x - np.tanh(x)),
