@@ -7,7 +7,7 @@ from typing import Any
 
 from dtrain.autograd import Tensor
 from dtrain.backend import array_module
-from dtrain.distributed import reduce, world
+from dtrain.distributed import world
 
 
 def all_reduce(tensor: Tensor, op: str = "sum") -> Tensor:
@@ -35,7 +35,7 @@ def all_reduce(tensor: Tensor, op: str = "sum") -> Tensor:
         tensor._array[...] = functools.reduce(pick, comm.allgather(tensor._array.copy()))
         return tensor
     flat = xp.ascontiguousarray(tensor._array).reshape(-1).copy()
-    reduce.all_reduce(comm, [flat], flat, comm.size, comm.size if op == "mean" else 1)
+    comm.all_reduce([flat], flat, comm.size, comm.size if op == "mean" else 1)
     tensor._array[...] = flat.reshape(tensor.shape)
     return tensor
 

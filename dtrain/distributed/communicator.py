@@ -9,14 +9,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+import numpy as np
+
 from dtrain.backend import Array
+from dtrain.distributed.reduce import fold
 
 
 class Communicator(Protocol):
-    """What the library asks of a set of ranks; all make the same calls in the same order."""
+    """What the library asks of a set of ranks; all make the same calls in the same order.
+
+    Reductions are of `count` values, one a microbatch. A rank brings their sums over the blocks
+    `plan_of(rank, size, count)`: flat arrays of one length, which are overwritten.
+    """
 
     rank: int
     size: int
+    #: whether some ranks are on other machines, so that messages take time without a processor
+    over_network: bool
+
+    def duplicate(self) -> Communicator:
+        """The same ranks, whose calls do not mix with this one's; for another thread."""
 
     def barrier(self) -> None:
         """Wait until every rank is here."""
@@ -27,21 +39,38 @@ class Communicator(Protocol):
     def allgather(self, value: Any) -> list[Any]:
         """Every rank's value, in rank order; for small Python objects."""
 
-    def exchange(self, flat: Array, bounds: Sequence[int], senders: Sequence[int]) -> list[Array]:
-        """Each sender gives rank r the slice bounds[r]:bounds[r + 1] of its flat array.
+    def empty(self, size: int, dtype: np.dtype) -> np.ndarray:
+        """Host memory whose reduction needs no copies; not initialized."""
 
-        Returns the slices for this rank, one a sender. They may be the senders' own memory:
-        read them before `gather_slices`. `flat` of a rank that is no sender tells the dtype.
-        """
+    def all_reduce(
+        self, blocks: Sequence[Array], out: Array, count: int, divisor: float = 1
+    ) -> None:
+        """The sum of all values, divided, in every `out`; it may be one of the blocks."""
 
-    def gather_slices(self, flat: Array, bounds: Sequence[int]) -> None:
+    def reduce_scatter(
+        self,
+        blocks: Sequence[Array],
+        out: Array,
+        bounds: Sequence[int],
+        count: int,
+        divisor: float = 1,
+    ) -> None:
+        """As `all_reduce`, but rank r gets bounds[r]:bounds[r + 1] alone; the rest is undefined."""
+
+    def all_gather_slices(self, flat: Array, bounds: Sequence[int]) -> None:
         """Fill in `flat`, of which rank r holds the right slice bounds[r]:bounds[r + 1]."""
+
+    def native_all_reduce(self, flat: Array, divisor: float = 1) -> None:
+        """The sum of every rank's `flat`, divided, in the order that the library below takes."""
 
 
 class SoloCommunicator:
     """A world of one: there is nobody to talk to."""
 
-    rank, size = 0, 1
+    rank, size, over_network = 0, 1, False
+
+    def duplicate(self) -> SoloCommunicator:
+        return self
 
     def barrier(self) -> None:
         pass
@@ -52,8 +81,27 @@ class SoloCommunicator:
     def allgather(self, value: Any) -> list[Any]:
         return [value]
 
-    def exchange(self, flat: Array, bounds: Sequence[int], senders: Sequence[int]) -> list[Array]:
-        return [flat]
+    def empty(self, size: int, dtype: np.dtype) -> np.ndarray:
+        return np.empty(size, dtype)
 
-    def gather_slices(self, flat: Array, bounds: Sequence[int]) -> None:
+    def all_reduce(
+        self, blocks: Sequence[Array], out: Array, count: int, divisor: float = 1
+    ) -> None:
+        (block,) = blocks
+        fold({(0, count): block}, (0, count), [out], slice(None), divisor)
+
+    def reduce_scatter(
+        self,
+        blocks: Sequence[Array],
+        out: Array,
+        bounds: Sequence[int],
+        count: int,
+        divisor: float = 1,
+    ) -> None:
+        self.all_reduce(blocks, out, count, divisor)
+
+    def all_gather_slices(self, flat: Array, bounds: Sequence[int]) -> None:
         pass
+
+    def native_all_reduce(self, flat: Array, divisor: float = 1) -> None:
+        self.all_reduce([flat], flat, 1, divisor)

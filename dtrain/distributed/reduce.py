@@ -2,7 +2,7 @@
 
 M values, of microbatches 0 ... M - 1, are added by one fixed binary tree over [0, M): a node
 [low, high) splits at low + the largest power of two below its length. A rank has a contiguous
-run of the values. It adds what the tree adds within its run (`TreeSum`), and `all_reduce` folds
+run of the values. It adds what the tree adds within its run (`TreeSum`), and `fold` adds
 the ranks' blocks in the tree's order. Any number of ranks up to M gives the same bits; with a
 power of two, each rank has one block, and sends and receives what the best allreduce does.
 """
@@ -10,11 +10,15 @@ power of two, each rank has one block, and sends and receives what the best allr
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from dtrain.backend import Array
-from dtrain.distributed.communicator import Communicator
+import numpy as np
+
+from dtrain.backend import Array, array_module
+
+#: elements that are folded at once on the host
+_PIECE = 1 << 15
 
 Interval = tuple[int, int]
 
@@ -80,37 +84,60 @@ class TreeSum:
             self.blocks[-2:] = [(low, high, left)]
 
 
-def all_reduce(
-    comm: Communicator, blocks: Sequence[Array], out: Array, count: int, divisor: float = 1
+def plan_of(rank: int, size: int, count: int) -> tuple[Interval, ...]:
+    """The blocks that a rank brings to a reduction.
+
+    >>> plan_of(1, 3, 8)
+    ((2, 4), (4, 5))
+    """
+    return blocks_of(*run_of(rank, size, count), count)
+
+
+def equal_bounds(length: int, size: int) -> list[int]:
+    """Where `size` equal slices of so many elements begin, and the last ends."""
+    return [rank * length // size for rank in range(size + 1)]
+
+
+def fold(
+    parts: Mapping[Interval, Array],
+    interval: Interval,
+    outs: Sequence[Array],
+    part: slice,
+    divisor: float = 1,
 ) -> None:
-    """Fold all ranks' blocks in the tree's order, divide, and leave the result in every `out`.
+    """Add blocks in the tree's order, divide, and write one part of the elements to every out.
 
     Parameters
     ----------
-    blocks : flat arrays of one length, this rank's values for `blocks_of` its run
-    out : flat array for the result; may be one of the blocks
-    count : the number of microbatches
+    parts : flat arrays of the blocks that make up `interval`, and maybe of others
+    outs : flat arrays; each may be one of the blocks
+    part : the elements to add
     """
-    bounds = [rank * len(out) // comm.size for rank in range(comm.size + 1)]
-    plans = [blocks_of(*run_of(rank, comm.size, count), count) for rank in range(comm.size)]
-    assert len(blocks) == len(plans[comm.rank])
-    parts: dict[Interval, Array] = {}
-    for turn in range(max(len(plan) for plan in plans)):
-        senders = [rank for rank, plan in enumerate(plans) if turn < len(plan)]
-        flat = blocks[turn] if turn < len(blocks) else out
-        for sender, part in zip(senders, comm.exchange(flat, bounds, senders)):
-            parts[plans[sender][turn]] = part
-    own = out[bounds[comm.rank] : bounds[comm.rank + 1]]
-    total = _fold(parts, 0, count)
-    if total is not out:  # in a world of one it is
-        own[...] = total
-    if divisor != 1:
-        own /= own.dtype.type(divisor)
-    comm.gather_slices(out, bounds)
+    start, stop, _ = part.indices(len(outs[0]))
+    there = parts.get(interval) is outs[0]
+    # On the host in pieces that stay in a core's cache while they are added, divided and copied.
+    piece = _PIECE if isinstance(outs[0], np.ndarray) else max(stop - start, 1)
+    for low in range(start, stop, piece):
+        here = slice(low, min(low + piece, stop))
+        first, *others = (out[here] for out in outs)
+        if not there:
+            _sum(parts, *interval, here, into=first)
+        if divisor != 1:
+            first /= first.dtype.type(divisor)
+        for other in others:
+            other[...] = first
 
 
-def _fold(parts: dict[Interval, Array], low: int, high: int) -> Array:
-    if (low, high) in parts:
-        return parts[low, high]
+def _sum(
+    parts: Mapping[Interval, Array], low: int, high: int, here: slice, into: Array | None = None
+) -> Array:
+    """The sum over a node of the tree, in `into`, or in memory of its own or of a block."""
+    block = parts.get((low, high))
+    if block is not None:
+        total = block[here]
+        if into is not None:
+            into[...] = total
+        return total
     middle = split(low, high)
-    return _fold(parts, low, middle) + _fold(parts, middle, high)
+    left, right = _sum(parts, low, middle, here), _sum(parts, middle, high, here)
+    return array_module(left).add(left, right, out=into)

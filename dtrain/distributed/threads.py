@@ -6,8 +6,11 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from dtrain.backend import Array
 from dtrain.distributed import world
+from dtrain.distributed.reduce import equal_bounds, fold, plan_of
 from dtrain.errors import DesyncError, RankFailedError
 
 
@@ -21,6 +24,7 @@ class ThreadWorld:
         self._gone: dict[int, str] = {}  # who will not come any more, and why
         self._meeting = 0
         self._values: list[Any] = []
+        self._duplicates: list[ThreadWorld] = []
 
     def meet(self, rank: int, call: str, value: Any = None) -> list[Any]:
         """Wait until every rank is in the same call; returns their values in rank order.
@@ -63,14 +67,27 @@ class ThreadWorld:
         with self._changed:
             self._gone[rank] = why
             self._changed.notify_all()
+        for world in self._duplicates:
+            world.leave(rank, why)
+
+    def duplicate(self) -> ThreadWorld:
+        """Another world of the same ranks."""
+        self._duplicates.append(ThreadWorld(self.size))
+        return self._duplicates[-1]
 
 
 class ThreadCommunicator:
     """One rank's place in a ThreadWorld."""
 
+    over_network = False
+
     def __init__(self, world: ThreadWorld, rank: int):
         self._world = world
         self.rank, self.size = rank, world.size
+
+    def duplicate(self) -> ThreadCommunicator:
+        made = self._world.duplicate() if self.rank == 0 else None
+        return ThreadCommunicator(self._world.meet(self.rank, "duplicate", made)[0], self.rank)
 
     def barrier(self) -> None:
         self._world.meet(self.rank, "barrier")
@@ -81,17 +98,52 @@ class ThreadCommunicator:
     def allgather(self, value: Any) -> list[Any]:
         return list(self._world.meet(self.rank, "allgather", value))
 
-    def exchange(self, flat: Array, bounds: Sequence[int], senders: Sequence[int]) -> list[Array]:
-        flats = self._world.meet(self.rank, "exchange", flat)
-        own = slice(bounds[self.rank], bounds[self.rank + 1])
-        return [flats[sender][own] for sender in senders]
+    def empty(self, size: int, dtype: np.dtype) -> np.ndarray:
+        return np.empty(size, dtype)
 
-    def gather_slices(self, flat: Array, bounds: Sequence[int]) -> None:
-        flats = self._world.meet(self.rank, "gather_slices", flat)
+    def all_reduce(
+        self, blocks: Sequence[Array], out: Array, count: int, divisor: float = 1
+    ) -> None:
+        bounds = equal_bounds(len(out), self.size)
+        parts, outs = self._open("all_reduce", blocks, out, count)
+        fold(parts, (0, count), outs, slice(*bounds[self.rank : self.rank + 2]), divisor)
+        self._world.meet(self.rank, "all_reduce")  # nobody goes on while another still writes
+
+    def reduce_scatter(
+        self,
+        blocks: Sequence[Array],
+        out: Array,
+        bounds: Sequence[int],
+        count: int,
+        divisor: float = 1,
+    ) -> None:
+        parts, _ = self._open("reduce_scatter", blocks, out, count)
+        fold(parts, (0, count), [out], slice(*bounds[self.rank : self.rank + 2]), divisor)
+        self._world.meet(self.rank, "reduce_scatter")
+
+    def all_gather_slices(self, flat: Array, bounds: Sequence[int]) -> None:
+        flats = self._world.meet(self.rank, f"all_gather of {_kind(flat)}", flat)
         for other, a, b in zip(flats, bounds, bounds[1:]):
             if other is not flat:
                 flat[a:b] = other[a:b]
-        self._world.meet(self.rank, "gather_slices")  # nobody writes while another still reads
+        self._world.meet(self.rank, "all_gather")
+
+    def native_all_reduce(self, flat: Array, divisor: float = 1) -> None:
+        self.all_reduce([flat], flat, self.size, divisor)
+
+    def _open(self, call: str, blocks: Sequence[Array], out: Array, count: int) -> tuple[Any, Any]:
+        """All ranks' blocks by their intervals, and their outs."""
+        opened = self._world.meet(self.rank, f"{call} of {_kind(out)}", (blocks, out))
+        parts = {
+            interval: block
+            for rank, (theirs, _) in enumerate(opened)
+            for interval, block in zip(plan_of(rank, self.size, count), theirs)
+        }
+        return parts, [theirs for _, theirs in opened]
+
+
+def _kind(flat: Array) -> str:
+    return f"{len(flat)} x {flat.dtype}"
 
 
 def run_ranks(size: int, body: Callable[..., Any], *args: Any) -> list[Any]:

@@ -12,7 +12,7 @@ from typing import Any
 from dtrain.autograd.bucket import Bucket, GradBuffer
 from dtrain.autograd.graph import call_after_backward
 from dtrain.distributed.communicator import Communicator
-from dtrain.distributed.reduce import TreeSum, all_reduce, run_of
+from dtrain.distributed.reduce import TreeSum, run_of
 from dtrain.distributed.step import Microbatch, Step, current_microbatch
 from dtrain.errors import DesyncError
 
@@ -212,9 +212,7 @@ class GradientSum:
         bucket, sizes = self._buckets[index], self._step.sizes
         blocks = [buffer for _, _, buffer in self._sums[index].blocks]
         divisor = len(sizes) if len(set(sizes)) == 1 else sum(sizes)
-        all_reduce(
-            self._comm, [block.flat for block in blocks], blocks[0].flat, len(sizes), divisor
-        )
+        self._comm.all_reduce([block.flat for block in blocks], blocks[0].flat, len(sizes), divisor)
         self._spare[index] += [*blocks[1:], bucket.grads]
         bucket.use_grads(blocks[0], used)
         carried = self._carried[index]

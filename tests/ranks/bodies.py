@@ -317,7 +317,7 @@ def the_tree_gives_one_sum_for_any_world_size():
         for index in range(low, high):
             total.push(index, values[index].copy())
         out = np.empty(37, np.float32)
-        reduce.all_reduce(comm, [flat for _, _, flat in total.blocks], out, count)
+        comm.all_reduce([flat for _, _, flat in total.blocks], out, count)
 
         def tree(a, b, values=values):
             if b - a == 1:

@@ -1,0 +1,86 @@
+"""One rank of each node, which exchange over the network what their nodes have folded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dtrain.distributed.node import Node
+from dtrain.distributed.reduce import Interval, blocks_of, fold, run_of
+
+
+class Leaders:
+    """The first rank of every node. `reduce_scatter` and `all_gather` are for leaders alone."""
+
+    def __init__(self, comm: Any, node: Node):
+        from mpi4py import MPI
+
+        self._mpi = MPI
+        self._comm = comm.Split(0 if node.rank == 0 else MPI.UNDEFINED, comm.rank)
+        self._index = node.index
+        self._size = comm.size
+        self._firsts = [ranks[0] for ranks in node.all_ranks] + [comm.size]
+
+    def bounds(self, bounds: Sequence[int]) -> list[int]:
+        """The bounds of the nodes' slices, from those of the ranks' slices."""
+        return [bounds[first] for first in self._firsts]
+
+    def reduce_scatter(
+        self,
+        blocks: Sequence[np.ndarray],
+        out: np.ndarray,
+        bounds: Sequence[int],
+        count: int,
+        divisor: float,
+    ) -> None:
+        """Fold all nodes' blocks over this node's slice into that of `out`."""
+        plans = [self._plan(node, count) for node in range(len(self._firsts) - 1)]
+        own = slice(bounds[self._index], bounds[self._index + 1])
+        parts: dict[Interval, np.ndarray] = {}
+        for turn in range(max(map(len, plans))):
+            senders = [node for node, plan in enumerate(plans) if turn < len(plan)]
+            flat = blocks[turn] if turn < len(blocks) else None
+            for sender, part in zip(senders, self._exchange(flat, out.dtype, bounds, senders)):
+                parts[plans[sender][turn]] = part
+        fold(parts, (0, count), [out[own]], slice(None), divisor)
+
+    def _plan(self, node: int, count: int) -> tuple[Interval, ...]:
+        low, _ = run_of(self._firsts[node], self._size, count)
+        _, high = run_of(self._firsts[node + 1] - 1, self._size, count)
+        return blocks_of(low, high, count)
+
+    def _exchange(
+        self,
+        flat: np.ndarray | None,
+        dtype: np.dtype,
+        bounds: Sequence[int],
+        senders: Sequence[int],
+    ) -> list[np.ndarray]:
+        """Each sender's part of `flat` for this node."""
+        starts, lengths = _in_bytes(bounds, dtype)
+        length = lengths[self._index]
+        sent = lengths if flat is not None else [0] * len(lengths)
+        inbox = np.empty((len(senders), length), np.uint8)
+        received = [length if node in senders else 0 for node in range(len(lengths))]
+        self._comm.Alltoallv(
+            [_bytes(flat), (sent, starts), self._mpi.BYTE],
+            [inbox, received, self._mpi.BYTE],
+        )
+        return list(inbox.view(dtype))
+
+    def all_gather(self, flat: np.ndarray, bounds: Sequence[int]) -> None:
+        """Fill in `flat`, of which each leader holds its node's slice."""
+        starts, lengths = _in_bytes(bounds, flat.dtype)
+        self._comm.Allgatherv(self._mpi.IN_PLACE, [_bytes(flat), (lengths, starts), self._mpi.BYTE])
+
+
+def _in_bytes(bounds: Sequence[int], dtype: np.dtype) -> tuple[list[int], list[int]]:
+    """The starts and the lengths of the slices."""
+    starts = [bound * dtype.itemsize for bound in bounds]
+    return starts[:-1], [b - a for a, b in zip(starts, starts[1:])]
+
+
+def _bytes(array: np.ndarray | None) -> np.ndarray:
+    return np.empty(0, np.uint8) if array is None else array.view(np.uint8)

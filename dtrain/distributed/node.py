@@ -1,0 +1,131 @@
+"""The ranks of one machine: they see each other's arrays in shared memory."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dtrain.distributed.shared_memory import OwnMemory, PeerMemory
+from dtrain.errors import DesyncError
+
+
+class Node:
+    """This rank's neighbours: a run of ranks, all on this machine.
+
+    Parameters
+    ----------
+    comm : mpi4py's communicator of all ranks
+    """
+
+    def __init__(self, comm: Any):
+        from mpi4py import MPI
+
+        self._mpi = MPI
+        self._memory, memories = _share(comm, MPI)
+        groups = _runs(comm.allgather(min(memories)))
+        self.all_ranks: list[range] = groups  # those of each node, this one's and the others'
+        self.index = next(i for i, group in enumerate(groups) if comm.rank in group)
+        self.ranks = groups[self.index]
+        self.size = len(self.ranks)
+        self.comm = comm.Split(self.index, comm.rank)
+        self.rank = self.comm.rank
+        self._peers = {r - self.ranks[0]: memories.get(r) for r in self.ranks}
+
+    def empty(self, size: int, dtype: np.dtype) -> np.ndarray:
+        """An array that the neighbours can see without a copy."""
+        if self.size == 1 or self._memory is None:
+            return np.empty(size, dtype)
+        return self._memory.empty(size, dtype)
+
+    def barrier(self) -> None:
+        """Wait until every neighbour is here."""
+        if self.size > 1:
+            self.comm.Barrier()
+
+    def share_of(self, length: int) -> slice:
+        """This rank's part of work on so many elements."""
+        return slice(self.rank * length // self.size, (self.rank + 1) * length // self.size)
+
+    def open(self, arrays: Sequence[np.ndarray], most: int) -> list[list[np.ndarray]]:
+        """Every neighbour's arrays, in rank order; waits until all have called.
+
+        Arrays are of one length and dtype, at most `most` from a rank. One that is not in
+        shared memory is copied there: the first of `opened[rank]` has to be read back then.
+
+        Raises
+        ------
+        DesyncError
+            If the neighbours' arrays are not alike.
+        """
+        if self.size == 1:
+            return [list(arrays)]
+        assert self._memory is not None
+        copies = {id(array): self._in_memory(array) for array in arrays}
+        shared = [copies[id(array)] for array in arrays]
+        size, dtype = len(shared[0]), shared[0].dtype
+        own = np.full(3 + most, -1, np.int64)
+        own[:3] = size, dtype.num, len(shared)
+        own[3 : 3 + len(shared)] = [self._memory.offset_of(array) for array in shared]
+        told = np.empty((self.size, len(own)), np.int64)
+        self.comm.Allgather(own, told)
+        if (told[:, :2] != own[:2]).any():
+            raise DesyncError(
+                "the ranks reduce different arrays: "
+                + ", ".join(
+                    f"rank {rank} has {row[0]} elements of type number {row[1]}"
+                    for rank, row in zip(self.ranks, told.tolist())
+                )
+            )
+        opened = []
+        for rank, (_, _, count, *offsets) in enumerate(told.tolist()):
+            peer = self._peers[rank]
+            if peer is None:
+                opened.append(shared)
+            else:
+                opened.append([peer.at(offset, size, dtype) for offset in offsets[:count]])
+        return opened
+
+    def _in_memory(self, array: np.ndarray) -> np.ndarray:
+        assert self._memory is not None
+        if self._memory.offset_of(array) is not None:
+            return array
+        copy = self._memory.empty(len(array), array.dtype)
+        copy[...] = array
+        return copy
+
+
+def _share(comm: Any, mpi: Any) -> tuple[OwnMemory | None, dict[int, PeerMemory | None]]:
+    """This rank's memory, and that of all ranks that it sees, None for its own.
+
+    A rank that cannot have or reach such memory is alone on its node.
+    """
+    machine = comm.Split_type(mpi.COMM_TYPE_SHARED, comm.rank)
+    memory, seen = None, {}
+    try:
+        memory = OwnMemory() if machine.size > 1 else None
+    except (AttributeError, OSError):  # no memfd here (not Linux), or no memory left
+        pass
+    try:
+        for rank, address in machine.allgather((comm.rank, memory and memory.address)):
+            seen[rank] = None if rank == comm.rank else PeerMemory(address)
+    except OSError:  # containers on one machine may not see each other's processes
+        seen = {}
+    all_see = all(machine.allgather(len(seen) == machine.size))
+    machine.Free()
+    return (memory, seen) if all_see and memory else (None, {comm.rank: None})
+
+
+def _runs(machines: Sequence[int]) -> list[range]:
+    """Runs of ranks on one machine; the machine of a rank is told by the lowest rank there.
+
+    >>> _runs([0, 0, 2, 2, 0])
+    [range(0, 2), range(2, 4), range(4, 5)]
+    """
+    runs = []
+    for _, group in itertools.groupby(enumerate(machines), key=lambda pair: pair[1]):
+        ranks = [rank for rank, _ in group]
+        runs.append(range(ranks[0], ranks[-1] + 1))
+    return runs

@@ -1,0 +1,104 @@
+"""Memory that the ranks of one machine see together: each rank's own, mapped by the others.
+
+It is an anonymous file (memfd), which no path names: nothing is left behind however a rank ends,
+and the size of /dev/shm does not limit it. A rank finds another's through /proc.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import weakref
+from dataclasses import dataclass
+
+import numpy as np
+
+_PAGE = mmap.ALLOCATIONGRANULARITY
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where another process of this machine finds a rank's memory."""
+
+    pid: int
+    fd: int
+    token: bytes  # what stands at its beginning, should the pid be one of another container
+
+
+@dataclass(frozen=True, eq=False)
+class _Segment:
+    """A piece of the file, and this process's mapping of it."""
+
+    offset: int
+    map: mmap.mmap
+
+    @property
+    def start(self) -> int:
+        return _address_of(np.frombuffer(self.map, np.uint8))
+
+
+class OwnMemory:
+    """This rank's memory: arrays are taken from it, and come back when nobody holds them."""
+
+    def __init__(self) -> None:
+        self._fd = os.memfd_create("dtrain")
+        weakref.finalize(self, os.close, self._fd)
+        self._end = 0
+        self._free: list[_Segment] = []
+        self._offsets: dict[int, int] = {}  # of the segments, by the address of their mapping
+        token = os.urandom(16)
+        self._head = self._grow(len(token))
+        self._head.map[: len(token)] = token
+        self.address = Address(os.getpid(), self._fd, token)
+
+    def empty(self, size: int, dtype: np.dtype) -> np.ndarray:
+        """An array of one dimension, not initialized."""
+        nbytes = max(size * dtype.itemsize, 1)
+        fitting = [s for s in self._free if nbytes <= len(s.map) <= 2 * nbytes + _PAGE]
+        if fitting:
+            segment = min(fitting, key=lambda s: len(s.map))
+            self._free.remove(segment)
+        else:
+            segment = self._grow(nbytes)
+        array = np.frombuffer(segment.map, dtype, size)
+        weakref.finalize(array, self._free.append, segment)  # its views keep it alive
+        return array
+
+    def _grow(self, nbytes: int) -> _Segment:
+        length = -(-nbytes // _PAGE) * _PAGE
+        os.posix_fallocate(self._fd, self._end, length)  # or fails here, not at a write, later
+        segment = _Segment(self._end, mmap.mmap(self._fd, length, offset=self._end))
+        self._offsets[segment.start] = self._end
+        self._end += length
+        return segment
+
+    def offset_of(self, array: np.ndarray) -> int | None:
+        """Where in the file an array begins that fills its segment; None if it is not there."""
+        return self._offsets.get(_address_of(array))
+
+
+class PeerMemory:
+    """Another rank's memory."""
+
+    def __init__(self, address: Address | None):
+        """Raises OSError if it cannot be reached, or is not what `address` tells."""
+        if address is None:
+            raise OSError("the other rank has no shared memory")
+        self._fd = os.open(f"/proc/{address.pid}/fd/{address.fd}", os.O_RDWR)
+        weakref.finalize(self, os.close, self._fd)
+        self._bytes = np.empty(0, np.uint8)
+        if self.at(0, len(address.token), np.dtype(np.uint8)).tobytes() != address.token:
+            raise OSError(f"process {address.pid} is not the rank that it was told to be")
+
+    def at(self, offset: int, size: int, dtype: np.dtype) -> np.ndarray:
+        """The array that the other rank has there."""
+        end = offset + size * dtype.itemsize
+        if end > len(self._bytes):
+            whole = os.fstat(self._fd).st_size
+            flags = mmap.MAP_SHARED | mmap.MAP_POPULATE
+            self._bytes = np.frombuffer(mmap.mmap(self._fd, whole, flags), np.uint8)
+        return self._bytes[offset:end].view(dtype)
+
+
+def _address_of(array: np.ndarray) -> int:
+    return array.__array_interface__["data"][0]
