@@ -50,7 +50,8 @@ class MpiCommunicator:
         if not isinstance(out, np.ndarray):
             host = [to_host(block) for block in blocks]
             self.all_reduce(host, host[0], count, divisor)
-            return out.set(host[0])
+            out.set(host[0])
+            return
         parts, outs = self._open(blocks, out, count)
         if self._leaders is None:
             fold(parts, (0, count), outs, self._node.share_of(len(out)), divisor)
@@ -77,7 +78,8 @@ class MpiCommunicator:
         if not isinstance(out, np.ndarray):
             host = [to_host(block) for block in blocks]
             self.reduce_scatter(host, host[0], bounds, count, divisor)
-            return out[own].set(host[0][own])
+            out[own].set(host[0][own])
+            return
         parts, outs = self._open(blocks, out, count)
         if self._leaders is None:
             fold(parts, (0, count), [outs[self._node.rank]], own, divisor)
@@ -96,7 +98,8 @@ class MpiCommunicator:
         if not isinstance(flat, np.ndarray):
             host = to_host(flat)
             self.all_gather_slices(host, bounds)
-            return flat.set(host)
+            flat.set(host)
+            return
         node = self._node
         flats = [arrays[0] for arrays in node.open([flat], 1)]
         for rank, theirs in zip(node.ranks, flats):
@@ -113,6 +116,9 @@ class MpiCommunicator:
 
     def native_all_reduce(self, flat: Array, divisor: float = 1) -> None:
         host = to_host(flat)
+        if host.dtype not in (np.float32, np.float64):  # MPI has no halves
+            self.all_reduce([flat], flat, self.size, divisor)
+            return
         self._comm.Allreduce(self._mpi.IN_PLACE, host)
         if divisor != 1:
             host /= host.dtype.type(divisor)

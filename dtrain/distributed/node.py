@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Sequence
 from typing import Any
@@ -68,7 +69,7 @@ class Node:
         size, dtype = len(shared[0]), shared[0].dtype
         own = np.full(3 + most, -1, np.int64)
         own[:3] = size, dtype.num, len(shared)
-        own[3 : 3 + len(shared)] = [self._memory.offset_of(array) for array in shared]
+        own[3 : 3 + len(shared)] = [self._memory.offset_of(array) or -1 for array in shared]
         told = np.empty((self.size, len(own)), np.int64)
         self.comm.Allgather(own, told)
         if (told[:, :2] != own[:2]).any():
@@ -104,10 +105,8 @@ def _share(comm: Any, mpi: Any) -> tuple[OwnMemory | None, dict[int, PeerMemory 
     """
     machine = comm.Split_type(mpi.COMM_TYPE_SHARED, comm.rank)
     memory, seen = None, {}
-    try:
+    with contextlib.suppress(AttributeError, OSError):  # no memfd (not Linux), or no memory left
         memory = OwnMemory() if machine.size > 1 else None
-    except (AttributeError, OSError):  # no memfd here (not Linux), or no memory left
-        pass
     try:
         for rank, address in machine.allgather((comm.rank, memory and memory.address)):
             seen[rank] = None if rank == comm.rank else PeerMemory(address)

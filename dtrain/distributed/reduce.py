@@ -18,7 +18,7 @@ import numpy as np
 from dtrain.backend import Array, array_module
 
 #: elements that are folded at once on the host
-_PIECE = 1 << 15
+_PIECE = 1 << 16
 
 Interval = tuple[int, int]
 

@@ -67,8 +67,8 @@ class ThreadWorld:
         with self._changed:
             self._gone[rank] = why
             self._changed.notify_all()
-        for world in self._duplicates:
-            world.leave(rank, why)
+        for duplicate in self._duplicates:
+            duplicate.leave(rank, why)
 
     def duplicate(self) -> ThreadWorld:
         """Another world of the same ranks."""
