@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
 
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import Array, array_module, on_device_of
@@ -37,29 +40,52 @@ class Bucket:
         self.params = list(params)
         sizes = [param.numel() for param in params]
         *self.starts, self.size = itertools.accumulate(sizes, initial=0)
-        with on_device_of(params[0]._array):
-            self.data = array_module(params[0]._array).empty(self.size, params[0].dtype)
+        #: where host arrays come from: of (size, dtype)
+        self._allocate: Callable[[int, Any], Array] = np.empty
+        self.data = self._empty_like(params[0]._array)
         self.grads = self.new_grads()
+        #: where each rank's part of the bucket begins, if a sharded optimizer has one (set by it)
+        self.bounds: Sequence[int] | None = None
+        #: whether the gradients are right in this rank's part alone
+        self.scattered = False
         #: called before a gradient is added, with the bucket (set by DataParallel)
         self.before_accumulate: Callable[[Bucket], None] | None = None
         #: called before an optimizer reads the gradients (set by DataParallel)
         self.before_step: Callable[[], None] | None = None
-        for index, (param, start) in enumerate(zip(params, self.starts)):
+        self._take_values()
+        for index, param in enumerate(params):
+            param._bucket, param._bucket_index = self, index
+
+    def _take_values(self) -> None:
+        """Move the parameters' values and gradients here."""
+        for index, (param, start) in enumerate(zip(self.params, self.starts)):
             view = self.data[start : start + param.numel()].reshape(param.shape)
             view[...] = param._array
             param._array = view
-            param._bucket, param._bucket_index = self, index
             if param._grad is not None:
                 param._grad = self.write_grad(index, param._grad._array)
 
+    def use_memory(self, allocate: Callable[[int, Any], Array]) -> None:
+        """Take host arrays from `allocate(size, dtype)` from now on, those that are there too."""
+        self._allocate = allocate
+        self.data = self._empty_like(self.data)
+        self.grads = self.new_grads()
+        self._take_values()
+
+    def _empty_like(self, array: Array) -> Array:
+        """Memory for the bucket, of the dtype and on the device of `array`."""
+        if isinstance(array, np.ndarray):
+            return self._allocate(self.size, array.dtype)
+        with on_device_of(array):
+            return array_module(array).empty(self.size, array.dtype)
+
     def new_grads(self) -> GradBuffer:
         """Another buffer for gradients of this bucket, not initialized."""
-        with on_device_of(self.data):
-            return GradBuffer(array_module(self.data).empty_like(self.data), self.params)
+        return GradBuffer(self._empty_like(self.data), self.params)
 
     def use_grads(self, grads: GradBuffer, filled: Iterable[bool]) -> None:
         """Let the parameters' gradients be those of `grads`; where not `filled`, None."""
-        self.grads = grads
+        self.grads, self.scattered = grads, False
         for param, view, there in zip(self.params, grads.views, filled):
             param._grad = view if there else None
 
@@ -90,12 +116,16 @@ class Bucket:
                 view._array[...] = 0
 
 
-def make_buckets(params: Iterable[Tensor], bucket_bytes: int = 25 << 20) -> list[Bucket]:
+def make_buckets(
+    params: Iterable[Tensor], bucket_bytes: int = 25 << 20, first_bytes: int | None = None
+) -> list[Bucket]:
     """The buckets of these parameters, made for those that are in none yet.
 
-    New buckets hold neighbours of one dtype and device, about `bucket_bytes` each. The
-    bits of no result depend on where one bucket ends and the next begins.
+    New buckets hold neighbours of one dtype and device, about `bucket_bytes` each, the first
+    about `first_bytes`. The bits of no result depend on where one bucket ends and the next
+    begins.
     """
+    limit = bucket_bytes if first_bytes is None else min(first_bytes, bucket_bytes)
     buckets: list[Bucket] = []
     fresh: list[Tensor] = []
 
@@ -111,9 +141,10 @@ def make_buckets(params: Iterable[Tensor], bucket_bytes: int = 25 << 20) -> list
             continue
         if fresh and (
             (param.dtype, param.device) != (fresh[0].dtype, fresh[0].device)
-            or sum(p._array.nbytes for p in fresh) + param._array.nbytes > bucket_bytes
+            or sum(p._array.nbytes for p in fresh) + param._array.nbytes > limit
         ):
             close()
+            limit = bucket_bytes
         fresh.append(param)
     close()
     return buckets

@@ -309,6 +309,11 @@ class Tensor:
 
     @property
     def grad(self) -> Tensor | None:
+        if self._bucket is not None and self._bucket.scattered and self._grad is not None:
+            raise RuntimeError(
+                "grad: the gradients are spread over the ranks, each has its part: call "
+                "optimizer.gather_grads() on every rank to have them whole"
+            )
         return self._grad
 
     @grad.setter

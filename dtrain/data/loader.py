@@ -92,14 +92,20 @@ class DataLoader:
                 "several batches on a rank; write `for step in loader.steps():` and, inside, "
                 "`for x, y in step:`"
             )
-        for step, indices in self._epoch(ends_with_backward=True):
+        for step, indices in self._epoch(ends_with_backward=True, one_backward=True):
             with inside(Microbatch(step, rank)):
                 yield self._batch(indices[rank])
             end_step(step)
 
-    def steps(self) -> Iterator[Iterator[Any]]:
-        """The steps of the rest of this epoch; each an iterator over this rank's microbatches."""
-        for step, indices in self._epoch(ends_with_backward=False):
+    def steps(self, one_backward: bool = False) -> Iterator[Iterator[Any]]:
+        """The steps of the rest of this epoch; each an iterator over this rank's microbatches.
+
+        Parameters
+        ----------
+        one_backward : promises one backward pass in each microbatch, so that over a network
+            gradients can be sent while the last one still computes
+        """
+        for step, indices in self._epoch(False, one_backward):
             yield self._run(step, indices)
 
     def _run(self, step: Step, indices: list[np.ndarray]) -> Iterator[Any]:
@@ -110,7 +116,9 @@ class DataLoader:
                     yield self._batch(indices[index])
         end_step(step)
 
-    def _epoch(self, ends_with_backward: bool) -> Iterator[tuple[Step, list[np.ndarray]]]:
+    def _epoch(
+        self, ends_with_backward: bool, one_backward: bool
+    ) -> Iterator[tuple[Step, list[np.ndarray]]]:
         """The steps from where the epoch stands, and the samples of each one's microbatches."""
         if self._left_early:  # the last loop over this loader was left by a break
             self._begin_epoch(self.epoch + 1)
@@ -123,7 +131,8 @@ class DataLoader:
             self._next_step, self._left_early = number + 1, True
             indices = self._split(order[number * samples : (number + 1) * samples])
             sizes = tuple(len(part) for part in indices)
-            yield Step(epoch * len(self) + number, sizes, ends_with_backward), indices
+            place = epoch * len(self) + number
+            yield Step(place, sizes, ends_with_backward, one_backward), indices
         self._begin_epoch(epoch + 1)
 
     def _split(self, indices: np.ndarray) -> list[np.ndarray]:

@@ -23,6 +23,8 @@ class Step:
     sizes: tuple[int, ...]
     #: whether the loop body sees one microbatch, and the whole step ends with its backward pass
     ends_with_backward: bool
+    #: whether each microbatch has one backward pass, so that what it has brought is final
+    one_backward: bool
 
 
 @dataclass(frozen=True, eq=False)

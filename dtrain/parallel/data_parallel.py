@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from dtrain.autograd import is_grad_enabled
 from dtrain.autograd.bucket import make_buckets
 from dtrain.backend import array_module, initial_seed, to_host
@@ -12,6 +14,9 @@ from dtrain.distributed.step import call_at_step_end
 from dtrain.errors import DesyncError
 from dtrain.nn import Module
 from dtrain.parallel.gradient_sum import GradientSum
+
+#: of the bucket that fills first: the sooner it leaves, the sooner the network has work
+_FIRST_BUCKET_BYTES = 1 << 20
 
 
 class DataParallel(Module):
@@ -25,6 +30,14 @@ class DataParallel(Module):
     The mean is over samples: microbatches of different sizes have the weight of their size.
     Gradients are views into buckets and are overwritten by the next step.
 
+    Parameters
+    ----------
+    bucket_bytes : gradients are exchanged in buckets of about this size
+    reduction : "exact" adds in an order that no number of ranks changes; "fast" leaves the
+        order to MPI or NCCL: other bits on other ranks, and none to compare a replay with
+    overlap : exchange full buckets while the backward pass still computes; None does so where
+        a network is between the ranks
+
     Raises
     ------
     DesyncError
@@ -36,8 +49,19 @@ class DataParallel(Module):
     ['module.weight', 'module.bias']
     """
 
-    def __init__(self, module: Module, bucket_bytes: int = 25 << 20):
+    def __init__(
+        self,
+        module: Module,
+        bucket_bytes: int = 25 << 20,
+        *,
+        reduction: str = "exact",
+        overlap: bool | None = None,
+    ):
         super().__init__()
+        if reduction not in ("exact", "fast"):
+            raise ValueError(
+                f"DataParallel: expected reduction 'exact' or 'fast', got {reduction!r}"
+            )
         self.module = module
         _check_same_model(module)
         _take_from_rank_0(module)
@@ -46,9 +70,13 @@ class DataParallel(Module):
         norms = [m for m in module.modules() if hasattr(m, "waiting_statistics")]
         for norm in norms:
             norm.waiting_statistics = []
-        self._gradients = GradientSum(
-            world.communicator(), make_buckets(params, bucket_bytes), norms
-        )
+        comm = world.communicator()
+        buckets = make_buckets(params, bucket_bytes, _FIRST_BUCKET_BYTES)
+        for bucket in buckets:
+            bucket.use_memory(comm.empty)
+        if overlap is None:
+            overlap = comm.over_network and all(isinstance(b.data, np.ndarray) for b in buckets)
+        self._gradients = GradientSum(comm, buckets, norms, reduction == "exact", overlap)
         call_at_step_end(self._gradients.at_step_end)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:

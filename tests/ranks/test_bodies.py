@@ -1,15 +1,16 @@
-"""Each body of `bodies.py` on 1, 2, 3, 4 and 8 threads, and under mpirun."""
+"""Each body of `bodies*.py` on 1, 2, 3, 4 and 8 threads, and under mpirun."""
 
 import pytest
 
 from dtrain import distributed
 
-from . import bodies
+from . import bodies, bodies_reduction
 
 BODIES = [
     body
-    for name, body in vars(bodies).items()
-    if callable(body) and body.__module__ == bodies.__name__ and not name.startswith("_")
+    for module in (bodies, bodies_reduction)
+    for name, body in vars(module).items()
+    if callable(body) and body.__module__ == module.__name__ and not name.startswith("_")
 ]
 bodies_by_name = pytest.mark.parametrize("body", BODIES, ids=lambda body: body.__name__)
 

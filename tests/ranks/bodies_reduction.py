@@ -1,0 +1,122 @@
+"""What must hold of the ways in which gradients are reduced; run as those of `bodies.py`."""
+
+import numpy as np
+import pytest
+
+import dtrain
+from dtrain import DataParallel, distributed, nn
+from dtrain.data import DataLoader, TensorDataset
+from dtrain.distributed import reduce
+from dtrain.distributed.world import communicator
+
+from .bodies import MICROBATCHES, _alone, _train
+
+
+def _values(count, length, dtype=np.float32):
+    rng = np.random.default_rng(count)
+    scale = 10.0 ** rng.integers(-4, 4, (count, length))
+    return (rng.standard_normal((count, length)) * scale).astype(dtype)
+
+
+def _blocks(values, allocate):
+    """This rank's blocks of the rows."""
+    comm = communicator()
+
+    def row(index):
+        array = allocate(values.shape[1], values.dtype)
+        array[...] = values[index]
+        return array
+
+    total = reduce.TreeSum(len(values), lambda a, b: np.add(a, b, out=a))
+    for index in range(*reduce.run_of(comm.rank, comm.size, len(values))):
+        total.push(index, row(index))
+    return [block for _, _, block in total.blocks]
+
+
+def _tree_sum(values):
+    if len(values) == 1:
+        return values[0]
+    middle = reduce.split(0, len(values))
+    return _tree_sum(values[:middle]) + _tree_sum(values[middle:])
+
+
+def all_reduce_takes_arrays_of_any_length_from_any_memory():
+    comm = communicator()
+    for length in (0, 1, 7, 1000, 70_001):
+        for dtype in (np.float32, np.float64):
+            for allocate in (comm.empty, np.empty):
+                values = _values(MICROBATCHES, length, dtype)
+                blocks = _blocks(values, allocate)
+                comm.all_reduce(blocks, blocks[0], MICROBATCHES, 3)
+                expected = _tree_sum(values) / dtype(3)
+                assert blocks[0].tobytes() == expected.tobytes()
+
+
+def reduce_scatter_and_all_gather_make_an_all_reduce():
+    comm = communicator()
+    values = _values(MICROBATCHES + 3, 1001)
+    cuts = np.sort(np.random.default_rng(0).integers(0, 1002, comm.size - 1)).tolist()
+    for bounds in (reduce.equal_bounds(1001, comm.size), [0, *cuts, 1001]):
+        blocks = _blocks(values, comm.empty)
+        comm.reduce_scatter(blocks, blocks[0], bounds, len(values), 2)
+        own = slice(*bounds[comm.rank : comm.rank + 2])
+        expected = _tree_sum(values) / np.float32(2)
+        assert blocks[0][own].tobytes() == expected[own].tobytes()
+        for flat in (blocks[0], blocks[0].copy()):
+            comm.all_gather_slices(flat, bounds)
+            assert flat.tobytes() == expected.tobytes()
+
+
+def memory_that_nobody_holds_is_used_again():
+    comm = communicator()
+    for step in range(20):
+        flat = comm.empty(10_000, np.dtype(np.float32))
+        flat[...] = comm.rank + step
+        comm.all_reduce([flat], flat, comm.size)
+        assert flat[0] == flat[-1] == sum(range(comm.size)) + comm.size * step
+
+
+def overlapped_buckets_give_the_same_bits():
+    options = {"bucket_bytes": 300, "overlap": True}
+    assert _train(**options) == _alone(_train)
+    assert _train(samples=16 + 3, **options) == _alone(_train, samples=16 + 3)
+
+
+def buckets_leave_while_the_backward_pass_still_runs():
+    first, last = nn.Linear(1, 1), nn.Linear(1, 1)
+    model = DataParallel(nn.Sequential(first, last), bucket_bytes=1, overlap=True)
+    seen = []
+    first.bias.register_post_accumulate_grad_hook(
+        lambda _: seen.append(len(model._gradients._on_their_way))
+    )
+    model(dtrain.ones(1, 1)).sum().backward()
+    assert seen == [2]  # those of `last`
+
+
+def a_second_backward_pass_where_one_was_promised_is_an_error():
+    model = DataParallel(nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1)), 1, overlap=True)
+    loader = DataLoader(TensorDataset(dtrain.ones(16, 1)), 2, microbatches=MICROBATCHES)
+    batches = list(range(*reduce.run_of(distributed.rank(), distributed.world_size(), 8)))
+    for index, (x,) in zip(batches, next(loader.steps(one_backward=True))):
+        loss = model(x).mean()
+        loss.backward(retain_graph=True)
+        if index == batches[-1]:
+            with pytest.raises(RuntimeError, match="a second backward pass in a microbatch"):
+                loss.backward()
+            break
+    for (x,) in next(loader.steps()):  # the step that was left is forgotten
+        model(x).mean().backward()
+
+
+def the_fast_reduction_gives_the_same_mean():
+    def gradients(**options):
+        dtrain.manual_seed(3)
+        model = DataParallel(nn.Linear(7, 5), **options)
+        data = TensorDataset(dtrain.randn(29, 7, generator=dtrain.Generator(0)))
+        for (x,) in next(DataLoader(data, 4, microbatches=MICROBATCHES).steps()):
+            model(x).pow(2).mean().backward()
+        return model.module.weight.grad.numpy()
+
+    np.testing.assert_allclose(gradients(reduction="fast"), gradients(), rtol=1e-5)
+    with pytest.raises(ValueError, match="expected reduction 'exact' or 'fast', got 'quick'"):
+        DataParallel(nn.Linear(1, 1), reduction="quick")
