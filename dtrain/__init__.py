@@ -72,7 +72,7 @@ from dtrain.ops.operators.types import TYPES as _TYPES
 from dtrain.ops.operators.types import typed as _typed
 from dtrain.ops.sampling import *  # noqa: F403
 from dtrain.ops.windows import *  # noqa: F403
-from dtrain.parallel import DataParallel
+from dtrain.parallel import DataParallel, ZeroRedundancyOptimizer
 
 #: Functions of `nn.functional` that PyTorch has here, too.
 _OF_NN = [
@@ -99,7 +99,8 @@ def __getattr__(name: str) -> _Any:
 __version__ = "0.1.0"
 __all__ = sorted(
     {
-        "DataParallel", "Generator", "Size", "Tensor", "autograd", "bfloat16", "bool", "can_cast",
+        "DataParallel", "Generator", "Size", "Tensor", "ZeroRedundancyOptimizer", "autograd",
+        "bfloat16", "bool", "can_cast",
         "channels_last", "channels_last_3d", "checkpoint", "contiguous_format", "cuda", "data",
         "device", "distributed", "double", "enable_grad", "errors", "finfo", "float", "float16",
         "float32", "float64", "get_default_dtype", "get_rng_state", "half", "iinfo",

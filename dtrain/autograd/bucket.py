@@ -44,9 +44,11 @@ class Bucket:
         self._allocate: Callable[[int, Any], Array] = np.empty
         self.data = self._empty_like(params[0]._array)
         self.grads = self.new_grads()
-        #: where each rank's part of the bucket begins, if a sharded optimizer has one (set by it)
+        #: where the part of each process begins, if a sharded optimizer has the bucket (set by it)
         self.bounds: Sequence[int] | None = None
-        #: whether the gradients are right in this rank's part alone
+        #: the part of this process: all, or what the bounds say
+        self.own = slice(0, self.size)
+        #: whether the gradients are right in this process's part alone
         self.scattered = False
         #: called before a gradient is added, with the bucket (set by DataParallel)
         self.before_accumulate: Callable[[Bucket], None] | None = None

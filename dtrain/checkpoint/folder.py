@@ -47,6 +47,9 @@ def save_checkpoint(root: str | Path, step: int, **objects: Any) -> Path:
     The folder of the checkpoint.
     """
     folder = Path(root) / f"step-{step:08d}"
+    for value in objects.values():
+        if hasattr(value, "consolidate_state_dict"):  # its state is spread over the ranks
+            value.consolidate_state_dict(to=0)
     if world.rank() == 0:
         states = {name: value.state_dict() for name, value in objects.items()}
         states[_RANDOM] = default_generator().get_state()
@@ -119,7 +122,7 @@ def load_checkpoint(path: str | Path, **objects: Any) -> int:
         raise CheckpointError(
             f"{folder}: holds {sorted(states)}, but {sorted(objects)} were asked for"
         )
-    before = {name: _copied(value.state_dict()) for name, value in objects.items()}
+    before = {name: _copied(_state_of(value)) for name, value in objects.items()}
     name = ""
     try:
         for name, value in objects.items():
@@ -132,6 +135,14 @@ def load_checkpoint(path: str | Path, **objects: Any) -> int:
         ) from reason
     default_generator().set_state(random)
     return manifest["step"]
+
+
+def _state_of(value: Any) -> Any:
+    """The state of an object on this rank, which every rank asks for."""
+    if hasattr(value, "consolidate_state_dict"):
+        for rank in range(world.world_size()):
+            value.consolidate_state_dict(to=rank)
+    return value.state_dict()
 
 
 def _copied(state: Any) -> Any:

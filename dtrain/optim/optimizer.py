@@ -18,6 +18,9 @@ from dtrain.autograd.bucket import Bucket, make_buckets
 from dtrain.autograd.tensor import wrap
 from dtrain.backend import Array, array_module, on_device_of
 
+#: from a bucket and a param group to the state arrays over the bucket, by name
+_FlatState = Callable[[Bucket, dict[str, Any]], dict[str, Array]]
+
 #: elements that a rule updates at once on the CPU, so that they stay in its cache
 _BLOCK = 1 << 15
 
@@ -117,8 +120,8 @@ class Optimizer:
             for param in group["params"]:
                 if set_to_none:
                     param.grad = None
-                elif param.grad is not None:
-                    param.grad.zero_()
+                elif param._grad is not None:
+                    param._grad.zero_()
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update all parameters that have a gradient; returns what `closure` returns.
@@ -168,33 +171,39 @@ class Optimizer:
 
     def _update_blocks(self, run: _Run, group: dict[str, Any]) -> None:
         bucket, flat = run.bucket, self._flat_state(run.bucket, group)
-        for part, shape in self._parts(run):
+        for start, stop, shape in self._parts(run):
+            part = slice(start, stop)
+            here = slice(start - bucket.own.start, stop - bucket.own.start)
             self._update(
                 bucket.data[part].reshape(shape),
                 bucket.grads.flat[part].reshape(shape),
-                {name: flat[name][part].reshape(shape) for name in self._slots(group)},
+                {name: flat[name][here].reshape(shape) for name in self._slots(group)},
                 group,
                 run.numbers,
             )
 
-    def _parts(self, run: _Run) -> Iterator[tuple[slice, tuple[int, ...]]]:
-        """The slices of the run that are updated at once, and the shapes to see them in."""
+    def _parts(self, run: _Run) -> Iterator[tuple[int, int, tuple[int, ...]]]:
+        """Where the parts of the run begin and end that are updated at once, and their shapes."""
+        own = run.bucket.own
         if self._by_parameter:
             for param in run.params:
                 start = run.bucket.starts[param._bucket_index]
-                yield slice(start, start + param.numel()), tuple(param.shape)
+                if own.start <= start < own.stop:
+                    yield start, start + param.numel(), tuple(param.shape)
             return
+        low, high = max(run.start, own.start), min(run.stop, own.stop)
         on_host = isinstance(run.bucket.data, np.ndarray)
-        block = _BLOCK if on_host else max(run.stop - run.start, 1)
-        for start in range(run.start, run.stop, block):
-            yield slice(start, min(start + block, run.stop)), (-1,)
+        block = _BLOCK if on_host else max(high - low, 1)
+        for start in range(low, high, block):
+            yield start, min(start + block, high), (-1,)
 
     def _flat_state(self, bucket: Bucket, group: dict[str, Any]) -> dict[str, Array]:
+        """The state arrays over this process's part of a bucket."""
         flat = self._flat.setdefault(bucket, {})
         for name in self._slots(group):
             if name not in flat:
                 flat[name] = array_module(bucket.data).full_like(
-                    bucket.data, self._fill(name, group)
+                    bucket.data[bucket.own], self._fill(name, group)
                 )
         return flat
 
@@ -203,17 +212,22 @@ class Optimizer:
     @property
     def state(self) -> dict[Tensor, dict[str, Any]]:
         """For each parameter that was updated: its steps, and views of its state arrays."""
+        return self._state(self._flat_state)
+
+    def _state(self, flat_of: _FlatState) -> dict[Tensor, dict[str, Any]]:
+        """The state, from arrays over whole buckets."""
         state: dict[Tensor, dict[str, Any]] = {}
         for group in self.param_groups:
             for param in group["params"]:
                 if id(param) in self._numbers:
-                    state[param] = self._state_of(param, group)
+                    state[param] = self._state_of(param, group, flat_of(param._bucket, group))
         return state
 
-    def _state_of(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
+    def _state_of(
+        self, param: Tensor, group: dict[str, Any], flat: dict[str, Array]
+    ) -> dict[str, Any]:
         bucket = param._bucket
         assert bucket is not None
-        flat = self._flat_state(bucket, group)
         start = bucket.starts[param._bucket_index]
         part = slice(start, start + param.numel())
         views = {name: wrap(flat[name][part].reshape(param.shape)) for name in self._slots(group)}
@@ -225,6 +239,9 @@ class Optimizer:
 
     def state_dict(self) -> dict[str, Any]:
         """The state and the options, with parameters numbered, as PyTorch's optimizers have it."""
+        return self._state_dict(self.state)
+
+    def _state_dict(self, state_of: dict[Tensor, dict[str, Any]]) -> dict[str, Any]:
         numbers: dict[int, int] = {}
         groups = []
         for group in self.param_groups:
@@ -232,7 +249,7 @@ class Optimizer:
                 numbers[id(param)] = len(numbers)
             own = {key: value for key, value in group.items() if key != "params"}
             groups.append({**own, "params": [numbers[id(p)] for p in group["params"]]})
-        state = {numbers[id(param)]: state for param, state in self.state.items()}
+        state = {numbers[id(param)]: state for param, state in state_of.items()}
         return {"state": state, "param_groups": groups}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -278,10 +295,19 @@ class Optimizer:
                 "step": 1,
                 **{k: float(v) for k, v in state.items() if k not in slots and v is not None},
             }
-            views = self._state_of(param, group)
-            for name in slots:
-                if state.get(name) is not None:
-                    views[name].copy_(state[name])
+            self._load_arrays(param, group, {k: v for k, v in state.items() if k in slots})
+
+    def _load_arrays(self, param: Tensor, group: dict[str, Any], arrays: dict[str, Any]) -> None:
+        """Copy the part of a parameter's state arrays that this process has."""
+        bucket = param._bucket
+        assert bucket is not None
+        flat, start = self._flat_state(bucket, group), bucket.starts[param._bucket_index]
+        low = max(start, bucket.own.start)
+        high = min(start + param.numel(), bucket.own.stop)
+        for name, value in arrays.items():
+            if value is not None and low < high:
+                own = wrap(flat[name][low - bucket.own.start : high - bucket.own.start])
+                own.copy_(value.reshape(-1)[low - start : high - start])
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]

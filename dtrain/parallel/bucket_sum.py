@@ -87,12 +87,12 @@ class BucketSum:
         count = len(self._sizes)
         divisor = count if self._even else sum(self._sizes)
         with np.errstate(all="ignore"):  # NaN and infinity are values here
-            if self.bucket.bounds is not None:
-                comm.reduce_scatter(blocks, blocks[0], self.bucket.bounds, count, divisor)
-            elif self._exact:
-                comm.all_reduce(blocks, blocks[0], count, divisor)
-            else:
+            if not self._exact:
                 comm.native_all_reduce(blocks[0], divisor)
+            elif self.bucket.bounds is not None:
+                comm.reduce_scatter(blocks, blocks[0], self.bucket.bounds, count, divisor)
+            else:
+                comm.all_reduce(blocks, blocks[0], count, divisor)
 
     def leave_result(self, used: list[bool]) -> None:
         """Put the mean into the bucket, for the parameters that some rank has used."""
@@ -100,7 +100,7 @@ class BucketSum:
         (_, _, result), *others = self._sum.blocks
         self._spare += [*(buffer for _, _, buffer in others), bucket.grads]
         bucket.use_grads(result, used)
-        bucket.scattered = bucket.bounds is not None
+        bucket.scattered = self._exact and bucket.bounds is not None
         if self._carried is None:
             return
         before, filled = self._carried
