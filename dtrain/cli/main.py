@@ -1,9 +1,10 @@
-"""The command line: `dtrain run` and `dtrain debug`."""
+"""The command line: `dtrain run`, `debug` and `bench`."""
 
 from __future__ import annotations
 
 import typer
 
+from dtrain.cli.bench import bench
 from dtrain.cli.debug import debug
 from dtrain.cli.run import run
 
@@ -13,5 +14,6 @@ app = typer.Typer(
     help="Train neural networks on many processes, to the same bits on any number of them.",
 )
 _script_arguments = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+app.add_typer(bench, name="bench")
 app.command(context_settings=_script_arguments)(run)
 app.command(context_settings=_script_arguments)(debug)
