@@ -32,9 +32,9 @@ NO_FABRIC = {"OMPI_MCA_btl": "^ofi", "OMPI_MCA_mtl": "^ofi", "OMPI_MCA_osc": "^u
 AS_ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 
 
-def machine(launcher=OPEN_MPI, num_cores=4, is_root=False, **environ):
+def machine(launcher=OPEN_MPI, num_cores=4, is_root=False, has_terminal=True, **environ):
     names = frozenset({"localhost", "127.0.0.1", "node7"})
-    return Machine(launcher, num_cores, is_root, names, environ)
+    return Machine(launcher, num_cores, is_root, names, environ, has_terminal)
 
 
 @pytest.fixture
@@ -96,6 +96,19 @@ def test_several_hosts_keep_their_fabric_and_get_the_environment(plan):
         *[word for name in exported for word in ("-x", name)],
         *python("train.py"),
     ]
+
+
+def test_variables_that_choose_the_bits_reach_the_other_hosts(plan):
+    chosen = {"OPENBLAS_CORETYPE": "Haswell", "MKL_CBWR": "AVX2", "NUMBA_CPU_NAME": "generic"}
+    made = plan(2, hosts="a,b", on=machine(**chosen, NPY_DISABLE_CPU_FEATURES="AVX512F"))
+    exported = {name for x, name in zip(made.argv, made.argv[1:]) if x == "-x"}
+    assert exported == {*THREADS, *chosen, "NPY_DISABLE_CPU_FEATURES"}
+
+
+def test_ranks_are_told_that_there_is_no_terminal(plan):
+    here = machine(has_terminal=False)
+    assert plan(2, on=here).env["DTRAIN_NO_TERMINAL"] == "1"
+    assert "DTRAIN_NO_TERMINAL" in plan(2, hosts="a,b", on=here).argv
 
 
 def test_the_hostfile_is_handed_to_open_mpi(plan):

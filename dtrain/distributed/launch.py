@@ -26,8 +26,12 @@ _THREAD_VARIABLES = (
     "NUMBA_NUM_THREADS",
 )
 # Open MPI hands only its own variables to other hosts; of the user's, these make a rank there
-# run as a rank here does. PATH is not among them: Python is started by its full path.
-_EXPORTED_PREFIXES = ("DTRAIN_", "PYTHON", "MPI4PY_", "NCCL_", "CUPY_", "LD_LIBRARY_PATH")
+# run as a rank here does. The second line's choose a BLAS's or compiler's kernels, and so the
+# bits. PATH is not among them: Python is started by its full path.
+_EXPORTED_PREFIXES = (
+    *("DTRAIN_", "PYTHON", "MPI4PY_", "NCCL_", "CUPY_", "LD_LIBRARY_PATH"),
+    *("OMP_", "OPENBLAS_", "MKL_", "BLIS_", "NUMBA_", "NPY_", "NVIDIA_TF32_OVERRIDE"),
+)
 # A batch system or an operator that lists the job's hosts for mpirun sets one of these.
 _HOST_LIST_VARIABLES = (
     "PBS_NODEFILE",
@@ -57,6 +61,7 @@ class Machine:
     is_root: bool
     host_names: frozenset[str]
     environ: Mapping[str, str]
+    has_terminal: bool = True
 
 
 @dataclass(frozen=True)
@@ -128,6 +133,9 @@ def plan(
     wanted = _thread_variables(threads, machine.environ)
     if launcher.kind == "openmpi":
         wanted |= _open_mpi_variables(num_ranks, one_node, machine)
+        if not machine.has_terminal:
+            # Open MPI gives its ranks a terminal of their own: they cannot see that ours is a file.
+            wanted["DTRAIN_NO_TERMINAL"] = "1"
     env = {name: value for name, value in wanted.items() if name not in machine.environ}
 
     argv = [launcher.path, "-n", str(num_ranks)]
@@ -140,7 +148,7 @@ def plan(
     # MPICH and srun hand over the whole environment (MPICH's -genvlist would cut it down).
     if launcher.kind == "openmpi" and not one_node:
         for name in sorted({*env, *machine.environ}):
-            if name in _THREAD_VARIABLES or name.startswith(_EXPORTED_PREFIXES):
+            if name.startswith(_EXPORTED_PREFIXES):
                 argv += ["-x", name]
     # Under plain `python` a rank that raises leaves the others waiting for it for ever.
     argv += [sys.executable, "-m", "mpi4py", *(["-m"] if module else []), script, *args]
@@ -156,9 +164,7 @@ def run(plan: LaunchPlan) -> NoReturn:
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    # Open MPI gives its ranks a terminal of their own: they cannot see that ours is a file.
-    screen = {} if sys.stdout.isatty() else {"DTRAIN_NO_TERMINAL": "1"}
-    os.execve(plan.argv[0], plan.argv, {**os.environ, **plan.env, **screen})
+    os.execve(plan.argv[0], plan.argv, {**os.environ, **plan.env})
 
 
 def this_machine() -> Machine:
@@ -170,6 +176,7 @@ def this_machine() -> Machine:
         is_root=os.geteuid() == 0,
         host_names=frozenset({"localhost", "127.0.0.1", name, name.partition(".")[0]}),
         environ=dict(os.environ),
+        has_terminal=sys.stdout.isatty(),
     )
 
 
