@@ -1,10 +1,11 @@
 # `make train` and `make test` do all the set-up on a fresh machine with Python >= 3.10.
 PYTHON ?= python3
 BIN := .venv/bin
+MPICH := .venv-mpich
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport VIRTUAL_ENV  # launch/mpirun.sh would take it before .venv
 
-.PHONY: train test lint clean
+.PHONY: train test test-mpich lint clean
 
 train: $(BIN)/.train
 	launch/mpirun.sh -n 2 examples/digits.py
@@ -12,6 +13,10 @@ train: $(BIN)/.train
 # The suite once with ranks as threads, then the tests with ranks under mpirun.
 test: $(BIN)/.test
 	tests/run.sh
+
+# What starts ranks, under MPICH: two MPIs in one environment would be mixed up.
+test-mpich: $(BIN)/.test $(MPICH)/.test
+	tests/mpich.sh
 
 lint: $(BIN)/.lint
 	$(BIN)/ruff check .
@@ -30,9 +35,14 @@ $(BIN)/.test: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet --editable '.[mpi,cpu,examples,test]'
 	touch $@
 
+$(MPICH)/.test: pyproject.toml
+	$(PYTHON) -m venv $(MPICH)
+	$(MPICH)/bin/pip install --quiet --editable '.[cpu,examples,test]' 'mpich>=5.0'
+	touch $@
+
 $(BIN)/.lint: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet --editable '.[lint]'
 	touch $@
 
 clean:
-	rm -rf .venv runs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv $(MPICH) runs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,8 +1,8 @@
 """Several hosts on one machine: network namespaces, joined by a switch through links of one rate.
 
-A host has its own network, hostname and /dev/shm; cores and other files are shared. Nothing of it
-is seen outside: several clusters may run at a time. A cluster, with all that runs on it, ends with
-its `with`, or with the process, however that ends.
+A host has its own network, hostname, /etc/hosts and /dev/shm; cores and other files are shared.
+Nothing of it is seen outside: several clusters may run at a time. A cluster, with all that runs
+on it, ends with its `with`, or with the process, however that ends.
 
     with hosts(2, rate="1gbit") as cluster:
         cluster.run("--hosts", cluster.hosts(ranks=2), "script.py")
@@ -42,10 +42,10 @@ def why_not() -> str | None:
 def hosts(count: int, rate: str = "1gbit") -> Iterator["Cluster"]:
     """Make `count` hosts, whose links carry `rate` (as tc writes it) in each direction."""
     with ExitStack() as stack:
-        switch = stack.enter_context(_host("switch"))
+        names = {f"10.0.0.{n}": f"host{n}" for n in range(1, count + 1)}
+        switch = stack.enter_context(_host("switch", names))
         _inside(switch, "ip link add switch up type bridge")
-        pids = [stack.enter_context(_host(f"host{n}")) for n in range(1, count + 1)]
-        cluster = Cluster({f"10.0.0.{n}": pid for n, pid in enumerate(pids, start=1)})
+        cluster = Cluster({a: stack.enter_context(_host(names[a], names)) for a in names})
         for port, (address, pid) in enumerate(cluster.pids.items(), start=1):
             _inside(
                 switch,
@@ -83,6 +83,7 @@ class Cluster:
             "PRTE_MCA_prte_tmpdir_base": "/dev/shm",  # what a killed mpirun leaves ends with its host
             "HYDRA_LAUNCHER": "ssh",
             "HYDRA_LAUNCHER_EXEC": agent,
+            "UCX_TLS": "tcp",  # MPICH's UCX sees one machine, and would go past the links
             # The hosts share this machine's cores: a rank that waits must leave its core.
             "OMPI_MCA_mpi_yield_when_idle": "1",
             **environ,
@@ -111,10 +112,11 @@ class Cluster:
 
 
 @contextmanager
-def _host(name: str) -> Iterator[int]:
+def _host(name: str, names: dict[str, str]) -> Iterator[int]:
     """The id of a process, in namespaces of its own, that ends with this one and takes all along."""
+    table = "".join(f"{a} {n}\n" for a, n in {"127.0.0.1": "localhost", **names}.items())
     process = subprocess.Popen(
-        ["unshare", "--net", "--uts", "--mount", sys.executable, __file__, f"{name}-{os.getpid()}"],
+        ["unshare", "--net", "--uts", "--mount", sys.executable, __file__, name, table],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -131,10 +133,13 @@ def _host(name: str) -> Iterator[int]:
         raise RuntimeError(f"{name} did not end well: {errors}")
 
 
-def _be_host(name: str) -> None:
+def _be_host(name: str, table: str) -> None:
     """What `_host` starts: waits for the end of its input, then kills what runs on the host."""
     Path("/proc/sys/kernel/hostname").write_text(name)
-    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/dev/shm"], check=True)
+    shm = Path("/dev/shm")
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", shm], check=True)
+    (shm / "hosts").write_text(table)
+    subprocess.run(["mount", "--bind", shm / "hosts", "/etc/hosts"], check=True)
     print("ready", flush=True)
     sys.stdin.read()
     deadline = time.monotonic() + 10
@@ -173,4 +178,4 @@ def _inside(pid: int, *commands: str) -> str:
 
 
 if __name__ == "__main__":
-    _be_host(sys.argv[1])
+    _be_host(*sys.argv[1:])

@@ -1,9 +1,10 @@
 #!/bin/sh
 # All tests: in one process, then those with ranks under mpirun. A rank that fails ends its job:
 # `dtrain run` starts Python through -m mpi4py, and pytest stops at the first failure.
+# Arguments choose among the former; VENV is the environment, .venv by default.
 set -eu
 cd "$(dirname -- "$0")/.."
-PATH=$PWD/.venv/bin:$PATH
+PATH=$PWD/${VENV:-.venv}/bin:$PATH
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 # CuPy on host memory replaces CUDA in the whole process: its tests run in one of their own.

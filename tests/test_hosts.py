@@ -57,7 +57,7 @@ import socket
 from mpi4py import MPI
 world = MPI.COMM_WORLD
 node = world.Split_type(MPI.COMM_TYPE_SHARED)
-line = (world.rank, socket.gethostname().partition("-")[0], node.rank, node.size)
+line = (world.rank, socket.gethostname(), node.rank, node.size)
 for line in world.gather(line) or []:
     print(*line)
 """

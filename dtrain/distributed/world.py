@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import threading
+import time
 import traceback
 from typing import Any
 
@@ -120,6 +121,7 @@ def _abort_all(comm: Any) -> Any:
     def hook(kind: type[BaseException], failure: BaseException, trace: Any) -> None:
         traceback.print_exception(kind, failure, trace)
         sys.stderr.flush()
+        time.sleep(0.1)  # MPICH's launcher, told to abort, leaves unread what it has not read yet
         comm.Abort(1)
 
     return hook

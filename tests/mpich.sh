@@ -1,0 +1,17 @@
+#!/bin/sh
+# What starts ranks, under MPICH (.venv-mpich); and that its weights are Open MPI's (.venv).
+set -eu
+cd "$(dirname -- "$0")/.."
+
+VENV=.venv-mpich tests/run.sh tests/test_launch.py tests/test_world.py tests/test_hosts.py \
+    tests/test_digits.py::test_the_same_bits_under_mpirun \
+    tests/test_digits.py::test_a_killed_run_resumes_on_another_number_of_ranks
+
+out=$(mktemp -d)
+trap 'rm -r "$out"' EXIT
+for venv in .venv .venv-mpich; do
+    "$venv/bin/python" -m dtrain.cli run -n 2 examples/digits.py --epochs 1 --out "$out" > "$out/log"
+    grep -o 'weights sha256 [0-9a-f]*' "$out/log" > "$out/$venv"
+    echo "$venv: $(cat "$out/$venv")"
+done
+cmp "$out/.venv" "$out/.venv-mpich"
