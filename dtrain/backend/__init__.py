@@ -4,11 +4,13 @@ from dtrain.backend import cuda
 from dtrain.backend.array_module import Array, address, array_module, to_host
 from dtrain.backend.device import (
     cuda_device_count,
+    cuda_index,
     device,
     device_of,
     module_on,
     move,
     on_device_of,
+    share_gpus,
     use_device,
 )
 from dtrain.backend.memory import keep_freed_memory
@@ -21,6 +23,7 @@ __all__ = [
     "array_module",
     "cuda",
     "cuda_device_count",
+    "cuda_index",
     "default_generator",
     "device",
     "device_of",
@@ -29,6 +32,7 @@ __all__ = [
     "module_on",
     "move",
     "on_device_of",
+    "share_gpus",
     "to_host",
     "use_device",
 ]

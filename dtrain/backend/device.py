@@ -21,6 +21,42 @@ def cuda_device_count() -> int:
         return 0
 
 
+class _Gpus:
+    number_of_process = 0
+    chosen: int | None = None  # by the user
+
+
+def share_gpus(number: int) -> None:
+    """Let "cuda" be the GPU of this number: that of this process among those of its machine.
+
+    Numbers past the last GPU begin again at the first.
+    """
+    _Gpus.number_of_process = number
+
+
+def set_device(device: device | str | int) -> None:
+    """Make "cuda" without a number mean this GPU (torch.cuda.set_device).
+
+    Without it "cuda" is the GPU of this rank's number on its machine.
+    """
+    index = device if isinstance(device, int) else cuda_index(device)
+    module_on(f"cuda:{index}")
+    _Gpus.chosen = index
+
+
+def current_device() -> int:
+    """The number of the GPU that "cuda" is (torch.cuda.current_device)."""
+    if _Gpus.chosen is not None:
+        return _Gpus.chosen
+    return _Gpus.number_of_process % max(cuda_device_count(), 1)
+
+
+def cuda_index(where: device | str) -> int:
+    """Which GPU a CUDA device is."""
+    index = device(where).index
+    return current_device() if index is None else index
+
+
 class device:
     """Where a tensor's memory is: ``device("cpu")``, ``device("cuda")``, ``device("cuda:1")``.
 
@@ -73,7 +109,7 @@ def module_on(where: device | str | None) -> ModuleType:
     if where.type == "cpu":
         return np
     count = cuda_device_count()
-    if (where.index or 0) >= count:
+    if cuda_index(where) >= count:
         raise RuntimeError(
             f"device {where}: this machine shows {count} CUDA devices to CuPy; use device 'cpu', "
             "or install CuPy on a machine with a GPU: pip install 'dtrain[cuda]'"
@@ -87,7 +123,7 @@ def use_device(where: device | str | None) -> Any:
     """A context in which new CuPy arrays are made on `where`; nothing for the CPU."""
     where = device(where or "cpu")
     module = module_on(where)
-    return nullcontext() if module is np else module.cuda.Device(where.index or 0)
+    return nullcontext() if module is np else module.cuda.Device(cuda_index(where))
 
 
 def on_device_of(*values: Any) -> Any:
@@ -104,7 +140,7 @@ def move(array: Array, where: device | str) -> Array:
     if where.type == "cpu":
         return to_host(array)
     module = module_on(where)
-    if not isinstance(array, np.ndarray) and array.device.id == (where.index or 0):
+    if not isinstance(array, np.ndarray) and array.device.id == cuda_index(where):
         return array
     with use_device(where):
         return module.asarray(array)

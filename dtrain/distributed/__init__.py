@@ -1,8 +1,16 @@
 """Floor 4: the world of ranks, its communicators, and the reduction in a fixed order."""
 
+from dtrain.backend import share_gpus
 from dtrain.distributed.collectives import all_gather, all_reduce, broadcast
 from dtrain.distributed.threads import run_ranks
-from dtrain.distributed.world import barrier, init, rank, world_size
+from dtrain.distributed.world import (
+    barrier,
+    init,
+    launched_local_rank,
+    local_rank,
+    rank,
+    world_size,
+)
 
 __all__ = [
     "all_gather",
@@ -10,7 +18,10 @@ __all__ = [
     "barrier",
     "broadcast",
     "init",
+    "local_rank",
     "rank",
     "run_ranks",
     "world_size",
 ]
+
+share_gpus(launched_local_rank() or 0)

@@ -1,19 +1,23 @@
 """The communicator over MPI: shared memory within a node, messages between the nodes' leaders.
 
-Device arrays pass through host memory.
+Device arrays go by NCCL; through host memory where NCCL cannot be had.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from dtrain.backend import Array, to_host
+from dtrain.backend import Array
+from dtrain.distributed.communicator import SoloCommunicator
 from dtrain.distributed.leaders import Leaders
+from dtrain.distributed.nccl import Nccl, connect
 from dtrain.distributed.node import Node
 from dtrain.distributed.reduce import blocks_of, equal_bounds, fold, plan_of
+from dtrain.distributed.staging import Staging
 
 
 class MpiCommunicator:
@@ -48,9 +52,8 @@ class MpiCommunicator:
         self, blocks: Sequence[Array], out: Array, count: int, divisor: float = 1
     ) -> None:
         if not isinstance(out, np.ndarray):
-            host = [to_host(block) for block in blocks]
-            self.all_reduce(host, host[0], count, divisor)
-            out.set(host[0])
+            with out.device:
+                self._for_device(out).all_reduce(blocks, out, count, divisor)
             return
         parts, outs = self._open(blocks, out, count)
         if self._leaders is None:
@@ -74,12 +77,11 @@ class MpiCommunicator:
         count: int,
         divisor: float = 1,
     ) -> None:
-        own = slice(bounds[self.rank], bounds[self.rank + 1])
         if not isinstance(out, np.ndarray):
-            host = [to_host(block) for block in blocks]
-            self.reduce_scatter(host, host[0], bounds, count, divisor)
-            out[own].set(host[0][own])
+            with out.device:
+                self._for_device(out).reduce_scatter(blocks, out, bounds, count, divisor)
             return
+        own = slice(bounds[self.rank], bounds[self.rank + 1])
         parts, outs = self._open(blocks, out, count)
         if self._leaders is None:
             fold(parts, (0, count), [outs[self._node.rank]], own, divisor)
@@ -96,9 +98,8 @@ class MpiCommunicator:
 
     def all_gather_slices(self, flat: Array, bounds: Sequence[int]) -> None:
         if not isinstance(flat, np.ndarray):
-            host = to_host(flat)
-            self.all_gather_slices(host, bounds)
-            flat.set(host)
+            with flat.device:
+                self._for_device(flat).all_gather_slices(flat, bounds)
             return
         node = self._node
         flats = [arrays[0] for arrays in node.open([flat], 1)]
@@ -115,15 +116,26 @@ class MpiCommunicator:
             flat[...] = flats[node.rank]
 
     def native_all_reduce(self, flat: Array, divisor: float = 1) -> None:
-        host = to_host(flat)
-        if host.dtype not in (np.float32, np.float64):  # MPI has no halves
+        if not isinstance(flat, np.ndarray):
+            with flat.device:
+                self._for_device(flat).native_all_reduce(flat, divisor)
+            return
+        if flat.dtype not in (np.float32, np.float64):  # MPI has no halves
             self.all_reduce([flat], flat, self.size, divisor)
             return
-        self._comm.Allreduce(self._mpi.IN_PLACE, host)
+        self._comm.Allreduce(self._mpi.IN_PLACE, flat)
         if divisor != 1:
-            host /= host.dtype.type(divisor)
-        if host is not flat:
-            flat.set(host)
+            flat /= flat.dtype.type(divisor)
+
+    def _for_device(self, array: Array) -> Nccl | Staging | SoloCommunicator:
+        """What moves device arrays such as this one between the ranks, which all ask for it."""
+        if self.size == 1:
+            return SoloCommunicator()
+        return self._nccl if self._nccl and self._nccl.takes(array) else Staging(self)
+
+    @functools.cached_property
+    def _nccl(self) -> Nccl | None:
+        return connect(self._comm)
 
     def _open(self, blocks: Sequence[Array], out: Array, count: int) -> tuple[Any, Any]:
         """The neighbours' blocks by their intervals, and their outs."""

@@ -61,6 +61,16 @@ def rank() -> int:
     return communicator().rank
 
 
+def local_rank() -> int:
+    """This rank's number among those of its machine, from 0 (torchrun's LOCAL_RANK).
+
+    It is also the number of the GPU that "cuda" is here, modulo how many the machine has. Ranks
+    that are threads share the GPU of their process.
+    """
+    launched = launched_local_rank()
+    return rank() if launched is None else launched
+
+
 def world_size() -> int:
     """How many ranks there are (torch.distributed.get_world_size).
 
@@ -79,6 +89,16 @@ def launched_size() -> int | None:
     """How many ranks the launcher that started this process says it started; None without one."""
     # The last is srun's, and is there even where srun started ranks that know of no MPI.
     for name in ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"):
+        if name in os.environ:
+            return int(os.environ[name])
+    return None
+
+
+def launched_local_rank() -> int | None:
+    """This process's number among those that a launcher started on its machine; None without."""
+    if launched_size() is None:
+        return None
+    for name in ("OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"):
         if name in os.environ:
             return int(os.environ[name])
     return None

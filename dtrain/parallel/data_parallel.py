@@ -87,7 +87,7 @@ class DataParallel(Module):
 
 def _check_same_model(module: Module) -> None:
     tensors = [*module.named_parameters(), *module.named_buffers()]
-    own = [f"{name} {tuple(t.shape)} {t.dtype}" for name, t in tensors]
+    own = [f"{name} {tuple(t.shape)} {t.dtype} {t.device.type}" for name, t in tensors]
     ranks = world.communicator().allgather((own, initial_seed()))
     first, seed = ranks[0]
     for rank, (theirs, their_seed) in enumerate(ranks):

@@ -1,6 +1,7 @@
 """Everything here runs on CuPy: on a GPU where there is one, else on host memory (tests/hostcuda).
 
 HOSTCUDA_LAZY=1 lets the work of a stream wait until something asks for it: a forgotten wait shows.
+HOSTCUDA_DEVICES is how many GPUs there are on host memory.
 """
 
 import importlib.util
@@ -20,7 +21,10 @@ else:
     REASON = None if ON_GPU else hostcuda.why_not()
 HOSTED = REASON is None and not ON_GPU
 if HOSTED:  # now, before a test module imports cupy
-    hostcuda.install(lazy=os.environ.get("HOSTCUDA_LAZY") == "1")
+    hostcuda.install(
+        lazy=os.environ.get("HOSTCUDA_LAZY") == "1",
+        devices=int(os.environ.get("HOSTCUDA_DEVICES", "1")),
+    )
 
 
 def pytest_collection_modifyitems(items):

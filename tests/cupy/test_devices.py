@@ -63,6 +63,16 @@ def test_a_device_that_is_not_there_is_refused():
             make(2, device="cuda:7")
 
 
+def test_set_device_says_which_gpu_cuda_is(monkeypatch):
+    gpus = sys.modules["dtrain.backend.device"]._Gpus  # the package hands on a class of that name
+    monkeypatch.setattr(gpus, "chosen", None)
+    assert dtrain.cuda.current_device() == 0
+    with pytest.raises(RuntimeError, match="device cuda:7: this machine shows"):
+        dtrain.cuda.set_device(7)
+    dtrain.cuda.set_device("cuda:0")
+    assert dtrain.cuda.current_device() == 0
+
+
 def test_a_device_tensor_is_not_a_numpy_array():
     x = dtrain.ones(2, device="cuda")
     with pytest.raises(TypeError, match=r"use tensor\.cpu\(\)\.numpy\(\)"):

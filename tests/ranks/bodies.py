@@ -64,6 +64,11 @@ def _sgd(params):
     return dtrain.optim.SGD(params, lr=0.05, momentum=0.9)
 
 
+def ranks_of_a_machine_have_numbers_of_their_own():
+    numbers = sorted(distributed.all_gather(distributed.local_rank()))
+    assert numbers == list(range(distributed.world_size()))
+
+
 def _adam(params):
     return dtrain.optim.AdamW(params, lr=0.01)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dtrain.autograd.tensor import Tensor, wrap
-from dtrain.backend import array_module, move
+from dtrain.backend import array_module, cuda_index, move
 from dtrain.backend import device as Device
 from dtrain.backend.dtypes import (
     category,
@@ -45,9 +45,10 @@ def to(input: Tensor, *args: Any, dtype: Any = None, device: Any = None, **_: An
 
 
 def on_device(input: Tensor, where: Device | str) -> bool:
-    """Whether a tensor is there; "cuda" is "cuda:0"."""
-    where = Device(where)
-    return input.device.type == where.type and (input.device.index or 0) == (where.index or 0)
+    """Whether a tensor is there."""
+    if not input.is_cuda:
+        return Device(where).type == "cpu"
+    return Device(where).type == "cuda" and input.device.index == cuda_index(where)
 
 
 def result_dtype(x: Any, y: Any) -> np.dtype:
