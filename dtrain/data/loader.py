@@ -109,12 +109,14 @@ class DataLoader:
             yield self._run(step, indices)
 
     def _run(self, step: Step, indices: list[np.ndarray]) -> Iterator[Any]:
-        low, high = run_of(world.rank(), world.world_size(), self.microbatches)
-        for index in range(low, high):
-            if step.sizes[index] or index == low:  # a rank's first: every rank takes part
-                with inside(Microbatch(step, index)):
-                    yield self._batch(indices[index])
-        end_step(step)
+        done = False
+        while not done:  # once, if no rank is lost
+            low, high = run_of(world.rank(), world.world_size(), self.microbatches)
+            for index in range(low, high):
+                if step.sizes[index] or index == low:  # a rank's first: every rank takes part
+                    with inside(Microbatch(step, index)):
+                        yield self._batch(indices[index])
+            done = end_step(step)
 
     def _epoch(
         self, ends_with_backward: bool, one_backward: bool

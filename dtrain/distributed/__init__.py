@@ -2,6 +2,7 @@
 
 from dtrain.backend import share_gpus
 from dtrain.distributed.collectives import all_gather, all_reduce, broadcast
+from dtrain.distributed.recovery import recoverable
 from dtrain.distributed.threads import run_ranks
 from dtrain.distributed.world import (
     barrier,
@@ -20,6 +21,7 @@ __all__ = [
     "init",
     "local_rank",
     "rank",
+    "recoverable",
     "run_ranks",
     "world_size",
 ]

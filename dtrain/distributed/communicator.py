@@ -26,6 +26,8 @@ class Communicator(Protocol):
     size: int
     #: whether some ranks are on other machines, so that messages take time without a processor
     over_network: bool
+    #: whether it is an ElasticCommunicator
+    elastic: bool
 
     def duplicate(self) -> Communicator:
         """The same ranks, whose calls do not mix with this one's; for another thread."""
@@ -36,8 +38,9 @@ class Communicator(Protocol):
     def broadcast(self, value: Any, root: int = 0) -> Any:
         """The root's value, on every rank: a Python object or an array."""
 
-    def allgather(self, value: Any) -> list[Any]:
-        """Every rank's value, in rank order; for small Python objects."""
+    def allgather(self, value: Any, what: str = "a value") -> list[Any]:
+        """Every rank's value, in rank order; for small Python objects. `what` it is for is
+        compared, so that no rank takes another's for its own."""
 
     def empty(self, size: int, dtype: np.dtype) -> np.ndarray:
         """Host memory whose reduction needs no copies; not initialized."""
@@ -64,10 +67,23 @@ class Communicator(Protocol):
         """The sum of every rank's `flat`, divided, in the order that the library below takes."""
 
 
+class ElasticCommunicator(Communicator, Protocol):
+    """One whose ranks can go on when some are lost; see `recovery`."""
+
+    def commit(self) -> bool:
+        """End a stage that this rank has done; False if all are to do it again."""
+
+    def revoke(self) -> None:
+        """End all calls of all ranks, now and until they recover, by a RankFailedError."""
+
+    def recover(self) -> bool:
+        """Be the ranks that are left, all of whom call it; whether the stage is done."""
+
+
 class SoloCommunicator:
     """A world of one: there is nobody to talk to."""
 
-    rank, size, over_network = 0, 1, False
+    rank, size, over_network, elastic = 0, 1, False, False
 
     def duplicate(self) -> SoloCommunicator:
         return self
@@ -78,7 +94,7 @@ class SoloCommunicator:
     def broadcast(self, value: Any, root: int = 0) -> Any:
         return value
 
-    def allgather(self, value: Any) -> list[Any]:
+    def allgather(self, value: Any, what: str = "a value") -> list[Any]:
         return [value]
 
     def empty(self, size: int, dtype: np.dtype) -> np.ndarray:

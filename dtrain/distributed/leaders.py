@@ -23,6 +23,10 @@ class Leaders:
         self._size = comm.size
         self._firsts = [ranks[0] for ranks in node.all_ranks] + [comm.size]
 
+    def comms(self) -> list[Any]:
+        """The communicator between the nodes; none on a rank that does not lead."""
+        return [] if self._comm == self._mpi.COMM_NULL else [self._comm]
+
     def bounds(self, bounds: Sequence[int]) -> list[int]:
         """The bounds of the nodes' slices, from those of the ranks' slices."""
         return [bounds[first] for first in self._firsts]

@@ -6,48 +6,133 @@ Device arrays go by NCCL; through host memory where NCCL cannot be had.
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from dtrain.backend import Array
+from dtrain.distributed.calls import Calls, collective
 from dtrain.distributed.communicator import SoloCommunicator
 from dtrain.distributed.leaders import Leaders
 from dtrain.distributed.nccl import Nccl, connect
 from dtrain.distributed.node import Node
 from dtrain.distributed.reduce import blocks_of, equal_bounds, fold, plan_of
 from dtrain.distributed.staging import Staging
+from dtrain.errors import DesyncError, RankFailedError
 
 
 class MpiCommunicator:
-    """All ranks of an mpi4py communicator; every call blocks."""
+    """All ranks of an mpi4py communicator; every call blocks.
 
-    def __init__(self, comm: Any):
+    Parameters
+    ----------
+    elastic : whether the ranks that are left can go on when some are lost (Open MPI's ULFM)
+    """
+
+    def __init__(self, comm: Any, elastic: bool = False):
         from mpi4py import MPI
 
         self._mpi = MPI
+        self.elastic = elastic
+        self.calls = Calls()
+        self._duplicates: list[MpiCommunicator] = []
+        self._stage, self._at_commit = 0, False
+        self._first_ranks = tuple(range(comm.Get_size()))  # of those left, as they were launched
+        self._join(comm)
+
+    def _join(self, comm: Any) -> None:
+        """Be the ranks of `comm` from now on."""
         self._comm = comm
         self.rank, self.size = comm.Get_rank(), comm.Get_size()
         self._node = Node(comm)
         self._leaders = Leaders(comm, self._node) if len(self._node.all_ranks) > 1 else None
         self.over_network = self._leaders is not None
+        for duplicate in self._duplicates:
+            duplicate._join(comm.Dup())
 
     def duplicate(self) -> MpiCommunicator:
-        return MpiCommunicator(self._comm.Dup())
+        self._duplicates.append(MpiCommunicator(self._comm.Dup(), self.elastic))
+        return self._duplicates[-1]
 
+    # --- when ranks are lost ---
+
+    def failure(self, error: Exception) -> Exception:
+        """What a call raises: where ranks may be lost, every error of MPI's is such a loss."""
+        if self.elastic and isinstance(error, self._mpi.Exception):
+            return RankFailedError(f"a rank was lost: {error}")
+        return error
+
+    def commit(self) -> bool:
+        self._at_commit = True
+        try:
+            self.barrier()
+        except RankFailedError:
+            return self.recover()
+        self._next_stage()
+        return True
+
+    def _next_stage(self) -> None:
+        self._stage, self._at_commit = self._stage + 1, False
+
+    def revoke(self) -> None:
+        comms = [self._comm, self._node.comm, *(self._leaders.comms() if self._leaders else [])]
+        for comm in comms:
+            comm.Revoke()
+        for duplicate in self._duplicates:
+            duplicate.revoke()
+
+    def recover(self) -> bool:
+        place, before = (self._stage, self._at_commit), self._first_ranks
+        comm = self._comm
+        while True:
+            self.revoke()
+            comm.Revoke()
+            comm = comm.Shrink()
+            try:
+                told = comm.allgather((place, before[self.rank]))
+                self._join(comm)
+                break
+            except self._mpi.Exception:  # another loss meanwhile
+                continue
+        self._first_ranks = tuple(rank for _, rank in told)
+        places = [place for place, _ in told]
+        if len(told) == len(before):
+            raise RuntimeError("MPI failed, though no rank was lost")
+        if self.rank == 0:
+            lost = sorted(set(before) - set(self._first_ranks))
+            print(
+                f"dtrain: lost rank {', '.join(map(str, lost))}; {self.size} of "
+                f"{len(before)} ranks go on",
+                file=sys.stderr,
+                flush=True,
+            )
+        self._at_commit = False
+        # One who has passed the commit tells that all had come to it.
+        over = place[1] and (all(at for _, at in places) or max(places)[0] > place[0])
+        if over:
+            self._next_stage()
+        return over
+
+    # --- calls ---
+
+    @collective
     def barrier(self) -> None:
         self._comm.Barrier()
 
+    @collective
     def broadcast(self, value: Any, root: int = 0) -> Any:
         return self._comm.bcast(value, root)
 
-    def allgather(self, value: Any) -> list[Any]:
-        return self._comm.allgather(value)
+    @collective
+    def allgather(self, value: Any, what: str = "a value") -> list[Any]:
+        return _same_purpose(self._comm.allgather((what, value)))
 
     def empty(self, size: int, dtype: np.dtype) -> np.ndarray:
         return self._node.empty(size, dtype)
 
+    @collective
     def all_reduce(
         self, blocks: Sequence[Array], out: Array, count: int, divisor: float = 1
     ) -> None:
@@ -69,6 +154,7 @@ class MpiCommunicator:
         if outs[self._node.rank] is not out:
             out[...] = outs[self._node.rank]
 
+    @collective
     def reduce_scatter(
         self,
         blocks: Sequence[Array],
@@ -96,6 +182,7 @@ class MpiCommunicator:
         if outs[self._node.rank] is not out:
             out[own] = outs[self._node.rank][own]
 
+    @collective
     def all_gather_slices(self, flat: Array, bounds: Sequence[int]) -> None:
         if not isinstance(flat, np.ndarray):
             with flat.device:
@@ -115,6 +202,7 @@ class MpiCommunicator:
         if flats[node.rank] is not flat:
             flat[...] = flats[node.rank]
 
+    @collective
     def native_all_reduce(self, flat: Array, divisor: float = 1) -> None:
         if not isinstance(flat, np.ndarray):
             with flat.device:
@@ -131,7 +219,9 @@ class MpiCommunicator:
         """What moves device arrays such as this one between the ranks, which all ask for it."""
         if self.size == 1:
             return SoloCommunicator()
-        return self._nccl if self._nccl and self._nccl.takes(array) else Staging(self)
+        if self.elastic or self._nccl is None or not self._nccl.takes(array):
+            return Staging(self)  # NCCL would wait for a lost rank for ever
+        return self._nccl
 
     @functools.cached_property
     def _nccl(self) -> Nccl | None:
@@ -164,3 +254,13 @@ class MpiCommunicator:
         if self._node.rank:
             flats[self._node.rank][part] = flats[0][part]
         self._node.barrier()  # before the leader goes on to change its own
+
+
+def _same_purpose(told: Sequence[tuple[str, Any]]) -> list[Any]:
+    """The values, if all ranks gave them for one purpose."""
+    if len({what for what, _ in told}) > 1:
+        raise DesyncError(
+            "the ranks gather different things: "
+            + ", ".join(f"rank {rank} {what}" for rank, (what, _) in enumerate(told))
+        )
+    return [value for _, value in told]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dtrain.distributed.shared_memory import OwnMemory, PeerMemory
+from dtrain.distributed.shared_memory import OwnMemory, PeerMemory, own_memory
 from dtrain.errors import DesyncError
 
 
@@ -106,7 +106,7 @@ def _share(comm: Any, mpi: Any) -> tuple[OwnMemory | None, dict[int, PeerMemory 
     machine = comm.Split_type(mpi.COMM_TYPE_SHARED, comm.rank)
     memory, seen = None, {}
     with contextlib.suppress(AttributeError, OSError):  # no memfd (not Linux), or no memory left
-        memory = OwnMemory() if machine.size > 1 else None
+        memory = own_memory() if machine.size > 1 else None
     try:
         for rank, address in machine.allgather((comm.rank, memory and memory.address)):
             seen[rank] = None if rank == comm.rank else PeerMemory(address)

@@ -6,6 +6,7 @@ and the size of /dev/shm does not limit it. A rank finds another's through /proc
 
 from __future__ import annotations
 
+import functools
 import mmap
 import os
 import weakref
@@ -75,6 +76,12 @@ class OwnMemory:
     def offset_of(self, array: np.ndarray) -> int | None:
         """Where in the file an array begins that fills its segment; None if it is not there."""
         return self._offsets.get(_address_of(array))
+
+
+@functools.cache
+def own_memory() -> OwnMemory:
+    """This process's memory; raises AttributeError where there is none of the kind, or OSError."""
+    return OwnMemory()
 
 
 class PeerMemory:

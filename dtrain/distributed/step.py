@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from dtrain.backend import default_generator
+from dtrain.distributed.recovery import is_done
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +40,7 @@ class Microbatch:
 class _PerThread(threading.local):
     def __init__(self) -> None:
         self.microbatch: Microbatch | None = None
-        self.on_end: list[weakref.WeakMethod] = []
+        self.sums: list[weakref.ref[StepSum]] = []
 
 
 _here = _PerThread()
@@ -62,16 +64,39 @@ def inside(microbatch: Microbatch) -> Iterator[None]:
         generator.leave_microbatch(place)
 
 
-def call_at_step_end(method: Callable[[Step], None]) -> None:
-    """Call a bound method, held weakly, when this rank has run its microbatches of a step."""
-    _here.on_end.append(weakref.WeakMethod(method))
+class StepSum(Protocol):
+    """What is summed over the ranks at the end of a step."""
+
+    def reduce_step(self, step: Step) -> None:
+        """Sum with the other ranks; this rank has run all its microbatches of the step."""
+
+    def take_step(self, step: Step) -> None:
+        """Keep the sums: all ranks have them."""
+
+    def abandon_step(self, step: Step) -> None:
+        """Be as before the step, which is done again: a rank was lost."""
 
 
-def end_step(step: Step) -> None:
-    """Tell whom it concerns that this rank has run all its microbatches of the step."""
-    for reference in list(_here.on_end):
-        method = reference()
-        if method is None:
-            _here.on_end.remove(reference)
-        else:
-            method(step)
+def sum_at_step_end(part: StepSum) -> None:
+    """Have `part`, which is held weakly, called at the end of each step on this rank."""
+    _here.sums.append(weakref.ref(part))
+
+
+def end_step(step: Step) -> bool:
+    """Sum over the ranks what this rank has made in the step; False if it is to be done again.
+
+    A step that ends with its backward pass cannot be done again: a loss is a RankFailedError.
+    """
+    sums = [part for reference in _here.sums if (part := reference()) is not None]
+    _here.sums = [weakref.ref(part) for part in sums]
+
+    def call(method: str) -> None:
+        for part in sums:
+            getattr(part, method)(step)
+
+    if step.ends_with_backward:
+        call("reduce_step")
+    elif not is_done(lambda: call("reduce_step"), lambda: call("abandon_step")):
+        return False
+    call("take_step")
+    return True

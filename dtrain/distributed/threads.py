@@ -79,7 +79,7 @@ class ThreadWorld:
 class ThreadCommunicator:
     """One rank's place in a ThreadWorld."""
 
-    over_network = False
+    over_network, elastic = False, False
 
     def __init__(self, world: ThreadWorld, rank: int):
         self._world = world
@@ -95,8 +95,8 @@ class ThreadCommunicator:
     def broadcast(self, value: Any, root: int = 0) -> Any:
         return self._world.meet(self.rank, "broadcast", value)[root]
 
-    def allgather(self, value: Any) -> list[Any]:
-        return list(self._world.meet(self.rank, "allgather", value))
+    def allgather(self, value: Any, what: str = "a value") -> list[Any]:
+        return list(self._world.meet(self.rank, f"allgather for {what}", value))
 
     def empty(self, size: int, dtype: np.dtype) -> np.ndarray:
         return np.empty(size, dtype)

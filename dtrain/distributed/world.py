@@ -127,7 +127,7 @@ def _launched_communicator() -> Communicator | None:
         sys.excepthook = _abort_all(comm)
     from dtrain.distributed.mpi import MpiCommunicator
 
-    return MpiCommunicator(comm)
+    return MpiCommunicator(comm, elastic="DTRAIN_ELASTIC" in os.environ)
 
 
 def _library(mpi: Any) -> str:

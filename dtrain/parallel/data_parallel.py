@@ -10,7 +10,7 @@ from dtrain.autograd import is_grad_enabled
 from dtrain.autograd.bucket import make_buckets
 from dtrain.backend import array_module, initial_seed, to_host
 from dtrain.distributed import world
-from dtrain.distributed.step import call_at_step_end
+from dtrain.distributed.step import sum_at_step_end
 from dtrain.errors import DesyncError
 from dtrain.nn import Module
 from dtrain.parallel.gradient_sum import GradientSum
@@ -77,7 +77,7 @@ class DataParallel(Module):
         if overlap is None:
             overlap = comm.over_network and all(isinstance(b.data, np.ndarray) for b in buckets)
         self._gradients = GradientSum(comm, buckets, norms, reduction == "exact", overlap)
-        call_at_step_end(self._gradients.at_step_end)
+        sum_at_step_end(self._gradients)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         if self.training or is_grad_enabled():
@@ -88,7 +88,7 @@ class DataParallel(Module):
 def _check_same_model(module: Module) -> None:
     tensors = [*module.named_parameters(), *module.named_buffers()]
     own = [f"{name} {tuple(t.shape)} {t.dtype} {t.device.type}" for name, t in tensors]
-    ranks = world.communicator().allgather((own, initial_seed()))
+    ranks = world.communicator().allgather((own, initial_seed()), "a model")
     first, seed = ranks[0]
     for rank, (theirs, their_seed) in enumerate(ranks):
         if their_seed != seed:

@@ -7,7 +7,7 @@ order of the microbatches.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from dtrain.autograd.bucket import Bucket
@@ -62,6 +62,9 @@ class GradientSum:
         self._on_their_way: list[Future[None]] = []  # the reductions of the first buckets
         self._missing: list[int] = []  # gradients that each bucket waits for, where it may leave
         self._statistics: dict[int, list[list[tuple[Any, Any]]]] = {}
+        # what the ranks have agreed on: parameters in use, and statistics for the norms
+        self._used: list[list[bool]] = []
+        self._folded: list[tuple[Any, Any, Any]] = []
 
     # --- while a step runs ---
 
@@ -91,11 +94,6 @@ class GradientSum:
                 "run the loop over the step's microbatches to its end first"
             )
 
-    def at_step_end(self, step: Step) -> None:
-        """This rank has run all its microbatches of the step."""
-        if self._step is step:
-            self._finish()
-
     def _enter(self, microbatch: Microbatch) -> None:
         if microbatch is self._microbatch:
             return
@@ -113,6 +111,9 @@ class GradientSum:
         """Forget a step that was left before its end, as by a break: each rank has another part."""
         if self._on_their_way:  # the other ranks are in these reductions, too
             self._reduce_rest()
+        self._forget()
+
+    def _forget(self) -> None:
         for total in self._sums:
             total.abandon(self._accumulated)
         for norm in self._norms:
@@ -168,16 +169,38 @@ class GradientSum:
     # --- at its end ---
 
     def _finish(self) -> None:
-        """Agree with the other ranks, and leave the means in the buckets."""
+        assert self._step is not None
+        step = self._step
+        self.reduce_step(step)
+        self.take_step(step)
+
+    def reduce_step(self, step: Step) -> None:
+        """Agree with the other ranks, and have the means of all gradients."""
+        if self._step is not step:
+            return
         self._push()
-        used = self._agree()
-        if any(map(any, used)):
+        self._used, self._folded = self._agree()
+        if any(map(any, self._used)):
             if not self._accumulated:  # here no microbatch has brought a gradient
                 self._set_aside()
             self._reduce_rest()
-            for total, flags in zip(self._sums, used):
+
+    def take_step(self, step: Step) -> None:
+        """Leave the means in the buckets, and fold the statistics."""
+        if self._step is not step:
+            return
+        for norm, mean, var in self._folded:
+            norm.fold_statistics(mean, var)
+        if any(map(any, self._used)):
+            for total, flags in zip(self._sums, self._used):
                 total.leave_result(flags)
         self._reset()
+
+    def abandon_step(self, step: Step) -> None:
+        """Be as before the step."""
+        if self._step is step:
+            wait(self._on_their_way)
+            self._forget()
 
     def _reduce_rest(self) -> None:
         rest = range(len(self._on_their_way), len(self._sums))
@@ -191,15 +214,16 @@ class GradientSum:
                 self._sums[index].close()
                 self._sums[index].reduce(self._comm)
 
-    def _agree(self) -> list[list[bool]]:
-        """Check that all ranks are at the same step, and fold their statistics.
+    def _agree(self) -> tuple[list[list[bool]], list[tuple[Any, Any, Any]]]:
+        """Check that all ranks are at the same step.
 
-        Returns which parameters of each bucket got a gradient on some rank.
+        Returns which parameters of each bucket got a gradient on some rank, and the statistics
+        for each norm to fold, in the order of the microbatches.
         """
         assert self._step is not None
         place = (self._step.number, len(self._step.sizes))
         own = [total.used for total in self._sums]
-        votes = self._comm.allgather((place, own, self._statistics))
+        votes = self._comm.allgather((place, own, self._statistics), "the end of a step")
         for rank, (theirs, _, _) in enumerate(votes):
             if theirs != votes[0][0]:
                 raise DesyncError(
@@ -208,11 +232,14 @@ class GradientSum:
                     f"{theirs[0]} of {theirs[1]}"
                 )
         statistics = {k: v for _, _, own in votes for k, v in own.items()}
-        for index in sorted(statistics):
-            for norm, waiting in zip(self._norms, statistics[index]):
-                for mean, var in waiting:
-                    norm.fold_statistics(mean, var)
-        return [
+        folded = [
+            (norm, mean, var)
+            for index in sorted(statistics)
+            for norm, waiting in zip(self._norms, statistics[index])
+            for mean, var in waiting
+        ]
+        used = [
             [any(flags) for flags in zip(*(used[i] for _, used, _ in votes))]
             for i in range(len(self._sums))
         ]
+        return used, folded
