@@ -116,6 +116,8 @@ def module_on(where: device | str | None) -> ModuleType:
         )
     import cupy
 
+    if where.index is None:  # array code outside of operations runs where CuPy is, too
+        cupy.cuda.Device(current_device()).use()
     return cupy
 
 

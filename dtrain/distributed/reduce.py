@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from dtrain.backend import Array, array_module
+from dtrain.backend import Array, array_module, on_device_of
 
 #: elements that are folded at once on the host
 _PIECE = 1 << 16
@@ -117,15 +117,16 @@ def fold(
     there = parts.get(interval) is outs[0]
     # On the host in pieces that stay in a core's cache while they are added, divided and copied.
     piece = _PIECE if isinstance(outs[0], np.ndarray) else max(stop - start, 1)
-    for low in range(start, stop, piece):
-        here = slice(low, min(low + piece, stop))
-        first, *others = (out[here] for out in outs)
-        if not there:
-            _sum(parts, *interval, here, into=first)
-        if divisor != 1:
-            first /= first.dtype.type(divisor)
-        for other in others:
-            other[...] = first
+    with on_device_of(outs[0]):
+        for low in range(start, stop, piece):
+            here = slice(low, min(low + piece, stop))
+            first, *others = (out[here] for out in outs)
+            if not there:
+                _sum(parts, *interval, here, into=first)
+            if divisor != 1:
+                first /= first.dtype.type(divisor)
+            for other in others:
+                other[...] = first
 
 
 def _sum(

@@ -16,10 +16,13 @@ from cupy.cuda import nccl
 
 import dtrain
 from dtrain import DataParallel, distributed, nn
+from dtrain.checkpoint import digest
+from dtrain.data import DataLoader, TensorDataset
 from dtrain.distributed import reduce
 from dtrain.distributed.world import communicator
 from dtrain.errors import DesyncError
 from dtrain.nn import functional as F
+from dtrain.parallel import ZeroRedundancyOptimizer
 
 DTYPES = [np.dtype(t) for t in ("float32", "float64", "float16", ml_dtypes.bfloat16, "int32")]
 
@@ -153,6 +156,26 @@ def no_gradient_of_a_step_passes_through_the_host():
     assert copied == 0
 
 
+def overlap_and_a_sharded_optimizer_keep_the_bits():
+    def train():
+        dtrain.manual_seed(0)
+        model = nn.Sequential(nn.Linear(64, 50), nn.ReLU(), nn.Linear(50, 10)).to("cuda")
+        parallel = DataParallel(model, bucket_bytes=1 << 12, overlap=True)
+        optimizer = ZeroRedundancyOptimizer(parallel.parameters(), dtrain.optim.Adam, lr=0.01)
+        x = dtrain.randn(30, 64, generator=dtrain.Generator(1)).to("cuda")
+        loader = DataLoader(TensorDataset(x, x[:, :10]), 2, microbatches=8)
+        for step in loader.steps():
+            for x, y in step:
+                F.mse_loss(parallel(x), y).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        return digest(model.state_dict())
+
+    assert distributed.all_gather(train()) == distributed.world_size() * distributed.run_ranks(
+        1, train
+    )
+
+
 def a_model_on_another_kind_of_device_is_refused():
     model = nn.Linear(2, 2).to("cuda" if distributed.rank() else "cpu")
     with pytest.raises(DesyncError, match=r"rank 0 has .* cpu, rank 1 has .* cuda"):
@@ -209,6 +232,13 @@ def each_rank_has_a_gpu():
     size = distributed.world_size()
     assert distributed.all_reduce(x).tolist() == [size * (size + 1) / 2] * 1000
     assert str(x.device) == expected
+    model = DataParallel(nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)).to("cuda"))
+    optimizer = dtrain.optim.SGD(model.parameters(), 0.1)
+    for _ in range(2):
+        model(dtrain.randn(5, 4, device="cuda")).pow(2).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    assert {str(p.device) for p in model.parameters()} == {expected}
 
 
 if __name__ == "__main__":

@@ -79,4 +79,9 @@ def test_without_nccl_arrays_pass_through_host_memory(body, reason, run_on_ranks
 
 
 def test_each_rank_of_a_machine_has_a_gpu_of_its_own(run_on_ranks):
-    run_on_ranks(3, "each_rank_has_a_gpu", HOSTCUDA_DEVICES="2")
+    run_on_ranks(
+        3,
+        "each_rank_has_a_gpu",
+        "overlap_and_a_sharded_optimizer_keep_the_bits",
+        HOSTCUDA_DEVICES="2",
+    )
