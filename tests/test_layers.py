@@ -215,3 +215,20 @@ def test_causal_attention_does_not_see_what_comes_later():
     before = F.scaled_dot_product_attention(q, k, v, is_causal=True)[0, :3].tolist()
     k[0, 3], v[0, 3] = 100.0, 100.0
     assert F.scaled_dot_product_attention(q, k, v, is_causal=True)[0, :3].tolist() == before
+
+
+def test_converted_batch_norm_shares_parameters_and_statistics():
+    model = nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.BatchNorm1d(3))).eval()
+    before = model[1][0]
+    converted = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    after = model[1][0]
+    assert converted is model
+    assert type(after) is nn.SyncBatchNorm
+    assert after.weight is before.weight
+    assert after.running_var is before.running_var
+    assert not after.training
+
+
+def test_sync_batch_norm_has_no_groups_of_ranks():
+    with pytest.raises(ValueError, match="SyncBatchNorm: expected process_group=None"):
+        nn.SyncBatchNorm(3, process_group=[0, 1])

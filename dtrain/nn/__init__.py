@@ -140,6 +140,7 @@ from dtrain.nn.pooling import (
 )
 from dtrain.nn.recurrent import GRU, LSTM, RNN, RNNBase
 from dtrain.nn.recurrent_cells import GRUCell, LSTMCell, RNNCell, RNNCellBase
+from dtrain.nn.sync_batch_norm import SyncBatchNorm
 from dtrain.nn.transformer import (
     Transformer,
     TransformerDecoder,
@@ -276,6 +277,7 @@ __all__ = [
     "Softplus",
     "Softshrink",
     "Softsign",
+    "SyncBatchNorm",
     "Tanh",
     "Tanhshrink",
     "Threshold",

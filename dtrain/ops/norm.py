@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from dtrain.autograd.op import once, op
 from dtrain.backend import Array, array_module, kernels
@@ -41,6 +42,45 @@ def batch_norm(
 
     return out, (
         lambda g: shared(g)[0].reshape(shape),
+        lambda g: shared(g)[1],
+        lambda g: shared(g)[2],
+    )
+
+
+@op(recomputed=True)
+def sync_batch_norm(
+    x: Array, weight: Array | None, bias: Array | None, *, mean: Array, var: Array, eps: float,
+    batch_means: Callable[[Array, Array], tuple[Array, Array]],
+):  # fmt: skip
+    """`batch_norm` of a part of a batch, by the mean and var of the whole one.
+
+    `batch_means` takes this part's sums of g * (x - mean) / sqrt(var + eps) and of g, arrays
+    (c,), and gives their means over the whole batch; it is called in every backward pass to x.
+    """
+    if type(x) is not type(mean):
+        raise NotImplementedError(
+            "SyncBatchNorm: second derivatives (create_graph=True) are not there; use BatchNorm"
+        )
+    shape = x.shape
+    out = kernels.channel_norm(_by_channel(x), mean, var, weight, bias, eps).reshape(shape)
+
+    @once
+    def shared(g):
+        return kernels.channel_norm_backward(
+            _by_channel(g), _by_channel(x), mean, var, weight, eps, False
+        )
+
+    def grad_x(g):
+        of_x, of_weight, of_bias = shared(g)
+        scale = 1 / array_module(x).sqrt(var + eps)
+        scale = scale if weight is None else scale * weight
+        along, total = (value * scale for value in batch_means(of_weight, of_bias))
+        # (g - what goes through the mean and the var) * scale: the latter is a channel_norm, too
+        through = kernels.channel_norm(_by_channel(x), mean, var, along, total, eps)
+        return (of_x - through).reshape(shape)
+
+    return out, (
+        grad_x,
         lambda g: shared(g)[1],
         lambda g: shared(g)[2],
     )

@@ -12,8 +12,9 @@ from dtrain.backend import array_module, initial_seed, to_host
 from dtrain.distributed import world
 from dtrain.distributed.step import sum_at_step_end
 from dtrain.errors import DesyncError
-from dtrain.nn import Module
+from dtrain.nn import Module, SyncBatchNorm
 from dtrain.parallel.gradient_sum import GradientSum
+from dtrain.parallel.whole_batch import of_whole_batch
 
 #: of the bucket that fills first: the sooner it leaves, the sooner the network has work
 _FIRST_BUCKET_BYTES = 1 << 20
@@ -70,6 +71,8 @@ class DataParallel(Module):
         norms = [m for m in module.modules() if hasattr(m, "waiting_statistics")]
         for norm in norms:
             norm.waiting_statistics = []
+            if isinstance(norm, SyncBatchNorm):
+                norm.of_whole_batch = of_whole_batch
         comm = world.communicator()
         buckets = make_buckets(params, bucket_bytes, _FIRST_BUCKET_BYTES)
         for bucket in buckets:

@@ -218,6 +218,25 @@ def _through_host_memory():
     all_reduce(), reduce_scatter(), all_gather_slices(), native_all_reduce()
 
 
+def sync_batch_norm():
+    """On the device as on the host."""
+    size, rank = distributed.world_size(), distributed.rank()
+    data = dtrain.randn(size, 5, 4, generator=dtrain.Generator(1))
+    seen = []
+    for device in ("cpu", "cuda"):
+        dtrain.manual_seed(0)
+        model = DataParallel(
+            nn.Sequential(nn.SyncBatchNorm(4), nn.Linear(4, 4), nn.SyncBatchNorm(4)).to(device)
+        )
+        x = data[rank, : 5 * (rank > 0)].to(device)  # none on rank 0
+        model(x).pow(3).sum().backward()
+        after = model.module
+        tensors = [*after.state_dict().values(), *(p.grad for p in after.parameters())]
+        seen.append([tensor.cpu().numpy() for tensor in tensors])
+    for host, device in zip(*seen):
+        np.testing.assert_allclose(device, host, rtol=1e-4, atol=1e-5)
+
+
 def each_rank_has_a_gpu():
     gpus = dtrain.cuda.device_count()
     expected = f"cuda:{distributed.local_rank() % gpus}"
@@ -232,7 +251,9 @@ def each_rank_has_a_gpu():
     size = distributed.world_size()
     assert distributed.all_reduce(x).tolist() == [size * (size + 1) / 2] * 1000
     assert str(x.device) == expected
-    model = DataParallel(nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)).to("cuda"))
+    model = DataParallel(
+        nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.SyncBatchNorm(4)).to("cuda")
+    )
     optimizer = dtrain.optim.SGD(model.parameters(), 0.1)
     for _ in range(2):
         model(dtrain.randn(5, 4, device="cuda")).pow(2).sum().backward()

@@ -54,6 +54,10 @@ def test_nccls_own_order_other_communicators_and_other_devices(run_on_ranks):
     )
 
 
+def test_sync_batch_norm_is_that_of_the_host(run_on_ranks):
+    run_on_ranks(3, "sync_batch_norm")
+
+
 @on_host_memory
 @pytest.mark.parametrize("size", [2, 3])
 def test_what_is_called_and_copied(size, run_on_ranks):

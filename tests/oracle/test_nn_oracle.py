@@ -142,6 +142,17 @@ LAYERS = {
     ),
     "InstanceNorm3d": (lambda nn: nn.InstanceNorm3d(2, track_running_stats=True), (3, 2, 2, 3, 2)),
     "BatchNorm3d": (lambda nn: nn.BatchNorm3d(3), (2, 3, 2, 3, 2)),
+    "SyncBatchNorm": (lambda nn: nn.SyncBatchNorm(4, 1e-3, 0.3), IMAGE),
+    "SyncBatchNorm options": (
+        lambda nn: nn.SyncBatchNorm(5, momentum=None, affine=False, track_running_stats=False),
+        (4, 5),
+    ),
+    "SyncBatchNorm converted": (
+        lambda nn: nn.SyncBatchNorm.convert_sync_batchnorm(
+            nn.Sequential(nn.Linear(5, 4), nn.Sequential(nn.BatchNorm1d(4, bias=False)), nn.ReLU())
+        ),
+        (6, 5),
+    ),
     "LocalResponseNorm": (lambda nn: nn.LocalResponseNorm(3, 0.1, 0.5, 2.0), IMAGE),
     "Unflatten": (lambda nn: nn.Unflatten(1, (2, -1)), IMAGE),
     "PixelShuffle": (lambda nn: nn.PixelShuffle(2), IMAGE),

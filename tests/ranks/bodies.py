@@ -285,6 +285,112 @@ def batch_norm_statistics_are_folded_in_the_order_of_the_microbatches():
     assert statistics() == _alone(statistics)
 
 
+def _synchronized(norm=nn.SyncBatchNorm):
+    dtrain.manual_seed(5)
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3), norm(4), nn.ReLU(), nn.Flatten(), nn.Linear(16, 6), norm(6)
+    ).double()
+
+
+def _batch_norm(channels):
+    return nn.BatchNorm2d(channels) if channels == 4 else nn.BatchNorm1d(channels)
+
+
+def _state_and_gradients(model):
+    gradients = {f"{name}.grad": p.grad for name, p in model.named_parameters()}
+    return {name: value.numpy().copy() for name, value in (model.state_dict() | gradients).items()}
+
+
+def _synchronized_steps():
+    """What two steps leave; the last is short: ranks have unequal batches, or empty ones."""
+    size = distributed.world_size()
+    model = DataParallel(_synchronized())
+    seen = []
+    for x, y in DataLoader(_data(size * 4 + size + 1), 4):
+        model.zero_grad()
+        F.cross_entropy(model(x.double() * 3 + 100), y).backward()
+        seen.append(_state_and_gradients(model.module))
+    assert len(seen) == 2
+    return seen
+
+
+def sync_batch_norm_is_batch_norm_of_the_whole_batch():
+    seen, whole = _synchronized_steps(), _synchronized(_batch_norm)
+    batch = 4 * distributed.world_size()
+    x, y = _data(batch + distributed.world_size() + 1).tensors
+    for step in range(2):
+        part = slice(step * batch, (step + 1) * batch)
+        whole.zero_grad()
+        F.cross_entropy(whole(x[part].double() * 3 + 100), y[part]).backward()
+        for name, expected in _state_and_gradients(whole).items():
+            np.testing.assert_allclose(
+                seen[step][name], expected, rtol=1e-9, atol=1e-11, err_msg=f"{step} {name}"
+            )
+
+
+def sync_batch_norm_has_the_same_bits_on_all_ranks_and_on_threads():
+    def bits():
+        return [{k: v.tobytes() for k, v in step.items()} for step in _synchronized_steps()]
+
+    everywhere = distributed.all_gather(bits())
+    assert everywhere == [everywhere[0]] * distributed.world_size()
+    assert everywhere == distributed.run_ranks(distributed.world_size(), bits)
+
+
+def sync_batch_norm_gives_the_input_the_gradient_of_its_own_loss():
+    """Losses of ranks weigh as DataParallel weighs them: here alike."""
+    rank, size = distributed.rank(), distributed.world_size()
+    all_of_it = dtrain.randn(size, 3, 2, generator=dtrain.Generator(2), dtype=dtrain.float64)
+    factors = dtrain.randn(size, 3, 2, generator=dtrain.Generator(3), dtype=dtrain.float64)
+    whole = all_of_it.reshape(-1, 2).requires_grad_()
+    (nn.BatchNorm1d(2).double()(whole) * factors.reshape(-1, 2)).sum().backward()
+    x = all_of_it[rank].clone().requires_grad_()
+    (DataParallel(nn.SyncBatchNorm(2).double())(x) * factors[rank]).sum().backward()
+    expected = whole.grad.reshape(size, 3, 2)[rank].numpy()
+    np.testing.assert_allclose(x.grad.numpy(), expected, rtol=1e-9, atol=1e-12)
+
+
+def sync_batch_norm_normalizes_a_batch_far_from_zero():
+    size = distributed.world_size()
+    model = DataParallel(nn.SyncBatchNorm(1, affine=False))
+    out = model(dtrain.arange(4.0).reshape(4, 1) + 4096 * (distributed.rank() + 1))
+    values = np.arange(4) + 4096 * np.arange(1, size + 1)[:, None]
+    expected = (values - values.mean()) / np.sqrt(values.var() + 1e-5)
+    np.testing.assert_allclose(
+        out.numpy()[:, 0], expected[distributed.rank()], rtol=1e-5, atol=1e-6
+    )
+
+
+def sync_batch_norm_refuses_microbatches_that_do_not_run_at_once():
+    size = distributed.world_size()
+    model = DataParallel(_synchronized())
+    step = next(DataLoader(_data(), 2, microbatches=size + 1).steps())
+    x, _ = next(step)
+    said = f"SyncBatchNorm: .* has {size + 1} microbatches on {size} ranks: run {size + 1} ranks"
+    with pytest.raises(RuntimeError, match=said):
+        model(x.double())
+
+
+def sync_batch_norm_refuses_one_value_on_all_ranks_together():
+    model = DataParallel(nn.SyncBatchNorm(2))
+    with pytest.raises(ValueError, match=r"more than 1 value per channel.* 1 values on all ranks"):
+        model(dtrain.ones(1 if distributed.rank() == 0 else 0, 2))
+
+
+def sync_batch_norm_in_evaluation_is_batch_norm_of_any_microbatch():
+    model = DataParallel(nn.SyncBatchNorm(2)).eval()
+    model.module.running_mean.fill_(1)
+    if distributed.rank() == 0:  # the others need not take part
+        np.testing.assert_allclose(model(dtrain.ones(1, 2)).tolist(), [[0, 0]])
+
+
+def sync_batch_norm_refuses_second_derivatives():
+    x = dtrain.randn(3, 2, requires_grad=True)
+    out = DataParallel(nn.SyncBatchNorm(2))(x).pow(2).sum()
+    with pytest.raises(NotImplementedError, match="SyncBatchNorm: second derivatives"):
+        dtrain.autograd.grad(out, x, create_graph=True)
+
+
 def the_ranks_begin_with_the_weights_of_rank_0():
     model = nn.Linear(3, 2)
     with dtrain.no_grad():
