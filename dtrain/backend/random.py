@@ -19,7 +19,7 @@ import numpy as np
 from dtrain.backend.array_module import Array, array_module
 from dtrain.backend.device import device as as_device
 
-DEFAULT_STREAM, SAMPLER_STREAM = 0, 1
+DEFAULT_STREAM, SAMPLER_STREAM, COMPRESSION_STREAM = 0, 1, 2
 _KERNELS = Path(__file__).parent / "kernels" / "cuda"
 
 

@@ -60,6 +60,11 @@ class Communicator(Protocol):
     ) -> None:
         """As `all_reduce`, but rank r gets bounds[r]:bounds[r + 1] alone; the rest is undefined."""
 
+    def all_to_all_slices(
+        self, flats: Sequence[np.ndarray], bounds: Sequence[int], count: int
+    ) -> list[np.ndarray]:
+        """Slice bounds[r]:bounds[r + 1] of all `count` values, in order; a rank has its run's."""
+
     def all_gather_slices(self, flat: Array, bounds: Sequence[int]) -> None:
         """Fill in `flat`, of which rank r holds the right slice bounds[r]:bounds[r + 1]."""
 
@@ -115,6 +120,11 @@ class SoloCommunicator:
         divisor: float = 1,
     ) -> None:
         self.all_reduce(blocks, out, count, divisor)
+
+    def all_to_all_slices(
+        self, flats: Sequence[np.ndarray], bounds: Sequence[int], count: int
+    ) -> list[np.ndarray]:
+        return list(flats)
 
     def all_gather_slices(self, flat: Array, bounds: Sequence[int]) -> None:
         pass

@@ -46,7 +46,8 @@ class Leaders:
         for turn in range(max(map(len, plans))):
             senders = [node for node, plan in enumerate(plans) if turn < len(plan)]
             flat = blocks[turn] if turn < len(blocks) else None
-            for sender, part in zip(senders, self._exchange(flat, out.dtype, bounds, senders)):
+            received = exchange(self._comm, flat, out.dtype, bounds, senders)
+            for sender, part in zip(senders, received):
                 parts[plans[sender][turn]] = part
         fold(parts, (0, count), [out[own]], slice(None), divisor)
 
@@ -55,29 +56,27 @@ class Leaders:
         _, high = run_of(self._firsts[node + 1] - 1, self._size, count)
         return blocks_of(low, high, count)
 
-    def _exchange(
-        self,
-        flat: np.ndarray | None,
-        dtype: np.dtype,
-        bounds: Sequence[int],
-        senders: Sequence[int],
-    ) -> list[np.ndarray]:
-        """Each sender's part of `flat` for this node."""
-        starts, lengths = _in_bytes(bounds, dtype)
-        length = lengths[self._index]
-        sent = lengths if flat is not None else [0] * len(lengths)
-        inbox = np.empty((len(senders), length), np.uint8)
-        received = [length if node in senders else 0 for node in range(len(lengths))]
-        self._comm.Alltoallv(
-            [_bytes(flat), (sent, starts), self._mpi.BYTE],
-            [inbox, received, self._mpi.BYTE],
-        )
-        return list(inbox.view(dtype))
-
     def all_gather(self, flat: np.ndarray, bounds: Sequence[int]) -> None:
         """Fill in `flat`, of which each leader holds its node's slice."""
         starts, lengths = _in_bytes(bounds, flat.dtype)
         self._comm.Allgatherv(self._mpi.IN_PLACE, [_bytes(flat), (lengths, starts), self._mpi.BYTE])
+
+
+def exchange(
+    comm: Any,
+    flat: np.ndarray | None,
+    dtype: np.dtype,
+    bounds: Sequence[int],
+    senders: Sequence[int],
+) -> list[np.ndarray]:
+    """Slice bounds[r]:bounds[r + 1] of each sender's `flat` on rank r of an mpi4py communicator."""
+    starts, lengths = _in_bytes(bounds, dtype)
+    length = lengths[comm.rank]
+    sent = lengths if flat is not None else [0] * len(lengths)
+    inbox = np.empty((len(senders), length), np.uint8)
+    received = [length if rank in senders else 0 for rank in range(len(lengths))]
+    comm.Alltoallv([_bytes(flat), (sent, starts)], [inbox, received])
+    return list(inbox.view(dtype))
 
 
 def _in_bytes(bounds: Sequence[int], dtype: np.dtype) -> tuple[list[int], list[int]]:

@@ -15,10 +15,10 @@ import numpy as np
 from dtrain.backend import Array
 from dtrain.distributed.calls import Calls, collective
 from dtrain.distributed.communicator import SoloCommunicator
-from dtrain.distributed.leaders import Leaders
+from dtrain.distributed.leaders import Leaders, exchange
 from dtrain.distributed.nccl import Nccl, connect
 from dtrain.distributed.node import Node
-from dtrain.distributed.reduce import blocks_of, equal_bounds, fold, plan_of
+from dtrain.distributed.reduce import blocks_of, equal_bounds, fold, plan_of, run_of
 from dtrain.distributed.staging import Staging
 from dtrain.errors import DesyncError, RankFailedError
 
@@ -181,6 +181,19 @@ class MpiCommunicator:
             self._take_from_leader(outs, own)
         if outs[self._node.rank] is not out:
             out[own] = outs[self._node.rank][own]
+
+    @collective
+    def all_to_all_slices(
+        self, flats: Sequence[np.ndarray], bounds: Sequence[int], count: int
+    ) -> list[np.ndarray]:
+        runs = [run_of(rank, self.size, count) for rank in range(self.size)]
+        slices: dict[int, np.ndarray] = {}
+        for turn in range(max(high - low for low, high in runs)):
+            senders = [rank for rank, (low, high) in enumerate(runs) if turn < high - low]
+            flat = flats[turn] if turn < len(flats) else None
+            received = exchange(self._comm, flat, flats[0].dtype, bounds, senders)
+            slices |= {runs[sender][0] + turn: part for sender, part in zip(senders, received)}
+        return [slices[index] for index in range(count)]
 
     @collective
     def all_gather_slices(self, flat: Array, bounds: Sequence[int]) -> None:

@@ -121,6 +121,15 @@ class ThreadCommunicator:
         fold(parts, (0, count), [out], slice(*bounds[self.rank : self.rank + 2]), divisor)
         self._world.meet(self.rank, "reduce_scatter")
 
+    def all_to_all_slices(
+        self, flats: Sequence[np.ndarray], bounds: Sequence[int], count: int
+    ) -> list[np.ndarray]:
+        ranks = self._world.meet(self.rank, f"all_to_all of {_kind(flats[0])}", flats)
+        own = slice(*bounds[self.rank : self.rank + 2])
+        slices = [flat[own].copy() for theirs in ranks for flat in theirs]
+        self._world.meet(self.rank, "all_to_all")
+        return slices
+
     def all_gather_slices(self, flat: Array, bounds: Sequence[int]) -> None:
         flats = self._world.meet(self.rank, f"all_gather of {_kind(flat)}", flat)
         for other, a, b in zip(flats, bounds, bounds[1:]):

@@ -60,7 +60,7 @@ class BucketSum:
         self._skip_to(index)
         bucket.fill_missing()
         self.used = [a or b for a, b in zip(self.used, bucket.filled())]
-        weight = 1 if self._even else self._sizes[index]
+        weight = self._weight(index)
         if weight == 0:  # not a product: the gradients of no samples are NaN
             bucket.grads.flat[...] = 0
         elif weight != 1:
@@ -68,6 +68,9 @@ class BucketSum:
         self._sum.push(index, bucket.grads)
         self._use_fresh()
         self._next = index + 1
+
+    def _weight(self, index: int) -> float:
+        return 1 if self._even else self._sizes[index]
 
     def _skip_to(self, index: int) -> None:
         """Add zeros for the microbatches before `index` that brought nothing."""
@@ -97,8 +100,8 @@ class BucketSum:
     def leave_result(self, used: list[bool]) -> None:
         """Put the mean into the bucket, for the parameters that some rank has used."""
         bucket = self.bucket
-        (_, _, result), *others = self._sum.blocks
-        self._spare += [*(buffer for _, _, buffer in others), bucket.grads]
+        result = self._take_result(used)
+        self._spare.append(bucket.grads)
         bucket.use_grads(result, used)
         bucket.scattered = self._exact and bucket.bounds is not None
         if self._carried is None:
@@ -110,6 +113,11 @@ class BucketSum:
             elif there:
                 bucket.params[i]._grad = bucket.write_grad(i, before.views[i]._array)
         self._spare.append(before)
+
+    def _take_result(self, used: list[bool]) -> GradBuffer:
+        (_, _, result), *others = self._sum.blocks
+        self._spare += [buffer for _, _, buffer in others]
+        return result
 
     def abandon(self, begun: bool) -> None:
         """Forget the step; `begun` if gradients that were there before have been set aside."""

@@ -25,23 +25,21 @@ class GradientSum:
     Parameters
     ----------
     comm : the ranks
-    buckets : where backward passes put the gradients, in the order in which they fill
+    sums : of the buckets where backward passes put the gradients, in the order in which they fill
     norms : layers whose `waiting_statistics` are to be folded
-    exact : add in an order that does not depend on the number of ranks
     overlap : send a bucket on its way when it is full, while the backward pass still runs
     """
 
     def __init__(
         self,
         comm: Communicator,
-        buckets: Sequence[Bucket],
+        sums: Sequence[BucketSum],
         norms: Sequence[Any],
-        exact: bool,
         overlap: bool,
     ):
         self._comm = comm
-        self._sums = [BucketSum(bucket, exact) for bucket in buckets]
-        self._index_of = {bucket: index for index, bucket in enumerate(buckets)}
+        self._sums = sums
+        self._index_of = {total.bucket: index for index, total in enumerate(sums)}
         self._norms = norms
         self._overlap = overlap
         if overlap:  # blocking calls in a fixed order, on a communicator of their own
@@ -50,7 +48,7 @@ class GradientSum:
         # Outside a DataLoader a rank's backward pass is one of `size` equal microbatches.
         self._unnumbered = Microbatch(Step(-1, (1,) * comm.size, True, True), comm.rank)
         self._reset()
-        for bucket in buckets:
+        for bucket in self._index_of:
             bucket.before_accumulate = self._before_accumulate
             bucket.before_step = self._before_step
 
