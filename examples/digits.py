@@ -13,7 +13,7 @@ import numpy as np
 
 import dtrain
 from dtrain import DataParallel, distributed, nn
-from dtrain.checkpoint import digest, load_checkpoint, save_checkpoint
+from dtrain.checkpoint import digest, resume, save_checkpoint
 from dtrain.data import DataLoader, TensorDataset, read_idx_folder
 from dtrain.errors import DtrainError
 from dtrain.nn import functional as F
@@ -88,9 +88,8 @@ def train(args):
     )
     scheduler = dtrain.optim.lr_scheduler.CosineAnnealingLR(optimizer, args.epochs * len(loader))
     job = {"model": model, "optimizer": optimizer, "scheduler": scheduler, "loader": loader}
-    steps = load_checkpoint(args.resume, **job) if args.resume else 0
+    steps = resume(args.out, args.resume, **job)
 
-    checkpoint = None
     for epoch in range(loader.epoch, args.epochs):
         with Progress(f"epoch {epoch + 1}/{args.epochs}", len(loader)) as progress:
             for step in loader.steps():
@@ -105,13 +104,22 @@ def train(args):
                 right = (output.detach().argmax(1) == y).float().mean()
                 loss, accuracy = dtrain.stack([loss.detach(), right]).tolist()
                 progress.advance(args.batch_size * args.microbatches, loss=loss, accuracy=accuracy)
-                if args.checkpoint_every and steps % args.checkpoint_every == 0:
-                    save_checkpoint(args.out, steps, **job)
+                stop = distributed.stop_requested()  # by SIGTERM, SIGINT or SIGUSR1
+                if stop or (args.checkpoint_every and steps % args.checkpoint_every == 0):
+                    checkpoint = save_checkpoint(args.out, steps, **job)
+                if stop:
+                    stopped(checkpoint)
     checkpoint = save_checkpoint(args.out, steps, **job)
     accuracy = evaluate(model, test_loader)
     if distributed.rank() == 0:
         weights = digest(model.module.state_dict())
         print(f"test accuracy {accuracy:.2%}  weights sha256 {weights}  checkpoint {checkpoint}")
+
+
+def stopped(checkpoint):
+    if distributed.rank() == 0:
+        print(f"stopped; to go on: --resume {checkpoint}")
+    sys.exit(distributed.STOPPED)
 
 
 def arguments():

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dtrain.distributed import launch
-from dtrain.distributed.launch import Launcher, LaunchPlan, Machine
+from dtrain.distributed.launch import Job, Launcher, LaunchPlan, Machine
 from dtrain.errors import LaunchError
 
 ROOT = Path(__file__).parents[1]
@@ -43,14 +43,14 @@ def plan(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("train.py").touch()
 
-    def plan(num_ranks=None, script="train.py", args=(), on=None, **options):
-        return launch.plan(num_ranks, script, args, machine=on or machine(), **options)
+    def plan(num_ranks=None, script="train.py", args=(), on=None, lost=(), **options):
+        return launch.plan(Job(num_ranks, script, args, **options), on or machine(), lost)
 
     return plan
 
 
 def python(*args):
-    return [sys.executable, "-m", "mpi4py", *args]
+    return [sys.executable, "-m", "dtrain.distributed.launch.rank", *args]
 
 
 # --- the plan: Open MPI ---------------------------------------------------------------------------
@@ -140,12 +140,29 @@ def test_variables_of_the_user_are_not_changed(plan):
     assert made.env == {name: expected[name] for name in expected if name not in user}
 
 
+def test_without_a_lost_host_the_ranks_are_as_many_as_the_others_have_slots(plan):
+    made = plan(8, hosts="a:4,b:2,c:1", lost=["b"])
+    assert made.argv[1:5] == ["-n", "5", "--host", "a:4,c:1"]
+    assert plan(hosts="a:4,b:2,c:1", lost=["a"]).argv[1:5] == ["-n", "3", "--host", "b:2,c:1"]
+    assert plan(4, hosts="a:4,b:2", lost=["b"]).argv[1:5] == ["-n", "4", "--host", "a:4"]
+    with pytest.raises(ValueError, match="-n 8 is more than the 7 slots"):
+        plan(8, hosts="a:4,b:2,c:1")
+
+
+def test_a_hostfile_without_a_lost_host_becomes_a_list(plan):
+    Path("hosts").write_text("a slots=4\nb\nnode7 slots=2\n")
+    assert plan(4, hostfile="hosts", lost=["a"]).argv[1:5] == ["-n", "4", "--host", "b:*,node7:2"]
+    Path("hosts").write_text("a:4\nb\n")
+    of_mpich = plan(4, hostfile="hosts", lost=["a"], on=machine(MPICH))
+    assert of_mpich.argv[1:5] == ["-n", "4", "-hosts", "b"]
+
+
 # --- the plan: MPICH and srun ---------------------------------------------------------------------
 
 
 def test_mpich_needs_no_variables_and_hands_over_the_environment(plan):
     made = plan(hosts="a:4,b", on=machine(MPICH, is_root=True))
-    assert made.argv == ["/opt/bin/mpirun", "-n", "5", "-hosts", "a:4,b", *python("train.py")]
+    assert made.argv == ["/opt/bin/mpirun", "-n", "5", "-hosts", "a:4,b:1", *python("train.py")]
     assert made.env == ONE_THREAD
 
 

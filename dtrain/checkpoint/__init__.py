@@ -5,6 +5,7 @@ from dtrain.checkpoint.folder import (
     checkpoints,
     load_checkpoint,
     newest_checkpoint,
+    resume,
     save_checkpoint,
 )
 from dtrain.checkpoint.state_file import load, save
@@ -15,6 +16,7 @@ __all__ = [
     "load",
     "load_checkpoint",
     "newest_checkpoint",
+    "resume",
     "save",
     "save_checkpoint",
 ]

@@ -1,7 +1,7 @@
 """Checkpoint folders: a whole job at one step, checksummed, and there whole or not at all.
 
 runs/a/step-00000400/
-    manifest.json            step, versions, and the sha256 of every other file
+    manifest.json            step, the job's name, and the sha256 of every other file
     model.safetensors        one file for each object that was given
     optimizer.safetensors
     ...
@@ -15,14 +15,14 @@ import json
 import os
 import re
 import shutil
+import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from dtrain.backend import default_generator
 from dtrain.checkpoint.state_file import from_bytes, to_bytes
-from dtrain.distributed import world
+from dtrain.distributed import job_name, world
 from dtrain.errors import CheckpointError
 
 _MANIFEST = "manifest.json"
@@ -62,6 +62,7 @@ def _write(folder: Path, step: int, files: dict[str, bytes]) -> None:
     manifest = {
         "format": _FORMAT,
         "step": step,
+        "job": job_name(),
         "files": {f"{name}.safetensors": _sha256(data) for name, data in files.items()},
     }
     for ruin in folder.parent.glob(".step-*"):  # of a run that was killed while it wrote
@@ -145,23 +146,58 @@ def _state_of(value: Any) -> Any:
     return value.state_dict()
 
 
+def resume(root: str | Path, path: str | Path | None = None, **objects: Any) -> int:
+    """Give `objects` the state from which this job has to go on; returns its step, 0 at first.
+
+    A job that `dtrain run` has started again goes on from the newest whole checkpoint which it
+    wrote to `root` itself: a run that left others there is another job, by `job_name`. Without
+    one of its own it begins as it did the first time: from `path` if there is one, or anew.
+
+    To be called by every rank; rank 0 chooses. It says where the job goes on, and which
+    checkpoints are damaged.
+
+    Parameters
+    ----------
+    root : the run's folder, as given to `save_checkpoint`
+    path : as of `load_checkpoint`
+    objects : by name, what has `load_state_dict()`, as given to `save_checkpoint`
+
+    Raises
+    ------
+    CheckpointError
+        As `load_checkpoint`.
+    """
+    own = _newest_of_this_job(Path(root)) if world.rank() == 0 else None
+    own = world.communicator().broadcast(own)
+    if own is None and path is None:
+        return 0
+    step = load_checkpoint(own or path, **objects)  # type: ignore[arg-type]
+    if world.rank() == 0 and own is not None:
+        print(f"dtrain: this job goes on from {own}", file=sys.stderr)
+    return step
+
+
+def _newest_of_this_job(root: Path) -> Path | None:
+    name = job_name()
+    for folder in reversed(checkpoints(root)) if name is not None else ():
+        try:
+            if _read_manifest(folder).get("job") == name:
+                _read_hashes(folder)
+                return folder
+        except CheckpointError as damage:
+            print(f"dtrain: {folder} is passed over: {damage}", file=sys.stderr)
+    return None
+
+
 def _copied(state: Any) -> Any:
     return from_bytes(to_bytes(state), "state")
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """The manifest and the states of a checkpoint whose files are all whole."""
-    try:
-        manifest = json.loads((folder / _MANIFEST).read_bytes())
-        files = manifest["files"]
-        if manifest["format"] != _FORMAT:
-            raise CheckpointError(
-                f"{folder}: has format {manifest['format']}, this version reads {_FORMAT}"
-            )
-    except (OSError, ValueError, KeyError) as reason:
-        raise CheckpointError(f"{folder / _MANIFEST}: cannot be read: {reason!r}") from reason
+    manifest = _read_manifest(folder)
     states = {}
-    for name, expected in files.items():
+    for name, expected in manifest["files"].items():
         try:
             data = (folder / name).read_bytes()
         except OSError as reason:
@@ -173,6 +209,17 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             )
         states[name.removesuffix(".safetensors")] = from_bytes(data, str(folder / name))
     return manifest, states
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_bytes())
+        found, _ = manifest["format"], manifest["files"].items()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as reason:
+        raise CheckpointError(f"{folder / _MANIFEST}: cannot be read: {reason!r}") from reason
+    if found != _FORMAT:
+        raise CheckpointError(f"{folder}: has format {found}, this version reads {_FORMAT}")
+    return manifest
 
 
 def checkpoints(root: str | Path) -> list[Path]:
@@ -202,8 +249,7 @@ def _alternative(folder: Path) -> str:
 
 
 def _read_hashes(folder: Path) -> None:
-    files: Mapping[str, str] = json.loads((folder / _MANIFEST).read_bytes())["files"]
-    for name, expected in files.items():
+    for name, expected in _read_manifest(folder)["files"].items():
         path = folder / name
         if not path.exists() or _sha256(path.read_bytes()) != expected:
             raise CheckpointError(f"{path}: is not whole")

@@ -29,12 +29,12 @@ def allreduce(
         if ranks is not None and ranks < 2:
             raise ValueError(f"-n must be >= 2, got {ranks}: a rank alone reduces nothing")
         megabytes = [f"{_positive(size):g}" for size in sizes.split(",")]
-        module = "dtrain.distributed.bench"
-        plan = launch.plan(ranks, module, megabytes, module=True, hosts=hosts)
+        job = launch.Job(ranks, "dtrain.distributed.bench", megabytes, module=True, hosts=hosts)
+        status = launch.run(job)
     except (ValueError, LaunchError) as error:
         typer.echo(f"dtrain bench allreduce: {error}", err=True)
         raise typer.Exit(2) from None
-    launch.run(plan)
+    raise typer.Exit(status)
 
 
 def _positive(size: str) -> float:

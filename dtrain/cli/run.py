@@ -1,4 +1,4 @@
-"""`dtrain run`: start the ranks of a script."""
+"""`dtrain run`: start the ranks of a script, and stay until they have ended."""
 
 from typing import Annotated
 
@@ -22,25 +22,29 @@ def run(
     threads: Annotated[
         int | None, typer.Option(help="BLAS and OpenMP threads of each rank; default: 1.")
     ] = None,
+    max_restarts: Annotated[
+        int, typer.Option(help="Start the job again when it fails, so many times.")
+    ] = 0,
+    grace: Annotated[
+        float, typer.Option(help="Seconds for a checkpoint after SIGTERM, SIGINT or SIGUSR1.")
+    ] = 60,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the command, run nothing.")
     ] = False,
 ) -> None:
-    """Start N ranks of a script under MPI: dtrain run -n 4 train.py --epochs 3."""
+    """Start N ranks of a script under MPI: dtrain run -n 4 train.py --epochs 3.
+
+    Exit status: 0 when the script came to its end; 75 when it stopped as it was asked to by a
+    signal, with a checkpoint; 128 + N when signal N ended it before; else that of the failure.
+    """
+    job = launch.Job(np, script, args or [], module, hosts, hostfile, threads)
     try:
-        plan = launch.plan(
-            np,
-            script,
-            args or [],
-            module=module,
-            hosts=hosts,
-            hostfile=hostfile,
-            threads=threads,
-        )
+        if dry_run:
+            typer.echo(str(launch.plan(job)))
+            status = 0
+        else:
+            status = launch.run(job, max_restarts, grace)
     except (ValueError, FileNotFoundError, LaunchError) as error:
         typer.echo(f"dtrain run: {error}", err=True)
         raise typer.Exit(2) from None
-    if dry_run:
-        typer.echo(str(plan))
-    else:
-        launch.run(plan)
+    raise typer.Exit(status)

@@ -2,6 +2,7 @@
 
 from dtrain.backend import share_gpus
 from dtrain.distributed.collectives import all_gather, all_reduce, broadcast
+from dtrain.distributed.job import STOPPED, job_name, restart_count, stop_requested
 from dtrain.distributed.recovery import recoverable
 from dtrain.distributed.threads import run_ranks
 from dtrain.distributed.world import (
@@ -14,15 +15,20 @@ from dtrain.distributed.world import (
 )
 
 __all__ = [
+    "STOPPED",
     "all_gather",
     "all_reduce",
     "barrier",
     "broadcast",
     "init",
+    "job_name",
+    "rank",
+    "restart_count",
     "local_rank",
     "rank",
     "recoverable",
     "run_ranks",
+    "stop_requested",
     "world_size",
 ]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
-from dtrain.distributed import threads, world
+from dtrain.distributed import job, threads, world
 from dtrain.errors import LaunchError
 
 
@@ -52,6 +52,7 @@ def run_script(script: Path, args: Sequence[str], ranks: int, stop_rank: int = 0
     terminal = sys.stdout
     sys.stdout, sys.stderr = _ByRank(sys.stdout), _ByRank(sys.stderr)
     sys.breakpointhook = _debugger(stop_rank, terminal)
+    job.catch_signals()  # a thread cannot
 
     def body() -> None:
         exec(code, {"__name__": "__main__", "__file__": str(script), "__builtins__": __builtins__})
@@ -63,6 +64,7 @@ def run_script(script: Path, args: Sequence[str], ranks: int, stop_rank: int = 0
     except BaseException as failure:
         raise RankError(_in_script(failure, str(script))) from None
     finally:
+        job.release_signals()
         sys.stdout.flush()
         sys.stderr.flush()
         sys.stdout, sys.stderr = terminal, sys.stderr._stream

@@ -1,0 +1,96 @@
+"""What a rank knows of its job: the name, how often it was started again, whether it is to stop.
+
+`dtrain run` tells the ranks by variables and signals; `python script.py` and `dtrain debug` have
+the signals alone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from typing import Any
+
+from dtrain.distributed import world
+
+#: The exit status of a script that stopped as it was asked to, with a checkpoint to go on from:
+#: EX_TEMPFAIL of sysexits.h, "try again". Not 143, which is also that of one which was killed.
+STOPPED = 75
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+
+
+class _Stop:
+    watched = False  # whether the script asks; one that never does is ended at once
+    requested = False  # on this rank, which others may not know yet
+    agreed = False
+
+
+_stop = _Stop()
+_before: dict[int, Any] = {}
+
+
+def job_name() -> str | None:
+    """The name of the job, the same each time that it is started again; None without a launcher.
+
+    ``DTRAIN_JOB`` if that is set, as in a batch script that may be queued again; otherwise of
+    this `dtrain run`.
+    """
+    return os.environ.get("DTRAIN_JOB")
+
+
+def restart_count() -> int:
+    """How often `dtrain run` has started this job again (torchrun's TORCHELASTIC_RESTART_COUNT).
+
+    >>> restart_count()
+    0
+    """
+    return int(os.environ.get("DTRAIN_RESTART_COUNT", "0"))
+
+
+def stop_requested() -> bool:
+    """Whether a rank has been asked to stop, by SIGTERM, SIGINT or SIGUSR1; the same on all ranks.
+
+    To be called by every rank, once a step: it gathers a flag from all ranks. A script then
+    writes a checkpoint and leaves by ``sys.exit(distributed.STOPPED)``. From the first call on
+    these signals do not end the program at once; a second one does.
+    """
+    if not _stop.watched:
+        _stop.watched = True
+        if threading.current_thread() is threading.main_thread():
+            catch_signals()
+    if any(world.communicator().allgather(_stop.requested)):
+        _stop.agreed = True
+    return _stop.agreed
+
+
+def stop_agreed() -> bool:
+    """Whether `stop_requested` has said yes."""
+    return _stop.agreed
+
+
+def catch_signals() -> None:
+    """Have signals noted where they would end the program; the script may have its own handlers."""
+    for number in _SIGNALS:
+        handler = signal.getsignal(number)
+        if handler in (signal.SIG_DFL, signal.default_int_handler):
+            _before[number] = handler
+            signal.signal(number, _note)
+
+
+def release_signals() -> None:
+    """Give the signals back the effect that they had before `catch_signals`."""
+    while _before:
+        signal.signal(*_before.popitem())
+
+
+def _note(number: int, frame: Any) -> None:
+    release_signals()
+    if not _stop.watched:
+        os.kill(os.getpid(), number)
+        return
+    _stop.requested = True
+    if world.launched_size() is None:  # `dtrain run` says it for all ranks
+        name = signal.Signals(number).name
+        print(f"dtrain: {name}: stops after this step; again: at once", file=sys.stderr)

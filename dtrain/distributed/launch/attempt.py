@@ -1,0 +1,169 @@
+"""One start of the launcher: its signals, its stderr, and how it ended."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dtrain.distributed.launch.ending import Marks
+from dtrain.distributed.launch.parent import die_with_parent
+
+_ASKS_TO_STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+_END_LIMIT_S = 10  # for the launcher to end its ranks on all hosts
+_DRAIN_LIMIT_S = 1  # for what it has started and left to close its stderr
+
+
+class Signals:
+    """While it is entered, signals are bytes in a socket, so that one can wait for them.
+
+    Attributes
+    ----------
+    asked : the first signal that asked to stop, None before
+    """
+
+    def __enter__(self) -> Signals:
+        self.asked: signal.Signals | None = None
+        self._inbox, self._outbox = socket.socketpair()
+        self._inbox.setblocking(False)
+        self._outbox.setblocking(False)
+        self._wakeup = signal.set_wakeup_fd(self._outbox.fileno(), warn_on_full_buffer=False)
+        self._before = {
+            number: signal.signal(number, lambda *_: None)
+            for number in (*_ASKS_TO_STOP, signal.SIGCHLD)
+            if signal.getsignal(number) != signal.SIG_IGN  # nohup
+        }
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._wakeup)
+        self._inbox.close()
+        self._outbox.close()
+
+    def fileno(self) -> int:
+        return self._inbox.fileno()
+
+    def read(self) -> list[signal.Signals]:
+        """What asked to stop since the last call."""
+        try:
+            numbers = self._inbox.recv(1024)
+        except BlockingIOError:
+            return []
+        asking = [signal.Signals(number) for number in numbers if number in _ASKS_TO_STOP]
+        self.asked = self.asked or next(iter(asking), None)
+        return asking
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How it ended: the launcher's status, as a shell has it, and what ranks said at their end."""
+
+    status: int
+    said: frozenset[int]
+
+
+def attempt(
+    argv: Sequence[str], environ: Mapping[str, str], signals: Signals, grace_s: float
+) -> Ending:
+    """Run the launcher until it ends, as asked or by itself.
+
+    Open MPI's mpirun gives ranks a quarter of a second after SIGTERM, which is too short for a
+    checkpoint. It hands on SIGUSR1 and ends nothing. So that is what it gets at first, whatever
+    signal came; SIGTERM after another signal, or after `grace_s`; and SIGKILL at last.
+    """
+    supervisor = os.getpid()
+    process = subprocess.Popen(
+        argv,
+        env=dict(environ),
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # a terminal's Ctrl-C is for us alone
+        preexec_fn=lambda: die_with_parent(signal.SIGTERM, supervisor),
+    )
+    try:
+        return _Watch(process, signals, grace_s).until_it_ends()
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+class _Watch:
+    def __init__(self, process: subprocess.Popen[bytes], signals: Signals, grace_s: float):
+        assert process.stderr is not None
+        self._process, self._signals = process, signals
+        self._stderr = process.stderr.fileno()
+        self._marks = Marks()
+        self._measures = [
+            (signal.SIGUSR1, grace_s),
+            (signal.SIGTERM, _END_LIMIT_S),
+            (signal.SIGKILL, _END_LIMIT_S),
+        ]
+        self._deadline: float | None = None
+
+    def until_it_ends(self) -> Ending:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._stderr, selectors.EVENT_READ)
+            selector.register(self._signals, selectors.EVENT_READ)
+            while self._process.poll() is None:
+                ready = [key.fileobj for key, _ in selector.select(self._time_left())]
+                if self._stderr in ready and not self._copy():
+                    selector.unregister(self._stderr)
+                for number in self._signals.read() if self._signals in ready else []:
+                    self._take_measure(number)
+                if self._time_left() == 0:
+                    self._take_measure(None)
+            self._drain(selector)
+        status = self._process.returncode
+        return Ending(128 - status if status < 0 else status, frozenset(self._marks.statuses))
+
+    def _time_left(self) -> float | None:
+        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+
+    def _take_measure(self, asked: signal.Signals | None) -> None:
+        if not self._measures:
+            return
+        number, patience_s = self._measures.pop(0)
+        if number == signal.SIGUSR1:
+            say(
+                f"{asked.name if asked else ''}: the ranks have {patience_s:g} s to write a "
+                "checkpoint and leave; another signal ends them at once"
+            )
+        elif number == signal.SIGTERM and asked is None:
+            say("the ranks have not left in time: they are ended")
+        self._process.send_signal(number)
+        self._deadline = time.monotonic() + patience_s
+
+    def _copy(self) -> bool:
+        """Pass on a piece of stderr; False at its end."""
+        data = os.read(self._stderr, 1 << 16)
+        _write(self._marks.strip(data) if data else self._marks.rest())
+        return bool(data)
+
+    def _drain(self, selector: selectors.BaseSelector) -> None:
+        """Copy what is left; ssh, for one, may hold the pipe open longer than its mpirun lives."""
+        if self._stderr not in selector.get_map():
+            return
+        selector.unregister(self._signals)
+        end = time.monotonic() + _DRAIN_LIMIT_S
+        while selector.select(max(0.0, end - time.monotonic())) and self._copy():
+            pass
+
+
+def _write(data: bytes) -> None:
+    sys.stderr.flush()
+    while data:
+        data = data[os.write(2, data) :]
+
+
+def say(text: str) -> None:
+    """Write a line of `dtrain run` itself."""
+    print(f"dtrain run: {text}", file=sys.stderr, flush=True)

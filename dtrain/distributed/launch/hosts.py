@@ -1,0 +1,94 @@
+"""The hosts that a user names: reading them, and asking which of them answer."""
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from dtrain.distributed.launch.machine import Launcher
+
+_ANSWER_LIMIT_S = 30
+
+
+@dataclass(frozen=True)
+class Host:
+    """A host, and how many ranks it takes."""
+
+    name: str
+    slots: int | None  # None: the hostfile leaves the number of ranks to the launcher
+
+
+def parse_hosts(text: str) -> list[Host]:
+    hosts = []
+    for item in text.split(","):
+        match = re.fullmatch(r"([^\s:]+)(?::([1-9]\d*))?", item)
+        if match is None:
+            raise ValueError(
+                f"--hosts must be names with their numbers of ranks, such as a:4,b:4; "
+                f"got {item!r} in {text!r}"
+            )
+        hosts.append(Host(match[1], int(match[2] or 1)))
+    return hosts
+
+
+def read_hostfile(path: str, launcher: Launcher) -> list[Host]:
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"--hostfile: no such file: {path}")
+    hosts = []
+    for number, line in enumerate(Path(path).read_text().splitlines(), start=1):
+        fields = line.partition("#")[0].split(maxsplit=1)
+        if not fields:
+            continue
+        name, colon, ranks = fields[0].partition(":")
+        slots = re.search(r"\bslots\s*=\s*(\d+)", line.partition("#")[0])
+        if launcher.kind == "openmpi":
+            well_formed, example = not colon, "name slots=4"
+        else:
+            well_formed, example = not slots and (ranks.isdecimal() or not colon), "name:4"
+        if not well_formed:
+            raise ValueError(
+                f"{path}, line {number}: {launcher.path} reads lines such as {example!r}, "
+                f"got {line.strip()!r}"
+            )
+        count = slots[1] if slots else ranks
+        hosts.append(Host(name, int(count) if count else None))
+    if not hosts:
+        raise ValueError(f"--hostfile: {path} names no host")
+    return hosts
+
+
+def silent_hosts(
+    hosts: Sequence[Host],
+    launcher: Launcher,
+    environ: Mapping[str, str],
+) -> list[str]:
+    """The names of the hosts on which the launcher cannot start a program within half a minute.
+
+    To ask by the launcher itself is to go the way that ranks go, whatever it is set to: ssh, an
+    agent of Kubernetes, a fixed range of ports.
+    """
+    option = "--host" if launcher.kind == "openmpi" else "-hosts"
+
+    def answers(name: str) -> bool:
+        argv = [launcher.path, "-n", "1", option, name, "true"]
+        quiet = subprocess.DEVNULL  # not a pipe: what it started could hold that open
+        process = subprocess.Popen(
+            argv, env=dict(environ), stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True
+        )
+        try:
+            return process.wait(_ANSWER_LIMIT_S) == 0
+        except subprocess.TimeoutExpired:
+            return False
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    names = list(dict.fromkeys(host.name for host in hosts))
+    with ThreadPoolExecutor(len(names)) as pool:
+        return [name for name, answer in zip(names, pool.map(answers, names)) if not answer]

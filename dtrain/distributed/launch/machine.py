@@ -1,0 +1,91 @@
+"""The machine that ranks are started from: its launcher, cores and names."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from dtrain.errors import LaunchError
+
+
+@dataclass(frozen=True)
+class Launcher:
+    """The program that starts ranks; `version` is the major one of Open MPI, else 0."""
+
+    path: str
+    kind: Literal["openmpi", "mpich", "srun"]
+    version: int = 0
+
+
+@dataclass(frozen=True)
+class Machine:
+    """All that a plan depends on besides the user's words."""
+
+    launcher: Launcher
+    num_cores: int
+    is_root: bool
+    host_names: frozenset[str]
+    environ: Mapping[str, str]
+    has_terminal: bool = True
+
+
+def this_machine() -> Machine:
+    """The launcher, cores, user, names and environment found here."""
+    name = socket.gethostname()
+    return Machine(
+        launcher=find_launcher(os.environ),
+        num_cores=_num_cores(),
+        is_root=os.geteuid() == 0,
+        host_names=frozenset({"localhost", "127.0.0.1", name, name.partition(".")[0]}),
+        environ=dict(os.environ),
+        has_terminal=sys.stdout.isatty(),
+    )
+
+
+def find_launcher(environ: Mapping[str, str]) -> Launcher:
+    """Find mpirun or mpiexec: beside the running Python first, then in PATH; else Slurm's srun."""
+    path = environ.get("PATH", os.defpath)
+    # The MPI library that mpi4py loads in a venv is the venv's own, and a launcher of another MPI
+    # gives N worlds of one rank without an error.
+    for folders in (os.path.dirname(sys.executable), path):
+        for name in ("mpirun", "mpiexec"):
+            if found := shutil.which(name, path=folders):
+                return _identify(found)
+    if "SLURM_JOB_ID" in environ and (found := shutil.which("srun", path=path)):
+        return Launcher(found, "srun")
+    raise LaunchError(
+        "no mpirun or mpiexec beside this Python or in PATH.\n"
+        'pip install "dtrain[mpi]" brings one (on a cluster, load its MPI module instead). '
+        "Without MPI, `python script.py` runs a world of one rank, "
+        "and `dtrain debug -n N script.py` runs N ranks as threads."
+    )
+
+
+def _identify(path: str) -> Launcher:
+    result = subprocess.run([path, "--version"], capture_output=True, text=True)
+    answer = (result.stdout + result.stderr).strip()
+    if match := re.search(r"\((?:Open MPI|OpenRTE)\) (\d+)", answer):
+        return Launcher(path, "openmpi", int(match[1]))
+    if re.search(r"HYDRA|Intel\(R\) MPI", answer):
+        return Launcher(path, "mpich")
+    raise LaunchError(
+        f"{path} --version names neither Open MPI nor MPICH: {answer.partition(chr(10))[0]!r}.\n"
+        f"Start the ranks by hand: {path} -n N {sys.executable} -m mpi4py script.py"
+    )
+
+
+def _num_cores() -> int:
+    """Cores, not hardware threads: that is how Open MPI counts the ranks a machine has room for."""
+    if not hasattr(os, "sched_getaffinity"):  # macOS
+        return os.cpu_count() or 1
+    cores = set()
+    for cpu in os.sched_getaffinity(0):
+        siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+        cores.add(siblings.read_text() if siblings.exists() else str(cpu))
+    return len(cores)

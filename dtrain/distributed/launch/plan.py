@@ -1,0 +1,219 @@
+"""Turns `dtrain run -n 4 script.py` into the command line and variables of the MPI found here.
+
+`plan` decides and starts nothing; `supervise.py` starts. That the ranks which come up form one
+world is checked by the ranks themselves.
+"""
+
+import shlex
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dtrain.distributed.launch.hosts import Host, parse_hosts, read_hostfile
+from dtrain.distributed.launch.machine import Launcher, Machine, this_machine
+
+_THREAD_VARIABLES = (
+    "DTRAIN_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
+# Open MPI hands only its own variables to other hosts; of the user's, these make a rank there
+# run as a rank here does. The second line's choose a BLAS's or compiler's kernels, and so the
+# bits. PATH is not among them: Python is started by its full path.
+_EXPORTED_PREFIXES = (
+    *("DTRAIN_", "PYTHON", "MPI4PY_", "NCCL_", "CUPY_", "LD_LIBRARY_PATH"),
+    *("OMP_", "OPENBLAS_", "MKL_", "BLIS_", "NUMBA_", "NPY_", "NVIDIA_TF32_OVERRIDE"),
+)
+# Under plain `python` a rank that raises leaves the others waiting for it for ever.
+_RANK = "dtrain.distributed.launch.rank"
+# A batch system or an operator that lists the job's hosts for mpirun sets one of these.
+_HOST_LIST_VARIABLES = (
+    "PBS_NODEFILE",
+    "LSB_DJOB_HOSTFILE",
+    "PE_HOSTFILE",
+    "HYDRA_HOST_FILE",
+    "OMPI_MCA_orte_default_hostfile",
+    "PRTE_MCA_prte_default_hostfile",
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the user asked for: `num_ranks` ranks of a Python script.
+
+    Parameters
+    ----------
+    num_ranks : at least 1; None starts as many as `hosts` or `hostfile` have slots
+    script : path of a Python file, or with ``module=True`` the name of a module
+    args : what the script finds in ``sys.argv[1:]``
+    hosts : such as ``"a:4,b:4"``; a host without a number takes one rank
+    hostfile : path of a file in the form of the launcher found here
+    threads : BLAS and OpenMP threads of a rank; None is ``DTRAIN_THREADS``, else 1.
+        Not the cores divided by the ranks: a BLAS with another number of threads adds in another
+        order, and the weights would depend on the number of ranks.
+    """
+
+    num_ranks: int | None
+    script: str
+    args: Sequence[str] = ()
+    module: bool = False
+    hosts: str | None = None
+    hostfile: str | None = None
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class LaunchPlan:
+    """A command line and the variables to add to the environment it runs in."""
+
+    argv: list[str]
+    env: dict[str, str]
+    num_ranks: int = 1
+    one_node: bool = True
+
+    def __str__(self) -> str:
+        """The plan as one line for a shell."""
+        assignments = [f"{name}={shlex.quote(value)}" for name, value in self.env.items()]
+        return " ".join([*assignments, shlex.join(self.argv)])
+
+
+def plan(
+    job: Job, machine: Machine | None = None, lost: Collection[str] = frozenset()
+) -> LaunchPlan:
+    """Decide how to start a job; a variable which is already set is never changed.
+
+    Parameters
+    ----------
+    job : what to start
+    machine : where to start; None is this machine
+    lost : hosts to do without; the ranks are then as many as the others have slots, if they have
+        fewer than there were to be
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        If what the job asks for is wrong.
+    LaunchError
+        If no MPI launcher is found.
+    """
+    _check(job)
+    machine = machine or this_machine()
+    launcher = machine.launcher
+    named = named_hosts(job, launcher)
+    left = [host for host in named if host.name not in lost]
+    num_ranks = _fit_to_slots(job.num_ranks, left, shrink=len(left) < len(named))
+    one_node = _is_one_node(left, machine)
+
+    wanted = _thread_variables(job.threads, machine.environ)
+    if launcher.kind == "openmpi":
+        wanted |= _open_mpi_variables(num_ranks, one_node, machine)
+        if not machine.has_terminal:
+            # Open MPI gives its ranks a terminal of their own: they cannot see that ours is a file.
+            wanted["DTRAIN_NO_TERMINAL"] = "1"
+    env = {name: value for name, value in wanted.items() if name not in machine.environ}
+
+    argv = [launcher.path, "-n", str(num_ranks)]
+    if launcher.kind == "srun":
+        argv += ["--cpus-per-task", wanted["DTRAIN_THREADS"], "--cpu-bind", "none"]
+    elif job.hosts is not None or len(left) < len(named):
+        option = "--host" if launcher.kind == "openmpi" else "-hosts"
+        argv += [option, ",".join(_spelled(host, launcher) for host in left)]
+    elif job.hostfile is not None:
+        argv += ["--hostfile" if launcher.kind == "openmpi" else "-f", job.hostfile]
+    # MPICH and srun hand over the whole environment (MPICH's -genvlist would cut it down).
+    if launcher.kind == "openmpi" and not one_node:
+        for name in sorted({*env, *machine.environ}):
+            if name.startswith(_EXPORTED_PREFIXES):
+                argv += ["-x", name]
+    argv += [sys.executable, "-m", _RANK, *(["-m"] if job.module else []), job.script, *job.args]
+    return LaunchPlan(argv, env, num_ranks, one_node)
+
+
+def named_hosts(job: Job, launcher: Launcher) -> list[Host]:
+    """The hosts that the user named; none if that is left to the launcher."""
+    if job.hosts is None and job.hostfile is None:
+        return []
+    if launcher.kind == "srun":
+        raise ValueError("srun takes the hosts from the Slurm allocation: leave out the hosts")
+    if job.hosts is not None:
+        return parse_hosts(job.hosts)
+    assert job.hostfile is not None
+    return read_hostfile(job.hostfile, launcher)
+
+
+def _spelled(host: Host, launcher: Launcher) -> str:
+    if host.slots is not None:
+        return f"{host.name}:{host.slots}"
+    return f"{host.name}:*" if launcher.kind == "openmpi" else host.name
+
+
+def _check(job: Job) -> None:
+    if job.num_ranks is not None and job.num_ranks < 1:
+        raise ValueError(f"-n must be >= 1, got {job.num_ranks}")
+    if job.threads is not None and job.threads < 1:
+        raise ValueError(f"--threads must be >= 1, got {job.threads}")
+    if job.hosts is not None and job.hostfile is not None:
+        raise ValueError("--hosts and --hostfile both name the hosts: give one of them")
+    if job.num_ranks is None and job.hosts is None and job.hostfile is None:
+        raise ValueError("the number of ranks is missing: give -n 4, or hosts with --hosts a:4,b:4")
+    if not job.module and not Path(job.script).is_file():
+        unknown = job.script.startswith("-")
+        hint = "an unknown option?" if unknown else "give a Python file, or -m module"
+        raise FileNotFoundError(f"no such script: {job.script} ({hint})")
+
+
+def _fit_to_slots(num_ranks: int | None, hosts: list[Host], shrink: bool) -> int:
+    slots = [host.slots for host in hosts if host.slots is not None]
+    if num_ranks is None:
+        if len(slots) < len(hosts):
+            raise ValueError("the hostfile does not say how many ranks each host takes: give -n")
+        return sum(slots)
+    if hosts and len(slots) == len(hosts) and num_ranks > sum(slots):
+        if shrink:
+            return sum(slots)
+        raise ValueError(f"-n {num_ranks} is more than the {sum(slots)} slots of the named hosts")
+    return num_ranks
+
+
+def _is_one_node(hosts: list[Host], machine: Machine) -> bool:
+    if hosts:
+        return machine.host_names.issuperset(host.name for host in hosts)
+    if "SLURM_JOB_ID" in machine.environ:
+        return machine.environ.get("SLURM_JOB_NUM_NODES") == "1"
+    return not any(name in machine.environ for name in _HOST_LIST_VARIABLES)
+
+
+def _thread_variables(threads: int | None, environ: Mapping[str, str]) -> dict[str, str]:
+    if threads is None:
+        return dict.fromkeys(_THREAD_VARIABLES, environ.get("DTRAIN_THREADS", "1"))
+    for name in _THREAD_VARIABLES:
+        if environ.get(name, str(threads)) != str(threads):
+            raise ValueError(
+                f"--threads {threads}, but {name}={environ[name]} is set: "
+                "unset it, or leave out --threads"
+            )
+    return dict.fromkeys(_THREAD_VARIABLES, str(threads))
+
+
+def _open_mpi_variables(num_ranks: int, one_node: bool, machine: Machine) -> dict[str, str]:
+    if machine.launcher.version >= 5:  # its launcher is PRRTE, with variables of its own
+        unbound = {"PRTE_MCA_hwloc_default_binding_policy": "none"}
+        oversubscribed = {"PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe"}
+    else:
+        unbound = {"OMPI_MCA_hwloc_base_binding_policy": "none"}
+        oversubscribed = {"OMPI_MCA_rmaps_base_oversubscribe": "1"}
+    # Open MPI ties a rank to one core, which starves its other threads (BLAS, data loader, GPU
+    # driver) and puts the ranks of two jobs on one core; the scheduler of Linux does better.
+    env = unbound
+    if machine.is_root:
+        env |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    if one_node:
+        # Shared memory does it all here, and looking for a fabric costs a second at each start.
+        env |= {"OMPI_MCA_btl": "^ofi", "OMPI_MCA_mtl": "^ofi", "OMPI_MCA_osc": "^ucx"}
+        if num_ranks > machine.num_cores:
+            # A rank that waits must leave the core to the one it waits for.
+            env |= {"OMPI_MCA_mpi_yield_when_idle": "1"} | oversubscribed
+    return env

@@ -1,0 +1,53 @@
+"""`python -m dtrain.distributed.launch.rank script.py`: a rank of `dtrain run`, from start to end.
+
+Through mpi4py's runner, an exception on one rank ends all ranks. Added here: the rank dies with
+its launcher, and says when its program came to its end.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+
+from mpi4py import run
+
+from dtrain.distributed import job
+from dtrain.distributed.launch.ending import mark
+from dtrain.distributed.launch.parent import die_with_parent
+
+
+def main() -> None:
+    """Run the program in `sys.argv`."""
+    die_with_parent(signal.SIGKILL)
+    screen = os.dup(2)  # the program may point its stderr elsewhere
+    status: list[int] = []
+    atexit.register(_say_end, screen, status)  # the first to be registered is the last to run
+    try:
+        run.run_command_line(sys.argv[1:])
+    except SystemExit as leaving:
+        if leaving.code == job.STOPPED and job.stop_agreed():
+            # All ranks leave so: no reason to abort those that are still at their checkpoint.
+            status.append(job.STOPPED)
+            return
+        run.set_abort_status(leaving)
+        if leaving.code:
+            raise
+    except BaseException as failure:
+        run.set_abort_status(failure)
+        raise
+    status.append(0)
+
+
+def _say_end(screen: int, status: list[int]) -> None:
+    """Say that the program ended, after all ranks have come to the end of theirs."""
+    if status:
+        mpi = sys.modules.get("mpi4py.MPI")
+        if mpi is not None and mpi.Is_initialized() and not mpi.Is_finalized():
+            mpi.Finalize()
+        mark(screen, status[0])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""A folder for what Open MPI leaves behind when its mpirun is killed."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dtrain.distributed.launch.machine import Launcher
+
+_SHARED_MEMORY = Path("/dev/shm")
+_PREFIX = "dtrain-launch-"
+
+
+@contextmanager
+def scratch_variables(launcher: Launcher, one_node: bool) -> Iterator[dict[str, str]]:
+    """Variables that have Open MPI put its files into a folder, which is removed in the end."""
+    if launcher.kind != "openmpi" or launcher.version < 5 or not os.access(_SHARED_MEMORY, os.W_OK):
+        yield {}
+        return
+    _remove_abandoned()
+    lock = None
+    while lock is None:  # before it was locked, another process took it for abandoned
+        folder = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=_SHARED_MEMORY)
+        lock = _locked(folder)
+    variables = {"PRTE_MCA_prte_local_tmpdir_base": folder}
+    if one_node:  # on other hosts there is no such folder
+        variables["OMPI_MCA_btl_sm_backing_directory"] = folder
+    try:
+        yield variables
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _remove_abandoned() -> None:
+    """Remove the folders of those who were killed: nobody holds their locks any more."""
+    for folder in _SHARED_MEMORY.glob(f"{_PREFIX}*"):
+        if (lock := _locked(folder)) is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(lock)
+
+
+def _locked(folder: str | Path) -> int | None:
+    """A descriptor that locks a folder until it is closed; None if it cannot be locked."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:  # another user's, or gone
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor

@@ -1,0 +1,130 @@
+"""Starting `dtrain run`, waiting for what it does, and seeing that nothing is left of it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from dtrain.distributed import launch
+from dtrain.errors import LaunchError
+
+ROOT = Path(__file__).parents[2]
+DIGITS = ROOT / "examples" / "digits.py"
+SHORT = ("--epochs", "2", "--out", "runs")  # 46 steps
+LIMIT_S = 90
+
+
+def launcher():
+    try:
+        return launch.find_launcher(os.environ)
+    except LaunchError:
+        return None
+
+
+def pytest_collection_modifyitems(items):
+    if launcher() is None:
+        for item in items:
+            if Path(__file__).parent in item.path.parents:
+                item.add_marker(pytest.mark.skip(reason="no MPI launcher"))
+
+
+def wait_until(condition):
+    """The condition's value as soon as it is true."""
+    deadline = time.monotonic() + LIMIT_S
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "has not come true in time"
+        time.sleep(0.01)
+    return value
+
+
+def is_running(pid):
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def children(pid):
+    """The processes that a process has started and that still run."""
+    found = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in found.read_text().split() if is_running(child)]
+
+
+def descendants(pid):
+    """All of them, by their depth."""
+    level = [pid]
+    while level := [child for parent in level for child in children(parent)]:
+        yield from level
+
+
+class Run:
+    """A `dtrain run` that was started in a folder."""
+
+    def __init__(self, folder, *words):
+        environ = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+        self.folder = folder
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "dtrain.cli", "run", *map(str, words)],
+            cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env={**environ, "PYTHONPATH": str(ROOT), "VIRTUAL_ENV": sys.prefix},
+        )  # fmt: skip
+        self.started = set()
+
+    def ranks(self, number):
+        """The process ids of the ranks, by rank, once all have written theirs to a file."""
+        files = [self.folder / f"rank{rank}.pid" for rank in range(number)]
+        wait_until(lambda: all(file.exists() and file.read_text() for file in files))
+        self.started |= set(descendants(self.process.pid))
+        return [int(file.read_text()) for file in files]
+
+    def end(self):
+        """The exit status, stdout and stderr."""
+        self.started |= set(descendants(self.process.pid))
+        out, err = self.process.communicate(timeout=LIMIT_S)
+        return self.process.returncode, out, err
+
+    def scratch_folders(self):
+        return list(Path("/dev/shm").glob(f"dtrain-launch-{self.process.pid}-*"))
+
+    def nothing_is_left(self):
+        wait_until(lambda: not any(map(is_running, self.started)))
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts `dtrain run`; what the test leaves running is killed."""
+    runs = []
+
+    def start(*words):
+        runs.append(Run(tmp_path, *words))
+        return runs[-1]
+
+    yield start
+    for run in runs:
+        run.process.send_signal(signal.SIGKILL)
+        run.process.communicate()
+        for pid in filter(is_running, run.started):
+            os.kill(pid, signal.SIGKILL)
+        assert not [path for folder in run.scratch_folders() for path in folder.rglob("*")]
+
+
+def weights(text):
+    (found,) = re.findall(r"weights sha256 ([0-9a-f]{64})", text)
+    return found
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory):
+    """The weights of digits.py when nothing happens to it."""
+    process = subprocess.run(
+        [sys.executable, DIGITS, *SHORT], capture_output=True, text=True, timeout=LIMIT_S,
+        cwd=tmp_path_factory.mktemp("undisturbed"), env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert process.returncode == 0, process.stderr
+    return weights(process.stdout)

@@ -1,0 +1,74 @@
+"""Whoever is killed, nobody is left behind, and nothing is taken for a success that is none."""
+
+import os
+import signal
+
+import pytest
+
+from .conftest import children
+
+WAITS = """
+import os, time
+from dtrain import distributed
+open(f"rank{distributed.rank()}.pid", "w").write(str(os.getpid()))
+distributed.barrier()
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def waiting(start, tmp_path):
+    """A job of three ranks that wait."""
+    (tmp_path / "waits.py").write_text(WAITS)
+    run = start("-n", 3, "waits.py")
+    run.ranks(3)
+    return run
+
+
+def test_ranks_do_not_outlive_dtrain_run(waiting):
+    waiting.process.kill()
+    waiting.process.wait()
+    waiting.nothing_is_left()
+
+
+def test_the_next_run_removes_the_folder_of_one_that_was_killed(waiting, start, tmp_path):
+    waiting.process.kill()
+    waiting.process.wait()
+    waiting.nothing_is_left()
+    (tmp_path / "ends.py").touch()
+    run = start("-n", 1, "ends.py")
+    assert run.end()[0] == 0
+    assert waiting.scratch_folders() == run.scratch_folders() == []
+
+
+def test_ranks_do_not_outlive_mpirun(waiting):
+    (mpirun,) = children(waiting.process.pid)
+    os.kill(mpirun, signal.SIGKILL)
+    status, _, err = waiting.end()
+    assert status == 137
+    assert "dtrain run: the job failed with status 137 (SIGKILL)" in err
+    waiting.nothing_is_left()
+
+
+def test_ranks_that_leave_without_an_end_are_no_success(start, tmp_path):
+    """As when one of Open MPI's daemons is killed, the launcher's status is 0."""
+    (tmp_path / "leaves.py").write_text("import os; os._exit(0)")
+    status, _, err = start("-n", 2, "leaves.py").end()
+    assert status == 1
+    assert "status 0, but no rank came to the end of the program" in err
+
+
+def test_what_ranks_write_passes_unchanged(start, tmp_path):
+    (tmp_path / "writes.py").write_text(
+        "import os, sys\nos.write(2, b'\\x1b[1mbold\\x1b]dtrain;x\\x07\\x1b]dtr')\nos.close(2)\n"
+    )
+    status, out, err = start("-n", 1, "writes.py").end()
+    assert (status, out, err) == (0, "", "\x1b[1mbold\x1b]dtrain;x\x07\x1b]dtr")
+
+
+def test_a_long_stderr_is_copied_whole(start, tmp_path):
+    (tmp_path / "writes.py").write_text(
+        "import sys\nfor i in range(20000): sys.stderr.write(f'line {i}\\n')\n"
+    )
+    status, _, err = start("-n", 1, "writes.py").end()
+    assert (status, err) == (0, "".join(f"line {i}\n" for i in range(20000)))
