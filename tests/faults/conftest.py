@@ -33,6 +33,10 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.skip(reason="no MPI launcher"))
 
 
+# What the launcher makes of a rank that was killed by SIGKILL.
+KILLED_STATUS = 9 if (found := launcher()) and found.kind == "mpich" else 128 + 9
+
+
 def wait_until(condition):
     """The condition's value as soon as it is true."""
     deadline = time.monotonic() + LIMIT_S

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from .conftest import DIGITS, SHORT, weights
+from .conftest import DIGITS, KILLED_STATUS, SHORT, weights
 
 # digits.py, of which one rank kills itself at some step of each of its first starts.
 KILLED = """
@@ -52,12 +52,13 @@ def test_a_job_that_was_killed_twice_ends_with_the_same_bits(start, killed, undi
     run = start("-n", 2, "--max-restarts", 3, script, *SHORT, "--checkpoint-every", 10)
     status, out, err = run.end()
     assert (status, weights(out)) == (0, undisturbed), err
-    said = [line for line in err.splitlines() if line.startswith("dtrain")]
+    killed_by_9 = f"dtrain run: the job failed with status {KILLED_STATUS}"
+    said = [line.partition(" (")[0] for line in err.splitlines() if line.startswith("dtrain")]
     assert said == [
-        "dtrain run: the job failed with status 137 (SIGKILL)",
+        killed_by_9,
         "dtrain run: restart 1 of 3",
         "dtrain: this job goes on from runs/step-00000010",
-        "dtrain run: the job failed with status 137 (SIGKILL)",
+        killed_by_9,
         "dtrain run: restart 2 of 3",
         "dtrain: this job goes on from runs/step-00000020",
     ]
@@ -78,7 +79,7 @@ def test_a_restart_leaves_an_older_run_in_the_folder_alone(start, killed, undist
 def test_when_the_restarts_are_used_up_it_says_so(start, killed):
     run = start("-n", 2, "--max-restarts", 1, killed((0, 3, 0), (1, 4, 1)), *SHORT)
     status, out, err = run.end()
-    assert (status, out) == (137, "")
+    assert (status, "sha256" in out) == (KILLED_STATUS, False)
     assert err.splitlines()[-1] == "dtrain run: no restart is left: the job failed 2 times"
     run.nothing_is_left()
 

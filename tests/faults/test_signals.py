@@ -56,7 +56,7 @@ def test_all_ranks_stop_at_the_step_that_one_was_asked_in(start, tmp_path):
         "for step in range(9):\n"
         "    if step == 4 and d.rank() == 2: os.kill(os.getpid(), signal.SIGTERM)\n"
         "    if d.stop_requested():\n"
-        "        print('stopped at', step); sys.exit(d.STOPPED)\n"
+        "        os.write(1, b'stopped at %d\\n' % step); sys.exit(d.STOPPED)\n"
     )
     status, out, err = start("-n", 3, "one.py").end()
     assert (status, out) == (75, "stopped at 4\n" * 3), err
