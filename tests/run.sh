@@ -1,6 +1,6 @@
 #!/bin/sh
 # All tests: in one process, then those with ranks under mpirun. A rank that fails ends its job:
-# `dtrain run` starts Python through -m mpi4py, and pytest stops at the first failure.
+# `dtrain run` starts Python by mpi4py's runner, and pytest stops at the first failure.
 # Arguments choose among the former; VENV is the environment, .venv by default.
 set -eu
 cd "$(dirname -- "$0")/.."

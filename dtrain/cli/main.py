@@ -1,4 +1,4 @@
-"""The command line: `dtrain run`, `debug` and `bench`."""
+"""The command line: `dtrain run`, `debug`, `bench` and `doctor`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import typer
 
 from dtrain.cli.bench import bench
 from dtrain.cli.debug import debug
+from dtrain.cli.doctor import doctor
 from dtrain.cli.run import run
 
 app = typer.Typer(
@@ -17,3 +18,4 @@ _script_arguments = {"ignore_unknown_options": True, "allow_interspersed_args": 
 app.add_typer(bench, name="bench")
 app.command(context_settings=_script_arguments)(run)
 app.command(context_settings=_script_arguments)(debug)
+app.command()(doctor)

@@ -40,7 +40,7 @@ def this_machine() -> Machine:
     name = socket.gethostname()
     return Machine(
         launcher=find_launcher(os.environ),
-        num_cores=_num_cores(),
+        num_cores=num_cores(),
         is_root=os.geteuid() == 0,
         host_names=frozenset({"localhost", "127.0.0.1", name, name.partition(".")[0]}),
         environ=dict(os.environ),
@@ -80,7 +80,7 @@ def _identify(path: str) -> Launcher:
     )
 
 
-def _num_cores() -> int:
+def num_cores() -> int:
     """Cores, not hardware threads: that is how Open MPI counts the ranks a machine has room for."""
     if not hasattr(os, "sched_getaffinity"):  # macOS
         return os.cpu_count() or 1

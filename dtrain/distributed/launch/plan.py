@@ -13,7 +13,7 @@ from pathlib import Path
 from dtrain.distributed.launch.hosts import Host, parse_hosts, read_hostfile
 from dtrain.distributed.launch.machine import Launcher, Machine, this_machine
 
-_THREAD_VARIABLES = (
+THREAD_VARIABLES = (
     "DTRAIN_THREADS",
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -188,14 +188,14 @@ def _is_one_node(hosts: list[Host], machine: Machine) -> bool:
 
 def _thread_variables(threads: int | None, environ: Mapping[str, str]) -> dict[str, str]:
     if threads is None:
-        return dict.fromkeys(_THREAD_VARIABLES, environ.get("DTRAIN_THREADS", "1"))
-    for name in _THREAD_VARIABLES:
+        return dict.fromkeys(THREAD_VARIABLES, environ.get("DTRAIN_THREADS", "1"))
+    for name in THREAD_VARIABLES:
         if environ.get(name, str(threads)) != str(threads):
             raise ValueError(
                 f"--threads {threads}, but {name}={environ[name]} is set: "
                 "unset it, or leave out --threads"
             )
-    return dict.fromkeys(_THREAD_VARIABLES, str(threads))
+    return dict.fromkeys(THREAD_VARIABLES, str(threads))
 
 
 def _open_mpi_variables(num_ranks: int, one_node: bool, machine: Machine) -> dict[str, str]:

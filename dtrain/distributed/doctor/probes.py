@@ -1,0 +1,81 @@
+"""`python -m dtrain.distributed.doctor.probes mpi`: one library's facts, as a line of JSON.
+
+Each runs in a process of its own: a library that is broken may hang, or take its process with it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def mpi() -> dict[str, Any]:
+    """The MPI library that mpi4py loads, and what it can do."""
+    from mpi4py import MPI
+
+    vendor, version = MPI.get_vendor()
+    path = _loaded(r"/libmpi\w*\.so")
+    library = ctypes.CDLL(path) if path else None
+    levels = {
+        MPI.THREAD_SINGLE: "single",
+        MPI.THREAD_FUNNELED: "funneled",
+        MPI.THREAD_SERIALIZED: "serialized",
+        MPI.THREAD_MULTIPLE: "multiple",
+    }
+    return {
+        "vendor": vendor,
+        "version": ".".join(map(str, version)),
+        "path": path,
+        "standard": ".".join(map(str, MPI.Get_version())),
+        "threads": levels[MPI.Query_thread()],
+        # MPICH has the functions, too, but they hang or fail.
+        "ulfm": vendor == "Open MPI" and hasattr(library, "MPIX_Comm_shrink"),
+        "cuda": hasattr(library, "MPIX_Query_cuda_support")
+        and bool(library.MPIX_Query_cuda_support()),  # type: ignore[union-attr]
+    }
+
+
+def numba() -> dict[str, Any]:
+    """Numba, if it compiles."""
+    import numba
+
+    assert numba.njit(lambda x: x + 1)(1) == 2
+    return {"version": numba.__version__}
+
+
+def cuda() -> dict[str, Any]:
+    """CuPy, its GPUs, and NCCL."""
+    import cupy
+
+    runtime = cupy.cuda.runtime
+    found: dict[str, Any] = {"version": cupy.__version__, "gpus": [], "nccl": None}
+    for number in range(runtime.getDeviceCount()):
+        properties = runtime.getDeviceProperties(number)
+        name, memory = properties["name"].decode(), properties["totalGlobalMem"] >> 30
+        found["gpus"].append(f"{name}, {memory} GiB, sm_{properties['major']}{properties['minor']}")
+    try:
+        from cupy.cuda import nccl
+
+        found["nccl"] = nccl.get_version()
+    except (ImportError, AttributeError):
+        pass
+    return found
+
+
+def _loaded(pattern: str) -> str | None:
+    """The path of a library in this process."""
+    maps = Path("/proc/self/maps")
+    lines = maps.read_text().splitlines() if maps.exists() else []
+    return next((line.split()[-1] for line in lines if re.search(pattern, line)), None)
+
+
+if __name__ == "__main__":
+    try:
+        print(json.dumps({"mpi": mpi, "numba": numba, "cuda": cuda}[sys.argv[1]]()))
+    except Exception as reason:  # whatever it is, it is what the user has to know
+        text = str(reason).strip().partition("\n")[0]
+        print(json.dumps({"problem": f"{type(reason).__name__}: {text}"}))
