@@ -2,6 +2,7 @@
 
 launch/mpirun.sh -n 2 examples/digits.py              scikit-learn's 1,797 digits
 launch/mpirun.sh -n 2 examples/digits.py --data DIR   MNIST, Fashion-MNIST: a folder of IDX files
+dtrain run -n 4 --max-restarts 3 examples/digits.py --checkpoint-every 10    goes on when killed
 dtrain debug -n 4 examples/digits.py                  four ranks, as threads of one process
 python examples/digits.py                             a world of one
 """

@@ -37,6 +37,12 @@ def pytest_collection_modifyitems(items):
 KILLED_STATUS = 9 if (found := launcher()) and found.kind == "mpich" else 128 + 9
 
 
+def environment():
+    """Ours without threads, for `dtrain run` sets them; dtrain is found without being installed."""
+    environ = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+    return {**environ, "PYTHONPATH": str(ROOT), "VIRTUAL_ENV": sys.prefix}
+
+
 def wait_until(condition):
     """The condition's value as soon as it is true."""
     deadline = time.monotonic() + LIMIT_S
@@ -71,12 +77,11 @@ class Run:
     """A `dtrain run` that was started in a folder."""
 
     def __init__(self, folder, *words):
-        environ = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
         self.folder = folder
         self.process = subprocess.Popen(
             [sys.executable, "-m", "dtrain.cli", "run", *map(str, words)],
             cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env={**environ, "PYTHONPATH": str(ROOT), "VIRTUAL_ENV": sys.prefix},
+            env=environment(),
         )  # fmt: skip
         self.started = set()
 

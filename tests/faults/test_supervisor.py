@@ -2,10 +2,12 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
-from .conftest import children
+from .conftest import LIMIT_S, children, environment
 
 WAITS = """
 import os, time
@@ -72,3 +74,16 @@ def test_a_long_stderr_is_copied_whole(start, tmp_path):
     )
     status, _, err = start("-n", 1, "writes.py").end()
     assert (status, err) == (0, "".join(f"line {i}\n" for i in range(20000)))
+
+
+def test_what_is_typed_in_a_terminal_reaches_rank_0(start, tmp_path):
+    (tmp_path / "reads.py").write_text(
+        "from dtrain import distributed as d\nif d.rank() == 0: print('read', input())\n"
+    )
+    in_terminal = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)"
+    dtrain_run = [sys.executable, "-m", "dtrain.cli", "run", "-n", "2", "reads.py"]
+    process = subprocess.run(
+        [sys.executable, "-c", in_terminal, *dtrain_run], input="typed\n", text=True,
+        capture_output=True, timeout=LIMIT_S, cwd=tmp_path, env=environment(),
+    )  # fmt: skip
+    assert (process.returncode, "read typed" in process.stdout) == (0, True), process.stdout

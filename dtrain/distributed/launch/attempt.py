@@ -84,6 +84,8 @@ def attempt(
     process = subprocess.Popen(
         argv,
         env=dict(environ),
+        # Outside of the terminal's session mpirun does not read from the terminal.
+        stdin=subprocess.PIPE if _terminal_is_ours() else None,
         stderr=subprocess.PIPE,
         start_new_session=True,  # a terminal's Ctrl-C is for us alone
         preexec_fn=lambda: die_with_parent(signal.SIGTERM, supervisor),
@@ -113,10 +115,14 @@ class _Watch:
         with selectors.DefaultSelector() as selector:
             selector.register(self._stderr, selectors.EVENT_READ)
             selector.register(self._signals, selectors.EVENT_READ)
+            if self._process.stdin:
+                selector.register(0, selectors.EVENT_READ)
             while self._process.poll() is None:
                 ready = [key.fileobj for key, _ in selector.select(self._time_left())]
                 if self._stderr in ready and not self._copy():
                     selector.unregister(self._stderr)
+                if 0 in ready and not self._type():
+                    selector.unregister(0)
                 for number in self._signals.read() if self._signals in ready else []:
                     self._take_measure(number)
                 if self._time_left() == 0:
@@ -148,14 +154,32 @@ class _Watch:
         _write(self._marks.strip(data) if data else self._marks.rest())
         return bool(data)
 
+    def _type(self) -> bool:
+        """Pass on what was typed; False at its end."""
+        assert self._process.stdin is not None
+        data = os.read(0, 1 << 12)
+        try:
+            os.write(self._process.stdin.fileno(), data)
+        except BrokenPipeError:
+            data = b""
+        if not data:
+            self._process.stdin.close()
+        return bool(data)
+
     def _drain(self, selector: selectors.BaseSelector) -> None:
         """Copy what is left; ssh, for one, may hold the pipe open longer than its mpirun lives."""
         if self._stderr not in selector.get_map():
             return
-        selector.unregister(self._signals)
+        for other in [key.fileobj for key in selector.get_map().values()]:
+            if other != self._stderr:
+                selector.unregister(other)
         end = time.monotonic() + _DRAIN_LIMIT_S
         while selector.select(max(0.0, end - time.monotonic())) and self._copy():
             pass
+
+
+def _terminal_is_ours() -> bool:
+    return os.isatty(0) and os.tcgetpgrp(0) == os.getpgrp()
 
 
 def _write(data: bytes) -> None:
