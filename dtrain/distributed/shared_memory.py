@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import mmap
 import os
+import threading
 import weakref
 from dataclasses import dataclass
 
@@ -44,6 +45,7 @@ class OwnMemory:
     def __init__(self) -> None:
         self._fd = os.memfd_create("dtrain")
         weakref.finalize(self, os.close, self._fd)
+        self._lock = threading.Lock()  # a thread may reduce while another computes
         self._end = 0
         self._free: list[_Segment] = []
         self._offsets: dict[int, int] = {}  # of the segments, by the address of their mapping
@@ -55,12 +57,13 @@ class OwnMemory:
     def empty(self, size: int, dtype: np.dtype) -> np.ndarray:
         """An array of one dimension, not initialized."""
         nbytes = max(size * dtype.itemsize, 1)
-        fitting = [s for s in self._free if nbytes <= len(s.map) <= 2 * nbytes + _PAGE]
-        if fitting:
-            segment = min(fitting, key=lambda s: len(s.map))
-            self._free.remove(segment)
-        else:
-            segment = self._grow(nbytes)
+        with self._lock:
+            fitting = [s for s in self._free if nbytes <= len(s.map) <= 2 * nbytes + _PAGE]
+            if fitting:
+                segment = min(fitting, key=lambda s: len(s.map))
+                self._free.remove(segment)
+            else:
+                segment = self._grow(nbytes)
         array = np.frombuffer(segment.map, dtype, size)
         weakref.finalize(array, self._free.append, segment)  # its views keep it alive
         return array
