@@ -3,6 +3,7 @@
 launch/mpirun.sh -n 2 examples/digits.py              scikit-learn's 1,797 digits
 launch/mpirun.sh -n 2 examples/digits.py --data DIR   MNIST, Fashion-MNIST: a folder of IDX files
 dtrain run -n 4 --max-restarts 3 examples/digits.py --checkpoint-every 10    goes on when killed
+dtrain run -n 4 --elastic examples/digits.py          the other ranks go on when some are killed
 dtrain debug -n 4 examples/digits.py                  four ranks, as threads of one process
 python examples/digits.py                             a world of one
 """
@@ -61,11 +62,11 @@ def build_model(side):
 
 
 @dtrain.no_grad()
-def evaluate(model, loader):
+def evaluate(model, data):
     """The share of images, over all ranks, whose digit is right."""
     model.eval()
     right, seen = 0, 0
-    for x, y in loader:
+    for x, y in DataLoader(data, 50):
         right += int((model(x).argmax(1) == y).sum())
         seen += len(y)
     model.train()
@@ -81,8 +82,7 @@ def train(args):
         dataset(*train_data, mean, std, args.device), args.batch_size, shuffle=True,
         microbatches=args.microbatches,
     )  # fmt: skip
-    test_loader = DataLoader(dataset(*test_data, mean, std, args.device), 50)
-
+    test_data = dataset(*test_data, mean, std, args.device)
     model = DataParallel(build_model(train_data[0].shape[1]).to(args.device))
     optimizer = dtrain.optim.SGD(
         model.parameters(), args.lr, momentum=0.9, weight_decay=1e-4, nesterov=True
@@ -110,10 +110,15 @@ def train(args):
                     checkpoint = save_checkpoint(args.out, steps, **job)
                 if stop:
                     stopped(checkpoint)
-    checkpoint = save_checkpoint(args.out, steps, **job)
-    accuracy = evaluate(model, test_loader)
+    finish(args.out, steps, job, test_data)
+
+
+@distributed.recoverable  # with --elastic: by the ranks that are left, if some are lost here
+def finish(out, steps, job, test_data):
+    checkpoint = save_checkpoint(out, steps, **job)
+    accuracy = evaluate(job["model"], test_data)
     if distributed.rank() == 0:
-        weights = digest(model.module.state_dict())
+        weights = digest(job["model"].module.state_dict())
         print(f"test accuracy {accuracy:.2%}  weights sha256 {weights}  checkpoint {checkpoint}")
 
 

@@ -28,6 +28,15 @@ def run(
     grace: Annotated[
         float, typer.Option(help="Seconds for a checkpoint after SIGTERM, SIGINT or SIGUSR1.")
     ] = 60,
+    elastic: Annotated[
+        bool, typer.Option("--elastic", help="When ranks are lost, the others go on (Open MPI 5).")
+    ] = False,
+    leave_on_error: Annotated[
+        bool, typer.Option("--leave-on-error", help="An elastic rank that raises leaves alone.")
+    ] = False,
+    frozen_after: Annotated[
+        float, typer.Option(help="Seconds without a sign of life that lose an elastic rank.")
+    ] = 10,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the command, run nothing.")
     ] = False,
@@ -37,7 +46,10 @@ def run(
     Exit status: 0 when the script came to its end; 75 when it stopped as it was asked to by a
     signal, with a checkpoint; 128 + N when signal N ended it before; else that of the failure.
     """
-    job = launch.Job(np, script, args or [], module, hosts, hostfile, threads)
+    job = launch.Job(
+        np, script, args or [], module, hosts, hostfile, threads,
+        elastic=elastic, leave_on_error=leave_on_error, frozen_after_s=frozen_after,
+    )  # fmt: skip
     try:
         if dry_run:
             typer.echo(str(launch.plan(job)))

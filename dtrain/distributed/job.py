@@ -13,6 +13,7 @@ import threading
 from typing import Any
 
 from dtrain.distributed import world
+from dtrain.distributed.recovery import recoverable
 
 #: The exit status of a script that stopped as it was asked to, with a checkpoint to go on from:
 #: EX_TEMPFAIL of sysexits.h, "try again". Not 143, which is also that of one which was killed.
@@ -60,9 +61,13 @@ def stop_requested() -> bool:
         _stop.watched = True
         if threading.current_thread() is threading.main_thread():
             catch_signals()
-    if any(world.communicator().allgather(_stop.requested)):
-        _stop.agreed = True
+    _stop.agreed = _stop.agreed or _anyone_asked()
     return _stop.agreed
+
+
+@recoverable
+def _anyone_asked() -> bool:
+    return any(world.communicator().allgather(_stop.requested, "a signal to stop"))
 
 
 def stop_agreed() -> bool:

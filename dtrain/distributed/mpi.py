@@ -5,9 +5,15 @@ Device arrays go by NCCL; through host memory where NCCL cannot be had.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
+import signal
+import socket
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,7 +45,7 @@ class MpiCommunicator:
         self.calls = Calls()
         self._duplicates: list[MpiCommunicator] = []
         self._stage, self._at_commit = 0, False
-        self._first_ranks = tuple(range(comm.Get_size()))  # of those left, as they were launched
+        self._members = [_Member(rank, *them) for rank, them in enumerate(comm.allgather(_here()))]
         self._join(comm)
 
     def _join(self, comm: Any) -> None:
@@ -84,36 +90,36 @@ class MpiCommunicator:
             duplicate.revoke()
 
     def recover(self) -> bool:
-        place, before = (self._stage, self._at_commit), self._first_ranks
+        place, members = (self._stage, self._at_commit), self._members
         comm = self._comm
         while True:
             self.revoke()
             comm.Revoke()
             comm = comm.Shrink()
             try:
-                told = comm.allgather((place, before[self.rank]))
+                told = comm.allgather((place, members[self.rank]))
                 self._join(comm)
                 break
             except self._mpi.Exception:  # another loss meanwhile
                 continue
-        self._first_ranks = tuple(rank for _, rank in told)
-        places = [place for place, _ in told]
-        if len(told) == len(before):
+        self._members = [member for _, member in told]
+        if len(told) == len(members):
             raise RuntimeError("MPI failed, though no rank was lost")
-        if self.rank == 0:
-            lost = sorted(set(before) - set(self._first_ranks))
-            print(
-                f"dtrain: lost rank {', '.join(map(str, lost))}; {self.size} of "
-                f"{len(before)} ranks go on",
-                file=sys.stderr,
-                flush=True,
-            )
+        self._bury([member for member in members if member not in self._members])
         self._at_commit = False
         # One who has passed the commit tells that all had come to it.
+        places = [place for place, _ in told]
         over = place[1] and (all(at for _, at in places) or max(places)[0] > place[0])
         if over:
             self._next_stage()
         return over
+
+    def _bury(self, lost: list[_Member]) -> None:
+        for member in lost:
+            member.end()  # it may be stopped, and wake up
+        if self.rank == 0:
+            names = ", ".join(f"{member.rank} on {member.host}" for member in lost)
+            print(f"dtrain: lost rank {names}; {self.size} go on", file=sys.stderr, flush=True)
 
     # --- calls ---
 
@@ -267,6 +273,33 @@ class MpiCommunicator:
         if self._node.rank:
             flats[self._node.rank][part] = flats[0][part]
         self._node.barrier()  # before the leader goes on to change its own
+
+
+@dataclass(frozen=True)
+class _Member:
+    """A rank as it was launched, and its process."""
+
+    rank: int
+    host: str
+    pid: int
+    started: str  # so that a later process of the same number is not taken for it
+
+    def end(self) -> None:
+        """Kill the process, if it is of this host."""
+        if (self.host, self.started) == (socket.gethostname(), _start_time(self.pid)):
+            with contextlib.suppress(OSError):
+                os.kill(self.pid, signal.SIGKILL)
+
+
+def _here() -> tuple[str, int, str]:
+    return socket.gethostname(), os.getpid(), _start_time(os.getpid())
+
+
+def _start_time(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return "unknown"
 
 
 def _same_purpose(told: Sequence[tuple[str, Any]]) -> list[Any]:

@@ -41,6 +41,11 @@ class ZeroRedundancyOptimizer(Optimizer):
     """
 
     def __init__(self, params: Iterable[Any], optimizer_class: type[Optimizer], **defaults: Any):
+        if world.communicator().elastic:
+            raise ValueError(
+                "ZeroRedundancyOptimizer: the state of a rank that is lost is gone with it: run "
+                "without --elastic, with --max-restarts, and go on from checkpoints"
+            )
         #: the optimizer of this rank's part
         self.optim = optimizer_class(params, **defaults)
         self._comm = world.communicator()

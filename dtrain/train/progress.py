@@ -33,10 +33,9 @@ class Progress:
 
     def __enter__(self) -> Progress:
         self._began = time.perf_counter()
-        self._first = world.rank() == 0
         self._bar: _Bar | None = None
         terminal = sys.stdout.isatty() and "DTRAIN_NO_TERMINAL" not in os.environ
-        if self._first and terminal:
+        if world.rank() == 0 and terminal:
             self._bar = _Bar(
                 TextColumn("{task.description}"),
                 BarColumn(),
@@ -59,7 +58,7 @@ class Progress:
     def __exit__(self, *exception: Any) -> None:
         if self._bar is not None:
             self._bar.stop()
-        elif self._first and exception[0] is None:
+        elif world.rank() == 0 and exception[0] is None:  # who may not have been it at first
             print(self._title, self._text(), flush=True)
 
     def _text(self) -> str:

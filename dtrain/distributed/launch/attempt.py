@@ -72,9 +72,16 @@ class Ending:
 
 
 def attempt(
-    argv: Sequence[str], environ: Mapping[str, str], signals: Signals, grace_s: float
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    signals: Signals,
+    grace_s: float,
+    linger_s: float | None = None,
 ) -> Ending:
     """Run the launcher until it ends, as asked or by itself.
+
+    If given, `linger_s` is how long it may stay when a rank has come to the end of the program:
+    one that was lost at the last moment, but is frozen and not dead, would keep it for ever.
 
     Open MPI's mpirun gives ranks a quarter of a second after SIGTERM, which is too short for a
     checkpoint. It hands on SIGUSR1 and ends nothing. So that is what it gets at first, whatever
@@ -91,7 +98,7 @@ def attempt(
         preexec_fn=lambda: die_with_parent(signal.SIGTERM, supervisor),
     )
     try:
-        return _Watch(process, signals, grace_s).until_it_ends()
+        return _Watch(process, signals, grace_s, linger_s).until_it_ends()
     finally:
         if process.poll() is None:
             process.kill()
@@ -99,7 +106,13 @@ def attempt(
 
 
 class _Watch:
-    def __init__(self, process: subprocess.Popen[bytes], signals: Signals, grace_s: float):
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        signals: Signals,
+        grace_s: float,
+        linger_s: float | None,
+    ):
         assert process.stderr is not None
         self._process, self._signals = process, signals
         self._stderr = process.stderr.fileno()
@@ -110,6 +123,8 @@ class _Watch:
             (signal.SIGKILL, _END_LIMIT_S),
         ]
         self._deadline: float | None = None
+        self._linger_s = linger_s
+        self._lingered = False
 
     def until_it_ends(self) -> Ending:
         with selectors.DefaultSelector() as selector:
@@ -128,7 +143,7 @@ class _Watch:
                 if self._time_left() == 0:
                     self._take_measure(None)
             self._drain(selector)
-        status = self._process.returncode
+        status = 0 if self._lingered else self._process.returncode
         return Ending(128 - status if status < 0 else status, frozenset(self._marks.statuses))
 
     def _time_left(self) -> float | None:
@@ -143,6 +158,9 @@ class _Watch:
                 f"{asked.name if asked else ''}: the ranks have {patience_s:g} s to write a "
                 "checkpoint and leave; another signal ends them at once"
             )
+        elif number == signal.SIGTERM and asked is None and self._marks.statuses:
+            self._lingered = True
+            say("a rank that was lost did not end: it is ended")
         elif number == signal.SIGTERM and asked is None:
             say("the ranks have not left in time: they are ended")
         self._process.send_signal(number)
@@ -152,6 +170,9 @@ class _Watch:
         """Pass on a piece of stderr; False at its end."""
         data = os.read(self._stderr, 1 << 16)
         _write(self._marks.strip(data) if data else self._marks.rest())
+        if self._linger_s is not None and self._marks.statuses and self._deadline is None:
+            del self._measures[0]
+            self._deadline = time.monotonic() + self._linger_s
         return bool(data)
 
     def _type(self) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dtrain.distributed.launch.hosts import Host, parse_hosts, read_hostfile
 from dtrain.distributed.launch.machine import Launcher, Machine, this_machine
+from dtrain.errors import LaunchError
 
 THREAD_VARIABLES = (
     "DTRAIN_THREADS",
@@ -54,6 +55,9 @@ class Job:
     threads : BLAS and OpenMP threads of a rank; None is ``DTRAIN_THREADS``, else 1.
         Not the cores divided by the ranks: a BLAS with another number of threads adds in another
         order, and the weights would depend on the number of ranks.
+    elastic : whether the ranks that are left go on when some are lost
+    leave_on_error : whether an elastic rank that raises leaves the others, instead of ending them
+    frozen_after_s : how long an elastic rank may give no sign of life
     """
 
     num_ranks: int | None
@@ -63,6 +67,9 @@ class Job:
     hosts: str | None = None
     hostfile: str | None = None
     threads: int | None = None
+    elastic: bool = False
+    leave_on_error: bool = False
+    frozen_after_s: float = 10
 
 
 @dataclass(frozen=True)
@@ -102,6 +109,11 @@ def plan(
     _check(job)
     machine = machine or this_machine()
     launcher = machine.launcher
+    if job.elastic and (launcher.kind != "openmpi" or launcher.version < 5):
+        raise LaunchError(
+            f"--elastic needs Open MPI 5, whose ranks survive the loss of others; {launcher.path} "
+            "is another MPI. --max-restarts works with any: the job goes on from its checkpoints"
+        )
     named = named_hosts(job, launcher)
     left = [host for host in named if host.name not in lost]
     num_ranks = _fit_to_slots(job.num_ranks, left, shrink=len(left) < len(named))
@@ -110,12 +122,14 @@ def plan(
     wanted = _thread_variables(job.threads, machine.environ)
     if launcher.kind == "openmpi":
         wanted |= _open_mpi_variables(num_ranks, one_node, machine)
+        if job.elastic:
+            wanted |= _elastic_variables(job, one_node)
         if not machine.has_terminal:
             # Open MPI gives its ranks a terminal of their own: they cannot see that ours is a file.
             wanted["DTRAIN_NO_TERMINAL"] = "1"
     env = {name: value for name, value in wanted.items() if name not in machine.environ}
 
-    argv = [launcher.path, "-n", str(num_ranks)]
+    argv = [launcher.path, *(["--with-ft", "ulfm"] if job.elastic else []), "-n", str(num_ranks)]
     if launcher.kind == "srun":
         argv += ["--cpus-per-task", wanted["DTRAIN_THREADS"], "--cpu-bind", "none"]
     elif job.hosts is not None or len(left) < len(named):
@@ -155,6 +169,10 @@ def _check(job: Job) -> None:
         raise ValueError(f"-n must be >= 1, got {job.num_ranks}")
     if job.threads is not None and job.threads < 1:
         raise ValueError(f"--threads must be >= 1, got {job.threads}")
+    if not job.elastic and job.leave_on_error:
+        raise ValueError("--leave-on-error is for --elastic: other ranks cannot go on without one")
+    if not job.frozen_after_s >= 1:
+        raise ValueError(f"--frozen-after must be >= 1 second, got {job.frozen_after_s:g}")
     if job.hosts is not None and job.hostfile is not None:
         raise ValueError("--hosts and --hostfile both name the hosts: give one of them")
     if job.num_ranks is None and job.hosts is None and job.hostfile is None:
@@ -217,3 +235,17 @@ def _open_mpi_variables(num_ranks: int, one_node: bool, machine: Machine) -> dic
             # A rank that waits must leave the core to the one it waits for.
             env |= {"OMPI_MCA_mpi_yield_when_idle": "1"} | oversubscribed
     return env
+
+
+def _elastic_variables(job: Job, one_node: bool) -> dict[str, str]:
+    """Those of ULFM: only this way to pass messages notices losses, and by these heartbeats."""
+    detector = "OMPI_MCA_mpi_ft_detector"
+    return {
+        "DTRAIN_ELASTIC": "leave" if job.leave_on_error else "end",
+        "OMPI_MCA_pml": "ob1",
+        "OMPI_MCA_btl": "self,sm" if one_node else "self,sm,tcp",
+        detector: "true",
+        f"{detector}_thread": "true",
+        f"{detector}_period": f"{job.frozen_after_s / 5:g}",
+        f"{detector}_timeout": f"{job.frozen_after_s:g}",
+    }

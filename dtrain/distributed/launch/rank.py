@@ -10,6 +10,7 @@ import atexit
 import os
 import signal
 import sys
+import traceback
 
 from mpi4py import run
 
@@ -35,15 +36,28 @@ def main() -> None:
         if leaving.code:
             raise
     except BaseException as failure:
+        if os.environ.get("DTRAIN_ELASTIC") == "leave":
+            _leave(failure)
         run.set_abort_status(failure)
         raise
     status.append(0)
+
+
+def _leave(failure: BaseException) -> None:
+    """Let the other ranks go on without this one: only a death by a signal is noticed."""
+    traceback.print_exception(failure)
+    sys.stderr.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _say_end(screen: int, status: list[int]) -> None:
     """Say that the program ended, after all ranks have come to the end of theirs."""
     if status:
         mpi = sys.modules.get("mpi4py.MPI")
+        if "DTRAIN_ELASTIC" in os.environ:  # where Finalize may wait for ever, ranks lost or not
+            mark(screen, status[0])
+            sys.stdout.flush()
+            os._exit(status[0])
         if mpi is not None and mpi.Is_initialized() and not mpi.Is_finalized():
             mpi.Finalize()
         mark(screen, status[0])

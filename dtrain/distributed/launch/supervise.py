@@ -18,6 +18,8 @@ from dtrain.distributed.launch.machine import Machine, this_machine
 from dtrain.distributed.launch.plan import Job, named_hosts, plan
 from dtrain.distributed.launch.scratch import scratch_variables
 
+_LINGER_S = 3  # for elastic ranks to come to the end of the program after the first
+
 
 def run(job: Job, max_restarts: int = 0, grace_s: float = 60) -> int:
     """Start a job and stay until it ends; returns the exit status for this process.
@@ -77,7 +79,8 @@ def _start(job: Job, machine: Machine, lost: list[str], signals: Signals, grace_
         say(f"{', '.join(lost)} does not answer: goes on with {wanted.num_ranks} ranks")
     with scratch_variables(machine.launcher, wanted.one_node) as scratch:
         environ = {**scratch, **machine.environ, **wanted.env}
-        return attempt(wanted.argv, environ, signals, grace_s)
+        linger_s = job.frozen_after_s + _LINGER_S if job.elastic else None
+        return attempt(wanted.argv, environ, signals, grace_s, linger_s)
 
 
 def _lost_hosts(job: Job, machine: Machine) -> list[str]:

@@ -1,0 +1,143 @@
+"""Trains again and again on ranks that are lost at random; every run has to end with one digest.
+
+    python tests/faults/random_faults.py --runs 100
+
+Who is lost, how many, at which moment, and how (killed or frozen) is drawn from --seed and the
+run's number, so that any run can be had again: --first 37 --runs 1.
+"""
+
+import argparse
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+RANKS, STEPS = 4, 46
+FROZEN_AFTER_S = 2
+#: where a rank can be lost: the module and the function whose call it does not survive
+MOMENTS = {
+    "forward": "dtrain.nn.module:Module.__call__",
+    "backward": "dtrain.autograd.tensor:Tensor.backward",
+    "vote": "dtrain.parallel.gradient_sum:GradientSum._agree",
+    "reduction": "dtrain.distributed.mpi:fold",
+    "wait": "dtrain.distributed.node:Node.barrier",
+    "commit": "dtrain.distributed.mpi:MpiCommunicator.commit",
+    "recovery": "dtrain.distributed.mpi:MpiCommunicator.recover",
+    "step": "dtrain.optim.optimizer:Optimizer.step",
+    "checkpoint": "dtrain.checkpoint.folder:_write_synced",
+}
+# digits.py on a rank that is lost in the n-th call of a function.
+VICTIM = """
+import importlib, os, signal, sys
+from dtrain import distributed
+
+plan = {plan}
+fault = plan.get(distributed.rank())
+if fault:
+    (place, count, number), calls = fault, 0
+    module, _, name = place.partition(":")
+    owner = importlib.import_module(module)
+    *outer, name = name.split(".")
+    for part in outer:
+        owner = getattr(owner, part)
+    function = getattr(owner, name)
+
+    def or_lost(*args, **options):
+        global calls
+        calls += 1
+        if calls == count:
+            os.kill(os.getpid(), number)
+        return function(*args, **options)
+
+    setattr(owner, name, or_lost)
+sys.argv[0] = {path!r}
+exec(compile(open({path!r}).read(), {path!r}, "exec"))
+"""
+
+
+def draw(seed, run):
+    """What happens in a run: by rank, the function, the count of its calls, and the signal."""
+    rng = random.Random(f"{seed} {run}")
+    plan = {}
+    together = rng.random() < 0.5  # several at the same moment, or each at its own
+    for rank in rng.sample(range(RANKS), rng.choice([1, 1, 1, 2, 2, 3])):
+        if not plan or not together:
+            moment = rng.choice(list(MOMENTS))
+            calls = {"forward": 10 * STEPS, "checkpoint": 6, "recovery": 1}.get(moment, STEPS)
+            fault = MOMENTS[moment], rng.randint(1, calls)
+        number = signal.SIGSTOP if rng.random() < 0.2 else signal.SIGKILL
+        plan[rank] = (*fault, int(number))
+    return plan
+
+
+def train(folder, plan, limit_s):
+    """The exit status and the output of one run."""
+    digits = str(ROOT / "examples" / "digits.py")
+    script = folder / "victim.py"
+    script.write_text(VICTIM.format(plan=plan, path=digits))
+    words = ["run", "-n", RANKS, "--elastic", "--frozen-after", FROZEN_AFTER_S, script,
+             "--epochs", 2, "--checkpoint-every", 10, "--out", folder / "runs"]  # fmt: skip
+    environ = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dtrain.cli", *map(str, words)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    try:
+        out, err = process.communicate(timeout=limit_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+        err += f"\nnot at its end after {limit_s} s"
+    return process.returncode, out, err
+
+
+def digests(text):
+    """Those printed: two where rank 0 was lost after it had printed, and another did so again."""
+    return set(re.findall(r"weights sha256 ([0-9a-f]{64})", text))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=10)
+    parser.add_argument("--first", type=int, default=0, help="number of the first run")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--limit", type=float, default=60, help="seconds for a run")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        status, out, err = train(Path(folder), {}, args.limit)
+    expected = digests(out)
+    if status or len(expected) != 1:
+        sys.exit(f"the undisturbed run failed with status {status}: {err}")
+    failed = []
+    for run in range(args.first, args.first + args.runs):
+        plan = draw(args.seed, run)
+        began = time.perf_counter()
+        with tempfile.TemporaryDirectory() as folder:
+            status, out, err = train(Path(folder), plan, args.limit)
+        good = status == 0 and digests(out) == expected
+        lost = len(re.findall(r"rank \d+ on|, \d+ on", "".join(re.findall("lost .*", err))))
+        faults = ", ".join(
+            f"rank {rank} {signal.Signals(number).name} in {place.rpartition(':')[2]} {count}"
+            for rank, (place, count, number) in sorted(plan.items())
+        )
+        print(
+            f"run {run}: {'good' if good else 'BAD'}  {time.perf_counter() - began:.1f} s  "
+            f"{lost} lost  {faults}",
+            flush=True,
+        )
+        if not good:
+            failed.append(run)
+            print(f"status {status}\n{out}\n{err}", flush=True)
+    print(f"{args.runs - len(failed)} passed, {len(failed)} failed")
+    sys.exit(bool(failed))
+
+
+if __name__ == "__main__":
+    main()
