@@ -172,9 +172,9 @@ class _Apart:
 class CompressionState:
     """What compression has left out so far: give it to `save_checkpoint` with the model.
 
-    Each rank has it of its own microbatches: one more gradient in memory for each, and for the
-    largest bucket two. In a checkpoint it is whole, a gradient for each microbatch of a step,
-    and is dealt to any number of ranks.
+    Each rank has it of its own microbatches, and holds two gradients for each of them while a
+    step runs. In a checkpoint it is whole, a gradient for each microbatch of a step, and is
+    dealt to any number of ranks.
 
     Parameters
     ----------

@@ -45,11 +45,11 @@ class Halves:
         size = len(out.flat)
         bounds = equal_bounds(size, comm.size)
         own = slice(*bounds[comm.rank : comm.rank + 2])
-        halves = np.empty((len(totals), size), _BITS)
-        for total, row in zip(totals, halves):
-            self._round(total.flat, row)
-        slices = comm.all_to_all_slices(list(halves), bounds, count)
-        rest = np.zeros_like(memory)
+        halves = [comm.empty(size, _BITS) for _ in totals]
+        for total, half in zip(totals, halves):
+            self._round(total.flat, half)
+        slices = comm.all_to_all_slices(halves, bounds, count)
+        rest = comm.empty(size, memory.dtype)
         self._add(slices, memory[own], rest[own])
         whole = comm.empty(size, _BITS)
         self._round(rest[own], whole[own])

@@ -88,11 +88,11 @@ class PowerSGD:
             sent = []
             for view, rank, q in zip(total.views, ranks, old):
                 sent.append((_as_matrix(view._array) @ q if rank else view._array).reshape(-1))
-            return np.concatenate(sent)
+            return _joined(comm, sent)
 
         def right(total: GradBuffer) -> np.ndarray:
             """Then M^T P; what P of it does not hold stays as the error."""
-            sent = [np.empty(0, total.flat.dtype)]
+            sent = [total.flat[:0]]
             for view, rank, p in zip(total.views, ranks, bases):
                 if not rank:
                     view._array[...] = 0
@@ -101,7 +101,7 @@ class PowerSGD:
                 q = matrix.T @ p
                 matrix -= p @ q.T
                 sent.append(q.reshape(-1))
-            return np.concatenate(sent)
+            return _joined(comm, sent)
 
         first = _mean(comm, map(left, totals), count)
         parts = parts_of([len(v) * r if r else v.numel() for v, r in zip(out.views, ranks)])
@@ -125,6 +125,11 @@ class PowerSGD:
 
 def _as_matrix(array: np.ndarray) -> np.ndarray:
     return array.reshape(len(array), -1)
+
+
+def _joined(comm: Communicator, arrays: Sequence[np.ndarray]) -> np.ndarray:
+    out = comm.empty(sum(map(len, arrays)), arrays[0].dtype)
+    return np.concatenate(arrays, out=out)
 
 
 def _mean(comm: Communicator, values: Iterable[np.ndarray], count: int) -> np.ndarray:
