@@ -107,12 +107,8 @@ class CompressedSum(BucketSum):
             )
         super().set_aside()
 
-    def close(self) -> None:
-        super().close()
-        self._mean = self._fresh()  # not in another thread: memory is this one's to give
-
     def reduce(self, comm: Communicator) -> None:
-        assert self._mean is not None
+        self._mean = self._fresh()
         with np.errstate(all="ignore"):  # NaN and infinity are values here
             for index, _, total in self._sum.blocks:
                 if index in self.errors:
