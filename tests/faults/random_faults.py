@@ -3,7 +3,8 @@
     python tests/faults/random_faults.py --runs 100
 
 Who is lost, how many, at which moment, and how (killed or frozen) is drawn from --seed and the
-run's number, so that any run can be had again: --first 37 --runs 1.
+run's number, so that any run can be had again: --first 37 --runs 1. A job that nobody of survived,
+or whose MPI did not come up, is started again and goes on from its checkpoint: the line says so.
 """
 
 import argparse
@@ -81,8 +82,8 @@ def train(folder, plan, limit_s):
     digits = str(ROOT / "examples" / "digits.py")
     script = folder / "victim.py"
     script.write_text(VICTIM.format(plan=plan, path=digits))
-    words = ["run", "-n", RANKS, "--elastic", "--frozen-after", FROZEN_AFTER_S, script,
-             "--epochs", 2, "--checkpoint-every", 10, "--out", folder / "runs"]  # fmt: skip
+    words = ["run", "-n", RANKS, "--elastic", "--frozen-after", FROZEN_AFTER_S,
+             "--max-restarts", 1, script, "--epochs", 2, "--checkpoint-every", 10, "--out", folder / "runs"]  # fmt: skip
     environ = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
     process = subprocess.Popen(
         [sys.executable, "-m", "dtrain.cli", *map(str, words)],
@@ -129,7 +130,7 @@ def main():
         )
         print(
             f"run {run}: {'good' if good else 'BAD'}  {time.perf_counter() - began:.1f} s  "
-            f"{lost} lost  {faults}",
+            f"{lost} lost{', restarted' if 'restart 1' in err else ''}  {faults}",
             flush=True,
         )
         if not good:
