@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dtrain import distributed
-from dtrain.distributed.launch import plan
+from dtrain.distributed.launch import Job, plan
 from dtrain.errors import LaunchError
 
 ROOT = Path(__file__).parent.parent
@@ -86,10 +86,10 @@ def test_an_exception_ends_the_job_even_without_m_mpi4py(tmp_path):
         "d.barrier()\n"
     )
     try:
-        launch = plan(2, str(script))
+        launch = plan(Job(2, str(script)))
     except LaunchError as missing:
         pytest.skip(str(missing))
-    argv = [word for word in launch.argv if word not in ("-m", "mpi4py")]
+    argv = [word for word in launch.argv if word not in ("-m", "dtrain.distributed.launch.rank")]
     env = {**os.environ, **launch.env, "PYTHONPATH": str(ROOT)}
     process = subprocess.run(argv, capture_output=True, text=True, timeout=60, env=env)
     assert process.returncode != 0

@@ -95,7 +95,7 @@ def _mpi(mpi: dict[str, Any]) -> str:
     return (
         f"{mpi['vendor']} {mpi['version']} (MPI {mpi['standard']}), {mpi['path']}\n"
         f"threads: {mpi['threads']}; survives a lost rank: {survives}; "
-        f"reads GPU memory: {'yes' if mpi['cuda'] else 'no, gradients pass through the host'}"
+        f"reads GPU memory: {'yes' if mpi['cuda'] else 'no'}"
     )
 
 

@@ -10,15 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dtrain.distributed.launch.machine import Launcher
+from dtrain.distributed.launch.machine import Machine
 
 _SHARED_MEMORY = Path("/dev/shm")
 _PREFIX = "dtrain-launch-"
 
 
 @contextmanager
-def scratch_variables(launcher: Launcher, one_node: bool) -> Iterator[dict[str, str]]:
+def scratch_variables(machine: Machine, one_node: bool) -> Iterator[dict[str, str]]:
     """Variables that have Open MPI put its files into a folder, which is removed in the end."""
+    launcher = machine.launcher
     if launcher.kind != "openmpi" or launcher.version < 5 or not os.access(_SHARED_MEMORY, os.W_OK):
         yield {}
         return
@@ -27,7 +28,9 @@ def scratch_variables(launcher: Launcher, one_node: bool) -> Iterator[dict[str, 
     while lock is None:  # before it was locked, another process took it for abandoned
         folder = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=_SHARED_MEMORY)
         lock = _locked(folder)
-    variables = {"PRTE_MCA_prte_local_tmpdir_base": folder}
+    variables = {}
+    if "PRTE_MCA_prte_tmpdir_base" not in machine.environ:  # Open MPI refuses both
+        variables["PRTE_MCA_prte_local_tmpdir_base"] = folder
     if one_node:  # on other hosts there is no such folder
         variables["OMPI_MCA_btl_sm_backing_directory"] = folder
     try:

@@ -77,7 +77,7 @@ def _start(job: Job, machine: Machine, lost: list[str], signals: Signals, grace_
     wanted = plan(job, machine, lost)
     if lost:
         say(f"{', '.join(lost)} does not answer: goes on with {wanted.num_ranks} ranks")
-    with scratch_variables(machine.launcher, wanted.one_node) as scratch:
+    with scratch_variables(machine, wanted.one_node) as scratch:
         environ = {**scratch, **machine.environ, **wanted.env}
         linger_s = job.frozen_after_s + _LINGER_S if job.elastic else None
         return attempt(wanted.argv, environ, signals, grace_s, linger_s)
@@ -88,7 +88,7 @@ def _lost_hosts(job: Job, machine: Machine) -> list[str]:
     if not hosts:
         return []
     environ = {**machine.environ, **plan(job, machine).env}
-    with scratch_variables(machine.launcher, one_node=False) as scratch:
+    with scratch_variables(machine, one_node=False) as scratch:
         return silent_hosts(hosts, machine.launcher, {**scratch, **environ})
 
 
