@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from .conftest import DIGITS, SHORT, wait_until, weights
+from .conftest import DIGITS, SHORT, launcher, wait_until, weights
 
 LONG = ("--epochs", "1000", "--out", "runs")
 ASKS = "import os, time; from dtrain import distributed as d\n"
@@ -48,6 +48,24 @@ def test_ranks_that_do_not_stop_in_time_are_ended(start, tmp_path):
     assert status == 128 + signal.SIGINT
     assert "the ranks have not left in time" in err
     run.nothing_is_left()
+
+
+@pytest.mark.skipif(
+    not launcher() or (launcher().kind, launcher().version) != ("openmpi", 5), reason="no ULFM"
+)
+@pytest.mark.parametrize("leaves", ["sys.exit(d.STOPPED)", "break"])
+def test_elastic_ranks_wait_for_one_that_still_writes(start, tmp_path, leaves):
+    (tmp_path / "writes.py").write_text(
+        "import os, signal, sys, time; from dtrain import distributed as d\n"
+        "for step in range(10**9):\n"
+        "    if step == 3 and d.rank() == 1: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    if d.stop_requested():\n"
+        "        if d.rank() == 0:\n"
+        "            time.sleep(1); open('written', 'w').close()\n"
+        f"        {leaves}\n"
+    )
+    status, _, err = start("-n", 3, "--elastic", "writes.py").end()
+    assert (status, (tmp_path / "written").exists()) == (0 if leaves == "break" else 75, True), err
 
 
 def test_all_ranks_stop_at_the_step_that_one_was_asked_in(start, tmp_path):

@@ -14,9 +14,10 @@ import traceback
 
 from mpi4py import run
 
-from dtrain.distributed import job
+from dtrain.distributed import job, world
 from dtrain.distributed.launch.ending import mark
 from dtrain.distributed.launch.parent import die_with_parent
+from dtrain.distributed.recovery import recoverable
 
 
 def main() -> None:
@@ -55,9 +56,11 @@ def _say_end(screen: int, status: list[int]) -> None:
     if status:
         mpi = sys.modules.get("mpi4py.MPI")
         if "DTRAIN_ELASTIC" in os.environ:  # where Finalize may wait for ever, ranks lost or not
+            if world.rank_of_thread() is not None:
+                recoverable(world.barrier)()
             mark(screen, status[0])
             sys.stdout.flush()
-            os._exit(status[0])
+            os._exit(0)  # at another status mpirun ends those that are not here yet
         if mpi is not None and mpi.Is_initialized() and not mpi.Is_finalized():
             mpi.Finalize()
         mark(screen, status[0])
