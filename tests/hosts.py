@@ -80,7 +80,7 @@ class Cluster:
             "PYTHONPATH": str(ROOT),
             "HOST_PIDS": " ".join(f"{address}={pid}" for address, pid in self.pids.items()),
             "PRTE_MCA_plm_ssh_agent": agent,
-            "PRTE_MCA_prte_tmpdir_base": "/dev/shm",  # what a killed mpirun leaves ends with its host
+            "PRTE_MCA_prte_remote_tmpdir_base": "/dev/shm",  # what is left there ends with its host
             "HYDRA_LAUNCHER": "ssh",
             "HYDRA_LAUNCHER_EXEC": agent,
             "UCX_TLS": "tcp",  # MPICH's UCX sees one machine, and would go past the links

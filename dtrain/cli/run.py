@@ -37,6 +37,14 @@ def run(
     frozen_after: Annotated[
         float, typer.Option(help="Seconds without a sign of life that lose an elastic rank.")
     ] = 10,
+    stall_warning: Annotated[
+        float | None,
+        typer.Option(help="Seconds until a rank that others wait for is named; default: 5."),
+    ] = None,
+    stall_timeout: Annotated[
+        float | None,
+        typer.Option(help="Seconds until it ends the job; default: 1800; 0: never."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the command, run nothing.")
     ] = False,
@@ -46,11 +54,13 @@ def run(
     Exit status: 0 when the script came to its end; 75 when it stopped as it was asked to by a
     signal, with a checkpoint; 128 + N when signal N ended it before; else that of the failure.
     """
-    job = launch.Job(
-        np, script, args or [], module, hosts, hostfile, threads,
-        elastic=elastic, leave_on_error=leave_on_error, frozen_after_s=frozen_after,
-    )  # fmt: skip
     try:
+        environ = _stall_variables(stall_warning, stall_timeout)
+        job = launch.Job(
+            np, script, args or [], module, hosts, hostfile, threads,
+            elastic=elastic, leave_on_error=leave_on_error, frozen_after_s=frozen_after,
+            environ=environ,
+        )  # fmt: skip
         if dry_run:
             typer.echo(str(launch.plan(job)))
             status = 0
@@ -60,3 +70,13 @@ def run(
         typer.echo(f"dtrain run: {error}", err=True)
         raise typer.Exit(2) from None
     raise typer.Exit(status)
+
+
+def _stall_variables(warning_s: float | None, timeout_s: float | None) -> dict[str, str]:
+    environ = {}
+    for name, seconds in (("warning", warning_s), ("timeout", timeout_s)):
+        if seconds is not None:
+            if not seconds >= 0:
+                raise ValueError(f"--stall-{name} must be >= 0 seconds, got {seconds:g}")
+            environ[f"DTRAIN_STALL_{name.upper()}"] = f"{seconds:g}"
+    return environ

@@ -19,13 +19,15 @@ from typing import Any
 import numpy as np
 
 from dtrain.backend import Array
-from dtrain.distributed.calls import Calls, collective
+from dtrain.distributed.call_site import site_of
+from dtrain.distributed.calls import Calls, collective, of
 from dtrain.distributed.communicator import SoloCommunicator
 from dtrain.distributed.leaders import Leaders, exchange
 from dtrain.distributed.nccl import Nccl, connect
 from dtrain.distributed.node import Node
 from dtrain.distributed.reduce import blocks_of, equal_bounds, fold, plan_of, run_of
 from dtrain.distributed.staging import Staging
+from dtrain.distributed.watch import Watch
 from dtrain.errors import DesyncError, RankFailedError
 
 
@@ -35,14 +37,17 @@ class MpiCommunicator:
     Parameters
     ----------
     elastic : whether the ranks that are left can go on when some are lost (Open MPI's ULFM)
+    watch : the watch over the calls, where there is one already
     """
 
-    def __init__(self, comm: Any, elastic: bool = False):
+    def __init__(self, comm: Any, elastic: bool = False, watch: Watch | None = None):
         from mpi4py import MPI
 
         self._mpi = MPI
         self.elastic = elastic
         self.calls = Calls()
+        self._owns_watch = watch is None
+        self.watch = watch or self._new_watch(comm)
         self._duplicates: list[MpiCommunicator] = []
         self._stage, self._at_commit = 0, False
         self._members = [_Member(rank, *them) for rank, them in enumerate(comm.allgather(_here()))]
@@ -55,11 +60,22 @@ class MpiCommunicator:
         self._node = Node(comm)
         self._leaders = Leaders(comm, self._node) if len(self._node.all_ranks) > 1 else None
         self.over_network = self._leaders is not None
+        self.calls.count = 0  # one that has just come begins so, too
         for duplicate in self._duplicates:
             duplicate._join(comm.Dup())
+        if self.watch is not None and self._owns_watch:
+            self.watch.join(comm.Dup())
 
+    def _new_watch(self, comm: Any) -> Watch | None:
+        threads_may_call = self._mpi.Query_thread() == self._mpi.THREAD_MULTIPLE
+        has_others = comm.size > 1 or self.elastic  # some may come later
+        return Watch(self.calls, self.elastic) if has_others and threads_may_call else None
+
+    @collective()
     def duplicate(self) -> MpiCommunicator:
-        self._duplicates.append(MpiCommunicator(self._comm.Dup(), self.elastic))
+        self._duplicates.append(MpiCommunicator(self._comm.Dup(), self.elastic, self.watch))
+        if self.watch is not None:
+            self.watch.add(self._duplicates[-1].calls)
         return self._duplicates[-1]
 
     # --- when ranks are lost ---
@@ -88,6 +104,8 @@ class MpiCommunicator:
             comm.Revoke()
         for duplicate in self._duplicates:
             duplicate.revoke()
+        if self.watch is not None and self._owns_watch:
+            self.watch.revoke()
 
     def recover(self) -> bool:
         place, members = (self._stage, self._at_commit), self._members
@@ -123,22 +141,32 @@ class MpiCommunicator:
 
     # --- calls ---
 
-    @collective
+    @collective()
     def barrier(self) -> None:
         self._comm.Barrier()
 
-    @collective
+    @collective(lambda value, root=0: f" from rank {root}")
     def broadcast(self, value: Any, root: int = 0) -> Any:
         return self._comm.bcast(value, root)
 
-    @collective
+    @collective(lambda value, what="a value": f" for {what}")
     def allgather(self, value: Any, what: str = "a value") -> list[Any]:
-        return _same_purpose(self._comm.allgather((what, value)))
+        told = self._comm.allgather((what, value))
+        if any(theirs != what for theirs, _ in told):
+            sites = self._comm.allgather(site_of(sys._getframe()))
+            raise DesyncError(
+                "the ranks gather different things: "
+                + ", ".join(
+                    f"rank {rank} {theirs} ({site})"
+                    for rank, ((theirs, _), site) in enumerate(zip(told, sites))
+                )
+            )
+        return [theirs for _, theirs in told]
 
     def empty(self, size: int, dtype: np.dtype) -> np.ndarray:
         return self._node.empty(size, dtype)
 
-    @collective
+    @collective(lambda blocks, out, *_, **__: of(out))
     def all_reduce(
         self, blocks: Sequence[Array], out: Array, count: int, divisor: float = 1
     ) -> None:
@@ -160,7 +188,7 @@ class MpiCommunicator:
         if outs[self._node.rank] is not out:
             out[...] = outs[self._node.rank]
 
-    @collective
+    @collective(lambda blocks, out, *_, **__: of(out))
     def reduce_scatter(
         self,
         blocks: Sequence[Array],
@@ -188,7 +216,7 @@ class MpiCommunicator:
         if outs[self._node.rank] is not out:
             out[own] = outs[self._node.rank][own]
 
-    @collective
+    @collective(lambda flats, *_, **__: of(flats[0]))
     def all_to_all_slices(
         self, flats: Sequence[np.ndarray], bounds: Sequence[int], count: int
     ) -> list[np.ndarray]:
@@ -201,7 +229,7 @@ class MpiCommunicator:
             slices |= {runs[sender][0] + turn: part for sender, part in zip(senders, received)}
         return [slices[index] for index in range(count)]
 
-    @collective
+    @collective(lambda flat, *_, **__: of(flat))
     def all_gather_slices(self, flat: Array, bounds: Sequence[int]) -> None:
         if not isinstance(flat, np.ndarray):
             with flat.device:
@@ -221,7 +249,7 @@ class MpiCommunicator:
         if flats[node.rank] is not flat:
             flat[...] = flats[node.rank]
 
-    @collective
+    @collective(lambda flat, *_, **__: of(flat))
     def native_all_reduce(self, flat: Array, divisor: float = 1) -> None:
         if not isinstance(flat, np.ndarray):
             with flat.device:
@@ -300,13 +328,3 @@ def _start_time(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except OSError:
         return "unknown"
-
-
-def _same_purpose(told: Sequence[tuple[str, Any]]) -> list[Any]:
-    """The values, if all ranks gave them for one purpose."""
-    if len({what for what, _ in told}) > 1:
-        raise DesyncError(
-            "the ranks gather different things: "
-            + ", ".join(f"rank {rank} {what}" for rank, (what, _) in enumerate(told))
-        )
-    return [value for _, value in told]

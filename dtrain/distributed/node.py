@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from dtrain.distributed.call_site import site_of
 from dtrain.distributed.shared_memory import OwnMemory, PeerMemory, own_memory
 from dtrain.errors import DesyncError
 
@@ -73,11 +75,12 @@ class Node:
         told = np.empty((self.size, len(own)), np.int64)
         self.comm.Allgather(own, told)
         if (told[:, :2] != own[:2]).any():
+            kinds = self.comm.allgather((size, dtype, site_of(sys._getframe())))
             raise DesyncError(
                 "the ranks reduce different arrays: "
                 + ", ".join(
-                    f"rank {rank} has {row[0]} elements of type number {row[1]}"
-                    for rank, row in zip(self.ranks, told.tolist())
+                    f"rank {rank} {size} x {dtype} ({site})"
+                    for rank, (size, dtype, site) in zip(self.ranks, kinds)
                 )
             )
         opened = []

@@ -10,6 +10,8 @@ import numpy as np
 
 from dtrain.backend import Array
 from dtrain.distributed import world
+from dtrain.distributed.call_site import call_site
+from dtrain.distributed.calls import of
 from dtrain.distributed.reduce import equal_bounds, fold, plan_of
 from dtrain.errors import DesyncError, RankFailedError
 
@@ -20,7 +22,8 @@ class ThreadWorld:
     def __init__(self, size: int):
         self.size = size
         self._changed = threading.Condition()
-        self._here: dict[int, tuple[str, Any]] = {}  # who waits: in which call, with what
+        #: who waits: in which call, with what, as which thread
+        self._here: dict[int, tuple[str, Any, int]] = {}
         self._gone: dict[int, str] = {}  # who will not come any more, and why
         self._meeting = 0
         self._values: list[Any] = []
@@ -37,7 +40,7 @@ class ThreadWorld:
             When all have come, but to different calls.
         """
         with self._changed:
-            self._here[rank] = (call, value)
+            self._here[rank] = (call, value, threading.get_ident())
             if len(self._here) == self.size:
                 calls = {r: self._here[r][0] for r in sorted(self._here)}
                 if len(set(calls.values())) > 1:
@@ -45,7 +48,7 @@ class ThreadWorld:
                     self._changed.notify_all()
                     raise DesyncError(
                         "the ranks wait for each other in different calls: "
-                        + ", ".join(f"rank {r} in {name}" for r, name in calls.items())
+                        + ", ".join(f"rank {r} in {self._place(r)}" for r in calls)
                     )
                 self._values = [self._here[r][1] for r in range(self.size)]
                 self._here = {}
@@ -57,10 +60,15 @@ class ThreadWorld:
                 if self._gone:
                     who, why = next(iter(self._gone.items()))
                     raise RankFailedError(
-                        f"rank {rank} waited in {call} for rank {who}, which {why}"
+                        f"rank {rank} waited in {self._place(rank)} for rank {who}, which {why}"
                     )
                 self._changed.wait()
             return self._values
+
+    def _place(self, rank: int) -> str:
+        """The call that a rank waits in, and its line of the program."""
+        call, _, thread = self._here[rank]
+        return f"{call} ({call_site(thread)})"
 
     def leave(self, rank: int, why: str) -> None:
         """Tell the others that this rank comes to no further meeting."""
@@ -124,14 +132,14 @@ class ThreadCommunicator:
     def all_to_all_slices(
         self, flats: Sequence[np.ndarray], bounds: Sequence[int], count: int
     ) -> list[np.ndarray]:
-        ranks = self._world.meet(self.rank, f"all_to_all of {_kind(flats[0])}", flats)
+        ranks = self._world.meet(self.rank, f"all_to_all{of(flats[0])}", flats)
         own = slice(*bounds[self.rank : self.rank + 2])
         slices = [flat[own].copy() for theirs in ranks for flat in theirs]
         self._world.meet(self.rank, "all_to_all")
         return slices
 
     def all_gather_slices(self, flat: Array, bounds: Sequence[int]) -> None:
-        flats = self._world.meet(self.rank, f"all_gather of {_kind(flat)}", flat)
+        flats = self._world.meet(self.rank, f"all_gather{of(flat)}", flat)
         for other, a, b in zip(flats, bounds, bounds[1:]):
             if other is not flat:
                 flat[a:b] = other[a:b]
@@ -142,17 +150,13 @@ class ThreadCommunicator:
 
     def _open(self, call: str, blocks: Sequence[Array], out: Array, count: int) -> tuple[Any, Any]:
         """All ranks' blocks by their intervals, and their outs."""
-        opened = self._world.meet(self.rank, f"{call} of {_kind(out)}", (blocks, out))
+        opened = self._world.meet(self.rank, f"{call}{of(out)}", (blocks, out))
         parts = {
             interval: block
             for rank, (theirs, _) in enumerate(opened)
             for interval, block in zip(plan_of(rank, self.size, count), theirs)
         }
         return parts, [theirs for _, theirs in opened]
-
-
-def _kind(flat: Array) -> str:
-    return f"{len(flat)} x {flat.dtype}"
 
 
 def run_ranks(size: int, body: Callable[..., Any], *args: Any) -> list[Any]:

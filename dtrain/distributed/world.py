@@ -5,14 +5,17 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import socket
 import sys
 import threading
 import time
 import traceback
 from typing import Any
 
+from dtrain.distributed.call_site import in_program
 from dtrain.distributed.communicator import Communicator, SoloCommunicator
-from dtrain.errors import LaunchError
+from dtrain.distributed.watch import end_all
+from dtrain.errors import DesyncError, LaunchError
 
 
 class _PerThread(threading.local):
@@ -123,8 +126,8 @@ def _launched_communicator() -> Communicator | None:
             "launcher belongs to another MPI than the library. Use the mpirun that came with "
             "the library (`dtrain run` looks beside Python first), or set MPI4PY_LIBMPI"
         )
-    if comm.size > 1 and "mpi4py.run" not in sys.modules:
-        sys.excepthook = _abort_all(comm)
+    if comm.size > 1:
+        sys.excepthook = _ends_all(comm)
     from dtrain.distributed.mpi import MpiCommunicator
 
     return MpiCommunicator(comm, elastic="DTRAIN_ELASTIC" in os.environ)
@@ -135,14 +138,18 @@ def _library(mpi: Any) -> str:
     return f"{name} {'.'.join(map(str, version))}"
 
 
-def _abort_all(comm: Any) -> Any:
-    """End every rank when this one raises: without `python -m mpi4py` the others would hang."""
+def _ends_all(comm: Any) -> Any:
+    """What ends every rank when this one raises; under plain `python` the others would wait."""
 
     def hook(kind: type[BaseException], failure: BaseException, trace: Any) -> None:
-        traceback.print_exception(kind, failure, trace)
-        sys.stderr.flush()
-        time.sleep(0.1)  # MPICH's launcher, told to abort, leaves unread what it has not read yet
-        comm.Abort(1)
+        if comm.rank and isinstance(failure, DesyncError):
+            time.sleep(1)  # mostly all ranks raise it: rank 0 says it
+        whole = trace
+        while trace is not None and not in_program(trace.tb_frame):
+            trace = trace.tb_next  # the launcher's frames
+        trace = trace or whole
+        text = "".join(traceback.format_exception(kind, failure, trace)).rstrip()
+        end_all(comm, f"rank {comm.rank} on host {socket.gethostname()} raised:\n{text}")
 
     return hook
 

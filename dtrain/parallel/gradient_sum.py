@@ -6,12 +6,14 @@ order of the microbatches.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from dtrain.autograd.bucket import Bucket
 from dtrain.autograd.graph import call_after_backward
+from dtrain.distributed.call_site import site_of
 from dtrain.distributed.communicator import Communicator
 from dtrain.distributed.reduce import run_of
 from dtrain.distributed.step import Microbatch, Step, current_microbatch
@@ -222,13 +224,15 @@ class GradientSum:
         place = (self._step.number, len(self._step.sizes))
         own = [total.used for total in self._sums]
         votes = self._comm.allgather((place, own, self._statistics), "the end of a step")
-        for rank, (theirs, _, _) in enumerate(votes):
-            if theirs != votes[0][0]:
-                raise DesyncError(
-                    "DataParallel: the ranks are at different steps: rank 0 at step "
-                    f"{votes[0][0][0]} of {votes[0][0][1]} microbatches, rank {rank} at step "
-                    f"{theirs[0]} of {theirs[1]}"
+        if any(theirs != place for theirs, _, _ in votes):
+            sites = self._comm.allgather(site_of(sys._getframe()), "a line")
+            raise DesyncError(
+                "DataParallel: the ranks are at different steps: "
+                + ", ".join(
+                    f"rank {rank} at step {number} of {count} microbatches ({site})"
+                    for rank, (((number, count), _, _), site) in enumerate(zip(votes, sites))
                 )
+            )
         statistics = {k: v for _, _, own in votes for k, v in own.items()}
         folded = [
             (norm, mean, var)

@@ -7,7 +7,7 @@ world is checked by the ranks themselves.
 import shlex
 import sys
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dtrain.distributed.launch.hosts import Host, parse_hosts, read_hostfile
@@ -58,6 +58,7 @@ class Job:
     elastic : whether the ranks that are left go on when some are lost
     leave_on_error : whether an elastic rank that raises leaves the others, instead of ending them
     frozen_after_s : how long an elastic rank may give no sign of life
+    environ : variables for the ranks, in place of those that are set
     """
 
     num_ranks: int | None
@@ -70,6 +71,7 @@ class Job:
     elastic: bool = False
     leave_on_error: bool = False
     frozen_after_s: float = 10
+    environ: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,7 @@ def plan(
             # Open MPI gives its ranks a terminal of their own: they cannot see that ours is a file.
             wanted["DTRAIN_NO_TERMINAL"] = "1"
     env = {name: value for name, value in wanted.items() if name not in machine.environ}
+    env |= job.environ
 
     argv = [launcher.path, *(["--with-ft", "ulfm"] if job.elastic else []), "-n", str(num_ranks)]
     if launcher.kind == "srun":

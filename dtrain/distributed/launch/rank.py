@@ -14,7 +14,7 @@ import traceback
 
 from mpi4py import run
 
-from dtrain.distributed import job, world
+from dtrain.distributed import job, watch, world
 from dtrain.distributed.launch.ending import mark
 from dtrain.distributed.launch.parent import die_with_parent
 from dtrain.distributed.recovery import recoverable
@@ -35,6 +35,7 @@ def main() -> None:
             return
         run.set_abort_status(leaving)
         if leaving.code:
+            watch.others_are_ended.set()
             raise
     except BaseException as failure:
         if os.environ.get("DTRAIN_ELASTIC") == "leave":
