@@ -77,7 +77,7 @@ def test_a_failing_rank_of_the_suite_ends_it_red_and_soon(tmp_path):
     assert "this rank fails" in process.stdout + process.stderr
 
 
-def test_an_exception_ends_the_job_even_without_m_mpi4py(tmp_path):
+def test_an_exception_ends_the_job_even_without_our_runner(tmp_path):
     """As when somebody writes `mpirun -n 2 python script.py` by hand."""
     script = tmp_path / "script.py"
     script.write_text(
@@ -94,3 +94,4 @@ def test_an_exception_ends_the_job_even_without_m_mpi4py(tmp_path):
     process = subprocess.run(argv, capture_output=True, text=True, timeout=60, env=env)
     assert process.returncode != 0
     assert process.stderr.count("KeyError: 'lost'") == 1
+    assert "dtrain: rank 1 on host" in process.stderr
