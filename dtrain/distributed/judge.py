@@ -71,11 +71,12 @@ class Judge:
         RankFailedError
             When a rank that is waited for has ended, or is late by `timeout_s`.
         """
+        if len(states) + len(silent) < len(self.hosts):
+            return
         self._refuse_disagreement(states)
         self._refuse_ended(states)
         yield from self.over(states, now)
-        if len(states) + len(silent) == len(self.hosts):
-            yield from self._late(states, silent, now)
+        yield from self._late(states, silent, now)
 
     def _refuse_disagreement(self, states: Mapping[int, State]) -> None:
         calls: dict[Wait, dict[str, list[int]]] = {}

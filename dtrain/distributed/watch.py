@@ -9,12 +9,14 @@ judge ends the job.
 from __future__ import annotations
 
 import atexit
+import contextlib
+import math
 import os
 import socket
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from dtrain.distributed.call_site import call_site
@@ -74,7 +76,8 @@ class Watch:
     def _end(self) -> None:
         """Wait until all ranks have come to their end: until then this one answers.
 
-        MPI's own end waits for them, too, but would answer nothing.
+        MPI's own end waits for them, too, but would answer nothing. Elastic ranks do not wait,
+        for a lost one would keep them: they leave word.
         """
         from mpi4py import MPI
 
@@ -83,14 +86,14 @@ class Watch:
         self._has_ended = True
         channel = self._channel
         if channel is not None and not MPI.Is_finalized():
-            try:
-                everybody = channel.comm.Ibarrier()
-                pause_s = 0.0001
-                while not everybody.Test():
-                    time.sleep(pause_s)
-                    pause_s = min(2 * pause_s, 0.05)
-            except MPI.Exception:  # a rank was lost
-                pass
+            with contextlib.suppress(MPI.Exception):  # a rank was lost
+                if self._elastic:
+                    self._stop.set()
+                    self._thread.join()
+                    channel.leave_word(self._state())
+                else:
+                    everybody = channel.comm.Ibarrier()
+                    _wait_asleep(everybody.Test)
         self._stop.set()
         self._thread.join()
 
@@ -130,6 +133,7 @@ class _Channel:
         self._judges_until = 0.0
         self._asked_since, self._asked_at = 0.0, 0.0
         self._told: dict[int, tuple[float, State]] = {}
+        self._ended: dict[int, State] = {}  # elastic ranks that have left word
 
     def tick(self, state_of: Any, now: float) -> Iterator[str]:
         """Answer, and ask as long as there is a reason to; gives lines for the user."""
@@ -143,6 +147,8 @@ class _Channel:
                 self._asked_by(from_rank, now)
             elif what == _CALLS:
                 self._judges_until = now + 3 * _EVERY_S
+            elif what.has_ended and self.judge.elastic:
+                self._ended[from_rank] = what
             else:
                 self._told[from_rank] = now, what
         state = state or state_of()
@@ -154,6 +160,13 @@ class _Channel:
             yield from self._ask_and_judge(state, now)
         else:
             self._asked_since = 0.0
+
+    def leave_word(self, state: State) -> None:
+        """Tell all others what they cannot ask any more."""
+        for rank in self._others:
+            if rank not in self._ended:
+                self._send(rank, state)
+        _wait_asleep(lambda: all(request.Test() for request in self._sent), limit_s=0.5)
 
     def _send(self, to: int, what: Any) -> None:
         self._sent.append(self.comm.isend((self.comm.rank, what), to))
@@ -168,6 +181,8 @@ class _Channel:
     def _call(self, now: float) -> None:
         """Call the judge: the lowest rank that answers."""
         self._called_since = self._called_since or now
+        while self._called in self._ended:
+            self._called, self._called_since = self._called + 1, now
         if now - self._called_since > _ANSWER_S and self._called < self.comm.rank:
             self._called, self._called_since, self._called_at = self._called + 1, now, 0.0
         if self._called == self.comm.rank:
@@ -182,12 +197,20 @@ class _Channel:
         if now - self._asked_at >= _EVERY_S:
             self._asked_at = now
             for rank in self._others:
-                self._send(rank, _ASKS)
+                if rank not in self._ended:
+                    self._send(rank, _ASKS)
         states = {r: told for r, (at, told) in self._told.items() if now - at < _ANSWER_S}
-        states[self.comm.rank] = state
+        states |= {**self._ended, self.comm.rank: state}
         asked_long_ago = now - self._asked_since > _ANSWER_S
         silent = [r for r in self._others if r not in states] if asked_long_ago else []
         yield from self.judge.consider(states, silent, now)
+
+
+def _wait_asleep(is_over: Callable[[], bool], limit_s: float = math.inf) -> None:
+    deadline, pause_s = time.monotonic() + limit_s, 0.0001
+    while not is_over() and time.monotonic() < deadline:
+        time.sleep(pause_s)
+        pause_s = min(2 * pause_s, 0.05)
 
 
 def _say(lines: Iterable[str]) -> None:

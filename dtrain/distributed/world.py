@@ -144,14 +144,19 @@ def _ends_all(comm: Any) -> Any:
     def hook(kind: type[BaseException], failure: BaseException, trace: Any) -> None:
         if comm.rank and isinstance(failure, DesyncError):
             time.sleep(1)  # mostly all ranks raise it: rank 0 says it
-        whole = trace
-        while trace is not None and not in_program(trace.tb_frame):
-            trace = trace.tb_next  # the launcher's frames
-        trace = trace or whole
-        text = "".join(traceback.format_exception(kind, failure, trace)).rstrip()
-        end_all(comm, f"rank {comm.rank} on host {socket.gethostname()} raised:\n{text}")
+        end_all(comm, raised(failure))
 
     return hook
+
+
+def raised(failure: BaseException) -> str:
+    """Which rank raised an exception, and its traceback from the program's first frame on."""
+    trace = failure.__traceback__
+    while trace is not None and not in_program(trace.tb_frame):
+        trace = trace.tb_next
+    lines = traceback.format_exception(type(failure), failure, trace or failure.__traceback__)
+    name = f"rank {_here.communicator.rank}" if _here.communicator else "a rank"
+    return f"{name} on host {socket.gethostname()} raised:\n{''.join(lines).rstrip()}"
 
 
 def _solo() -> Communicator:

@@ -10,7 +10,6 @@ import atexit
 import os
 import signal
 import sys
-import traceback
 
 from mpi4py import run
 
@@ -47,8 +46,7 @@ def main() -> None:
 
 def _leave(failure: BaseException) -> None:
     """Let the other ranks go on without this one: only a death by a signal is noticed."""
-    traceback.print_exception(failure)
-    sys.stderr.flush()
+    print(f"dtrain: {world.raised(failure)}", file=sys.stderr, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
