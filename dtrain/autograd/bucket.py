@@ -7,6 +7,7 @@ sees ordinary tensors.
 from __future__ import annotations
 
 import itertools
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -44,6 +45,8 @@ class Bucket:
         self._allocate: Callable[[int, Any], Array] = np.empty
         self.data = self._empty_like(params[0]._array)
         self.grads = self.new_grads()
+        #: the arrays of state that each optimizer has over `own`, by name (set by it)
+        self.states: weakref.WeakKeyDictionary[Any, dict[str, Array]] = weakref.WeakKeyDictionary()
         #: where the part of each process begins, if a sharded optimizer has the bucket (set by it)
         self.bounds: Sequence[int] | None = None
         #: the part of this process: all, or what the bounds say

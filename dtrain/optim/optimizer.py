@@ -199,7 +199,7 @@ class Optimizer:
 
     def _flat_state(self, bucket: Bucket, group: dict[str, Any]) -> dict[str, Array]:
         """The state arrays over this process's part of a bucket."""
-        flat = self._flat.setdefault(bucket, {})
+        flat = bucket.states[self] = self._flat.setdefault(bucket, {})
         for name in self._slots(group):
             if name not in flat:
                 flat[name] = array_module(bucket.data).full_like(

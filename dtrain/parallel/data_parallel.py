@@ -20,6 +20,7 @@ from dtrain.parallel.compression_halves import Halves
 from dtrain.parallel.compression_powersgd import PowerSGD
 from dtrain.parallel.compression_topk import TopK
 from dtrain.parallel.gradient_sum import GradientSum
+from dtrain.parallel.same_weights import same_weights
 from dtrain.parallel.whole_batch import of_whole_batch
 
 #: of the bucket that fills first: the sooner it leaves, the sooner the network has work
@@ -103,7 +104,8 @@ class DataParallel(Module):
             sums = compressed = _compressed_sums(how, buckets, module)
             names = {id(param): name for name, param in module.named_parameters()}
             self.compression_state = CompressionState(comm, compressed, names)
-        self._gradients = GradientSum(comm, sums, norms, overlap)
+        check = same_weights(comm, buckets, dict(module.named_parameters()))
+        self._gradients = GradientSum(comm, sums, norms, overlap, check)
         sum_at_step_end(self._gradients)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:

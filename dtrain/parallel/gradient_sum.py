@@ -19,6 +19,7 @@ from dtrain.distributed.reduce import run_of
 from dtrain.distributed.step import Microbatch, Step, current_microbatch
 from dtrain.errors import DesyncError
 from dtrain.parallel.bucket_sum import BucketSum
+from dtrain.parallel.same_weights import SameWeights
 
 
 class GradientSum:
@@ -30,6 +31,7 @@ class GradientSum:
     sums : of the buckets where backward passes put the gradients, in the order in which they fill
     norms : layers whose `waiting_statistics` are to be folded
     overlap : send a bucket on its way when it is full, while the backward pass still runs
+    check : compares the ranks' weights now and then, if they are to be compared
     """
 
     def __init__(
@@ -38,12 +40,14 @@ class GradientSum:
         sums: Sequence[BucketSum],
         norms: Sequence[Any],
         overlap: bool,
+        check: SameWeights | None = None,
     ):
         self._comm = comm
         self._sums = sums
         self._index_of = {total.bucket: index for index, total in enumerate(sums)}
         self._norms = norms
         self._overlap = overlap
+        self._check = check
         if overlap:  # blocking calls in a fixed order, on a communicator of their own
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="dtrain-reduction")
             self._thread_comm = comm.duplicate()
@@ -223,17 +227,21 @@ class GradientSum:
         assert self._step is not None
         place = (self._step.number, len(self._step.sizes))
         own = [total.used for total in self._sums]
-        votes = self._comm.allgather((place, own, self._statistics), "the end of a step")
-        if any(theirs != place for theirs, _, _ in votes):
+        digest = self._check and self._check.digest(self._step)
+        vote = (place, own, self._statistics, digest)
+        votes = self._comm.allgather(vote, "the end of a step")
+        if any(theirs != place for theirs, *_ in votes):
             sites = self._comm.allgather(site_of(sys._getframe()), "a line")
             raise DesyncError(
                 "DataParallel: the ranks are at different steps: "
                 + ", ".join(
                     f"rank {rank} at step {number} of {count} microbatches ({site})"
-                    for rank, (((number, count), _, _), site) in enumerate(zip(votes, sites))
+                    for rank, (((number, count), *_), site) in enumerate(zip(votes, sites))
                 )
             )
-        statistics = {k: v for _, _, own in votes for k, v in own.items()}
+        if self._check is not None:
+            self._check.compare([digest for *_, digest in votes], self._step)
+        statistics = {k: v for _, _, own, _ in votes for k, v in own.items()}
         folded = [
             (norm, mean, var)
             for index in sorted(statistics)
@@ -241,7 +249,7 @@ class GradientSum:
             for mean, var in waiting
         ]
         used = [
-            [any(flags) for flags in zip(*(used[i] for _, used, _ in votes))]
+            [any(flags) for flags in zip(*(used[i] for _, used, *_ in votes))]
             for i in range(len(self._sums))
         ]
         return used, folded
