@@ -11,6 +11,7 @@ from dtrain.autograd.retrace import retraced
 from dtrain.autograd.tensor import Tensor, as_tensor, wrap
 from dtrain.autograd.traced import TracedArray
 from dtrain.backend import array_module
+from dtrain.backend.trace import span
 
 
 def grad(
@@ -101,14 +102,15 @@ def _run(
     """Run the backward pass; returns the gradients of `inputs`, if these are given."""
     roots = _roots(outputs, grad_outputs)
     keep = create_graph if retain_graph is None else retain_graph
-    edges = None if inputs is None else [x._graph_edge() for x in inputs]
-    if create_graph:
-        traced = [(edge, TracedArray(seed)) for edge, seed in roots]
-        with grad_mode.enable_grad():
-            found = run_backward(traced, keep, edges, retraced)
-    else:
-        found = run_backward([(edge, seed._array) for edge, seed in roots], keep, edges)
-    return [None if gradient is None else as_tensor(gradient) for gradient in found]
+    with span("backward"):
+        edges = None if inputs is None else [x._graph_edge() for x in inputs]
+        if create_graph:
+            traced = [(edge, TracedArray(seed)) for edge, seed in roots]
+            with grad_mode.enable_grad():
+                found = run_backward(traced, keep, edges, retraced)
+        else:
+            found = run_backward([(edge, seed._array) for edge, seed in roots], keep, edges)
+        return [None if gradient is None else as_tensor(gradient) for gradient in found]
 
 
 def _roots(

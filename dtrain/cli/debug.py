@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dtrain.distributed.debugging import RankError, run_script
+from dtrain.distributed.timeline import trace_variable
 from dtrain.errors import LaunchError
 
 
@@ -18,14 +20,18 @@ def debug(
     rank: Annotated[
         int | None, typer.Option(help="Only this rank stops at breakpoint(); by default rank 0.")
     ] = None,
+    trace: Annotated[
+        Path | None, typer.Option(help="Write a timeline of all ranks, for ui.perfetto.dev.")
+    ] = None,
 ) -> None:
     """Run SCRIPT as ranks that are threads of this process: the same bits, and breakpoint() works.
 
     Lines of output begin with the number of the rank that wrote them.
     """
     try:
+        os.environ |= trace_variable(trace)
         status = run_script(script, args or [], ranks, stop_rank=rank or 0)
-    except LaunchError as refused:
+    except (FileNotFoundError, LaunchError) as refused:
         typer.echo(f"dtrain debug: {refused}", err=True)
         raise typer.Exit(2) from None
     except RankError as failed:

@@ -1,10 +1,12 @@
 """`dtrain run`: start the ranks of a script, and stay until they have ended."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dtrain.distributed import launch
+from dtrain.distributed.timeline import trace_variable
 from dtrain.errors import LaunchError
 
 
@@ -45,6 +47,9 @@ def run(
         float | None,
         typer.Option(help="Seconds until it ends the job; default: 1800; 0: never."),
     ] = None,
+    trace: Annotated[
+        Path | None, typer.Option(help="Write a timeline of all ranks, for ui.perfetto.dev.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the command, run nothing.")
     ] = False,
@@ -55,7 +60,7 @@ def run(
     signal, with a checkpoint; 128 + N when signal N ended it before; else that of the failure.
     """
     try:
-        environ = _stall_variables(stall_warning, stall_timeout)
+        environ = _stall_variables(stall_warning, stall_timeout) | trace_variable(trace)
         job = launch.Job(
             np, script, args or [], module, hosts, hostfile, threads,
             elastic=elastic, leave_on_error=leave_on_error, frozen_after_s=frozen_after,

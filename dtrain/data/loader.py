@@ -9,6 +9,7 @@ import numpy as np
 
 from dtrain.backend import initial_seed
 from dtrain.backend.random import permutation
+from dtrain.backend.trace import span
 from dtrain.data.collate import default_collate
 from dtrain.data.dataset import Dataset, TensorDataset
 from dtrain.distributed import world
@@ -94,7 +95,7 @@ class DataLoader:
             )
         for step, indices in self._epoch(ends_with_backward=True, one_backward=True):
             with inside(Microbatch(step, rank)):
-                yield self._batch(indices[rank])
+                yield self._load(indices[rank])
             end_step(step)
 
     def steps(self, one_backward: bool = False) -> Iterator[Iterator[Any]]:
@@ -115,7 +116,7 @@ class DataLoader:
             for index in range(low, high):
                 if step.sizes[index] or index == low:  # a rank's first: every rank takes part
                     with inside(Microbatch(step, index)):
-                        yield self._batch(indices[index])
+                        yield self._load(indices[index])
             done = end_step(step)
 
     def _epoch(
@@ -146,6 +147,10 @@ class DataLoader:
 
     def _begin_epoch(self, epoch: int) -> None:
         self.epoch, self._next_step, self._left_early = epoch, 0, False
+
+    def _load(self, indices: np.ndarray) -> Any:
+        with span("load"):
+            return self._batch(indices)
 
     def _batch(self, indices: np.ndarray) -> Any:
         if self.collate_fn is None and isinstance(self.dataset, TensorDataset):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from dtrain.backend import Array
+from dtrain.backend.trace import span
 
 
 class Call(NamedTuple):
@@ -55,7 +56,8 @@ def collective(shared: Callable[..., str] = lambda *_, **__: "") -> Callable[[An
             calls.since = time.monotonic()
             calls.name = method.__name__ + shared(*args, **options)
             try:
-                return method(self, *args, **options)
+                with span(calls.name):
+                    return method(self, *args, **options)
             except Exception as error:
                 failure = self.failure(error)
                 if failure is error:

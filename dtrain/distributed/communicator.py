@@ -32,6 +32,9 @@ class Communicator(Protocol):
     def duplicate(self) -> Communicator:
         """The same ranks, whose calls do not mix with this one's; for another thread."""
 
+    def clock_offset_ns(self) -> int:
+        """From this rank's `time.perf_counter_ns` to that of rank 0; every rank asks for it."""
+
     def barrier(self) -> None:
         """Wait until every rank is here."""
 
@@ -92,6 +95,9 @@ class SoloCommunicator:
 
     def duplicate(self) -> SoloCommunicator:
         return self
+
+    def clock_offset_ns(self) -> int:
+        return 0
 
     def barrier(self) -> None:
         pass

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
-from dtrain.distributed import job, threads, world
+from dtrain.distributed import job, threads, timeline, world
 from dtrain.errors import LaunchError
 
 
@@ -55,6 +55,7 @@ def run_script(script: Path, args: Sequence[str], ranks: int, stop_rank: int = 0
     job.catch_signals()  # a thread cannot
 
     def body() -> None:
+        timeline.start(world.communicator())
         exec(code, {"__name__": "__main__", "__file__": str(script), "__builtins__": __builtins__})
 
     try:
@@ -64,6 +65,7 @@ def run_script(script: Path, args: Sequence[str], ranks: int, stop_rank: int = 0
     except BaseException as failure:
         raise RankError(_in_script(failure, str(script))) from None
     finally:
+        timeline.write_own()
         job.release_signals()
         sys.stdout.flush()
         sys.stderr.flush()

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from dtrain.backend import Array
+from dtrain.distributed import clock
 from dtrain.distributed.call_site import site_of
 from dtrain.distributed.calls import Calls, collective, of
 from dtrain.distributed.communicator import SoloCommunicator
@@ -140,6 +141,10 @@ class MpiCommunicator:
             print(f"dtrain: lost rank {names}; {self.size} go on", file=sys.stderr, flush=True)
 
     # --- calls ---
+
+    @collective()
+    def clock_offset_ns(self) -> int:
+        return clock.offset_ns(self._comm)
 
     @collective()
     def barrier(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dtrain.backend import Array
+from dtrain.backend.trace import span
 from dtrain.distributed import world
 from dtrain.distributed.call_site import call_site
 from dtrain.distributed.calls import of
@@ -39,7 +40,7 @@ class ThreadWorld:
         DesyncError
             When all have come, but to different calls.
         """
-        with self._changed:
+        with span(call), self._changed:
             self._here[rank] = (call, value, threading.get_ident())
             if len(self._here) == self.size:
                 calls = {r: self._here[r][0] for r in sorted(self._here)}
@@ -96,6 +97,9 @@ class ThreadCommunicator:
     def duplicate(self) -> ThreadCommunicator:
         made = self._world.duplicate() if self.rank == 0 else None
         return ThreadCommunicator(self._world.meet(self.rank, "duplicate", made)[0], self.rank)
+
+    def clock_offset_ns(self) -> int:
+        return 0  # it is one clock
 
     def barrier(self) -> None:
         self._world.meet(self.rank, "barrier")

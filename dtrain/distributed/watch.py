@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from dtrain.distributed import timeline
 from dtrain.distributed.call_site import call_site
 from dtrain.distributed.calls import Calls
 from dtrain.distributed.judge import Judge, State
@@ -233,5 +234,6 @@ def seconds_of(variable: str, default: float) -> float:
 def end_all(comm: Any, text: str, status: int = 1) -> None:
     """Say why, and end all ranks of an mpi4py communicator's job."""
     print(f"dtrain: {text}", file=sys.stderr, flush=True)
+    timeline.write_own()
     time.sleep(0.1)  # MPICH's launcher, told to abort, leaves unread what it has not read yet
     comm.Abort(status)

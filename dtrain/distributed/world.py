@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import os
 import shutil
@@ -12,10 +13,11 @@ import time
 import traceback
 from typing import Any
 
+from dtrain.distributed import timeline
 from dtrain.distributed.call_site import in_program
 from dtrain.distributed.communicator import Communicator, SoloCommunicator
-from dtrain.distributed.watch import end_all
-from dtrain.errors import DesyncError, LaunchError
+from dtrain.distributed.watch import end_all, others_are_ended
+from dtrain.errors import DesyncError, LaunchError, RankFailedError
 
 
 class _PerThread(threading.local):
@@ -39,6 +41,20 @@ def init() -> None:
     """
     if _here.communicator is None:
         use(_launched_communicator() or _solo())
+        if timeline.wanted():
+            timeline.start(communicator())
+            atexit.register(_write_timeline)
+
+
+def _write_timeline() -> None:
+    if others_are_ended.is_set():
+        timeline.write_own()
+        return
+    try:
+        timeline.write_all(communicator())
+    except RankFailedError:  # an elastic rank was lost
+        if rank() == 0:
+            timeline.write_own()
 
 
 def use(communicator: Communicator) -> None:

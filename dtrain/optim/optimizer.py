@@ -17,6 +17,7 @@ from dtrain.autograd import Tensor, enable_grad
 from dtrain.autograd.bucket import Bucket, make_buckets
 from dtrain.autograd.tensor import wrap
 from dtrain.backend import Array, array_module, on_device_of
+from dtrain.backend.trace import span
 
 #: from a bucket and a param group to the state arrays over the bucket, by name
 _FlatState = Callable[[Bucket, dict[str, Any]], dict[str, Array]]
@@ -135,6 +136,11 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 result = closure()
+        with span("optimizer step"):
+            self._step()
+        return result
+
+    def _step(self) -> None:
         for group in self.param_groups:
             make_buckets(group["params"])  # those that were moved to another device or dtype
             for bucket in {param._bucket: None for param in group["params"]}:
@@ -143,7 +149,6 @@ class Optimizer:
             with np.errstate(all="ignore"):  # NaN and infinity are values here, as in PyTorch
                 for run in list(self._runs(group)):
                     self._update_run(run, group)
-        return result
 
     def _runs(self, group: dict[str, Any]) -> Iterator[_Run]:
         run: _Run | None = None

@@ -10,6 +10,7 @@ import numpy as np
 from dtrain.autograd import is_grad_enabled
 from dtrain.autograd.bucket import Bucket, make_buckets
 from dtrain.backend import array_module, initial_seed, to_host
+from dtrain.backend.trace import span
 from dtrain.distributed import world
 from dtrain.distributed.step import sum_at_step_end
 from dtrain.errors import DesyncError
@@ -111,7 +112,8 @@ class DataParallel(Module):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         if self.training or is_grad_enabled():
             self._gradients.before_forward()
-        return self.module(*args, **kwargs)
+        with span("forward"):
+            return self.module(*args, **kwargs)
 
 
 def _as_compression(value: Any, module: Module, reduction: str) -> Compression | None:

@@ -13,6 +13,8 @@ from typing import Any
 
 from dtrain.autograd.bucket import Bucket
 from dtrain.autograd.graph import call_after_backward
+from dtrain.backend.trace import span
+from dtrain.distributed import timeline
 from dtrain.distributed.call_site import site_of
 from dtrain.distributed.communicator import Communicator
 from dtrain.distributed.reduce import run_of
@@ -49,7 +51,9 @@ class GradientSum:
         self._overlap = overlap
         self._check = check
         if overlap:  # blocking calls in a fixed order, on a communicator of their own
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix="dtrain-reduction")
+            self._thread = ThreadPoolExecutor(
+                1, "dtrain-reduction", initializer=timeline.start, initargs=(comm, "reduction")
+            )
             self._thread_comm = comm.duplicate()
         # Outside a DataLoader a rank's backward pass is one of `size` equal microbatches.
         self._unnumbered = Microbatch(Step(-1, (1,) * comm.size, True, True), comm.rank)
@@ -168,7 +172,12 @@ class GradientSum:
 
     def _send(self, index: int) -> None:
         self._sums[index].close()
-        self._on_their_way.append(self._thread.submit(self._sums[index].reduce, self._thread_comm))
+        reduction = self._thread.submit(self._reduce, index, self._thread_comm)
+        self._on_their_way.append(reduction)
+
+    def _reduce(self, index: int, comm: Communicator) -> None:
+        with span("reduce bucket", index):
+            self._sums[index].reduce(comm)
 
     # --- at its end ---
 
@@ -211,12 +220,13 @@ class GradientSum:
         if self._overlap:
             for index in rest:
                 self._send(index)
-            for reduction in self._on_their_way:
-                reduction.result()
+            for index, reduction in enumerate(self._on_their_way):
+                with span("wait for bucket", index):
+                    reduction.result()
         else:
             for index in rest:
                 self._sums[index].close()
-                self._sums[index].reduce(self._comm)
+                self._reduce(index, self._comm)
 
     def _agree(self) -> tuple[list[list[bool]], list[tuple[Any, Any, Any]]]:
         """Check that all ranks are at the same step.
