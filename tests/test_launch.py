@@ -28,6 +28,7 @@ THREADS = (
 )
 ONE_THREAD = dict.fromkeys(THREADS, "1")
 UNBOUND = {"PRTE_MCA_hwloc_default_binding_policy": "none"}
+SEVERAL_HOSTS = {"OMPI_MCA_mpi_yield_when_idle": "1", "OMPI_MCA_btl_tcp_links": "2"}
 NO_FABRIC = {"OMPI_MCA_btl": "^ofi", "OMPI_MCA_mtl": "^ofi", "OMPI_MCA_osc": "^ucx"}
 AS_ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 
@@ -90,7 +91,7 @@ def test_several_hosts_keep_their_fabric_and_get_the_environment(plan):
     here = machine(DTRAIN_LOG="debug", PYTHONPATH="/src", HOME="/home/me", OMPI_MCA_pml="ucx")
     made = plan(8, hosts="node7:4,b:4", on=here)
     exported = sorted([*THREADS, "DTRAIN_LOG", "PYTHONPATH"])
-    assert made.env == ONE_THREAD | UNBOUND
+    assert made.env == ONE_THREAD | UNBOUND | SEVERAL_HOSTS
     assert made.argv == [
         *["/opt/bin/mpirun", "-n", "8", "--host", "node7:4,b:4"],
         *[word for name in exported for word in ("-x", name)],
@@ -115,7 +116,7 @@ def test_the_hostfile_is_handed_to_open_mpi(plan):
     Path("hosts").write_text("# two hosts\na slots=4\nb slots = 2 max_slots=8  # small\n\n")
     made = plan(hostfile="hosts")
     assert made.argv[:5] == ["/opt/bin/mpirun", "-n", "6", "--hostfile", "hosts"]
-    assert made.env == ONE_THREAD | UNBOUND
+    assert made.env == ONE_THREAD | UNBOUND | SEVERAL_HOSTS
 
 
 @pytest.mark.parametrize(

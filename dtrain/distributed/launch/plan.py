@@ -237,6 +237,11 @@ def _open_mpi_variables(num_ranks: int, one_node: bool, machine: Machine) -> dic
         if num_ranks > machine.num_cores:
             # A rank that waits must leave the core to the one it waits for.
             env |= {"OMPI_MCA_mpi_yield_when_idle": "1"} | oversubscribed
+    else:
+        # Gradients travel while the backward pass runs: the thread that waits for them must leave
+        # the core to it. And on one connection a message's first bytes stand behind the other
+        # way's data: the two ways would take turns.
+        env |= {"OMPI_MCA_mpi_yield_when_idle": "1", "OMPI_MCA_btl_tcp_links": "2"}
     return env
 
 
