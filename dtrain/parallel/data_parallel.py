@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dtrain.autograd import is_grad_enabled
+from dtrain.autograd import Tensor, is_grad_enabled
 from dtrain.autograd.bucket import Bucket, make_buckets
 from dtrain.backend import array_module, initial_seed, to_host
 from dtrain.backend.trace import span
@@ -26,6 +26,9 @@ from dtrain.parallel.whole_batch import of_whole_batch
 
 #: of the bucket that fills first: the sooner it leaves, the sooner the network has work
 _FIRST_BUCKET_BYTES = 1 << 20
+_LARGEST_BUCKET_BYTES = 25 << 20
+#: of buckets on their way while the backward pass runs: below, a message is mostly latency
+_SMALLEST_BUCKET_BYTES = 2 << 20
 
 
 class DataParallel(Module):
@@ -41,7 +44,9 @@ class DataParallel(Module):
 
     Parameters
     ----------
-    bucket_bytes : gradients are exchanged in buckets of about this size
+    bucket_bytes : gradients are exchanged in buckets of about this size. None is 25 MB; with
+        overlap a sixteenth of the model if that is less, but 2 MB: what the network still has
+        to do when the backward pass is over is the last bucket
     reduction : "exact" adds in an order that no number of ranks changes; "fast" leaves the
         order to MPI or NCCL: other bits on other ranks, and none to compare a replay with
     overlap : exchange full buckets while the backward pass still computes; None does so where
@@ -70,7 +75,7 @@ class DataParallel(Module):
     def __init__(
         self,
         module: Module,
-        bucket_bytes: int = 25 << 20,
+        bucket_bytes: int | None = None,
         *,
         reduction: str = "exact",
         overlap: bool | None = None,
@@ -93,11 +98,13 @@ class DataParallel(Module):
             if isinstance(norm, SyncBatchNorm):
                 norm.of_whole_batch = of_whole_batch
         comm = world.communicator()
+        if overlap is None:
+            overlap = comm.over_network and all(isinstance(p._array, np.ndarray) for p in params)
+        if bucket_bytes is None:
+            bucket_bytes = _bucket_bytes(params) if overlap else _LARGEST_BUCKET_BYTES
         buckets = make_buckets(params, bucket_bytes, _FIRST_BUCKET_BYTES)
         for bucket in buckets:
             bucket.use_memory(comm.empty)
-        if overlap is None:
-            overlap = comm.over_network and all(isinstance(b.data, np.ndarray) for b in buckets)
         sums: Sequence[BucketSum]
         if how is None:
             sums = [BucketSum(bucket, exact=reduction == "exact") for bucket in buckets]
@@ -114,6 +121,12 @@ class DataParallel(Module):
             self._gradients.before_forward()
         with span("forward"):
             return self.module(*args, **kwargs)
+
+
+def _bucket_bytes(params: Sequence[Tensor]) -> int:
+    """The size for buckets that leave while the backward pass runs."""
+    part = sum(param._array.nbytes for param in params) // 16
+    return min(max(part, _SMALLEST_BUCKET_BYTES), _LARGEST_BUCKET_BYTES)
 
 
 def _as_compression(value: Any, module: Module, reduction: str) -> Compression | None:

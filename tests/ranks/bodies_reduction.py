@@ -93,6 +93,16 @@ def buckets_leave_while_the_backward_pass_still_runs():
     assert seen == [2]  # those of `last`
 
 
+def buckets_are_small_where_they_leave_early():
+    def buckets(**options):
+        layers = [nn.Linear(512, 512, bias=False) for _ in range(6)]  # of 1 MB each
+        model = DataParallel(nn.Sequential(*layers), **options)
+        return len({id(param._bucket) for param in model.parameters()})
+
+    assert buckets(overlap=False) == 2  # one layer, the others
+    assert buckets(overlap=True) == 4  # one layer, two, two, one
+
+
 def a_second_backward_pass_where_one_was_promised_is_an_error():
     model = DataParallel(nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1)), 1, overlap=True)
     loader = DataLoader(TensorDataset(dtrain.ones(16, 1)), 2, microbatches=MICROBATCHES)
