@@ -84,8 +84,6 @@ class Cluster:
             "HYDRA_LAUNCHER": "ssh",
             "HYDRA_LAUNCHER_EXEC": agent,
             "UCX_TLS": "tcp",  # MPICH's UCX sees one machine, and would go past the links
-            # The hosts share this machine's cores: a rank that waits must leave its core.
-            "OMPI_MCA_mpi_yield_when_idle": "1",
             **environ,
         }
         pid = next(iter(self.pids.values()))
