@@ -65,7 +65,7 @@ class Watch:
         hosts = comm.allgather(socket.gethostname())
         judge = Judge(hosts, self._warning_s, self._timeout_s, self._elastic)
         self._channel = _Channel(comm, judge)
-        if not self._thread.is_alive():
+        if self._thread.ident is None:  # not begun yet; at the end of the program it is over
             self._thread.start()
             atexit.register(self._end)
 

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from .. import hosts
-from .conftest import wait_until
+from .conftest import launcher, wait_until
 
 BEGIN = """
 import os, sys, time
@@ -166,6 +166,24 @@ def test_a_rank_that_is_late_for_too_long_ends_the_job(job):
         run,
         rf"dtrain\.errors\.RankFailedError: {LATE[8:]}which is at script\.py:8 \(--stall-timeout 3\)",
     )
+
+
+@pytest.mark.skipif(
+    getattr(launcher(), "kind", None) != "openmpi", reason="ranks are elastic under Open MPI alone"
+)
+def test_elastic_ranks_that_have_ended_go_on_without_one_that_is_lost(job):
+    run = job(
+        "d.barrier()\n"
+        "if rank == 2:\n"
+        "    while not all(os.path.exists(f'ended{r}') for r in (0, 1)):\n"
+        "        time.sleep(0.01)\n"
+        "    os.kill(os.getpid(), 9)\n"
+        "os.close(os.open(f'ended{rank}', os.O_CREAT))\n",
+        "--elastic",
+    )
+    status, _, err = run.end()
+    assert (status, len(lines(err))) == (0, 1), err
+    assert re.fullmatch(r"dtrain: lost rank 2 on \S+; 2 go on", lines(err)[0])
 
 
 @pytest.mark.parametrize("option", ["--stall-warning", "--stall-timeout"])
