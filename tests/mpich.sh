@@ -5,7 +5,7 @@ cd "$(dirname -- "$0")/.."
 
 VENV=.venv-mpich tests/run.sh tests/test_launch.py tests/test_world.py tests/test_hosts.py \
     tests/faults/test_restarts.py tests/faults/test_signals.py tests/faults/test_supervisor.py \
-    tests/faults/test_hangs.py \
+    tests/faults/test_hangs.py tests/test_timeline.py \
     tests/test_digits.py::test_the_same_bits_under_mpirun \
     tests/test_digits.py::test_a_killed_run_resumes_on_another_number_of_ranks
 
