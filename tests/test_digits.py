@@ -66,6 +66,20 @@ def test_the_same_bits_on_threads(alone, run_python, ranks):
     assert weights(finished(process)) == weights(alone)
 
 
+@needs_mpirun
+def test_a_run_under_mpirun_is_replayed_on_threads_to_the_same_bits(alone, run_python):
+    cluster = run_python(
+        "-m", "dtrain.cli", "run", "-n", 2, DIGITS, *SHORT, "--checkpoint-every", 9
+    )
+    assert weights(finished(cluster)) == weights(alone)
+    checkpoint = "runs/digits/step-00000009"
+    replay = run_python(
+        "-m", "dtrain.cli", "debug", "-n", 3, "--replay", checkpoint, DIGITS, *SHORT
+    )
+    assert re.search(f"dtrain: replays .*{checkpoint}", replay.stderr)
+    assert weights(finished(replay)) == weights(alone)
+
+
 KILLED = """
 import os, signal, sys
 from dtrain import distributed, optim

@@ -7,6 +7,7 @@ from dtrain.checkpoint.folder import (
     newest_checkpoint,
     resume,
     save_checkpoint,
+    whole_checkpoint,
 )
 from dtrain.checkpoint.state_file import load, save
 
@@ -19,4 +20,5 @@ __all__ = [
     "resume",
     "save",
     "save_checkpoint",
+    "whole_checkpoint",
 ]

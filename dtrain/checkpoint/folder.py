@@ -22,7 +22,7 @@ from typing import Any
 
 from dtrain.backend import default_generator
 from dtrain.checkpoint.state_file import from_bytes, to_bytes
-from dtrain.distributed import job_name, world
+from dtrain.distributed import job, job_name, world
 from dtrain.errors import CheckpointError
 
 _MANIFEST = "manifest.json"
@@ -35,6 +35,7 @@ def save_checkpoint(root: str | Path, step: int, **objects: Any) -> Path:
 
     To be called by every rank; rank 0 writes. The folder is written under another name, synced
     to disk and renamed, so that whatever happens a checkpoint is whole or is not there.
+    Under ``dtrain debug --replay`` nothing is written: the run's checkpoints stay as they are.
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ def save_checkpoint(root: str | Path, step: int, **objects: Any) -> Path:
     for value in objects.values():
         if hasattr(value, "consolidate_state_dict"):  # its state is spread over the ranks
             value.consolidate_state_dict(to=0)
-    if world.rank() == 0:
+    if world.rank() == 0 and job.replay is None:
         states = {name: value.state_dict() for name, value in objects.items()}
         states[_RANDOM] = default_generator().get_state()
         _write(folder, step, {name: to_bytes(state) for name, state in states.items()})
@@ -101,7 +102,8 @@ def _sync_folder(folder: Path) -> None:
 def load_checkpoint(path: str | Path, **objects: Any) -> int:
     """Give `objects`, and the random generator, the states in a checkpoint; returns its step.
 
-    To be called by every rank; each reads the files.
+    To be called by every rank; each reads the files. Under ``dtrain debug --replay`` the first
+    call for what that checkpoint holds takes it instead.
 
     Parameters
     ----------
@@ -114,9 +116,8 @@ def load_checkpoint(path: str | Path, **objects: Any) -> int:
         If there is none, a file is missing, cut or edited, or the checkpoint is of another
         model, optimizer or loader. The objects are as before then.
     """
-    folder = Path(path)
-    if not (folder / _MANIFEST).exists():
-        folder = newest_checkpoint(folder)
+    replay = _replay()
+    folder = replay if replay and _names(replay) == set(objects) else _folder(Path(path))
     manifest, states = _read(folder)
     random = states.pop(_RANDOM)
     if set(states) != set(objects):
@@ -135,7 +136,46 @@ def load_checkpoint(path: str | Path, **objects: Any) -> int:
             f"{folder}: its {name} is of another {name} than this program's: {reason}"
         ) from reason
     default_generator().set_state(random)
+    if folder == replay and job.replay is not None:
+        job.replay.taken_by.add(world.rank())
+        if world.rank() == 0:
+            print(f"dtrain: replays {folder}, and writes no checkpoint", file=sys.stderr)
     return manifest["step"]
+
+
+def _replay() -> Path | None:
+    """What `dtrain debug --replay` has this rank load; None once it has."""
+    if job.replay is None or world.rank() in job.replay.taken_by:
+        return None
+    return job.replay.checkpoint
+
+
+def _names(folder: Path) -> set[str]:
+    """What a checkpoint holds."""
+    files = _read_manifest(folder)["files"]
+    return {name.removesuffix(".safetensors") for name in files} - {_RANDOM}
+
+
+def _folder(path: Path) -> Path:
+    """The checkpoint that a path means: a checkpoint's folder, or a run's, of which the newest."""
+    return path if (path / _MANIFEST).exists() else newest_checkpoint(path)
+
+
+def whole_checkpoint(path: str | Path) -> Path:
+    """The folder of the checkpoint that `path` means to `load_checkpoint`, with all files whole.
+
+    Raises
+    ------
+    CheckpointError
+        If there is none, or a file is missing, cut or edited; says which other one is whole.
+    """
+    folder = Path(path)
+    try:
+        folder = _folder(folder)
+        _read_hashes(folder)
+    except CheckpointError as damage:
+        raise CheckpointError(f"{damage}. {_alternative(folder)}") from damage
+    return folder
 
 
 def _state_of(value: Any) -> Any:
@@ -153,6 +193,8 @@ def resume(root: str | Path, path: str | Path | None = None, **objects: Any) -> 
     wrote to `root` itself: a run that left others there is another job, by `job_name`. Without
     one of its own it begins as it did the first time: from `path` if there is one, or anew.
 
+    Under ``dtrain debug --replay`` it goes on from the checkpoint that was given there.
+
     To be called by every rank; rank 0 chooses. It says where the job goes on, and which
     checkpoints are damaged.
 
@@ -167,6 +209,9 @@ def resume(root: str | Path, path: str | Path | None = None, **objects: Any) -> 
     CheckpointError
         As `load_checkpoint`.
     """
+    replay = _replay()
+    if replay is not None:
+        return load_checkpoint(replay, **objects)
     own = _newest_of_this_job(Path(root)) if world.rank() == 0 else None
     own = world.communicator().broadcast(own)
     if own is None and path is None:

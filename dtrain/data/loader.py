@@ -14,7 +14,7 @@ from dtrain.data.collate import default_collate
 from dtrain.data.dataset import Dataset, TensorDataset
 from dtrain.distributed import world
 from dtrain.distributed.reduce import run_of
-from dtrain.distributed.step import Microbatch, Step, end_step, inside
+from dtrain.distributed.step import Microbatch, Step, begin_step, end_step, inside
 from dtrain.ops.creation import from_numpy
 
 
@@ -94,6 +94,7 @@ class DataLoader:
                 "`for x, y in step:`"
             )
         for step, indices in self._epoch(ends_with_backward=True, one_backward=True):
+            begin_step(step)
             with inside(Microbatch(step, rank)):
                 yield self._load(indices[rank])
             end_step(step)
@@ -110,6 +111,7 @@ class DataLoader:
             yield self._run(step, indices)
 
     def _run(self, step: Step, indices: list[np.ndarray]) -> Iterator[Any]:
+        begin_step(step)
         done = False
         while not done:  # once, if no rank is lost
             low, high = run_of(world.rank(), world.world_size(), self.microbatches)

@@ -10,6 +10,8 @@ import os
 import signal
 import sys
 import threading
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from dtrain.distributed import world
@@ -30,6 +32,18 @@ class _Stop:
 
 _stop = _Stop()
 _before: dict[int, Any] = {}
+
+
+@dataclass
+class Replay:
+    """The checkpoint that `dtrain debug --replay` gives a script, whatever it asks for."""
+
+    checkpoint: Path
+    taken_by: set[int] = field(default_factory=set)  #: ranks that have loaded it
+
+
+#: of this process, if it is one
+replay: Replay | None = None
 
 
 def job_name() -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -62,6 +62,16 @@ def inside(microbatch: Microbatch) -> Iterator[None]:
     finally:
         _here.microbatch = outer
         generator.leave_microbatch(place)
+
+
+#: called on every rank before its first microbatch of a step; set by `dtrain debug`
+before_step: Callable[[Step], None] | None = None
+
+
+def begin_step(step: Step) -> None:
+    """To be called when this rank is about to be given its first microbatch of the step."""
+    if before_step is not None:
+        before_step(step)
 
 
 class StepSum(Protocol):
