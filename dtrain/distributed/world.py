@@ -146,7 +146,13 @@ def _launched_communicator() -> Communicator | None:
         sys.excepthook = _ends_all(comm)
     from dtrain.distributed.mpi import MpiCommunicator
 
-    return MpiCommunicator(comm, elastic="DTRAIN_ELASTIC" in os.environ)
+    elastic = "DTRAIN_ELASTIC" in os.environ
+    joined = MpiCommunicator(comm, elastic)
+    if elastic:
+        from dtrain.distributed.launch.ending import BEGUN, mark
+
+        mark(2, BEGUN)
+    return joined
 
 
 def _library(mpi: Any) -> str:

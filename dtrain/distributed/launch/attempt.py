@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dtrain.distributed.job import STOPPED
 from dtrain.distributed.launch.ending import Marks
 from dtrain.distributed.launch.parent import die_with_parent
 
@@ -158,7 +159,7 @@ class _Watch:
                 f"{asked.name if asked else ''}: the ranks have {patience_s:g} s to write a "
                 "checkpoint and leave; another signal ends them at once"
             )
-        elif number == signal.SIGTERM and asked is None and self._marks.statuses:
+        elif number == signal.SIGTERM and asked is None and self._is_over():
             self._lingered = True
             say("a rank that was lost did not end: it is ended")
         elif number == signal.SIGTERM and asked is None:
@@ -170,10 +171,14 @@ class _Watch:
         """Pass on a piece of stderr; False at its end."""
         data = os.read(self._stderr, 1 << 16)
         _write(self._marks.strip(data) if data else self._marks.rest())
-        if self._linger_s is not None and self._marks.statuses and self._deadline is None:
+        if self._linger_s is not None and self._is_over() and self._deadline is None:
             del self._measures[0]
             self._deadline = time.monotonic() + self._linger_s
         return bool(data)
+
+    def _is_over(self) -> bool:
+        """Whether a rank has come to the end of the program."""
+        return bool(self._marks.statuses & {0, STOPPED})
 
     def _type(self) -> bool:
         """Pass on what was typed; False at its end."""

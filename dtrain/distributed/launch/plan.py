@@ -253,8 +253,7 @@ def _elastic_variables(job: Job, one_node: bool) -> dict[str, str]:
         "OMPI_MCA_pml": "ob1",
         "OMPI_MCA_btl": "self,sm" if one_node else "self,sm,tcp",
         detector: "true",
-        # A thread of its own sometimes crashes in MPI_Init; that of the watch moves it along.
-        f"{detector}_thread": "false",
+        f"{detector}_thread": "true",  # for a rank may compute for long
         f"{detector}_period": f"{job.frozen_after_s / 5:g}",
         f"{detector}_timeout": f"{job.frozen_after_s:g}",
     }

@@ -14,7 +14,7 @@ import sys
 from mpi4py import run
 
 from dtrain.distributed import job, watch, world
-from dtrain.distributed.launch.ending import mark
+from dtrain.distributed.launch.ending import RAISED, mark
 from dtrain.distributed.launch.parent import die_with_parent
 from dtrain.distributed.recovery import recoverable
 
@@ -34,11 +34,14 @@ def main() -> None:
             return
         run.set_abort_status(leaving)
         if leaving.code:
+            mark(screen, RAISED)
             watch.others_are_ended.set()
             raise
     except BaseException as failure:
         if os.environ.get("DTRAIN_ELASTIC") == "leave":
             _leave(failure)
+        if world.rank_of_thread() is not None or "MPI_ERR_PROC_FAILED" not in str(failure):
+            mark(screen, RAISED)
         run.set_abort_status(failure)
         raise
     status.append(0)
