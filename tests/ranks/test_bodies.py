@@ -1,4 +1,4 @@
-"""Each body of `bodies*.py` on 1, 2, 3, 4 and 8 threads, and under mpirun."""
+"""Each body of `bodies*.py` on 1, 2, 3, 4, 5 and 8 threads, and under mpirun."""
 
 import pytest
 
@@ -16,7 +16,7 @@ bodies_by_name = pytest.mark.parametrize("body", BODIES, ids=lambda body: body._
 
 
 @bodies_by_name
-@pytest.mark.parametrize("size", [1, 2, 3, 4, 8])
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 8])
 def test_on_threads(body, size):
     distributed.run_ranks(size, body)
 

@@ -1,0 +1,99 @@
+"""`dtrain run --elastic`: what is refused, and ranks that leave by raising."""
+
+import pytest
+
+from dtrain.distributed import launch
+from dtrain.distributed.launch import Job, Launcher, Machine
+from dtrain.errors import LaunchError
+
+from .conftest import KILLED_STATUS, ROOT, launcher
+
+needs_open_mpi = pytest.mark.skipif(
+    launcher() is None or launcher().kind != "openmpi", reason="ULFM is Open MPI's"
+)
+SCRIPT = str(ROOT / "examples" / "digits.py")
+
+
+def machine(kind="openmpi", version=5):
+    return Machine(Launcher("/opt/bin/mpirun", kind, version), 4, False, frozenset({"here"}), {})
+
+
+def test_open_mpi_is_told_to_survive_losses():
+    made = launch.plan(Job(4, SCRIPT, elastic=True, frozen_after_s=5), machine())
+    assert made.argv[:3] == ["/opt/bin/mpirun", "--with-ft", "ulfm"]
+    assert made.env["OMPI_MCA_pml"] == "ob1"
+    assert made.env["OMPI_MCA_btl"] == "self,sm"
+    assert made.env["OMPI_MCA_mpi_ft_detector_timeout"] == "5"
+    assert made.env["DTRAIN_ELASTIC"] == "end"
+    assert "DTRAIN_ELASTIC" not in launch.plan(Job(4, SCRIPT), machine()).env
+
+
+def test_over_hosts_its_messages_go_by_tcp():
+    job = Job(4, SCRIPT, hosts="here:2,there:2", elastic=True, leave_on_error=True)
+    made = launch.plan(job, machine())
+    assert made.env["OMPI_MCA_btl"] == "self,sm,tcp"
+    assert made.env["DTRAIN_ELASTIC"] == "leave"
+
+
+@pytest.mark.parametrize(("kind", "version"), [("mpich", 0), ("srun", 0), ("openmpi", 4)])
+def test_other_mpis_are_refused(kind, version):
+    with pytest.raises(LaunchError, match=r"--elastic needs Open MPI 5.*--max-restarts works"):
+        launch.plan(Job(4, SCRIPT, elastic=True), machine(kind, version))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"leave_on_error": True}, "--leave-on-error is for --elastic"),
+        ({"elastic": True, "frozen_after_s": 0.5}, "--frozen-after must be >= 1 second, got 0.5"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        launch.plan(Job(4, SCRIPT, **options), machine())
+
+
+RAISES = """
+import sys
+from dtrain import distributed, optim
+
+step, count = optim.SGD.step, 0
+
+def step_or_raise(self, closure=None):
+    global count
+    count += 1
+    if count == 5 and distributed.rank() == 1 and distributed.world_size() == 3:
+        raise ValueError("no more of this")
+    return step(self, closure)
+
+optim.SGD.step = step_or_raise
+exec(compile(open({path!r}).read(), {path!r}, "exec"))
+"""
+
+
+@needs_open_mpi
+@pytest.mark.parametrize("leaves", [True, False])
+def test_a_rank_that_raises_leaves_the_others_or_ends_them(start, undisturbed, tmp_path, leaves):
+    (tmp_path / "raises.py").write_text(RAISES.format(path=SCRIPT))
+    option = ["--leave-on-error"] if leaves else []
+    run = start("-n", 3, "--elastic", *option, "raises.py", "--epochs", 2, "--out", "runs")
+    status, out, err = run.end()
+    assert err.count("ValueError: no more of this") == 1
+    assert "rank 1 on host" in err
+    if leaves:
+        assert (status, "lost rank 1 on" in err, undisturbed in out) == (0, True, True), err
+    else:
+        assert status not in (0, KILLED_STATUS)
+        assert undisturbed not in out
+
+
+@needs_open_mpi
+def test_a_sharded_optimizer_is_refused(start, tmp_path):
+    (tmp_path / "sharded.py").write_text(
+        "import dtrain\n"
+        "model = dtrain.DataParallel(dtrain.nn.Linear(2, 1))\n"
+        "dtrain.ZeroRedundancyOptimizer(model.parameters(), dtrain.optim.AdamW)\n"
+    )
+    status, _, err = start("-n", 2, "--elastic", "sharded.py").end()
+    assert status != 0
+    assert "the state of a rank that is lost is gone with it" in err
