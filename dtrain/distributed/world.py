@@ -6,6 +6,7 @@ import atexit
 import importlib.util
 import os
 import shutil
+import signal
 import socket
 import sys
 import threading
@@ -135,6 +136,7 @@ def _launched_communicator() -> Communicator | None:
             f"used: {reason}. Install an MPI library into this environment: "
             "pip install 'dtrain[mpi]'"
         ) from reason
+    _take_back(signal.SIGUSR1)
     comm = MPI.COMM_WORLD
     if comm.size != expected:
         raise LaunchError(
@@ -153,6 +155,13 @@ def _launched_communicator() -> Communicator | None:
 
         mark(2, BEGUN)
     return joined
+
+
+def _take_back(number: signal.Signals) -> None:
+    """Give a signal the effect again that it has in Python; MPICH takes SIGUSR1 for itself."""
+    handler = signal.getsignal(number)
+    if handler is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(number, handler)
 
 
 def _library(mpi: Any) -> str:

@@ -87,7 +87,8 @@ def test_when_the_restarts_are_used_up_it_says_so(start, killed):
 def test_a_host_that_does_not_answer_is_left_out(start, tmp_path):
     """The first start fails, for one host has no such name; the second has the other alone."""
     (tmp_path / "size.py").write_text(
-        "from dtrain import distributed\nprint('of', distributed.world_size())\n"
+        "import os; from dtrain import distributed\n"
+        "os.write(1, b'of %d\\n' % distributed.world_size())\n"
     )
     run = start("-n", 4, "--hosts", "localhost:2,nowhere.invalid:2", "--max-restarts", 1, "size.py")
     status, out, err = run.end()
