@@ -36,6 +36,8 @@ def save_checkpoint(root: str | Path, step: int, **objects: Any) -> Path:
     To be called by every rank; rank 0 writes. The folder is written under another name, synced
     to disk and renamed, so that whatever happens a checkpoint is whole or is not there.
     Under ``dtrain debug --replay`` nothing is written: the run's checkpoints stay as they are.
+    Under ``dtrain run --elastic --respawn``, where ranks were lost, the script ends here by
+    SystemExit: the job is started again with all ranks, and goes on from here by `resume`.
 
     Parameters
     ----------
@@ -51,10 +53,12 @@ def save_checkpoint(root: str | Path, step: int, **objects: Any) -> Path:
     for value in objects.values():
         if hasattr(value, "consolidate_state_dict"):  # its state is spread over the ranks
             value.consolidate_state_dict(to=0)
-    if world.rank() == 0 and job.replay is None:
+    writes = world.rank() == 0 and job.replay is None
+    if writes:
         states = {name: value.state_dict() for name, value in objects.items()}
         states[_RANDOM] = default_generator().get_state()
         _write(folder, step, {name: to_bytes(state) for name, state in states.items()})
+    job.leave_if_short(writes)
     return folder
 
 

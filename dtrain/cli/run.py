@@ -33,6 +33,9 @@ def run(
     elastic: Annotated[
         bool, typer.Option("--elastic", help="When ranks are lost, the others go on (Open MPI 5).")
     ] = False,
+    respawn: Annotated[
+        bool, typer.Option("--respawn", help="Replace lost elastic ranks at the next checkpoint.")
+    ] = False,
     leave_on_error: Annotated[
         bool, typer.Option("--leave-on-error", help="An elastic rank that raises leaves alone.")
     ] = False,
@@ -63,8 +66,8 @@ def run(
         environ = _stall_variables(stall_warning, stall_timeout) | trace_variable(trace)
         job = launch.Job(
             np, script, args or [], module, hosts, hostfile, threads,
-            elastic=elastic, leave_on_error=leave_on_error, frozen_after_s=frozen_after,
-            environ=environ,
+            elastic=elastic, respawn=respawn, leave_on_error=leave_on_error,
+            frozen_after_s=frozen_after, environ=environ,
         )  # fmt: skip
         if dry_run:
             typer.echo(str(launch.plan(job)))

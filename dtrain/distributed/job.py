@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from dtrain.distributed import world
-from dtrain.distributed.recovery import recoverable
+from dtrain.distributed.recovery import in_stage, recoverable
 
 #: The exit status of a script that stopped as it was asked to, with a checkpoint to go on from:
 #: EX_TEMPFAIL of sysexits.h, "try again". Not 143, which is also that of one which was killed.
 STOPPED = 75
+#: That of one which leaves so that `dtrain run` starts it again with the ranks that were lost.
+SHORT = 76
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
@@ -28,6 +30,7 @@ class _Stop:
     watched = False  # whether the script asks; one that never does is ended at once
     requested = False  # on this rank, which others may not know yet
     agreed = False
+    short = False  # whether all leave for the lack of lost ranks
 
 
 _stop = _Stop()
@@ -75,18 +78,31 @@ def stop_requested() -> bool:
         _stop.watched = True
         if threading.current_thread() is threading.main_thread():
             catch_signals()
-    _stop.agreed = _stop.agreed or _anyone_asked()
+    _stop.agreed = _stop.agreed or _any_rank(_stop.requested, "a signal to stop")
     return _stop.agreed
 
 
 @recoverable
-def _anyone_asked() -> bool:
-    return any(world.communicator().allgather(_stop.requested, "a signal to stop"))
+def _any_rank(value: bool, what: str) -> bool:
+    return any(world.communicator().allgather(value, what))
 
 
-def stop_agreed() -> bool:
-    """Whether `stop_requested` has said yes."""
-    return _stop.agreed
+def leave_if_short(has_written: bool) -> None:
+    """End the script where ranks were lost and are to be replaced, and a rank wrote a checkpoint.
+
+    For ``dtrain run --elastic --respawn``. Between stages all ranks know of the same losses.
+    """
+    launched = world.launched_size() or 1
+    if "DTRAIN_RESPAWN" not in os.environ or _stop.agreed or in_stage():
+        return
+    if world.world_size() < launched and _any_rank(has_written, "a written checkpoint"):
+        _stop.short = True
+        sys.exit(SHORT)
+
+
+def all_leave_with(status: Any) -> bool:
+    """Whether all ranks leave by this exit status."""
+    return (status == STOPPED and _stop.agreed) or (status == SHORT and _stop.short)
 
 
 def catch_signals() -> None:

@@ -18,17 +18,21 @@ from dtrain.errors import RankFailedError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_in_stage = False
+
 
 def is_done(work: Callable[[], Any], undo: Callable[[], Any]) -> bool:
     """Do `work` as a stage; False if a rank was lost and it is to be done again.
 
     What was changed is then as `undo` leaves it. In a world that cannot lose ranks, the work is
-    done.
+    done; as a part of another stage it is, or the whole of that is done again.
     """
-    if not world.communicator().elastic:
+    global _in_stage
+    if _in_stage or not world.communicator().elastic:
         work()
         return True
     comm = cast(ElasticCommunicator, world.communicator())
+    _in_stage = True
     try:
         work()
     except RankFailedError:
@@ -36,10 +40,17 @@ def is_done(work: Callable[[], Any], undo: Callable[[], Any]) -> bool:
         undo()
         comm.recover()
         return False
+    finally:
+        _in_stage = False
     if comm.commit():
         return True
     undo()
     return False
+
+
+def in_stage() -> bool:
+    """Whether this rank is in a stage, which may have to be done again."""
+    return _in_stage
 
 
 def recoverable(function: F) -> F:

@@ -39,7 +39,7 @@ import importlib, os, signal, sys
 from dtrain import distributed
 
 plan = {plan}
-fault = plan.get(distributed.rank())
+fault = plan.get(distributed.rank()) if distributed.restart_count() == 0 else None
 if fault:
     (place, count, number), calls = fault, 0
     module, _, name = place.partition(":")
@@ -77,13 +77,13 @@ def draw(seed, run):
     return plan
 
 
-def train(folder, plan, limit_s):
+def train(folder, plan, limit_s, options=()):
     """The exit status and the output of one run."""
     digits = str(ROOT / "examples" / "digits.py")
     script = folder / "victim.py"
     script.write_text(VICTIM.format(plan=plan, path=digits))
     words = ["run", "-n", RANKS, "--elastic", "--frozen-after", FROZEN_AFTER_S,
-             "--max-restarts", 1, script, "--epochs", 2, "--checkpoint-every", 10, "--out", folder / "runs"]  # fmt: skip
+             "--max-restarts", 1, *options, script, "--epochs", 2, "--checkpoint-every", 10, "--out", folder / "runs"]  # fmt: skip
     environ = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
     process = subprocess.Popen(
         [sys.executable, "-m", "dtrain.cli", *map(str, words)],
@@ -110,7 +110,9 @@ def main():
     parser.add_argument("--first", type=int, default=0, help="number of the first run")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--limit", type=float, default=60, help="seconds for a run")
+    parser.add_argument("--respawn", action="store_true", help="have lost ranks replaced")
     args = parser.parse_args()
+    options = ["--respawn"] if args.respawn else []
     with tempfile.TemporaryDirectory() as folder:
         status, out, err = train(Path(folder), {}, args.limit)
     expected = digests(out)
@@ -121,7 +123,7 @@ def main():
         plan = draw(args.seed, run)
         began = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
-            status, out, err = train(Path(folder), plan, args.limit)
+            status, out, err = train(Path(folder), plan, args.limit, options)
         good = status == 0 and digests(out) == expected
         lost = len(re.findall(r"rank \d+ on|, \d+ on", "".join(re.findall("lost .*", err))))
         faults = ", ".join(

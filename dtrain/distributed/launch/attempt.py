@@ -13,8 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dtrain.distributed.job import STOPPED
-from dtrain.distributed.launch.ending import Marks
+from dtrain.distributed.launch.ending import BEGUN, Marks
 from dtrain.distributed.launch.parent import die_with_parent
 
 _ASKS_TO_STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
@@ -178,7 +177,7 @@ class _Watch:
 
     def _is_over(self) -> bool:
         """Whether a rank has come to the end of the program."""
-        return bool(self._marks.statuses & {0, STOPPED})
+        return any(status < BEGUN for status in self._marks.statuses)
 
     def _type(self) -> bool:
         """Pass on what was typed; False at its end."""

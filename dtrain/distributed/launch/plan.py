@@ -56,6 +56,7 @@ class Job:
         Not the cores divided by the ranks: a BLAS with another number of threads adds in another
         order, and the weights would depend on the number of ranks.
     elastic : whether the ranks that are left go on when some are lost
+    respawn : whether lost ranks are replaced: the job is started anew at its next checkpoint
     leave_on_error : whether an elastic rank that raises leaves the others, instead of ending them
     frozen_after_s : how long an elastic rank may give no sign of life
     environ : variables for the ranks, in place of those that are set
@@ -69,6 +70,7 @@ class Job:
     hostfile: str | None = None
     threads: int | None = None
     elastic: bool = False
+    respawn: bool = False
     leave_on_error: bool = False
     frozen_after_s: float = 10
     environ: Mapping[str, str] = field(default_factory=dict)
@@ -174,6 +176,8 @@ def _check(job: Job) -> None:
         raise ValueError(f"--threads must be >= 1, got {job.threads}")
     if not job.elastic and job.leave_on_error:
         raise ValueError("--leave-on-error is for --elastic: other ranks cannot go on without one")
+    if not job.elastic and job.respawn:
+        raise ValueError("--respawn is for --elastic: without, a job that lost a rank has ended")
     if not job.frozen_after_s >= 1:
         raise ValueError(f"--frozen-after must be >= 1 second, got {job.frozen_after_s:g}")
     if job.hosts is not None and job.hostfile is not None:
@@ -250,6 +254,7 @@ def _elastic_variables(job: Job, one_node: bool) -> dict[str, str]:
     detector = "OMPI_MCA_mpi_ft_detector"
     return {
         "DTRAIN_ELASTIC": "leave" if job.leave_on_error else "end",
+        **({"DTRAIN_RESPAWN": "1"} if job.respawn else {}),
         "OMPI_MCA_pml": "ob1",
         "OMPI_MCA_btl": "self,sm" if one_node else "self,sm,tcp",
         detector: "true",

@@ -10,6 +10,7 @@ import atexit
 import os
 import signal
 import sys
+from typing import cast
 
 from mpi4py import run
 
@@ -28,9 +29,9 @@ def main() -> None:
     try:
         run.run_command_line(sys.argv[1:])
     except SystemExit as leaving:
-        if leaving.code == job.STOPPED and job.stop_agreed():
-            # All ranks leave so: no reason to abort those that are still at their checkpoint.
-            status.append(job.STOPPED)
+        if job.all_leave_with(leaving.code):
+            # No reason to abort those that are still at their checkpoint.
+            status.append(cast(int, leaving.code))
             return
         run.set_abort_status(leaving)
         if leaving.code:

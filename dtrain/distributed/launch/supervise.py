@@ -7,11 +7,12 @@ find (`dtrain.checkpoint.resume`).
 
 from __future__ import annotations
 
+import itertools
 import signal
 import uuid
 from dataclasses import replace
 
-from dtrain.distributed.job import STOPPED
+from dtrain.distributed.job import SHORT, STOPPED
 from dtrain.distributed.launch.attempt import Ending, Signals, attempt, say
 from dtrain.distributed.launch.hosts import silent_hosts
 from dtrain.distributed.launch.machine import Machine, this_machine
@@ -50,12 +51,9 @@ def run(job: Job, max_restarts: int = 0, grace_s: float = 60) -> int:
     name = machine.environ.get("DTRAIN_JOB", uuid.uuid4().hex)
     machine = _with(machine, DTRAIN_JOB=name, DTRAIN_RESTART_COUNT="0")
     lost: list[str] = []
+    failures = 0
     with Signals() as signals:
-        for restarts in range(max_restarts + 1):
-            if restarts:
-                say(f"restart {restarts} of {max_restarts}")
-                machine = _with(machine, DTRAIN_RESTART_COUNT=str(restarts))
-                lost = _lost_hosts(job, machine)
+        for starts in itertools.count(1):
             ending = _start(job, machine, lost, signals, grace_s)
             if STOPPED in ending.said:
                 return STOPPED
@@ -64,7 +62,16 @@ def run(job: Job, max_restarts: int = 0, grace_s: float = 60) -> int:
             if signals.asked:
                 say(f"ended by {signals.asked.name} before the ranks had stopped by themselves")
                 return 128 + signals.asked
-            say(_what_went_wrong(ending))
+            if SHORT in ending.said:
+                say("ranks were lost: the job is started again with all, from its checkpoint")
+            else:
+                say(_what_went_wrong(ending))
+                if failures == max_restarts:
+                    break
+                failures += 1
+                say(f"restart {failures} of {max_restarts}")
+            machine = _with(machine, DTRAIN_RESTART_COUNT=str(starts))
+            lost = _lost_hosts(job, machine)
     if max_restarts:
         say(f"no restart is left: the job failed {max_restarts + 1} times")
     return ending.status or 1
