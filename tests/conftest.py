@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,9 @@ from dtrain import distributed
 from dtrain.distributed import world
 
 ROOT = Path(__file__).parent.parent
+
+# A shell's background job ignores SIGINT, and so would what the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class _Quiet:
