@@ -9,6 +9,7 @@ figures mean.
 
 import argparse
 import atexit
+import functools
 import importlib.util
 import json
 import math
@@ -19,8 +20,10 @@ import subprocess
 import sys
 import time
 
-FRAMEWORKS = ("dtrain", "torch")
-ROUNDS = 3  # the frameworks take turns so often, each time in fresh processes
+#: on several ranks: "apart" is so many processes of dtrain that know nothing of each other,
+#: "fast" is DataParallel(reduction="fast")
+SETTINGS = ("dtrain", "torch", "apart", "fast")
+ROUNDS = 3  # the settings take turns so often, each time in fresh processes
 WARM_UP = 5
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
@@ -128,12 +131,15 @@ MODELS = {"mlp": mlp, "resnet": resnet, "gpt": gpt}
 # --- in the processes that are measured ---
 
 
-def join(framework):
+def join(setting):
     """Join the other ranks; gives this rank's number and what makes a model data parallel."""
-    if framework == "dtrain":
+    if setting == "apart":
+        return 0, lambda model: model
+    if setting != "torch":
         from dtrain import DataParallel, distributed
 
-        return distributed.rank(), DataParallel
+        reduction = "fast" if setting == "fast" else "exact"
+        return distributed.rank(), functools.partial(DataParallel, reduction=reduction)
     from torch import distributed
     from torch.nn.parallel import DistributedDataParallel
 
@@ -142,11 +148,11 @@ def join(framework):
     return distributed.get_rank(), DistributedDataParallel
 
 
-def work(framework, model_name, ranks, steps):
+def work(setting, model_name, ranks, steps):
     """Run the steps; rank 0 prints the seconds of each."""
-    T = importlib.import_module(framework)
+    T = importlib.import_module("torch" if setting == "torch" else "dtrain")
     T.manual_seed(0)
-    rank, parallel = join(framework) if ranks > 1 else (0, lambda model: model)
+    rank, parallel = join(setting if ranks > 1 else "apart")
     model, x, y, make_optimizer = MODELS[model_name](T)
     model = parallel(model)
     optimizer = make_optimizer(model.parameters())
@@ -164,13 +170,13 @@ def work(framework, model_name, ranks, steps):
 # --- in the process that was started ---
 
 
-def measure(framework, model_name, ranks, steps):
-    """The seconds of each step on rank 0, of fresh processes."""
-    worker = [os.path.abspath(__file__), "--worker", framework, model_name, str(ranks), str(steps)]
+def measure(setting, model_name, ranks, steps):
+    """The seconds of each step on a rank, of fresh processes."""
+    worker = [os.path.abspath(__file__), "--worker", setting, model_name, str(ranks), str(steps)]
     environ = {**os.environ, **ONE_THREAD}
-    if ranks == 1:
-        launches = [([sys.executable, *worker], {})]
-    elif framework == "dtrain":
+    if ranks == 1 or setting == "apart":
+        launches = ranks * [([sys.executable, *worker], {})]
+    elif setting != "torch":
         run = ["-m", "dtrain.cli", "run", "-n", str(ranks)]
         launches = [([sys.executable, *run, *worker], {})]
     else:
@@ -185,7 +191,7 @@ def measure(framework, model_name, ranks, steps):
     ]
     output = "".join([process.communicate()[0] for process in started])
     if any(process.returncode for process in started):
-        sys.exit(f"{framework} could not run {model_name} on {ranks} ranks")
+        sys.exit(f"{setting} could not run {model_name} on {ranks} ranks")
     return json.loads(next(text for text in output.splitlines() if text.startswith("[")))
 
 
@@ -198,31 +204,32 @@ def main():
     models = args.models.split(",")
     if unknown := set(models) - set(MODELS):
         parser.error(f"--models: there is no {', '.join(sorted(unknown))}, only {list(MODELS)}")
-    frameworks = [framework for framework in FRAMEWORKS if importlib.util.find_spec(framework)]
-    if "torch" not in frameworks:
+    there = [s for s in SETTINGS if s != "torch" or importlib.util.find_spec(s)]
+    if "torch" not in there:
         print("PyTorch is not installed: dtrain alone is measured")
     columns = ("dtrain ms", "torch ms", "dtrain/torch", "dtrain keeps", "torch keeps")
-    print(line("model", "ranks", columns))
+    print(line("model", "ranks", (*columns, "apart keep", "exact/fast")))
     for name in models:
         alone = {}
         for ranks in map(int, args.ranks.split(",")):
-            times = {framework: [] for framework in frameworks}
+            times = {setting: [] for setting in there if ranks > 1 or setting in SETTINGS[:2]}
             for _ in range(ROUNDS):
-                for framework in frameworks:
+                for setting in times:
                     steps = math.ceil(args.steps / ROUNDS)
-                    times[framework] += measure(framework, name, ranks, steps)
-            ms = {framework: 1e3 * statistics.median(t) for framework, t in times.items()}
-            alone = ms if ranks == 1 else alone
+                    times[setting] += measure(setting, name, ranks, steps)
+            ms = {setting: 1e3 * statistics.median(t) for setting, t in times.items()}
+            alone = {**ms, "apart": ms["dtrain"]} if ranks == 1 else alone
             print(line(name, ranks, figures(ms, alone)), flush=True)
 
 
 def figures(ms, alone):
     """The cells of a line of the table; a dash for what was not measured."""
-    yield from (f"{ms[framework]:.1f}" if framework in ms else "-" for framework in FRAMEWORKS)
+    yield from (f"{ms[setting]:.1f}" if setting in ms else "-" for setting in SETTINGS[:2])
     yield f"{ms['dtrain'] / ms['torch']:.2f}" if "torch" in ms else "-"
-    for framework in FRAMEWORKS:
-        there = framework in ms and framework in alone and alone is not ms
-        yield f"{alone[framework] / ms[framework]:.0%}" if there else "-"
+    for setting in SETTINGS[:3]:
+        there = "fast" in ms and setting in ms and setting in alone
+        yield f"{alone[setting] / ms[setting]:.0%}" if there else "-"
+    yield f"{ms['dtrain'] / ms['fast']:.2f}" if "fast" in ms else "-"
 
 
 def line(name, ranks, cells):
@@ -231,7 +238,7 @@ def line(name, ranks, cells):
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--worker"]:
-        framework, model_name, *numbers = sys.argv[2:]
-        work(framework, model_name, *map(int, numbers))
+        setting, model_name, *numbers = sys.argv[2:]
+        work(setting, model_name, *map(int, numbers))
     else:
         main()

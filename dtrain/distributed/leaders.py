@@ -9,6 +9,7 @@ import numpy as np
 
 from dtrain.distributed.node import Node
 from dtrain.distributed.reduce import Interval, blocks_of, fold, run_of
+from dtrain.distributed.waiting import Waiting
 
 
 class Leaders:
@@ -19,7 +20,7 @@ class Leaders:
 
         self._mpi = MPI
         self._comm = comm.Split(0 if node.rank == 0 else MPI.UNDEFINED, comm.rank)
-        self._index = node.index
+        self._index, self._waiting = node.index, node.waiting
         self._size = comm.size
         self._firsts = [ranks[0] for ranks in node.all_ranks] + [comm.size]
 
@@ -46,7 +47,7 @@ class Leaders:
         for turn in range(max(map(len, plans))):
             senders = [node for node, plan in enumerate(plans) if turn < len(plan)]
             flat = blocks[turn] if turn < len(blocks) else None
-            received = exchange(self._comm, flat, out.dtype, bounds, senders)
+            received = exchange(self._comm, self._waiting, flat, out.dtype, bounds, senders)
             for sender, part in zip(senders, received):
                 parts[plans[sender][turn]] = part
         fold(parts, (0, count), [out[own]], slice(None), divisor)
@@ -59,11 +60,13 @@ class Leaders:
     def all_gather(self, flat: np.ndarray, bounds: Sequence[int]) -> None:
         """Fill in `flat`, of which each leader holds its node's slice."""
         starts, lengths = _in_bytes(bounds, flat.dtype)
-        self._comm.Allgatherv(self._mpi.IN_PLACE, [_bytes(flat), (lengths, starts), self._mpi.BYTE])
+        whole = [_bytes(flat), (lengths, starts), self._mpi.BYTE]
+        self._waiting.until("Allgatherv", self._comm, self._mpi.IN_PLACE, whole)
 
 
 def exchange(
     comm: Any,
+    waiting: Waiting,
     flat: np.ndarray | None,
     dtype: np.dtype,
     bounds: Sequence[int],
@@ -75,7 +78,8 @@ def exchange(
     sent = lengths if flat is not None else [0] * len(lengths)
     inbox = np.empty((len(senders), length), np.uint8)
     received = [length if rank in senders else 0 for rank in range(len(lengths))]
-    comm.Alltoallv([_bytes(flat), (sent, starts)], [inbox, received])
+    outbox = [_bytes(flat), (sent, starts)]
+    waiting.until("Alltoallv", comm, outbox, [inbox, received])
     return list(inbox.view(dtype))
 
 

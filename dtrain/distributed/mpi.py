@@ -58,7 +58,7 @@ class MpiCommunicator:
         """Be the ranks of `comm` from now on."""
         self._comm = comm
         self.rank, self.size = comm.Get_rank(), comm.Get_size()
-        self._node = Node(comm)
+        self._node = Node(comm, self.elastic)
         self._leaders = Leaders(comm, self._node) if len(self._node.all_ranks) > 1 else None
         self.over_network = self._leaders is not None
         self.calls.count = 0  # one that has just come begins so, too
@@ -230,7 +230,9 @@ class MpiCommunicator:
         for turn in range(max(high - low for low, high in runs)):
             senders = [rank for rank, (low, high) in enumerate(runs) if turn < high - low]
             flat = flats[turn] if turn < len(flats) else None
-            received = exchange(self._comm, flat, flats[0].dtype, bounds, senders)
+            received = exchange(
+                self._comm, self._node.waiting, flat, flats[0].dtype, bounds, senders
+            )
             slices |= {runs[sender][0] + turn: part for sender, part in zip(senders, received)}
         return [slices[index] for index in range(count)]
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from dtrain.distributed.call_site import site_of
 from dtrain.distributed.shared_memory import OwnMemory, PeerMemory, own_memory
+from dtrain.distributed.waiting import Waiting
 from dtrain.errors import DesyncError
 
 
@@ -21,9 +22,10 @@ class Node:
     Parameters
     ----------
     comm : mpi4py's communicator of all ranks
+    elastic : whether ranks may be lost
     """
 
-    def __init__(self, comm: Any):
+    def __init__(self, comm: Any, elastic: bool):
         from mpi4py import MPI
 
         self._mpi = MPI
@@ -32,6 +34,7 @@ class Node:
         self.all_ranks: list[range] = groups  # those of each node, this one's and the others'
         self.index = next(i for i, group in enumerate(groups) if comm.rank in group)
         self.ranks = groups[self.index]
+        self.waiting = Waiting(asleep=len(groups) > 1 and not elastic)
         self.size = len(self.ranks)
         self.comm = comm.Split(self.index, comm.rank)
         self.rank = self.comm.rank
@@ -46,7 +49,7 @@ class Node:
     def barrier(self) -> None:
         """Wait until every neighbour is here."""
         if self.size > 1:
-            self.comm.Barrier()
+            self.waiting.until("Barrier", self.comm)
 
     def share_of(self, length: int) -> slice:
         """This rank's part of work on so many elements."""
@@ -73,7 +76,7 @@ class Node:
         own[:3] = size, dtype.num, len(shared)
         own[3 : 3 + len(shared)] = [self._memory.offset_of(array) or -1 for array in shared]
         told = np.empty((self.size, len(own)), np.int64)
-        self.comm.Allgather(own, told)
+        self.waiting.until("Allgather", self.comm, own, told)
         if (told[:, :2] != own[:2]).any():
             kinds = self.comm.allgather((size, dtype, site_of(sys._getframe())))
             raise DesyncError(

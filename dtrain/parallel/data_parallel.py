@@ -102,7 +102,7 @@ class DataParallel(Module):
             overlap = comm.over_network and all(isinstance(p._array, np.ndarray) for p in params)
         if bucket_bytes is None:
             bucket_bytes = _bucket_bytes(params) if overlap else _LARGEST_BUCKET_BYTES
-        buckets = make_buckets(params, bucket_bytes, _FIRST_BUCKET_BYTES)
+        buckets = make_buckets(params, bucket_bytes, _FIRST_BUCKET_BYTES if overlap else None)
         for bucket in buckets:
             bucket.use_memory(comm.empty)
         sums: Sequence[BucketSum]

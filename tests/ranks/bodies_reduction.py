@@ -99,7 +99,7 @@ def buckets_are_small_where_they_leave_early():
         model = DataParallel(nn.Sequential(*layers), **options)
         return len({id(param._bucket) for param in model.parameters()})
 
-    assert buckets(overlap=False) == 2  # one layer, the others
+    assert buckets(overlap=False) == 1
     assert buckets(overlap=True) == 4  # one layer, two, two, one
 
 
