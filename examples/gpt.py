@@ -14,7 +14,7 @@ import numpy as np
 
 import dtrain
 from dtrain import DataParallel, distributed, models
-from dtrain.checkpoint import digest, load_checkpoint, save_checkpoint
+from dtrain.checkpoint import digest, resume, save_checkpoint
 from dtrain.data import DataLoader, TensorDataset
 from dtrain.errors import DtrainError
 from dtrain.nn import functional as F
@@ -115,7 +115,7 @@ def train(args):
         optimizer, args.lr, total_steps=args.steps + 1, pct_start=0.05, cycle_momentum=False
     )
     job = {"model": model, "optimizer": optimizer, "scheduler": scheduler, "loader": loader}
-    done = load_checkpoint(args.resume, **job) if args.resume else 0
+    done = resume(args.out, args.resume, **job)
     if distributed.rank() == 0:
         size = sum(p.numel() for p in model.parameters())
         print(f"{len(text):,} characters of {len(alphabet.characters)} kinds, {size:,} parameters")
@@ -133,14 +133,31 @@ def train(args):
                 scheduler.step()
                 done += 1
                 progress.advance(samples * args.context, loss=loss.item())
+                stop = distributed.stop_requested()  # by SIGTERM, SIGINT or SIGUSR1
+                if stop or (args.checkpoint_every and done % args.checkpoint_every == 0):
+                    checkpoint = save_checkpoint(args.out, done, **job)
+                if stop:
+                    stopped(checkpoint)
                 if done == args.steps:
                     break
-    checkpoint = save_checkpoint(args.out, done, **job)
-    loss = evaluate(model, test_loader)
+    finish(args.out, done, job, test_loader)
     if distributed.rank() == 0:
-        weights = digest(model.module.state_dict())
-        print(f"loss {loss:.4f} nats  weights sha256 {weights}  checkpoint {checkpoint}")
         print(write(model.module, alphabet, args.start, args.write, args.context))
+
+
+@distributed.recoverable  # with --elastic: by the ranks that are left, if some are lost here
+def finish(out, done, job, test_loader):
+    checkpoint = save_checkpoint(out, done, **job)
+    loss = evaluate(job["model"], test_loader)
+    if distributed.rank() == 0:
+        weights = digest(job["model"].module.state_dict())
+        print(f"loss {loss:.4f} nats  weights sha256 {weights}  checkpoint {checkpoint}")
+
+
+def stopped(checkpoint):
+    if distributed.rank() == 0:
+        print(f"stopped; to go on: --resume {checkpoint}")
+    sys.exit(distributed.STOPPED)
 
 
 def arguments():
@@ -158,6 +175,7 @@ def arguments():
     parser.add_argument("--write", type=int, default=400, metavar="N", help="characters at the end")
     parser.add_argument("--start", default="def ", help="what the model goes on from")
     parser.add_argument("--out", default="runs/gpt", help="where checkpoints go")
+    parser.add_argument("--checkpoint-every", type=int, default=0, metavar="STEPS")
     parser.add_argument("--resume", metavar="PATH", help="a checkpoint, or a folder of them")
     return parser.parse_args()
 
