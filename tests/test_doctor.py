@@ -30,7 +30,9 @@ GOOD = MachineReport(
 )
 LIKE = {"Python": "3.12.1", "numpy": "2.1"}
 FAST = {"ranks": [0, 1], "latency_s": 1e-6, "bytes_per_s": 1e9, "clock_offset_s": 0.001}
-TWO = RanksReport(hosts=("a", "b"), cores=(1, 1), software=(LIKE, LIKE), pairs=(FAST,))
+TWO = RanksReport(
+    hosts=("a", "b"), nodes=(0, 1), cores=(1, 1), software=(LIKE, LIKE), pairs=(FAST,)
+)
 
 
 def can_launch():
@@ -165,7 +167,8 @@ def test_what_is_wrong_with_a_machine_is_said(changed, found, fatal):
     ("changed", "found"),
     [
         ({"software": (LIKE, LIKE | {"numpy": "2.0"})}, "numpy: a has 2.1, b has 2.0"),
-        ({"hosts": ("a", "a")}, "a: 2 ranks on 1 cores"),
+        ({"hosts": ("a", "a"), "nodes": (0, 0)}, "a: 2 ranks on 1 cores"),
+        ({"hosts": ("a", "a"), "cores": (2, 2)}, "a: its ranks are 2 groups that do not share"),
         ({"pairs": (FAST | {"bytes_per_s": 12e6},)}, "a - b: 12 MB/s"),
         ({"pairs": (FAST | {"clock_offset_s": -3.5},)}, "b's clock is -3.500 s from a's"),
     ],

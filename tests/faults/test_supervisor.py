@@ -7,6 +7,9 @@ import sys
 
 import pytest
 
+from dtrain.distributed.launch import attempt
+from dtrain.distributed.launch.ending import RAISED
+
 from .conftest import LIMIT_S, children, environment
 
 WAITS = """
@@ -87,3 +90,21 @@ def test_what_is_typed_in_a_terminal_reaches_rank_0(start, tmp_path):
         capture_output=True, timeout=LIMIT_S, cwd=tmp_path, env=environment(),
     )  # fmt: skip
     assert (process.returncode, "read typed" in process.stdout) == (0, True), process.stdout
+
+
+LOCKED = """
+import signal, time
+from dtrain.distributed.launch.ending import RAISED, mark
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+mark(2, RAISED)
+time.sleep(600)
+"""
+
+
+def test_a_launcher_that_locks_itself_up_after_a_failure_is_ended(monkeypatch, capfd):
+    monkeypatch.setattr(attempt, "_FAIL_LIMIT_S", 0.1)
+    monkeypatch.setattr(attempt, "_END_LIMIT_S", 0.1)
+    with attempt.Signals() as signals:
+        ended = attempt.attempt([sys.executable, "-c", LOCKED], environment(), signals, 60)
+    assert ended == attempt.Ending(1, frozenset({RAISED}))
+    assert "a rank raised, and the launcher did not end: it is ended" in capfd.readouterr().err

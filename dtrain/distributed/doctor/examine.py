@@ -49,6 +49,7 @@ class RanksReport:
 
     problem: str = ""
     hosts: tuple[str, ...] = ()  # of each rank
+    nodes: tuple[int, ...] = ()  # equal where ranks see each other's memory
     cores: tuple[int, ...] = ()
     software: tuple[dict[str, str], ...] = ()
     pairs: tuple[dict[str, Any], ...] = ()
@@ -107,6 +108,7 @@ def examine_ranks(num_ranks: int | None, hosts: str | None, hostfile: str | None
             found = json.loads(line)
             return RanksReport(
                 hosts=tuple(found["hosts"]),
+                nodes=tuple(found["nodes"]),
                 cores=tuple(found["cores"]),
                 software=tuple(found["software"]),
                 pairs=tuple(found["pairs"]),

@@ -1,7 +1,7 @@
 """`dtrain run -n N -m dtrain.distributed.doctor.pairs`: ranks find out about each other.
 
-Rank 0 prints a line of JSON: who is where, and for pairs of hosts the latency, the bandwidth, and
-by how much the clocks differ.
+Rank 0 prints a line of JSON: who is where and shares memory with whom, and for pairs of hosts the
+latency, the bandwidth, and by how much the clocks differ.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from dtrain.distributed import world
 from dtrain.distributed.doctor.software import software
 from dtrain.distributed.launch.machine import num_cores
+from dtrain.distributed.node import Node
 
 _PINGS = 200
 _MESSAGE_BYTES = 4 << 20
@@ -30,8 +31,9 @@ def main() -> None:
     from mpi4py import MPI
 
     comm = MPI.COMM_WORLD
-    about = comm.allgather((socket.gethostname(), num_cores(), software()))
-    hosts = [host for host, _, _ in about]
+    node = Node(comm, elastic=False).index
+    about = comm.allgather((socket.gethostname(), node, num_cores(), software()))
+    hosts, nodes, cores, versions = map(list, zip(*about))
     pairs = []
     _wait_asleep(comm)
     for one, other in _pairs(hosts):
@@ -39,9 +41,8 @@ def main() -> None:
         _wait_asleep(comm)
         pairs.append(comm.bcast(measured, root=one))
     if comm.rank == 0:
-        cores, versions = [part[1] for part in about], [part[2] for part in about]
-        found = {"hosts": hosts, "cores": cores, "software": versions, "pairs": pairs}
-        print(json.dumps(found), flush=True)
+        found = {"hosts": hosts, "nodes": nodes, "cores": cores, "software": versions}
+        print(json.dumps({**found, "pairs": pairs}), flush=True)
 
 
 def _wait_asleep(comm: Any) -> None:

@@ -61,14 +61,14 @@ def _of_memory(machine: MachineReport) -> Iterator[Problem]:
     if machine.shared_memory is None:
         yield Problem(
             "no /dev/shm",
-            "ranks of one host add gradients in shared memory; otherwise they send messages",
+            "MPI passes messages between the ranks of a host there",
             "run on Linux, with a tmpfs there",
         )
     elif machine.shared_memory[0] < _SMALL_SHARED_MEMORY:
         free, total = machine.shared_memory
         yield Problem(
             f"/dev/shm has {free >> 20:,} MiB free of {total >> 20:,}",
-            "MPI and the gradients of all ranks of a host live there",
+            "MPI passes messages between the ranks of a host there",
             "docker run --shm-size=8g, an emptyDir of medium Memory in Kubernetes, or remove what "
             "killed jobs have left there (sm_segment.*, mpich_shm_*)",
         )
@@ -112,7 +112,7 @@ def judge_ranks(ranks: RanksReport) -> list[Problem]:
                 fatal=True,
             )
         ]
-    return [*_of_likeness(ranks), *_of_crowding(ranks), *_of_network(ranks)]
+    return [*_of_likeness(ranks), *_of_nodes(ranks), *_of_crowding(ranks), *_of_network(ranks)]
 
 
 def _of_likeness(ranks: RanksReport) -> Iterator[Problem]:
@@ -128,6 +128,21 @@ def _of_likeness(ranks: RanksReport) -> Iterator[Problem]:
                 "ranks that are not alike round differently: bits depend on who computes what",
                 "install the same versions everywhere; for different processors set "
                 "OPENBLAS_CORETYPE (or MKL_CBWR) to the oldest one's",
+            )
+
+
+def _of_nodes(ranks: RanksReport) -> Iterator[Problem]:
+    nodes: dict[str, set[int]] = {}
+    for host, node in zip(ranks.hosts, ranks.nodes):
+        nodes.setdefault(host, set()).add(node)
+    for host, apart in nodes.items():
+        if len(apart) > 1:
+            yield Problem(
+                f"{host}: its ranks are {len(apart)} groups that do not share memory",
+                "only neighbours in rank order that see each other's processes add gradients in "
+                "shared memory; the groups send messages",
+                "number the ranks host by host; let containers of one host share processes "
+                "(docker run --pid, shareProcessNamespace) and trace each other (SYS_PTRACE)",
             )
 
 

@@ -13,11 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dtrain.distributed.launch.ending import BEGUN, Marks
+from dtrain.distributed.launch.ending import BEGUN, RAISED, Marks
 from dtrain.distributed.launch.parent import die_with_parent
 
 _ASKS_TO_STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 _END_LIMIT_S = 10  # for the launcher to end its ranks on all hosts
+_FAIL_LIMIT_S = 30  # for it to end after a rank raised: Open MPI's sometimes locks itself up there
 _DRAIN_LIMIT_S = 1  # for what it has started and left to close its stderr
 
 
@@ -124,7 +125,7 @@ class _Watch:
         ]
         self._deadline: float | None = None
         self._linger_s = linger_s
-        self._lingered = False
+        self._status: int | None = None  # instead of the launcher's, when it did not end by itself
 
     def until_it_ends(self) -> Ending:
         with selectors.DefaultSelector() as selector:
@@ -143,7 +144,7 @@ class _Watch:
                 if self._time_left() == 0:
                     self._take_measure(None)
             self._drain(selector)
-        status = 0 if self._lingered else self._process.returncode
+        status = self._process.returncode if self._status is None else self._status
         return Ending(128 - status if status < 0 else status, frozenset(self._marks.statuses))
 
     def _time_left(self) -> float | None:
@@ -158,8 +159,11 @@ class _Watch:
                 f"{asked.name if asked else ''}: the ranks have {patience_s:g} s to write a "
                 "checkpoint and leave; another signal ends them at once"
             )
+        elif number == signal.SIGTERM and asked is None and RAISED in self._marks.statuses:
+            self._status = 1
+            say("a rank raised, and the launcher did not end: it is ended")
         elif number == signal.SIGTERM and asked is None and self._is_over():
-            self._lingered = True
+            self._status = 0
             say("a rank that was lost did not end: it is ended")
         elif number == signal.SIGTERM and asked is None:
             say("the ranks have not left in time: they are ended")
@@ -170,10 +174,16 @@ class _Watch:
         """Pass on a piece of stderr; False at its end."""
         data = os.read(self._stderr, 1 << 16)
         _write(self._marks.strip(data) if data else self._marks.rest())
-        if self._linger_s is not None and self._is_over() and self._deadline is None:
+        if self._deadline is None and (limit_s := self._limit_s()) is not None:
             del self._measures[0]
-            self._deadline = time.monotonic() + self._linger_s
+            self._deadline = time.monotonic() + limit_s
         return bool(data)
+
+    def _limit_s(self) -> float | None:
+        """How long the launcher may stay, after what the ranks have said."""
+        if RAISED in self._marks.statuses:
+            return _FAIL_LIMIT_S
+        return self._linger_s if self._is_over() else None
 
     def _is_over(self) -> bool:
         """Whether a rank has come to the end of the program."""
