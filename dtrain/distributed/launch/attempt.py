@@ -104,6 +104,8 @@ def attempt(
         if process.poll() is None:
             process.kill()
         process.wait()
+        for pipe in filter(None, (process.stdin, process.stderr)):
+            pipe.close()
 
 
 class _Watch:
