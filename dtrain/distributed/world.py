@@ -148,13 +148,7 @@ def _launched_communicator() -> Communicator | None:
         sys.excepthook = _ends_all(comm)
     from dtrain.distributed.mpi import MpiCommunicator
 
-    elastic = "DTRAIN_ELASTIC" in os.environ
-    joined = MpiCommunicator(comm, elastic)
-    if elastic:
-        from dtrain.distributed.launch.ending import BEGUN, mark
-
-        mark(2, BEGUN)
-    return joined
+    return MpiCommunicator(comm, elastic="DTRAIN_ELASTIC" in os.environ)
 
 
 def _take_back(number: signal.Signals) -> None:

@@ -3,8 +3,8 @@
     python tests/faults/random_faults.py --runs 100
 
 Who is lost, how many, at which moment, and how (killed or frozen) is drawn from --seed and the
-run's number, so that any run can be had again: --first 37 --runs 1. A job that nobody of survived,
-or whose MPI did not come up, is started again and goes on from its checkpoint: the line says so.
+run's number, so that any run can be had again: --first 37 --runs 1. A job that nobody of survived
+is started again and goes on from its checkpoint: the line says so.
 """
 
 import argparse

@@ -22,16 +22,18 @@ def test_open_mpi_is_told_to_survive_losses():
     made = launch.plan(Job(4, SCRIPT, elastic=True, frozen_after_s=5), machine())
     assert made.argv[:3] == ["/opt/bin/mpirun", "--with-ft", "ulfm"]
     assert made.env["OMPI_MCA_pml"] == "ob1"
-    assert made.env["OMPI_MCA_btl"] == "self,sm"
+    assert made.env["OMPI_MCA_btl"] == "self,tcp"
+    assert made.env["OMPI_MCA_btl_tcp_if_include"] == "127.0.0.1/8"
     assert made.env["OMPI_MCA_mpi_ft_detector_timeout"] == "5"
     assert made.env["DTRAIN_ELASTIC"] == "end"
     assert "DTRAIN_ELASTIC" not in launch.plan(Job(4, SCRIPT), machine()).env
 
 
-def test_over_hosts_its_messages_go_by_tcp():
+def test_over_hosts_messages_go_by_any_network():
     job = Job(4, SCRIPT, hosts="here:2,there:2", elastic=True, leave_on_error=True)
     made = launch.plan(job, machine())
-    assert made.env["OMPI_MCA_btl"] == "self,sm,tcp"
+    assert made.env["OMPI_MCA_btl"] == "self,tcp"
+    assert "OMPI_MCA_btl_tcp_if_include" not in made.env
     assert made.env["DTRAIN_ELASTIC"] == "leave"
 
 

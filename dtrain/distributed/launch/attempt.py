@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dtrain.distributed.launch.ending import BEGUN, RAISED, Marks
+from dtrain.distributed.launch.ending import RAISED, Marks
 from dtrain.distributed.launch.parent import die_with_parent
 
 _ASKS_TO_STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
@@ -189,7 +189,7 @@ class _Watch:
 
     def _is_over(self) -> bool:
         """Whether a rank has come to the end of the program."""
-        return any(status < BEGUN for status in self._marks.statuses)
+        return bool(self._marks.statuses - {RAISED})
 
     def _type(self) -> bool:
         """Pass on what was typed; False at its end."""

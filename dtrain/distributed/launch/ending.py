@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import re
 
-#: said beside exit statuses: the ranks have found each other; a rank raised an exception
-BEGUN, RAISED = 256, 257
+#: said beside exit statuses: a rank raised an exception
+RAISED = 256
 # What terminals take for an unknown command and do not show.
 _MARK = "\x1b]dtrain;%d\x07"
 _WHOLE = re.compile(rb"\x1b\]dtrain;(\d+)\x07")

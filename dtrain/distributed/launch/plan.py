@@ -256,7 +256,10 @@ def _elastic_variables(job: Job, one_node: bool) -> dict[str, str]:
         "DTRAIN_ELASTIC": "leave" if job.leave_on_error else "end",
         **({"DTRAIN_RESPAWN": "1"} if job.respawn else {}),
         "OMPI_MCA_pml": "ob1",
-        "OMPI_MCA_btl": "self,sm" if one_node else "self,sm,tcp",
+        # In shared memory (sm) the first heartbeat reaches ranks that are still in MPI_Init, before
+        # they can take it, and ends them: one start of ten, where ranks share cores.
+        "OMPI_MCA_btl": "self,tcp",
+        **({"OMPI_MCA_btl_tcp_if_include": "127.0.0.1/8"} if one_node else {}),
         detector: "true",
         f"{detector}_thread": "true",  # for a rank may compute for long
         f"{detector}_period": f"{job.frozen_after_s / 5:g}",

@@ -41,8 +41,7 @@ def main() -> None:
     except BaseException as failure:
         if os.environ.get("DTRAIN_ELASTIC") == "leave":
             _leave(failure)
-        if world.rank_of_thread() is not None or "MPI_ERR_PROC_FAILED" not in str(failure):
-            mark(screen, RAISED)
+        mark(screen, RAISED)
         run.set_abort_status(failure)
         raise
     status.append(0)

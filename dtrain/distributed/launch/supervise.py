@@ -19,8 +19,6 @@ from dtrain.distributed.launch.machine import Machine, this_machine
 from dtrain.distributed.launch.plan import Job, named_hosts, plan
 from dtrain.distributed.launch.scratch import scratch_variables
 
-# Open MPI with ULFM sometimes crashes in MPI_Init (5.0.11: one start of forty, of four ranks).
-_STARTS = 3
 _LINGER_S = 3  # for elastic ranks to come to the end of the program after the first
 
 
@@ -89,12 +87,7 @@ def _start(job: Job, machine: Machine, lost: list[str], signals: Signals, grace_
     with scratch_variables(machine, wanted.one_node) as scratch:
         environ = {**scratch, **machine.environ, **wanted.env}
         linger_s = job.frozen_after_s + _LINGER_S if job.elastic else None
-        for _ in range(_STARTS):
-            ending = attempt(wanted.argv, environ, signals, grace_s, linger_s)
-            if not job.elastic or ending.said or signals.asked:
-                break
-            say("MPI did not come up: the job is started again")
-        return ending
+        return attempt(wanted.argv, environ, signals, grace_s, linger_s)
 
 
 def _lost_hosts(job: Job, machine: Machine) -> list[str]:
