@@ -6,43 +6,10 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import dtrain  # noqa: E402
+from tests.optimizer_cases import OPTIMIZERS  # noqa: E402
 
 pytestmark = pytest.mark.oracle
 
-OPTIMIZERS = {
-    "SGD": ("SGD", {}),
-    "SGD momentum": ("SGD", {"momentum": 0.9}),
-    "SGD dampening": ("SGD", {"momentum": 0.9, "dampening": 0.3}),
-    "SGD nesterov": ("SGD", {"momentum": 0.9, "nesterov": True}),
-    "SGD weight_decay": ("SGD", {"momentum": 0.5, "weight_decay": 0.1}),
-    "SGD maximize": ("SGD", {"momentum": 0.5, "weight_decay": 0.1, "maximize": True}),
-    "Adam": ("Adam", {}),
-    "Adam betas": ("Adam", {"betas": (0.5, 0.9), "eps": 1e-3}),
-    "Adam amsgrad": ("Adam", {"amsgrad": True}),
-    "Adam weight_decay": ("Adam", {"weight_decay": 0.1}),
-    "Adam maximize": ("Adam", {"maximize": True, "amsgrad": True}),
-    "AdamW": ("AdamW", {}),
-    "AdamW weight_decay": ("AdamW", {"weight_decay": 0.3, "amsgrad": True}),
-    "AdamW maximize": ("AdamW", {"maximize": True}),
-    "Adamax": ("Adamax", {}),
-    "Adamax options": ("Adamax", {"betas": (0.5, 0.9), "weight_decay": 0.1, "maximize": True}),
-    "NAdam": ("NAdam", {}),
-    "NAdam options": ("NAdam", {"weight_decay": 0.1, "momentum_decay": 0.1, "maximize": True}),
-    "NAdam decoupled": ("NAdam", {"weight_decay": 0.1, "decoupled_weight_decay": True}),
-    "RAdam": ("RAdam", {"betas": (0.9, 0.8)}),
-    "RAdam slow": ("RAdam", {"weight_decay": 0.1, "maximize": True}),
-    "RAdam decoupled": ("RAdam", {"weight_decay": 0.1, "decoupled_weight_decay": True}),
-    "RMSprop": ("RMSprop", {}),
-    "RMSprop momentum": ("RMSprop", {"momentum": 0.9, "weight_decay": 0.1, "maximize": True}),
-    "RMSprop centered": ("RMSprop", {"centered": True, "momentum": 0.5, "alpha": 0.8}),
-    "Adagrad": ("Adagrad", {}),
-    "Adagrad options": (
-        "Adagrad",
-        {"lr_decay": 0.1, "weight_decay": 0.1, "initial_accumulator_value": 0.5, "eps": 1e-3},
-    ),
-    "Adadelta": ("Adadelta", {}),
-    "Adadelta options": ("Adadelta", {"rho": 0.5, "weight_decay": 0.1, "maximize": True}),
-}
 each_optimizer = pytest.mark.parametrize(
     ("name", "options"), OPTIMIZERS.values(), ids=OPTIMIZERS.keys()
 )

@@ -4,6 +4,9 @@ Every function here whose name does not begin with an underscore is a body: it t
 asserts. `_alone` runs a function in a world of one, for the bits to compare with.
 """
 
+import functools
+import threading
+
 import numpy as np
 import pytest
 
@@ -15,6 +18,9 @@ from dtrain.distributed import reduce
 from dtrain.distributed.world import communicator
 from dtrain.errors import DesyncError
 from dtrain.nn import functional as F
+from tests.layer_case import filled, tensors, weighed
+from tests.layer_cases import MODULES
+from tests.optimizer_cases import BY_PARAMETER, OPTIMIZERS
 
 MICROBATCHES = 8
 
@@ -81,41 +87,81 @@ def weights_do_not_depend_on_world_size_with_adam():
     assert _train(make_optimizer=_adam) == _alone(lambda: _train(make_optimizer=_adam))
 
 
-class _OfAllKinds(nn.Module):
-    """Layers with random numbers, running statistics, recurrence and attention."""
+class _AllModules(nn.Module):
+    """Every module of the table, on inputs of its own that the number of the sample decides."""
 
     def __init__(self):
         super().__init__()
-        self.images = nn.Sequential(
-            nn.ConvTranspose2d(1, 4, 2, stride=2),
-            nn.BatchNorm2d(4),
-            nn.RReLU(),
-            nn.Dropout2d(0.2),
-            nn.Conv2d(4, 4, 3, padding="same", groups=2),
-            nn.GroupNorm(2, 4),
-            nn.PReLU(4),
-            nn.AdaptiveAvgPool2d(2),
-            nn.Flatten(),
+        # a synchronized batch has all of its microbatches at once: see below
+        self.rows = {name: row for name, row in MODULES.items() if "Sync" not in name}
+        self.layers = nn.ModuleList(filled(row, nn) for row in self.rows.values())
+        self.gains = nn.ParameterList(
+            dtrain.ones(shape) for row in self.rows.values() for shape in row.shapes
         )
-        self.recurrent = nn.LSTM(4, 6, num_layers=2, dropout=0.1, bidirectional=True)
-        self.attention = nn.TransformerEncoderLayer(12, 2, 16, batch_first=True)
-        self.head = nn.Sequential(nn.RMSNorm(12 + 16), nn.Linear(12 + 16, 5))
 
-    def forward(self, x):
-        steps, _ = self.recurrent(x[:, 0].transpose(0, 1))
-        seen = self.attention(steps.transpose(0, 1)).mean(1)
-        return self.head(dtrain.cat([seen, self.images(x)], 1))
+    def forward(self, samples):
+        gains, losses = iter(self.gains), []
+        for row, layer in zip(self.rows.values(), self.layers):
+            inputs = [
+                x * next(gains) if x.requires_grad else x for x in tensors(row, dtrain, samples[0])
+            ]
+            loss = weighed(dtrain, row.run(nn, layer, *inputs))
+            losses += [] if loss is None else [loss]
+        return dtrain.stack(losses).mean()
+
+    def trained(self):
+        """Digests of each layer's state, by row, after two steps."""
+        model = DataParallel(self)
+        optimizer = dtrain.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+        data = TensorDataset(dtrain.arange(4 * MICROBATCHES))
+        for step in DataLoader(data, 2, microbatches=MICROBATCHES).steps(one_backward=True):
+            for (samples,) in step:
+                model(samples.tolist()).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        own = {name: digest(layer.state_dict()) for name, layer in zip(self.rows, self.layers)}
+        return own | {"inputs": digest(self.gains.state_dict())}
+
+
+_once = threading.Lock()
+
+
+@functools.cache
+def _modules_alone():
+    return _alone(_trained_modules)
+
+
+def _trained_modules():
+    dtrain.manual_seed(3)
+    return _AllModules().trained()
 
 
 def layers_of_all_kinds_do_not_depend_on_world_size():
-    def run(name):
+    with _once:
+        alone = _modules_alone()
+    assert _trained_modules() == alone
+
+
+@functools.cache
+def _optimizers_alone():
+    return _alone(_stepped_optimizers)
+
+
+def _stepped_optimizers():
+    def stepped(name, options):
         def make(params):
-            return getattr(dtrain.optim, name)(params, lr=0.01)
+            params = [p for p in params if name != "Muon" or p.ndim == 2]
+            return getattr(dtrain.optim, name)(params, lr=0.01, **options)
 
-        return _train(35, 1, make_optimizer=make, model=_OfAllKinds)
+        return _train(35, 1, make_optimizer=make)
 
-    for name in ("NAdam", "RMSprop", "LAMB"):
-        assert run(name) == _alone(run, name)
+    return {row: stepped(*how) for row, how in (OPTIMIZERS | BY_PARAMETER).items()}
+
+
+def optimizers_of_all_kinds_do_not_depend_on_world_size():
+    with _once:
+        alone = _optimizers_alone()
+    assert _stepped_optimizers() == alone
 
 
 def fewer_samples_than_microbatches_in_the_last_step():
