@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,8 +11,16 @@ from dtrain.autograd import Tensor
 from dtrain.autograd.bucket import Bucket, make_buckets
 from dtrain.backend import Array, array_module, on_device_of
 from dtrain.distributed import world
+from dtrain.distributed.recovery import is_done
 from dtrain.distributed.reduce import equal_bounds
 from dtrain.optim.optimizer import Optimizer
+
+
+class _Resharded(NamedTuple):
+    """What is dealt to the ranks that are left."""
+
+    shards: list[int]  # which shard each rank has
+    states: list[tuple[Bucket, str, Array]]  # of this rank's
 
 
 class ZeroRedundancyOptimizer(Optimizer):
@@ -26,6 +34,10 @@ class ZeroRedundancyOptimizer(Optimizer):
 
     After a step's backward pass `param.grad` is not to be had: `gather_grads()` makes the
     gradients whole on every rank, as ``clip_grad_norm_`` needs them.
+
+    Where ranks may be lost (``dtrain run --elastic``) two neighbours have each part, and both
+    update it. At the step after a loss the ranks that are left deal the parts anew. If both
+    ranks of a part are lost before, the job needs a checkpoint (``--max-restarts``).
 
     Parameters
     ----------
@@ -41,16 +53,20 @@ class ZeroRedundancyOptimizer(Optimizer):
     """
 
     def __init__(self, params: Iterable[Any], optimizer_class: type[Optimizer], **defaults: Any):
-        if world.communicator().elastic:
-            raise ValueError(
-                "ZeroRedundancyOptimizer: the state of a rank that is lost is gone with it: run "
-                "without --elastic, with --max-restarts, and go on from checkpoints"
-            )
         #: the optimizer of this rank's part
         self.optim = optimizer_class(params, **defaults)
         self._comm = world.communicator()
         self._consolidated: dict[str, Any] | None = None
-        self._shard()
+        #: which shard each rank has, and where in each bucket the shards begin
+        self._shards, self._borders = self._dealt(), dict[Bucket, list[int]]()
+        self._shard = self._shards[self._comm.rank]
+        self._shard_buckets()
+
+    def _dealt(self) -> list[int]:
+        """The shard of each of the ranks that there are."""
+        copies = 2 if self._comm.elastic else 1
+        last = max(self._comm.size // copies, 1) - 1
+        return [min(rank // copies, last) for rank in range(self._comm.size)]
 
     def _buckets(self) -> list[Bucket]:
         return make_buckets(self._params())
@@ -59,32 +75,97 @@ class ZeroRedundancyOptimizer(Optimizer):
         for group in self.param_groups:
             yield from group["params"]
 
-    def _shard(self) -> None:
-        """Give each rank its part of the buckets that have none yet."""
+    def _shard_buckets(self) -> None:
+        """Give each rank its shard of the buckets that have none yet."""
         own = {id(param) for param in self._params()}
         for bucket in self._buckets():
-            if bucket.bounds is not None:
+            if bucket in self._borders:
                 continue
             if not all(id(param) in own for param in bucket.params):
                 raise ValueError(
                     "ZeroRedundancyOptimizer: expected all parameters of the model, got some: "
                     "freeze the others (requires_grad_(False)) before DataParallel takes the model"
                 )
-            bounds = equal_bounds(bucket.size, self._comm.size)
-            if self.optim._by_parameter:
-                borders = np.array([*bucket.starts, bucket.size])
-                bounds = [int(borders[np.abs(borders - bound).argmin()]) for bound in bounds]
-            bucket.bounds = bounds
-            bucket.own = slice(*bounds[self._comm.rank : self._comm.rank + 2])
+            borders = self._borders[bucket] = self._cut(bucket, self._shards)
+            bucket.own = slice(*borders[self._shard : self._shard + 2])
+            if not self._comm.elastic:  # there both ranks of a shard need its gradients
+                bucket.bounds = borders
+
+    def _cut(self, bucket: Bucket, shards: Sequence[int]) -> list[int]:
+        borders = equal_bounds(bucket.size, shards[-1] + 1)
+        if not self.optim._by_parameter:
+            return borders
+        starts = np.array([*bucket.starts, bucket.size])
+        return [int(starts[np.abs(starts - border).argmin()]) for border in borders]
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        self._shard()
+        self._shard_buckets()
         self._consolidated = None
-        result = self.optim.step(closure)
-        for bucket in self._buckets():
-            assert bucket.bounds is not None
-            self._comm.all_gather_slices(bucket.data, bucket.bounds)
-        return result
+        results: list[Any] = []
+        resharded: list[_Resharded] = []
+
+        def work() -> None:
+            if not results:
+                results.append(self.optim.step(closure))
+            holders = self._holders()
+            for bucket in self._buckets():
+                self._comm.all_gather_slices(bucket.data, self._bounds(bucket, holders))
+            if self._has_lost():
+                resharded.append(self._resharded(holders))
+
+        while not is_done(work, resharded.clear):
+            pass
+        for anew in resharded:
+            self._take(anew)
+        return results[0]
+
+    def _has_lost(self) -> bool:
+        """Whether ranks were lost since the shards were dealt."""
+        return self._comm.size != len(self._shards)
+
+    def _holders(self) -> list[int]:
+        """Which shard each rank has, in ascending order."""
+        if not self._has_lost():
+            return self._shards
+        holders = self._comm.allgather(self._shard, "the shards of an optimizer")
+        if len(set(holders)) <= self._shards[-1]:
+            raise RuntimeError(
+                "ZeroRedundancyOptimizer: all ranks that had some shard of the optimizer's state "
+                "were lost: go on from a checkpoint, as dtrain run --max-restarts does"
+            )
+        return holders
+
+    def _bounds(self, bucket: Bucket, holders: Sequence[int]) -> list[int]:
+        """Where the slice of each rank begins: the first that has a shard brings it."""
+        borders = self._borders[bucket]
+        pairs = zip([-1, *holders], holders)
+        return [borders[shard + (shard == before)] for before, shard in pairs] + [bucket.size]
+
+    def _whole_states(self, holders: Sequence[int]) -> Iterator[tuple[Bucket, str, Array]]:
+        """The optimizer's arrays over whole buckets, one after another."""
+        for bucket, flat in self.optim._flat.items():
+            for name, own in flat.items():
+                with on_device_of(own):
+                    whole = array_module(own).empty(bucket.size, own.dtype)
+                whole[bucket.own] = own
+                self._comm.all_gather_slices(whole, self._bounds(bucket, holders))
+                yield bucket, name, whole
+
+    def _resharded(self, holders: Sequence[int]) -> _Resharded:
+        shards = self._dealt()
+        shard = shards[self._comm.rank]
+        states = []
+        for bucket, name, whole in self._whole_states(holders):
+            start, stop = self._cut(bucket, shards)[shard : shard + 2]
+            states.append((bucket, name, whole[start:stop].copy()))
+        return _Resharded(shards, states)
+
+    def _take(self, anew: _Resharded) -> None:
+        self._shards, self._shard = anew.shards, anew.shards[self._comm.rank]
+        self._borders.clear()
+        self._shard_buckets()
+        for bucket, name, state in anew.states:
+            self.optim._flat[bucket][name] = state
 
     def gather_grads(self) -> None:
         """Make the gradients whole on every rank; to be called by all of them."""
@@ -109,28 +190,22 @@ class ZeroRedundancyOptimizer(Optimizer):
 
     def add_param_group(self, group: dict[str, Any]) -> None:
         self.optim.add_param_group(group)
-        self._shard()
+        self._shard_buckets()
 
     def consolidate_state_dict(self, to: int = 0) -> None:
         """Gather the state on the rank `to`, for `state_dict()`; to be called by every rank."""
         gathered: dict[Bucket, dict[str, Array]] = {}
-        for bucket, own in self.optim._flat.items():
-            gathered[bucket] = {}
-            for name in own:
-                whole = self._gather(bucket, own[name])
+
+        def work() -> None:
+            for bucket, name, whole in self._whole_states(self._holders()):
                 if self._comm.rank == to:
-                    gathered[bucket][name] = whole
+                    gathered.setdefault(bucket, {})[name] = whole
+
+        while not is_done(work, gathered.clear):
+            pass
         if self._comm.rank == to:
             state = self.optim._state(lambda bucket, _: gathered[bucket])
             self._consolidated = self.optim._state_dict(state)
-
-    def _gather(self, bucket: Bucket, own: Array) -> Array:
-        assert bucket.bounds is not None
-        with on_device_of(own):
-            whole = array_module(own).empty(bucket.size, own.dtype)
-        whole[bucket.own] = own
-        self._comm.all_gather_slices(whole, bucket.bounds)
-        return whole
 
     def state_dict(self) -> dict[str, Any]:
         """The state of all ranks, as `optimizer_class` has it.

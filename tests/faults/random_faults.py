@@ -1,10 +1,12 @@
 """Trains again and again on ranks that are lost at random; every run has to end with one digest.
 
     python tests/faults/random_faults.py --runs 100
+    python tests/faults/random_faults.py --runs 100 --zero    with ZeroRedundancyOptimizer
 
 Who is lost, how many, at which moment, and how (killed or frozen) is drawn from --seed and the
-run's number, so that any run can be had again: --first 37 --runs 1. A job that nobody of survived
-is started again and goes on from its checkpoint: the line says so.
+run's number, so that any run can be had again: --first 37 --runs 1. A job that nobody of survived,
+or nobody who had some shard of the optimizer's state, is started again and goes on from its
+checkpoint: the line says so. It also says how long after the loss the other ranks went on.
 """
 
 import argparse
@@ -15,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -35,9 +38,12 @@ MOMENTS = {
 }
 # digits.py on a rank that is lost in the n-th call of a function.
 VICTIM = """
-import importlib, os, signal, sys
-from dtrain import distributed
+import importlib, os, pathlib, signal, sys
+from dtrain import ZeroRedundancyOptimizer, distributed, optim
 
+sgd = optim.SGD
+if {zero}:
+    optim.SGD = lambda params, lr, **how: ZeroRedundancyOptimizer(params, sgd, lr=lr, **how)
 plan = {plan}
 fault = plan.get(distributed.rank()) if distributed.restart_count() == 0 else None
 if fault:
@@ -53,6 +59,7 @@ if fault:
         global calls
         calls += 1
         if calls == count:
+            pathlib.Path(f"{folder}/lost-{{distributed.rank()}}-{{number}}").touch()
             os.kill(os.getpid(), number)
         return function(*args, **options)
 
@@ -77,26 +84,49 @@ def draw(seed, run):
     return plan
 
 
-def train(folder, plan, limit_s, options=()):
-    """The exit status and the output of one run."""
+def train(folder, plan, limit_s, zero=False, options=()):
+    """The exit status, the output, and what was told of it with the times when it was told."""
     digits = str(ROOT / "examples" / "digits.py")
     script = folder / "victim.py"
-    script.write_text(VICTIM.format(plan=plan, path=digits))
+    script.write_text(VICTIM.format(plan=plan, path=digits, folder=folder, zero=zero))
     words = ["run", "-n", RANKS, "--elastic", "--frozen-after", FROZEN_AFTER_S,
              "--max-restarts", 1, *options, script, "--epochs", 2, "--checkpoint-every", 10, "--out", folder / "runs"]  # fmt: skip
     environ = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "dtrain.cli", *map(str, words)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    try:
-        out, err = process.communicate(timeout=limit_s)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        out, err = process.communicate()
-        err += f"\nnot at its end after {limit_s} s"
-    return process.returncode, out, err
+    with open(folder / "out", "w+") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dtrain.cli", *map(str, words)],
+            stdout=out, stderr=subprocess.PIPE, text=True,
+            env={**environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        limit = threading.Timer(limit_s, process.kill)
+        limit.start()
+        told = [(time.time(), line) for line in process.stderr]
+        status = process.wait()
+        limit.cancel()
+        out.seek(0)
+        return status, out.read(), told
+
+
+def pauses(folder, told):
+    """How many seconds after a loss the others went on, by signal; of a kill and a freeze at
+    once that is the freeze's."""
+    marks = [(m.stat().st_mtime, int(m.name.rpartition("-")[2])) for m in folder.glob("lost-*")]
+    found = {signal.SIGKILL: [], signal.SIGSTOP: []}
+    went_on_before = 0
+    for went_on_at in [at for at, line in told if line.endswith("go on\n")]:
+        here = [(at, number) for at, number in marks if went_on_before < at < went_on_at]
+        went_on_before = went_on_at
+        if here:
+            number = max(here, key=lambda mark: mark[1])[1]  # SIGSTOP is the higher one
+            found[number].append(went_on_at - min(at for at, _ in here))
+    return found
+
+
+def words_of(found):
+    """What a line says of pauses."""
+    texts = {signal.SIGKILL: "a kill", signal.SIGSTOP: "a freeze"}
+    said = [f"{max(found[n]):.2f} s after {text}" for n, text in texts.items() if found[n]]
+    return " and ".join(said) or "none"
 
 
 def digests(text):
@@ -111,19 +141,22 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--limit", type=float, default=60, help="seconds for a run")
     parser.add_argument("--respawn", action="store_true", help="have lost ranks replaced")
+    parser.add_argument("--zero", action="store_true", help="spread the optimizer's state")
     args = parser.parse_args()
     options = ["--respawn"] if args.respawn else []
     with tempfile.TemporaryDirectory() as folder:
-        status, out, err = train(Path(folder), {}, args.limit)
+        status, out, told = train(Path(folder), {}, args.limit)
     expected = digests(out)
     if status or len(expected) != 1:
-        sys.exit(f"the undisturbed run failed with status {status}: {err}")
-    failed = []
+        sys.exit(f"the undisturbed run failed with status {status}: {told}")
+    failed, longest = [], {signal.SIGKILL: [], signal.SIGSTOP: []}
     for run in range(args.first, args.first + args.runs):
         plan = draw(args.seed, run)
         began = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
-            status, out, err = train(Path(folder), plan, args.limit, options)
+            status, out, told = train(Path(folder), plan, args.limit, args.zero, options)
+            found = pauses(Path(folder), told)
+        err = "".join(line for _, line in told)
         good = status == 0 and digests(out) == expected
         lost = len(re.findall(r"rank \d+ on|, \d+ on", "".join(re.findall("lost .*", err))))
         faults = ", ".join(
@@ -132,12 +165,16 @@ def main():
         )
         print(
             f"run {run}: {'good' if good else 'BAD'}  {time.perf_counter() - began:.1f} s  "
-            f"{lost} lost{', restarted' if 'restart 1' in err else ''}  {faults}",
+            f"{lost} lost{', restarted' if 'restart 1' in err else ''}  "
+            f"went on {words_of(found)}  {faults}",
             flush=True,
         )
+        for number, seconds in found.items():
+            longest[number] += seconds
         if not good:
             failed.append(run)
             print(f"status {status}\n{out}\n{err}", flush=True)
+    print(f"the ranks that were left went on at the latest {words_of(longest)}")
     print(f"{args.runs - len(failed)} passed, {len(failed)} failed")
     sys.exit(bool(failed))
 

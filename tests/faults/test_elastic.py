@@ -1,12 +1,14 @@
 """`dtrain run --elastic`: what is refused, and ranks that leave by raising."""
 
+import re
+
 import pytest
 
 from dtrain.distributed import launch
 from dtrain.distributed.launch import Job, Launcher, Machine
 from dtrain.errors import LaunchError
 
-from .conftest import KILLED_STATUS, ROOT, launcher
+from .conftest import KILLED_STATUS, ROOT, SHORT, launcher, weights
 
 needs_open_mpi = pytest.mark.skipif(
     launcher() is None or launcher().kind != "openmpi", reason="ULFM is Open MPI's"
@@ -90,13 +92,50 @@ def test_a_rank_that_raises_leaves_the_others_or_ends_them(start, undisturbed, t
         assert undisturbed not in out
 
 
+SHARDED = """
+import os, signal
+import dtrain
+from dtrain import distributed, optim
+
+sgd, step, count = optim.SGD, optim.SGD.step, 0
+optim.SGD = lambda params, lr, **how: dtrain.ZeroRedundancyOptimizer(params, sgd, lr=lr, **how)
+
+def step_or_die(self, closure=None):
+    global count
+    count += 1
+    if distributed.restart_count() == 0 and (count, distributed.rank()) in {plan}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(self, closure)
+
+sgd.step = step_or_die
+exec(compile(open({path!r}).read(), {path!r}, "exec"))
+"""
+
+
+def sharded(start, tmp_path, plan, *options):
+    """The outcome of digits.py with its optimizer spread over 4 ranks: `plan` says who is lost in
+    which step."""
+    (tmp_path / "sharded.py").write_text(SHARDED.format(plan=plan, path=SCRIPT))
+    words = ["sharded.py", *SHORT, "--checkpoint-every", 20]
+    return start("-n", 4, "--elastic", *options, *words).end()
+
+
 @needs_open_mpi
-def test_a_sharded_optimizer_is_refused(start, tmp_path):
-    (tmp_path / "sharded.py").write_text(
-        "import dtrain\n"
-        "model = dtrain.DataParallel(dtrain.nn.Linear(2, 1))\n"
-        "dtrain.ZeroRedundancyOptimizer(model.parameters(), dtrain.optim.AdamW)\n"
-    )
-    status, _, err = start("-n", 2, "--elastic", "sharded.py").end()
-    assert status != 0
-    assert "the state of a rank that is lost is gone with it" in err
+@pytest.mark.parametrize(
+    "plan",
+    [{(30, 1)}, {(30, 0), (30, 2)}, {(10, 3), (25, 0), (40, 1)}],
+    ids=["one", "two", "three"],
+)
+def test_the_shard_of_a_lost_rank_is_with_its_neighbour(start, tmp_path, undisturbed, plan):
+    status, out, err = sharded(start, tmp_path, plan)
+    assert (status, weights(out)) == (0, undisturbed), err
+    assert len(re.findall(r"(?:lost rank|,) \d on", err)) == len(plan)
+    assert "restart" not in err
+
+
+@needs_open_mpi
+def test_a_shard_that_all_have_lost_comes_from_the_checkpoint(start, tmp_path, undisturbed):
+    status, out, err = sharded(start, tmp_path, {(30, 2), (30, 3)}, "--max-restarts", 1)
+    assert "all ranks that had some shard of the optimizer's state were lost" in err
+    assert "this job goes on from runs/step-00000020" in err
+    assert (status, weights(out)) == (0, undisturbed), err
