@@ -43,10 +43,16 @@ def alone(tmp_path_factory):
     return weights(finished(process))
 
 
-@pytest.mark.parametrize(("count", "ranks"), [(2, 1), (2, 2), (4, 1)])
-def test_the_same_bits_on_any_hosts(alone, tmp_path, count, ranks):
+# So many hosts, the ranks that each takes, and how many there are.
+HOSTS = [(2, 1, 2), (2, 2, 3), (2, 2, 4), (4, 1, 4), (2, 3, 5), (2, 4, 8)]
+
+
+@pytest.mark.parametrize(("count", "slots", "ranks"), HOSTS)
+def test_the_same_bits_on_any_hosts(alone, tmp_path, count, slots, ranks):
     with hosts.hosts(count) as cluster:
-        process = cluster.run("--hosts", cluster.hosts(ranks), DIGITS, *SHORT, cwd=tmp_path)
+        process = cluster.run(
+            "--hosts", cluster.hosts(slots), "-n", ranks, DIGITS, *SHORT, cwd=tmp_path
+        )
         sent = cluster.bytes_sent()
     assert weights(finished(process)) == alone
     assert min(sent) > 500_000  # the gradients of 23 steps
