@@ -20,12 +20,12 @@ class Layer:
     """A module, and inputs for it.
 
     `make(nn)` makes it, where `nn` is dtrain's or PyTorch's; `call(nn, module, *inputs)` runs it if
-    it is not simply called. An input is the shape of random numbers that have a gradient, or an
-    array. A layer that draws random numbers (`drawn`) has its values from dtrain's own generator.
+    it is not simply called. An input is the shape of random numbers that have a gradient, an array,
+    or a function from a seed to one. A layer that draws random numbers (`drawn`) has its values from dtrain's own generator.
     """
 
     make: Callable[[Any], Any]
-    inputs: Sequence[Shape | np.ndarray]
+    inputs: Sequence[Shape | np.ndarray | Callable[[int], np.ndarray]]
     call: Callable[..., Any] | None = None
     drawn: bool = False
 
@@ -37,7 +37,11 @@ class Layer:
     def arrays(self, seed: int = 0) -> list[np.ndarray]:
         """Inputs, always the same for one seed."""
         return [
-            numbers(given, 100 * seed + index) if isinstance(given, tuple) else given
+            numbers(given, 100 * seed + index)
+            if isinstance(given, tuple)
+            else given(seed)
+            if callable(given)
+            else given
             for index, given in enumerate(self.inputs)
         ]
 

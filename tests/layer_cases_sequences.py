@@ -6,30 +6,41 @@ import numpy as np
 
 from tests.layer_case import Layer, library
 
-WORDS = np.array([[1, 4, 1], [0, 1, 2]])
 RAGGED, LENGTHS = np.array([1, 4, 1, 0, 2, 2, 3]), np.array([0, 3, 3])
 T, N, I, H = 5, 3, 4, 6
 
+
+def words(seed):
+    """Two sentences of three words, one of them twice."""
+    drawn = np.random.default_rng(seed).integers(20, size=(2, 3))
+    drawn[0, 2] = drawn[0, 0]
+    return drawn
+
+
 TABLES = {
-    "Embedding": Layer(lambda nn: nn.Embedding(5, 3), [WORDS]),
-    "Embedding padding": Layer(lambda nn: nn.Embedding(5, 3, padding_idx=1), [WORDS]),
-    "Embedding padding from the end": Layer(lambda nn: nn.Embedding(5, 3, padding_idx=-1), [WORDS]),
-    "Embedding max_norm": Layer(lambda nn: nn.Embedding(5, 3, max_norm=0.7), [WORDS]),
+    "Embedding": Layer(lambda nn: nn.Embedding(20, 3), [words]),
+    "Embedding padding": Layer(lambda nn: nn.Embedding(20, 3, padding_idx=1), [words]),
+    "Embedding padding from the end": Layer(
+        lambda nn: nn.Embedding(20, 3, padding_idx=-1), [words]
+    ),
+    "Embedding max_norm": Layer(lambda nn: nn.Embedding(20, 3, max_norm=0.7), [words]),
     "Embedding norm_type": Layer(
-        lambda nn: nn.Embedding(5, 3, 0, max_norm=0.7, norm_type=1.0), [WORDS]
+        lambda nn: nn.Embedding(20, 3, 0, max_norm=0.7, norm_type=1.0), [words]
     ),
     "Embedding by frequency": Layer(
-        lambda nn: nn.Embedding(5, 3, scale_grad_by_freq=True), [WORDS]
+        lambda nn: nn.Embedding(20, 3, scale_grad_by_freq=True), [words]
     ),
-    "EmbeddingBag": Layer(lambda nn: nn.EmbeddingBag(5, 3), [WORDS]),
-    "EmbeddingBag sum": Layer(lambda nn: nn.EmbeddingBag(5, 3, mode="sum"), [WORDS]),
-    "EmbeddingBag max": Layer(lambda nn: nn.EmbeddingBag(5, 3, mode="max", padding_idx=1), [WORDS]),
+    "EmbeddingBag": Layer(lambda nn: nn.EmbeddingBag(20, 3), [words]),
+    "EmbeddingBag sum": Layer(lambda nn: nn.EmbeddingBag(20, 3, mode="sum"), [words]),
+    "EmbeddingBag max": Layer(
+        lambda nn: nn.EmbeddingBag(20, 3, mode="max", padding_idx=1), [words]
+    ),
     "EmbeddingBag max_norm": Layer(
-        lambda nn: nn.EmbeddingBag(5, 3, max_norm=0.7, padding_idx=4), [WORDS]
+        lambda nn: nn.EmbeddingBag(20, 3, max_norm=0.7, padding_idx=4), [words]
     ),
-    "EmbeddingBag of offsets": Layer(lambda nn: nn.EmbeddingBag(5, 3), [RAGGED, LENGTHS]),
+    "EmbeddingBag of offsets": Layer(lambda nn: nn.EmbeddingBag(20, 3), [RAGGED, LENGTHS]),
     "EmbeddingBag weighted": Layer(
-        lambda nn: nn.EmbeddingBag(5, 3, mode="sum", include_last_offset=True),
+        lambda nn: nn.EmbeddingBag(20, 3, mode="sum", include_last_offset=True),
         [RAGGED, np.array([0, 3, 3, 7]), (7,)],
     ),
 }

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from dtrain.autograd import Tensor
+from dtrain.backend import array_module
 from dtrain.nn import functional as F
 from dtrain.nn import init
+from dtrain.nn.functional.embedding import shorten
 from dtrain.nn.module import Module
 from dtrain.nn.parameter import Parameter
 from dtrain.ops.creation import empty
@@ -57,6 +61,39 @@ class _Table(Module):
         layer.weight.requires_grad_(not freeze)
         return layer
 
+    def _wait_if(self, max_norm: float | None) -> None:
+        """Take part in the folding at the end of a step if the forward pass is to change the table.
+
+        Ranks see other words: each would shorten other rows. So rows wait, as the statistics of
+        BatchNorm do, and all ranks shorten them in the order of the microbatches.
+        """
+        self.max_norm = max_norm
+        if max_norm is not None:
+            #: where a list, the rows seen wait in it to be shortened by its owner
+            self.waiting_statistics: list[tuple[Any, Any]] | None = None
+
+    @contextmanager
+    def _rows_shortened(self, input: Tensor) -> Iterator[None]:
+        """Whether the rows of the table stay shortened or are as they were when it ends."""
+        if self.max_norm is None or self.waiting_statistics is None:
+            yield  # the function shortens them
+            return
+        table, version = self.weight._array, self.weight._version
+        rows = array_module(table).unique(input._array)
+        before, count = table[rows], version[0]
+        try:
+            yield
+        finally:
+            table[rows], version[0] = before, count
+        if self.training:
+            self.waiting_statistics.append((rows, None))
+
+    def fold_statistics(self, rows: Any, _: Any) -> None:
+        """Shorten the rows that one microbatch has seen."""
+        assert self.max_norm is not None
+        rows = array_module(self.weight._array).asarray(rows)
+        shorten(self.weight, rows, self.max_norm, self.norm_type)
+
     def _shown(self, *names: str) -> str:
         """The sizes, and those of the options that are not as they are by default."""
         options = [f"{name}={getattr(self, name)!r}" for name in names if self._differs(name)]
@@ -91,14 +128,16 @@ class Embedding(_Table):
     ):
         like = {"device": device, "dtype": dtype}
         super().__init__(num_embeddings, embedding_dim, padding_idx, _weight, _freeze, like)
-        self.max_norm, self.norm_type = max_norm, norm_type
+        self._wait_if(max_norm)
+        self.norm_type = norm_type
         self.scale_grad_by_freq, self.sparse = scale_grad_by_freq, sparse
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.embedding(
-            input, self.weight, self.padding_idx, self.max_norm, self.norm_type,
-            self.scale_grad_by_freq, self.sparse,
-        )  # fmt: skip
+        with self._rows_shortened(input):
+            return F.embedding(
+                input, self.weight, self.padding_idx, self.max_norm, self.norm_type,
+                self.scale_grad_by_freq, self.sparse,
+            )  # fmt: skip
 
     def extra_repr(self) -> str:
         return self._shown("padding_idx", "max_norm", "norm_type", "scale_grad_by_freq")
@@ -130,7 +169,8 @@ class EmbeddingBag(_Table):
     ):
         like = {"device": device, "dtype": dtype}
         super().__init__(num_embeddings, embedding_dim, padding_idx, _weight, False, like)
-        self.max_norm, self.norm_type = max_norm, norm_type
+        self._wait_if(max_norm)
+        self.norm_type = norm_type
         self.scale_grad_by_freq, self.mode, self.sparse = scale_grad_by_freq, mode, sparse
         self.include_last_offset = include_last_offset
 
@@ -140,10 +180,12 @@ class EmbeddingBag(_Table):
         offsets: Tensor | None = None,
         per_sample_weights: Tensor | None = None,
     ) -> Tensor:
-        return F.embedding_bag(
-            input, self.weight, offsets, self.max_norm, self.norm_type, self.scale_grad_by_freq,
-            self.mode, self.sparse, per_sample_weights, self.include_last_offset, self.padding_idx,
-        )  # fmt: skip
+        with self._rows_shortened(input):
+            return F.embedding_bag(
+                input, self.weight, offsets, self.max_norm, self.norm_type,
+                self.scale_grad_by_freq, self.mode, self.sparse, per_sample_weights,
+                self.include_last_offset, self.padding_idx,
+            )  # fmt: skip
 
     def extra_repr(self) -> str:
         return self._shown("max_norm", "norm_type", "scale_grad_by_freq", "mode", "padding_idx")

@@ -35,7 +35,7 @@ def embedding(
     if padding_idx is not None and not -rows <= padding_idx < rows:
         raise ValueError(f"embedding: padding_idx={padding_idx} is no row of {rows}")
     if max_norm is not None:
-        _shorten(weight, places, max_norm, norm_type)
+        shorten(weight, places, max_norm, norm_type)
     return index.embedding(
         weight, index=places, padding_index=padding_idx, by_frequency=scale_grad_by_freq
     )
@@ -49,7 +49,7 @@ def _places(name: str, input: Tensor, sparse: bool) -> Array:
     return input._array
 
 
-def _shorten(weight: Tensor, places: Array, max_norm: float, norm_type: float) -> None:
+def shorten(weight: Tensor, places: Array, max_norm: float, norm_type: float) -> None:
     """Scale the rows at these places, in place, to a norm of at most max_norm."""
     table = weight._array
     xp = array_module(table)
@@ -89,7 +89,7 @@ def embedding_bag(
     scales = None if per_sample_weights is None else per_sample_weights.reshape(-1)
     places = places.reshape(-1)
     if max_norm is not None:
-        _shorten(weight, places, max_norm, norm_type)
+        shorten(weight, places, max_norm, norm_type)
     if padding_idx is not None:
         kept = xp.flatnonzero(places != padding_idx % weight.shape[0])
         places, bag = places[kept], bag[kept]
