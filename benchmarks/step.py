@@ -21,8 +21,9 @@ import sys
 import time
 
 #: on several ranks: "apart" is so many processes of dtrain that know nothing of each other,
-#: "fast" is DataParallel(reduction="fast")
-SETTINGS = ("dtrain", "torch", "apart", "fast")
+#: "fast" is DataParallel(reduction="fast"), "detail" compares the ranks' weights in each step
+SETTINGS = ("dtrain", "torch", "apart", "fast", "detail")
+DETAIL = {"DTRAIN_DEBUG": "detail", "DTRAIN_DEBUG_EVERY": "1"}
 ROUNDS = 3  # the settings take turns so often, each time in fresh processes
 WARM_UP = 5
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -125,7 +126,15 @@ def gpt(T):
     return GPT(), x, x.reshape(-1), lambda p: T.optim.AdamW(p, 3e-4)
 
 
-MODELS = {"mlp": mlp, "resnet": resnet, "gpt": gpt}
+def tiny(T):
+    """64 layers 32 wide, each with a normalization, a batch of 64: 256 small parameters."""
+    nn = T.nn
+    layers = [nn.Sequential(nn.Linear(32, 32), nn.LayerNorm(32), nn.ReLU()) for _ in range(64)]
+    model = nn.Sequential(*layers, nn.Linear(32, 10))
+    return model, T.randn(64, 32), T.randint(0, 10, (64,)), lambda p: T.optim.Adam(p, 1e-3)
+
+
+MODELS = {"mlp": mlp, "resnet": resnet, "gpt": gpt, "tiny": tiny}
 
 
 # --- in the processes that are measured ---
@@ -173,7 +182,7 @@ def work(setting, model_name, ranks, steps):
 def measure(setting, model_name, ranks, steps):
     """The seconds of each step on a rank, of fresh processes."""
     worker = [os.path.abspath(__file__), "--worker", setting, model_name, str(ranks), str(steps)]
-    environ = {**os.environ, **ONE_THREAD}
+    environ = {**os.environ, **ONE_THREAD, **(DETAIL if setting == "detail" else {})}
     if ranks == 1 or setting == "apart":
         launches = ranks * [([sys.executable, *worker], {})]
     elif setting != "torch":
@@ -197,7 +206,7 @@ def measure(setting, model_name, ranks, steps):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--models", default=",".join(MODELS), help="some of mlp,resnet,gpt")
+    parser.add_argument("--models", default=",".join(MODELS), help="some of mlp,resnet,gpt,tiny")
     parser.add_argument("--ranks", default="1,2", help="numbers of ranks")
     parser.add_argument("--steps", type=int, default=60, help="steps that are timed")
     args = parser.parse_args()
@@ -208,7 +217,7 @@ def main():
     if "torch" not in there:
         print("PyTorch is not installed: dtrain alone is measured")
     columns = ("dtrain ms", "torch ms", "dtrain/torch", "dtrain keeps", "torch keeps")
-    print(line("model", "ranks", (*columns, "apart keep", "exact/fast")))
+    print(line("model", "ranks", (*columns, "apart keep", "exact/fast", "detail")))
     for name in models:
         alone = {}
         for ranks in map(int, args.ranks.split(",")):
@@ -230,6 +239,7 @@ def figures(ms, alone):
         there = "fast" in ms and setting in ms and setting in alone
         yield f"{alone[setting] / ms[setting]:.0%}" if there else "-"
     yield f"{ms['dtrain'] / ms['fast']:.2f}" if "fast" in ms else "-"
+    yield f"{(ms['detail'] / ms['dtrain'] - 1) / 100:.2%}" if "detail" in ms else "-"
 
 
 def line(name, ranks, cells):
