@@ -22,6 +22,7 @@ GOOD = MachineReport(
     cuda={"problem": "ModuleNotFoundError: No module named 'cupy'"},
     gpu_files=0,
     cores=4,
+    busy=0.1,
     memory=1 << 34,
     shared_memory=(8 << 30, 8 << 30),
     clock="tsc",
@@ -149,6 +150,7 @@ def test_nothing_is_said_of_a_good_machine():
         ({"shared_memory": (60 << 20, 64 << 20)}, "/dev/shm has 60 MiB free of 64", False),
         ({"shared_memory": None}, "no /dev/shm", False),
         ({"numba": {"problem": "gone"}}, "Numba: gone", False),
+        ({"busy": 0.75}, "the cores were 75% busy over the last minute", False),
         ({"gpu_files": 2}, "2 GPUs, but ModuleNotFoundError", False),
         (
             {"threads": {"OMP_NUM_THREADS": "1", "A": "2"}},

@@ -69,7 +69,8 @@ def _print_problem(console: Console, problem: Problem) -> None:
 
 
 def _rows(machine: MachineReport) -> Iterator[tuple[str, str]]:
-    yield "host", f"{machine.host}: {machine.software['processor']}, {machine.cores} cores"
+    cores = f"{machine.cores} cores, {machine.busy:.0%} busy"
+    yield "host", f"{machine.host}: {machine.software['processor']}, {cores}"
     yield "memory", f"{machine.memory / 2**30:.1f} GiB; /dev/shm {_shared_memory(machine)}"
     packages = [item for item in machine.software.items() if item[0] not in ("BLAS", "processor")]
     yield "software", ", ".join(f"{name} {version}" for name, version in packages)

@@ -36,6 +36,7 @@ class MachineReport:
     cuda: dict[str, Any]
     gpu_files: int  # GPUs that the driver shows
     cores: int
+    busy: float  # programs that ran or wanted to, over the last minute, per core of the machine
     memory: int  # bytes
     shared_memory: tuple[int, int] | None  # free and all bytes of /dev/shm
     clock: str
@@ -76,6 +77,7 @@ def examine() -> MachineReport:
         cuda=cuda,
         gpu_files=len(list(Path("/dev").glob("nvidia[0-9]*"))),
         cores=num_cores(),
+        busy=os.getloadavg()[0] / (os.cpu_count() or 1),
         memory=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
         shared_memory=(shm.free, shm.total) if shm else None,
         clock=f"{source.read_text().strip() if source.exists() else 'unknown source'}, "

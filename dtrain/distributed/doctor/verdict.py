@@ -10,6 +10,7 @@ from dtrain.distributed.doctor.examine import MachineReport, RanksReport
 
 _LIBRARY_OF = {"openmpi": ("Open MPI",), "mpich": ("MPICH", "Intel MPI", "MVAPICH")}
 _SMALL_SHARED_MEMORY = 1 << 30
+_BUSY = 0.5
 _SLOW_BYTES_PER_S = 100e6
 _CLOCKS_APART_S = 0.1
 
@@ -26,7 +27,8 @@ class Problem:
 
 def judge(machine: MachineReport) -> list[Problem]:
     """The problems of a machine."""
-    return [*_of_mpi(machine), *_of_memory(machine), *_of_speed(machine), *_of_threads(machine)]
+    families = (_of_mpi, _of_memory, _of_speed, _of_load, _of_threads)
+    return [problem for family in families for problem in family(machine)]
 
 
 def _of_mpi(machine: MachineReport) -> Iterator[Problem]:
@@ -87,6 +89,15 @@ def _of_speed(machine: MachineReport) -> Iterator[Problem]:
             f"{machine.gpu_files} GPUs, but {why}",
             "device='cuda' does not work",
             "pip install 'dtrain[cuda]'; nvidia-smi shows whether the driver works",
+        )
+
+
+def _of_load(machine: MachineReport) -> Iterator[Problem]:
+    if machine.busy > _BUSY:
+        yield Problem(
+            f"the cores were {machine.busy:.0%} busy over the last minute",
+            "a rank that shares its core with another program keeps all ranks waiting",
+            "leave each rank a core of its own; what was measured above is slower than it could be",
         )
 
 
