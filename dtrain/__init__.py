@@ -3,7 +3,10 @@
 The names are PyTorch's where PyTorch has them: ``import dtrain as torch``.
 """
 
+from math import e, inf, nan, pi
 from typing import Any as _Any
+
+from numpy import dtype
 
 from dtrain import (
     autograd,
@@ -25,8 +28,10 @@ from dtrain.autograd import (
     inference_mode,
     is_anomaly_enabled,
     is_grad_enabled,
+    is_inference_mode_enabled,
     no_grad,
     set_grad_enabled,
+    set_printoptions,
 )
 from dtrain.backend import Generator, cuda, device, initial_seed, manual_seed
 from dtrain.backend import dtypes as _dtypes
@@ -60,6 +65,7 @@ from dtrain.backend.layout import (
 )
 from dtrain.backend.random import get_rng_state, seed, set_rng_state
 from dtrain.backend.size import Size
+from dtrain.backend.threads import get_num_threads, set_num_threads
 from dtrain.checkpoint import load, save
 from dtrain.ops import creation as _creation
 from dtrain.ops import sampling as _sampling
@@ -80,12 +86,13 @@ _OF_NN = [
     "celu", "channel_shuffle", "conv1d", "conv2d", "conv3d", "conv_transpose1d",
     "conv_transpose2d", "conv_transpose3d", "cosine_similarity", "dropout", "group_norm",
     "hardshrink", "layer_norm", "max_pool1d", "max_pool2d", "max_pool3d", "pairwise_distance",
-    "pixel_shuffle", "pixel_unshuffle", "prelu", "rms_norm", "selu",
+    "pixel_shuffle", "pixel_unshuffle", "prelu", "rms_norm", "rrelu", "selu", "threshold",
 ]  # fmt: skip
 globals().update({name: getattr(nn.functional, name) for name in _OF_NN})
 globals().update({name: _typed(name) for name in _TYPES})
 half, float, double = float16, float32, float64
 short, int, long = int16, int32, int64
+newaxis = None
 
 globals().update(_CALLS)
 
@@ -102,13 +109,17 @@ __all__ = sorted(
         "DataParallel", "Generator", "Size", "Tensor", "ZeroRedundancyOptimizer", "autograd",
         "bfloat16", "bool", "can_cast",
         "channels_last", "channels_last_3d", "checkpoint", "contiguous_format", "cuda", "data",
-        "device", "distributed", "double", "enable_grad", "errors", "finfo", "float", "float16",
-        "float32", "float64", "get_default_dtype", "get_rng_state", "half", "iinfo",
+        "device", "distributed", "double", "dtype", "e", "enable_grad", "errors", "finfo", "float",
+        "float16",
+        "float32", "float64", "get_default_dtype", "get_num_threads", "get_rng_state", "half",
+        "iinfo", "inf", "is_inference_mode_enabled",
         "inference_mode", "initial_seed", "int", "int16", "int32", "int64", "int8",
         "is_anomaly_enabled", "is_grad_enabled", "layout", "linalg", "load", "long",
         "manual_seed", "memory_format", "models",
-        "nn", "no_grad", "optim", "preserve_format", "promote_types", "save", "seed",
-        "set_default_dtype", "set_grad_enabled", "set_rng_state", "short", "special", "strided",
+        "nan", "newaxis", "nn", "no_grad", "optim", "pi", "preserve_format", "promote_types",
+        "save", "seed",
+        "set_default_dtype", "set_grad_enabled", "set_num_threads", "set_printoptions",
+        "set_rng_state", "short", "special", "strided",
         "train", "uint8", "utils",
         *_CALLS, *_OF_NN, *_TYPES, *_creation.__all__, *_sampling.__all__, *_types.__all__,
         *_windows.__all__,

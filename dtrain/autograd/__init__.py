@@ -1,11 +1,13 @@
 """Floor 2: Tensor, the graph and the backward pass (torch.autograd)."""
 
 from dtrain.autograd.anomaly import detect_anomaly, is_anomaly_enabled, set_detect_anomaly
+from dtrain.autograd.display import set_printoptions
 from dtrain.autograd.function import Function
 from dtrain.autograd.grad_mode import (
     enable_grad,
     inference_mode,
     is_grad_enabled,
+    is_inference_mode_enabled,
     no_grad,
     set_grad_enabled,
 )
@@ -25,7 +27,9 @@ __all__ = [
     "inference_mode",
     "is_anomaly_enabled",
     "is_grad_enabled",
+    "is_inference_mode_enabled",
     "no_grad",
     "set_detect_anomaly",
     "set_grad_enabled",
+    "set_printoptions",
 ]

@@ -1,8 +1,10 @@
-"""How a tensor looks: PyTorch's `repr`."""
+"""How a tensor looks: PyTorch's `repr`, and what can be changed of it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,29 +15,155 @@ if TYPE_CHECKING:
     from dtrain.autograd.tensor import Tensor
 
 
+@dataclass
+class _Options:
+    precision: int = 4
+    threshold: float = 1000
+    edgeitems: int = 3
+    linewidth: int = 80
+    sci_mode: bool | None = None
+
+
+_options = _Options()
+_PROFILES = {
+    "default": (4, 1000, 3, 80),
+    "short": (2, 1000, 2, 80),
+    "full": (4, float("inf"), 3, 80),
+}
+
+
+def set_printoptions(
+    precision: int | None = None,
+    threshold: float | None = None,
+    edgeitems: int | None = None,
+    linewidth: int | None = None,
+    profile: str | None = None,
+    sci_mode: bool | None = None,
+) -> None:
+    """Change how tensors are printed, from now on (torch.set_printoptions).
+
+    Parameters
+    ----------
+    precision : digits after the point
+    threshold : elements from which on only the edges are shown
+    edgeitems : how many of each edge
+    linewidth : characters of a line
+    profile : "default", "short" or "full", for all of these
+    sci_mode : always in powers of ten, never, or as the numbers ask for if None
+
+    >>> import dtrain
+    >>> set_printoptions(precision=2)
+    >>> dtrain.tensor([0.12345])
+    tensor([0.12])
+    >>> set_printoptions(profile="default")
+    """
+    if profile is not None:
+        if profile not in _PROFILES:
+            raise ValueError(
+                f"set_printoptions: expected profile {', '.join(_PROFILES)}, got {profile!r}"
+            )
+        names = ("precision", "threshold", "edgeitems", "linewidth")
+        vars(_options).update(zip(names, _PROFILES[profile]))
+    given = {
+        "precision": precision, "threshold": threshold, "edgeitems": edgeitems,
+        "linewidth": linewidth,
+    }  # fmt: skip
+    vars(_options).update({name: value for name, value in given.items() if value is not None})
+    _options.sci_mode = sci_mode
+
+
 def display(tensor: Tensor) -> str:
-    """The values to four digits, and what is not implied by them."""
+    """The values, and what is not implied by them."""
     host = to_host(tensor._array)
     if is_half(host.dtype):
         host = host.astype(np.float32)
-    with np.errstate(all="ignore"):
-        whole = bool((np.isfinite(host) & (host == np.round(host))).all())
-    text = np.array2string(
-        host,
-        separator=", ",
-        precision=4,
-        floatmode="maxprec" if whole else "fixed",
-        prefix="tensor(",
-        threshold=1000,
-    )
-    implied = (get_default_dtype(), np.dtype(np.int64), np.dtype(np.bool_))
-    extras = [] if tensor.dtype in implied else [f"dtype={tensor.dtype}"]
-    if 0 in tensor.shape and tensor.shape != (0,):
-        extras.append(f"size={tensor.shape}")
-    if tensor.is_cuda:
-        extras.append(f"device='{tensor.device}'")
+    implied = {get_default_dtype()}
+    if host.size:
+        implied |= {np.dtype(np.int64), np.dtype(np.bool_)}
+    extras = [f"device='{tensor.device}'"] if tensor.is_cuda else []
+    if not host.size and host.ndim != 1:
+        extras.append(f"size={tuple(tensor.shape)}")
+    if tensor.dtype not in implied:
+        extras.append(f"dtype={tensor.dtype}")
     if tensor._node is not None:
         extras.append(f"grad_fn={tensor._node!r}")
     elif tensor._requires_grad:
         extras.append("requires_grad=True")
-    return f"tensor({', '.join([text, *extras])})"
+    indent = len("tensor(")
+    if not host.size:
+        text = "[]"
+    else:
+        edges = host.size > _options.threshold
+        text = _text(host, indent, edges, *_format_of(_edges(host) if edges else host))
+    lines, last = [f"tensor({text}"], len(text) - text.rfind("\n") + 1
+    for extra in extras:
+        if last + len(extra) + 2 > _options.linewidth:
+            lines.append(f",\n{' ' * indent}{extra}")
+            last = indent + len(extra)
+        else:
+            lines.append(f", {extra}")
+            last += len(extra) + 2
+    return "".join(lines) + ")"
+
+
+def _edges(host: np.ndarray) -> np.ndarray:
+    """The elements that are shown of an array with too many."""
+    count = _options.edgeitems
+    for axis, size in enumerate(host.shape):
+        if size > 2 * count:
+            host = np.concatenate(
+                [host.take(range(count), axis), host.take(range(size - count, size), axis)], axis
+            )
+    return host
+
+
+def _format_of(host: np.ndarray) -> tuple[Callable[[Any], str], int]:
+    """From an element to its text, and the width of those that are finite and not zero."""
+    shown = _number_format(host)
+    finite = (
+        np.isfinite(host) & (host != 0) if host.dtype.kind == "f" else np.ones(host.shape, bool)
+    )
+    width = max((len(shown(value)) for value in host[finite].tolist()), default=1)
+    return lambda value: shown(value).rjust(width), width
+
+
+def _number_format(host: np.ndarray) -> Callable[[Any], str]:
+    if host.dtype.kind != "f":
+        return str
+    numbers = np.abs(host[np.isfinite(host) & (host != 0)].astype(np.float64))
+    whole = bool((numbers == np.ceil(numbers)).all())
+    powers = _options.sci_mode
+    if not numbers.size:
+        powers = False
+    elif powers is None:
+        powers = bool(
+            numbers.max() / numbers.min() > 1000
+            or numbers.max() > 1e8
+            or (numbers.min() < 1e-4 and not whole)
+        )
+    if powers:
+        return lambda value: f"{value:.{_options.precision}e}"
+    if whole:
+        return lambda value: f"{value:.0f}" + ("." if np.isfinite(value) else "")
+    return lambda value: f"{value:.{_options.precision}f}"
+
+
+def _text(
+    host: np.ndarray, indent: int, edges: bool, shown: Callable[[Any], str], width: int
+) -> str:
+    """The elements in brackets, further lines indented."""
+    if not host.ndim:
+        return shown(host.item())
+    count, size = _options.edgeitems, len(host)
+    left_out = edges and size > 2 * count
+    places = [*range(count), *range(size - count, size)] if left_out else range(size)
+    gap = " " * (indent + 1)
+    if host.ndim > 1:
+        parts = [_text(host[i], indent + 1, edges, shown, width) for i in places]
+        parts[count:count] = ["..."] if left_out else []
+        return "[" + ("," + "\n" * (host.ndim - 1) + gap).join(parts) + "]"
+    parts = [shown(host[i].item()) for i in places]
+    per_line = max(1, (_options.linewidth - indent) // (width + 2))
+    parts[count:count] = [" ..."] if left_out else []
+    lines = [", ".join(parts[i : i + per_line]) for i in range(0, len(parts), per_line)]
+    return "[" + f",\n{gap}".join(lines) + "]"

@@ -11,6 +11,7 @@ from typing import Any
 
 class _PerThread(threading.local):
     enabled = True
+    inference = False
 
 
 _mode = _PerThread()
@@ -21,34 +22,42 @@ def is_grad_enabled() -> bool:
     return _mode.enabled
 
 
+def is_inference_mode_enabled() -> bool:
+    """Whether this runs inside `inference_mode` (torch.is_inference_mode_enabled)."""
+    return _mode.inference
+
+
 class _Switch:
     """A context manager that is a decorator too."""
 
-    def __init__(self, enabled: bool):
+    def __init__(self, enabled: bool, inference: bool | None = None):
         self._enabled = enabled
-        self._before: list[bool] = []
+        self._inference = inference  # None: as it is outside
+        self._before: list[tuple[bool, bool]] = []
 
     def __enter__(self) -> None:
-        self._before.append(_mode.enabled)
+        self._before.append((_mode.enabled, _mode.inference))
         _mode.enabled = self._enabled
+        if self._inference is not None:
+            _mode.inference = self._inference
 
     def __exit__(self, *exception: object) -> None:
-        _mode.enabled = self._before.pop()
+        _mode.enabled, _mode.inference = self._before.pop()
 
     def __call__(self, function: Callable) -> Callable:
-        enabled = self._enabled
+        mode = self._enabled, self._inference
         if inspect.isgeneratorfunction(function):
-            return _switched_generator(enabled, function)
+            return _switched_generator(mode, function)
 
         @functools.wraps(function)
         def switched(*args: Any, **kwargs: Any) -> Any:
-            with _Switch(enabled):  # a new one: the decorated function may run on many threads
+            with _Switch(*mode):  # a new one: the decorated function may run on many threads
                 return function(*args, **kwargs)
 
         return switched
 
 
-def _switched_generator(enabled: bool, function: Callable) -> Callable:
+def _switched_generator(mode: tuple[bool, bool | None], function: Callable) -> Callable:
     """A generator function that is in the mode while it runs, not between its items."""
 
     @functools.wraps(function)
@@ -57,12 +66,12 @@ def _switched_generator(enabled: bool, function: Callable) -> Callable:
         step, value = generator.send, None
         try:
             while True:
-                with _Switch(enabled):
+                with _Switch(*mode):
                     item = step(value)
                 try:
                     step, value = generator.send, (yield item)
                 except GeneratorExit:
-                    with _Switch(enabled):
+                    with _Switch(*mode):
                         generator.close()
                     raise
                 except BaseException as error:
@@ -95,8 +104,8 @@ def enable_grad(function: Callable | None = None) -> Any:
 def inference_mode(mode: Any = True) -> Any:
     """Record nothing: a context manager or a decorator (torch.inference_mode)."""
     if callable(mode):
-        return _switch(False, mode)
-    return _Switch(not mode and is_grad_enabled())
+        return _Switch(False, True)(mode)
+    return _Switch(not mode and is_grad_enabled(), bool(mode))
 
 
 class set_grad_enabled(_Switch):
@@ -104,12 +113,12 @@ class set_grad_enabled(_Switch):
 
     def __init__(self, mode: bool):
         super().__init__(mode)
-        self._before.append(_mode.enabled)
+        self._before.append((_mode.enabled, _mode.inference))
         _mode.enabled = mode
 
     def __enter__(self) -> None:
         _mode.enabled = self._enabled
 
     def __call__(self, function: Callable) -> Callable:
-        _mode.enabled = self._before.pop()  # as a decorator it holds in the function alone
+        _mode.enabled, _ = self._before.pop()  # as a decorator it holds in the function alone
         return super().__call__(function)

@@ -15,3 +15,9 @@ class HookHandle:
         """Remove the hook, if it is still there."""
         if self._hook in self._hooks:
             self._hooks.remove(self._hook)
+
+    def __enter__(self) -> HookHandle:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.remove()

@@ -265,6 +265,13 @@ class Tensor:
         out._version = self._version
         return out
 
+    def detach_(self) -> Tensor:
+        """Leave the graph, and return the tensor itself, which is a leaf from now on."""
+        if self._view is not None and self.requires_grad:
+            raise RuntimeError("detach_: this tensor is a view: use detach()")
+        self._node, self._requires_grad = None, False
+        return self
+
     @property
     def data(self) -> Tensor:
         """The same memory, outside the graph and its checks; assigning replaces the memory."""
@@ -332,6 +339,11 @@ class Tensor:
         """Keep the gradient of this non-leaf tensor in `grad`, too."""
         if self._node is not None and self._keep_grad not in self._hooks_of_edge():
             self._hooks_of_edge().append(self._keep_grad)
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether this is no leaf and `retain_grad` was called."""
+        return self.grad_fn is not None and self._keep_grad in self._hooks_of_edge()
 
     def _keep_grad(self, grad: Array) -> Array:
         self.accumulate_grad(grad)

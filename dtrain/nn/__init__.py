@@ -122,7 +122,7 @@ from dtrain.nn.padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
-from dtrain.nn.parameter import Parameter
+from dtrain.nn.parameter import Buffer, Parameter
 from dtrain.nn.parameter_containers import ParameterDict, ParameterList
 from dtrain.nn.pooling import (
     AvgPool1d,
@@ -175,6 +175,7 @@ __all__ = [
     "BatchNorm2d",
     "BatchNorm3d",
     "Bilinear",
+    "Buffer",
     "CTCLoss",
     "ChannelShuffle",
     "CircularPad1d",

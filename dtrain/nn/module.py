@@ -11,7 +11,7 @@ import dtrain.ops.operators  # noqa: F401  Tensor's methods
 from dtrain.autograd import Tensor
 from dtrain.backend import dtypes
 from dtrain.nn import hooks, state
-from dtrain.nn.parameter import Parameter
+from dtrain.nn.parameter import Buffer, Parameter
 from dtrain.ops.creation import empty_like
 
 #: The tables of attributes, what is in them, and what may be assigned to a name in them.
@@ -65,6 +65,11 @@ class Module(hooks.Hooked):
             own = "_parameters" if isinstance(value, Parameter) else "_modules"
             self._forget(name, but=own)
             tables[own][name] = value
+            return
+        if isinstance(value, Buffer):
+            self._require_init(name)
+            self._forget(name, but="_buffers")
+            self.register_buffer(name, value, value.persistent)
             return
         for table, kind, expected in _KINDS:
             if name in tables.get(table, ()):

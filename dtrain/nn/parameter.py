@@ -1,4 +1,4 @@
-"""`Parameter`: a tensor that a Module trains (torch.nn.Parameter)."""
+"""`Parameter`, a tensor that a Module trains, and `Buffer`, one that it keeps."""
 
 from __future__ import annotations
 
@@ -6,6 +6,29 @@ from typing import Any
 
 from dtrain.autograd import Tensor
 from dtrain.autograd.tensor import _initialize
+from dtrain.backend import Array
+
+
+def _array_of(data: Any) -> Array:
+    return data._array if isinstance(data, Tensor) else Tensor(data)._array
+
+
+class Buffer(Tensor):
+    """A tensor that a Module lists among its buffers; shares the memory of `data`
+    (torch.nn.Buffer).
+
+    A `persistent` one is in the Module's state_dict.
+
+    >>> import dtrain
+    >>> model = dtrain.nn.Module()
+    >>> model.seen = Buffer(dtrain.zeros(2))
+    >>> [name for name, _ in model.named_buffers()]
+    ['seen']
+    """
+
+    def __init__(self, data: Any = None, *, persistent: bool = True):
+        _initialize(self, _array_of([] if data is None else data))
+        self.persistent = persistent
 
 
 class Parameter(Tensor):
@@ -17,8 +40,7 @@ class Parameter(Tensor):
     """
 
     def __init__(self, data: Any, requires_grad: bool = True):
-        array = data._array if isinstance(data, Tensor) else Tensor(data)._array
-        _initialize(self, array)
+        _initialize(self, _array_of(data))
         self.requires_grad_(requires_grad)
 
     def __repr__(self) -> str:

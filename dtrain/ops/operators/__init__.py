@@ -203,6 +203,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "cuda": lambda self, device="cuda": to(self, device),
     "expand": shapes.expand,
     "expand_as": lambda self, other: shapes.expand(self, other.shape),
+    "fill_diagonal_": diagonals.fill_diagonal_,
     "is_nonzero": types.is_nonzero,
     "is_same_size": types.is_same_size,
     "polygamma": lambda self, n: special.polygamma(n, self),

@@ -61,4 +61,24 @@ def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     return rules.triu(_matrices("triu", input), diagonal=diagonal)
 
 
+def fill_diagonal_(input: Tensor, fill_value: float, wrap: bool = False) -> Tensor:
+    """Write a number on the diagonal, of a matrix that is tall and with `wrap` on further ones
+    below it; of more dimensions, of one length, where all indices are equal.
+    """
+    if input.ndim < 2:
+        raise RuntimeError(f"fill_diagonal_: expected 2 dimensions or more, got {input.shape}")
+    if input.ndim > 2:
+        if len(set(input.shape)) > 1:
+            raise RuntimeError(
+                f"fill_diagonal_: expected all dimensions of one length, got {input.shape}"
+            )
+        for place in range(len(input)):
+            input[(place,) * input.ndim] = fill_value
+        return input
+    rows, columns = input.shape
+    for first in range(0, rows, columns + 1) if wrap else (0,):
+        rules.diagonal(input[first:], offset=0, axis1=0, axis2=1)[:] = fill_value
+    return input
+
+
 INPLACE = {"tril_": inplace("tril_", tril), "triu_": inplace("triu_", triu)}

@@ -1,0 +1,26 @@
+"""How many threads the BLAS of this process has (torch.get_num_threads)."""
+
+from __future__ import annotations
+
+
+def get_num_threads() -> int:
+    """The threads of the BLAS; everything else has one (torch.get_num_threads)."""
+    from threadpoolctl import threadpool_info
+
+    pools = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+    return max(pools, default=1)
+
+
+def set_num_threads(num: int) -> None:
+    """Give the BLAS of this process so many threads (torch.set_num_threads).
+
+    A BLAS with another number of threads adds in another order: for equal bits all ranks need
+    the same number, as ``dtrain run --threads`` gives them.
+    """
+    from threadpoolctl import threadpool_limits
+
+    if not isinstance(num, int) or isinstance(num, bool):
+        raise RuntimeError(f"set_num_threads: expected an int, got {type(num).__name__}")
+    if num < 1:
+        raise RuntimeError(f"set_num_threads: expected a positive number of threads, got {num}")
+    threadpool_limits(num, user_api="blas")
