@@ -154,6 +154,17 @@ def squares(arrays: list, dtype: Any) -> list:
     return [x if i < 3 or x is None else x * x for i, x in enumerate(arrays)]
 
 
+def squares_above(arrays: list, dtype: Any) -> list:
+    """RMSprop's mean square is above the square of its mean."""
+    *two, square, mean, buffer = arrays
+    return [*two, square * square + dtype(1), None if mean is None else mean / dtype(10), buffer]
+
+
+def all_squares(arrays: list, dtype: Any) -> list:
+    """No state is negative."""
+    return [x if i < 2 else x * x for i, x in enumerate(arrays)]
+
+
 FLAT = [(1000,), (1,), (0,), (3, 5, 7)]
 ROWS = [(5, 65), (1, 1), (0, 3), (3, 300)]
 
@@ -268,6 +279,23 @@ STEPS = [
       for n in ((1000,), (1,), (0,))
       for amsgrad, decay, decoupled, maximize, step in (
           (False, 0, False, False, 1), (True, 0.1, False, True, 3), (False, 0.1, True, False, 100))),
+    *(Case("optimizer", "rmsprop", (n, n, n, n if centered else None, n if momentum else None),
+           (0.1, 0.9, 1e-8, decay, momentum, maximize), squares_above,
+           special=not centered, in_place=5)  # a product that overflows does not where it is fused
+      for n in ((1000,), (1,), (0,))
+      for centered, momentum, decay, maximize in (
+          (False, 0, 0, False), (False, 0.9, 0.1, True), (True, 0.5, 0.1, False))),
+    *(Case("optimizer", name, (n,) * arrays, static, all_squares, in_place=arrays)
+      for n in ((1000,), (1,), (0,))
+      for name, arrays, static in (
+          ("adagrad", 3, (0.1, 1e-10, 0, False)), ("adagrad", 3, (0.1, 1e-3, 0.1, True)),
+          ("adadelta", 4, (1.0, 0.9, 1e-6, 0, False)), ("adadelta", 4, (0.5, 0.5, 1e-6, 0.1, True)),
+          ("adamax", 4, (0.02, (0.9, 0.999), 1e-8, 0, False)),
+          ("adamax", 4, (0.02, (0.5, 0.9), 1e-8, 0.1, True)),
+          ("nadam", 4, ((0.01, 0.002), (0.9, 0.999), 1e-8, 0.1, 1, 0.3, False)),
+          ("nadam", 4, ((0.01, 0.002), (0.9, 0.999), 1e-8, 0, 0.9, 0.3, True)),
+          ("radam", 4, (0.01, (0.9, 0.999), 1e-8, 0.1, 1, 0.0, False)),
+          ("radam", 4, (0.01, (0.9, 0.999), 1e-8, 0, 0.9, 0.4, True)))),
 ]  # fmt: skip
 
 CASES = [*ACTIVATIONS, *SOFTMAX, *NORMS, *POOLS, *CONVOLUTIONS, *EMBEDDINGS, *STEPS]

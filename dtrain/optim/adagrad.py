@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from dtrain.backend import Array, array_module
-from dtrain.optim.optimizer import Optimizer, check_options, descent
+from dtrain.backend import Array, kernels
+from dtrain.optim.optimizer import Optimizer, check_options
 
 
 class Adagrad(Optimizer):
@@ -58,10 +58,9 @@ class Adagrad(Optimizer):
         numbers: dict[str, float],
     ) -> None:
         lr = group["lr"] / (1 + (numbers["step"] - 1) * group["lr_decay"])
-        grad = descent(param, grad, group)
-        total = state["sum"]
-        total += grad * grad
-        param -= lr * (grad / (array_module(param).sqrt(total) + group["eps"]))
+        kernels.adagrad(
+            param, grad, state["sum"], lr, group["eps"], group["weight_decay"], group["maximize"]
+        )
 
 
 class Adadelta(Optimizer):
@@ -102,12 +101,7 @@ class Adadelta(Optimizer):
         group: dict[str, Any],
         numbers: dict[str, float],
     ) -> None:
-        xp, rho, eps = array_module(param), group["rho"], group["eps"]
-        grad = descent(param, grad, group)
-        square, changes = state["square_avg"], state["acc_delta"]
-        square *= rho
-        square += (1 - rho) * grad * grad
-        change = xp.sqrt(changes + eps) / xp.sqrt(square + eps) * grad
-        changes *= rho
-        changes += (1 - rho) * change * change
-        param -= group["lr"] * change
+        kernels.adadelta(
+            param, grad, state["square_avg"], state["acc_delta"], group["lr"], group["rho"],
+            group["eps"], group["weight_decay"], group["maximize"],
+        )  # fmt: skip

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from dtrain.backend import Array, array_module
-from dtrain.optim.optimizer import Optimizer, check_options, descent
+from dtrain.backend import Array, kernels
+from dtrain.optim.optimizer import Optimizer, check_options
 
 
 class _AdamVariant(Optimizer):
@@ -37,21 +37,10 @@ class _AdamVariant(Optimizer):
         return ("exp_avg", "exp_avg_sq")
 
 
-def _decayed(param: Array, grad: Array, group: dict[str, Any]) -> Array:
-    """The gradient to go against; decoupled weight decay acts on the parameter at once."""
-    decoupled = group["decoupled_weight_decay"]
-    if decoupled and group["weight_decay"]:
-        param *= 1 - group["lr"] * group["weight_decay"]
-    return descent(param, grad, group, decay=not decoupled)
-
-
-def _fold(grad: Array, state: dict[str, Array], betas: tuple[float, float]) -> tuple[Array, Array]:
-    """The running means of the gradient and of its square, with this one in them."""
-    mean, square = state["exp_avg"], state["exp_avg_sq"]
-    mean += (1 - betas[0]) * (grad - mean)
-    square *= betas[1]
-    square += (1 - betas[1]) * grad * grad
-    return mean, square
+def _decay(group: dict[str, Any]) -> tuple[float, float]:
+    """The weight decay that is added to the gradient, and the factor of one that is decoupled."""
+    decay = group["weight_decay"]
+    return (0, 1 - group["lr"] * decay) if group["decoupled_weight_decay"] else (decay, 1)
 
 
 class Adamax(_AdamVariant):
@@ -84,12 +73,11 @@ class Adamax(_AdamVariant):
         group: dict[str, Any],
         numbers: dict[str, float],
     ) -> None:
-        xp, (beta1, beta2) = array_module(param), group["betas"]
-        mean, largest = state["exp_avg"], state["exp_inf"]
-        grad = descent(param, grad, group)
-        mean += (1 - beta1) * (grad - mean)
-        largest[...] = xp.maximum(largest * beta2, xp.abs(grad) + group["eps"])
-        param -= group["lr"] / (1 - beta1 ** numbers["step"]) * (mean / largest)
+        kernels.adamax(
+            param, grad, state["exp_avg"], state["exp_inf"],
+            group["lr"] / (1 - group["betas"][0] ** numbers["step"]), group["betas"], group["eps"],
+            group["weight_decay"], group["maximize"],
+        )  # fmt: skip
 
 
 class NAdam(_AdamVariant):
@@ -133,11 +121,12 @@ class NAdam(_AdamVariant):
     ) -> None:
         step, product, lr = numbers["step"], numbers["mu_product"], group["lr"]
         now, next_ = self._momentum(step, group), self._momentum(step + 1, group)
-        grad = _decayed(param, grad, group)
-        mean, square = _fold(grad, state, group["betas"])
-        scale = array_module(param).sqrt(square / (1 - group["betas"][1] ** step)) + group["eps"]
-        param -= lr * (1 - now) / (1 - product) * (grad / scale)
-        param -= lr * next_ / (1 - product * next_) * (mean / scale)
+        rates = lr * (1 - now) / (1 - product), lr * next_ / (1 - product * next_)
+        decay, shrink = _decay(group)
+        kernels.nadam(
+            param, grad, state["exp_avg"], state["exp_avg_sq"], rates, group["betas"],
+            group["eps"], decay, shrink, 1 - group["betas"][1] ** step, group["maximize"],
+        )  # fmt: skip
 
 
 class RAdam(_AdamVariant):
@@ -168,16 +157,16 @@ class RAdam(_AdamVariant):
         group: dict[str, Any],
         numbers: dict[str, float],
     ) -> None:
-        (beta1, beta2), step = group["betas"], numbers["step"]
-        grad = _decayed(param, grad, group)
-        mean, square = _fold(grad, state, group["betas"])
-        change = mean / (1 - beta1**step)
+        (beta1, beta2), step, root = group["betas"], numbers["step"], 0.0
         rest = 1 - beta2**step
         longest = 2 / (1 - beta2) - 1
         length = longest - 2 * step * beta2**step / rest
         if length > 5:
             variance = (length - 4) * (length - 2) * longest
             variance /= (longest - 4) * (longest - 2) * length
-            scale = array_module(param).sqrt(square) + group["eps"]
-            change *= math.sqrt(variance * rest) / scale
-        param -= group["lr"] * change
+            root = math.sqrt(variance * rest)
+        decay, shrink = _decay(group)
+        kernels.radam(
+            param, grad, state["exp_avg"], state["exp_avg_sq"], group["lr"] / (1 - beta1**step),
+            group["betas"], group["eps"], decay, shrink, root, group["maximize"],
+        )  # fmt: skip

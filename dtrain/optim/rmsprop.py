@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from dtrain.backend import Array, array_module
-from dtrain.optim.optimizer import Optimizer, check_options, descent
+from dtrain.backend import Array, kernels
+from dtrain.optim.optimizer import Optimizer, check_options
 
 
 class RMSprop(Optimizer):
@@ -54,18 +54,8 @@ class RMSprop(Optimizer):
         group: dict[str, Any],
         numbers: dict[str, float],
     ) -> None:
-        xp, alpha, square = array_module(param), group["alpha"], state["square_avg"]
-        grad = descent(param, grad, group)
-        square *= alpha
-        square += (1 - alpha) * grad * grad
-        if group["centered"]:
-            mean = state["grad_avg"]
-            mean += (1 - alpha) * (grad - mean)
-            square = square - mean * mean
-        change = grad / (xp.sqrt(square) + group["eps"])
-        if group["momentum"]:
-            buffer = state["momentum_buffer"]
-            buffer *= group["momentum"]
-            buffer += change
-            change = buffer
-        param -= group["lr"] * change
+        kernels.rmsprop(
+            param, grad, state["square_avg"], state.get("grad_avg"), state.get("momentum_buffer"),
+            group["lr"], group["alpha"], group["eps"], group["weight_decay"], group["momentum"],
+            group["maximize"],
+        )  # fmt: skip

@@ -41,6 +41,85 @@ def _adam(
         param[i] = param[i] * shrink - m / (np.sqrt(s) * root + eps) * rate
 
 
+@compiled(fastmath=False)
+def _rmsprop(
+    param, grad, square, mean, buffer, lr, alpha, fresh, eps, decay, momentum, sign, centered,
+    has_buffer,
+):  # fmt: skip
+    for i in range(param.size):
+        g = sign * grad[i] + decay * param[i] if decay != 0 else sign * grad[i]
+        s = square[i] * alpha + fresh * g * g
+        square[i] = s
+        if centered:
+            m = mean[i] + fresh * (g - mean[i])
+            mean[i] = m
+            s = s - m * m
+        change = g / (np.sqrt(s) + eps)
+        if has_buffer:
+            change = buffer[i] * momentum + change
+            buffer[i] = change
+        param[i] -= lr * change
+
+
+@compiled(fastmath=False)
+def _adagrad(param, grad, total, lr, eps, decay, sign):
+    for i in range(param.size):
+        g = sign * grad[i] + decay * param[i] if decay != 0 else sign * grad[i]
+        s = total[i] + g * g
+        total[i] = s
+        param[i] -= lr * (g / (np.sqrt(s) + eps))
+
+
+@compiled(fastmath=False)
+def _adadelta(param, grad, square, changes, lr, rho, fresh, eps, decay, sign):
+    for i in range(param.size):
+        g = sign * grad[i] + decay * param[i] if decay != 0 else sign * grad[i]
+        s = square[i] * rho + fresh * g * g
+        change = np.sqrt(changes[i] + eps) / np.sqrt(s + eps) * g
+        square[i] = s
+        changes[i] = changes[i] * rho + fresh * change * change
+        param[i] -= lr * change
+
+
+@compiled(fastmath=False)
+def _adamax(param, grad, mean, largest, rate, fresh1, beta2, eps, decay, sign):
+    for i in range(param.size):
+        g = sign * grad[i] + decay * param[i] if decay != 0 else sign * grad[i]
+        m = mean[i] + fresh1 * (g - mean[i])
+        old, new = largest[i] * beta2, abs(g) + eps
+        new = old if old >= new or old != old else new
+        mean[i], largest[i] = m, new
+        param[i] -= rate * (m / new)
+
+
+@compiled(fastmath=False)
+def _nadam(
+    param, grad, mean, square, rate1, rate2, fresh1, beta2, fresh2, eps, decay, shrink, rest, sign
+):
+    for i in range(param.size):
+        g = sign * grad[i] + decay * param[i] if decay != 0 else sign * grad[i]
+        m = mean[i] + fresh1 * (g - mean[i])
+        s = square[i] * beta2 + fresh2 * g * g
+        mean[i], square[i] = m, s
+        scale = np.sqrt(s / rest) + eps
+        param[i] = param[i] * shrink - rate1 * (g / scale) - rate2 * (m / scale)
+
+
+@compiled(fastmath=False)
+def _radam(
+    param, grad, mean, square, rate, fresh1, beta2, fresh2, eps, decay, shrink, root, sign
+):  # fmt: skip
+    for i in range(param.size):
+        g = sign * grad[i] + decay * param[i] if decay != 0 else sign * grad[i]
+        m = mean[i] + fresh1 * (g - mean[i])
+        s = square[i] * beta2 + fresh2 * g * g
+        mean[i], square[i] = m, s
+        change = rate * m
+        if root != 0:
+            change = change * (root / (np.sqrt(s) + eps))
+        param[i] = param[i] * shrink - change
+
+
 def sgd(
     param: np.ndarray, grad: np.ndarray, buffer: np.ndarray | None, lr: float, momentum: float,
     dampening: float, weight_decay: float, nesterov: bool, maximize: bool, first: bool,
@@ -66,4 +145,76 @@ def adam(
         T(beta1), T(1 - beta1), T(beta2), T(1 - beta2), T(eps), T(0 if decoupled else weight_decay),
         T(1 - lr * weight_decay if decoupled else 1), T(1 / math.sqrt(1 - beta2**step)),
         T(-1 if maximize else 1), amsgrad,
+    )  # fmt: skip
+
+
+def _sign(maximize: bool) -> int:
+    return -1 if maximize else 1
+
+
+def rmsprop(
+    param: np.ndarray, grad: np.ndarray, square: np.ndarray, mean: np.ndarray | None,
+    buffer: np.ndarray | None, lr: float, alpha: float, eps: float, weight_decay: float,
+    momentum: float, maximize: bool,
+) -> None:  # fmt: skip
+    T = param.dtype.type
+    centered, has_buffer = mean is not None, buffer is not None
+    _rmsprop(
+        param, grad, square, mean if centered else square, buffer if has_buffer else square, T(lr),
+        T(alpha), T(1 - alpha), T(eps), T(weight_decay), T(momentum), T(_sign(maximize)), centered,
+        has_buffer,
+    )  # fmt: skip
+
+
+def adagrad(
+    param: np.ndarray, grad: np.ndarray, total: np.ndarray, lr: float, eps: float,
+    weight_decay: float, maximize: bool,
+) -> None:  # fmt: skip
+    T = param.dtype.type
+    _adagrad(param, grad, total, T(lr), T(eps), T(weight_decay), T(_sign(maximize)))
+
+
+def adadelta(
+    param: np.ndarray, grad: np.ndarray, square: np.ndarray, changes: np.ndarray, lr: float,
+    rho: float, eps: float, weight_decay: float, maximize: bool,
+) -> None:  # fmt: skip
+    T = param.dtype.type
+    _adadelta(
+        param, grad, square, changes, T(lr), T(rho), T(1 - rho), T(eps), T(weight_decay),
+        T(_sign(maximize)),
+    )  # fmt: skip
+
+
+def adamax(
+    param: np.ndarray, grad: np.ndarray, mean: np.ndarray, largest: np.ndarray, rate: float,
+    betas: tuple[float, float], eps: float, weight_decay: float, maximize: bool,
+) -> None:  # fmt: skip
+    T = param.dtype.type
+    _adamax(
+        param, grad, mean, largest, T(rate), T(1 - betas[0]), T(betas[1]), T(eps), T(weight_decay),
+        T(_sign(maximize)),
+    )  # fmt: skip
+
+
+def nadam(
+    param: np.ndarray, grad: np.ndarray, mean: np.ndarray, square: np.ndarray,
+    rates: tuple[float, float], betas: tuple[float, float], eps: float, weight_decay: float,
+    shrink: float, rest: float, maximize: bool,
+) -> None:  # fmt: skip
+    T = param.dtype.type
+    _nadam(
+        param, grad, mean, square, T(rates[0]), T(rates[1]), T(1 - betas[0]), T(betas[1]),
+        T(1 - betas[1]), T(eps), T(weight_decay), T(shrink), T(rest), T(_sign(maximize)),
+    )  # fmt: skip
+
+
+def radam(
+    param: np.ndarray, grad: np.ndarray, mean: np.ndarray, square: np.ndarray, rate: float,
+    betas: tuple[float, float], eps: float, weight_decay: float, shrink: float, root: float,
+    maximize: bool,
+) -> None:  # fmt: skip
+    T = param.dtype.type
+    _radam(
+        param, grad, mean, square, T(rate), T(1 - betas[0]), T(betas[1]), T(1 - betas[1]), T(eps),
+        T(weight_decay), T(shrink), T(root), T(_sign(maximize)),
     )  # fmt: skip

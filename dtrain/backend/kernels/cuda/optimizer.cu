@@ -29,3 +29,94 @@ extern "C" __global__ void adam(REAL *param, const REAL *grad, REAL *mean, REAL 
         param[i] = param[i] * shrink - m / (sqrt(s) * root + eps) * rate;
     }
 }
+
+extern "C" __global__ void rmsprop(REAL *param, const REAL *grad, REAL *square, REAL *mean,
+                                   REAL *buffer, REAL lr, REAL alpha, REAL fresh, REAL eps,
+                                   REAL decay, REAL momentum, REAL sign, long long centered,
+                                   long long has_buffer, long long count) {
+    FOR_EACH(i, count) {
+        REAL g = sign * grad[i];
+        if (decay != 0) g += decay * param[i];
+        REAL s = square[i] * alpha + fresh * g * g;
+        square[i] = s;
+        if (centered) {
+            REAL m = mean[i] + fresh * (g - mean[i]);
+            mean[i] = m;
+            s -= m * m;
+        }
+        REAL change = g / (sqrt(s) + eps);
+        if (has_buffer) buffer[i] = change = buffer[i] * momentum + change;
+        param[i] -= lr * change;
+    }
+}
+
+extern "C" __global__ void adagrad(REAL *param, const REAL *grad, REAL *total, REAL lr, REAL eps,
+                                   REAL decay, REAL sign, long long count) {
+    FOR_EACH(i, count) {
+        REAL g = sign * grad[i];
+        if (decay != 0) g += decay * param[i];
+        REAL s = total[i] + g * g;
+        total[i] = s;
+        param[i] -= lr * (g / (sqrt(s) + eps));
+    }
+}
+
+extern "C" __global__ void adadelta(REAL *param, const REAL *grad, REAL *square, REAL *changes,
+                                    REAL lr, REAL rho, REAL fresh, REAL eps, REAL decay, REAL sign,
+                                    long long count) {
+    FOR_EACH(i, count) {
+        REAL g = sign * grad[i];
+        if (decay != 0) g += decay * param[i];
+        REAL s = square[i] * rho + fresh * g * g;
+        REAL change = sqrt(changes[i] + eps) / sqrt(s + eps) * g;
+        square[i] = s;
+        changes[i] = changes[i] * rho + fresh * change * change;
+        param[i] -= lr * change;
+    }
+}
+
+extern "C" __global__ void adamax(REAL *param, const REAL *grad, REAL *mean, REAL *largest,
+                                  REAL rate, REAL fresh1, REAL beta2, REAL eps, REAL decay,
+                                  REAL sign, long long count) {
+    FOR_EACH(i, count) {
+        REAL g = sign * grad[i];
+        if (decay != 0) g += decay * param[i];
+        REAL m = mean[i] + fresh1 * (g - mean[i]);
+        REAL most = larger(largest[i] * beta2, (g < 0 ? -g : g) + eps);
+        mean[i] = m;
+        largest[i] = most;
+        param[i] -= rate * (m / most);
+    }
+}
+
+extern "C" __global__ void nadam(REAL *param, const REAL *grad, REAL *mean, REAL *square,
+                                 REAL rate1, REAL rate2, REAL fresh1, REAL beta2, REAL fresh2,
+                                 REAL eps, REAL decay, REAL shrink, REAL rest, REAL sign,
+                                 long long count) {
+    FOR_EACH(i, count) {
+        REAL g = sign * grad[i];
+        if (decay != 0) g += decay * param[i];
+        REAL m = mean[i] + fresh1 * (g - mean[i]);
+        REAL s = square[i] * beta2 + fresh2 * g * g;
+        mean[i] = m;
+        square[i] = s;
+        REAL scale = sqrt(s / rest) + eps;
+        param[i] = param[i] * shrink - rate1 * (g / scale) - rate2 * (m / scale);
+    }
+}
+
+extern "C" __global__ void radam(REAL *param, const REAL *grad, REAL *mean, REAL *square, REAL rate,
+                                 REAL fresh1, REAL beta2, REAL fresh2, REAL eps, REAL decay,
+                                 REAL shrink, REAL root, REAL sign, long long count) {
+    FOR_EACH(i, count) {
+        REAL g = sign * grad[i];
+        if (decay != 0) g += decay * param[i];
+        REAL m = mean[i] + fresh1 * (g - mean[i]);
+        REAL s = square[i] * beta2 + fresh2 * g * g;
+        mean[i] = m;
+        square[i] = s;
+        REAL change = rate * m;
+        if (root != 0) change *= root / (sqrt(s) + eps);
+        param[i] = param[i] * shrink - change;
+    }
+}

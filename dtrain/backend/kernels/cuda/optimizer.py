@@ -36,3 +36,66 @@ def adam(
         "optimizer", "adam", param.size, param, grad, mean, square, largest if amsgrad else square,
         *map(float, numbers), amsgrad,
     )  # fmt: skip
+
+
+def _sign(maximize: bool) -> int:
+    return -1 if maximize else 1
+
+
+def rmsprop(
+    param: Array, grad: Array, square: Array, mean: Array | None, buffer: Array | None, lr: float,
+    alpha: float, eps: float, weight_decay: float, momentum: float, maximize: bool,
+) -> None:  # fmt: skip
+    centered, has_buffer = mean is not None, buffer is not None
+    numbers = map(float, (lr, alpha, 1 - alpha, eps, weight_decay, momentum, _sign(maximize)))
+    for_each(
+        "optimizer", "rmsprop", param.size, param, grad, square, mean if centered else square,
+        buffer if has_buffer else square, *numbers, centered, has_buffer,
+    )  # fmt: skip
+
+
+def adagrad(
+    param: Array, grad: Array, total: Array, lr: float, eps: float, weight_decay: float,
+    maximize: bool,
+) -> None:  # fmt: skip
+    numbers = map(float, (lr, eps, weight_decay, _sign(maximize)))
+    for_each("optimizer", "adagrad", param.size, param, grad, total, *numbers)
+
+
+def adadelta(
+    param: Array, grad: Array, square: Array, changes: Array, lr: float, rho: float, eps: float,
+    weight_decay: float, maximize: bool,
+) -> None:  # fmt: skip
+    numbers = map(float, (lr, rho, 1 - rho, eps, weight_decay, _sign(maximize)))
+    for_each("optimizer", "adadelta", param.size, param, grad, square, changes, *numbers)
+
+
+def adamax(
+    param: Array, grad: Array, mean: Array, largest: Array, rate: float, betas: tuple[float, float],
+    eps: float, weight_decay: float, maximize: bool,
+) -> None:  # fmt: skip
+    numbers = (rate, 1 - betas[0], betas[1], eps, weight_decay, _sign(maximize))
+    for_each("optimizer", "adamax", param.size, param, grad, mean, largest, *map(float, numbers))
+
+
+def nadam(
+    param: Array, grad: Array, mean: Array, square: Array, rates: tuple[float, float],
+    betas: tuple[float, float], eps: float, weight_decay: float, shrink: float, rest: float,
+    maximize: bool,
+) -> None:  # fmt: skip
+    numbers = (
+        *rates, 1 - betas[0], betas[1], 1 - betas[1], eps, weight_decay, shrink, rest,
+        _sign(maximize),
+    )  # fmt: skip
+    for_each("optimizer", "nadam", param.size, param, grad, mean, square, *map(float, numbers))
+
+
+def radam(
+    param: Array, grad: Array, mean: Array, square: Array, rate: float, betas: tuple[float, float],
+    eps: float, weight_decay: float, shrink: float, root: float, maximize: bool,
+) -> None:  # fmt: skip
+    numbers = (
+        rate, 1 - betas[0], betas[1], 1 - betas[1], eps, weight_decay, shrink, root,
+        _sign(maximize),
+    )  # fmt: skip
+    for_each("optimizer", "radam", param.size, param, grad, mean, square, *map(float, numbers))

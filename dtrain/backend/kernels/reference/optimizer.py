@@ -52,3 +52,107 @@ def adam(
     xp.divide(mean, scale, out=scale)
     scale *= lr / (1 - beta1**step)
     param -= scale
+
+
+def _descent(param: Array, grad: Array, weight_decay: float, maximize: bool) -> Array:
+    """The gradient to go against, with L2 weight decay."""
+    grad = -grad if maximize else grad
+    return grad + weight_decay * param if weight_decay else grad
+
+
+def rmsprop(
+    param: Array, grad: Array, square: Array, mean: Array | None, buffer: Array | None, lr: float,
+    alpha: float, eps: float, weight_decay: float, momentum: float, maximize: bool,
+) -> None:  # fmt: skip
+    """RMSprop; mean: of the gradient, if centered; buffer: of the momentum, if there is any."""
+    xp = array_module(param)
+    grad = _descent(param, grad, weight_decay, maximize)
+    square *= alpha
+    square += (1 - alpha) * grad * grad
+    spread = square
+    if mean is not None:
+        mean += (1 - alpha) * (grad - mean)
+        spread = square - mean * mean
+    change = grad / (xp.sqrt(spread) + eps)
+    if buffer is not None:
+        buffer *= momentum
+        buffer += change
+        change = buffer
+    param -= lr * change
+
+
+def adagrad(
+    param: Array, grad: Array, total: Array, lr: float, eps: float, weight_decay: float,
+    maximize: bool,
+) -> None:  # fmt: skip
+    """Adagrad; total: of the squared gradients."""
+    grad = _descent(param, grad, weight_decay, maximize)
+    total += grad * grad
+    param -= lr * (grad / (array_module(param).sqrt(total) + eps))
+
+
+def adadelta(
+    param: Array, grad: Array, square: Array, changes: Array, lr: float, rho: float, eps: float,
+    weight_decay: float, maximize: bool,
+) -> None:  # fmt: skip
+    """Adadelta; changes: the running mean of the squared steps."""
+    xp = array_module(param)
+    grad = _descent(param, grad, weight_decay, maximize)
+    square *= rho
+    square += (1 - rho) * grad * grad
+    change = xp.sqrt(changes + eps) / xp.sqrt(square + eps) * grad
+    changes *= rho
+    changes += (1 - rho) * change * change
+    param -= lr * change
+
+
+def adamax(
+    param: Array, grad: Array, mean: Array, largest: Array, rate: float, betas: tuple[float, float],
+    eps: float, weight_decay: float, maximize: bool,
+) -> None:  # fmt: skip
+    """Adamax; largest: the largest gradient, of which older ones count less."""
+    xp, (beta1, beta2) = array_module(param), betas
+    grad = _descent(param, grad, weight_decay, maximize)
+    mean += (1 - beta1) * (grad - mean)
+    largest[...] = xp.maximum(largest * beta2, xp.abs(grad) + eps)
+    param -= rate * (mean / largest)
+
+
+def nadam(
+    param: Array, grad: Array, mean: Array, square: Array, rates: tuple[float, float],
+    betas: tuple[float, float], eps: float, weight_decay: float, shrink: float, rest: float,
+    maximize: bool,
+) -> None:  # fmt: skip
+    """NAdam; rates: of the gradient and of the mean; rest: what the squares have of their weight.
+
+    Decoupled weight decay is in `shrink`, a factor of the parameter.
+    """
+    beta1, beta2 = betas
+    grad = _descent(param, grad, weight_decay, maximize)
+    mean += (1 - beta1) * (grad - mean)
+    square *= beta2
+    square += (1 - beta2) * grad * grad
+    scale = array_module(param).sqrt(square / rest) + eps
+    param *= shrink
+    param -= rates[0] * (grad / scale)
+    param -= rates[1] * (mean / scale)
+
+
+def radam(
+    param: Array, grad: Array, mean: Array, square: Array, rate: float, betas: tuple[float, float],
+    eps: float, weight_decay: float, shrink: float, root: float, maximize: bool,
+) -> None:  # fmt: skip
+    """RAdam; root: the numerator of the adaptive rate, or 0 where the squares are not sure yet.
+
+    Decoupled weight decay is in `shrink`, a factor of the parameter.
+    """
+    beta1, beta2 = betas
+    grad = _descent(param, grad, weight_decay, maximize)
+    mean += (1 - beta1) * (grad - mean)
+    square *= beta2
+    square += (1 - beta2) * grad * grad
+    change = rate * mean
+    if root:
+        change *= root / (array_module(param).sqrt(square) + eps)
+    param *= shrink
+    param -= change
