@@ -5,6 +5,7 @@ import pytest
 
 import dtrain
 from dtrain import optim
+from dtrain.optim.optimizer import BLOCK
 
 STEPS, SIZE = 10, 7
 
@@ -105,8 +106,9 @@ def lamb(w, g, state, lr, betas=(0.9, 0.999), eps=1e-6, weight_decay=0):
 def test_each_parameter_goes_by_its_own_norm(optimizer, formula, options):
     rng = np.random.default_rng(2)
     arrays = [rng.normal(size=(3, 2)), 10 * rng.normal(size=4), np.zeros(3)]
+    arrays.append(rng.normal(size=(3, BLOCK // 2)))  # is updated in parts, by one norm
     params = [dtrain.from_numpy(array.copy()).requires_grad_() for array in arrays]
-    stepped, states = optimizer(params, lr=0.02, **options), [{}, {}, {}]
+    stepped, states = optimizer(params, lr=0.02, **options), [{}, {}, {}, {}]
     for _ in range(STEPS):
         for i, param in enumerate(params):
             gradient = rng.normal(size=param.shape)

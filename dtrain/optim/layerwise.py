@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+import numpy as np
+
 from dtrain.backend import Array, array_module
-from dtrain.optim.optimizer import Optimizer, check_options, descent
+from dtrain.optim.optimizer import BLOCK, Optimizer, check_options, descent
 
 
-def _norm(x: Array) -> Array:
-    """The Euclidean norm of all elements; 0-d, and on a device it stays there."""
-    return array_module(x).sqrt((x * x).sum())
+def _flat_blocks(*arrays: Array) -> Iterator[tuple[Array, ...]]:
+    """The same parts of contiguous arrays, all flat: short ones on the CPU, one on a device."""
+    flat = [array.reshape(-1) for array in arrays]
+    size = flat[0].size
+    length = BLOCK if isinstance(flat[0], np.ndarray) else max(size, 1)
+    for start in range(0, size, length):
+        yield tuple(array[start : start + length] for array in flat)
+
+
+def _norm(squares: list[Array], like: Array) -> Array:
+    """The root of a sum; 0-d, and on a device it stays there."""
+    xp = array_module(like)
+    total = xp.zeros((), like.dtype)
+    for square in squares:
+        total = total + square
+    return xp.sqrt(total)
 
 
 class LARS(Optimizer):
@@ -58,16 +73,18 @@ class LARS(Optimizer):
         numbers: dict[str, float],
     ) -> None:
         xp, decay = array_module(param), group["weight_decay"]
-        size, slope = _norm(param), _norm(grad)
+        size = _norm([(x * x).sum() for (x,) in _flat_blocks(param)], param)
+        slope = _norm([(g * g).sum() for (g,) in _flat_blocks(grad)], param)
         trust = group["trust_coefficient"] * size / (slope + decay * size + group["eps"])
         trust = xp.where((size > 0) & (slope > 0), trust, xp.ones_like(trust))
-        change = group["lr"] * trust * descent(param, grad, group)
-        if group["momentum"]:
-            buffer = state["momentum_buffer"]
-            buffer *= group["momentum"]
-            buffer += change
-            change = buffer
-        param -= change
+        rate, momentum = group["lr"] * trust, group["momentum"]
+        for x, g, buffer in _flat_blocks(param, grad, state.get("momentum_buffer", param)):
+            change = rate * descent(x, g, group)
+            if momentum:
+                buffer *= momentum
+                buffer += change
+                change = buffer
+            x -= change
 
 
 class LAMB(Optimizer):
@@ -110,15 +127,25 @@ class LAMB(Optimizer):
         numbers: dict[str, float],
     ) -> None:
         xp, (beta1, beta2), step = array_module(param), group["betas"], numbers["step"]
-        mean, square = state["exp_avg"], state["exp_avg_sq"]
-        grad = descent(param, grad, group, decay=False)
-        mean += (1 - beta1) * (grad - mean)
-        square *= beta2
-        square += (1 - beta2) * grad * grad
-        change = mean / (1 - beta1**step)
-        change /= xp.sqrt(square / (1 - beta2**step)) + group["eps"]
-        change += group["weight_decay"] * param
-        size, length = _norm(param), _norm(change)
+        states = state["exp_avg"], state["exp_avg_sq"]
+
+        def change_of(x: Array, mean: Array, square: Array) -> Array:
+            change = mean / (1 - beta1**step)
+            change /= xp.sqrt(square / (1 - beta2**step)) + group["eps"]
+            change += group["weight_decay"] * x
+            return change
+
+        sizes, lengths = [], []
+        for x, g, mean, square in _flat_blocks(param, grad, *states):
+            g = descent(x, g, group, decay=False)
+            mean += (1 - beta1) * (g - mean)
+            square *= beta2
+            square += (1 - beta2) * g * g
+            change = change_of(x, mean, square)
+            sizes.append((x * x).sum())
+            lengths.append((change * change).sum())
+        size, length = _norm(sizes, param), _norm(lengths, param)
         both = (size > 0) & (length > 0)
-        trust = xp.where(both, size / xp.where(both, length, 1), xp.ones_like(size))
-        param -= group["lr"] * trust * change
+        rate = group["lr"] * xp.where(both, size / xp.where(both, length, 1), xp.ones_like(size))
+        for x, mean, square in _flat_blocks(param, *states):  # the change again: it is not kept
+            x -= rate * change_of(x, mean, square)

@@ -23,7 +23,7 @@ from dtrain.backend.trace import span
 _FlatState = Callable[[Bucket, dict[str, Any]], dict[str, Array]]
 
 #: elements that a rule updates at once on the CPU, so that they stay in its cache
-_BLOCK = 1 << 15
+BLOCK = 1 << 15
 
 
 @dataclass
@@ -198,7 +198,7 @@ class Optimizer:
             return
         low, high = max(run.start, own.start), min(run.stop, own.stop)
         on_host = isinstance(run.bucket.data, np.ndarray)
-        block = _BLOCK if on_host else max(high - low, 1)
+        block = BLOCK if on_host else max(high - low, 1)
         for start in range(low, high, block):
             yield start, min(start + block, high), (-1,)
 
