@@ -60,9 +60,10 @@ class Muon(Optimizer):
     def add_param_group(self, group: dict[str, Any]) -> None:
         params = [group["params"]] if hasattr(group["params"], "ndim") else list(group["params"])
         for index, param in enumerate(params):
-            if getattr(param, "ndim", 2) != 2:
+            matrix = param[1] if isinstance(param, tuple) else param  # it may have a name
+            if getattr(matrix, "ndim", 2) != 2:
                 raise ValueError(
-                    f"Muon: parameter {index} has shape {param.shape}, expected a matrix; give "
+                    f"Muon: parameter {index} has shape {matrix.shape}, expected a matrix; give "
                     "the others to AdamW"
                 )
         super().add_param_group({**group, "params": params})

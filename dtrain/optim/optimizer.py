@@ -15,6 +15,7 @@ import numpy as np
 
 from dtrain.autograd import Tensor, enable_grad
 from dtrain.autograd.bucket import Bucket, make_buckets
+from dtrain.autograd.hooks import HookHandle
 from dtrain.autograd.tensor import wrap
 from dtrain.backend import Array, array_module, on_device_of
 from dtrain.backend.trace import span
@@ -44,10 +45,13 @@ class Optimizer:
 
     Parameters
     ----------
-    params : tensors, or dicts with "params" and options of their own
+    params : tensors, or pairs of names and tensors, or dicts with "params" and options of their own
     defaults : the options of groups that do not say otherwise
     """
 
+    #: what is called before and after each step
+    _pre_hooks: list[Callable] | None = None
+    _post_hooks: list[Callable] | None = None
     #: whether the rule has to see each parameter whole, in its shape
     _by_parameter = False
 
@@ -59,8 +63,10 @@ class Optimizer:
     ):
         """`implementation`: PyTorch's choices among its kernels, of which dtrain has one."""
         for name in implementation or ():
-            if name not in ("foreach", "fused", "capturable"):
+            if name not in ("foreach", "fused", "capturable", "differentiable"):
                 raise TypeError(f"{type(self).__name__}: unexpected argument {name!r}")
+        if (implementation or {}).get("differentiable"):
+            raise NotImplementedError(f"{type(self).__name__}: there are no gradients of steps")
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
         self._numbers: dict[int, dict[str, float]] = {}  # of each parameter updated, by its id
@@ -100,7 +106,21 @@ class Optimizer:
         """Add parameters with options of their own."""
         group = {**group}
         params = group["params"]
-        group["params"] = [params] if isinstance(params, Tensor) else list(params)
+        params = [params] if isinstance(params, Tensor) else list(params)
+        named = [param for param in params if isinstance(param, tuple)]
+        if named:
+            if len(named) < len(params):
+                raise ValueError(
+                    f"optimizer: expected names for all parameters or none, got {len(named)} of "
+                    f"{len(params)}"
+                )
+            group["param_names"] = [name for name, _ in params]
+            params = [param for _, param in params]
+        if self.param_groups and ("param_names" in group) != (
+            "param_names" in self.param_groups[0]
+        ):
+            raise ValueError("optimizer: expected names in all parameter groups or in none")
+        group["params"] = params
         known = {id(p) for other in self.param_groups for p in other["params"]}
         for index, param in enumerate(group["params"]):
             if not isinstance(param, Tensor):
@@ -132,13 +152,41 @@ class Optimizer:
         RuntimeError
             If gradients wait to be summed over the ranks: the step was not run to its end.
         """
+        args: tuple[Any, ...] = (self,) if closure is None else (self, closure)
+        for hook in list(self._pre_hooks or ()):
+            changed = hook(self, args, {})
+            if changed is not None:
+                args, kwargs = changed
+                closure = args[1] if len(args) > 1 else kwargs.get("closure")
         result = None
         if closure is not None:
             with enable_grad():
                 result = closure()
         with span("optimizer step"):
             self._step()
+        for hook in list(self._post_hooks or ()):
+            hook(self, args, {})
         return result
+
+    def register_step_pre_hook(self, hook: Callable) -> HookHandle:
+        """Call ``hook(optimizer, args, kwargs)`` before each step; it may return others."""
+        self._require_own_step()
+        self._pre_hooks = self._pre_hooks or []
+        self._pre_hooks.append(hook)
+        return HookHandle(self._pre_hooks, hook)
+
+    def register_step_post_hook(self, hook: Callable) -> HookHandle:
+        """Call ``hook(optimizer, args, kwargs)`` after each step."""
+        self._require_own_step()
+        self._post_hooks = self._post_hooks or []
+        self._post_hooks.append(hook)
+        return HookHandle(self._post_hooks, hook)
+
+    def _require_own_step(self) -> None:
+        if type(self).step is not Optimizer.step:
+            raise NotImplementedError(
+                f"{type(self).__name__} steps otherwise: register hooks with the optimizer in it"
+            )
 
     def _step(self) -> None:
         for group in self.param_groups:

@@ -185,9 +185,32 @@ def numbers_of_math(t):
     return [t.pi, t.e, t.inf, math.isnan(t.nan), t.newaxis, isinstance(t.float32, t.dtype)]
 
 
+def named_and_hooked_steps(t):
+    """An optimizer that knows its parameters' names, with hooks around its steps."""
+    model, seen = filled(t, t.nn.Linear(3, 2)), []
+    optimizer = t.optim.Adam(model.named_parameters(), lr=0.1, differentiable=False)
+    optimizer.register_step_pre_hook(lambda o, args, kwargs: seen.append(("before", len(args))))
+    last = optimizer.register_step_post_hook(lambda o, args, kwargs: seen.append("after"))
+    for _ in range(2):
+        optimizer.zero_grad()
+        model(drawn(t, 5, 3)).square().sum().backward()
+        optimizer.step()
+        last.remove()
+    state = optimizer.state_dict()
+    again = t.optim.Adam(model.parameters())
+    again.load_state_dict(state)
+    refused = []
+    for more in ({"params": [t.ones(1)]}, {"params": [("a", t.ones(1)), t.ones(1)]}):
+        with pytest.raises(ValueError, match="names"):
+            optimizer.add_param_group(more)
+        refused.append(len(optimizer.param_groups))
+    names = [group["param_names"] for group in (*state["param_groups"], *again.param_groups)]
+    return seen, names, model.state_dict(), refused
+
+
 PROGRAMS = [
     transfer, language_model, translation, averages, warm_up, hooked, diagonals, graphs,
-    numbers_of_math,
+    numbers_of_math, named_and_hooked_steps,
 ]  # fmt: skip
 
 
