@@ -5,7 +5,6 @@ asserts. `_alone` runs a function in a world of one, for the bits to compare wit
 """
 
 import functools
-import threading
 
 import numpy as np
 import pytest
@@ -123,29 +122,9 @@ class _AllModules(nn.Module):
         return own | {"inputs": digest(self.gains.state_dict())}
 
 
-_once = threading.Lock()
-
-
-@functools.cache
-def _modules_alone():
-    return _alone(_trained_modules)
-
-
 def _trained_modules():
     dtrain.manual_seed(3)
     return _AllModules().trained()
-
-
-def layers_of_all_kinds_do_not_depend_on_world_size():
-    with _once:
-        alone = _modules_alone()
-    trained = _trained_modules()
-    assert [name for name in alone if trained[name] != alone[name]] == []
-
-
-@functools.cache
-def _optimizers_alone():
-    return _alone(_stepped_optimizers)
 
 
 def _stepped_optimizers():
@@ -159,11 +138,24 @@ def _stepped_optimizers():
     return {row: stepped(*how) for row, how in (OPTIMIZERS | BY_PARAMETER).items()}
 
 
+@functools.cache
+def _once_alone(function):
+    return _alone(function)
+
+
+def _rows_unlike_those_of_one_rank(function):
+    """Which rows of a table differ; rank 0 makes those of one rank, once for all world sizes."""
+    alone = distributed.broadcast(_once_alone(function) if distributed.rank() == 0 else None)
+    rows = function()
+    return [name for name in alone if rows[name] != alone[name]]
+
+
+def layers_of_all_kinds_do_not_depend_on_world_size():
+    assert _rows_unlike_those_of_one_rank(_trained_modules) == []
+
+
 def optimizers_of_all_kinds_do_not_depend_on_world_size():
-    with _once:
-        alone = _optimizers_alone()
-    stepped = _stepped_optimizers()
-    assert [row for row in alone if stepped[row] != alone[row]] == []
+    assert _rows_unlike_those_of_one_rank(_stepped_optimizers) == []
 
 
 def fewer_samples_than_microbatches_in_the_last_step():
