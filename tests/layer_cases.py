@@ -16,6 +16,12 @@ DENSE = {
     "Flatten": Layer(lambda nn: nn.Flatten(), [IMAGE]),
     "Identity": Layer(lambda nn: nn.Identity(), [(3,)]),
     "Dropout": Layer(lambda nn: nn.Dropout(0.0), [(3, 4)]),
+    "weight_norm": Layer(
+        lambda nn: nn.utils.parametrizations.weight_norm(nn.Linear(5, 4), dim=1), [(6, 5)]
+    ),
+    "spectral_norm": Layer(
+        lambda nn: nn.utils.parametrizations.spectral_norm(nn.Conv2d(4, 3, 2)), [IMAGE]
+    ),
     "Bilinear": Layer(lambda nn: nn.Bilinear(4, 3, 2), [(5, 4), (5, 3)]),
     "CosineSimilarity": Layer(lambda nn: nn.CosineSimilarity(0), [(4, 3), (4, 3)]),
     "PairwiseDistance": Layer(lambda nn: nn.PairwiseDistance(3.0, keepdim=True), [(4, 3), (4, 3)]),

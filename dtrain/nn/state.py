@@ -22,7 +22,7 @@ class IncompatibleKeys(NamedTuple):
     def __repr__(self) -> str:
         if self == ([], []):
             return "<All keys matched successfully>"
-        return f"IncompatibleKeys(missing_keys={self[0]}, unexpected_keys={self[1]})"
+        return f"_IncompatibleKeys(missing_keys={self[0]}, unexpected_keys={self[1]})"
 
 
 def save(module: Any, destination: dict, prefix: str, keep_vars: bool) -> dict[str, Any]:

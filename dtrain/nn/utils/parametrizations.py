@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from dtrain.autograd import Tensor, no_grad
+from dtrain.autograd.tensor import wrap
+from dtrain.backend import array_module
 from dtrain.nn.module import Module
 from dtrain.nn.utils.parametrize import register_parametrization
 from dtrain.ops.operators.reductions import norm
@@ -69,7 +71,10 @@ class _SpectralNorm(Module):
             rows, columns = self._matrix(weight).shape
             for key, length in (("_u", rows), ("_v", columns)):
                 self.register_buffer(key, self._unit(weight.detach().new_empty(length).normal_()))
-            self._iterate(self._matrix(weight), 15)
+            self.fold_statistics(*self._iterated(self._matrix(weight), 15))
+            #: where a list, vectors wait in it to be kept by its owner, at the end of a step: the
+            #: microbatches of a step begin with the same ones, whichever rank runs them
+            self.waiting_statistics: list[tuple[Any, Any]] | None = None
 
     def _unit(self, x: Tensor) -> Tensor:
         return x / norm(x).clamp(min=self.eps)
@@ -78,19 +83,31 @@ class _SpectralNorm(Module):
         return weight.movedim(self.dim, 0).flatten(1)
 
     @no_grad
-    def _iterate(self, matrix: Tensor, times: int) -> None:
-        """Towards the first singular vectors, by the power method."""
+    def _iterated(self, matrix: Tensor, times: int) -> tuple[Any, Any]:
+        """Arrays nearer to the first singular vectors, by the power method."""
+        u, v = self._u, self._v
         for _ in range(times):
-            self._u.copy_(self._unit(matrix @ self._v))
-            self._v.copy_(self._unit(matrix.T @ self._u))
+            u = self._unit(matrix @ v)
+            v = self._unit(matrix.T @ u)
+        return u._array, v._array
+
+    def fold_statistics(self, u: Any, v: Any) -> None:
+        """Keep these vectors."""
+        for buffer, array in ((self._u, u), (self._v, v)):
+            buffer._array[...] = array_module(buffer._array).asarray(array)
 
     def forward(self, weight: Tensor) -> Tensor:
         if weight.ndim == 1:
             return self._unit(weight)
         matrix = self._matrix(weight)
+        u, v = self._u._array.copy(), self._v._array.copy()
         if self.training:
-            self._iterate(matrix, self.n_power_iterations)
-        return weight / (self._u.clone() @ (matrix @ self._v.clone()))
+            u, v = self._iterated(matrix, self.n_power_iterations)
+            if self.waiting_statistics is None:
+                self.fold_statistics(u, v)
+            else:
+                self.waiting_statistics.append((u, v))
+        return weight / (wrap(u) @ (matrix @ wrap(v)))
 
     def right_inverse(self, value: Tensor) -> Tensor:
         return value
