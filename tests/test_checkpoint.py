@@ -75,7 +75,7 @@ def test_files_that_are_no_state_are_refused(tmp_path):
         load(tmp_path / "missing")
     save({"w": dtrain.ones(1000)}, tmp_path / "f")
     whole = (tmp_path / "f").read_bytes()
-    for data in (b"", b"\x80\x04K\x01.", whole[:-1], whole[:20], b"PK\x03\x04" + b"0" * 100):
+    for data in (b"", b"\x80\x01K\x01.", whole[:-1], whole[:20], b"PK\x03\x04" + b"0" * 100):
         (tmp_path / "f").write_bytes(data)
         with pytest.raises(CheckpointError, match="is not a whole"):
             load(tmp_path / "f")

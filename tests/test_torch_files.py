@@ -1,5 +1,6 @@
 """PyTorch's files without PyTorch: written, read, and refused where they hold more than data."""
 
+import collections
 import io
 import pickle
 import random
@@ -7,6 +8,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 import dtrain
 from dtrain import nn
@@ -104,6 +106,92 @@ def test_code_is_refused_by_name_and_not_run(tmp_path, capsys, function, legacy)
     with pytest.raises(CheckpointError, match=rf"bad\.pth: holds \S*{function.__name__}, which is"):
         dtrain.load(path)
     assert capsys.readouterr().out == ""
+
+
+def name_of(module, name):
+    return b"c" + module.encode() + b"\n" + name.encode() + b"\n"
+
+
+def text(value):
+    return b"X" + len(value).to_bytes(4, "little") + value.encode()
+
+
+def tensor_of(size, stride, count=4):
+    """The pickle of a tensor over storage 0."""
+    long = lambda value: b"\x8a\x08" + value.to_bytes(8, "little", signed=True)
+    storage = b"(" + text("storage") + name_of("torch", "FloatStorage") + text("0") + text("cpu")
+    shape = b"K\x00" + long(size) + b"\x85" + long(stride) + b"\x85\x89"
+    rest = storage + long(count) + b"tQ" + shape + name_of("collections", "OrderedDict") + b")RtR."
+    return b"\x80\x02" + name_of("torch._utils", "_rebuild_tensor_v2") + b"(" + rest
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [("collections", "Counter"), ("torch", "Size"), ("torch", "float32"),
+     ("torch._utils", "_rebuild_parameter")],
+)  # fmt: skip
+def test_attributes_of_what_is_there_are_not_set(name, module):
+    pickled = b"\x80\x02" + name_of(module, name) + b"N}" + text("changed") + b"I1\ns\x86b."
+    with pytest.raises(CheckpointError, match="would change a"):
+        dtrain.load(io.BytesIO(archive(pickled)))
+    assert not hasattr(collections.Counter, "changed")
+    assert not hasattr(dtrain.Size, "changed")
+
+
+@pytest.mark.parametrize(
+    ("pickled", "said"),
+    [
+        (tensor_of(1 << 50, 0), "might need any amount of memory"),
+        (tensor_of(4, 1, count=-1), "a storage of -1 elements"),
+        (tensor_of(4, 1, count=1 << 40), "has 16 bytes where"),
+        (b"\x80\x05\x96" + (1 << 45).to_bytes(8, "little") + b".", "cut or changed"),
+    ],
+    ids=["expanded", "negative", "large", "buffer"],
+)
+def test_what_claims_any_amount_of_memory_is_refused(pickled, said):
+    with pytest.raises(CheckpointError, match=said):
+        dtrain.load(io.BytesIO(archive(pickled, **{"data/0": bytes(16)})))
+
+
+def test_a_compressed_archive_is_refused_before_it_is_unpacked():
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr("archive/data.pkl", tensor_of(4, 1))
+        made.writestr("archive/data/0", bytes(1 << 20))
+    with pytest.raises(CheckpointError, match="compressed zip archive"):
+        dtrain.load(io.BytesIO(file.getvalue()))
+
+
+def test_a_state_dict_keeps_its_attributes():
+    state = collections.OrderedDict(a=1)
+    state._metadata = {"version": 1}
+    loaded = dtrain.load(io.BytesIO(archive(pickle.dumps(state, protocol=2))))
+    assert (loaded, loaded._metadata) == ({"a": 1}, {"version": 1})
+
+
+@pytest.mark.parametrize("length", [512, 640, 896, 1152, 1408])
+def test_a_safetensors_file_is_one_whatever_the_length_of_its_header(length):
+    shapes = {f"{name:0>20}": np.ones(2, np.float32) for name in range(length // 100)}
+    for padding in range(length):
+        data = safetensors.numpy.save(shapes, {"padding": "x" * padding})
+        if data[:8] == length.to_bytes(8, "little"):
+            break
+    assert set(dtrain.load(io.BytesIO(data))) == set(shapes)
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_pickles_of_any_protocol_are_known_as_such(protocol):
+    with pytest.raises(CheckpointError, match="is a pickle, but none of PyTorch's"):
+        dtrain.load(io.BytesIO(pickle.dumps({"a": 1}, protocol)))
+
+
+@pytest.mark.parametrize(
+    "structure", ["text", '["tensor", "x"]', '["odd", []]', "[1]", '["dict", 3]', "[" * 9999]
+)
+def test_a_structure_that_dtrain_did_not_write_is_refused(structure):
+    data = safetensors.numpy.save({"w": np.ones(2, np.float32)}, {"dtrain.structure": structure})
+    with pytest.raises(CheckpointError, match=r"says dtrain\.structure, but not how"):
+        dtrain.load(io.BytesIO(data))
 
 
 def test_a_program_is_refused(tmp_path):

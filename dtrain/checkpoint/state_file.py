@@ -106,9 +106,15 @@ def from_bytes(data: bytes, name: str, map_location: Any = None) -> Any:
     def tensor(array: np.ndarray) -> Tensor:
         return wrap(move(array, map_location or "cpu"))
 
+    tensors = {key: tensor(array) for key, array in arrays.items()}
     if structure is None:
-        return {key: tensor(array) for key, array in arrays.items()}
-    return _unflatten(json.loads(structure), {key: tensor(a) for key, a in arrays.items()})
+        return tensors
+    try:
+        return _unflatten(json.loads(structure), tensors)
+    except (ValueError, TypeError, KeyError, RecursionError) as reason:
+        raise CheckpointError(
+            f"{name}: its header says {_STRUCTURE}, but not how dtrain.save writes it ({reason!r})"
+        ) from reason
 
 
 def _dtype(name: str) -> np.dtype:
@@ -164,5 +170,7 @@ def _unflatten(value: Any, tensors: dict[str, Tensor]) -> Any:
         return tensors[contents]._array
     if kind == "dict":
         return {key: _unflatten(item, tensors) for key, item in contents}
+    if kind not in ("tuple", "list"):
+        raise ValueError(f"{kind!r} is no kind of container")
     items = [_unflatten(item, tensors) for item in contents]
     return tuple(items) if kind == "tuple" else items

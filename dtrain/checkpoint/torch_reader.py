@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import collections
 import io
+import math
 import pickle
 import sys
 import zipfile
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,6 +23,9 @@ from dtrain.backend import dtypes, move
 from dtrain.backend.size import Size
 from dtrain.errors import CheckpointError
 from dtrain.nn import Parameter
+
+#: A tensor may have more elements than its memory: it may be expanded. But not without end.
+_LARGEST_EXPANSION = 1 << 20
 
 #: The first number in files from before PyTorch 1.6.
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -37,7 +41,11 @@ _DTYPES = ("bfloat16", "float16", "float32", "float64", "int8", "int16", "int32"
 
 def is_torch_file(data: bytes) -> bool:
     """Whether a file's contents are those of a zip archive or of a pickle."""
-    return data[:4] == b"PK\x03\x04" or data[:2] == b"\x80\x02"
+    if data[:4] == b"PK\x03\x04":
+        return True
+    # A safetensors file begins with the length of its header: with 640, that of a pickle.
+    in_safetensors = int.from_bytes(data[:8], "little") <= len(data)
+    return data[:1] == b"\x80" and data[1:2] in (b"\2", b"\3", b"\4", b"\5") and not in_safetensors
 
 
 def read(data: bytes, name: str, map_location: Any) -> Any:
@@ -63,6 +71,11 @@ def read(data: bytes, name: str, map_location: Any) -> Any:
 def _read_zip(data: bytes, map_location: Any) -> Any:
     archive = zipfile.ZipFile(io.BytesIO(data))
     names = archive.namelist()
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+        raise CheckpointError(
+            "is a compressed zip archive, which PyTorch writes none of: it might need any amount "
+            "of memory; unpack it, and pack it again without compression"
+        )
     pickles = [entry for entry in names if entry.endswith("/data.pkl")]
     if not pickles:
         raise CheckpointError("is a zip archive without data.pkl, so no file of PyTorch's")
@@ -91,7 +104,8 @@ def _read_legacy(data: bytes, map_location: Any) -> Any:
     storages: dict[str, np.ndarray] = {}
 
     def storage(key: str, dtype: np.dtype, count: int) -> np.ndarray:
-        if count * dtype.itemsize > len(data):
+        known = sum(values.nbytes for values in storages.values())
+        if known + count * dtype.itemsize > len(data):
             raise CheckpointError(f"storage {key} of {count} {dtype} is larger than the file")
         return storages.setdefault(key, np.zeros(count, dtype))
 
@@ -116,8 +130,19 @@ def _read_legacy(data: bytes, map_location: Any) -> Any:
     return result
 
 
-class _Unpickler(pickle.Unpickler):
-    """Knows the names of tensors, containers and numbers."""
+#: The unpickler that is written in Python: its operations can be restricted.
+_Pickle: Any = pickle._Unpickler
+
+
+class _Unpickler(_Pickle):
+    """Knows the names of tensors, containers and numbers; changes nothing but what it has made."""
+
+    #: without those whose buffers may claim any size
+    dispatch: ClassVar = {
+        code: operation
+        for code, operation in _Pickle.dispatch.items()
+        if bytes([code]) not in (pickle.BYTEARRAY8, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER)
+    }
 
     def __init__(self, file: Any, storage: Callable, map_location: Any):
         super().__init__(file, encoding="utf-8")
@@ -139,12 +164,26 @@ class _Unpickler(pickle.Unpickler):
             "Save a state_dict() of tensors where the file was made"
         )
 
+    def load_build(self) -> None:
+        """Give a state dict its attributes; those of classes and functions are not to be set."""
+        state, made = self.stack.pop(), self.stack[-1]
+        if type(made) is not collections.OrderedDict or not isinstance(state, dict):
+            raise CheckpointError(
+                f"would change a {type(made).__name__}; nothing was run. Save a state_dict() of "
+                "tensors where the file was made"
+            )
+        vars(made).update(state)
+
+    dispatch[pickle.BUILD[0]] = load_build
+
     def persistent_load(self, pid: Any) -> np.ndarray:
         kind, dtype, key, _, count = pid[:5]
         if kind != "storage" or not isinstance(dtype, np.dtype):
             raise CheckpointError(f"refers to {kind} {dtype}, which is not known here")
         if len(pid) > 5 and pid[5] is not None:
             raise CheckpointError("has storages that are views of others; save it again")
+        if type(count) is not int or count < 0:
+            raise CheckpointError(f"refers to a storage of {count} elements")
         if key not in self._storages:
             self._storages[key] = self._storage(key, dtype, count)
         return self._storages[key]
@@ -163,6 +202,11 @@ class _Unpickler(pickle.Unpickler):
             raise CheckpointError(
                 f"has a tensor of sizes {tuple(size)} and strides {tuple(stride)} from {offset} "
                 f"that reaches beyond its {storage.size} elements"
+            )
+        if math.prod(size) > _LARGEST_EXPANSION * max(storage.size, 1):
+            raise CheckpointError(
+                f"has a tensor of sizes {tuple(size)} in {storage.size} elements: it might need "
+                "any amount of memory"
             )
         strides = [step * storage.itemsize for step in stride]
         view = np.lib.stride_tricks.as_strided(storage[offset:], size, strides)
