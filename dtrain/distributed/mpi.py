@@ -26,7 +26,7 @@ from dtrain.distributed.communicator import SoloCommunicator
 from dtrain.distributed.leaders import Leaders, exchange
 from dtrain.distributed.nccl import Nccl, connect
 from dtrain.distributed.node import Node
-from dtrain.distributed.reduce import blocks_of, equal_bounds, fold, plan_of, run_of
+from dtrain.distributed.reduce import blocks_of, divide, equal_bounds, fold, plan_of, run_of
 from dtrain.distributed.staging import Staging
 from dtrain.distributed.watch import Watch
 from dtrain.errors import DesyncError, RankFailedError
@@ -267,7 +267,7 @@ class MpiCommunicator:
             return
         self._comm.Allreduce(self._mpi.IN_PLACE, flat)
         if divisor != 1:
-            flat /= flat.dtype.type(divisor)
+            divide(flat, divisor)
 
     def _for_device(self, array: Array) -> Nccl | Staging | SoloCommunicator:
         """What moves device arrays such as this one between the ranks, which all ask for it."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dtrain.backend import Array
-from dtrain.distributed.reduce import Interval, plan_of, split
+from dtrain.distributed.reduce import Interval, divide, plan_of, split
 
 #: slices begin at multiples of so many elements, where every GPU reads memory fast
 _ALIGNED = 128
@@ -149,7 +149,7 @@ class Nccl:
         kind, pointer = self._types[flat.dtype.name], flat.data.ptr
         self._comm.allReduce(pointer, pointer, len(flat), kind, self._nccl.NCCL_SUM, _stream())
         if divisor != 1:
-            flat /= flat.dtype.type(divisor)
+            divide(flat, divisor)
 
     def _send(self, part: Array, rank: int) -> None:
         if len(part):

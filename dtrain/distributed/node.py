@@ -68,16 +68,15 @@ class Node:
         """
         if self.size == 1:
             return [list(arrays)]
-        assert self._memory is not None
-        copies = {id(array): self._in_memory(array) for array in arrays}
-        shared = [copies[id(array)] for array in arrays]
+        places = {id(array): self._place_of(array) for array in arrays}
+        shared = [places[id(array)][0] for array in arrays]
         size, dtype = len(shared[0]), shared[0].dtype
-        own = np.full(3 + most, -1, np.int64)
-        own[:3] = size, dtype.num, len(shared)
-        own[3 : 3 + len(shared)] = [self._memory.offset_of(array) or -1 for array in shared]
+        offsets = [places[id(array)][1] for array in arrays]
+        own = [size, dtype.num, len(shared), *offsets, *[-1] * (most - len(shared))]
         told = np.empty((self.size, len(own)), np.int64)
-        self.waiting.until("Allgather", self.comm, own, told)
-        if (told[:, :2] != own[:2]).any():
+        self.waiting.until("Allgather", self.comm, np.array(own, np.int64), told)
+        rows = told.tolist()
+        if any(row[:2] != own[:2] for row in rows):
             kinds = self.comm.allgather((size, dtype, site_of(sys._getframe())))
             raise DesyncError(
                 "the ranks reduce different arrays: "
@@ -87,7 +86,7 @@ class Node:
                 )
             )
         opened = []
-        for rank, (_, _, count, *offsets) in enumerate(told.tolist()):
+        for rank, (_, _, count, *offsets) in enumerate(rows):
             peer = self._peers[rank]
             if peer is None:
                 opened.append(shared)
@@ -95,13 +94,15 @@ class Node:
                 opened.append([peer.at(offset, size, dtype) for offset in offsets[:count]])
         return opened
 
-    def _in_memory(self, array: np.ndarray) -> np.ndarray:
+    def _place_of(self, array: np.ndarray) -> tuple[np.ndarray, int]:
+        """The array, or a copy in shared memory, and where it begins there."""
         assert self._memory is not None
-        if self._memory.offset_of(array) is not None:
-            return array
+        offset = self._memory.offset_of(array)
+        if offset is not None:
+            return array, offset
         copy = self._memory.empty(len(array), array.dtype)
         copy[...] = array
-        return copy
+        return copy, self._memory.offset_of(copy) or 0
 
 
 def _share(comm: Any, mpi: Any) -> tuple[OwnMemory | None, dict[int, PeerMemory | None]]:
