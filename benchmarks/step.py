@@ -180,7 +180,7 @@ def work(setting, model_name, ranks, steps):
 
 
 def measure(setting, model_name, ranks, steps):
-    """The seconds of each step on a rank, of fresh processes."""
+    """The seconds of each step, of fresh processes; of several that are apart, the slowest's."""
     worker = [os.path.abspath(__file__), "--worker", setting, model_name, str(ranks), str(steps)]
     environ = {**os.environ, **ONE_THREAD, **(DETAIL if setting == "detail" else {})}
     if ranks == 1 or setting == "apart":
@@ -201,7 +201,8 @@ def measure(setting, model_name, ranks, steps):
     output = "".join([process.communicate()[0] for process in started])
     if any(process.returncode for process in started):
         sys.exit(f"{setting} could not run {model_name} on {ranks} ranks")
-    return json.loads(next(text for text in output.splitlines() if text.startswith("[")))
+    times = [json.loads(text) for text in output.splitlines() if text.startswith("[")]
+    return [max(step) for step in zip(*times)]
 
 
 def main():

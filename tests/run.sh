@@ -8,7 +8,8 @@ PATH=$PWD/${VENV:-.venv}/bin:$PATH
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 # CuPy on host memory replaces CUDA in the whole process: its tests run in one of their own.
-python -m pytest -q --ignore=tests/cupy "$@"
+# Two processes: what waits for ranks, in one, leaves its core to the other.
+python -m pytest -q -n 2 --dist loadfile --ignore=tests/cupy "$@"
 for ranks in "2" "3" "5 --nodes 2"; do  # the last: as if on machines of two and three ranks
     python -m dtrain.cli run -n ${ranks%% *} -m pytest -q -x --with-mpi -m mpi \
         -p no:cacheprovider tests/ranks ${ranks#[0-9]}
