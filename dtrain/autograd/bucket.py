@@ -47,10 +47,11 @@ class Bucket:
         self.grads = self.new_grads()
         #: the arrays of state that each optimizer has over `own`, by name (set by it)
         self.states: weakref.WeakKeyDictionary[Any, dict[str, Array]] = weakref.WeakKeyDictionary()
-        #: where the part of each process begins, if a sharded optimizer has the bucket (set by it)
-        self.bounds: Sequence[int] | None = None
-        #: the part of this process: all, or what the bounds say
+        #: the part that this process steps with: all, or some if an optimizer is sharded (set by it)
         self.own = slice(0, self.size)
+        self.is_sharded = False
+        #: where the part of each process begins, if its gradients are to be right there alone
+        self.bounds: Sequence[int] | None = None
         #: whether the gradients are right in this process's part alone
         self.scattered = False
         #: called before a gradient is added, with the bucket (set by DataParallel)

@@ -105,7 +105,7 @@ class SameWeights:
 def _arrays(bucket: Bucket) -> Iterator[tuple[str, Array]]:
     """The weights, and the optimizers' state where each rank has all of it (without ZeRO)."""
     yield "the value", bucket.data
-    if bucket.own == slice(0, bucket.size):
+    if not bucket.is_sharded:
         for state in list(bucket.states.values()):
             for name, array in state.items():
                 yield f"the optimizer's {name}", array

@@ -88,6 +88,7 @@ class ZeroRedundancyOptimizer(Optimizer):
                 )
             borders = self._borders[bucket] = self._cut(bucket, self._shards)
             bucket.own = slice(*borders[self._shard : self._shard + 2])
+            bucket.is_sharded = self._shards[-1] > 0
             if not self._comm.elastic:  # there both ranks of a shard need its gradients
                 bucket.bounds = borders
 

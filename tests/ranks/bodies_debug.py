@@ -25,9 +25,10 @@ def _compare_no_more():
     distributed.barrier()
 
 
-def _model(every):
+def _model(every, module=None):
+    module = module or nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1))
     _compare_every(every)
-    model = DataParallel(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1)))
+    model = DataParallel(module)
     _compare_no_more()
     return model
 
@@ -49,6 +50,8 @@ def weights_that_are_the_same_pass():
 def the_state_of_a_sharded_optimizer_differs_by_design():
     model = _model(1)
     _train(model, ZeroRedundancyOptimizer(model.parameters(), dtrain.optim.Adam))
+    model = _model(1, nn.Linear(3, 1, bias=False))  # one parameter, and LAMB wants it whole
+    _train(model, ZeroRedundancyOptimizer(model.parameters(), dtrain.optim.LAMB))
 
 
 def _others():
