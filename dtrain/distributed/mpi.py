@@ -58,8 +58,8 @@ class MpiCommunicator:
         """Be the ranks of `comm` from now on."""
         self._comm = comm
         self.rank, self.size = comm.Get_rank(), comm.Get_size()
-        self._node = Node(comm, self.elastic)
-        self._leaders = Leaders(comm, self._node) if len(self._node.all_ranks) > 1 else None
+        self.node = Node(comm, self.elastic)
+        self._leaders = Leaders(comm, self.node) if len(self.node.all_ranks) > 1 else None
         self.over_network = self._leaders is not None
         self.calls.count = 0  # one that has just come begins so, too
         for duplicate in self._duplicates:
@@ -100,7 +100,7 @@ class MpiCommunicator:
         self._stage, self._at_commit = self._stage + 1, False
 
     def revoke(self) -> None:
-        comms = [self._comm, self._node.comm, *(self._leaders.comms() if self._leaders else [])]
+        comms = [self._comm, self.node.comm, *(self._leaders.comms() if self._leaders else [])]
         for comm in comms:
             comm.Revoke()
         for duplicate in self._duplicates:
@@ -169,7 +169,7 @@ class MpiCommunicator:
         return [theirs for _, theirs in told]
 
     def empty(self, size: int, dtype: np.dtype) -> np.ndarray:
-        return self._node.empty(size, dtype)
+        return self.node.empty(size, dtype)
 
     @collective(lambda blocks, out, *_, **__: of(out))
     def all_reduce(
@@ -181,17 +181,17 @@ class MpiCommunicator:
             return
         parts, outs = self._open(blocks, out, count)
         if self._leaders is None:
-            fold(parts, (0, count), outs, self._node.share_of(len(out)), divisor)
-            self._node.barrier()
+            fold(parts, (0, count), outs, self.node.share_of(len(out)), divisor)
+            self.node.barrier()
         else:
             sums = self._fold_in_node(parts, len(out), count)
-            if self._node.rank == 0:
+            if self.node.rank == 0:
                 bounds = self._leaders.bounds(equal_bounds(len(out), self.size))
                 self._leaders.reduce_scatter(sums, outs[0], bounds, count, divisor)
                 self._leaders.all_gather(outs[0], bounds)
             self._take_from_leader(outs, slice(None))
-        if outs[self._node.rank] is not out:
-            out[...] = outs[self._node.rank]
+        if outs[self.node.rank] is not out:
+            out[...] = outs[self.node.rank]
 
     @collective(lambda blocks, out, *_, **__: of(out))
     def reduce_scatter(
@@ -209,17 +209,17 @@ class MpiCommunicator:
         own = slice(bounds[self.rank], bounds[self.rank + 1])
         parts, outs = self._open(blocks, out, count)
         if self._leaders is None:
-            fold(parts, (0, count), [outs[self._node.rank]], own, divisor)
-            self._node.barrier()
+            fold(parts, (0, count), [outs[self.node.rank]], own, divisor)
+            self.node.barrier()
         else:
             sums = self._fold_in_node(parts, len(out), count)
-            if self._node.rank == 0:
+            if self.node.rank == 0:
                 self._leaders.reduce_scatter(
                     sums, outs[0], self._leaders.bounds(bounds), count, divisor
                 )
             self._take_from_leader(outs, own)
-        if outs[self._node.rank] is not out:
-            out[own] = outs[self._node.rank][own]
+        if outs[self.node.rank] is not out:
+            out[own] = outs[self.node.rank][own]
 
     @collective(lambda flats, *_, **__: of(flats[0]))
     def all_to_all_slices(
@@ -231,7 +231,7 @@ class MpiCommunicator:
             senders = [rank for rank, (low, high) in enumerate(runs) if turn < high - low]
             flat = flats[turn] if turn < len(flats) else None
             received = exchange(
-                self._comm, self._node.waiting, flat, flats[0].dtype, bounds, senders
+                self._comm, self.node.waiting, flat, flats[0].dtype, bounds, senders
             )
             slices |= {runs[sender][0] + turn: part for sender, part in zip(senders, received)}
         return [slices[index] for index in range(count)]
@@ -242,7 +242,7 @@ class MpiCommunicator:
             with flat.device:
                 self._for_device(flat).all_gather_slices(flat, bounds)
             return
-        node = self._node
+        node = self.node
         flats = [arrays[0] for arrays in node.open([flat], 1)]
         for rank, theirs in zip(node.ranks, flats):
             part = slice(bounds[rank], bounds[rank + 1])
@@ -283,8 +283,8 @@ class MpiCommunicator:
 
     def _open(self, blocks: Sequence[Array], out: Array, count: int) -> tuple[Any, Any]:
         """The neighbours' blocks by their intervals, and their outs."""
-        plans = [plan_of(rank, self.size, count) for rank in self._node.ranks]
-        opened = self._node.open([out, *blocks], most=1 + max(map(len, plans)))
+        plans = [plan_of(rank, self.size, count) for rank in self.node.ranks]
+        opened = self.node.open([out, *blocks], most=1 + max(map(len, plans)))
         parts = {
             interval: block
             for plan, (_, *theirs) in zip(plans, opened)
@@ -299,15 +299,15 @@ class MpiCommunicator:
         sums = []
         for interval in blocks_of(*run, count):
             sums.append(starts[interval[0]])
-            fold(parts, interval, sums[-1:], self._node.share_of(length))
-        self._node.barrier()
+            fold(parts, interval, sums[-1:], self.node.share_of(length))
+        self.node.barrier()
         return sums
 
     def _take_from_leader(self, flats: Sequence[np.ndarray], part: slice) -> None:
-        self._node.barrier()
-        if self._node.rank:
-            flats[self._node.rank][part] = flats[0][part]
-        self._node.barrier()  # before the leader goes on to change its own
+        self.node.barrier()
+        if self.node.rank:
+            flats[self.node.rank][part] = flats[0][part]
+        self.node.barrier()  # before the leader goes on to change its own
 
 
 @dataclass(frozen=True)
