@@ -47,7 +47,7 @@ class Bucket:
         self.grads = self.new_grads()
         #: the arrays of state that each optimizer has over `own`, by name (set by it)
         self.states: weakref.WeakKeyDictionary[Any, dict[str, Array]] = weakref.WeakKeyDictionary()
-        #: the part that this process steps with: all, or some if an optimizer is sharded (set by it)
+        #: the part that this process steps with: all, or a shard (set by a sharded optimizer)
         self.own = slice(0, self.size)
         self.is_sharded = False
         #: where the part of each process begins, if its gradients are to be right there alone
