@@ -7,6 +7,7 @@ its launcher, and says when its program came to its end.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ from dtrain.distributed import job, watch, world
 from dtrain.distributed.launch.ending import RAISED, mark
 from dtrain.distributed.launch.parent import die_with_parent
 from dtrain.distributed.recovery import recoverable
+from dtrain.errors import RankFailedError
 
 
 def main() -> None:
@@ -60,6 +62,9 @@ def _say_end(screen: int, status: list[int]) -> None:
         if "DTRAIN_ELASTIC" in os.environ:  # where Finalize may wait for ever, ranks lost or not
             if world.rank_of_thread() is not None:
                 recoverable(world.barrier)()
+                # One that left at once could take its last message along, and be called lost.
+                with contextlib.suppress(RankFailedError):
+                    world.barrier()
             mark(screen, status[0])
             sys.stdout.flush()
             os._exit(0)  # at another status mpirun ends those that are not here yet
