@@ -298,4 +298,10 @@ STEPS = [
           ("radam", 4, (0.01, (0.9, 0.999), 1e-8, 0, 0.9, 0.4, True)))),
 ]  # fmt: skip
 
-CASES = [*ACTIVATIONS, *SOFTMAX, *NORMS, *POOLS, *CONVOLUTIONS, *EMBEDDINGS, *STEPS]
+REDUCTIONS = [
+    Case("reduction", "mean_of_both", (n, n), (scale,), in_place=2)
+    for n in ((1000,), (1,), (0,))
+    for scale in (1.0, 0.125)
+]
+
+CASES = [*ACTIVATIONS, *SOFTMAX, *NORMS, *POOLS, *CONVOLUTIONS, *EMBEDDINGS, *STEPS, *REDUCTIONS]

@@ -33,8 +33,10 @@ def test_numba_computes_what_the_reference_does(case, dtype):
 
 @numba_only
 @dtypes
-@pytest.mark.parametrize("case", [c for c in CASES if c.family == "optimizer"], ids=str)
-def test_steps_have_the_bits_of_the_reference(case, dtype):
+@pytest.mark.parametrize(
+    "case", [c for c in CASES if c.family in ("optimizer", "reduction")], ids=str
+)
+def test_steps_and_means_have_the_bits_of_the_reference(case, dtype):
     for arrays in case.samples(dtype):
         for a, b in zip(results(case, "cpu", arrays), results(case, "reference", arrays)):
             np.testing.assert_array_equal(a, b)

@@ -91,7 +91,8 @@ class Node:
             if peer is None:
                 opened.append(shared)
             else:
-                opened.append([peer.at(offset, size, dtype) for offset in offsets[:count]])
+                views = {offset: peer.at(offset, size, dtype) for offset in offsets[:count]}
+                opened.append([views[offset] for offset in offsets[:count]])
         return opened
 
     def _place_of(self, array: np.ndarray) -> tuple[np.ndarray, int]:

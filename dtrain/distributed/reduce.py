@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from dtrain.backend import Array, array_module, on_device_of
+from dtrain.backend import Array, array_module, kernels, on_device_of
 
 #: elements that are folded at once on the host
 _PIECE = 1 << 16
@@ -116,12 +116,17 @@ def fold(
     """
     start, stop, _ = part.indices(len(outs[0]))
     there = parts.get(interval) is outs[0]
+    inverse = _exact_inverse(outs[0].dtype, divisor)
+    in_both = inverse is not None and _are_both_halves(parts, interval, outs)
     # On the host in pieces that stay in a core's cache while they are added, divided and copied.
     piece = _PIECE if isinstance(outs[0], np.ndarray) else max(stop - start, 1)
     with on_device_of(outs[0]):
         for low in range(start, stop, piece):
             here = slice(low, min(low + piece, stop))
             first, *others = (out[here] for out in outs)
+            if in_both:
+                kernels.mean_of_both(first, others[0], inverse)
+                continue
             if not there:
                 _sum(parts, *interval, here, into=first)
             if divisor != 1:
@@ -130,16 +135,34 @@ def fold(
                 other[...] = first
 
 
+def _are_both_halves(
+    parts: Mapping[Interval, Array], interval: Interval, outs: Sequence[Array]
+) -> bool:
+    """Whether the blocks of two ranks are all there is, and each is its rank's out."""
+    low, high = interval
+    if len(outs) != 2 or high - low < 2:
+        return False
+    middle = split(low, high)
+    return parts.get((low, middle)) is outs[0] and parts.get((middle, high)) is outs[1]
+
+
 def divide(flat: Array, divisor: float) -> None:
-    """Divide in place; by a power of two with a product, which has the same bits.
+    """Divide in place."""
+    inverse = _exact_inverse(flat.dtype, divisor)
+    if inverse is None:
+        flat /= flat.dtype.type(divisor)
+    else:
+        flat *= inverse
+
+
+def _exact_inverse(dtype: np.dtype, divisor: float) -> Any:
+    """What to multiply by instead of dividing, to the same bits; None if there is no such number.
 
     On the host a division takes about as long as all the rest of a reduction.
     """
-    number, inverse = flat.dtype.type(divisor), flat.dtype.type(1 / divisor)
-    if math.frexp(divisor)[0] == 0.5 and number * inverse == 1:  # not an integer, nor too large
-        flat *= inverse
-    else:
-        flat /= number
+    number, inverse = dtype.type(divisor), dtype.type(1 / divisor)
+    is_power_of_two = math.frexp(divisor)[0] == 0.5
+    return inverse if is_power_of_two and number * inverse == 1 else None  # None: of integers, too
 
 
 def _sum(

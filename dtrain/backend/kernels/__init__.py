@@ -93,6 +93,8 @@ conv_grad_weight = _kernel("conv", "conv_grad_weight")
 
 embedding_backward = _kernel("embedding", "embedding_backward")
 
+mean_of_both = _kernel("reduction", "mean_of_both")
+
 sgd = _kernel("optimizer", "sgd")
 adam = _kernel("optimizer", "adam")
 adamax = _kernel("optimizer", "adamax")
