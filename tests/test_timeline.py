@@ -140,3 +140,23 @@ def test_a_folder_that_is_missing_is_refused(run_python, tmp_path, command):
     process = run_python("-m", "dtrain.cli", command, *words)
     assert process.returncode == 2
     assert "--trace nowhere/out.json: no such folder: nowhere" in process.stderr
+
+
+OTHER_MACHINES = """
+import os
+from dtrain.distributed import clock
+from dtrain.distributed.world import communicator
+
+clock._machine = lambda: os.urandom(8).hex()
+print("offset", communicator().clock_offset_ns())
+"""
+
+
+@pytest.mark.skipif(not has_launcher(), reason="no MPI")
+def test_the_clock_of_another_machine_is_asked_for(run_python, tmp_path):
+    (tmp_path / "script.py").write_text(OTHER_MACHINES)
+    process = run_python("-m", "dtrain.cli", "run", "-n", 2, "script.py")
+    offsets = [int(line.split()[1]) for line in process.stdout.splitlines() if "offset" in line]
+    assert 0 in offsets  # rank 0's own
+    assert any(offsets)
+    assert all(abs(offset) < 1e9 for offset in offsets)  # it is one machine, after all
