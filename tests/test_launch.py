@@ -380,6 +380,20 @@ def test_this_machine_may_be_named(tmp_path):
 
 
 @needs_mpi
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_the_lines_of_ranks_are_whole(tmp_path, monkeypatch, unbuffered, stream):
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    (tmp_path / "prints.py").write_text(
+        "import sys; from mpi4py import MPI; rank = MPI.COMM_WORLD.rank\n"
+        f"for i in range(500): print('rank', rank, 'line', i, file=sys.{stream})"
+    )
+    status, out, err = dtrain_run("-n", "3", "prints.py", cwd=tmp_path)
+    lines = {f"rank {rank} line {i}" for rank in range(3) for i in range(500)}
+    assert (status, set({"stdout": out, "stderr": err}[stream].splitlines())) == (0, lines)
+
+
+@needs_mpi
 def test_an_exception_on_one_rank_ends_the_job_and_is_shown_once(tmp_path):
     (tmp_path / "raises.py").write_text(
         "from mpi4py import MPI\n"

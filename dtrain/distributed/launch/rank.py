@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -25,6 +26,10 @@ from dtrain.errors import RankFailedError
 def main() -> None:
     """Run the program in `sys.argv`."""
     die_with_parent(signal.SIGKILL)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Line by line: at once, in a file too, and no other rank's words in the middle.
+            stream.reconfigure(line_buffering=True, write_through=False)
     screen = os.dup(2)  # the program may point its stderr elsewhere
     status: list[int] = []
     atexit.register(_say_end, screen, status)  # the first to be registered is the last to run
