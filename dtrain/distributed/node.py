@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import sys
+from array import array as packed
 from collections.abc import Sequence
 from typing import Any
 
@@ -68,14 +69,14 @@ class Node:
         """
         if self.size == 1:
             return [list(arrays)]
-        places = {id(array): self._place_of(array) for array in arrays}
-        shared = [places[id(array)][0] for array in arrays]
+        distinct = {id(array): array for array in arrays}  # an out is often a block, too
+        places = {key: self._place_of(array) for key, array in distinct.items()}
+        shared, offsets = zip(*(places[id(array)] for array in arrays))
         size, dtype = len(shared[0]), shared[0].dtype
-        offsets = [places[id(array)][1] for array in arrays]
-        own = [size, dtype.num, len(shared), *offsets, *[-1] * (most - len(shared))]
-        told = np.empty((self.size, len(own)), np.int64)
-        self.waiting.until("Allgather", self.comm, np.array(own, np.int64), told)
-        rows = told.tolist()
+        own = packed("q", [size, dtype.num, len(shared), *offsets, *[-1] * (most - len(shared))])
+        told = packed("q", bytes(8 * len(own) * self.size))
+        self.waiting.until("Allgather", self.comm, own, told)
+        rows = [told[start : start + len(own)] for start in range(0, len(told), len(own))]
         if any(row[:2] != own[:2] for row in rows):
             kinds = self.comm.allgather((size, dtype, site_of(sys._getframe())))
             raise DesyncError(
@@ -89,7 +90,7 @@ class Node:
         for rank, (_, _, count, *offsets) in enumerate(rows):
             peer = self._peers[rank]
             if peer is None:
-                opened.append(shared)
+                opened.append(list(shared))
             else:
                 views = {offset: peer.at(offset, size, dtype) for offset in offsets[:count]}
                 opened.append([views[offset] for offset in offsets[:count]])

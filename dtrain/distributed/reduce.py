@@ -114,19 +114,19 @@ def fold(
     outs : flat arrays; each may be one of the blocks
     part : the elements to add
     """
+    inverse = _exact_inverse(outs[0].dtype, divisor)
+    if inverse is not None and _are_both_halves(parts, interval, outs):
+        with on_device_of(outs[0]):
+            kernels.mean_of_both(outs[0][part], outs[1][part], inverse)
+        return
     start, stop, _ = part.indices(len(outs[0]))
     there = parts.get(interval) is outs[0]
-    inverse = _exact_inverse(outs[0].dtype, divisor)
-    in_both = inverse is not None and _are_both_halves(parts, interval, outs)
     # On the host in pieces that stay in a core's cache while they are added, divided and copied.
     piece = _PIECE if isinstance(outs[0], np.ndarray) else max(stop - start, 1)
     with on_device_of(outs[0]):
         for low in range(start, stop, piece):
             here = slice(low, min(low + piece, stop))
             first, *others = (out[here] for out in outs)
-            if in_both:
-                kernels.mean_of_both(first, others[0], inverse)
-                continue
             if not there:
                 _sum(parts, *interval, here, into=first)
             if divisor != 1:
@@ -155,6 +155,7 @@ def divide(flat: Array, divisor: float) -> None:
         flat *= inverse
 
 
+@functools.lru_cache(maxsize=1024)
 def _exact_inverse(dtype: np.dtype, divisor: float) -> Any:
     """What to multiply by instead of dividing, to the same bits; None if there is no such number.
 
