@@ -13,11 +13,14 @@ from rich.progress import Progress as _Bar
 
 from dtrain.distributed import world
 
+#: Without a terminal a line is printed about as often.
+LINE_EVERY_S = 30.0
+
 
 class Progress:
     """A bar for one epoch, with figures and samples/s; silent on other ranks than 0.
 
-    On a terminal the bar moves; elsewhere one line is printed at the end.
+    On a terminal the bar moves; elsewhere a line is printed twice a minute, and one at the end.
 
     >>> with Progress("epoch 1", total=2) as progress:
     ...     for loss in (0.5, 0.25):
@@ -28,11 +31,12 @@ class Progress:
     def __init__(self, title: str, total: int):
         self._title = title
         self._total = total
-        self._samples = 0
+        self._done = self._samples = 0
         self._figures: dict[str, Any] = {}
 
     def __enter__(self) -> Progress:
         self._began = time.perf_counter()
+        self._next_line = self._began + LINE_EVERY_S
         self._bar: _Bar | None = None
         terminal = sys.stdout.isatty() and "DTRAIN_NO_TERMINAL" not in os.environ
         if world.rank() == 0 and terminal:
@@ -50,10 +54,15 @@ class Progress:
 
     def advance(self, samples: int, **figures: float) -> None:
         """Say that a step of so many samples (over all ranks) is done, and the newest figures."""
+        self._done += 1
         self._samples += samples
         self._figures.update(figures)
+        now = time.perf_counter()
         if self._bar is not None:
             self._bar.update(self._task, advance=1, figures=self._text())
+        elif now >= self._next_line and self._done < self._total and world.rank() == 0:
+            self._next_line = now + LINE_EVERY_S
+            print(self._title, f"{self._done}/{self._total}", self._text(), flush=True)
 
     def __exit__(self, *exception: Any) -> None:
         if self._bar is not None:
