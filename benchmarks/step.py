@@ -21,7 +21,8 @@ import sys
 import time
 
 #: on several ranks: "apart" is so many processes of dtrain that know nothing of each other,
-#: "fast" is DataParallel(reduction="fast"), "detail" compares the ranks' weights in each step
+#: "fast" takes turns, step by step, with DataParallel(reduction="fast") and tells how much longer
+#: the exact one takes, "detail" compares the ranks' weights in each step
 SETTINGS = ("dtrain", "torch", "apart", "fast", "detail")
 DETAIL = {"DTRAIN_DEBUG": "detail", "DTRAIN_DEBUG_EVERY": "1"}
 ROUNDS = 3  # the settings take turns so often, each time in fresh processes
@@ -141,39 +142,46 @@ MODELS = {"mlp": mlp, "resnet": resnet, "gpt": gpt, "tiny": tiny}
 
 
 def join(setting):
-    """Join the other ranks; gives this rank's number and what makes a model data parallel."""
+    """Join the other ranks; gives this rank's number and what make a model data parallel."""
     if setting == "apart":
-        return 0, lambda model: model
+        return 0, [lambda model: model]
     if setting != "torch":
         from dtrain import DataParallel, distributed
 
-        reduction = "fast" if setting == "fast" else "exact"
-        return distributed.rank(), functools.partial(DataParallel, reduction=reduction)
+        fast = functools.partial(DataParallel, reduction="fast")
+        return distributed.rank(), [DataParallel, fast] if setting == "fast" else [DataParallel]
     from torch import distributed
     from torch.nn.parallel import DistributedDataParallel
 
     distributed.init_process_group("gloo")
     atexit.register(distributed.destroy_process_group)
-    return distributed.get_rank(), DistributedDataParallel
+    return distributed.get_rank(), [DistributedDataParallel]
 
 
 def work(setting, model_name, ranks, steps):
-    """Run the steps; rank 0 prints the seconds of each."""
+    """Run the steps; rank 0 prints the seconds of each, or their ratio to those of "fast"."""
     T = importlib.import_module("torch" if setting == "torch" else "dtrain")
     T.manual_seed(0)
-    rank, parallel = join(setting if ranks > 1 else "apart")
+    rank, parallels = join(setting if ranks > 1 else "apart")
+    jobs = [job_of(T, model_name, parallel) for parallel in parallels]
+    turns = [[seconds_of_step(T, *job) for job in jobs] for _ in range(WARM_UP + steps)]
+    if rank == 0:
+        times = [turn[0] / turn[1] if len(turn) > 1 else turn[0] for turn in turns]
+        print(json.dumps(times[WARM_UP:]), flush=True)
+
+
+def job_of(T, model_name, parallel):
     model, x, y, make_optimizer = MODELS[model_name](T)
     model = parallel(model)
-    optimizer = make_optimizer(model.parameters())
-    times = []
-    for _ in range(WARM_UP + steps):
-        start = time.perf_counter()
-        T.nn.functional.cross_entropy(model(x), y).backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        times.append(time.perf_counter() - start)
-    if rank == 0:
-        print(json.dumps(times[WARM_UP:]), flush=True)
+    return model, x, y, make_optimizer(model.parameters())
+
+
+def seconds_of_step(T, model, x, y, optimizer):
+    start = time.perf_counter()
+    T.nn.functional.cross_entropy(model(x), y).backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    return time.perf_counter() - start
 
 
 # --- in the process that was started ---
@@ -227,20 +235,22 @@ def main():
                 for setting in times:
                     steps = math.ceil(args.steps / ROUNDS)
                     times[setting] += measure(setting, name, ranks, steps)
-            ms = {setting: 1e3 * statistics.median(t) for setting, t in times.items()}
-            alone = {**ms, "apart": ms["dtrain"]} if ranks == 1 else alone
-            print(line(name, ranks, figures(ms, alone)), flush=True)
+            typical = {setting: statistics.median(t) for setting, t in times.items()}
+            alone = {**typical, "apart": typical["dtrain"]} if ranks == 1 else alone
+            print(line(name, ranks, figures(typical, alone)), flush=True)
 
 
-def figures(ms, alone):
+def figures(typical, alone):
     """The cells of a line of the table; a dash for what was not measured."""
-    yield from (f"{ms[setting]:.1f}" if setting in ms else "-" for setting in SETTINGS[:2])
-    yield f"{ms['dtrain'] / ms['torch']:.2f}" if "torch" in ms else "-"
+    for setting in SETTINGS[:2]:
+        yield f"{1e3 * typical[setting]:.1f}" if setting in typical else "-"
+    yield f"{typical['dtrain'] / typical['torch']:.2f}" if "torch" in typical else "-"
     for setting in SETTINGS[:3]:
-        there = "fast" in ms and setting in ms and setting in alone
-        yield f"{alone[setting] / ms[setting]:.0%}" if there else "-"
-    yield f"{ms['dtrain'] / ms['fast']:.2f}" if "fast" in ms else "-"
-    yield f"{(ms['detail'] / ms['dtrain'] - 1) / 100:.2%}" if "detail" in ms else "-"
+        there = "fast" in typical and setting in typical and setting in alone
+        yield f"{alone[setting] / typical[setting]:.0%}" if there else "-"
+    yield f"{typical['fast']:.2f}" if "fast" in typical else "-"
+    there = "detail" in typical
+    yield f"{(typical['detail'] / typical['dtrain'] - 1) / 100:.2%}" if there else "-"
 
 
 def line(name, ranks, cells):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import dtrain
-from dtrain import nn, optim
+from dtrain import DataParallel, nn, optim
 
 SGD = lambda params, **options: optim.SGD(params, **{"lr": 0.1, **options})
 OPTIMIZERS = {
@@ -126,6 +126,19 @@ def test_a_model_moved_to_another_dtype_goes_on():
     before = layer.bias.tolist()
     optimizer.step()
     assert layer.bias.tolist() == pytest.approx([b - 0.1 for b in before])
+
+
+@pytest.mark.parametrize("wrap", [nn.Sequential, DataParallel])
+def test_neighbours_in_memory_are_updated_at_once(wrap, monkeypatch):
+    model = wrap(nn.Sequential(*(nn.Linear(3, 3) for _ in range(10))))
+    optimizer = optim.Adam(model.parameters())
+    sizes, update = [], optimizer._update
+    monkeypatch.setattr(
+        optimizer, "_update", lambda param, *rest: (sizes.append(param.size), update(param, *rest))
+    )
+    model(dtrain.ones(1, 3)).sum().backward()
+    optimizer.step()
+    assert sizes == [10 * (9 + 3)]
 
 
 def test_a_closure_records_under_no_grad_and_its_result_is_returned():

@@ -206,13 +206,18 @@ class Optimizer:
             numbers = self._numbers.setdefault(id(param), {})
             self._advance(numbers, group)
             start = param._bucket.starts[param._bucket_index]
-            if run and (run.bucket, run.stop, run.numbers) == (param._bucket, start, numbers):
-                run.stop += param.numel()
+            stop = start + param.numel()
+            if (
+                run
+                and (run.bucket, run.numbers) == (param._bucket, numbers)
+                and (start == run.stop or stop == run.start)  # DataParallel lays out the last first
+            ):
+                run.start, run.stop = min(start, run.start), max(stop, run.stop)
                 run.params.append(param)
                 continue
             if run:
                 yield run
-            run = _Run(param._bucket, start, start + param.numel(), numbers, [param])
+            run = _Run(param._bucket, start, stop, numbers, [param])
         if run:
             yield run
 
