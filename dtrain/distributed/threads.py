@@ -17,6 +17,9 @@ from dtrain.distributed.reduce import equal_bounds, fold, plan_of
 from dtrain.errors import DesyncError, RankFailedError
 
 
+_WAIT_S = 0.2  # after so long the main thread looks for signals
+
+
 class ThreadWorld:
     """Where the ranks of one process meet."""
 
@@ -191,7 +194,8 @@ def run_ranks(size: int, body: Callable[..., Any], *args: Any) -> list[Any]:
     for thread in ranks:
         thread.start()
     for thread in ranks:
-        thread.join()
+        while thread.is_alive():  # a signal that comes just before a wait does not end the wait
+            thread.join(_WAIT_S)
     if failures:
         # Those who waited for a failed rank failed after it.
         rank, failure = next(
