@@ -16,7 +16,6 @@ from dtrain.distributed.calls import of
 from dtrain.distributed.reduce import equal_bounds, fold, plan_of
 from dtrain.errors import DesyncError, RankFailedError
 
-
 _WAIT_S = 0.2  # after so long the main thread looks for signals
 
 
