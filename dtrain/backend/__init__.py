@@ -1,7 +1,7 @@
 """Floor 1: array modules, devices, dtypes and random numbers."""
 
 from dtrain.backend import cuda
-from dtrain.backend.array_module import Array, address, array_module, to_host
+from dtrain.backend.array_module import Array, address, array_module, pieces, to_host
 from dtrain.backend.device import (
     cuda_device_count,
     cuda_index,
@@ -32,6 +32,7 @@ __all__ = [
     "module_on",
     "move",
     "on_device_of",
+    "pieces",
     "share_gpus",
     "to_host",
     "use_device",

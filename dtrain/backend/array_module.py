@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -33,6 +34,20 @@ def array_module(*arrays: Array) -> ModuleType:
 def to_host(array: Array) -> np.ndarray:
     """The array in host memory; a host array is returned as it is, a device array is copied."""
     return array if isinstance(array, np.ndarray) else array.get()
+
+
+def pieces(flat: Array, length: int, start: int = 0, stop: int | None = None) -> Iterator[slice]:
+    """Slices of so many elements, which stay in a core's cache while several things are done to
+    them; of a device's array one, for there each thing is a launch.
+
+    >>> list(pieces(np.zeros(5), 2, start=1))
+    [slice(1, 3, None), slice(3, 5, None)]
+    """
+    stop = len(flat) if stop is None else stop
+    if not isinstance(flat, np.ndarray):
+        length = max(stop - start, 1)
+    for low in range(start, stop, length):
+        yield slice(low, min(low + length, stop))
 
 
 def address(array: Array) -> int:

@@ -26,15 +26,7 @@ from dtrain.distributed.communicator import SoloCommunicator
 from dtrain.distributed.leaders import Leaders, exchange
 from dtrain.distributed.nccl import Nccl, connect
 from dtrain.distributed.node import Node
-from dtrain.distributed.reduce import (
-    Interval,
-    blocks_of,
-    divide,
-    equal_bounds,
-    fold,
-    plan_of,
-    run_of,
-)
+from dtrain.distributed.reduce import blocks_of, divide, equal_bounds, fold, plan_of, run_of
 from dtrain.distributed.staging import Staging
 from dtrain.distributed.watch import Watch
 from dtrain.errors import DesyncError, RankFailedError
@@ -291,7 +283,7 @@ class MpiCommunicator:
 
     def _open(self, blocks: Sequence[Array], out: Array, count: int) -> tuple[Any, Any]:
         """The neighbours' blocks by their intervals, and their outs."""
-        plans = _plans(self.node.ranks, self.size, count)
+        plans = [plan_of(rank, self.size, count) for rank in self.node.ranks]
         opened = self.node.open([out, *blocks], most=1 + max(map(len, plans)))
         parts = {
             interval: block
@@ -316,11 +308,6 @@ class MpiCommunicator:
         if self.node.rank:
             flats[self.node.rank][part] = flats[0][part]
         self.node.barrier()  # before the leader goes on to change its own
-
-
-@functools.lru_cache(maxsize=1024)
-def _plans(ranks: range, size: int, count: int) -> list[tuple[Interval, ...]]:
-    return [plan_of(rank, size, count) for rank in ranks]
 
 
 @dataclass(frozen=True)

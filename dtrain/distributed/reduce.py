@@ -16,10 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from dtrain.backend import Array, array_module, kernels, on_device_of
+from dtrain.backend import Array, array_module, kernels, on_device_of, pieces
 
-#: elements that are folded at once on the host
-_PIECE = 1 << 16
+_PIECE = 1 << 16  # elements
 
 Interval = tuple[int, int]
 
@@ -85,6 +84,7 @@ class TreeSum:
             self.blocks[-2:] = [(low, high, left)]
 
 
+@functools.lru_cache(maxsize=1024)
 def plan_of(rank: int, size: int, count: int) -> tuple[Interval, ...]:
     """The blocks that a rank brings to a reduction.
 
@@ -121,11 +121,8 @@ def fold(
         return
     start, stop, _ = part.indices(len(outs[0]))
     there = parts.get(interval) is outs[0]
-    # On the host in pieces that stay in a core's cache while they are added, divided and copied.
-    piece = _PIECE if isinstance(outs[0], np.ndarray) else max(stop - start, 1)
     with on_device_of(outs[0]):
-        for low in range(start, stop, piece):
-            here = slice(low, min(low + piece, stop))
+        for here in pieces(outs[0], _PIECE, start, stop):
             first, *others = (out[here] for out in outs)
             if not there:
                 _sum(parts, *interval, here, into=first)

@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import numpy as np
-
-from dtrain.backend import Array, array_module
+from dtrain.backend import Array, array_module, pieces
 from dtrain.optim.optimizer import BLOCK, Optimizer, check_options, descent
 
 
 def _flat_blocks(*arrays: Array) -> Iterator[tuple[Array, ...]]:
     """The same parts of contiguous arrays, all flat: short ones on the CPU, one on a device."""
     flat = [array.reshape(-1) for array in arrays]
-    size = flat[0].size
-    length = BLOCK if isinstance(flat[0], np.ndarray) else max(size, 1)
-    for start in range(0, size, length):
-        yield tuple(array[start : start + length] for array in flat)
+    for here in pieces(flat[0], BLOCK):
+        yield tuple(array[here] for array in flat)
 
 
 def _norm(squares: list[Array], like: Array) -> Array:

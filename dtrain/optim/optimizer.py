@@ -17,7 +17,7 @@ from dtrain.autograd import Tensor, enable_grad
 from dtrain.autograd.bucket import Bucket, make_buckets
 from dtrain.autograd.hooks import HookHandle
 from dtrain.autograd.tensor import wrap
-from dtrain.backend import Array, array_module, on_device_of
+from dtrain.backend import Array, array_module, on_device_of, pieces
 from dtrain.backend.trace import span
 
 #: from a bucket and a param group to the state arrays over the bucket, by name
@@ -250,10 +250,8 @@ class Optimizer:
                     yield start, start + param.numel(), tuple(param.shape)
             return
         low, high = max(run.start, own.start), min(run.stop, own.stop)
-        on_host = isinstance(run.bucket.data, np.ndarray)
-        block = BLOCK if on_host else max(high - low, 1)
-        for start in range(low, high, block):
-            yield start, min(start + block, high), (-1,)
+        for here in pieces(run.bucket.data, BLOCK, low, high):
+            yield here.start, here.stop, (-1,)
 
     def _flat_state(self, bucket: Bucket, group: dict[str, Any]) -> dict[str, Array]:
         """The state arrays over this process's part of a bucket."""

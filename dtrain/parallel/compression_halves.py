@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from dtrain.autograd import Tensor
 from dtrain.autograd.bucket import GradBuffer
-from dtrain.backend import dtypes
+from dtrain.backend import dtypes, pieces
 from dtrain.distributed.communicator import Communicator
 from dtrain.distributed.reduce import equal_bounds, fold
 from dtrain.parallel.compression import parts_of
 
 _BITS = np.dtype(np.uint16)
-#: elements at once: what is done to them then stays in a core's cache
-_PIECE = 1 << 15
+_PIECE = 1 << 15  # elements
 
 
 @dataclass(frozen=True)
@@ -54,31 +53,26 @@ class Halves:
         whole = comm.empty(size, _BITS)
         self._round(rest[own], whole[own])
         comm.all_gather_slices(whole, bounds)
-        for here in _pieces(size):
+        for here in pieces(whole, _PIECE):
             out.flat[here] = _values(self.dtype, whole[here])
         return rest
 
     def _round(self, flat: np.ndarray, halves: np.ndarray) -> None:
         """Write `flat` to `halves`; what is rounded off stays."""
-        for here in _pieces(len(flat)):
+        for here in pieces(flat, _PIECE):
             halves[here] = _to_bits(self.dtype, flat[here])
             flat[here] -= _values(self.dtype, halves[here])
 
     def _add(self, slices: Sequence[np.ndarray], rest: np.ndarray, out: np.ndarray) -> None:
         """The mean of halves, added by the tree, and the rest of the means before."""
         count = len(slices)
-        for here in _pieces(len(out)):
+        for here in pieces(out, _PIECE):
             parts = {
                 (index, index + 1): _values(self.dtype, half[here]).astype(out.dtype, copy=False)
                 for index, half in enumerate(slices)
             }
             fold(parts, (0, count), [out[here]], slice(None), count)
             out[here] += rest[here]
-
-
-def _pieces(size: int) -> Iterator[slice]:
-    for low in range(0, size, _PIECE):
-        yield slice(low, min(low + _PIECE, size))
 
 
 @functools.cache

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dtrain.backend.array_module import Array
+from dtrain.backend.array_module import Array, pieces
 
-#: elements that stay in a core's cache from the sum to the copy
-_PIECE = 1 << 16
+_PIECE = 1 << 16  # elements
 
 
 def mean_of_both(a: Array, b: Array, scale: float) -> None:
     """Let a and b, both (n,), become (a + b) * scale; `scale` is exact in their dtype."""
-    for low in range(0, len(a), _PIECE):
-        left, right = a[low : low + _PIECE], b[low : low + _PIECE]
+    for here in pieces(a, _PIECE):
+        left, right = a[here], b[here]
         left += right
         if scale != 1:
             left *= a.dtype.type(scale)
