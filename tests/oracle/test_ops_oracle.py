@@ -120,8 +120,22 @@ def test_corner_values_are_those_of_pytorch(name):
     assert_same_corners(out.detach().numpy(), expected.detach().numpy())
     if expected.requires_grad:
         out.sum().backward()
-        expected.sum().backward()
-        assert_same_corners(x.grad.numpy(), y.grad.numpy())
+        theirs, settled = settled_gradient(function_of(torch, name))
+        assert_same_corners(x.grad.numpy()[settled], theirs[settled])
+
+
+def settled_gradient(function):
+    """PyTorch's gradient at each corner by its scalar code, and where its vector code agrees.
+
+    At NaN some of its gradients (elu's, hardtanh's) depend on which of the two an element falls
+    to, and so on the CPU.
+    """
+    alone, among = [torch_leaf(corner) for corner in CORNERS], torch_leaf(np.repeat(CORNERS, 64))
+    for leaf_ in (*alone, among):
+        function(leaf_).sum().backward()
+    theirs = np.array([leaf_.grad.numpy() for leaf_ in alone])
+    agrees = np.isclose(theirs, among.grad.numpy()[::64], equal_nan=True)
+    return theirs, agrees | ~np.isnan(CORNERS)
 
 
 @pytest.mark.parametrize("name", OF_A_ROW)
