@@ -1,7 +1,7 @@
 """Times one training step in dtrain and in PyTorch, alone and on several ranks, side by side.
 
     python benchmarks/step.py
-    python benchmarks/step.py --models resnet,gpt --steps 60 --ranks 1,2,4
+    python benchmarks/step.py --models resnet,gpt --steps 30 --ranks 1,2,4
 
 A model is written once, for a module `T` that is dtrain or torch. README.md says what the
 figures mean.
@@ -25,7 +25,9 @@ import time
 #: the exact one takes, "detail" compares the ranks' weights in each step
 SETTINGS = ("dtrain", "torch", "apart", "fast", "detail")
 DETAIL = {"DTRAIN_DEBUG": "detail", "DTRAIN_DEBUG_EVERY": "1"}
-ROUNDS = 3  # the settings take turns so often, each time in fresh processes
+#: the settings take turns so often, each time in fresh processes; ratios are those of one round,
+#: for a machine that others use, too, is now faster, now slower
+ROUNDS = 5
 WARM_UP = 5
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
@@ -217,7 +219,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", default=",".join(MODELS), help="some of mlp,resnet,gpt,tiny")
     parser.add_argument("--ranks", default="1,2", help="numbers of ranks")
-    parser.add_argument("--steps", type=int, default=60, help="steps that are timed")
+    parser.add_argument("--steps", type=int, default=20, help="timed in each of 5 rounds")
     args = parser.parse_args()
     models = args.models.split(",")
     if unknown := set(models) - set(MODELS):
@@ -227,30 +229,43 @@ def main():
         print("PyTorch is not installed: dtrain alone is measured")
     columns = ("dtrain ms", "torch ms", "dtrain/torch", "dtrain keeps", "torch keeps")
     print(line("model", "ranks", (*columns, "apart keep", "exact/fast", "detail")))
+    every_ranks = [int(ranks) for ranks in args.ranks.split(",")]
     for name in models:
-        alone = {}
-        for ranks in map(int, args.ranks.split(",")):
-            times = {setting: [] for setting in there if ranks > 1 or setting in SETTINGS[:2]}
-            for _ in range(ROUNDS):
-                for setting in times:
-                    steps = math.ceil(args.steps / ROUNDS)
-                    times[setting] += measure(setting, name, ranks, steps)
-            typical = {setting: statistics.median(t) for setting, t in times.items()}
-            alone = {**typical, "apart": typical["dtrain"]} if ranks == 1 else alone
-            print(line(name, ranks, figures(typical, alone)), flush=True)
+        rounds = [one_round(name, every_ranks, there, args.steps) for _ in range(ROUNDS)]
+        for ranks in every_ranks:
+            print(line(name, ranks, figures(rounds, ranks)), flush=True)
 
 
-def figures(typical, alone):
+def one_round(name, every_ranks, there, steps):
+    """The typical seconds of a step by (setting, ranks), measured within a minute or so."""
+    return {
+        (setting, ranks): statistics.median(measure(setting, name, ranks, steps))
+        for ranks in every_ranks
+        for setting in there
+        if ranks > 1 or setting in SETTINGS[:2]
+    }
+
+
+def figures(rounds, ranks):
     """The cells of a line of the table; a dash for what was not measured."""
+
+    def ratio(one, other):
+        there = one in rounds[0] and other in rounds[0]
+        return statistics.median(r[one] / r[other] for r in rounds) if there else math.nan
+
+    def cell(number, form):
+        return "-" if math.isnan(number) else format(number, form)
+
+    own = ("dtrain", ranks)
     for setting in SETTINGS[:2]:
-        yield f"{1e3 * typical[setting]:.1f}" if setting in typical else "-"
-    yield f"{typical['dtrain'] / typical['torch']:.2f}" if "torch" in typical else "-"
-    for setting in SETTINGS[:3]:
-        there = "fast" in typical and setting in typical and setting in alone
-        yield f"{alone[setting] / typical[setting]:.0%}" if there else "-"
-    yield f"{typical['fast']:.2f}" if "fast" in typical else "-"
-    there = "detail" in typical
-    yield f"{(typical['detail'] / typical['dtrain'] - 1) / 100:.2%}" if there else "-"
+        times = [1e3 * r[setting, ranks] for r in rounds if (setting, ranks) in r]
+        yield cell(statistics.median(times) if times else math.nan, ".1f")
+    yield cell(ratio(own, ("torch", ranks)), ".2f")
+    for setting, alone in (("dtrain", "dtrain"), ("torch", "torch"), ("apart", "dtrain")):
+        yield cell(ratio((alone, 1), (setting, ranks)) if ranks > 1 else math.nan, ".0%")
+    fast = [r["fast", ranks] for r in rounds if ("fast", ranks) in r]
+    yield cell(statistics.median(fast) if fast else math.nan, ".2f")
+    yield cell((ratio(("detail", ranks), own) - 1) / 100, ".2%")
 
 
 def line(name, ranks, cells):

@@ -7,12 +7,7 @@ from dtrain.ops.operators.factorizations import (
     cholesky_ex,
     eigh,
     eigvalsh,
-    lu,
-    lu_factor,
-    lu_factor_ex,
-    lu_solve,
     qr,
-    solve_triangular,
     svd,
     svdvals,
 )
@@ -30,6 +25,7 @@ from dtrain.ops.operators.linalg import (
     tensorinv,
     tensorsolve,
 )
+from dtrain.ops.operators.lu import lu, lu_factor, lu_factor_ex, lu_solve
 from dtrain.ops.operators.matrix_numbers import (
     cond,
     det,
@@ -41,6 +37,7 @@ from dtrain.ops.operators.matrix_numbers import (
 )
 from dtrain.ops.operators.products import linalg_vander as vander
 from dtrain.ops.operators.products import matmul, multi_dot, vecdot
+from dtrain.ops.operators.triangular import solve_triangular
 
 __all__ = [
     "LinAlgError",

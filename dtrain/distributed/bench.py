@@ -17,30 +17,41 @@ from dtrain.distributed import world
 from dtrain.distributed.mpi import MpiCommunicator
 
 _SECONDS = 0.5  # spent on each figure
-_COLUMNS = ("MB a rank", "dtrain ms", "MPI ms", "MPI/dtrain", "limit ms", "dtrain/limit")
+_ALL_CACHES_MB = 512  # more than the caches of a machine hold
+_COLUMNS = ("MB a rank", "dtrain ms", "MPI ms", "MPI/dtrain", "dtrain/limit", "dtrain/pass")
+_NETWORK = "some ranks are on other machines: the network is the limit"
+_LIMITS = """\
+pass:  each rank reads and writes its share of all ranks' arrays once, and adds nothing
+limit: the same at the {:.0f} GB/s of the memory; what the caches hold can be faster"""
 
 
-def all_reduce_times(megabytes: float) -> tuple[float, float, float]:
-    """Seconds of an exact reduction, of MPI's own, and of reading and writing the same memory.
+def all_reduce_times(megabytes: float) -> tuple[float, float]:
+    """Seconds of an exact reduction, and of MPI's own.
 
     Medians over repetitions of the slowest rank, float32, of values that each rank has just
-    written, as gradients are. The last reads each element of all ranks' arrays once, and writes
-    it once, each rank a share: what no reduction in place can do without.
+    written, as gradients are.
     """
     comm = world.communicator()
-    length = max(int(megabytes * 2**20) // 4, 1)
+    length = _length(megabytes)
     shared, private = comm.empty(length, np.dtype(np.float32)), np.empty(length, np.float32)
     return (
         _median(lambda: comm.all_reduce([shared], shared, comm.size), shared),
         _median(lambda: comm.native_all_reduce(private), private),
-        math.nan if comm.over_network else _median(_touching(shared), shared),
     )
 
 
-def _touching(shared: np.ndarray) -> Callable[[], object]:
-    node = cast(MpiCommunicator, world.communicator()).node
-    arrays = [opened[0][node.share_of(len(shared))] for opened in node.open([shared], 1)]
-    return lambda: [np.negative(array, out=array) for array in arrays]
+def pass_time(megabytes: float) -> float:
+    """Seconds in which the ranks of a machine read and write each element of all their arrays
+    once, each rank a share: what no reduction in place can do without."""
+    comm = cast(MpiCommunicator, world.communicator())
+    shared = comm.empty(_length(megabytes), np.dtype(np.float32))
+    part = comm.node.share_of(len(shared))
+    shares = [opened[0][part] for opened in comm.node.open([shared], 1)]
+    return _median(lambda: [np.negative(share, out=share) for share in shares], shared)
+
+
+def _length(megabytes: float) -> int:
+    return max(int(megabytes * 2**20) // 4, 1)
 
 
 def _median(call: Callable[[], object], array: np.ndarray) -> float:
@@ -59,11 +70,14 @@ def _median(call: Callable[[], object], array: np.ndarray) -> float:
     return statistics.median(times)
 
 
-def _cells(megabytes: float) -> Iterator[str]:
-    exact, native, limit = all_reduce_times(megabytes)
+def _cells(megabytes: float, memory: float) -> Iterator[str]:
+    """A line of the table; `memory`: seconds for a megabyte a rank of a pass beyond the caches."""
+    exact, native = all_reduce_times(megabytes)
     yield f"{megabytes:g}"
     yield from (f"{exact * 1e3:.3f}", f"{native * 1e3:.3f}", f"{native / exact:.1f}")
-    yield from ("-", "-") if math.isnan(limit) else (f"{limit * 1e3:.3f}", f"{exact / limit:.2f}")
+    if not math.isnan(memory):
+        yield f"{exact / (megabytes * memory):.2f}"
+        yield f"{exact / pass_time(megabytes):.2f}"
 
 
 def main(sizes: Sequence[str]) -> None:
@@ -71,18 +85,16 @@ def main(sizes: Sequence[str]) -> None:
     comm = world.communicator()
     if comm.size == 1:
         sys.exit("dtrain bench allreduce: expected two ranks or more, got 1: give -n 2")
+    large = _ALL_CACHES_MB / comm.size
+    memory = math.nan if comm.over_network else pass_time(large) / large
     table = Table(title=f"allreduce of float32 over {comm.size} ranks")
-    for name in _COLUMNS:
+    for name in _COLUMNS[: 4 if comm.over_network else None]:
         table.add_column(name, justify="right")
     for size in sizes:
-        table.add_row(*_cells(float(size)))
+        table.add_row(*_cells(float(size), memory))
     if comm.rank == 0:
         Console().print(table)
-        print(
-            "limit: each rank reads and writes its share of all ranks' arrays, and adds nothing"
-            if not comm.over_network
-            else "some ranks are on other machines: the network is the limit"
-        )
+        print(_NETWORK if comm.over_network else _LIMITS.format(2 * comm.size / 2**10 / memory))
 
 
 if __name__ == "__main__":
