@@ -9,7 +9,7 @@ import numpy as np
 from dtrain.backend.kernels.cpu.compiler import compiled
 from dtrain.backend.kernels.cpu.vector import LANES, load, store, transpose
 
-_CACHED = 1 << 19  # elements
+_CACHED = 3 << 16  # elements: what the cache that a core has for itself, often 1 MB, can hold
 
 
 def parts(n: int, elements: int) -> Iterator[slice]:
