@@ -18,7 +18,7 @@ from dtrain.distributed.launch.parent import die_with_parent
 
 _ASKS_TO_STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 _END_LIMIT_S = 10  # for the launcher to end its ranks on all hosts
-_FAIL_LIMIT_S = 15  # for it to end after a rank raised: Open MPI's sometimes locks itself up there
+_FAIL_LIMIT_S = 5  # for it to end after a rank raised: Open MPI's sometimes locks itself up there
 _DRAIN_LIMIT_S = 1  # for what it has started and left to close its stderr
 
 
