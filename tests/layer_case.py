@@ -66,6 +66,12 @@ def samples_for(nn: Any, shape: Shape) -> Any:
     return t.arange(size, dtype=t.float32).reshape(shape) / size
 
 
+def called(nn: Any, lazy: Any, shape: Shape) -> Any:
+    """A lazy layer that has seen its first input."""
+    lazy(samples_for(nn, shape))
+    return lazy
+
+
 def filled(layer: Layer, nn: Any) -> Any:
     """The module, with the same numbers in every library."""
     module = layer.make(nn)

@@ -4,7 +4,7 @@ The same rows run against PyTorch (tests/oracle), on CuPy against NumPy (tests/c
 microbatches of one step over several ranks (tests/ranks).
 """
 
-from tests.layer_case import IMAGE, Layer
+from tests.layer_case import IMAGE, LINE, Layer, called
 from tests.layer_cases_images import PADDING, WINDOWS
 from tests.layer_cases_losses import LOSSES
 from tests.layer_cases_sequences import SEQUENCES
@@ -25,6 +25,19 @@ DENSE = {
     "Bilinear": Layer(lambda nn: nn.Bilinear(4, 3, 2), [(5, 4), (5, 3)]),
     "CosineSimilarity": Layer(lambda nn: nn.CosineSimilarity(0), [(4, 3), (4, 3)]),
     "PairwiseDistance": Layer(lambda nn: nn.PairwiseDistance(3.0, keepdim=True), [(4, 3), (4, 3)]),
+}
+LAZY = {
+    "LazyLinear": Layer(lambda nn: called(nn, nn.LazyLinear(3), (4, 5)), [(4, 5)]),
+    "LazyConv2d": Layer(
+        lambda nn: called(nn, nn.LazyConv2d(6, 3, groups=2, bias=False), IMAGE), [IMAGE]
+    ),
+    "LazyConvTranspose1d": Layer(
+        lambda nn: called(nn, nn.LazyConvTranspose1d(6, 3, stride=2), LINE), [LINE]
+    ),
+    "LazyBatchNorm1d": Layer(lambda nn: called(nn, nn.LazyBatchNorm1d(), (4, 5)), [(4, 5)]),
+    "LazyInstanceNorm2d": Layer(
+        lambda nn: called(nn, nn.LazyInstanceNorm2d(affine=True), IMAGE[1:]), [IMAGE[1:]]
+    ),
 }
 NORMS = {
     "BatchNorm1d": Layer(lambda nn: nn.BatchNorm1d(5), [(4, 5)]),
@@ -155,5 +168,7 @@ CONTAINERS = {
     ),
 }
 
-LAYERS = DENSE | WINDOWS | PADDING | NORMS | NAMED_ACTIVATIONS | DROPOUTS | SEQUENCES | CONTAINERS
+LAYERS = (
+    DENSE | LAZY | WINDOWS | PADDING | NORMS | NAMED_ACTIVATIONS | DROPOUTS | SEQUENCES | CONTAINERS
+)
 MODULES = LAYERS | LOSSES

@@ -1,0 +1,247 @@
+"""Layers that learn the size of their input when they are first called (torch.nn.Lazy...)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from dtrain.autograd import Tensor
+from dtrain.autograd.tensor import _initialize, wrap
+from dtrain.nn.batch_norm import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+    _ChannelNorm,
+)
+from dtrain.nn.convolution import (
+    Conv1d,
+    Conv2d,
+    Conv3d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+    ConvTranspose3d,
+    _Conv,
+)
+from dtrain.nn.layers import Linear
+from dtrain.nn.module import Module
+from dtrain.nn.parameter import Buffer, Parameter
+from dtrain.ops.creation import empty
+
+
+class _Uninitialized(Tensor):
+    """A tensor that has a dtype and a device, and no shape yet."""
+
+    def __init__(self, requires_grad: bool = False, device: Any = None, dtype: Any = None):
+        _initialize(self, empty(0, device=device, dtype=dtype)._array, requires_grad)
+
+    def _refuse(self) -> NoReturn:
+        raise RuntimeError(
+            "an uninitialized parameter or buffer of a lazy module has no shape: call the model "
+            "once with data before its state, its optimizer or DataParallel"
+        )
+
+    @property
+    def shape(self) -> NoReturn:
+        self._refuse()
+
+    def numel(self) -> NoReturn:
+        self._refuse()
+
+    @property
+    def data(self) -> Tensor:
+        return wrap(self._array)
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        self._array = value._array
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+class UninitializedParameter(_Uninitialized, Parameter):
+    """A parameter whose shape is not known yet (torch.nn.UninitializedParameter)."""
+
+    def __init__(self, requires_grad: bool = True, device: Any = None, dtype: Any = None):
+        super().__init__(requires_grad, device, dtype)
+
+
+class UninitializedBuffer(_Uninitialized, Buffer):
+    """A buffer whose shape is not known yet (torch.nn.UninitializedBuffer)."""
+
+    persistent = True
+
+
+class _Lazy(Module):
+    """What all have: the arguments of the layer to become, whose first one is still missing.
+
+    A subclass names the missing argument, and the dimension of the input that tells it.
+    """
+
+    cls_to_become: type[Any]
+    _missing: str
+
+    def __init__(self, *args: Any, **options: Any):
+        super().__init__(0, *args, **options)  # type: ignore[call-arg]  # refuses wrong ones
+        self._arguments = args, options
+        for name, param in self._parameters.items():
+            if param is not None:
+                like = {"device": param.device, "dtype": param.dtype}
+                self._parameters[name] = UninitializedParameter(**like)
+        for name, buffer in self._buffers.items():
+            if buffer is not None and buffer.ndim:
+                like = {"device": buffer.device, "dtype": buffer.dtype}
+                self._buffers[name] = UninitializedBuffer(**like)
+
+    def _own_state(self) -> Iterator[tuple[str, Tensor]]:
+        for name, tensor in super()._own_state():
+            if isinstance(tensor, _Uninitialized):
+                tensor.numel()  # refuses: there is nothing to save, and no room to load into
+            yield name, tensor
+
+    def reset_parameters(self) -> None:
+        """Nothing yet: the parameters are drawn when their shapes are known."""
+
+    def has_uninitialized_params(self) -> bool:
+        """Whether the layer has not been called yet."""
+        return True
+
+    def _channel_dim(self, input: Tensor) -> int:
+        """The dimension of the input that tells what is missing."""
+        raise NotImplementedError
+
+    def initialize_parameters(self, input: Tensor) -> None:
+        """Become the layer for inputs such as this one; the parameters stay the same objects."""
+        args, options = self._arguments
+        size = input.shape[self._channel_dim(input)]
+        whole = self.cls_to_become(size, *args, **options)
+        for name, tensor in (*self._parameters.items(), *self._buffers.items()):
+            if isinstance(tensor, _Uninitialized):
+                known = getattr(whole, name)
+                tensor.data = known.detach().to(tensor.device, tensor.dtype)
+                tensor.__class__ = type(known)
+        del self._arguments
+        setattr(self, self._missing, size)
+        self.__class__ = self.cls_to_become
+
+    def __call__(self, input: Tensor, *args: Any, **options: Any) -> Any:
+        self.initialize_parameters(input)
+        return self(input, *args, **options)
+
+
+class LazyLinear(_Lazy, Linear):
+    """`Linear` whose in_features is that of its first input (torch.nn.LazyLinear).
+
+    >>> import dtrain
+    >>> layer = LazyLinear(4)
+    >>> layer.weight
+    <UninitializedParameter>
+    >>> layer(dtrain.ones(2, 3)).shape, layer
+    (dtrain.Size([2, 4]), Linear(in_features=3, out_features=4, bias=True))
+    """
+
+    cls_to_become = Linear
+    _missing = "in_features"
+
+    def _channel_dim(self, input: Tensor) -> int:
+        return -1
+
+
+class _LazyConv(_Lazy, _Conv):
+    _missing = "in_channels"
+
+    def _channel_dim(self, input: Tensor) -> int:
+        if input.ndim not in (self.axes + 1, self.axes + 2):
+            raise RuntimeError(
+                f"{type(self).__name__}: expected {self.axes + 1}D or {self.axes + 2}D input, got "
+                f"shape {input.shape}"
+            )
+        return -self.axes - 1
+
+
+class LazyConv1d(_LazyConv, Conv1d):
+    """`Conv1d` with the in_channels of its first input (torch.nn.LazyConv1d)."""
+
+    cls_to_become = Conv1d
+
+
+class LazyConv2d(_LazyConv, Conv2d):
+    """`Conv2d` with the in_channels of its first input (torch.nn.LazyConv2d)."""
+
+    cls_to_become = Conv2d
+
+
+class LazyConv3d(_LazyConv, Conv3d):
+    """`Conv3d` with the in_channels of its first input (torch.nn.LazyConv3d)."""
+
+    cls_to_become = Conv3d
+
+
+class LazyConvTranspose1d(_LazyConv, ConvTranspose1d):
+    """`ConvTranspose1d` with the in_channels of its first input (torch.nn.LazyConvTranspose1d)."""
+
+    cls_to_become = ConvTranspose1d
+
+
+class LazyConvTranspose2d(_LazyConv, ConvTranspose2d):
+    """`ConvTranspose2d` with the in_channels of its first input (torch.nn.LazyConvTranspose2d)."""
+
+    cls_to_become = ConvTranspose2d
+
+
+class LazyConvTranspose3d(_LazyConv, ConvTranspose3d):
+    """`ConvTranspose3d` with the in_channels of its first input (torch.nn.LazyConvTranspose3d)."""
+
+    cls_to_become = ConvTranspose3d
+
+
+class _LazyNorm(_Lazy, _ChannelNorm):
+    _missing = "num_features"
+    _unbatched = False  # whether the first of `_ndims` is that of a single sample
+
+    def _channel_dim(self, input: Tensor) -> int:
+        if input.ndim not in self._ndims:
+            expected = " or ".join(f"{n}D" for n in self._ndims)
+            raise ValueError(
+                f"{type(self).__name__}: expected {expected} input, got shape {input.shape}"
+            )
+        return 0 if self._unbatched and input.ndim == self._ndims[0] else 1
+
+
+class LazyBatchNorm1d(_LazyNorm, BatchNorm1d):
+    """`BatchNorm1d` with the num_features of its first input (torch.nn.LazyBatchNorm1d)."""
+
+    cls_to_become = BatchNorm1d
+
+
+class LazyBatchNorm2d(_LazyNorm, BatchNorm2d):
+    """`BatchNorm2d` with the num_features of its first input (torch.nn.LazyBatchNorm2d)."""
+
+    cls_to_become = BatchNorm2d
+
+
+class LazyBatchNorm3d(_LazyNorm, BatchNorm3d):
+    """`BatchNorm3d` with the num_features of its first input (torch.nn.LazyBatchNorm3d)."""
+
+    cls_to_become = BatchNorm3d
+
+
+class LazyInstanceNorm1d(_LazyNorm, InstanceNorm1d):
+    """`InstanceNorm1d` with the num_features of its first input (torch.nn.LazyInstanceNorm1d)."""
+
+    cls_to_become, _unbatched = InstanceNorm1d, True
+
+
+class LazyInstanceNorm2d(_LazyNorm, InstanceNorm2d):
+    """`InstanceNorm2d` with the num_features of its first input (torch.nn.LazyInstanceNorm2d)."""
+
+    cls_to_become, _unbatched = InstanceNorm2d, True
+
+
+class LazyInstanceNorm3d(_LazyNorm, InstanceNorm3d):
+    """`InstanceNorm3d` with the num_features of its first input (torch.nn.LazyInstanceNorm3d)."""
+
+    cls_to_become, _unbatched = InstanceNorm3d, True
