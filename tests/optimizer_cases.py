@@ -39,6 +39,16 @@ OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "Adadelta": ("Adadelta", {}),
     "Adadelta options": ("Adadelta", {"rho": 0.5, "weight_decay": 0.1, "maximize": True}),
+    "Rprop": ("Rprop", {}),
+    "Rprop options": (
+        "Rprop",
+        {"etas": (0.3, 1.5), "step_sizes": (0.02, 0.4), "maximize": True},
+    ),
+    "ASGD": ("ASGD", {}),
+    "ASGD options": (
+        "ASGD",
+        {"lambd": 0.1, "t0": 5, "weight_decay": 0.1, "maximize": True},
+    ),
 }
 #: those that see a parameter whole; PyTorch has no LARS and LAMB, and its Muon works in bfloat16
 BY_PARAMETER: dict[str, tuple[str, dict[str, Any]]] = {

@@ -276,7 +276,8 @@ def test_state_of_other_parameters_is_refused_and_nothing_is_changed(others, mes
 
 
 @pytest.mark.parametrize(
-    "name", ["Adadelta", "Adagrad", "Adamax", "LAMB", "LARS", "Muon", "NAdam", "RAdam", "RMSprop"]
+    "name",
+    ["ASGD", "Adadelta", "Adagrad", "Adamax", "LAMB", "LARS", "Muon", "NAdam", "RAdam", "RMSprop"],
 )
 def test_a_run_that_is_resumed_has_the_bits_of_one_that_was_not(name):
     def begun():

@@ -9,6 +9,8 @@ from dtrain.backend import to_host
 from tests.layer_case import numbers
 from tests.optimizer_cases import BY_PARAMETER, OPTIMIZERS
 
+#: the parts of a state that are numbers, on the host
+NUMBERS = ("step", "mu_product", "eta", "mu")
 ROWS = OPTIMIZERS | BY_PARAMETER
 
 
@@ -36,7 +38,7 @@ def left(name, options, device):
     return [
         tensor._array
         for param, state in optimizer.state.items()
-        for tensor in (param, *(state[key] for key in state if key not in ("step", "mu_product")))
+        for tensor in (param, *(state[key] for key in state if key not in NUMBERS))
     ]
 
 

@@ -120,6 +120,30 @@ def _radam(
         param[i] = param[i] * shrink - change
 
 
+@compiled(fastmath=False)
+def _rprop(param, grad, previous, size, shrink, grow, low, high, sign):
+    none = sign - sign
+    for i in range(param.size):
+        g = sign * grad[i]
+        product, s = g * previous[i], size[i]
+        if product > 0:
+            s = s * grow
+        elif product < 0:
+            s, g = s * shrink, none
+        s = low if s < low else high if s > high else s
+        size[i], previous[i] = s, g
+        param[i] -= np.sign(g) * s
+
+
+@compiled(fastmath=False)
+def _asgd(param, grad, average, eta, shrink, mu, decay, sign):
+    for i in range(param.size):
+        g = sign * grad[i] + decay * param[i] if decay != 0 else sign * grad[i]
+        p = param[i] * shrink - eta * g
+        param[i] = p
+        average[i] = p if mu == 1 else average[i] + mu * (p - average[i])
+
+
 def sgd(
     param: np.ndarray, grad: np.ndarray, buffer: np.ndarray | None, lr: float, momentum: float,
     dampening: float, weight_decay: float, nesterov: bool, maximize: bool, first: bool,
@@ -218,3 +242,21 @@ def radam(
         param, grad, mean, square, T(rate), T(1 - betas[0]), T(betas[1]), T(1 - betas[1]), T(eps),
         T(weight_decay), T(shrink), T(root), T(_sign(maximize)),
     )  # fmt: skip
+
+
+def rprop(
+    param: np.ndarray, grad: np.ndarray, previous: np.ndarray, size: np.ndarray,
+    etas: tuple[float, float], sizes: tuple[float, float], maximize: bool,
+) -> None:  # fmt: skip
+    T = param.dtype.type
+    numbers = (T(number) for number in (*etas, *sizes, _sign(maximize)))
+    _rprop(param, grad, previous, size, *numbers)
+
+
+def asgd(
+    param: np.ndarray, grad: np.ndarray, average: np.ndarray, eta: float, shrink: float, mu: float,
+    weight_decay: float, maximize: bool,
+) -> None:  # fmt: skip
+    T = param.dtype.type
+    numbers = (T(number) for number in (eta, shrink, mu, weight_decay, _sign(maximize)))
+    _asgd(param, grad, average, *numbers)

@@ -120,3 +120,32 @@ extern "C" __global__ void radam(REAL *param, const REAL *grad, REAL *mean, REAL
         param[i] = param[i] * shrink - change;
     }
 }
+
+extern "C" __global__ void rprop(REAL *param, const REAL *grad, REAL *previous, REAL *size,
+                                 REAL shrink, REAL grow, REAL low, REAL high, REAL sign,
+                                 long long count) {
+    FOR_EACH(i, count) {
+        REAL g = sign * grad[i], s = size[i], product = g * previous[i];
+        if (product > 0) {
+            s *= grow;
+        } else if (product < 0) {
+            s *= shrink;
+            g = 0;
+        }
+        s = s < low ? low : s > high ? high : s;
+        size[i] = s;
+        previous[i] = g;
+        param[i] -= g > 0 ? s : g < 0 ? -s : g * s;
+    }
+}
+
+extern "C" __global__ void asgd(REAL *param, const REAL *grad, REAL *average, REAL eta,
+                                REAL shrink, REAL mu, REAL decay, REAL sign, long long count) {
+    FOR_EACH(i, count) {
+        REAL g = sign * grad[i];
+        if (decay != 0) g += decay * param[i];
+        REAL p = param[i] * shrink - eta * g;
+        param[i] = p;
+        average[i] = mu == 1 ? p : average[i] + mu * (p - average[i]);
+    }
+}

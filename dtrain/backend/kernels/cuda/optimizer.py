@@ -99,3 +99,19 @@ def radam(
         _sign(maximize),
     )  # fmt: skip
     for_each("optimizer", "radam", param.size, param, grad, mean, square, *map(float, numbers))
+
+
+def rprop(
+    param: Array, grad: Array, previous: Array, size: Array, etas: tuple[float, float],
+    sizes: tuple[float, float], maximize: bool,
+) -> None:  # fmt: skip
+    numbers = map(float, (*etas, *sizes, _sign(maximize)))
+    for_each("optimizer", "rprop", param.size, param, grad, previous, size, *numbers)
+
+
+def asgd(
+    param: Array, grad: Array, average: Array, eta: float, shrink: float, mu: float,
+    weight_decay: float, maximize: bool,
+) -> None:  # fmt: skip
+    numbers = map(float, (eta, shrink, mu, weight_decay, _sign(maximize)))
+    for_each("optimizer", "asgd", param.size, param, grad, average, *numbers)

@@ -156,3 +156,31 @@ def radam(
         change *= root / (array_module(param).sqrt(square) + eps)
     param *= shrink
     param -= change
+
+
+def rprop(
+    param: Array, grad: Array, previous: Array, size: Array, etas: tuple[float, float],
+    sizes: tuple[float, float], maximize: bool,
+) -> None:  # fmt: skip
+    """Rprop; previous: the last gradient, 0 where it had turned; size: of each element's step."""
+    xp = array_module(param)
+    grad = -grad if maximize else grad
+    turn = xp.sign(grad * previous)
+    size *= xp.where(turn > 0, etas[1], xp.where(turn < 0, etas[0], 1)).astype(size.dtype)
+    xp.clip(size, *sizes, out=size)
+    previous[...] = xp.where(turn < 0, 0, grad)
+    param -= xp.sign(previous) * size
+
+
+def asgd(
+    param: Array, grad: Array, average: Array, eta: float, shrink: float, mu: float,
+    weight_decay: float, maximize: bool,
+) -> None:  # fmt: skip
+    """Gradient descent at the rate eta; mu: what the average takes of the parameter."""
+    grad = _descent(param, grad, weight_decay, maximize)
+    param *= shrink
+    param -= eta * grad
+    if mu == 1:
+        average[...] = param
+    else:
+        average += mu * (param - average)
