@@ -4,10 +4,17 @@ The same rows run against PyTorch (tests/oracle), on CuPy against NumPy (tests/c
 microbatches of one step over several ranks (tests/ranks).
 """
 
+import numpy as np
+
 from tests.layer_case import IMAGE, LINE, Layer, called
 from tests.layer_cases_images import PADDING, WINDOWS
 from tests.layer_cases_losses import LOSSES
 from tests.layer_cases_sequences import SEQUENCES
+
+
+def adaptive_softmax(nn):
+    return nn.AdaptiveLogSoftmaxWithLoss(6, 9, [2, 5], div_value=2.0, head_bias=True)
+
 
 DENSE = {
     "Linear": Layer(lambda nn: nn.Linear(5, 3), [(4, 5)]),
@@ -21,6 +28,15 @@ DENSE = {
     ),
     "spectral_norm": Layer(
         lambda nn: nn.utils.parametrizations.spectral_norm(nn.Conv2d(4, 3, 2)), [IMAGE]
+    ),
+    "AdaptiveLogSoftmaxWithLoss": Layer(adaptive_softmax, [(5, 6), np.array([0, 8, 3, 1, 4])]),
+    "AdaptiveLogSoftmaxWithLoss of the head": Layer(adaptive_softmax, [(2, 6), np.array([1, 0])]),
+    "AdaptiveLogSoftmaxWithLoss of one": Layer(adaptive_softmax, [(6,), np.array(7)]),
+    "AdaptiveLogSoftmaxWithLoss.log_prob": Layer(
+        adaptive_softmax, [(5, 6)], lambda nn, module, x: module.log_prob(x)
+    ),
+    "AdaptiveLogSoftmaxWithLoss.predict": Layer(
+        adaptive_softmax, [(9, 6)], lambda nn, module, x: module.predict(x)
     ),
     "Bilinear": Layer(lambda nn: nn.Bilinear(4, 3, 2), [(5, 4), (5, 3)]),
     "CosineSimilarity": Layer(lambda nn: nn.CosineSimilarity(0), [(4, 3), (4, 3)]),

@@ -451,6 +451,21 @@ REFUSED = {
     "zeros": (lambda t: t.zeros(-1), RuntimeError, "negative"),
     "arange": (lambda t: t.arange(3, 0), RuntimeError, "arange"),
     "randint": (lambda t: t.randint(3, 3, (2,)), RuntimeError, "randint"),
+    "cutoffs": (
+        lambda t: t.nn.AdaptiveLogSoftmaxWithLoss(4, 9, [5, 2]),
+        ValueError,
+        r"sorted in an increasing order, each between 1 and n_classes-1 = 8, got \[5, 2\]",
+    ),
+    "a target beyond the last cluster": (
+        lambda t: t.nn.AdaptiveLogSoftmaxWithLoss(4, 9, [2], 2.0)(t.ones(2, 4), t.tensor([1, 9])),
+        RuntimeError,
+        r"in \[0, 8\], but values in range \[1, 9\] were found",
+    ),
+    "targets of another number": (
+        lambda t: t.nn.AdaptiveLogSoftmaxWithLoss(4, 9, [2], 2.0)(t.ones(2, 4), t.tensor([1])),
+        RuntimeError,
+        r"got shapes \(2, 4\) and \(1,\)",
+    ),
 }
 
 

@@ -41,6 +41,7 @@ from dtrain.nn.adaptive import (
     FractionalMaxPool2d,
     FractionalMaxPool3d,
 )
+from dtrain.nn.adaptive_softmax import AdaptiveLogSoftmaxWithLoss
 from dtrain.nn.attention import MultiheadAttention
 from dtrain.nn.batch_norm import (
     BatchNorm1d,
@@ -179,6 +180,7 @@ __all__ = [
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
+    "AdaptiveLogSoftmaxWithLoss",
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",

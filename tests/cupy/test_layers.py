@@ -20,7 +20,8 @@ def trained(name, device):
         outputs = ran_backward(layer, dtrain, module, inputs)
         arrays |= {f"output {step}.{n}": out for n, out in enumerate(outputs)}
         arrays |= {f"input {step}.{n}": x.grad for n, x in enumerate(inputs) if x.grad is not None}
-    arrays |= {f"gradient of {name}": p.grad for name, p in module.named_parameters()}
+    grads = {f"gradient of {name}": p.grad for name, p in module.named_parameters()}
+    arrays |= {name: grad for name, grad in grads.items() if grad is not None}
     return {name: tensor._array for name, tensor in (arrays | module.state_dict()).items()}
 
 
