@@ -220,7 +220,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", default=",".join(MODELS), help="some of mlp,resnet,gpt,tiny")
     parser.add_argument("--ranks", default="1,2", help="numbers of ranks")
-    parser.add_argument("--steps", type=int, default=20, help="timed in each of 5 rounds")
+    parser.add_argument("--steps", type=int, default=20, help=f"timed in each of {ROUNDS} rounds")
     args = parser.parse_args()
     models = args.models.split(",")
     if unknown := set(models) - set(MODELS):

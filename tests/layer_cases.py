@@ -52,7 +52,7 @@ LAZY = {
     ),
     "LazyBatchNorm1d": Layer(lambda nn: called(nn, nn.LazyBatchNorm1d(), (4, 5)), [(4, 5)]),
     "LazyInstanceNorm2d": Layer(
-        lambda nn: called(nn, nn.LazyInstanceNorm2d(affine=True), IMAGE[1:]), [IMAGE[1:]]
+        lambda nn: called(nn, nn.LazyInstanceNorm2d(affine=True), IMAGE), [IMAGE]
     ),
 }
 NORMS = {

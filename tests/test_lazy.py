@@ -26,11 +26,17 @@ LAYERS = {
     "BatchNorm2d": (lambda: nn.LazyBatchNorm2d(), lambda: nn.BatchNorm2d(4), (2, 4, 5, 5)),
     "BatchNorm3d": (lambda: nn.LazyBatchNorm3d(), lambda: nn.BatchNorm3d(4), (2, 4, 5, 5, 1)),
     "InstanceNorm1d": (
-        lambda: nn.LazyInstanceNorm1d(track_running_stats=True),
-        lambda: nn.InstanceNorm1d(4, track_running_stats=True), (4, 5),
+        lambda: nn.LazyInstanceNorm1d(),
+        lambda: nn.InstanceNorm1d(4, affine=True, track_running_stats=True), (4, 5),
     ),
-    "InstanceNorm2d": (lambda: nn.LazyInstanceNorm2d(), lambda: nn.InstanceNorm2d(2), (2, 2, 3, 3)),
-    "InstanceNorm3d": (lambda: nn.LazyInstanceNorm3d(), lambda: nn.InstanceNorm3d(2), (2, 2, 2, 2)),
+    "InstanceNorm2d": (
+        lambda: nn.LazyInstanceNorm2d(affine=False),
+        lambda: nn.InstanceNorm2d(2, track_running_stats=True), (2, 2, 3, 3),
+    ),
+    "InstanceNorm3d": (
+        lambda: nn.LazyInstanceNorm3d(1e-3, None, True, False),
+        lambda: nn.InstanceNorm3d(2, 1e-3, None, True, False), (2, 2, 2, 2),
+    ),
 }  # fmt: skip
 
 

@@ -202,6 +202,19 @@ class _LazyNorm(_Lazy, _ChannelNorm):
     _missing = "num_features"
     _unbatched = False  # whether the first of `_ndims` is that of a single sample
 
+    def __init__(
+        self,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,  # for InstanceNorm, too, as in PyTorch
+        track_running_stats: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ):
+        super().__init__(eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
+
     def _channel_dim(self, input: Tensor) -> int:
         if input.ndim not in self._ndims:
             expected = " or ".join(f"{n}D" for n in self._ndims)

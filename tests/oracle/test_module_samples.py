@@ -28,9 +28,12 @@ DIFFERENT = {
     "CTCLoss *": "PyTorch's gradient is that of what log_softmax was given",
 }
 
-MODULES = {
-    info.module_cls.__name__: info for info in module_db if hasattr(dtrain.nn, info.module_cls.__name__)
-}  # fmt: skip
+
+def name_of(info):
+    return info.module_cls.__name__
+
+
+MODULES = {name_of(info): info for info in module_db if hasattr(dtrain.nn, name_of(info))}
 
 
 def own(value):
@@ -65,9 +68,14 @@ def check(info, sample, training):
     theirs = info.module_cls(*sample.constructor_input.args, **sample.constructor_input.kwargs)
     theirs.to(torch.float64).train(training)
     args, kwargs = given(Translator(), sample.constructor_input)
-    ours = getattr(dtrain.nn, info.module_cls.__name__)(*args, **kwargs)
+    ours = getattr(dtrain.nn, name_of(info))(*args, **kwargs)
     ours.to(dtrain.float64).train(training)
     assert repr(ours) == repr(theirs)
+    if name_of(info).startswith("Lazy"):  # they have a state from their first input on
+        args, kwargs = given(Translator(), sample.forward_input)
+        ours(*args, **kwargs)
+        theirs(*sample.forward_input.args, **sample.forward_input.kwargs)
+        assert repr(ours) == repr(theirs)
     assert list(ours.state_dict()) == list(theirs.state_dict())
     without_dropout(ours, dtrain.nn)
     without_dropout(theirs, torch.nn)

@@ -55,7 +55,9 @@ def assert_same_gradients(ours, theirs):
         ours.named_parameters(), theirs.named_parameters(), strict=True
     ):
         assert name == other
-        np.testing.assert_allclose(p.grad.numpy(), q.grad.numpy(), rtol=1e-4, atol=2e-5)
+        assert (p.grad is None) == (q.grad is None), name
+        if p.grad is not None:
+            np.testing.assert_allclose(p.grad.numpy(), q.grad.numpy(), rtol=1e-4, atol=2e-5)
 
 
 def assert_close(ours, theirs, rtol=1e-4, atol=1e-5):
