@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dtrain.backend import Array, kernels
-from dtrain.optim.optimizer import Optimizer, _Run, check_options
+from dtrain.optim.optimizer import Optimizer, Run, check_options
 
 
 class ASGD(Optimizer):
@@ -50,7 +50,7 @@ class ASGD(Optimizer):
         numbers.setdefault("eta", _rounded(group["lr"]))
         numbers.setdefault("mu", 1.0)
 
-    def _update_run(self, run: _Run, group: dict[str, Any]) -> None:
+    def _update_run(self, run: Run, group: dict[str, Any]) -> None:
         super()._update_run(run, group)
         lr, lambd, step = group["lr"], group["lambd"], run.numbers["step"]
         following = {

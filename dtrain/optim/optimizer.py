@@ -28,7 +28,7 @@ BLOCK = 1 << 15
 
 
 @dataclass
-class _Run:
+class Run:
     """Neighbours in a bucket, all with gradients and with equal numbers (of steps and the like)."""
 
     bucket: Bucket
@@ -198,8 +198,8 @@ class Optimizer:
                 for run in list(self._runs(group)):
                     self._update_run(run, group)
 
-    def _runs(self, group: dict[str, Any]) -> Iterator[_Run]:
-        run: _Run | None = None
+    def _runs(self, group: dict[str, Any]) -> Iterator[Run]:
+        run: Run | None = None
         for param in group["params"]:
             if param._grad is None:
                 continue
@@ -217,17 +217,17 @@ class Optimizer:
                 continue
             if run:
                 yield run
-            run = _Run(param._bucket, start, stop, numbers, [param])
+            run = Run(param._bucket, start, stop, numbers, [param])
         if run:
             yield run
 
-    def _update_run(self, run: _Run, group: dict[str, Any]) -> None:
+    def _update_run(self, run: Run, group: dict[str, Any]) -> None:
         with on_device_of(run.bucket.data):
             self._update_blocks(run, group)
         for param in run.params:
             param._version[0] += 1
 
-    def _update_blocks(self, run: _Run, group: dict[str, Any]) -> None:
+    def _update_blocks(self, run: Run, group: dict[str, Any]) -> None:
         bucket, flat = run.bucket, self._flat_state(run.bucket, group)
         for start, stop, shape in self._parts(run):
             part = slice(start, stop)
@@ -240,7 +240,7 @@ class Optimizer:
                 run.numbers,
             )
 
-    def _parts(self, run: _Run) -> Iterator[tuple[int, int, tuple[int, ...]]]:
+    def _parts(self, run: Run) -> Iterator[tuple[int, int, tuple[int, ...]]]:
         """Where the parts of the run begin and end that are updated at once, and their shapes."""
         own = run.bucket.own
         if self._by_parameter:
