@@ -1,7 +1,7 @@
 """Times one training step in dtrain and in PyTorch, alone and on several ranks, side by side.
 
     python benchmarks/step.py
-    python benchmarks/step.py --models resnet,gpt --steps 30 --ranks 1,2,4
+    python benchmarks/step.py --models resnet,gpt --rounds 3 --ranks 1,2,4
 
 A model is written once, for a module `T` that is dtrain or torch. README.md says what the
 figures mean.
@@ -24,10 +24,9 @@ import time
 #: the exact one takes, "detail" compares the ranks' weights in each step
 SETTINGS = ("dtrain", "torch", "apart", "fast", "detail")
 DETAIL = {"DTRAIN_DEBUG": "detail", "DTRAIN_DEBUG_EVERY": "1"}
-#: the settings take turns so often, each time in fresh processes; ratios are those of one round,
-#: for a machine that others use, too, is now faster, now slower
+#: by default: the settings take turns so often, each time in fresh processes. Ratios are those of
+#: one round, for a machine that others use, too, is now faster, now slower
 ROUNDS = 5
-WARM_UP = 5
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
@@ -137,6 +136,8 @@ def tiny(T):
 
 
 MODELS = {"mlp": mlp, "resnet": resnet, "gpt": gpt, "tiny": tiny}
+#: timed in a round, after half as many to warm up: some seconds
+STEPS = {"mlp": 200, "resnet": 15, "gpt": 10, "tiny": 200}
 
 
 # --- in the processes that are measured ---
@@ -158,16 +159,18 @@ def join(setting):
     return distributed.get_rank(), [DistributedDataParallel]
 
 
-def work(setting, model_name, ranks, steps):
+def work(setting, model_name, ranks):
     """Run the steps; rank 0 prints the seconds of each, or their ratio to those of "fast"."""
     T = importlib.import_module("torch" if setting == "torch" else "dtrain")
     T.manual_seed(0)
     rank, parallels = join(setting if ranks > 1 else "apart")
     jobs = [job_of(T, model_name, parallel) for parallel in parallels]
-    turns = [[seconds_of_step(T, *job) for job in jobs] for _ in range(WARM_UP + steps)]
+    warm_up = STEPS[model_name] // 2
+    steps = range(warm_up + STEPS[model_name])
+    turns = [[seconds_of_step(T, *job) for job in jobs] for _ in steps]
     if rank == 0:
         times = [turn[0] / turn[1] if len(turn) > 1 else turn[0] for turn in turns]
-        print(json.dumps(times[WARM_UP:]), flush=True)
+        print(json.dumps(times[warm_up:]), flush=True)
     if setting == "torch" and ranks > 1:  # gloo's threads abort a process that ends before others
         T.distributed.barrier()
         T.distributed.destroy_process_group()
@@ -190,9 +193,9 @@ def seconds_of_step(T, model, x, y, optimizer):
 # --- in the process that was started ---
 
 
-def measure(setting, model_name, ranks, steps):
+def measure(setting, model_name, ranks):
     """The seconds of each step, of fresh processes; of several that are apart, the slowest's."""
-    worker = [os.path.abspath(__file__), "--worker", setting, model_name, str(ranks), str(steps)]
+    worker = [os.path.abspath(__file__), "--worker", setting, model_name, str(ranks)]
     environ = {**os.environ, **ONE_THREAD, **(DETAIL if setting == "detail" else {})}
     if ranks == 1 or setting == "apart":
         launches = ranks * [([sys.executable, *worker], {})]
@@ -220,7 +223,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", default=",".join(MODELS), help="some of mlp,resnet,gpt,tiny")
     parser.add_argument("--ranks", default="1,2", help="numbers of ranks")
-    parser.add_argument("--steps", type=int, default=20, help=f"timed in each of {ROUNDS} rounds")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often to measure each")
     args = parser.parse_args()
     models = args.models.split(",")
     if unknown := set(models) - set(MODELS):
@@ -232,15 +235,15 @@ def main():
     print(line("model", "ranks", (*columns, "apart keep", "exact/fast", "detail")))
     every_ranks = [int(ranks) for ranks in args.ranks.split(",")]
     for name in models:
-        rounds = [one_round(name, every_ranks, there, args.steps) for _ in range(ROUNDS)]
+        rounds = [one_round(name, every_ranks, there) for _ in range(args.rounds)]
         for ranks in every_ranks:
             print(line(name, ranks, figures(rounds, ranks)), flush=True)
 
 
-def one_round(name, every_ranks, there, steps):
+def one_round(name, every_ranks, there):
     """The typical seconds of a step by (setting, ranks), measured within a minute or so."""
     return {
-        (setting, ranks): statistics.median(measure(setting, name, ranks, steps))
+        (setting, ranks): statistics.median(measure(setting, name, ranks))
         for ranks in every_ranks
         for setting in there
         if ranks > 1 or setting in SETTINGS[:2]
@@ -275,7 +278,7 @@ def line(name, ranks, cells):
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--worker"]:
-        setting, model_name, *numbers = sys.argv[2:]
-        work(setting, model_name, *map(int, numbers))
+        setting, model_name, ranks = sys.argv[2:]
+        work(setting, model_name, int(ranks))
     else:
         main()
