@@ -11,7 +11,6 @@ import argparse
 import functools
 import importlib.util
 import json
-import math
 import os
 import socket
 import statistics
@@ -136,7 +135,7 @@ def tiny(T):
 
 
 MODELS = {"mlp": mlp, "resnet": resnet, "gpt": gpt, "tiny": tiny}
-#: timed in a round, after half as many to warm up: some seconds
+#: timed in a round, after half as many to warm up: one to three seconds
 STEPS = {"mlp": 200, "resnet": 15, "gpt": 10, "tiny": 200}
 
 
@@ -251,25 +250,25 @@ def one_round(name, every_ranks, there):
 
 
 def figures(rounds, ranks):
-    """The cells of a line of the table; a dash for what was not measured."""
+    """The cells of a line of the table: medians over the rounds."""
 
-    def ratio(one, other):
-        there = one in rounds[0] and other in rounds[0]
-        return statistics.median(r[one] / r[other] for r in rounds) if there else math.nan
+    def cell(form, value):
+        try:
+            return format(statistics.median(map(value, rounds)), form)
+        except KeyError:  # not measured
+            return "-"
 
-    def cell(number, form):
-        return "-" if math.isnan(number) else format(number, form)
+    def ratio(form, one, other):
+        return cell(form, lambda times: times[one] / times[other])
 
     own = ("dtrain", ranks)
     for setting in SETTINGS[:2]:
-        times = [1e3 * r[setting, ranks] for r in rounds if (setting, ranks) in r]
-        yield cell(statistics.median(times) if times else math.nan, ".1f")
-    yield cell(ratio(own, ("torch", ranks)), ".2f")
+        yield cell(".1f", lambda times, key=(setting, ranks): 1e3 * times[key])
+    yield ratio(".2f", own, ("torch", ranks))
     for setting, alone in (("dtrain", "dtrain"), ("torch", "torch"), ("apart", "dtrain")):
-        yield cell(ratio((alone, 1), (setting, ranks)) if ranks > 1 else math.nan, ".0%")
-    fast = [r["fast", ranks] for r in rounds if ("fast", ranks) in r]
-    yield cell(statistics.median(fast) if fast else math.nan, ".2f")
-    yield cell((ratio(("detail", ranks), own) - 1) / 100, ".2%")
+        yield ratio(".0%", (alone, 1), (setting, ranks)) if ranks > 1 else "-"
+    yield cell(".2f", lambda times: times["fast", ranks])
+    yield cell(".2%", lambda times: (times["detail", ranks] / times[own] - 1) / 100)
 
 
 def line(name, ranks, cells):

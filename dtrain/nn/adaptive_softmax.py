@@ -81,9 +81,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
 
     def reset_parameters(self) -> None:
         """Draw the parameters anew."""
-        self.head.reset_parameters()
-        for cluster in self.tail.children():
-            for layer in cluster.children():
+        for layer in self.modules():
+            if isinstance(layer, Linear):
                 layer.reset_parameters()
 
     def forward(self, input: Tensor, target: Tensor) -> ASMoutput:

@@ -60,8 +60,12 @@ class _ChannelNorm(Affine):
             self.running_var.fill_(1)
             self.num_batches_tracked.zero_()
 
-    def _check(self, input: Tensor, channel_dim: int) -> None:
-        if input.ndim not in self._ndims or input.shape[channel_dim] != self.num_features:
+    def _channel_dim(self, input: Tensor) -> int:
+        return 1
+
+    def _check(self, input: Tensor) -> None:
+        fits = input.ndim in self._ndims
+        if not fits or input.shape[self._channel_dim(input)] != self.num_features:
             ndims = " or ".join(f"{n}D" for n in self._ndims)
             raise ValueError(
                 f"{type(self).__name__}: expected {ndims} input with "
@@ -110,7 +114,7 @@ class _BatchNorm(_ChannelNorm):
         super().__init__(num_features, eps, momentum, affine, track_running_stats, bias, like)
 
     def forward(self, input: Tensor) -> Tensor:
-        self._check(input, 1)
+        self._check(input)
         if not self.training and self.running_mean is not None:
             return self._running(input)
         if not input.numel():
@@ -168,11 +172,13 @@ class _InstanceNorm(_ChannelNorm):
         like = {"device": device, "dtype": dtype}
         super().__init__(num_features, eps, momentum, affine, track_running_stats, bias, like)
 
+    def _channel_dim(self, input: Tensor) -> int:
+        return 0 if input.ndim == self._ndims[0] else 1  # 0: of one sample
+
     def forward(self, input: Tensor) -> Tensor:
-        if input.ndim == self._ndims[0]:  # one sample
-            self._check(input, 0)
+        self._check(input)
+        if self._channel_dim(input) == 0:
             return self.forward(input.unsqueeze(0)).squeeze(0)
-        self._check(input, 1)
         if not self.training and self.running_mean is not None:
             return self._running(input)
         if not input.numel():

@@ -78,23 +78,23 @@ class UninitializedBuffer(_Uninitialized, Buffer):
 class _Lazy(Module):
     """What all have: the arguments of the layer to become, whose first one is still missing.
 
-    A subclass names the missing argument, and the dimension of the input that tells it.
+    A subclass has that layer for its last base; it names the missing argument, and the dimension
+    of the input that tells it.
     """
 
-    cls_to_become: type[Any]
     _missing: str
 
     def __init__(self, *args: Any, **options: Any):
-        super().__init__(0, *args, **options)  # type: ignore[call-arg]  # refuses wrong ones
+        make_layer: Any = super().__init__
+        make_layer(0, *args, **options)  # refuses wrong ones
         self._arguments = args, options
-        for name, param in self._parameters.items():
-            if param is not None:
-                like = {"device": param.device, "dtype": param.dtype}
-                self._parameters[name] = UninitializedParameter(**like)
-        for name, buffer in self._buffers.items():
-            if buffer is not None and buffer.ndim:
-                like = {"device": buffer.device, "dtype": buffer.dtype}
-                self._buffers[name] = UninitializedBuffer(**like)
+        for table, kind in (
+            (self._parameters, UninitializedParameter),
+            (self._buffers, UninitializedBuffer),
+        ):
+            for name, tensor in table.items():
+                if tensor is not None and tensor.ndim:
+                    table[name] = kind(device=tensor.device, dtype=tensor.dtype)
 
     def _own_state(self) -> Iterator[tuple[str, Tensor]]:
         for name, tensor in super()._own_state():
@@ -109,15 +109,16 @@ class _Lazy(Module):
         """Whether the layer has not been called yet."""
         return True
 
-    def _channel_dim(self, input: Tensor) -> int:
-        """The dimension of the input that tells what is missing."""
+    def _dim_of_missing(self, input: Tensor) -> int:
+        """The dimension of the input that tells what is missing; refuses a wrong number of them."""
         raise NotImplementedError
 
     def initialize_parameters(self, input: Tensor) -> None:
         """Become the layer for inputs such as this one; the parameters stay the same objects."""
         args, options = self._arguments
-        size = input.shape[self._channel_dim(input)]
-        whole = self.cls_to_become(size, *args, **options)
+        size = input.shape[self._dim_of_missing(input)]
+        layer: Any = next(kind for kind in type(self).__mro__ if not issubclass(kind, _Lazy))
+        whole = layer(size, *args, **options)
         for name, tensor in (*self._parameters.items(), *self._buffers.items()):
             if isinstance(tensor, _Uninitialized):
                 known = getattr(whole, name)
@@ -125,7 +126,7 @@ class _Lazy(Module):
                 tensor.__class__ = type(known)
         del self._arguments
         setattr(self, self._missing, size)
-        self.__class__ = self.cls_to_become
+        self.__class__ = layer
 
     def __call__(self, input: Tensor, *args: Any, **options: Any) -> Any:
         self.initialize_parameters(input)
@@ -143,17 +144,16 @@ class LazyLinear(_Lazy, Linear):
     (dtrain.Size([2, 4]), Linear(in_features=3, out_features=4, bias=True))
     """
 
-    cls_to_become = Linear
     _missing = "in_features"
 
-    def _channel_dim(self, input: Tensor) -> int:
+    def _dim_of_missing(self, input: Tensor) -> int:
         return -1
 
 
 class _LazyConv(_Lazy, _Conv):
     _missing = "in_channels"
 
-    def _channel_dim(self, input: Tensor) -> int:
+    def _dim_of_missing(self, input: Tensor) -> int:
         if input.ndim not in (self.axes + 1, self.axes + 2):
             raise RuntimeError(
                 f"{type(self).__name__}: expected {self.axes + 1}D or {self.axes + 2}D input, got "
@@ -165,42 +165,29 @@ class _LazyConv(_Lazy, _Conv):
 class LazyConv1d(_LazyConv, Conv1d):
     """`Conv1d` with the in_channels of its first input (torch.nn.LazyConv1d)."""
 
-    cls_to_become = Conv1d
-
 
 class LazyConv2d(_LazyConv, Conv2d):
     """`Conv2d` with the in_channels of its first input (torch.nn.LazyConv2d)."""
-
-    cls_to_become = Conv2d
 
 
 class LazyConv3d(_LazyConv, Conv3d):
     """`Conv3d` with the in_channels of its first input (torch.nn.LazyConv3d)."""
 
-    cls_to_become = Conv3d
-
 
 class LazyConvTranspose1d(_LazyConv, ConvTranspose1d):
     """`ConvTranspose1d` with the in_channels of its first input (torch.nn.LazyConvTranspose1d)."""
-
-    cls_to_become = ConvTranspose1d
 
 
 class LazyConvTranspose2d(_LazyConv, ConvTranspose2d):
     """`ConvTranspose2d` with the in_channels of its first input (torch.nn.LazyConvTranspose2d)."""
 
-    cls_to_become = ConvTranspose2d
-
 
 class LazyConvTranspose3d(_LazyConv, ConvTranspose3d):
     """`ConvTranspose3d` with the in_channels of its first input (torch.nn.LazyConvTranspose3d)."""
 
-    cls_to_become = ConvTranspose3d
-
 
 class _LazyNorm(_Lazy, _ChannelNorm):
     _missing = "num_features"
-    _unbatched = False  # whether the first of `_ndims` is that of a single sample
 
     def __init__(
         self,
@@ -215,46 +202,34 @@ class _LazyNorm(_Lazy, _ChannelNorm):
     ):
         super().__init__(eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
 
-    def _channel_dim(self, input: Tensor) -> int:
+    def _dim_of_missing(self, input: Tensor) -> int:
         if input.ndim not in self._ndims:
             expected = " or ".join(f"{n}D" for n in self._ndims)
             raise ValueError(
                 f"{type(self).__name__}: expected {expected} input, got shape {input.shape}"
             )
-        return 0 if self._unbatched and input.ndim == self._ndims[0] else 1
+        return self._channel_dim(input)
 
 
 class LazyBatchNorm1d(_LazyNorm, BatchNorm1d):
     """`BatchNorm1d` with the num_features of its first input (torch.nn.LazyBatchNorm1d)."""
 
-    cls_to_become = BatchNorm1d
-
 
 class LazyBatchNorm2d(_LazyNorm, BatchNorm2d):
     """`BatchNorm2d` with the num_features of its first input (torch.nn.LazyBatchNorm2d)."""
-
-    cls_to_become = BatchNorm2d
 
 
 class LazyBatchNorm3d(_LazyNorm, BatchNorm3d):
     """`BatchNorm3d` with the num_features of its first input (torch.nn.LazyBatchNorm3d)."""
 
-    cls_to_become = BatchNorm3d
-
 
 class LazyInstanceNorm1d(_LazyNorm, InstanceNorm1d):
     """`InstanceNorm1d` with the num_features of its first input (torch.nn.LazyInstanceNorm1d)."""
-
-    cls_to_become, _unbatched = InstanceNorm1d, True
 
 
 class LazyInstanceNorm2d(_LazyNorm, InstanceNorm2d):
     """`InstanceNorm2d` with the num_features of its first input (torch.nn.LazyInstanceNorm2d)."""
 
-    cls_to_become, _unbatched = InstanceNorm2d, True
-
 
 class LazyInstanceNorm3d(_LazyNorm, InstanceNorm3d):
     """`InstanceNorm3d` with the num_features of its first input (torch.nn.LazyInstanceNorm3d)."""
-
-    cls_to_become, _unbatched = InstanceNorm3d, True

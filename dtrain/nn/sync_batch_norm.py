@@ -54,7 +54,7 @@ class SyncBatchNorm(_BatchNorm):
     def forward(self, input: Tensor) -> Tensor:
         if self.of_whole_batch is None or not self.training:
             return super().forward(input)
-        self._check(input, 1)
+        self._check(input)
         x = input._array
         count = x.size // self.num_features
         with on_device_of(x):
