@@ -67,17 +67,17 @@ from dtrain.backend.random import get_rng_state, seed, set_rng_state
 from dtrain.backend.size import Size
 from dtrain.backend.threads import get_num_threads, set_num_threads
 from dtrain.checkpoint import load, save
-from dtrain.ops import creation as _creation
-from dtrain.ops import sampling as _sampling
-from dtrain.ops import windows as _windows
-from dtrain.ops.creation import *  # noqa: F403
-from dtrain.ops.operators import CALLS as _CALLS
-from dtrain.ops.operators import types as _types
-from dtrain.ops.operators.types import *  # noqa: F403
-from dtrain.ops.operators.types import TYPES as _TYPES
-from dtrain.ops.operators.types import typed as _typed
-from dtrain.ops.sampling import *  # noqa: F403
-from dtrain.ops.windows import *  # noqa: F403
+from dtrain.functions import creation as _creation
+from dtrain.functions import types as _types
+from dtrain.functions.creation import *  # noqa: F403
+from dtrain.functions.creation import random as _sampling
+from dtrain.functions.creation import windows as _windows
+from dtrain.functions.creation.random import *  # noqa: F403
+from dtrain.functions.creation.windows import *  # noqa: F403
+from dtrain.functions.table import CALLS as _CALLS
+from dtrain.functions.types import *  # noqa: F403
+from dtrain.functions.types import TYPES as _TYPES
+from dtrain.functions.types import typed as _typed
 from dtrain.parallel import DataParallel, ZeroRedundancyOptimizer
 
 #: Functions of `nn.functional` that PyTorch has here, too.

@@ -1,8 +1,8 @@
 """Linear algebra under PyTorch's names (torch.linalg)."""
 
 from dtrain.errors import LinAlgError
-from dtrain.ops.operators.calls import free_function
-from dtrain.ops.operators.factorizations import (
+from dtrain.functions.calls import free_function
+from dtrain.functions.linalg.factorizations import (
     cholesky,
     cholesky_ex,
     eigh,
@@ -11,7 +11,17 @@ from dtrain.ops.operators.factorizations import (
     svd,
     svdvals,
 )
-from dtrain.ops.operators.linalg import (
+from dtrain.functions.linalg.lu import lu, lu_factor, lu_factor_ex, lu_solve
+from dtrain.functions.linalg.norms import (
+    cond,
+    det,
+    matrix_norm,
+    matrix_rank,
+    norm,
+    slogdet,
+    vector_norm,
+)
+from dtrain.functions.linalg.solvers import (
     cross,
     diagonal,
     inv,
@@ -25,19 +35,9 @@ from dtrain.ops.operators.linalg import (
     tensorinv,
     tensorsolve,
 )
-from dtrain.ops.operators.lu import lu, lu_factor, lu_factor_ex, lu_solve
-from dtrain.ops.operators.matrix_numbers import (
-    cond,
-    det,
-    matrix_norm,
-    matrix_rank,
-    norm,
-    slogdet,
-    vector_norm,
-)
-from dtrain.ops.operators.products import linalg_vander as vander
-from dtrain.ops.operators.products import matmul, multi_dot, vecdot
-from dtrain.ops.operators.triangular import solve_triangular
+from dtrain.functions.linalg.triangular import solve_triangular
+from dtrain.functions.products import linalg_vander as vander
+from dtrain.functions.products import matmul, multi_dot, vecdot
 
 __all__ = [
     "LinAlgError",

@@ -1,7 +1,7 @@
 """Special functions under PyTorch's names (torch.special)."""
 
-from dtrain.ops.operators import CALLS as _CALLS
-from dtrain.ops.operators.special import entr, i0e, i1, i1e, ndtr, xlog1py
+from dtrain.functions.special import entr, i0e, i1, i1e, ndtr, xlog1py
+from dtrain.functions.table import CALLS as _CALLS
 
 digamma = psi = _CALLS["digamma"]
 erf, erfc, erfinv = _CALLS["erf"], _CALLS["erfc"], _CALLS["erfinv"]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import dtrain
-from tests.case import leaf
+from tests.cases.case import leaf
 
 SHAPES = hnp.array_shapes(min_dims=1, max_dims=3, max_side=4)
 

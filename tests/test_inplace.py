@@ -6,9 +6,9 @@ from scipy import special
 
 import dtrain
 from dtrain import no_grad
-from dtrain.ops.operators import diagonals, products, scattering, shapes
-from dtrain.ops.operators.inplace import INPLACE
-from tests.case import central_differences, erf, leaf
+from dtrain.functions import diagonals, products, scattering, shapes
+from dtrain.functions.inplace import INPLACE
+from tests.cases.case import central_differences, erf, leaf
 
 POSITIVE = np.array([[0.5, 1.6, 2.6], [0.7, 1.1, 2.9]])
 OTHER = np.array([1.25, 0.75, 2.0])

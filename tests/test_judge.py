@@ -2,8 +2,8 @@
 
 import pytest
 
-from dtrain.distributed.calls import Call
-from dtrain.distributed.judge import Judge, State
+from dtrain.distributed.watchdog.collective_log import Call
+from dtrain.distributed.watchdog.diagnosis import Judge, State
 from dtrain.errors import DesyncError, RankFailedError
 
 

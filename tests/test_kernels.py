@@ -9,9 +9,9 @@ import dtrain
 from dtrain import nn, optim
 from dtrain.backend import kernels
 from dtrain.nn import functional as F
-from tests.case import central_differences, leaf, run_backward
-from tests.cases import CASES as OP_CASES
-from tests.kernel_cases import CASES, assert_close, results
+from tests.cases.case import central_differences, leaf, run_backward
+from tests.cases.kernel_cases import CASES, assert_close, results
+from tests.cases.table import CASES as OP_CASES
 
 numba_only = pytest.mark.skipif(
     importlib.util.find_spec("numba") is None, reason="Numba is not installed"

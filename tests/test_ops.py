@@ -8,10 +8,10 @@ import pytest
 import dtrain
 from dtrain.autograd.graph import Node
 from dtrain.autograd.op import OPS
+from dtrain.functions.table import FREE_FUNCTIONS, FUNCTIONS
 from dtrain.nn import functional as F
-from dtrain.ops.operators import FREE_FUNCTIONS, FUNCTIONS
-from tests.case import LAYOUTS, central_differences, layouts_of, leaf, run_backward
-from tests.cases import CASES
+from tests.cases.case import LAYOUTS, central_differences, layouts_of, leaf, run_backward
+from tests.cases.table import CASES
 
 SAMPLES = [(case, sample) for case in CASES for sample in case.samples]
 OF_SEVERAL = [(case, sample) for case, sample in SAMPLES if len(sample) > 1 and case.differentiable]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import dtrain
-from tests.case import leaf
+from tests.cases.case import leaf
 
 often = settings(deadline=None, max_examples=80)
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import dtrain
-from tests.case import central_differences, run_backward
+from tests.cases.case import central_differences, run_backward
 
 
 def row_times_vector(T, x, w):

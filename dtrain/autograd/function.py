@@ -9,7 +9,7 @@ from typing import Any
 from dtrain.autograd import grad_mode
 from dtrain.autograd.graph import Node
 from dtrain.autograd.tensor import Tensor, as_tensor, wrap
-from dtrain.autograd.traced import TracedArray
+from dtrain.autograd.traced_array import TracedArray
 from dtrain.backend import Array, array_module
 
 

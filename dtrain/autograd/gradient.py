@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from dtrain.autograd import grad_mode
+from dtrain.autograd.double_backward import retraced
 from dtrain.autograd.graph import run_backward
-from dtrain.autograd.retrace import retraced
 from dtrain.autograd.tensor import Tensor, as_tensor, wrap
-from dtrain.autograd.traced import TracedArray
+from dtrain.autograd.traced_array import TracedArray
 from dtrain.backend import array_module
-from dtrain.backend.trace import span
+from dtrain.backend.profiler import span
 
 
 def grad(

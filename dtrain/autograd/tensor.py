@@ -1,6 +1,6 @@
 """`Tensor`: an array, whether it wants a gradient, and the node of the graph that made it.
 
-The operations that PyTorch has as methods are bound to it by `dtrain.ops.operators`.
+The operations that PyTorch has as methods are bound to it by `dtrain.functions.table`.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Tensor:
             array = np.array(only, get_default_dtype())
         _initialize(self, array)
 
-    if TYPE_CHECKING:  # the operations bound by dtrain.ops.operators
+    if TYPE_CHECKING:  # the operations bound by dtrain.functions.table
 
         def __getattr__(self, name: str) -> Any: ...
 

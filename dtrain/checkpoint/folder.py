@@ -22,7 +22,7 @@ from typing import Any
 
 from dtrain.backend import default_generator
 from dtrain.checkpoint.state_file import from_bytes, to_bytes
-from dtrain.distributed import job, job_name, world
+from dtrain.distributed import job_name, lifecycle, world
 from dtrain.errors import CheckpointError
 
 _MANIFEST = "manifest.json"
@@ -53,12 +53,12 @@ def save_checkpoint(root: str | Path, step: int, **objects: Any) -> Path:
     for value in objects.values():
         if hasattr(value, "consolidate_state_dict"):  # its state is spread over the ranks
             value.consolidate_state_dict(to=0)
-    writes = world.rank() == 0 and job.replay is None
+    writes = world.rank() == 0 and lifecycle.replay is None
     if writes:
         states = {name: value.state_dict() for name, value in objects.items()}
         states[_RANDOM] = default_generator().get_state()
         _write(folder, step, {name: to_bytes(state) for name, state in states.items()})
-    job.leave_if_short(writes)
+    lifecycle.leave_if_short(writes)
     return folder
 
 
@@ -140,8 +140,8 @@ def load_checkpoint(path: str | Path, **objects: Any) -> int:
             f"{folder}: its {name} is of another {name} than this program's: {reason}"
         ) from reason
     default_generator().set_state(random)
-    if folder == replay and job.replay is not None:
-        job.replay.taken_by.add(world.rank())
+    if folder == replay and lifecycle.replay is not None:
+        lifecycle.replay.taken_by.add(world.rank())
         if world.rank() == 0:
             print(f"dtrain: replays {folder}, and writes no checkpoint", file=sys.stderr)
     return manifest["step"]
@@ -149,9 +149,9 @@ def load_checkpoint(path: str | Path, **objects: Any) -> int:
 
 def _replay() -> Path | None:
     """What `dtrain debug --replay` has this rank load; None once it has."""
-    if job.replay is None or world.rank() in job.replay.taken_by:
+    if lifecycle.replay is None or world.rank() in lifecycle.replay.taken_by:
         return None
-    return job.replay.checkpoint
+    return lifecycle.replay.checkpoint
 
 
 def _names(folder: Path) -> set[str]:

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from dtrain.checkpoint import whole_checkpoint
-from dtrain.distributed.debugging import RankError, run_script
-from dtrain.distributed.timeline import trace_variable
+from dtrain.distributed.debug.run_script import RankError, run_script
+from dtrain.distributed.trace.timeline import trace_variable
 from dtrain.errors import CheckpointError, LaunchError
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from dtrain.distributed import launch
-from dtrain.distributed.timeline import trace_variable
+from dtrain.distributed.trace.timeline import trace_variable
 from dtrain.errors import LaunchError
 
 

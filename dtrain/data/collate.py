@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from dtrain.autograd import Tensor
-from dtrain.ops.creation import from_numpy, tensor
-from dtrain.ops.operators.joining import stack
+from dtrain.functions.creation import from_numpy, tensor
+from dtrain.functions.joining import stack
 
 
 def default_collate(samples: Sequence[Any]) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from dtrain.autograd import Tensor
 from dtrain.backend import Generator
-from dtrain.ops.sampling import randperm
+from dtrain.functions.creation.random import randperm
 
 _T = TypeVar("_T")
 

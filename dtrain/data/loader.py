@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dtrain.backend import Generator, initial_seed
-from dtrain.backend.trace import span
+from dtrain.backend.profiler import span
 from dtrain.data.collate import default_collate
 from dtrain.data.dataset import Dataset, IterableDataset, TensorDataset
 from dtrain.data.samplers import RandomSampler, SequentialSampler, begin_epoch
 from dtrain.distributed import world
-from dtrain.distributed.reduce import run_of
+from dtrain.distributed.comm.tree_reduce import run_of
 from dtrain.distributed.step import Microbatch, Step, begin_step, end_step, inside
-from dtrain.ops.creation import from_numpy
+from dtrain.functions.creation import from_numpy
 
 #: options of PyTorch's that choose how its workers load, and change no batch
 _LOADING = {

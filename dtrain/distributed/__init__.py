@@ -2,9 +2,9 @@
 
 from dtrain.backend import share_gpus
 from dtrain.distributed.collectives import all_gather, all_reduce, broadcast
-from dtrain.distributed.job import STOPPED, job_name, restart_count, stop_requested
-from dtrain.distributed.recovery import recoverable
-from dtrain.distributed.threads import run_ranks
+from dtrain.distributed.comm.threads import run_ranks
+from dtrain.distributed.elastic.transaction import recoverable
+from dtrain.distributed.lifecycle import STOPPED, job_name, restart_count, stop_requested
 from dtrain.distributed.world import (
     barrier,
     init,

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dtrain.distributed import world
-from dtrain.distributed.mpi import MpiCommunicator
+from dtrain.distributed.comm.mpi import MpiCommunicator
 
 _SECONDS = 0.5  # spent on each figure
 _ALL_CACHES_MB = 512  # more than the caches of a machine hold

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dtrain.backend import default_generator
-from dtrain.distributed.recovery import is_done
+from dtrain.distributed.elastic.transaction import is_done
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,10 +14,10 @@ import time
 import traceback
 from typing import Any
 
-from dtrain.distributed import timeline
-from dtrain.distributed.call_site import in_program
-from dtrain.distributed.communicator import Communicator, SoloCommunicator
-from dtrain.distributed.watch import end_all, others_are_ended
+from dtrain.distributed.comm.communicator import Communicator, SoloCommunicator
+from dtrain.distributed.trace import timeline
+from dtrain.distributed.watchdog.call_site import in_program
+from dtrain.distributed.watchdog.monitor import end_all, others_are_ended
 from dtrain.errors import DesyncError, LaunchError, RankFailedError
 
 
@@ -146,7 +146,7 @@ def _launched_communicator() -> Communicator | None:
         )
     if comm.size > 1:
         sys.excepthook = _ends_all(comm)
-    from dtrain.distributed.mpi import MpiCommunicator
+    from dtrain.distributed.comm.mpi import MpiCommunicator
 
     return MpiCommunicator(comm, elastic="DTRAIN_ELASTIC" in os.environ)
 

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from dtrain import nn
 from dtrain.autograd import Tensor
+from dtrain.functions.creation import arange, zeros_like
 from dtrain.models.weights import load_weights
 from dtrain.nn import functional as F
-from dtrain.ops.creation import arange, zeros_like
 
 
 class _Embeddings(nn.Module):

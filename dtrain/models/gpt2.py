@@ -7,9 +7,9 @@ from typing import Any
 
 from dtrain import nn
 from dtrain.autograd import Tensor
+from dtrain.functions.creation import arange, empty, zeros
 from dtrain.models.weights import load_weights
 from dtrain.nn import functional as F
-from dtrain.ops.creation import arange, empty, zeros
 
 
 class Conv1D(nn.Module):

@@ -31,7 +31,7 @@ from dtrain.nn.activations import (
     Tanhshrink,
     Threshold,
 )
-from dtrain.nn.adaptive import (
+from dtrain.nn.adaptive_pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
     AdaptiveAvgPool3d,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from dtrain.autograd import Tensor
+from dtrain.functions.creation import full
 from dtrain.nn import functional as F
 from dtrain.nn.function_layer import FunctionLayer
 from dtrain.nn.module import Module
 from dtrain.nn.parameter import Parameter
-from dtrain.ops.creation import full
 
 # --- straight lines ---
 

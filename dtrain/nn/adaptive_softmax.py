@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from dtrain.autograd import Tensor
+from dtrain.functions.creation import tensor
+from dtrain.functions.joining import cat
+from dtrain.functions.searching import bucketize
 from dtrain.nn import functional as F
 from dtrain.nn.containers import ModuleList, Sequential
 from dtrain.nn.layers import Linear
 from dtrain.nn.module import Module
-from dtrain.ops.creation import tensor
-from dtrain.ops.operators.joining import cat
-from dtrain.ops.operators.searching import bucketize
 
 
 class ASMoutput(NamedTuple):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from dtrain.autograd import Tensor
+from dtrain.functions.creation import empty
 from dtrain.nn import functional as F
 from dtrain.nn import init
 from dtrain.nn.layers import Linear
 from dtrain.nn.module import Module
 from dtrain.nn.parameter import Parameter
-from dtrain.ops.creation import empty
 
 
 class NonDynamicallyQuantizableLinear(Linear):

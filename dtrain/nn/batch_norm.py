@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dtrain.autograd import Tensor
+from dtrain.functions.creation import ones, tensor, zeros
 from dtrain.nn.functional.normalization import (
     batch_statistics,
     fold_statistics,
@@ -15,7 +16,6 @@ from dtrain.nn.functional.normalization import (
 )
 from dtrain.nn.normalization import Affine
 from dtrain.nn.parameter import Parameter
-from dtrain.ops.creation import ones, tensor, zeros
 
 
 class _ChannelNorm(Affine):

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from dtrain.autograd import Tensor
+from dtrain.functions.creation import empty
 from dtrain.nn import functional as F
-from dtrain.nn.functional.windows import per_axis
+from dtrain.nn.functional.spatial import per_axis
 from dtrain.nn.layers import init_like_linear
 from dtrain.nn.module import Module
 from dtrain.nn.parameter import Parameter
-from dtrain.ops.creation import empty
 
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 

@@ -10,9 +10,9 @@ import numpy as np
 from dtrain.autograd import Tensor, no_grad
 from dtrain.backend import Generator, array_module
 from dtrain.backend.dtypes import float32, float64
-from dtrain.ops import sampling
-from dtrain.ops.creation import eye
-from dtrain.ops.operators import elementwise, factorizations
+from dtrain.functions import elementwise
+from dtrain.functions.creation import eye, random
+from dtrain.functions.linalg import factorizations
 
 _GAINS = {
     "linear": 1.0,
@@ -109,7 +109,7 @@ def trunc_normal_(
             stacklevel=2,
         )
     low, high = (math.erf((limit - mean) / (std * math.sqrt(2))) for limit in (a, b))
-    u = sampling.rand(tensor.shape, dtype=float64, device=tensor.device, generator=generator)
+    u = random.rand(tensor.shape, dtype=float64, device=tensor.device, generator=generator)
     values = elementwise.erfinv(u * (high - low) + low) * (std * math.sqrt(2)) + mean
     return tensor.copy_(values.clamp(a, b))
 
@@ -213,7 +213,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     dtype = float64 if tensor.dtype == float64 else float32
     shape = (max(rows, columns), min(rows, columns))
     q, r = factorizations.qr(
-        sampling.randn(shape, dtype=dtype, device=tensor.device, generator=generator)
+        random.randn(shape, dtype=dtype, device=tensor.device, generator=generator)
     )
     q = q * r.diagonal().sign()  # for all orthogonal matrices to be as likely (Mezzadri 2007)
     q = q.t() if rows < columns else q
@@ -229,6 +229,6 @@ def sparse_(
     Martens 2010.
     """
     _require_ndim("sparse_", tensor, tensor.ndim == 2, "2")
-    places = sampling.rand(tensor.shape, device=tensor.device, generator=generator).argsort(0)
+    places = random.rand(tensor.shape, device=tensor.device, generator=generator).argsort(0)
     tensor.normal_(0, std, generator=generator)
     return tensor.masked_fill_(places < math.ceil(sparsity * tensor.shape[0]), 0)

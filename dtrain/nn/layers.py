@@ -6,12 +6,12 @@ import math
 from typing import Any
 
 from dtrain.autograd import Tensor
+from dtrain.functions.creation import empty
 from dtrain.nn import functional as F
 from dtrain.nn import init
 from dtrain.nn.function_layer import FunctionLayer
 from dtrain.nn.module import Module
 from dtrain.nn.parameter import Parameter
-from dtrain.ops.creation import empty
 
 
 def init_like_linear(weight: Tensor, bias: Tensor | None) -> None:

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from dtrain.autograd import Tensor
 from dtrain.autograd.tensor import _initialize, wrap
+from dtrain.functions.creation import empty
 from dtrain.nn.batch_norm import (
     BatchNorm1d,
     BatchNorm2d,
@@ -28,7 +29,6 @@ from dtrain.nn.convolution import (
 from dtrain.nn.layers import Linear
 from dtrain.nn.module import Module
 from dtrain.nn.parameter import Buffer, Parameter
-from dtrain.ops.creation import empty
 
 
 class _Uninitialized(Tensor):

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-import dtrain.ops.operators  # noqa: F401  Tensor's methods
+import dtrain.functions.table  # noqa: F401  Tensor's methods
 from dtrain.autograd import Tensor
 from dtrain.backend import dtypes
+from dtrain.functions.creation import empty_like
 from dtrain.nn import hooks, state
 from dtrain.nn.parameter import Buffer, Parameter
-from dtrain.ops.creation import empty_like
 
 #: The tables of attributes, what is in them, and what may be assigned to a name in them.
 _KINDS = (

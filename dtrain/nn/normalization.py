@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from dtrain.autograd import Tensor
+from dtrain.functions.creation import ones, zeros
 from dtrain.nn import functional as F
 from dtrain.nn import init
 from dtrain.nn.function_layer import FunctionLayer
 from dtrain.nn.module import Module
 from dtrain.nn.parameter import Parameter
-from dtrain.ops.creation import ones, zeros
 
 
 class Affine(Module):

@@ -7,7 +7,7 @@ from typing import Any
 from dtrain.autograd import Tensor
 from dtrain.nn import functional as F
 from dtrain.nn.function_layer import FunctionLayer
-from dtrain.nn.functional.windows import per_axis
+from dtrain.nn.functional.spatial import per_axis
 
 
 class _MaxPool(FunctionLayer):

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from dtrain.autograd import Tensor
+from dtrain.functions.creation import empty, zeros
+from dtrain.functions.joining import cat, stack
 from dtrain.nn import functional as F
 from dtrain.nn import init
 from dtrain.nn.functional.recurrent import GATES, rnn_mode, run_direction
 from dtrain.nn.module import Module
 from dtrain.nn.parameter import Parameter
 from dtrain.nn.utils.rnn import PackedSequence
-from dtrain.ops.creation import empty, zeros
-from dtrain.ops.operators.joining import cat, stack
 
 
 class RNNBase(Module):

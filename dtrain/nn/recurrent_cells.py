@@ -6,11 +6,11 @@ import math
 from typing import Any
 
 from dtrain.autograd import Tensor
+from dtrain.functions.creation import empty, zeros
 from dtrain.nn import init
 from dtrain.nn.functional.recurrent import GATES, rnn_mode, run_direction
 from dtrain.nn.module import Module
 from dtrain.nn.parameter import Parameter
-from dtrain.ops.creation import empty, zeros
 
 
 class RNNCellBase(Module):

@@ -9,7 +9,7 @@ from dtrain.autograd import Tensor
 from dtrain.backend import array_module, on_device_of
 from dtrain.nn.batch_norm import _BatchNorm
 from dtrain.nn.module import Module
-from dtrain.ops import norm
+from dtrain.primitives import normalization
 
 
 class SyncBatchNorm(_BatchNorm):
@@ -59,7 +59,7 @@ class SyncBatchNorm(_BatchNorm):
         count = x.size // self.num_features
         with on_device_of(x):
             if count:
-                mean, var = norm.batch_statistics(x)
+                mean, var = normalization.batch_statistics(x)
             else:  # a rank without a sample in this step
                 mean = var = array_module(x).zeros(self.num_features, x.dtype)
             whole = self.of_whole_batch(count, mean, var)
@@ -68,7 +68,7 @@ class SyncBatchNorm(_BatchNorm):
             if self.running_mean is not None and whole.tracked_here:
                 self._track(whole.mean, whole.var * (whole.count / (whole.count - 1)))
             mean, var = whole.mean.astype(mean.dtype), whole.var.astype(var.dtype)
-        return norm.sync_batch_norm(
+        return normalization.sync_batch_norm(
             input, self.weight, self.bias, mean=mean, var=var, eps=self.eps,
             batch_means=whole.gradient_means,
         )  # fmt: skip

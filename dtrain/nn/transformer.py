@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dtrain.autograd import Tensor
+from dtrain.functions.creation import full
 from dtrain.nn import functional as F
 from dtrain.nn import init
 from dtrain.nn.attention import MultiheadAttention
@@ -15,7 +16,6 @@ from dtrain.nn.dropout import Dropout
 from dtrain.nn.layers import Linear
 from dtrain.nn.module import Module
 from dtrain.nn.normalization import LayerNorm
-from dtrain.ops.creation import full
 
 
 class _Layer(Module):

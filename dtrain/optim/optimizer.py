@@ -18,7 +18,7 @@ from dtrain.autograd.bucket import Bucket, make_buckets
 from dtrain.autograd.hooks import HookHandle
 from dtrain.autograd.tensor import wrap
 from dtrain.backend import Array, array_module, on_device_of, pieces
-from dtrain.backend.trace import span
+from dtrain.backend.profiler import span
 
 #: from a bucket and a param group to the state arrays over the bucket, by name
 _FlatState = Callable[[Bucket, dict[str, Any]], dict[str, Array]]

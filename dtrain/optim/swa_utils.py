@@ -12,8 +12,8 @@ from copy import deepcopy
 from typing import Any
 
 from dtrain.autograd import Tensor, no_grad
+from dtrain.functions.creation import tensor
 from dtrain.nn import Module
-from dtrain.ops.creation import tensor
 from dtrain.optim.lr_scheduler import LRScheduler
 from dtrain.optim.optimizer import Optimizer
 

@@ -1,7 +1,7 @@
 """Floor 5: what joins a model with the ranks."""
 
-from dtrain.parallel.compression_powersgd import PowerSGD
-from dtrain.parallel.compression_topk import TopK
+from dtrain.parallel.compression.powersgd import PowerSGD
+from dtrain.parallel.compression.topk import TopK
 from dtrain.parallel.data_parallel import DataParallel
 from dtrain.parallel.zero import ZeroRedundancyOptimizer
 

@@ -10,19 +10,23 @@ import numpy as np
 from dtrain.autograd import Tensor, is_grad_enabled
 from dtrain.autograd.bucket import Bucket, make_buckets
 from dtrain.backend import array_module, initial_seed, to_host
-from dtrain.backend.trace import span
+from dtrain.backend.profiler import span
 from dtrain.distributed import world
 from dtrain.distributed.step import sum_at_step_end
 from dtrain.errors import DesyncError
 from dtrain.nn import Module, SyncBatchNorm
-from dtrain.parallel.bucket_sum import BucketSum
-from dtrain.parallel.compression import CompressedSum, Compression, CompressionState
-from dtrain.parallel.compression_halves import Halves
-from dtrain.parallel.compression_powersgd import PowerSGD
-from dtrain.parallel.compression_topk import TopK
-from dtrain.parallel.gradient_sum import GradientSum
-from dtrain.parallel.same_weights import same_weights
-from dtrain.parallel.whole_batch import of_whole_batch
+from dtrain.parallel.bucket_reducer import BucketSum
+from dtrain.parallel.compression.compressed_reducer import (
+    CompressedSum,
+    Compression,
+    CompressionState,
+)
+from dtrain.parallel.compression.half_precision import Halves
+from dtrain.parallel.compression.powersgd import PowerSGD
+from dtrain.parallel.compression.topk import TopK
+from dtrain.parallel.divergence_check import same_weights
+from dtrain.parallel.reducer import GradientSum
+from dtrain.parallel.sync_batch_norm import of_whole_batch
 
 #: of the bucket that fills first: the sooner it leaves, the sooner the network has work
 _FIRST_BUCKET_BYTES = 1 << 20

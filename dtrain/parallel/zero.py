@@ -11,8 +11,8 @@ from dtrain.autograd import Tensor
 from dtrain.autograd.bucket import Bucket, make_buckets
 from dtrain.backend import Array, array_module, on_device_of
 from dtrain.distributed import world
-from dtrain.distributed.recovery import is_done
-from dtrain.distributed.reduce import equal_bounds
+from dtrain.distributed.comm.tree_reduce import equal_bounds
+from dtrain.distributed.elastic.transaction import is_done
 from dtrain.optim.optimizer import Optimizer
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from dtrain.autograd import Tensor
-from dtrain.ops.creation import from_dlpack
+from dtrain.functions.creation import from_dlpack
 
 __all__ = ["from_dlpack", "to_dlpack"]
 

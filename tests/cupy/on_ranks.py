@@ -18,7 +18,7 @@ import dtrain
 from dtrain import DataParallel, distributed, nn
 from dtrain.checkpoint import digest
 from dtrain.data import DataLoader, TensorDataset
-from dtrain.distributed import reduce
+from dtrain.distributed.comm import tree_reduce
 from dtrain.distributed.world import communicator
 from dtrain.errors import DesyncError
 from dtrain.nn import functional as F
@@ -34,8 +34,8 @@ def _values(count, length, dtype):
 
 def _blocks(values):
     """What this rank brings to the reduction of `values`: device arrays."""
-    low, high = reduce.run_of(distributed.rank(), distributed.world_size(), len(values))
-    total = reduce.TreeSum(len(values), lambda left, right: np.add(left, right, out=left))
+    low, high = tree_reduce.run_of(distributed.rank(), distributed.world_size(), len(values))
+    total = tree_reduce.TreeSum(len(values), lambda left, right: np.add(left, right, out=left))
     for index in range(low, high):
         total.push(index, values[index].copy())
     return [cupy.asarray(block) for _, _, block in total.blocks]
@@ -44,7 +44,7 @@ def _blocks(values):
 def _expected(values, divisor):
     out = np.empty_like(values[0])
     parts = {(i, i + 1): value for i, value in enumerate(values)}
-    reduce.fold(parts, (0, len(values)), [out], slice(None), divisor)
+    tree_reduce.fold(parts, (0, len(values)), [out], slice(None), divisor)
     return out
 
 

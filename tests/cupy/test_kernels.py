@@ -8,7 +8,7 @@ import pytest
 
 import dtrain.backend
 from dtrain.backend.kernels.cuda.compiler import source
-from tests.kernel_cases import CASES, assert_close, results
+from tests.cases.kernel_cases import CASES, assert_close, results
 
 FOLDER = Path(dtrain.backend.__file__).parent / "kernels" / "cuda"
 FAMILIES = sorted({path.stem for path in FOLDER.glob("*.cu")} - {"common"})

@@ -5,8 +5,8 @@ import pytest
 
 import dtrain
 from dtrain.backend import to_host
-from tests.layer_case import filled, ran_backward, tensors
-from tests.layer_cases import MODULES
+from tests.cases.layer_case import filled, ran_backward, tensors
+from tests.cases.layer_cases import MODULES
 
 
 def trained(name, device):

@@ -5,7 +5,7 @@ import pytest
 
 import dtrain
 from dtrain.backend import to_host
-from tests.cases import CASES
+from tests.cases.table import CASES
 from tests.cupy.conftest import HOSTED
 
 SAMPLES = [

@@ -6,8 +6,8 @@ import pytest
 import dtrain
 from dtrain import optim
 from dtrain.backend import to_host
-from tests.layer_case import numbers
-from tests.optimizer_cases import BY_PARAMETER, OPTIMIZERS
+from tests.cases.layer_case import numbers
+from tests.cases.optimizer_cases import BY_PARAMETER, OPTIMIZERS
 
 #: the parts of a state that are numbers, on the host
 NUMBERS = ("step", "mu_product", "eta", "mu")

@@ -8,6 +8,7 @@ import tests.cupy.conftest  # noqa: F401  CuPy on host memory where there is no 
 from dtrain import distributed
 from tests.cupy.test_training import trained
 
-digests = distributed.all_gather(trained("cuda"))
-if distributed.rank() == 0:
-    print("digests", *digests)
+if __name__ == "__main__":
+    digests = distributed.all_gather(trained("cuda"))
+    if distributed.rank() == 0:
+        print("digests", *digests)

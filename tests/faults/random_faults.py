@@ -28,11 +28,11 @@ FROZEN_AFTER_S = 2
 MOMENTS = {
     "forward": "dtrain.nn.module:Module.__call__",
     "backward": "dtrain.autograd.tensor:Tensor.backward",
-    "vote": "dtrain.parallel.gradient_sum:GradientSum._agree",
-    "reduction": "dtrain.distributed.mpi:fold",
-    "wait": "dtrain.distributed.node:Node.barrier",
-    "commit": "dtrain.distributed.mpi:MpiCommunicator.commit",
-    "recovery": "dtrain.distributed.mpi:MpiCommunicator.recover",
+    "vote": "dtrain.parallel.reducer:GradientSum._agree",
+    "reduction": "dtrain.distributed.comm.mpi:fold",
+    "wait": "dtrain.distributed.comm.node:Node.barrier",
+    "commit": "dtrain.distributed.comm.mpi:MpiCommunicator.commit",
+    "recovery": "dtrain.distributed.comm.mpi:MpiCommunicator.recover",
     "step": "dtrain.optim.optimizer:Optimizer.step",
     "checkpoint": "dtrain.checkpoint.folder:_write_synced",
 }

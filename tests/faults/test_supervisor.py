@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from dtrain.distributed.launch import attempt
-from dtrain.distributed.launch.ending import RAISED
+from dtrain.distributed.launch.exit_notice import RAISED
 
 from .conftest import LIMIT_S, children, environment
 
@@ -94,7 +94,7 @@ def test_what_is_typed_in_a_terminal_reaches_rank_0(start, tmp_path):
 
 LOCKED = """
 import signal, time
-from dtrain.distributed.launch.ending import RAISED, mark
+from dtrain.distributed.launch.exit_notice import RAISED, mark
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 mark(2, RAISED)
 time.sleep(600)

@@ -9,17 +9,9 @@ torch = pytest.importorskip("torch")
 
 import dtrain  # noqa: E402
 from dtrain.nn import functional as F  # noqa: E402
-from tests.cases import CASES  # noqa: E402
-from tests.layer_case import (  # noqa: E402
-    IMAGE,
-    LINE,
-    VOLUME,
-    filled,
-    numbers,
-    ran_backward,
-    tensors,
-)
-from tests.layer_cases import MODULES  # noqa: E402
+from tests.cases.layer_case import IMAGE, LINE, VOLUME, filled, numbers, ran_backward, tensors  # noqa: E402
+from tests.cases.layer_cases import MODULES  # noqa: E402
+from tests.cases.table import CASES  # noqa: E402
 
 pytestmark = pytest.mark.oracle
 

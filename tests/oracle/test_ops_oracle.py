@@ -8,8 +8,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import dtrain  # noqa: E402
-from tests.case import leaf, run_backward  # noqa: E402
-from tests.cases import CASES  # noqa: E402
+from tests.cases.case import leaf, run_backward  # noqa: E402
+from tests.cases.table import CASES  # noqa: E402
 
 pytestmark = pytest.mark.oracle
 

@@ -6,7 +6,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import dtrain  # noqa: E402
-from tests.optimizer_cases import OPTIMIZERS  # noqa: E402
+from tests.cases.optimizer_cases import OPTIMIZERS  # noqa: E402
 
 pytestmark = pytest.mark.oracle
 

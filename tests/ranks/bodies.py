@@ -13,13 +13,13 @@ import dtrain
 from dtrain import DataParallel, distributed, nn
 from dtrain.checkpoint import digest
 from dtrain.data import DataLoader, TensorDataset
-from dtrain.distributed import reduce
+from dtrain.distributed.comm import tree_reduce
 from dtrain.distributed.world import communicator
 from dtrain.errors import DesyncError
 from dtrain.nn import functional as F
-from tests.layer_case import filled, tensors, weighed
-from tests.layer_cases import MODULES
-from tests.optimizer_cases import BY_PARAMETER, OPTIMIZERS
+from tests.cases.layer_case import filled, tensors, weighed
+from tests.cases.layer_cases import MODULES
+from tests.cases.optimizer_cases import BY_PARAMETER, OPTIMIZERS
 
 MICROBATCHES = 8
 
@@ -463,8 +463,8 @@ def the_tree_gives_one_sum_for_any_world_size():
             continue
         values = np.random.default_rng(count).standard_normal((count, 37)).astype(np.float32)
         values *= 10.0 ** np.random.default_rng(1).integers(-4, 4, values.shape).astype(np.float32)
-        low, high = reduce.run_of(comm.rank, comm.size, count)
-        total = reduce.TreeSum(count, lambda a, b: np.add(a, b, out=a))
+        low, high = tree_reduce.run_of(comm.rank, comm.size, count)
+        total = tree_reduce.TreeSum(count, lambda a, b: np.add(a, b, out=a))
         for index in range(low, high):
             total.push(index, values[index].copy())
         out = np.empty(37, np.float32)
@@ -473,7 +473,7 @@ def the_tree_gives_one_sum_for_any_world_size():
         def tree(a, b, values=values):
             if b - a == 1:
                 return values[a]
-            middle = reduce.split(a, b)
+            middle = tree_reduce.split(a, b)
             return tree(a, middle) + tree(middle, b)
 
         assert out.tobytes() == tree(0, count).tobytes()

@@ -11,7 +11,8 @@ from dtrain import DataParallel, ZeroRedundancyOptimizer, distributed, nn
 from dtrain.backend.random import normal, philox_bits
 from dtrain.checkpoint import digest, load_checkpoint, save_checkpoint
 from dtrain.data import DataLoader, TensorDataset
-from dtrain.distributed import reduce, world
+from dtrain.distributed import world
+from dtrain.distributed.comm import tree_reduce
 from dtrain.distributed.step import current_microbatch
 from dtrain.nn import functional as F
 from dtrain.parallel import PowerSGD, TopK
@@ -188,7 +189,7 @@ def powersgd_is_the_papers_algorithm():
 
 def _mean_by_the_tree(values):
     def tree(a, b):
-        middle = reduce.split(a, b) if b - a > 1 else 0
+        middle = tree_reduce.split(a, b) if b - a > 1 else 0
         return tree(a, middle) + tree(middle, b) if middle else values[a]
 
     return tree(0, len(values)) / np.float32(len(values))
@@ -236,7 +237,7 @@ class _Counting:
         return (len(flat) - own) * flat.itemsize
 
     def all_reduce(self, blocks, out, count, divisor=1):
-        bounds = reduce.equal_bounds(len(out), self._comm.size)
+        bounds = tree_reduce.equal_bounds(len(out), self._comm.size)
         self.sent += sum(self._others(block, bounds) for block in blocks)
         self._gather(out, bounds)
         self._comm.all_reduce(blocks, out, count, divisor)
@@ -419,8 +420,8 @@ def all_to_all_slices_gives_each_rank_its_part_of_every_value():
     for count in (comm.size, comm.size + 3, 16):
         for size in (0, 1, 70_001):
             values = _random((count, size), size)
-            bounds = reduce.equal_bounds(size, comm.size)
-            own = values[slice(*reduce.run_of(comm.rank, comm.size, count))]
+            bounds = tree_reduce.equal_bounds(size, comm.size)
+            own = values[slice(*tree_reduce.run_of(comm.rank, comm.size, count))]
             got = comm.all_to_all_slices(list(own), bounds, count)
             part = slice(*bounds[comm.rank : comm.rank + 2])
             assert [g.tobytes() for g in got] == [v[part].tobytes() for v in values]

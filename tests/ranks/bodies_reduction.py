@@ -6,7 +6,7 @@ import pytest
 import dtrain
 from dtrain import DataParallel, distributed, nn
 from dtrain.data import DataLoader, TensorDataset
-from dtrain.distributed import reduce
+from dtrain.distributed.comm import tree_reduce
 from dtrain.distributed.world import communicator
 
 from .bodies import MICROBATCHES, _alone, _train
@@ -27,8 +27,8 @@ def _blocks(values, allocate):
         array[...] = values[index]
         return array
 
-    total = reduce.TreeSum(len(values), lambda a, b: np.add(a, b, out=a))
-    for index in range(*reduce.run_of(comm.rank, comm.size, len(values))):
+    total = tree_reduce.TreeSum(len(values), lambda a, b: np.add(a, b, out=a))
+    for index in range(*tree_reduce.run_of(comm.rank, comm.size, len(values))):
         total.push(index, row(index))
     return [block for _, _, block in total.blocks]
 
@@ -36,7 +36,7 @@ def _blocks(values, allocate):
 def _tree_sum(values):
     if len(values) == 1:
         return values[0]
-    middle = reduce.split(0, len(values))
+    middle = tree_reduce.split(0, len(values))
     return _tree_sum(values[:middle]) + _tree_sum(values[middle:])
 
 
@@ -57,7 +57,7 @@ def reduce_scatter_and_all_gather_make_an_all_reduce():
     comm = communicator()
     values = _values(MICROBATCHES + 3, 1001)
     cuts = np.sort(np.random.default_rng(0).integers(0, 1002, comm.size - 1)).tolist()
-    for bounds in (reduce.equal_bounds(1001, comm.size), [0, *cuts, 1001]):
+    for bounds in (tree_reduce.equal_bounds(1001, comm.size), [0, *cuts, 1001]):
         blocks = _blocks(values, comm.empty)
         comm.reduce_scatter(blocks, blocks[0], bounds, len(values), 2)
         own = slice(*bounds[comm.rank : comm.rank + 2])
@@ -107,7 +107,7 @@ def buckets_are_small_where_they_leave_early():
 def a_second_backward_pass_where_one_was_promised_is_an_error():
     model = DataParallel(nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1)), 1, overlap=True)
     loader = DataLoader(TensorDataset(dtrain.ones(16, 1)), 2, microbatches=MICROBATCHES)
-    batches = list(range(*reduce.run_of(distributed.rank(), distributed.world_size(), 8)))
+    batches = list(range(*tree_reduce.run_of(distributed.rank(), distributed.world_size(), 8)))
     for index, (x,) in zip(batches, next(loader.steps(one_backward=True))):
         loss = model(x).mean()
         loss.backward(retain_graph=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dtrain.distributed import node
+from dtrain.distributed.comm import node
 
 
 def pytest_addoption(parser):

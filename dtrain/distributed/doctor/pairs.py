@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from dtrain.distributed import world
+from dtrain.distributed.comm.node import Node
 from dtrain.distributed.doctor.software import software
 from dtrain.distributed.launch.machine import num_cores
-from dtrain.distributed.node import Node
 
 _PINGS = 200
 _MESSAGE_BYTES = 4 << 20

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dtrain.distributed.launch.ending import RAISED, Marks
+from dtrain.distributed.launch.exit_notice import RAISED, Marks
 from dtrain.distributed.launch.parent import die_with_parent
 
 _ASKS_TO_STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)

@@ -16,10 +16,11 @@ from typing import cast
 
 from mpi4py import run
 
-from dtrain.distributed import job, watch, world
-from dtrain.distributed.launch.ending import RAISED, mark
+from dtrain.distributed import lifecycle, world
+from dtrain.distributed.elastic.transaction import recoverable
+from dtrain.distributed.launch.exit_notice import RAISED, mark
 from dtrain.distributed.launch.parent import die_with_parent
-from dtrain.distributed.recovery import recoverable
+from dtrain.distributed.watchdog import monitor
 from dtrain.errors import RankFailedError
 
 
@@ -36,14 +37,14 @@ def main() -> None:
     try:
         run.run_command_line(sys.argv[1:])
     except SystemExit as leaving:
-        if job.all_leave_with(leaving.code):
+        if lifecycle.all_leave_with(leaving.code):
             # No reason to abort those that are still at their checkpoint.
             status.append(cast(int, leaving.code))
             return
         run.set_abort_status(leaving)
         if leaving.code:
             mark(screen, RAISED)
-            watch.others_are_ended.set()
+            monitor.others_are_ended.set()
             raise
     except BaseException as failure:
         if os.environ.get("DTRAIN_ELASTIC") == "leave":

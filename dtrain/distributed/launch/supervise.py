@@ -12,12 +12,12 @@ import signal
 import uuid
 from dataclasses import replace
 
-from dtrain.distributed.job import SHORT, STOPPED
 from dtrain.distributed.launch.attempt import Ending, Signals, attempt, say
 from dtrain.distributed.launch.hosts import silent_hosts
 from dtrain.distributed.launch.machine import Machine, this_machine
 from dtrain.distributed.launch.plan import Job, named_hosts, plan
 from dtrain.distributed.launch.scratch import scratch_variables
+from dtrain.distributed.lifecycle import SHORT, STOPPED
 
 _LINGER_S = 3  # for elastic ranks to come to the end of the program after the first
 

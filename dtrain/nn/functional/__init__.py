@@ -1,5 +1,8 @@
 """Layers and losses as functions (torch.nn.functional)."""
 
+from dtrain.functions.padding import pad
+from dtrain.functions.products import pdist
+from dtrain.functions.searching import one_hot
 from dtrain.nn.functional.activations import (
     celu,
     celu_,
@@ -38,7 +41,7 @@ from dtrain.nn.functional.activations import (
     threshold,
     threshold_,
 )
-from dtrain.nn.functional.adaptive import (
+from dtrain.nn.functional.adaptive_pooling import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
     adaptive_avg_pool3d,
@@ -55,8 +58,6 @@ from dtrain.nn.functional.attention import (
     multi_head_attention_forward,
     scaled_dot_product_attention,
 )
-from dtrain.nn.functional.channels import channel_shuffle, pixel_shuffle, pixel_unshuffle
-from dtrain.nn.functional.classes import cross_entropy, nll_loss
 from dtrain.nn.functional.convolution import (
     conv1d,
     conv2d,
@@ -65,7 +66,6 @@ from dtrain.nn.functional.convolution import (
     conv_transpose2d,
     conv_transpose3d,
 )
-from dtrain.nn.functional.ctc import ctc_loss
 from dtrain.nn.functional.distances import cosine_similarity, normalize, pairwise_distance
 from dtrain.nn.functional.dropout import (
     alpha_dropout,
@@ -77,25 +77,11 @@ from dtrain.nn.functional.dropout import (
 )
 from dtrain.nn.functional.embedding import embedding, embedding_bag
 from dtrain.nn.functional.folding import fold, unfold
-from dtrain.nn.functional.interpolation import (
-    interpolate,
-    upsample,
-    upsample_bilinear,
-    upsample_nearest,
-)
-from dtrain.nn.functional.layers import bilinear, linear
-from dtrain.nn.functional.losses import (
-    binary_cross_entropy,
-    binary_cross_entropy_with_logits,
-    gaussian_nll_loss,
-    huber_loss,
-    kl_div,
-    l1_loss,
-    mse_loss,
-    poisson_nll_loss,
-    smooth_l1_loss,
-)
-from dtrain.nn.functional.margins import (
+from dtrain.nn.functional.grid_sample import affine_grid, grid_sample
+from dtrain.nn.functional.linear import bilinear, linear
+from dtrain.nn.functional.losses.cross_entropy import cross_entropy, nll_loss
+from dtrain.nn.functional.losses.ctc import ctc_loss
+from dtrain.nn.functional.losses.margins import (
     cosine_embedding_loss,
     hinge_embedding_loss,
     margin_ranking_loss,
@@ -106,6 +92,17 @@ from dtrain.nn.functional.margins import (
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
 )
+from dtrain.nn.functional.losses.pointwise import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    gaussian_nll_loss,
+    huber_loss,
+    kl_div,
+    l1_loss,
+    mse_loss,
+    poisson_nll_loss,
+    smooth_l1_loss,
+)
 from dtrain.nn.functional.normalization import (
     batch_norm,
     group_norm,
@@ -114,6 +111,7 @@ from dtrain.nn.functional.normalization import (
     local_response_norm,
     rms_norm,
 )
+from dtrain.nn.functional.pixel_shuffle import channel_shuffle, pixel_shuffle, pixel_unshuffle
 from dtrain.nn.functional.pooling import (
     avg_pool1d,
     avg_pool2d,
@@ -125,10 +123,12 @@ from dtrain.nn.functional.pooling import (
     max_pool2d,
     max_pool3d,
 )
-from dtrain.nn.functional.sampling import affine_grid, grid_sample
-from dtrain.ops.operators.padding import pad
-from dtrain.ops.operators.products import pdist
-from dtrain.ops.operators.searching import one_hot
+from dtrain.nn.functional.resampling import (
+    interpolate,
+    upsample,
+    upsample_bilinear,
+    upsample_nearest,
+)
 
 __all__ = [
     "adaptive_avg_pool1d",

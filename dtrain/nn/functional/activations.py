@@ -8,10 +8,11 @@ from typing import Any
 
 from dtrain.autograd import Tensor
 from dtrain.backend.dtypes import float32, is_floating
-from dtrain.ops import activation, sampling
-from dtrain.ops.operators import elementwise, reductions, scattering, splitting
-from dtrain.ops.operators.inplace import inplace as inplace_form
-from dtrain.ops.operators.operands import place_of
+from dtrain.functions import elementwise, reductions, scattering, splitting
+from dtrain.functions.creation import random
+from dtrain.functions.inplace import inplace as inplace_form
+from dtrain.functions.operands import place_of
+from dtrain.primitives import activations
 
 tanh = elementwise.tanh
 sigmoid = elementwise.sigmoid
@@ -44,7 +45,7 @@ def _require_numbers(name: str, input: Tensor) -> None:
 
 def _uniforms(like: Tensor) -> Tensor:
     """Random numbers in [0, 1) in the shape of a tensor, the same for every dtype."""
-    return sampling.rand(like.shape, dtype=float32, device=like.device)
+    return random.rand(like.shape, dtype=float32, device=like.device)
 
 
 # --- straight lines ---
@@ -52,13 +53,13 @@ def _uniforms(like: Tensor) -> Tensor:
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """max(x, 0) (torch.nn.functional.relu)."""
-    return applied(inplace, activation.relu, input)
+    return applied(inplace, activations.relu, input)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """x where positive, negative_slope * x elsewhere (torch.nn.functional.leaky_relu)."""
     require_floats("leaky_relu", input)
-    return applied(inplace, activation.leaky_relu, input, slope=negative_slope)
+    return applied(inplace, activations.leaky_relu, input, slope=negative_slope)
 
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
@@ -81,7 +82,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
         weight = weight.reshape(channels, *(1,) * (input.ndim - 2))
     elif not input.ndim:
         weight = weight.reshape(())
-    return activation.prelu(input, weight)
+    return activations.prelu(input, weight)
 
 
 def rrelu(
@@ -102,15 +103,15 @@ def rrelu(
         return leaky_relu(input, (lower + upper) / 2, inplace)
     slope = (_uniforms(input) * (upper - lower) + lower).to(input.dtype)
     if inplace:
-        return inplace_form("rrelu_", activation.prelu)(input, slope)
-    return activation.prelu(input, slope)
+        return inplace_form("rrelu_", activations.prelu)(input, slope)
+    return activations.prelu(input, slope)
 
 
 def threshold(input: Tensor, threshold: Any, value: Any, inplace: bool = False) -> Tensor:
     """x where it is above the threshold, else `value` (torch.nn.functional.threshold)."""
     if input.dtype == "bool":
         raise NotImplementedError("threshold: expected numbers, got a tensor of dtype bool")
-    return applied(inplace, activation.threshold, input, limit=threshold, value=value)
+    return applied(inplace, activations.threshold, input, limit=threshold, value=value)
 
 
 def hardtanh(
@@ -122,7 +123,7 @@ def hardtanh(
         raise ValueError(f"hardtanh: expected min_val <= max_val, got {min_val} and {max_val}")
     number = float if is_floating(input.dtype) else int
     low, high = number(min_val), number(max_val)
-    return applied(inplace, activation.hardtanh, input, low=low, high=high)
+    return applied(inplace, activations.hardtanh, input, low=low, high=high)
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
@@ -133,19 +134,19 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """x / 6 + 1/2 within [0, 1] (Howard et al. 2019) (torch.nn.functional.hardsigmoid)."""
     require_floats("hardsigmoid", input)
-    return applied(inplace, activation.hardsigmoid, input)
+    return applied(inplace, activations.hardsigmoid, input)
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """x * hardsigmoid(x) (Howard et al. 2019) (torch.nn.functional.hardswish)."""
     require_floats("hardswish", input)
-    return applied(inplace, activation.hardswish, input)
+    return applied(inplace, activations.hardswish, input)
 
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """0 in [-lambd, lambd], x elsewhere (torch.nn.functional.hardshrink)."""
     require_floats("hardshrink", input)
-    return activation.hardshrink(input, reach=lambd)
+    return activations.hardshrink(input, reach=lambd)
 
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
@@ -153,7 +154,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     require_floats("softshrink", input)
     if not lambd >= 0:
         raise RuntimeError(f"softshrink: expected lambd >= 0, got {lambd}")
-    return activation.softshrink(input, reach=lambd)
+    return activations.softshrink(input, reach=lambd)
 
 
 # --- curves ---
@@ -165,7 +166,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     Clevert et al. 2016.
     """
     require_floats("elu", input)
-    return applied(inplace, activation.elu, input, alpha=alpha, scale=1.0, rate=1.0)
+    return applied(inplace, activations.elu, input, alpha=alpha, scale=1.0, rate=1.0)
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -174,7 +175,7 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
     Klambauer et al. 2017.
     """
     require_floats("selu", input)
-    return applied(inplace, activation.elu, input, alpha=SELU_ALPHA, scale=SELU_SCALE, rate=1.0)
+    return applied(inplace, activations.elu, input, alpha=SELU_ALPHA, scale=SELU_SCALE, rate=1.0)
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
@@ -185,13 +186,13 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     require_floats("celu", input)
     if not alpha:
         raise RuntimeError("celu: expected an alpha that is not 0")
-    return applied(inplace, activation.elu, input, alpha=alpha, scale=1.0, rate=1 / alpha)
+    return applied(inplace, activations.elu, input, alpha=alpha, scale=1.0, rate=1 / alpha)
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """x * sigmoid(x) (Elfwing et al. 2017) (torch.nn.functional.silu)."""
     require_floats("silu", input)
-    return applied(inplace, activation.silu, input)
+    return applied(inplace, activations.silu, input)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
@@ -212,7 +213,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     require_floats("gelu", input)
     if approximate not in ("none", "tanh"):
         raise RuntimeError(f"gelu: expected approximate 'none' or 'tanh', got {approximate!r}")
-    return activation.gelu(input) if approximate == "none" else activation.gelu_tanh(input)
+    return activations.gelu(input) if approximate == "none" else activations.gelu_tanh(input)
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:
@@ -236,13 +237,13 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
     Where beta * x is above the threshold it is x.
     """
     require_floats("softplus", input)
-    return activation.softplus(input, beta=beta, threshold=threshold)
+    return activations.softplus(input, beta=beta, threshold=threshold)
 
 
 def logsigmoid(input: Tensor) -> Tensor:
     """log(sigmoid(x)), without overflow (torch.nn.functional.logsigmoid)."""
     require_floats("logsigmoid", input)
-    return -activation.softplus(-input, beta=1.0, threshold=float("inf"))
+    return -activations.softplus(-input, beta=1.0, threshold=float("inf"))
 
 
 def softsign(input: Tensor) -> Tensor:

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from dtrain.autograd import Tensor
 from dtrain.backend import array_module
+from dtrain.functions import products
+from dtrain.functions.creation import zeros
+from dtrain.functions.joining import cat, repeat_interleave
+from dtrain.functions.padding import pad
 from dtrain.nn.functional.activations import softmax
 from dtrain.nn.functional.dropout import dropout
-from dtrain.nn.functional.layers import linear
-from dtrain.ops import index
-from dtrain.ops.creation import zeros
-from dtrain.ops.operators import products
-from dtrain.ops.operators.joining import cat, repeat_interleave
-from dtrain.ops.operators.padding import pad
+from dtrain.nn.functional.linear import linear
+from dtrain.primitives import indexing
 
 MINUS_INFINITY = float("-inf")
 
@@ -54,9 +54,9 @@ def scaled_dot_product_attention(
     blind = hidden.all(-1, keepdims=True)
     mask = hidden & ~blind  # softmax of nothing but -inf would be NaN
     if attn_mask.dtype != bool:
-        mask = index.masked_fill(attn_mask, mask=blind, value=0.0)
+        mask = indexing.masked_fill(attn_mask, mask=blind, value=0.0)
     out, _ = _attend(query, key, value, mask, dropout_p, scale)
-    return index.masked_fill(out, mask=blind, value=0.0)
+    return indexing.masked_fill(out, mask=blind, value=0.0)
 
 
 def _attend(
@@ -68,7 +68,7 @@ def _attend(
     if isinstance(mask, Tensor):
         scores = scores + mask
     elif mask is not None:
-        scores = index.masked_fill(scores, mask=mask, value=MINUS_INFINITY)
+        scores = indexing.masked_fill(scores, mask=mask, value=MINUS_INFINITY)
     weights = dropout(softmax(scores, -1), dropout_p)
     return products.matmul(weights, value), weights
 
@@ -207,7 +207,7 @@ def _merged(
     added = [
         mask
         if mask.is_floating_point()
-        else index.masked_fill(
+        else indexing.masked_fill(
             zeros(mask.shape, dtype=query.dtype, device=query.device),
             mask=mask._array,
             value=MINUS_INFINITY,

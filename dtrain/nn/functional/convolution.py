@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from dtrain.autograd import Tensor
-from dtrain.nn.functional.windows import (
+from dtrain.nn.functional.spatial import (
     Numbers,
     as_given,
     at_least,
@@ -18,8 +18,8 @@ from dtrain.nn.functional.windows import (
     one_to_three,
     per_axis,
 )
-from dtrain.ops import conv
-from dtrain.ops import shape as rules
+from dtrain.primitives import convolution
+from dtrain.primitives import shapes as rules
 
 
 def _conv(
@@ -115,9 +115,9 @@ def _conv_batch(
     how = _of_images(stride, padding, dilation)
     if len(stride) == 1:
         x, weight = x.unsqueeze(2), weight.unsqueeze(2)
-        return conv.conv2d(x, weight, bias, **how, groups=groups).squeeze(2)
+        return convolution.conv2d(x, weight, bias, **how, groups=groups).squeeze(2)
     if len(stride) == 2:
-        return conv.conv2d(x, weight, bias, **how, groups=groups)
+        return convolution.conv2d(x, weight, bias, **how, groups=groups)
     n, c, _, h, w = x.shape
     m, _, deep, *kernel = weight.shape
     pads = ((0, 0), (0, 0), (padding[0], padding[0]), (0, 0), (0, 0))
@@ -126,7 +126,7 @@ def _conv_batch(
     count = windows.shape[2]
     images = windows.permute(0, 2, 1, 5, 3, 4).reshape(n * count, c * deep, h, w)
     flat = weight.reshape(m, weight.shape[1] * deep, *kernel)
-    out = conv.conv2d(images, flat, bias, **how, groups=groups)
+    out = convolution.conv2d(images, flat, bias, **how, groups=groups)
     return out.reshape(n, count, *out.shape[1:]).permute(0, 2, 1, 3, 4)
 
 
@@ -144,14 +144,14 @@ def _conv_transpose_batch(
     hw = size[-2:]
     if len(stride) == 1:
         x, weight = x.unsqueeze(2), weight.unsqueeze(2)
-        out = conv.conv_transpose2d(x, weight, bias, hw=(1, *hw), **how, groups=groups)
+        out = convolution.conv_transpose2d(x, weight, bias, hw=(1, *hw), **how, groups=groups)
         return out.squeeze(2)
     if len(stride) == 2:
-        return conv.conv_transpose2d(x, weight, bias, hw=hw, **how, groups=groups)
+        return convolution.conv_transpose2d(x, weight, bias, hw=hw, **how, groups=groups)
     (n, c, d, h, w), (_, mg, deep, *kernel) = x.shape, weight.shape
     images = x.permute(0, 2, 1, 3, 4).reshape(n * d, c, h, w)
     flat = weight.reshape(c, mg * deep, *kernel)
-    out = conv.conv_transpose2d(images, flat, hw=hw, **how, groups=groups)
+    out = convolution.conv_transpose2d(images, flat, hw=hw, **how, groups=groups)
     windows = out.reshape(n, d, mg * groups, deep, *hw).permute(0, 2, 1, 4, 5, 3)
     length = size[0] + 2 * padding[0]
     out = rules.overlap_add(windows, axis=2, length=length, step=stride[0], spread=dilation[0])

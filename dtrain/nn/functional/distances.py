@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dtrain.autograd import Tensor
-from dtrain.ops.operators import joining, limits, reductions
-from dtrain.ops.operators.calls import write_out
+from dtrain.functions import joining, limits, reductions
+from dtrain.functions.calls import write_out
 
 
 def normalize(

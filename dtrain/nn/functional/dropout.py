@@ -6,7 +6,7 @@ from dtrain.autograd import Tensor
 from dtrain.autograd.tensor import wrap
 from dtrain.backend import array_module
 from dtrain.nn.functional.activations import SELU_ALPHA, SELU_SCALE, applied
-from dtrain.ops import random
+from dtrain.primitives import dropout as primitives
 
 #: What SELU gives for very negative numbers, but for its sign.
 _SATURATED = SELU_ALPHA * SELU_SCALE
@@ -19,8 +19,8 @@ def _checked(name: str, p: float) -> None:
 
 def _dropped(input: Tensor, p: float, inplace: bool, shape: tuple[int, ...]) -> Tensor:
     """Zero what a mask of this shape, broadcast, says; scale the rest by 1 / (1 - p)."""
-    mask = random.dropout_mask(input._array, p, shape)
-    return applied(inplace, random.dropout, input, mask=mask)
+    mask = primitives.dropout_mask(input._array, p, shape)
+    return applied(inplace, primitives.dropout, input, mask=mask)
 
 
 def _features(input: Tensor, channels_at: int) -> tuple[int, ...]:
@@ -104,12 +104,12 @@ def feature_alpha_dropout(
 
 def _alpha_dropped(input: Tensor, p: float, inplace: bool, shape: tuple[int, ...]) -> Tensor:
     xp = array_module(input._array)
-    kept = random.dropout_mask(input._array, p, shape) > 0
+    kept = primitives.dropout_mask(input._array, p, shape) > 0
     scale = ((_SATURATED**2 * p + 1) * (1 - p)) ** -0.5 if p < 1 else 0.0
     mask = xp.asarray(xp.where(kept, scale, 0), input.dtype)
     shift = xp.where(kept, p, p - 1) * (_SATURATED * scale)
 
     def alpha_dropout(input: Tensor) -> Tensor:
-        return random.dropout(input, mask=mask) + wrap(xp.asarray(shift, input.dtype))
+        return primitives.dropout(input, mask=mask) + wrap(xp.asarray(shift, input.dtype))
 
     return applied(inplace, alpha_dropout, input)

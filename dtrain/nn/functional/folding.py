@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 from dtrain.autograd import Tensor
-from dtrain.nn.functional.windows import Numbers, at_least, batched, per_axis
-from dtrain.ops import shape as rules
+from dtrain.nn.functional.spatial import Numbers, at_least, batched, per_axis
+from dtrain.primitives import shapes as rules
 
 
 def unfold(

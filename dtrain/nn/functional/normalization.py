@@ -8,8 +8,8 @@ from typing import Any
 from dtrain.autograd import Tensor
 from dtrain.backend import array_module
 from dtrain.backend.dtypes import finfo
-from dtrain.ops import norm
-from dtrain.ops.operators.padding import pad
+from dtrain.functions.padding import pad
+from dtrain.primitives import normalization
 
 
 def layer_norm(
@@ -24,7 +24,7 @@ def layer_norm(
     Ba et al. 2016 (torch.nn.functional.layer_norm).
     """
     shape = _last_shape("layer_norm", input, normalized_shape, weight, bias)
-    return norm.layer_norm(input, weight, bias, axes=len(shape), eps=eps)
+    return normalization.layer_norm(input, weight, bias, axes=len(shape), eps=eps)
 
 
 def rms_norm(
@@ -39,7 +39,7 @@ def rms_norm(
     """
     shape = _last_shape("rms_norm", input, normalized_shape, weight)
     eps = finfo(input.dtype).eps if eps is None else eps
-    return norm.rms_norm(input, weight, axes=len(shape), eps=eps)
+    return normalization.rms_norm(input, weight, axes=len(shape), eps=eps)
 
 
 def _last_shape(name: str, input: Tensor, shape: Any, *parameters: Tensor | None) -> tuple:
@@ -85,7 +85,7 @@ def group_norm(
             f"{num_groups} groups"
         )
     rows = input.reshape(n * num_groups, math.prod(input.shape[1:]) // num_groups)
-    normalized = norm.layer_norm(rows, None, None, axes=1, eps=eps).reshape(input.shape)
+    normalized = normalization.layer_norm(rows, None, None, axes=1, eps=eps).reshape(input.shape)
     return _by_channel("group_norm", normalized, weight, bias)
 
 
@@ -142,7 +142,7 @@ def normalize_instances(
             f"Expected more than 1 spatial element when training, got input size {input.shape}"
         )
     rows = input.reshape(math.prod(input.shape[:2]), math.prod(input.shape[2:]))
-    normalized = norm.layer_norm(rows, None, None, axes=1, eps=eps).reshape(input.shape)
+    normalized = normalization.layer_norm(rows, None, None, axes=1, eps=eps).reshape(input.shape)
     return _by_channel("instance_norm", normalized, weight, bias)
 
 
@@ -196,7 +196,7 @@ def batch_statistics(input: Tensor) -> tuple[Any, Any]:
         raise ValueError(
             f"Expected more than 1 value per channel when training, got input size {input.shape}"
         )
-    return norm.batch_statistics(input._array)
+    return normalization.batch_statistics(input._array)
 
 
 def unbiased(var: Any, input: Tensor) -> Any:
@@ -215,7 +215,9 @@ def normalize_channels(
     of_batch: bool,
 ) -> Tensor:
     """(input - mean) / sqrt(var + eps) * weight + bias, per channel."""
-    return norm.batch_norm(input, weight, bias, mean=mean, var=var, eps=eps, of_batch=of_batch)
+    return normalization.batch_norm(
+        input, weight, bias, mean=mean, var=var, eps=eps, of_batch=of_batch
+    )
 
 
 def fold_statistics(

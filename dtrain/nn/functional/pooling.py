@@ -13,7 +13,8 @@ import numpy as np
 
 from dtrain.autograd import Tensor
 from dtrain.backend import dtypes
-from dtrain.nn.functional.windows import (
+from dtrain.functions.creation import tensor
+from dtrain.nn.functional.spatial import (
     Numbers,
     as_given,
     at_least,
@@ -21,9 +22,8 @@ from dtrain.nn.functional.windows import (
     one_to_three,
     per_axis,
 )
-from dtrain.ops import index, pool
-from dtrain.ops import shape as rules
-from dtrain.ops.creation import tensor
+from dtrain.primitives import indexing, pooling
+from dtrain.primitives import shapes as rules
 
 
 def _max_pool(
@@ -54,7 +54,9 @@ def _max_pool(
         return as_given(out, input), as_given(where, input)
     lowest = -math.inf if dtypes.is_floating(x.dtype) else int(np.iinfo(x.dtype).min)
     x = _pad_end(x, counts, *how, lowest)
-    out = _by_two(pool.max_pool2d, x, kernel=kernel, stride=strides, padding=pads, dilation=spread)
+    out = _by_two(
+        pooling.max_pool2d, x, kernel=kernel, stride=strides, padding=pads, dilation=spread
+    )
     return as_given(out, input)
 
 
@@ -223,7 +225,7 @@ def _outer(sizes: Sequence[np.ndarray]) -> Any:
 
 def mean_pool(x: Tensor, kernel: Numbers, stride: Numbers, padding: Numbers) -> Tensor:
     """The mean of each window, padding counted as zeros. x: (n, c, ...)."""
-    return _by_two(pool.avg_pool2d, x, kernel=kernel, stride=stride, padding=padding)
+    return _by_two(pooling.avg_pool2d, x, kernel=kernel, stride=stride, padding=padding)
 
 
 def _by_two(rule: Callable[..., Tensor], x: Tensor, **options: Numbers) -> Tensor:
@@ -258,6 +260,6 @@ def maxima(x: Tensor, places: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
     counts = flat.shape[len(lead) : len(lead) + axes]
     flat = flat.reshape(*lead, math.prod(counts), math.prod(flat.shape[len(lead) + axes :]))
     lines = x.flatten(2)
-    where = pool.places_of_maxima(lines, windows=flat)
-    out = index.gather(lines, axis=2, index=where._array)
+    where = pooling.places_of_maxima(lines, windows=flat)
+    out = indexing.gather(lines, axis=2, index=where._array)
     return out.reshape(*x.shape[:2], *counts), where.reshape(*x.shape[:2], *counts)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from dtrain.autograd import Tensor
-from dtrain.nn.functional.layers import linear
-from dtrain.ops import recurrent
-from dtrain.ops.creation import as_tensor
+from dtrain.functions.creation import as_tensor
+from dtrain.nn.functional.linear import linear
+from dtrain.primitives import recurrent
 
 #: How many rows of the weights there are for each feature of the state.
 GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "GRU": 3, "LSTM": 4}

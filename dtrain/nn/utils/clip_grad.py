@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable
 
 from dtrain.autograd import Tensor, no_grad
-from dtrain.ops.creation import tensor
-from dtrain.ops.operators.joining import stack
-from dtrain.ops.operators.reductions import norm
+from dtrain.functions.creation import tensor
+from dtrain.functions.joining import stack
+from dtrain.functions.reductions import norm
 
 
 def _all(tensors: Tensor | Iterable[Tensor]) -> list[Tensor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dtrain.autograd import Tensor
-from dtrain.ops.operators.joining import cat
+from dtrain.functions.joining import cat
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:

@@ -6,8 +6,8 @@ import copy
 from typing import Any
 
 from dtrain.autograd import Tensor, no_grad
+from dtrain.functions.creation import ones_like, zeros_like
 from dtrain.nn.parameter import Parameter
-from dtrain.ops.creation import ones_like, zeros_like
 
 
 @no_grad

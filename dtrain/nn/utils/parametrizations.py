@@ -7,9 +7,9 @@ from typing import Any
 from dtrain.autograd import Tensor, no_grad
 from dtrain.autograd.tensor import wrap
 from dtrain.backend import array_module
+from dtrain.functions.reductions import norm
 from dtrain.nn.module import Module
 from dtrain.nn.utils.parametrize import register_parametrization
-from dtrain.ops.operators.reductions import norm
 
 __all__ = ["spectral_norm", "weight_norm"]
 

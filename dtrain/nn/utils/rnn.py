@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dtrain.autograd import Tensor
-from dtrain.ops import index
-from dtrain.ops.creation import as_tensor
-from dtrain.ops.operators.joining import stack
-from dtrain.ops.operators.padding import pad
+from dtrain.functions.creation import as_tensor
+from dtrain.functions.joining import stack
+from dtrain.functions.padding import pad
+from dtrain.primitives import indexing
 
 __all__ = [
     "PackedSequence",
@@ -183,7 +183,7 @@ def _rows(x: Tensor, rows: np.ndarray) -> Tensor:
     """Rows of x by index. x: (n, ...)."""
     flat = x.reshape(x.shape[0], -1) if x.numel() else x.reshape(x.shape[0], 0)
     places = as_tensor(rows, device=x.device)._array
-    out = index.embedding(flat, index=places, padding_index=None)
+    out = indexing.embedding(flat, index=places, padding_index=None)
     return out.reshape(*rows.shape, *x.shape[1:])
 
 
@@ -220,7 +220,7 @@ def pad_packed_sequence(
         rows, running = rows.T, running.T
     padded = _rows(sequence.data, rows)
     hidden = as_tensor(~running.reshape(*rows.shape, *[1] * (padded.ndim - 2)))
-    padded = index.masked_fill(
+    padded = indexing.masked_fill(
         padded, mask=hidden.to(padded.device)._array, value=padded.dtype.type(padding_value)
     )
     return padded, as_tensor((sizes[:, None] > order).sum(0))

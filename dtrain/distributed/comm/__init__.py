@@ -1,0 +1,1 @@
+"""Communicators over MPI, threads and NCCL, and the tree reduction."""

@@ -1,0 +1,344 @@
+"""The communicator over MPI: shared memory within a node, messages between the nodes' leaders.
+
+Device arrays go by NCCL; through host memory where NCCL cannot be had.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dtrain.backend import Array
+from dtrain.distributed.comm.communicator import SoloCommunicator
+from dtrain.distributed.comm.leaders import Leaders, exchange
+from dtrain.distributed.comm.nccl import Nccl, connect
+from dtrain.distributed.comm.node import Node
+from dtrain.distributed.comm.staging import Staging
+from dtrain.distributed.comm.tree_reduce import (
+    blocks_of,
+    divide,
+    equal_bounds,
+    fold,
+    plan_of,
+    run_of,
+)
+from dtrain.distributed.trace import clock
+from dtrain.distributed.watchdog.call_site import site_of
+from dtrain.distributed.watchdog.collective_log import Calls, collective, of
+from dtrain.distributed.watchdog.monitor import Watch
+from dtrain.errors import DesyncError, RankFailedError
+
+
+class MpiCommunicator:
+    """All ranks of an mpi4py communicator; every call blocks.
+
+    Parameters
+    ----------
+    elastic : whether the ranks that are left can go on when some are lost (Open MPI's ULFM)
+    watch : the watch over the calls, where there is one already
+    """
+
+    def __init__(self, comm: Any, elastic: bool = False, watch: Watch | None = None):
+        from mpi4py import MPI
+
+        self._mpi = MPI
+        self.elastic = elastic
+        self.calls = Calls()
+        self._owns_watch = watch is None
+        self.watch = watch or self._new_watch(comm)
+        self._duplicates: list[MpiCommunicator] = []
+        self._stage, self._at_commit = 0, False
+        self._members = [_Member(rank, *them) for rank, them in enumerate(comm.allgather(_here()))]
+        self._join(comm)
+
+    def _join(self, comm: Any) -> None:
+        """Be the ranks of `comm` from now on."""
+        self._comm = comm
+        self.rank, self.size = comm.Get_rank(), comm.Get_size()
+        self.node = Node(comm, self.elastic)
+        self._leaders = Leaders(comm, self.node) if len(self.node.all_ranks) > 1 else None
+        self.over_network = self._leaders is not None
+        self.calls.count = 0  # one that has just come begins so, too
+        for duplicate in self._duplicates:
+            duplicate._join(comm.Dup())
+        if self.watch is not None and self._owns_watch:
+            self.watch.join(comm.Dup())
+
+    def _new_watch(self, comm: Any) -> Watch | None:
+        threads_may_call = self._mpi.Query_thread() == self._mpi.THREAD_MULTIPLE
+        has_others = comm.size > 1 or self.elastic  # some may come later
+        return Watch(self.calls, self.elastic) if has_others and threads_may_call else None
+
+    @collective()
+    def duplicate(self) -> MpiCommunicator:
+        self._duplicates.append(MpiCommunicator(self._comm.Dup(), self.elastic, self.watch))
+        if self.watch is not None:
+            self.watch.add(self._duplicates[-1].calls)
+        return self._duplicates[-1]
+
+    # --- when ranks are lost ---
+
+    def failure(self, error: Exception) -> Exception:
+        """What a call raises: where ranks may be lost, every error of MPI's is such a loss."""
+        if self.elastic and isinstance(error, self._mpi.Exception):
+            return RankFailedError(f"a rank was lost: {error}")
+        return error
+
+    def commit(self) -> bool:
+        self._at_commit = True
+        try:
+            self.barrier()
+        except RankFailedError:
+            return self.recover()
+        self._next_stage()
+        return True
+
+    def _next_stage(self) -> None:
+        self._stage, self._at_commit = self._stage + 1, False
+
+    def revoke(self) -> None:
+        comms = [self._comm, self.node.comm, *(self._leaders.comms() if self._leaders else [])]
+        for comm in comms:
+            comm.Revoke()
+        for duplicate in self._duplicates:
+            duplicate.revoke()
+        if self.watch is not None and self._owns_watch:
+            self.watch.revoke()
+
+    def recover(self) -> bool:
+        place, members = (self._stage, self._at_commit), self._members
+        comm = self._comm
+        while True:
+            self.revoke()
+            comm.Revoke()
+            comm = comm.Shrink()
+            try:
+                told = comm.allgather((place, members[self.rank]))
+                self._join(comm)
+                break
+            except self._mpi.Exception:  # another loss meanwhile
+                continue
+        self._members = [member for _, member in told]
+        if len(told) == len(members):
+            raise RuntimeError("MPI failed, though no rank was lost")
+        self._bury([member for member in members if member not in self._members])
+        self._at_commit = False
+        # One who has passed the commit tells that all had come to it.
+        places = [place for place, _ in told]
+        over = place[1] and (all(at for _, at in places) or max(places)[0] > place[0])
+        if over:
+            self._next_stage()
+        return over
+
+    def _bury(self, lost: list[_Member]) -> None:
+        for member in lost:
+            member.end()  # it may be stopped, and wake up
+        if self.rank == 0:
+            names = ", ".join(f"{member.rank} on {member.host}" for member in lost)
+            print(f"dtrain: lost rank {names}; {self.size} go on", file=sys.stderr, flush=True)
+
+    # --- calls ---
+
+    @collective()
+    def clock_offset_ns(self) -> int:
+        return clock.offset_ns(self._comm)
+
+    @collective()
+    def barrier(self) -> None:
+        self._comm.Barrier()
+
+    @collective(lambda value, root=0: f" from rank {root}")
+    def broadcast(self, value: Any, root: int = 0) -> Any:
+        return self._comm.bcast(value, root)
+
+    @collective(lambda value, what="a value": f" for {what}")
+    def allgather(self, value: Any, what: str = "a value") -> list[Any]:
+        told = self._comm.allgather((what, value))
+        if any(theirs != what for theirs, _ in told):
+            sites = self._comm.allgather(site_of(sys._getframe()))
+            raise DesyncError(
+                "the ranks gather different things: "
+                + ", ".join(
+                    f"rank {rank} {theirs} ({site})"
+                    for rank, ((theirs, _), site) in enumerate(zip(told, sites))
+                )
+            )
+        return [theirs for _, theirs in told]
+
+    def empty(self, size: int, dtype: np.dtype) -> np.ndarray:
+        return self.node.empty(size, dtype)
+
+    @collective(lambda blocks, out, *_, **__: of(out))
+    def all_reduce(
+        self, blocks: Sequence[Array], out: Array, count: int, divisor: float = 1
+    ) -> None:
+        if not isinstance(out, np.ndarray):
+            with out.device:
+                self._for_device(out).all_reduce(blocks, out, count, divisor)
+            return
+        parts, outs = self._open(blocks, out, count)
+        if self._leaders is None:
+            fold(parts, (0, count), outs, self.node.share_of(len(out)), divisor)
+            self.node.barrier()
+        else:
+            sums = self._fold_in_node(parts, len(out), count)
+            if self.node.rank == 0:
+                bounds = self._leaders.bounds(equal_bounds(len(out), self.size))
+                self._leaders.reduce_scatter(sums, outs[0], bounds, count, divisor)
+                self._leaders.all_gather(outs[0], bounds)
+            self._take_from_leader(outs, slice(None))
+        if outs[self.node.rank] is not out:
+            out[...] = outs[self.node.rank]
+
+    @collective(lambda blocks, out, *_, **__: of(out))
+    def reduce_scatter(
+        self,
+        blocks: Sequence[Array],
+        out: Array,
+        bounds: Sequence[int],
+        count: int,
+        divisor: float = 1,
+    ) -> None:
+        if not isinstance(out, np.ndarray):
+            with out.device:
+                self._for_device(out).reduce_scatter(blocks, out, bounds, count, divisor)
+            return
+        own = slice(bounds[self.rank], bounds[self.rank + 1])
+        parts, outs = self._open(blocks, out, count)
+        if self._leaders is None:
+            fold(parts, (0, count), [outs[self.node.rank]], own, divisor)
+            self.node.barrier()
+        else:
+            sums = self._fold_in_node(parts, len(out), count)
+            if self.node.rank == 0:
+                self._leaders.reduce_scatter(
+                    sums, outs[0], self._leaders.bounds(bounds), count, divisor
+                )
+            self._take_from_leader(outs, own)
+        if outs[self.node.rank] is not out:
+            out[own] = outs[self.node.rank][own]
+
+    @collective(lambda flats, *_, **__: of(flats[0]))
+    def all_to_all_slices(
+        self, flats: Sequence[np.ndarray], bounds: Sequence[int], count: int
+    ) -> list[np.ndarray]:
+        runs = [run_of(rank, self.size, count) for rank in range(self.size)]
+        slices: dict[int, np.ndarray] = {}
+        for turn in range(max(high - low for low, high in runs)):
+            senders = [rank for rank, (low, high) in enumerate(runs) if turn < high - low]
+            flat = flats[turn] if turn < len(flats) else None
+            received = exchange(
+                self._comm, self.node.waiting, flat, flats[0].dtype, bounds, senders
+            )
+            slices |= {runs[sender][0] + turn: part for sender, part in zip(senders, received)}
+        return [slices[index] for index in range(count)]
+
+    @collective(lambda flat, *_, **__: of(flat))
+    def all_gather_slices(self, flat: Array, bounds: Sequence[int]) -> None:
+        if not isinstance(flat, np.ndarray):
+            with flat.device:
+                self._for_device(flat).all_gather_slices(flat, bounds)
+            return
+        node = self.node
+        flats = [arrays[0] for arrays in node.open([flat], 1)]
+        for rank, theirs in zip(node.ranks, flats):
+            part = slice(bounds[rank], bounds[rank + 1])
+            if theirs is not flats[node.rank] and (self._leaders is None or node.rank == 0):
+                flats[node.rank][part] = theirs[part]
+        node.barrier()
+        if self._leaders is not None:
+            if node.rank == 0:
+                self._leaders.all_gather(flats[0], self._leaders.bounds(bounds))
+            self._take_from_leader(flats, slice(None))
+        if flats[node.rank] is not flat:
+            flat[...] = flats[node.rank]
+
+    @collective(lambda flat, *_, **__: of(flat))
+    def native_all_reduce(self, flat: Array, divisor: float = 1) -> None:
+        if not isinstance(flat, np.ndarray):
+            with flat.device:
+                self._for_device(flat).native_all_reduce(flat, divisor)
+            return
+        if flat.dtype not in (np.float32, np.float64):  # MPI has no halves
+            self.all_reduce([flat], flat, self.size, divisor)
+            return
+        self._comm.Allreduce(self._mpi.IN_PLACE, flat)
+        if divisor != 1:
+            divide(flat, divisor)
+
+    def _for_device(self, array: Array) -> Nccl | Staging | SoloCommunicator:
+        """What moves device arrays such as this one between the ranks, which all ask for it."""
+        if self.size == 1:
+            return SoloCommunicator()
+        if self.elastic or self._nccl is None or not self._nccl.takes(array):
+            return Staging(self)  # NCCL would wait for a lost rank for ever
+        return self._nccl
+
+    @functools.cached_property
+    def _nccl(self) -> Nccl | None:
+        return connect(self._comm)
+
+    def _open(self, blocks: Sequence[Array], out: Array, count: int) -> tuple[Any, Any]:
+        """The neighbours' blocks by their intervals, and their outs."""
+        plans = [plan_of(rank, self.size, count) for rank in self.node.ranks]
+        opened = self.node.open([out, *blocks], most=1 + max(map(len, plans)))
+        parts = {
+            interval: block
+            for plan, (_, *theirs) in zip(plans, opened)
+            for interval, block in zip(plan, theirs)
+        }
+        return parts, [theirs[0] for theirs in opened]
+
+    def _fold_in_node(self, parts: Any, length: int, count: int) -> list[np.ndarray]:
+        """The node's own blocks, in the place of the first block of each."""
+        run = min(low for low, _ in parts), max(high for _, high in parts)
+        starts = {low: block for (low, _), block in parts.items()}
+        sums = []
+        for interval in blocks_of(*run, count):
+            sums.append(starts[interval[0]])
+            fold(parts, interval, sums[-1:], self.node.share_of(length))
+        self.node.barrier()
+        return sums
+
+    def _take_from_leader(self, flats: Sequence[np.ndarray], part: slice) -> None:
+        self.node.barrier()
+        if self.node.rank:
+            flats[self.node.rank][part] = flats[0][part]
+        self.node.barrier()  # before the leader goes on to change its own
+
+
+@dataclass(frozen=True)
+class _Member:
+    """A rank as it was launched, and its process."""
+
+    rank: int
+    host: str
+    pid: int
+    started: str  # so that a later process of the same number is not taken for it
+
+    def end(self) -> None:
+        """Kill the process, if it is of this host."""
+        if (self.host, self.started) == (socket.gethostname(), _start_time(self.pid)):
+            with contextlib.suppress(OSError):
+                os.kill(self.pid, signal.SIGKILL)
+
+
+def _here() -> tuple[str, int, str]:
+    return socket.gethostname(), os.getpid(), _start_time(os.getpid())
+
+
+def _start_time(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return "unknown"

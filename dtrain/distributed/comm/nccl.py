@@ -1,0 +1,194 @@
+"""Device arrays between ranks over NCCL: slices are exchanged, and folded by one kernel.
+
+All work is queued on CuPy's current stream, and the host does not wait for it.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from dtrain.backend import Array
+from dtrain.distributed.comm.tree_reduce import Interval, divide, plan_of, split
+
+#: slices begin at multiples of so many elements, where every GPU reads memory fast
+_ALIGNED = 128
+
+
+def connect(comm: Any) -> Nccl | None:
+    """Join the ranks of an mpi4py communicator, each with its current GPU.
+
+    None if one of them cannot; then rank 0 says on stderr why, and what to do.
+    """
+    offers = comm.allgather(_offer(comm.rank))
+    reasons = [reason for reason, _ in offers]
+    made = None
+    if not any(reasons):  # one that cannot even begin would be waited for by the others
+        made, reason = _join(comm.rank, comm.size, offers[0][1])
+        reasons = comm.allgather(reason)
+    for rank, reason in enumerate(reasons):
+        if reason:
+            if comm.rank == 0:
+                print(
+                    "dtrain: device arrays pass between the ranks through host memory, which is "
+                    f"slower than NCCL: rank {rank}: {reason}",
+                    file=sys.stderr,
+                )
+            return None
+    return made
+
+
+def _offer(rank: int) -> tuple[str | None, Any]:
+    """Why this rank has no NCCL, or None, and rank 0's name for the ranks together."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # CuPy's, that there is no NCCL: one line will say it
+        import cupy
+        from cupy.cuda import nccl
+
+        if not nccl.available:
+            version = cupy.cuda.runtime.runtimeGetVersion() // 1000
+            return f"CuPy finds no NCCL library: pip install nvidia-nccl-cu{version}", None
+    try:
+        return None, nccl.get_unique_id() if rank == 0 else None
+    except nccl.NcclError as error:
+        return str(error), None
+
+
+def _join(rank: int, size: int, name: Any) -> tuple[Nccl | None, str | None]:
+    from cupy.cuda import nccl
+
+    try:
+        return Nccl(rank, size, name), None
+    except nccl.NcclError as error:
+        return None, (
+            f"{error}. NCCL needs a GPU for each rank: start as many ranks as a machine has GPUs; "
+            "with NCCL_DEBUG=WARN it tells more"
+        )
+
+
+class Nccl:
+    """A rank's place among ranks that NCCL joins; reductions are those of `Communicator`."""
+
+    def __init__(self, rank: int, size: int, name: Any):
+        from cupy.cuda import nccl
+
+        self._nccl = nccl
+        self._comm = nccl.NcclCommunicator(size, name, rank)
+        self._rank, self._size = rank, size
+        self._types = {
+            "float16": nccl.NCCL_FLOAT16,
+            "bfloat16": nccl.NCCL_BFLOAT16,
+            "float32": nccl.NCCL_FLOAT32,
+            "float64": nccl.NCCL_FLOAT64,
+        }
+
+    def takes(self, array: Array) -> bool:
+        """Whether it reduces arrays of this dtype."""
+        return array.dtype.name in self._types
+
+    def all_reduce(
+        self, blocks: Sequence[Array], out: Array, count: int, divisor: float = 1
+    ) -> None:
+        # allGather needs equal slices: what is over is the last rank's, who broadcasts it.
+        length = len(out) // (self._size * _ALIGNED) * _ALIGNED
+        self.reduce_scatter(
+            blocks, out, [*(rank * length for rank in range(self._size)), len(out)], count, divisor
+        )
+        own = out[self._rank * length : (self._rank + 1) * length]
+        rest = out[self._size * length :]
+        stream, byte = _stream(), self._nccl.NCCL_UINT8
+        self._nccl.groupStart()
+        if length:
+            self._comm.allGather(own.data.ptr, out.data.ptr, own.nbytes, byte, stream)
+        if len(rest):
+            self._comm.broadcast(
+                rest.data.ptr, rest.data.ptr, rest.nbytes, byte, self._size - 1, stream
+            )
+        self._nccl.groupEnd()
+
+    def reduce_scatter(
+        self,
+        blocks: Sequence[Array],
+        out: Array,
+        bounds: Sequence[int],
+        count: int,
+        divisor: float = 1,
+    ) -> None:
+        import cupy
+
+        plans = [plan_of(rank, self._size, count) for rank in range(self._size)]
+        others = [rank for rank in range(self._size) if rank != self._rank]
+        own = slice(bounds[self._rank], bounds[self._rank + 1])
+        length = own.stop - own.start
+        received = tuple(interval for rank in others for interval in plans[rank])
+        inbox = cupy.empty(len(received) * length, out.dtype)
+        rows = iter(range(0, len(inbox), length or 1))
+        self._nccl.groupStart()
+        for rank in others:
+            for block in blocks:
+                self._send(block[bounds[rank] : bounds[rank + 1]], rank)
+            for _, start in zip(plans[rank], rows):
+                self._receive(inbox[start : start + length], rank)
+        self._nccl.groupEnd()
+        kernel = _fold_kernel(plans[self._rank], received, count)
+        exact = float(out.dtype.type(divisor))  # as `reduce.fold` divides
+        kernel(*(block[own] for block in blocks), inbox, length, exact, out[own])
+
+    def all_gather_slices(self, flat: Array, bounds: Sequence[int]) -> None:
+        self._nccl.groupStart()
+        for rank in range(self._size):
+            if rank != self._rank:
+                self._send(flat[bounds[self._rank] : bounds[self._rank + 1]], rank)
+                self._receive(flat[bounds[rank] : bounds[rank + 1]], rank)
+        self._nccl.groupEnd()
+
+    def native_all_reduce(self, flat: Array, divisor: float = 1) -> None:
+        kind, pointer = self._types[flat.dtype.name], flat.data.ptr
+        self._comm.allReduce(pointer, pointer, len(flat), kind, self._nccl.NCCL_SUM, _stream())
+        if divisor != 1:
+            divide(flat, divisor)
+
+    def _send(self, part: Array, rank: int) -> None:
+        if len(part):
+            self._comm.send(part.data.ptr, part.nbytes, self._nccl.NCCL_UINT8, rank, _stream())
+
+    def _receive(self, part: Array, rank: int) -> None:
+        if len(part):
+            self._comm.recv(part.data.ptr, part.nbytes, self._nccl.NCCL_UINT8, rank, _stream())
+
+
+def _stream() -> int:
+    import cupy
+
+    return cupy.cuda.get_current_stream().ptr
+
+
+@functools.lru_cache(maxsize=1024)
+def _fold_kernel(own: tuple[Interval, ...], received: tuple[Interval, ...], count: int) -> Any:
+    """The sums of `reduce.fold` over all blocks, in its order, as one kernel.
+
+    Its arguments: this rank's blocks, the other ranks' one after another in one array, how many
+    elements each has, the divisor, and where to write; that may be one of the blocks.
+    """
+    import cupy
+
+    values = {interval: f"own{k}" for k, interval in enumerate(own)}
+    values |= {interval: f"T(inbox[{k} * length + i])" for k, interval in enumerate(received)}
+    lines: list[str] = []
+
+    def total(low: int, high: int) -> str:
+        if (low, high) in values:
+            return values[low, high]
+        middle = split(low, high)
+        left, right = total(low, middle), total(middle, high)
+        # A variable of its own is rounded to its type, as an element of an array is.
+        lines.append(f"T sum{len(lines)} = {left} + {right};")
+        return f"sum{len(lines) - 1}"
+
+    lines.append(f"out = {total(0, count)} / T(divisor);")
+    blocks = [f"T own{k}" for k in range(len(own))]
+    inputs = ", ".join([*blocks, "raw T inbox", "int64 length", "float64 divisor"])
+    return cupy.ElementwiseKernel(inputs, "T out", "\n".join(lines), "fold")

@@ -1,0 +1,205 @@
+"""Ranks as threads of one process: the communicator of `dtrain debug` and of tests."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dtrain.backend import Array
+from dtrain.backend.profiler import span
+from dtrain.distributed import world
+from dtrain.distributed.comm.tree_reduce import equal_bounds, fold, plan_of
+from dtrain.distributed.watchdog.call_site import call_site
+from dtrain.distributed.watchdog.collective_log import of
+from dtrain.errors import DesyncError, RankFailedError
+
+_WAIT_S = 0.2  # after so long the main thread looks for signals
+
+
+class ThreadWorld:
+    """Where the ranks of one process meet."""
+
+    def __init__(self, size: int):
+        self.size = size
+        self._changed = threading.Condition()
+        #: who waits: in which call, with what, as which thread
+        self._here: dict[int, tuple[str, Any, int]] = {}
+        self._gone: dict[int, str] = {}  # who will not come any more, and why
+        self._meeting = 0
+        self._values: list[Any] = []
+        self._duplicates: list[ThreadWorld] = []
+
+    def meet(self, rank: int, call: str, value: Any = None) -> list[Any]:
+        """Wait until every rank is in the same call; returns their values in rank order.
+
+        Raises
+        ------
+        RankFailedError
+            At once when a rank that is waited for has ended.
+        DesyncError
+            When all have come, but to different calls.
+        """
+        with span(call), self._changed:
+            self._here[rank] = (call, value, threading.get_ident())
+            if len(self._here) == self.size:
+                calls = {r: self._here[r][0] for r in sorted(self._here)}
+                if len(set(calls.values())) > 1:
+                    self._gone[rank] = "found that the ranks disagree"
+                    self._changed.notify_all()
+                    raise DesyncError(
+                        "the ranks wait for each other in different calls: "
+                        + ", ".join(f"rank {r} in {self._place(r)}" for r in calls)
+                    )
+                self._values = [self._here[r][1] for r in range(self.size)]
+                self._here = {}
+                self._meeting += 1
+                self._changed.notify_all()
+                return self._values
+            meeting = self._meeting
+            while self._meeting == meeting:
+                if self._gone:
+                    who, why = next(iter(self._gone.items()))
+                    raise RankFailedError(
+                        f"rank {rank} waited in {self._place(rank)} for rank {who}, which {why}"
+                    )
+                self._changed.wait()
+            return self._values
+
+    def _place(self, rank: int) -> str:
+        """The call that a rank waits in, and its line of the program."""
+        call, _, thread = self._here[rank]
+        return f"{call} ({call_site(thread)})"
+
+    def leave(self, rank: int, why: str) -> None:
+        """Tell the others that this rank comes to no further meeting."""
+        with self._changed:
+            self._gone[rank] = why
+            self._changed.notify_all()
+        for duplicate in self._duplicates:
+            duplicate.leave(rank, why)
+
+    def duplicate(self) -> ThreadWorld:
+        """Another world of the same ranks."""
+        self._duplicates.append(ThreadWorld(self.size))
+        return self._duplicates[-1]
+
+
+class ThreadCommunicator:
+    """One rank's place in a ThreadWorld."""
+
+    over_network, elastic = False, False
+
+    def __init__(self, world: ThreadWorld, rank: int):
+        self._world = world
+        self.rank, self.size = rank, world.size
+
+    def duplicate(self) -> ThreadCommunicator:
+        made = self._world.duplicate() if self.rank == 0 else None
+        return ThreadCommunicator(self._world.meet(self.rank, "duplicate", made)[0], self.rank)
+
+    def clock_offset_ns(self) -> int:
+        return 0  # it is one clock
+
+    def barrier(self) -> None:
+        self._world.meet(self.rank, "barrier")
+
+    def broadcast(self, value: Any, root: int = 0) -> Any:
+        return self._world.meet(self.rank, "broadcast", value)[root]
+
+    def allgather(self, value: Any, what: str = "a value") -> list[Any]:
+        return list(self._world.meet(self.rank, f"allgather for {what}", value))
+
+    def empty(self, size: int, dtype: np.dtype) -> np.ndarray:
+        return np.empty(size, dtype)
+
+    def all_reduce(
+        self, blocks: Sequence[Array], out: Array, count: int, divisor: float = 1
+    ) -> None:
+        bounds = equal_bounds(len(out), self.size)
+        parts, outs = self._open("all_reduce", blocks, out, count)
+        fold(parts, (0, count), outs, slice(*bounds[self.rank : self.rank + 2]), divisor)
+        self._world.meet(self.rank, "all_reduce")  # nobody goes on while another still writes
+
+    def reduce_scatter(
+        self,
+        blocks: Sequence[Array],
+        out: Array,
+        bounds: Sequence[int],
+        count: int,
+        divisor: float = 1,
+    ) -> None:
+        parts, _ = self._open("reduce_scatter", blocks, out, count)
+        fold(parts, (0, count), [out], slice(*bounds[self.rank : self.rank + 2]), divisor)
+        self._world.meet(self.rank, "reduce_scatter")
+
+    def all_to_all_slices(
+        self, flats: Sequence[np.ndarray], bounds: Sequence[int], count: int
+    ) -> list[np.ndarray]:
+        ranks = self._world.meet(self.rank, f"all_to_all{of(flats[0])}", flats)
+        own = slice(*bounds[self.rank : self.rank + 2])
+        slices = [flat[own].copy() for theirs in ranks for flat in theirs]
+        self._world.meet(self.rank, "all_to_all")
+        return slices
+
+    def all_gather_slices(self, flat: Array, bounds: Sequence[int]) -> None:
+        flats = self._world.meet(self.rank, f"all_gather{of(flat)}", flat)
+        for other, a, b in zip(flats, bounds, bounds[1:]):
+            if other is not flat:
+                flat[a:b] = other[a:b]
+        self._world.meet(self.rank, "all_gather")
+
+    def native_all_reduce(self, flat: Array, divisor: float = 1) -> None:
+        self.all_reduce([flat], flat, self.size, divisor)
+
+    def _open(self, call: str, blocks: Sequence[Array], out: Array, count: int) -> tuple[Any, Any]:
+        """All ranks' blocks by their intervals, and their outs."""
+        opened = self._world.meet(self.rank, f"{call}{of(out)}", (blocks, out))
+        parts = {
+            interval: block
+            for rank, (theirs, _) in enumerate(opened)
+            for interval, block in zip(plan_of(rank, self.size, count), theirs)
+        }
+        return parts, [theirs for _, theirs in opened]
+
+
+def run_ranks(size: int, body: Callable[..., Any], *args: Any) -> list[Any]:
+    """Run `body(*args)` as `size` ranks, each a thread; returns their results in rank order.
+
+    An exception of one rank ends the others at their next collective call, and is raised here,
+    with the rank as its attribute `rank`.
+    """
+    shared = ThreadWorld(size)
+    results: list[Any] = [None] * size
+    failures: list[tuple[int, BaseException]] = []
+
+    def run(rank: int) -> None:
+        world.use(ThreadCommunicator(shared, rank))
+        try:
+            results[rank] = body(*args)
+            shared.leave(rank, "has ended")
+        except BaseException as failure:  # SystemExit and KeyboardInterrupt end a rank too
+            if isinstance(failure, SystemExit) and not failure.code:
+                return shared.leave(rank, "has ended")
+            failures.append((rank, failure))
+            shared.leave(rank, f"raised {type(failure).__name__}: {failure}")
+
+    ranks = [
+        threading.Thread(target=run, args=(rank,), name=f"rank {rank}", daemon=True)
+        for rank in range(size)
+    ]
+    for thread in ranks:
+        thread.start()
+    for thread in ranks:
+        while thread.is_alive():  # a signal that comes just before a wait does not end the wait
+            thread.join(_WAIT_S)
+    if failures:
+        # Those who waited for a failed rank failed after it.
+        rank, failure = next(
+            (f for f in failures if not isinstance(f[1], RankFailedError)), failures[0]
+        )
+        failure.rank = rank  # type: ignore[attr-defined]
+        raise failure
+    return results

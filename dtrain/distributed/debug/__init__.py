@@ -1,0 +1,1 @@
+"""`dtrain debug`: ranks as threads of one process, under pdb."""

@@ -1,0 +1,92 @@
+"""pdb on one of the ranks that are threads: at breakpoint(), before a step, after an exception."""
+
+from __future__ import annotations
+
+import os
+import pdb  # noqa: T100  the command is a debugger
+import sys
+from types import FrameType, TracebackType
+from typing import Any, TextIO
+
+from dtrain.autograd import is_grad_enabled
+from dtrain.distributed import world
+from dtrain.distributed.step import Step
+from dtrain.distributed.watchdog.call_site import in_program
+
+
+class RankDebugger(pdb.Pdb):
+    """The debugger of one rank; the others go on until they wait for it.
+
+    Parameters
+    ----------
+    rank : whose it is
+    terminal : where it writes
+    step : before which it opens, as `DataLoader` counts over all epochs; never if None
+    """
+
+    def __init__(self, rank: int, terminal: TextIO, step: int | None = None):
+        # Whoever steps out of the script's last line is not to come to what runs the script.
+        runner = [
+            "dtrain.distributed.debug.run_script",
+            "dtrain.distributed.comm.threads",
+            "threading",
+        ]
+        super().__init__(stdin=sys.__stdin__, stdout=terminal, skip=runner)
+        self.prompt = f"(rank {rank}) "
+        self.use_rawinput = os.isatty(0) and terminal.isatty()
+        self._rank, self._step = rank, step
+        self._steps: tuple[int, int] | None = None  # the first and the last that were begun
+        self._opened_at_step = False
+
+    def breakpoint_hook(self, *_: Any, **__: Any) -> None:
+        """What `breakpoint()` does on any rank."""
+        if world.rank_of_thread() == self._rank:
+            sys.settrace(None)  # as long as pdb itself runs; its user may have come here by `next`
+            self.set_trace(sys._getframe(1))
+
+    def before_step(self, step: Step) -> None:
+        """What happens before a rank's first microbatch of a step.
+
+        A loop without gradients is an evaluation: its loader counts steps that the run does not.
+        """
+        if world.rank_of_thread() != self._rank or not is_grad_enabled():
+            return
+        self._steps = ((self._steps or (step.number,))[0], step.number)
+        if step.number == self._step:
+            self._opened_at_step = True
+            self._open(_users(sys._getframe(1)))
+
+    def missed_step(self) -> str | None:
+        """Why the debugger has never opened before its step; None if it has, or had none."""
+        if self._step is None or self._opened_at_step:
+            return None
+        made = "no step" if self._steps is None else f"steps {self._steps[0]} to {self._steps[1]}"
+        return f"--step {self._step}: rank {self._rank} began {made}: the debugger never opened"
+
+    def post_mortem(self, trace: TracebackType | None) -> None:
+        """Open where an exception was raised."""
+        sys.settrace(None)
+        self.reset()
+        self.interaction(None, trace)
+
+    def _open(self, frame: FrameType) -> None:
+        """Open at once in a frame that called this one; pdb itself would, at the frame's next line.
+
+        The prompt is to be in a trace function, where Python traces nothing.
+        """
+
+        def opened(*_: Any) -> None:
+            sys.settrace(self.trace_dispatch)
+            self.trace_dispatch(frame, "line", None)
+
+        sys.settrace(None)
+        self.set_trace(frame)
+        sys.settrace(opened)
+        (lambda: None)()
+
+
+def _users(frame: FrameType) -> FrameType:
+    """The frame, or the nearest that called it, which is of no library."""
+    while not in_program(frame) and frame.f_back is not None:
+        frame = frame.f_back
+    return frame

@@ -1,0 +1,1 @@
+"""Transactions: work that survivors of a failed rank run again."""

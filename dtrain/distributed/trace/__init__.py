@@ -1,0 +1,1 @@
+"""`--trace`: a timeline of all ranks on one clock."""

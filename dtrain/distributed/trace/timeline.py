@@ -1,0 +1,102 @@
+"""``DTRAIN_TRACE=out.json``: what each rank did when, in a file for ui.perfetto.dev.
+
+It is Chrome's trace-event format: a process for each rank, with a row for its program and one for
+the thread that reduces, on rank 0's clock. Rank 0 gathers and writes it at the end of the program;
+a rank that raises writes its own part.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from collections import deque
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dtrain.backend import profiler
+from dtrain.distributed.comm.communicator import Communicator
+
+_SPANS = 500_000  # of a row; the newest are kept
+
+
+class _Row(NamedTuple):
+    """The spans of a thread of a rank."""
+
+    rank: int
+    host: str
+    thread: str
+    offset_ns: int  # from this rank's clock to that of rank 0
+    spans: deque[profiler.Span]
+
+
+_rows: list[_Row] = []  # those of this process
+_lock = threading.Lock()
+
+
+def wanted() -> str | None:
+    """The path of the file, if there is to be one."""
+    return os.environ.get("DTRAIN_TRACE") or None
+
+
+def trace_variable(path: Path | None) -> dict[str, str]:
+    """The variable by which ranks know of the file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it cannot be written there.
+    """
+    if path is None:
+        return {}
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(f"--trace {path}: no such folder: {path.parent}")
+    return {"DTRAIN_TRACE": str(path.absolute())}
+
+
+def start(comm: Communicator, thread: str = "program") -> None:
+    """Record the spans of this thread, if a timeline is wanted, as one of this rank's.
+
+    The program's own thread is the first; then all ranks compare their clocks.
+    """
+    if wanted() is None:
+        return
+    rank = comm.rank
+    offset_ns = next((row.offset_ns for row in _rows if row.rank == rank), None)
+    if offset_ns is None:
+        offset_ns = comm.clock_offset_ns()
+    row = _Row(rank, socket.gethostname(), thread, offset_ns, deque(maxlen=_SPANS))
+    with _lock:
+        _rows.append(row)
+    profiler.record(row.spans)
+
+
+def write_all(comm: Communicator) -> None:
+    """Gather all ranks' spans and write them on rank 0; every rank calls it."""
+    ranks = comm.allgather(_rows, "the timeline at the end of the program")
+    if comm.rank == 0:
+        _write([row for rows in ranks for row in rows])
+
+
+def write_own() -> None:
+    """Write the spans of this process, if a timeline is wanted and there are any."""
+    if wanted() and _rows:
+        _write(_rows)
+
+
+def _write(rows: list[_Row]) -> None:
+    events: list[dict[str, Any]] = []
+    rows = sorted(rows, key=lambda row: (row.rank, row.thread))
+    for lane, row in enumerate(rows):
+        place = {"pid": row.rank, "tid": lane}
+        process = f"rank {row.rank} on {row.host}"
+        events.append({"name": "process_name", "ph": "M", **place, "args": {"name": process}})
+        events.append({"name": "thread_name", "ph": "M", **place, "args": {"name": row.thread}})
+        for name, began, ended in sorted(row.spans, key=lambda span: (span[1], -span[2])):
+            times = {"ts": (began + row.offset_ns) / 1e3, "dur": (ended - began) / 1e3}
+            events.append({"name": name, "ph": "X", **place, **times})
+    path = Path(wanted() or "")
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_text(json.dumps({"traceEvents": events, "displayTimeUnit": "ms"}))
+    part.replace(path)

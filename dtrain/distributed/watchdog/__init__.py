@@ -1,0 +1,1 @@
+"""Finds and names ranks that stall a collective."""

@@ -1,0 +1,120 @@
+"""PyTorch's signatures of comparisons, truth values and bits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from dtrain.autograd.tensor import Tensor
+from dtrain.backend.dtypes import is_floating
+from dtrain.functions.elementwise import binary, of_tensors, unary
+from dtrain.functions.operands import pair, require_tensors, scalar_like
+from dtrain.primitives import comparison
+
+
+def _compare(operation: Callable) -> Callable:
+    """A comparison; a number is taken in the dtype of the tensor."""
+
+    def function(input: Tensor, other: Any) -> Tensor:
+        if not isinstance(other, Tensor) and is_floating(input.dtype):
+            return operation(input, scalar_like(other, input))
+        return operation(*pair(input, other, wrap_around=False))
+
+    function.__name__ = operation.__name__
+    function.__doc__ = operation.__doc__
+    return function
+
+
+eq, ne = _compare(comparison.eq), _compare(comparison.ne)
+lt, le = _compare(comparison.lt), _compare(comparison.le)
+gt, ge = _compare(comparison.gt), _compare(comparison.ge)
+logical_and = of_tensors(binary(comparison.logical_and))
+logical_or = of_tensors(binary(comparison.logical_or))
+logical_xor = of_tensors(binary(comparison.logical_xor))
+logical_not, signbit = unary(comparison.logical_not), unary(comparison.signbit)
+isfinite, isinf, isnan = (
+    unary(comparison.isfinite),
+    unary(comparison.isinf),
+    unary(comparison.isnan),
+)
+
+
+def _bits(operation: Callable) -> Callable:
+    """An operation on the bits of integers, or on truth values."""
+
+    def function(input: Any, other: Any) -> Tensor:
+        x, y = pair(input, other)
+        dtype = (x if isinstance(x, Tensor) else y).dtype
+        if is_floating(dtype):
+            raise NotImplementedError(
+                f"{operation.__name__}: expected integers or bools, got {dtype}"
+            )
+        return operation(x, y)
+
+    function.__name__ = operation.__name__
+    function.__doc__ = operation.__doc__
+    return function
+
+
+bitwise_and, bitwise_or = _bits(comparison.bitwise_and), _bits(comparison.bitwise_or)
+bitwise_xor = _bits(comparison.bitwise_xor)
+bitwise_left_shift = _bits(comparison.bitwise_left_shift)
+bitwise_right_shift = _bits(comparison.bitwise_right_shift)
+
+
+def bitwise_not(input: Tensor) -> Tensor:
+    """Each bit, or each truth value, turned over (torch.bitwise_not)."""
+    if is_floating(input.dtype):
+        raise NotImplementedError(f"bitwise_not: expected integers or bools, got {input.dtype}")
+    return comparison.invert(input)
+
+
+def isposinf(input: Tensor) -> Tensor:
+    """Whether each is positive infinity (torch.isposinf)."""
+    return eq(input, math.inf)
+
+
+def isneginf(input: Tensor) -> Tensor:
+    """Whether each is negative infinity (torch.isneginf)."""
+    return eq(input, -math.inf)
+
+
+def isreal(input: Tensor) -> Tensor:
+    """True everywhere: there are no complex numbers (torch.isreal)."""
+    return eq(input, input) | isnan(input)
+
+
+def isclose(
+    input: Tensor,
+    other: Tensor,
+    rtol: float = 1e-05,
+    atol: float = 1e-08,
+    equal_nan: bool = False,
+) -> Tensor:
+    """Whether |input - other| <= atol + rtol * |other| (torch.isclose)."""
+    require_tensors("isclose", input, other)
+    if rtol < 0 or atol < 0:
+        raise RuntimeError(f"isclose: expected rtol and atol of at least 0, got {rtol}, {atol}")
+    if input.dtype != other.dtype:
+        raise RuntimeError(
+            f"isclose: expected one dtype for both, got {input.dtype} and {other.dtype}"
+        )
+    return comparison.isclose(*pair(input, other), rtol=rtol, atol=atol, equal_nan=equal_nan)
+
+
+def allclose(
+    input: Tensor,
+    other: Tensor,
+    rtol: float = 1e-05,
+    atol: float = 1e-08,
+    equal_nan: bool = False,
+) -> bool:
+    """Whether all elements are close, as a bool (torch.allclose)."""
+    return bool(isclose(input, other, rtol, atol, equal_nan)._array.all())
+
+
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Whether shapes and elements are the same, as a bool (torch.equal)."""
+    require_tensors("equal", input, other)
+    return input.shape == other.shape and bool(eq(input, other)._array.all())

@@ -1,0 +1,61 @@
+"""Functions that make tensors (torch.tensor, torch.zeros, torch.arange, ...)."""
+
+from dtrain.functions.creation.convert import (
+    as_tensor,
+    asarray,
+    from_dlpack,
+    from_numpy,
+    frombuffer,
+    scalar_tensor,
+    tensor,
+)
+from dtrain.functions.creation.filled import (
+    empty,
+    empty_like,
+    empty_permuted,
+    empty_strided,
+    eye,
+    full,
+    full_like,
+    ones,
+    ones_like,
+    zeros,
+    zeros_like,
+)
+from dtrain.functions.creation.spaced import (
+    arange,
+    linspace,
+    logspace,
+    range,
+    tril_indices,
+    triu_indices,
+    vander,
+)
+
+__all__ = [
+    "arange",
+    "as_tensor",
+    "asarray",
+    "empty",
+    "empty_like",
+    "empty_permuted",
+    "empty_strided",
+    "eye",
+    "from_dlpack",
+    "from_numpy",
+    "frombuffer",
+    "full",
+    "full_like",
+    "linspace",
+    "logspace",
+    "ones",
+    "ones_like",
+    "range",
+    "scalar_tensor",
+    "tensor",
+    "tril_indices",
+    "triu_indices",
+    "vander",
+    "zeros",
+    "zeros_like",
+]

@@ -1,0 +1,111 @@
+"""Windows for signals (torch.hann_window, ...)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dtrain.autograd.tensor import Tensor
+from dtrain.backend.dtypes import get_default_dtype
+from dtrain.functions.creation import tensor
+from dtrain.functions.creation.base import DeviceLike, factory
+
+__all__ = [
+    "bartlett_window",
+    "blackman_window",
+    "hamming_window",
+    "hann_window",
+    "kaiser_window",
+]
+
+
+def _window(
+    weights: Callable[[np.ndarray], np.ndarray], length: int, periodic: bool, **options: Any
+) -> Tensor:
+    """The weights at places from 0 to 1; a periodic window lacks its last value."""
+    if length < 0:
+        raise RuntimeError(f"expected a window_length of at least 0, got {length}")
+    last = length if periodic else length - 1
+    places = np.arange(length) / last if length > 1 else np.full(length, 0.5)
+    values = weights(places) if length != 1 else np.ones(1)
+    options["dtype"] = options["dtype"] or get_default_dtype()
+    return tensor(values, **options)
+
+
+def _cosines(places: np.ndarray, *factors: float) -> np.ndarray:
+    return np.sum([c * np.cos(2 * math.pi * k * places) for k, c in enumerate(factors)], axis=0)
+
+
+@factory
+def hann_window(
+    window_length: int,
+    periodic: bool = True,
+    dtype: Any = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """A raised cosine (torch.hann_window)."""
+    return hamming_window(window_length, periodic, 0.5, 0.5, dtype, device, requires_grad)
+
+
+@factory
+def hamming_window(
+    window_length: int,
+    periodic: bool = True,
+    alpha: float = 0.54,
+    beta: float = 0.46,
+    dtype: Any = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """alpha - beta * cos(2 pi t) (torch.hamming_window)."""
+    options = {"dtype": dtype, "device": device, "requires_grad": requires_grad}
+    return _window(lambda t: _cosines(t, alpha, -beta), window_length, periodic, **options)
+
+
+@factory
+def blackman_window(
+    window_length: int,
+    periodic: bool = True,
+    dtype: Any = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """0.42 - 0.5 * cos(2 pi t) + 0.08 * cos(4 pi t) (torch.blackman_window)."""
+    options = {"dtype": dtype, "device": device, "requires_grad": requires_grad}
+    return _window(lambda t: _cosines(t, 0.42, -0.5, 0.08), window_length, periodic, **options)
+
+
+@factory
+def bartlett_window(
+    window_length: int,
+    periodic: bool = True,
+    dtype: Any = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """A triangle (torch.bartlett_window)."""
+    options = {"dtype": dtype, "device": device, "requires_grad": requires_grad}
+    return _window(lambda t: 1 - np.abs(2 * t - 1), window_length, periodic, **options)
+
+
+@factory
+def kaiser_window(
+    window_length: int,
+    periodic: bool = True,
+    beta: float = 12.0,
+    dtype: Any = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """i0(beta * sqrt(1 - (2 t - 1) ** 2)) / i0(beta) (torch.kaiser_window)."""
+    options = {"dtype": dtype, "device": device, "requires_grad": requires_grad}
+    return _window(
+        lambda t: np.i0(beta * np.sqrt(np.maximum(1 - (2 * t - 1) ** 2, 0))) / np.i0(beta),
+        window_length,
+        periodic,
+        **options,
+    )

@@ -1,0 +1,166 @@
+"""PyTorch's signatures of reading by index and by mask: gather, take, index_select, nonzero."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dtrain.autograd.tensor import Tensor, wrap
+from dtrain.backend import Array, array_module
+from dtrain.backend.dtypes import bool_, int32, int64, uint8
+from dtrain.functions import elementwise
+from dtrain.functions.joining import broadcast_shapes, broadcast_tensors
+from dtrain.functions.operands import on_device, place_of
+from dtrain.functions.shapes import broadcast_to, flatten, reshape
+from dtrain.primitives import arithmetic
+from dtrain.primitives import indexing as index_rules
+from dtrain.primitives import scattering as rules
+
+
+def places_along(name: str, input: Tensor, dim: int, index: Tensor) -> Array:
+    """The array of an index along `dim`, checked."""
+    if not isinstance(index, Tensor):
+        raise TypeError(f"{name}: expected a tensor for index, got {type(index).__name__}")
+    if index.dtype not in (int32, int64):
+        if not index.numel():
+            return index._array.astype("int64")
+        raise RuntimeError(f"{name}: expected an index of dtype int64, got {index.dtype}")
+    if not on_device(index, input.device):
+        raise RuntimeError(f"{name}: the index is on {index.device}, the input on {input.device}")
+    rules.check_places(index._array, input.shape[dim] if input.ndim else 1, name)
+    return index._array
+
+
+def grid(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[int, tuple[Array, ...]]:
+    """Where gather and scatter go: the index along `dim`, each element's own place elsewhere."""
+    place = place_of(dim, input.ndim)
+    if index.ndim != input.ndim and index.numel() and max(index.ndim, input.ndim) > 1:
+        raise RuntimeError(
+            f"{name}: expected an index of {input.ndim} dimensions as the input's {input.shape}, "
+            f"got {index.shape}"
+        )
+    fits = (n <= m for d, (n, m) in enumerate(zip(index.shape, input.shape)) if d != place)
+    if index.numel() and not all(fits):
+        raise RuntimeError(
+            f"{name}: expected an index no larger than {input.shape} apart from dimension {dim}, "
+            f"got {index.shape}"
+        )
+    array = places_along(name, input, place, index)
+    if not input.ndim:
+        return place, ()
+    shape = array.shape if array.ndim else (1,)
+    xp = array_module(array)
+    lines = [xp.arange(n).reshape([-1 if e == d else 1 for e in range(len(shape))])
+             for d, n in enumerate(shape)]  # fmt: skip
+    lines[place : place + 1] = [array.reshape(shape)]
+    return place, tuple(lines)
+
+
+def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
+    """The elements at `index` along `dim` (torch.gather)."""
+    if not index.numel():
+        place_of(dim, input.ndim)
+        return index_rules.read(flatten(input), wrap(index._array.astype("int64")))
+    place, _ = grid("gather", input, dim, index)
+    x, array = input, index._array
+    if not (x.ndim and array.ndim):
+        x, array = reshape(x, -1) if not x.ndim else x, array.reshape(-1)
+    return reshape(index_rules.gather(x, axis=place, index=array), index.shape)
+
+
+def take(input: Tensor, index: Tensor) -> Tensor:
+    """The elements at places in the flattened input (torch.take)."""
+    if index.dtype != int64:
+        raise RuntimeError(f"take: expected an index of dtype int64, got {index.dtype}")
+    if index.numel() and not input.numel():
+        raise IndexError(f"take: cannot take from a tensor without elements, {input.shape}")
+    return index_rules.getitem(reshape(input, input.numel()), index=(index._array,))
+
+
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
+    """Like `gather`, with the other dimensions broadcast (torch.take_along_dim)."""
+    if indices.dtype != int64:
+        raise RuntimeError(f"take_along_dim: expected int64 for indices, got {indices.dtype}")
+    if dim is None:
+        return take_along_dim(reshape(input, input.numel()), reshape(indices, indices.numel()), 0)
+    if input.ndim != indices.ndim:
+        raise RuntimeError(
+            "take_along_dim: expected tensors of as many dimensions, got shapes "
+            f"{input.shape} and {indices.shape}"
+        )
+    place = place_of(dim, input.ndim)
+    full = list(broadcast_shapes(_without(input.shape, place), _without(indices.shape, place)))
+    x, i = ([*full[:place], t.shape[place], *full[place:]] for t in (input, indices))
+    xp, array = array_module(indices._array), indices._array
+    places = wrap(xp.where(array < 0, array + input.shape[place], array))
+    return gather(broadcast_to(input, x), place, broadcast_to(places, i))
+
+
+def _without(shape: Sequence[int], place: int) -> tuple[int, ...]:
+    return (*shape[:place], *shape[place + 1 :])
+
+
+def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """The slices at `index` along `dim` (torch.index_select)."""
+    place = place_of(dim, input.ndim)
+    array = places_along("index_select", input, place, index)
+    if array.ndim > 1:
+        raise IndexError(f"index_select: expected an index of one dimension, got {index.shape}")
+    if not input.ndim:
+        if array.size != 1:
+            raise RuntimeError(f"index_select: expected one place, got {index.shape}")
+        return arithmetic.clone(input)
+    return index_rules.read(input, (*(slice(None),) * place, array.reshape(-1)))
+
+
+def select(input: Tensor, dim: int, index: int) -> Tensor:
+    """The slice at one place along `dim`, a view (torch.select)."""
+    place = place_of(dim, input.ndim)
+    if not input.ndim:
+        raise IndexError("select: a tensor of shape () has no dimension")
+    if not -input.shape[place] <= index < input.shape[place]:
+        raise IndexError(
+            f"select: index {index} is out of range for shape {input.shape} at dimension {dim}"
+        )
+    return index_rules.read(input, (*(slice(None),) * place, int(index)))
+
+
+# --- by mask ---
+
+
+def mask_of(name: str, mask: Tensor) -> Tensor:
+    if mask.dtype != bool_:
+        raise RuntimeError(f"{name}: expected a mask of dtype bool, got {mask.dtype}")
+    return mask
+
+
+def masked_select(input: Tensor, mask: Tensor) -> Tensor:
+    """The elements where the mask holds, as a vector (torch.masked_select)."""
+    x, where_to = broadcast_tensors(input, mask_of("masked_select", mask))
+    return index_rules.read(x, where_to)
+
+
+def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
+    """`input` where the condition holds, `other` elsewhere; alone: where it holds (torch.where)."""
+    if input is None and other is None:
+        return nonzero(condition, as_tuple=True)
+    if input is None or other is None:
+        raise TypeError("where: expected both input and other, or none of them")
+    if condition.dtype not in (bool_, uint8):
+        raise RuntimeError(f"where: expected a condition of dtype bool, got {condition.dtype}")
+    return elementwise.where(condition, input, other)
+
+
+def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
+    """Where elements are not zero: rows of places, or a vector for each dim (torch.nonzero)."""
+    xp = array_module(input._array)
+    array = input._array if input.ndim or not as_tuple else input._array.reshape(1)
+    if not array.ndim:
+        return wrap(xp.zeros((int(bool(array)), 0), "int64"))
+    places = xp.nonzero(array)
+    return tuple(map(wrap, places)) if as_tuple else wrap(xp.stack(places, 1))
+
+
+def argwhere(input: Tensor) -> Tensor:
+    """Where elements are not zero, as rows (torch.argwhere)."""
+    return nonzero(input)

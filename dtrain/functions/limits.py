@@ -1,0 +1,51 @@
+"""PyTorch's signatures of limits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dtrain.autograd.tensor import Tensor
+from dtrain.backend.dtypes import finfo, is_floating
+from dtrain.functions.operands import pair, result_dtype, to
+from dtrain.primitives import arithmetic
+
+
+def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    """input limited to [min, max] (torch.clamp); limits are numbers or tensors."""
+    if min is None and max is None:
+        raise RuntimeError("clamp: at least one of min and max must be given")
+    if isinstance(min, Tensor) or isinstance(max, Tensor):
+        input = input if min is None else arithmetic.clamp_min(*pair(input, min))
+        return input if max is None else arithmetic.clamp_max(*pair(input, max))
+    for limit in (min, max):
+        if limit is not None:
+            input = to(input, result_dtype(input, limit))
+    return arithmetic.clamp(input, min=min, max=max)
+
+
+def clamp_min(input: Tensor, min: Any) -> Tensor:
+    """input, at least `min` (torch.clamp_min)."""
+    return clamp(input, min=min)
+
+
+def clamp_max(input: Tensor, max: Any) -> Tensor:
+    """input, at most `max` (torch.clamp_max)."""
+    return clamp(input, max=max)
+
+
+def nan_to_num(
+    input: Tensor,
+    nan: float | None = None,
+    posinf: float | None = None,
+    neginf: float | None = None,
+) -> Tensor:
+    """Numbers in place of NaN, 0, and the infinities, the dtype's limits (torch.nan_to_num)."""
+    if not is_floating(input.dtype):
+        return arithmetic.clone(input)
+    limits = finfo(input.dtype)
+    return arithmetic.nan_to_num(
+        input,
+        nan=0.0 if nan is None else nan,
+        posinf=limits.max if posinf is None else posinf,
+        neginf=limits.min if neginf is None else neginf,
+    )

@@ -1,0 +1,1 @@
+"""torch.linalg's functions: equations, factorizations, norms."""

@@ -1,0 +1,172 @@
+"""How operands become what a rule takes: common dtypes, axes, sizes, devices."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from operator import index
+from typing import Any
+
+import numpy as np
+
+from dtrain.autograd.tensor import Tensor, wrap
+from dtrain.backend import array_module, cuda_index, move
+from dtrain.backend import device as Device
+from dtrain.backend.dtypes import (
+    category,
+    get_default_dtype,
+    is_floating,
+    promote,
+    scalar_dtype,
+)
+from dtrain.functions.creation import as_tensor
+from dtrain.primitives import arithmetic
+
+Number = int | float | bool
+
+
+def to(input: Tensor, *args: Any, dtype: Any = None, device: Any = None, **_: Any) -> Tensor:
+    """The tensor in another dtype or on another device; itself if it is so (torch.Tensor.to).
+
+    Takes a dtype, a device, both in any order, or another tensor to be like.
+    """
+    for arg in args:
+        if isinstance(arg, Tensor):
+            dtype, device = arg.dtype, arg.device
+        elif isinstance(arg, (str, Device)):
+            device = arg
+        elif not isinstance(arg, bool):  # the old positional non_blocking
+            dtype = arg
+    if device is not None and not on_device(input, device):
+        input = arithmetic.to_device(input, move=lambda array: move(array, device))
+    if dtype is None or input.dtype == dtype:
+        return input
+    return arithmetic.cast(input, dtype=np.dtype(dtype))
+
+
+def on_device(input: Tensor, where: Device | str) -> bool:
+    """Whether a tensor is there."""
+    if not input.is_cuda:
+        return Device(where).type == "cpu"
+    return Device(where).type == "cuda" and input.device.index == cuda_index(where)
+
+
+def result_dtype(x: Any, y: Any) -> np.dtype:
+    """The dtype of x op y: numbers and 0-d tensors do not widen tensors with dimensions."""
+    if not isinstance(y, Tensor):
+        number = scalar_dtype(y)
+        return x.dtype if category(number) <= category(x.dtype) else number
+    if (x.ndim == 0) == (y.ndim == 0):
+        return promote(x.dtype, y.dtype)
+    full, single = (x, y) if x.ndim else (y, x)
+    return full.dtype if category(single.dtype) <= category(full.dtype) else single.dtype
+
+
+def in_one_dtype(*operands: Any) -> list[Any]:
+    """Tensors in the dtype that all of them promote to; numbers as they are."""
+    tensors = [v for v in operands if isinstance(v, Tensor)]
+    full = [v for v in tensors if v.ndim]
+    dtype = functools.reduce(promote, (v.dtype for v in full or tensors))
+    for single in tensors if full else ():
+        if not single.ndim and category(single.dtype) > category(dtype):
+            dtype = single.dtype
+    return [to(v, dtype) if isinstance(v, Tensor) else v for v in operands]
+
+
+def pair(x: Any, y: Any, wrap_around: bool = True) -> tuple[Any, Any]:
+    """Both operands in their common dtype, on one device; numbers stay numbers beside a tensor.
+
+    An integer that the dtype has not is wrapped around, as its arithmetic is.
+    """
+    if isinstance(x, Tensor) and isinstance(y, Tensor):  # what is common, first
+        a, b = x._array, y._array
+        if a.dtype is b.dtype and type(a) is type(b):
+            return x, y
+    if isinstance(x, (np.ndarray, np.generic)):
+        x = as_tensor(np.asarray(x))
+    if isinstance(y, (np.ndarray, np.generic)):
+        y = as_tensor(np.asarray(y))
+    if isinstance(x, Tensor) and isinstance(y, Tensor):
+        if type(x._array) is not type(y._array):
+            x, y = _on_one_device(x, y)
+        if x.dtype == y.dtype:
+            return x, y
+        dtype = result_dtype(x, y)
+        return to(x, dtype), to(y, dtype)
+    if isinstance(x, Tensor):
+        return (x, y) if is_floating(x.dtype) else _with_number(x, y, wrap_around)
+    if isinstance(y, Tensor):
+        return (x, y) if is_floating(y.dtype) else _with_number(y, x, wrap_around)[::-1]
+    dtype = promote(scalar_dtype(x), scalar_dtype(y))
+    return as_tensor(x, dtype=dtype), as_tensor(y, dtype=dtype)
+
+
+def _with_number(x: Tensor, number: Any, wrap_around: bool) -> tuple[Tensor, Any]:
+    """Integers or bools beside a number."""
+    x = to(x, result_dtype(x, number))
+    if wrap_around and isinstance(number, int) and x.dtype.kind in "iu" and x.dtype.itemsize < 8:
+        number = int(np.asarray(number).astype(x.dtype))
+    return x, number
+
+
+def require_tensors(name: str, *values: Any) -> None:
+    """Refuse numbers where PyTorch does."""
+    for value in values:
+        if not isinstance(value, Tensor):
+            raise TypeError(f"{name}: expected tensors, got {type(value).__name__}")
+
+
+def _on_one_device(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """A 0-d host tensor goes to the other's device, as in PyTorch; any other pair is refused."""
+    if not x.is_cuda and x.ndim == 0:
+        return to(x, device=y.device), y
+    if not y.is_cuda and y.ndim == 0:
+        return x, to(y, device=x.device)
+    raise RuntimeError(
+        f"expected all tensors to be on the same device, got {x.device} and {y.device}; "
+        "move one with .to(device)"
+    )
+
+
+def floating(x: Any) -> Tensor:
+    """x, or x in the default dtype if it has integers or bools."""
+    x = as_tensor(x)
+    return x if is_floating(x.dtype) else to(x, get_default_dtype())
+
+
+def scalar_like(value: Number, like: Tensor) -> Tensor:
+    """A number as a 0-d tensor of the dtype, and on the device, of another tensor."""
+    return wrap(array_module(like._array).asarray(value, like.dtype))
+
+
+def axis_of(dim: Any) -> Any:
+    """A list of dimensions as a tuple, as array functions want it."""
+    return tuple(dim) if isinstance(dim, Sequence) else dim
+
+
+def listed(given: tuple[Any, ...], named: Any = None) -> tuple[int, ...]:
+    """The integers given as `f(2, 3)`, as `f((2, 3))` or by their keyword."""
+    if named is None:
+        named = given[0] if len(given) == 1 and isinstance(given[0], Sequence) else given
+    return tuple(map(index, named))
+
+
+def place_of(dim: int, ndim: int) -> int:
+    """`dim` counted from the front, refused with PyTorch's IndexError if there is no such one."""
+    limit = ndim or 1
+    if not -limit <= dim < limit:
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], "
+            f"but got {dim})"
+        )
+    return dim % limit
+
+
+def checked_axis(input: Tensor, dim: Any) -> Any:
+    """`dim` as an axis; dimensions that are not there are refused."""
+    axis = axis_of(dim)
+    for d in axis if isinstance(axis, tuple) else () if axis is None else (axis,):
+        place_of(d, input.ndim)
+    if axis == () or (input.ndim == 0 and axis is not None):
+        return None
+    return axis

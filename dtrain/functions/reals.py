@@ -1,0 +1,27 @@
+"""PyTorch's functions of complex numbers, of which dtrain's numbers are the real ones."""
+
+from __future__ import annotations
+
+import math
+
+from dtrain.autograd.tensor import Tensor
+from dtrain.functions.comparison import ge, lt
+from dtrain.functions.elementwise import masked_fill
+from dtrain.functions.operands import floating
+
+
+def real(input: Tensor) -> Tensor:
+    """The tensor itself (torch.real)."""
+    return input
+
+
+def conj(input: Tensor) -> Tensor:
+    """The tensor itself (torch.conj)."""
+    return input
+
+
+def angle(input: Tensor) -> Tensor:
+    """pi of what is negative, 0 of what is not, NaN of NaN (torch.angle)."""
+    input = floating(input)
+    positive = masked_fill(input, ge(input, 0), 0)
+    return masked_fill(positive, lt(input, 0), math.pi)

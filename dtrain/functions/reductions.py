@@ -1,0 +1,201 @@
+"""PyTorch's signatures of the reductions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from dtrain.autograd.tensor import Tensor
+from dtrain.backend.dtypes import is_floating
+from dtrain.functions.elementwise import maximum, minimum, sub
+from dtrain.functions.operands import axis_of, checked_axis, floating, place_of, to
+from dtrain.functions.shapes import movedim, squeeze, unsqueeze
+from dtrain.primitives import activations, arithmetic, indexing, linalg, reductions, rounding
+
+
+def require_floating(name: str, input: Tensor) -> None:
+    """Refuse integers and bools."""
+    if not is_floating(input.dtype):
+        raise RuntimeError(
+            f"{name}: expected a floating dtype, got {input.dtype}; convert it with .float()"
+        )
+
+
+def _summing(operation: Callable, floats_only: bool = False) -> Callable:
+    """A reduction that can have a dtype of its own."""
+
+    def function(
+        input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
+    ) -> Tensor:
+        if dtype is not None:
+            input = to(input, dtype)
+        if floats_only:
+            require_floating(operation.__name__, input)
+        out = operation(input, axis=checked_axis(input, dim), keepdims=keepdim)
+        return out if dtype is None else to(out, dtype)
+
+    function.__name__ = operation.__name__
+    function.__doc__ = operation.__doc__
+    return function
+
+
+def require_elements(name: str, input: Tensor, dim: Any) -> None:
+    """Refuse to choose among no elements, by PyTorch's kinds of errors."""
+    if input.numel():
+        return
+    dims = axis_of(dim)
+    if dims is None or dims == ():
+        raise RuntimeError(f"{name}: expected elements, got a tensor of shape {input.shape}")
+    for d in dims if isinstance(dims, tuple) else (dims,):
+        if not input.shape[place_of(d, input.ndim)]:
+            raise IndexError(f"{name}: expected elements along dim {d}, got shape {input.shape}")
+
+
+def _extreme_value(operation: Callable) -> Callable:
+    def function(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
+        require_elements(operation.__name__, input, dim)
+        return operation(input, axis=checked_axis(input, dim), keepdims=keepdim)
+
+    function.__name__ = operation.__name__
+    function.__doc__ = operation.__doc__
+    return function
+
+
+def _truth(operation: Callable) -> Callable:
+    def function(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
+        out = operation(input, axis=checked_axis(input, dim), keepdims=keepdim)
+        return to(out, input.dtype) if input.dtype == "uint8" else out  # older than PyTorch's bool
+
+    function.__name__ = operation.__name__
+    function.__doc__ = operation.__doc__
+    return function
+
+
+sum, prod = _summing(reductions.sum), _summing(reductions.prod)
+mean = _summing(reductions.mean, floats_only=True)
+amax, amin = _extreme_value(reductions.amax), _extreme_value(reductions.amin)
+all, any = _truth(reductions.all), _truth(reductions.any)
+
+
+def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
+    """log(sum(exp(input))) over `dim` (torch.logsumexp)."""
+    if not input.numel():
+        return arithmetic.log(sum(floating(input), dim, keepdim))
+    return reductions.logsumexp(floating(input), axis=checked_axis(input, dim), keepdims=keepdim)
+
+
+def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Where the first maximum is (torch.argmax)."""
+    require_elements("argmax", input, dim)
+    return reductions.argmax(input, axis=checked_axis(input, dim), keepdims=keepdim)
+
+
+def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Where the first minimum is (torch.argmin)."""
+    require_elements("argmin", input, dim)
+    return reductions.argmin(input, axis=checked_axis(input, dim), keepdims=keepdim)
+
+
+class ValuesAndIndices(NamedTuple):
+    """What `max`, `sort`, `median`, `cummax` and their like give along a dimension."""
+
+    values: Tensor
+    indices: Tensor
+
+
+def _extreme(input: Tensor, dim: Any, keepdim: bool, pick: Callable, all_of: Callable) -> Any:
+    if dim is None:
+        return all_of(input)
+    indices = pick(input, dim, keepdim=True)
+    values = indexing.gather(input, axis=dim % (input.ndim or 1), index=indices._array)
+    if not keepdim:
+        values, indices = squeeze(values, dim), squeeze(indices, dim)
+    return ValuesAndIndices(values, indices)
+
+
+def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
+    """The maximum; with `dim` (values, indices); of two tensors `maximum` (torch.max)."""
+    dim = dim if other is None else other
+    if isinstance(dim, Tensor):
+        return maximum(input, dim)
+    return _extreme(input, dim, keepdim, argmax, amax)
+
+
+def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
+    """The minimum; with `dim` (values, indices); of two tensors `minimum` (torch.min)."""
+    dim = dim if other is None else other
+    if isinstance(dim, Tensor):
+        return minimum(input, dim)
+    return _extreme(input, dim, keepdim, argmin, amin)
+
+
+class MinAndMax(NamedTuple):
+    """What `aminmax` gives."""
+
+    min: Tensor
+    max: Tensor
+
+
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> MinAndMax:
+    """(minimum, maximum) of all, or along `dim` (torch.aminmax)."""
+    require_elements("aminmax", input, dim)
+    return MinAndMax(amin(input, dim, keepdim), amax(input, dim, keepdim))
+
+
+def norm(
+    input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None
+) -> Tensor:
+    """(sum |x|^p)^(1/p), for (-)infinity the largest (smallest) |x|, for 0 the nonzero's number.
+
+    "fro" is 2; "nuc", of matrices, is the sum of the singular values (torch.norm).
+    """
+    input = input if dtype is None else to(input, dtype)
+    require_floating("norm", input)
+    if p == "nuc":
+        return _nuclear_norm(input, dim, keepdim)
+    p = 2 if p is None or p == "fro" else p
+    if not isinstance(p, (int, float)):
+        raise RuntimeError(f"norm: expected a number, 'fro' or 'nuc' for p, got {p!r}")
+    if p == 2:
+        return arithmetic.root(sum(input * input, dim, keepdim))
+    size = arithmetic.abs(input)
+    if p == 0:
+        return sum(rounding.sign(size), dim, keepdim)
+    if p == 1:
+        return sum(size, dim, keepdim)
+    if math.isinf(p):
+        return (amax if p > 0 else amin)(size, dim, keepdim)
+    return reductions.norm(input, p=p, axis=checked_axis(input, dim), keepdims=keepdim)
+
+
+def _nuclear_norm(input: Tensor, dim: Any, keepdim: bool) -> Tensor:
+    places = tuple(range(input.ndim)) if dim is None else axis_of(dim)
+    if not isinstance(places, tuple) or len(places) != 2:
+        raise RuntimeError(f"norm: 'nuc' expects two dimensions, got dim={dim}")
+    values = linalg.svdvals(movedim(input, places, (-2, -1)))
+    out = sum(values, -1)
+    for place in sorted(place_of(d, input.ndim) for d in places) if keepdim else ():
+        out = unsqueeze(out, place)
+    return out
+
+
+def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
+    """The p-norm of the difference (torch.dist)."""
+    return norm(sub(input, other), p)
+
+
+def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
+    """exp(x) / sum(exp(x)) along `dim` (torch.softmax)."""
+    return _softmax(activations.softmax, input, dim, dtype)
+
+
+def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
+    """log(softmax(x)) along `dim` (torch.log_softmax)."""
+    return _softmax(activations.log_softmax, input, dim, dtype)
+
+
+def _softmax(operation: Callable, input: Tensor, dim: int, dtype: Any) -> Tensor:
+    input = floating(input) if dtype is None else to(input, dtype)
+    axis = checked_axis(input, dim)
+    return operation(input, axis=axis) if input.numel() else arithmetic.clone(input)

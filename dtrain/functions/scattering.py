@@ -1,0 +1,322 @@
+"""PyTorch's signatures of writing by index: index_add, scatter, put, slice_scatter."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dtrain.autograd.grad_mode import is_grad_enabled
+from dtrain.autograd.tensor import Tensor, wrap
+from dtrain.backend import array_module
+from dtrain.backend.dtypes import bool_, int64, is_floating
+from dtrain.functions.diagonals import two_axes
+from dtrain.functions.indexing import grid, mask_of, places_along
+from dtrain.functions.inplace import inplace
+from dtrain.functions.joining import broadcast_tensors
+from dtrain.functions.operands import place_of, to
+from dtrain.functions.shapes import flatten, movedim, narrow, reshape
+from dtrain.primitives import arithmetic
+from dtrain.primitives import indexing as index_rules
+from dtrain.primitives import scattering as rules
+
+
+def _of_scalars_too(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The same function of (input, dim, index, ...), for an input without dimensions, too."""
+
+    def rows(value: Any) -> Any:
+        return reshape(value, 1) if isinstance(value, Tensor) and not value.ndim else value
+
+    @functools.wraps(function)
+    def whole(input: Tensor, dim: int, index: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if input.ndim:
+            return function(input, dim, index, *args, **kwargs)
+        kwargs = {name: rows(value) for name, value in kwargs.items()}
+        return reshape(function(rows(input), dim, rows(index), *map(rows, args), **kwargs), ())
+
+    return whole
+
+
+def _same_dtype(name: str, input: Tensor, source: Tensor) -> None:
+    if input.dtype != source.dtype:
+        raise RuntimeError(
+            f"{name}: expected self and source of one dtype, got {input.dtype} and {source.dtype}"
+        )
+
+
+def _along(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[Any, ...]:
+    place = place_of(dim, input.ndim)
+    array = places_along(name, input, place, index)
+    if array.ndim > 1:
+        raise IndexError(f"{name}: expected an index of one dimension, got {index.shape}")
+    return (*(slice(None),) * place, array.reshape(-1)) if input.ndim else (...,)
+
+
+def _slices(name: str, input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+    _same_dtype(name, input, source)
+    place = place_of(dim, input.ndim)
+    wanted = (*input.shape[:place], index.numel(), *input.shape[place + 1 :])
+    if source.shape == wanted or (source.numel() == 1 and math.prod(wanted) == 1):
+        return reshape(source, wanted) if input.ndim else reshape(source, ())
+    raise RuntimeError(f"{name}: expected a source of shape {wanted}, got {source.shape}")
+
+
+@_of_scalars_too
+def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
+    """The input with slices of `source` added at `index` along `dim` (torch.index_add)."""
+    places = _along("index_add", input, dim, index)
+    values = _slices("index_add", input, dim, index, source)
+    factor = np.asarray(alpha).astype(input.dtype).item()
+    return rules.put(
+        input, values if factor == 1 else values * factor, index=places, accumulate=True
+    )
+
+
+@_of_scalars_too
+def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+    """The input with slices of `source` written at `index` along `dim` (torch.index_copy)."""
+    if index.dtype != int64:
+        raise RuntimeError(f"index_copy: expected an index of dtype int64, got {index.dtype}")
+    places = _along("index_copy", input, dim, index)
+    values = _slices("index_copy", input, dim, index, source)
+    return rules.put(input, values, index=places, accumulate=False)
+
+
+def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
+    """The input with one value at `index` along `dim` (torch.index_fill)."""
+    if index.dtype != int64:
+        raise IndexError(f"index_fill: expected an index of dtype int64, got {index.dtype}")
+    if isinstance(value, Tensor) and value.ndim:
+        raise RuntimeError(f"index_fill: expected a number or a 0-d tensor, got {value.shape}")
+    place = place_of(dim, input.ndim)
+    size = input.shape[place] if input.ndim else 1
+    xp, array = array_module(index._array), index._array
+    array = xp.unique(xp.where(array < 0, array + size, array))  # a gradient counts a place once
+    places = _along("index_fill", input, dim, wrap(array.reshape(index.shape and -1)))
+    return rules.put(input, _number_or_tensor(input, value), index=places, accumulate=False)
+
+
+def _number_or_tensor(input: Tensor, value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return to(value, dtype=input.dtype, device=input.device)
+    return array_module(input._array).asarray(value, input.dtype)
+
+
+@_of_scalars_too
+def index_reduce(
+    input: Tensor,
+    dim: int,
+    index: Tensor,
+    source: Tensor,
+    reduce: str,
+    *,
+    include_self: bool = True,
+) -> Tensor:
+    """Slices of `source` that fall on one place, reduced: "prod", "mean", "amax", "amin".
+
+    See Also
+    --------
+    torch.index_reduce
+    """
+    if reduce not in ("prod", "mean", "amax", "amin"):
+        raise RuntimeError(f"index_reduce: expected prod, mean, amax or amin, got {reduce!r}")
+    places = _along("index_reduce", input, dim, index)
+    values = _slices("index_reduce", input, dim, index, source)
+    return _reduced(input, places, values, reduce, include_self)
+
+
+def index_put(
+    input: Tensor, indices: Sequence[Any], values: Tensor, accumulate: bool = False
+) -> Tensor:
+    """input[indices] = values, or += with accumulate, in a copy (torch.index_put)."""
+    _same_dtype("index_put", input, values)
+    if len(indices) > input.ndim or not all(i is None or isinstance(i, Tensor) for i in indices):
+        raise IndexError(
+            f"index_put: expected at most {input.ndim} tensors as indices, got {indices}"
+        )
+    places = tuple(index_rules.array_of(i) for i in indices)
+    return rules.put(input, values, index=places, accumulate=accumulate)
+
+
+def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
+    """`source` written at, or added to, places in the flattened input (torch.put)."""
+    _same_dtype("put", input, source)
+    if index.dtype != int64:
+        raise RuntimeError(f"put: expected an index of dtype int64, got {index.dtype}")
+    if index.numel() != source.numel():
+        raise IndexError(
+            f"put: expected as many elements as places, got {source.shape} and {index.shape}"
+        )
+    places = (index._array.reshape(-1),)
+    out = rules.put(flatten(input), flatten(source), index=places, accumulate=accumulate)
+    return reshape(out, input.shape)
+
+
+@_of_scalars_too
+def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, **options: Any) -> Tensor:
+    """`src`, a tensor or a number (`value`), written at `index` along `dim` (torch.scatter).
+
+    `reduce="add"` adds it to what is there, `"multiply"` multiplies (without a gradient).
+    """
+    src, reduce = options.pop("value", src), options.pop("reduce", None)
+    if options or src is None:
+        raise TypeError(f"scatter: expected src or value, got {sorted(options) or 'none'}")
+    if reduce not in (None, "add", "multiply"):
+        raise RuntimeError(f'scatter: expected reduce "add" or "multiply", got {reduce!r}')
+    if not index.numel():
+        return arithmetic.clone(input)
+    places, values = _scattered("scatter", input, dim, index, src)
+    if reduce == "multiply":
+        wanted = any(isinstance(x, Tensor) and x.requires_grad for x in (input, values))
+        if wanted and is_grad_enabled():
+            raise RuntimeError(
+                'scatter: reduce="multiply" has no gradient; use it under no_grad(), or detach()'
+            )
+        return rules.put_product(input.detach(), values, index=places)
+    return rules.put(input, values, index=places, accumulate=reduce == "add")
+
+
+def _scattered(name: str, input: Tensor, dim: int, index: Tensor, src: Any) -> tuple[Any, Any]:
+    """The places that scatter writes to, and as many values."""
+    _, places = grid(name, input, dim, index)
+    if not isinstance(src, Tensor):
+        return places, _number_or_tensor(input, src)
+    _same_dtype(name, input, src)
+    if src.ndim != index.ndim or any(n > m for n, m in zip(index.shape, src.shape)):
+        raise RuntimeError(
+            f"{name}: expected an index no larger than src {src.shape}, got {index.shape}"
+        )
+    values = index_rules.read(src, tuple(slice(n) for n in index.shape))
+    return places, values if index.ndim else reshape(values, 1)
+
+
+@_of_scalars_too
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    """`src` added at `index` along `dim` (torch.scatter_add)."""
+    if not isinstance(src, Tensor):
+        raise TypeError(f"scatter_add: expected a tensor for src, got {type(src).__name__}")
+    if not index.numel():
+        return arithmetic.clone(input)
+    places, values = _scattered("scatter_add", input, dim, index, src)
+    return rules.put(input, values, index=places, accumulate=True)
+
+
+@_of_scalars_too
+def scatter_reduce(
+    input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
+) -> Tensor:
+    """What falls on one place, reduced: sum, prod, mean, amax or amin (torch.scatter_reduce)."""
+    if reduce not in ("sum", "prod", "mean", "amax", "amin"):
+        raise RuntimeError(f"scatter_reduce: expected sum, prod, mean, amax, amin, got {reduce!r}")
+    places, values = _scattered("scatter_reduce", input, dim, index, src)
+    return _reduced(input, places, values, reduce, include_self)
+
+
+def _reduced(
+    input: Tensor, places: tuple, values: Tensor, reduce: str, include_self: bool
+) -> Tensor:
+    xp = array_module(input._array)
+    if not include_self:
+        start = _number_or_tensor(input, _neutral(reduce, input.dtype))
+        input = rules.put(input, start, index=places, accumulate=False)
+    if reduce in ("amax", "amin"):
+        return rules.put_extreme(input, values, index=places, largest=reduce == "amax")
+    if reduce == "prod":
+        return rules.put_product(input, values, index=places)
+    total = rules.put(input, values, index=places, accumulate=True)
+    if reduce == "sum":
+        return total
+    counts = xp.full(input.shape, int(include_self), "int64")
+    xp.add.at(counts, places, 1)
+    counts = wrap(xp.maximum(counts, 1))
+    if is_floating(input.dtype):
+        return total / counts
+    return wrap((total._array // counts._array).astype(input.dtype))
+
+
+def _neutral(reduce: str, dtype: Any) -> Any:
+    """The number that changes nothing."""
+    if reduce in ("sum", "mean", "prod"):
+        return reduce == "prod"
+    if dtype == bool_:
+        return reduce == "amin"
+    if is_floating(dtype):
+        return -math.inf if reduce == "amax" else math.inf
+    limits = np.iinfo(dtype)
+    return limits.min if reduce == "amax" else limits.max
+
+
+def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+    """The input with the first elements of `source` where the mask holds (torch.masked_scatter)."""
+    _same_dtype("masked_scatter", input, source)
+    x, where_to = broadcast_tensors(input, mask_of("masked_scatter", mask))
+    count = int(where_to._array.sum())
+    if count > source.numel():
+        raise RuntimeError(
+            f"masked_scatter: the mask holds {count} times, source has {source.numel()} elements"
+        )
+    values = narrow(flatten(source), 0, 0, count)
+    return rules.put(x, values, index=where_to._array, accumulate=False)
+
+
+# --- a part of a tensor, in a copy of the tensor ---
+
+
+def _part(name: str, input: Tensor, src: Tensor, wanted: Sequence[int], index: Any) -> Tensor:
+    if tuple(src.shape) != tuple(wanted):
+        raise RuntimeError(f"{name}: expected src of shape {tuple(wanted)}, got {src.shape}")
+    return rules.put(input, to(src, input.dtype), index=index, accumulate=False)
+
+
+def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
+    """The input with `src` as its slice at `index` along `dim` (torch.select_scatter)."""
+    place = place_of(dim, input.ndim)
+    if not -input.shape[place] <= index < input.shape[place]:
+        raise IndexError(f"select_scatter: index {index} is out of range for {input.shape}")
+    wanted = (*input.shape[:place], *input.shape[place + 1 :])
+    return _part("select_scatter", input, src, wanted, (*(slice(None),) * place, int(index)))
+
+
+def slice_scatter(
+    input: Tensor,
+    src: Tensor,
+    dim: int = 0,
+    start: int | None = None,
+    end: int | None = None,
+    step: int = 1,
+) -> Tensor:
+    """The input with `src` as its slice start:end:step along `dim` (torch.slice_scatter)."""
+    place = place_of(dim, input.ndim)
+    if step < 1:
+        raise RuntimeError(f"slice_scatter: expected a step above 0, got {step}")
+    bounds = slice(start, end, step)
+    count = len(range(*bounds.indices(input.shape[place])))
+    wanted = (*input.shape[:place], count, *input.shape[place + 1 :])
+    return _part("slice_scatter", input, src, wanted, (*(slice(None),) * place, bounds))
+
+
+def diagonal_scatter(
+    input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1
+) -> Tensor:
+    """The input with `src` as its diagonals in two dimensions (torch.diagonal_scatter)."""
+    axes = two_axes("diagonal_scatter", input.ndim, dim1, dim2)
+    rows, columns = (input.shape[axis] for axis in axes)
+    count = max(min(rows + min(offset, 0), columns - max(offset, 0)), 0)
+    wanted = [*(n for d, n in enumerate(input.shape) if d not in axes), count]
+    lines = array_module(input._array).arange(count)
+    index = (..., lines + max(-offset, 0), lines + max(offset, 0))
+    moved = _part("diagonal_scatter", movedim(input, axes, (-2, -1)), src, wanted, index)
+    return movedim(moved, (-2, -1), axes)
+
+
+#: The forms that write into the tensor itself.
+INPLACE = {
+    f"{function.__name__}_": inplace(f"{function.__name__}_", function)
+    for function in (
+        index_add, index_copy, index_fill, index_put, index_reduce, masked_scatter, put, scatter,
+        scatter_add, scatter_reduce,
+    )
+}  # fmt: skip

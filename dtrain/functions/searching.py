@@ -1,0 +1,92 @@
+"""PyTorch's signatures of looking up: where values lie among sorted ones, classes, flat places."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dtrain.autograd.tensor import Tensor, wrap
+from dtrain.backend import array_module
+from dtrain.backend.dtypes import category, int64, scalar_dtype
+from dtrain.functions.indexing import gather
+from dtrain.primitives import scattering as rules
+
+
+def searchsorted(
+    sorted_sequence: Tensor,
+    input: Any,
+    *,
+    out_int32: bool = False,
+    right: bool = False,
+    side: str | None = None,
+    sorter: Tensor | None = None,
+) -> Tensor:
+    """Where values would go into sorted rows; left of equal ones (torch.searchsorted)."""
+    if side not in (None, "left", "right") or (side == "left" and right):
+        raise RuntimeError(
+            f'searchsorted: expected side "left" or "right", as `right` says, got {side!r}'
+        )
+    if sorter is not None:
+        if sorter.dtype != int64 or sorter.shape != sorted_sequence.shape:
+            raise RuntimeError(
+                f"searchsorted: expected a sorter of int64 in the shape of the sequence "
+                f"{sorted_sequence.shape}, got {sorter.dtype} and {sorter.shape}"
+            )
+        sorted_sequence = gather(sorted_sequence, -1, sorter)
+    rows = sorted_sequence._array
+    xp = array_module(rows)
+    values = input._array if isinstance(input, Tensor) else xp.asarray(input, scalar_dtype(input))
+    if not rows.ndim or (rows.ndim > 1 and rows.shape[:-1] != values.shape[:-1]):
+        raise RuntimeError(
+            f"searchsorted: expected one row, or as many as of values, got shapes {rows.shape} and "
+            f"{values.shape}"
+        )
+    way = "right" if right or side == "right" else "left"
+    if rows.ndim == 1 and xp is np:
+        places = xp.searchsorted(rows, values, way)
+    else:
+        below = xp.less_equal if way == "right" else xp.less
+        places = below(rows[..., None, :], values[..., None]).sum(-1).reshape(values.shape)
+    return wrap(xp.asarray(places).astype("int32" if out_int32 else "int64"))
+
+
+def bucketize(
+    input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False
+) -> Tensor:
+    """Between which boundaries values lie (torch.bucketize)."""
+    if boundaries.ndim != 1:
+        raise RuntimeError(f"bucketize: expected a row of boundaries, got {boundaries.shape}")
+    return searchsorted(boundaries, input, out_int32=out_int32, right=right)
+
+
+def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
+    """Rows of zeros with a one at each class (torch.nn.functional.one_hot)."""
+    array = input._array
+    if input.dtype != int64:
+        raise RuntimeError(f"one_hot: expected classes of dtype int64, got {input.dtype}")
+    if num_classes == -1:
+        if not array.size:
+            raise RuntimeError("one_hot: num_classes cannot be found from no elements; give it")
+        num_classes = int(array.max()) + 1
+    if num_classes < 1:
+        raise RuntimeError(f"one_hot: expected num_classes above 0, got {num_classes}")
+    rules.check_places(array, num_classes, "one_hot")
+    xp = array_module(array)
+    return wrap((array[..., None] == xp.arange(num_classes)).astype("int64"))
+
+
+def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
+    """Places in a flattened array of a shape as coordinates in it (torch.unravel_index)."""
+    if category(indices.dtype) != 1:
+        raise TypeError(f"unravel_index: expected indices of integers, got {indices.dtype}")
+    sizes = tuple(shape) if isinstance(shape, Sequence) else (shape,)
+    if any(n < 0 for n in sizes):
+        raise ValueError(f"unravel_index: expected a shape without negative numbers, got {sizes}")
+    steps = [math.prod(sizes[i + 1 :]) for i in range(len(sizes))]
+    xp = array_module(indices._array)
+    places = indices._array.astype("int64")
+    parts = (places // (step or 1) % (n or 1) for step, n in zip(steps, sizes))
+    return tuple(wrap(xp.asarray(part)) for part in parts)

@@ -1,0 +1,341 @@
+"""PyTorch's signatures of what gives a tensor's elements another shape or order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dtrain.autograd.tensor import Tensor, wrap
+from dtrain.backend import address
+from dtrain.backend.dtypes import category
+from dtrain.functions.operands import axis_of, listed, place_of
+from dtrain.primitives import arithmetic
+from dtrain.primitives import indexing as index_rules
+from dtrain.primitives import shapes as rules
+
+# --- another shape ---
+
+
+def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
+    """The same elements in another shape, shared if that can be (torch.reshape)."""
+    sizes = listed(sizes, shape)
+    known = math.prod(n for n in sizes if n != -1)
+    fits = input.numel() == known if -1 not in sizes else known and not input.numel() % known
+    if not fits or sizes.count(-1) > 1:
+        raise RuntimeError(f"shape {list(sizes)} is invalid for input of size {input.numel()}")
+    return rules.reshape(input, shape=sizes)
+
+
+def view(input: Tensor, *sizes: Any, size: Any = None, dtype: Any = None) -> Tensor:
+    """The same memory in another shape, or in another dtype (torch.Tensor.view)."""
+    if len(sizes) == 1 and isinstance(sizes[0], (np.dtype, type)):
+        dtype = sizes[0]
+    if dtype is not None:
+        return _view_as_dtype(input, np.dtype(dtype))
+    out = reshape(input, *sizes, shape=size)
+    if out.numel() and out._view is None:
+        raise RuntimeError(
+            f"view: shape {out.shape} cannot share the memory of a tensor of shape "
+            f"{input.shape} and strides {input.stride()}; use reshape()"
+        )
+    return out
+
+
+def _view_as_dtype(input: Tensor, dtype: np.dtype) -> Tensor:
+    if dtype == input.dtype:
+        return reshape(input, input.shape)
+    try:
+        return wrap(input._array.view(dtype))
+    except ValueError as error:  # the sizes do not fit
+        raise RuntimeError(f"view as {dtype}: {error}") from error
+
+
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """The dimensions from start_dim to end_dim made one (torch.flatten)."""
+    start, end = place_of(start_dim, input.ndim), place_of(end_dim, input.ndim)
+    if start > end:
+        raise RuntimeError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim}")
+    if start == end and input.ndim:
+        return input
+    middle = math.prod(input.shape[start : end + 1])
+    return reshape(input, *input.shape[:start], middle, *input.shape[end + 1 :])
+
+
+def ravel(input: Tensor) -> Tensor:
+    """All elements in one dimension (torch.ravel)."""
+    return contiguous(reshape(input, -1) if input.numel() else reshape(input, 0))
+
+
+def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
+    """One dimension made several; one of `sizes` may be -1 (torch.unflatten)."""
+    if not input.ndim:
+        raise RuntimeError("unflatten: a tensor of shape () has no dimension to unflatten")
+    place = place_of(dim, input.ndim)
+    sizes, length = tuple(sizes), input.shape[place]
+    if -1 in sizes:
+        known = math.prod(n for n in sizes if n != -1)
+        if not known or length % known:
+            raise RuntimeError(f"unflatten: sizes {list(sizes)} do not divide {length} elements")
+        sizes = tuple(length // known if n == -1 else n for n in sizes)
+    if not sizes or math.prod(sizes) != length:
+        raise RuntimeError(
+            f"unflatten: sizes {list(sizes)} do not multiply up to the size of dim {dim} ({length})"
+        )
+    return reshape(input, *input.shape[:place], *sizes, *input.shape[place + 1 :])
+
+
+def squeeze(input: Tensor, dim: Any = None) -> Tensor:
+    """Without the dimensions of length 1, or those of them in `dim` (torch.squeeze)."""
+    dims = axis_of(range(input.ndim) if dim is None else dim)
+    drop = [place_of(d, input.ndim) for d in (dims if isinstance(dims, tuple) else (dims,))]
+    if len(set(drop)) < len(drop):
+        raise RuntimeError(f"squeeze: expected different dimensions, got {dim}")
+    return reshape(input, [n for d, n in enumerate(input.shape) if d not in drop or n != 1])
+
+
+def unsqueeze(input: Tensor, dim: int) -> Tensor:
+    """With a dimension of length 1 at `dim` (torch.unsqueeze)."""
+    place = place_of(dim, input.ndim + 1)
+    return reshape(input, *input.shape[:place], 1, *input.shape[place:])
+
+
+def expand(input: Tensor, *sizes: Any, size: Any = None) -> Tensor:
+    """Broadcast without a copy; -1 keeps a dimension (torch.Tensor.expand)."""
+    sizes = listed(sizes, size)
+    lead = len(sizes) - input.ndim
+    if lead < 0 or -1 in sizes[:lead]:
+        raise RuntimeError(f"expand: shape {input.shape} cannot be expanded to {sizes}")
+    full = tuple(input.shape[i - lead] if n == -1 else n for i, n in enumerate(sizes))
+    return rules.expand(input, shape=full)
+
+
+def broadcast_to(input: Tensor, *sizes: Any, size: Any = None) -> Tensor:
+    """Broadcast without a copy (torch.broadcast_to)."""
+    return expand(input, *sizes, size=size)
+
+
+def contiguous(input: Tensor, *, memory_format: Any = None) -> Tensor:
+    """Itself if its elements lie in order in memory, else a copy (torch.Tensor.contiguous)."""
+    return input if input.is_contiguous() else rules.contiguous(input)
+
+
+# --- another order of dimensions ---
+
+
+def permute(input: Tensor, *order: Any, dims: Any = None) -> Tensor:
+    """The dimensions in another order (torch.permute)."""
+    wanted = listed(order, dims)
+    if len(wanted) != input.ndim:
+        raise RuntimeError(f"permute: {wanted} is no order of {input.ndim} dimensions")
+    axes = tuple(place_of(d, input.ndim) for d in wanted)
+    if len(set(axes)) != len(axes):
+        raise RuntimeError(f"permute: {wanted} is no order of {input.ndim} dimensions")
+    return rules.permute(input, axes=axes)
+
+
+def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
+    """Two dimensions exchanged (torch.transpose)."""
+    axes = list(range(input.ndim))
+    a, b = place_of(dim0, input.ndim), place_of(dim1, input.ndim)
+    if axes:
+        axes[a], axes[b] = b, a
+    return rules.permute(input, axes=tuple(axes))
+
+
+def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
+    """Two dimensions exchanged (torch.swapaxes)."""
+    return transpose(input, axis0, axis1)
+
+
+def t(input: Tensor) -> Tensor:
+    """The transpose of a matrix; a vector as it is (torch.t)."""
+    if input.ndim > 2:
+        raise RuntimeError(f"t: expected at most 2 dimensions, got shape {input.shape}")
+    return transpose(input, 0, -1)
+
+
+def reversed_dims(input: Tensor) -> Tensor:
+    """The dimensions in reverse (torch.Tensor.T)."""
+    return rules.permute(input, axes=tuple(reversed(range(input.ndim))))
+
+
+def adjoint(input: Tensor) -> Tensor:
+    """Matrices transposed (torch.adjoint)."""
+    if input.ndim == 1:
+        raise RuntimeError(f"adjoint: expected a matrix or several, got shape {input.shape}")
+    return transpose(input, -2, -1) if input.ndim else reversed_dims(input)
+
+
+def matrix_adjoint(input: Tensor) -> Tensor:
+    """One matrix transposed (torch.Tensor.H)."""
+    if input.ndim not in (0, 2):
+        raise RuntimeError(f"H: expected a matrix, got shape {input.shape}; use mH for several")
+    return reversed_dims(input)
+
+
+def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
+    """Dimensions moved to other places, the others in their order (torch.movedim)."""
+    given = (source,) if isinstance(source, int) else tuple(source)
+    wanted = (destination,) if isinstance(destination, int) else tuple(destination)
+    origins = [place_of(d, input.ndim) for d in given]
+    targets = [place_of(d, input.ndim) for d in wanted]
+    if len(origins) != len(targets) or any(len(set(p)) != len(p) for p in (origins, targets)):
+        raise RuntimeError(f"movedim: {source} cannot be moved to {destination}")
+    order = [d for d in range(input.ndim) if d not in origins]
+    for target, origin in sorted(zip(targets, origins)):
+        order.insert(target, origin)
+    return rules.permute(input, axes=tuple(order[: input.ndim]))
+
+
+# --- another order of elements ---
+
+
+def flip(input: Tensor, *axes: Any, dims: Any = None) -> Tensor:
+    """A copy with the order reversed along `dims` (torch.flip)."""
+    places = [place_of(d, input.ndim) for d in listed(axes, dims)]
+    if len(set(places)) < len(places):
+        raise RuntimeError(f"flip: expected different dimensions, got {places}")
+    return arithmetic.clone(rules.flip_view(input, axes=tuple(places) if input.ndim else ()))
+
+
+def fliplr(input: Tensor) -> Tensor:
+    """The order reversed along dimension 1 (torch.fliplr)."""
+    if input.ndim < 2:
+        raise RuntimeError(f"fliplr: expected 2 dimensions or more, got shape {input.shape}")
+    return flip(input, 1)
+
+
+def flipud(input: Tensor) -> Tensor:
+    """The order reversed along dimension 0 (torch.flipud)."""
+    if not input.ndim:
+        raise RuntimeError("flipud: expected 1 dimension or more, got shape ()")
+    return flip(input, 0)
+
+
+def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
+    """Turned k times by a right angle, from the first of two dimensions on (torch.rot90)."""
+    if len(dims) != 2 or input.ndim < 2:
+        raise RuntimeError(
+            f"rot90: expected two dimensions of at least two, got {tuple(dims)} of {input.ndim}"
+        )
+    a, b = (place_of(d, input.ndim) for d in dims)
+    if a == b:
+        raise RuntimeError(f"rot90: expected two different dimensions, got {tuple(dims)}")
+    if k % 2 == 0:
+        return flip(input, a, b) if k % 4 else arithmetic.clone(input)
+    turned = transpose(input, a, b)
+    return flip(turned, a if k % 4 == 1 else b)
+
+
+def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
+    """Elements shifted along `dims`, around the end (torch.roll)."""
+    counts = axis_of(shifts) if isinstance(shifts, Sequence) else (shifts,)
+    if dims is None or dims == ():
+        if len(counts) != 1:
+            raise RuntimeError(f"roll: expected one shift of all elements, got {shifts}")
+        return rules.roll(input, shifts=counts[0], axis=None)
+    places = axis_of(dims) if isinstance(dims, Sequence) else (dims,)
+    if len(counts) != len(places):
+        raise RuntimeError(f"roll: expected a shift for each of dims {dims}, got {shifts}")
+    if not input.ndim:
+        raise IndexError(f"roll: a tensor of shape () has no dimension {dims}")
+    axes = tuple(place_of(d, input.ndim) for d in places)
+    return rules.roll(input, shifts=counts, axis=axes)
+
+
+# --- parts ---
+
+
+def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
+    """`length` elements from `start` along a dimension (torch.narrow)."""
+    if isinstance(start, Tensor) and (start.ndim or category(start.dtype) != 1):
+        raise RuntimeError(f"narrow: expected a 0-d tensor of integers for start, got {start!r}")
+    if not input.ndim:
+        raise RuntimeError("narrow: a tensor of shape () has no dimension to narrow")
+    place, start = place_of(dim, input.ndim), int(start)
+    size = input.shape[place]
+    if not -size <= start <= size:
+        raise IndexError(f"narrow: start {start} is out of range for a dimension of size {size}")
+    first = start + size if start < 0 else start
+    if not 0 <= length <= size - first:
+        raise RuntimeError(
+            f"narrow: start ({start}) + length ({length}) exceeds dimension size ({size})"
+        )
+    return index_rules.read(input, (*(slice(None),) * place, slice(first, first + length)))
+
+
+def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
+    """Windows along a dimension, in a new last one; a view (torch.Tensor.unfold)."""
+    place = place_of(dimension, input.ndim)
+    length = input.shape[place] if input.ndim else 1
+    if not 0 <= size <= length or step < 1:
+        raise RuntimeError(
+            f"unfold: expected 0 <= size <= {length} and step >= 1, got {size} and {step}"
+        )
+    if not input.ndim:
+        return narrow(reshape(input, 1), 0, 0, size)
+    return rules.unfold(input, axis=place, size=size, step=step)
+
+
+def as_strided(
+    input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
+) -> Tensor:
+    """A view with any sizes and steps of the memory of a tensor (torch.as_strided).
+
+    The memory is all of that of the tensor which `input` is a view of.
+    """
+    base = input
+    if input._view is not None and not (input.is_leaf and input.requires_grad):
+        base = input._view.base
+    if len(size) != len(stride):
+        raise RuntimeError(f"as_strided: expected as many strides as sizes, got {size}, {stride}")
+    if min(stride, default=0) < 0 or min(size, default=0) < 0:
+        raise RuntimeError(f"as_strided: expected no negative numbers, got {size} and {stride}")
+    order = sorted(range(base.ndim), key=lambda d: -abs(base._array.strides[d]))
+    if not base._array.transpose(order).flags.c_contiguous:
+        raise RuntimeError(f"as_strided: the memory has gaps: strides {base.stride()}")
+    if storage_offset is None:
+        apart = address(input._array) - address(base._array)
+        storage_offset = apart // base.element_size()
+    last = storage_offset + sum((n - 1) * step for n, step in zip(size, stride))
+    if 0 not in size and not 0 <= storage_offset <= last < base.numel():
+        raise RuntimeError(
+            f"as_strided: sizes {tuple(size)} and strides {tuple(stride)} from {storage_offset} "
+            f"reach beyond the {base.numel()} elements of the memory"
+        )
+    return rules.strided(
+        base, order=tuple(order), shape=tuple(size), steps=tuple(stride), start=storage_offset
+    )
+
+
+# --- in place: what the tensor itself looks like ---
+
+
+def reshaped_in_place(name: str, operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A method that gives the tensor itself the shape of a view of it."""
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        self._require_writable(name, False)
+        out = operation(self, *args, **kwargs)
+        if self._view is not None:
+            self._view = out._view
+        self._array, self._node = out._array, out._node
+        return self
+
+    method.__name__ = name
+    method.__doc__ = f"`{operation.__name__}` of the tensor itself; returns it."
+    return method
+
+
+_VIEWS: dict[str, Callable[..., Tensor]] = {
+    "squeeze_": squeeze,
+    "swapaxes_": swapaxes,
+    "swapdims_": transpose,
+    "t_": t,
+    "transpose_": transpose,
+    "unsqueeze_": unsqueeze,
+}
+INPLACE = {name: reshaped_in_place(name, view) for name, view in _VIEWS.items()}

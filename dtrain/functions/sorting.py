@@ -1,0 +1,139 @@
+"""PyTorch's signatures of sorting, of what is chosen by rank, and of different values."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from dtrain.autograd.tensor import Tensor, wrap
+from dtrain.backend import array_module, on_device_of
+from dtrain.backend.dtypes import is_floating
+from dtrain.functions.operands import place_of, scalar_like
+from dtrain.functions.reductions import ValuesAndIndices
+from dtrain.functions.shapes import narrow, reshape, squeeze
+from dtrain.primitives import indexing, reductions, sorting
+
+
+def sort(
+    input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False
+) -> ValuesAndIndices:
+    """(sorted values, where they were) along `dim`; equal ones keep their order (torch.sort)."""
+    order = argsort(input, dim, descending)
+    values = indexing.gather(input, axis=place_of(dim, input.ndim), index=order._array)
+    return ValuesAndIndices(values, order)
+
+
+def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
+    """Where the sorted values are along `dim`; equal ones keep their order (torch.argsort)."""
+    return indexing.sort(input, axis=place_of(dim, input.ndim), descending=descending)
+
+
+def msort(input: Tensor) -> Tensor:
+    """Sorted along the first dimension (torch.msort)."""
+    return sort(input, 0).values
+
+
+def topk(
+    input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
+) -> ValuesAndIndices:
+    """The k largest (or smallest) along `dim` in order, and where they were (torch.topk)."""
+    if not input.ndim and 0 <= k <= 1:
+        return sort(input, dim)
+    if not 0 <= k <= input.size(dim):
+        raise RuntimeError(f"topk: expected 0 <= k <= {input.size(dim)}, got {k}")
+    values, order = sort(input, dim, descending=largest)
+    return ValuesAndIndices(narrow(values, dim, 0, k), narrow(order, dim, 0, k))
+
+
+def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> ValuesAndIndices:
+    """The k-th smallest along `dim`, counted from 1, and where it is (torch.kthvalue)."""
+    place = place_of(dim, input.ndim)
+    size = input.size(dim) if input.ndim else 1
+    if not 1 <= k <= size:
+        raise RuntimeError(f"kthvalue: expected 1 <= k <= {size}, got {k}")
+    order = argsort(input, place)
+    return _chosen(input, place, keepdim, narrow(order, place, k - 1, 1) if input.ndim else order)
+
+
+def _chosen(input: Tensor, dim: int, keepdim: bool, places: Tensor) -> ValuesAndIndices:
+    """What is at places of length 1 along `dim`."""
+    values = indexing.gather(input, axis=dim, index=places._array)
+    if not keepdim:
+        values, places = squeeze(values, dim), squeeze(places, dim)
+    return ValuesAndIndices(values, places)
+
+
+def _median(input: Tensor, dim: int | None, keepdim: bool, ignore_nan: bool) -> Any:
+    name = "nanmedian" if ignore_nan else "median"
+    if dim is not None:
+        axis = place_of(dim, input.ndim)
+        if not input.ndim:
+            return _chosen(input, axis, keepdim, argsort(input))
+        if not input.shape[axis]:
+            raise IndexError(f"{name}: expected elements along dim {dim}, got {input.shape}")
+        places = sorting.middle_places(input, axis=axis, ignore_nan=ignore_nan)
+        return _chosen(input, axis, keepdim, places)
+    if not input.numel():
+        if not is_floating(input.dtype):
+            raise RuntimeError(f"{name}: expected elements, got a tensor of shape {input.shape}")
+        return scalar_like(math.nan, input)
+    place = sorting.middle_places(reshape(input, -1), axis=0, ignore_nan=ignore_nan)
+    return reductions.shared(input, place=place._array)
+
+
+def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+    """The lower median of all, or (values, indices) along `dim`; NaN if one is (torch.median)."""
+    return _median(input, dim, keepdim, ignore_nan=False)
+
+
+def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+    """The lower median of what is not NaN, as `median` (torch.nanmedian)."""
+    return _median(input, dim, keepdim, ignore_nan=True)
+
+
+def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> ValuesAndIndices:
+    """The most frequent value along `dim`, of several the smallest, and its place (torch.mode)."""
+    axis = place_of(dim, input.ndim)
+    if not input.ndim:
+        return _chosen(input, axis, keepdim, argsort(input))
+    if not input.shape[axis]:
+        raise IndexError(f"mode: expected elements along dim {dim}, got shape {input.shape}")
+    return _chosen(input, axis, keepdim, sorting.mode_places(input, axis=axis))
+
+
+def _unique(input: Tensor, dim: int | None, consecutive: bool, inverse: bool, counts: bool) -> Any:
+    xp, array = array_module(input._array), input._array
+    with on_device_of(array):
+        moved = array.reshape(-1) if dim is None else xp.moveaxis(array, dim, 0)
+        rows = moved.reshape(moved.shape[0], math.prod(moved.shape[1:]))
+        first, group, number = sorting.unique_rows(rows, consecutive=consecutive)
+        values = moved[first]
+    values = values if dim is None else xp.moveaxis(values, 0, dim)
+    group = group.reshape(array.shape) if dim is None else group
+    out = [wrap(values), *([wrap(group)] if inverse else []), *([wrap(number)] if counts else [])]
+    return tuple(out) if len(out) > 1 else out[0]
+
+
+def unique(
+    input: Tensor,
+    sorted: bool = True,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    dim: int | None = None,
+) -> Any:
+    """The different elements, or slices along `dim`, in order (torch.unique).
+
+    With them, if so wished, which of them each element is, and how often each is there. It has no
+    gradient.
+    """
+    return _unique(input, dim, False, return_inverse, return_counts)
+
+
+def unique_consecutive(
+    input: Tensor,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    dim: int | None = None,
+) -> Any:
+    """Each run of equal elements, or slices along `dim`, as one (torch.unique_consecutive)."""
+    return _unique(input, dim, True, return_inverse, return_counts)

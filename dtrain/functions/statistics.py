@@ -1,0 +1,254 @@
+"""PyTorch's signatures of variances, quantiles and counts."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from dtrain.autograd.tensor import Tensor, wrap
+from dtrain.backend import array_module, on_device_of
+from dtrain.backend.dtypes import is_floating
+from dtrain.functions.creation import as_tensor, tensor
+from dtrain.functions.elementwise import add, masked_fill, mul, sub, where
+from dtrain.functions.operands import checked_axis, pair, place_of, to
+from dtrain.functions.reductions import mean, norm, require_floating, sum
+from dtrain.functions.shapes import permute, reshape, squeeze, unsqueeze
+from dtrain.functions.sorting import sort
+from dtrain.primitives import arithmetic, comparison, indexing, reductions, rounding, sorting
+
+
+def _spread(operation: Callable[..., Any], name: str, text: str) -> Callable[..., Any]:
+    """PyTorch's signature of the variance and its like; `unbiased` is its older form."""
+
+    def function(
+        input: Tensor,
+        dim: Any = None,
+        correction: float | None = None,
+        keepdim: bool = False,
+        *,
+        unbiased: bool | None = None,
+    ) -> Any:
+        if isinstance(dim, bool):  # var(unbiased), older still
+            dim, correction = None, int(dim)
+        if unbiased is not None:
+            correction = int(unbiased)
+        require_floating(name, input)
+        return operation(input, dim, 1 if correction is None else correction, keepdim)
+
+    function.__name__, function.__doc__ = name, f"{text} (torch.{name})."
+    return function
+
+
+def _variance(input: Tensor, dim: Any, correction: float, keepdim: bool) -> Tensor:
+    return reductions.var(
+        input, axis=checked_axis(input, dim), keepdims=keepdim, correction=correction
+    )
+
+
+def _deviation(*args: Any) -> Tensor:
+    return arithmetic.root(_variance(*args))
+
+
+var = _spread(_variance, "var", "The variance, over count - correction")
+std = _spread(_deviation, "std", "The standard deviation, the root of `var`")
+var_mean = _spread(
+    lambda x, dim, correction, keepdim: (
+        _variance(x, dim, correction, keepdim),
+        mean(x, dim, keepdim),
+    ),
+    "var_mean",
+    "(variance, mean)",
+)
+std_mean = _spread(
+    lambda x, dim, correction, keepdim: (
+        _deviation(x, dim, correction, keepdim),
+        mean(x, dim, keepdim),
+    ),
+    "std_mean",
+    "(standard deviation, mean)",
+)
+
+
+def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The sum of what is not NaN (torch.nansum)."""
+    input = input if dtype is None else to(input, dtype)
+    if is_floating(input.dtype):
+        input = masked_fill(input, comparison.isnan(input), 0)
+    return sum(input, dim, keepdim)
+
+
+def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The mean of what is not NaN (torch.nanmean)."""
+    input = input if dtype is None else to(input, dtype)
+    require_floating("nanmean", input)
+    count = sum(comparison.eq(input, input), dim, keepdim)
+    return arithmetic.div(nansum(input, dim, keepdim), to(count, input.dtype))
+
+
+def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
+    """How many are not zero (torch.count_nonzero)."""
+    return reductions.count_nonzero(input, axis=checked_axis(input, dim))
+
+
+_INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
+
+
+def _quantile(
+    name: str, input: Tensor, q: Any, dim: int | None, keepdim: bool, interpolation: str
+) -> Tensor:
+    require_floating(name, input)
+    if interpolation not in _INTERPOLATIONS:
+        raise RuntimeError(f"{name}: interpolation {interpolation!r} is not in {_INTERPOLATIONS}")
+    levels = q if isinstance(q, Tensor) else tensor(q, dtype=input.dtype, device=input.device)
+    if levels.dtype != input.dtype:
+        raise RuntimeError(f"{name}: expected q of dtype {input.dtype}, got {levels.dtype}")
+    inside = (levels._array >= 0) & (levels._array <= 1)
+    if levels.ndim > 1 or not bool(inside.all()):
+        raise RuntimeError(f"{name}: expected q in [0, 1], a number or a vector, got {q}")
+    if not input.numel():
+        raise RuntimeError(f"{name}: expected elements, got a tensor of shape {input.shape}")
+    place = 0 if dim is None else place_of(dim, input.ndim)
+    lines = reshape(input, -1) if dim is None or not input.ndim else input
+    others = [d for d in range(lines.ndim) if d != place]
+    ordered = sort(permute(lines, *others, place)).values
+    values = _at_ranks(ordered, reshape(levels, -1), interpolation, name == "nanquantile")
+    values = permute(values, -1, *range(values.ndim - 1))
+    if keepdim:
+        ones = (1,) * input.ndim
+        values = reshape(values, -1, *ones) if dim is None else values
+        values = unsqueeze(values, place + 1) if dim is not None and input.ndim else values
+    return values if levels.ndim else squeeze(values, 0)
+
+
+def _at_ranks(ordered: Tensor, levels: Tensor, interpolation: str, ignore_nan: bool) -> Tensor:
+    """The quantiles of sorted lines, along the last dimension."""
+    ranks = sorting.quantile_ranks(ordered, levels, ignore_nan=ignore_nan)
+
+    def at(places: Tensor) -> Tensor:
+        return indexing.gather(ordered, axis=ordered.ndim - 1, index=places._array.astype("int64"))
+
+    if interpolation == "nearest":
+        return at(rounding.round(ranks))
+    below, above = rounding.floor(ranks), rounding.ceil(ranks)
+    if interpolation == "lower":
+        return at(below)
+    if interpolation == "higher":
+        return at(above)
+    lower, weight = at(below), 0.5 if interpolation == "midpoint" else sub(ranks, below)
+    return add(lower, mul(sub(at(above), lower), weight))
+
+
+def quantile(
+    input: Tensor,
+    q: Any,
+    dim: int | None = None,
+    keepdim: bool = False,
+    *,
+    interpolation: str = "linear",
+) -> Tensor:
+    """The quantiles q, a number or a vector, in a first dimension then (torch.quantile)."""
+    return _quantile("quantile", input, q, dim, keepdim, interpolation)
+
+
+def nanquantile(
+    input: Tensor,
+    q: Any,
+    dim: int | None = None,
+    keepdim: bool = False,
+    *,
+    interpolation: str = "linear",
+) -> Tensor:
+    """The quantiles of what is not NaN, as `quantile` (torch.nanquantile)."""
+    return _quantile("nanquantile", input, q, dim, keepdim, interpolation)
+
+
+def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
+    """How many are in each of `bins` equal parts of [min, max] (torch.histc).
+
+    If min equals max, of what is between the smallest and the largest element.
+    """
+    require_floating("histc", input)
+    if bins < 1 or min > max:
+        raise RuntimeError(f"histc: expected bins > 0 and min <= max, got {bins}, {min}, {max}")
+    if min == max and input.numel():
+        min, max = float(input._array.min()), float(input._array.max())
+    if min == max:
+        min, max = min - 1, max + 1
+    return sorting.histogram(input, bins=bins, low=min, high=max)
+
+
+def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
+    """How often each number is there, or the sum of its weights (torch.bincount)."""
+    if is_floating(input.dtype):
+        raise NotImplementedError(f"bincount: expected integers, got {input.dtype}")
+    array = input._array
+    if array.ndim != 1 or (array.size and int(array.min()) < 0):
+        raise RuntimeError("bincount: expected 1-d non-negative integers")
+    if weights is not None and weights.shape != input.shape:
+        raise RuntimeError(f"bincount: input has shape {input.shape}, weights {weights.shape}")
+    values = None if weights is None else weights._array
+    return sorting.bincount(input, weights=values, minlength=minlength)
+
+
+class CountsAndEdges(NamedTuple):
+    """What `histogram` gives."""
+
+    hist: Tensor
+    bin_edges: Tensor
+
+
+def histogram(
+    input: Tensor,
+    bins: Any,
+    *,
+    range: Any = None,
+    weight: Tensor | None = None,
+    density: bool = False,
+) -> CountsAndEdges:
+    """How many are in each bin, or their weight, and the bins' edges (torch.histogram).
+
+    `bins` is a number of equal parts of `range`, or the edges; the last bin has its upper edge.
+    """
+    require_floating("histogram", input)
+    xp, values = array_module(input._array), input._array.reshape(-1)
+    if isinstance(bins, Tensor):
+        edges = bins._array
+    else:
+        if bins < 1:
+            raise RuntimeError(f"histogram: expected bins >= 1, got {bins}")
+        low, high = range or ((values.min(), values.max()) if values.size else (0, 1))
+        low, high = (float(low) - 0.5, float(high) + 0.5) if low == high else (low, high)
+        edges = xp.linspace(float(low), float(high), bins + 1).astype(input.dtype)
+    with on_device_of(values):
+        counts = sorting.count_between(
+            values, edges, None if weight is None else weight._array.reshape(-1)
+        )
+        if density:
+            counts = counts / counts.sum() / (edges[1:] - edges[:-1])
+        return CountsAndEdges(wrap(counts.astype(input.dtype)), wrap(xp.array(edges)))
+
+
+def isin(
+    elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False
+) -> Tensor:
+    """Whether each element is among the others (torch.isin)."""
+    if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
+        raise TypeError("isin: expected at least one tensor, got two numbers")
+    x, y = (as_tensor(v) for v in pair(elements, test_elements))
+    return sorting.isin(x, among=y._array, invert=invert)
+
+
+def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
+    """Slices along `dim` scaled down to a p-norm of at most `maxnorm` (torch.renorm)."""
+    require_floating("renorm", input)
+    if p <= 0 or maxnorm < 0 or input.ndim < 2:
+        raise RuntimeError(
+            f"renorm: expected p > 0, maxnorm >= 0 and two dimensions or more, got p={p}, "
+            f"maxnorm={maxnorm} and shape {input.shape}"
+        )
+    place = place_of(dim, input.ndim)
+    others = [d for d in builtins.range(input.ndim) if d != place]
+    size = norm(input, p, others, True)
+    factor = arithmetic.div(maxnorm, size + 1e-7)
+    return mul(input, where(size > maxnorm, factor, 1.0))

@@ -1,0 +1,308 @@
+"""The table of operations: dtrain's public functions of tensors, and the methods of Tensor.
+
+PyTorch's signatures live in the modules beside this one, the rules in `dtrain.primitives`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dtrain.autograd.tensor import Tensor
+from dtrain.backend import dtypes
+from dtrain.functions import (
+    comparison,
+    covariance,
+    creation,
+    diagonals,
+    einsum,
+    elementwise,
+    indexing,
+    integrals,
+    joining,
+    limits,
+    products,
+    reals,
+    reductions,
+    rounding,
+    sampling,
+    scans,
+    scattering,
+    searching,
+    shapes,
+    sorting,
+    special,
+    splitting,
+    statistics,
+    types,
+)
+from dtrain.functions.calls import free_function, method
+from dtrain.functions.creation.filled import new_method
+from dtrain.functions.inplace import INPLACE, inplace
+from dtrain.functions.linalg import factorizations, lu, norms, solvers, triangular
+from dtrain.functions.operands import to
+from dtrain.primitives.indexing import read, write
+
+
+def _named(module: Any, names: str) -> dict[str, Callable[..., Any]]:
+    return {name: getattr(module, name) for name in names.split()}
+
+
+#: Public functions that are methods too, by name.
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    **_named(
+        elementwise,
+        "abs acos acosh add addcdiv addcmul asin asinh atan atan2 atanh ceil clone copysign cos "
+        "cosh deg2rad erf erfc erfinv exp exp2 expm1 float_power floor fmax fmin frexp gcd "
+        "heaviside hypot lcm ldexp lerp log log10 log1p log2 logaddexp logaddexp2 logit "
+        "masked_fill maximum minimum mul neg nextafter positive pow rad2deg reciprocal relu rsqrt "
+        "sgn sigmoid sign sin sinc sinh sqrt square sub tan tanh trunc xlogy",
+    ),
+    **_named(special, "digamma i0 lgamma mvlgamma"),
+    **_named(covariance, "corrcoef cov"),
+    **_named(sampling, "bernoulli multinomial"),
+    **_named(rounding, "div floor_divide fmod frac remainder round true_divide"),
+    **_named(reals, "angle conj real"),
+    **_named(limits, "clamp clamp_max clamp_min nan_to_num"),
+    **_named(
+        comparison,
+        "allclose bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift "
+        "bitwise_xor eq equal ge gt isclose isfinite isinf isnan isneginf isposinf isreal le "
+        "logical_and logical_not logical_or logical_xor lt ne signbit",
+    ),
+    **_named(
+        reductions,
+        "all amax amin aminmax any argmax argmin dist log_softmax logsumexp max mean min prod "
+        "softmax sum",
+    ),
+    **_named(scans, "cummax cummin cumprod cumsum diff logcumsumexp"),
+    **_named(
+        sorting,
+        "argsort kthvalue median mode msort nanmedian sort topk unique unique_consecutive",
+    ),
+    **_named(
+        statistics,
+        "bincount count_nonzero histc histogram nanmean nanquantile nansum quantile renorm std var",
+    ),
+    **_named(
+        shapes,
+        "adjoint as_strided broadcast_to flatten flip fliplr flipud movedim narrow permute ravel "
+        "reshape roll rot90 squeeze swapaxes t transpose unflatten unsqueeze",
+    ),
+    **_named(diagonals, "diag diag_embed diagflat diagonal tril triu"),
+    **_named(joining, "tile"),
+    **_named(splitting, "chunk dsplit hsplit split split_with_sizes tensor_split unbind vsplit"),
+    **_named(
+        indexing,
+        "argwhere gather index_select masked_select nonzero select take take_along_dim",
+    ),
+    **_named(
+        scattering,
+        "diagonal_scatter index_add index_copy index_fill index_put index_reduce masked_scatter "
+        "put scatter scatter_add scatter_reduce select_scatter slice_scatter",
+    ),
+    **_named(
+        products,
+        "addbmm addmm addmv addr baddbmm bmm cross dot inner kron matmul mm mv outer trace vdot",
+    ),
+    **_named(solvers, "inverse matrix_exp matrix_power pinverse"),
+    **_named(norms, "det logdet slogdet"),
+    **_named(triangular, "cholesky_inverse cholesky_solve triangular_solve"),
+    "cholesky": factorizations.torch_cholesky,
+    "lu_solve": lu.torch_lu_solve,
+    "norm": norms.torch_norm,
+    "qr": factorizations.torch_qr,
+    "svd": factorizations.torch_svd,
+}
+
+#: Other names of the same functions.
+ALIASES = {
+    "absolute": "abs",
+    "arccos": "acos",
+    "arccosh": "acosh",
+    "arcsin": "asin",
+    "arcsinh": "asinh",
+    "arctan": "atan",
+    "arctan2": "atan2",
+    "arctanh": "atanh",
+    "clip": "clamp",
+    "conj_physical": "conj",
+    "divide": "div",
+    "fix": "trunc",
+    "ger": "outer",
+    "greater": "gt",
+    "greater_equal": "ge",
+    "less": "lt",
+    "less_equal": "le",
+    "moveaxis": "movedim",
+    "multiply": "mul",
+    "negative": "neg",
+    "not_equal": "ne",
+    "resolve_conj": "conj",
+    "resolve_neg": "real",
+    "subtract": "sub",
+    "swapdims": "transpose",
+}
+FUNCTIONS.update({alias: FUNCTIONS[name] for alias, name in ALIASES.items()})
+INPLACE_ALIASES = {
+    f"{alias}_": INPLACE[f"{name}_"] for alias, name in ALIASES.items() if f"{name}_" in INPLACE
+}
+
+#: What only a function is.
+FREE_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    **_named(statistics, "isin std_mean var_mean"),
+    "fill": types.fill,
+    "zero_": INPLACE["zero_"],
+    **_named(integrals, "cumulative_trapezoid gradient trapezoid"),
+    "normal": sampling.normal,
+    "polygamma": special.polygamma,
+    "trapz": integrals.trapezoid,
+    **_named(
+        joining,
+        "atleast_1d atleast_2d atleast_3d block_diag broadcast_shapes broadcast_tensors "
+        "cartesian_prod cat column_stack combinations dstack hstack meshgrid repeat_interleave "
+        "stack vstack",
+    ),
+    **_named(indexing, "where"),
+    **_named(searching, "bucketize searchsorted unravel_index"),
+    **_named(products, "cdist chain_matmul pdist tensordot vander"),
+    "rsub": elementwise.rsub,
+    **_named(einsum, "einsum"),
+    **_named(lu, "lu_unpack"),
+    "lu": lu.torch_lu,
+    "concat": joining.cat,
+    "concatenate": joining.cat,
+    "row_stack": joining.vstack,
+}
+
+
+def _cast_to(name: str) -> Callable[..., Tensor]:
+    return lambda self, memory_format=None: to(self, getattr(dtypes, name))
+
+
+#: The methods that convert, and the dtype of each.
+CASTS = {
+    "bfloat16": "bfloat16",
+    "bool": "bool_",
+    "byte": "uint8",
+    "char": "int8",
+    "double": "float64",
+    "float": "float32",
+    "half": "float16",
+    "int": "int32",
+    "long": "int64",
+    "short": "int16",
+}
+
+
+#: What only a method is.
+METHODS: dict[str, Callable[..., Any]] = {
+    "contiguous": shapes.contiguous,
+    "cpu": lambda self: to(self, "cpu"),
+    "cuda": lambda self, device="cuda": to(self, device),
+    "expand": shapes.expand,
+    "expand_as": lambda self, other: shapes.expand(self, other.shape),
+    "fill_diagonal_": diagonals.fill_diagonal_,
+    "is_nonzero": types.is_nonzero,
+    "is_same_size": types.is_same_size,
+    "polygamma": lambda self, n: special.polygamma(n, self),
+    "repeat": joining.repeat,
+    "repeat_interleave": joining.repeat_interleave,
+    "split": lambda self, split_size, dim=0: splitting.split(self, split_size, dim),
+    "reshape_as": lambda self, other: shapes.reshape(self, other.shape),
+    "to": to,
+    "type_as": lambda self, other: to(self, other.dtype),
+    "view": shapes.view,
+    "view_as": lambda self, other: shapes.view(self, other.shape),
+    "unfold": shapes.unfold,
+    "where": lambda self, condition, other: indexing.where(condition, self, other),
+    **{
+        f"new_{make.__name__}": new_method(make)
+        for make in (
+            creation.empty,
+            creation.empty_strided,
+            creation.full,
+            creation.ones,
+            creation.tensor,
+            creation.zeros,
+        )
+    },
+    **{name: _cast_to(dtype) for name, dtype in CASTS.items()},
+    "type": types.type_of,
+    "nelement": Tensor.numel,
+    "ndimension": Tensor.dim,
+}
+
+
+def _reflected(operation: Callable[[Any, Any], Tensor]) -> Callable[[Tensor, Any], Tensor]:
+    return lambda self, other: operation(other, self)
+
+
+_TWO = {
+    "add": elementwise.add,
+    "and": comparison.bitwise_and,
+    "floordiv": rounding.floor_divide,
+    "lshift": comparison.bitwise_left_shift,
+    "matmul": products.matmul,
+    "mod": rounding.remainder,
+    "mul": elementwise.mul,
+    "or": comparison.bitwise_or,
+    "pow": elementwise.pow,
+    "rshift": comparison.bitwise_right_shift,
+    "sub": elementwise.sub,
+    "truediv": rounding.div,
+    "xor": comparison.bitwise_xor,
+}
+
+OPERATORS: dict[str, Callable[..., Any]] = {
+    **{f"__{name}__": operation for name, operation in _TWO.items()},
+    **{f"__r{name}__": _reflected(operation) for name, operation in _TWO.items()},
+    **{f"__i{name}__": inplace(f"__i{name}__", _TWO[name]) for name in _TWO if name != "matmul"},
+    "__abs__": elementwise.abs,
+    "__eq__": comparison.eq,
+    "__ge__": comparison.ge,
+    "__getitem__": read,
+    "__gt__": comparison.gt,
+    "__invert__": comparison.bitwise_not,
+    "__le__": comparison.le,
+    "__lt__": comparison.lt,
+    "__ne__": comparison.ne,
+    "__neg__": elementwise.neg,
+    "__pos__": elementwise.positive,
+    "__rdiv__": _reflected(rounding.div),
+    "__setitem__": write,
+}
+
+
+#: What is written without parentheses.
+PROPERTIES: dict[str, Callable[[Tensor], Tensor]] = {
+    "H": shapes.matrix_adjoint,
+    "T": shapes.reversed_dims,
+    "mH": shapes.adjoint,
+    "mT": shapes.adjoint,
+}
+
+
+IN_PLACE = (INPLACE, diagonals.INPLACE, products.INPLACE, scattering.INPLACE, shapes.INPLACE)
+
+#: The public functions, as they are called.
+CALLS = {
+    **{name: free_function(function, of_a_tensor=True) for name, function in FUNCTIONS.items()},
+    **{
+        name: free_function(function, of_a_tensor=False)
+        for name, function in FREE_FUNCTIONS.items()
+    },
+}
+
+
+def _bind() -> None:
+    for name, function in FUNCTIONS.items():
+        setattr(Tensor, name, method(function))
+    for table in (METHODS, *IN_PLACE, INPLACE_ALIASES, OPERATORS):
+        for name, function in table.items():
+            setattr(Tensor, name, function)
+    for name, function in PROPERTIES.items():
+        setattr(Tensor, name, property(function))
+
+
+_bind()

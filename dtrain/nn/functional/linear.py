@@ -1,0 +1,39 @@
+"""Linear and bilinear maps as functions."""
+
+from __future__ import annotations
+
+from dtrain.autograd import Tensor
+from dtrain.functions import products
+from dtrain.primitives import products as primitives
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """input @ weight.T + bias. input: (..., n); weight: (m, n); bias: (m,)."""
+    if input.shape[-1:] != weight.shape[1:]:
+        raise RuntimeError(
+            f"linear: expected an input of shape (..., {weight.shape[1]}), got {input.shape}"
+        )
+    products.same_dtype(input, weight)
+    return primitives.linear(input, weight, bias)
+
+
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """input1^T weight input2 + bias (torch.nn.functional.bilinear).
+
+    input1: (..., n); input2: (..., m); weight: (k, n, m); bias: (k,).
+    """
+    if input1.shape[:-1] != input2.shape[:-1]:
+        raise RuntimeError(
+            f"bilinear: expected inputs alike but in their last dimension, got {input1.shape} and "
+            f"{input2.shape}"
+        )
+    if weight.shape[1:] != (input1.shape[-1], input2.shape[-1]):
+        raise RuntimeError(
+            f"bilinear: expected a weight (k, {input1.shape[-1]}, {input2.shape[-1]}), "
+            f"got {weight.shape}"
+        )
+    outputs, n, m = weight.shape
+    halfway = products.matmul(input1, weight.permute(1, 0, 2).reshape(n, outputs * m))
+    halfway = halfway.reshape(*input1.shape[:-1], outputs, m)
+    out = products.matmul(halfway, input2.unsqueeze(-1)).squeeze(-1)
+    return out if bias is None else out + bias

@@ -1,0 +1,127 @@
+"""Cross-entropy and the negative log-likelihood of classes as functions."""
+
+from __future__ import annotations
+
+from dtrain.autograd import Tensor
+from dtrain.backend.dtypes import is_floating
+from dtrain.functions import reductions
+from dtrain.nn.functional.losses.pointwise import check_reduction
+from dtrain.primitives import losses
+
+
+def nll_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Tensor:
+    """-input at the target class: of log-probabilities the negative log-likelihood.
+
+    Shapes and errors are those of `cross_entropy` (torch.nn.functional.nll_loss).
+    """
+    if input.ndim == 1:
+        out = nll_loss(input.unsqueeze(0), target.unsqueeze(0), weight, ignore_index, reduction)
+        return out.squeeze(0) if reduction == "none" else out
+    _check_classes("nll_loss", input, target, weight, reduction)
+    return losses.nll_loss(
+        input,
+        target=target._array,
+        weight=None if weight is None else weight._array,
+        ignore_index=ignore_index,
+        reduction=reduction,
+    )
+
+
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """-log softmax(input) at the target class. input: (n, c, ...) or (c,); target: (n, ...) or ().
+
+    A target of the input's shape holds probabilities (torch.nn.functional.cross_entropy).
+
+    Raises
+    ------
+    IndexError
+        For a target that is no class, on the CPU.
+    """
+    if not 0 <= label_smoothing <= 1:
+        raise RuntimeError(
+            f"cross_entropy: expected label_smoothing between 0 and 1, got {label_smoothing}"
+        )
+    if target.shape == input.shape:
+        return _of_probabilities(input, target, weight, ignore_index, reduction, label_smoothing)
+    if input.ndim == 1:
+        out = cross_entropy(
+            input.unsqueeze(0), target.unsqueeze(0), weight, ignore_index, reduction,
+            label_smoothing,
+        )  # fmt: skip
+        return out.squeeze(0) if reduction == "none" else out
+    _check_classes("cross_entropy", input, target, weight, reduction)
+    return losses.cross_entropy(
+        input,
+        target=target._array,
+        weight=None if weight is None else weight._array,
+        ignore_index=ignore_index,
+        label_smoothing=label_smoothing,
+        reduction=reduction,
+    )
+
+
+def _of_probabilities(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    ignore_index: int,
+    reduction: str,
+    label_smoothing: float,
+) -> Tensor:
+    check_reduction(reduction)
+    if not is_floating(target.dtype):
+        raise RuntimeError(
+            f"cross_entropy: expected probabilities, floating, as targets of the input's shape "
+            f"{input.shape}, got {target.dtype}"
+        )
+    if ignore_index >= 0:
+        raise RuntimeError("cross_entropy: ignore_index has no meaning for probabilities")
+    dim = min(1, input.ndim - 1)
+    classes = input.shape[dim]
+    _check_weight("cross_entropy", classes, weight)
+    if label_smoothing:
+        target = target * (1 - label_smoothing) + label_smoothing / classes
+    if weight is not None:
+        target = target * weight.reshape(-1, *(1,) * (input.ndim - dim - 1))
+    losses = -(reductions.log_softmax(input, dim) * target).sum(dim)
+    if reduction == "none":
+        return losses
+    return losses.sum() if reduction == "sum" else losses.mean()
+
+
+def _check_classes(
+    name: str, input: Tensor, target: Tensor, weight: Tensor | None, reduction: str
+) -> None:
+    check_reduction(reduction)
+    if not input.ndim:
+        raise RuntimeError(f"{name}: expected an input with a dimension of classes, got a 0-d one")
+    expected = (input.shape[0], *input.shape[2:])
+    if target.shape != expected:
+        kind = ValueError if target.shape[:1] != input.shape[:1] else RuntimeError
+        raise kind(
+            f"{name}: expected a target of shape {expected} for input {input.shape}, "
+            f"got {target.shape}"
+        )
+    if target.dtype.kind not in "iu":
+        raise RuntimeError(f"{name}: expected integer targets, got {target.dtype}")
+    _check_weight(name, input.shape[1], weight)
+
+
+def _check_weight(name: str, classes: int, weight: Tensor | None) -> None:
+    if weight is not None and weight.shape != (classes,):
+        raise RuntimeError(
+            f"{name}: expected a weight for each of {classes} classes, got {weight.shape}"
+        )

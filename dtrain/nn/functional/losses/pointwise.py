@@ -1,0 +1,212 @@
+"""Losses of predicted numbers and probabilities as functions."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+from dtrain.autograd import Tensor
+from dtrain.functions import elementwise
+from dtrain.nn.functional.activations import logsigmoid, require_floats
+from dtrain.primitives import activations
+from dtrain.primitives import losses as primitives
+
+
+def reduced(losses: Tensor, reduction: str, weight: Tensor | None = None) -> Tensor:
+    """The losses, their sum, or their mean, weighted where there are weights."""
+    check_reduction(reduction)
+    if reduction == "none":
+        return losses
+    if reduction == "sum":
+        return losses.sum()
+    return losses.mean() if weight is None else losses.sum() / weight.sum()
+
+
+def check_reduction(reduction: str) -> None:
+    """Refuse what no reduction is."""
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"expected reduction 'none', 'mean' or 'sum', got {reduction!r}")
+
+
+def _difference(name: str, input: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+    if target.shape != input.shape:
+        warnings.warn(
+            f"{name}: the target's shape {target.shape} is not the input's, {input.shape}: they "
+            "are broadcast, which is seldom meant",
+            stacklevel=3,
+        )
+    if weight is not None and weight.shape != input.shape:
+        raise ValueError(
+            f"{name}: expected a weight of the input's shape {input.shape}, got {weight.shape}"
+        )
+    return input - target
+
+
+def _require_shape(name: str, input: Tensor, target: Tensor) -> None:
+    if target.shape != input.shape:
+        raise ValueError(
+            f"{name}: expected a target of the input's shape {input.shape}, got {target.shape}"
+        )
+
+
+# --- of numbers ---
+
+
+def mse_loss(
+    input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None
+) -> Tensor:
+    """(input - target)**2 (torch.nn.functional.mse_loss)."""
+    difference = _difference("mse_loss", input, target, weight)
+    squares = difference.square()
+    return reduced(squares if weight is None else squares * weight, reduction, weight)
+
+
+def l1_loss(
+    input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None
+) -> Tensor:
+    """|input - target| (torch.nn.functional.l1_loss)."""
+    sizes = _difference("l1_loss", input, target, weight).abs()
+    return reduced(sizes if weight is None else sizes * weight, reduction, weight)
+
+
+def huber_loss(
+    input: Tensor,
+    target: Tensor,
+    reduction: str = "mean",
+    delta: float = 1.0,
+    weight: Tensor | None = None,
+) -> Tensor:
+    """d**2 / 2 for |d| below delta, else delta * (|d| - delta / 2), where d = input - target.
+
+    Huber 1964 (torch.nn.functional.huber_loss).
+    """
+    if not delta > 0:
+        raise RuntimeError(f"huber_loss: expected delta > 0, got {delta}")
+    losses = primitives.huber(_difference("huber_loss", input, target, weight), delta=delta)
+    return reduced(losses if weight is None else losses * weight, reduction)
+
+
+def smooth_l1_loss(
+    input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0
+) -> Tensor:
+    """huber_loss with delta = beta, over beta (Girshick 2015) (torch.nn.functional.smooth_l1_loss).
+
+    With beta = 0 it is l1_loss.
+    """
+    if beta < 0:
+        raise RuntimeError(f"smooth_l1_loss: expected beta >= 0, got {beta}")
+    difference = _difference("smooth_l1_loss", input, target)
+    return reduced(
+        primitives.huber(difference, delta=beta) / beta if beta else difference.abs(), reduction
+    )
+
+
+def poisson_nll_loss(
+    input: Tensor,
+    target: Tensor,
+    log_input: bool = True,
+    full: bool = False,
+    eps: float = 1e-8,
+    reduction: str = "mean",
+) -> Tensor:
+    """-log Poisson(target; rate), for input = log(rate) (torch.nn.functional.poisson_nll_loss).
+
+    Not `log_input`: for input = rate. `full` adds Stirling's approximation of log(target!).
+    """
+    losses = input.exp() - target * input if log_input else input - target * (input + eps).log()
+    if full:
+        few = target <= 1
+        t = target.masked_fill(few, 1)
+        stirling = t * t.log() - t + 0.5 * (2 * math.pi * t).log()
+        losses = losses + stirling.masked_fill(few, 0)
+    return reduced(losses, reduction)
+
+
+def gaussian_nll_loss(
+    input: Tensor,
+    target: Tensor,
+    var: Tensor | float,
+    full: bool = False,
+    eps: float = 1e-6,
+    reduction: str = "mean",
+) -> Tensor:
+    """(log(var) + (input - target)**2 / var) / 2 (torch.nn.functional.gaussian_nll_loss).
+
+    `var` is at least eps, and has the shape of the input, or one variance for its last dimension.
+    `full` adds the constant log(2 pi) / 2 (Nix and Weigend 1994).
+    """
+    variance = var if isinstance(var, Tensor) else input.detach() * 0 + var
+    if bool((variance < 0).any()):
+        raise ValueError("gaussian_nll_loss: expected variances of at least 0")
+    if variance.shape != input.shape:
+        other = [n for n, size in zip(variance.shape, input.shape) if n != size]
+        if variance.shape == input.shape[:-1]:
+            variance = variance.unsqueeze(-1)
+        elif variance.ndim != input.ndim or other != [1]:
+            raise ValueError(
+                f"gaussian_nll_loss: expected variances of shape {input.shape} or "
+                f"{input.shape[:-1]}, got {variance.shape}"
+            )
+    # the gradient is that of the variance, also where eps is in its place
+    variance = variance + (variance.clamp(min=eps) - variance).detach()
+    losses = (variance.log() + (input - target) ** 2 / variance) * 0.5
+    return reduced(losses + 0.5 * math.log(2 * math.pi) if full else losses, reduction)
+
+
+# --- of probabilities ---
+
+
+def binary_cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
+) -> Tensor:
+    """-log of the probability that `input` gives to the target, at most 100.
+
+    (torch.nn.functional.binary_cross_entropy)
+    """
+    check_reduction(reduction)
+    _require_shape("binary_cross_entropy", input, target)
+    require_floats("binary_cross_entropy", input)
+    losses = primitives.binary_cross_entropy(input, target)
+    return reduced(losses if weight is None else losses * weight, reduction)
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
+    """-log of the probability that sigmoid(input) gives to target, without overflow.
+
+    `pos_weight` weighs what has target 1 (torch.nn.functional.binary_cross_entropy_with_logits).
+    """
+    _require_shape("binary_cross_entropy_with_logits", input, target)
+    if pos_weight is None:
+        losses = activations.softplus(input, beta=1.0, threshold=math.inf) - input * target
+    else:
+        losses = (1 - target) * input - ((pos_weight - 1) * target + 1) * logsigmoid(input)
+    return reduced(losses if weight is None else losses * weight, reduction)
+
+
+def kl_div(
+    input: Tensor, target: Tensor, reduction: str = "mean", log_target: bool = False
+) -> Tensor:
+    """target * (log(target) - input): the divergence of distributions (torch.nn.functional.kl_div).
+
+    input: logarithms; target: probabilities, or with `log_target` logarithms too. "batchmean" is
+    the sum over the number of samples, which is what the definition says.
+    """
+    if reduction == "mean":
+        warnings.warn(
+            "kl_div: reduction 'mean' divides by the number of elements, 'batchmean' by that of "
+            "samples, as the divergence does",
+            stacklevel=2,
+        )
+    if log_target:
+        losses = target.exp() * (target - input)
+    else:
+        losses = elementwise.xlogy(target, target) - target * input
+    if reduction == "batchmean":
+        return losses.sum() / input.shape[0] if input.ndim else losses
+    return reduced(losses, reduction)

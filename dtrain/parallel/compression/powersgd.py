@@ -1,0 +1,143 @@
+"""PowerSGD: gradients of matrices as products of two thin ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dtrain.autograd import Tensor
+from dtrain.autograd.bucket import GradBuffer
+from dtrain.backend.random import COMPRESSION_STREAM, normal, philox_bits, words_for
+from dtrain.distributed.comm.communicator import Communicator
+from dtrain.distributed.comm.tree_reduce import TreeSum, run_of
+from dtrain.parallel.compression.compressed_reducer import parts_of
+
+
+@dataclass(frozen=True)
+class PowerSGD:
+    """Low-rank gradients: one step of power iteration a step (Vogels et al. 2019, algorithm 1).
+
+    A parameter of shape (n, ...) is a matrix of n rows and m columns, whose gradient goes over
+    the wire as (n + m) * rank numbers, however many microbatches a rank has. Others, and those
+    for which that saves too little, are sent whole.
+
+    Parameters
+    ----------
+    matrix_approximation_rank : columns of each factor
+    start_powerSGD_iter : steps that send everything whole before the first that does not
+    min_compression_rate : matrices are compressed if that saves more than this factor
+
+    See Also
+    --------
+    torch.distributed.algorithms.ddp_comm_hooks.powerSGD_hook.PowerSGDState
+
+    >>> PowerSGD(2, start_powerSGD_iter=10)
+    PowerSGD(matrix_approximation_rank=2, start_powerSGD_iter=10, min_compression_rate=2)
+    """
+
+    matrix_approximation_rank: int = 1
+    start_powerSGD_iter: int = 1000
+    min_compression_rate: float = 2
+
+    def __post_init__(self) -> None:
+        if self.matrix_approximation_rank < 1 or self.start_powerSGD_iter < 0:
+            raise ValueError(
+                "PowerSGD: expected matrix_approximation_rank >= 1 and start_powerSGD_iter >= 0, "
+                f"got {self.matrix_approximation_rank} and {self.start_powerSGD_iter}"
+            )
+
+    def _rank(self, param: Tensor) -> int:
+        """How many columns the factors of a gradient have; 0 if it is sent whole."""
+        if param.ndim < 2 or not param.numel():
+            return 0
+        rows, columns = _as_matrix(param._array).shape
+        rank = min(self.matrix_approximation_rank, rows, columns)
+        sent = (rows + columns) * rank
+        return rank if sent * self.min_compression_rate < rows * columns else 0
+
+    def start(
+        self, params: Sequence[Tensor], keys: Sequence[int], seed: int
+    ) -> tuple[np.ndarray, list[slice]]:
+        """Q of each parameter: at random, alike on every rank."""
+        factors = []
+        for param, key in zip(params, keys):
+            size = self._rank(param) * math.prod(param.shape[1:])
+            words = words_for(size + size % 2, param.dtype)
+            bits = philox_bits(np, words, (seed, COMPRESSION_STREAM), (key, 0, 0))
+            factors.append(normal(bits, param.dtype, size))
+        return np.concatenate(factors), parts_of([len(factor) for factor in factors])
+
+    def mean(
+        self,
+        comm: Communicator,
+        totals: Sequence[GradBuffer],
+        count: int,
+        memory: np.ndarray,
+        step: int,
+        out: GradBuffer,
+    ) -> np.ndarray:
+        active = step >= self.start_powerSGD_iter
+        ranks = [self._rank(view) if active else 0 for view in out.views]
+        old = self._factors(out.views, memory)
+
+        def left(total: GradBuffer) -> np.ndarray:
+            """What a microbatch brings first: M Q, and whole gradients, which leave no error."""
+            sent = []
+            for view, rank, q in zip(total.views, ranks, old):
+                sent.append((_as_matrix(view._array) @ q if rank else view._array).reshape(-1))
+            return _joined(comm, sent)
+
+        def right(total: GradBuffer) -> np.ndarray:
+            """Then M^T P; what P of it does not hold stays as the error."""
+            sent = [total.flat[:0]]
+            for view, rank, p in zip(total.views, ranks, bases):
+                if not rank:
+                    view._array[...] = 0
+                    continue
+                matrix = _as_matrix(view._array)
+                q = matrix.T @ p
+                matrix -= p @ q.T
+                sent.append(q.reshape(-1))
+            return _joined(comm, sent)
+
+        first = _mean(comm, map(left, totals), count)
+        parts = parts_of([len(v) * r if r else v.numel() for v, r in zip(out.views, ranks)])
+        bases = [
+            np.linalg.qr(first[part].reshape(-1, rank))[0] if rank else first[part]
+            for part, rank in zip(parts, ranks)
+        ]
+        new = _mean(comm, map(right, totals), count)
+        if not active:
+            new = memory.copy()
+        for view, rank, p, q in zip(out.views, ranks, bases, self._factors(out.views, new)):
+            view._array[...] = (p @ q.T if rank else p).reshape(view.shape)
+        return new
+
+    def _factors(self, params: Sequence[Tensor], flat: np.ndarray) -> list[np.ndarray]:
+        """Q of each parameter in the flat array of all: (columns, rank)."""
+        ranks = [self._rank(param) for param in params]
+        parts = parts_of([rank * math.prod(p.shape[1:]) for rank, p in zip(ranks, params)])
+        return [flat[part].reshape(-1, max(rank, 1)) for part, rank in zip(parts, ranks)]
+
+
+def _as_matrix(array: np.ndarray) -> np.ndarray:
+    return array.reshape(len(array), -1)
+
+
+def _joined(comm: Communicator, arrays: Sequence[np.ndarray]) -> np.ndarray:
+    out = comm.empty(sum(map(len, arrays)), arrays[0].dtype)
+    return np.concatenate(arrays, out=out)
+
+
+def _mean(comm: Communicator, values: Iterable[np.ndarray], count: int) -> np.ndarray:
+    """The mean of the flat arrays that the microbatches bring, added by the tree."""
+    total = TreeSum(count, lambda a, b: np.add(a, b, out=a))
+    low, _ = run_of(comm.rank, comm.size, count)
+    for index, value in enumerate(values, low):
+        total.push(index, value)
+    blocks = [block for _, _, block in total.blocks]
+    comm.all_reduce(blocks, blocks[0], count, count)
+    return blocks[0]
