@@ -213,7 +213,7 @@ def test_a_kept_gradient_is_a_tensor_of_its_own():
 def test_what_no_gradient_needs_is_freed_in_the_forward_pass():
     x = wanting(1.0, 2.0)
     y = x + 1
-    array = weakref.ref(y._array)
+    array = weakref.ref(y.array)
     y = y + 1
     gc.collect()
     assert array() is None
@@ -223,7 +223,7 @@ def test_what_no_gradient_needs_is_freed_in_the_forward_pass():
 def test_saved_values_are_freed_by_backward_while_the_loss_lives():
     x = wanting(1.0, 2.0)
     y = x * 2
-    array = weakref.ref(y._array)
+    array = weakref.ref(y.array)
     loss = (y * y).sum()
     del y
     assert array() is not None
@@ -237,7 +237,7 @@ def test_saved_values_are_freed_during_backward():
     x = wanting(1.0, 2.0)
     y = x * 2
     z = (y * 3).exp()
-    array = weakref.ref(z._array)
+    array = weakref.ref(z.array)
     alive = []
     y.register_hook(lambda g: alive.append(array() is not None))
     loss = z.sum()
@@ -249,7 +249,7 @@ def test_saved_values_are_freed_during_backward():
 def test_a_graph_without_backward_goes_with_its_output():
     x = wanting(1.0)
     y = (x * 2).exp()
-    array = weakref.ref(y._array)
+    array = weakref.ref(y.array)
     del y
     gc.collect()
     assert array() is None

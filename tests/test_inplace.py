@@ -112,9 +112,9 @@ def test_every_in_place_form_is_here():
 def test_in_place_forms_write_into_the_tensor_and_return_it(name):
     call, reference = FORMS[name]
     x = dtrain.from_numpy(POSITIVE.copy())
-    array = x._array
+    array = x.array
     assert call(x, dtrain.from_numpy(OTHER)) is x
-    assert x._array is array
+    assert x.array is array
     np.testing.assert_allclose(x.numpy(), reference(POSITIVE, OTHER), rtol=1e-6)
 
 

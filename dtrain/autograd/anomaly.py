@@ -85,7 +85,7 @@ def call_stack() -> traceback.StackSummary:
 def refuse_nan(name: str, stack: traceback.StackSummary | None, index: int, gradient: Any) -> None:
     """Raise if there is NaN in the gradient that an operation has made of its input `index`."""
     values = getattr(gradient, "tensor", gradient)
-    values = getattr(values, "_array", values)
+    values = getattr(values, "array", values)
     if getattr(values, "dtype", None) is None or not bool((values != values).any()):
         return
     if stack is None:

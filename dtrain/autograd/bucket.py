@@ -43,7 +43,7 @@ class Bucket:
         *self.starts, self.size = itertools.accumulate(sizes, initial=0)
         #: where host arrays come from: of (size, dtype)
         self._allocate: Callable[[int, Any], Array] = np.empty
-        self.data = self._empty_like(params[0]._array)
+        self.data = self._empty_like(params[0].array)
         self.grads = self.new_grads()
         #: the arrays of state that each optimizer has over `own`, by name (set by it)
         self.states: weakref.WeakKeyDictionary[Any, dict[str, Array]] = weakref.WeakKeyDictionary()
@@ -66,10 +66,10 @@ class Bucket:
         """Move the parameters' values and gradients here."""
         for index, (param, start) in enumerate(zip(self.params, self.starts)):
             view = self.data[start : start + param.numel()].reshape(param.shape)
-            view[...] = param._array
-            param._array = view
+            view[...] = param.array
+            param.array = view
             if param._grad is not None:
-                param._grad = self.write_grad(index, param._grad._array)
+                param._grad = self.write_grad(index, param._grad.array)
 
     def use_memory(self, allocate: Callable[[int, Any], Array]) -> None:
         """Take host arrays from `allocate(size, dtype)` from now on, those that are there too."""
@@ -102,7 +102,7 @@ class Bucket:
     def write_grad(self, index: int, grad: Array) -> Tensor:
         """Replace a parameter's gradient; returns the view that holds it."""
         view = self.grads.views[index]
-        view._array[...] = grad
+        view.array[...] = grad
         return view
 
     def accumulate(self, index: int, grad: Array) -> None:
@@ -113,13 +113,13 @@ class Bucket:
         if param._grad is None:
             param._grad = self.write_grad(index, grad)
         else:
-            self.grads.views[index]._array += grad
+            self.grads.views[index].array += grad
 
     def fill_missing(self) -> None:
         """Write zeros where a parameter has no gradient; its `grad` stays None."""
         for param, view in zip(self.params, self.grads.views):
             if param._grad is None:
-                view._array[...] = 0
+                view.array[...] = 0
 
 
 def make_buckets(
@@ -147,7 +147,7 @@ def make_buckets(
             continue
         if fresh and (
             (param.dtype, param.device) != (fresh[0].dtype, fresh[0].device)
-            or sum(p._array.nbytes for p in fresh) + param._array.nbytes > limit
+            or sum(p.array.nbytes for p in fresh) + param.array.nbytes > limit
         ):
             close()
             limit = bucket_bytes

@@ -74,7 +74,7 @@ def set_printoptions(
 
 def display(tensor: Tensor) -> str:
     """The values, and what is not implied by them."""
-    host = to_host(tensor._array)
+    host = to_host(tensor.array)
     if is_half(host.dtype):
         host = host.astype(np.float32)
     implied = {get_default_dtype()}

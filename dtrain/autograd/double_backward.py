@@ -58,7 +58,7 @@ def _linked(name: str, value: Any, edge: Any) -> TracedArray:
     """An array of the forward pass, in its place in the graph."""
     tensor = wrap(value)
     if isinstance(edge, Tensor):
-        if edge._array is value:
+        if edge.array is value:
             return TracedArray(edge)
         edge = Node(name, (edge,), (lambda g: g,), value)  # its values as they were then
     if edge is not None:

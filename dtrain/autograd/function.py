@@ -110,7 +110,7 @@ def _always(array: Array, grad: Any) -> Array:
 
 def _alias(tensor: Tensor) -> Tensor:
     """An input that is returned as an output is another tensor with the same memory."""
-    out = wrap(tensor._array)
+    out = wrap(tensor.array)
     out._version = tensor._version
     return out
 
@@ -137,7 +137,7 @@ class _FunctionNode(Node):
         self.function = function
         self.ctx = ctx
         self.output_likes = [
-            (array_module(out._array), out.shape, out.dtype) if isinstance(out, Tensor) else None
+            (array_module(out.array), out.shape, out.dtype) if isinstance(out, Tensor) else None
             for out in outputs
         ]
 
@@ -176,6 +176,6 @@ class _FunctionNode(Node):
                     f"{self.name}.backward: expected a Tensor or None as gradient {index}, "
                     f"got {type(part).__name__}"
                 )
-            array = part._array if retraced is None else TracedArray(part)
+            array = part.array if retraced is None else TracedArray(part)
             rules.append(functools.partial(_always, array))
         return rules

@@ -107,7 +107,7 @@ def gradgradcheck(
 
 def _numbers_like(out: Tensor, with_gaps: bool) -> Tensor:
     """Numbers between -1 and 1 in the shape of `out`, that require gradients."""
-    xp = array_module(out._array)
+    xp = array_module(out.array)
     numbers = xp.sin(xp.arange(1, out.numel() + 1, dtype=out.dtype)).reshape(out.shape)
     if with_gaps:
         numbers = xp.repeat(numbers[..., None], 2, -1)[..., 0]
@@ -122,7 +122,7 @@ def _outputs(result: Any) -> list[Tensor]:
 
 def _analytic(out: Tensor, x: Tensor) -> np.ndarray:
     """The Jacobian (elements of x, elements of out) by backward passes."""
-    xp = array_module(out._array)
+    xp = array_module(out.array)
     jacobian = np.zeros((x.numel(), out.numel()))
     if not out.requires_grad:
         return jacobian
@@ -133,7 +133,7 @@ def _analytic(out: Tensor, x: Tensor) -> np.ndarray:
             out, x, wrap(seed.reshape(out.shape)), retain_graph=True, allow_unused=True
         )
         if column is not None:
-            jacobian[:, place] = to_host(column._array).reshape(-1)
+            jacobian[:, place] = to_host(column.array).reshape(-1)
     return jacobian
 
 
@@ -141,14 +141,14 @@ def _numeric(
     func: Callable[..., Any], inputs: Sequence[Any], index: int, number: int, eps: float
 ) -> np.ndarray:
     """The Jacobian by moving one element of the input after another."""
-    array = inputs[index]._array
+    array = inputs[index].array
     original = array.copy()
 
     def moved(place: int, by: float) -> Array:
         flat = original.copy().reshape(-1)
         flat[place] += by
         array[...] = flat.reshape(original.shape)
-        return to_host(_outputs(func(*inputs))[number]._array).reshape(-1)
+        return to_host(_outputs(func(*inputs))[number].array).reshape(-1)
 
     try:
         with grad_mode.no_grad():

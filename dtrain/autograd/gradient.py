@@ -89,7 +89,7 @@ def backward(
     found = _run(tensors, grad_tensors, retain_graph, create_graph, wanted)
     for x, gradient in zip(wanted, found):
         if gradient is not None:
-            x.accumulate_grad(TracedArray(gradient) if create_graph else gradient._array)
+            x.accumulate_grad(TracedArray(gradient) if create_graph else gradient.array)
 
 
 def _run(
@@ -109,7 +109,7 @@ def _run(
             with grad_mode.enable_grad():
                 found = run_backward(traced, keep, edges, retraced)
         else:
-            found = run_backward([(edge, seed._array) for edge, seed in roots], keep, edges)
+            found = run_backward([(edge, seed.array) for edge, seed in roots], keep, edges)
         return [None if gradient is None else as_tensor(gradient) for gradient in found]
 
 
@@ -145,7 +145,7 @@ def _seed(output: Tensor, gradient: Tensor | None) -> Tensor:
                 "backward: grad can be implicitly created only for scalar outputs, this "
                 f"tensor has shape {output.shape}; reduce it, or give backward(gradient=...)"
             )
-        return wrap(array_module(output._array).ones_like(output._array))
+        return wrap(array_module(output.array).ones_like(output.array))
     if gradient.shape != output.shape:
         raise RuntimeError(
             f"backward: expected a gradient of shape {output.shape}, got {gradient.shape}"
@@ -158,4 +158,4 @@ def _seed(output: Tensor, gradient: Tensor | None) -> Tensor:
 
 
 def _zeros_like(x: Tensor) -> Tensor:
-    return wrap(array_module(x._array).zeros_like(x._array))
+    return wrap(array_module(x.array).zeros_like(x.array))

@@ -201,7 +201,7 @@ def run_backward(
                 if isinstance(root, Node):
                     deliver(root, root, grad)
                 else:
-                    deliver(root, root._array, grad)
+                    deliver(root, root.array, grad)
                     count_down(root)
             while nodes:
                 node = nodes.pop()
@@ -226,7 +226,7 @@ def run_backward(
                             place = [id(other) for other in node.parents].index(id(parent))
                             refuse_nan(node.name, node.stack, place, part)
                         if part is not None:
-                            deliver(parent, parent if leaf is None else leaf._array, part)
+                            deliver(parent, parent if leaf is None else leaf.array, part)
                     if leaf is not None:
                         count_down(leaf)
         callbacks, _running.callbacks = _running.callbacks, []

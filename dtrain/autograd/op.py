@@ -99,7 +99,7 @@ def record(name: str, inputs: Sequence[Any], out: Array, rules: Sequence[Callabl
     if rules and grad_mode.is_grad_enabled():
         edges = [x._graph_edge() if isinstance(x, Tensor) else None for x in inputs]
         if any(edge is not None for edge in edges):
-            result._node = Node(name, edges, rules, result._array)
+            result._node = Node(name, edges, rules, result.array)
             result._requires_grad = True
     return result
 
@@ -120,7 +120,7 @@ def operation({parameters}, **static):
     if type(out) is not ndarray:
         out = as_array(out)
     result = new(Tensor)
-    result._array = out
+    result.array = out
     result._version = [0]
     if not rules or not mode.enabled:
         return result
@@ -135,7 +135,7 @@ def operation({parameters}, **static):
 
 _SOURCE_OF_MANY = """\
 def operation(*inputs, **static):
-    arrays = [x._array if isinstance(x, Tensor) else x for x in inputs]
+    arrays = [x.array if isinstance(x, Tensor) else x for x in inputs]
     try:
         return record(name, inputs, *run_on_device(rule, *arrays, **static))
     except (ValueError, OverflowError) as error:
@@ -189,7 +189,7 @@ def _source(inputs: Sequence[inspect.Parameter], kept: set[str], recomputed: boo
 
     return _SOURCE.format(
         parameters=", ".join(p.name if p.default is p.empty else f"{p.name}=None" for p in inputs),
-        arrays=each("X_array = X._array if isinstance(X, Tensor) else X"),
+        arrays=each("X_array = X.array if isinstance(X, Tensor) else X"),
         first=f"{names[0]}_array",
         names=", ".join(names),
         array_names=each("X_array", ", "),

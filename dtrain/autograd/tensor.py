@@ -40,7 +40,7 @@ class Tensor:
 
     __array_priority__ = 1000  # NumPy leaves `array + tensor` to Tensor.__radd__
 
-    _array: Array
+    array: Array  #: the NumPy or CuPy array that holds the values
     _version: list[int]  # one counter for all tensors that share memory
     # Most tensors never set these: as values of the class they cost nothing to make.
     _node: Node | None = None
@@ -55,7 +55,7 @@ class Tensor:
     def __init__(self, *data: Any):
         only = data[0] if len(data) == 1 else data
         if isinstance(only, Tensor):
-            array = only._array
+            array = only.array
         elif isinstance(only, (int, Size)) or (data and only is data):
             array = np.empty(only, get_default_dtype())
         elif isinstance(only, float):
@@ -84,27 +84,27 @@ class Tensor:
 
     @property
     def shape(self) -> Size:
-        return Size(self._array.shape)
+        return Size(self.array.shape)
 
     @property
     def dtype(self) -> np.dtype:
-        return self._array.dtype
+        return self.array.dtype
 
     @property
     def ndim(self) -> int:
-        return self._array.ndim
+        return self.array.ndim
 
     @property
     def device(self) -> device:
-        return device_of(self._array)
+        return device_of(self.array)
 
     @property
     def is_cuda(self) -> bool:
-        return not isinstance(self._array, np.ndarray)
+        return not isinstance(self.array, np.ndarray)
 
     @property
     def is_cpu(self) -> bool:
-        return isinstance(self._array, np.ndarray)
+        return isinstance(self.array, np.ndarray)
 
     @property
     def layout(self) -> layout:
@@ -116,7 +116,7 @@ class Tensor:
 
     def data_ptr(self) -> int:
         """The address of the first element."""
-        return self._array.ctypes.data if self.is_cpu else self._array.data.ptr
+        return self.array.ctypes.data if self.is_cpu else self.array.data.ptr
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the length of one dimension."""
@@ -124,32 +124,32 @@ class Tensor:
 
     def dim(self) -> int:
         """The number of dimensions."""
-        return self._array.ndim
+        return self.array.ndim
 
     def numel(self) -> int:
         """The number of elements."""
-        return self._array.size
+        return self.array.size
 
     @property
     def itemsize(self) -> int:
-        return self._array.itemsize
+        return self.array.itemsize
 
     @property
     def nbytes(self) -> int:
-        return self._array.nbytes
+        return self.array.nbytes
 
     def element_size(self) -> int:
         """The bytes of one element."""
-        return self._array.itemsize
+        return self.array.itemsize
 
     def stride(self, dim: int | None = None) -> Any:
         """The steps in memory from one element to the next, in elements, per dimension."""
-        strides = tuple(step // self._array.itemsize for step in self._array.strides)
+        strides = tuple(step // self.array.itemsize for step in self.array.strides)
         return strides if dim is None else strides[dim]
 
     def is_contiguous(self) -> bool:
         """Whether the elements lie in memory in order, without gaps."""
-        return bool(self._array.flags.c_contiguous)
+        return bool(self.array.flags.c_contiguous)
 
     def is_floating_point(self) -> bool:
         """Whether the dtype is a floating one."""
@@ -209,15 +209,15 @@ class Tensor:
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled: the values and the gradient, not the graph; a view becomes a tensor."""
         kept = {"_version": [0], "_requires_grad": self._requires_grad, "_grad": self._grad}
-        return {"_array": self._array, **kept}
+        return {"array": self.array, **kept}
 
     def __deepcopy__(self, memo: dict) -> Tensor:
         if self._node is not None:
             raise RuntimeError("deepcopy: only leaf tensors can be copied; use detach().clone()")
         copy = type(self).__new__(type(self))
-        _initialize(copy, self._array.copy(), self._requires_grad)
+        _initialize(copy, self.array.copy(), self._requires_grad)
         if self._grad is not None:
-            copy._grad = wrap(self._grad._array.copy())
+            copy._grad = wrap(self._grad.array.copy())
         memo[id(self)] = copy
         return copy
 
@@ -227,11 +227,11 @@ class Tensor:
         """The only element, as a Python number; copies from the device."""
         if self.numel() != 1:
             raise RuntimeError(f"item: expected one element, got a tensor of shape {self.shape}")
-        return self._array.item()
+        return self.array.item()
 
     def tolist(self) -> Any:
         """The elements as nested lists of Python numbers."""
-        return self._array.tolist()
+        return self.array.tolist()
 
     def numpy(self, *, force: bool = False) -> np.ndarray:
         """The array itself, shared; for a host tensor outside the graph (torch.Tensor.numpy).
@@ -239,12 +239,12 @@ class Tensor:
         With `force` that of any tensor, copied from a device.
         """
         if force:
-            return to_host(self._array)
+            return to_host(self.array)
         if self._requires_grad:
             raise RuntimeError("numpy: this tensor requires grad; use tensor.detach().numpy()")
         if self.is_cuda:
             raise TypeError("numpy: this tensor is on a GPU; use tensor.cpu().numpy()")
-        return self._array
+        return self.array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.numpy(), dtype) if copy else np.asarray(self.numpy(), dtype)
@@ -253,15 +253,15 @@ class Tensor:
         """The memory, shared with another library (DLPack)."""
         if self._requires_grad:
             raise BufferError("this tensor requires grad; export tensor.detach()")
-        return self._array.__dlpack__(**options)
+        return self.array.__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         """The kind and the number of the device (DLPack)."""
-        return self._array.__dlpack_device__()
+        return self.array.__dlpack_device__()
 
     def detach(self) -> Tensor:
         """The same memory, outside the graph."""
-        out = wrap(self._array)
+        out = wrap(self.array)
         out._version = self._version
         return out
 
@@ -275,15 +275,15 @@ class Tensor:
     @property
     def data(self) -> Tensor:
         """The same memory, outside the graph and its checks; assigning replaces the memory."""
-        return wrap(self._array)
+        return wrap(self.array)
 
     @data.setter
     def data(self, value: Tensor) -> None:
         same = (value.shape, value.dtype, value.device) == (self.shape, self.dtype, self.device)
         if self._bucket is not None and same:
-            self._array[...] = value._array  # it stays in its bucket
+            self.array[...] = value.array  # it stays in its bucket
         else:
-            self._array, self._bucket = value._array, None
+            self.array, self._bucket = value.array, None
 
     # --- its gradient ---
 
@@ -333,7 +333,7 @@ class Tensor:
         if value is None or self._bucket is None:
             self._grad = value
         elif value is not self._grad:
-            self._grad = self._bucket.write_grad(self._bucket_index, value._array)
+            self._grad = self._bucket.write_grad(self._bucket_index, value.array)
 
     def retain_grad(self) -> None:
         """Keep the gradient of this non-leaf tensor in `grad`, too."""
@@ -414,7 +414,7 @@ class Tensor:
         elif self._grad is None:
             self._grad = wrap(array_module(grad).array(grad, order="C"))
         else:
-            self._grad._array += grad
+            self._grad.array += grad
 
     def _graph_edge(self) -> Any:
         """What a node links to for this tensor: its node, itself if it is a leaf, or None."""
@@ -453,7 +453,7 @@ class Tensor:
 
 
 def _initialize(tensor: Tensor, array: Array, requires_grad: bool = False) -> None:
-    tensor._array = array
+    tensor.array = array
     tensor._version = [0]
     if requires_grad:
         tensor._requires_grad = True
@@ -462,7 +462,7 @@ def _initialize(tensor: Tensor, array: Array, requires_grad: bool = False) -> No
 def wrap(array: Array) -> Tensor:
     """A Tensor around an array, without a copy."""
     tensor = _new(Tensor)
-    tensor._array = array
+    tensor.array = array
     tensor._version = [0]
     return tensor
 
@@ -482,4 +482,4 @@ def as_tensor(grad: Array) -> Tensor:
 
 def as_gradient(tensor: Tensor, like: Array) -> Array:
     """A Tensor as a gradient of the backward pass, of the kind of `like`."""
-    return type(like)(tensor) if is_traced(like) else tensor._array
+    return type(like)(tensor) if is_traced(like) else tensor.array

@@ -34,12 +34,12 @@ class TracedArray:
 
     @property
     def array_module(self) -> TracedModule:
-        return TracedModule(array_module(self.tensor._array))
+        return TracedModule(array_module(self.tensor.array))
 
-    shape = property(lambda self: self.tensor._array.shape)
-    dtype = property(lambda self: self.tensor._array.dtype)
-    ndim = property(lambda self: self.tensor._array.ndim)
-    size = property(lambda self: self.tensor._array.size)
+    shape = property(lambda self: self.tensor.array.shape)
+    dtype = property(lambda self: self.tensor.array.dtype)
+    ndim = property(lambda self: self.tensor.array.ndim)
+    size = property(lambda self: self.tensor.array.size)
     T = property(lambda self: self.transpose())
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
@@ -83,7 +83,7 @@ class TracedArray:
 
     def astype(self, dtype: Any) -> Any:
         if np.dtype(dtype).kind in "biu":
-            return self.tensor._array.astype(dtype)
+            return self.tensor.array.astype(dtype)
         return _run("cast", self, dtype=np.dtype(dtype))
 
     def __getitem__(self, index: Any) -> TracedArray:
@@ -106,7 +106,7 @@ def _operand(value: Any) -> Any:
 
 
 def _values(value: Any) -> Any:
-    return value.tensor._array if isinstance(value, TracedArray) else value
+    return value.tensor.array if isinstance(value, TracedArray) else value
 
 
 def _run(name: str, *inputs: Any, **static: Any) -> TracedArray:

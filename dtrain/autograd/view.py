@@ -39,8 +39,8 @@ def note_view(
     part: Callable[[Array], Array],
 ) -> None:
     """Note that `result` is `operation(source)`, if they share memory."""
-    shared = isinstance(source, Tensor) and array_module(result._array).may_share_memory(
-        result._array, source._array
+    shared = isinstance(source, Tensor) and array_module(result.array).may_share_memory(
+        result.array, source.array
     )
     if not shared:
         return
@@ -64,7 +64,7 @@ def take_history(target: Tensor, result: Tensor) -> None:
         target._node, target._requires_grad = result._node, True
         return
     base, shape = view.base, target.shape
-    whole, xp = base.shape, array_module(base._array)
+    whole, xp = base.shape, array_module(base.array)
 
     def places() -> Array:
         """Where in the flat base the view's elements are."""
@@ -79,5 +79,5 @@ def take_history(target: Tensor, result: Tensor) -> None:
         return g.reshape(-1)[places()].reshape(shape)
 
     edges = (base._graph_edge(), result._graph_edge())
-    base._node = Node("write to a view", edges, (grad_base, grad_result), base._array)
+    base._node = Node("write to a view", edges, (grad_base, grad_result), base.array)
     base._requires_grad = True

@@ -20,7 +20,7 @@ def digest(state: Mapping[str, Tensor]) -> str:
     """
     hasher = hashlib.sha256()
     for name, tensor in state.items():
-        array = np.asarray(to_host(tensor._array), order="C")
+        array = np.asarray(to_host(tensor.array), order="C")
         hasher.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
         hasher.update(array.tobytes())
     return hasher.hexdigest()

@@ -130,7 +130,7 @@ def _dtype(name: str) -> np.dtype:
 
 def _flatten(value: Any, path: str, tensors: dict[str, np.ndarray]) -> Any:
     if isinstance(value, (Tensor, np.ndarray)):
-        array = to_host(value._array) if isinstance(value, Tensor) else value
+        array = to_host(value.array) if isinstance(value, Tensor) else value
         name = path or "value"
         while name in tensors:  # {"a.b": x, "a": {"b": y}}
             name += "'"
@@ -167,7 +167,7 @@ def _unflatten(value: Any, tensors: dict[str, Tensor]) -> Any:
     if kind == "tensor":
         return tensors[contents]
     if kind == "array":
-        return tensors[contents]._array
+        return tensors[contents].array
     if kind == "dict":
         return {key: _unflatten(item, tensors) for key, item in contents}
     if kind not in ("tuple", "list"):

@@ -77,7 +77,7 @@ class _Pickle:
         elif isinstance(value, Parameter):
             self._call("torch._utils", "_rebuild_parameter", value.detach(), value.requires_grad)
         elif isinstance(value, Tensor):
-            self._tensor(to_host(value._array), value.requires_grad)
+            self._tensor(to_host(value.array), value.requires_grad)
         elif isinstance(value, np.ndarray):
             self._tensor(value, False)
         elif isinstance(value, Mapping):

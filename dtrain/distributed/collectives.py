@@ -29,14 +29,14 @@ def all_reduce(tensor: Tensor, op: str = "sum") -> Tensor:
     if op not in ("sum", "mean", "max", "min"):
         raise ValueError(f"all_reduce: expected op 'sum', 'mean', 'max' or 'min', got {op!r}")
     comm = world.communicator()
-    xp = array_module(tensor._array)
+    xp = array_module(tensor.array)
     if op in ("max", "min"):
         pick = xp.maximum if op == "max" else xp.minimum
-        tensor._array[...] = functools.reduce(pick, comm.allgather(tensor._array.copy()))
+        tensor.array[...] = functools.reduce(pick, comm.allgather(tensor.array.copy()))
         return tensor
-    flat = xp.ascontiguousarray(tensor._array).reshape(-1).copy()
+    flat = xp.ascontiguousarray(tensor.array).reshape(-1).copy()
     comm.all_reduce([flat], flat, comm.size, comm.size if op == "mean" else 1)
-    tensor._array[...] = flat.reshape(tensor.shape)
+    tensor.array[...] = flat.reshape(tensor.shape)
     return tensor
 
 

@@ -107,8 +107,8 @@ def write_out(name: str, out: Any, result: Any) -> Any:
             f"{name}: result type {result.dtype} can't be cast to the dtype of out, {out.dtype}"
         )
     if out.shape == result.shape:
-        out._array[...] = result._array
+        out.array[...] = result.array
     else:  # it grows or shrinks, as in PyTorch
-        out._array = result._array.astype(out.dtype)
+        out.array = result.array.astype(out.dtype)
     out._version[0] += 1
     return out

@@ -111,10 +111,10 @@ def allclose(
     equal_nan: bool = False,
 ) -> bool:
     """Whether all elements are close, as a bool (torch.allclose)."""
-    return bool(isclose(input, other, rtol, atol, equal_nan)._array.all())
+    return bool(isclose(input, other, rtol, atol, equal_nan).array.all())
 
 
 def equal(input: Tensor, other: Tensor) -> bool:
     """Whether shapes and elements are the same, as a bool (torch.equal)."""
     require_tensors("equal", input, other)
-    return input.shape == other.shape and bool(eq(input, other)._array.all())
+    return input.shape == other.shape and bool(eq(input, other).array.all())

@@ -54,7 +54,7 @@ def _weight(count: int, fweights: Tensor | None, aweights: Tensor | None) -> Ten
     for name, weight in given.items():
         if weight.ndim > 1 or weight.numel() != count:
             raise RuntimeError(f"cov: expected {count} {name}, got a tensor of {weight.shape}")
-        if bool((weight._array < 0).any()):
+        if bool((weight.array < 0).any()):
             raise RuntimeError(f"cov: expected {name} of at least 0")
     if fweights is not None and category(fweights.dtype) != 1:
         raise RuntimeError(f"cov: expected integers as fweights, got {fweights.dtype}")

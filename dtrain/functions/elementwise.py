@@ -259,7 +259,7 @@ def frexp(input: Tensor) -> MantissaAndExponent:
     if not is_floating(input.dtype):
         raise RuntimeError(f"frexp: expected a floating dtype, got {input.dtype}")
     exponent = rounding.exponent(input)
-    return MantissaAndExponent(rounding.mantissa(input, exponent=exponent._array), exponent)
+    return MantissaAndExponent(rounding.mantissa(input, exponent=exponent.array), exponent)
 
 
 def positive(input: Tensor) -> Tensor:
@@ -317,7 +317,7 @@ def where(condition: Tensor, input: Any, other: Any) -> Tensor:
     x, y = pair(input, other)
     tensor = x if isinstance(x, Tensor) else y
     x, y = (v if isinstance(v, Tensor) else scalar_like(v, tensor) for v in (x, y))
-    return indexing.where(x, y, condition=condition._array)
+    return indexing.where(x, y, condition=condition.array)
 
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
@@ -327,5 +327,5 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     if isinstance(value, Tensor):
         if value.ndim:
             raise RuntimeError(f"masked_fill: expected a 0-d tensor or a number, got {value.shape}")
-        return indexing.where(to(value, input.dtype), input, condition=mask._array)
-    return indexing.masked_fill(input, mask=mask._array, value=as_number(value, input.dtype))
+        return indexing.where(to(value, input.dtype), input, condition=mask.array)
+    return indexing.masked_fill(input, mask=mask.array, value=as_number(value, input.dtype))

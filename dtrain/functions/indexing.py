@@ -23,12 +23,12 @@ def places_along(name: str, input: Tensor, dim: int, index: Tensor) -> Array:
         raise TypeError(f"{name}: expected a tensor for index, got {type(index).__name__}")
     if index.dtype not in (int32, int64):
         if not index.numel():
-            return index._array.astype("int64")
+            return index.array.astype("int64")
         raise RuntimeError(f"{name}: expected an index of dtype int64, got {index.dtype}")
     if not on_device(index, input.device):
         raise RuntimeError(f"{name}: the index is on {index.device}, the input on {input.device}")
-    rules.check_places(index._array, input.shape[dim] if input.ndim else 1, name)
-    return index._array
+    rules.check_places(index.array, input.shape[dim] if input.ndim else 1, name)
+    return index.array
 
 
 def grid(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[int, tuple[Array, ...]]:
@@ -60,9 +60,9 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     """The elements at `index` along `dim` (torch.gather)."""
     if not index.numel():
         place_of(dim, input.ndim)
-        return index_rules.read(flatten(input), wrap(index._array.astype("int64")))
+        return index_rules.read(flatten(input), wrap(index.array.astype("int64")))
     place, _ = grid("gather", input, dim, index)
-    x, array = input, index._array
+    x, array = input, index.array
     if not (x.ndim and array.ndim):
         x, array = reshape(x, -1) if not x.ndim else x, array.reshape(-1)
     return reshape(index_rules.gather(x, axis=place, index=array), index.shape)
@@ -74,7 +74,7 @@ def take(input: Tensor, index: Tensor) -> Tensor:
         raise RuntimeError(f"take: expected an index of dtype int64, got {index.dtype}")
     if index.numel() and not input.numel():
         raise IndexError(f"take: cannot take from a tensor without elements, {input.shape}")
-    return index_rules.getitem(reshape(input, input.numel()), index=(index._array,))
+    return index_rules.getitem(reshape(input, input.numel()), index=(index.array,))
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
@@ -91,7 +91,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     place = place_of(dim, input.ndim)
     full = list(broadcast_shapes(_without(input.shape, place), _without(indices.shape, place)))
     x, i = ([*full[:place], t.shape[place], *full[place:]] for t in (input, indices))
-    xp, array = array_module(indices._array), indices._array
+    xp, array = array_module(indices.array), indices.array
     places = wrap(xp.where(array < 0, array + input.shape[place], array))
     return gather(broadcast_to(input, x), place, broadcast_to(places, i))
 
@@ -153,8 +153,8 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
 
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """Where elements are not zero: rows of places, or a vector for each dim (torch.nonzero)."""
-    xp = array_module(input._array)
-    array = input._array if input.ndim or not as_tuple else input._array.reshape(1)
+    xp = array_module(input.array)
+    array = input.array if input.ndim or not as_tuple else input.array.reshape(1)
     if not array.ndim:
         return wrap(xp.zeros((int(bool(array)), 0), "int64"))
     places = xp.nonzero(array)

@@ -27,12 +27,12 @@ def inplace(name: str, operation: Callable[..., Tensor]) -> Callable[..., Tensor
         source = self
         if grad_mode.is_grad_enabled() and (self.requires_grad or value_grad):
             # The rule may keep what is overwritten here, so it gets a copy.
-            source = wrap(self._array.copy())
+            source = wrap(self.array.copy())
             source._requires_grad, source._node = self.requires_grad, self._node
         result = operation(source, *args, **kwargs)
         if source is not self and self.requires_grad and not result.requires_grad:
-            xp = array_module(result._array)  # what was overwritten has no influence any more
-            result = record(name, (source,), result._array, (lambda g: xp.zeros_like(g),))
+            xp = array_module(result.array)  # what was overwritten has no influence any more
+            result = record(name, (source,), result.array, (lambda g: xp.zeros_like(g),))
         _store(name, self, result)
         return self
 
@@ -51,8 +51,8 @@ def _store(name: str, target: Tensor, result: Tensor) -> None:
         raise RuntimeError(
             f"{name}: result type {result.dtype} can't be cast to the tensor's {target.dtype}"
         )
-    require_own_places(name, target._array)
-    target._array[...] = result._array
+    require_own_places(name, target.array)
+    target.array[...] = result.array
     target._version[0] += 1
     if result.requires_grad:
         take_history(target, result)
@@ -64,18 +64,18 @@ def _replaced(make: Callable[..., Any]) -> Callable[..., Tensor]:
     def operation(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         array = make(self, *args, **kwargs)
         array = array.astype(self.dtype, copy=False)
-        return wrap(array_module(self._array).broadcast_to(array, self.shape))
+        return wrap(array_module(self.array).broadcast_to(array, self.shape))
 
     operation.__name__ = make.__name__
     return operation
 
 
 def _zero(self: Tensor) -> Any:
-    return array_module(self._array).zeros((), self.dtype)
+    return array_module(self.array).zeros((), self.dtype)
 
 
 def _fill(self: Tensor, value: Any) -> Any:
-    return array_module(self._array).asarray(number_in(value, self.dtype), self.dtype)
+    return array_module(self.array).asarray(number_in(value, self.dtype), self.dtype)
 
 
 def _copy(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:

@@ -192,7 +192,7 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
         return narrow(input.detach(), 0, 0, 0)
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     rows = np.array(list(choose(range(input.numel()), r)), np.int64).reshape(-1, r)
-    return index_rules.read(input, array_module(input._array).asarray(rows))
+    return index_rules.read(input, array_module(input.array).asarray(rows))
 
 
 # --- repeated ---
@@ -243,7 +243,7 @@ def repeat_interleave(
 
 def _repeated(repeats: Tensor, length: int | None) -> Array:
     """The number of each of `repeats`, so many times."""
-    counts = to_host(repeats._array)
+    counts = to_host(repeats.array)
     if counts.dtype not in (np.int32, np.int64):
         raise NotImplementedError(
             f"repeat_interleave: expected repeats of dtype int64, got {counts.dtype}"
@@ -254,4 +254,4 @@ def _repeated(repeats: Tensor, length: int | None) -> Array:
         )
     if len(counts) and counts.min() < 0:
         raise RuntimeError("repeat_interleave: expected no negative repeats")
-    return array_module(repeats._array).asarray(np.repeat(np.arange(len(counts)), counts))
+    return array_module(repeats.array).asarray(np.repeat(np.arange(len(counts)), counts))

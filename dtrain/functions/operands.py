@@ -79,7 +79,7 @@ def pair(x: Any, y: Any, wrap_around: bool = True) -> tuple[Any, Any]:
     An integer that the dtype has not is wrapped around, as its arithmetic is.
     """
     if isinstance(x, Tensor) and isinstance(y, Tensor):  # what is common, first
-        a, b = x._array, y._array
+        a, b = x.array, y.array
         if a.dtype is b.dtype and type(a) is type(b):
             return x, y
     if isinstance(x, (np.ndarray, np.generic)):
@@ -87,7 +87,7 @@ def pair(x: Any, y: Any, wrap_around: bool = True) -> tuple[Any, Any]:
     if isinstance(y, (np.ndarray, np.generic)):
         y = as_tensor(np.asarray(y))
     if isinstance(x, Tensor) and isinstance(y, Tensor):
-        if type(x._array) is not type(y._array):
+        if type(x.array) is not type(y.array):
             x, y = _on_one_device(x, y)
         if x.dtype == y.dtype:
             return x, y
@@ -136,7 +136,7 @@ def floating(x: Any) -> Tensor:
 
 def scalar_like(value: Number, like: Tensor) -> Tensor:
     """A number as a 0-d tensor of the dtype, and on the device, of another tensor."""
-    return wrap(array_module(like._array).asarray(value, like.dtype))
+    return wrap(array_module(like.array).asarray(value, like.dtype))
 
 
 def axis_of(dim: Any) -> Any:

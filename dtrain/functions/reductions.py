@@ -108,7 +108,7 @@ def _extreme(input: Tensor, dim: Any, keepdim: bool, pick: Callable, all_of: Cal
     if dim is None:
         return all_of(input)
     indices = pick(input, dim, keepdim=True)
-    values = indexing.gather(input, axis=dim % (input.ndim or 1), index=indices._array)
+    values = indexing.gather(input, axis=dim % (input.ndim or 1), index=indices.array)
     if not keepdim:
         values, indices = squeeze(values, dim), squeeze(indices, dim)
     return ValuesAndIndices(values, indices)

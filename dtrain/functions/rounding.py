@@ -51,7 +51,7 @@ def _whole_pair(name: str, input: Any, other: Any) -> tuple[Any, Any]:
     if tensor.dtype == "bool":
         raise NotImplementedError(f"{name}: expected numbers, got dtype bool")
     if not is_floating(tensor.dtype):
-        divisor = y._array if isinstance(y, Tensor) else y
+        divisor = y.array if isinstance(y, Tensor) else y
         if isinstance(divisor, (int, np.ndarray)) and not np.all(divisor):
             raise RuntimeError(f"{name}: ZeroDivisionError: an integer is divided by 0")
     return x, y

@@ -30,7 +30,7 @@ def _uniforms(like: Tensor, generator: Generator | None) -> Array:
     """Numbers in [0, 1), in float64 for a float64 tensor and else in float32."""
     dtype = np.float64 if like.dtype == np.float64 else np.float32
     drawn = random.rand(like.shape, dtype=dtype, device=like.device, generator=generator)
-    return drawn._array
+    return drawn.array
 
 
 # --- new tensors ---
@@ -53,14 +53,14 @@ def normal(
         raise TypeError("normal: expected a tensor as mean or std, or a size")
     for tensor in given:
         _floating_only("normal", tensor)
-    lowest = std._array.min() if isinstance(std, Tensor) and std.numel() else std
+    lowest = std.array.min() if isinstance(std, Tensor) and std.numel() else std
     _require("normal", isinstance(lowest, Tensor) or lowest >= 0, "std >= 0", lowest)
     shape = broadcast_shapes(*(v.shape for v in given)) if given else size
     dtype = dtype or (given[0].dtype if given else None)
     device = device or (given[0].device if given else None)
     drawn = random.randn(shape, dtype=dtype, device=device, generator=generator)
-    spread, centre = (v._array if isinstance(v, Tensor) else v for v in (std, mean))
-    array = array_module(drawn._array).asarray(drawn._array * spread + centre, drawn.dtype)
+    spread, centre = (v.array if isinstance(v, Tensor) else v for v in (std, mean))
+    array = array_module(drawn.array).asarray(drawn.array * spread + centre, drawn.dtype)
     return finish(array, requires_grad)
 
 
@@ -69,10 +69,10 @@ def bernoulli(
 ) -> Tensor:
     """1 with the probabilities in `input`, or p for all, else 0 (torch.bernoulli)."""
     _floating_only("bernoulli", input)
-    chance = input._array if p is None else p
+    chance = input.array if p is None else p
     inside = p is None or 0 <= p <= 1
     if p is None:
-        inside = ((input._array >= 0) & (input._array <= 1)).all()
+        inside = ((input.array >= 0) & (input.array <= 1)).all()
     _require("bernoulli", inside, "probabilities in [0, 1]", chance)
     return wrap((_uniforms(input, generator) < chance).astype(input.dtype))
 
@@ -93,16 +93,16 @@ def multinomial(
     _require(
         "multinomial", replacement or num_samples <= count, f"at most {count} samples", num_samples
     )
-    xp = array_module(input._array)
-    with on_device_of(input._array):
-        weights = input._array.astype("float64")
+    xp = array_module(input.array)
+    with on_device_of(input.array):
+        weights = input.array.astype("float64")
         proper = (xp.isfinite(weights) & (weights >= 0)).all()
         _require("multinomial", proper, "finite weights of at least 0", weights)
         totals = weights.sum(-1, keepdims=True)
         _require("multinomial", (totals > 0).all(), "a positive sum of weights", totals)
         columns = num_samples if replacement else count
         shape = (*input.shape[:-1], columns)
-        u = random.rand(shape, dtype="float64", device=input.device, generator=generator)._array
+        u = random.rand(shape, dtype="float64", device=input.device, generator=generator).array
         if replacement:
             sums = xp.cumsum(weights, -1)[..., None, :]
             places = (sums <= u[..., None] * totals[..., None]).sum(-1)
@@ -119,21 +119,21 @@ def _uniform(self: Tensor, a: float = 0, b: float = 1, *, generator: Any = None)
     _floating_only("uniform_", self)
     _require("uniform_", a <= b, "from <= to", (a, b))
     drawn = random.rand(self.shape, dtype=self.dtype, device=self.device, generator=generator)
-    return drawn._array * (b - a) + a
+    return drawn.array * (b - a) + a
 
 
 def _normal(self: Tensor, mean: float = 0, std: float = 1, *, generator: Any = None) -> Array:
     _floating_only("normal_", self)
     _require("normal_", std >= 0, "std >= 0", std)
     drawn = random.randn(self.shape, dtype=self.dtype, device=self.device, generator=generator)
-    return drawn._array * std + mean
+    return drawn.array * std + mean
 
 
 def _bernoulli(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Array:
     if isinstance(p, Tensor):
-        return bernoulli(p.expand(self.shape), generator=generator)._array
+        return bernoulli(p.expand(self.shape), generator=generator).array
     _require("bernoulli_", 0 <= p <= 1, "p in [0, 1]", p)
-    xp = array_module(self._array)
+    xp = array_module(self.array)
     halves = (generator or default_generator()).bits(xp, -(-self.numel() // 2)).view("uint32")
     drawn = halves[: self.numel()] < xp.uint32(min(int(p * 2**32), 2**32 - 1))
     return drawn.reshape(self.shape).astype(self.dtype)
@@ -142,12 +142,12 @@ def _bernoulli(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Array:
 def _exponential(self: Tensor, lambd: float = 1, *, generator: Any = None) -> Array:
     _floating_only("exponential_", self)
     _require("exponential_", lambd > 0, "lambd > 0", lambd)
-    return -array_module(self._array).log1p(-_uniforms(self, generator)) / lambd
+    return -array_module(self.array).log1p(-_uniforms(self, generator)) / lambd
 
 
 def _geometric(self: Tensor, p: float, *, generator: Any = None) -> Array:
     _require("geometric_", 0 < p < 1, "p in (0, 1)", p)
-    xp = array_module(self._array)
+    xp = array_module(self.array)
     return xp.floor(xp.log1p(-_uniforms(self, generator)) / math.log1p(-p)) + 1
 
 
@@ -155,13 +155,13 @@ def _cauchy(self: Tensor, median: float = 0, sigma: float = 1, *, generator: Any
     _floating_only("cauchy_", self)
     _require("cauchy_", sigma > 0, "sigma > 0", sigma)
     turns = _uniforms(self, generator) - 0.5
-    return array_module(self._array).tan(math.pi * turns) * sigma + median
+    return array_module(self.array).tan(math.pi * turns) * sigma + median
 
 
 def _log_normal(self: Tensor, mean: float = 1, std: float = 2, *, generator: Any = None) -> Array:
     _floating_only("log_normal_", self)
     _require("log_normal_", std > 0, "std > 0", std)
-    return array_module(self._array).exp(_normal(self, mean, std, generator=generator))
+    return array_module(self.array).exp(_normal(self, mean, std, generator=generator))
 
 
 def _random(self: Tensor, *limits: int, generator: Any = None, **named: int) -> Array:
@@ -172,7 +172,7 @@ def _random(self: Tensor, *limits: int, generator: Any = None, **named: int) -> 
         if is_floating(self.dtype):
             whole = round(2 / finfo(self.dtype).eps)
         high = (iinfo(self.dtype).max if whole is None else whole - 1) + 1
-    xp = array_module(self._array)
+    xp = array_module(self.array)
     drawn = random.integers(generator or default_generator(), xp, self.numel(), low, high)
     return drawn.reshape(self.shape)
 

@@ -39,7 +39,7 @@ def logcumsumexp(input: Tensor, dim: int) -> Tensor:
 def _running(input: Tensor, dim: int, largest: bool) -> ValuesAndIndices:
     axis = place_of(dim, input.ndim)
     places = scans.running_extreme(input, axis=axis, largest=largest)
-    return ValuesAndIndices(indexing.gather(input, axis=axis, index=places._array), places)
+    return ValuesAndIndices(indexing.gather(input, axis=axis, index=places.array), places)
 
 
 def cummax(input: Tensor, dim: int) -> ValuesAndIndices:

@@ -93,7 +93,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
         raise RuntimeError(f"index_fill: expected a number or a 0-d tensor, got {value.shape}")
     place = place_of(dim, input.ndim)
     size = input.shape[place] if input.ndim else 1
-    xp, array = array_module(index._array), index._array
+    xp, array = array_module(index.array), index.array
     array = xp.unique(xp.where(array < 0, array + size, array))  # a gradient counts a place once
     places = _along("index_fill", input, dim, wrap(array.reshape(index.shape and -1)))
     return rules.put(input, _number_or_tensor(input, value), index=places, accumulate=False)
@@ -102,7 +102,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
 def _number_or_tensor(input: Tensor, value: Any) -> Any:
     if isinstance(value, Tensor):
         return to(value, dtype=input.dtype, device=input.device)
-    return array_module(input._array).asarray(value, input.dtype)
+    return array_module(input.array).asarray(value, input.dtype)
 
 
 @_of_scalars_too
@@ -150,7 +150,7 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
         raise IndexError(
             f"put: expected as many elements as places, got {source.shape} and {index.shape}"
         )
-    places = (index._array.reshape(-1),)
+    places = (index.array.reshape(-1),)
     out = rules.put(flatten(input), flatten(source), index=places, accumulate=accumulate)
     return reshape(out, input.shape)
 
@@ -218,7 +218,7 @@ def scatter_reduce(
 def _reduced(
     input: Tensor, places: tuple, values: Tensor, reduce: str, include_self: bool
 ) -> Tensor:
-    xp = array_module(input._array)
+    xp = array_module(input.array)
     if not include_self:
         start = _number_or_tensor(input, _neutral(reduce, input.dtype))
         input = rules.put(input, start, index=places, accumulate=False)
@@ -234,7 +234,7 @@ def _reduced(
     counts = wrap(xp.maximum(counts, 1))
     if is_floating(input.dtype):
         return total / counts
-    return wrap((total._array // counts._array).astype(input.dtype))
+    return wrap((total.array // counts.array).astype(input.dtype))
 
 
 def _neutral(reduce: str, dtype: Any) -> Any:
@@ -253,13 +253,13 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """The input with the first elements of `source` where the mask holds (torch.masked_scatter)."""
     _same_dtype("masked_scatter", input, source)
     x, where_to = broadcast_tensors(input, mask_of("masked_scatter", mask))
-    count = int(where_to._array.sum())
+    count = int(where_to.array.sum())
     if count > source.numel():
         raise RuntimeError(
             f"masked_scatter: the mask holds {count} times, source has {source.numel()} elements"
         )
     values = narrow(flatten(source), 0, 0, count)
-    return rules.put(x, values, index=where_to._array, accumulate=False)
+    return rules.put(x, values, index=where_to.array, accumulate=False)
 
 
 # --- a part of a tensor, in a copy of the tensor ---
@@ -306,7 +306,7 @@ def diagonal_scatter(
     rows, columns = (input.shape[axis] for axis in axes)
     count = max(min(rows + min(offset, 0), columns - max(offset, 0)), 0)
     wanted = [*(n for d, n in enumerate(input.shape) if d not in axes), count]
-    lines = array_module(input._array).arange(count)
+    lines = array_module(input.array).arange(count)
     index = (..., lines + max(-offset, 0), lines + max(offset, 0))
     moved = _part("diagonal_scatter", movedim(input, axes, (-2, -1)), src, wanted, index)
     return movedim(moved, (-2, -1), axes)

@@ -36,9 +36,9 @@ def searchsorted(
                 f"{sorted_sequence.shape}, got {sorter.dtype} and {sorter.shape}"
             )
         sorted_sequence = gather(sorted_sequence, -1, sorter)
-    rows = sorted_sequence._array
+    rows = sorted_sequence.array
     xp = array_module(rows)
-    values = input._array if isinstance(input, Tensor) else xp.asarray(input, scalar_dtype(input))
+    values = input.array if isinstance(input, Tensor) else xp.asarray(input, scalar_dtype(input))
     if not rows.ndim or (rows.ndim > 1 and rows.shape[:-1] != values.shape[:-1]):
         raise RuntimeError(
             f"searchsorted: expected one row, or as many as of values, got shapes {rows.shape} and "
@@ -64,7 +64,7 @@ def bucketize(
 
 def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     """Rows of zeros with a one at each class (torch.nn.functional.one_hot)."""
-    array = input._array
+    array = input.array
     if input.dtype != int64:
         raise RuntimeError(f"one_hot: expected classes of dtype int64, got {input.dtype}")
     if num_classes == -1:
@@ -86,7 +86,7 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     if any(n < 0 for n in sizes):
         raise ValueError(f"unravel_index: expected a shape without negative numbers, got {sizes}")
     steps = [math.prod(sizes[i + 1 :]) for i in range(len(sizes))]
-    xp = array_module(indices._array)
-    places = indices._array.astype("int64")
+    xp = array_module(indices.array)
+    places = indices.array.astype("int64")
     parts = (places // (step or 1) % (n or 1) for step, n in zip(steps, sizes))
     return tuple(wrap(xp.asarray(part)) for part in parts)

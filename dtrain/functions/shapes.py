@@ -48,7 +48,7 @@ def _view_as_dtype(input: Tensor, dtype: np.dtype) -> Tensor:
     if dtype == input.dtype:
         return reshape(input, input.shape)
     try:
-        return wrap(input._array.view(dtype))
+        return wrap(input.array.view(dtype))
     except ValueError as error:  # the sizes do not fit
         raise RuntimeError(f"view as {dtype}: {error}") from error
 
@@ -294,11 +294,11 @@ def as_strided(
         raise RuntimeError(f"as_strided: expected as many strides as sizes, got {size}, {stride}")
     if min(stride, default=0) < 0 or min(size, default=0) < 0:
         raise RuntimeError(f"as_strided: expected no negative numbers, got {size} and {stride}")
-    order = sorted(range(base.ndim), key=lambda d: -abs(base._array.strides[d]))
-    if not base._array.transpose(order).flags.c_contiguous:
+    order = sorted(range(base.ndim), key=lambda d: -abs(base.array.strides[d]))
+    if not base.array.transpose(order).flags.c_contiguous:
         raise RuntimeError(f"as_strided: the memory has gaps: strides {base.stride()}")
     if storage_offset is None:
-        apart = address(input._array) - address(base._array)
+        apart = address(input.array) - address(base.array)
         storage_offset = apart // base.element_size()
     last = storage_offset + sum((n - 1) * step for n, step in zip(size, stride))
     if 0 not in size and not 0 <= storage_offset <= last < base.numel():
@@ -322,7 +322,7 @@ def reshaped_in_place(name: str, operation: Callable[..., Tensor]) -> Callable[.
         out = operation(self, *args, **kwargs)
         if self._view is not None:
             self._view = out._view
-        self._array, self._node = out._array, out._node
+        self.array, self._node = out.array, out._node
         return self
 
     method.__name__ = name

@@ -19,7 +19,7 @@ def sort(
 ) -> ValuesAndIndices:
     """(sorted values, where they were) along `dim`; equal ones keep their order (torch.sort)."""
     order = argsort(input, dim, descending)
-    values = indexing.gather(input, axis=place_of(dim, input.ndim), index=order._array)
+    values = indexing.gather(input, axis=place_of(dim, input.ndim), index=order.array)
     return ValuesAndIndices(values, order)
 
 
@@ -57,7 +57,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Val
 
 def _chosen(input: Tensor, dim: int, keepdim: bool, places: Tensor) -> ValuesAndIndices:
     """What is at places of length 1 along `dim`."""
-    values = indexing.gather(input, axis=dim, index=places._array)
+    values = indexing.gather(input, axis=dim, index=places.array)
     if not keepdim:
         values, places = squeeze(values, dim), squeeze(places, dim)
     return ValuesAndIndices(values, places)
@@ -78,7 +78,7 @@ def _median(input: Tensor, dim: int | None, keepdim: bool, ignore_nan: bool) -> 
             raise RuntimeError(f"{name}: expected elements, got a tensor of shape {input.shape}")
         return scalar_like(math.nan, input)
     place = sorting.middle_places(reshape(input, -1), axis=0, ignore_nan=ignore_nan)
-    return reductions.shared(input, place=place._array)
+    return reductions.shared(input, place=place.array)
 
 
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
@@ -102,7 +102,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> ValuesAndIndice
 
 
 def _unique(input: Tensor, dim: int | None, consecutive: bool, inverse: bool, counts: bool) -> Any:
-    xp, array = array_module(input._array), input._array
+    xp, array = array_module(input.array), input.array
     with on_device_of(array):
         moved = array.reshape(-1) if dim is None else xp.moveaxis(array, dim, 0)
         rows = moved.reshape(moved.shape[0], math.prod(moved.shape[1:]))

@@ -103,7 +103,7 @@ def _quantile(
     levels = q if isinstance(q, Tensor) else tensor(q, dtype=input.dtype, device=input.device)
     if levels.dtype != input.dtype:
         raise RuntimeError(f"{name}: expected q of dtype {input.dtype}, got {levels.dtype}")
-    inside = (levels._array >= 0) & (levels._array <= 1)
+    inside = (levels.array >= 0) & (levels.array <= 1)
     if levels.ndim > 1 or not bool(inside.all()):
         raise RuntimeError(f"{name}: expected q in [0, 1], a number or a vector, got {q}")
     if not input.numel():
@@ -126,7 +126,7 @@ def _at_ranks(ordered: Tensor, levels: Tensor, interpolation: str, ignore_nan: b
     ranks = sorting.quantile_ranks(ordered, levels, ignore_nan=ignore_nan)
 
     def at(places: Tensor) -> Tensor:
-        return indexing.gather(ordered, axis=ordered.ndim - 1, index=places._array.astype("int64"))
+        return indexing.gather(ordered, axis=ordered.ndim - 1, index=places.array.astype("int64"))
 
     if interpolation == "nearest":
         return at(rounding.round(ranks))
@@ -172,7 +172,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     if bins < 1 or min > max:
         raise RuntimeError(f"histc: expected bins > 0 and min <= max, got {bins}, {min}, {max}")
     if min == max and input.numel():
-        min, max = float(input._array.min()), float(input._array.max())
+        min, max = float(input.array.min()), float(input.array.max())
     if min == max:
         min, max = min - 1, max + 1
     return sorting.histogram(input, bins=bins, low=min, high=max)
@@ -182,12 +182,12 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     """How often each number is there, or the sum of its weights (torch.bincount)."""
     if is_floating(input.dtype):
         raise NotImplementedError(f"bincount: expected integers, got {input.dtype}")
-    array = input._array
+    array = input.array
     if array.ndim != 1 or (array.size and int(array.min()) < 0):
         raise RuntimeError("bincount: expected 1-d non-negative integers")
     if weights is not None and weights.shape != input.shape:
         raise RuntimeError(f"bincount: input has shape {input.shape}, weights {weights.shape}")
-    values = None if weights is None else weights._array
+    values = None if weights is None else weights.array
     return sorting.bincount(input, weights=values, minlength=minlength)
 
 
@@ -211,9 +211,9 @@ def histogram(
     `bins` is a number of equal parts of `range`, or the edges; the last bin has its upper edge.
     """
     require_floating("histogram", input)
-    xp, values = array_module(input._array), input._array.reshape(-1)
+    xp, values = array_module(input.array), input.array.reshape(-1)
     if isinstance(bins, Tensor):
-        edges = bins._array
+        edges = bins.array
     else:
         if bins < 1:
             raise RuntimeError(f"histogram: expected bins >= 1, got {bins}")
@@ -222,7 +222,7 @@ def histogram(
         edges = xp.linspace(float(low), float(high), bins + 1).astype(input.dtype)
     with on_device_of(values):
         counts = sorting.count_between(
-            values, edges, None if weight is None else weight._array.reshape(-1)
+            values, edges, None if weight is None else weight.array.reshape(-1)
         )
         if density:
             counts = counts / counts.sum() / (edges[1:] - edges[:-1])
@@ -236,7 +236,7 @@ def isin(
     if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
         raise TypeError("isin: expected at least one tensor, got two numbers")
     x, y = (as_tensor(v) for v in pair(elements, test_elements))
-    return sorting.isin(x, among=y._array, invert=invert)
+    return sorting.isin(x, among=y.array, invert=invert)
 
 
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:

@@ -74,7 +74,7 @@ class _ChannelNorm(Affine):
 
     def _running(self, input: Tensor) -> Tensor:
         """Normalized by the running statistics."""
-        mean, var = self.running_mean._array, self.running_var._array
+        mean, var = self.running_mean.array, self.running_var.array
         return normalize_channels(input, mean, var, self.weight, self.bias, self.eps, False)
 
     def _track(self, mean: Any, var: Any) -> None:
@@ -125,7 +125,7 @@ class _BatchNorm(_ChannelNorm):
         return normalize_channels(input, mean, var, self.weight, self.bias, self.eps, True)
 
     def fold_statistics(self, mean: Any, var: Any) -> None:
-        self.num_batches_tracked._array += 1
+        self.num_batches_tracked.array += 1
         momentum = self.momentum
         if momentum is None:  # the plain average of all
             momentum = 1 / self.num_batches_tracked.item()

@@ -78,8 +78,8 @@ class _Table(Module):
         if self.max_norm is None or self.waiting_statistics is None:
             yield  # the function shortens them
             return
-        table, version = self.weight._array, self.weight._version
-        rows = array_module(table).unique(input._array)
+        table, version = self.weight.array, self.weight._version
+        rows = array_module(table).unique(input.array)
         before, count = table[rows], version[0]
         try:
             yield
@@ -91,7 +91,7 @@ class _Table(Module):
     def fold_statistics(self, rows: Any, _: Any) -> None:
         """Shorten the rows that one microbatch has seen."""
         assert self.max_norm is not None
-        rows = array_module(self.weight._array).asarray(rows)
+        rows = array_module(self.weight.array).asarray(rows)
         shorten(self.weight, rows, self.max_norm, self.norm_type)
 
     def _shown(self, *names: str) -> str:

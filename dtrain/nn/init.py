@@ -195,8 +195,8 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     kernel = np.zeros(tensor.shape, bool)
     passed = (first + channels, channels, *(n // 2 for n in tensor.shape[2:]))
     kernel[passed] = True
-    xp = array_module(tensor._array)
-    tensor.zero_()._array[xp.asarray(kernel)] = 1
+    xp = array_module(tensor.array)
+    tensor.zero_().array[xp.asarray(kernel)] = 1
     return tensor
 
 

@@ -35,7 +35,7 @@ class _Uninitialized(Tensor):
     """A tensor that has a dtype and a device, and no shape yet."""
 
     def __init__(self, requires_grad: bool = False, device: Any = None, dtype: Any = None):
-        _initialize(self, empty(0, device=device, dtype=dtype)._array, requires_grad)
+        _initialize(self, empty(0, device=device, dtype=dtype).array, requires_grad)
 
     def _refuse(self) -> NoReturn:
         raise RuntimeError(
@@ -52,11 +52,11 @@ class _Uninitialized(Tensor):
 
     @property
     def data(self) -> Tensor:
-        return wrap(self._array)
+        return wrap(self.array)
 
     @data.setter
     def data(self, value: Tensor) -> None:
-        self._array = value._array
+        self.array = value.array
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"

@@ -368,7 +368,7 @@ class Module(hooks.Hooked):
     def _replace_tensors(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Module:
         for tensor in (*self.parameters(recurse), *self.buffers(recurse)):
             replaced = fn(tensor)
-            if replaced._array is not tensor._array:
+            if replaced.array is not tensor.array:
                 grad, tensor.grad = tensor.grad, None
                 tensor.data = replaced
                 tensor.grad = None if grad is None else fn(grad)

@@ -10,7 +10,7 @@ from dtrain.backend import Array
 
 
 def _array_of(data: Any) -> Array:
-    return data._array if isinstance(data, Tensor) else Tensor(data)._array
+    return data.array if isinstance(data, Tensor) else Tensor(data).array
 
 
 class Buffer(Tensor):

@@ -55,7 +55,7 @@ class SyncBatchNorm(_BatchNorm):
         if self.of_whole_batch is None or not self.training:
             return super().forward(input)
         self._check(input)
-        x = input._array
+        x = input.array
         count = x.size // self.num_features
         with on_device_of(x):
             if count:

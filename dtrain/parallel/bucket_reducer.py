@@ -109,9 +109,9 @@ class BucketSum:
         before, filled = self._carried
         for i, there in enumerate(filled):
             if there and used[i]:
-                bucket.grads.views[i]._array += before.views[i]._array
+                bucket.grads.views[i].array += before.views[i].array
             elif there:
-                bucket.params[i]._grad = bucket.write_grad(i, before.views[i]._array)
+                bucket.params[i]._grad = bucket.write_grad(i, before.views[i].array)
         self._spare.append(before)
 
     def _take_result(self, used: list[bool]) -> GradBuffer:

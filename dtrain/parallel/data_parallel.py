@@ -103,7 +103,7 @@ class DataParallel(Module):
                 norm.of_whole_batch = of_whole_batch
         comm = world.communicator()
         if overlap is None:
-            overlap = comm.over_network and all(isinstance(p._array, np.ndarray) for p in params)
+            overlap = comm.over_network and all(isinstance(p.array, np.ndarray) for p in params)
         if bucket_bytes is None:
             bucket_bytes = _bucket_bytes(params) if overlap else _LARGEST_BUCKET_BYTES
         buckets = make_buckets(params, bucket_bytes, _FIRST_BUCKET_BYTES if overlap else None)
@@ -129,7 +129,7 @@ class DataParallel(Module):
 
 def _bucket_bytes(params: Sequence[Tensor]) -> int:
     """The size for buckets that leave while the backward pass runs."""
-    part = sum(param._array.nbytes for param in params) // 16
+    part = sum(param.array.nbytes for param in params) // 16
     return min(max(part, _SMALLEST_BUCKET_BYTES), _LARGEST_BUCKET_BYTES)
 
 
@@ -152,7 +152,7 @@ def _as_compression(value: Any, module: Module, reduction: str) -> Compression |
             "a rank that is lost: run without --elastic, and resume from checkpoints"
         )
     for name, param in module.named_parameters():
-        if not isinstance(param._array, np.ndarray) or param.dtype not in (np.float32, np.float64):
+        if not isinstance(param.array, np.ndarray) or param.dtype not in (np.float32, np.float64):
             raise ValueError(
                 "DataParallel: compression is for float32 and float64 in host memory, but "
                 f"{name} is {param.dtype} on {param.device}"
@@ -200,7 +200,7 @@ def _check_same_model(module: Module) -> None:
 def _take_from_rank_0(module: Module) -> None:
     """Copy rank 0's parameters and buffers to every rank, in one message."""
     comm = world.communicator()
-    arrays = [tensor._array for tensor in (*module.parameters(), *module.buffers())]
+    arrays = [tensor.array for tensor in (*module.parameters(), *module.buffers())]
     values = comm.broadcast([to_host(array) for array in arrays] if comm.rank == 0 else None)
     if comm.rank:
         for array, value in zip(arrays, values):

@@ -35,7 +35,7 @@ def _plain(part: Any) -> Any:
     if isinstance(part, (list, tuple, range)):
         part = tensor(list(part)) if len(part) else tensor([], "int64")
     if hasattr(part, "dtype"):  # a Tensor, or an array of either module
-        array = part._array if isinstance(part, Tensor) else part
+        array = part.array if isinstance(part, Tensor) else part
         kind = array.dtype
         if kind in (np.bool_, np.uint8):  # uint8 is a mask, too
             return array.astype(bool) if array.ndim else bool(array)
@@ -128,7 +128,7 @@ def getitem(x: Array, *, index: tuple):
 
 def read(x: Tensor, index: Any) -> Tensor:
     """x[index] (torch.Tensor.__getitem__)."""
-    basic, arrays = _in_two(x._array, index)
+    basic, arrays = _in_two(x.array, index)
     if basic is not None:
         x = getitem(x, index=basic)
     return x if arrays is None else getitem(x, index=arrays)
@@ -136,8 +136,8 @@ def read(x: Tensor, index: Any) -> Tensor:
 
 def write(x: Tensor, index: Any, value: Any) -> None:
     """x[index] = value (torch.Tensor.__setitem__)."""
-    basic, arrays = _in_two(x._array, index)
-    if arrays is None and 0 in x._array.strides:  # a part of it may have places of its own
+    basic, arrays = _in_two(x.array, index)
+    if arrays is None and 0 in x.array.strides:  # a part of it may have places of its own
         _assign(getitem(x, index=basic), (...,), value)
     elif arrays is None:
         _assign(x, basic, value)
@@ -167,17 +167,17 @@ def _assign(x: Tensor, index: tuple, value: Any) -> None:
                 "convert it with .to(dtype)"
             )
         value = value if is_floating(x.dtype) else value.detach()
-    require_own_places("x[index] = value", x._array)
+    require_own_places("x[index] = value", x.array)
     value_grad = isinstance(value, Tensor) and value.requires_grad
     x._require_writable("x[index] = value", value_grad)
-    xp = array_module(x._array)
-    old = wrap(x._array)
+    xp = array_module(x.array)
+    old = wrap(x.array)
     old._requires_grad, old._node = x.requires_grad, x._node
-    array = value._array if isinstance(value, Tensor) else value
+    array = value.array if isinstance(value, Tensor) else value
     if isinstance(array, int):  # which may be too large for the dtype
         array = xp.asarray(array).astype(x.dtype)
     try:
-        x._array[index] = array
+        x.array[index] = array
     except ValueError as error:
         raise RuntimeError(f"x[index] = value: {error}") from error
     x._version[0] += 1
@@ -193,7 +193,7 @@ def _assign(x: Tensor, index: tuple, value: Any) -> None:
     def grad_value(g):
         return sum_to(xp.array(g[index], ndmin=len(shape)), shape)
 
-    written = record("setitem", (old, value), x._array, (grad_old, grad_value))
+    written = record("setitem", (old, value), x.array, (grad_old, grad_value))
     take_history(x, written)
 
 

@@ -121,7 +121,7 @@ SAMPLED = [
     Case("corrcoef", [[(3, 5)]], np.corrcoef),
     Case("histogram", [[(5, 4)]], lambda x: tuple(map(np.float64, np.histogram(x, 4, (-1, 2)))),
          lambda t, x: t.histogram(x.detach(), 4, range=(-1.0, 2.0)), differentiable=False),
-    Case("isin", ANY, lambda x: np.isin(x, x), lambda t, x: OPS["isin"](x, among=x._array, invert=False),
+    Case("isin", ANY, lambda x: np.isin(x, x), lambda t, x: OPS["isin"](x, among=x.array, invert=False),
          "rule", in_torch=False, differentiable=False),
 ]  # fmt: skip
 

@@ -22,7 +22,7 @@ def trained(name, device):
         arrays |= {f"input {step}.{n}": x.grad for n, x in enumerate(inputs) if x.grad is not None}
     grads = {f"gradient of {name}": p.grad for name, p in module.named_parameters()}
     arrays |= {name: grad for name, grad in grads.items() if grad is not None}
-    return {name: tensor._array for name, tensor in (arrays | module.state_dict()).items()}
+    return {name: tensor.array for name, tensor in (arrays | module.state_dict()).items()}
 
 
 @pytest.mark.parametrize("name", MODULES)

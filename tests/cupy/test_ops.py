@@ -49,7 +49,7 @@ def outputs_and_gradients(case, sample, device):
             weights = np.cos(np.arange(out.numel())).reshape(out.shape)
             gradient = dtrain.tensor(weights, dtype=out.dtype, device=out.device)
             out.backward(gradient, retain_graph=True)
-    return [x if x is None else x._array for x in (*outputs, *(x.grad for x in inputs))]
+    return [x if x is None else x.array for x in (*outputs, *(x.grad for x in inputs))]
 
 
 @pytest.mark.parametrize(("case", "sample"), SAMPLES)
@@ -76,7 +76,7 @@ def second_derivatives(case, sample, device):
     loss = sum((out * out).sum() for out in outputs)
     first = dtrain.autograd.grad(loss, leaves, create_graph=True, materialize_grads=True)
     slopes = [(g * g).sum() for g in first if g.requires_grad]
-    return [g._array for g in dtrain.autograd.grad(slopes, leaves, materialize_grads=True)]
+    return [g.array for g in dtrain.autograd.grad(slopes, leaves, materialize_grads=True)]
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def left(name, options, device):
     """Parameters and states after the steps, in a row."""
     *_, optimizer = stepping(name, options, device)
     return [
-        tensor._array
+        tensor.array
         for param, state in optimizer.state.items()
         for tensor in (param, *(state[key] for key in state if key not in NUMBERS))
     ]

@@ -28,7 +28,7 @@ def tensor(
     (dtype('int64'), dtype('float32'))
     """
     if isinstance(data, Tensor):
-        array = data._array.copy()
+        array = data.array.copy()
         array = array if device is None else move(array, device)
     else:
         array = _host_array(data, dtype)
@@ -97,13 +97,13 @@ def asarray(
 ) -> Tensor:
     """`obj` as a tensor; `copy` says whether memory must, or must not, be new (torch.asarray)."""
     out = as_tensor(obj, dtype, device)
-    source = obj._array if isinstance(obj, Tensor) else obj
-    shared = isinstance(source, np.ndarray) and np.may_share_memory(out._array, source)
+    source = obj.array if isinstance(obj, Tensor) else obj
+    shared = isinstance(source, np.ndarray) and np.may_share_memory(out.array, source)
     shared = shared or out is obj or hasattr(obj, "__dlpack__")
     if copy is False and not shared:
         raise ValueError(f"asarray: a {type(obj).__name__} cannot be taken without a copy")
     if (copy and shared) or (requires_grad and out is obj):
-        out = wrap(out._array.copy())
+        out = wrap(out.array.copy())
     return out.requires_grad_() if requires_grad else out
 
 

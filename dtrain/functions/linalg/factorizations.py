@@ -49,7 +49,7 @@ def mT(x: Tensor) -> Tensor:
 
 def eye_like(A: Tensor, n: int | None = None) -> Tensor:
     """The unit matrix with as many rows as A, or n, in its dtype and place."""
-    return wrap(array_module(A._array).eye(A.shape[-2] if n is None else n, dtype=A.dtype))
+    return wrap(array_module(A.array).eye(A.shape[-2] if n is None else n, dtype=A.dtype))
 
 
 # --- Cholesky ---
@@ -84,9 +84,9 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -
     except LinAlgError:
         if check_errors:
             raise
-    host = to_host(A._array).reshape(-1, *A.shape[-2:])
+    host = to_host(A.array).reshape(-1, *A.shape[-2:])
     minors = np.array([_first_bad_minor(a.T if upper else a) for a in host], np.int32)
-    info = array_module(A._array).asarray(minors.reshape(A.shape[:-2]))
+    info = array_module(A.array).asarray(minors.reshape(A.shape[:-2]))
     L = cholesky(replaced_by_eye(A, info), upper=upper)
     return CholeskyEx(L, wrap(info))
 
@@ -102,7 +102,7 @@ def _first_bad_minor(matrix: np.ndarray) -> int:
 
 def no_errors(A: Tensor) -> Tensor:
     """The info of matrices for which all went well."""
-    return wrap(array_module(A._array).zeros(A.shape[:-2], "int32"))
+    return wrap(array_module(A.array).zeros(A.shape[:-2], "int32"))
 
 
 def replaced_by_eye(A: Tensor, info: Any) -> Tensor:
@@ -190,7 +190,7 @@ def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> 
     k = min(m, n)
     u, v = narrow(both, -2, 0, m), narrow(both, -2, m, n)
     if full_matrices and m != n:
-        whole = array_module(A._array).linalg.svd(A._array)
+        whole = array_module(A.array).linalg.svd(A.array)
         u = cat([u, wrap(whole[0][..., k:])], -1)
         v = cat([v, wrap(whole[2][..., k:, :].swapaxes(-1, -2))], -1)
     return SVD(u, squeeze(narrow(both, -2, m + n, 1), -2), mT(v))
@@ -212,7 +212,7 @@ class TorchSVD(NamedTuple):
 def torch_svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> TorchSVD:
     """U, S, V with U @ diag(S) @ V.mT = input (torch.svd)."""
     if not compute_uv:
-        xp, (m, n) = array_module(input._array), input.shape[-2:]
+        xp, (m, n) = array_module(input.array), input.shape[-2:]
         none = [wrap(xp.zeros((*input.shape[:-2], size, size), input.dtype)) for size in (m, n)]
         return TorchSVD(none[0], svdvals(input), none[1])
     u, s, vh = svd(input, not some)

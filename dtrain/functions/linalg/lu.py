@@ -48,7 +48,7 @@ def _factored(A: Tensor, pivot: bool) -> tuple[Tensor, Tensor, Any, Any]:
     """L below U in one matrix, the exchanges of rows, and the order of rows and the first 0."""
     if not pivot:
         raise RuntimeError("linalg.lu: LU without pivoting is not implemented")
-    compact, order, pivots = rules.lu_factors(matrices("lu", A)._array)
+    compact, order, pivots = rules.lu_factors(matrices("lu", A).array)
     xp = array_module(compact)
     zero = compact.diagonal(0, -2, -1) == 0
     k = zero.shape[-1]
@@ -108,7 +108,7 @@ def torch_lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> tuple[Te
 def _triangles(both: Tensor) -> tuple[Tensor, Tensor]:
     k = min(both.shape[-2:])
     lower = tril(narrow(both, -1, 0, k), -1)
-    ones = array_module(both._array).eye(both.shape[-2], k, dtype=both.dtype)
+    ones = array_module(both.array).eye(both.shape[-2], k, dtype=both.dtype)
     return lower + wrap(ones), triu(narrow(both, -2, 0, k))
 
 
@@ -120,14 +120,14 @@ def _permutation(both: Tensor, order: Any) -> Tensor:
 
 def _order_of(pivots: Tensor, rows: int) -> Any:
     """The order of rows after one exchange after the other."""
-    swaps = to_host(pivots._array).reshape(math.prod(pivots.shape[:-1]), pivots.shape[-1])
+    swaps = to_host(pivots.array).reshape(math.prod(pivots.shape[:-1]), pivots.shape[-1])
     order = np.tile(np.arange(rows), (len(swaps), 1))
     lines = np.arange(len(swaps))
     for i in range(swaps.shape[-1]):
         to = swaps[:, i] - 1
         here = order[:, i].copy()
         order[:, i], order[lines, to] = order[lines, to], here
-    return array_module(pivots._array).asarray(order.reshape(*pivots.shape[:-1], rows))
+    return array_module(pivots.array).asarray(order.reshape(*pivots.shape[:-1], rows))
 
 
 def lu_unpack(
@@ -136,7 +136,7 @@ def lu_unpack(
     """P, L and U of what `lu_factor` gives (torch.lu_unpack)."""
     if unpack_pivots and LU_pivots.dtype != np.int32:
         raise RuntimeError(f"lu_unpack: expected pivots of dtype int32, got {LU_pivots.dtype}")
-    none = wrap(array_module(LU_data._array).zeros(0, LU_data.dtype))
+    none = wrap(array_module(LU_data.array).zeros(0, LU_data.dtype))
     order = _order_of(LU_pivots, LU_data.shape[-2]) if unpack_pivots else None
     parts = _triangles(LU_data) if unpack_data else (none, none)
     return PLU(none if order is None else _permutation(LU_data, order), *parts)

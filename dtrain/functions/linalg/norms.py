@@ -45,7 +45,7 @@ def slogdet(A: Tensor) -> Slogdet:
 def logdet(input: Tensor) -> Tensor:
     """The logarithm of the determinant; NaN if that is negative (torch.logdet)."""
     sign, size = slogdet(input)
-    return masked_fill(size, wrap(array_module(sign._array).asarray(sign._array < 0)), math.nan)
+    return masked_fill(size, wrap(array_module(sign.array).asarray(sign.array < 0)), math.nan)
 
 
 # --- ranks ---
@@ -53,8 +53,8 @@ def logdet(input: Tensor) -> Tensor:
 
 def tolerances(A: Tensor, atol: Any, rtol: Any) -> tuple[Array, Array]:
     """atol and rtol as arrays of a last dimension of 1; by default (0, eps * max(m, n))."""
-    xp = array_module(A._array)
-    given = [t._array if isinstance(t, Tensor) else t for t in (atol, rtol)]
+    xp = array_module(A.array)
+    given = [t.array if isinstance(t, Tensor) else t for t in (atol, rtol)]
     absolute = xp.asarray(0 if given[0] is None else given[0], A.dtype)[..., None]
     if given[1] is not None:
         return absolute, xp.asarray(given[1], A.dtype)[..., None]
@@ -75,7 +75,7 @@ def matrix_rank(
     if tol is not None:
         atol, rtol = tol, 0.0
     plain = A.detach()
-    s = (eigvalsh(plain).abs() if hermitian else svdvals(plain))._array
+    s = (eigvalsh(plain).abs() if hermitian else svdvals(plain)).array
     xp = array_module(s)
     if not s.shape[-1]:
         return wrap(xp.zeros(s.shape[:-1], "int64"))
@@ -191,7 +191,7 @@ def cond(A: Tensor, p: Any = None) -> Tensor:
     matrices("cond", A, square=True)
     if not A.numel():
         return A.sum((-2, -1))
-    xp = array_module(A._array)
-    singular = wrap(xp.asarray(xp.linalg.slogdet(A._array)[0] == 0))
-    inverse = solved(rules.inv, replaced_by_eye(A, singular._array))
+    xp = array_module(A.array)
+    singular = wrap(xp.asarray(xp.linalg.slogdet(A.array)[0] == 0))
+    inverse = solved(rules.inv, replaced_by_eye(A, singular.array))
     return masked_fill(matrix_norm(A, p) * matrix_norm(inverse, p), singular, math.inf)

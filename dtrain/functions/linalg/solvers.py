@@ -73,7 +73,7 @@ def inv_ex(A: Tensor, *, check_errors: bool = False) -> InvEx:
 
 def _first_zero(A: Tensor) -> Any:
     """Which is the first 0 on the diagonal of U, counted from 1; 0 if there is none."""
-    zero = rules.lu_factors(A._array)[0].diagonal(0, -2, -1) == 0
+    zero = rules.lu_factors(A.array)[0].diagonal(0, -2, -1) == 0
     xp, n = array_module(zero), zero.shape[-1]
     first = xp.where(zero, xp.arange(1, n + 1), n + 1).min(-1)
     return xp.asarray(xp.where(first > n, 0, first)).astype("int32")
@@ -190,11 +190,11 @@ def lstsq(
     right = unsqueeze(B, -1) if vector else B
     if right.ndim < 2 or right.shape[-2] != A.shape[-2]:
         raise RuntimeError(f"linalg.lstsq: shapes {A.shape} and {B.shape} do not fit")
-    xp, (m, n) = array_module(A._array), A.shape[-2:]
+    xp, (m, n) = array_module(A.array), A.shape[-2:]
     solution = matmul(pinv(A, rtol=rcond), right)
     rank = matrix_rank(A, rtol=rcond)
     none = wrap(xp.zeros(0, A.dtype))
-    whole = driver != "gelsy" and m > n and bool((rank._array == n).all())
+    whole = driver != "gelsy" and m > n and bool((rank.array == n).all())
     apart = matmul(A, solution) - right
     return Solution(
         squeeze(solution, -1) if vector else solution,
@@ -214,7 +214,7 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
     if A.ndim < 2 or A.shape[-1] != A.shape[-2]:
         raise RuntimeError(f"linalg.matrix_power: expected square matrices, got shape {A.shape}")
     if n == 0:
-        nothing = array_module(A._array).ones(A.shape, bool)
+        nothing = array_module(A.array).ones(A.shape, bool)
         return masked_fill(A, wrap(nothing), 0) + eye_like(A)
     if n == 1:
         return A.clone()
@@ -239,8 +239,8 @@ def matrix_exp(A: Tensor) -> Tensor:
     matrices("matrix_exp", A, square=True)
     if not A.numel():
         return A.clone()
-    xp, order = array_module(A._array), 13 if A.dtype == float64 else 7
-    size = float(xp.abs(A._array).sum(-2).max())
+    xp, order = array_module(A.array), 13 if A.dtype == float64 else 7
+    size = float(xp.abs(A.array).sum(-2).max())
     if not math.isfinite(size):
         return A * math.nan
     squarings = max(0, math.ceil(math.log2(size / _LIMITS[order]))) if size else 0

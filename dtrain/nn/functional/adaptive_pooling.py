@@ -134,7 +134,7 @@ def _max_unpool(
             f"{indices.shape}"
         )
     planes = x.shape[0] * x.shape[1]
-    flat = indices._array.reshape(planes, math.prod(x.shape[2:]))
+    flat = indices.array.reshape(planes, math.prod(x.shape[2:]))
     scattering.check_places(flat, math.prod(size), name)
     rows = array_module(flat).arange(planes)[:, None]
     empty = zeros(planes, math.prod(size), dtype=x.dtype, device=x.device)

@@ -46,11 +46,11 @@ def scaled_dot_product_attention(
     if enable_gqa:
         key, value = (_shared_heads(x, query) for x in (key, value))
     if is_causal:
-        seen = array_module(query._array).tri(query.shape[-2], key.shape[-2], dtype=bool)
+        seen = array_module(query.array).tri(query.shape[-2], key.shape[-2], dtype=bool)
         return _attend(query, key, value, ~seen, dropout_p, scale)[0]
     if attn_mask is None:
         return _attend(query, key, value, None, dropout_p, scale)[0]
-    hidden = ~attn_mask._array if attn_mask.dtype == bool else attn_mask._array == MINUS_INFINITY
+    hidden = ~attn_mask.array if attn_mask.dtype == bool else attn_mask.array == MINUS_INFINITY
     blind = hidden.all(-1, keepdims=True)
     mask = hidden & ~blind  # softmax of nothing but -inf would be NaN
     if attn_mask.dtype != bool:
@@ -209,7 +209,7 @@ def _merged(
         if mask.is_floating_point()
         else indexing.masked_fill(
             zeros(mask.shape, dtype=query.dtype, device=query.device),
-            mask=mask._array,
+            mask=mask.array,
             value=MINUS_INFINITY,
         )
         for mask in masks

@@ -19,7 +19,7 @@ def _checked(name: str, p: float) -> None:
 
 def _dropped(input: Tensor, p: float, inplace: bool, shape: tuple[int, ...]) -> Tensor:
     """Zero what a mask of this shape, broadcast, says; scale the rest by 1 / (1 - p)."""
-    mask = primitives.dropout_mask(input._array, p, shape)
+    mask = primitives.dropout_mask(input.array, p, shape)
     return applied(inplace, primitives.dropout, input, mask=mask)
 
 
@@ -103,8 +103,8 @@ def feature_alpha_dropout(
 
 
 def _alpha_dropped(input: Tensor, p: float, inplace: bool, shape: tuple[int, ...]) -> Tensor:
-    xp = array_module(input._array)
-    kept = primitives.dropout_mask(input._array, p, shape) > 0
+    xp = array_module(input.array)
+    kept = primitives.dropout_mask(input.array, p, shape) > 0
     scale = ((_SATURATED**2 * p + 1) * (1 - p)) ** -0.5 if p < 1 else 0.0
     mask = xp.asarray(xp.where(kept, scale, 0), input.dtype)
     shift = xp.where(kept, p, p - 1) * (_SATURATED * scale)

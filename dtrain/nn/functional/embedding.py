@@ -46,15 +46,15 @@ def _places(name: str, input: Tensor, sparse: bool) -> Array:
         raise NotImplementedError(f"{name}: there are no sparse gradients; leave sparse away")
     if category(input.dtype) != 1:
         raise RuntimeError(f"{name}: expected integers as indices, got {input.dtype}")
-    return input._array
+    return input.array
 
 
 def shorten(weight: Tensor, places: Array, max_norm: float, norm_type: float) -> None:
     """Scale the rows at these places, in place, to a norm of at most max_norm."""
-    table = weight._array
+    table = weight.array
     xp = array_module(table)
     rows = xp.unique(places)
-    lengths = wrap(table[rows]).norm(norm_type, 1)._array
+    lengths = wrap(table[rows]).norm(norm_type, 1).array
     scale = xp.where(lengths > max_norm, max_norm / (lengths + 1e-7), 1)
     table[rows] *= scale.astype(table.dtype)[:, None]
     weight._version[0] += 1
@@ -85,7 +85,7 @@ def embedding_bag(
         count, per_bag = places.shape
         bag = xp.arange(count).repeat(per_bag)
     else:
-        bag, count = _bags(offsets._array, places, include_last_offset)
+        bag, count = _bags(offsets.array, places, include_last_offset)
     scales = None if per_sample_weights is None else per_sample_weights.reshape(-1)
     places = places.reshape(-1)
     if max_norm is not None:

@@ -75,7 +75,7 @@ def grid_sample(
         for x, m in zip(places, size)
     ]
     pixels = input.flatten(2).permute(0, 2, 1)
-    xp = array_module(input._array)
+    xp = array_module(input.array)
     rows = xp.arange(n)[:, None]
     total: Tensor | None = None
     for corner in itertools.product(*taps):
@@ -139,7 +139,7 @@ def _taps(
 def _whole(x: Tensor) -> Any:
     """Integers; what is far outside, or NaN, is outside."""
     limit = 2.0**31
-    return x.nan_to_num(-limit).clamp(-limit, limit)._array.astype("int64")
+    return x.nan_to_num(-limit).clamp(-limit, limit).array.astype("int64")
 
 
 def _cubic(before: Tensor, left: Tensor, right: Tensor, after: Tensor) -> list[Tensor]:

@@ -182,7 +182,7 @@ def batch_norm(
         if running_mean is None or running_var is None:
             raise ValueError("batch_norm: running statistics are needed outside training")
         return normalize_channels(
-            input, running_mean._array, running_var._array, weight, bias, eps, False
+            input, running_mean.array, running_var.array, weight, bias, eps, False
         )
     mean, var = batch_statistics(input)
     if running_mean is not None and running_var is not None:
@@ -196,7 +196,7 @@ def batch_statistics(input: Tensor) -> tuple[Any, Any]:
         raise ValueError(
             f"Expected more than 1 value per channel when training, got input size {input.shape}"
         )
-    return normalization.batch_statistics(input._array)
+    return normalization.batch_statistics(input.array)
 
 
 def unbiased(var: Any, input: Tensor) -> Any:
@@ -225,6 +225,6 @@ def fold_statistics(
 ) -> None:
     """running = (1 - momentum) * running + momentum * new, in place."""
     for running, new in ((running_mean, mean), (running_var, var)):
-        array = running._array
+        array = running.array
         array *= 1 - momentum
         array += array_module(array).asarray(new, array.dtype) * momentum

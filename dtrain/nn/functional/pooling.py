@@ -261,5 +261,5 @@ def maxima(x: Tensor, places: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
     flat = flat.reshape(*lead, math.prod(counts), math.prod(flat.shape[len(lead) + axes :]))
     lines = x.flatten(2)
     where = pooling.places_of_maxima(lines, windows=flat)
-    out = indexing.gather(lines, axis=2, index=where._array)
+    out = indexing.gather(lines, axis=2, index=where.array)
     return out.reshape(*x.shape[:2], *counts), where.reshape(*x.shape[:2], *counts)

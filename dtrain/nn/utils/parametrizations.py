@@ -89,18 +89,18 @@ class _SpectralNorm(Module):
         for _ in range(times):
             u = self._unit(matrix @ v)
             v = self._unit(matrix.T @ u)
-        return u._array, v._array
+        return u.array, v.array
 
     def fold_statistics(self, u: Any, v: Any) -> None:
         """Keep these vectors."""
         for buffer, array in ((self._u, u), (self._v, v)):
-            buffer._array[...] = array_module(buffer._array).asarray(array)
+            buffer.array[...] = array_module(buffer.array).asarray(array)
 
     def forward(self, weight: Tensor) -> Tensor:
         if weight.ndim == 1:
             return self._unit(weight)
         matrix = self._matrix(weight)
-        u, v = self._u._array.copy(), self._v._array.copy()
+        u, v = self._u.array.copy(), self._v.array.copy()
         if self.training:
             u, v = self._iterated(matrix, self.n_power_iterations)
             if self.waiting_statistics is None:

@@ -182,7 +182,7 @@ def _check_lengths(
 def _rows(x: Tensor, rows: np.ndarray) -> Tensor:
     """Rows of x by index. x: (n, ...)."""
     flat = x.reshape(x.shape[0], -1) if x.numel() else x.reshape(x.shape[0], 0)
-    places = as_tensor(rows, device=x.device)._array
+    places = as_tensor(rows, device=x.device).array
     out = indexing.embedding(flat, index=places, padding_index=None)
     return out.reshape(*rows.shape, *x.shape[1:])
 
@@ -221,7 +221,7 @@ def pad_packed_sequence(
     padded = _rows(sequence.data, rows)
     hidden = as_tensor(~running.reshape(*rows.shape, *[1] * (padded.ndim - 2)))
     padded = indexing.masked_fill(
-        padded, mask=hidden.to(padded.device)._array, value=padded.dtype.type(padding_value)
+        padded, mask=hidden.to(padded.device).array, value=padded.dtype.type(padding_value)
     )
     return padded, as_tensor((sizes[:, None] > order).sum(0))
 

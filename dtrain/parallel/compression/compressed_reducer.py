@@ -125,7 +125,7 @@ class CompressedSum(BucketSum):
     def _take_result(self, used: list[bool]) -> GradBuffer:
         assert self._mean is not None
         keep = [
-            there and bool(np.isfinite(view._array).all())
+            there and bool(np.isfinite(view.array).all())
             for there, view in zip(used, self._mean.views)
         ]
         for index, _, error in self._sum.blocks:
@@ -264,7 +264,7 @@ class CompressionState:
             for index in range(*run_of(self._comm.rank, self._comm.size, count)):
                 error = total.errors[index] = total.bucket.new_grads()
                 for name, view in zip(names, error.views):
-                    view._array[...] = state_dict["errors"][name].numpy()[index]
+                    view.array[...] = state_dict["errors"][name].numpy()[index]
         self._consolidated = None
 
     def _check(self, state: Mapping[str, Any]) -> None:

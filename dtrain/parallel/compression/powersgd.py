@@ -53,7 +53,7 @@ class PowerSGD:
         """How many columns the factors of a gradient have; 0 if it is sent whole."""
         if param.ndim < 2 or not param.numel():
             return 0
-        rows, columns = _as_matrix(param._array).shape
+        rows, columns = _as_matrix(param.array).shape
         rank = min(self.matrix_approximation_rank, rows, columns)
         sent = (rows + columns) * rank
         return rank if sent * self.min_compression_rate < rows * columns else 0
@@ -87,7 +87,7 @@ class PowerSGD:
             """What a microbatch brings first: M Q, and whole gradients, which leave no error."""
             sent = []
             for view, rank, q in zip(total.views, ranks, old):
-                sent.append((_as_matrix(view._array) @ q if rank else view._array).reshape(-1))
+                sent.append((_as_matrix(view.array) @ q if rank else view.array).reshape(-1))
             return _joined(comm, sent)
 
         def right(total: GradBuffer) -> np.ndarray:
@@ -95,9 +95,9 @@ class PowerSGD:
             sent = [total.flat[:0]]
             for view, rank, p in zip(total.views, ranks, bases):
                 if not rank:
-                    view._array[...] = 0
+                    view.array[...] = 0
                     continue
-                matrix = _as_matrix(view._array)
+                matrix = _as_matrix(view.array)
                 q = matrix.T @ p
                 matrix -= p @ q.T
                 sent.append(q.reshape(-1))
@@ -113,7 +113,7 @@ class PowerSGD:
         if not active:
             new = memory.copy()
         for view, rank, p, q in zip(out.views, ranks, bases, self._factors(out.views, new)):
-            view._array[...] = (p @ q.T if rank else p).reshape(view.shape)
+            view.array[...] = (p @ q.T if rank else p).reshape(view.shape)
         return new
 
     def _factors(self, params: Sequence[Tensor], flat: np.ndarray) -> list[np.ndarray]:

@@ -75,7 +75,7 @@ class TopK:
         """The places in the flat array of each parameter's largest numbers; of equals the first."""
         places, start = [], 0
         for view in grads.views:
-            size = np.abs(view._array.reshape(-1))
+            size = np.abs(view.array.reshape(-1))
             size[np.isnan(size)] = np.inf  # is to be seen
             k = math.ceil(self.ratio * len(size))
             if k:

@@ -26,8 +26,8 @@ def nll_loss(
     _check_classes("nll_loss", input, target, weight, reduction)
     return losses.nll_loss(
         input,
-        target=target._array,
-        weight=None if weight is None else weight._array,
+        target=target.array,
+        weight=None if weight is None else weight.array,
         ignore_index=ignore_index,
         reduction=reduction,
     )
@@ -65,8 +65,8 @@ def cross_entropy(
     _check_classes("cross_entropy", input, target, weight, reduction)
     return losses.cross_entropy(
         input,
-        target=target._array,
-        weight=None if weight is None else weight._array,
+        target=target.array,
+        weight=None if weight is None else weight.array,
         ignore_index=ignore_index,
         label_smoothing=label_smoothing,
         reduction=reduction,

@@ -53,7 +53,7 @@ def ctc_loss(
     skips = np.zeros(labels.shape, bool)  # not past a blank between two equal labels
     skips[:, 1:2] = True  # an alignment may begin with the first label
     skips[:, 2:] = (labels[:, 2:] != blank) & (labels[:, 2:] != labels[:, :-2])
-    xp = array_module(log_probs._array)
+    xp = array_module(log_probs.array)
     losses = ctc.ctc_loss(
         log_probs,
         labels=xp.asarray(labels),
@@ -69,7 +69,7 @@ def ctc_loss(
 
 def _lengths(given: Any, name: str) -> Array:
     """Lengths as an array of the host, from a tensor or numbers."""
-    array = to_host(given._array) if isinstance(given, Tensor) else np.asarray(given, np.int64)
+    array = to_host(given.array) if isinstance(given, Tensor) else np.asarray(given, np.int64)
     if category(array.dtype) != 1:
         raise RuntimeError(f"ctc_loss: expected integers as {name}, got {array.dtype}")
     if array.size and array.min() < 0:
@@ -79,7 +79,7 @@ def _lengths(given: Any, name: str) -> Array:
 
 def _rows(targets: Tensor, lengths: Array, blank: int) -> Array:
     """The labels of each sample in a row, with blanks behind them."""
-    array = to_host(targets._array).astype(np.int64)
+    array = to_host(targets.array).astype(np.int64)
     longest = int(lengths.max(initial=0))
     behind = np.arange(longest) >= lengths[:, None]
     if array.ndim == 1:

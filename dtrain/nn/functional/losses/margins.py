@@ -163,10 +163,10 @@ def multi_margin_loss(
         raise ValueError(f"multi_margin_loss: expected a weight (c,), got {weight.shape}")
     if weight is not None and weight.shape != (classes,):
         raise RuntimeError(f"multi_margin_loss: expected {classes} weights, got {weight.shape}")
-    check_places(target._array, classes, "multi_margin_loss: target")
+    check_places(target.array, classes, "multi_margin_loss: target")
     places = target.reshape(*input.shape[:-1], 1)
     missing = (margin - input.gather(-1, places) + input).clamp(min=0)
-    others = array_module(target._array).arange(classes) != places._array
+    others = array_module(target.array).arange(classes) != places.array
     losses = (missing if p == 1 else missing * missing) * wrap(others).to(input.dtype)
     if weight is not None:
         losses = losses * weight[places]
@@ -187,10 +187,10 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean
         )
     if not input.ndim:
         return multilabel_margin_loss(input.reshape(1), target.reshape(1), reduction)
-    xp, classes = array_module(target._array), input.shape[-1]
-    check_places(target._array + 1, classes + 1, "multilabel_margin_loss: target + 1")
-    counts = xp.cumsum(target._array < 0, -1) == 0
-    labels = xp.where(counts, target._array, 0)
+    xp, classes = array_module(target.array), input.shape[-1]
+    check_places(target.array + 1, classes + 1, "multilabel_margin_loss: target + 1")
+    counts = xp.cumsum(target.array < 0, -1) == 0
+    labels = xp.where(counts, target.array, 0)
     is_label = ((labels[..., None] == xp.arange(classes)) & counts[..., None]).any(-2)
     pairs = counts[..., :, None] & ~is_label[..., None, :]
     missing = 1 - input.gather(-1, wrap(labels)).unsqueeze(-1) + input.unsqueeze(-2)
