@@ -6,8 +6,7 @@ from dtrain.autograd.tensor import Tensor
 from dtrain.functions.inplace import inplace
 from dtrain.functions.operands import place_of
 from dtrain.functions.shapes import reshape
-from dtrain.primitives import arithmetic
-from dtrain.primitives import shapes as rules
+from dtrain.primitives import casts, diagonals
 
 
 def two_axes(name: str, ndim: int, dim1: int, dim2: int) -> tuple[int, int]:
@@ -21,14 +20,14 @@ def two_axes(name: str, ndim: int, dim1: int, dim2: int) -> tuple[int, int]:
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """The diagonals of the matrices in two dimensions, as a last one; a view (torch.diagonal)."""
     axis1, axis2 = two_axes("diagonal", input.ndim, dim1, dim2)
-    return rules.diagonal(input, offset=offset, axis1=axis1, axis2=axis2)
+    return diagonals.diagonal(input, offset=offset, axis1=axis1, axis2=axis2)
 
 
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """Matrices with the rows of the input on a diagonal (torch.diag_embed)."""
     axis1, axis2 = two_axes("diag_embed", input.ndim + 1, dim1, dim2)
     rows = input if input.ndim else reshape(input, 1)
-    return rules.diag_embed(rows, offset=offset, axis1=axis1, axis2=axis2)
+    return diagonals.diag_embed(rows, offset=offset, axis1=axis1, axis2=axis2)
 
 
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
@@ -37,7 +36,7 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
         return diag_embed(input, diagonal)
     if input.ndim != 2:
         raise RuntimeError(f"diag: expected a vector or a matrix, got shape {input.shape}")
-    return arithmetic.clone(rules.diagonal(input, offset=diagonal, axis1=0, axis2=1))
+    return casts.clone(diagonals.diagonal(input, offset=diagonal, axis1=0, axis2=1))
 
 
 def diagflat(input: Tensor, offset: int = 0) -> Tensor:
@@ -53,12 +52,12 @@ def _matrices(name: str, input: Tensor) -> Tensor:
 
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """The lower triangle, zeros elsewhere (torch.tril)."""
-    return rules.tril(_matrices("tril", input), diagonal=diagonal)
+    return diagonals.tril(_matrices("tril", input), diagonal=diagonal)
 
 
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """The upper triangle, zeros elsewhere (torch.triu)."""
-    return rules.triu(_matrices("triu", input), diagonal=diagonal)
+    return diagonals.triu(_matrices("triu", input), diagonal=diagonal)
 
 
 def fill_diagonal_(input: Tensor, fill_value: float, wrap: bool = False) -> Tensor:
@@ -77,7 +76,7 @@ def fill_diagonal_(input: Tensor, fill_value: float, wrap: bool = False) -> Tens
         return input
     rows, columns = input.shape
     for first in range(0, rows, columns + 1) if wrap else (0,):
-        rules.diagonal(input[first:], offset=0, axis1=0, axis2=1)[:] = fill_value
+        diagonals.diagonal(input[first:], offset=0, axis1=0, axis2=1)[:] = fill_value
     return input
 
 

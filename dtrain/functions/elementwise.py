@@ -28,7 +28,17 @@ from dtrain.functions.operands import (
     scalar_like,
     to,
 )
-from dtrain.primitives import activations, arithmetic, indexing, rounding, special, trigonometry
+from dtrain.primitives import (
+    activations,
+    arithmetic,
+    casts,
+    exponentials,
+    indexing,
+    limits,
+    rounding,
+    special,
+    trigonometry,
+)
 
 
 def binary(operation: Callable) -> Callable:
@@ -94,50 +104,51 @@ def smooth(operation: Callable) -> Callable:
 
 mul = binary(arithmetic.mul)
 abs = unary(arithmetic.abs, no_bools=True)
-sign, sgn = unary(rounding.sign), unary(rounding.sign)
-ceil, floor = unary(rounding.ceil, no_bools=True), unary(rounding.floor, no_bools=True)
+sign = unary(rounding.sign)
+sgn = unary(rounding.sign)
+ceil = unary(rounding.ceil, no_bools=True)
+floor = unary(rounding.floor, no_bools=True)
 trunc = unary(rounding.trunc, no_bools=True)
-maximum = of_tensors(binary(arithmetic.maximum))
-minimum = of_tensors(binary(arithmetic.minimum))
-fmax, fmin = of_tensors(binary(arithmetic.fmax)), of_tensors(binary(arithmetic.fmin))
-reciprocal, sqrt = smooth(arithmetic.reciprocal), smooth(arithmetic.sqrt)
+maximum = of_tensors(binary(limits.maximum))
+minimum = of_tensors(binary(limits.minimum))
+fmax = of_tensors(binary(limits.fmax))
+fmin = of_tensors(binary(limits.fmin))
+reciprocal = smooth(arithmetic.reciprocal)
+sqrt = smooth(arithmetic.sqrt)
 rsqrt = smooth(arithmetic.rsqrt)
-exp, exp2, expm1 = (
-    smooth(arithmetic.exp),
-    smooth(arithmetic.exp2),
-    smooth(arithmetic.expm1),
-)
-log, log2 = smooth(arithmetic.log), smooth(arithmetic.log2)
-log10, log1p = smooth(arithmetic.log10), smooth(arithmetic.log1p)
-logaddexp = of_tensors(floating_pair(arithmetic.logaddexp))
-logaddexp2 = of_tensors(floating_pair(arithmetic.logaddexp2))
-xlogy, copysign = floating_pair(arithmetic.xlogy), floating_pair(arithmetic.copysign)
-sin, cos, tan = (
-    smooth(trigonometry.sin),
-    smooth(trigonometry.cos),
-    smooth(trigonometry.tan),
-)
-asin, acos, atan = (
-    smooth(trigonometry.asin),
-    smooth(trigonometry.acos),
-    smooth(trigonometry.atan),
-)
-sinh, cosh = smooth(trigonometry.sinh), smooth(trigonometry.cosh)
-asinh, acosh = smooth(trigonometry.asinh), smooth(trigonometry.acosh)
-atanh, sinc = smooth(trigonometry.atanh), smooth(trigonometry.sinc)
-deg2rad, rad2deg = smooth(trigonometry.deg2rad), smooth(trigonometry.rad2deg)
+exp = smooth(exponentials.exp)
+exp2 = smooth(exponentials.exp2)
+expm1 = smooth(exponentials.expm1)
+log = smooth(exponentials.log)
+log2 = smooth(exponentials.log2)
+log10 = smooth(exponentials.log10)
+log1p = smooth(exponentials.log1p)
+logaddexp = of_tensors(floating_pair(exponentials.logaddexp))
+logaddexp2 = of_tensors(floating_pair(exponentials.logaddexp2))
+xlogy = floating_pair(exponentials.xlogy)
+copysign = floating_pair(arithmetic.copysign)
+sin = smooth(trigonometry.sin)
+cos = smooth(trigonometry.cos)
+tan = smooth(trigonometry.tan)
+asin = smooth(trigonometry.asin)
+acos = smooth(trigonometry.acos)
+atan = smooth(trigonometry.atan)
+sinh = smooth(trigonometry.sinh)
+cosh = smooth(trigonometry.cosh)
+asinh = smooth(trigonometry.asinh)
+acosh = smooth(trigonometry.acosh)
+atanh = smooth(trigonometry.atanh)
+sinc = smooth(trigonometry.sinc)
+deg2rad = smooth(trigonometry.deg2rad)
+rad2deg = smooth(trigonometry.rad2deg)
 atan2 = of_tensors(floating_pair(trigonometry.atan2))
 hypot = of_tensors(floating_pair(trigonometry.hypot))
-tanh, sigmoid, relu = (
-    smooth(activations.tanh),
-    smooth(activations.sigmoid),
-    activations.relu,
-)
-erf, erfc, erfinv = (
-    smooth(special.erf),
-    smooth(special.erfc),
-    smooth(special.erfinv),
-)
+tanh = smooth(activations.tanh)
+sigmoid = smooth(activations.sigmoid)
+relu = activations.relu
+erf = smooth(special.erf)
+erfc = smooth(special.erfc)
+erfinv = smooth(special.erfinv)
 
 
 def _scaled(name: str, input: Any, other: Any, alpha: Number) -> Any:
@@ -173,7 +184,7 @@ def sub(input: Any, other: Any, *, alpha: Number = 1) -> Tensor:
 
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     """A copy of the tensor (torch.clone)."""
-    return arithmetic.clone(input)
+    return casts.clone(input)
 
 
 def rsub(input: Any, other: Any, *, alpha: Number = 1) -> Tensor:
@@ -219,7 +230,7 @@ def ldexp(input: Tensor, other: Tensor) -> Tensor:
 
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """log(input / (1 - input)), of the input limited to [eps, 1 - eps] (torch.logit)."""
-    return arithmetic.logit(floating(input), eps=eps)
+    return exponentials.logit(floating(input), eps=eps)
 
 
 def nextafter(input: Tensor, other: Tensor) -> Tensor:
@@ -244,7 +255,8 @@ def _of_integers(operation: Callable) -> Callable:
     return function
 
 
-gcd, lcm = _of_integers(rounding.gcd), _of_integers(rounding.lcm)
+gcd = _of_integers(rounding.gcd)
+lcm = _of_integers(rounding.lcm)
 
 
 class MantissaAndExponent(NamedTuple):
@@ -309,8 +321,8 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
     return add(input, arithmetic.div(*pair(mul(tensor1, value), tensor2)))
 
 
-def where(condition: Tensor, input: Any, other: Any) -> Tensor:
-    """`input` where the condition holds, else `other` (torch.where)."""
+def _select(condition: Tensor, input: Any, other: Any) -> Tensor:
+    """`input` where the condition holds, else `other`, in their common dtype."""
     if not isinstance(input, Tensor) and not isinstance(other, Tensor):
         dtype = promote(scalar_dtype(input), scalar_dtype(other))
         input = as_tensor(input, dtype, condition.device)

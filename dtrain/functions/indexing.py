@@ -12,7 +12,7 @@ from dtrain.functions import elementwise
 from dtrain.functions.joining import broadcast_shapes, broadcast_tensors
 from dtrain.functions.operands import on_device, place_of
 from dtrain.functions.shapes import broadcast_to, flatten, reshape
-from dtrain.primitives import arithmetic
+from dtrain.primitives import casts
 from dtrain.primitives import indexing as index_rules
 from dtrain.primitives import scattering as rules
 
@@ -109,7 +109,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     if not input.ndim:
         if array.size != 1:
             raise RuntimeError(f"index_select: expected one place, got {index.shape}")
-        return arithmetic.clone(input)
+        return casts.clone(input)
     return index_rules.read(input, (*(slice(None),) * place, array.reshape(-1)))
 
 
@@ -148,7 +148,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
         raise TypeError("where: expected both input and other, or none of them")
     if condition.dtype not in (bool_, uint8):
         raise RuntimeError(f"where: expected a condition of dtype bool, got {condition.dtype}")
-    return elementwise.where(condition, input, other)
+    return elementwise._select(condition, input, other)
 
 
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:

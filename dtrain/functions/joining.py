@@ -15,9 +15,8 @@ from dtrain.backend.dtypes import promote
 from dtrain.functions.creation import zeros
 from dtrain.functions.operands import listed, place_of, to
 from dtrain.functions.shapes import broadcast_to, flatten, narrow, reshape, unsqueeze
-from dtrain.primitives import arithmetic
+from dtrain.primitives import casts, joining, padding
 from dtrain.primitives import indexing as index_rules
-from dtrain.primitives import shapes as rules
 
 
 def _tensors(name: str, tensors: Any) -> Sequence[Tensor]:
@@ -48,7 +47,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
             f"cat: expected tensors of as many dimensions, got {[tuple(x.shape) for x in tensors]}"
         )
     dtype = _common_dtype(tensors)
-    return rules.cat(*(to(x, dtype) for x in whole), axis=place)
+    return joining.cat(*(to(x, dtype) for x in whole), axis=place)
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
@@ -104,7 +103,7 @@ def block_diag(*tensors: Tensor) -> Tensor:
     ends = np.cumsum([x.shape[1] for x in blocks]).tolist()
     return cat(
         [
-            rules.pad_constant(x, widths=((0, 0), (end - x.shape[1], ends[-1] - end)), value=0)
+            padding.pad_constant(x, widths=((0, 0), (end - x.shape[1], ends[-1] - end)), value=0)
             for x, end in zip(blocks, ends)
         ]
     )
@@ -203,7 +202,7 @@ def repeat(input: Tensor, *counts: Any, repeats: Any = None) -> Tensor:
     counts = listed(counts, repeats)
     if len(counts) < input.ndim:
         raise RuntimeError(f"repeat: expected {input.ndim} numbers or more, got {counts}")
-    return rules.repeat(input, repeats=counts)
+    return joining.repeat(input, repeats=counts)
 
 
 def tile(input: Tensor, *counts: Any, dims: Any = None) -> Tensor:
@@ -233,7 +232,7 @@ def repeat_interleave(
         lead, rest = input.shape[: place + 1], input.shape[place + 1 :]
         apart = broadcast_to(reshape(input, *lead, 1, *rest), (*lead, times, *rest))
         out = reshape(apart, *lead[:-1], lead[-1] * times, *rest)
-        out = out if out._view is None else arithmetic.clone(out)
+        out = out if out._view is None else casts.clone(out)
     if output_size not in (None, out.shape[place]):
         raise RuntimeError(
             f"repeat_interleave: expected output_size {out.shape[place]}, got {output_size}"

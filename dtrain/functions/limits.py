@@ -7,7 +7,7 @@ from typing import Any
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import finfo, is_floating
 from dtrain.functions.operands import pair, result_dtype, to
-from dtrain.primitives import arithmetic
+from dtrain.primitives import casts, limits
 
 
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
@@ -15,12 +15,12 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if min is None and max is None:
         raise RuntimeError("clamp: at least one of min and max must be given")
     if isinstance(min, Tensor) or isinstance(max, Tensor):
-        input = input if min is None else arithmetic.clamp_min(*pair(input, min))
-        return input if max is None else arithmetic.clamp_max(*pair(input, max))
+        input = input if min is None else limits.clamp_min(*pair(input, min))
+        return input if max is None else limits.clamp_max(*pair(input, max))
     for limit in (min, max):
         if limit is not None:
             input = to(input, result_dtype(input, limit))
-    return arithmetic.clamp(input, min=min, max=max)
+    return limits.clamp(input, min=min, max=max)
 
 
 def clamp_min(input: Tensor, min: Any) -> Tensor:
@@ -41,9 +41,9 @@ def nan_to_num(
 ) -> Tensor:
     """Numbers in place of NaN, 0, and the infinities, the dtype's limits (torch.nan_to_num)."""
     if not is_floating(input.dtype):
-        return arithmetic.clone(input)
+        return casts.clone(input)
     limits = finfo(input.dtype)
-    return arithmetic.nan_to_num(
+    return limits.nan_to_num(
         input,
         nan=0.0 if nan is None else nan,
         posinf=limits.max if posinf is None else posinf,

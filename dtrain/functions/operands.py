@@ -20,7 +20,7 @@ from dtrain.backend.dtypes import (
     scalar_dtype,
 )
 from dtrain.functions.creation import as_tensor
-from dtrain.primitives import arithmetic
+from dtrain.primitives import casts
 
 Number = int | float | bool
 
@@ -38,10 +38,10 @@ def to(input: Tensor, *args: Any, dtype: Any = None, device: Any = None, **_: An
         elif not isinstance(arg, bool):  # the old positional non_blocking
             dtype = arg
     if device is not None and not on_device(input, device):
-        input = arithmetic.to_device(input, move=lambda array: move(array, device))
+        input = casts.to_device(input, move=lambda array: move(array, device))
     if dtype is None or input.dtype == dtype:
         return input
-    return arithmetic.cast(input, dtype=np.dtype(dtype))
+    return casts.cast(input, dtype=np.dtype(dtype))
 
 
 def on_device(input: Tensor, where: Device | str) -> bool:

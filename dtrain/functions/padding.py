@@ -8,8 +8,7 @@ from typing import Any
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.functions.shapes import broadcast_to, flip, narrow
-from dtrain.primitives import arithmetic
-from dtrain.primitives import shapes as rules
+from dtrain.primitives import casts, joining, padding
 
 Pair = tuple[int, int]
 
@@ -51,8 +50,8 @@ def _pad_constant(input: Tensor, pairs: Sequence[Pair], value: float) -> Tensor:
         if n + min(before, 0) + min(after, 0) < 0:
             raise RuntimeError(f"pad: widths {before, after} cut more than the {n} that there are")
     if not input.ndim:
-        return arithmetic.clone(input)
-    return rules.pad_constant(input, widths=widths, value=value)
+        return casts.clone(input)
+    return padding.pad_constant(input, widths=widths, value=value)
 
 
 #: for each mode, from (length, before, after): where the edge parts start, which flip, the limit
@@ -84,7 +83,7 @@ def _pad_edges(input: Tensor, dim: int, widths: Pair, mode: str) -> Tensor:
         edge = narrow(input, dim, start, 1 if mode == "replicate" else width)
         full = (*input.shape[:dim], width, *input.shape[dim + 1 :])
         edges.append(flip(edge, dim) if mirrored else broadcast_to(edge, full))
-    return _cut(rules.cat(edges[0], input, edges[1], axis=dim), dim, cut, cut_after)
+    return _cut(joining.cat(edges[0], input, edges[1], axis=dim), dim, cut, cut_after)
 
 
 def _cut(input: Tensor, dim: int, before: int, after: int) -> Tensor:

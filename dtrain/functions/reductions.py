@@ -11,7 +11,16 @@ from dtrain.backend.dtypes import is_floating
 from dtrain.functions.elementwise import maximum, minimum, sub
 from dtrain.functions.operands import axis_of, checked_axis, floating, place_of, to
 from dtrain.functions.shapes import movedim, squeeze, unsqueeze
-from dtrain.primitives import activations, arithmetic, indexing, linalg, reductions, rounding
+from dtrain.primitives import (
+    activations,
+    arithmetic,
+    casts,
+    exponentials,
+    indexing,
+    linalg,
+    reductions,
+    rounding,
+)
 
 
 def require_floating(name: str, input: Tensor) -> None:
@@ -81,7 +90,7 @@ all, any = _truth(reductions.all), _truth(reductions.any)
 def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     """log(sum(exp(input))) over `dim` (torch.logsumexp)."""
     if not input.numel():
-        return arithmetic.log(sum(floating(input), dim, keepdim))
+        return exponentials.log(sum(floating(input), dim, keepdim))
     return reductions.logsumexp(floating(input), axis=checked_axis(input, dim), keepdims=keepdim)
 
 
@@ -198,4 +207,4 @@ def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
 def _softmax(operation: Callable, input: Tensor, dim: int, dtype: Any) -> Tensor:
     input = floating(input) if dtype is None else to(input, dtype)
     axis = checked_axis(input, dim)
-    return operation(input, axis=axis) if input.numel() else arithmetic.clone(input)
+    return operation(input, axis=axis) if input.numel() else casts.clone(input)

@@ -12,7 +12,7 @@ from dtrain.functions.joining import cat
 from dtrain.functions.operands import checked_axis, place_of, to
 from dtrain.functions.reductions import ValuesAndIndices
 from dtrain.functions.shapes import narrow
-from dtrain.primitives import arithmetic, indexing, scans
+from dtrain.primitives import casts, indexing, scans
 
 
 def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
@@ -65,7 +65,7 @@ def diff(
     if n < 0:
         raise RuntimeError(f"diff: expected n >= 0, got {n}")
     if not n:
-        return arithmetic.clone(input)
+        return casts.clone(input)
     parts = [part for part in (prepend, input, append) if part is not None]
     out = cat(parts, dim) if len(parts) > 1 else input
     minus = logical_xor if out.dtype == "bool" else sub

@@ -19,7 +19,7 @@ from dtrain.functions.inplace import inplace
 from dtrain.functions.joining import broadcast_tensors
 from dtrain.functions.operands import place_of, to
 from dtrain.functions.shapes import flatten, movedim, narrow, reshape
-from dtrain.primitives import arithmetic
+from dtrain.primitives import casts
 from dtrain.primitives import indexing as index_rules
 from dtrain.primitives import scattering as rules
 
@@ -167,7 +167,7 @@ def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, **options: 
     if reduce not in (None, "add", "multiply"):
         raise RuntimeError(f'scatter: expected reduce "add" or "multiply", got {reduce!r}')
     if not index.numel():
-        return arithmetic.clone(input)
+        return casts.clone(input)
     places, values = _scattered("scatter", input, dim, index, src)
     if reduce == "multiply":
         wanted = any(isinstance(x, Tensor) and x.requires_grad for x in (input, values))
@@ -199,7 +199,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     if not isinstance(src, Tensor):
         raise TypeError(f"scatter_add: expected a tensor for src, got {type(src).__name__}")
     if not index.numel():
-        return arithmetic.clone(input)
+        return casts.clone(input)
     places, values = _scattered("scatter_add", input, dim, index, src)
     return rules.put(input, values, index=places, accumulate=True)
 

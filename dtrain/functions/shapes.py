@@ -12,7 +12,7 @@ from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import address
 from dtrain.backend.dtypes import category
 from dtrain.functions.operands import axis_of, listed, place_of
-from dtrain.primitives import arithmetic
+from dtrain.primitives import casts
 from dtrain.primitives import indexing as index_rules
 from dtrain.primitives import shapes as rules
 
@@ -198,7 +198,7 @@ def flip(input: Tensor, *axes: Any, dims: Any = None) -> Tensor:
     places = [place_of(d, input.ndim) for d in listed(axes, dims)]
     if len(set(places)) < len(places):
         raise RuntimeError(f"flip: expected different dimensions, got {places}")
-    return arithmetic.clone(rules.flip_view(input, axes=tuple(places) if input.ndim else ()))
+    return casts.clone(rules.flip_view(input, axes=tuple(places) if input.ndim else ()))
 
 
 def fliplr(input: Tensor) -> Tensor:
@@ -225,7 +225,7 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     if a == b:
         raise RuntimeError(f"rot90: expected two different dimensions, got {tuple(dims)}")
     if k % 2 == 0:
-        return flip(input, a, b) if k % 4 else arithmetic.clone(input)
+        return flip(input, a, b) if k % 4 else casts.clone(input)
     turned = transpose(input, a, b)
     return flip(turned, a if k % 4 == 1 else b)
 

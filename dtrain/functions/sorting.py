@@ -25,7 +25,7 @@ def sort(
 
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
     """Where the sorted values are along `dim`; equal ones keep their order (torch.argsort)."""
-    return indexing.sort(input, axis=place_of(dim, input.ndim), descending=descending)
+    return sorting.sort(input, axis=place_of(dim, input.ndim), descending=descending)
 
 
 def msort(input: Tensor) -> Tensor:

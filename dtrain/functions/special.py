@@ -7,12 +7,15 @@ import math
 from dtrain.autograd.tensor import Tensor
 from dtrain.functions.elementwise import add, erfc, floating_pair, smooth
 from dtrain.functions.operands import floating
-from dtrain.primitives import arithmetic, bessel, gamma, special
+from dtrain.primitives import bessel, exponentials, gamma, special
 
-i0, i0e = smooth(bessel.i0), smooth(bessel.i0e)
-i1, i1e = smooth(bessel.i1), smooth(bessel.i1e)
-lgamma, entr = smooth(gamma.lgamma), smooth(special.entr)
-xlog1py = floating_pair(arithmetic.xlog1py)
+i0 = smooth(bessel.i0)
+i0e = smooth(bessel.i0e)
+i1 = smooth(bessel.i1)
+i1e = smooth(bessel.i1e)
+lgamma = smooth(gamma.lgamma)
+entr = smooth(special.entr)
+xlog1py = floating_pair(exponentials.xlog1py)
 
 
 def digamma(input: Tensor) -> Tensor:

@@ -15,7 +15,13 @@ from dtrain.functions.operands import checked_axis, pair, place_of, to
 from dtrain.functions.reductions import mean, norm, require_floating, sum
 from dtrain.functions.shapes import permute, reshape, squeeze, unsqueeze
 from dtrain.functions.sorting import sort
-from dtrain.primitives import arithmetic, comparison, indexing, reductions, rounding, sorting
+from dtrain.primitives import (
+    arithmetic,
+    comparison,
+    indexing,
+    rounding,
+    statistics,
+)
 
 
 def _spread(operation: Callable[..., Any], name: str, text: str) -> Callable[..., Any]:
@@ -41,7 +47,7 @@ def _spread(operation: Callable[..., Any], name: str, text: str) -> Callable[...
 
 
 def _variance(input: Tensor, dim: Any, correction: float, keepdim: bool) -> Tensor:
-    return reductions.var(
+    return statistics.var(
         input, axis=checked_axis(input, dim), keepdims=keepdim, correction=correction
     )
 
@@ -88,7 +94,7 @@ def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any
 
 def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
     """How many are not zero (torch.count_nonzero)."""
-    return reductions.count_nonzero(input, axis=checked_axis(input, dim))
+    return statistics.count_nonzero(input, axis=checked_axis(input, dim))
 
 
 _INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
@@ -123,7 +129,7 @@ def _quantile(
 
 def _at_ranks(ordered: Tensor, levels: Tensor, interpolation: str, ignore_nan: bool) -> Tensor:
     """The quantiles of sorted lines, along the last dimension."""
-    ranks = sorting.quantile_ranks(ordered, levels, ignore_nan=ignore_nan)
+    ranks = statistics.quantile_ranks(ordered, levels, ignore_nan=ignore_nan)
 
     def at(places: Tensor) -> Tensor:
         return indexing.gather(ordered, axis=ordered.ndim - 1, index=places.array.astype("int64"))
@@ -175,7 +181,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
         min, max = float(input.array.min()), float(input.array.max())
     if min == max:
         min, max = min - 1, max + 1
-    return sorting.histogram(input, bins=bins, low=min, high=max)
+    return statistics.histogram(input, bins=bins, low=min, high=max)
 
 
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
@@ -188,7 +194,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     if weights is not None and weights.shape != input.shape:
         raise RuntimeError(f"bincount: input has shape {input.shape}, weights {weights.shape}")
     values = None if weights is None else weights.array
-    return sorting.bincount(input, weights=values, minlength=minlength)
+    return statistics.bincount(input, weights=values, minlength=minlength)
 
 
 class CountsAndEdges(NamedTuple):
@@ -221,7 +227,7 @@ def histogram(
         low, high = (float(low) - 0.5, float(high) + 0.5) if low == high else (low, high)
         edges = xp.linspace(float(low), float(high), bins + 1).astype(input.dtype)
     with on_device_of(values):
-        counts = sorting.count_between(
+        counts = statistics.count_between(
             values, edges, None if weight is None else weight.array.reshape(-1)
         )
         if density:
@@ -236,7 +242,7 @@ def isin(
     if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
         raise TypeError("isin: expected at least one tensor, got two numbers")
     x, y = (as_tensor(v) for v in pair(elements, test_elements))
-    return sorting.isin(x, among=y.array, invert=invert)
+    return statistics.isin(x, among=y.array, invert=invert)
 
 
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:

@@ -11,7 +11,7 @@ from dtrain.backend import dtypes
 from dtrain.backend.size import Size
 from dtrain.functions import creation
 from dtrain.functions.operands import result_dtype, to
-from dtrain.primitives import arithmetic
+from dtrain.primitives import casts
 
 __all__ = [
     "is_complex",
@@ -104,4 +104,4 @@ def numel(input: Tensor) -> int:
 
 def fill(input: Tensor, value: Any) -> Tensor:
     """A copy of the tensor with one value everywhere (torch.fill)."""
-    return arithmetic.clone(input).fill_(value)
+    return casts.clone(input).fill_(value)

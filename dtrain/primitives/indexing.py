@@ -9,13 +9,12 @@ import numpy as np
 
 from dtrain.autograd import grad_mode
 from dtrain.autograd.graph import sum_to
-from dtrain.autograd.op import exact_op, op, record, view_op
+from dtrain.autograd.op import exact_op, record, view_op
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.autograd.view import take_history
-from dtrain.backend import Array, array_module, kernels
+from dtrain.backend import Array, array_module
 from dtrain.backend.dtypes import is_floating
 from dtrain.functions.creation import tensor
-from dtrain.primitives.scattering import check_places
 
 
 def _plain(part: Any) -> Any:
@@ -230,45 +229,3 @@ def gather(x: Array, *, axis: int, index: Array):
         return full
 
     return x[tuple(place)], (grad_x,)
-
-
-@exact_op
-def embedding(
-    weight: Array, *, index: Array, padding_index: int | None = None, by_frequency: bool = False
-):
-    """Rows of a table; the row `padding_index` gets no gradient.
-
-    `by_frequency` divides the gradient of a row by the number of its mentions.
-    """
-    shape = weight.shape
-    check_places(index, shape[0], "embedding")
-
-    def grad_weight(g):
-        full = kernels.embedding_backward(g.reshape(-1, shape[1]), index.reshape(-1), shape[0])
-        if padding_index is not None:
-            full[padding_index] = 0
-        if by_frequency:
-            xp = array_module(index)
-            counts = xp.bincount(index.reshape(-1), minlength=shape[0])
-            full = full / xp.maximum(counts, 1).astype(g.dtype)[:, None]
-        return full
-
-    return weight[index], (grad_weight,)
-
-
-@op
-def bag_sum(x: Array, *, bag: Array, count: int):
-    """Rows of x added up by the bag of each: (m, d) to (count, d)."""
-    return kernels.embedding_backward(x, bag, count), (lambda g: g[bag],)
-
-
-@exact_op
-def sort(x: Array, *, axis: int, descending: bool):
-    """Where each element of the sorted order comes from; equal ones keep their order."""
-    if not x.ndim:
-        return array_module(x).zeros((), "int64"), ()
-    if not descending:
-        return x.argsort(axis, kind="stable"), ()
-    xp = array_module(x)
-    last = x.shape[axis] - 1
-    return xp.flip(last - xp.flip(x, axis).argsort(axis, kind="stable"), axis), ()

@@ -47,20 +47,6 @@ def mean(x: Array, *, axis=None, keepdims: bool = False):
 
 
 @op
-def var(x: Array, *, axis=None, keepdims: bool = False, correction: float = 1):
-    """The variance: squared deviations from the mean, over count - correction."""
-    xp = array_module(x)
-    divisor = max(_count(x.shape, axis) - correction, 0)
-    scale = 1 / divisor if divisor else float("inf")
-
-    def centered():
-        return x - x.mean(axis, keepdims=True) if x.size else x
-
-    out = xp.sum(xp.square(centered()), axis, keepdims=keepdims) * scale
-    return out, (lambda g: _expand(g * (2 * scale), x.shape, axis, keepdims) * centered(),)
-
-
-@op
 def amax(x: Array, *, axis=None, keepdims: bool = False):
     """The maximum; equal maxima share the gradient."""
     out = x.max(axis, keepdims=keepdims)
@@ -136,12 +122,6 @@ def all(x: Array, *, axis=None, keepdims: bool = False):
 def any(x: Array, *, axis=None, keepdims: bool = False):
     """Whether one is nonzero."""
     return x.any(axis, keepdims=keepdims), ()
-
-
-@op
-def count_nonzero(x: Array, *, axis=None):
-    """How many are not zero; NaN is not."""
-    return (x != 0).sum(axis, dtype="int64"), ()
 
 
 @op

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import accumulate
 
 import numpy as np
 
@@ -48,96 +47,11 @@ def contiguous(x: Array):
 
 
 @exact_op
-def cat(*arrays: Array, axis: int):
-    """Arrays joined along an axis."""
-    xp = array_module(*arrays)
-    ends = tuple(accumulate(a.shape[axis] for a in arrays))
-
-    def part(i):
-        start = 0 if i == 0 else ends[i - 1]
-        index = (slice(None),) * (axis % arrays_ndim) + (slice(start, ends[i]),)
-        return lambda g: g[index]
-
-    arrays_ndim = arrays[0].ndim
-    return xp.concatenate(arrays, axis), tuple(part(i) for i in range(len(ends)))
-
-
-@exact_op
-def repeat(x: Array, *, repeats: tuple[int, ...]):
-    """The whole array laid side by side, `repeats` times along each axis."""
-    xp = array_module(x)
-    shape = (1,) * (len(repeats) - x.ndim) + x.shape
-    split = tuple(n for pair in zip(repeats, shape) for n in pair)
-    return xp.tile(x, repeats), (lambda g: g.reshape(split).sum(tuple(range(0, len(split), 2))),)
-
-
-@exact_op
 def roll(x: Array, *, shifts, axis):
     """Elements shifted along axes, those that fall off coming in at the other end."""
     xp = array_module(x)
     back = tuple(-s for s in shifts) if isinstance(shifts, tuple) else -shifts
     return xp.roll(x, shifts, axis), (lambda g: xp.roll(g, back, axis),)
-
-
-@exact_op
-def pad_constant(x: Array, *, widths: tuple[tuple[int, int], ...], value: float):
-    """Padded by (before, after) along each axis; negative widths cut."""
-    xp = array_module(x)
-    keep = tuple(slice(max(-a, 0), n - max(-b, 0)) for (a, b), n in zip(widths, x.shape))
-    grow = tuple((max(a, 0), max(b, 0)) for a, b in widths)
-    inner = tuple(slice(a, a + s.stop - s.start) for (a, _), s in zip(grow, keep))
-    shape = x.shape
-
-    def grad_x(g):
-        full = xp.zeros(shape, g.dtype)
-        full[keep] = g[inner]
-        return full
-
-    return xp.pad(x[keep], grow, constant_values=value), (grad_x,)
-
-
-@exact_op
-def tril(x: Array, *, diagonal: int = 0):
-    """The lower triangle of the last two axes, zero elsewhere."""
-    xp = array_module(x)
-    return xp.tril(x, diagonal), (lambda g: xp.tril(g, diagonal),)
-
-
-@exact_op
-def triu(x: Array, *, diagonal: int = 0):
-    """The upper triangle of the last two axes, zero elsewhere."""
-    xp = array_module(x)
-    return xp.triu(x, diagonal), (lambda g: xp.triu(g, diagonal),)
-
-
-@view_op
-def diagonal(x: Array, *, offset: int, axis1: int, axis2: int):
-    """The diagonals of the matrices in two axes, as a last axis."""
-    xp = array_module(x)
-    out, shape = x.diagonal(offset, axis1, axis2), x.shape
-    if isinstance(out, np.ndarray):  # NumPy hands out diagonals read-only
-        out.flags.writeable = x.flags.writeable
-
-    def grad_x(g):
-        full = xp.zeros(shape, g.dtype)
-        places = full.diagonal(offset, axis1, axis2)
-        if isinstance(places, np.ndarray):
-            places.flags.writeable = True
-        places[...] = g
-        return full
-
-    return out, (grad_x,)
-
-
-@exact_op
-def diag_embed(x: Array, *, offset: int, axis1: int, axis2: int):
-    """Matrices, in two axes of the output, with the rows of x on a diagonal."""
-    xp = array_module(x)
-    side = x.shape[-1] + abs(offset)
-    lines = xp.arange(x.shape[-1])
-    out = xp.zeros((*x.shape[:-1], side, side), x.dtype)
-    out[..., lines + max(-offset, 0), lines + max(offset, 0)] = x
-    return xp.moveaxis(out, (-2, -1), (axis1, axis2)), (lambda g: g.diagonal(offset, axis1, axis2),)
 
 
 @view_op

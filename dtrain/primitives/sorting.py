@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dtrain.autograd.op import op
+from dtrain.autograd.op import exact_op, op
 from dtrain.backend import Array, array_module
 
 
@@ -56,61 +56,6 @@ def _running_maximum(x: Array) -> Array:
     return x
 
 
-@op
-def quantile_ranks(x: Array, q: Array, *, ignore_nan: bool):
-    """How far along the sorted last axis each quantile lies: (..., length of q), in x's dtype."""
-    xp = array_module(x)
-    n = x.shape[-1]
-    missing = (x != x).sum(-1, keepdims=True)
-    if ignore_nan:
-        last = xp.maximum(n - missing - 1, 0)
-        ranks = q * last
-    else:
-        last = xp.where(missing > 0, 0, n - 1)
-        ranks = xp.where(missing > 0, n - 1, q * last)
-    return ranks.astype(x.dtype), (lambda g: xp.zeros(x.shape, g.dtype), lambda g: g * last)
-
-
-@op
-def histogram(x: Array, *, bins: int, low: float, high: float):
-    """How many elements are in each of `bins` equal parts of [low, high], in x's dtype."""
-    xp = array_module(x)
-    x = x.reshape(-1)
-    x = x[(x >= low) & (x <= high)]
-    part = ((x - low) / (high - low) * bins).astype("int64")
-    return xp.bincount(xp.minimum(part, bins - 1), minlength=bins).astype(x.dtype), ()
-
-
-@op
-def bincount(x: Array, *, weights: Array | None, minlength: int):
-    """How often each number is there, or the sum of its weights."""
-    counts = array_module(x).bincount(x, weights, minlength)
-    if weights is None:
-        return counts.astype("int64"), ()
-    return counts.astype("float32" if weights.dtype == "float32" else "float64"), ()
-
-
-@op
-def isin(x: Array, *, among: Array, invert: bool):
-    """Whether each element is among the others."""
-    xp = array_module(x)
-    ordered = xp.sort(among.reshape(-1))
-    if not ordered.size:
-        return xp.full(x.shape, invert), ()
-    place = xp.minimum(xp.searchsorted(ordered, x), ordered.size - 1)
-    return (ordered[place] == x) != invert, ()
-
-
-def count_between(x: Array, edges: Array, weights: Array | None) -> Array:
-    """How many are between neighbouring edges, or their weight; the last edge is inside."""
-    xp = array_module(x)
-    inside = (x >= edges[0]) & (x <= edges[-1])
-    part = xp.searchsorted(edges, x[inside], side="right") - 1
-    part = xp.minimum(part, len(edges) - 2)
-    weights = None if weights is None else weights[inside]
-    return xp.bincount(part, weights, minlength=len(edges) - 1)
-
-
 def unique_rows(rows: Array, *, consecutive: bool) -> tuple[Array, Array, Array]:
     """Different rows of a matrix: (places of one of each, inverse, counts).
 
@@ -132,3 +77,15 @@ def unique_rows(rows: Array, *, consecutive: bool) -> tuple[Array, Array, Array]
     inverse[order] = xp.cumsum(starts) - 1
     ends = xp.concatenate((first[1:], xp.full(min(n, 1), n, first.dtype)))
     return order[first], inverse, (ends - first).astype("int64")
+
+
+@exact_op
+def sort(x: Array, *, axis: int, descending: bool):
+    """Where each element of the sorted order comes from; equal ones keep their order."""
+    if not x.ndim:
+        return array_module(x).zeros((), "int64"), ()
+    if not descending:
+        return x.argsort(axis, kind="stable"), ()
+    xp = array_module(x)
+    last = x.shape[axis] - 1
+    return xp.flip(last - xp.flip(x, axis).argsort(axis, kind="stable"), axis), ()

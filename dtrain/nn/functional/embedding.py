@@ -10,7 +10,7 @@ from dtrain.backend import Array, array_module
 from dtrain.backend.dtypes import category
 from dtrain.functions import scattering
 from dtrain.functions.creation import zeros
-from dtrain.primitives import indexing
+from dtrain.primitives import embedding as primitives
 
 
 def embedding(
@@ -36,7 +36,7 @@ def embedding(
         raise ValueError(f"embedding: padding_idx={padding_idx} is no row of {rows}")
     if max_norm is not None:
         shorten(weight, places, max_norm, norm_type)
-    return indexing.embedding(
+    return primitives.embedding(
         weight, index=places, padding_index=padding_idx, by_frequency=scale_grad_by_freq
     )
 
@@ -94,13 +94,13 @@ def embedding_bag(
         kept = xp.flatnonzero(places != padding_idx % weight.shape[0])
         places, bag = places[kept], bag[kept]
         scales = None if scales is None else scales[wrap(kept)]
-    rows = indexing.embedding(weight, index=places, by_frequency=scale_grad_by_freq)
+    rows = primitives.embedding(weight, index=places, by_frequency=scale_grad_by_freq)
     if mode == "max":
         nothing = zeros(count, weight.shape[1], dtype=weight.dtype, device=weight.device)
         return scattering.index_reduce(nothing, 0, wrap(bag), rows, "amax", include_self=False)
     if scales is not None:
         rows = rows * scales.unsqueeze(-1)
-    sums = indexing.bag_sum(rows, bag=bag, count=count)
+    sums = primitives.bag_sum(rows, bag=bag, count=count)
     if mode == "sum":
         return sums
     sizes = xp.maximum(xp.bincount(bag, minlength=count), 1)[:, None]

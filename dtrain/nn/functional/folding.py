@@ -22,7 +22,7 @@ def unfold(
     counts = _counts("unfold", x.shape[2:], kernel, spread, pads, steps)
     if any(pads):
         widths = ((0, 0), (0, 0), *((width, width) for width in pads))
-        x = rules.pad_constant(x, widths=widths, value=0)
+        x = padding.pad_constant(x, widths=widths, value=0)
     for axis, size, step, wide in zip((2, 3), kernel, steps, spread):
         x = rules.unfold(x, axis=axis, size=size, step=step, spread=wide)
     n, c = x.shape[:2]

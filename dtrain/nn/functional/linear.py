@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dtrain.autograd import Tensor
 from dtrain.functions import products
-from dtrain.primitives import products as primitives
+from dtrain.primitives import linear as primitives
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -23,7 +23,6 @@ from dtrain.nn.functional.spatial import (
     per_axis,
 )
 from dtrain.primitives import indexing, pooling
-from dtrain.primitives import shapes as rules
 
 
 def _max_pool(
@@ -195,7 +194,7 @@ def _pad_end(
     if not any(beyond):
         return x
     widths = ((0, 0), (0, 0), *((0, width) for width in beyond))
-    return rules.pad_constant(x, widths=widths, value=value)
+    return padding.pad_constant(x, widths=widths, value=value)
 
 
 def _places(n: int, count: int, k: int, s: int, p: int, d: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from dtrain.autograd import Tensor
 from dtrain.functions.creation import as_tensor
 from dtrain.functions.joining import stack
 from dtrain.functions.padding import pad
-from dtrain.primitives import indexing
+from dtrain.primitives import embedding, indexing
 
 __all__ = [
     "PackedSequence",
@@ -183,7 +183,7 @@ def _rows(x: Tensor, rows: np.ndarray) -> Tensor:
     """Rows of x by index. x: (n, ...)."""
     flat = x.reshape(x.shape[0], -1) if x.numel() else x.reshape(x.shape[0], 0)
     places = as_tensor(rows, device=x.device).array
-    out = indexing.embedding(flat, index=places, padding_index=None)
+    out = embedding.embedding(flat, index=places, padding_index=None)
     return out.reshape(*rows.shape, *x.shape[1:])
 
 

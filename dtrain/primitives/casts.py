@@ -1,0 +1,37 @@
+"""Other dtypes and devices, and copies."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dtrain.autograd.op import exact_op
+from dtrain.autograd.tensor import is_traced
+from dtrain.backend import Array, array_module, device_of
+from dtrain.backend import move as move_array
+from dtrain.backend.dtypes import is_floating
+
+
+@exact_op
+def cast(x: Array, *, dtype: np.dtype):
+    """x as another dtype; always a copy."""
+    return x.astype(dtype), (lambda g: g,) if is_floating(dtype) else ()
+
+
+@exact_op
+def clone(x: Array):
+    """A copy of x."""
+    return x.copy(), (lambda g: g,)
+
+
+@exact_op
+def to_device(x: Array, *, move):
+    """x where `move` brings it; the gradient goes back to the device of x."""
+    source = device_of(x)
+
+    def grad_x(g):
+        def back(array):
+            return move_array(array, source)
+
+        return array_module(g).to_device(g, move=back) if is_traced(g) else back(g)
+
+    return move(x), (grad_x,)

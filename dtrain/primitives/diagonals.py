@@ -1,0 +1,52 @@
+"""Diagonals and triangles of matrices."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dtrain.autograd.op import exact_op, view_op
+from dtrain.backend import Array, array_module
+
+
+@exact_op
+def tril(x: Array, *, diagonal: int = 0):
+    """The lower triangle of the last two axes, zero elsewhere."""
+    xp = array_module(x)
+    return xp.tril(x, diagonal), (lambda g: xp.tril(g, diagonal),)
+
+
+@exact_op
+def triu(x: Array, *, diagonal: int = 0):
+    """The upper triangle of the last two axes, zero elsewhere."""
+    xp = array_module(x)
+    return xp.triu(x, diagonal), (lambda g: xp.triu(g, diagonal),)
+
+
+@view_op
+def diagonal(x: Array, *, offset: int, axis1: int, axis2: int):
+    """The diagonals of the matrices in two axes, as a last axis."""
+    xp = array_module(x)
+    out, shape = x.diagonal(offset, axis1, axis2), x.shape
+    if isinstance(out, np.ndarray):  # NumPy hands out diagonals read-only
+        out.flags.writeable = x.flags.writeable
+
+    def grad_x(g):
+        full = xp.zeros(shape, g.dtype)
+        places = full.diagonal(offset, axis1, axis2)
+        if isinstance(places, np.ndarray):
+            places.flags.writeable = True
+        places[...] = g
+        return full
+
+    return out, (grad_x,)
+
+
+@exact_op
+def diag_embed(x: Array, *, offset: int, axis1: int, axis2: int):
+    """Matrices, in two axes of the output, with the rows of x on a diagonal."""
+    xp = array_module(x)
+    side = x.shape[-1] + abs(offset)
+    lines = xp.arange(x.shape[-1])
+    out = xp.zeros((*x.shape[:-1], side, side), x.dtype)
+    out[..., lines + max(-offset, 0), lines + max(offset, 0)] = x
+    return xp.moveaxis(out, (-2, -1), (axis1, axis2)), (lambda g: g.diagonal(offset, axis1, axis2),)

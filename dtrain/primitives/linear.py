@@ -1,0 +1,28 @@
+"""The linear map of a layer."""
+
+from __future__ import annotations
+
+import math
+
+from dtrain.autograd.op import op
+from dtrain.backend import Array
+
+
+@op
+def linear(x: Array, weight: Array, bias: Array | None = None):
+    """x @ weight.T + bias. x: (..., n); weight: (m, n); bias: (m,)."""
+    n, m = weight.shape[1], weight.shape[0]
+    count = math.prod(x.shape[:-1])
+
+    def rows(a, width):  # one large product instead of one per leading index
+        return a.reshape(count, width)
+
+    out = rows(x, n) @ weight.T
+    if bias is not None:
+        out += bias
+    shape = x.shape
+    return out.reshape(*shape[:-1], m), (
+        lambda g: (rows(g, m) @ weight).reshape(shape),
+        lambda g: rows(g, m).T @ rows(x, n),
+        lambda g: rows(g, m).sum(0),
+    )

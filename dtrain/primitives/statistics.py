@@ -1,0 +1,82 @@
+"""Spread, counts, quantiles and histograms."""
+
+from __future__ import annotations
+
+from dtrain.autograd.op import op
+from dtrain.backend import Array, array_module
+from dtrain.primitives.reductions import _count, _expand
+
+
+@op
+def var(x: Array, *, axis=None, keepdims: bool = False, correction: float = 1):
+    """The variance: squared deviations from the mean, over count - correction."""
+    xp = array_module(x)
+    divisor = max(_count(x.shape, axis) - correction, 0)
+    scale = 1 / divisor if divisor else float("inf")
+
+    def centered():
+        return x - x.mean(axis, keepdims=True) if x.size else x
+
+    out = xp.sum(xp.square(centered()), axis, keepdims=keepdims) * scale
+    return out, (lambda g: _expand(g * (2 * scale), x.shape, axis, keepdims) * centered(),)
+
+
+@op
+def count_nonzero(x: Array, *, axis=None):
+    """How many are not zero; NaN is not."""
+    return (x != 0).sum(axis, dtype="int64"), ()
+
+
+@op
+def quantile_ranks(x: Array, q: Array, *, ignore_nan: bool):
+    """How far along the sorted last axis each quantile lies: (..., length of q), in x's dtype."""
+    xp = array_module(x)
+    n = x.shape[-1]
+    missing = (x != x).sum(-1, keepdims=True)
+    if ignore_nan:
+        last = xp.maximum(n - missing - 1, 0)
+        ranks = q * last
+    else:
+        last = xp.where(missing > 0, 0, n - 1)
+        ranks = xp.where(missing > 0, n - 1, q * last)
+    return ranks.astype(x.dtype), (lambda g: xp.zeros(x.shape, g.dtype), lambda g: g * last)
+
+
+@op
+def histogram(x: Array, *, bins: int, low: float, high: float):
+    """How many elements are in each of `bins` equal parts of [low, high], in x's dtype."""
+    xp = array_module(x)
+    x = x.reshape(-1)
+    x = x[(x >= low) & (x <= high)]
+    part = ((x - low) / (high - low) * bins).astype("int64")
+    return xp.bincount(xp.minimum(part, bins - 1), minlength=bins).astype(x.dtype), ()
+
+
+@op
+def bincount(x: Array, *, weights: Array | None, minlength: int):
+    """How often each number is there, or the sum of its weights."""
+    counts = array_module(x).bincount(x, weights, minlength)
+    if weights is None:
+        return counts.astype("int64"), ()
+    return counts.astype("float32" if weights.dtype == "float32" else "float64"), ()
+
+
+@op
+def isin(x: Array, *, among: Array, invert: bool):
+    """Whether each element is among the others."""
+    xp = array_module(x)
+    ordered = xp.sort(among.reshape(-1))
+    if not ordered.size:
+        return xp.full(x.shape, invert), ()
+    place = xp.minimum(xp.searchsorted(ordered, x), ordered.size - 1)
+    return (ordered[place] == x) != invert, ()
+
+
+def count_between(x: Array, edges: Array, weights: Array | None) -> Array:
+    """How many are between neighbouring edges, or their weight; the last edge is inside."""
+    xp = array_module(x)
+    inside = (x >= edges[0]) & (x <= edges[-1])
+    part = xp.searchsorted(edges, x[inside], side="right") - 1
+    part = xp.minimum(part, len(edges) - 2)
+    weights = None if weights is None else weights[inside]
+    return xp.bincount(part, weights, minlength=len(edges) - 1)
