@@ -7,7 +7,7 @@ from scipy import special
 import dtrain
 from dtrain import no_grad
 from dtrain.functions import diagonals, products, scattering, shapes
-from dtrain.functions.inplace import INPLACE
+from dtrain.functions.inplace_forms import INPLACE
 from tests.cases.case import central_differences, erf, leaf
 
 POSITIVE = np.array([[0.5, 1.6, 2.6], [0.7, 1.1, 2.9]])

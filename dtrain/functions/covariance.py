@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import category, is_floating
+from dtrain.functions.arithmetic import div, mul, sqrt, sub
 from dtrain.functions.diagonals import diagonal
-from dtrain.functions.elementwise import mul, sqrt, sub
 from dtrain.functions.operands import floating
 from dtrain.functions.products import matmul
 from dtrain.functions.reductions import sum
-from dtrain.functions.rounding import div
 from dtrain.functions.shapes import reshape, squeeze, transpose
 
 

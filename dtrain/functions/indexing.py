@@ -7,12 +7,30 @@ from typing import Any
 
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import Array, array_module
-from dtrain.backend.dtypes import bool_, int32, int64, uint8
-from dtrain.functions import elementwise
+from dtrain.backend.dtypes import (
+    as_number,
+    bool_,
+    int32,
+    int64,
+    promote,
+    scalar_dtype,
+    uint8,
+)
+from dtrain.functions import subscripts
+from dtrain.functions.creation import as_tensor
 from dtrain.functions.joining import broadcast_shapes, broadcast_tensors
-from dtrain.functions.operands import on_device, place_of
+from dtrain.functions.operands import (
+    on_device,
+    pair,
+    place_of,
+    scalar_like,
+    to,
+)
 from dtrain.functions.shapes import broadcast_to, flatten, reshape
-from dtrain.primitives import casts
+from dtrain.primitives import (
+    casts,
+    indexing,
+)
 from dtrain.primitives import indexing as index_rules
 from dtrain.primitives import scattering as rules
 
@@ -60,7 +78,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     """The elements at `index` along `dim` (torch.gather)."""
     if not index.numel():
         place_of(dim, input.ndim)
-        return index_rules.read(flatten(input), wrap(index.array.astype("int64")))
+        return subscripts.read(flatten(input), wrap(index.array.astype("int64")))
     place, _ = grid("gather", input, dim, index)
     x, array = input, index.array
     if not (x.ndim and array.ndim):
@@ -110,7 +128,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
         if array.size != 1:
             raise RuntimeError(f"index_select: expected one place, got {index.shape}")
         return casts.clone(input)
-    return index_rules.read(input, (*(slice(None),) * place, array.reshape(-1)))
+    return subscripts.read(input, (*(slice(None),) * place, array.reshape(-1)))
 
 
 def select(input: Tensor, dim: int, index: int) -> Tensor:
@@ -122,7 +140,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
         raise IndexError(
             f"select: index {index} is out of range for shape {input.shape} at dimension {dim}"
         )
-    return index_rules.read(input, (*(slice(None),) * place, int(index)))
+    return subscripts.read(input, (*(slice(None),) * place, int(index)))
 
 
 # --- by mask ---
@@ -137,7 +155,7 @@ def mask_of(name: str, mask: Tensor) -> Tensor:
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where the mask holds, as a vector (torch.masked_select)."""
     x, where_to = broadcast_tensors(input, mask_of("masked_select", mask))
-    return index_rules.read(x, where_to)
+    return subscripts.read(x, where_to)
 
 
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
@@ -148,7 +166,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
         raise TypeError("where: expected both input and other, or none of them")
     if condition.dtype not in (bool_, uint8):
         raise RuntimeError(f"where: expected a condition of dtype bool, got {condition.dtype}")
-    return elementwise._select(condition, input, other)
+    return _select(condition, input, other)
 
 
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
@@ -164,3 +182,25 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
 def argwhere(input: Tensor) -> Tensor:
     """Where elements are not zero, as rows (torch.argwhere)."""
     return nonzero(input)
+
+
+def _select(condition: Tensor, input: Any, other: Any) -> Tensor:
+    """`input` where the condition holds, else `other`, in their common dtype."""
+    if not isinstance(input, Tensor) and not isinstance(other, Tensor):
+        dtype = promote(scalar_dtype(input), scalar_dtype(other))
+        input = as_tensor(input, dtype, condition.device)
+    x, y = pair(input, other)
+    tensor = x if isinstance(x, Tensor) else y
+    x, y = (v if isinstance(v, Tensor) else scalar_like(v, tensor) for v in (x, y))
+    return indexing.where(x, y, condition=condition.array)
+
+
+def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """`value` where the mask holds, else `input` (torch.masked_fill)."""
+    if mask.dtype != bool_:
+        raise RuntimeError(f"masked_fill: expected a mask of dtype bool, got {mask.dtype}")
+    if isinstance(value, Tensor):
+        if value.ndim:
+            raise RuntimeError(f"masked_fill: expected a 0-d tensor or a number, got {value.shape}")
+        return indexing.where(to(value, input.dtype), input, condition=mask.array)
+    return indexing.masked_fill(input, mask=mask.array, value=as_number(value, input.dtype))

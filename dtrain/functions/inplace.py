@@ -11,10 +11,7 @@ from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.autograd.view import take_history
 from dtrain.backend import array_module
 from dtrain.backend.dtypes import category
-from dtrain.functions import comparison, elementwise, limits, rounding, scans, special, statistics
-from dtrain.functions.creation.base import number_in
-from dtrain.functions.sampling import DRAWS
-from dtrain.primitives.indexing import require_own_places
+from dtrain.functions.subscripts import require_own_places
 
 
 def inplace(name: str, operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -56,59 +53,3 @@ def _store(name: str, target: Tensor, result: Tensor) -> None:
     target._version[0] += 1
     if result.requires_grad:
         take_history(target, result)
-
-
-def _replaced(make: Callable[..., Any]) -> Callable[..., Tensor]:
-    """An operation whose result does not depend on the values it replaces."""
-
-    def operation(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        array = make(self, *args, **kwargs)
-        array = array.astype(self.dtype, copy=False)
-        return wrap(array_module(self.array).broadcast_to(array, self.shape))
-
-    operation.__name__ = make.__name__
-    return operation
-
-
-def _zero(self: Tensor) -> Any:
-    return array_module(self.array).zeros((), self.dtype)
-
-
-def _fill(self: Tensor, value: Any) -> Any:
-    return array_module(self.array).asarray(number_in(value, self.dtype), self.dtype)
-
-
-def _copy(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
-    moved = src.to(device=self.device, dtype=self.dtype)
-    return moved if moved.shape == self.shape else moved.expand(self.shape)
-
-
-def _forms(module: Any, names: str) -> dict[str, Callable[..., Tensor]]:
-    return {f"{name}_": inplace(f"{name}_", getattr(module, name)) for name in names.split()}
-
-
-INPLACE = {
-    **_forms(
-        elementwise,
-        "abs acos acosh add addcdiv addcmul asin asinh atan atan2 atanh ceil copysign cos cosh "
-        "deg2rad erf erfc erfinv exp exp2 expm1 float_power floor gcd heaviside hypot lcm ldexp "
-        "lerp log log10 log1p log2 logit masked_fill mul neg nextafter pow rad2deg reciprocal "
-        "relu rsqrt sgn sigmoid sign sin sinc sinh sqrt square sub tan tanh trunc xlogy",
-    ),
-    **_forms(special, "digamma i0 lgamma mvlgamma"),
-    **_forms(statistics, "renorm"),
-    "polygamma_": inplace("polygamma_", lambda self, n: special.polygamma(n, self)),
-    **_forms(rounding, "div floor_divide fmod frac remainder round true_divide"),
-    **_forms(limits, "clamp clamp_max clamp_min nan_to_num"),
-    **_forms(
-        comparison,
-        "bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor eq "
-        "ge gt le logical_and logical_not logical_or logical_xor lt ne",
-    ),
-    **_forms(scans, "cumprod cumsum"),
-    "clip_": inplace("clip_", limits.clamp),
-    "copy_": inplace("copy_", _copy),
-    "zero_": inplace("zero_", _replaced(_zero)),
-    "fill_": inplace("fill_", _replaced(_fill)),
-    **{name: inplace(name, _replaced(draw)) for name, draw in DRAWS.items()},
-}

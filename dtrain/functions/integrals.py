@@ -7,12 +7,11 @@ from typing import Any
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import is_floating
+from dtrain.functions.arithmetic import add, div, mul, sub
 from dtrain.functions.creation import tensor
-from dtrain.functions.elementwise import add, mul, sub
 from dtrain.functions.joining import cat
 from dtrain.functions.operands import floating, place_of, to
 from dtrain.functions.reductions import sum
-from dtrain.functions.rounding import div
 from dtrain.functions.scans import cumsum
 from dtrain.functions.shapes import narrow, reshape
 

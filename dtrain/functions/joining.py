@@ -12,11 +12,11 @@ import numpy as np
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import Array, array_module, to_host
 from dtrain.backend.dtypes import promote
+from dtrain.functions import subscripts
 from dtrain.functions.creation import zeros
 from dtrain.functions.operands import listed, place_of, to
 from dtrain.functions.shapes import broadcast_to, flatten, narrow, reshape, unsqueeze
 from dtrain.primitives import casts, joining, padding
-from dtrain.primitives import indexing as index_rules
 
 
 def _tensors(name: str, tensors: Any) -> Sequence[Tensor]:
@@ -191,7 +191,7 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
         return narrow(input.detach(), 0, 0, 0)
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     rows = np.array(list(choose(range(input.numel()), r)), np.int64).reshape(-1, r)
-    return index_rules.read(input, array_module(input.array).asarray(rows))
+    return subscripts.read(input, array_module(input.array).asarray(rows))
 
 
 # --- repeated ---
@@ -224,7 +224,7 @@ def repeat_interleave(
     place = place_of(dim, input.ndim)
     if isinstance(repeats, Tensor) and repeats.numel() > 1:
         places = _repeated(repeats, input.shape[place])
-        out = index_rules.read(input, (*(slice(None),) * place, places))
+        out = subscripts.read(input, (*(slice(None),) * place, places))
     else:
         times = repeats.item() if isinstance(repeats, Tensor) else repeats
         if times < 0:

@@ -5,9 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from dtrain.autograd.tensor import Tensor
-from dtrain.backend.dtypes import finfo, is_floating
-from dtrain.functions.operands import pair, result_dtype, to
-from dtrain.primitives import casts, limits
+from dtrain.backend.dtypes import (
+    finfo,
+    is_floating,
+)
+from dtrain.functions.elementwise import binary, of_tensors
+from dtrain.functions.operands import (
+    pair,
+    result_dtype,
+    to,
+)
+from dtrain.primitives import (
+    casts,
+    limits,
+)
 
 
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
@@ -42,10 +53,22 @@ def nan_to_num(
     """Numbers in place of NaN, 0, and the infinities, the dtype's limits (torch.nan_to_num)."""
     if not is_floating(input.dtype):
         return casts.clone(input)
-    limits = finfo(input.dtype)
+    info = finfo(input.dtype)
     return limits.nan_to_num(
         input,
         nan=0.0 if nan is None else nan,
-        posinf=limits.max if posinf is None else posinf,
-        neginf=limits.min if neginf is None else neginf,
+        posinf=info.max if posinf is None else posinf,
+        neginf=info.min if neginf is None else neginf,
     )
+
+
+maximum = of_tensors(binary(limits.maximum))
+
+
+minimum = of_tensors(binary(limits.minimum))
+
+
+fmax = of_tensors(binary(limits.fmax))
+
+
+fmin = of_tensors(binary(limits.fmin))

@@ -6,7 +6,7 @@ import math
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.functions.comparison import ge, lt
-from dtrain.functions.elementwise import masked_fill
+from dtrain.functions.indexing import masked_fill
 from dtrain.functions.operands import floating
 
 

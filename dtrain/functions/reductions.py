@@ -8,13 +8,12 @@ from typing import Any, NamedTuple
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import is_floating
-from dtrain.functions.elementwise import maximum, minimum, sub
+from dtrain.functions.arithmetic import sub
+from dtrain.functions.limits import maximum, minimum
 from dtrain.functions.operands import axis_of, checked_axis, floating, place_of, to
 from dtrain.functions.shapes import movedim, squeeze, unsqueeze
 from dtrain.primitives import (
-    activations,
     arithmetic,
-    casts,
     exponentials,
     indexing,
     linalg,
@@ -192,19 +191,3 @@ def _nuclear_norm(input: Tensor, dim: Any, keepdim: bool) -> Tensor:
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The p-norm of the difference (torch.dist)."""
     return norm(sub(input, other), p)
-
-
-def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
-    """exp(x) / sum(exp(x)) along `dim` (torch.softmax)."""
-    return _softmax(activations.softmax, input, dim, dtype)
-
-
-def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
-    """log(softmax(x)) along `dim` (torch.log_softmax)."""
-    return _softmax(activations.log_softmax, input, dim, dtype)
-
-
-def _softmax(operation: Callable, input: Tensor, dim: int, dtype: Any) -> Tensor:
-    input = floating(input) if dtype is None else to(input, dtype)
-    axis = checked_axis(input, dim)
-    return operation(input, axis=axis) if input.numel() else casts.clone(input)

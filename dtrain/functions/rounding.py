@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dtrain.autograd.tensor import Tensor
-from dtrain.backend.dtypes import is_floating
-from dtrain.functions.operands import floating, pair, scalar_like
-from dtrain.primitives import arithmetic, rounding
-
-
-def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
-    """input / other, rounded to "floor", or "trunc" towards zero, if so wished (torch.div).
-
-    Without rounding integers give the default dtype.
-    """
-    if rounding_mode is not None:
-        return _rounded(input, other, rounding_mode)
-    x, y = pair(input, other)
-    tensor = x if isinstance(x, Tensor) else y
-    if not is_floating(tensor.dtype):
-        x, y = (floating(v) if isinstance(v, Tensor) else v for v in (x, y))
-    return arithmetic.div(x, y)
-
-
-def true_divide(input: Any, other: Any) -> Tensor:
-    """input / other (torch.true_divide)."""
-    return div(input, other)
+from dtrain.backend.dtypes import (
+    category,
+    is_floating,
+)
+from dtrain.functions.elementwise import unary
+from dtrain.functions.operands import (
+    pair,
+    require_tensors,
+    scalar_like,
+)
+from dtrain.primitives import (
+    rounding,
+)
 
 
 def _rounded(input: Any, other: Any, rounding_mode: str) -> Tensor:
@@ -84,3 +76,74 @@ def frac(input: Tensor) -> Tensor:
     if not is_floating(input.dtype):
         raise NotImplementedError(f"frac: expected a floating dtype, got {input.dtype}")
     return rounding.frac(input)
+
+
+sign = unary(rounding.sign)
+
+
+sgn = unary(rounding.sign)
+
+
+ceil = unary(rounding.ceil, no_bools=True)
+
+
+floor = unary(rounding.floor, no_bools=True)
+
+
+trunc = unary(rounding.trunc, no_bools=True)
+
+
+def nextafter(input: Tensor, other: Tensor) -> Tensor:
+    """The next number after `input` towards `other` (torch.nextafter)."""
+    require_tensors("nextafter", input, other)
+    x, y = pair(input, other)
+    if not is_floating(x.dtype):
+        raise NotImplementedError(f"nextafter: expected a floating dtype, got {x.dtype}")
+    return rounding.nextafter(x, y)
+
+
+def _of_integers(operation: Callable) -> Callable:
+    def function(input: Tensor, other: Tensor) -> Tensor:
+        require_tensors(operation.__name__, input, other)
+        x, y = pair(input, other)
+        if category(x.dtype) != 1:
+            raise NotImplementedError(f"{operation.__name__}: expected integers, got {x.dtype}")
+        return operation(x, y)
+
+    function.__name__ = operation.__name__
+    function.__doc__ = operation.__doc__
+    return function
+
+
+gcd = _of_integers(rounding.gcd)
+
+
+lcm = _of_integers(rounding.lcm)
+
+
+class MantissaAndExponent(NamedTuple):
+    """What `frexp` gives."""
+
+    mantissa: Tensor
+    exponent: Tensor
+
+
+def frexp(input: Tensor) -> MantissaAndExponent:
+    """input = mantissa * 2 ** exponent, with a mantissa of size 0.5 to 1 (torch.frexp)."""
+    if not is_floating(input.dtype):
+        raise RuntimeError(f"frexp: expected a floating dtype, got {input.dtype}")
+    exponent = rounding.exponent(input)
+    return MantissaAndExponent(rounding.mantissa(input, exponent=exponent.array), exponent)
+
+
+def heaviside(input: Tensor, values: Tensor) -> Tensor:
+    """0 where input is negative, 1 where positive, `values` where 0 (torch.heaviside).
+
+    It has no gradient.
+    """
+    require_tensors("heaviside", input, values)
+    if input.dtype != values.dtype:
+        raise RuntimeError(
+            f"heaviside: expected one dtype for both, got {input.dtype} and {values.dtype}"
+        )
+    return rounding.heaviside(input, values)

@@ -6,8 +6,8 @@ from typing import Any
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import is_floating
+from dtrain.functions.arithmetic import sub
 from dtrain.functions.comparison import logical_xor
-from dtrain.functions.elementwise import sub
 from dtrain.functions.joining import cat
 from dtrain.functions.operands import checked_axis, place_of, to
 from dtrain.functions.reductions import ValuesAndIndices

@@ -13,6 +13,7 @@ from dtrain.autograd.grad_mode import is_grad_enabled
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import array_module
 from dtrain.backend.dtypes import bool_, int64, is_floating
+from dtrain.functions import subscripts
 from dtrain.functions.diagonals import two_axes
 from dtrain.functions.indexing import grid, mask_of, places_along
 from dtrain.functions.inplace import inplace
@@ -20,7 +21,6 @@ from dtrain.functions.joining import broadcast_tensors
 from dtrain.functions.operands import place_of, to
 from dtrain.functions.shapes import flatten, movedim, narrow, reshape
 from dtrain.primitives import casts
-from dtrain.primitives import indexing as index_rules
 from dtrain.primitives import scattering as rules
 
 
@@ -137,7 +137,7 @@ def index_put(
         raise IndexError(
             f"index_put: expected at most {input.ndim} tensors as indices, got {indices}"
         )
-    places = tuple(index_rules.array_of(i) for i in indices)
+    places = tuple(subscripts.array_of(i) for i in indices)
     return rules.put(input, values, index=places, accumulate=accumulate)
 
 
@@ -189,7 +189,7 @@ def _scattered(name: str, input: Tensor, dim: int, index: Tensor, src: Any) -> t
         raise RuntimeError(
             f"{name}: expected an index no larger than src {src.shape}, got {index.shape}"
         )
-    values = index_rules.read(src, tuple(slice(n) for n in index.shape))
+    values = subscripts.read(src, tuple(slice(n) for n in index.shape))
     return places, values if index.ndim else reshape(values, 1)
 
 

@@ -11,9 +11,9 @@ import numpy as np
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import address
 from dtrain.backend.dtypes import category
+from dtrain.functions import subscripts
 from dtrain.functions.operands import axis_of, listed, place_of
 from dtrain.primitives import casts
-from dtrain.primitives import indexing as index_rules
 from dtrain.primitives import shapes as rules
 
 # --- another shape ---
@@ -264,7 +264,7 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
         raise RuntimeError(
             f"narrow: start ({start}) + length ({length}) exceeds dimension size ({size})"
         )
-    return index_rules.read(input, (*(slice(None),) * place, slice(first, first + length)))
+    return subscripts.read(input, (*(slice(None),) * place, slice(first, first + length)))
 
 
 def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:

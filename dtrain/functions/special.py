@@ -5,9 +5,17 @@ from __future__ import annotations
 import math
 
 from dtrain.autograd.tensor import Tensor
-from dtrain.functions.elementwise import add, erfc, floating_pair, smooth
-from dtrain.functions.operands import floating
-from dtrain.primitives import bessel, exponentials, gamma, special
+from dtrain.functions.arithmetic import add
+from dtrain.functions.elementwise import floating_pair, smooth
+from dtrain.functions.operands import (
+    floating,
+)
+from dtrain.primitives import (
+    bessel,
+    exponentials,
+    gamma,
+    special,
+)
 
 i0 = smooth(bessel.i0)
 i0e = smooth(bessel.i0e)
@@ -44,3 +52,12 @@ def mvlgamma(input: Tensor, p: int) -> Tensor:
 def ndtr(input: Tensor) -> Tensor:
     """The distribution function of the normal distribution (torch.special.ndtr)."""
     return erfc(floating(input) * -math.sqrt(0.5)) * 0.5
+
+
+erf = smooth(special.erf)
+
+
+erfc = smooth(special.erfc)
+
+
+erfinv = smooth(special.erfinv)

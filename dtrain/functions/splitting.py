@@ -8,9 +8,9 @@ from typing import Any
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import int64
+from dtrain.functions import subscripts
 from dtrain.functions.operands import place_of
 from dtrain.functions.shapes import narrow
-from dtrain.primitives import indexing as index_rules
 
 
 def _length(name: str, input: Tensor, dim: int) -> int:
@@ -121,4 +121,4 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     if not input.ndim:
         raise IndexError("unbind: a tensor of shape () has no dimension")
     lead = (slice(None),) * place
-    return tuple(index_rules.read(input, (*lead, i)) for i in range(input.shape[place]))
+    return tuple(subscripts.read(input, (*lead, i)) for i in range(input.shape[place]))

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import array_module, on_device_of
 from dtrain.backend.dtypes import is_floating
+from dtrain.functions.arithmetic import add, mul, sub
 from dtrain.functions.creation import as_tensor, tensor
-from dtrain.functions.elementwise import add, masked_fill, mul, sub, where
+from dtrain.functions.indexing import masked_fill, where
 from dtrain.functions.operands import checked_axis, pair, place_of, to
 from dtrain.functions.reductions import mean, norm, require_floating, sum
 from dtrain.functions.shapes import permute, reshape, squeeze, unsqueeze

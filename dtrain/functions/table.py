@@ -11,12 +11,14 @@ from typing import Any
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend import dtypes
 from dtrain.functions import (
+    activations,
+    arithmetic,
     comparison,
     covariance,
     creation,
     diagonals,
     einsum,
-    elementwise,
+    exponentials,
     indexing,
     integrals,
     joining,
@@ -34,14 +36,16 @@ from dtrain.functions import (
     special,
     splitting,
     statistics,
+    trigonometry,
     types,
 )
 from dtrain.functions.calls import free_function, method
 from dtrain.functions.creation.filled import new_method
-from dtrain.functions.inplace import INPLACE, inplace
+from dtrain.functions.inplace import inplace
+from dtrain.functions.inplace_forms import INPLACE
 from dtrain.functions.linalg import factorizations, lu, norms, solvers, triangular
 from dtrain.functions.operands import to
-from dtrain.primitives.indexing import read, write
+from dtrain.functions.subscripts import read, write
 
 
 def _named(module: Any, names: str) -> dict[str, Callable[..., Any]]:
@@ -50,20 +54,30 @@ def _named(module: Any, names: str) -> dict[str, Callable[..., Any]]:
 
 #: Public functions that are methods too, by name.
 FUNCTIONS: dict[str, Callable[..., Any]] = {
+    **_named(activations, "log_softmax relu sigmoid softmax tanh"),
     **_named(
-        elementwise,
-        "abs acos acosh add addcdiv addcmul asin asinh atan atan2 atanh ceil clone copysign cos "
-        "cosh deg2rad erf erfc erfinv exp exp2 expm1 float_power floor fmax fmin frexp gcd "
-        "heaviside hypot lcm ldexp lerp log log10 log1p log2 logaddexp logaddexp2 logit "
-        "masked_fill maximum minimum mul neg nextafter positive pow rad2deg reciprocal relu rsqrt "
-        "sgn sigmoid sign sin sinc sinh sqrt square sub tan tanh trunc xlogy",
+        arithmetic,
+        "abs add addcdiv addcmul clone copysign div float_power lerp mul neg positive pow "
+        "reciprocal rsqrt sqrt square sub true_divide",
     ),
-    **_named(special, "digamma i0 lgamma mvlgamma"),
+    **_named(
+        exponentials, "exp exp2 expm1 ldexp log log10 log1p log2 logaddexp logaddexp2 logit xlogy"
+    ),
+    **_named(indexing, "masked_fill"),
+    **_named(limits, "clamp clamp_max clamp_min fmax fmin maximum minimum nan_to_num"),
+    **_named(
+        rounding,
+        "ceil floor floor_divide fmod frac frexp gcd heaviside lcm nextafter remainder "
+        "round sgn sign trunc",
+    ),
+    **_named(special, "digamma erf erfc erfinv i0 lgamma mvlgamma"),
+    **_named(
+        trigonometry,
+        "acos acosh asin asinh atan atan2 atanh cos cosh deg2rad hypot rad2deg sin sinc sinh tan",
+    ),
     **_named(covariance, "corrcoef cov"),
     **_named(sampling, "bernoulli multinomial"),
-    **_named(rounding, "div floor_divide fmod frac remainder round true_divide"),
     **_named(reals, "angle conj real"),
-    **_named(limits, "clamp clamp_max clamp_min nan_to_num"),
     **_named(
         comparison,
         "allclose bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift "
@@ -72,8 +86,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     ),
     **_named(
         reductions,
-        "all amax amin aminmax any argmax argmin dist log_softmax logsumexp max mean min prod "
-        "softmax sum",
+        "all amax amin aminmax any argmax argmin dist logsumexp max mean min prod sum",
     ),
     **_named(scans, "cummax cummin cumprod cumsum diff logcumsumexp"),
     **_named(
@@ -166,7 +179,7 @@ FREE_FUNCTIONS: dict[str, Callable[..., Any]] = {
     **_named(indexing, "where"),
     **_named(searching, "bucketize searchsorted unravel_index"),
     **_named(products, "cdist chain_matmul pdist tensordot vander"),
-    "rsub": elementwise.rsub,
+    "rsub": arithmetic.rsub,
     **_named(einsum, "einsum"),
     **_named(lu, "lu_unpack"),
     "lu": lu.torch_lu,
@@ -239,18 +252,18 @@ def _reflected(operation: Callable[[Any, Any], Tensor]) -> Callable[[Tensor, Any
 
 
 _TWO = {
-    "add": elementwise.add,
+    "add": arithmetic.add,
     "and": comparison.bitwise_and,
     "floordiv": rounding.floor_divide,
     "lshift": comparison.bitwise_left_shift,
     "matmul": products.matmul,
     "mod": rounding.remainder,
-    "mul": elementwise.mul,
+    "mul": arithmetic.mul,
     "or": comparison.bitwise_or,
-    "pow": elementwise.pow,
+    "pow": arithmetic.pow,
     "rshift": comparison.bitwise_right_shift,
-    "sub": elementwise.sub,
-    "truediv": rounding.div,
+    "sub": arithmetic.sub,
+    "truediv": arithmetic.div,
     "xor": comparison.bitwise_xor,
 }
 
@@ -258,7 +271,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     **{f"__{name}__": operation for name, operation in _TWO.items()},
     **{f"__r{name}__": _reflected(operation) for name, operation in _TWO.items()},
     **{f"__i{name}__": inplace(f"__i{name}__", _TWO[name]) for name in _TWO if name != "matmul"},
-    "__abs__": elementwise.abs,
+    "__abs__": arithmetic.abs,
     "__eq__": comparison.eq,
     "__ge__": comparison.ge,
     "__getitem__": read,
@@ -267,9 +280,9 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "__le__": comparison.le,
     "__lt__": comparison.lt,
     "__ne__": comparison.ne,
-    "__neg__": elementwise.neg,
-    "__pos__": elementwise.positive,
-    "__rdiv__": _reflected(rounding.div),
+    "__neg__": arithmetic.neg,
+    "__pos__": arithmetic.positive,
+    "__rdiv__": _reflected(arithmetic.div),
     "__setitem__": write,
 }
 

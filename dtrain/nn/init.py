@@ -10,7 +10,7 @@ import numpy as np
 from dtrain.autograd import Tensor, no_grad
 from dtrain.backend import Generator, array_module
 from dtrain.backend.dtypes import float32, float64
-from dtrain.functions import elementwise
+from dtrain.functions import special
 from dtrain.functions.creation import eye, random
 from dtrain.functions.linalg import factorizations
 
@@ -110,7 +110,7 @@ def trunc_normal_(
         )
     low, high = (math.erf((limit - mean) / (std * math.sqrt(2))) for limit in (a, b))
     u = random.rand(tensor.shape, dtype=float64, device=tensor.device, generator=generator)
-    values = elementwise.erfinv(u * (high - low) + low) * (std * math.sqrt(2)) + mean
+    values = special.erfinv(u * (high - low) + low) * (std * math.sqrt(2)) + mean
     return tensor.copy_(values.clamp(a, b))
 
 

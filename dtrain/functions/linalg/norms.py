@@ -9,7 +9,7 @@ from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import Array, array_module
 from dtrain.backend.dtypes import is_floating, promote
 from dtrain.functions import reductions
-from dtrain.functions.elementwise import masked_fill
+from dtrain.functions.indexing import masked_fill
 from dtrain.functions.linalg.factorizations import (
     eigvalsh,
     matrices,

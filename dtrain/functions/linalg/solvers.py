@@ -11,7 +11,7 @@ from dtrain.backend import array_module
 from dtrain.backend.dtypes import float64
 from dtrain.errors import LinAlgError
 from dtrain.functions import diagonals, products
-from dtrain.functions.elementwise import masked_fill
+from dtrain.functions.indexing import masked_fill
 from dtrain.functions.joining import broadcast_shapes
 from dtrain.functions.linalg.factorizations import (
     eye_like,

@@ -8,14 +8,15 @@ from typing import Any
 
 from dtrain.autograd import Tensor
 from dtrain.backend.dtypes import float32, is_floating
-from dtrain.functions import elementwise, reductions, scattering, splitting
+from dtrain.functions import activations as functions
+from dtrain.functions import scattering, splitting
 from dtrain.functions.creation import random
 from dtrain.functions.inplace import inplace as inplace_form
 from dtrain.functions.operands import place_of
 from dtrain.primitives import activations
 
-tanh = elementwise.tanh
-sigmoid = elementwise.sigmoid
+tanh = functions.tanh
+sigmoid = functions.sigmoid
 
 #: Of the fixed point that SELU's outputs are drawn to (Klambauer et al. 2017, equation 14).
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
@@ -263,21 +264,21 @@ def softmax(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
 ) -> Tensor:
     """exp(x) / sum(exp(x)) along `dim` (torch.nn.functional.softmax)."""
-    return reductions.softmax(input, _dim("softmax", input, dim, _stacklevel), dtype)
+    return functions.softmax(input, _dim("softmax", input, dim, _stacklevel), dtype)
 
 
 def log_softmax(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
 ) -> Tensor:
     """log(softmax(x)) along `dim` (torch.nn.functional.log_softmax)."""
-    return reductions.log_softmax(input, _dim("log_softmax", input, dim, _stacklevel), dtype)
+    return functions.log_softmax(input, _dim("log_softmax", input, dim, _stacklevel), dtype)
 
 
 def softmin(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
 ) -> Tensor:
     """softmax(-x) along `dim` (torch.nn.functional.softmin)."""
-    return reductions.softmax(-input, _dim("softmin", input, dim, _stacklevel), dtype)
+    return functions.softmax(-input, _dim("softmin", input, dim, _stacklevel), dtype)
 
 
 def _dim(name: str, input: Tensor, dim: int | None, stacklevel: int) -> int:
@@ -297,7 +298,7 @@ def gumbel_softmax(
     """
     noise = _uniforms(logits).clamp(min=2**-25)  # below all that is drawn but 0: log(0) is infinite
     gumbels = (-(-(-noise).log1p()).log()).to(logits.dtype)
-    soft = reductions.softmax((logits + gumbels) / tau, dim)
+    soft = functions.softmax((logits + gumbels) / tau, dim)
     if not hard:
         return soft
     chosen = soft.detach().argmax(dim, keepdim=True)

@@ -18,8 +18,9 @@ from dtrain.nn.functional.spatial import (
     one_to_three,
     per_axis,
 )
-from dtrain.primitives import convolution, padding
+from dtrain.primitives import convolution
 from dtrain.primitives import shapes as rules
+from dtrain.primitives.padding import pad_constant
 
 
 def _conv(
@@ -94,7 +95,7 @@ def _conv_transpose(
     # where a convolution of the output would have more windows than x, they give nothing
     rest = tuple((0, o // s) for o, s in zip(more, strides))
     if any(after for _, after in rest):
-        x = padding.pad_constant(x, widths=((0, 0), (0, 0), *rest), value=0)
+        x = pad_constant(x, widths=((0, 0), (0, 0), *rest), value=0)
     out = _conv_transpose_batch(x, weight, bias, size, strides, pads, spread, groups)
     return as_given(out, input)
 
@@ -121,7 +122,7 @@ def _conv_batch(
     n, c, _, h, w = x.shape
     m, _, deep, *kernel = weight.shape
     pads = ((0, 0), (0, 0), (padding[0], padding[0]), (0, 0), (0, 0))
-    x = padding.pad_constant(x, widths=pads, value=0) if padding[0] else x
+    x = pad_constant(x, widths=pads, value=0) if padding[0] else x
     windows = rules.unfold(x, axis=2, size=deep, step=stride[0], spread=dilation[0])
     count = windows.shape[2]
     images = windows.permute(0, 2, 1, 5, 3, 4).reshape(n * count, c * deep, h, w)
@@ -208,5 +209,5 @@ def _pad_same(
     totals = [d * (k - 1) for d, k in zip(dilation, kernel)]
     if any(total % 2 for total in totals):
         widths = ((0, 0), (0, 0), *((0, total % 2) for total in totals))
-        x = padding.pad_constant(x, widths=widths, value=0)
+        x = pad_constant(x, widths=widths, value=0)
     return x, tuple(total // 2 for total in totals)

@@ -23,6 +23,7 @@ from dtrain.nn.functional.spatial import (
     per_axis,
 )
 from dtrain.primitives import indexing, pooling
+from dtrain.primitives.padding import pad_constant
 
 
 def _max_pool(
@@ -194,7 +195,7 @@ def _pad_end(
     if not any(beyond):
         return x
     widths = ((0, 0), (0, 0), *((0, width) for width in beyond))
-    return padding.pad_constant(x, widths=widths, value=value)
+    return pad_constant(x, widths=widths, value=value)
 
 
 def _places(n: int, count: int, k: int, s: int, p: int, d: int) -> np.ndarray:

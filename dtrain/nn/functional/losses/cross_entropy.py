@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dtrain.autograd import Tensor
 from dtrain.backend.dtypes import is_floating
-from dtrain.functions import reductions
+from dtrain.functions import activations
 from dtrain.nn.functional.losses.pointwise import check_reduction
 from dtrain.primitives import losses
 
@@ -96,7 +96,7 @@ def _of_probabilities(
         target = target * (1 - label_smoothing) + label_smoothing / classes
     if weight is not None:
         target = target * weight.reshape(-1, *(1,) * (input.ndim - dim - 1))
-    losses = -(reductions.log_softmax(input, dim) * target).sum(dim)
+    losses = -(activations.log_softmax(input, dim) * target).sum(dim)
     if reduction == "none":
         return losses
     return losses.sum() if reduction == "sum" else losses.mean()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dtrain.autograd import Tensor
 from dtrain.autograd.tensor import wrap
 from dtrain.backend import array_module
-from dtrain.functions import elementwise
+from dtrain.functions import indexing, limits
 from dtrain.functions.comparison import eq, ne
 from dtrain.nn.functional.activations import logsigmoid
 from dtrain.nn.functional.distances import pairwise_distance
@@ -49,7 +49,7 @@ def margin_ranking_loss(
 
 
 def _only(condition: Tensor, losses: Tensor) -> Tensor:
-    return elementwise.where(condition, losses, 0.0)
+    return indexing.where(condition, losses, 0.0)
 
 
 # --- of vectors ---
@@ -70,9 +70,7 @@ def cosine_embedding_loss(
     sizes = [(x * x).sum(-1) + 1e-12 for x in (input1, input2)]
     cosine = (input1 * input2).sum(-1) / (sizes[0] * sizes[1]).sqrt()
     near, far = 1 - cosine, (cosine - margin).clamp(min=0)
-    losses = elementwise.where(eq(target, 1), near, 0.0) + elementwise.where(
-        eq(target, -1), far, 0.0
-    )
+    losses = indexing.where(eq(target, 1), near, 0.0) + indexing.where(eq(target, -1), far, 0.0)
     return reduced(losses, reduction)
 
 
@@ -127,7 +125,7 @@ def triplet_margin_with_distance_loss(
     distance = distance_function or pairwise_distance
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:
-        far = elementwise.minimum(far, distance(positive, negative))
+        far = limits.minimum(far, distance(positive, negative))
     return reduced((margin + near - far).clamp(min=0), reduction)
 
 

@@ -6,7 +6,7 @@ import math
 import warnings
 
 from dtrain.autograd import Tensor
-from dtrain.functions import elementwise
+from dtrain.functions import exponentials
 from dtrain.nn.functional.activations import logsigmoid, require_floats
 from dtrain.primitives import activations
 from dtrain.primitives import losses as primitives
@@ -206,7 +206,7 @@ def kl_div(
     if log_target:
         losses = target.exp() * (target - input)
     else:
-        losses = elementwise.xlogy(target, target) - target * input
+        losses = exponentials.xlogy(target, target) - target * input
     if reduction == "batchmean":
         return losses.sum() / input.shape[0] if input.ndim else losses
     return reduced(losses, reduction)

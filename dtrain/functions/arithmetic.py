@@ -1,0 +1,168 @@
+"""PyTorch's signatures of sums, products, quotients and powers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dtrain.autograd.tensor import Tensor
+from dtrain.backend.dtypes import (
+    category,
+    float64,
+    int64,
+    is_floating,
+)
+from dtrain.functions.elementwise import binary, floating_pair, smooth, unary
+from dtrain.functions.operands import (
+    Number,
+    floating,
+    in_one_dtype,
+    pair,
+    result_dtype,
+    to,
+)
+from dtrain.functions.rounding import _rounded
+from dtrain.primitives import (
+    arithmetic,
+    casts,
+)
+
+mul = binary(arithmetic.mul)
+
+
+abs = unary(arithmetic.abs, no_bools=True)
+
+
+reciprocal = smooth(arithmetic.reciprocal)
+
+
+sqrt = smooth(arithmetic.sqrt)
+
+
+rsqrt = smooth(arithmetic.rsqrt)
+
+
+copysign = floating_pair(arithmetic.copysign)
+
+
+def _scaled(name: str, input: Any, other: Any, alpha: Number) -> Any:
+    """alpha * other; a fraction, or a number for truth values, would change their dtype."""
+    if alpha == 1:
+        return other
+    kinds = [category(v.dtype) for v in (input, other) if isinstance(v, Tensor)]
+    if isinstance(alpha, float) and max(kinds, default=2) < 2:
+        raise RuntimeError(f"{name}: expected a whole alpha for integers, got {alpha}")
+    if isinstance(other, Tensor) and other.dtype == "bool":
+        return (
+            other
+            if max(kinds) == 0 and alpha
+            else mul(to(other, result_dtype(input, other)), alpha)
+        )
+    return mul(other, alpha)
+
+
+def add(input: Any, other: Any, *, alpha: Number = 1) -> Tensor:
+    """input + alpha * other (torch.add)."""
+    return arithmetic.add(*pair(input, _scaled("add", input, other, alpha)))
+
+
+def sub(input: Any, other: Any, *, alpha: Number = 1) -> Tensor:
+    """input - alpha * other (torch.sub)."""
+    x, y = pair(input, _scaled("sub", input, other, alpha))
+    if _has_bools(input) or _has_bools(other):
+        raise RuntimeError(
+            "sub: bools cannot be subtracted; use ^ or logical_xor(), or ~ to invert a mask"
+        )
+    return arithmetic.sub(x, y)
+
+
+def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
+    """A copy of the tensor (torch.clone)."""
+    return casts.clone(input)
+
+
+def rsub(input: Any, other: Any, *, alpha: Number = 1) -> Tensor:
+    """other - alpha * input (torch.rsub)."""
+    return sub(other, input, alpha=alpha)
+
+
+def _has_bools(x: Any) -> bool:
+    return (x.dtype == "bool") if isinstance(x, Tensor) else isinstance(x, bool)
+
+
+def neg(input: Tensor) -> Tensor:
+    """-input (torch.neg)."""
+    if input.dtype == "bool":
+        raise RuntimeError("neg: bools cannot be negated; use ~ or logical_not() to invert a mask")
+    return arithmetic.neg(input)
+
+
+def pow(input: Any, exponent: Any) -> Tensor:
+    """input ** exponent (torch.pow)."""
+    x, y = pair(input, exponent)
+    if isinstance(exponent, int) and exponent < 0 and not is_floating(x.dtype):
+        raise RuntimeError("pow: integers to negative integer powers are not allowed")
+    return arithmetic.pow(x, y)
+
+
+def float_power(input: Any, exponent: Any) -> Tensor:
+    """input ** exponent in float64 (torch.float_power)."""
+    x, y = (to(v, float64) if isinstance(v, Tensor) else v for v in (input, exponent))
+    return pow(x, y)
+
+
+def square(input: Tensor) -> Tensor:
+    """input * input (torch.square)."""
+    return arithmetic.square(to(input, int64) if input.dtype == "bool" else input)
+
+
+def positive(input: Tensor) -> Tensor:
+    """The tensor itself (torch.positive)."""
+    if input.dtype == "bool":
+        raise RuntimeError("positive: expected numbers, got a tensor of dtype bool")
+    return input
+
+
+def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
+    """input + weight * (end - input) (torch.lerp)."""
+    dtypes = [v.dtype for v in (input, end, weight) if isinstance(v, Tensor)]
+    if len(set(dtypes)) > 1:
+        raise RuntimeError(f"lerp: expected one dtype for all, got {[str(d) for d in dtypes]}")
+    if not is_floating(input.dtype):
+        raise NotImplementedError(f"lerp: expected a floating dtype, got {input.dtype}")
+    return add(input, mul(sub(end, input), weight))
+
+
+def addcmul(input: Tensor, tensor1: Any, tensor2: Any, *, value: Number = 1) -> Tensor:
+    """input + value * tensor1 * tensor2 (torch.addcmul)."""
+    input, tensor1, tensor2 = in_one_dtype(input, tensor1, tensor2)
+    return add(input, mul(tensor1, tensor2), alpha=value)
+
+
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:
+    """input + value * tensor1 / tensor2 (torch.addcdiv)."""
+    if not is_floating(tensor1.dtype) and not is_floating(tensor2.dtype):
+        raise RuntimeError(
+            f"addcdiv: expected a floating dtype, got {tensor1.dtype} and {tensor2.dtype}; "
+            "convert one with .float()"
+        )
+    input, tensor1, tensor2 = in_one_dtype(input, tensor1, tensor2)
+    return add(input, arithmetic.div(*pair(mul(tensor1, value), tensor2)))
+
+
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    """input / other, rounded to "floor", or "trunc" towards zero, if so wished (torch.div).
+
+    Without rounding integers give the default dtype.
+    """
+    if rounding_mode is not None:
+        return _rounded(input, other, rounding_mode)
+    x, y = pair(input, other)
+    tensor = x if isinstance(x, Tensor) else y
+    if not is_floating(tensor.dtype):
+        x, y = (floating(v) if isinstance(v, Tensor) else v for v in (x, y))
+    return arithmetic.div(x, y)
+
+
+def true_divide(input: Any, other: Any) -> Tensor:
+    """input / other (torch.true_divide)."""
+    return div(input, other)

@@ -1,0 +1,175 @@
+"""Tensor.__getitem__ and Tensor.__setitem__: PyTorch's rules of x[index]."""
+
+from __future__ import annotations
+
+from types import EllipsisType, NoneType
+from typing import Any
+
+import numpy as np
+
+from dtrain.autograd import grad_mode
+from dtrain.autograd.graph import sum_to
+from dtrain.autograd.op import record
+from dtrain.autograd.tensor import Tensor, wrap
+from dtrain.autograd.view import take_history
+from dtrain.backend import Array, array_module
+from dtrain.backend.dtypes import is_floating
+from dtrain.functions.creation import tensor
+from dtrain.primitives.indexing import _is_view, getitem
+
+
+def _plain(part: Any) -> Any:
+    """A part of an index as an int, a bool, a slice, None, Ellipsis, or an array of ints or bools.
+
+    Raises
+    ------
+    IndexError
+        If it is none of these, nor a list of numbers.
+    """
+    if isinstance(part, slice):
+        if part.step is not None and int(part.step) <= 0:
+            raise ValueError(f"index: expected slices with a step above 0, got {part}; use flip()")
+        return part
+    if part is None or part is Ellipsis or isinstance(part, int):
+        return part
+    if isinstance(part, (list, tuple, range)):
+        part = tensor(list(part)) if len(part) else tensor([], "int64")
+    if hasattr(part, "dtype"):  # a Tensor, or an array of either module
+        array = part.array if isinstance(part, Tensor) else part
+        kind = array.dtype
+        if kind in (np.bool_, np.uint8):  # uint8 is a mask, too
+            return array.astype(bool) if array.ndim else bool(array)
+        if kind in (np.int32, np.int64):
+            return array if array.ndim else int(array)
+        if kind.kind == "i" and not array.ndim:
+            return int(array)
+        raise IndexError(f"index: expected a tensor of dtype int64, int32 or bool, got {kind}")
+    raise (TypeError if isinstance(part, str) else IndexError)(
+        "index: expected integers, slices, None, ..., or tensors or lists of integers or bools, "
+        f"got {type(part).__name__}: {part!r}"
+    )
+
+
+def _in_two(x: Array, index: Any) -> tuple[Any, Any]:
+    """An index as one that gives a view, and one of arrays to be taken of that view, or None.
+
+    PyTorch's integers beside arrays are no arrays, as NumPy's are; True is [0] in a new dimension.
+    """
+    if isinstance(index, list) and len(index) < 32 and any(map(_is_part, index)):
+        index = tuple(index)  # as PyTorch does
+    parts = [_plain(part) for part in (index if isinstance(index, tuple) else (index,))]
+    kinds = {type(part) for part in parts}
+    if kinds <= {int, slice, NoneType, EllipsisType}:
+        return (*parts, *(() if EllipsisType in kinds else (...,))), None  # never a copy
+    rest = x.ndim - sum(map(_width, parts))
+    every = slice(None)
+    basic: list[Any] = []
+    arrays: list[Any] = []
+    for part in parts:
+        if part is Ellipsis:
+            basic += [every] * rest
+            arrays += [every] * rest
+        elif isinstance(part, bool):
+            basic.append(None)
+            arrays.append(array_module(x).zeros(int(part), "int64"))
+        elif isinstance(part, int):
+            basic.append(part)
+        elif part is None or isinstance(part, slice):
+            basic.append(part)
+            arrays.append(every)
+        else:
+            basic += [every] * _width(part)
+            arrays.append(part)
+    return (None if all(p == every for p in basic) else tuple(basic)), tuple(arrays)
+
+
+def _is_part(item: Any) -> bool:
+    """Whether a list that holds `item` is no list of numbers, but the parts of an index."""
+    kinds = (Tensor, np.ndarray, list, tuple, range, slice, NoneType, EllipsisType)
+    return isinstance(item, kinds)
+
+
+def array_of(part: Any) -> Any:
+    """A tensor of places or a mask as the array that indexes; None as a whole dimension."""
+    if part is None:
+        return slice(None)
+    plain = _plain(part)
+    return plain if hasattr(plain, "dtype") else np.asarray(plain)
+
+
+def _width(part: Any) -> int:
+    """How many dimensions a part of an index speaks of."""
+    if part is None or part is Ellipsis or isinstance(part, bool):
+        return 0
+    return part.ndim if getattr(part, "dtype", None) == np.bool_ else 1
+
+
+def read(x: Tensor, index: Any) -> Tensor:
+    """x[index] (torch.Tensor.__getitem__)."""
+    basic, arrays = _in_two(x.array, index)
+    if basic is not None:
+        x = getitem(x, index=basic)
+    return x if arrays is None else getitem(x, index=arrays)
+
+
+def write(x: Tensor, index: Any, value: Any) -> None:
+    """x[index] = value (torch.Tensor.__setitem__)."""
+    basic, arrays = _in_two(x.array, index)
+    if arrays is None and 0 in x.array.strides:  # a part of it may have places of its own
+        _assign(getitem(x, index=basic), (...,), value)
+    elif arrays is None:
+        _assign(x, basic, value)
+    else:
+        _assign(x if basic is None else getitem(x, index=basic), arrays, value)
+
+
+def require_own_places(name: str, array: Array) -> None:
+    """Refuse to write where several elements are one in memory, as `expand` makes them."""
+    spread = array.size and 0 in array.strides
+    if spread and any(n > 1 and not s for n, s in zip(array.shape, array.strides)):
+        raise RuntimeError(
+            f"{name}: several elements of the tensor are one in memory; write to a clone()"
+        )
+
+
+def _assign(x: Tensor, index: tuple, value: Any) -> None:
+    if not isinstance(value, (Tensor, int, float, np.generic)):
+        raise TypeError(
+            f"x[index] = value: expected a tensor or a number, got {type(value).__name__}; "
+            "make it one with tensor()"
+        )
+    if isinstance(value, Tensor) and value.dtype != x.dtype:
+        if not _is_view(index) and value.ndim:
+            raise RuntimeError(
+                f"x[index] = value: expected a value of dtype {x.dtype}, got {value.dtype}; "
+                "convert it with .to(dtype)"
+            )
+        value = value if is_floating(x.dtype) else value.detach()
+    require_own_places("x[index] = value", x.array)
+    value_grad = isinstance(value, Tensor) and value.requires_grad
+    x._require_writable("x[index] = value", value_grad)
+    xp = array_module(x.array)
+    old = wrap(x.array)
+    old._requires_grad, old._node = x.requires_grad, x._node
+    array = value.array if isinstance(value, Tensor) else value
+    if isinstance(array, int):  # which may be too large for the dtype
+        array = xp.asarray(array).astype(x.dtype)
+    try:
+        x.array[index] = array
+    except ValueError as error:
+        raise RuntimeError(f"x[index] = value: {error}") from error
+    x._version[0] += 1
+    if not (grad_mode.is_grad_enabled() and (x._requires_grad or value_grad)):
+        return
+    shape = getattr(array, "shape", ())
+
+    def grad_old(g):
+        g = xp.array(g)
+        g[index] = 0
+        return g
+
+    def grad_value(g):
+        return sum_to(xp.array(g[index], ndmin=len(shape)), shape)
+
+    written = record("setitem", (old, value), x.array, (grad_old, grad_value))
+    take_history(x, written)
