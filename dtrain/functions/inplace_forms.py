@@ -62,6 +62,7 @@ INPLACE = {
         "rsqrt sqrt square sub true_divide",
     ),
     **_forms(exponentials, "exp exp2 expm1 ldexp log log10 log1p log2 logit xlogy"),
+    **_forms(limits, "clamp clamp_max clamp_min nan_to_num"),
     **_forms(indexing, "masked_fill"),
     **_forms(
         rounding,

@@ -8,6 +8,7 @@ from typing import Any
 from dtrain.autograd import Tensor
 from dtrain.nn.functional.spatial import Numbers, at_least, batched, per_axis
 from dtrain.primitives import shapes as rules
+from dtrain.primitives.padding import pad_constant
 
 
 def unfold(
@@ -22,7 +23,7 @@ def unfold(
     counts = _counts("unfold", x.shape[2:], kernel, spread, pads, steps)
     if any(pads):
         widths = ((0, 0), (0, 0), *((width, width) for width in pads))
-        x = padding.pad_constant(x, widths=widths, value=0)
+        x = pad_constant(x, widths=widths, value=0)
     for axis, size, step, wide in zip((2, 3), kernel, steps, spread):
         x = rules.unfold(x, axis=axis, size=size, step=step, spread=wide)
     n, c = x.shape[:2]
