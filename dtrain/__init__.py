@@ -33,12 +33,9 @@ from dtrain.autograd import (
     set_grad_enabled,
     set_printoptions,
 )
-from dtrain.backend import Generator, cuda, device, initial_seed, manual_seed
-from dtrain.backend import dtypes as _dtypes
+from dtrain.backend import Generator, cuda, device, dtypes as _dtypes, initial_seed, manual_seed
 from dtrain.backend.dtypes import (
     bool_ as bool,
-)
-from dtrain.backend.dtypes import (
     can_cast,
     finfo,
     float16,
@@ -67,17 +64,14 @@ from dtrain.backend.random import get_rng_state, seed, set_rng_state
 from dtrain.backend.size import Size
 from dtrain.backend.threads import get_num_threads, set_num_threads
 from dtrain.checkpoint import load, save
-from dtrain.functions import creation as _creation
-from dtrain.functions import types as _types
+from dtrain.functions import creation as _creation, types as _types
 from dtrain.functions.creation import *  # noqa: F403
-from dtrain.functions.creation import random as _sampling
-from dtrain.functions.creation import windows as _windows
+from dtrain.functions.creation import random as _sampling, windows as _windows
 from dtrain.functions.creation.random import *  # noqa: F403
 from dtrain.functions.creation.windows import *  # noqa: F403
 from dtrain.functions.table import CALLS as _CALLS
 from dtrain.functions.types import *  # noqa: F403
-from dtrain.functions.types import TYPES as _TYPES
-from dtrain.functions.types import typed as _typed
+from dtrain.functions.types import TYPES as _TYPES, typed as _typed
 from dtrain.parallel import DataParallel, ZeroRedundancyOptimizer
 
 #: Functions of `nn.functional` that PyTorch has here, too.

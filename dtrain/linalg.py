@@ -36,8 +36,7 @@ from dtrain.functions.linalg.solvers import (
     tensorsolve,
 )
 from dtrain.functions.linalg.triangular import solve_triangular
-from dtrain.functions.products import linalg_vander as vander
-from dtrain.functions.products import matmul, multi_dot, vecdot
+from dtrain.functions.products import linalg_vander as vander, matmul, multi_dot, vecdot
 
 __all__ = [
     "LinAlgError",

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 import dtrain
-from dtrain import bool as bool_
-from dtrain import float16, float32, float64, int8, int16, int32, int64, uint8
+from dtrain import bool as bool_, float16, float32, float64, int8, int16, int32, int64, uint8
 from dtrain.autograd.op import OPS
 
 

@@ -16,8 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from dtrain.autograd.anomaly import call_stack, refuse_nan
-from dtrain.autograd.anomaly import state as anomaly
+from dtrain.autograd.anomaly import call_stack, refuse_nan, state as anomaly
 from dtrain.backend import Array, on_device_of
 
 _order = itertools.count()

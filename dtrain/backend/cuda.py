@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dtrain.backend.device import cuda_device_count as device_count
-from dtrain.backend.device import current_device as current_device
-from dtrain.backend.device import set_device as set_device
+from dtrain.backend.device import (
+    cuda_device_count as device_count,
+    current_device as current_device,
+    set_device as set_device,
+)
 
 
 def is_available() -> bool:

@@ -1,24 +1,12 @@
 """Floor 5: state files and checkpoint folders."""
 
-from dtrain.checkpoint.digest import digest
+from dtrain.checkpoint.digest import digest as digest
 from dtrain.checkpoint.folder import (
-    checkpoints,
-    load_checkpoint,
-    newest_checkpoint,
-    resume,
-    save_checkpoint,
-    whole_checkpoint,
+    checkpoints as checkpoints,
+    load_checkpoint as load_checkpoint,
+    newest_checkpoint as newest_checkpoint,
+    resume as resume,
+    save_checkpoint as save_checkpoint,
+    whole_checkpoint as whole_checkpoint,
 )
-from dtrain.checkpoint.state_file import load, save
-
-__all__ = [
-    "checkpoints",
-    "digest",
-    "load",
-    "load_checkpoint",
-    "newest_checkpoint",
-    "resume",
-    "save",
-    "save_checkpoint",
-    "whole_checkpoint",
-]
+from dtrain.checkpoint.state_file import load as load, save as save

@@ -18,8 +18,7 @@ import safetensors.numpy
 from dtrain.autograd import Tensor
 from dtrain.autograd.tensor import wrap
 from dtrain.backend import dtypes, move, to_host
-from dtrain.checkpoint.torch_reader import is_torch_file
-from dtrain.checkpoint.torch_reader import read as read_torch_file
+from dtrain.checkpoint.torch_reader import is_torch_file, read as read_torch_file
 from dtrain.checkpoint.torch_writer import to_torch_bytes
 from dtrain.errors import CheckpointError
 

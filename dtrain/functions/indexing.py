@@ -30,9 +30,9 @@ from dtrain.functions.shapes import broadcast_to, flatten, reshape
 from dtrain.primitives import (
     casts,
     indexing,
+    indexing as index_rules,
+    scattering as rules,
 )
-from dtrain.primitives import indexing as index_rules
-from dtrain.primitives import scattering as rules
 
 
 def places_along(name: str, input: Tensor, dim: int, index: Tensor) -> Array:

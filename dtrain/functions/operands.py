@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from dtrain.autograd.tensor import Tensor, wrap
-from dtrain.backend import array_module, cuda_index, move
-from dtrain.backend import device as Device
+from dtrain.backend import array_module, cuda_index, device as Device, move
 from dtrain.backend.dtypes import (
     category,
     get_default_dtype,

@@ -20,8 +20,7 @@ from dtrain.functions.inplace import inplace
 from dtrain.functions.joining import broadcast_tensors
 from dtrain.functions.operands import place_of, to
 from dtrain.functions.shapes import flatten, movedim, narrow, reshape
-from dtrain.primitives import casts
-from dtrain.primitives import scattering as rules
+from dtrain.primitives import casts, scattering as rules
 
 
 def _of_scalars_too(function: Callable[..., Tensor]) -> Callable[..., Tensor]:

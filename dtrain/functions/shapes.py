@@ -13,8 +13,7 @@ from dtrain.backend import address
 from dtrain.backend.dtypes import category
 from dtrain.functions import subscripts
 from dtrain.functions.operands import axis_of, listed, place_of
-from dtrain.primitives import casts
-from dtrain.primitives import shapes as rules
+from dtrain.primitives import casts, shapes as rules
 
 # --- another shape ---
 

@@ -9,8 +9,7 @@ from typing import Any
 from dtrain.autograd import Tensor
 from dtrain.backend import array_module
 from dtrain.functions.creation import empty
-from dtrain.nn import functional as F
-from dtrain.nn import init
+from dtrain.nn import functional as F, init
 from dtrain.nn.functional.embedding import shorten
 from dtrain.nn.module import Module
 from dtrain.nn.parameter import Parameter

@@ -10,8 +10,7 @@ from typing import Any
 from dtrain.autograd import Tensor
 from dtrain.functions.creation import empty, zeros
 from dtrain.functions.joining import cat, stack
-from dtrain.nn import functional as F
-from dtrain.nn import init
+from dtrain.nn import functional as F, init
 from dtrain.nn.functional.recurrent import GATES, rnn_mode, run_direction
 from dtrain.nn.module import Module
 from dtrain.nn.parameter import Parameter

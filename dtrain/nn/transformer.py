@@ -8,8 +8,7 @@ from typing import Any
 
 from dtrain.autograd import Tensor
 from dtrain.functions.creation import full
-from dtrain.nn import functional as F
-from dtrain.nn import init
+from dtrain.nn import functional as F, init
 from dtrain.nn.attention import MultiheadAttention
 from dtrain.nn.containers import ModuleList
 from dtrain.nn.dropout import Dropout

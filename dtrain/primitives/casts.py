@@ -6,8 +6,7 @@ import numpy as np
 
 from dtrain.autograd.op import exact_op
 from dtrain.autograd.tensor import is_traced
-from dtrain.backend import Array, array_module, device_of
-from dtrain.backend import move as move_array
+from dtrain.backend import Array, array_module, device_of, move as move_array
 from dtrain.backend.dtypes import is_floating
 
 

@@ -6,8 +6,7 @@ import math
 
 from dtrain.autograd.op import op
 from dtrain.backend import Array, array_module
-from dtrain.backend.kernels.reference.erf import FAR, FARTHER, ratio
-from dtrain.backend.kernels.reference.erf import erf as erf_array
+from dtrain.backend.kernels.reference.erf import FAR, FARTHER, erf as erf_array, ratio
 
 
 @op

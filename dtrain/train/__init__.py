@@ -1,5 +1,3 @@
 """Floor 6: what a training script shows and keeps count of."""
 
-from dtrain.train.progress import Progress
-
-__all__ = ["Progress"]
+from dtrain.train.progress import Progress as Progress

@@ -8,8 +8,13 @@ import time
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as _Bar
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress as _Bar,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from dtrain.distributed import world
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dtrain.autograd.recompute import checkpoint
+from dtrain.autograd.recompute import checkpoint as checkpoint
 from dtrain.nn import Sequential
-
-__all__ = ["checkpoint", "checkpoint_sequential"]
 
 
 def checkpoint_sequential(

@@ -1,4 +1,3 @@
-"""`dtrain.data` under PyTorch's name."""
+"""`dtrain.data` under PyTorch's name (torch.utils.data)."""
 
 from dtrain.data import *  # noqa: F403
-from dtrain.data import __all__ as __all__

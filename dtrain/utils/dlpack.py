@@ -3,9 +3,7 @@
 from typing import Any
 
 from dtrain.autograd import Tensor
-from dtrain.functions.creation import from_dlpack
-
-__all__ = ["from_dlpack", "to_dlpack"]
+from dtrain.functions.creation import from_dlpack as from_dlpack
 
 
 def to_dlpack(tensor: Tensor) -> Any:

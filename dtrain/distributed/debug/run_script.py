@@ -13,8 +13,7 @@ from pathlib import Path
 from types import CodeType, TracebackType
 from typing import Any, TextIO
 
-from dtrain.distributed import lifecycle, world
-from dtrain.distributed import step as step_module
+from dtrain.distributed import lifecycle, step as step_module, world
 from dtrain.distributed.comm import threads
 from dtrain.distributed.debug.debugger import RankDebugger
 from dtrain.distributed.trace import timeline

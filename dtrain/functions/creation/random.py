@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from dtrain.autograd.tensor import Tensor
-from dtrain.backend import Array, Generator, default_generator, module_on, use_device
-from dtrain.backend import random as rng
+from dtrain.backend import Array, Generator, default_generator, module_on, random as rng, use_device
 from dtrain.backend.dtypes import get_default_dtype, is_floating
 from dtrain.functions.creation.base import DeviceLike, factory, finish, shape_of
 from dtrain.functions.creation.filled import make_like

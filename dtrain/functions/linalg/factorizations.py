@@ -14,8 +14,7 @@ from dtrain.errors import LinAlgError
 from dtrain.functions.joining import cat
 from dtrain.functions.products import matmul
 from dtrain.functions.shapes import narrow, reshape, squeeze, transpose
-from dtrain.primitives import indexing as index_rules
-from dtrain.primitives import linalg as rules
+from dtrain.primitives import indexing as index_rules, linalg as rules
 
 
 def matrices(name: str, input: Tensor, square: bool = False) -> Tensor:

@@ -17,8 +17,7 @@ from dtrain.functions.linalg.factorizations import matrices, mT
 from dtrain.functions.linalg.triangular import solve_triangular
 from dtrain.functions.products import matmul, same_dtype
 from dtrain.functions.shapes import narrow
-from dtrain.primitives import indexing as index_rules
-from dtrain.primitives import linalg as rules
+from dtrain.primitives import indexing as index_rules, linalg as rules
 
 
 class LUFactor(NamedTuple):

@@ -8,8 +8,7 @@ from typing import Any
 
 from dtrain.autograd import Tensor
 from dtrain.backend.dtypes import float32, is_floating
-from dtrain.functions import activations as functions
-from dtrain.functions import scattering, splitting
+from dtrain.functions import activations as functions, scattering, splitting
 from dtrain.functions.creation import random
 from dtrain.functions.inplace import inplace as inplace_form
 from dtrain.functions.operands import place_of

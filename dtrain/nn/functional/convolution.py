@@ -18,8 +18,7 @@ from dtrain.nn.functional.spatial import (
     one_to_three,
     per_axis,
 )
-from dtrain.primitives import convolution
-from dtrain.primitives import shapes as rules
+from dtrain.primitives import convolution, shapes as rules
 from dtrain.primitives.padding import pad_constant
 
 

@@ -11,8 +11,6 @@ from dtrain.functions.reductions import norm
 from dtrain.nn.module import Module
 from dtrain.nn.utils.parametrize import register_parametrization
 
-__all__ = ["spectral_norm", "weight_norm"]
-
 
 class _WeightNorm(Module):
     def __init__(self, dim: int | None = 0):

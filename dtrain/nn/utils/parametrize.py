@@ -11,13 +11,6 @@ from dtrain.nn.containers import ModuleDict, ModuleList
 from dtrain.nn.module import Module
 from dtrain.nn.parameter import Parameter
 
-__all__ = [
-    "ParametrizationList",
-    "is_parametrized",
-    "register_parametrization",
-    "remove_parametrizations",
-]
-
 
 class ParametrizationList(ModuleList):
     """The functions a tensor is made by, and what of: `original`, or original0, original1, ...

@@ -13,17 +13,6 @@ from dtrain.functions.joining import stack
 from dtrain.functions.padding import pad
 from dtrain.primitives import embedding, indexing
 
-__all__ = [
-    "PackedSequence",
-    "invert_permutation",
-    "pack_padded_sequence",
-    "pack_sequence",
-    "pad_packed_sequence",
-    "pad_sequence",
-    "unpack_sequence",
-    "unpad_sequence",
-]
-
 
 class _Packed(NamedTuple):
     data: Tensor

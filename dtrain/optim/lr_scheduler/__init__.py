@@ -1,36 +1,23 @@
 """Schedules of the learning rate (torch.optim.lr_scheduler)."""
 
-from dtrain.optim.lr_scheduler.base import LRScheduler
-from dtrain.optim.lr_scheduler.composed import ChainedScheduler, SequentialLR
-from dtrain.optim.lr_scheduler.cosine import CosineAnnealingLR, CosineAnnealingWarmRestarts
-from dtrain.optim.lr_scheduler.cycles import CyclicLR, OneCycleLR
-from dtrain.optim.lr_scheduler.plateau import ReduceLROnPlateau
-from dtrain.optim.lr_scheduler.simple import (
-    ConstantLR,
-    ExponentialLR,
-    LambdaLR,
-    LinearLR,
-    MultiplicativeLR,
-    MultiStepLR,
-    PolynomialLR,
-    StepLR,
+from dtrain.optim.lr_scheduler.base import LRScheduler as LRScheduler
+from dtrain.optim.lr_scheduler.composed import (
+    ChainedScheduler as ChainedScheduler,
+    SequentialLR as SequentialLR,
 )
-
-__all__ = [
-    "ChainedScheduler",
-    "ConstantLR",
-    "CosineAnnealingLR",
-    "CosineAnnealingWarmRestarts",
-    "CyclicLR",
-    "ExponentialLR",
-    "LRScheduler",
-    "LambdaLR",
-    "LinearLR",
-    "MultiStepLR",
-    "MultiplicativeLR",
-    "OneCycleLR",
-    "PolynomialLR",
-    "ReduceLROnPlateau",
-    "SequentialLR",
-    "StepLR",
-]
+from dtrain.optim.lr_scheduler.cosine import (
+    CosineAnnealingLR as CosineAnnealingLR,
+    CosineAnnealingWarmRestarts as CosineAnnealingWarmRestarts,
+)
+from dtrain.optim.lr_scheduler.cycles import CyclicLR as CyclicLR, OneCycleLR as OneCycleLR
+from dtrain.optim.lr_scheduler.plateau import ReduceLROnPlateau as ReduceLROnPlateau
+from dtrain.optim.lr_scheduler.simple import (
+    ConstantLR as ConstantLR,
+    ExponentialLR as ExponentialLR,
+    LambdaLR as LambdaLR,
+    LinearLR as LinearLR,
+    MultiplicativeLR as MultiplicativeLR,
+    MultiStepLR as MultiStepLR,
+    PolynomialLR as PolynomialLR,
+    StepLR as StepLR,
+)

@@ -8,8 +8,7 @@ import warnings
 from dtrain.autograd import Tensor
 from dtrain.functions import exponentials
 from dtrain.nn.functional.activations import logsigmoid, require_floats
-from dtrain.primitives import activations
-from dtrain.primitives import losses as primitives
+from dtrain.primitives import activations, losses as primitives
 
 
 def reduced(losses: Tensor, reduction: str, weight: Tensor | None = None) -> Tensor:
