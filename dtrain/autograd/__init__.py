@@ -1,4 +1,4 @@
-"""Floor 2: Tensor, the graph and the backward pass (torch.autograd)."""
+"""Tensor, the graph and the backward pass (torch.autograd)."""
 
 from dtrain.autograd.anomaly import (
     detect_anomaly as detect_anomaly,

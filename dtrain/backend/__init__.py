@@ -1,4 +1,4 @@
-"""Floor 1: array modules, devices, dtypes and random numbers."""
+"""Array modules, devices, dtypes and random numbers."""
 
 from dtrain.backend import cuda as cuda
 from dtrain.backend.array_module import (

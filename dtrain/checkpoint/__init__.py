@@ -1,4 +1,4 @@
-"""Floor 5: state files and checkpoint folders."""
+"""State files and checkpoint folders."""
 
 from dtrain.checkpoint.digest import digest as digest
 from dtrain.checkpoint.folder import (

@@ -1,4 +1,4 @@
-"""Floor 4: datasets, samplers and the loader (torch.utils.data)."""
+"""Datasets, samplers and the loader (torch.utils.data)."""
 
 from dtrain.data.collate import default_collate as default_collate
 from dtrain.data.dataset import (

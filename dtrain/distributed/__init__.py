@@ -1,4 +1,4 @@
-"""Floor 4: the world of ranks, its communicators, and the reduction in a fixed order."""
+"""Ranks: their communicators, collectives, launcher and diagnosis."""
 
 from dtrain.backend import share_gpus as _share_gpus
 from dtrain.distributed.collectives import (

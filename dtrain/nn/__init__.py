@@ -1,4 +1,4 @@
-"""Floor 4: layers and models (torch.nn)."""
+"""Layers and losses (torch.nn)."""
 
 from dtrain.nn import functional as functional, init as init, utils as utils
 from dtrain.nn.activations import (

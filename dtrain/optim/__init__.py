@@ -1,4 +1,4 @@
-"""Floor 4: optimizers and schedules (torch.optim)."""
+"""Optimizers and learning-rate schedules (torch.optim)."""
 
 from dtrain.optim import lr_scheduler as lr_scheduler, swa_utils as swa_utils
 from dtrain.optim.adagrad import Adadelta as Adadelta, Adagrad as Adagrad

@@ -1,4 +1,4 @@
-"""Floor 5: what joins a model with the ranks."""
+"""Data-parallel training: gradient reduction, compression, sharded optimizer state."""
 
 from dtrain.parallel.compression.powersgd import PowerSGD as PowerSGD
 from dtrain.parallel.compression.topk import TopK as TopK

@@ -1,1 +1,1 @@
-"""Floor 3: every differentiable operation, a family a file, and PyTorch's names for them."""
+"""Differentiable rules over arrays: the output and one gradient function per input."""

@@ -1,3 +1,3 @@
-"""Floor 6: what a training script shows and keeps count of."""
+"""What a training script shows: progress."""
 
 from dtrain.train.progress import Progress as Progress

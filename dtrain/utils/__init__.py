@@ -1,3 +1,3 @@
-"""PyTorch's places for the loader, for recomputing and for DLPack, under the same names."""
+"""`DataLoader`, `checkpoint` and DLPack under PyTorch's paths (torch.utils)."""
 
 from dtrain.utils import checkpoint as checkpoint, data as data, dlpack as dlpack

@@ -1,4 +1,4 @@
-"""Gradients clipped, parameters as a vector, layers fused, sequences packed (torch.nn.utils)."""
+"""Gradient clipping, parametrizations, layer fusion, packed sequences (torch.nn.utils)."""
 
 from dtrain.nn.utils import (
     parametrizations as parametrizations,
