@@ -14,7 +14,7 @@ from dtrain.data.collate import default_collate
 from dtrain.data.dataset import Dataset, IterableDataset, TensorDataset
 from dtrain.data.samplers import RandomSampler, SequentialSampler, begin_epoch
 from dtrain.distributed import world
-from dtrain.distributed.comm.tree_reduce import run_of
+from dtrain.distributed.comm.tree_reduce import microbatch_range
 from dtrain.distributed.step import Microbatch, Step, begin_step, end_step, inside
 from dtrain.functions.creation import from_numpy
 
@@ -156,7 +156,7 @@ class DataLoader:
         begin_step(step)
         done = False
         while not done:  # once, if no rank is lost
-            low, high = run_of(world.rank(), world.world_size(), self.microbatches)
+            low, high = microbatch_range(world.rank(), world.world_size(), self.microbatches)
             for index in range(low, high):
                 if step.sizes[index] or index == low:  # a rank's first: every rank takes part
                     with inside(Microbatch(step, index)):

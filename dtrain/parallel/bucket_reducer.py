@@ -10,10 +10,10 @@ import numpy as np
 from dtrain.autograd.bucket import Bucket, GradBuffer
 from dtrain.backend import Array
 from dtrain.distributed.comm.communicator import Communicator
-from dtrain.distributed.comm.tree_reduce import TreeSum, run_of
+from dtrain.distributed.comm.tree_reduce import TreeAccumulator, microbatch_range
 
 
-class BucketSum:
+class BucketReducer:
     """Makes the gradients in a bucket the mean over all samples of a step.
 
     Parameters
@@ -25,24 +25,26 @@ class BucketSum:
     def __init__(self, bucket: Bucket, exact: bool):
         self.bucket = bucket
         self._exact = exact
-        self._spare: list[GradBuffer] = []
+        self._buffer_pool: list[GradBuffer] = []
 
     def begin(self, rank: int, size: int, sizes: Sequence[int]) -> None:
         """A step of microbatches with so many samples each, of which this rank has its run."""
         self._even = len(set(sizes)) == 1
         self._sizes = sizes
-        self._next, self._end = run_of(rank, size, len(sizes))
-        self._sum: Any = TreeSum(len(sizes), self._add) if self._exact else _PlainSum(self._add)
+        self._next, self._end = microbatch_range(rank, size, len(sizes))
+        self._sum: Any = (
+            TreeAccumulator(len(sizes), self._add) if self._exact else _PlainSum(self._add)
+        )
         #: which parameters have got a gradient on this rank
         self.used = [False] * len(self.bucket.params)
-        self._carried: tuple[GradBuffer, list[bool]] | None = None
+        self._preexisting: tuple[GradBuffer, list[bool]] | None = None
 
     def _add(self, left: GradBuffer, right: GradBuffer) -> None:
         left.flat += right.flat
-        self._spare.append(right)
+        self._buffer_pool.append(right)
 
     def _fresh(self) -> GradBuffer:
-        return self._spare.pop() if self._spare else self.bucket.new_grads()
+        return self._buffer_pool.pop() if self._buffer_pool else self.bucket.new_grads()
 
     def _use_fresh(self) -> None:
         self.bucket.use_grads(self._fresh(), [False] * len(self.bucket.params))
@@ -51,7 +53,7 @@ class BucketSum:
         """Keep gradients that were there before the step, to be added to the step's."""
         filled = self.bucket.filled()
         if any(filled):
-            self._carried = self.bucket.grads, filled
+            self._preexisting = self.bucket.grads, filled
             self._use_fresh()
 
     def push(self, index: int) -> None:
@@ -85,60 +87,60 @@ class BucketSum:
         self._skip_to(self._end)
 
     def reduce(self, comm: Communicator) -> None:
-        """Let the first block be the mean over all ranks; may run in another thread."""
-        blocks: list[Array] = [buffer.flat for _, _, buffer in self._sum.blocks]
+        """Let the first partial be the mean over all ranks; may run in another thread."""
+        partials: list[Array] = [buffer.flat for _, _, buffer in self._sum.partials]
         count = len(self._sizes)
         divisor = count if self._even else sum(self._sizes)
         with np.errstate(all="ignore"):  # NaN and infinity are values here
             if not self._exact:
-                comm.native_all_reduce(blocks[0], divisor)
+                comm.native_all_reduce(partials[0], divisor)
             elif self.bucket.bounds is not None:
-                comm.reduce_scatter(blocks, blocks[0], self.bucket.bounds, count, divisor)
+                comm.reduce_scatter(partials, partials[0], self.bucket.bounds, count, divisor)
             else:
-                comm.all_reduce(blocks, blocks[0], count, divisor)
+                comm.all_reduce(partials, partials[0], count, divisor)
 
     def leave_result(self, used: list[bool]) -> None:
         """Put the mean into the bucket, for the parameters that some rank has used."""
         bucket = self.bucket
         result = self._take_result(used)
-        self._spare.append(bucket.grads)
+        self._buffer_pool.append(bucket.grads)
         bucket.use_grads(result, used)
         bucket.scattered = self._exact and bucket.bounds is not None
-        if self._carried is None:
+        if self._preexisting is None:
             return
-        before, filled = self._carried
+        before, filled = self._preexisting
         for i, there in enumerate(filled):
             if there and used[i]:
                 bucket.grads.views[i].array += before.views[i].array
             elif there:
                 bucket.params[i]._grad = bucket.write_grad(i, before.views[i].array)
-        self._spare.append(before)
+        self._buffer_pool.append(before)
 
     def _take_result(self, used: list[bool]) -> GradBuffer:
-        (_, _, result), *others = self._sum.blocks
-        self._spare += [buffer for _, _, buffer in others]
+        (_, _, result), *others = self._sum.partials
+        self._buffer_pool += [buffer for _, _, buffer in others]
         return result
 
     def abandon(self, begun: bool) -> None:
         """Forget the step; `begun` if gradients that were there before have been set aside."""
-        self._spare += [buffer for _, _, buffer in self._sum.blocks]
-        if self._carried is not None:
-            self._spare.append(self.bucket.grads)
-            self.bucket.use_grads(*self._carried)
+        self._buffer_pool += [buffer for _, _, buffer in self._sum.partials]
+        if self._preexisting is not None:
+            self._buffer_pool.append(self.bucket.grads)
+            self.bucket.use_grads(*self._preexisting)
         elif begun:
-            self._spare.append(self.bucket.grads)
+            self._buffer_pool.append(self.bucket.grads)
             self._use_fresh()
 
 
 class _PlainSum:
-    """The sum of values in the order in which they come, with TreeSum's face."""
+    """The sum of values in the order in which they come, with TreeAccumulator's face."""
 
     def __init__(self, add: Any):
         self._add = add
-        self.blocks: list[tuple[int, int, Any]] = []
+        self.partials: list[tuple[int, int, Any]] = []
 
     def push(self, index: int, value: Any) -> None:
-        if self.blocks:
-            self._add(self.blocks[0][2], value)
+        if self.partials:
+            self._add(self.partials[0][2], value)
         else:
-            self.blocks.append((index, index + 1, value))
+            self.partials.append((index, index + 1, value))

@@ -15,17 +15,17 @@ from dtrain.distributed import world
 from dtrain.distributed.step import sum_at_step_end
 from dtrain.errors import DesyncError
 from dtrain.nn import Module, SyncBatchNorm
-from dtrain.parallel.bucket_reducer import BucketSum
+from dtrain.parallel.bucket_reducer import BucketReducer
 from dtrain.parallel.compression.compressed_reducer import (
-    CompressedSum,
+    CompressedBucketReducer,
     Compression,
     CompressionState,
 )
-from dtrain.parallel.compression.half_precision import Halves
+from dtrain.parallel.compression.half_precision import HalfPrecisionCompression
 from dtrain.parallel.compression.powersgd import PowerSGD
 from dtrain.parallel.compression.topk import TopK
-from dtrain.parallel.divergence_check import same_weights
-from dtrain.parallel.reducer import GradientSum
+from dtrain.parallel.divergence_check import make_divergence_check
+from dtrain.parallel.reducer import Reducer
 from dtrain.parallel.sync_batch_norm import of_whole_batch
 
 #: of the bucket that fills first: the sooner it leaves, the sooner the network has work
@@ -58,7 +58,7 @@ class DataParallel(Module):
     compression : what to send in place of the gradients: "float16", "bfloat16", PowerSGD(...),
         TopK(...), or None for the gradients themselves. What was not sent is kept and added
         to the next step's, each microbatch's by itself: save `compression_state` with the
-        model. Other gradients, but the same bits on any number of ranks. Halves send each
+        model. Other gradients, but the same bits on any number of ranks. Half precision sends each
         microbatch's gradients, and their mean: with one microbatch a rank half of the bytes,
         with two three quarters, with three no less than without. Values too large for
         float16 are sent as its largest over several steps; NaN and infinity are sent as such
@@ -109,15 +109,15 @@ class DataParallel(Module):
         buckets = make_buckets(params, bucket_bytes, _FIRST_BUCKET_BYTES if overlap else None)
         for bucket in buckets:
             bucket.use_memory(comm.empty)
-        sums: Sequence[BucketSum]
+        sums: Sequence[BucketReducer]
         if how is None:
-            sums = [BucketSum(bucket, exact=reduction == "exact") for bucket in buckets]
+            sums = [BucketReducer(bucket, exact=reduction == "exact") for bucket in buckets]
         else:
-            sums = compressed = _compressed_sums(how, buckets, module)
+            sums = compressed = _make_compressed_reducers(how, buckets, module)
             names = {id(param): name for name, param in module.named_parameters()}
             self.compression_state = CompressionState(comm, compressed, names)
-        check = same_weights(comm, buckets, dict(module.named_parameters()))
-        self._gradients = GradientSum(comm, sums, norms, overlap, check)
+        check = make_divergence_check(comm, buckets, dict(module.named_parameters()))
+        self._gradients = Reducer(comm, sums, norms, overlap, check)
         sum_at_step_end(self._gradients)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -157,12 +157,12 @@ def _as_compression(value: Any, module: Module, reduction: str) -> Compression |
                 "DataParallel: compression is for float32 and float64 in host memory, but "
                 f"{name} is {param.dtype} on {param.device}"
             )
-    return value if isinstance(value, (PowerSGD, TopK)) else Halves(str(value))
+    return value if isinstance(value, (PowerSGD, TopK)) else HalfPrecisionCompression(str(value))
 
 
-def _compressed_sums(
+def _make_compressed_reducers(
     how: Compression, buckets: Sequence[Bucket], module: Module
-) -> list[CompressedSum]:
+) -> list[CompressedBucketReducer]:
     keys = {id(param): key for key, param in enumerate(module.parameters())}
     if any(id(param) not in keys for bucket in buckets for param in bucket.params):
         raise ValueError(
@@ -170,7 +170,9 @@ def _compressed_sums(
             "compression cannot take apart: make DataParallel first, then the optimizer"
         )
     return [
-        CompressedSum(bucket, how, [keys[id(param)] for param in bucket.params], initial_seed())
+        CompressedBucketReducer(
+            bucket, how, [keys[id(param)] for param in bucket.params], initial_seed()
+        )
         for bucket in buckets
     ]
 

@@ -21,9 +21,9 @@ from dtrain.distributed.step import Step
 from dtrain.errors import DesyncError
 
 
-def same_weights(
+def make_divergence_check(
     comm: Communicator, buckets: Sequence[Bucket], named: Mapping[str, Tensor]
-) -> SameWeights | None:
+) -> DivergenceCheck | None:
     """The comparison, if the environment asks for it."""
     level = os.environ.get("DTRAIN_DEBUG", "")
     if level not in ("", "detail"):
@@ -33,10 +33,10 @@ def same_weights(
     every = os.environ.get("DTRAIN_DEBUG_EVERY", "100")
     if not every.isdecimal() or int(every) < 1:
         raise ValueError(f"DTRAIN_DEBUG_EVERY: expected a number of steps >= 1, got {every!r}")
-    return SameWeights(comm, buckets, named, int(every))
+    return DivergenceCheck(comm, buckets, named, int(every))
 
 
-class SameWeights:
+class DivergenceCheck:
     """Compares what is the same on all ranks of `comm`.
 
     Parameters

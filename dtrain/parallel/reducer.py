@@ -15,16 +15,16 @@ from dtrain.autograd.bucket import Bucket
 from dtrain.autograd.graph import call_after_backward
 from dtrain.backend.profiler import span
 from dtrain.distributed.comm.communicator import Communicator
-from dtrain.distributed.comm.tree_reduce import run_of
+from dtrain.distributed.comm.tree_reduce import microbatch_range
 from dtrain.distributed.step import Microbatch, Step, current_microbatch
 from dtrain.distributed.trace import timeline
 from dtrain.distributed.watchdog.call_site import site_of
 from dtrain.errors import DesyncError
-from dtrain.parallel.bucket_reducer import BucketSum
-from dtrain.parallel.divergence_check import SameWeights
+from dtrain.parallel.bucket_reducer import BucketReducer
+from dtrain.parallel.divergence_check import DivergenceCheck
 
 
-class GradientSum:
+class Reducer:
     """Makes the gradients in some buckets the mean over all samples of each step.
 
     Parameters
@@ -39,10 +39,10 @@ class GradientSum:
     def __init__(
         self,
         comm: Communicator,
-        sums: Sequence[BucketSum],
+        sums: Sequence[BucketReducer],
         norms: Sequence[Any],
         overlap: bool,
-        check: SameWeights | None = None,
+        check: DivergenceCheck | None = None,
     ):
         self._comm = comm
         self._sums = sums
@@ -67,7 +67,7 @@ class GradientSum:
         self._microbatch: Microbatch | None = None  # whose gradients are in the buckets now
         self._accumulated = False  # whether this step's gradients have begun
         self._touched = False  # whether this microbatch's have
-        self._on_their_way: list[Future[None]] = []  # the reductions of the first buckets
+        self._in_flight: list[Future[None]] = []  # the reductions of the first buckets
         self._missing: list[int] = []  # gradients that each bucket waits for, where it may leave
         self._statistics: dict[int, list[list[tuple[Any, Any]]]] = {}
         # what the ranks have agreed on: parameters in use, and statistics for the norms
@@ -117,7 +117,7 @@ class GradientSum:
 
     def _abandon(self) -> None:
         """Forget a step that was left before its end, as by a break: each rank has another part."""
-        if self._on_their_way:  # the other ranks are in these reductions, too
+        if self._in_flight:  # the other ranks are in these reductions, too
             self._reduce_rest()
         self._forget()
 
@@ -143,7 +143,7 @@ class GradientSum:
         self._microbatch = None
         if self._touched:
             self._touched = False
-            for total in self._sums[len(self._on_their_way) :]:
+            for total in self._sums[len(self._in_flight) :]:
                 total.push(index)
 
     # --- buckets that leave early ---
@@ -151,11 +151,11 @@ class GradientSum:
     def _is_last(self, microbatch: Microbatch) -> bool:
         """Whether this rank runs no microbatch of the step after this one."""
         sizes = microbatch.step.sizes
-        _, end = run_of(self._comm.rank, self._comm.size, len(sizes))
+        _, end = microbatch_range(self._comm.rank, self._comm.size, len(sizes))
         return not any(sizes[microbatch.index + 1 : end])
 
     def _count(self, index: int) -> None:
-        if index < len(self._on_their_way):
+        if index < len(self._in_flight):
             raise RuntimeError(
                 "DataParallel: a second backward pass in a microbatch, after its gradients were "
                 "sent to the other ranks: add the losses and call backward() once, or leave out "
@@ -166,14 +166,14 @@ class GradientSum:
     def _send_full_buckets(self) -> None:
         """All ranks reduce the buckets in one order, so the first that is not full stops it."""
         assert self._microbatch is not None
-        while (sent := len(self._on_their_way)) < len(self._sums) and not self._missing[sent]:
+        while (sent := len(self._in_flight)) < len(self._sums) and not self._missing[sent]:
             self._sums[sent].push(self._microbatch.index)
             self._send(sent)
 
     def _send(self, index: int) -> None:
         self._sums[index].close()
         reduction = self._thread.submit(self._reduce, index, self._thread_comm)
-        self._on_their_way.append(reduction)
+        self._in_flight.append(reduction)
 
     def _reduce(self, index: int, comm: Communicator) -> None:
         with span("reduce bucket", index):
@@ -212,15 +212,15 @@ class GradientSum:
     def abandon_step(self, step: Step) -> None:
         """Be as before the step."""
         if self._step is step:
-            wait(self._on_their_way)
+            wait(self._in_flight)
             self._forget()
 
     def _reduce_rest(self) -> None:
-        rest = range(len(self._on_their_way), len(self._sums))
+        rest = range(len(self._in_flight), len(self._sums))
         if self._overlap:
             for index in rest:
                 self._send(index)
-            for index, reduction in enumerate(self._on_their_way):
+            for index, reduction in enumerate(self._in_flight):
                 with span("wait for bucket", index):
                     reduction.result()
         else:

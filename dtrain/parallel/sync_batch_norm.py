@@ -11,12 +11,12 @@ import numpy as np
 from dtrain.backend import Array, array_module
 from dtrain.distributed import world
 from dtrain.distributed.comm.communicator import Communicator
-from dtrain.distributed.comm.tree_reduce import fold
+from dtrain.distributed.comm.tree_reduce import combine
 from dtrain.distributed.step import current_microbatch
 
 
 @dataclass(frozen=True)
-class WholeBatch:
+class GlobalBatchStatistics:
     """Statistics of each channel over all microbatches of a step, in float64."""
 
     count: Array  # (1,)
@@ -29,7 +29,7 @@ class WholeBatch:
     tracked_here: bool
 
 
-def of_whole_batch(count: int, mean: Array, var: Array) -> WholeBatch:
+def of_whole_batch(count: int, mean: Array, var: Array) -> GlobalBatchStatistics:
     """The whole batch, of which this rank brings `count` values of each channel.
 
     All ranks call it together, and for each of their layers in the same order. Sums are added by
@@ -63,7 +63,7 @@ def of_whole_batch(count: int, mean: Array, var: Array) -> WholeBatch:
         of_all = _total(_gathered(comm, sums)) / (at_least_one * max(samples, 1))
         return tuple(of_all.astype(first.dtype).reshape(2, channels))
 
-    return WholeBatch(total, mean, var, gradient_means, comm.rank == 0)
+    return GlobalBatchStatistics(total, mean, var, gradient_means, comm.rank == 0)
 
 
 def _gathered(comm: Communicator, row: Array) -> Any:
@@ -79,5 +79,5 @@ def _total(rows: Array) -> Array:
     """The sum of the rows, by the tree."""
     out = array_module(rows).empty(rows.shape[1], rows.dtype)
     parts = {(index, index + 1): row for index, row in enumerate(rows)}
-    fold(parts, (0, len(rows)), [out], slice(None))
+    combine(parts, (0, len(rows)), [out], slice(None))
     return out

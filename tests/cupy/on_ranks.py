@@ -32,19 +32,23 @@ def _values(count, length, dtype):
     return list(values.astype(dtype))
 
 
-def _blocks(values):
+def _partials(values):
     """What this rank brings to the reduction of `values`: device arrays."""
-    low, high = tree_reduce.run_of(distributed.rank(), distributed.world_size(), len(values))
-    total = tree_reduce.TreeSum(len(values), lambda left, right: np.add(left, right, out=left))
+    low, high = tree_reduce.microbatch_range(
+        distributed.rank(), distributed.world_size(), len(values)
+    )
+    total = tree_reduce.TreeAccumulator(
+        len(values), lambda left, right: np.add(left, right, out=left)
+    )
     for index in range(low, high):
         total.push(index, values[index].copy())
-    return [cupy.asarray(block) for _, _, block in total.blocks]
+    return [cupy.asarray(partial) for _, _, partial in total.partials]
 
 
 def _expected(values, divisor):
     out = np.empty_like(values[0])
     parts = {(i, i + 1): value for i, value in enumerate(values)}
-    tree_reduce.fold(parts, (0, len(values)), [out], slice(None), divisor)
+    tree_reduce.combine(parts, (0, len(values)), [out], slice(None), divisor)
     return out
 
 
@@ -66,9 +70,9 @@ def _uneven(length):
 
 def all_reduce():
     for values, divisor in _problems():
-        blocks = _blocks(values)
-        out = blocks[0]
-        communicator().all_reduce(blocks, out, len(values), divisor)
+        partials = _partials(values)
+        out = partials[0]
+        communicator().all_reduce(partials, out, len(values), divisor)
         assert out.get().tobytes() == _expected(values, divisor).tobytes()
 
 
@@ -76,9 +80,9 @@ def reduce_scatter():
     for values, divisor in _problems():
         bounds = _uneven(len(values[0]))
         own = slice(*bounds[distributed.rank() :][:2])
-        blocks = _blocks(values)
-        out = cupy.zeros_like(blocks[0])
-        communicator().reduce_scatter(blocks, out, bounds, len(values), divisor)
+        partials = _partials(values)
+        out = cupy.zeros_like(partials[0])
+        communicator().reduce_scatter(partials, out, bounds, len(values), divisor)
         assert out[own].get().tobytes() == _expected(values, divisor)[own].tobytes()
 
 
@@ -117,7 +121,7 @@ def _calls(function):
     cupy.cuda.get_current_stream().synchronize()
     counters = conftest.hostcuda.counters()
     names = conftest.hostcuda.launch_names()
-    calls = {name: n for name, n in names.items() if name.startswith("nccl") or name == "fold"}
+    calls = {name: n for name, n in names.items() if name.startswith("nccl") or name == "combine"}
     return calls, counters["h2d_bytes"] + counters["d2h_bytes"]
 
 
@@ -131,9 +135,9 @@ def no_byte_of_an_array_passes_through_the_host():
     def exact(array):
         return _calls(lambda: comm.all_reduce([array], array, size))
 
-    assert exact(flat) == ({"ncclSendRecv": 1, "fold": 1, "ncclAllGather": 1}, 0)
+    assert exact(flat) == ({"ncclSendRecv": 1, "combine": 1, "ncclAllGather": 1}, 0)
     assert exact(uneven) == (
-        {"ncclSendRecv": 1, "fold": 1, "ncclAllGather": 1, "ncclBroadcast": 1},
+        {"ncclSendRecv": 1, "combine": 1, "ncclAllGather": 1, "ncclBroadcast": 1},
         0,
     )
     assert _calls(lambda: comm.native_all_reduce(flat)) == ({"ncclAllReduce": 1}, 0)
@@ -152,7 +156,7 @@ def no_gradient_of_a_step_passes_through_the_host():
 
     step()
     calls, copied = _calls(step)
-    assert calls["fold"] == 1
+    assert calls["combine"] == 1
     assert copied == 0
 
 

@@ -37,7 +37,7 @@ EXACT = ["all_reduce", "reduce_scatter", "all_gather_slices"]
 
 
 @pytest.mark.parametrize("size", [2, 3, 4])
-def test_bits_are_those_of_the_fold(size, run_on_ranks):
+def test_bits_are_those_of_the_tree_reduction(size, run_on_ranks):
     assert "host memory" not in run_on_ranks(size, *EXACT)
 
 

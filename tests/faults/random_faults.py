@@ -28,9 +28,9 @@ FROZEN_AFTER_S = 2
 MOMENTS = {
     "forward": "dtrain.nn.module:Module.__call__",
     "backward": "dtrain.autograd.tensor:Tensor.backward",
-    "vote": "dtrain.parallel.reducer:GradientSum._agree",
-    "reduction": "dtrain.distributed.comm.mpi:fold",
-    "wait": "dtrain.distributed.comm.node:Node.barrier",
+    "vote": "dtrain.parallel.reducer:Reducer._agree",
+    "reduction": "dtrain.distributed.comm.mpi:combine",
+    "wait": "dtrain.distributed.comm.node_local:NodeLocalGroup.barrier",
     "commit": "dtrain.distributed.comm.mpi:MpiCommunicator.commit",
     "recovery": "dtrain.distributed.comm.mpi:MpiCommunicator.recover",
     "step": "dtrain.optim.optimizer:Optimizer.step",

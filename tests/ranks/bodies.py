@@ -463,12 +463,12 @@ def the_tree_gives_one_sum_for_any_world_size():
             continue
         values = np.random.default_rng(count).standard_normal((count, 37)).astype(np.float32)
         values *= 10.0 ** np.random.default_rng(1).integers(-4, 4, values.shape).astype(np.float32)
-        low, high = tree_reduce.run_of(comm.rank, comm.size, count)
-        total = tree_reduce.TreeSum(count, lambda a, b: np.add(a, b, out=a))
+        low, high = tree_reduce.microbatch_range(comm.rank, comm.size, count)
+        total = tree_reduce.TreeAccumulator(count, lambda a, b: np.add(a, b, out=a))
         for index in range(low, high):
             total.push(index, values[index].copy())
         out = np.empty(37, np.float32)
-        comm.all_reduce([flat for _, _, flat in total.blocks], out, count)
+        comm.all_reduce([flat for _, _, flat in total.partials], out, count)
 
         def tree(a, b, values=values):
             if b - a == 1:

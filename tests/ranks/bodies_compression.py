@@ -236,11 +236,11 @@ class _Counting:
         own = bounds[self._comm.rank + 1] - bounds[self._comm.rank]
         return (len(flat) - own) * flat.itemsize
 
-    def all_reduce(self, blocks, out, count, divisor=1):
+    def all_reduce(self, partials, out, count, divisor=1):
         bounds = tree_reduce.equal_bounds(len(out), self._comm.size)
-        self.sent += sum(self._others(block, bounds) for block in blocks)
+        self.sent += sum(self._others(partial, bounds) for partial in partials)
         self._gather(out, bounds)
-        self._comm.all_reduce(blocks, out, count, divisor)
+        self._comm.all_reduce(partials, out, count, divisor)
 
     def all_to_all_slices(self, flats, bounds, count):
         self.sent += sum(self._others(flat, bounds) for flat in flats)
@@ -370,7 +370,11 @@ def the_compression_state_of_another_job_is_refused():
 
     given = saved(DataParallel(_Fixed(w=(2, 3)), compression=TopK(0.5)))
     for setting, shape, message in (
-        ("float16", (2, 3), r"expected that of Halves\(dtype='float16'\), got that of TopK"),
+        (
+            "float16",
+            (2, 3),
+            r"expected that of HalfPrecisionCompression\(dtype='float16'\), got that of TopK",
+        ),
         (TopK(0.5), (2, 4), r"expected for w errors of shape \(8, 2, 4\), got \(8, 2, 3\)"),
     ):
         other = DataParallel(_Fixed(w=shape), compression=setting).compression_state
@@ -421,7 +425,7 @@ def all_to_all_slices_gives_each_rank_its_part_of_every_value():
         for size in (0, 1, 70_001):
             values = _random((count, size), size)
             bounds = tree_reduce.equal_bounds(size, comm.size)
-            own = values[slice(*tree_reduce.run_of(comm.rank, comm.size, count))]
+            own = values[slice(*tree_reduce.microbatch_range(comm.rank, comm.size, count))]
             got = comm.all_to_all_slices(list(own), bounds, count)
             part = slice(*bounds[comm.rank : comm.rank + 2])
             assert [g.tobytes() for g in got] == [v[part].tobytes() for v in values]

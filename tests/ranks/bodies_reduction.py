@@ -18,7 +18,7 @@ def _values(count, length, dtype=np.float32):
     return (rng.standard_normal((count, length)) * scale).astype(dtype)
 
 
-def _blocks(values, allocate):
+def _partials(values, allocate):
     """This rank's blocks of the rows."""
     comm = communicator()
 
@@ -27,10 +27,10 @@ def _blocks(values, allocate):
         array[...] = values[index]
         return array
 
-    total = tree_reduce.TreeSum(len(values), lambda a, b: np.add(a, b, out=a))
-    for index in range(*tree_reduce.run_of(comm.rank, comm.size, len(values))):
+    total = tree_reduce.TreeAccumulator(len(values), lambda a, b: np.add(a, b, out=a))
+    for index in range(*tree_reduce.microbatch_range(comm.rank, comm.size, len(values))):
         total.push(index, row(index))
-    return [block for _, _, block in total.blocks]
+    return [partial for _, _, partial in total.partials]
 
 
 def _tree_sum(values):
@@ -47,10 +47,10 @@ def all_reduce_takes_arrays_of_any_length_from_any_memory():
         for dtype in (np.float32, np.float64):
             for allocate in (comm.empty, np.empty):
                 values = _values(MICROBATCHES, length, dtype)
-                blocks = _blocks(values, allocate)
-                comm.all_reduce(blocks, blocks[0], MICROBATCHES, divisor)
+                partials = _partials(values, allocate)
+                comm.all_reduce(partials, partials[0], MICROBATCHES, divisor)
                 expected = _tree_sum(values) / dtype(divisor)
-                assert blocks[0].tobytes() == expected.tobytes()
+                assert partials[0].tobytes() == expected.tobytes()
 
 
 def reduce_scatter_and_all_gather_make_an_all_reduce():
@@ -58,12 +58,12 @@ def reduce_scatter_and_all_gather_make_an_all_reduce():
     values = _values(MICROBATCHES + 3, 1001)
     cuts = np.sort(np.random.default_rng(0).integers(0, 1002, comm.size - 1)).tolist()
     for bounds in (tree_reduce.equal_bounds(1001, comm.size), [0, *cuts, 1001]):
-        blocks = _blocks(values, comm.empty)
-        comm.reduce_scatter(blocks, blocks[0], bounds, len(values), 2)
+        partials = _partials(values, comm.empty)
+        comm.reduce_scatter(partials, partials[0], bounds, len(values), 2)
         own = slice(*bounds[comm.rank : comm.rank + 2])
         expected = _tree_sum(values) / np.float32(2)
-        assert blocks[0][own].tobytes() == expected[own].tobytes()
-        for flat in (blocks[0], blocks[0].copy()):
+        assert partials[0][own].tobytes() == expected[own].tobytes()
+        for flat in (partials[0], partials[0].copy()):
             comm.all_gather_slices(flat, bounds)
             assert flat.tobytes() == expected.tobytes()
 
@@ -88,7 +88,7 @@ def buckets_leave_while_the_backward_pass_still_runs():
     model = DataParallel(nn.Sequential(first, last), bucket_bytes=1, overlap=True)
     seen = []
     first.bias.register_post_accumulate_grad_hook(
-        lambda _: seen.append(len(model._gradients._on_their_way))
+        lambda _: seen.append(len(model._gradients._in_flight))
     )
     model(dtrain.ones(1, 1)).sum().backward()
     assert seen == [2]  # those of `last`
@@ -107,7 +107,9 @@ def buckets_are_small_where_they_leave_early():
 def a_second_backward_pass_where_one_was_promised_is_an_error():
     model = DataParallel(nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1)), 1, overlap=True)
     loader = DataLoader(TensorDataset(dtrain.ones(16, 1)), 2, microbatches=MICROBATCHES)
-    batches = list(range(*tree_reduce.run_of(distributed.rank(), distributed.world_size(), 8)))
+    batches = list(
+        range(*tree_reduce.microbatch_range(distributed.rank(), distributed.world_size(), 8))
+    )
     for index, (x,) in zip(batches, next(loader.steps(one_backward=True))):
         loss = model(x).mean()
         loss.backward(retain_graph=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dtrain.distributed.comm import node
+from dtrain.distributed.comm import node_local
 
 
 def pytest_addoption(parser):
@@ -11,7 +11,7 @@ def pytest_addoption(parser):
 
 @pytest.fixture(autouse=True, scope="session")
 def nodes(request):
-    count, runs = request.config.getoption("--nodes"), node._runs
+    count, runs = request.config.getoption("--nodes"), node_local._group_ranks
     if count == 1:
         yield
         return
@@ -20,6 +20,6 @@ def nodes(request):
         return runs([rank * count // len(machines) for rank in range(len(machines))])
 
     patch = pytest.MonkeyPatch()
-    patch.setattr(node, "_runs", split)
+    patch.setattr(node_local, "_group_ranks", split)
     yield
     patch.undo()

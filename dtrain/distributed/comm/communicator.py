@@ -12,14 +12,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from dtrain.backend import Array
-from dtrain.distributed.comm.tree_reduce import fold
+from dtrain.distributed.comm.tree_reduce import combine
 
 
 class Communicator(Protocol):
     """What the library asks of a set of ranks; all make the same calls in the same order.
 
-    Reductions are of `count` values, one a microbatch. A rank brings their sums over the blocks
-    `plan_of(rank, size, count)`: flat arrays of one length, which are overwritten.
+    Reductions are of `count` values, one a microbatch. A rank contributes a partial sum for each
+    of the tree nodes `contributed_nodes(rank, size, count)`: flat arrays of one length, which are
+    overwritten.
     """
 
     rank: int
@@ -49,13 +50,13 @@ class Communicator(Protocol):
         """Host memory whose reduction needs no copies; not initialized."""
 
     def all_reduce(
-        self, blocks: Sequence[Array], out: Array, count: int, divisor: float = 1
+        self, partials: Sequence[Array], out: Array, count: int, divisor: float = 1
     ) -> None:
-        """The sum of all values, divided, in every `out`; it may be one of the blocks."""
+        """The sum of all values, divided, in every `out`; it may be one of the partial sums."""
 
     def reduce_scatter(
         self,
-        blocks: Sequence[Array],
+        partials: Sequence[Array],
         out: Array,
         bounds: Sequence[int],
         count: int,
@@ -112,20 +113,20 @@ class SoloCommunicator:
         return np.empty(size, dtype)
 
     def all_reduce(
-        self, blocks: Sequence[Array], out: Array, count: int, divisor: float = 1
+        self, partials: Sequence[Array], out: Array, count: int, divisor: float = 1
     ) -> None:
-        (block,) = blocks
-        fold({(0, count): block}, (0, count), [out], slice(None), divisor)
+        (partial,) = partials
+        combine({(0, count): partial}, (0, count), [out], slice(None), divisor)
 
     def reduce_scatter(
         self,
-        blocks: Sequence[Array],
+        partials: Sequence[Array],
         out: Array,
         bounds: Sequence[int],
         count: int,
         divisor: float = 1,
     ) -> None:
-        self.all_reduce(blocks, out, count, divisor)
+        self.all_reduce(partials, out, count, divisor)
 
     def all_to_all_slices(
         self, flats: Sequence[np.ndarray], bounds: Sequence[int], count: int

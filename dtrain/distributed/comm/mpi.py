@@ -20,17 +20,17 @@ import numpy as np
 
 from dtrain.backend import Array
 from dtrain.distributed.comm.communicator import SoloCommunicator
-from dtrain.distributed.comm.leaders import Leaders, exchange
-from dtrain.distributed.comm.nccl import Nccl, connect
-from dtrain.distributed.comm.node import Node
-from dtrain.distributed.comm.staging import Staging
+from dtrain.distributed.comm.host_staging import HostStagedCollectives
+from dtrain.distributed.comm.inter_node import InterNodeExchange, exchange
+from dtrain.distributed.comm.nccl import NcclCollectives, connect
+from dtrain.distributed.comm.node_local import NodeLocalGroup
 from dtrain.distributed.comm.tree_reduce import (
-    blocks_of,
+    combine,
+    contributed_nodes,
+    covering_nodes,
     divide,
     equal_bounds,
-    fold,
-    plan_of,
-    run_of,
+    microbatch_range,
 )
 from dtrain.distributed.trace import clock
 from dtrain.distributed.watchdog.call_site import site_of
@@ -40,7 +40,7 @@ from dtrain.errors import DesyncError, RankFailedError
 
 
 class MpiCommunicator:
-    """All ranks of an mpi4py communicator; every call blocks.
+    """All ranks of an mpi4py communicator; every call partials.
 
     Parameters
     ----------
@@ -65,9 +65,11 @@ class MpiCommunicator:
         """Be the ranks of `comm` from now on."""
         self._comm = comm
         self.rank, self.size = comm.Get_rank(), comm.Get_size()
-        self.node = Node(comm, self.elastic)
-        self._leaders = Leaders(comm, self.node) if len(self.node.all_ranks) > 1 else None
-        self.over_network = self._leaders is not None
+        self.node = NodeLocalGroup(comm, self.elastic)
+        self._inter_node = (
+            InterNodeExchange(comm, self.node) if len(self.node.all_ranks) > 1 else None
+        )
+        self.over_network = self._inter_node is not None
         self.calls.count = 0  # one that has just come begins so, too
         for duplicate in self._duplicates:
             duplicate._join(comm.Dup())
@@ -107,7 +109,11 @@ class MpiCommunicator:
         self._stage, self._at_commit = self._stage + 1, False
 
     def revoke(self) -> None:
-        comms = [self._comm, self.node.comm, *(self._leaders.comms() if self._leaders else [])]
+        comms = [
+            self._comm,
+            self.node.comm,
+            *(self._inter_node.comms() if self._inter_node else []),
+        ]
         for comm in comms:
             comm.Revoke()
         for duplicate in self._duplicates:
@@ -178,32 +184,32 @@ class MpiCommunicator:
     def empty(self, size: int, dtype: np.dtype) -> np.ndarray:
         return self.node.empty(size, dtype)
 
-    @collective(lambda blocks, out, *_, **__: of(out))
+    @collective(lambda partials, out, *_, **__: of(out))
     def all_reduce(
-        self, blocks: Sequence[Array], out: Array, count: int, divisor: float = 1
+        self, partials: Sequence[Array], out: Array, count: int, divisor: float = 1
     ) -> None:
         if not isinstance(out, np.ndarray):
             with out.device:
-                self._for_device(out).all_reduce(blocks, out, count, divisor)
+                self._for_device(out).all_reduce(partials, out, count, divisor)
             return
-        parts, outs = self._open(blocks, out, count)
-        if self._leaders is None:
-            fold(parts, (0, count), outs, self.node.share_of(len(out)), divisor)
+        parts, outs = self._open(partials, out, count)
+        if self._inter_node is None:
+            combine(parts, (0, count), outs, self.node.slice_for(len(out)), divisor)
             self.node.barrier()
         else:
-            sums = self._fold_in_node(parts, len(out), count)
+            sums = self._combine_in_node(parts, len(out), count)
             if self.node.rank == 0:
-                bounds = self._leaders.bounds(equal_bounds(len(out), self.size))
-                self._leaders.reduce_scatter(sums, outs[0], bounds, count, divisor)
-                self._leaders.all_gather(outs[0], bounds)
-            self._take_from_leader(outs, slice(None))
+                bounds = self._inter_node.bounds(equal_bounds(len(out), self.size))
+                self._inter_node.reduce_scatter(sums, outs[0], bounds, count, divisor)
+                self._inter_node.all_gather(outs[0], bounds)
+            self._copy_from_leader(outs, slice(None))
         if outs[self.node.rank] is not out:
             out[...] = outs[self.node.rank]
 
-    @collective(lambda blocks, out, *_, **__: of(out))
+    @collective(lambda partials, out, *_, **__: of(out))
     def reduce_scatter(
         self,
-        blocks: Sequence[Array],
+        partials: Sequence[Array],
         out: Array,
         bounds: Sequence[int],
         count: int,
@@ -211,20 +217,20 @@ class MpiCommunicator:
     ) -> None:
         if not isinstance(out, np.ndarray):
             with out.device:
-                self._for_device(out).reduce_scatter(blocks, out, bounds, count, divisor)
+                self._for_device(out).reduce_scatter(partials, out, bounds, count, divisor)
             return
         own = slice(bounds[self.rank], bounds[self.rank + 1])
-        parts, outs = self._open(blocks, out, count)
-        if self._leaders is None:
-            fold(parts, (0, count), [outs[self.node.rank]], own, divisor)
+        parts, outs = self._open(partials, out, count)
+        if self._inter_node is None:
+            combine(parts, (0, count), [outs[self.node.rank]], own, divisor)
             self.node.barrier()
         else:
-            sums = self._fold_in_node(parts, len(out), count)
+            sums = self._combine_in_node(parts, len(out), count)
             if self.node.rank == 0:
-                self._leaders.reduce_scatter(
-                    sums, outs[0], self._leaders.bounds(bounds), count, divisor
+                self._inter_node.reduce_scatter(
+                    sums, outs[0], self._inter_node.bounds(bounds), count, divisor
                 )
-            self._take_from_leader(outs, own)
+            self._copy_from_leader(outs, own)
         if outs[self.node.rank] is not out:
             out[own] = outs[self.node.rank][own]
 
@@ -232,14 +238,12 @@ class MpiCommunicator:
     def all_to_all_slices(
         self, flats: Sequence[np.ndarray], bounds: Sequence[int], count: int
     ) -> list[np.ndarray]:
-        runs = [run_of(rank, self.size, count) for rank in range(self.size)]
+        runs = [microbatch_range(rank, self.size, count) for rank in range(self.size)]
         slices: dict[int, np.ndarray] = {}
         for turn in range(max(high - low for low, high in runs)):
             senders = [rank for rank, (low, high) in enumerate(runs) if turn < high - low]
             flat = flats[turn] if turn < len(flats) else None
-            received = exchange(
-                self._comm, self.node.waiting, flat, flats[0].dtype, bounds, senders
-            )
+            received = exchange(self._comm, self.node.runner, flat, flats[0].dtype, bounds, senders)
             slices |= {runs[sender][0] + turn: part for sender, part in zip(senders, received)}
         return [slices[index] for index in range(count)]
 
@@ -253,13 +257,13 @@ class MpiCommunicator:
         flats = [arrays[0] for arrays in node.open([flat], 1)]
         for rank, theirs in zip(node.ranks, flats):
             part = slice(bounds[rank], bounds[rank + 1])
-            if theirs is not flats[node.rank] and (self._leaders is None or node.rank == 0):
+            if theirs is not flats[node.rank] and (self._inter_node is None or node.rank == 0):
                 flats[node.rank][part] = theirs[part]
         node.barrier()
-        if self._leaders is not None:
+        if self._inter_node is not None:
             if node.rank == 0:
-                self._leaders.all_gather(flats[0], self._leaders.bounds(bounds))
-            self._take_from_leader(flats, slice(None))
+                self._inter_node.all_gather(flats[0], self._inter_node.bounds(bounds))
+            self._copy_from_leader(flats, slice(None))
         if flats[node.rank] is not flat:
             flat[...] = flats[node.rank]
 
@@ -276,41 +280,43 @@ class MpiCommunicator:
         if divisor != 1:
             divide(flat, divisor)
 
-    def _for_device(self, array: Array) -> Nccl | Staging | SoloCommunicator:
+    def _for_device(
+        self, array: Array
+    ) -> NcclCollectives | HostStagedCollectives | SoloCommunicator:
         """What moves device arrays such as this one between the ranks, which all ask for it."""
         if self.size == 1:
             return SoloCommunicator()
         if self.elastic or self._nccl is None or not self._nccl.takes(array):
-            return Staging(self)  # NCCL would wait for a lost rank for ever
+            return HostStagedCollectives(self)  # NCCL would wait for a lost rank for ever
         return self._nccl
 
     @functools.cached_property
-    def _nccl(self) -> Nccl | None:
+    def _nccl(self) -> NcclCollectives | None:
         return connect(self._comm)
 
-    def _open(self, blocks: Sequence[Array], out: Array, count: int) -> tuple[Any, Any]:
-        """The neighbours' blocks by their intervals, and their outs."""
-        plans = [plan_of(rank, self.size, count) for rank in self.node.ranks]
-        opened = self.node.open([out, *blocks], most=1 + max(map(len, plans)))
+    def _open(self, partials: Sequence[Array], out: Array, count: int) -> tuple[Any, Any]:
+        """The neighbours' partial sums by their intervals, and their outs."""
+        plans = [contributed_nodes(rank, self.size, count) for rank in self.node.ranks]
+        opened = self.node.open([out, *partials], most=1 + max(map(len, plans)))
         parts = {
-            interval: block
+            interval: partial
             for plan, (_, *theirs) in zip(plans, opened)
-            for interval, block in zip(plan, theirs)
+            for interval, partial in zip(plan, theirs)
         }
         return parts, [theirs[0] for theirs in opened]
 
-    def _fold_in_node(self, parts: Any, length: int, count: int) -> list[np.ndarray]:
-        """The node's own blocks, in the place of the first block of each."""
+    def _combine_in_node(self, parts: Any, length: int, count: int) -> list[np.ndarray]:
+        """The node's own partial sums, in the memory of the first partial sum of each."""
         run = min(low for low, _ in parts), max(high for _, high in parts)
-        starts = {low: block for (low, _), block in parts.items()}
+        starts = {low: partial for (low, _), partial in parts.items()}
         sums = []
-        for interval in blocks_of(*run, count):
+        for interval in covering_nodes(*run, count):
             sums.append(starts[interval[0]])
-            fold(parts, interval, sums[-1:], self.node.share_of(length))
+            combine(parts, interval, sums[-1:], self.node.slice_for(length))
         self.node.barrier()
         return sums
 
-    def _take_from_leader(self, flats: Sequence[np.ndarray], part: slice) -> None:
+    def _copy_from_leader(self, flats: Sequence[np.ndarray], part: slice) -> None:
         self.node.barrier()
         if self.node.rank:
             flats[self.node.rank][part] = flats[0][part]

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from dtrain.backend import Array
-from dtrain.distributed.comm.tree_reduce import Interval, divide, plan_of, split
+from dtrain.distributed.comm.tree_reduce import Interval, contributed_nodes, divide, split
 
 #: slices begin at multiples of so many elements, where every GPU reads memory fast
 _ALIGNED = 128
 
 
-def connect(comm: Any) -> Nccl | None:
+def connect(comm: Any) -> NcclCollectives | None:
     """Join the ranks of an mpi4py communicator, each with its current GPU.
 
     None if one of them cannot; then rank 0 says on stderr why, and what to do.
@@ -57,11 +57,11 @@ def _offer(rank: int) -> tuple[str | None, Any]:
         return str(error), None
 
 
-def _join(rank: int, size: int, name: Any) -> tuple[Nccl | None, str | None]:
+def _join(rank: int, size: int, name: Any) -> tuple[NcclCollectives | None, str | None]:
     from cupy.cuda import nccl
 
     try:
-        return Nccl(rank, size, name), None
+        return NcclCollectives(rank, size, name), None
     except nccl.NcclError as error:
         return None, (
             f"{error}. NCCL needs a GPU for each rank: start as many ranks as a machine has GPUs; "
@@ -69,7 +69,7 @@ def _join(rank: int, size: int, name: Any) -> tuple[Nccl | None, str | None]:
         )
 
 
-class Nccl:
+class NcclCollectives:
     """A rank's place among ranks that NCCL joins; reductions are those of `Communicator`."""
 
     def __init__(self, rank: int, size: int, name: Any):
@@ -90,12 +90,16 @@ class Nccl:
         return array.dtype.name in self._types
 
     def all_reduce(
-        self, blocks: Sequence[Array], out: Array, count: int, divisor: float = 1
+        self, partials: Sequence[Array], out: Array, count: int, divisor: float = 1
     ) -> None:
         # allGather needs equal slices: what is over is the last rank's, who broadcasts it.
         length = len(out) // (self._size * _ALIGNED) * _ALIGNED
         self.reduce_scatter(
-            blocks, out, [*(rank * length for rank in range(self._size)), len(out)], count, divisor
+            partials,
+            out,
+            [*(rank * length for rank in range(self._size)), len(out)],
+            count,
+            divisor,
         )
         own = out[self._rank * length : (self._rank + 1) * length]
         rest = out[self._size * length :]
@@ -111,7 +115,7 @@ class Nccl:
 
     def reduce_scatter(
         self,
-        blocks: Sequence[Array],
+        partials: Sequence[Array],
         out: Array,
         bounds: Sequence[int],
         count: int,
@@ -119,7 +123,7 @@ class Nccl:
     ) -> None:
         import cupy
 
-        plans = [plan_of(rank, self._size, count) for rank in range(self._size)]
+        plans = [contributed_nodes(rank, self._size, count) for rank in range(self._size)]
         others = [rank for rank in range(self._size) if rank != self._rank]
         own = slice(bounds[self._rank], bounds[self._rank + 1])
         length = own.stop - own.start
@@ -128,14 +132,14 @@ class Nccl:
         rows = iter(range(0, len(inbox), length or 1))
         self._nccl.groupStart()
         for rank in others:
-            for block in blocks:
-                self._send(block[bounds[rank] : bounds[rank + 1]], rank)
+            for partial in partials:
+                self._send(partial[bounds[rank] : bounds[rank + 1]], rank)
             for _, start in zip(plans[rank], rows):
                 self._receive(inbox[start : start + length], rank)
         self._nccl.groupEnd()
-        kernel = _fold_kernel(plans[self._rank], received, count)
-        exact = float(out.dtype.type(divisor))  # as `reduce.fold` divides
-        kernel(*(block[own] for block in blocks), inbox, length, exact, out[own])
+        kernel = _combine_kernel(plans[self._rank], received, count)
+        exact = float(out.dtype.type(divisor))  # as `tree_reduce.combine` divides
+        kernel(*(partial[own] for partial in partials), inbox, length, exact, out[own])
 
     def all_gather_slices(self, flat: Array, bounds: Sequence[int]) -> None:
         self._nccl.groupStart()
@@ -167,11 +171,11 @@ def _stream() -> int:
 
 
 @functools.lru_cache(maxsize=1024)
-def _fold_kernel(own: tuple[Interval, ...], received: tuple[Interval, ...], count: int) -> Any:
-    """The sums of `reduce.fold` over all blocks, in its order, as one kernel.
+def _combine_kernel(own: tuple[Interval, ...], received: tuple[Interval, ...], count: int) -> Any:
+    """The sums of `tree_reduce.combine` over all partial sums, in its order, as one kernel.
 
-    Its arguments: this rank's blocks, the other ranks' one after another in one array, how many
-    elements each has, the divisor, and where to write; that may be one of the blocks.
+    Its arguments: this rank's partial sums, the other ranks' one after another in one array, how
+    many elements each has, the divisor, and where to write; that may be one of the partial sums.
     """
     import cupy
 
@@ -189,6 +193,6 @@ def _fold_kernel(own: tuple[Interval, ...], received: tuple[Interval, ...], coun
         return f"sum{len(lines) - 1}"
 
     lines.append(f"out = {total(0, count)} / T(divisor);")
-    blocks = [f"T own{k}" for k in range(len(own))]
-    inputs = ", ".join([*blocks, "raw T inbox", "int64 length", "float64 divisor"])
-    return cupy.ElementwiseKernel(inputs, "T out", "\n".join(lines), "fold")
+    partials = [f"T own{k}" for k in range(len(own))]
+    inputs = ", ".join([*partials, "raw T inbox", "int64 length", "float64 divisor"])
+    return cupy.ElementwiseKernel(inputs, "T out", "\n".join(lines), "combine")

@@ -11,7 +11,7 @@ import numpy as np
 from dtrain.backend import Array
 from dtrain.backend.profiler import span
 from dtrain.distributed import world
-from dtrain.distributed.comm.tree_reduce import equal_bounds, fold, plan_of
+from dtrain.distributed.comm.tree_reduce import combine, contributed_nodes, equal_bounds
 from dtrain.distributed.watchdog.call_site import call_site
 from dtrain.distributed.watchdog.collective_log import of
 from dtrain.errors import DesyncError, RankFailedError
@@ -116,23 +116,23 @@ class ThreadCommunicator:
         return np.empty(size, dtype)
 
     def all_reduce(
-        self, blocks: Sequence[Array], out: Array, count: int, divisor: float = 1
+        self, partials: Sequence[Array], out: Array, count: int, divisor: float = 1
     ) -> None:
         bounds = equal_bounds(len(out), self.size)
-        parts, outs = self._open("all_reduce", blocks, out, count)
-        fold(parts, (0, count), outs, slice(*bounds[self.rank : self.rank + 2]), divisor)
+        parts, outs = self._open("all_reduce", partials, out, count)
+        combine(parts, (0, count), outs, slice(*bounds[self.rank : self.rank + 2]), divisor)
         self._world.meet(self.rank, "all_reduce")  # nobody goes on while another still writes
 
     def reduce_scatter(
         self,
-        blocks: Sequence[Array],
+        partials: Sequence[Array],
         out: Array,
         bounds: Sequence[int],
         count: int,
         divisor: float = 1,
     ) -> None:
-        parts, _ = self._open("reduce_scatter", blocks, out, count)
-        fold(parts, (0, count), [out], slice(*bounds[self.rank : self.rank + 2]), divisor)
+        parts, _ = self._open("reduce_scatter", partials, out, count)
+        combine(parts, (0, count), [out], slice(*bounds[self.rank : self.rank + 2]), divisor)
         self._world.meet(self.rank, "reduce_scatter")
 
     def all_to_all_slices(
@@ -154,13 +154,15 @@ class ThreadCommunicator:
     def native_all_reduce(self, flat: Array, divisor: float = 1) -> None:
         self.all_reduce([flat], flat, self.size, divisor)
 
-    def _open(self, call: str, blocks: Sequence[Array], out: Array, count: int) -> tuple[Any, Any]:
-        """All ranks' blocks by their intervals, and their outs."""
-        opened = self._world.meet(self.rank, f"{call}{of(out)}", (blocks, out))
+    def _open(
+        self, call: str, partials: Sequence[Array], out: Array, count: int
+    ) -> tuple[Any, Any]:
+        """All ranks' partial sums by their intervals, and their outs."""
+        opened = self._world.meet(self.rank, f"{call}{of(out)}", (partials, out))
         parts = {
-            interval: block
+            interval: partial
             for rank, (theirs, _) in enumerate(opened)
-            for interval, block in zip(plan_of(rank, self.size, count), theirs)
+            for interval, partial in zip(contributed_nodes(rank, self.size, count), theirs)
         }
         return parts, [theirs for _, theirs in opened]
 

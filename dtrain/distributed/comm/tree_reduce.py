@@ -2,9 +2,9 @@
 
 M values, of microbatches 0 ... M - 1, are added by one fixed binary tree over [0, M): a node
 [low, high) splits at low + the largest power of two below its length. A rank has a contiguous
-run of the values. It adds what the tree adds within its run (`TreeSum`), and `fold` adds
-the ranks' blocks in the tree's order. Any number of ranks up to M gives the same bits; with a
-power of two, each rank has one block, and sends and receives what the best allreduce does.
+run of the values. It adds what the tree adds within its run (`TreeAccumulator`), and `fold` adds
+the ranks' partial sums in the tree's order. Any number of ranks up to M gives the same bits; with a
+power of two, each rank has one partial, and sends and receives what the best allreduce does.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _PIECE = 1 << 16  # elements
 Interval = tuple[int, int]
 
 
-def run_of(rank: int, size: int, count: int) -> Interval:
+def microbatch_range(rank: int, size: int, count: int) -> Interval:
     """The microbatches of a rank: a run of them, of equal length to within one.
 
-    >>> [run_of(rank, 3, 8) for rank in range(3)]
+    >>> [microbatch_range(rank, 3, 8) for rank in range(3)]
     [(0, 2), (2, 5), (5, 8)]
     """
     return rank * count // size, (rank + 1) * count // size
@@ -42,10 +42,10 @@ def split(low: int, high: int) -> int:
 
 
 @functools.lru_cache(maxsize=1024)
-def blocks_of(low: int, high: int, count: int) -> tuple[Interval, ...]:
+def covering_nodes(low: int, high: int, count: int) -> tuple[Interval, ...]:
     """The largest nodes of the tree over [0, count) that make up the run [low, high).
 
-    >>> blocks_of(2, 5, 8)
+    >>> covering_nodes(2, 5, 8)
     ((2, 4), (4, 5))
     """
 
@@ -60,7 +60,7 @@ def blocks_of(low: int, high: int, count: int) -> tuple[Interval, ...]:
     return inside(0, count) if low < high else ()
 
 
-class TreeSum:
+class TreeAccumulator:
     """The sum of a run of values, as far as the tree adds them within the run.
 
     Values are added as they come, like a binary counter; at most log2(count) + 1 are held.
@@ -69,29 +69,29 @@ class TreeSum:
     def __init__(self, count: int, add: Callable[[Any, Any], None]):
         self._count = count
         self._add = add  # adds its second argument to its first, in place
-        self.blocks: list[tuple[int, int, Any]] = []
+        self.partials: list[tuple[int, int, Any]] = []
 
     def push(self, index: int, value: Any) -> None:
         """Take the value of microbatch `index`: the one after the last, or the run's first."""
-        assert not self.blocks or self.blocks[-1][1] == index
-        self.blocks.append((index, index + 1, value))
-        while len(self.blocks) > 1:
-            (low, middle, left), (_, high, right) = self.blocks[-2:]
-            if blocks_of(low, high, self._count) != ((low, high),):
+        assert not self.partials or self.partials[-1][1] == index
+        self.partials.append((index, index + 1, value))
+        while len(self.partials) > 1:
+            (low, middle, left), (_, high, right) = self.partials[-2:]
+            if covering_nodes(low, high, self._count) != ((low, high),):
                 break
             assert split(low, high) == middle
             self._add(left, right)
-            self.blocks[-2:] = [(low, high, left)]
+            self.partials[-2:] = [(low, high, left)]
 
 
 @functools.lru_cache(maxsize=1024)
-def plan_of(rank: int, size: int, count: int) -> tuple[Interval, ...]:
-    """The blocks that a rank brings to a reduction.
+def contributed_nodes(rank: int, size: int, count: int) -> tuple[Interval, ...]:
+    """The partial sums that a rank brings to a reduction.
 
-    >>> plan_of(1, 3, 8)
+    >>> contributed_nodes(1, 3, 8)
     ((2, 4), (4, 5))
     """
-    return blocks_of(*run_of(rank, size, count), count)
+    return covering_nodes(*microbatch_range(rank, size, count), count)
 
 
 def equal_bounds(length: int, size: int) -> list[int]:
@@ -99,19 +99,19 @@ def equal_bounds(length: int, size: int) -> list[int]:
     return [rank * length // size for rank in range(size + 1)]
 
 
-def fold(
+def combine(
     parts: Mapping[Interval, Array],
     interval: Interval,
     outs: Sequence[Array],
     part: slice,
     divisor: float = 1,
 ) -> None:
-    """Add blocks in the tree's order, divide, and write one part of the elements to every out.
+    """Add partial sums in the tree's order, divide, write one part of the elements to every out.
 
     Parameters
     ----------
-    parts : flat arrays of the blocks that make up `interval`, and maybe of others
-    outs : flat arrays; each may be one of the blocks
+    parts : flat arrays of the partial sums that make up `interval`, and maybe of others
+    outs : flat arrays; each may be one of the partial sums
     part : the elements to add
     """
     inverse = _exact_inverse(outs[0].dtype, divisor)
@@ -135,7 +135,7 @@ def fold(
 def _are_both_halves(
     parts: Mapping[Interval, Array], interval: Interval, outs: Sequence[Array]
 ) -> bool:
-    """Whether the blocks of two ranks are all there is, and each is its rank's out."""
+    """Whether the partial sums of two ranks are all there is, and each is its rank's out."""
     low, high = interval
     if len(outs) != 2 or high - low < 2:
         return False
@@ -166,10 +166,10 @@ def _exact_inverse(dtype: np.dtype, divisor: float) -> Any:
 def _sum(
     parts: Mapping[Interval, Array], low: int, high: int, here: slice, into: Array | None = None
 ) -> Array:
-    """The sum over a node of the tree, in `into`, or in memory of its own or of a block."""
-    block = parts.get((low, high))
-    if block is not None:
-        total = block[here]
+    """The sum over a node of the tree, in `into`, or in memory of its own or of a partial."""
+    partial = parts.get((low, high))
+    if partial is not None:
+        total = partial[here]
         if into is not None:
             into[...] = total
         return total

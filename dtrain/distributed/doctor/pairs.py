@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from dtrain.distributed import world
-from dtrain.distributed.comm.node import Node
+from dtrain.distributed.comm.node_local import Node
 from dtrain.distributed.doctor.software import software
 from dtrain.distributed.launch.machine import num_cores
 

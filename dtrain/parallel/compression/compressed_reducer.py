@@ -18,8 +18,8 @@ from dtrain.autograd import Tensor
 from dtrain.autograd.bucket import Bucket, GradBuffer
 from dtrain.autograd.tensor import wrap
 from dtrain.distributed.comm.communicator import Communicator
-from dtrain.distributed.comm.tree_reduce import equal_bounds, run_of
-from dtrain.parallel.bucket_reducer import BucketSum
+from dtrain.distributed.comm.tree_reduce import equal_bounds, microbatch_range
+from dtrain.parallel.bucket_reducer import BucketReducer
 
 
 class Compression(Protocol):
@@ -58,8 +58,8 @@ def parts_of(sizes: Sequence[int]) -> list[slice]:
     return [slice(a, b) for a, b in itertools.pairwise(itertools.accumulate(sizes, initial=0))]
 
 
-class CompressedSum(BucketSum):
-    """A `BucketSum` that exchanges compressed gradients.
+class CompressedBucketReducer(BucketReducer):
+    """A `BucketReducer` that exchanges compressed gradients.
 
     A step changes the memory when its result is there, and only for parameters that were used
     and whose mean is finite: one that is left, or skipped for its NaN, is as if it had not been.
@@ -110,12 +110,12 @@ class CompressedSum(BucketSum):
     def reduce(self, comm: Communicator) -> None:
         self._mean = self._fresh()
         with np.errstate(all="ignore"):  # NaN and infinity are values here
-            for index, _, total in self._sum.blocks:
+            for index, _, total in self._sum.partials:
                 if index in self.errors:
                     total.flat += self.errors[index].flat
             self._new_memory = self.compression.mean(
                 comm,
-                [total for _, _, total in self._sum.blocks],
+                [total for _, _, total in self._sum.partials],
                 len(self._sizes),
                 self.memory,
                 self.steps,
@@ -128,11 +128,11 @@ class CompressedSum(BucketSum):
             there and bool(np.isfinite(view.array).all())
             for there, view in zip(used, self._mean.views)
         ]
-        for index, _, error in self._sum.blocks:
+        for index, _, error in self._sum.partials:
             before = self.errors.get(index)
             _take_back(error.flat, before.flat if before else None, self._parts, keep)
             if before is not None:
-                self._spare.append(before)
+                self._buffer_pool.append(before)
             self.errors[index] = error
         _take_back(self._new_memory, self.memory, self.memory_parts, keep)
         self.memory = self._new_memory
@@ -142,7 +142,7 @@ class CompressedSum(BucketSum):
 
     def abandon(self, begun: bool) -> None:
         if self._mean is not None:
-            self._spare.append(self._mean)
+            self._buffer_pool.append(self._mean)
         super().abandon(begun)
 
 
@@ -156,13 +156,13 @@ def _take_back(
 
 
 class _Apart:
-    """The values of a run one by one, with TreeSum's face."""
+    """The values of a run one by one, with TreeAccumulator's face."""
 
     def __init__(self) -> None:
-        self.blocks: list[tuple[int, int, GradBuffer]] = []
+        self.partials: list[tuple[int, int, GradBuffer]] = []
 
     def push(self, index: int, value: GradBuffer) -> None:
-        self.blocks.append((index, index + 1, value))
+        self.partials.append((index, index + 1, value))
 
 
 class CompressionState:
@@ -181,10 +181,12 @@ class CompressionState:
     >>> state = model.compression_state
     >>> state.consolidate_state_dict()
     >>> state.state_dict()["compression"]
-    "Halves(dtype='bfloat16')"
+    "HalfPrecisionCompression(dtype='bfloat16')"
     """
 
-    def __init__(self, comm: Communicator, sums: Sequence[CompressedSum], names: Mapping[int, str]):
+    def __init__(
+        self, comm: Communicator, sums: Sequence[CompressedBucketReducer], names: Mapping[int, str]
+    ):
         self._comm = comm
         self._sums = sums
         self._names = [[names[id(param)] for param in total.bucket.params] for total in sums]
@@ -218,13 +220,13 @@ class CompressionState:
         if self._comm.rank == to:
             self._consolidated = state["steps"], state
 
-    def _gather_errors(self, total: CompressedSum, keep: bool) -> list[np.ndarray]:
+    def _gather_errors(self, total: CompressedBucketReducer, keep: bool) -> list[np.ndarray]:
         """Of each parameter the errors of all microbatches: (microbatches, *shape)."""
         params = total.bucket.params
         rows = total.count if keep else 0
         errors = [np.empty((rows, *param.shape), param.dtype) for param in params]
         for rank in range(self._comm.size):
-            for index in range(*run_of(rank, self._comm.size, total.count)):
+            for index in range(*microbatch_range(rank, self._comm.size, total.count)):
                 own = total.errors.get(index)
                 flat = self._comm.broadcast(own and own.flat, rank)
                 for error, part in zip(errors, total._parts) if keep else ():
@@ -261,7 +263,7 @@ class CompressionState:
             total.count, total.steps = count, state_dict["steps"]
             for name, part in zip(names, total.memory_parts):
                 total.memory[part] = state_dict["memory"][name].numpy()
-            for index in range(*run_of(self._comm.rank, self._comm.size, count)):
+            for index in range(*microbatch_range(self._comm.rank, self._comm.size, count)):
                 error = total.errors[index] = total.bucket.new_grads()
                 for name, view in zip(names, error.views):
                     view.array[...] = state_dict["errors"][name].numpy()[index]

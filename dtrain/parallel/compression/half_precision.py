@@ -12,7 +12,7 @@ from dtrain.autograd import Tensor
 from dtrain.autograd.bucket import GradBuffer
 from dtrain.backend import dtypes, pieces
 from dtrain.distributed.comm.communicator import Communicator
-from dtrain.distributed.comm.tree_reduce import equal_bounds, fold
+from dtrain.distributed.comm.tree_reduce import combine, equal_bounds
 from dtrain.parallel.compression.compressed_reducer import parts_of
 
 _BITS = np.dtype(np.uint16)
@@ -20,7 +20,7 @@ _PIECE = 1 << 15  # elements
 
 
 @dataclass(frozen=True)
-class Halves:
+class HalfPrecisionCompression:
     """Rounds each microbatch's gradients, and their mean, to `dtype`."""
 
     dtype: str
@@ -71,7 +71,7 @@ class Halves:
                 (index, index + 1): _values(self.dtype, half[here]).astype(out.dtype, copy=False)
                 for index, half in enumerate(slices)
             }
-            fold(parts, (0, count), [out[here]], slice(None), count)
+            combine(parts, (0, count), [out[here]], slice(None), count)
             out[here] += rest[here]
 
 

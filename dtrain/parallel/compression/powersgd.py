@@ -12,7 +12,7 @@ from dtrain.autograd import Tensor
 from dtrain.autograd.bucket import GradBuffer
 from dtrain.backend.random import COMPRESSION_STREAM, normal, philox_bits, words_for
 from dtrain.distributed.comm.communicator import Communicator
-from dtrain.distributed.comm.tree_reduce import TreeSum, run_of
+from dtrain.distributed.comm.tree_reduce import TreeAccumulator, microbatch_range
 from dtrain.parallel.compression.compressed_reducer import parts_of
 
 
@@ -134,10 +134,10 @@ def _joined(comm: Communicator, arrays: Sequence[np.ndarray]) -> np.ndarray:
 
 def _mean(comm: Communicator, values: Iterable[np.ndarray], count: int) -> np.ndarray:
     """The mean of the flat arrays that the microbatches bring, added by the tree."""
-    total = TreeSum(count, lambda a, b: np.add(a, b, out=a))
-    low, _ = run_of(comm.rank, comm.size, count)
+    total = TreeAccumulator(count, lambda a, b: np.add(a, b, out=a))
+    low, _ = microbatch_range(comm.rank, comm.size, count)
     for index, value in enumerate(values, low):
         total.push(index, value)
-    blocks = [block for _, _, block in total.blocks]
-    comm.all_reduce(blocks, blocks[0], count, count)
-    return blocks[0]
+    partials = [partial for _, _, partial in total.partials]
+    comm.all_reduce(partials, partials[0], count, count)
+    return partials[0]

@@ -11,7 +11,7 @@ import numpy as np
 from dtrain.autograd import Tensor
 from dtrain.autograd.bucket import GradBuffer
 from dtrain.distributed.comm.communicator import Communicator
-from dtrain.distributed.comm.tree_reduce import run_of
+from dtrain.distributed.comm.tree_reduce import microbatch_range
 
 _WORD = np.dtype(np.uint32)
 
@@ -57,13 +57,13 @@ class TopK:
         chosen = sum(math.ceil(self.ratio * view.numel()) for view in out.views)
         row = chosen * (1 + dtype.itemsize // _WORD.itemsize)
         rows = comm.empty(count * row, _WORD).reshape(count, row)
-        low, high = run_of(comm.rank, comm.size, count)
+        low, high = microbatch_range(comm.rank, comm.size, count)
         for total, sent in zip(totals, rows[low:high]):
             places = self._largest(total)
             sent[:chosen] = places
             sent[chosen:] = total.flat[places].view(_WORD)
             total.flat[places] = 0
-        bounds = [run_of(rank, comm.size, count)[0] * row for rank in range(comm.size)]
+        bounds = [microbatch_range(rank, comm.size, count)[0] * row for rank in range(comm.size)]
         comm.all_gather_slices(rows.reshape(-1), [*bounds, count * row])
         out.flat[...] = 0
         for sent in rows:

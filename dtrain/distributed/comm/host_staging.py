@@ -10,28 +10,28 @@ from dtrain.backend import Array
 from dtrain.distributed.comm.communicator import Communicator
 
 
-class Staging:
+class HostStagedCollectives:
     """Reductions of device arrays, each as one of copies on the host."""
 
     def __init__(self, comm: Communicator):
         self._comm = comm
 
     def all_reduce(
-        self, blocks: Sequence[Array], out: Array, count: int, divisor: float = 1
+        self, partials: Sequence[Array], out: Array, count: int, divisor: float = 1
     ) -> None:
-        host = [self._copy(block) for block in blocks]
+        host = [self._copy(partial) for partial in partials]
         self._comm.all_reduce(host, host[0], count, divisor)
         out.set(host[0])
 
     def reduce_scatter(
         self,
-        blocks: Sequence[Array],
+        partials: Sequence[Array],
         out: Array,
         bounds: Sequence[int],
         count: int,
         divisor: float = 1,
     ) -> None:
-        host = [self._copy(block) for block in blocks]
+        host = [self._copy(partial) for partial in partials]
         self._comm.reduce_scatter(host, host[0], bounds, count, divisor)
         own = slice(bounds[self._comm.rank], bounds[self._comm.rank + 1])
         out[own].set(host[0][own])

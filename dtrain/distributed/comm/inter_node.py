@@ -7,20 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from dtrain.distributed.comm.node import Node
-from dtrain.distributed.comm.tree_reduce import Interval, blocks_of, fold, run_of
-from dtrain.distributed.comm.waiting import Waiting
+from dtrain.distributed.comm.node_local import NodeLocalGroup
+from dtrain.distributed.comm.polling import CollectiveRunner
+from dtrain.distributed.comm.tree_reduce import Interval, combine, covering_nodes, microbatch_range
 
 
-class Leaders:
+class InterNodeExchange:
     """The first rank of every node. `reduce_scatter` and `all_gather` are for leaders alone."""
 
-    def __init__(self, comm: Any, node: Node):
+    def __init__(self, comm: Any, node: NodeLocalGroup):
         from mpi4py import MPI
 
         self._mpi = MPI
         self._comm = comm.Split(0 if node.rank == 0 else MPI.UNDEFINED, comm.rank)
-        self._index, self._waiting = node.index, node.waiting
+        self._index, self._runner = node.index, node.runner
         self._size = comm.size
         self._firsts = [ranks[0] for ranks in node.all_ranks] + [comm.size]
 
@@ -34,39 +34,39 @@ class Leaders:
 
     def reduce_scatter(
         self,
-        blocks: Sequence[np.ndarray],
+        partials: Sequence[np.ndarray],
         out: np.ndarray,
         bounds: Sequence[int],
         count: int,
         divisor: float,
     ) -> None:
-        """Fold all nodes' blocks over this node's slice into that of `out`."""
+        """Fold all nodes' partial sums over this node's slice into that of `out`."""
         plans = [self._plan(node, count) for node in range(len(self._firsts) - 1)]
         own = slice(bounds[self._index], bounds[self._index + 1])
         parts: dict[Interval, np.ndarray] = {}
         for turn in range(max(map(len, plans))):
             senders = [node for node, plan in enumerate(plans) if turn < len(plan)]
-            flat = blocks[turn] if turn < len(blocks) else None
-            received = exchange(self._comm, self._waiting, flat, out.dtype, bounds, senders)
+            flat = partials[turn] if turn < len(partials) else None
+            received = exchange(self._comm, self._runner, flat, out.dtype, bounds, senders)
             for sender, part in zip(senders, received):
                 parts[plans[sender][turn]] = part
-        fold(parts, (0, count), [out[own]], slice(None), divisor)
+        combine(parts, (0, count), [out[own]], slice(None), divisor)
 
     def _plan(self, node: int, count: int) -> tuple[Interval, ...]:
-        low, _ = run_of(self._firsts[node], self._size, count)
-        _, high = run_of(self._firsts[node + 1] - 1, self._size, count)
-        return blocks_of(low, high, count)
+        low, _ = microbatch_range(self._firsts[node], self._size, count)
+        _, high = microbatch_range(self._firsts[node + 1] - 1, self._size, count)
+        return covering_nodes(low, high, count)
 
     def all_gather(self, flat: np.ndarray, bounds: Sequence[int]) -> None:
         """Fill in `flat`, of which each leader holds its node's slice."""
         starts, lengths = _in_bytes(bounds, flat.dtype)
         whole = [_bytes(flat), (lengths, starts), self._mpi.BYTE]
-        self._waiting.until("Allgatherv", self._comm, self._mpi.IN_PLACE, whole)
+        self._runner.run("Allgatherv", self._comm, self._mpi.IN_PLACE, whole)
 
 
 def exchange(
     comm: Any,
-    waiting: Waiting,
+    runner: CollectiveRunner,
     flat: np.ndarray | None,
     dtype: np.dtype,
     bounds: Sequence[int],
@@ -79,7 +79,7 @@ def exchange(
     inbox = np.empty((len(senders), length), np.uint8)
     received = [length if rank in senders else 0 for rank in range(len(lengths))]
     outbox = [_bytes(flat), (sent, starts)]
-    waiting.until("Alltoallv", comm, outbox, [inbox, received])
+    runner.run("Alltoallv", comm, outbox, [inbox, received])
     return list(inbox.view(dtype))
 
 

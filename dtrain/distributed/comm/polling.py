@@ -8,7 +8,7 @@ from typing import Any
 _SHORTEST_NAP_S, _LONGEST_NAP_S = 20e-6, 200e-6
 
 
-class Waiting:
+class CollectiveRunner:
     """Makes mpi4py's calls, and sleeps until they are done.
 
     MPI's own blocking calls look for messages without end, and take half of a core from the
@@ -22,7 +22,7 @@ class Waiting:
     def __init__(self, asleep: bool):
         self._asleep = asleep
 
-    def until(self, call: str, comm: Any, *buffers: Any) -> None:
+    def run(self, call: str, comm: Any, *buffers: Any) -> None:
         """Make a collective call, by the name that MPI has for it, and wait until it is done."""
         if not self._asleep:
             getattr(comm, call)(*buffers)

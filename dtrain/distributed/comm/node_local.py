@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from dtrain.distributed.comm.polling import CollectiveRunner
 from dtrain.distributed.comm.shared_memory import OwnMemory, PeerMemory, own_memory
-from dtrain.distributed.comm.waiting import Waiting
 from dtrain.distributed.watchdog.call_site import site_of
 from dtrain.errors import DesyncError
 
 
-class Node:
+class NodeLocalGroup:
     """This rank's neighbours: a run of ranks, all on this machine.
 
     Parameters
@@ -31,11 +31,11 @@ class Node:
 
         self._mpi = MPI
         self._memory, memories = _share(comm, MPI)
-        groups = _runs(comm.allgather(min(memories)))
+        groups = _group_ranks(comm.allgather(min(memories)))
         self.all_ranks: list[range] = groups  # those of each node, this one's and the others'
         self.index = next(i for i, group in enumerate(groups) if comm.rank in group)
         self.ranks = groups[self.index]
-        self.waiting = Waiting(asleep=len(groups) > 1 and not elastic)
+        self.runner = CollectiveRunner(asleep=len(groups) > 1 and not elastic)
         self.size = len(self.ranks)
         self.comm = comm.Split(self.index, comm.rank)
         self.rank = self.comm.rank
@@ -50,9 +50,9 @@ class Node:
     def barrier(self) -> None:
         """Wait until every neighbour is here."""
         if self.size > 1:
-            self.waiting.until("Barrier", self.comm)
+            self.runner.run("Barrier", self.comm)
 
-    def share_of(self, length: int) -> slice:
+    def slice_for(self, length: int) -> slice:
         """This rank's part of work on so many elements."""
         return slice(self.rank * length // self.size, (self.rank + 1) * length // self.size)
 
@@ -69,13 +69,13 @@ class Node:
         """
         if self.size == 1:
             return [list(arrays)]
-        distinct = {id(array): array for array in arrays}  # an out is often a block, too
-        places = {key: self._place_of(array) for key, array in distinct.items()}
+        distinct = {id(array): array for array in arrays}  # an out is often a partial, too
+        places = {key: self._locate(array) for key, array in distinct.items()}
         shared, offsets = zip(*(places[id(array)] for array in arrays))
         size, dtype = len(shared[0]), shared[0].dtype
         own = packed("q", [size, dtype.num, len(shared), *offsets, *[-1] * (most - len(shared))])
         told = packed("q", bytes(8 * len(own) * self.size))
-        self.waiting.until("Allgather", self.comm, own, told)
+        self.runner.run("Allgather", self.comm, own, told)
         rows = [told[start : start + len(own)] for start in range(0, len(told), len(own))]
         if any(row[:2] != own[:2] for row in rows):
             kinds = self.comm.allgather((size, dtype, site_of(sys._getframe())))
@@ -96,7 +96,7 @@ class Node:
                 opened.append([views[offset] for offset in offsets[:count]])
         return opened
 
-    def _place_of(self, array: np.ndarray) -> tuple[np.ndarray, int]:
+    def _locate(self, array: np.ndarray) -> tuple[np.ndarray, int]:
         """The array, or a copy in shared memory, and where it begins there."""
         assert self._memory is not None
         offset = self._memory.offset_of(array)
@@ -126,10 +126,10 @@ def _share(comm: Any, mpi: Any) -> tuple[OwnMemory | None, dict[int, PeerMemory 
     return (memory, seen) if all_see and memory else (None, {comm.rank: None})
 
 
-def _runs(machines: Sequence[int]) -> list[range]:
+def _group_ranks(machines: Sequence[int]) -> list[range]:
     """Runs of ranks on one machine; the machine of a rank is told by the lowest rank there.
 
-    >>> _runs([0, 0, 2, 2, 0])
+    >>> _group_ranks([0, 0, 2, 2, 0])
     [range(0, 2), range(2, 4), range(4, 5)]
     """
     runs = []
