@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from dtrain.distributed import world
-from dtrain.distributed.comm.node_local import Node
+from dtrain.distributed.comm.node_local import NodeLocalGroup
 from dtrain.distributed.doctor.software import software
 from dtrain.distributed.launch.machine import num_cores
 
@@ -31,7 +31,7 @@ def main() -> None:
     from mpi4py import MPI
 
     comm = MPI.COMM_WORLD
-    node = Node(comm, elastic=False).index
+    node = NodeLocalGroup(comm, elastic=False).index
     about = comm.allgather((socket.gethostname(), node, num_cores(), software()))
     hosts, nodes, cores, versions = map(list, zip(*about))
     pairs = []
