@@ -45,7 +45,7 @@ def pass_time(megabytes: float) -> float:
     once, each rank a share: what no reduction in place can do without."""
     comm = cast(MpiCommunicator, world.communicator())
     shared = comm.empty(_length(megabytes), np.dtype(np.float32))
-    part = comm.node.share_of(len(shared))
+    part = comm.node.slice_for(len(shared))
     shares = [opened[0][part] for opened in comm.node.open([shared], 1)]
     return _median(lambda: [np.negative(share, out=share) for share in shares], shared)
 
