@@ -69,9 +69,9 @@ from dtrain.functions.creation import *  # noqa: F403
 from dtrain.functions.creation import random as _sampling, windows as _windows
 from dtrain.functions.creation.random import *  # noqa: F403
 from dtrain.functions.creation.windows import *  # noqa: F403
-from dtrain.functions.table import CALLS as _CALLS
+from dtrain.functions.table import PUBLIC_FUNCTIONS as _FUNCTIONS
 from dtrain.functions.types import *  # noqa: F403
-from dtrain.functions.types import TYPES as _TYPES, typed as _typed
+from dtrain.functions.types import TYPES as _TYPES, make_type_constructor as _typed
 from dtrain.parallel import DataParallel, ZeroRedundancyOptimizer
 
 #: Functions of `nn.functional` that PyTorch has here, too.
@@ -88,7 +88,7 @@ half, float, double = float16, float32, float64
 short, int, long = int16, int32, int64
 newaxis = None
 
-globals().update(_CALLS)
+globals().update(_FUNCTIONS)
 
 
 def __getattr__(name: str) -> _Any:
@@ -115,7 +115,7 @@ __all__ = sorted(
         "set_default_dtype", "set_grad_enabled", "set_num_threads", "set_printoptions",
         "set_rng_state", "short", "special", "strided",
         "train", "uint8", "utils",
-        *_CALLS, *_OF_NN, *_TYPES, *_creation.__all__, *_sampling.__all__, *_types.__all__,
+        *_FUNCTIONS, *_OF_NN, *_TYPES, *_creation.__all__, *_sampling.__all__, *_types.__all__,
         *_windows.__all__,
     }
 )  # fmt: skip

@@ -7,7 +7,7 @@ DtrainError
 ├── GradcheckError (RuntimeError)  a gradient is not that of central differences
 ├── LaunchError (RuntimeError)     the job cannot be started, or was started wrongly
 ├── LinAlgError (RuntimeError)     matrices without what was asked for: an inverse, a factorization
-├── PlaceError (IndexError, RuntimeError) an index that names a place outside of a dimension
+├── OutOfBoundsError (IndexError, RuntimeError) an index outside of a dimension
 └── RankFailedError (RuntimeError) another rank raised or left while this one waited for it
 """
 
@@ -40,8 +40,8 @@ class LinAlgError(DtrainError, RuntimeError):
     """Matrices that do not have what was asked for: an inverse, a factorization."""
 
 
-class PlaceError(DtrainError, IndexError, RuntimeError):
-    """An index that names a place outside of a dimension; PyTorch raises one of both kinds."""
+class OutOfBoundsError(DtrainError, IndexError, RuntimeError):
+    """An index outside of a dimension; PyTorch raises either IndexError or RuntimeError."""
 
 
 class RankFailedError(DtrainError, RuntimeError):

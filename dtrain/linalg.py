@@ -1,7 +1,7 @@
 """Linear algebra under PyTorch's names (torch.linalg)."""
 
 from dtrain.errors import LinAlgError
-from dtrain.functions.calls import free_function
+from dtrain.functions.binding import bind_function
 from dtrain.functions.linalg.factorizations import (
     cholesky,
     cholesky_ex,
@@ -78,4 +78,4 @@ __all__ = [
 ]
 
 _functions = {name: globals()[name] for name in __all__ if name != "LinAlgError"}
-globals().update({name: free_function(f, of_a_tensor=False) for name, f in _functions.items()})
+globals().update({name: bind_function(f, requires_tensor=False) for name, f in _functions.items()})

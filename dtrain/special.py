@@ -1,15 +1,21 @@
 """Special functions under PyTorch's names (torch.special)."""
 
 from dtrain.functions.special import entr, i0e, i1, i1e, ndtr, xlog1py
-from dtrain.functions.table import CALLS as _CALLS
+from dtrain.functions.table import PUBLIC_FUNCTIONS as _FUNCTIONS
 
-digamma = psi = _CALLS["digamma"]
-erf, erfc, erfinv = _CALLS["erf"], _CALLS["erfc"], _CALLS["erfinv"]
-exp2, expm1, log1p, xlogy = (_CALLS[name] for name in ("exp2", "expm1", "log1p", "xlogy"))
-expit, logit = _CALLS["sigmoid"], _CALLS["logit"]
-gammaln, multigammaln, polygamma = _CALLS["lgamma"], _CALLS["mvlgamma"], _CALLS["polygamma"]
-i0, round, sinc = _CALLS["i0"], _CALLS["round"], _CALLS["sinc"]
-log_softmax, logsumexp, softmax = (_CALLS[name] for name in ("log_softmax", "logsumexp", "softmax"))
+digamma = psi = _FUNCTIONS["digamma"]
+erf, erfc, erfinv = _FUNCTIONS["erf"], _FUNCTIONS["erfc"], _FUNCTIONS["erfinv"]
+exp2, expm1, log1p, xlogy = (_FUNCTIONS[name] for name in ("exp2", "expm1", "log1p", "xlogy"))
+expit, logit = _FUNCTIONS["sigmoid"], _FUNCTIONS["logit"]
+gammaln, multigammaln, polygamma = (
+    _FUNCTIONS["lgamma"],
+    _FUNCTIONS["mvlgamma"],
+    _FUNCTIONS["polygamma"],
+)
+i0, round, sinc = _FUNCTIONS["i0"], _FUNCTIONS["round"], _FUNCTIONS["sinc"]
+log_softmax, logsumexp, softmax = (
+    _FUNCTIONS[name] for name in ("log_softmax", "logsumexp", "softmax")
+)
 
 __all__ = [
     "digamma",

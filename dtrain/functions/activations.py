@@ -6,37 +6,34 @@ from collections.abc import Callable
 from typing import Any
 
 from dtrain.autograd.tensor import Tensor
-from dtrain.functions.elementwise import smooth
+from dtrain.functions.elementwise import floating_unary
 from dtrain.functions.operands import (
-    checked_axis,
-    floating,
+    resolve_axis,
     to,
+    to_floating,
 )
-from dtrain.primitives import (
-    activations,
-    casts,
-)
+from dtrain.primitives import activations as primitives, casts
 
-tanh = smooth(activations.tanh)
+tanh = floating_unary(primitives.tanh)
 
 
-sigmoid = smooth(activations.sigmoid)
+sigmoid = floating_unary(primitives.sigmoid)
 
 
-relu = activations.relu
+relu = primitives.relu
 
 
 def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """exp(x) / sum(exp(x)) along `dim` (torch.softmax)."""
-    return _softmax(activations.softmax, input, dim, dtype)
+    return _softmax(primitives.softmax, input, dim, dtype)
 
 
 def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """log(softmax(x)) along `dim` (torch.log_softmax)."""
-    return _softmax(activations.log_softmax, input, dim, dtype)
+    return _softmax(primitives.log_softmax, input, dim, dtype)
 
 
 def _softmax(operation: Callable, input: Tensor, dim: int, dtype: Any) -> Tensor:
-    input = floating(input) if dtype is None else to(input, dtype)
-    axis = checked_axis(input, dim)
+    input = to_floating(input) if dtype is None else to(input, dtype)
+    axis = resolve_axis(input, dim)
     return operation(input, axis=axis) if input.numel() else casts.clone(input)

@@ -11,37 +11,34 @@ from dtrain.backend.dtypes import (
     int64,
     is_floating,
 )
-from dtrain.functions.elementwise import binary, floating_pair, smooth, unary
+from dtrain.functions.elementwise import binary, floating_binary, floating_unary, unary
 from dtrain.functions.operands import (
     Number,
-    floating,
-    in_one_dtype,
-    pair,
+    promote_all,
+    promote_pair,
     result_dtype,
     to,
+    to_floating,
 )
 from dtrain.functions.rounding import _rounded
-from dtrain.primitives import (
-    arithmetic,
-    casts,
-)
+from dtrain.primitives import arithmetic as primitives, casts
 
-mul = binary(arithmetic.mul)
+mul = binary(primitives.mul)
 
 
-abs = unary(arithmetic.abs, no_bools=True)
+abs = unary(primitives.abs, no_bools=True)
 
 
-reciprocal = smooth(arithmetic.reciprocal)
+reciprocal = floating_unary(primitives.reciprocal)
 
 
-sqrt = smooth(arithmetic.sqrt)
+sqrt = floating_unary(primitives.sqrt)
 
 
-rsqrt = smooth(arithmetic.rsqrt)
+rsqrt = floating_unary(primitives.rsqrt)
 
 
-copysign = floating_pair(arithmetic.copysign)
+copysign = floating_binary(primitives.copysign)
 
 
 def _scaled(name: str, input: Any, other: Any, alpha: Number) -> Any:
@@ -62,17 +59,17 @@ def _scaled(name: str, input: Any, other: Any, alpha: Number) -> Any:
 
 def add(input: Any, other: Any, *, alpha: Number = 1) -> Tensor:
     """input + alpha * other (torch.add)."""
-    return arithmetic.add(*pair(input, _scaled("add", input, other, alpha)))
+    return primitives.add(*promote_pair(input, _scaled("add", input, other, alpha)))
 
 
 def sub(input: Any, other: Any, *, alpha: Number = 1) -> Tensor:
     """input - alpha * other (torch.sub)."""
-    x, y = pair(input, _scaled("sub", input, other, alpha))
+    x, y = promote_pair(input, _scaled("sub", input, other, alpha))
     if _has_bools(input) or _has_bools(other):
         raise RuntimeError(
             "sub: bools cannot be subtracted; use ^ or logical_xor(), or ~ to invert a mask"
         )
-    return arithmetic.sub(x, y)
+    return primitives.sub(x, y)
 
 
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
@@ -93,15 +90,15 @@ def neg(input: Tensor) -> Tensor:
     """-input (torch.neg)."""
     if input.dtype == "bool":
         raise RuntimeError("neg: bools cannot be negated; use ~ or logical_not() to invert a mask")
-    return arithmetic.neg(input)
+    return primitives.neg(input)
 
 
 def pow(input: Any, exponent: Any) -> Tensor:
     """input ** exponent (torch.pow)."""
-    x, y = pair(input, exponent)
+    x, y = promote_pair(input, exponent)
     if isinstance(exponent, int) and exponent < 0 and not is_floating(x.dtype):
         raise RuntimeError("pow: integers to negative integer powers are not allowed")
-    return arithmetic.pow(x, y)
+    return primitives.pow(x, y)
 
 
 def float_power(input: Any, exponent: Any) -> Tensor:
@@ -112,7 +109,7 @@ def float_power(input: Any, exponent: Any) -> Tensor:
 
 def square(input: Tensor) -> Tensor:
     """input * input (torch.square)."""
-    return arithmetic.square(to(input, int64) if input.dtype == "bool" else input)
+    return primitives.square(to(input, int64) if input.dtype == "bool" else input)
 
 
 def positive(input: Tensor) -> Tensor:
@@ -134,7 +131,7 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
 
 def addcmul(input: Tensor, tensor1: Any, tensor2: Any, *, value: Number = 1) -> Tensor:
     """input + value * tensor1 * tensor2 (torch.addcmul)."""
-    input, tensor1, tensor2 = in_one_dtype(input, tensor1, tensor2)
+    input, tensor1, tensor2 = promote_all(input, tensor1, tensor2)
     return add(input, mul(tensor1, tensor2), alpha=value)
 
 
@@ -145,8 +142,8 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
             f"addcdiv: expected a floating dtype, got {tensor1.dtype} and {tensor2.dtype}; "
             "convert one with .float()"
         )
-    input, tensor1, tensor2 = in_one_dtype(input, tensor1, tensor2)
-    return add(input, arithmetic.div(*pair(mul(tensor1, value), tensor2)))
+    input, tensor1, tensor2 = promote_all(input, tensor1, tensor2)
+    return add(input, primitives.div(*promote_pair(mul(tensor1, value), tensor2)))
 
 
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
@@ -156,11 +153,11 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """
     if rounding_mode is not None:
         return _rounded(input, other, rounding_mode)
-    x, y = pair(input, other)
+    x, y = promote_pair(input, other)
     tensor = x if isinstance(x, Tensor) else y
     if not is_floating(tensor.dtype):
-        x, y = (floating(v) if isinstance(v, Tensor) else v for v in (x, y))
-    return arithmetic.div(x, y)
+        x, y = (to_floating(v) if isinstance(v, Tensor) else v for v in (x, y))
+    return primitives.div(x, y)
 
 
 def true_divide(input: Any, other: Any) -> Tensor:

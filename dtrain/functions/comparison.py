@@ -8,9 +8,9 @@ from typing import Any
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import is_floating
-from dtrain.functions.elementwise import binary, of_tensors, unary
-from dtrain.functions.operands import pair, require_tensors, scalar_like
-from dtrain.primitives import comparison
+from dtrain.functions.elementwise import binary, tensors_only, unary
+from dtrain.functions.operands import promote_pair, require_tensors, scalar_like
+from dtrain.primitives import comparison as primitives
 
 
 def _compare(operation: Callable) -> Callable:
@@ -19,24 +19,24 @@ def _compare(operation: Callable) -> Callable:
     def function(input: Tensor, other: Any) -> Tensor:
         if not isinstance(other, Tensor) and is_floating(input.dtype):
             return operation(input, scalar_like(other, input))
-        return operation(*pair(input, other, wrap_around=False))
+        return operation(*promote_pair(input, other, wrap_around=False))
 
     function.__name__ = operation.__name__
     function.__doc__ = operation.__doc__
     return function
 
 
-eq, ne = _compare(comparison.eq), _compare(comparison.ne)
-lt, le = _compare(comparison.lt), _compare(comparison.le)
-gt, ge = _compare(comparison.gt), _compare(comparison.ge)
-logical_and = of_tensors(binary(comparison.logical_and))
-logical_or = of_tensors(binary(comparison.logical_or))
-logical_xor = of_tensors(binary(comparison.logical_xor))
-logical_not, signbit = unary(comparison.logical_not), unary(comparison.signbit)
+eq, ne = _compare(primitives.eq), _compare(primitives.ne)
+lt, le = _compare(primitives.lt), _compare(primitives.le)
+gt, ge = _compare(primitives.gt), _compare(primitives.ge)
+logical_and = tensors_only(binary(primitives.logical_and))
+logical_or = tensors_only(binary(primitives.logical_or))
+logical_xor = tensors_only(binary(primitives.logical_xor))
+logical_not, signbit = unary(primitives.logical_not), unary(primitives.signbit)
 isfinite, isinf, isnan = (
-    unary(comparison.isfinite),
-    unary(comparison.isinf),
-    unary(comparison.isnan),
+    unary(primitives.isfinite),
+    unary(primitives.isinf),
+    unary(primitives.isnan),
 )
 
 
@@ -44,7 +44,7 @@ def _bits(operation: Callable) -> Callable:
     """An operation on the bits of integers, or on truth values."""
 
     def function(input: Any, other: Any) -> Tensor:
-        x, y = pair(input, other)
+        x, y = promote_pair(input, other)
         dtype = (x if isinstance(x, Tensor) else y).dtype
         if is_floating(dtype):
             raise NotImplementedError(
@@ -57,17 +57,17 @@ def _bits(operation: Callable) -> Callable:
     return function
 
 
-bitwise_and, bitwise_or = _bits(comparison.bitwise_and), _bits(comparison.bitwise_or)
-bitwise_xor = _bits(comparison.bitwise_xor)
-bitwise_left_shift = _bits(comparison.bitwise_left_shift)
-bitwise_right_shift = _bits(comparison.bitwise_right_shift)
+bitwise_and, bitwise_or = _bits(primitives.bitwise_and), _bits(primitives.bitwise_or)
+bitwise_xor = _bits(primitives.bitwise_xor)
+bitwise_left_shift = _bits(primitives.bitwise_left_shift)
+bitwise_right_shift = _bits(primitives.bitwise_right_shift)
 
 
 def bitwise_not(input: Tensor) -> Tensor:
     """Each bit, or each truth value, turned over (torch.bitwise_not)."""
     if is_floating(input.dtype):
         raise NotImplementedError(f"bitwise_not: expected integers or bools, got {input.dtype}")
-    return comparison.invert(input)
+    return primitives.invert(input)
 
 
 def isposinf(input: Tensor) -> Tensor:
@@ -100,7 +100,9 @@ def isclose(
         raise RuntimeError(
             f"isclose: expected one dtype for both, got {input.dtype} and {other.dtype}"
         )
-    return comparison.isclose(*pair(input, other), rtol=rtol, atol=atol, equal_nan=equal_nan)
+    return primitives.isclose(
+        *promote_pair(input, other), rtol=rtol, atol=atol, equal_nan=equal_nan
+    )
 
 
 def allclose(

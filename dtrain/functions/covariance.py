@@ -6,7 +6,7 @@ from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import category, is_floating
 from dtrain.functions.arithmetic import div, mul, sqrt, sub
 from dtrain.functions.diagonals import diagonal
-from dtrain.functions.operands import floating
+from dtrain.functions.operands import to_floating
 from dtrain.functions.products import matmul
 from dtrain.functions.reductions import sum
 from dtrain.functions.shapes import reshape, squeeze, transpose
@@ -31,7 +31,7 @@ def cov(
         raise RuntimeError(f"cov: expected at most two dimensions, got shape {input.shape}")
     if input.dtype == "bool":
         raise RuntimeError("cov: expected numbers, got a tensor of dtype bool")
-    rows = floating(input if input.ndim == 2 else reshape(input, 1, -1))
+    rows = to_floating(input if input.ndim == 2 else reshape(input, 1, -1))
     weight = _weight(rows.shape[1], fweights, aweights)
     if weight is None:
         total: Tensor | float = rows.shape[1]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dtrain.autograd.tensor import Tensor
-from dtrain.functions.inplace import inplace
-from dtrain.functions.operands import place_of
+from dtrain.functions.inplace import make_inplace
+from dtrain.functions.operands import normalize_dim
 from dtrain.functions.shapes import reshape
-from dtrain.primitives import casts, diagonals
+from dtrain.primitives import casts, diagonals as primitives
 
 
 def two_axes(name: str, ndim: int, dim1: int, dim2: int) -> tuple[int, int]:
     """Two dimensions of a tensor as axes, which must be different ones."""
-    axes = place_of(dim1, ndim), place_of(dim2, ndim)
+    axes = normalize_dim(dim1, ndim), normalize_dim(dim2, ndim)
     if axes[0] == axes[1]:
         raise RuntimeError(f"{name}: expected two different dimensions, got {dim1} and {dim2}")
     return axes
@@ -20,14 +20,14 @@ def two_axes(name: str, ndim: int, dim1: int, dim2: int) -> tuple[int, int]:
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """The diagonals of the matrices in two dimensions, as a last one; a view (torch.diagonal)."""
     axis1, axis2 = two_axes("diagonal", input.ndim, dim1, dim2)
-    return diagonals.diagonal(input, offset=offset, axis1=axis1, axis2=axis2)
+    return primitives.diagonal(input, offset=offset, axis1=axis1, axis2=axis2)
 
 
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """Matrices with the rows of the input on a diagonal (torch.diag_embed)."""
     axis1, axis2 = two_axes("diag_embed", input.ndim + 1, dim1, dim2)
     rows = input if input.ndim else reshape(input, 1)
-    return diagonals.diag_embed(rows, offset=offset, axis1=axis1, axis2=axis2)
+    return primitives.diag_embed(rows, offset=offset, axis1=axis1, axis2=axis2)
 
 
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
@@ -36,7 +36,7 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
         return diag_embed(input, diagonal)
     if input.ndim != 2:
         raise RuntimeError(f"diag: expected a vector or a matrix, got shape {input.shape}")
-    return casts.clone(diagonals.diagonal(input, offset=diagonal, axis1=0, axis2=1))
+    return casts.clone(primitives.diagonal(input, offset=diagonal, axis1=0, axis2=1))
 
 
 def diagflat(input: Tensor, offset: int = 0) -> Tensor:
@@ -52,12 +52,12 @@ def _matrices(name: str, input: Tensor) -> Tensor:
 
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """The lower triangle, zeros elsewhere (torch.tril)."""
-    return diagonals.tril(_matrices("tril", input), diagonal=diagonal)
+    return primitives.tril(_matrices("tril", input), diagonal=diagonal)
 
 
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """The upper triangle, zeros elsewhere (torch.triu)."""
-    return diagonals.triu(_matrices("triu", input), diagonal=diagonal)
+    return primitives.triu(_matrices("triu", input), diagonal=diagonal)
 
 
 def fill_diagonal_(input: Tensor, fill_value: float, wrap: bool = False) -> Tensor:
@@ -71,13 +71,13 @@ def fill_diagonal_(input: Tensor, fill_value: float, wrap: bool = False) -> Tens
             raise RuntimeError(
                 f"fill_diagonal_: expected all dimensions of one length, got {input.shape}"
             )
-        for place in range(len(input)):
-            input[(place,) * input.ndim] = fill_value
+        for i in range(len(input)):
+            input[(i,) * input.ndim] = fill_value
         return input
     rows, columns = input.shape
     for first in range(0, rows, columns + 1) if wrap else (0,):
-        diagonals.diagonal(input[first:], offset=0, axis1=0, axis2=1)[:] = fill_value
+        primitives.diagonal(input[first:], offset=0, axis1=0, axis2=1)[:] = fill_value
     return input
 
 
-INPLACE = {"tril_": inplace("tril_", tril), "triu_": inplace("triu_", triu)}
+INPLACE = {"tril_": make_inplace("tril_", tril), "triu_": make_inplace("triu_", triu)}

@@ -58,12 +58,10 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
 def _from_lists(*mixed: Any) -> tuple[str, tuple[Tensor, ...]]:
     """einsum(x, [0, 1], y, [1, 2], [0, 2]) as an equation and its operands."""
 
-    def spell(places: Any) -> str:
-        if not all(p is Ellipsis or 0 <= p < len(_LETTERS) for p in places):
-            raise ValueError(
-                f"einsum: expected numbers from 0 to {len(_LETTERS) - 1}, got {places}"
-            )
-        return "".join("..." if p is Ellipsis else _LETTERS[p] for p in places)
+    def spell(dims: Any) -> str:
+        if not all(p is Ellipsis or 0 <= p < len(_LETTERS) for p in dims):
+            raise ValueError(f"einsum: expected numbers from 0 to {len(_LETTERS) - 1}, got {dims}")
+        return "".join("..." if p is Ellipsis else _LETTERS[p] for p in dims)
 
     count = len(mixed) // 2
     equation = ",".join(spell(mixed[2 * i + 1]) for i in range(count))

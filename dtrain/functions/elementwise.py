@@ -8,10 +8,10 @@ from typing import Any
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.functions.operands import (
-    floating,
-    pair,
+    promote_pair,
     require_tensors,
     scalar_like,
+    to_floating,
 )
 
 
@@ -19,7 +19,7 @@ def binary(operation: Callable) -> Callable:
     """An operation on two operands in their common dtype."""
 
     def function(input: Any, other: Any) -> Tensor:
-        x, y = pair(input, other)
+        x, y = promote_pair(input, other)
         return operation(x, y)
 
     function.__name__ = operation.__name__
@@ -27,13 +27,13 @@ def binary(operation: Callable) -> Callable:
     return function
 
 
-def floating_pair(operation: Callable) -> Callable:
+def floating_binary(operation: Callable) -> Callable:
     """An operation on two operands in their common floating dtype."""
 
     def function(input: Any, other: Any) -> Tensor:
-        x, y = pair(input, other)
-        like = floating(x if isinstance(x, Tensor) else y)
-        x, y = (floating(v) if isinstance(v, Tensor) else scalar_like(v, like) for v in (x, y))
+        x, y = promote_pair(input, other)
+        like = to_floating(x if isinstance(x, Tensor) else y)
+        x, y = (to_floating(v) if isinstance(v, Tensor) else scalar_like(v, like) for v in (x, y))
         return operation(x, y)
 
     function.__name__ = operation.__name__
@@ -41,7 +41,7 @@ def floating_pair(operation: Callable) -> Callable:
     return function
 
 
-def of_tensors(function: Callable) -> Callable:
+def tensors_only(function: Callable) -> Callable:
     """A function of two operands that takes no numbers, as PyTorch has it."""
 
     @functools.wraps(function)
@@ -65,11 +65,11 @@ def unary(operation: Callable, no_bools: bool = False) -> Callable:
     return function
 
 
-def smooth(operation: Callable) -> Callable:
+def floating_unary(operation: Callable) -> Callable:
     """An operation on one tensor, in the default dtype if it has integers or bools."""
 
     def function(input: Any) -> Tensor:
-        return operation(floating(input))
+        return operation(to_floating(input))
 
     function.__name__ = operation.__name__
     function.__doc__ = operation.__doc__

@@ -4,43 +4,41 @@ from __future__ import annotations
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.functions.arithmetic import mul, pow
-from dtrain.functions.elementwise import floating_pair, of_tensors, smooth
+from dtrain.functions.elementwise import floating_binary, floating_unary, tensors_only
 from dtrain.functions.operands import (
-    floating,
     require_tensors,
+    to_floating,
 )
-from dtrain.primitives import (
-    exponentials,
-)
+from dtrain.primitives import exponentials as primitives
 
-exp = smooth(exponentials.exp)
+exp = floating_unary(primitives.exp)
 
 
-exp2 = smooth(exponentials.exp2)
+exp2 = floating_unary(primitives.exp2)
 
 
-expm1 = smooth(exponentials.expm1)
+expm1 = floating_unary(primitives.expm1)
 
 
-log = smooth(exponentials.log)
+log = floating_unary(primitives.log)
 
 
-log2 = smooth(exponentials.log2)
+log2 = floating_unary(primitives.log2)
 
 
-log10 = smooth(exponentials.log10)
+log10 = floating_unary(primitives.log10)
 
 
-log1p = smooth(exponentials.log1p)
+log1p = floating_unary(primitives.log1p)
 
 
-logaddexp = of_tensors(floating_pair(exponentials.logaddexp))
+logaddexp = tensors_only(floating_binary(primitives.logaddexp))
 
 
-logaddexp2 = of_tensors(floating_pair(exponentials.logaddexp2))
+logaddexp2 = tensors_only(floating_binary(primitives.logaddexp2))
 
 
-xlogy = floating_pair(exponentials.xlogy)
+xlogy = floating_binary(primitives.xlogy)
 
 
 def ldexp(input: Tensor, other: Tensor) -> Tensor:
@@ -51,4 +49,4 @@ def ldexp(input: Tensor, other: Tensor) -> Tensor:
 
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """log(input / (1 - input)), of the input limited to [eps, 1 - eps] (torch.logit)."""
-    return exponentials.logit(floating(input), eps=eps)
+    return primitives.logit(to_floating(input), eps=eps)

@@ -20,79 +20,78 @@ from dtrain.functions import subscripts
 from dtrain.functions.creation import as_tensor
 from dtrain.functions.joining import broadcast_shapes, broadcast_tensors
 from dtrain.functions.operands import (
-    on_device,
-    pair,
-    place_of,
+    is_on_device,
+    normalize_dim,
+    promote_pair,
     scalar_like,
     to,
 )
 from dtrain.functions.shapes import broadcast_to, flatten, reshape
-from dtrain.primitives import (
-    casts,
-    indexing,
-    indexing as index_rules,
-    scattering as rules,
-)
+from dtrain.primitives import casts, indexing as primitives, scattering
 
 
-def places_along(name: str, input: Tensor, dim: int, index: Tensor) -> Array:
-    """The array of an index along `dim`, checked."""
+def check_index(name: str, input: Tensor, dim: int, index: Tensor) -> Array:
+    """Check an index along `dim`; returns its array."""
     if not isinstance(index, Tensor):
         raise TypeError(f"{name}: expected a tensor for index, got {type(index).__name__}")
     if index.dtype not in (int32, int64):
         if not index.numel():
             return index.array.astype("int64")
         raise RuntimeError(f"{name}: expected an index of dtype int64, got {index.dtype}")
-    if not on_device(index, input.device):
+    if not is_on_device(index, input.device):
         raise RuntimeError(f"{name}: the index is on {index.device}, the input on {input.device}")
-    rules.check_places(index.array, input.shape[dim] if input.ndim else 1, name)
+    scattering.check_indices(index.array, input.shape[dim] if input.ndim else 1, name)
     return index.array
 
 
-def grid(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[int, tuple[Array, ...]]:
-    """Where gather and scatter go: the index along `dim`, each element's own place elsewhere."""
-    place = place_of(dim, input.ndim)
+def build_index_grid(
+    name: str, input: Tensor, dim: int, index: Tensor
+) -> tuple[int, tuple[Array, ...]]:
+    """The axis, and the index arrays of gather and scatter: `index` along `dim`, each element's own
+    position along the others.
+    """
+    axis = normalize_dim(dim, input.ndim)
     if index.ndim != input.ndim and index.numel() and max(index.ndim, input.ndim) > 1:
         raise RuntimeError(
             f"{name}: expected an index of {input.ndim} dimensions as the input's {input.shape}, "
             f"got {index.shape}"
         )
-    fits = (n <= m for d, (n, m) in enumerate(zip(index.shape, input.shape)) if d != place)
+    fits = (n <= m for d, (n, m) in enumerate(zip(index.shape, input.shape)) if d != axis)
     if index.numel() and not all(fits):
         raise RuntimeError(
             f"{name}: expected an index no larger than {input.shape} apart from dimension {dim}, "
             f"got {index.shape}"
         )
-    array = places_along(name, input, place, index)
+    array = check_index(name, input, axis, index)
     if not input.ndim:
-        return place, ()
+        return axis, ()
     shape = array.shape if array.ndim else (1,)
     xp = array_module(array)
     lines = [xp.arange(n).reshape([-1 if e == d else 1 for e in range(len(shape))])
              for d, n in enumerate(shape)]  # fmt: skip
-    lines[place : place + 1] = [array.reshape(shape)]
-    return place, tuple(lines)
+    lines[axis : axis + 1] = [array.reshape(shape)]
+    return axis, tuple(lines)
 
 
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
     """The elements at `index` along `dim` (torch.gather)."""
     if not index.numel():
-        place_of(dim, input.ndim)
-        return subscripts.read(flatten(input), wrap(index.array.astype("int64")))
-    place, _ = grid("gather", input, dim, index)
+        normalize_dim(dim, input.ndim)
+        return subscripts.getitem(flatten(input), wrap(index.array.astype("int64")))
+    axis, _ = build_index_grid("gather", input, dim, index)
     x, array = input, index.array
     if not (x.ndim and array.ndim):
         x, array = reshape(x, -1) if not x.ndim else x, array.reshape(-1)
-    return reshape(index_rules.gather(x, axis=place, index=array), index.shape)
+    return reshape(primitives.gather(x, axis=axis, index=array), index.shape)
 
 
 def take(input: Tensor, index: Tensor) -> Tensor:
-    """The elements at places in the flattened input (torch.take)."""
+    """The elements at indices into the flattened input (torch.take)."""
     if index.dtype != int64:
         raise RuntimeError(f"take: expected an index of dtype int64, got {index.dtype}")
     if index.numel() and not input.numel():
         raise IndexError(f"take: cannot take from a tensor without elements, {input.shape}")
-    return index_rules.getitem(reshape(input, input.numel()), index=(index.array,))
+    return primitives.getitem(reshape(input, input.numel()), index=(index.array,))
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
@@ -106,47 +105,47 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
             "take_along_dim: expected tensors of as many dimensions, got shapes "
             f"{input.shape} and {indices.shape}"
         )
-    place = place_of(dim, input.ndim)
-    full = list(broadcast_shapes(_without(input.shape, place), _without(indices.shape, place)))
-    x, i = ([*full[:place], t.shape[place], *full[place:]] for t in (input, indices))
+    axis = normalize_dim(dim, input.ndim)
+    full = list(broadcast_shapes(_without(input.shape, axis), _without(indices.shape, axis)))
+    x, i = ([*full[:axis], t.shape[axis], *full[axis:]] for t in (input, indices))
     xp, array = array_module(indices.array), indices.array
-    places = wrap(xp.where(array < 0, array + input.shape[place], array))
-    return gather(broadcast_to(input, x), place, broadcast_to(places, i))
+    wrapped = wrap(xp.where(array < 0, array + input.shape[axis], array))
+    return gather(broadcast_to(input, x), axis, broadcast_to(wrapped, i))
 
 
-def _without(shape: Sequence[int], place: int) -> tuple[int, ...]:
-    return (*shape[:place], *shape[place + 1 :])
+def _without(shape: Sequence[int], axis: int) -> tuple[int, ...]:
+    return (*shape[:axis], *shape[axis + 1 :])
 
 
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices at `index` along `dim` (torch.index_select)."""
-    place = place_of(dim, input.ndim)
-    array = places_along("index_select", input, place, index)
+    axis = normalize_dim(dim, input.ndim)
+    array = check_index("index_select", input, axis, index)
     if array.ndim > 1:
         raise IndexError(f"index_select: expected an index of one dimension, got {index.shape}")
     if not input.ndim:
         if array.size != 1:
-            raise RuntimeError(f"index_select: expected one place, got {index.shape}")
+            raise RuntimeError(f"index_select: expected one index, got {index.shape}")
         return casts.clone(input)
-    return subscripts.read(input, (*(slice(None),) * place, array.reshape(-1)))
+    return subscripts.getitem(input, (*(slice(None),) * axis, array.reshape(-1)))
 
 
 def select(input: Tensor, dim: int, index: int) -> Tensor:
-    """The slice at one place along `dim`, a view (torch.select)."""
-    place = place_of(dim, input.ndim)
+    """The slice at one index along `dim`, a view (torch.select)."""
+    axis = normalize_dim(dim, input.ndim)
     if not input.ndim:
         raise IndexError("select: a tensor of shape () has no dimension")
-    if not -input.shape[place] <= index < input.shape[place]:
+    if not -input.shape[axis] <= index < input.shape[axis]:
         raise IndexError(
             f"select: index {index} is out of range for shape {input.shape} at dimension {dim}"
         )
-    return subscripts.read(input, (*(slice(None),) * place, int(index)))
+    return subscripts.getitem(input, (*(slice(None),) * axis, int(index)))
 
 
 # --- by mask ---
 
 
-def mask_of(name: str, mask: Tensor) -> Tensor:
+def check_mask(name: str, mask: Tensor) -> Tensor:
     if mask.dtype != bool_:
         raise RuntimeError(f"{name}: expected a mask of dtype bool, got {mask.dtype}")
     return mask
@@ -154,12 +153,12 @@ def mask_of(name: str, mask: Tensor) -> Tensor:
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where the mask holds, as a vector (torch.masked_select)."""
-    x, where_to = broadcast_tensors(input, mask_of("masked_select", mask))
-    return subscripts.read(x, where_to)
+    x, where_to = broadcast_tensors(input, check_mask("masked_select", mask))
+    return subscripts.getitem(x, where_to)
 
 
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
-    """`input` where the condition holds, `other` elsewhere; alone: where it holds (torch.where)."""
+    """`input` where the condition holds, `other` elsewhere; alone `nonzero` (torch.where)."""
     if input is None and other is None:
         return nonzero(condition, as_tuple=True)
     if input is None or other is None:
@@ -170,17 +169,17 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
 
 
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
-    """Where elements are not zero: rows of places, or a vector for each dim (torch.nonzero)."""
+    """Indices of nonzero elements: a row each, or a vector for each dim (torch.nonzero)."""
     xp = array_module(input.array)
     array = input.array if input.ndim or not as_tuple else input.array.reshape(1)
     if not array.ndim:
         return wrap(xp.zeros((int(bool(array)), 0), "int64"))
-    places = xp.nonzero(array)
-    return tuple(map(wrap, places)) if as_tuple else wrap(xp.stack(places, 1))
+    indices = xp.nonzero(array)
+    return tuple(map(wrap, indices)) if as_tuple else wrap(xp.stack(indices, 1))
 
 
 def argwhere(input: Tensor) -> Tensor:
-    """Where elements are not zero, as rows (torch.argwhere)."""
+    """Indices of the elements that are not zero, a row each (torch.argwhere)."""
     return nonzero(input)
 
 
@@ -189,10 +188,10 @@ def _select(condition: Tensor, input: Any, other: Any) -> Tensor:
     if not isinstance(input, Tensor) and not isinstance(other, Tensor):
         dtype = promote(scalar_dtype(input), scalar_dtype(other))
         input = as_tensor(input, dtype, condition.device)
-    x, y = pair(input, other)
+    x, y = promote_pair(input, other)
     tensor = x if isinstance(x, Tensor) else y
     x, y = (v if isinstance(v, Tensor) else scalar_like(v, tensor) for v in (x, y))
-    return indexing.where(x, y, condition=condition.array)
+    return primitives.where(x, y, condition=condition.array)
 
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
@@ -202,5 +201,5 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     if isinstance(value, Tensor):
         if value.ndim:
             raise RuntimeError(f"masked_fill: expected a 0-d tensor or a number, got {value.shape}")
-        return indexing.where(to(value, input.dtype), input, condition=mask.array)
-    return indexing.masked_fill(input, mask=mask.array, value=as_number(value, input.dtype))
+        return primitives.where(to(value, input.dtype), input, condition=mask.array)
+    return primitives.masked_fill(input, mask=mask.array, value=as_number(value, input.dtype))

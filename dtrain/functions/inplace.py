@@ -11,10 +11,10 @@ from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.autograd.view import take_history
 from dtrain.backend import array_module
 from dtrain.backend.dtypes import category
-from dtrain.functions.subscripts import require_own_places
+from dtrain.functions.subscripts import require_no_internal_overlap
 
 
-def inplace(name: str, operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def make_inplace(name: str, operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """The in-place form of an operation; records the same gradient."""
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -48,7 +48,7 @@ def _store(name: str, target: Tensor, result: Tensor) -> None:
         raise RuntimeError(
             f"{name}: result type {result.dtype} can't be cast to the tensor's {target.dtype}"
         )
-    require_own_places(name, target.array)
+    require_no_internal_overlap(name, target.array)
     target.array[...] = result.array
     target._version[0] += 1
     if result.requires_grad:

@@ -20,8 +20,8 @@ from dtrain.functions import (
     statistics,
     trigonometry,
 )
-from dtrain.functions.creation.base import number_in
-from dtrain.functions.inplace import inplace
+from dtrain.functions.creation.base import convert_number
+from dtrain.functions.inplace import make_inplace
 from dtrain.functions.sampling import DRAWS
 
 
@@ -42,7 +42,7 @@ def _zero(self: Tensor) -> Any:
 
 
 def _fill(self: Tensor, value: Any) -> Any:
-    return array_module(self.array).asarray(number_in(value, self.dtype), self.dtype)
+    return array_module(self.array).asarray(convert_number(value, self.dtype), self.dtype)
 
 
 def _copy(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
@@ -51,7 +51,7 @@ def _copy(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
 
 
 def _forms(module: Any, names: str) -> dict[str, Callable[..., Tensor]]:
-    return {f"{name}_": inplace(f"{name}_", getattr(module, name)) for name in names.split()}
+    return {f"{name}_": make_inplace(f"{name}_", getattr(module, name)) for name in names.split()}
 
 
 INPLACE = {
@@ -75,16 +75,16 @@ INPLACE = {
         "acos acosh asin asinh atan atan2 atanh cos cosh deg2rad hypot rad2deg sin sinc sinh tan",
     ),
     **_forms(statistics, "renorm"),
-    "polygamma_": inplace("polygamma_", lambda self, n: special.polygamma(n, self)),
+    "polygamma_": make_inplace("polygamma_", lambda self, n: special.polygamma(n, self)),
     **_forms(
         comparison,
         "bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor eq "
         "ge gt le logical_and logical_not logical_or logical_xor lt ne",
     ),
     **_forms(scans, "cumprod cumsum"),
-    "clip_": inplace("clip_", limits.clamp),
-    "copy_": inplace("copy_", _copy),
-    "zero_": inplace("zero_", _replaced(_zero)),
-    "fill_": inplace("fill_", _replaced(_fill)),
-    **{name: inplace(name, _replaced(draw)) for name, draw in DRAWS.items()},
+    "clip_": make_inplace("clip_", limits.clamp),
+    "copy_": make_inplace("copy_", _copy),
+    "zero_": make_inplace("zero_", _replaced(_zero)),
+    "fill_": make_inplace("fill_", _replaced(_fill)),
+    **{name: make_inplace(name, _replaced(draw)) for name, draw in DRAWS.items()},
 }

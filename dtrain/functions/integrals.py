@@ -10,7 +10,7 @@ from dtrain.backend.dtypes import is_floating
 from dtrain.functions.arithmetic import add, div, mul, sub
 from dtrain.functions.creation import tensor
 from dtrain.functions.joining import cat
-from dtrain.functions.operands import floating, place_of, to
+from dtrain.functions.operands import normalize_dim, to, to_floating
 from dtrain.functions.reductions import sum
 from dtrain.functions.scans import cumsum
 from dtrain.functions.shapes import narrow, reshape
@@ -30,7 +30,7 @@ def _strips(name: str, y: Tensor, x: Tensor | None, dx: float | None, dim: int) 
         raise RuntimeError(f"{name}: expected numbers, got bools")
     if not y.ndim:
         raise IndexError(f"{name}: expected at least one dimension, got a 0-d tensor")
-    dim = place_of(dim, y.ndim)
+    dim = normalize_dim(dim, y.ndim)
     first, second = _ends(y, dim)
     heights = add(first, second)
     if x is None:
@@ -39,11 +39,11 @@ def _strips(name: str, y: Tensor, x: Tensor | None, dx: float | None, dim: int) 
 
 
 def _steps(name: str, y: Tensor, x: Tensor, dim: int) -> Tensor:
-    """The distances of neighbouring places x, to go with those of y."""
+    """The distances between neighbouring sample points x, shaped to broadcast with y."""
     if x.ndim == 1:
         if x.shape[0] != y.shape[dim]:
             raise RuntimeError(
-                f"{name}: there are {y.shape[dim]} values along dim {dim} but {x.shape[0]} places"
+                f"{name}: there are {y.shape[dim]} values along dim {dim} but {x.shape[0]} points"
             )
         x = reshape(x, -1, *(1,) * (y.ndim - dim - 1))
     elif x.ndim < y.ndim:
@@ -67,8 +67,8 @@ def cumulative_trapezoid(
 
 
 def _trailing(y: Tensor, dim: int) -> int:
-    """`dim` counted from the back: places of more dimensions may stand before those of y."""
-    return place_of(dim, y.ndim) - y.ndim
+    """`dim` counted from the back: x may have more leading dimensions than y."""
+    return normalize_dim(dim, y.ndim) - y.ndim
 
 
 def gradient(
@@ -78,11 +78,11 @@ def gradient(
 
     Parameters
     ----------
-    spacing : the distance of neighbours, or one for each dimension, or the places along each
+    spacing : distance between neighbours, one for each dimension, or the coordinates along each
     edge_order : 1 or 2, the order of accuracy at the first and the last
     """
     dims = tuple(range(input.ndim)) if dim is None else dim
-    dims = (dims,) if isinstance(dims, int) else tuple(place_of(d, input.ndim) for d in dims)
+    dims = (dims,) if isinstance(dims, int) else tuple(normalize_dim(d, input.ndim) for d in dims)
     if len(set(dims)) < len(dims):
         raise RuntimeError(f"gradient: expected different dimensions, got {dim}")
     if edge_order not in (1, 2):
@@ -96,9 +96,9 @@ def gradient(
             f"gradient: expected at least edge_order + 1 = {edge_order + 1} elements along each "
             f"dimension, got shape {input.shape}"
         )
-    input = input if is_floating(input.dtype) else floating(input)
+    input = input if is_floating(input.dtype) else to_floating(input)
     return tuple(
-        _slope(input, place_of(d, input.ndim), s, edge_order) for d, s in zip(dims, spacings)
+        _slope(input, normalize_dim(d, input.ndim), s, edge_order) for d, s in zip(dims, spacings)
     )
 
 
@@ -108,7 +108,7 @@ def _slope(x: Tensor, dim: int, spacing: Any, edge_order: int) -> Tensor:
     if isinstance(spacing, Tensor) and spacing.ndim:
         if spacing.shape != (n,):
             raise RuntimeError(
-                f"gradient: expected {n} places along dim {dim}, got {spacing.shape}"
+                f"gradient: expected {n} coordinates along dim {dim}, got {spacing.shape}"
             )
         before, after = _ends(to(spacing, x.dtype), 0)
         steps = reshape(sub(after, before), -1, *(1,) * (x.ndim - dim - 1))
@@ -116,15 +116,15 @@ def _slope(x: Tensor, dim: int, spacing: Any, edge_order: int) -> Tensor:
         number = spacing.item() if isinstance(spacing, Tensor) else spacing
         shape = (n - 1, *(1,) * (x.ndim - dim - 1))
         steps = tensor(number, dtype=x.dtype, device=x.device).expand(shape)
-    slopes, place = div(sub(second, first), steps), dim - x.ndim
+    slopes, axis = div(sub(second, first), steps), dim - x.ndim
     left, right = _ends(slopes, dim)
     wide = -(x.ndim - dim)  # the dimension of steps
     near, far = _ends(steps, wide) if n > 2 else (steps, steps)
     whole = add(near, far)
     inner = div(add(mul(left, far), mul(right, near)), whole)
-    start, end = narrow(slopes, place, 0, 1), narrow(slopes, place, n - 2, 1)
+    start, end = narrow(slopes, axis, 0, 1), narrow(slopes, axis, n - 2, 1)
     if edge_order == 2:
         bend = div(sub(right, left), whole)
-        start = sub(start, mul(narrow(bend, place, 0, 1), narrow(steps, wide, 0, 1)))
-        end = add(end, mul(narrow(bend, place, n - 3, 1), narrow(steps, wide, n - 2, 1)))
+        start = sub(start, mul(narrow(bend, axis, 0, 1), narrow(steps, wide, 0, 1)))
+        end = add(end, mul(narrow(bend, axis, n - 3, 1), narrow(steps, wide, n - 2, 1)))
     return cat([start, inner, end] if n > 2 else [start, end], dim)

@@ -14,9 +14,9 @@ from dtrain.backend import Array, array_module, to_host
 from dtrain.backend.dtypes import promote
 from dtrain.functions import subscripts
 from dtrain.functions.creation import zeros
-from dtrain.functions.operands import listed, place_of, to
+from dtrain.functions.operands import normalize_dim, to, unpack_integers
 from dtrain.functions.shapes import broadcast_to, flatten, narrow, reshape, unsqueeze
-from dtrain.primitives import casts, joining, padding
+from dtrain.primitives import casts, joining as primitives, padding
 
 
 def _tensors(name: str, tensors: Any) -> Sequence[Tensor]:
@@ -39,15 +39,15 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     if not all(x.ndim for x in tensors):
         raise RuntimeError("cat: tensors without dimensions cannot be joined; use stack()")
     model = next((x for x in tensors if x.shape != (0,)), tensors[0])
-    place = place_of(dim, model.ndim)
-    none = (*model.shape[:place], 0, *model.shape[place + 1 :])  # what PyTorch takes (0,) for
+    axis = normalize_dim(dim, model.ndim)
+    none = (*model.shape[:axis], 0, *model.shape[axis + 1 :])  # what PyTorch takes (0,) for
     whole = [reshape(x, none) if x.shape == (0,) else x for x in tensors]
     if any(x.ndim != model.ndim for x in whole):
         raise RuntimeError(
             f"cat: expected tensors of as many dimensions, got {[tuple(x.shape) for x in tensors]}"
         )
     dtype = _common_dtype(tensors)
-    return joining.cat(*(to(x, dtype) for x in whole), axis=place)
+    return primitives.cat(*(to(x, dtype) for x in whole), axis=axis)
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
@@ -191,7 +191,7 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
         return narrow(input.detach(), 0, 0, 0)
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     rows = np.array(list(choose(range(input.numel()), r)), np.int64).reshape(-1, r)
-    return subscripts.read(input, array_module(input.array).asarray(rows))
+    return subscripts.getitem(input, array_module(input.array).asarray(rows))
 
 
 # --- repeated ---
@@ -199,15 +199,15 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
 
 def repeat(input: Tensor, *counts: Any, repeats: Any = None) -> Tensor:
     """Laid side by side, so often along each dimension (torch.Tensor.repeat)."""
-    counts = listed(counts, repeats)
+    counts = unpack_integers(counts, repeats)
     if len(counts) < input.ndim:
         raise RuntimeError(f"repeat: expected {input.ndim} numbers or more, got {counts}")
-    return joining.repeat(input, repeats=counts)
+    return primitives.repeat(input, repeats=counts)
 
 
 def tile(input: Tensor, *counts: Any, dims: Any = None) -> Tensor:
     """Like `repeat`, with 1 for dimensions in front that are not given (torch.tile)."""
-    counts = listed(counts, dims)
+    counts = unpack_integers(counts, dims)
     return repeat(input, (1,) * (input.ndim - len(counts)) + counts)
 
 
@@ -221,21 +221,21 @@ def repeat_interleave(
     if dim is None:
         input, dim = flatten(input), 0
     input = input if input.ndim else reshape(input, 1)
-    place = place_of(dim, input.ndim)
+    axis = normalize_dim(dim, input.ndim)
     if isinstance(repeats, Tensor) and repeats.numel() > 1:
-        places = _repeated(repeats, input.shape[place])
-        out = subscripts.read(input, (*(slice(None),) * place, places))
+        indices = _repeated(repeats, input.shape[axis])
+        out = subscripts.getitem(input, (*(slice(None),) * axis, indices))
     else:
         times = repeats.item() if isinstance(repeats, Tensor) else repeats
         if times < 0:
             raise RuntimeError(f"repeat_interleave: expected repeats >= 0, got {times}")
-        lead, rest = input.shape[: place + 1], input.shape[place + 1 :]
+        lead, rest = input.shape[: axis + 1], input.shape[axis + 1 :]
         apart = broadcast_to(reshape(input, *lead, 1, *rest), (*lead, times, *rest))
         out = reshape(apart, *lead[:-1], lead[-1] * times, *rest)
         out = out if out._view is None else casts.clone(out)
-    if output_size not in (None, out.shape[place]):
+    if output_size not in (None, out.shape[axis]):
         raise RuntimeError(
-            f"repeat_interleave: expected output_size {out.shape[place]}, got {output_size}"
+            f"repeat_interleave: expected output_size {out.shape[axis]}, got {output_size}"
         )
     return out
 

@@ -9,16 +9,13 @@ from dtrain.backend.dtypes import (
     finfo,
     is_floating,
 )
-from dtrain.functions.elementwise import binary, of_tensors
+from dtrain.functions.elementwise import binary, tensors_only
 from dtrain.functions.operands import (
-    pair,
+    promote_pair,
     result_dtype,
     to,
 )
-from dtrain.primitives import (
-    casts,
-    limits,
-)
+from dtrain.primitives import casts, limits as primitives
 
 
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
@@ -26,12 +23,12 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if min is None and max is None:
         raise RuntimeError("clamp: at least one of min and max must be given")
     if isinstance(min, Tensor) or isinstance(max, Tensor):
-        input = input if min is None else limits.clamp_min(*pair(input, min))
-        return input if max is None else limits.clamp_max(*pair(input, max))
+        input = input if min is None else primitives.clamp_min(*promote_pair(input, min))
+        return input if max is None else primitives.clamp_max(*promote_pair(input, max))
     for limit in (min, max):
         if limit is not None:
             input = to(input, result_dtype(input, limit))
-    return limits.clamp(input, min=min, max=max)
+    return primitives.clamp(input, min=min, max=max)
 
 
 def clamp_min(input: Tensor, min: Any) -> Tensor:
@@ -54,7 +51,7 @@ def nan_to_num(
     if not is_floating(input.dtype):
         return casts.clone(input)
     info = finfo(input.dtype)
-    return limits.nan_to_num(
+    return primitives.nan_to_num(
         input,
         nan=0.0 if nan is None else nan,
         posinf=info.max if posinf is None else posinf,
@@ -62,13 +59,13 @@ def nan_to_num(
     )
 
 
-maximum = of_tensors(binary(limits.maximum))
+maximum = tensors_only(binary(primitives.maximum))
 
 
-minimum = of_tensors(binary(limits.minimum))
+minimum = tensors_only(binary(primitives.minimum))
 
 
-fmax = of_tensors(binary(limits.fmax))
+fmax = tensors_only(binary(primitives.fmax))
 
 
-fmin = of_tensors(binary(limits.fmin))
+fmin = tensors_only(binary(primitives.fmin))

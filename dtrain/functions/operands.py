@@ -36,14 +36,14 @@ def to(input: Tensor, *args: Any, dtype: Any = None, device: Any = None, **_: An
             device = arg
         elif not isinstance(arg, bool):  # the old positional non_blocking
             dtype = arg
-    if device is not None and not on_device(input, device):
+    if device is not None and not is_on_device(input, device):
         input = casts.to_device(input, move=lambda array: move(array, device))
     if dtype is None or input.dtype == dtype:
         return input
     return casts.cast(input, dtype=np.dtype(dtype))
 
 
-def on_device(input: Tensor, where: Device | str) -> bool:
+def is_on_device(input: Tensor, where: Device | str) -> bool:
     """Whether a tensor is there."""
     if not input.is_cuda:
         return Device(where).type == "cpu"
@@ -61,7 +61,7 @@ def result_dtype(x: Any, y: Any) -> np.dtype:
     return full.dtype if category(single.dtype) <= category(full.dtype) else single.dtype
 
 
-def in_one_dtype(*operands: Any) -> list[Any]:
+def promote_all(*operands: Any) -> list[Any]:
     """Tensors in the dtype that all of them promote to; numbers as they are."""
     tensors = [v for v in operands if isinstance(v, Tensor)]
     full = [v for v in tensors if v.ndim]
@@ -72,7 +72,7 @@ def in_one_dtype(*operands: Any) -> list[Any]:
     return [to(v, dtype) if isinstance(v, Tensor) else v for v in operands]
 
 
-def pair(x: Any, y: Any, wrap_around: bool = True) -> tuple[Any, Any]:
+def promote_pair(x: Any, y: Any, wrap_around: bool = True) -> tuple[Any, Any]:
     """Both operands in their common dtype, on one device; numbers stay numbers beside a tensor.
 
     An integer that the dtype has not is wrapped around, as its arithmetic is.
@@ -127,7 +127,7 @@ def _on_one_device(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     )
 
 
-def floating(x: Any) -> Tensor:
+def to_floating(x: Any) -> Tensor:
     """x, or x in the default dtype if it has integers or bools."""
     x = as_tensor(x)
     return x if is_floating(x.dtype) else to(x, get_default_dtype())
@@ -138,19 +138,19 @@ def scalar_like(value: Number, like: Tensor) -> Tensor:
     return wrap(array_module(like.array).asarray(value, like.dtype))
 
 
-def axis_of(dim: Any) -> Any:
+def to_axis(dim: Any) -> Any:
     """A list of dimensions as a tuple, as array functions want it."""
     return tuple(dim) if isinstance(dim, Sequence) else dim
 
 
-def listed(given: tuple[Any, ...], named: Any = None) -> tuple[int, ...]:
+def unpack_integers(given: tuple[Any, ...], named: Any = None) -> tuple[int, ...]:
     """The integers given as `f(2, 3)`, as `f((2, 3))` or by their keyword."""
     if named is None:
         named = given[0] if len(given) == 1 and isinstance(given[0], Sequence) else given
     return tuple(map(index, named))
 
 
-def place_of(dim: int, ndim: int) -> int:
+def normalize_dim(dim: int, ndim: int) -> int:
     """`dim` counted from the front, refused with PyTorch's IndexError if there is no such one."""
     limit = ndim or 1
     if not -limit <= dim < limit:
@@ -161,11 +161,11 @@ def place_of(dim: int, ndim: int) -> int:
     return dim % limit
 
 
-def checked_axis(input: Tensor, dim: Any) -> Any:
+def resolve_axis(input: Tensor, dim: Any) -> Any:
     """`dim` as an axis; dimensions that are not there are refused."""
-    axis = axis_of(dim)
+    axis = to_axis(dim)
     for d in axis if isinstance(axis, tuple) else () if axis is None else (axis,):
-        place_of(d, input.ndim)
+        normalize_dim(d, input.ndim)
     if axis == () or (input.ndim == 0 and axis is not None):
         return None
     return axis

@@ -8,7 +8,7 @@ from typing import Any
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.functions.shapes import broadcast_to, flip, narrow
-from dtrain.primitives import casts, joining, padding
+from dtrain.primitives import casts, joining, padding as primitives
 
 Pair = tuple[int, int]
 
@@ -51,7 +51,7 @@ def _pad_constant(input: Tensor, pairs: Sequence[Pair], value: float) -> Tensor:
             raise RuntimeError(f"pad: widths {before, after} cut more than the {n} that there are")
     if not input.ndim:
         return casts.clone(input)
-    return padding.pad_constant(input, widths=widths, value=value)
+    return primitives.pad_constant(input, widths=widths, value=value)
 
 
 #: for each mode, from (length, before, after): where the edge parts start, which flip, the limit

@@ -11,11 +11,11 @@ from dtrain.backend.dtypes import bool_, category, int64, is_floating, promote
 from dtrain.functions.comparison import bitwise_and, bitwise_or
 from dtrain.functions.creation import ones_like, triu_indices
 from dtrain.functions.diagonals import diagonal
-from dtrain.functions.inplace import inplace
+from dtrain.functions.inplace import make_inplace
 from dtrain.functions.joining import cat
-from dtrain.functions.operands import Number, pair, place_of, to
+from dtrain.functions.operands import Number, normalize_dim, promote_pair, to
 from dtrain.functions.shapes import broadcast_to, reshape, squeeze, unsqueeze
-from dtrain.primitives import products as rules
+from dtrain.primitives import products as primitives
 
 
 def same_dtype(input: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
@@ -25,7 +25,7 @@ def same_dtype(input: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
             f"expected m1 and m2 to have the same dtype, but got: {input.dtype} != {other.dtype}; "
             "convert one with .to(dtype)"
         )
-    return pair(input, other)
+    return promote_pair(input, other)
 
 
 def _numbers(name: str, input: Tensor) -> Tensor:
@@ -45,7 +45,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     right = unsqueeze(y, 1) if y.ndim == 1 else y
     if left.shape[-1] != right.shape[-2]:
         raise RuntimeError(f"matmul: shapes cannot be multiplied ({input.shape} and {other.shape})")
-    out = rules.matmul(left, right)
+    out = primitives.matmul(left, right)
     out = squeeze(out, -2) if x.ndim == 1 else out
     return squeeze(out, -1) if y.ndim == 1 else out
 
@@ -168,7 +168,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
         if not 0 <= dims <= min(a.ndim, b.ndim):
             raise RuntimeError(f"tensordot: {dims} are no dims of shapes {a.shape} and {b.shape}")
         dims = (range(a.ndim - dims, a.ndim), range(dims))
-    over_a, over_b = ([place_of(d, x.ndim) for d in ds] for ds, x in zip(dims, (a, b)))
+    over_a, over_b = ([normalize_dim(d, x.ndim) for d in ds] for ds, x in zip(dims, (a, b)))
     fits = (1 in (n := (a.shape[i], b.shape[j])) or n[0] == n[1] for i, j in zip(over_a, over_b))
     if len(over_a) != len(over_b) or not all(fits):
         raise RuntimeError(
@@ -292,9 +292,9 @@ def trace(input: Tensor) -> Tensor:
     return diagonal(_numbers("trace", input)).sum()
 
 
-def chain_matmul(*matrices: Tensor) -> Tensor:
+def chain_matmul(*check_matrices: Tensor) -> Tensor:
     """The product of several matrices, in the order that costs least (torch.chain_matmul)."""
-    return multi_dot(matrices) if len(matrices) > 1 else matrices[0]
+    return multi_dot(check_matrices) if len(check_matrices) > 1 else check_matrices[0]
 
 
 def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
@@ -326,6 +326,6 @@ def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
 
 
 INPLACE = {
-    f"{function.__name__}_": inplace(f"{function.__name__}_", function)
+    f"{function.__name__}_": make_inplace(f"{function.__name__}_", function)
     for function in (addbmm, addmm, addmv, addr, baddbmm)
 }

@@ -7,7 +7,7 @@ import math
 from dtrain.autograd.tensor import Tensor
 from dtrain.functions.comparison import ge, lt
 from dtrain.functions.indexing import masked_fill
-from dtrain.functions.operands import floating
+from dtrain.functions.operands import to_floating
 
 
 def real(input: Tensor) -> Tensor:
@@ -22,6 +22,6 @@ def conj(input: Tensor) -> Tensor:
 
 def angle(input: Tensor) -> Tensor:
     """pi of what is negative, 0 of what is not, NaN of NaN (torch.angle)."""
-    input = floating(input)
+    input = to_floating(input)
     positive = masked_fill(input, ge(input, 0), 0)
     return masked_fill(positive, lt(input, 0), math.pi)

@@ -10,14 +10,14 @@ from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import is_floating
 from dtrain.functions.arithmetic import sub
 from dtrain.functions.limits import maximum, minimum
-from dtrain.functions.operands import axis_of, checked_axis, floating, place_of, to
+from dtrain.functions.operands import normalize_dim, resolve_axis, to, to_axis, to_floating
 from dtrain.functions.shapes import movedim, squeeze, unsqueeze
 from dtrain.primitives import (
     arithmetic,
     exponentials,
     indexing,
     linalg,
-    reductions,
+    reductions as primitives,
     rounding,
 )
 
@@ -30,7 +30,7 @@ def require_floating(name: str, input: Tensor) -> None:
         )
 
 
-def _summing(operation: Callable, floats_only: bool = False) -> Callable:
+def _reduction_with_dtype(operation: Callable, floats_only: bool = False) -> Callable:
     """A reduction that can have a dtype of its own."""
 
     def function(
@@ -40,7 +40,7 @@ def _summing(operation: Callable, floats_only: bool = False) -> Callable:
             input = to(input, dtype)
         if floats_only:
             require_floating(operation.__name__, input)
-        out = operation(input, axis=checked_axis(input, dim), keepdims=keepdim)
+        out = operation(input, axis=resolve_axis(input, dim), keepdims=keepdim)
         return out if dtype is None else to(out, dtype)
 
     function.__name__ = operation.__name__
@@ -52,27 +52,27 @@ def require_elements(name: str, input: Tensor, dim: Any) -> None:
     """Refuse to choose among no elements, by PyTorch's kinds of errors."""
     if input.numel():
         return
-    dims = axis_of(dim)
+    dims = to_axis(dim)
     if dims is None or dims == ():
         raise RuntimeError(f"{name}: expected elements, got a tensor of shape {input.shape}")
     for d in dims if isinstance(dims, tuple) else (dims,):
-        if not input.shape[place_of(d, input.ndim)]:
+        if not input.shape[normalize_dim(d, input.ndim)]:
             raise IndexError(f"{name}: expected elements along dim {d}, got shape {input.shape}")
 
 
-def _extreme_value(operation: Callable) -> Callable:
+def _extreme_reduction(operation: Callable) -> Callable:
     def function(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
         require_elements(operation.__name__, input, dim)
-        return operation(input, axis=checked_axis(input, dim), keepdims=keepdim)
+        return operation(input, axis=resolve_axis(input, dim), keepdims=keepdim)
 
     function.__name__ = operation.__name__
     function.__doc__ = operation.__doc__
     return function
 
 
-def _truth(operation: Callable) -> Callable:
+def _truth_reduction(operation: Callable) -> Callable:
     def function(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
-        out = operation(input, axis=checked_axis(input, dim), keepdims=keepdim)
+        out = operation(input, axis=resolve_axis(input, dim), keepdims=keepdim)
         return to(out, input.dtype) if input.dtype == "uint8" else out  # older than PyTorch's bool
 
     function.__name__ = operation.__name__
@@ -80,29 +80,29 @@ def _truth(operation: Callable) -> Callable:
     return function
 
 
-sum, prod = _summing(reductions.sum), _summing(reductions.prod)
-mean = _summing(reductions.mean, floats_only=True)
-amax, amin = _extreme_value(reductions.amax), _extreme_value(reductions.amin)
-all, any = _truth(reductions.all), _truth(reductions.any)
+sum, prod = _reduction_with_dtype(primitives.sum), _reduction_with_dtype(primitives.prod)
+mean = _reduction_with_dtype(primitives.mean, floats_only=True)
+amax, amin = _extreme_reduction(primitives.amax), _extreme_reduction(primitives.amin)
+all, any = _truth_reduction(primitives.all), _truth_reduction(primitives.any)
 
 
 def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     """log(sum(exp(input))) over `dim` (torch.logsumexp)."""
     if not input.numel():
-        return exponentials.log(sum(floating(input), dim, keepdim))
-    return reductions.logsumexp(floating(input), axis=checked_axis(input, dim), keepdims=keepdim)
+        return exponentials.log(sum(to_floating(input), dim, keepdim))
+    return primitives.logsumexp(to_floating(input), axis=resolve_axis(input, dim), keepdims=keepdim)
 
 
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Where the first maximum is (torch.argmax)."""
     require_elements("argmax", input, dim)
-    return reductions.argmax(input, axis=checked_axis(input, dim), keepdims=keepdim)
+    return primitives.argmax(input, axis=resolve_axis(input, dim), keepdims=keepdim)
 
 
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Where the first minimum is (torch.argmin)."""
     require_elements("argmin", input, dim)
-    return reductions.argmin(input, axis=checked_axis(input, dim), keepdims=keepdim)
+    return primitives.argmin(input, axis=resolve_axis(input, dim), keepdims=keepdim)
 
 
 class ValuesAndIndices(NamedTuple):
@@ -166,7 +166,7 @@ def norm(
     if not isinstance(p, (int, float)):
         raise RuntimeError(f"norm: expected a number, 'fro' or 'nuc' for p, got {p!r}")
     if p == 2:
-        return arithmetic.root(sum(input * input, dim, keepdim))
+        return arithmetic.safe_sqrt(sum(input * input, dim, keepdim))
     size = arithmetic.abs(input)
     if p == 0:
         return sum(rounding.sign(size), dim, keepdim)
@@ -174,17 +174,17 @@ def norm(
         return sum(size, dim, keepdim)
     if math.isinf(p):
         return (amax if p > 0 else amin)(size, dim, keepdim)
-    return reductions.norm(input, p=p, axis=checked_axis(input, dim), keepdims=keepdim)
+    return primitives.norm(input, p=p, axis=resolve_axis(input, dim), keepdims=keepdim)
 
 
 def _nuclear_norm(input: Tensor, dim: Any, keepdim: bool) -> Tensor:
-    places = tuple(range(input.ndim)) if dim is None else axis_of(dim)
-    if not isinstance(places, tuple) or len(places) != 2:
+    dims = tuple(range(input.ndim)) if dim is None else to_axis(dim)
+    if not isinstance(dims, tuple) or len(dims) != 2:
         raise RuntimeError(f"norm: 'nuc' expects two dimensions, got dim={dim}")
-    values = linalg.svdvals(movedim(input, places, (-2, -1)))
+    values = linalg.svdvals(movedim(input, dims, (-2, -1)))
     out = sum(values, -1)
-    for place in sorted(place_of(d, input.ndim) for d in places) if keepdim else ():
-        out = unsqueeze(out, place)
+    for axis in sorted(normalize_dim(d, input.ndim) for d in dims) if keepdim else ():
+        out = unsqueeze(out, axis)
     return out
 
 

@@ -14,13 +14,11 @@ from dtrain.backend.dtypes import (
 )
 from dtrain.functions.elementwise import unary
 from dtrain.functions.operands import (
-    pair,
+    promote_pair,
     require_tensors,
     scalar_like,
 )
-from dtrain.primitives import (
-    rounding,
-)
+from dtrain.primitives import rounding as primitives
 
 
 def _rounded(input: Any, other: Any, rounding_mode: str) -> Tensor:
@@ -33,12 +31,14 @@ def _rounded(input: Any, other: Any, rounding_mode: str) -> Tensor:
         x if isinstance(x, Tensor) else scalar_like(x, y),
         y if isinstance(y, Tensor) else scalar_like(y, x),
     )
-    return rounding.floor_divide(x, y) if rounding_mode == "floor" else rounding.trunc_divide(x, y)
+    return (
+        primitives.floor_divide(x, y) if rounding_mode == "floor" else primitives.trunc_divide(x, y)
+    )
 
 
 def _whole_pair(name: str, input: Any, other: Any) -> tuple[Any, Any]:
     """Both operands in their common dtype; an integer divisor on the host is refused if 0."""
-    x, y = pair(input, other)
+    x, y = promote_pair(input, other)
     tensor = x if isinstance(x, Tensor) else y
     if tensor.dtype == "bool":
         raise NotImplementedError(f"{name}: expected numbers, got dtype bool")
@@ -51,61 +51,61 @@ def _whole_pair(name: str, input: Any, other: Any) -> tuple[Any, Any]:
 
 def floor_divide(input: Any, other: Any) -> Tensor:
     """floor(input / other) (torch.floor_divide)."""
-    return rounding.floor_divide(*_whole_pair("floor_divide", input, other))
+    return primitives.floor_divide(*_whole_pair("floor_divide", input, other))
 
 
 def remainder(input: Any, other: Any) -> Tensor:
     """What floor division leaves, of the sign of `other` (torch.remainder)."""
-    return rounding.remainder(*_whole_pair("remainder", input, other))
+    return primitives.remainder(*_whole_pair("remainder", input, other))
 
 
 def fmod(input: Any, other: Any) -> Tensor:
     """What division towards zero leaves, of the sign of `input` (torch.fmod)."""
-    return rounding.fmod(*_whole_pair("fmod", input, other))
+    return primitives.fmod(*_whole_pair("fmod", input, other))
 
 
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """The nearest multiple of 10 ** -decimals, halves to even (torch.round)."""
     if decimals and not is_floating(input.dtype):
         raise NotImplementedError(f"round: decimals expect a floating dtype, got {input.dtype}")
-    return rounding.round(input, decimals=decimals)
+    return primitives.round(input, decimals=decimals)
 
 
 def frac(input: Tensor) -> Tensor:
     """input without its integer part (torch.frac)."""
     if not is_floating(input.dtype):
         raise NotImplementedError(f"frac: expected a floating dtype, got {input.dtype}")
-    return rounding.frac(input)
+    return primitives.frac(input)
 
 
-sign = unary(rounding.sign)
+sign = unary(primitives.sign)
 
 
-sgn = unary(rounding.sign)
+sgn = unary(primitives.sign)
 
 
-ceil = unary(rounding.ceil, no_bools=True)
+ceil = unary(primitives.ceil, no_bools=True)
 
 
-floor = unary(rounding.floor, no_bools=True)
+floor = unary(primitives.floor, no_bools=True)
 
 
-trunc = unary(rounding.trunc, no_bools=True)
+trunc = unary(primitives.trunc, no_bools=True)
 
 
 def nextafter(input: Tensor, other: Tensor) -> Tensor:
     """The next number after `input` towards `other` (torch.nextafter)."""
     require_tensors("nextafter", input, other)
-    x, y = pair(input, other)
+    x, y = promote_pair(input, other)
     if not is_floating(x.dtype):
         raise NotImplementedError(f"nextafter: expected a floating dtype, got {x.dtype}")
-    return rounding.nextafter(x, y)
+    return primitives.nextafter(x, y)
 
 
-def _of_integers(operation: Callable) -> Callable:
+def _integer_binary(operation: Callable) -> Callable:
     def function(input: Tensor, other: Tensor) -> Tensor:
         require_tensors(operation.__name__, input, other)
-        x, y = pair(input, other)
+        x, y = promote_pair(input, other)
         if category(x.dtype) != 1:
             raise NotImplementedError(f"{operation.__name__}: expected integers, got {x.dtype}")
         return operation(x, y)
@@ -115,10 +115,10 @@ def _of_integers(operation: Callable) -> Callable:
     return function
 
 
-gcd = _of_integers(rounding.gcd)
+gcd = _integer_binary(primitives.gcd)
 
 
-lcm = _of_integers(rounding.lcm)
+lcm = _integer_binary(primitives.lcm)
 
 
 class MantissaAndExponent(NamedTuple):
@@ -132,8 +132,8 @@ def frexp(input: Tensor) -> MantissaAndExponent:
     """input = mantissa * 2 ** exponent, with a mantissa of size 0.5 to 1 (torch.frexp)."""
     if not is_floating(input.dtype):
         raise RuntimeError(f"frexp: expected a floating dtype, got {input.dtype}")
-    exponent = rounding.exponent(input)
-    return MantissaAndExponent(rounding.mantissa(input, exponent=exponent.array), exponent)
+    exponent = primitives.exponent(input)
+    return MantissaAndExponent(primitives.mantissa(input, exponent=exponent.array), exponent)
 
 
 def heaviside(input: Tensor, values: Tensor) -> Tensor:
@@ -146,4 +146,4 @@ def heaviside(input: Tensor, values: Tensor) -> Tensor:
         raise RuntimeError(
             f"heaviside: expected one dtype for both, got {input.dtype} and {values.dtype}"
         )
-    return rounding.heaviside(input, values)
+    return primitives.heaviside(input, values)

@@ -12,7 +12,7 @@ from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import Array, Generator, array_module, default_generator, on_device_of
 from dtrain.backend.dtypes import finfo, iinfo, is_floating
 from dtrain.functions.creation import random
-from dtrain.functions.creation.base import factory, finish
+from dtrain.functions.creation.base import factory, make_leaf
 from dtrain.functions.joining import broadcast_shapes
 
 
@@ -61,7 +61,7 @@ def normal(
     drawn = random.randn(shape, dtype=dtype, device=device, generator=generator)
     spread, centre = (v.array if isinstance(v, Tensor) else v for v in (std, mean))
     array = array_module(drawn.array).asarray(drawn.array * spread + centre, drawn.dtype)
-    return finish(array, requires_grad)
+    return make_leaf(array, requires_grad)
 
 
 def bernoulli(
@@ -105,8 +105,8 @@ def multinomial(
         u = random.rand(shape, dtype="float64", device=input.device, generator=generator).array
         if replacement:
             sums = xp.cumsum(weights, -1)[..., None, :]
-            places = (sums <= u[..., None] * totals[..., None]).sum(-1)
-            return wrap(xp.minimum(places, count - 1))
+            indices = (sums <= u[..., None] * totals[..., None]).sum(-1)
+            return wrap(xp.minimum(indices, count - 1))
         # Of exponential times at rates w, the first to come is i with chance w[i] / sum(w).
         times = xp.where(weights > 0, -xp.log1p(-u) / xp.where(weights > 0, weights, 1), math.inf)
         return wrap(times.argsort(-1)[..., :num_samples].copy())
@@ -173,7 +173,7 @@ def _random(self: Tensor, *limits: int, generator: Any = None, **named: int) -> 
             whole = round(2 / finfo(self.dtype).eps)
         high = (iinfo(self.dtype).max if whole is None else whole - 1) + 1
     xp = array_module(self.array)
-    drawn = random.integers(generator or default_generator(), xp, self.numel(), low, high)
+    drawn = random.draw_integers(generator or default_generator(), xp, self.numel(), low, high)
     return drawn.reshape(self.shape)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from dtrain.autograd.tensor import Tensor
@@ -9,23 +10,23 @@ from dtrain.backend.dtypes import is_floating
 from dtrain.functions.arithmetic import sub
 from dtrain.functions.comparison import logical_xor
 from dtrain.functions.joining import cat
-from dtrain.functions.operands import checked_axis, place_of, to
+from dtrain.functions.operands import normalize_dim, resolve_axis, to
 from dtrain.functions.reductions import ValuesAndIndices
 from dtrain.functions.shapes import narrow
-from dtrain.primitives import casts, indexing, scans
+from dtrain.primitives import casts, indexing, scans as primitives
 
 
 def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """Running sums along `dim` (torch.cumsum)."""
     input = input if dtype is None else to(input, dtype)
-    out = scans.cumsum(input, axis=checked_axis(input, dim))
+    out = primitives.cumsum(input, axis=resolve_axis(input, dim))
     return out if dtype is None else to(out, dtype)
 
 
 def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """Running products along `dim` (torch.cumprod)."""
     input = input if dtype is None else to(input, dtype)
-    out = scans.cumprod(input, axis=checked_axis(input, dim))
+    out = primitives.cumprod(input, axis=resolve_axis(input, dim))
     return out if dtype is None else to(out, dtype)
 
 
@@ -33,23 +34,25 @@ def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     """log(cumsum(exp(input))) along `dim`, without overflow (torch.logcumsumexp)."""
     if not is_floating(input.dtype):
         raise NotImplementedError(f"logcumsumexp: expected a floating dtype, got {input.dtype}")
-    return scans.logcumsumexp(input, axis=checked_axis(input, dim))
-
-
-def _running(input: Tensor, dim: int, largest: bool) -> ValuesAndIndices:
-    axis = place_of(dim, input.ndim)
-    places = scans.running_extreme(input, axis=axis, largest=largest)
-    return ValuesAndIndices(indexing.gather(input, axis=axis, index=places.array), places)
+    return primitives.logcumsumexp(input, axis=resolve_axis(input, dim))
 
 
 def cummax(input: Tensor, dim: int) -> ValuesAndIndices:
-    """The maximum up to each place along `dim`, and where it is (torch.cummax)."""
-    return _running(input, dim, largest=True)
+    """The maximum up to each position along `dim`, and its index (torch.cummax)."""
+    return _cumulative_extreme(primitives.cummax_indices, input, dim)
 
 
 def cummin(input: Tensor, dim: int) -> ValuesAndIndices:
-    """The minimum up to each place along `dim`, and where it is (torch.cummin)."""
-    return _running(input, dim, largest=False)
+    """The minimum up to each position along `dim`, and its index (torch.cummin)."""
+    return _cumulative_extreme(primitives.cummin_indices, input, dim)
+
+
+def _cumulative_extreme(
+    find_indices: Callable[..., Tensor], input: Tensor, dim: int
+) -> ValuesAndIndices:
+    axis = normalize_dim(dim, input.ndim)
+    indices = find_indices(input, axis=axis)
+    return ValuesAndIndices(indexing.gather(input, axis=axis, index=indices.array), indices)
 
 
 def diff(

@@ -15,16 +15,16 @@ from dtrain.backend import array_module
 from dtrain.backend.dtypes import bool_, int64, is_floating
 from dtrain.functions import subscripts
 from dtrain.functions.diagonals import two_axes
-from dtrain.functions.indexing import grid, mask_of, places_along
-from dtrain.functions.inplace import inplace
+from dtrain.functions.indexing import build_index_grid, check_index, check_mask
+from dtrain.functions.inplace import make_inplace
 from dtrain.functions.joining import broadcast_tensors
-from dtrain.functions.operands import place_of, to
+from dtrain.functions.operands import normalize_dim, to
 from dtrain.functions.shapes import flatten, movedim, narrow, reshape
-from dtrain.primitives import casts, scattering as rules
+from dtrain.primitives import casts, scattering as primitives
 
 
-def _of_scalars_too(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The same function of (input, dim, index, ...), for an input without dimensions, too."""
+def _accept_scalars(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Let a function of (input, dim, index, ...) take 0-d inputs, as vectors of length 1."""
 
     def rows(value: Any) -> Any:
         return reshape(value, 1) if isinstance(value, Tensor) and not value.ndim else value
@@ -47,41 +47,41 @@ def _same_dtype(name: str, input: Tensor, source: Tensor) -> None:
 
 
 def _along(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[Any, ...]:
-    place = place_of(dim, input.ndim)
-    array = places_along(name, input, place, index)
+    axis = normalize_dim(dim, input.ndim)
+    array = check_index(name, input, axis, index)
     if array.ndim > 1:
         raise IndexError(f"{name}: expected an index of one dimension, got {index.shape}")
-    return (*(slice(None),) * place, array.reshape(-1)) if input.ndim else (...,)
+    return (*(slice(None),) * axis, array.reshape(-1)) if input.ndim else (...,)
 
 
 def _slices(name: str, input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     _same_dtype(name, input, source)
-    place = place_of(dim, input.ndim)
-    wanted = (*input.shape[:place], index.numel(), *input.shape[place + 1 :])
+    axis = normalize_dim(dim, input.ndim)
+    wanted = (*input.shape[:axis], index.numel(), *input.shape[axis + 1 :])
     if source.shape == wanted or (source.numel() == 1 and math.prod(wanted) == 1):
         return reshape(source, wanted) if input.ndim else reshape(source, ())
     raise RuntimeError(f"{name}: expected a source of shape {wanted}, got {source.shape}")
 
 
-@_of_scalars_too
+@_accept_scalars
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """The input with slices of `source` added at `index` along `dim` (torch.index_add)."""
-    places = _along("index_add", input, dim, index)
+    indices = _along("index_add", input, dim, index)
     values = _slices("index_add", input, dim, index, source)
     factor = np.asarray(alpha).astype(input.dtype).item()
-    return rules.put(
-        input, values if factor == 1 else values * factor, index=places, accumulate=True
+    return primitives.put(
+        input, values if factor == 1 else values * factor, index=indices, accumulate=True
     )
 
 
-@_of_scalars_too
+@_accept_scalars
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """The input with slices of `source` written at `index` along `dim` (torch.index_copy)."""
     if index.dtype != int64:
         raise RuntimeError(f"index_copy: expected an index of dtype int64, got {index.dtype}")
-    places = _along("index_copy", input, dim, index)
+    indices = _along("index_copy", input, dim, index)
     values = _slices("index_copy", input, dim, index, source)
-    return rules.put(input, values, index=places, accumulate=False)
+    return primitives.put(input, values, index=indices, accumulate=False)
 
 
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
@@ -90,12 +90,12 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
         raise IndexError(f"index_fill: expected an index of dtype int64, got {index.dtype}")
     if isinstance(value, Tensor) and value.ndim:
         raise RuntimeError(f"index_fill: expected a number or a 0-d tensor, got {value.shape}")
-    place = place_of(dim, input.ndim)
-    size = input.shape[place] if input.ndim else 1
+    axis = normalize_dim(dim, input.ndim)
+    size = input.shape[axis] if input.ndim else 1
     xp, array = array_module(index.array), index.array
-    array = xp.unique(xp.where(array < 0, array + size, array))  # a gradient counts a place once
-    places = _along("index_fill", input, dim, wrap(array.reshape(index.shape and -1)))
-    return rules.put(input, _number_or_tensor(input, value), index=places, accumulate=False)
+    array = xp.unique(xp.where(array < 0, array + size, array))  # the gradient counts an index once
+    indices = _along("index_fill", input, dim, wrap(array.reshape(index.shape and -1)))
+    return primitives.put(input, _number_or_tensor(input, value), index=indices, accumulate=False)
 
 
 def _number_or_tensor(input: Tensor, value: Any) -> Any:
@@ -104,7 +104,7 @@ def _number_or_tensor(input: Tensor, value: Any) -> Any:
     return array_module(input.array).asarray(value, input.dtype)
 
 
-@_of_scalars_too
+@_accept_scalars
 def index_reduce(
     input: Tensor,
     dim: int,
@@ -114,7 +114,7 @@ def index_reduce(
     *,
     include_self: bool = True,
 ) -> Tensor:
-    """Slices of `source` that fall on one place, reduced: "prod", "mean", "amax", "amin".
+    """Slices of `source` with the same index, reduced: "prod", "mean", "amax", "amin".
 
     See Also
     --------
@@ -122,9 +122,9 @@ def index_reduce(
     """
     if reduce not in ("prod", "mean", "amax", "amin"):
         raise RuntimeError(f"index_reduce: expected prod, mean, amax or amin, got {reduce!r}")
-    places = _along("index_reduce", input, dim, index)
+    indices = _along("index_reduce", input, dim, index)
     values = _slices("index_reduce", input, dim, index, source)
-    return _reduced(input, places, values, reduce, include_self)
+    return _reduced(input, indices, values, reduce, include_self)
 
 
 def index_put(
@@ -136,25 +136,25 @@ def index_put(
         raise IndexError(
             f"index_put: expected at most {input.ndim} tensors as indices, got {indices}"
         )
-    places = tuple(subscripts.array_of(i) for i in indices)
-    return rules.put(input, values, index=places, accumulate=accumulate)
+    parts = tuple(subscripts.to_index_array(i) for i in indices)
+    return primitives.put(input, values, index=parts, accumulate=accumulate)
 
 
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
-    """`source` written at, or added to, places in the flattened input (torch.put)."""
+    """`source` written at, or added at, indices into the flattened input (torch.put)."""
     _same_dtype("put", input, source)
     if index.dtype != int64:
         raise RuntimeError(f"put: expected an index of dtype int64, got {index.dtype}")
     if index.numel() != source.numel():
         raise IndexError(
-            f"put: expected as many elements as places, got {source.shape} and {index.shape}"
+            f"put: expected as many elements as indices, got {source.shape} and {index.shape}"
         )
-    places = (index.array.reshape(-1),)
-    out = rules.put(flatten(input), flatten(source), index=places, accumulate=accumulate)
+    indices = (index.array.reshape(-1),)
+    out = primitives.put(flatten(input), flatten(source), index=indices, accumulate=accumulate)
     return reshape(out, input.shape)
 
 
-@_of_scalars_too
+@_accept_scalars
 def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, **options: Any) -> Tensor:
     """`src`, a tensor or a number (`value`), written at `index` along `dim` (torch.scatter).
 
@@ -167,69 +167,69 @@ def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, **options: 
         raise RuntimeError(f'scatter: expected reduce "add" or "multiply", got {reduce!r}')
     if not index.numel():
         return casts.clone(input)
-    places, values = _scattered("scatter", input, dim, index, src)
+    indices, values = _scattered("scatter", input, dim, index, src)
     if reduce == "multiply":
         wanted = any(isinstance(x, Tensor) and x.requires_grad for x in (input, values))
         if wanted and is_grad_enabled():
             raise RuntimeError(
                 'scatter: reduce="multiply" has no gradient; use it under no_grad(), or detach()'
             )
-        return rules.put_product(input.detach(), values, index=places)
-    return rules.put(input, values, index=places, accumulate=reduce == "add")
+        return primitives.put_product(input.detach(), values, index=indices)
+    return primitives.put(input, values, index=indices, accumulate=reduce == "add")
 
 
 def _scattered(name: str, input: Tensor, dim: int, index: Tensor, src: Any) -> tuple[Any, Any]:
-    """The places that scatter writes to, and as many values."""
-    _, places = grid(name, input, dim, index)
+    """The index arrays that scatter writes to, and as many values."""
+    _, indices = build_index_grid(name, input, dim, index)
     if not isinstance(src, Tensor):
-        return places, _number_or_tensor(input, src)
+        return indices, _number_or_tensor(input, src)
     _same_dtype(name, input, src)
     if src.ndim != index.ndim or any(n > m for n, m in zip(index.shape, src.shape)):
         raise RuntimeError(
             f"{name}: expected an index no larger than src {src.shape}, got {index.shape}"
         )
-    values = subscripts.read(src, tuple(slice(n) for n in index.shape))
-    return places, values if index.ndim else reshape(values, 1)
+    values = subscripts.getitem(src, tuple(slice(n) for n in index.shape))
+    return indices, values if index.ndim else reshape(values, 1)
 
 
-@_of_scalars_too
+@_accept_scalars
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """`src` added at `index` along `dim` (torch.scatter_add)."""
     if not isinstance(src, Tensor):
         raise TypeError(f"scatter_add: expected a tensor for src, got {type(src).__name__}")
     if not index.numel():
         return casts.clone(input)
-    places, values = _scattered("scatter_add", input, dim, index, src)
-    return rules.put(input, values, index=places, accumulate=True)
+    indices, values = _scattered("scatter_add", input, dim, index, src)
+    return primitives.put(input, values, index=indices, accumulate=True)
 
 
-@_of_scalars_too
+@_accept_scalars
 def scatter_reduce(
     input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
 ) -> Tensor:
-    """What falls on one place, reduced: sum, prod, mean, amax or amin (torch.scatter_reduce)."""
+    """Values with the same index, reduced: sum, prod, mean, amax or amin (torch.scatter_reduce)."""
     if reduce not in ("sum", "prod", "mean", "amax", "amin"):
         raise RuntimeError(f"scatter_reduce: expected sum, prod, mean, amax, amin, got {reduce!r}")
-    places, values = _scattered("scatter_reduce", input, dim, index, src)
-    return _reduced(input, places, values, reduce, include_self)
+    indices, values = _scattered("scatter_reduce", input, dim, index, src)
+    return _reduced(input, indices, values, reduce, include_self)
 
 
 def _reduced(
-    input: Tensor, places: tuple, values: Tensor, reduce: str, include_self: bool
+    input: Tensor, indices: tuple, values: Tensor, reduce: str, include_self: bool
 ) -> Tensor:
     xp = array_module(input.array)
     if not include_self:
         start = _number_or_tensor(input, _neutral(reduce, input.dtype))
-        input = rules.put(input, start, index=places, accumulate=False)
+        input = primitives.put(input, start, index=indices, accumulate=False)
     if reduce in ("amax", "amin"):
-        return rules.put_extreme(input, values, index=places, largest=reduce == "amax")
+        return primitives.put_extreme(input, values, index=indices, largest=reduce == "amax")
     if reduce == "prod":
-        return rules.put_product(input, values, index=places)
-    total = rules.put(input, values, index=places, accumulate=True)
+        return primitives.put_product(input, values, index=indices)
+    total = primitives.put(input, values, index=indices, accumulate=True)
     if reduce == "sum":
         return total
     counts = xp.full(input.shape, int(include_self), "int64")
-    xp.add.at(counts, places, 1)
+    xp.add.at(counts, indices, 1)
     counts = wrap(xp.maximum(counts, 1))
     if is_floating(input.dtype):
         return total / counts
@@ -237,7 +237,7 @@ def _reduced(
 
 
 def _neutral(reduce: str, dtype: Any) -> Any:
-    """The number that changes nothing."""
+    """The neutral element of a reduction."""
     if reduce in ("sum", "mean", "prod"):
         return reduce == "prod"
     if dtype == bool_:
@@ -251,14 +251,14 @@ def _neutral(reduce: str, dtype: Any) -> Any:
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """The input with the first elements of `source` where the mask holds (torch.masked_scatter)."""
     _same_dtype("masked_scatter", input, source)
-    x, where_to = broadcast_tensors(input, mask_of("masked_scatter", mask))
+    x, where_to = broadcast_tensors(input, check_mask("masked_scatter", mask))
     count = int(where_to.array.sum())
     if count > source.numel():
         raise RuntimeError(
             f"masked_scatter: the mask holds {count} times, source has {source.numel()} elements"
         )
     values = narrow(flatten(source), 0, 0, count)
-    return rules.put(x, values, index=where_to.array, accumulate=False)
+    return primitives.put(x, values, index=where_to.array, accumulate=False)
 
 
 # --- a part of a tensor, in a copy of the tensor ---
@@ -267,16 +267,16 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
 def _part(name: str, input: Tensor, src: Tensor, wanted: Sequence[int], index: Any) -> Tensor:
     if tuple(src.shape) != tuple(wanted):
         raise RuntimeError(f"{name}: expected src of shape {tuple(wanted)}, got {src.shape}")
-    return rules.put(input, to(src, input.dtype), index=index, accumulate=False)
+    return primitives.put(input, to(src, input.dtype), index=index, accumulate=False)
 
 
 def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     """The input with `src` as its slice at `index` along `dim` (torch.select_scatter)."""
-    place = place_of(dim, input.ndim)
-    if not -input.shape[place] <= index < input.shape[place]:
+    axis = normalize_dim(dim, input.ndim)
+    if not -input.shape[axis] <= index < input.shape[axis]:
         raise IndexError(f"select_scatter: index {index} is out of range for {input.shape}")
-    wanted = (*input.shape[:place], *input.shape[place + 1 :])
-    return _part("select_scatter", input, src, wanted, (*(slice(None),) * place, int(index)))
+    wanted = (*input.shape[:axis], *input.shape[axis + 1 :])
+    return _part("select_scatter", input, src, wanted, (*(slice(None),) * axis, int(index)))
 
 
 def slice_scatter(
@@ -288,13 +288,13 @@ def slice_scatter(
     step: int = 1,
 ) -> Tensor:
     """The input with `src` as its slice start:end:step along `dim` (torch.slice_scatter)."""
-    place = place_of(dim, input.ndim)
+    axis = normalize_dim(dim, input.ndim)
     if step < 1:
         raise RuntimeError(f"slice_scatter: expected a step above 0, got {step}")
     bounds = slice(start, end, step)
-    count = len(range(*bounds.indices(input.shape[place])))
-    wanted = (*input.shape[:place], count, *input.shape[place + 1 :])
-    return _part("slice_scatter", input, src, wanted, (*(slice(None),) * place, bounds))
+    count = len(range(*bounds.indices(input.shape[axis])))
+    wanted = (*input.shape[:axis], count, *input.shape[axis + 1 :])
+    return _part("slice_scatter", input, src, wanted, (*(slice(None),) * axis, bounds))
 
 
 def diagonal_scatter(
@@ -313,7 +313,7 @@ def diagonal_scatter(
 
 #: The forms that write into the tensor itself.
 INPLACE = {
-    f"{function.__name__}_": inplace(f"{function.__name__}_", function)
+    f"{function.__name__}_": make_inplace(f"{function.__name__}_", function)
     for function in (
         index_add, index_copy, index_fill, index_put, index_reduce, masked_scatter, put, scatter,
         scatter_add, scatter_reduce,

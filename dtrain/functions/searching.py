@@ -1,4 +1,4 @@
-"""PyTorch's signatures of looking up: where values lie among sorted ones, classes, flat places."""
+"""PyTorch's signatures of searches: searchsorted, bucketize, one_hot, unravel_index."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import array_module
 from dtrain.backend.dtypes import category, int64, scalar_dtype
 from dtrain.functions.indexing import gather
-from dtrain.primitives import scattering as rules
+from dtrain.primitives import scattering
 
 
 def searchsorted(
@@ -24,7 +24,7 @@ def searchsorted(
     side: str | None = None,
     sorter: Tensor | None = None,
 ) -> Tensor:
-    """Where values would go into sorted rows; left of equal ones (torch.searchsorted)."""
+    """Where to insert values into sorted rows, before equal ones (torch.searchsorted)."""
     if side not in (None, "left", "right") or (side == "left" and right):
         raise RuntimeError(
             f'searchsorted: expected side "left" or "right", as `right` says, got {side!r}'
@@ -46,11 +46,11 @@ def searchsorted(
         )
     way = "right" if right or side == "right" else "left"
     if rows.ndim == 1 and xp is np:
-        places = xp.searchsorted(rows, values, way)
+        positions = xp.searchsorted(rows, values, way)
     else:
         below = xp.less_equal if way == "right" else xp.less
-        places = below(rows[..., None, :], values[..., None]).sum(-1).reshape(values.shape)
-    return wrap(xp.asarray(places).astype("int32" if out_int32 else "int64"))
+        positions = below(rows[..., None, :], values[..., None]).sum(-1).reshape(values.shape)
+    return wrap(xp.asarray(positions).astype("int32" if out_int32 else "int64"))
 
 
 def bucketize(
@@ -73,13 +73,13 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
         num_classes = int(array.max()) + 1
     if num_classes < 1:
         raise RuntimeError(f"one_hot: expected num_classes above 0, got {num_classes}")
-    rules.check_places(array, num_classes, "one_hot")
+    scattering.check_indices(array, num_classes, "one_hot")
     xp = array_module(array)
     return wrap((array[..., None] == xp.arange(num_classes)).astype("int64"))
 
 
 def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
-    """Places in a flattened array of a shape as coordinates in it (torch.unravel_index)."""
+    """Indices into a flattened array as coordinates in its shape (torch.unravel_index)."""
     if category(indices.dtype) != 1:
         raise TypeError(f"unravel_index: expected indices of integers, got {indices.dtype}")
     sizes = tuple(shape) if isinstance(shape, Sequence) else (shape,)
@@ -87,6 +87,6 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
         raise ValueError(f"unravel_index: expected a shape without negative numbers, got {sizes}")
     steps = [math.prod(sizes[i + 1 :]) for i in range(len(sizes))]
     xp = array_module(indices.array)
-    places = indices.array.astype("int64")
-    parts = (places // (step or 1) % (n or 1) for step, n in zip(steps, sizes))
+    flat = indices.array.astype("int64")
+    parts = (flat // (step or 1) % (n or 1) for step, n in zip(steps, sizes))
     return tuple(wrap(xp.asarray(part)) for part in parts)

@@ -12,20 +12,20 @@ from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import address
 from dtrain.backend.dtypes import category
 from dtrain.functions import subscripts
-from dtrain.functions.operands import axis_of, listed, place_of
-from dtrain.primitives import casts, shapes as rules
+from dtrain.functions.operands import normalize_dim, to_axis, unpack_integers
+from dtrain.primitives import casts, shapes as primitives
 
 # --- another shape ---
 
 
 def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
     """The same elements in another shape, shared if that can be (torch.reshape)."""
-    sizes = listed(sizes, shape)
+    sizes = unpack_integers(sizes, shape)
     known = math.prod(n for n in sizes if n != -1)
     fits = input.numel() == known if -1 not in sizes else known and not input.numel() % known
     if not fits or sizes.count(-1) > 1:
         raise RuntimeError(f"shape {list(sizes)} is invalid for input of size {input.numel()}")
-    return rules.reshape(input, shape=sizes)
+    return primitives.reshape(input, shape=sizes)
 
 
 def view(input: Tensor, *sizes: Any, size: Any = None, dtype: Any = None) -> Tensor:
@@ -54,7 +54,7 @@ def _view_as_dtype(input: Tensor, dtype: np.dtype) -> Tensor:
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """The dimensions from start_dim to end_dim made one (torch.flatten)."""
-    start, end = place_of(start_dim, input.ndim), place_of(end_dim, input.ndim)
+    start, end = normalize_dim(start_dim, input.ndim), normalize_dim(end_dim, input.ndim)
     if start > end:
         raise RuntimeError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim}")
     if start == end and input.ndim:
@@ -72,8 +72,8 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     """One dimension made several; one of `sizes` may be -1 (torch.unflatten)."""
     if not input.ndim:
         raise RuntimeError("unflatten: a tensor of shape () has no dimension to unflatten")
-    place = place_of(dim, input.ndim)
-    sizes, length = tuple(sizes), input.shape[place]
+    axis = normalize_dim(dim, input.ndim)
+    sizes, length = tuple(sizes), input.shape[axis]
     if -1 in sizes:
         known = math.prod(n for n in sizes if n != -1)
         if not known or length % known:
@@ -83,13 +83,13 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
         raise RuntimeError(
             f"unflatten: sizes {list(sizes)} do not multiply up to the size of dim {dim} ({length})"
         )
-    return reshape(input, *input.shape[:place], *sizes, *input.shape[place + 1 :])
+    return reshape(input, *input.shape[:axis], *sizes, *input.shape[axis + 1 :])
 
 
 def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     """Without the dimensions of length 1, or those of them in `dim` (torch.squeeze)."""
-    dims = axis_of(range(input.ndim) if dim is None else dim)
-    drop = [place_of(d, input.ndim) for d in (dims if isinstance(dims, tuple) else (dims,))]
+    dims = to_axis(range(input.ndim) if dim is None else dim)
+    drop = [normalize_dim(d, input.ndim) for d in (dims if isinstance(dims, tuple) else (dims,))]
     if len(set(drop)) < len(drop):
         raise RuntimeError(f"squeeze: expected different dimensions, got {dim}")
     return reshape(input, [n for d, n in enumerate(input.shape) if d not in drop or n != 1])
@@ -97,18 +97,18 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
 
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """With a dimension of length 1 at `dim` (torch.unsqueeze)."""
-    place = place_of(dim, input.ndim + 1)
-    return reshape(input, *input.shape[:place], 1, *input.shape[place:])
+    axis = normalize_dim(dim, input.ndim + 1)
+    return reshape(input, *input.shape[:axis], 1, *input.shape[axis:])
 
 
 def expand(input: Tensor, *sizes: Any, size: Any = None) -> Tensor:
     """Broadcast without a copy; -1 keeps a dimension (torch.Tensor.expand)."""
-    sizes = listed(sizes, size)
+    sizes = unpack_integers(sizes, size)
     lead = len(sizes) - input.ndim
     if lead < 0 or -1 in sizes[:lead]:
         raise RuntimeError(f"expand: shape {input.shape} cannot be expanded to {sizes}")
     full = tuple(input.shape[i - lead] if n == -1 else n for i, n in enumerate(sizes))
-    return rules.expand(input, shape=full)
+    return primitives.expand(input, shape=full)
 
 
 def broadcast_to(input: Tensor, *sizes: Any, size: Any = None) -> Tensor:
@@ -118,7 +118,7 @@ def broadcast_to(input: Tensor, *sizes: Any, size: Any = None) -> Tensor:
 
 def contiguous(input: Tensor, *, memory_format: Any = None) -> Tensor:
     """Itself if its elements lie in order in memory, else a copy (torch.Tensor.contiguous)."""
-    return input if input.is_contiguous() else rules.contiguous(input)
+    return input if input.is_contiguous() else primitives.contiguous(input)
 
 
 # --- another order of dimensions ---
@@ -126,22 +126,22 @@ def contiguous(input: Tensor, *, memory_format: Any = None) -> Tensor:
 
 def permute(input: Tensor, *order: Any, dims: Any = None) -> Tensor:
     """The dimensions in another order (torch.permute)."""
-    wanted = listed(order, dims)
+    wanted = unpack_integers(order, dims)
     if len(wanted) != input.ndim:
         raise RuntimeError(f"permute: {wanted} is no order of {input.ndim} dimensions")
-    axes = tuple(place_of(d, input.ndim) for d in wanted)
+    axes = tuple(normalize_dim(d, input.ndim) for d in wanted)
     if len(set(axes)) != len(axes):
         raise RuntimeError(f"permute: {wanted} is no order of {input.ndim} dimensions")
-    return rules.permute(input, axes=axes)
+    return primitives.permute(input, axes=axes)
 
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Two dimensions exchanged (torch.transpose)."""
     axes = list(range(input.ndim))
-    a, b = place_of(dim0, input.ndim), place_of(dim1, input.ndim)
+    a, b = normalize_dim(dim0, input.ndim), normalize_dim(dim1, input.ndim)
     if axes:
         axes[a], axes[b] = b, a
-    return rules.permute(input, axes=tuple(axes))
+    return primitives.permute(input, axes=tuple(axes))
 
 
 def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
@@ -158,7 +158,7 @@ def t(input: Tensor) -> Tensor:
 
 def reversed_dims(input: Tensor) -> Tensor:
     """The dimensions in reverse (torch.Tensor.T)."""
-    return rules.permute(input, axes=tuple(reversed(range(input.ndim))))
+    return primitives.permute(input, axes=tuple(reversed(range(input.ndim))))
 
 
 def adjoint(input: Tensor) -> Tensor:
@@ -176,17 +176,17 @@ def matrix_adjoint(input: Tensor) -> Tensor:
 
 
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
-    """Dimensions moved to other places, the others in their order (torch.movedim)."""
+    """Dimensions moved to other positions, the others in their order (torch.movedim)."""
     given = (source,) if isinstance(source, int) else tuple(source)
     wanted = (destination,) if isinstance(destination, int) else tuple(destination)
-    origins = [place_of(d, input.ndim) for d in given]
-    targets = [place_of(d, input.ndim) for d in wanted]
+    origins = [normalize_dim(d, input.ndim) for d in given]
+    targets = [normalize_dim(d, input.ndim) for d in wanted]
     if len(origins) != len(targets) or any(len(set(p)) != len(p) for p in (origins, targets)):
         raise RuntimeError(f"movedim: {source} cannot be moved to {destination}")
     order = [d for d in range(input.ndim) if d not in origins]
     for target, origin in sorted(zip(targets, origins)):
         order.insert(target, origin)
-    return rules.permute(input, axes=tuple(order[: input.ndim]))
+    return primitives.permute(input, axes=tuple(order[: input.ndim]))
 
 
 # --- another order of elements ---
@@ -194,10 +194,10 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
 
 def flip(input: Tensor, *axes: Any, dims: Any = None) -> Tensor:
     """A copy with the order reversed along `dims` (torch.flip)."""
-    places = [place_of(d, input.ndim) for d in listed(axes, dims)]
-    if len(set(places)) < len(places):
-        raise RuntimeError(f"flip: expected different dimensions, got {places}")
-    return casts.clone(rules.flip_view(input, axes=tuple(places) if input.ndim else ()))
+    reversed_axes = [normalize_dim(d, input.ndim) for d in unpack_integers(axes, dims)]
+    if len(set(reversed_axes)) < len(reversed_axes):
+        raise RuntimeError(f"flip: expected different dimensions, got {reversed_axes}")
+    return casts.clone(primitives.flip_view(input, axes=tuple(reversed_axes) if input.ndim else ()))
 
 
 def fliplr(input: Tensor) -> Tensor:
@@ -220,7 +220,7 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
         raise RuntimeError(
             f"rot90: expected two dimensions of at least two, got {tuple(dims)} of {input.ndim}"
         )
-    a, b = (place_of(d, input.ndim) for d in dims)
+    a, b = (normalize_dim(d, input.ndim) for d in dims)
     if a == b:
         raise RuntimeError(f"rot90: expected two different dimensions, got {tuple(dims)}")
     if k % 2 == 0:
@@ -231,18 +231,18 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
 
 def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     """Elements shifted along `dims`, around the end (torch.roll)."""
-    counts = axis_of(shifts) if isinstance(shifts, Sequence) else (shifts,)
+    counts = to_axis(shifts) if isinstance(shifts, Sequence) else (shifts,)
     if dims is None or dims == ():
         if len(counts) != 1:
             raise RuntimeError(f"roll: expected one shift of all elements, got {shifts}")
-        return rules.roll(input, shifts=counts[0], axis=None)
-    places = axis_of(dims) if isinstance(dims, Sequence) else (dims,)
-    if len(counts) != len(places):
+        return primitives.roll(input, shifts=counts[0], axis=None)
+    given = to_axis(dims) if isinstance(dims, Sequence) else (dims,)
+    if len(counts) != len(given):
         raise RuntimeError(f"roll: expected a shift for each of dims {dims}, got {shifts}")
     if not input.ndim:
         raise IndexError(f"roll: a tensor of shape () has no dimension {dims}")
-    axes = tuple(place_of(d, input.ndim) for d in places)
-    return rules.roll(input, shifts=counts, axis=axes)
+    axes = tuple(normalize_dim(d, input.ndim) for d in given)
+    return primitives.roll(input, shifts=counts, axis=axes)
 
 
 # --- parts ---
@@ -254,8 +254,8 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
         raise RuntimeError(f"narrow: expected a 0-d tensor of integers for start, got {start!r}")
     if not input.ndim:
         raise RuntimeError("narrow: a tensor of shape () has no dimension to narrow")
-    place, start = place_of(dim, input.ndim), int(start)
-    size = input.shape[place]
+    axis, start = normalize_dim(dim, input.ndim), int(start)
+    size = input.shape[axis]
     if not -size <= start <= size:
         raise IndexError(f"narrow: start {start} is out of range for a dimension of size {size}")
     first = start + size if start < 0 else start
@@ -263,20 +263,20 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
         raise RuntimeError(
             f"narrow: start ({start}) + length ({length}) exceeds dimension size ({size})"
         )
-    return subscripts.read(input, (*(slice(None),) * place, slice(first, first + length)))
+    return subscripts.getitem(input, (*(slice(None),) * axis, slice(first, first + length)))
 
 
 def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """Windows along a dimension, in a new last one; a view (torch.Tensor.unfold)."""
-    place = place_of(dimension, input.ndim)
-    length = input.shape[place] if input.ndim else 1
+    axis = normalize_dim(dimension, input.ndim)
+    length = input.shape[axis] if input.ndim else 1
     if not 0 <= size <= length or step < 1:
         raise RuntimeError(
             f"unfold: expected 0 <= size <= {length} and step >= 1, got {size} and {step}"
         )
     if not input.ndim:
         return narrow(reshape(input, 1), 0, 0, size)
-    return rules.unfold(input, axis=place, size=size, step=step)
+    return primitives.unfold(input, axis=axis, size=size, step=step)
 
 
 def as_strided(
@@ -305,15 +305,15 @@ def as_strided(
             f"as_strided: sizes {tuple(size)} and strides {tuple(stride)} from {storage_offset} "
             f"reach beyond the {base.numel()} elements of the memory"
         )
-    return rules.strided(
+    return primitives.strided(
         base, order=tuple(order), shape=tuple(size), steps=tuple(stride), start=storage_offset
     )
 
 
-# --- in place: what the tensor itself looks like ---
+# --- in place: the tensor's own shape ---
 
 
-def reshaped_in_place(name: str, operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def make_inplace_view(name: str, operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """A method that gives the tensor itself the shape of a view of it."""
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -337,4 +337,4 @@ _VIEWS: dict[str, Callable[..., Tensor]] = {
     "transpose_": transpose,
     "unsqueeze_": unsqueeze,
 }
-INPLACE = {name: reshaped_in_place(name, view) for name, view in _VIEWS.items()}
+INPLACE = {name: make_inplace_view(name, view) for name, view in _VIEWS.items()}

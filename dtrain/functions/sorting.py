@@ -8,10 +8,10 @@ from typing import Any
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import array_module, on_device_of
 from dtrain.backend.dtypes import is_floating
-from dtrain.functions.operands import place_of, scalar_like
+from dtrain.functions.operands import normalize_dim, scalar_like
 from dtrain.functions.reductions import ValuesAndIndices
 from dtrain.functions.shapes import narrow, reshape, squeeze
-from dtrain.primitives import indexing, reductions, sorting
+from dtrain.primitives import indexing, reductions, sorting as primitives
 
 
 def sort(
@@ -19,13 +19,13 @@ def sort(
 ) -> ValuesAndIndices:
     """(sorted values, where they were) along `dim`; equal ones keep their order (torch.sort)."""
     order = argsort(input, dim, descending)
-    values = indexing.gather(input, axis=place_of(dim, input.ndim), index=order.array)
+    values = indexing.gather(input, axis=normalize_dim(dim, input.ndim), index=order.array)
     return ValuesAndIndices(values, order)
 
 
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
     """Where the sorted values are along `dim`; equal ones keep their order (torch.argsort)."""
-    return sorting.sort(input, axis=place_of(dim, input.ndim), descending=descending)
+    return primitives.sort(input, axis=normalize_dim(dim, input.ndim), descending=descending)
 
 
 def msort(input: Tensor) -> Tensor:
@@ -47,38 +47,38 @@ def topk(
 
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> ValuesAndIndices:
     """The k-th smallest along `dim`, counted from 1, and where it is (torch.kthvalue)."""
-    place = place_of(dim, input.ndim)
+    axis = normalize_dim(dim, input.ndim)
     size = input.size(dim) if input.ndim else 1
     if not 1 <= k <= size:
         raise RuntimeError(f"kthvalue: expected 1 <= k <= {size}, got {k}")
-    order = argsort(input, place)
-    return _chosen(input, place, keepdim, narrow(order, place, k - 1, 1) if input.ndim else order)
+    order = argsort(input, axis)
+    return _chosen(input, axis, keepdim, narrow(order, axis, k - 1, 1) if input.ndim else order)
 
 
-def _chosen(input: Tensor, dim: int, keepdim: bool, places: Tensor) -> ValuesAndIndices:
-    """What is at places of length 1 along `dim`."""
-    values = indexing.gather(input, axis=dim, index=places.array)
+def _chosen(input: Tensor, dim: int, keepdim: bool, indices: Tensor) -> ValuesAndIndices:
+    """What is at indices of length 1 along `dim`."""
+    values = indexing.gather(input, axis=dim, index=indices.array)
     if not keepdim:
-        values, places = squeeze(values, dim), squeeze(places, dim)
-    return ValuesAndIndices(values, places)
+        values, indices = squeeze(values, dim), squeeze(indices, dim)
+    return ValuesAndIndices(values, indices)
 
 
 def _median(input: Tensor, dim: int | None, keepdim: bool, ignore_nan: bool) -> Any:
     name = "nanmedian" if ignore_nan else "median"
     if dim is not None:
-        axis = place_of(dim, input.ndim)
+        axis = normalize_dim(dim, input.ndim)
         if not input.ndim:
             return _chosen(input, axis, keepdim, argsort(input))
         if not input.shape[axis]:
             raise IndexError(f"{name}: expected elements along dim {dim}, got {input.shape}")
-        places = sorting.middle_places(input, axis=axis, ignore_nan=ignore_nan)
-        return _chosen(input, axis, keepdim, places)
+        indices = primitives.median_indices(input, axis=axis, ignore_nan=ignore_nan)
+        return _chosen(input, axis, keepdim, indices)
     if not input.numel():
         if not is_floating(input.dtype):
             raise RuntimeError(f"{name}: expected elements, got a tensor of shape {input.shape}")
         return scalar_like(math.nan, input)
-    place = sorting.middle_places(reshape(input, -1), axis=0, ignore_nan=ignore_nan)
-    return reductions.shared(input, place=place.array)
+    index = primitives.median_indices(reshape(input, -1), axis=0, ignore_nan=ignore_nan)
+    return reductions.take_sharing_gradient(input, index=index.array)
 
 
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
@@ -92,13 +92,13 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> A
 
 
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> ValuesAndIndices:
-    """The most frequent value along `dim`, of several the smallest, and its place (torch.mode)."""
-    axis = place_of(dim, input.ndim)
+    """The most frequent value along `dim`, of several the smallest, and its index (torch.mode)."""
+    axis = normalize_dim(dim, input.ndim)
     if not input.ndim:
         return _chosen(input, axis, keepdim, argsort(input))
     if not input.shape[axis]:
         raise IndexError(f"mode: expected elements along dim {dim}, got shape {input.shape}")
-    return _chosen(input, axis, keepdim, sorting.mode_places(input, axis=axis))
+    return _chosen(input, axis, keepdim, primitives.mode_indices(input, axis=axis))
 
 
 def _unique(input: Tensor, dim: int | None, consecutive: bool, inverse: bool, counts: bool) -> Any:
@@ -106,7 +106,7 @@ def _unique(input: Tensor, dim: int | None, consecutive: bool, inverse: bool, co
     with on_device_of(array):
         moved = array.reshape(-1) if dim is None else xp.moveaxis(array, dim, 0)
         rows = moved.reshape(moved.shape[0], math.prod(moved.shape[1:]))
-        first, group, number = sorting.unique_rows(rows, consecutive=consecutive)
+        first, group, number = primitives.unique_rows(rows, consecutive=consecutive)
         values = moved[first]
     values = values if dim is None else xp.moveaxis(values, 0, dim)
     group = group.reshape(array.shape) if dim is None else group

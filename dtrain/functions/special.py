@@ -6,43 +6,38 @@ import math
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.functions.arithmetic import add
-from dtrain.functions.elementwise import floating_pair, smooth
+from dtrain.functions.elementwise import floating_binary, floating_unary
 from dtrain.functions.operands import (
-    floating,
+    to_floating,
 )
-from dtrain.primitives import (
-    bessel,
-    exponentials,
-    gamma,
-    special,
-)
+from dtrain.primitives import bessel, exponentials, gamma, special as primitives
 
-i0 = smooth(bessel.i0)
-i0e = smooth(bessel.i0e)
-i1 = smooth(bessel.i1)
-i1e = smooth(bessel.i1e)
-lgamma = smooth(gamma.lgamma)
-entr = smooth(special.entr)
-xlog1py = floating_pair(exponentials.xlog1py)
+i0 = floating_unary(bessel.i0)
+i0e = floating_unary(bessel.i0e)
+i1 = floating_unary(bessel.i1)
+i1e = floating_unary(bessel.i1e)
+lgamma = floating_unary(gamma.lgamma)
+entr = floating_unary(primitives.entr)
+xlog1py = floating_binary(exponentials.xlog1py)
 
 
 def digamma(input: Tensor) -> Tensor:
     """The derivative of lgamma (torch.digamma)."""
-    return gamma.polygamma(floating(input), n=0)
+    return gamma.polygamma(to_floating(input), n=0)
 
 
 def polygamma(n: int, input: Tensor) -> Tensor:
     """The derivative of order n of digamma (torch.polygamma)."""
     if n < 0:
         raise RuntimeError(f"polygamma: expected n >= 0, got {n}")
-    return gamma.polygamma(floating(input), n=n)
+    return gamma.polygamma(to_floating(input), n=n)
 
 
 def mvlgamma(input: Tensor, p: int) -> Tensor:
     """The logarithm of the gamma function of p dimensions (torch.mvlgamma)."""
     if p < 1:
         raise RuntimeError(f"mvlgamma: expected p >= 1, got {p}")
-    input = floating(input)
+    input = to_floating(input)
     out = lgamma(input)
     for i in range(1, p):
         out = add(out, lgamma(add(input, -i / 2)))
@@ -51,13 +46,13 @@ def mvlgamma(input: Tensor, p: int) -> Tensor:
 
 def ndtr(input: Tensor) -> Tensor:
     """The distribution function of the normal distribution (torch.special.ndtr)."""
-    return erfc(floating(input) * -math.sqrt(0.5)) * 0.5
+    return erfc(to_floating(input) * -math.sqrt(0.5)) * 0.5
 
 
-erf = smooth(special.erf)
+erf = floating_unary(primitives.erf)
 
 
-erfc = smooth(special.erfc)
+erfc = floating_unary(primitives.erfc)
 
 
-erfinv = smooth(special.erfinv)
+erfinv = floating_unary(primitives.erfinv)

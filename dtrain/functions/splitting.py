@@ -9,14 +9,14 @@ from typing import Any
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import int64
 from dtrain.functions import subscripts
-from dtrain.functions.operands import place_of
+from dtrain.functions.operands import normalize_dim
 from dtrain.functions.shapes import narrow
 
 
 def _length(name: str, input: Tensor, dim: int) -> int:
     if not input.ndim:
         raise RuntimeError(f"{name}: expected at least one dimension, got a tensor of shape ()")
-    return input.shape[place_of(dim, input.ndim)]
+    return input.shape[normalize_dim(dim, input.ndim)]
 
 
 def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
@@ -74,8 +74,8 @@ def tensor_split(
         cuts = [size * i + min(i, longer) for i in range(1, cuts)]
     elif not isinstance(cuts, Sequence):
         raise TypeError(f"tensor_split: expected indices or a number of parts, got {cuts!r}")
-    places = [slice(cut).indices(total)[1] for cut in cuts]
-    bounds = zip([0, *places], [*places, total])
+    positions = [slice(cut).indices(total)[1] for cut in cuts]
+    bounds = zip([0, *positions], [*positions, total])
     return tuple(narrow(input, dim, a, max(b - a, 0)) for a, b in bounds)
 
 
@@ -117,8 +117,8 @@ def _one_of(*given: Any) -> Any:
 
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """The slices along a dimension, without it (torch.unbind)."""
-    place = place_of(dim, input.ndim)
+    axis = normalize_dim(dim, input.ndim)
     if not input.ndim:
         raise IndexError("unbind: a tensor of shape () has no dimension")
-    lead = (slice(None),) * place
-    return tuple(subscripts.read(input, (*lead, i)) for i in range(input.shape[place]))
+    lead = (slice(None),) * axis
+    return tuple(subscripts.getitem(input, (*lead, i)) for i in range(input.shape[axis]))

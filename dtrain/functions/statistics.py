@@ -8,21 +8,15 @@ from typing import Any, NamedTuple
 
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import array_module, on_device_of
-from dtrain.backend.dtypes import is_floating
+from dtrain.backend.dtypes import int64, is_floating
 from dtrain.functions.arithmetic import add, mul, sub
 from dtrain.functions.creation import as_tensor, tensor
 from dtrain.functions.indexing import masked_fill, where
-from dtrain.functions.operands import checked_axis, pair, place_of, to
+from dtrain.functions.operands import normalize_dim, promote_pair, resolve_axis, to
 from dtrain.functions.reductions import mean, norm, require_floating, sum
 from dtrain.functions.shapes import permute, reshape, squeeze, unsqueeze
 from dtrain.functions.sorting import sort
-from dtrain.primitives import (
-    arithmetic,
-    comparison,
-    indexing,
-    rounding,
-    statistics,
-)
+from dtrain.primitives import arithmetic, comparison, indexing, rounding, statistics as primitives
 
 
 def _spread(operation: Callable[..., Any], name: str, text: str) -> Callable[..., Any]:
@@ -48,13 +42,13 @@ def _spread(operation: Callable[..., Any], name: str, text: str) -> Callable[...
 
 
 def _variance(input: Tensor, dim: Any, correction: float, keepdim: bool) -> Tensor:
-    return statistics.var(
-        input, axis=checked_axis(input, dim), keepdims=keepdim, correction=correction
+    return primitives.var(
+        input, axis=resolve_axis(input, dim), keepdims=keepdim, correction=correction
     )
 
 
 def _deviation(*args: Any) -> Tensor:
-    return arithmetic.root(_variance(*args))
+    return arithmetic.safe_sqrt(_variance(*args))
 
 
 var = _spread(_variance, "var", "The variance, over count - correction")
@@ -95,7 +89,7 @@ def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any
 
 def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
     """How many are not zero (torch.count_nonzero)."""
-    return statistics.count_nonzero(input, axis=checked_axis(input, dim))
+    return primitives.count_nonzero(input, axis=resolve_axis(input, dim))
 
 
 _INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
@@ -115,25 +109,25 @@ def _quantile(
         raise RuntimeError(f"{name}: expected q in [0, 1], a number or a vector, got {q}")
     if not input.numel():
         raise RuntimeError(f"{name}: expected elements, got a tensor of shape {input.shape}")
-    place = 0 if dim is None else place_of(dim, input.ndim)
+    axis = 0 if dim is None else normalize_dim(dim, input.ndim)
     lines = reshape(input, -1) if dim is None or not input.ndim else input
-    others = [d for d in range(lines.ndim) if d != place]
-    ordered = sort(permute(lines, *others, place)).values
+    others = [d for d in range(lines.ndim) if d != axis]
+    ordered = sort(permute(lines, *others, axis)).values
     values = _at_ranks(ordered, reshape(levels, -1), interpolation, name == "nanquantile")
     values = permute(values, -1, *range(values.ndim - 1))
     if keepdim:
         ones = (1,) * input.ndim
         values = reshape(values, -1, *ones) if dim is None else values
-        values = unsqueeze(values, place + 1) if dim is not None and input.ndim else values
+        values = unsqueeze(values, axis + 1) if dim is not None and input.ndim else values
     return values if levels.ndim else squeeze(values, 0)
 
 
 def _at_ranks(ordered: Tensor, levels: Tensor, interpolation: str, ignore_nan: bool) -> Tensor:
     """The quantiles of sorted lines, along the last dimension."""
-    ranks = statistics.quantile_ranks(ordered, levels, ignore_nan=ignore_nan)
+    ranks = primitives.quantile_ranks(ordered, levels, ignore_nan=ignore_nan)
 
-    def at(places: Tensor) -> Tensor:
-        return indexing.gather(ordered, axis=ordered.ndim - 1, index=places.array.astype("int64"))
+    def at(positions: Tensor) -> Tensor:
+        return indexing.gather(ordered, axis=ordered.ndim - 1, index=positions.array.astype(int64))
 
     if interpolation == "nearest":
         return at(rounding.round(ranks))
@@ -182,7 +176,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
         min, max = float(input.array.min()), float(input.array.max())
     if min == max:
         min, max = min - 1, max + 1
-    return statistics.histogram(input, bins=bins, low=min, high=max)
+    return primitives.histogram(input, bins=bins, low=min, high=max)
 
 
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
@@ -195,7 +189,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     if weights is not None and weights.shape != input.shape:
         raise RuntimeError(f"bincount: input has shape {input.shape}, weights {weights.shape}")
     values = None if weights is None else weights.array
-    return statistics.bincount(input, weights=values, minlength=minlength)
+    return primitives.bincount(input, weights=values, minlength=minlength)
 
 
 class CountsAndEdges(NamedTuple):
@@ -228,7 +222,7 @@ def histogram(
         low, high = (float(low) - 0.5, float(high) + 0.5) if low == high else (low, high)
         edges = xp.linspace(float(low), float(high), bins + 1).astype(input.dtype)
     with on_device_of(values):
-        counts = statistics.count_between(
+        counts = primitives.count_between(
             values, edges, None if weight is None else weight.array.reshape(-1)
         )
         if density:
@@ -242,8 +236,8 @@ def isin(
     """Whether each element is among the others (torch.isin)."""
     if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
         raise TypeError("isin: expected at least one tensor, got two numbers")
-    x, y = (as_tensor(v) for v in pair(elements, test_elements))
-    return statistics.isin(x, among=y.array, invert=invert)
+    x, y = (as_tensor(v) for v in promote_pair(elements, test_elements))
+    return primitives.isin(x, among=y.array, invert=invert)
 
 
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
@@ -254,8 +248,8 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
             f"renorm: expected p > 0, maxnorm >= 0 and two dimensions or more, got p={p}, "
             f"maxnorm={maxnorm} and shape {input.shape}"
         )
-    place = place_of(dim, input.ndim)
-    others = [d for d in builtins.range(input.ndim) if d != place]
+    axis = normalize_dim(dim, input.ndim)
+    others = [d for d in builtins.range(input.ndim) if d != axis]
     size = norm(input, p, others, True)
     factor = arithmetic.div(maxnorm, size + 1e-7)
     return mul(input, where(size > maxnorm, factor, 1.0))

@@ -15,11 +15,11 @@ from dtrain.autograd.view import take_history
 from dtrain.backend import Array, array_module
 from dtrain.backend.dtypes import is_floating
 from dtrain.functions.creation import tensor
-from dtrain.primitives.indexing import _is_view, getitem
+from dtrain.primitives import indexing as primitives
 
 
-def _plain(part: Any) -> Any:
-    """A part of an index as an int, a bool, a slice, None, Ellipsis, or an array of ints or bools.
+def _normalize_part(part: Any) -> Any:
+    """Convert a part of an index to an int, bool, slice, None, ..., or an array of ints or bools.
 
     Raises
     ------
@@ -50,18 +50,19 @@ def _plain(part: Any) -> Any:
     )
 
 
-def _in_two(x: Array, index: Any) -> tuple[Any, Any]:
-    """An index as one that gives a view, and one of arrays to be taken of that view, or None.
+def _split_index(x: Array, index: Any) -> tuple[Any, Any]:
+    """Split an index into basic indexing, which gives a view, and advanced indexing of that view.
 
-    PyTorch's integers beside arrays are no arrays, as NumPy's are; True is [0] in a new dimension.
+    Either is None if there is none of it. Integers beside arrays are basic indices, unlike NumPy's;
+    True is [0] in a new dimension.
     """
-    if isinstance(index, list) and len(index) < 32 and any(map(_is_part, index)):
+    if isinstance(index, list) and len(index) < 32 and any(map(_is_index_part, index)):
         index = tuple(index)  # as PyTorch does
-    parts = [_plain(part) for part in (index if isinstance(index, tuple) else (index,))]
+    parts = [_normalize_part(part) for part in (index if isinstance(index, tuple) else (index,))]
     kinds = {type(part) for part in parts}
     if kinds <= {int, slice, NoneType, EllipsisType}:
         return (*parts, *(() if EllipsisType in kinds else (...,))), None  # never a copy
-    rest = x.ndim - sum(map(_width, parts))
+    rest = x.ndim - sum(map(_num_indexed_dims, parts))
     every = slice(None)
     basic: list[Any] = []
     arrays: list[Any] = []
@@ -78,57 +79,57 @@ def _in_two(x: Array, index: Any) -> tuple[Any, Any]:
             basic.append(part)
             arrays.append(every)
         else:
-            basic += [every] * _width(part)
+            basic += [every] * _num_indexed_dims(part)
             arrays.append(part)
     return (None if all(p == every for p in basic) else tuple(basic)), tuple(arrays)
 
 
-def _is_part(item: Any) -> bool:
-    """Whether a list that holds `item` is no list of numbers, but the parts of an index."""
+def _is_index_part(item: Any) -> bool:
+    """Whether a list that holds `item` is a tuple of index parts, not a list of numbers."""
     kinds = (Tensor, np.ndarray, list, tuple, range, slice, NoneType, EllipsisType)
     return isinstance(item, kinds)
 
 
-def array_of(part: Any) -> Any:
-    """A tensor of places or a mask as the array that indexes; None as a whole dimension."""
+def to_index_array(part: Any) -> Any:
+    """An index tensor or a mask as an array; None as a slice over the whole dimension."""
     if part is None:
         return slice(None)
-    plain = _plain(part)
+    plain = _normalize_part(part)
     return plain if hasattr(plain, "dtype") else np.asarray(plain)
 
 
-def _width(part: Any) -> int:
-    """How many dimensions a part of an index speaks of."""
+def _num_indexed_dims(part: Any) -> int:
+    """The number of dimensions that a part of an index consumes."""
     if part is None or part is Ellipsis or isinstance(part, bool):
         return 0
     return part.ndim if getattr(part, "dtype", None) == np.bool_ else 1
 
 
-def read(x: Tensor, index: Any) -> Tensor:
+def getitem(x: Tensor, index: Any) -> Tensor:
     """x[index] (torch.Tensor.__getitem__)."""
-    basic, arrays = _in_two(x.array, index)
+    basic, arrays = _split_index(x.array, index)
     if basic is not None:
-        x = getitem(x, index=basic)
-    return x if arrays is None else getitem(x, index=arrays)
+        x = primitives.getitem(x, index=basic)
+    return x if arrays is None else primitives.getitem(x, index=arrays)
 
 
-def write(x: Tensor, index: Any, value: Any) -> None:
+def setitem(x: Tensor, index: Any, value: Any) -> None:
     """x[index] = value (torch.Tensor.__setitem__)."""
-    basic, arrays = _in_two(x.array, index)
-    if arrays is None and 0 in x.array.strides:  # a part of it may have places of its own
-        _assign(getitem(x, index=basic), (...,), value)
+    basic, arrays = _split_index(x.array, index)
+    if arrays is None and 0 in x.array.strides:  # the indexed part may still own its memory
+        _assign(primitives.getitem(x, index=basic), (...,), value)
     elif arrays is None:
         _assign(x, basic, value)
     else:
-        _assign(x if basic is None else getitem(x, index=basic), arrays, value)
+        _assign(x if basic is None else primitives.getitem(x, index=basic), arrays, value)
 
 
-def require_own_places(name: str, array: Array) -> None:
-    """Refuse to write where several elements are one in memory, as `expand` makes them."""
+def require_no_internal_overlap(name: str, array: Array) -> None:
+    """Refuse to write to a tensor whose elements overlap in memory, as after `expand`."""
     spread = array.size and 0 in array.strides
     if spread and any(n > 1 and not s for n, s in zip(array.shape, array.strides)):
         raise RuntimeError(
-            f"{name}: several elements of the tensor are one in memory; write to a clone()"
+            f"{name}: several elements of the tensor share one memory location; write to a clone()"
         )
 
 
@@ -139,13 +140,13 @@ def _assign(x: Tensor, index: tuple, value: Any) -> None:
             "make it one with tensor()"
         )
     if isinstance(value, Tensor) and value.dtype != x.dtype:
-        if not _is_view(index) and value.ndim:
+        if not primitives.is_basic_index(index) and value.ndim:
             raise RuntimeError(
                 f"x[index] = value: expected a value of dtype {x.dtype}, got {value.dtype}; "
                 "convert it with .to(dtype)"
             )
         value = value if is_floating(x.dtype) else value.detach()
-    require_own_places("x[index] = value", x.array)
+    require_no_internal_overlap("x[index] = value", x.array)
     value_grad = isinstance(value, Tensor) and value.requires_grad
     x._require_writable("x[index] = value", value_grad)
     xp = array_module(x.array)

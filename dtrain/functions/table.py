@@ -39,13 +39,13 @@ from dtrain.functions import (
     trigonometry,
     types,
 )
-from dtrain.functions.calls import free_function, method
+from dtrain.functions.binding import bind_function, bind_method
 from dtrain.functions.creation.filled import new_method
-from dtrain.functions.inplace import inplace
+from dtrain.functions.inplace import make_inplace
 from dtrain.functions.inplace_forms import INPLACE
 from dtrain.functions.linalg import factorizations, lu, norms, solvers, triangular
 from dtrain.functions.operands import to
-from dtrain.functions.subscripts import read, write
+from dtrain.functions.subscripts import getitem, setitem
 
 
 def _named(module: Any, names: str) -> dict[str, Callable[..., Any]]:
@@ -241,7 +241,7 @@ METHODS: dict[str, Callable[..., Any]] = {
         )
     },
     **{name: _cast_to(dtype) for name, dtype in CASTS.items()},
-    "type": types.type_of,
+    "type": types.type_,
     "nelement": Tensor.numel,
     "ndimension": Tensor.dim,
 }
@@ -270,11 +270,15 @@ _TWO = {
 OPERATORS: dict[str, Callable[..., Any]] = {
     **{f"__{name}__": operation for name, operation in _TWO.items()},
     **{f"__r{name}__": _reflected(operation) for name, operation in _TWO.items()},
-    **{f"__i{name}__": inplace(f"__i{name}__", _TWO[name]) for name in _TWO if name != "matmul"},
+    **{
+        f"__i{name}__": make_inplace(f"__i{name}__", _TWO[name])
+        for name in _TWO
+        if name != "matmul"
+    },
     "__abs__": arithmetic.abs,
     "__eq__": comparison.eq,
     "__ge__": comparison.ge,
-    "__getitem__": read,
+    "__getitem__": getitem,
     "__gt__": comparison.gt,
     "__invert__": comparison.bitwise_not,
     "__le__": comparison.le,
@@ -283,7 +287,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "__neg__": arithmetic.neg,
     "__pos__": arithmetic.positive,
     "__rdiv__": _reflected(arithmetic.div),
-    "__setitem__": write,
+    "__setitem__": setitem,
 }
 
 
@@ -299,10 +303,10 @@ PROPERTIES: dict[str, Callable[[Tensor], Tensor]] = {
 IN_PLACE = (INPLACE, diagonals.INPLACE, products.INPLACE, scattering.INPLACE, shapes.INPLACE)
 
 #: The public functions, as they are called.
-CALLS = {
-    **{name: free_function(function, of_a_tensor=True) for name, function in FUNCTIONS.items()},
+PUBLIC_FUNCTIONS = {
+    **{name: bind_function(function, requires_tensor=True) for name, function in FUNCTIONS.items()},
     **{
-        name: free_function(function, of_a_tensor=False)
+        name: bind_function(function, requires_tensor=False)
         for name, function in FREE_FUNCTIONS.items()
     },
 }
@@ -310,7 +314,7 @@ CALLS = {
 
 def _bind() -> None:
     for name, function in FUNCTIONS.items():
-        setattr(Tensor, name, method(function))
+        setattr(Tensor, name, bind_method(function))
     for table in (METHODS, *IN_PLACE, INPLACE_ALIASES, OPERATORS):
         for name, function in table.items():
             setattr(Tensor, name, function)

@@ -2,54 +2,52 @@
 
 from __future__ import annotations
 
-from dtrain.functions.elementwise import floating_pair, of_tensors, smooth
-from dtrain.primitives import (
-    trigonometry,
-)
+from dtrain.functions.elementwise import floating_binary, floating_unary, tensors_only
+from dtrain.primitives import trigonometry as primitives
 
-sin = smooth(trigonometry.sin)
+sin = floating_unary(primitives.sin)
 
 
-cos = smooth(trigonometry.cos)
+cos = floating_unary(primitives.cos)
 
 
-tan = smooth(trigonometry.tan)
+tan = floating_unary(primitives.tan)
 
 
-asin = smooth(trigonometry.asin)
+asin = floating_unary(primitives.asin)
 
 
-acos = smooth(trigonometry.acos)
+acos = floating_unary(primitives.acos)
 
 
-atan = smooth(trigonometry.atan)
+atan = floating_unary(primitives.atan)
 
 
-sinh = smooth(trigonometry.sinh)
+sinh = floating_unary(primitives.sinh)
 
 
-cosh = smooth(trigonometry.cosh)
+cosh = floating_unary(primitives.cosh)
 
 
-asinh = smooth(trigonometry.asinh)
+asinh = floating_unary(primitives.asinh)
 
 
-acosh = smooth(trigonometry.acosh)
+acosh = floating_unary(primitives.acosh)
 
 
-atanh = smooth(trigonometry.atanh)
+atanh = floating_unary(primitives.atanh)
 
 
-sinc = smooth(trigonometry.sinc)
+sinc = floating_unary(primitives.sinc)
 
 
-deg2rad = smooth(trigonometry.deg2rad)
+deg2rad = floating_unary(primitives.deg2rad)
 
 
-rad2deg = smooth(trigonometry.rad2deg)
+rad2deg = floating_unary(primitives.rad2deg)
 
 
-atan2 = of_tensors(floating_pair(trigonometry.atan2))
+atan2 = tensors_only(floating_binary(primitives.atan2))
 
 
-hypot = of_tensors(floating_pair(trigonometry.hypot))
+hypot = tensors_only(floating_binary(primitives.hypot))

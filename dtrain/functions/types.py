@@ -38,7 +38,7 @@ TYPES = {
 }
 
 
-def typed(name: str) -> Any:
+def make_type_constructor(name: str) -> Any:
     """`Tensor(...)` of a dtype of its own, such as LongTensor([1, 2]) or FloatTensor(2, 3)."""
 
     def make(*data: Any) -> Tensor:
@@ -52,7 +52,7 @@ def typed(name: str) -> Any:
     return make
 
 
-def type_of(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
+def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
     """The old name of the tensor's type, or the tensor in another dtype (torch.Tensor.type)."""
     if dtype is None:
         own = "bool_" if self.dtype == "bool" else str(self.dtype)

@@ -100,7 +100,7 @@ def sqrt(x: Array):
 
 
 @op
-def root(x: Array):
+def safe_sqrt(x: Array):
     """The square root of a sum of squares; the gradient at 0 is 0, not infinite."""
     xp = array_module(x)
     out = xp.sqrt(x)

@@ -18,14 +18,14 @@ def ctc_loss(
 
     log_probs: (t, n, c); labels: (n, l), with blanks before, between and after them;
     skips: (n, l), where a label may follow the one before the blank before it; ends: (n,), the
-    place of a sample's last blank. Returns (n,).
+    position of a sample's last blank. Returns (n,).
     """
     xp = array_module(log_probs)
     steps, n, _ = shape = log_probs.shape
     length = labels.shape[1]
-    places = xp.broadcast_to(labels, (steps, n, length))
-    emitted = xp.maximum(xp.take_along_axis(log_probs, places, 2), NEVER)
-    # Of two labels' places more, on the left: an alignment begins in the second of these.
+    label_indices = xp.broadcast_to(labels, (steps, n, length))
+    emitted = xp.maximum(xp.take_along_axis(log_probs, label_indices, 2), NEVER)
+    # Padded by two positions on the left; an alignment begins in the second of them.
     before = xp.where(xp.arange(length + 2) == 1, emitted.dtype.type(0), emitted.dtype.type(NEVER))
     reached = xp.broadcast_to(before, (n, length + 2))[None]
     nowhere = xp.full((1, n, 2), NEVER, emitted.dtype)

@@ -32,10 +32,10 @@ def diagonal(x: Array, *, offset: int, axis1: int, axis2: int):
 
     def grad_x(g):
         full = xp.zeros(shape, g.dtype)
-        places = full.diagonal(offset, axis1, axis2)
-        if isinstance(places, np.ndarray):
-            places.flags.writeable = True
-        places[...] = g
+        view = full.diagonal(offset, axis1, axis2)
+        if isinstance(view, np.ndarray):
+            view.flags.writeable = True
+        view[...] = g
         return full
 
     return out, (grad_x,)

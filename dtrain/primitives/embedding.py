@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dtrain.autograd.op import exact_op, op
 from dtrain.backend import Array, array_module, kernels
-from dtrain.primitives.scattering import check_places
+from dtrain.primitives.scattering import check_indices
 
 
 @exact_op
@@ -16,7 +16,7 @@ def embedding(
     `by_frequency` divides the gradient of a row by the number of its mentions.
     """
     shape = weight.shape
-    check_places(index, shape[0], "embedding")
+    check_indices(index, shape[0], "embedding")
 
     def grad_weight(g):
         full = kernels.embedding_backward(g.reshape(-1, shape[1]), index.reshape(-1), shape[0])

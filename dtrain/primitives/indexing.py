@@ -9,7 +9,7 @@ from dtrain.autograd.op import exact_op, view_op
 from dtrain.backend import Array, array_module
 
 
-def _is_view(index: tuple) -> bool:
+def is_basic_index(index: tuple) -> bool:
     """Whether an index gives a view."""
     return all(isinstance(part, (int, slice, NoneType, EllipsisType)) for part in index)
 
@@ -22,7 +22,7 @@ def getitem(x: Array, *, index: tuple):
 
     def grad_x(g):
         full = xp.zeros(shape, g.dtype)
-        if _is_view(index):
+        if is_basic_index(index):
             full[index] = g
         else:
             xp.add.at(full, index, g)
@@ -54,13 +54,13 @@ def masked_fill(x: Array, *, mask: Array, value: Any):
 def gather(x: Array, *, axis: int, index: Array):
     """The elements of x at `index` along an axis; the other axes go together."""
     xp = array_module(x)
-    place = list(xp.indices(index.shape))
-    place[axis : axis + 1] = [index] if x.ndim else []
+    full_index = list(xp.indices(index.shape))
+    full_index[axis : axis + 1] = [index] if x.ndim else []
     shape = x.shape
 
     def grad_x(g):
         full = xp.zeros(shape, g.dtype)
-        xp.add.at(full, tuple(place), g)
+        xp.add.at(full, tuple(full_index), g)
         return full
 
-    return x[tuple(place)], (grad_x,)
+    return x[tuple(full_index)], (grad_x,)

@@ -242,6 +242,6 @@ def pinv(x: Array, *, atol: Array, rtol: Array, hermitian: bool = False):
     return out, (grad_x,)
 
 
-def eps_of(dtype: Any) -> float:
+def machine_epsilon(dtype: Any) -> float:
     """The distance from 1 to the next number."""
     return float(np.finfo(dtype).eps)

@@ -1,4 +1,4 @@
-"""Pooling over two axes, and where the maxima of any windows are."""
+"""Pooling over two axes, and the argmax of arbitrary windows."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def avg_pool2d(x: Array, *, kernel: Pair, stride: Pair, padding: Pair):
 
 
 @exact_op
-def places_of_maxima(x: Array, *, windows: np.ndarray):
-    """Where the first maximum of each window is. x: (..., elements); the output: (..., windows).
+def window_argmax(x: Array, *, windows: np.ndarray):
+    """The index of the first maximum of each window. x: (..., elements); out: (..., windows).
 
-    windows: (windows, size) on the host, or (..., windows, size): places of elements.
+    windows: (windows, size) on the host, or (..., windows, size): indices of elements.
     """
     xp = array_module(x)
     windows = xp.asarray(windows)

@@ -15,27 +15,28 @@ from dtrain.autograd.op import once, op
 from dtrain.backend import Array, array_module
 
 
-def _places(batch_sizes: Sequence[int], reverse: bool) -> list[slice]:
-    """Where the steps are in packed sequences, in the order in which the layer takes them."""
-    places, start = [], 0
+def _step_slices(batch_sizes: Sequence[int], reverse: bool) -> list[slice]:
+    """The rows of each step in packed sequences, in the layer's order of steps."""
+    slices, start = [], 0
     for size in batch_sizes:
-        places.append(slice(start, start + size))
+        slices.append(slice(start, start + size))
         start += size
-    return places[::-1] if reverse else places
+    return slices[::-1] if reverse else slices
 
 
 def _forward(
-    step: Callable, x: Array, initial: Sequence[Array], places: Sequence[slice]
+    step: Callable, x: Array, initial: Sequence[Array], slices: Sequence[slice]
 ) -> tuple[list[Any], list[Any]]:
-    """`step(x_t, *states)` gives what it made, the new states first, at each of the places.
+    """`step(x_t, *states)` returns the new states, then what the backward pass needs, for the
+    rows of each step.
 
-    Returns, for each step, the states before it and what it made.
+    Returns, for each step, the states before it and what it returned.
     """
     xp = array_module(x)
     states = [state[:0] for state in initial]
     before, made = [], []
-    for place in places:
-        size, running = place.stop - place.start, states[0].shape[0]
+    for rows in slices:
+        size, running = rows.stop - rows.start, states[0].shape[0]
         if size < running:  # some sequences have ended
             states = [state[:size] for state in states]
         elif size > running:  # more begin, at their ends
@@ -43,7 +44,7 @@ def _forward(
                 xp.concatenate([state, first[running:size]])
                 for state, first in zip(states, initial)
             ]
-        parts = step(x[place], *states)
+        parts = step(x[rows], *states)
         before.append(states)
         made.append(parts)
         states = list(parts[: len(initial)])
@@ -51,11 +52,11 @@ def _forward(
 
 
 def _backward(
-    step: Callable, widths: Sequence[int], places: Sequence[slice], like: Array
+    step: Callable, widths: Sequence[int], slices: Sequence[slice], like: Array
 ) -> tuple[list[Any], list[Array]]:
-    """`step(i, place, *gradients)` gives what it made and the gradients of the states before it.
+    """`step(i, rows, *gradients)` returns its result and the gradients of the states before it.
 
-    Returns what was made at each of the places, and the gradients of the initial states.
+    Returns the results of all steps, and the gradients of the initial states.
     """
     xp = array_module(like)
 
@@ -63,15 +64,15 @@ def _backward(
         return [xp.zeros((count, width), like.dtype) for width in widths]
 
     gradients, ended, made = zeros(0), [], []
-    for i, place in reversed(list(enumerate(places))):
-        size, running = place.stop - place.start, gradients[0].shape[0]
+    for i, rows in reversed(list(enumerate(slices))):
+        size, running = rows.stop - rows.start, gradients[0].shape[0]
         if size < running:
             ended.append([gradient[size:] for gradient in gradients])
             gradients = [gradient[:size] for gradient in gradients]
         elif size > running:
             more = zeros(size - running)
             gradients = [xp.concatenate(pair) for pair in zip(gradients, more)]
-        parts, *gradients = step(i, place, *gradients)
+        parts, *gradients = step(i, rows, *gradients)
         made.append(parts)
     of_initial = [xp.concatenate(parts) for parts in zip(gradients, *reversed(ended))]
     return made[::-1], of_initial
@@ -91,24 +92,24 @@ def _sigmoid(x: Array) -> Array:
 def rnn(x: Array, h0: Array, w_hh: Array, *, batch_sizes: Sequence[int], reverse: bool, relu: bool):
     """h' = tanh(x + w_hh h), or relu (Elman 1990). x: (all, h); h0: (n, h). Returns all h."""
     xp = array_module(x)
-    places = _places(batch_sizes, reverse)
+    slices = _step_slices(batch_sizes, reverse)
 
     def step(x, h):
         a = x + h @ w_hh.T
         return (xp.maximum(a, 0) if relu else xp.tanh(a),)
 
-    before, made = _forward(step, x, (h0,), places)
+    before, made = _forward(step, x, (h0,), slices)
     out = _joined([h for (h,) in made], reverse)
 
     @once
     def gradients(g):
         slope = (out > 0).astype(out.dtype) if relu else 1 - out * out
 
-        def step_back(i, place, dh):
-            da = (g[place] + dh) * slope[place]
+        def step_back(i, rows, dh):
+            da = (g[rows] + dh) * slope[rows]
             return da, da @ w_hh
 
-        das, (dh0,) = _backward(step_back, h0.shape[1:], places, g)
+        das, (dh0,) = _backward(step_back, h0.shape[1:], slices, g)
         da = _joined(das, reverse)
         return da, dh0, da.T @ _joined([h for (h,) in before], reverse)
 
@@ -131,7 +132,7 @@ def lstm(
     all h beside all c: (all, h + c).
     """
     xp = array_module(x)
-    places = _places(batch_sizes, reverse)
+    slices = _step_slices(batch_sizes, reverse)
     width, n = h0.shape[1], c0.shape[1]
 
     half = xp.asarray([[0.5], [0.5], [1], [0.5]], x.dtype)  # sigmoid(a) = tanh(a / 2) / 2 + 1 / 2
@@ -145,7 +146,7 @@ def lstm(
         h = gates[:, 3] * t
         return h if w_hr is None else h @ w_hr.T, c, gates, t
 
-    before, made = _forward(step, x, (h0, c0), places)
+    before, made = _forward(step, x, (h0, c0), slices)
     out = xp.concatenate([_joined([m[k] for m in made], reverse) for k in (0, 1)], 1)
 
     @once
@@ -158,15 +159,15 @@ def lstm(
         of_c = of_c.reshape(of_c.shape[0], 3, n)
         of_o, of_t = (t * o * (1 - o))[:, None], o * (1 - t * t)
 
-        def step_back(i, place, dh, dc):
-            dh = dh + grad[place, :width]
+        def step_back(i, rows, dh, dc):
+            dh = dh + grad[rows, :width]
             dm = dh if w_hr is None else dh @ w_hr
-            dc = dc + grad[place, width:] + dm * of_t[place]
-            da = xp.concatenate([of_c[place] * dc[:, None], of_o[place] * dm[:, None]], 1)
+            dc = dc + grad[rows, width:] + dm * of_t[rows]
+            da = xp.concatenate([of_c[rows] * dc[:, None], of_o[rows] * dm[:, None]], 1)
             da = da.reshape(da.shape[0], 4 * n)
-            return (da, dh), da @ w_hh, dc * f[place]
+            return (da, dh), da @ w_hh, dc * f[rows]
 
-        made_back, (dh0, dc0) = _backward(step_back, (width, n), places, grad)
+        made_back, (dh0, dc0) = _backward(step_back, (width, n), slices, grad)
         da, dh = (_joined([m[k] for m in made_back], reverse) for k in (0, 1))
         dw_hr = None if w_hr is None else dh.T @ (o * t)
         return da, dh0, dc0, da.T @ h, dw_hr
@@ -191,7 +192,7 @@ def gru(
     h' = (1 - z) n + z h. x: (all, 3 h); h0: (n, h). Returns all h.
     """
     xp = array_module(x)
-    places = _places(batch_sizes, reverse)
+    slices = _step_slices(batch_sizes, reverse)
     width = h0.shape[1]
 
     def step(x, h):
@@ -203,7 +204,7 @@ def gru(
         n = xp.tanh(x[:, 2] + r_z[:, 0] * m)
         return n + r_z[:, 1] * (h - n), r_z, m, n
 
-    before, made = _forward(step, x, (h0,), places)
+    before, made = _forward(step, x, (h0,), slices)
     out = _joined([m[0] for m in made], reverse)
 
     @once
@@ -216,12 +217,12 @@ def gru(
         of_r, of_z, of_m = of_n * m * r * (1 - r), (h - n) * z * (1 - z), of_n * r
         of_a = xp.concatenate([of_r, of_z, of_m], 1).reshape(h.shape[0], 3, width)
 
-        def step_back(i, place, dh):
-            dh = dh + g[place]
-            da = (of_a[place] * dh[:, None]).reshape(dh.shape[0], 3 * width)
-            return (dh, da), dh * z[place] + da @ w_hh
+        def step_back(i, rows, dh):
+            dh = dh + g[rows]
+            da = (of_a[rows] * dh[:, None]).reshape(dh.shape[0], 3 * width)
+            return (dh, da), dh * z[rows] + da @ w_hh
 
-        made_back, (dh0,) = _backward(step_back, (width,), places, g)
+        made_back, (dh0,) = _backward(step_back, (width,), slices, g)
         dh, da = (_joined([parts[k] for parts in made_back], reverse) for k in (0, 1))
         dx = xp.concatenate([da[:, : 2 * width], dh * of_n], 1)
         return dx, dh0, da.T @ h, da.sum(0)

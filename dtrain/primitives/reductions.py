@@ -9,7 +9,7 @@ from dtrain.backend import Array, array_module
 from dtrain.backend.dtypes import is_floating
 
 
-def _expand(g: Array, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Array:
+def expand_reduced(g: Array, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Array:
     """Broadcast the gradient of a reduction to the shape of what was reduced."""
     xp = array_module(g)
     if axis is not None and not keepdims:
@@ -17,7 +17,7 @@ def _expand(g: Array, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Arra
     return xp.broadcast_to(g, shape)
 
 
-def _count(shape: tuple[int, ...], axis: Any) -> int:
+def count_reduced(shape: tuple[int, ...], axis: Any) -> int:
     """How many elements are reduced to one."""
     count = 1
     for i in range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,):
@@ -31,19 +31,19 @@ def sum(x: Array, *, axis=None, keepdims: bool = False):
     shape = x.shape
     dtype = None if is_floating(x.dtype) else "int64"
     out = x.sum(axis, keepdims=keepdims, dtype=dtype)
-    return out, (lambda g: _expand(g, shape, axis, keepdims),)
+    return out, (lambda g: expand_reduced(g, shape, axis, keepdims),)
 
 
 @op
 def mean(x: Array, *, axis=None, keepdims: bool = False):
     """The mean; NaN of nothing."""
     shape = x.shape
-    count = _count(shape, axis)
+    count = count_reduced(shape, axis)
     scale = 1 / count if count else float("nan")
     wide = "float32" if x.dtype == "float16" else None  # a sum of halves may overflow
     out = x.sum(axis, keepdims=keepdims, dtype=wide) * scale
     out = out if wide is None else out.astype(x.dtype)
-    return out, (lambda g: _expand(g * scale, shape, axis, keepdims),)
+    return out, (lambda g: expand_reduced(g * scale, shape, axis, keepdims),)
 
 
 @op
@@ -61,9 +61,9 @@ def amin(x: Array, *, axis=None, keepdims: bool = False):
 
 
 def _to_extremes(g: Array, x: Array, out: Array, axis: Any, keepdims: bool) -> Array:
-    there = x == _expand(array_module(x).asarray(out), x.shape, axis, keepdims)
+    there = x == expand_reduced(array_module(x).asarray(out), x.shape, axis, keepdims)
     share = g / there.sum(axis, keepdims=keepdims).astype(x.dtype)
-    return _expand(share, x.shape, axis, keepdims) * there
+    return expand_reduced(share, x.shape, axis, keepdims) * there
 
 
 @op
@@ -76,8 +76,8 @@ def logsumexp(x: Array, *, axis, keepdims: bool = False):
     out = out if keepdims else out.squeeze(axis)
 
     def grad_x(g):
-        return _expand(g, x.shape, axis, keepdims) * xp.exp(
-            x - _expand(out, x.shape, axis, keepdims)
+        return expand_reduced(g, x.shape, axis, keepdims) * xp.exp(
+            x - expand_reduced(out, x.shape, axis, keepdims)
         )
 
     return out, (grad_x,)
@@ -95,7 +95,7 @@ def prod(x: Array, *, axis=None, keepdims: bool = False):
         count = zeros.sum(axis, keepdims=True)
         others = xp.where(zeros, 1, x).prod(axis, keepdims=True)  # the product of the nonzero
         rest = xp.where(count == 0, others / xp.where(zeros, 1, x), others * (zeros & (count == 1)))
-        return _expand(g, x.shape, axis, keepdims) * rest
+        return expand_reduced(g, x.shape, axis, keepdims) * rest
 
     return out, (grad_x,)
 
@@ -131,18 +131,18 @@ def norm(x: Array, *, p: float, axis=None, keepdims: bool = False):
     out = (xp.abs(x) ** p).sum(axis, keepdims=keepdims) ** (1 / p)
 
     def grad_x(g):
-        whole = _expand(xp.asarray(out), x.shape, axis, keepdims)
+        whole = expand_reduced(xp.asarray(out), x.shape, axis, keepdims)
         zero = (whole == 0) | (x == 0)
         slope = xp.sign(x) * (xp.abs(x) / xp.where(zero, 1, whole)) ** (p - 1)
-        return _expand(g, x.shape, axis, keepdims) * xp.where(zero, 0, slope)
+        return expand_reduced(g, x.shape, axis, keepdims) * xp.where(zero, 0, slope)
 
     return out, (grad_x,)
 
 
 @op
-def shared(x: Array, *, place: Array):
-    """The element at a place of the flattened array; those equal to it share the gradient."""
-    out = x.reshape(-1)[place].reshape(())
+def take_sharing_gradient(x: Array, *, index: Array):
+    """The element at an index of the flattened array; elements equal to it share the gradient."""
+    out = x.reshape(-1)[index].reshape(())
 
     def grad_x(g):
         there = (x == out) | ((x != x) & (out != out))

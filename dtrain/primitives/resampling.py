@@ -11,25 +11,25 @@ from dtrain.backend import Array, array_module
 
 
 class Band(NamedTuple):
-    """A matrix: its row i has weights[i, j] in the column places[i, j] of `size` columns.
+    """A matrix: its row i has weights[i, j] in the column columns[i, j] of `size` columns.
 
     Both are (rows, k) on the host; where a row has fewer nonzeros, weights are 0.
     """
 
-    places: np.ndarray
+    columns: np.ndarray
     weights: np.ndarray
     size: int
 
     def transposed(self) -> Band:
         """The matrix transposed."""
         kept = np.nonzero(self.weights)
-        columns = self.places[kept]
+        columns = self.columns[kept]
         order = columns.argsort(kind="stable")
         counts = np.bincount(columns, minlength=self.size)
         slots = np.arange(len(order)) - (counts.cumsum() - counts)[columns[order]]
         shape = self.size, counts.max(initial=0)
-        back = Band(np.zeros(shape, "int64"), np.zeros(shape), len(self.places))
-        back.places[columns[order], slots] = kept[0][order]
+        back = Band(np.zeros(shape, "int64"), np.zeros(shape), len(self.columns))
+        back.columns[columns[order], slots] = kept[0][order]
         back.weights[columns[order], slots] = self.weights[kept][order]
         return back
 
@@ -43,14 +43,14 @@ def resample(x: Array, *, axis: int, band: Band):
 def _product(x: Array, axis: int, band: Band) -> Array:
     xp = array_module(x)
     out: Array = 0
-    for places, weights in zip(band.places.T, band.weights.T):
-        part = xp.take(x, xp.asarray(places), axis)
+    for columns, weights in zip(band.columns.T, band.weights.T):
+        part = xp.take(x, xp.asarray(columns), axis)
         if (weights != 1).any():
             column = xp.asarray(weights.astype(x.dtype)).reshape(-1, *[1] * (x.ndim - axis - 1))
             # what has no weight is not there: 0 * infinity would be NaN
             part = part * column if weights.all() else xp.where(column != 0, part * column, 0)
         out = out + part
-    if not band.places.size:
-        shape = (*x.shape[:axis], len(band.places), *x.shape[axis + 1 :])
+    if not band.columns.size:
+        shape = (*x.shape[:axis], len(band.columns), *x.shape[axis + 1 :])
         return xp.zeros(shape, x.dtype)
     return out

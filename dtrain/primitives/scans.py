@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from dtrain.autograd.op import op
@@ -9,8 +11,8 @@ from dtrain.backend import Array, array_module
 from dtrain.backend.dtypes import is_floating
 
 
-def _backward_sums(g: Array, axis: int) -> Array:
-    """For each place the sum from there to the end."""
+def _reverse_cumsum(g: Array, axis: int) -> Array:
+    """Sums from each position to the end."""
     xp = array_module(g)
     return xp.flip(xp.cumsum(xp.flip(g, axis), axis), axis)
 
@@ -21,7 +23,7 @@ def cumsum(x: Array, *, axis: int):
     xp = array_module(x)
     dtype = None if is_floating(x.dtype) else "int64"
     out = xp.cumsum(x, axis, dtype=dtype).reshape(x.shape)  # that of a 0-d array is 1-d
-    return out, (lambda g: _backward_sums(g, axis),)
+    return out, (lambda g: _reverse_cumsum(g, axis),)
 
 
 @op
@@ -39,20 +41,27 @@ def cumprod(x: Array, *, axis: int):
         zeros = x == 0
         count = xp.cumsum(zeros, axis)
         first = zeros & (count == 1)
-        before = _backward_sums(g * out, axis) / xp.where(zeros, 1, x)
-        at = _backward_sums(g * xp.cumprod(xp.where(first, 1, x), axis) * (count > 0), axis)
+        before = _reverse_cumsum(g * out, axis) / xp.where(zeros, 1, x)
+        at = _reverse_cumsum(g * xp.cumprod(xp.where(first, 1, x), axis) * (count > 0), axis)
         return xp.where(first, at, xp.where(count == 0, before, 0))
 
     return out, (grad_x,)
 
 
-def _doubling(parts: tuple[Array, ...], axis: int, combine) -> tuple[Array, ...]:
-    """The scan of an associative `combine(earlier parts, later parts)`, in log2(n) steps."""
+def _scan(
+    parts: tuple[Array, ...],
+    axis: int,
+    combine: Callable[[tuple[Array, ...], tuple[Array, ...]], tuple[Array, ...]],
+) -> tuple[Array, ...]:
+    """The inclusive scan of an associative `combine`, in log2(n) steps (Hillis and Steele 1986).
+
+    Several arrays may be scanned together: `combine` takes and returns a tuple of `parts`.
+    """
     xp = array_module(*parts)
     length = parts[0].shape[axis]
     step = 1
 
-    def cut(array, start, stop):
+    def cut(array: Array, start: int, stop: int) -> Array:
         index = (*(slice(None),) * axis, slice(start, stop))
         return array[index]
 
@@ -66,28 +75,37 @@ def _doubling(parts: tuple[Array, ...], axis: int, combine) -> tuple[Array, ...]
 
 
 @op
-def running_extreme(x: Array, *, axis: int, largest: bool):
-    """Where the largest (or smallest) up to each place is; of equal ones the last, NaN first."""
+def cummax_indices(x: Array, *, axis: int):
+    """The index of the largest element up to each position: of equal ones the last; NaN wins."""
+    return _cumulative_extreme(x, axis, lambda earlier, later: later >= earlier), ()
+
+
+@op
+def cummin_indices(x: Array, *, axis: int):
+    """The index of the smallest element up to each position: of equal ones the last; NaN wins."""
+    return _cumulative_extreme(x, axis, lambda earlier, later: later <= earlier), ()
+
+
+def _cumulative_extreme(x: Array, axis: int, is_better: Callable[[Array, Array], Array]) -> Array:
     xp = array_module(x)
     if not x.ndim:
-        return xp.zeros((), "int64"), ()
+        return xp.zeros((), "int64")
     axis %= x.ndim
     shape = [1] * x.ndim
     shape[axis] = x.shape[axis]
-    places = xp.broadcast_to(xp.arange(x.shape[axis]).reshape(shape), x.shape)
+    positions = xp.broadcast_to(xp.arange(x.shape[axis]).reshape(shape), x.shape)
 
-    def combine(earlier, later):
+    def combine(earlier: tuple[Array, ...], later: tuple[Array, ...]) -> tuple[Array, ...]:
         (a, i), (b, j) = earlier, later
-        better = b >= a if largest else b <= a
-        better = (better & (a == a)) | (b != b)
-        return xp.where(better, b, a), xp.where(better, j, i)
+        takes_later = (is_better(a, b) & (a == a)) | (b != b)
+        return xp.where(takes_later, b, a), xp.where(takes_later, j, i)
 
-    return _doubling((x, places), axis, combine)[1].astype("int64"), ()
+    return _scan((x, positions), axis, combine)[1].astype("int64")
 
 
-def _log_sums(x: Array, axis: int) -> Array:
+def _logcumsumexp(x: Array, axis: int) -> Array:
     xp = array_module(x)
-    return _doubling((x,), axis, lambda a, b: (xp.logaddexp(a[0], b[0]),))[0]
+    return _scan((x,), axis, lambda a, b: (xp.logaddexp(a[0], b[0]),))[0]
 
 
 @op
@@ -97,14 +115,14 @@ def logcumsumexp(x: Array, *, axis: int):
     if not x.ndim:
         return x.copy(), (lambda g: g,)
     axis %= x.ndim
-    out = _log_sums(x, axis)
+    out = _logcumsumexp(x, axis)
 
     def part(g):
         """The gradient of the positive part of g, by logarithms."""
         positive = g > 0
         logs = xp.log(xp.where(positive, g, 1))
         logs = xp.where(positive, logs, float(np.finfo(out.dtype).min)) - out
-        sums = xp.flip(_log_sums(xp.flip(logs, axis), axis), axis)
+        sums = xp.flip(_logcumsumexp(xp.flip(logs, axis), axis), axis)
         return xp.exp(sums + x)
 
     return out, (lambda g: part(g) - part(-g),)

@@ -1,4 +1,4 @@
-"""Writing by index into a copy: one rule, `put`, for all of PyTorch's ways to name places."""
+"""Writing by index into a copy: `put` serves all of PyTorch's scatter and index functions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from dtrain.autograd.op import op
 from dtrain.backend import Array, array_module, to_host
-from dtrain.errors import PlaceError
+from dtrain.errors import OutOfBoundsError
 
 
 @op
@@ -102,18 +102,18 @@ def put_product(x: Array, values: Array, *, index: Any):
 def _product(x: Array, values: Array, index: Any) -> Array:
     # CuPy has no multiply.at: on the host, for want of a better way
     out = np.array(to_host(x) if hasattr(x, "get") else x)
-    places: Any = tuple(i if isinstance(i, slice) else to_host(i) for i in index)
-    np.multiply.at(out, places, to_host(values))
+    host_index: Any = tuple(i if isinstance(i, slice) else to_host(i) for i in index)
+    np.multiply.at(out, host_index, to_host(values))
     return array_module(x).asarray(out)
 
 
-def check_places(index: Array, size: int, what: str) -> None:
-    """Refuse places outside [0, size), where looking does not wait for a GPU."""
+def check_indices(index: Array, size: int, what: str) -> None:
+    """Refuse indices outside [0, size); not on a GPU, where the check would wait for the stream."""
     if isinstance(index, np.ndarray) and index.size:
         low, high = int(index.min()), int(index.max())
         if low < 0 or high >= size:
             worst = low if low < 0 else high
-            raise PlaceError(
+            raise OutOfBoundsError(
                 f"{what}: index {worst} is out of bounds for a dimension of size {size}: "
                 f"expected 0 to {size - 1}"
             )

@@ -55,48 +55,50 @@ def roll(x: Array, *, shifts, axis):
 
 
 @view_op
-def unfold(x: Array, *, axis: int, size: int, step: int, spread: int = 1):
+def unfold(x: Array, *, axis: int, size: int, step: int, dilation: int = 1):
     """Windows of `size` elements, every `step`, along an axis; they lie in a new last axis.
 
     The elements of a window are `spread` apart.
     """
     xp = array_module(x)
     length = x.shape[axis]
-    count = (length - spread * (size - 1) - 1) // step + 1 if size else length // step + 1
+    count = (length - dilation * (size - 1) - 1) // step + 1 if size else length // step + 1
     shape = (*x.shape[:axis], count, *x.shape[axis + 1 :], size)
     before, along, after = x.strides[:axis], x.strides[axis], x.strides[axis + 1 :]
-    strides = (*before, along * step, *after, along * spread)
+    strides = (*before, along * step, *after, along * dilation)
     return xp.lib.stride_tricks.as_strided(x, shape, strides), (
-        lambda g: _overlapped(g, axis, length, step, spread),
+        lambda g: _overlap_add(g, axis, length, step, dilation),
     )
 
 
 @op
-def overlap_add(x: Array, *, axis: int, length: int, step: int, spread: int = 1):
+def overlap_add(x: Array, *, axis: int, length: int, step: int, dilation: int = 1):
     """The sums of what windows have for each element of an axis: `unfold` transposed."""
     count, size = x.shape[axis], x.shape[-1]
 
     def grad_x(g):
-        parts = [g[place][..., None] for place in _places(axis, count, size, step, spread)]
+        parts = [
+            g[window][..., None] for window in _window_slices(axis, count, size, step, dilation)
+        ]
         return array_module(g).concatenate(parts, -1)
 
-    return _overlapped(x, axis, length, step, spread), (grad_x,)
+    return _overlap_add(x, axis, length, step, dilation), (grad_x,)
 
 
-def _overlapped(windows: Array, axis: int, length: int, step: int, spread: int) -> Array:
+def _overlap_add(windows: Array, axis: int, length: int, step: int, dilation: int) -> Array:
     shape = windows.shape
     full = array_module(windows).zeros(
         (*shape[:axis], length, *shape[axis + 1 : -1]), windows.dtype
     )
-    for i, place in enumerate(_places(axis, shape[axis], shape[-1], step, spread)):
-        full[place] += windows[..., i]
+    for i, window in enumerate(_window_slices(axis, shape[axis], shape[-1], step, dilation)):
+        full[window] += windows[..., i]
     return full
 
 
-def _places(axis: int, count: int, size: int, step: int, spread: int) -> list[tuple]:
+def _window_slices(axis: int, count: int, size: int, step: int, dilation: int) -> list[tuple]:
     """Where the first, the second, ... elements of all windows lie: different ones each time."""
     lead = (slice(None),) * axis
-    return [(*lead, slice(i * spread, i * spread + step * count, step)) for i in range(size)]
+    return [(*lead, slice(i * dilation, i * dilation + step * count, step)) for i in range(size)]
 
 
 @view_op

@@ -1,4 +1,4 @@
-"""Places in a sorted order, and counts of equal values; none of them has a gradient."""
+"""Sorting, the indices of medians and modes, and unique rows; none of them has a gradient."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ def _in_order(x: Array, axis: int) -> tuple[Array, Array]:
 
 
 @op
-def middle_places(x: Array, *, axis: int, ignore_nan: bool):
-    """The place of the lower median along an axis, kept with length 1.
+def median_indices(x: Array, *, axis: int, ignore_nan: bool):
+    """The index of the lower median along an axis, which is kept with length 1.
 
-    With a NaN among them that is the median, unless it is ignored.
+    A NaN is the median, unless `ignore_nan`.
     """
     xp = array_module(x)
     last, order = _in_order(x, axis)
@@ -30,24 +30,24 @@ def middle_places(x: Array, *, axis: int, ignore_nan: bool):
 
 
 @op
-def mode_places(x: Array, *, axis: int):
-    """The place of the most frequent value along an axis, kept with length 1.
+def mode_indices(x: Array, *, axis: int):
+    """The index of the most frequent value along an axis, which is kept with length 1.
 
-    Of equally frequent values the smallest, of its places the last.
+    Of equally frequent values the smallest, of its indices the last.
     """
     xp = array_module(x)
     last, order = _in_order(x, axis)
     values = xp.take_along_axis(last, order, -1)
     starts = xp.ones(values.shape, "bool")
     starts[..., 1:] = values[..., 1:] != values[..., :-1]
-    places = xp.arange(values.shape[-1])
-    length = places - _running_maximum(xp.where(starts, places, 0)) + 1
+    positions = xp.arange(values.shape[-1])
+    length = positions - _running_maximum(xp.where(starts, positions, 0)) + 1
     rank = length.argmax(-1, keepdims=True)
     return xp.moveaxis(xp.take_along_axis(order, rank, -1), -1, axis), ()
 
 
 def _running_maximum(x: Array) -> Array:
-    """The largest up to each place along the last axis; CuPy has no maximum.accumulate."""
+    """The maximum up to each position along the last axis; CuPy has no maximum.accumulate."""
     xp = array_module(x)
     step = 1
     while step < x.shape[-1]:
@@ -57,7 +57,7 @@ def _running_maximum(x: Array) -> Array:
 
 
 def unique_rows(rows: Array, *, consecutive: bool) -> tuple[Array, Array, Array]:
-    """Different rows of a matrix: (places of one of each, inverse, counts).
+    """Different rows of a matrix: (index of one of each, inverse, counts).
 
     In sorted order, or with `consecutive` each run of equal rows as one, in the order they have.
     """

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from dtrain.autograd.op import op
 from dtrain.backend import Array, array_module
-from dtrain.primitives.reductions import _count, _expand
+from dtrain.primitives.reductions import count_reduced, expand_reduced
 
 
 @op
 def var(x: Array, *, axis=None, keepdims: bool = False, correction: float = 1):
     """The variance: squared deviations from the mean, over count - correction."""
     xp = array_module(x)
-    divisor = max(_count(x.shape, axis) - correction, 0)
+    divisor = max(count_reduced(x.shape, axis) - correction, 0)
     scale = 1 / divisor if divisor else float("inf")
 
     def centered():
         return x - x.mean(axis, keepdims=True) if x.size else x
 
     out = xp.sum(xp.square(centered()), axis, keepdims=keepdims) * scale
-    return out, (lambda g: _expand(g * (2 * scale), x.shape, axis, keepdims) * centered(),)
+    return out, (lambda g: expand_reduced(g * (2 * scale), x.shape, axis, keepdims) * centered(),)
 
 
 @op
@@ -68,8 +68,8 @@ def isin(x: Array, *, among: Array, invert: bool):
     ordered = xp.sort(among.reshape(-1))
     if not ordered.size:
         return xp.full(x.shape, invert), ()
-    place = xp.minimum(xp.searchsorted(ordered, x), ordered.size - 1)
-    return (ordered[place] == x) != invert, ()
+    position = xp.minimum(xp.searchsorted(ordered, x), ordered.size - 1)
+    return (ordered[position] == x) != invert, ()
 
 
 def count_between(x: Array, edges: Array, weights: Array | None) -> Array:

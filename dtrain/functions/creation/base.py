@@ -20,7 +20,7 @@ from dtrain.backend.dtypes import (
 DeviceLike = device | str | None
 
 
-def finish(array: Array, requires_grad: bool) -> Tensor:
+def make_leaf(array: Array, requires_grad: bool) -> Tensor:
     """A leaf tensor around a new array."""
     out = wrap(array)
     return out.requires_grad_() if requires_grad else out
@@ -29,8 +29,8 @@ def finish(array: Array, requires_grad: bool) -> Tensor:
 def factory(make: Callable) -> Callable:
     """A function that makes tensors, as the user calls it.
 
-    It takes `out=`, the shape as `size=` where it takes one, and PyTorch's words for the place in
-    memory, which change nothing here.
+    It takes `out=`, the shape as `size=` where it takes one, and PyTorch's options for the
+    memory layout, which have no effect.
     """
     sizes = any(p.kind is p.VAR_POSITIONAL for p in inspect.signature(make).parameters.values())
 
@@ -51,7 +51,7 @@ def factory(make: Callable) -> Callable:
     return called
 
 
-def shape_of(size: tuple[Any, ...]) -> tuple[int, ...]:
+def parse_shape(size: tuple[Any, ...]) -> tuple[int, ...]:
     """The shape given as `f(2, 3)` or `f((2, 3))`."""
     if len(size) == 1 and isinstance(size[0], Sequence):
         size = tuple(size[0])
@@ -64,7 +64,7 @@ def shape_of(size: tuple[Any, ...]) -> tuple[int, ...]:
     return shape
 
 
-def number_in(value: Any, dtype: np.dtype) -> Any:
+def convert_number(value: Any, dtype: np.dtype) -> Any:
     """A number, or a 0-d tensor's, as a dtype can hold it; one too large is refused."""
     value = value.item() if isinstance(value, Tensor) else value
     if category(dtype) != 1:

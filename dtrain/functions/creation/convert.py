@@ -14,7 +14,7 @@ from dtrain.backend.dtypes import (
     iinfo,
     scalar_dtype,
 )
-from dtrain.functions.creation.base import DeviceLike, finish
+from dtrain.functions.creation.base import DeviceLike, make_leaf
 
 
 def tensor(
@@ -35,7 +35,7 @@ def tensor(
         if not isinstance(data, (np.ndarray, np.generic)):
             dtype = dtype or scalar_dtype(array.dtype.type(0))
         array = move(array, device or "cpu")
-    return finish(array if dtype is None else array.astype(dtype, copy=False), requires_grad)
+    return make_leaf(array if dtype is None else array.astype(dtype, copy=False), requires_grad)
 
 
 def _host_array(data: Any, dtype: Any) -> np.ndarray:
@@ -125,4 +125,4 @@ def frombuffer(
     buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False
 ) -> Tensor:
     """A vector that shares the memory of a buffer (torch.frombuffer)."""
-    return finish(np.frombuffer(buffer, dtype, count, offset), requires_grad)
+    return make_leaf(np.frombuffer(buffer, dtype, count, offset), requires_grad)

@@ -14,12 +14,20 @@ from dtrain.backend.dtypes import (
     get_default_dtype,
     scalar_dtype,
 )
-from dtrain.functions.creation.base import DeviceLike, factory, finish, number_in, shape_of
+from dtrain.functions.creation.base import (
+    DeviceLike,
+    convert_number,
+    factory,
+    make_leaf,
+    parse_shape,
+)
 
 
 def _filled(make: Callable, size: tuple, dtype: Any, where: DeviceLike, grad: bool) -> Tensor:
     with use_device(where):
-        return finish(make(module_on(where), shape_of(size), dtype or get_default_dtype()), grad)
+        return make_leaf(
+            make(module_on(where), parse_shape(size), dtype or get_default_dtype()), grad
+        )
 
 
 @factory
@@ -59,7 +67,7 @@ def full(
         raise TypeError(f"full: expected a tuple of integers as size, got {size!r}")
     number = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
     dtype = np.dtype(dtype or scalar_dtype(number))
-    number = number_in(number, dtype)
+    number = convert_number(number, dtype)
     return _filled(
         lambda xp, shape, t: xp.full(shape, number, t), (size,), dtype, device, requires_grad
     )
@@ -78,7 +86,7 @@ def eye(
         raise RuntimeError(f"eye: expected sizes of at least 0, got {n} and {m}")
     with use_device(device):
         array = module_on(device).eye(n, m, dtype=dtype or get_default_dtype())
-        return finish(array, requires_grad)
+        return make_leaf(array, requires_grad)
 
 
 @factory
@@ -90,7 +98,7 @@ def empty_strided(
     requires_grad: bool = False,
 ) -> Tensor:
     """Memory that is not initialized, with these steps in elements (torch.empty_strided)."""
-    shape, strides = shape_of((size,)), tuple(stride)
+    shape, strides = parse_shape((size,)), tuple(stride)
     if len(shape) != len(strides) or any(step < 0 for step in strides):
         raise RuntimeError(f"empty_strided: strides {strides} do not go with size {shape}")
     reach = sum((n - 1) * step for n, step in zip(shape, strides)) + 1 if all(shape) else 0
@@ -99,7 +107,7 @@ def empty_strided(
         memory = xp.empty(reach, dtype or get_default_dtype())
         steps = tuple(step * memory.itemsize for step in strides)
         array = xp.lib.stride_tricks.as_strided(memory, shape, steps)
-        return finish(array, requires_grad)
+        return make_leaf(array, requires_grad)
 
 
 @factory
@@ -111,17 +119,17 @@ def empty_permuted(
     requires_grad: bool = False,
 ) -> Tensor:
     """Memory with the dimensions in this order, the last one dense (torch.empty_permuted)."""
-    shape, order = shape_of((size,)), tuple(physical_layout)
+    shape, order = parse_shape((size,)), tuple(physical_layout)
     if sorted(order) != list(builtins.range(len(shape))):
         raise RuntimeError(f"empty_permuted: {order} is not an order of {len(shape)} dimensions")
     strides, step = [1] * len(shape), 1
-    for place in reversed(order):
-        strides[place], step = step, step * shape[place]
+    for axis in reversed(order):
+        strides[axis], step = step, step * shape[axis]
     return empty_strided(shape, strides, dtype, device, requires_grad)
 
 
 def make_like(make: Callable, x: Tensor, dtype: Any, where: DeviceLike, grad: bool) -> Tensor:
-    """What `make` makes, in the shape, dtype and place of `x` unless others are given."""
+    """Call `make` with the shape, dtype and device of `x` unless others are given."""
     if not isinstance(x, Tensor):
         raise TypeError(f"expected a tensor to be like, got {type(x).__name__}")
     return make(x.shape, dtype=dtype or x.dtype, device=where or x.device, requires_grad=grad)
@@ -166,7 +174,7 @@ def full_like(
 
 
 def new_method(make: Callable) -> Callable[..., Tensor]:
-    """`make` as a method: in the dtype and place of the tensor unless others are given."""
+    """`make` as a method: with the dtype and device of the tensor unless others are given."""
 
     def method(
         self: Tensor, *args: Any, dtype: Any = None, device: DeviceLike = None, **kwargs: Any

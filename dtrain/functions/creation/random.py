@@ -12,7 +12,7 @@ import numpy as np
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend import Array, Generator, default_generator, module_on, random as rng, use_device
 from dtrain.backend.dtypes import get_default_dtype, is_floating
-from dtrain.functions.creation.base import DeviceLike, factory, finish, shape_of
+from dtrain.functions.creation.base import DeviceLike, factory, make_leaf, parse_shape
 from dtrain.functions.creation.filled import make_like
 
 __all__ = [
@@ -29,13 +29,13 @@ __all__ = [
 def _drawn(
     draw: Callable, size: tuple, dtype: Any, where: DeviceLike, generator: Any, grad: bool
 ) -> Tensor:
-    shape, dtype = shape_of(size), np.dtype(dtype or get_default_dtype())
+    shape, dtype = parse_shape(size), np.dtype(dtype or get_default_dtype())
     if not is_floating(dtype):
         raise RuntimeError(f"random numbers of this kind have a floating dtype, not {dtype}")
     count = math.prod(shape)
     with use_device(where):
         array = draw(generator or default_generator(), module_on(where), dtype, count)
-        return finish(array.reshape(shape), grad)
+        return make_leaf(array.reshape(shape), grad)
 
 
 def _uniform(generator: Generator, xp: Any, dtype: np.dtype, count: int) -> Array:
@@ -122,14 +122,14 @@ def randint(
         low, high, size = 0, low, high
     elif high is None or low is None:
         low, high = 0, low if high is None else high
-    shape = shape_of((size,))
+    shape = parse_shape((size,))
     with use_device(device):
         xp = module_on(device)
-        drawn = integers(generator or default_generator(), xp, math.prod(shape), low, high)
-        return finish(drawn.reshape(shape).astype(dtype or xp.int64), requires_grad)
+        drawn = draw_integers(generator or default_generator(), xp, math.prod(shape), low, high)
+        return make_leaf(drawn.reshape(shape).astype(dtype or xp.int64), requires_grad)
 
 
-def integers(generator: Generator, xp: Any, count: int, low: int, high: int) -> Array:
+def draw_integers(generator: Generator, xp: Any, count: int, low: int, high: int) -> Array:
     """`count` int64 numbers in [low, high)."""
     if not low < high:
         raise RuntimeError(f"randint: expected low < high, got {low} and {high}")
@@ -167,8 +167,8 @@ def randperm(
     requires_grad: bool = False,
 ) -> Tensor:
     """A random permutation of 0 ... n - 1 (torch.randperm)."""
-    shape_of((n,))
+    parse_shape((n,))
     with use_device(device):
         xp = module_on(device)
         bits = (generator or default_generator()).bits(xp, n)
-        return finish(xp.argsort(bits).astype(dtype or xp.int64), requires_grad)
+        return make_leaf(xp.argsort(bits).astype(dtype or xp.int64), requires_grad)

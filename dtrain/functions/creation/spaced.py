@@ -1,4 +1,4 @@
-"""Numbers in order, and places (torch.arange, torch.linspace, torch.tril_indices, ...)."""
+"""Evenly spaced numbers, and triangle indices (torch.arange, torch.tril_indices, ...)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dtrain.backend.dtypes import (
     is_floating,
     scalar_dtype,
 )
-from dtrain.functions.creation.base import DeviceLike, factory, finish
+from dtrain.functions.creation.base import DeviceLike, factory, make_leaf
 from dtrain.functions.creation.convert import tensor
 
 
@@ -48,7 +48,7 @@ def arange(
         start, step = int(start), int(step)
     with use_device(device):
         steps = module_on(device).arange(count) * step + start
-        return finish(steps.astype(dtype), requires_grad)
+        return make_leaf(steps.astype(dtype), requires_grad)
 
 
 @factory
@@ -67,7 +67,7 @@ def range(
     count = math.floor((end - start) / step) + 1
     with use_device(device):
         steps = module_on(device).arange(count) * step + start
-        return finish(steps.astype(dtype or get_default_dtype()), requires_grad)
+        return make_leaf(steps.astype(dtype or get_default_dtype()), requires_grad)
 
 
 @factory
@@ -109,7 +109,7 @@ def linspace(
     with use_device(device):
         dtype = np.dtype(dtype or get_default_dtype())
         array = _spaced(module_on(device), start, end, steps, dtype)
-        return finish(array.astype(dtype), requires_grad)
+        return make_leaf(array.astype(dtype), requires_grad)
 
 
 @factory
@@ -126,7 +126,7 @@ def logspace(
     with use_device(device):
         dtype = np.dtype(dtype or get_default_dtype())
         powers = float(base) ** _spaced(module_on(device), start, end, steps, dtype)
-        return finish(powers.astype(dtype), requires_grad)
+        return make_leaf(powers.astype(dtype), requires_grad)
 
 
 def _sides(row: int, col: int) -> tuple[int, int]:
@@ -135,19 +135,19 @@ def _sides(row: int, col: int) -> tuple[int, int]:
     return row, col
 
 
-def _places(mask: np.ndarray, dtype: Any, device: DeviceLike) -> Tensor:
+def _nonzero_indices(mask: np.ndarray, dtype: Any, device: DeviceLike) -> Tensor:
     return tensor(np.stack(np.nonzero(mask)), dtype or "int64", device)
 
 
 def tril_indices(
     row: int, col: int, offset: int = 0, dtype: Any = None, device: DeviceLike = None
 ) -> Tensor:
-    """Where the lower triangle is: a row of row numbers, a row of columns (torch.tril_indices)."""
-    return _places(np.tri(*_sides(row, col), offset), dtype, device)
+    """Indices of the lower triangle: a row of rows, a row of columns (torch.tril_indices)."""
+    return _nonzero_indices(np.tri(*_sides(row, col), offset), dtype, device)
 
 
 def triu_indices(
     row: int, col: int, offset: int = 0, dtype: Any = None, device: DeviceLike = None
 ) -> Tensor:
-    """Where the upper triangle is: a row of row numbers, a row of columns (torch.triu_indices)."""
-    return _places(1 - np.tri(*_sides(row, col), offset - 1), dtype, device)
+    """Indices of the upper triangle: a row of rows, a row of columns (torch.triu_indices)."""
+    return _nonzero_indices(1 - np.tri(*_sides(row, col), offset - 1), dtype, device)

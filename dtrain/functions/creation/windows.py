@@ -25,18 +25,18 @@ __all__ = [
 def _window(
     weights: Callable[[np.ndarray], np.ndarray], length: int, periodic: bool, **options: Any
 ) -> Tensor:
-    """The weights at places from 0 to 1; a periodic window lacks its last value."""
+    """A tensor of `weights(t)` for t from 0 to 1; a periodic window omits the last value."""
     if length < 0:
         raise RuntimeError(f"expected a window_length of at least 0, got {length}")
     last = length if periodic else length - 1
-    places = np.arange(length) / last if length > 1 else np.full(length, 0.5)
-    values = weights(places) if length != 1 else np.ones(1)
+    positions = np.arange(length) / last if length > 1 else np.full(length, 0.5)
+    values = weights(positions) if length != 1 else np.ones(1)
     options["dtype"] = options["dtype"] or get_default_dtype()
     return tensor(values, **options)
 
 
-def _cosines(places: np.ndarray, *factors: float) -> np.ndarray:
-    return np.sum([c * np.cos(2 * math.pi * k * places) for k, c in enumerate(factors)], axis=0)
+def _cosines(positions: np.ndarray, *factors: float) -> np.ndarray:
+    return np.sum([c * np.cos(2 * math.pi * k * positions) for k, c in enumerate(factors)], axis=0)
 
 
 @factory

@@ -14,11 +14,11 @@ from dtrain.errors import LinAlgError
 from dtrain.functions.joining import cat
 from dtrain.functions.products import matmul
 from dtrain.functions.shapes import narrow, reshape, squeeze, transpose
-from dtrain.primitives import indexing as index_rules, linalg as rules
+from dtrain.primitives import indexing, linalg as primitives
 
 
-def matrices(name: str, input: Tensor, square: bool = False) -> Tensor:
-    """The input, which must hold matrices of float32 or float64, square ones if so said."""
+def check_matrices(name: str, input: Tensor, square: bool = False) -> Tensor:
+    """Refuse an input that does not hold (square) matrices of float32 or float64."""
     if input.ndim < 2:
         raise RuntimeError(f"linalg.{name}: expected matrices (..., m, n), got shape {input.shape}")
     if square and input.shape[-1] != input.shape[-2]:
@@ -31,8 +31,8 @@ def matrices(name: str, input: Tensor, square: bool = False) -> Tensor:
     return input
 
 
-def solved(rule: Callable[..., Tensor], *inputs: Tensor, **static: Any) -> Tensor:
-    """What a rule gives; matrices for which there is no result raise LinAlgError."""
+def call_primitive(rule: Callable[..., Tensor], *inputs: Tensor, **static: Any) -> Tensor:
+    """Call a primitive; raise LinAlgError for matrices that have no result."""
     try:
         return rule(*inputs, **static)
     except RuntimeError as error:
@@ -47,7 +47,7 @@ def mT(x: Tensor) -> Tensor:
 
 
 def eye_like(A: Tensor, n: int | None = None) -> Tensor:
-    """The unit matrix with as many rows as A, or n, in its dtype and place."""
+    """The unit matrix with as many rows as A, or n, in its dtype and on its device."""
     return wrap(array_module(A.array).eye(A.shape[-2] if n is None else n, dtype=A.dtype))
 
 
@@ -56,8 +56,8 @@ def eye_like(A: Tensor, n: int | None = None) -> Tensor:
 
 def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
     """L with L @ L.mT = A, or its transpose if `upper` (torch.linalg.cholesky)."""
-    matrices("cholesky", A, square=True)
-    out = solved(rules.cholesky, mT(A) if upper else A)
+    check_matrices("cholesky", A, square=True)
+    out = call_primitive(primitives.cholesky, mT(A) if upper else A)
     return mT(out) if upper else out
 
 
@@ -79,14 +79,14 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -
     Where there is such a minor, L means nothing.
     """
     try:
-        return CholeskyEx(cholesky(A, upper=upper), no_errors(A))
+        return CholeskyEx(cholesky(A, upper=upper), zero_info(A))
     except LinAlgError:
         if check_errors:
             raise
     host = to_host(A.array).reshape(-1, *A.shape[-2:])
     minors = np.array([_first_bad_minor(a.T if upper else a) for a in host], np.int32)
     info = array_module(A.array).asarray(minors.reshape(A.shape[:-2]))
-    L = cholesky(replaced_by_eye(A, info), upper=upper)
+    L = cholesky(replace_by_eye(A, info), upper=upper)
     return CholeskyEx(L, wrap(info))
 
 
@@ -99,14 +99,14 @@ def _first_bad_minor(matrix: np.ndarray) -> int:
     return 0
 
 
-def no_errors(A: Tensor) -> Tensor:
-    """The info of matrices for which all went well."""
+def zero_info(A: Tensor) -> Tensor:
+    """The `info` of a batch in which every matrix succeeded: zeros."""
     return wrap(array_module(A.array).zeros(A.shape[:-2], "int32"))
 
 
-def replaced_by_eye(A: Tensor, info: Any) -> Tensor:
-    """The unit matrix in place of those for which something went wrong."""
-    return index_rules.where(eye_like(A), A, condition=info[..., None, None] > 0)
+def replace_by_eye(A: Tensor, info: Any) -> Tensor:
+    """A with the unit matrix in place of each matrix whose `info` is not 0."""
+    return indexing.where(eye_like(A), A, condition=info[..., None, None] > 0)
 
 
 # --- QR ---
@@ -125,15 +125,15 @@ def qr(A: Tensor, mode: str = "reduced") -> QR:
     `mode` is "reduced", "complete" (a square Q, without a gradient for more rows than columns) or
     "r" (no Q).
     """
-    matrices("qr", A)
+    check_matrices("qr", A)
     if mode not in ("reduced", "complete", "r"):
         raise RuntimeError(f'linalg.qr: expected mode "reduced", "complete" or "r", got {mode!r}')
     m, n = A.shape[-2:]
     k = min(m, n)
     if mode == "complete" and m > n:
-        both = rules.qr_complete(A)
+        both = primitives.qr_complete(A)
         return QR(narrow(both, -1, 0, m), narrow(both, -1, m, n))
-    both = rules.qr(narrow(A, -1, 0, k))
+    both = primitives.qr(narrow(A, -1, 0, k))
     q, r = narrow(both, -2, 0, m), narrow(both, -2, m, k)
     if m < n:  # the columns that are left follow from Q
         r = cat([r, matmul(mT(q), narrow(A, -1, m, n - m))], -1)
@@ -157,10 +157,10 @@ class Eigh(NamedTuple):
 
 def eigh(A: Tensor, UPLO: str = "L") -> Eigh:
     """Eigenvalues, the smallest first, and eigenvectors of symmetric matrices (linalg.eigh)."""
-    matrices("eigh", A, square=True)
+    check_matrices("eigh", A, square=True)
     if UPLO.upper() not in ("L", "U"):
         raise RuntimeError(f'linalg.eigh: expected UPLO "L" or "U", got {UPLO!r}')
-    both = solved(rules.eigh, A, uplo=UPLO.upper())
+    both = call_primitive(primitives.eigh, A, uplo=UPLO.upper())
     n = A.shape[-1]
     return Eigh(squeeze(narrow(both, -2, n, 1), -2), narrow(both, -2, 0, n))
 
@@ -184,7 +184,7 @@ def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> 
     With `full_matrices` the columns beyond the first min(m, n) have no gradient, as in PyTorch.
     """
     _no_driver(driver)
-    both = solved(rules.svd, matrices("svd", A))
+    both = call_primitive(primitives.svd, check_matrices("svd", A))
     m, n = A.shape[-2:]
     k = min(m, n)
     u, v = narrow(both, -2, 0, m), narrow(both, -2, m, n)
@@ -221,4 +221,4 @@ def torch_svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Torc
 def svdvals(A: Tensor, *, driver: str | None = None) -> Tensor:
     """The singular values, the largest first (torch.linalg.svdvals)."""
     _no_driver(driver)
-    return solved(rules.svdvals, matrices("svdvals", A))
+    return call_primitive(primitives.svdvals, check_matrices("svdvals", A))

@@ -13,11 +13,11 @@ from dtrain.backend import array_module, to_host
 from dtrain.errors import LinAlgError
 from dtrain.functions.diagonals import tril, triu
 from dtrain.functions.joining import cat
-from dtrain.functions.linalg.factorizations import matrices, mT
+from dtrain.functions.linalg.factorizations import check_matrices, mT
 from dtrain.functions.linalg.triangular import solve_triangular
 from dtrain.functions.products import matmul, same_dtype
 from dtrain.functions.shapes import narrow
-from dtrain.primitives import indexing as index_rules, linalg as rules
+from dtrain.primitives import indexing, linalg as primitives
 
 
 class LUFactor(NamedTuple):
@@ -47,7 +47,7 @@ def _factored(A: Tensor, pivot: bool) -> tuple[Tensor, Tensor, Any, Any]:
     """L below U in one matrix, the exchanges of rows, and the order of rows and the first 0."""
     if not pivot:
         raise RuntimeError("linalg.lu: LU without pivoting is not implemented")
-    compact, order, pivots = rules.lu_factors(matrices("lu", A).array)
+    compact, order, pivots = primitives.lu_factors(check_matrices("lu", A).array)
     xp = array_module(compact)
     zero = compact.diagonal(0, -2, -1) == 0
     k = zero.shape[-1]
@@ -56,8 +56,8 @@ def _factored(A: Tensor, pivot: bool) -> tuple[Tensor, Tensor, Any, Any]:
     square = A.shape[-2] == A.shape[-1]
     if not (square or (is_grad_enabled() and A.requires_grad)):
         return wrap(compact), wrap(pivots), order, info
-    places = xp.broadcast_to(order[..., None], A.shape)
-    rows = index_rules.gather(A, axis=A.ndim - 2, index=places)
+    indices = xp.broadcast_to(order[..., None], A.shape)
+    rows = indexing.gather(A, axis=A.ndim - 2, index=indices)
     return _compose(rows, compact), wrap(pivots), order, info
 
 
@@ -66,7 +66,7 @@ def _compose(rows: Tensor, compact: Any) -> Tensor:
     m, n = rows.shape[-2:]
     k = min(m, n)
     square = narrow(narrow(rows, -2, 0, k), -1, 0, k)
-    out = rules.lu(square, compact=compact[..., :k, :k])
+    out = primitives.lu(square, compact=compact[..., :k, :k])
     if m < n:
         right = solve_triangular(out, narrow(rows, -1, k, n - k), upper=False, unitriangular=True)
         return cat([out, right], -1)
@@ -148,7 +148,7 @@ def lu_solve(
 
     With `adjoint` it is A.mT in place of A.
     """
-    matrices("lu_solve", LU, square=True)
+    check_matrices("lu_solve", LU, square=True)
     if not left:
         return mT(lu_solve(LU, pivots, mT(B), adjoint=not adjoint))
     same_dtype(LU, B)

@@ -11,22 +11,22 @@ from dtrain.backend.dtypes import is_floating, promote
 from dtrain.functions import reductions
 from dtrain.functions.indexing import masked_fill
 from dtrain.functions.linalg.factorizations import (
+    call_primitive,
+    check_matrices,
     eigvalsh,
-    matrices,
-    replaced_by_eye,
-    solved,
+    replace_by_eye,
     svdvals,
 )
-from dtrain.functions.operands import axis_of, place_of
+from dtrain.functions.operands import normalize_dim, to_axis
 from dtrain.functions.shapes import movedim, squeeze, unsqueeze
-from dtrain.primitives import linalg as rules
+from dtrain.primitives import linalg as primitives
 
 # --- determinants ---
 
 
 def det(A: Tensor) -> Tensor:
     """The determinant (torch.linalg.det)."""
-    return rules.det(matrices("det", A, square=True))
+    return primitives.det(check_matrices("det", A, square=True))
 
 
 class Slogdet(NamedTuple):
@@ -38,8 +38,8 @@ class Slogdet(NamedTuple):
 
 def slogdet(A: Tensor) -> Slogdet:
     """The sign of the determinant and the logarithm of its absolute value (linalg.slogdet)."""
-    matrices("slogdet", A, square=True)
-    return Slogdet(rules.sign_of_det(A), rules.logabsdet(A))
+    check_matrices("slogdet", A, square=True)
+    return Slogdet(primitives.sign_of_det(A), primitives.logabsdet(A))
 
 
 def logdet(input: Tensor) -> Tensor:
@@ -58,7 +58,7 @@ def tolerances(A: Tensor, atol: Any, rtol: Any) -> tuple[Array, Array]:
     absolute = xp.asarray(0 if given[0] is None else given[0], A.dtype)[..., None]
     if given[1] is not None:
         return absolute, xp.asarray(given[1], A.dtype)[..., None]
-    default = rules.eps_of(A.dtype) * max(A.shape[-2:])
+    default = primitives.machine_epsilon(A.dtype) * max(A.shape[-2:])
     return absolute, xp.where(absolute > 0, A.dtype.type(0), A.dtype.type(default))
 
 
@@ -71,7 +71,7 @@ def matrix_rank(
     rtol: float | Tensor | None = None,
 ) -> Tensor:
     """How many singular values are above max(atol, rtol * largest) (torch.linalg.matrix_rank)."""
-    matrices("matrix_rank", A)
+    check_matrices("matrix_rank", A)
     if tol is not None:
         atol, rtol = tol, 0.0
     plain = A.detach()
@@ -96,8 +96,8 @@ def vector_norm(
         raise RuntimeError(f"linalg.vector_norm: expected a floating dtype, got {x.dtype}")
     if not isinstance(ord, (int, float)):
         raise TypeError(f"linalg.vector_norm: expected a number for ord, got {ord!r}")
-    dims = axis_of(range(x.ndim) if dim is None else dim)
-    swept = [place_of(d, x.ndim) for d in (dims if isinstance(dims, tuple) else (dims,))]
+    dims = to_axis(range(x.ndim) if dim is None else dim)
+    swept = [normalize_dim(d, x.ndim) for d in (dims if isinstance(dims, tuple) else (dims,))]
     if (ord < 0 or ord == math.inf) and any(not x.shape[d] for d in swept if x.ndim):
         raise RuntimeError(f"linalg.vector_norm: no elements have a norm of order {ord}")
     return reductions.norm(x, ord, dim, keepdim)
@@ -121,7 +121,7 @@ def _swept(name: str, A: Tensor, dim: Any) -> tuple[int, int]:
     dims = tuple(dim) if isinstance(dim, (tuple, list)) else (dim,)
     if len(dims) != 2:
         raise RuntimeError(f"linalg.{name}: expected two dimensions, got {dim}")
-    rows, columns = (place_of(d, A.ndim) for d in dims)
+    rows, columns = (normalize_dim(d, A.ndim) for d in dims)
     if rows == columns:
         raise RuntimeError(f"linalg.{name}: expected two different dimensions, got {dim}")
     return rows, columns
@@ -158,7 +158,7 @@ def norm(
     A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
 ) -> Tensor:
     """A vector or matrix norm, by `dim` and the number of dimensions (torch.linalg.norm)."""
-    dims = axis_of(dim)
+    dims = to_axis(dim)
     if isinstance(dims, tuple) and len(dims) not in (1, 2):
         raise RuntimeError(f"linalg.norm: expected one dimension or two, got {dim}")
     matrix = isinstance(dims, tuple) and len(dims) == 2
@@ -181,17 +181,17 @@ def torch_norm(
 
 def cond(A: Tensor, p: Any = None) -> Tensor:
     """The condition number, by the norm p, 2 if None (torch.linalg.cond)."""
-    matrices("cond", A)
+    check_matrices("cond", A)
     if p in (None, 2, -2):
         s = svdvals(A)
         if not A.numel():
             return s.sum(-1)
         large, small = s[..., 0], s[..., -1]
         return small / large if p == -2 else large / small
-    matrices("cond", A, square=True)
+    check_matrices("cond", A, square=True)
     if not A.numel():
         return A.sum((-2, -1))
     xp = array_module(A.array)
     singular = wrap(xp.asarray(xp.linalg.slogdet(A.array)[0] == 0))
-    inverse = solved(rules.inv, replaced_by_eye(A, singular.array))
+    inverse = call_primitive(primitives.inv, replace_by_eye(A, singular.array))
     return masked_fill(matrix_norm(A, p) * matrix_norm(inverse, p), singular, math.inf)

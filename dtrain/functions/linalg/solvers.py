@@ -14,18 +14,18 @@ from dtrain.functions import diagonals, products
 from dtrain.functions.indexing import masked_fill
 from dtrain.functions.joining import broadcast_shapes
 from dtrain.functions.linalg.factorizations import (
+    call_primitive,
+    check_matrices,
     eye_like,
-    matrices,
     mT,
-    no_errors,
-    replaced_by_eye,
-    solved,
+    replace_by_eye,
     svdvals,
+    zero_info,
 )
 from dtrain.functions.linalg.norms import matrix_rank, tolerances
 from dtrain.functions.products import matmul, same_dtype
 from dtrain.functions.shapes import broadcast_to, movedim, narrow, reshape, squeeze, unsqueeze
-from dtrain.primitives import linalg as rules
+from dtrain.primitives import linalg as primitives
 
 
 def cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
@@ -43,7 +43,7 @@ def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> T
 
 def inv(A: Tensor) -> Tensor:
     """The inverse (torch.linalg.inv)."""
-    return solved(rules.inv, matrices("inv", A, square=True))
+    return call_primitive(primitives.inv, check_matrices("inv", A, square=True))
 
 
 inverse = inv
@@ -61,19 +61,19 @@ def inv_ex(A: Tensor, *, check_errors: bool = False) -> InvEx:
 
     Where it did, the inverse means nothing.
     """
-    matrices("inv_ex", A, square=True)
+    check_matrices("inv_ex", A, square=True)
     try:
-        return InvEx(inv(A), no_errors(A))
+        return InvEx(inv(A), zero_info(A))
     except LinAlgError:
         if check_errors:
             raise
     info = _first_zero(A)
-    return InvEx(inv(replaced_by_eye(A, info)), wrap(info))
+    return InvEx(inv(replace_by_eye(A, info)), wrap(info))
 
 
 def _first_zero(A: Tensor) -> Any:
     """Which is the first 0 on the diagonal of U, counted from 1; 0 if there is none."""
-    zero = rules.lu_factors(A.array)[0].diagonal(0, -2, -1) == 0
+    zero = primitives.lu_factors(A.array)[0].diagonal(0, -2, -1) == 0
     xp, n = array_module(zero), zero.shape[-1]
     first = xp.where(zero, xp.arange(1, n + 1), n + 1).min(-1)
     return xp.asarray(xp.where(first > n, 0, first)).astype("int32")
@@ -91,9 +91,9 @@ def pinv(
 
     With `hermitian` only the lower triangles count.
     """
-    matrices("pinv", A)
+    check_matrices("pinv", A)
     atol, rtol = tolerances(A, atol, rcond if rtol is None else rtol)
-    return solved(rules.pinv, A, atol=atol, rtol=rtol, hermitian=hermitian)
+    return call_primitive(primitives.pinv, A, atol=atol, rtol=rtol, hermitian=hermitian)
 
 
 def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
@@ -116,7 +116,7 @@ def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
 
 def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     """X with A @ X = B, or X @ A = B if not `left` (torch.linalg.solve)."""
-    matrices("solve", A, square=True)
+    check_matrices("solve", A, square=True)
     same_dtype(A, B)
     vector = B.ndim == 1 or (B.ndim == A.ndim - 1 and B.shape == A.shape[:-1])
     if not left:
@@ -127,7 +127,9 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     if right.ndim < 2 or right.shape[-2] != A.shape[-1]:
         raise RuntimeError(f"linalg.solve: shapes {A.shape} and {B.shape} do not fit")
     lead = broadcast_shapes(A.shape[:-2], right.shape[:-2])
-    out = solved(rules.solve, *(broadcast_to(x, (*lead, *x.shape[-2:])) for x in (A, right)))
+    out = call_primitive(
+        primitives.solve, *(broadcast_to(x, (*lead, *x.shape[-2:])) for x in (A, right))
+    )
     return squeeze(out, -1) if vector else out
 
 
@@ -144,12 +146,12 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
     Where it did, the result means nothing.
     """
     try:
-        return SolveEx(solve(A, B, left=left), no_errors(A))
+        return SolveEx(solve(A, B, left=left), zero_info(A))
     except LinAlgError:
         if check_errors:
             raise
     info = _first_zero(A)
-    return SolveEx(solve(replaced_by_eye(A, info), B, left=left), wrap(info))
+    return SolveEx(solve(replace_by_eye(A, info), B, left=left), wrap(info))
 
 
 def tensorsolve(A: Tensor, B: Tensor, dims: Sequence[int] | None = None) -> Tensor:
@@ -184,7 +186,7 @@ def lstsq(
     driver = driver or "gelsy"
     if driver not in ("gels", "gelsy", "gelsd", "gelss"):
         raise RuntimeError(f"linalg.lstsq: expected gels, gelsy, gelsd or gelss, got {driver!r}")
-    matrices("lstsq", A)
+    check_matrices("lstsq", A)
     same_dtype(A, B)
     vector = B.ndim == A.ndim - 1
     right = unsqueeze(B, -1) if vector else B
@@ -236,7 +238,7 @@ _PADE = {
 
 def matrix_exp(A: Tensor) -> Tensor:
     """The sum of A^k / k! (torch.linalg.matrix_exp), by scaling and squaring (Higham, 2005)."""
-    matrices("matrix_exp", A, square=True)
+    check_matrices("matrix_exp", A, square=True)
     if not A.numel():
         return A.clone()
     xp, order = array_module(A.array), 13 if A.dtype == float64 else 7

@@ -7,18 +7,18 @@ from typing import NamedTuple
 from dtrain.autograd.tensor import Tensor
 from dtrain.functions.diagonals import tril, triu
 from dtrain.functions.joining import broadcast_shapes
-from dtrain.functions.linalg.factorizations import eye_like, matrices, mT, solved
+from dtrain.functions.linalg.factorizations import call_primitive, check_matrices, eye_like, mT
 from dtrain.functions.products import same_dtype
 from dtrain.functions.shapes import broadcast_to
-from dtrain.primitives import linalg as rules
+from dtrain.primitives import linalg as primitives
 
 
 def solve_triangular(
     A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False
 ) -> Tensor:
     """`solve` with only the upper or lower triangle of A (torch.linalg.solve_triangular)."""
-    matrices("solve_triangular", A, square=True)
-    matrices("solve_triangular", B)
+    check_matrices("solve_triangular", A, square=True)
+    check_matrices("solve_triangular", B)
     same_dtype(A, B)
     if not left:
         flipped = solve_triangular(mT(A), mT(B), upper=not upper, unitriangular=unitriangular)
@@ -28,7 +28,9 @@ def solve_triangular(
     part = triu if upper else tril
     A = part(A, 1 if upper else -1) + eye_like(A) if unitriangular else part(A)
     lead = broadcast_shapes(A.shape[:-2], B.shape[:-2])
-    return solved(rules.solve, *(broadcast_to(x, (*lead, *x.shape[-2:])) for x in (A, B)))
+    return call_primitive(
+        primitives.solve, *(broadcast_to(x, (*lead, *x.shape[-2:])) for x in (A, B))
+    )
 
 
 class TriangularSolve(NamedTuple):
@@ -57,4 +59,4 @@ def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
 
 def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
     """The inverse of the matrix whose Cholesky factor is L (torch.cholesky_inverse)."""
-    return cholesky_solve(eye_like(matrices("cholesky_inverse", L, square=True)), L, upper)
+    return cholesky_solve(eye_like(check_matrices("cholesky_inverse", L, square=True)), L, upper)

@@ -10,8 +10,8 @@ from dtrain.autograd import Tensor
 from dtrain.backend.dtypes import float32, is_floating
 from dtrain.functions import activations as functions, scattering, splitting
 from dtrain.functions.creation import random
-from dtrain.functions.inplace import inplace as inplace_form
-from dtrain.functions.operands import place_of
+from dtrain.functions.inplace import make_inplace
+from dtrain.functions.operands import normalize_dim
 from dtrain.primitives import activations
 
 tanh = functions.tanh
@@ -26,7 +26,7 @@ def applied(
 ) -> Tensor:
     """An operation, or its in-place form."""
     if inplace:
-        return inplace_form(f"{operation.__name__}_", operation)(input, **static)
+        return make_inplace(f"{operation.__name__}_", operation)(input, **static)
     return operation(input, **static)
 
 
@@ -103,7 +103,7 @@ def rrelu(
         return leaky_relu(input, (lower + upper) / 2, inplace)
     slope = (_uniforms(input) * (upper - lower) + lower).to(input.dtype)
     if inplace:
-        return inplace_form("rrelu_", activations.prelu)(input, slope)
+        return make_inplace("rrelu_", activations.prelu)(input, slope)
     return activations.prelu(input, slope)
 
 
@@ -224,7 +224,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     require_floats("glu", input)
     if not input.ndim:
         raise RuntimeError("glu: expected at least one dimension, got a 0-d tensor")
-    size = input.shape[place_of(dim, input.ndim)]
+    size = input.shape[normalize_dim(dim, input.ndim)]
     if size % 2:
         raise RuntimeError(f"glu: expected an even size along dim {dim}, got {input.shape}")
     values, gates = splitting.split(input, size // 2, dim) if size else (input, input)
@@ -308,6 +308,6 @@ def gumbel_softmax(
 # --- in place ---
 
 relu_, leaky_relu_, rrelu_, threshold_, hardtanh_, elu_, selu_, celu_ = (
-    inplace_form(f"{function.__name__}_", function)
+    make_inplace(f"{function.__name__}_", function)
     for function in (relu, leaky_relu, rrelu, threshold, hardtanh, elu, selu, celu)
 )

@@ -135,7 +135,7 @@ def _max_unpool(
         )
     planes = x.shape[0] * x.shape[1]
     flat = indices.array.reshape(planes, math.prod(x.shape[2:]))
-    scattering.check_places(flat, math.prod(size), name)
+    scattering.check_indices(flat, math.prod(size), name)
     rows = array_module(flat).arange(planes)[:, None]
     empty = zeros(planes, math.prod(size), dtype=x.dtype, device=x.device)
     out = scattering.put(empty, x.reshape(flat.shape), index=(rows, flat), accumulate=False)

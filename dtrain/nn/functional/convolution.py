@@ -122,7 +122,7 @@ def _conv_batch(
     m, _, deep, *kernel = weight.shape
     pads = ((0, 0), (0, 0), (padding[0], padding[0]), (0, 0), (0, 0))
     x = pad_constant(x, widths=pads, value=0) if padding[0] else x
-    windows = rules.unfold(x, axis=2, size=deep, step=stride[0], spread=dilation[0])
+    windows = rules.unfold(x, axis=2, size=deep, step=stride[0], dilation=dilation[0])
     count = windows.shape[2]
     images = windows.permute(0, 2, 1, 5, 3, 4).reshape(n * count, c * deep, h, w)
     flat = weight.reshape(m, weight.shape[1] * deep, *kernel)
@@ -154,7 +154,7 @@ def _conv_transpose_batch(
     out = convolution.conv_transpose2d(images, flat, hw=hw, **how, groups=groups)
     windows = out.reshape(n, d, mg * groups, deep, *hw).permute(0, 2, 1, 4, 5, 3)
     length = size[0] + 2 * padding[0]
-    out = rules.overlap_add(windows, axis=2, length=length, step=stride[0], spread=dilation[0])
+    out = rules.overlap_add(windows, axis=2, length=length, step=stride[0], dilation=dilation[0])
     out = out.narrow(2, padding[0], size[0]) if padding[0] else out
     return out if bias is None else out + bias.reshape(-1, 1, 1, 1)
 

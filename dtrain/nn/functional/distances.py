@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dtrain.autograd import Tensor
 from dtrain.functions import joining, limits, reductions
-from dtrain.functions.calls import write_out
+from dtrain.functions.binding import write_out
 
 
 def normalize(

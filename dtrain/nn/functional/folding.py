@@ -25,7 +25,7 @@ def unfold(
         widths = ((0, 0), (0, 0), *((width, width) for width in pads))
         x = pad_constant(x, widths=widths, value=0)
     for axis, size, step, wide in zip((2, 3), kernel, steps, spread):
-        x = rules.unfold(x, axis=axis, size=size, step=step, spread=wide)
+        x = rules.unfold(x, axis=axis, size=size, step=step, dilation=wide)
     n, c = x.shape[:2]
     columns = x.permute(0, 1, 4, 5, 2, 3)
     out = columns.reshape(n, c * math.prod(kernel), math.prod(counts))
@@ -58,7 +58,7 @@ def fold(
     for axis in (3, 2):
         i = axis - 2
         length = size[i] + 2 * pads[i]
-        x = rules.overlap_add(x, axis=axis, length=length, step=steps[i], spread=spread[i])
+        x = rules.overlap_add(x, axis=axis, length=length, step=steps[i], dilation=spread[i])
     x = x[:, :, pads[0] : pads[0] + size[0], pads[1] : pads[1] + size[1]]
     return x if input.ndim == 3 else x.squeeze(0)
 

@@ -260,6 +260,6 @@ def maxima(x: Tensor, places: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
     counts = flat.shape[len(lead) : len(lead) + axes]
     flat = flat.reshape(*lead, math.prod(counts), math.prod(flat.shape[len(lead) + axes :]))
     lines = x.flatten(2)
-    where = pooling.places_of_maxima(lines, windows=flat)
+    where = pooling.window_argmax(lines, windows=flat)
     out = indexing.gather(lines, axis=2, index=where.array)
     return out.reshape(*x.shape[:2], *counts), where.reshape(*x.shape[:2], *counts)

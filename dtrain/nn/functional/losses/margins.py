@@ -13,7 +13,7 @@ from dtrain.nn.functional.activations import logsigmoid
 from dtrain.nn.functional.distances import pairwise_distance
 from dtrain.nn.functional.losses.pointwise import check_reduction, reduced
 from dtrain.primitives import activations
-from dtrain.primitives.scattering import check_places
+from dtrain.primitives.scattering import check_indices
 
 # --- of one score, and of two ---
 
@@ -161,7 +161,7 @@ def multi_margin_loss(
         raise ValueError(f"multi_margin_loss: expected a weight (c,), got {weight.shape}")
     if weight is not None and weight.shape != (classes,):
         raise RuntimeError(f"multi_margin_loss: expected {classes} weights, got {weight.shape}")
-    check_places(target.array, classes, "multi_margin_loss: target")
+    check_indices(target.array, classes, "multi_margin_loss: target")
     places = target.reshape(*input.shape[:-1], 1)
     missing = (margin - input.gather(-1, places) + input).clamp(min=0)
     others = array_module(target.array).arange(classes) != places.array
@@ -186,7 +186,7 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean
     if not input.ndim:
         return multilabel_margin_loss(input.reshape(1), target.reshape(1), reduction)
     xp, classes = array_module(target.array), input.shape[-1]
-    check_places(target.array + 1, classes + 1, "multilabel_margin_loss: target + 1")
+    check_indices(target.array + 1, classes + 1, "multilabel_margin_loss: target + 1")
     counts = xp.cumsum(target.array < 0, -1) == 0
     labels = xp.where(counts, target.array, 0)
     is_label = ((labels[..., None] == xp.arange(classes)) & counts[..., None]).any(-2)

@@ -45,7 +45,7 @@ def _renamed(kwargs: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
     return {names.get(name, name): value for name, value in kwargs.items()}
 
 
-def method(function: Callable) -> Callable:
+def bind_method(function: Callable) -> Callable:
     """A function as a method: one with dimensions knows `axis` and `keepdims` too."""
     names = _other_names(function)
     if "axis" not in names:
@@ -58,8 +58,8 @@ def method(function: Callable) -> Callable:
     return called
 
 
-def free_function(function: Callable, of_a_tensor: bool) -> Callable:
-    """A function as the user calls it; one `of_a_tensor` refuses anything else as the first."""
+def bind_function(function: Callable, requires_tensor: bool) -> Callable:
+    """A function as the user calls it; one `requires_tensor` refuses anything else as the first."""
     names = _other_names(function)
     first = next(iter(inspect.signature(function).parameters))
 
@@ -69,7 +69,7 @@ def free_function(function: Callable, of_a_tensor: bool) -> Callable:
         if kwargs:
             kwargs = _renamed(kwargs, names)
             out = kwargs.pop("out", None)
-        if of_a_tensor and not (args and isinstance(args[0], Tensor)):
+        if requires_tensor and not (args and isinstance(args[0], Tensor)):
             given = args[0] if args else kwargs.get(first, kwargs.get("self"))
             _require_tensor(function.__name__, given, [*args, *kwargs.values()])
         result = function(*args, **kwargs)
