@@ -53,7 +53,7 @@ def test_value_is_that_of_the_reference(case, sample, layout):
 @samples(SAMPLES)
 def test_float32_stays_float32_forward_and_backward(case, sample, monkeypatch):
     dtypes = set()
-    take_rules = Node.take_rules
+    take_vjps = Node.take_vjps
 
     def watched(self, *arguments):
         def noting(rule):
@@ -64,13 +64,13 @@ def test_float32_stays_float32_forward_and_backward(case, sample, monkeypatch):
 
             return run
 
-        return [noting(rule) for rule in take_rules(self, *arguments)]
+        return [noting(rule) for rule in take_vjps(self, *arguments)]
 
     arrays = [array.astype(np.float32) for array in case.arrays(sample)]
     outputs = case.run(dtrain, *map(leaf, arrays))
     expected = case.expected(*case.arrays(sample))
     floats = [out for out in outputs if out.is_floating_point()]
-    monkeypatch.setattr(Node, "take_rules", watched)
+    monkeypatch.setattr(Node, "take_vjps", watched)
     run_backward(floats)
     assert {out.dtype for out in floats} <= {dtrain.float32}
     assert {dtype for _, dtype in dtypes} <= {dtrain.float32}, dtypes

@@ -4,7 +4,7 @@ What a gradient function keeps of the forward pass is in its closure, under the 
 rule: an input, `out`, or what does not depend on an input. So it is taken again with a closure in
 which inputs and `out` are linked to the graph, and the array module is dtrain's operations.
 
-A rule that keeps more is marked `@op(recomputed=True)`: it is run again on traced inputs.
+A rule that keeps more is marked `@op(recomputed=True)`: it is run again on recorded inputs.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 from dtrain.autograd.graph import INPUTS_OF, STATIC_OF, Node
+from dtrain.autograd.recorded_array import NotRecordable, RecordedArray, RecordedModule
 from dtrain.autograd.tensor import Tensor, wrap
-from dtrain.autograd.traced_array import TracedArray, TracedModule, Untraceable
 from dtrain.backend.dtypes import is_floating
 
 
-def retraced(node: Node) -> Sequence[Callable]:
-    """The gradient functions of a node, over TracedArrays."""
+def record_vjps(node: Node) -> Sequence[Callable]:
+    """The gradient functions of a node, over RecordedArrays."""
     return [
         rule if parent is None else functools.partial(_refuse_by_name, node.name, rule)
         for parent, rule in zip(node.parents, _rules_again(node))
@@ -32,7 +32,7 @@ def retraced(node: Node) -> Sequence[Callable]:
 def _refuse_by_name(name: str, rule: Callable, *args: Any) -> Any:
     try:
         return rule(*args)
-    except Untraceable as error:
+    except NotRecordable as error:
         raise RuntimeError(
             f"create_graph: {name} cannot be differentiated twice: {error}"
         ) from error
@@ -41,11 +41,11 @@ def _refuse_by_name(name: str, rule: Callable, *args: Any) -> Any:
 def _rules_again(node: Node) -> Sequence[Callable]:
     if node.again is not None:
         rule, inputs, static = node.again
-        traced = [
+        recorded = [
             _linked("input", value, edge) if _is_floating(value) else value
             for value, edge in zip(inputs, node.parents)
         ]
-        return _refuse_by_name(node.name, functools.partial(rule, **static), *traced)[1]
+        return _refuse_by_name(node.name, functools.partial(rule, **static), *recorded)[1]
     rebinding = _Rebinding(node)
     assert node.rules is not None
     return [
@@ -54,20 +54,20 @@ def _rules_again(node: Node) -> Sequence[Callable]:
     ]
 
 
-def _linked(name: str, value: Any, edge: Any) -> TracedArray:
+def _linked(name: str, value: Any, edge: Any) -> RecordedArray:
     """An array of the forward pass, in its place in the graph."""
     tensor = wrap(value)
     if isinstance(edge, Tensor):
         if edge.array is value:
-            return TracedArray(edge)
+            return RecordedArray(edge)
         edge = Node(name, (edge,), (lambda g: g,), value)  # its values as they were then
     if edge is not None:
         tensor._node, tensor._requires_grad = edge, True
-    return TracedArray(tensor)
+    return RecordedArray(tensor)
 
 
 class _Rebinding:
-    """Makes functions over TracedArrays of those that one rule made over arrays."""
+    """Makes functions over RecordedArrays of those that one rule made over arrays."""
 
     def __init__(self, node: Node):
         self._node = node
@@ -92,7 +92,7 @@ class _Rebinding:
     def _value(self, name: str, value: Any, code: CodeType) -> Any:
         """What a name in the closure of a function stands for, there where it is taken again."""
         if isinstance(value, ModuleType):
-            return TracedModule(value)
+            return RecordedModule(value)
         if isinstance(value, FunctionType):
             return self.function(value) if value.__closure__ else value
         if not _is_floating(value) or name in STATIC_OF.get(code, ()):

@@ -8,8 +8,8 @@ from typing import Any
 
 from dtrain.autograd import grad_mode
 from dtrain.autograd.graph import Node
+from dtrain.autograd.recorded_array import RecordedArray
 from dtrain.autograd.tensor import Tensor, as_tensor, wrap
-from dtrain.autograd.traced_array import TracedArray
 from dtrain.backend import Array, array_module
 
 
@@ -144,8 +144,8 @@ class _FunctionNode(Node):
     def slot(self, index: int) -> Any:
         return lambda grad: _OutputGrads({index: grad})
 
-    def take_rules(
-        self, grad: Any, keep: bool, retraced: Callable | None
+    def take_vjps(
+        self, grad: Any, keep: bool, record_vjps: Callable | None
     ) -> list[Callable[[Any], Array | None]]:
         grads = [
             None
@@ -155,7 +155,7 @@ class _FunctionNode(Node):
             else wrap(like[0].zeros(*like[1:]))
             for i, like in enumerate(self.output_likes)
         ]
-        with grad_mode.set_grad_enabled(retraced is not None):
+        with grad_mode.set_grad_enabled(record_vjps is not None):
             returned = self.function.backward(self.ctx, *grads)
         if not keep:
             self.ctx._saved = None
@@ -176,6 +176,6 @@ class _FunctionNode(Node):
                     f"{self.name}.backward: expected a Tensor or None as gradient {index}, "
                     f"got {type(part).__name__}"
                 )
-            array = part.array if retraced is None else TracedArray(part)
+            array = part.array if record_vjps is None else RecordedArray(part)
             rules.append(functools.partial(_always, array))
         return rules

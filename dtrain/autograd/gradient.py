@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from dtrain.autograd import grad_mode
-from dtrain.autograd.double_backward import retraced
+from dtrain.autograd.double_backward import record_vjps
 from dtrain.autograd.graph import run_backward
+from dtrain.autograd.recorded_array import RecordedArray
 from dtrain.autograd.tensor import Tensor, as_tensor, wrap
-from dtrain.autograd.traced_array import TracedArray
 from dtrain.backend import array_module
 from dtrain.backend.profiler import span
 
@@ -89,7 +89,7 @@ def backward(
     found = _run(tensors, grad_tensors, retain_graph, create_graph, wanted)
     for x, gradient in zip(wanted, found):
         if gradient is not None:
-            x.accumulate_grad(TracedArray(gradient) if create_graph else gradient.array)
+            x.accumulate_grad(RecordedArray(gradient) if create_graph else gradient.array)
 
 
 def _run(
@@ -105,9 +105,9 @@ def _run(
     with span("backward"):
         edges = None if inputs is None else [x._graph_edge() for x in inputs]
         if create_graph:
-            traced = [(edge, TracedArray(seed)) for edge, seed in roots]
+            recorded = [(edge, RecordedArray(seed)) for edge, seed in roots]
             with grad_mode.enable_grad():
-                found = run_backward(traced, keep, edges, retraced)
+                found = run_backward(recorded, keep, edges, record_vjps)
         else:
             found = run_backward([(edge, seed.array) for edge, seed in roots], keep, edges)
         return [None if gradient is None else as_tensor(gradient) for gradient in found]

@@ -55,12 +55,12 @@ class Node:
     def __repr__(self) -> str:
         return f"<{self.name} backward>"
 
-    def take_rules(
-        self, grad: Array, keep: bool, retraced: Callable | None
+    def take_vjps(
+        self, grad: Array, keep: bool, record_vjps: Callable | None
     ) -> Iterable[Callable[[Array], Array | None]]:
         """The gradient functions, to be called with `grad`; without `keep` they are let go here.
 
-        `retraced` makes of them those that are recorded themselves.
+        `record_vjps` makes of them those that are recorded themselves.
         """
         rules = self.rules
         if rules is None:
@@ -70,9 +70,9 @@ class Node:
             )
         for saved in self.saved:
             if saved is not None and saved[1][0] != saved[2]:
-                self._refuse_stale(rules, saved, retraced is not None)
-        if retraced is not None:
-            rules = retraced(self)
+                self._refuse_stale(rules, saved, record_vjps is not None)
+        if record_vjps is not None:
+            rules = record_vjps(self)
         if not keep:
             self.rules = None
             if self.again is not None:
@@ -136,7 +136,7 @@ def run_backward(
     roots: Sequence[tuple[Any, Array]],
     keep_graph: bool,
     wanted: Sequence[Any] | None = None,
-    retraced: Callable[[Node], Sequence[Callable]] | None = None,
+    record_vjps: Callable[[Node], Sequence[Callable]] | None = None,
 ) -> list[Array | None]:
     """Go through the graph from its roots to the leaves, each node once, newest first.
 
@@ -146,8 +146,8 @@ def run_backward(
     keep_graph : whether the graph can be gone through once more
     wanted : Nodes and leaf Tensors whose gradients are returned, and nothing is accumulated;
         if None the leaves accumulate
-    retraced : makes a node's gradient functions such that what they do is recorded; then the
-        gradients are TracedArrays
+    record_vjps : makes a node's gradient functions such that what they do is recorded; then the
+        gradients are RecordedArrays
     """
     nodes, leaf_uses = _reachable([root for root, _ in roots])
     on_the_way = None if wanted is None else _leading_to(wanted, nodes)
@@ -214,7 +214,7 @@ def run_backward(
                 grad = pending.pop(key)
                 if node.hooks or wanted_ids or summed or type(grad) is not np.ndarray:
                     grad = arrive(node, grad)
-                rules = node.take_rules(grad, keep_graph, retraced)
+                rules = node.take_vjps(grad, keep_graph, record_vjps)
                 for parent, rule in zip(node.parents, rules):
                     if parent is None:
                         continue

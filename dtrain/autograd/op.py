@@ -15,16 +15,25 @@ import linecache
 import threading
 from collections.abc import Callable, Sequence
 from types import CodeType
-from typing import Any
+from typing import Any, ParamSpec, TypeAlias, TypeVar, cast, overload
 
 import numpy as np
 
 from dtrain.autograd import grad_mode
 from dtrain.autograd.graph import INPUTS_OF, KEPT_BY, STATIC_OF, Node
 from dtrain.autograd.tensor import Tensor, wrap
-from dtrain.autograd.view import note_view
+from dtrain.autograd.view import set_view_metadata
 from dtrain.backend import Array, on_device_of
 from dtrain.backend.dtypes import float32, is_half, promote
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: The gradient of the output -> the gradient of one input (a vector-Jacobian product).
+VJP: TypeAlias = Callable[[Array], Array]
+
+#: What a primitive returns: its output, and one vjp for each positional argument.
+OutputAndVJPs: TypeAlias = tuple[Array, Sequence[VJP]]
 
 #: Every operation by name; the tests walk it.
 OPS: dict[str, Callable[..., Tensor]] = {}
@@ -45,52 +54,63 @@ class _Quiet(threading.local):
 _quiet = _Quiet()
 
 
-def op(rule: Callable | None = None, *, recomputed: bool = False) -> Any:
-    """Make an operation over Tensors of a rule over arrays.
+@overload
+def op(primitive: Callable[P, OutputAndVJPs]) -> Callable[P, Tensor]: ...
 
-    Of float16 and bfloat16 on the host it is computed in float32, and its output rounded once.
-    `recomputed` marks a rule whose gradient functions keep arrays made on the way, other than its
-    inputs and `out`: for second derivatives it is run again.
+
+@overload
+def op(*, recomputed: bool) -> Callable[[Callable[P, OutputAndVJPs]], Callable[P, Tensor]]: ...
+
+
+def op(primitive: Any = None, *, recomputed: bool = False) -> Any:
+    """Make a primitive, a function of arrays, an operation on Tensors that autograd records.
+
+    float16 and bfloat16 on the host are computed in float32, and the output is rounded once.
+    `recomputed` marks a primitive whose vjps keep arrays other than its inputs and `out`: for
+    second derivatives it is run again.
     """
-    if rule is None:
+    if primitive is None:
         return functools.partial(_operation, widens=True, recomputed=recomputed)
-    return _operation(rule, widens=True)
+    return _operation(primitive, widens=True)
 
 
-def exact_op(rule: Callable) -> Callable[..., Tensor]:
-    """Like `op`, for a rule that rounds nothing: it moves, chooses, compares or converts."""
-    return _operation(rule, widens=False)
+def exact_op(primitive: Callable[P, OutputAndVJPs]) -> Callable[P, Tensor]:
+    """`op` for a primitive that never rounds: it moves, chooses, compares or converts."""
+    return _operation(primitive, widens=False)
 
 
-def view_op(rule: Callable) -> Callable[..., Tensor]:
-    """Like `op`, for a rule whose output may share the memory of its first argument."""
-    operation = _operation(rule, widens=False)
+def view_op(primitive: Callable[P, OutputAndVJPs]) -> Callable[P, Tensor]:
+    """`op` for a primitive whose output may share the memory of its first argument."""
+    operation = _operation(primitive, widens=False)
 
-    @functools.wraps(rule)
-    def view(source: Any, **static: Any) -> Tensor:
+    @functools.wraps(primitive)
+    def view(source: Any, **static: Any) -> Any:
         result = operation(source, **static)
-        note_view(
+        set_view_metadata(
             result,
             source,
             lambda base: operation(base, **static),
-            lambda array: rule(array, **static)[0],
+            lambda array: primitive(array, **static)[0],
         )
         return result
 
-    OPS[rule.__name__] = view
-    return view
+    OPS[primitive.__name__] = view
+    return cast("Callable[P, Tensor]", view)
 
 
-def once(gradients: Callable[[Array], Any]) -> Callable[[Array], Any]:
-    """Compute once what the gradient functions of several inputs take of one gradient."""
+def memoize_by_gradient(function: Callable[[Array], T]) -> Callable[[Array], T]:
+    """Memoize a computation that several vjps share, keyed by the incoming gradient.
+
+    Only the last gradient is kept; it is compared by identity.
+    """
     last: list[Any] = []
 
-    def remembered(g: Array) -> Any:
+    def memoized(g: Array) -> T:
         if not last or last[0] is not g:
-            last[:] = g, gradients(g)
+            last[:] = g, function(g)
         return last[1]
 
-    return remembered
+    return memoized
 
 
 def record(name: str, inputs: Sequence[Any], out: Array, rules: Sequence[Callable]) -> Tensor:
@@ -143,7 +163,7 @@ def operation(*inputs, **static):
 """
 
 
-def _operation(rule: Callable, widens: bool, recomputed: bool = False) -> Callable[..., Tensor]:
+def _operation(rule: Callable[P, OutputAndVJPs], widens: bool, recomputed: bool = False) -> Any:
     kinds = inspect.Parameter
     parameters = list(inspect.signature(rule).parameters.values())
     inputs = [p for p in parameters if p.kind == kinds.POSITIONAL_OR_KEYWORD]

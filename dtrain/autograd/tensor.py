@@ -407,7 +407,7 @@ class Tensor:
             hook(self)
 
     def _add_to_grad(self, grad: Array) -> None:
-        if is_traced(grad):
+        if is_recorded(grad):
             self.grad = grad.tensor if self._grad is None else self._grad + grad.tensor
         elif self._bucket is not None:
             self._bucket.accumulate(self._bucket_index, grad)
@@ -470,16 +470,16 @@ def wrap(array: Array) -> Tensor:
 _new = object.__new__
 
 
-def is_traced(grad: Array) -> bool:
+def is_recorded(grad: Array) -> bool:
     """Whether a gradient of the backward pass stands for a Tensor (see traced.py)."""
     return hasattr(grad, "tensor")
 
 
 def as_tensor(grad: Array) -> Tensor:
     """A gradient of the backward pass as a Tensor."""
-    return grad.tensor if is_traced(grad) else wrap(grad)
+    return grad.tensor if is_recorded(grad) else wrap(grad)
 
 
 def as_gradient(tensor: Tensor, like: Array) -> Array:
     """A Tensor as a gradient of the backward pass, of the kind of `like`."""
-    return type(like)(tensor) if is_traced(like) else tensor.array
+    return type(like)(tensor) if is_recorded(like) else tensor.array

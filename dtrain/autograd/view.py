@@ -32,7 +32,7 @@ class View:
     part: Callable[[Array], Array]
 
 
-def note_view(
+def set_view_metadata(
     result: Tensor,
     source: Any,
     operation: Callable[[Tensor], Tensor],
@@ -57,7 +57,7 @@ def note_view(
         )
 
 
-def take_history(target: Tensor, result: Tensor) -> None:
+def rebase_history(target: Tensor, result: Tensor) -> None:
     """Let `target`, into whose memory `result` was written, have come about as `result` did."""
     view = target._view
     if view is None:

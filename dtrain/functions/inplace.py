@@ -8,7 +8,7 @@ from typing import Any
 from dtrain.autograd import grad_mode
 from dtrain.autograd.op import record
 from dtrain.autograd.tensor import Tensor, wrap
-from dtrain.autograd.view import take_history
+from dtrain.autograd.view import rebase_history
 from dtrain.backend import array_module
 from dtrain.backend.dtypes import category
 from dtrain.functions.subscripts import require_no_internal_overlap
@@ -52,4 +52,4 @@ def _store(name: str, target: Tensor, result: Tensor) -> None:
     target.array[...] = result.array
     target._version[0] += 1
     if result.requires_grad:
-        take_history(target, result)
+        rebase_history(target, result)

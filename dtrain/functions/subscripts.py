@@ -11,7 +11,7 @@ from dtrain.autograd import grad_mode
 from dtrain.autograd.graph import sum_to
 from dtrain.autograd.op import record
 from dtrain.autograd.tensor import Tensor, wrap
-from dtrain.autograd.view import take_history
+from dtrain.autograd.view import rebase_history
 from dtrain.backend import Array, array_module
 from dtrain.backend.dtypes import is_floating
 from dtrain.functions.creation import tensor
@@ -173,4 +173,4 @@ def _assign(x: Tensor, index: tuple, value: Any) -> None:
         return sum_to(xp.array(g[index], ndmin=len(shape)), shape)
 
     written = record("setitem", (old, value), x.array, (grad_old, grad_value))
-    take_history(x, written)
+    rebase_history(x, written)

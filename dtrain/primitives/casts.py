@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dtrain.autograd.op import exact_op
-from dtrain.autograd.tensor import is_traced
+from dtrain.autograd.tensor import is_recorded
 from dtrain.backend import Array, array_module, device_of, move as move_array
 from dtrain.backend.dtypes import is_floating
 
@@ -31,6 +31,6 @@ def to_device(x: Array, *, move):
         def back(array):
             return move_array(array, source)
 
-        return array_module(g).to_device(g, move=back) if is_traced(g) else back(g)
+        return array_module(g).to_device(g, move=back) if is_recorded(g) else back(g)
 
     return move(x), (grad_x,)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from dtrain.autograd.op import op
-from dtrain.autograd.tensor import is_traced
+from dtrain.autograd.tensor import is_recorded
 from dtrain.backend import Array, array_module
 
 # B(2k) / (2k (2k - 1)) and B(2k) / (2k) of the Bernoulli numbers, for k = 1, 2, ...
@@ -91,7 +91,7 @@ def _cotangent(n: int, x: Array) -> Array:
 
 
 def _polygamma(n: int, x: Array) -> Array:
-    if is_traced(x):
+    if is_recorded(x):
         return array_module(x).polygamma(x, n=n)
     if n == 0:
         return _digamma(x)

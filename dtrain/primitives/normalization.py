@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from dtrain.autograd.op import once, op
+from dtrain.autograd.op import memoize_by_gradient, op
 from dtrain.backend import Array, array_module, kernels
 
 
@@ -30,11 +30,11 @@ def batch_norm(
     (Ioffe and Szegedy 2015, section 3).
     """
     shape = x.shape
-    if of_batch and type(x) is not type(mean):  # x is traced: so must be what is made of it
+    if of_batch and type(x) is not type(mean):  # x is a RecordedArray: mean and var must be, too
         mean, var = batch_statistics(x)
     out = kernels.channel_norm(_by_channel(x), mean, var, weight, bias, eps).reshape(shape)
 
-    @once
+    @memoize_by_gradient
     def shared(g):
         return kernels.channel_norm_backward(
             _by_channel(g), _by_channel(x), mean, var, weight, eps, of_batch
@@ -64,7 +64,7 @@ def sync_batch_norm(
     shape = x.shape
     out = kernels.channel_norm(_by_channel(x), mean, var, weight, bias, eps).reshape(shape)
 
-    @once
+    @memoize_by_gradient
     def shared(g):
         return kernels.channel_norm_backward(
             _by_channel(g), _by_channel(x), mean, var, weight, eps, False
@@ -98,7 +98,7 @@ def layer_norm(x: Array, weight: Array | None, bias: Array | None, *, axes: int,
 
     out, mean, rstd = kernels.layer_norm(x.reshape(rows), flat(weight), flat(bias), eps)
 
-    @once
+    @memoize_by_gradient
     def shared(g):
         return kernels.layer_norm_backward(
             g.reshape(rows), x.reshape(rows), flat(weight), mean, rstd

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dtrain.autograd.op import once, op
+from dtrain.autograd.op import memoize_by_gradient, op
 from dtrain.backend import Array, array_module
 
 
@@ -101,7 +101,7 @@ def rnn(x: Array, h0: Array, w_hh: Array, *, batch_sizes: Sequence[int], reverse
     before, made = _forward(step, x, (h0,), slices)
     out = _joined([h for (h,) in made], reverse)
 
-    @once
+    @memoize_by_gradient
     def gradients(g):
         slope = (out > 0).astype(out.dtype) if relu else 1 - out * out
 
@@ -149,7 +149,7 @@ def lstm(
     before, made = _forward(step, x, (h0, c0), slices)
     out = xp.concatenate([_joined([m[k] for m in made], reverse) for k in (0, 1)], 1)
 
-    @once
+    @memoize_by_gradient
     def gradients(grad):
         h, c = (_joined([b[k] for b in before], reverse) for k in (0, 1))
         gates, t = (_joined([m[k] for m in made], reverse) for k in (2, 3))
@@ -207,7 +207,7 @@ def gru(
     before, made = _forward(step, x, (h0,), slices)
     out = _joined([m[0] for m in made], reverse)
 
-    @once
+    @memoize_by_gradient
     def gradients(g):
         h = _joined([b[0] for b in before], reverse)
         r_z, m, n = (_joined([parts[k] for parts in made], reverse) for k in (1, 2, 3))

@@ -141,10 +141,10 @@ def _conv_transpose_batch(
     groups: int,
 ) -> Tensor:
     how = _of_images(stride, padding, dilation)
-    hw = size[-2:]
+    hw = (1 if len(size) == 1 else size[-2], size[-1])
     if len(stride) == 1:
         x, weight = x.unsqueeze(2), weight.unsqueeze(2)
-        out = convolution.conv_transpose2d(x, weight, bias, hw=(1, *hw), **how, groups=groups)
+        out = convolution.conv_transpose2d(x, weight, bias, hw=hw, **how, groups=groups)
         return out.squeeze(2)
     if len(stride) == 2:
         return convolution.conv_transpose2d(x, weight, bias, hw=hw, **how, groups=groups)

@@ -39,17 +39,23 @@ def run_direction(
     assert w_ih is not None
     if mode == "GRU":
         x = linear(input, w_ih, b_ih)
-        out = recurrent.gru(x, *states, w_hh, b_hh, batch_sizes=batch_sizes, reverse=reverse)
+        out = recurrent.gru(x, states[0], w_hh, b_hh, batch_sizes=batch_sizes, reverse=reverse)
         return out, [_ends(out, batch_sizes, reverse)]
     x = linear(input, w_ih, None if b_ih is None or b_hh is None else b_ih + b_hh)
     if mode == "LSTM":
         both = recurrent.lstm(
-            x, *states, w_hh, weights.get("weight_hr"), batch_sizes=batch_sizes, reverse=reverse
+            x,
+            states[0],
+            states[1],
+            w_hh,
+            weights.get("weight_hr"),
+            batch_sizes=batch_sizes,
+            reverse=reverse,
         )
         width, ends = states[0].shape[1], _ends(both, batch_sizes, reverse)
         return both[:, :width], [ends[:, :width], ends[:, width:]]
     out = recurrent.rnn(
-        x, *states, w_hh, batch_sizes=batch_sizes, reverse=reverse, relu=mode == "RNN_RELU"
+        x, states[0], w_hh, batch_sizes=batch_sizes, reverse=reverse, relu=mode == "RNN_RELU"
     )
     return out, [_ends(out, batch_sizes, reverse)]
 
