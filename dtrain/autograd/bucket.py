@@ -56,6 +56,9 @@ class Bucket:
         self.scattered = False
         #: called before a gradient is added, with the bucket (set by DataParallel)
         self.before_accumulate: Callable[[Bucket], None] | None = None
+        #: called before a parameter's `grad` is read; raises where the gradients here are not
+        #: complete (set by whoever reduces them)
+        self.before_read_grad: Callable[[], None] | None = None
         #: called before an optimizer reads the gradients (set by DataParallel)
         self.before_step: Callable[[], None] | None = None
         self._take_values()

@@ -316,11 +316,9 @@ class Tensor:
 
     @property
     def grad(self) -> Tensor | None:
-        if self._bucket is not None and self._bucket.scattered and self._grad is not None:
-            raise RuntimeError(
-                "grad: the gradients are spread over the ranks, each has its part: call "
-                "optimizer.gather_grads() on every rank to have them whole"
-            )
+        bucket = self._bucket
+        if bucket is not None and bucket.before_read_grad is not None and self._grad is not None:
+            bucket.before_read_grad()
         return self._grad
 
     @grad.setter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -91,6 +92,7 @@ class ZeroRedundancyOptimizer(Optimizer):
             bucket.is_sharded = self._shards[-1] > 0
             if not self._comm.elastic:  # there both ranks of a shard need its gradients
                 bucket.bounds = borders
+                bucket.before_read_grad = functools.partial(_require_whole_grads, bucket)
 
     def _cut(self, bucket: Bucket, shards: Sequence[int]) -> list[int]:
         borders = equal_bounds(bucket.size, shards[-1] + 1)
@@ -234,3 +236,11 @@ def _spread() -> RuntimeError:
         "ZeroRedundancyOptimizer: the state is spread over the ranks: call "
         "consolidate_state_dict() on every rank, then state_dict() on rank 0"
     )
+
+
+def _require_whole_grads(bucket: Bucket) -> None:
+    if bucket.scattered:
+        raise RuntimeError(
+            "grad: the gradients are sharded over the ranks, this rank has its part: call "
+            "optimizer.gather_grads() on every rank to have the whole gradient"
+        )
