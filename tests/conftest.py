@@ -36,7 +36,7 @@ class _Quiet:
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config):
-    if world.launched_size() and distributed.rank():
+    if world.launched_world_size() and distributed.rank():
         config.pluginmanager.register(_Quiet(config))
 
 

@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 
 from dtrain.distributed import doctor
-from dtrain.distributed.doctor import MachineReport, RanksReport, examine, judge_ranks
+from dtrain.distributed.doctor import (
+    MachineReport,
+    RanksReport,
+    find_rank_problems,
+    inspect_machine,
+)
 from dtrain.distributed.launch import Launcher, find_launcher
 from dtrain.errors import LaunchError
 
@@ -119,8 +124,8 @@ def test_a_broken_library_does_not_break_it(tmp_path, monkeypatch, text, message
     (tmp_path / "numba.py").write_text(text)
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
     monkeypatch.setenv("PYTHONPATH", path)
-    monkeypatch.setitem(doctor.examine.__globals__, "_PROBE_LIMIT_S", 5)
-    assert message in examine().numba["problem"]
+    monkeypatch.setitem(doctor.inspect_machine.__globals__, "_PROBE_LIMIT_S", 5)
+    assert message in inspect_machine().numba["problem"]
 
 
 @needs_mpi
@@ -133,8 +138,8 @@ def test_ranks_that_cannot_start_are_a_problem(doctor_with):
 
 
 def test_nothing_is_said_of_a_good_machine():
-    assert doctor.judge(GOOD) == []
-    assert judge_ranks(TWO) == []
+    assert doctor.find_machine_problems(GOOD) == []
+    assert find_rank_problems(TWO) == []
 
 
 @pytest.mark.parametrize(
@@ -160,7 +165,7 @@ def test_nothing_is_said_of_a_good_machine():
     ],
 )
 def test_what_is_wrong_with_a_machine_is_said(changed, found, fatal):
-    (problem,) = doctor.judge(dataclasses.replace(GOOD, **changed))
+    (problem,) = doctor.find_machine_problems(dataclasses.replace(GOOD, **changed))
     assert found in problem.found
     assert problem.fatal == fatal
 
@@ -176,5 +181,5 @@ def test_what_is_wrong_with_a_machine_is_said(changed, found, fatal):
     ],
 )
 def test_what_is_wrong_with_ranks_is_said(changed, found):
-    (problem,) = judge_ranks(dataclasses.replace(TWO, **changed))
+    (problem,) = find_rank_problems(dataclasses.replace(TWO, **changed))
     assert found in problem.found

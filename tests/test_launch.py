@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dtrain.distributed import launch
-from dtrain.distributed.launch import Job, Launcher, LaunchPlan, Machine
+from dtrain.distributed.launch import JobSpec, Launcher, LaunchPlan, Machine
 from dtrain.errors import LaunchError
 
 ROOT = Path(__file__).parents[1]
@@ -45,7 +45,7 @@ def plan(tmp_path, monkeypatch):
     Path("train.py").touch()
 
     def plan(num_ranks=None, script="train.py", args=(), on=None, lost=(), **options):
-        return launch.plan(Job(num_ranks, script, args, **options), on or machine(), lost)
+        return launch.plan(JobSpec(num_ranks, script, args, **options), on or machine(), lost)
 
     return plan
 

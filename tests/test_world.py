@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dtrain import distributed
-from dtrain.distributed.launch import Job, plan
+from dtrain.distributed.launch import JobSpec, plan
 from dtrain.errors import LaunchError
 
 ROOT = Path(__file__).parent.parent
@@ -86,7 +86,7 @@ def test_an_exception_ends_the_job_even_without_our_runner(tmp_path):
         "d.barrier()\n"
     )
     try:
-        launch = plan(Job(2, str(script)))
+        launch = plan(JobSpec(2, str(script)))
     except LaunchError as missing:
         pytest.skip(str(missing))
     argv = [word for word in launch.argv if word not in ("-m", "dtrain.distributed.launch.rank")]

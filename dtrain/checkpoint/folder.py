@@ -58,7 +58,7 @@ def save_checkpoint(root: str | Path, step: int, **objects: Any) -> Path:
         states = {name: value.state_dict() for name, value in objects.items()}
         states[_RANDOM] = default_generator().get_state()
         _write(folder, step, {name: to_bytes(state) for name, state in states.items()})
-    lifecycle.leave_if_short(writes)
+    lifecycle.exit_for_respawn(writes)
     return folder
 
 
@@ -141,7 +141,7 @@ def load_checkpoint(path: str | Path, **objects: Any) -> int:
         ) from reason
     default_generator().set_state(random)
     if folder == replay and lifecycle.replay is not None:
-        lifecycle.replay.taken_by.add(world.rank())
+        lifecycle.replay.loaded_by.add(world.rank())
         if world.rank() == 0:
             print(f"dtrain: replays {folder}, and writes no checkpoint", file=sys.stderr)
     return manifest["step"]
@@ -149,7 +149,7 @@ def load_checkpoint(path: str | Path, **objects: Any) -> int:
 
 def _replay() -> Path | None:
     """What `dtrain debug --replay` has this rank load; None once it has."""
-    if lifecycle.replay is None or world.rank() in lifecycle.replay.taken_by:
+    if lifecycle.replay is None or world.rank() in lifecycle.replay.loaded_by:
         return None
     return lifecycle.replay.checkpoint
 

@@ -29,7 +29,7 @@ def allreduce(
         if ranks is not None and ranks < 2:
             raise ValueError(f"-n must be >= 2, got {ranks}: a rank alone reduces nothing")
         megabytes = [f"{_positive(size):g}" for size in sizes.split(",")]
-        job = launch.Job(ranks, "dtrain.distributed.bench", megabytes, module=True, hosts=hosts)
+        job = launch.JobSpec(ranks, "dtrain.distributed.bench", megabytes, module=True, hosts=hosts)
         status = launch.run(job)
     except (ValueError, LaunchError) as error:
         typer.echo(f"dtrain bench allreduce: {error}", err=True)

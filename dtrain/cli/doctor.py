@@ -14,10 +14,10 @@ from dtrain.distributed.doctor import (
     MachineReport,
     Problem,
     RanksReport,
-    examine,
-    examine_ranks,
-    judge,
-    judge_ranks,
+    find_machine_problems,
+    find_rank_problems,
+    inspect_machine,
+    inspect_ranks,
 )
 
 
@@ -33,12 +33,12 @@ def doctor(
     Exit status: 1 if ranks cannot run as things are, else 0.
     """
     console = Console(highlight=False, soft_wrap=True)
-    machine = examine()
-    problems = judge(machine)
+    machine = inspect_machine()
+    problems = find_machine_problems(machine)
     _print_table(console, _rows(machine))
     if (np, hosts, hostfile) != (None, None, None):
-        ranks = examine_ranks(np, hosts, hostfile)
-        problems += judge_ranks(ranks)
+        ranks = inspect_ranks(np, hosts, hostfile)
+        problems += find_rank_problems(ranks)
         _print_table(console, _rows_of_ranks(ranks))
     for problem in problems:
         _print_problem(console, problem)

@@ -64,7 +64,7 @@ def run(
     """
     try:
         environ = _stall_variables(stall_warning, stall_timeout) | trace_variable(trace)
-        job = launch.Job(
+        job = launch.JobSpec(
             np, script, args or [], module, hosts, hostfile, threads,
             elastic=elastic, respawn=respawn, leave_on_error=leave_on_error,
             frozen_after_s=frozen_after, environ=environ,

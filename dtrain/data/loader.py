@@ -15,7 +15,7 @@ from dtrain.data.dataset import Dataset, IterableDataset, TensorDataset
 from dtrain.data.samplers import RandomSampler, SequentialSampler, begin_epoch
 from dtrain.distributed import world
 from dtrain.distributed.comm.tree_reduce import microbatch_range
-from dtrain.distributed.step import Microbatch, Step, begin_step, end_step, inside
+from dtrain.distributed.step import Microbatch, Step, begin_step, end_step, microbatch_scope
 from dtrain.functions.creation import from_numpy
 
 #: options of PyTorch's that choose how its workers load, and change no batch
@@ -137,7 +137,7 @@ class DataLoader:
             )
         for step, parts in self._epoch(ends_with_backward=True, one_backward=True):
             begin_step(step)
-            with inside(Microbatch(step, rank)):
+            with microbatch_scope(Microbatch(step, rank)):
                 yield self._load(parts[rank])
             end_step(step)
 
@@ -159,7 +159,7 @@ class DataLoader:
             low, high = microbatch_range(world.rank(), world.world_size(), self.microbatches)
             for index in range(low, high):
                 if step.sizes[index] or index == low:  # a rank's first: every rank takes part
-                    with inside(Microbatch(step, index)):
+                    with microbatch_scope(Microbatch(step, index)):
                         yield self._load(parts[index])
             done = end_step(step)
 

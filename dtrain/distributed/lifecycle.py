@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dtrain.distributed import world
-from dtrain.distributed.elastic.transaction import in_stage, recoverable
+from dtrain.distributed.elastic.transaction import in_transaction, recoverable
 
 #: The exit status of a script that stopped as it was asked to, with a checkpoint to go on from:
 #: EX_TEMPFAIL of sysexits.h, "try again". Not 143, which is also that of one which was killed.
@@ -42,7 +42,7 @@ class Replay:
     """The checkpoint that `dtrain debug --replay` gives a script, whatever it asks for."""
 
     checkpoint: Path
-    taken_by: set[int] = field(default_factory=set)  #: ranks that have loaded it
+    loaded_by: set[int] = field(default_factory=set)  #: ranks that have loaded it
 
 
 #: of this process, if it is one
@@ -77,7 +77,7 @@ def stop_requested() -> bool:
     if not _stop.watched:
         _stop.watched = True
         if threading.current_thread() is threading.main_thread():
-            catch_signals()
+            install_signal_handlers()
     _stop.agreed = _stop.agreed or _any_rank(_stop.requested, "a signal to stop")
     return _stop.agreed
 
@@ -87,25 +87,25 @@ def _any_rank(value: bool, what: str) -> bool:
     return any(world.communicator().allgather(value, what))
 
 
-def leave_if_short(has_written: bool) -> None:
+def exit_for_respawn(has_written: bool) -> None:
     """End the script where ranks were lost and are to be replaced, and a rank wrote a checkpoint.
 
     For ``dtrain run --elastic --respawn``. Between stages all ranks know of the same losses.
     """
-    launched = world.launched_size() or 1
-    if "DTRAIN_RESPAWN" not in os.environ or _stop.agreed or in_stage():
+    launched = world.launched_world_size() or 1
+    if "DTRAIN_RESPAWN" not in os.environ or _stop.agreed or in_transaction():
         return
     if world.world_size() < launched and _any_rank(has_written, "a written checkpoint"):
         _stop.short = True
         sys.exit(SHORT)
 
 
-def all_leave_with(status: Any) -> bool:
+def is_collective_exit(status: Any) -> bool:
     """Whether all ranks leave by this exit status."""
     return (status == STOPPED and _stop.agreed) or (status == SHORT and _stop.short)
 
 
-def catch_signals() -> None:
+def install_signal_handlers() -> None:
     """Have signals noted where they would end the program; the script may have its own handlers."""
     for number in _SIGNALS:
         handler = signal.getsignal(number)
@@ -114,18 +114,18 @@ def catch_signals() -> None:
             signal.signal(number, _note)
 
 
-def release_signals() -> None:
-    """Give the signals back the effect that they had before `catch_signals`."""
+def restore_signal_handlers() -> None:
+    """Give the signals back the effect that they had before `install_signal_handlers`."""
     while _before:
         signal.signal(*_before.popitem())
 
 
 def _note(number: int, frame: Any) -> None:
-    release_signals()
+    restore_signal_handlers()
     if not _stop.watched:
         os.kill(os.getpid(), number)
         return
     _stop.requested = True
-    if world.launched_size() is None:  # `dtrain run` says it for all ranks
+    if world.launched_world_size() is None:  # `dtrain run` says it for all ranks
         name = signal.Signals(number).name
         print(f"dtrain: {name}: stops after this step; again: at once", file=sys.stderr)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dtrain.backend import default_generator
-from dtrain.distributed.elastic.transaction import is_done
+from dtrain.distributed.elastic.transaction import run_transaction
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class Microbatch:
 class _PerThread(threading.local):
     def __init__(self) -> None:
         self.microbatch: Microbatch | None = None
-        self.sums: list[weakref.ref[StepSum]] = []
+        self.sums: list[weakref.ref[StepReduction]] = []
 
 
 _here = _PerThread()
@@ -52,7 +52,7 @@ def current_microbatch() -> Microbatch | None:
 
 
 @contextmanager
-def inside(microbatch: Microbatch) -> Iterator[None]:
+def microbatch_scope(microbatch: Microbatch) -> Iterator[None]:
     """Be in a microbatch: what is drawn and recorded meanwhile belongs to it."""
     generator, outer = default_generator(), _here.microbatch
     place = generator.enter_microbatch(microbatch.step.number, microbatch.index)
@@ -74,20 +74,20 @@ def begin_step(step: Step) -> None:
         before_step(step)
 
 
-class StepSum(Protocol):
+class StepReduction(Protocol):
     """What is summed over the ranks at the end of a step."""
 
     def reduce_step(self, step: Step) -> None:
         """Sum with the other ranks; this rank has run all its microbatches of the step."""
 
-    def take_step(self, step: Step) -> None:
+    def commit_step(self, step: Step) -> None:
         """Keep the sums: all ranks have them."""
 
-    def abandon_step(self, step: Step) -> None:
+    def rollback_step(self, step: Step) -> None:
         """Be as before the step, which is done again: a rank was lost."""
 
 
-def sum_at_step_end(part: StepSum) -> None:
+def register_step_reduction(part: StepReduction) -> None:
     """Have `part`, which is held weakly, called at the end of each step on this rank."""
     _here.sums.append(weakref.ref(part))
 
@@ -106,7 +106,7 @@ def end_step(step: Step) -> bool:
 
     if step.ends_with_backward:
         call("reduce_step")
-    elif not is_done(lambda: call("reduce_step"), lambda: call("abandon_step")):
+    elif not run_transaction(lambda: call("reduce_step"), lambda: call("rollback_step")):
         return False
-    call("take_step")
+    call("commit_step")
     return True

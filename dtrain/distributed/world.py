@@ -16,8 +16,8 @@ from typing import Any
 
 from dtrain.distributed.comm.communicator import Communicator, SoloCommunicator
 from dtrain.distributed.trace import timeline
-from dtrain.distributed.watchdog.call_site import in_program
-from dtrain.distributed.watchdog.monitor import end_all, others_are_ended
+from dtrain.distributed.watchdog.call_site import is_user_frame
+from dtrain.distributed.watchdog.monitor import abort_job, job_is_aborting
 from dtrain.errors import DesyncError, LaunchError, RankFailedError
 
 
@@ -41,30 +41,30 @@ def init() -> None:
         If the MPI library is missing, or is not the one of the launcher.
     """
     if _here.communicator is None:
-        use(_launched_communicator() or _solo())
-        if timeline.wanted():
-            timeline.start(communicator())
+        set_communicator(_launched_communicator() or _solo_communicator())
+        if timeline.trace_path():
+            timeline.start_recording(communicator())
             atexit.register(_write_timeline)
 
 
 def _write_timeline() -> None:
-    if others_are_ended.is_set():
-        timeline.write_own()
+    if job_is_aborting.is_set():
+        timeline.write_local()
         return
     try:
-        timeline.write_all(communicator())
+        timeline.write_gathered(communicator())
     except RankFailedError:  # an elastic rank was lost
         if rank() == 0:
-            timeline.write_own()
+            timeline.write_local()
 
 
-def use(communicator: Communicator) -> None:
+def set_communicator(communicator: Communicator) -> None:
     """Make `communicator` this thread's world."""
     _limit_blas_threads(int(os.environ.get("DTRAIN_THREADS", "1")))
     _here.communicator = communicator
 
 
-def rank_of_thread() -> int | None:
+def current_rank() -> int | None:
     """The rank that this thread is, if it has joined a world."""
     return _here.communicator.rank if _here.communicator else None
 
@@ -105,7 +105,7 @@ def barrier() -> None:
     communicator().barrier()
 
 
-def launched_size() -> int | None:
+def launched_world_size() -> int | None:
     """How many ranks the launcher that started this process says it started; None without one."""
     # The last is srun's, and is there even where srun started ranks that know of no MPI.
     for name in ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"):
@@ -116,7 +116,7 @@ def launched_size() -> int | None:
 
 def launched_local_rank() -> int | None:
     """This process's number among those that a launcher started on its machine; None without."""
-    if launched_size() is None:
+    if launched_world_size() is None:
         return None
     for name in ("OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"):
         if name in os.environ:
@@ -125,7 +125,7 @@ def launched_local_rank() -> int | None:
 
 
 def _launched_communicator() -> Communicator | None:
-    expected = launched_size()
+    expected = launched_world_size()
     if expected is None:
         return None
     try:
@@ -136,7 +136,7 @@ def _launched_communicator() -> Communicator | None:
             f"used: {reason}. Install an MPI library into this environment: "
             "pip install 'dtrain[mpi]'"
         ) from reason
-    _take_back(signal.SIGUSR1)
+    _restore_python_handler(signal.SIGUSR1)
     comm = MPI.COMM_WORLD
     if comm.size != expected:
         raise LaunchError(
@@ -145,13 +145,13 @@ def _launched_communicator() -> Communicator | None:
             "the library (`dtrain run` looks beside Python first), or set MPI4PY_LIBMPI"
         )
     if comm.size > 1:
-        sys.excepthook = _ends_all(comm)
+        sys.excepthook = _make_abort_hook(comm)
     from dtrain.distributed.comm.mpi import MpiCommunicator
 
     return MpiCommunicator(comm, elastic="DTRAIN_ELASTIC" in os.environ)
 
 
-def _take_back(number: signal.Signals) -> None:
+def _restore_python_handler(number: signal.Signals) -> None:
     """Give a signal the effect again that it has in Python; MPICH takes SIGUSR1 for itself."""
     handler = signal.getsignal(number)
     if handler is not None and threading.current_thread() is threading.main_thread():
@@ -163,28 +163,28 @@ def _library(mpi: Any) -> str:
     return f"{name} {'.'.join(map(str, version))}"
 
 
-def _ends_all(comm: Any) -> Any:
+def _make_abort_hook(comm: Any) -> Any:
     """What ends every rank when this one raises; under plain `python` the others would wait."""
 
     def hook(kind: type[BaseException], failure: BaseException, trace: Any) -> None:
         if comm.rank and isinstance(failure, DesyncError):
             time.sleep(1)  # mostly all ranks raise it: rank 0 says it
-        end_all(comm, raised(failure))
+        abort_job(comm, format_rank_exception(failure))
 
     return hook
 
 
-def raised(failure: BaseException) -> str:
+def format_rank_exception(failure: BaseException) -> str:
     """Which rank raised an exception, and its traceback from the program's first frame on."""
     trace = failure.__traceback__
-    while trace is not None and not in_program(trace.tb_frame):
+    while trace is not None and not is_user_frame(trace.tb_frame):
         trace = trace.tb_next
     lines = traceback.format_exception(type(failure), failure, trace or failure.__traceback__)
     name = f"rank {_here.communicator.rank}" if _here.communicator else "a rank"
     return f"{name} on host {socket.gethostname()} raised:\n{''.join(lines).rstrip()}"
 
 
-def _solo() -> Communicator:
+def _solo_communicator() -> Communicator:
     beside_python = os.path.join(sys.prefix, "bin") + os.pathsep + os.environ.get("PATH", "")
     launchers = [shutil.which(name, path=beside_python) for name in ("mpirun", "mpiexec", "srun")]
     if not any(launchers) or importlib.util.find_spec("mpi4py") is None:

@@ -12,7 +12,7 @@ from dtrain.autograd.bucket import Bucket, make_buckets
 from dtrain.backend import array_module, initial_seed, to_host
 from dtrain.backend.profiler import span
 from dtrain.distributed import world
-from dtrain.distributed.step import sum_at_step_end
+from dtrain.distributed.step import register_step_reduction
 from dtrain.errors import DesyncError
 from dtrain.nn import Module, SyncBatchNorm
 from dtrain.parallel.bucket_reducer import BucketReducer
@@ -118,7 +118,7 @@ class DataParallel(Module):
             self.compression_state = CompressionState(comm, compressed, names)
         check = make_divergence_check(comm, buckets, dict(module.named_parameters()))
         self._gradients = Reducer(comm, sums, norms, overlap, check)
-        sum_at_step_end(self._gradients)
+        register_step_reduction(self._gradients)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         if self.training or is_grad_enabled():

@@ -18,7 +18,7 @@ from dtrain.distributed.comm.communicator import Communicator
 from dtrain.distributed.comm.tree_reduce import microbatch_range
 from dtrain.distributed.step import Microbatch, Step, current_microbatch
 from dtrain.distributed.trace import timeline
-from dtrain.distributed.watchdog.call_site import site_of
+from dtrain.distributed.watchdog.call_site import find_call_site
 from dtrain.errors import DesyncError
 from dtrain.parallel.bucket_reducer import BucketReducer
 from dtrain.parallel.divergence_check import DivergenceCheck
@@ -52,7 +52,10 @@ class Reducer:
         self._check = check
         if overlap:  # blocking calls in a fixed order, on a communicator of their own
             self._thread = ThreadPoolExecutor(
-                1, "dtrain-reduction", initializer=timeline.start, initargs=(comm, "reduction")
+                1,
+                "dtrain-reduction",
+                initializer=timeline.start_recording,
+                initargs=(comm, "reduction"),
             )
             self._thread_comm = comm.duplicate()
         # Outside a DataLoader a rank's backward pass is one of `size` equal microbatches.
@@ -185,7 +188,7 @@ class Reducer:
         assert self._step is not None
         step = self._step
         self.reduce_step(step)
-        self.take_step(step)
+        self.commit_step(step)
 
     def reduce_step(self, step: Step) -> None:
         """Agree with the other ranks, and have the means of all gradients."""
@@ -198,7 +201,7 @@ class Reducer:
                 self._set_aside()
             self._reduce_rest()
 
-    def take_step(self, step: Step) -> None:
+    def commit_step(self, step: Step) -> None:
         """Leave the means in the buckets, and fold the statistics."""
         if self._step is not step:
             return
@@ -209,7 +212,7 @@ class Reducer:
                 total.leave_result(flags)
         self._reset()
 
-    def abandon_step(self, step: Step) -> None:
+    def rollback_step(self, step: Step) -> None:
         """Be as before the step."""
         if self._step is step:
             wait(self._in_flight)
@@ -241,7 +244,7 @@ class Reducer:
         vote = (place, own, self._statistics, digest)
         votes = self._comm.allgather(vote, "the end of a step")
         if any(theirs != place for theirs, *_ in votes):
-            sites = self._comm.allgather(site_of(sys._getframe()), "a line")
+            sites = self._comm.allgather(find_call_site(sys._getframe()), "a line")
             raise DesyncError(
                 "DataParallel: the ranks are at different steps: "
                 + ", ".join(

@@ -13,7 +13,7 @@ from dtrain.autograd.bucket import Bucket, make_buckets
 from dtrain.backend import Array, array_module, on_device_of
 from dtrain.distributed import world
 from dtrain.distributed.comm.tree_reduce import equal_bounds
-from dtrain.distributed.elastic.transaction import is_done
+from dtrain.distributed.elastic.transaction import run_transaction
 from dtrain.optim.optimizer import Optimizer
 
 
@@ -116,7 +116,7 @@ class ZeroRedundancyOptimizer(Optimizer):
             if self._has_lost():
                 resharded.append(self._resharded(holders))
 
-        while not is_done(work, resharded.clear):
+        while not run_transaction(work, resharded.clear):
             pass
         for anew in resharded:
             self._take(anew)
@@ -204,7 +204,7 @@ class ZeroRedundancyOptimizer(Optimizer):
                 if self._comm.rank == to:
                     gathered.setdefault(bucket, {})[name] = whole
 
-        while not is_done(work, gathered.clear):
+        while not run_transaction(work, gathered.clear):
             pass
         if self._comm.rank == to:
             state = self.optim._state(lambda bucket, _: gathered[bucket])

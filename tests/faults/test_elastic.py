@@ -5,7 +5,7 @@ import re
 import pytest
 
 from dtrain.distributed import launch
-from dtrain.distributed.launch import Job, Launcher, Machine
+from dtrain.distributed.launch import JobSpec, Launcher, Machine
 from dtrain.errors import LaunchError
 
 from .conftest import KILLED_STATUS, ROOT, SHORT, launcher, weights
@@ -21,18 +21,18 @@ def machine(kind="openmpi", version=5):
 
 
 def test_open_mpi_is_told_to_survive_losses():
-    made = launch.plan(Job(4, SCRIPT, elastic=True, frozen_after_s=5), machine())
+    made = launch.plan(JobSpec(4, SCRIPT, elastic=True, frozen_after_s=5), machine())
     assert made.argv[:3] == ["/opt/bin/mpirun", "--with-ft", "ulfm"]
     assert made.env["OMPI_MCA_pml"] == "ob1"
     assert made.env["OMPI_MCA_btl"] == "self,tcp"
     assert made.env["OMPI_MCA_btl_tcp_if_include"] == "127.0.0.1/8"
     assert made.env["OMPI_MCA_mpi_ft_detector_timeout"] == "5"
     assert made.env["DTRAIN_ELASTIC"] == "end"
-    assert "DTRAIN_ELASTIC" not in launch.plan(Job(4, SCRIPT), machine()).env
+    assert "DTRAIN_ELASTIC" not in launch.plan(JobSpec(4, SCRIPT), machine()).env
 
 
 def test_over_hosts_messages_go_by_any_network():
-    job = Job(4, SCRIPT, hosts="here:2,there:2", elastic=True, leave_on_error=True)
+    job = JobSpec(4, SCRIPT, hosts="here:2,there:2", elastic=True, leave_on_error=True)
     made = launch.plan(job, machine())
     assert made.env["OMPI_MCA_btl"] == "self,tcp"
     assert "OMPI_MCA_btl_tcp_if_include" not in made.env
@@ -42,7 +42,7 @@ def test_over_hosts_messages_go_by_any_network():
 @pytest.mark.parametrize(("kind", "version"), [("mpich", 0), ("srun", 0), ("openmpi", 4)])
 def test_other_mpis_are_refused(kind, version):
     with pytest.raises(LaunchError, match=r"--elastic needs Open MPI 5.*--max-restarts works"):
-        launch.plan(Job(4, SCRIPT, elastic=True), machine(kind, version))
+        launch.plan(JobSpec(4, SCRIPT, elastic=True), machine(kind, version))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_other_mpis_are_refused(kind, version):
 )
 def test_options_that_make_no_sense_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        launch.plan(Job(4, SCRIPT, **options), machine())
+        launch.plan(JobSpec(4, SCRIPT, **options), machine())
 
 
 RAISES = """

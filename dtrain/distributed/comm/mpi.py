@@ -33,9 +33,9 @@ from dtrain.distributed.comm.tree_reduce import (
     microbatch_range,
 )
 from dtrain.distributed.trace import clock
-from dtrain.distributed.watchdog.call_site import site_of
-from dtrain.distributed.watchdog.collective_log import Calls, collective, of
-from dtrain.distributed.watchdog.monitor import Watch
+from dtrain.distributed.watchdog.call_site import find_call_site
+from dtrain.distributed.watchdog.collective_log import CollectiveLog, collective, describe_array
+from dtrain.distributed.watchdog.monitor import Watchdog
 from dtrain.errors import DesyncError, RankFailedError
 
 
@@ -45,17 +45,17 @@ class MpiCommunicator:
     Parameters
     ----------
     elastic : whether the ranks that are left can go on when some are lost (Open MPI's ULFM)
-    watch : the watch over the calls, where there is one already
+    watchdog : the watchdog over the calls, where there is one already
     """
 
-    def __init__(self, comm: Any, elastic: bool = False, watch: Watch | None = None):
+    def __init__(self, comm: Any, elastic: bool = False, watchdog: Watchdog | None = None):
         from mpi4py import MPI
 
         self._mpi = MPI
         self.elastic = elastic
-        self.calls = Calls()
-        self._owns_watch = watch is None
-        self.watch = watch or self._new_watch(comm)
+        self.collective_log = CollectiveLog()
+        self._owns_watchdog = watchdog is None
+        self.watchdog = watchdog or self._new_watchdog(comm)
         self._duplicates: list[MpiCommunicator] = []
         self._stage, self._at_commit = 0, False
         self._members = [_Member(rank, *them) for rank, them in enumerate(comm.allgather(_here()))]
@@ -70,22 +70,24 @@ class MpiCommunicator:
             InterNodeExchange(comm, self.node) if len(self.node.all_ranks) > 1 else None
         )
         self.over_network = self._inter_node is not None
-        self.calls.count = 0  # one that has just come begins so, too
+        self.collective_log.sequence_number = 0  # one that has just come begins so, too
         for duplicate in self._duplicates:
             duplicate._join(comm.Dup())
-        if self.watch is not None and self._owns_watch:
-            self.watch.join(comm.Dup())
+        if self.watchdog is not None and self._owns_watchdog:
+            self.watchdog.join(comm.Dup())
 
-    def _new_watch(self, comm: Any) -> Watch | None:
+    def _new_watchdog(self, comm: Any) -> Watchdog | None:
         threads_may_call = self._mpi.Query_thread() == self._mpi.THREAD_MULTIPLE
         has_others = comm.size > 1 or self.elastic  # some may come later
-        return Watch(self.calls, self.elastic) if has_others and threads_may_call else None
+        return (
+            Watchdog(self.collective_log, self.elastic) if has_others and threads_may_call else None
+        )
 
     @collective()
     def duplicate(self) -> MpiCommunicator:
-        self._duplicates.append(MpiCommunicator(self._comm.Dup(), self.elastic, self.watch))
-        if self.watch is not None:
-            self.watch.add(self._duplicates[-1].calls)
+        self._duplicates.append(MpiCommunicator(self._comm.Dup(), self.elastic, self.watchdog))
+        if self.watchdog is not None:
+            self.watchdog.add_log(self._duplicates[-1].collective_log)
         return self._duplicates[-1]
 
     # --- when ranks are lost ---
@@ -118,8 +120,8 @@ class MpiCommunicator:
             comm.Revoke()
         for duplicate in self._duplicates:
             duplicate.revoke()
-        if self.watch is not None and self._owns_watch:
-            self.watch.revoke()
+        if self.watchdog is not None and self._owns_watchdog:
+            self.watchdog.revoke()
 
     def recover(self) -> bool:
         place, members = (self._stage, self._at_commit), self._members
@@ -157,7 +159,7 @@ class MpiCommunicator:
 
     @collective()
     def clock_offset_ns(self) -> int:
-        return clock.offset_ns(self._comm)
+        return clock.measure_clock_offset_ns(self._comm)
 
     @collective()
     def barrier(self) -> None:
@@ -171,7 +173,7 @@ class MpiCommunicator:
     def allgather(self, value: Any, what: str = "a value") -> list[Any]:
         told = self._comm.allgather((what, value))
         if any(theirs != what for theirs, _ in told):
-            sites = self._comm.allgather(site_of(sys._getframe()))
+            sites = self._comm.allgather(find_call_site(sys._getframe()))
             raise DesyncError(
                 "the ranks gather different things: "
                 + ", ".join(
@@ -184,7 +186,7 @@ class MpiCommunicator:
     def empty(self, size: int, dtype: np.dtype) -> np.ndarray:
         return self.node.empty(size, dtype)
 
-    @collective(lambda partials, out, *_, **__: of(out))
+    @collective(lambda partials, out, *_, **__: describe_array(out))
     def all_reduce(
         self, partials: Sequence[Array], out: Array, count: int, divisor: float = 1
     ) -> None:
@@ -206,7 +208,7 @@ class MpiCommunicator:
         if outs[self.node.rank] is not out:
             out[...] = outs[self.node.rank]
 
-    @collective(lambda partials, out, *_, **__: of(out))
+    @collective(lambda partials, out, *_, **__: describe_array(out))
     def reduce_scatter(
         self,
         partials: Sequence[Array],
@@ -234,7 +236,7 @@ class MpiCommunicator:
         if outs[self.node.rank] is not out:
             out[own] = outs[self.node.rank][own]
 
-    @collective(lambda flats, *_, **__: of(flats[0]))
+    @collective(lambda flats, *_, **__: describe_array(flats[0]))
     def all_to_all_slices(
         self, flats: Sequence[np.ndarray], bounds: Sequence[int], count: int
     ) -> list[np.ndarray]:
@@ -247,7 +249,7 @@ class MpiCommunicator:
             slices |= {runs[sender][0] + turn: part for sender, part in zip(senders, received)}
         return [slices[index] for index in range(count)]
 
-    @collective(lambda flat, *_, **__: of(flat))
+    @collective(lambda flat, *_, **__: describe_array(flat))
     def all_gather_slices(self, flat: Array, bounds: Sequence[int]) -> None:
         if not isinstance(flat, np.ndarray):
             with flat.device:
@@ -267,7 +269,7 @@ class MpiCommunicator:
         if flats[node.rank] is not flat:
             flat[...] = flats[node.rank]
 
-    @collective(lambda flat, *_, **__: of(flat))
+    @collective(lambda flat, *_, **__: describe_array(flat))
     def native_all_reduce(self, flat: Array, divisor: float = 1) -> None:
         if not isinstance(flat, np.ndarray):
             with flat.device:

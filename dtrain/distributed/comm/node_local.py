@@ -13,7 +13,7 @@ import numpy as np
 
 from dtrain.distributed.comm.polling import CollectiveRunner
 from dtrain.distributed.comm.shared_memory import OwnMemory, PeerMemory, own_memory
-from dtrain.distributed.watchdog.call_site import site_of
+from dtrain.distributed.watchdog.call_site import find_call_site
 from dtrain.errors import DesyncError
 
 
@@ -78,7 +78,7 @@ class NodeLocalGroup:
         self.runner.run("Allgather", self.comm, own, told)
         rows = [told[start : start + len(own)] for start in range(0, len(told), len(own))]
         if any(row[:2] != own[:2] for row in rows):
-            kinds = self.comm.allgather((size, dtype, site_of(sys._getframe())))
+            kinds = self.comm.allgather((size, dtype, find_call_site(sys._getframe())))
             raise DesyncError(
                 "the ranks reduce different arrays: "
                 + ", ".join(

@@ -12,8 +12,8 @@ from dtrain.backend import Array
 from dtrain.backend.profiler import span
 from dtrain.distributed import world
 from dtrain.distributed.comm.tree_reduce import combine, contributed_nodes, equal_bounds
-from dtrain.distributed.watchdog.call_site import call_site
-from dtrain.distributed.watchdog.collective_log import of
+from dtrain.distributed.watchdog.call_site import thread_call_site
+from dtrain.distributed.watchdog.collective_log import describe_array
 from dtrain.errors import DesyncError, RankFailedError
 
 _WAIT_S = 0.2  # after so long the main thread looks for signals
@@ -71,7 +71,7 @@ class ThreadWorld:
     def _place(self, rank: int) -> str:
         """The call that a rank waits in, and its line of the program."""
         call, _, thread = self._here[rank]
-        return f"{call} ({call_site(thread)})"
+        return f"{call} ({thread_call_site(thread)})"
 
     def leave(self, rank: int, why: str) -> None:
         """Tell the others that this rank comes to no further meeting."""
@@ -138,14 +138,14 @@ class ThreadCommunicator:
     def all_to_all_slices(
         self, flats: Sequence[np.ndarray], bounds: Sequence[int], count: int
     ) -> list[np.ndarray]:
-        ranks = self._world.meet(self.rank, f"all_to_all{of(flats[0])}", flats)
+        ranks = self._world.meet(self.rank, f"all_to_all{describe_array(flats[0])}", flats)
         own = slice(*bounds[self.rank : self.rank + 2])
         slices = [flat[own].copy() for theirs in ranks for flat in theirs]
         self._world.meet(self.rank, "all_to_all")
         return slices
 
     def all_gather_slices(self, flat: Array, bounds: Sequence[int]) -> None:
-        flats = self._world.meet(self.rank, f"all_gather{of(flat)}", flat)
+        flats = self._world.meet(self.rank, f"all_gather{describe_array(flat)}", flat)
         for other, a, b in zip(flats, bounds, bounds[1:]):
             if other is not flat:
                 flat[a:b] = other[a:b]
@@ -158,7 +158,7 @@ class ThreadCommunicator:
         self, call: str, partials: Sequence[Array], out: Array, count: int
     ) -> tuple[Any, Any]:
         """All ranks' partial sums by their intervals, and their outs."""
-        opened = self._world.meet(self.rank, f"{call}{of(out)}", (partials, out))
+        opened = self._world.meet(self.rank, f"{call}{describe_array(out)}", (partials, out))
         parts = {
             interval: partial
             for rank, (theirs, _) in enumerate(opened)
@@ -178,7 +178,7 @@ def run_ranks(size: int, body: Callable[..., Any], *args: Any) -> list[Any]:
     failures: list[tuple[int, BaseException]] = []
 
     def run(rank: int) -> None:
-        world.use(ThreadCommunicator(shared, rank))
+        world.set_communicator(ThreadCommunicator(shared, rank))
         try:
             results[rank] = body(*args)
             shared.leave(rank, "has ended")

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 from dtrain.autograd import is_grad_enabled
 from dtrain.distributed import world
 from dtrain.distributed.step import Step
-from dtrain.distributed.watchdog.call_site import in_program
+from dtrain.distributed.watchdog.call_site import is_user_frame
 
 
 class RankDebugger(pdb.Pdb):
@@ -40,7 +40,7 @@ class RankDebugger(pdb.Pdb):
 
     def breakpoint_hook(self, *_: Any, **__: Any) -> None:
         """What `breakpoint()` does on any rank."""
-        if world.rank_of_thread() == self._rank:
+        if world.current_rank() == self._rank:
             sys.settrace(None)  # as long as pdb itself runs; its user may have come here by `next`
             self.set_trace(sys._getframe(1))
 
@@ -49,7 +49,7 @@ class RankDebugger(pdb.Pdb):
 
         A loop without gradients is an evaluation: its loader counts steps that the run does not.
         """
-        if world.rank_of_thread() != self._rank or not is_grad_enabled():
+        if world.current_rank() != self._rank or not is_grad_enabled():
             return
         self._steps = ((self._steps or (step.number,))[0], step.number)
         if step.number == self._step:
@@ -87,6 +87,6 @@ class RankDebugger(pdb.Pdb):
 
 def _users(frame: FrameType) -> FrameType:
     """The frame, or the nearest that called it, which is of no library."""
-    while not in_program(frame) and frame.f_back is not None:
+    while not is_user_frame(frame) and frame.f_back is not None:
         frame = frame.f_back
     return frame

@@ -17,7 +17,7 @@ from dtrain.distributed import lifecycle, step as step_module, world
 from dtrain.distributed.comm import threads
 from dtrain.distributed.debug.debugger import RankDebugger
 from dtrain.distributed.trace import timeline
-from dtrain.distributed.watchdog.call_site import in_program
+from dtrain.distributed.watchdog.call_site import is_user_frame
 from dtrain.errors import DesyncError, LaunchError, RankFailedError
 
 
@@ -58,7 +58,7 @@ def run_script(
     failures = _Failures(script, debugger)
 
     def body() -> None:
-        timeline.start(world.communicator())
+        timeline.start_recording(world.communicator())
         try:
             exec(code, {"__name__": "__main__", "__file__": str(script), "__builtins__": builtins})
         except BaseException as failure:
@@ -71,7 +71,7 @@ def run_script(
     sys.stdout, sys.stderr = _ByRank(terminal), _ByRank(errors)
     sys.breakpointhook, step_module.before_step = debugger.breakpoint_hook, debugger.before_step
     lifecycle.replay = lifecycle.Replay(replay.absolute()) if replay else None
-    lifecycle.catch_signals()  # a thread cannot
+    lifecycle.install_signal_handlers()  # a thread cannot
     interrupted = 0
     try:
         threads.run_ranks(ranks, body)
@@ -81,8 +81,8 @@ def run_script(
                 raise
             interrupted = 128 + signal.SIGINT  # Ctrl-C
     finally:
-        timeline.write_own()
-        lifecycle.release_signals()
+        timeline.write_local()
+        lifecycle.restore_signal_handlers()
         sys.stdout.flush()
         sys.stderr.flush()
         sys.stdout, sys.stderr = terminal, errors
@@ -111,7 +111,7 @@ def _compiled(script: Path) -> CodeType:
 def _unmet(debugger: RankDebugger) -> int:
     """1 after saying what was asked for and did not happen, in a script that came to its end."""
     unmet = [debugger.missed_step()]
-    if lifecycle.replay is not None and not lifecycle.replay.taken_by:
+    if lifecycle.replay is not None and not lifecycle.replay.loaded_by:
         unmet.append(
             "--replay: the script never called dtrain.checkpoint.resume(): nothing was replayed"
         )
@@ -186,7 +186,7 @@ class _Failures:
         """What was raised, and the innermost line of the user's that did."""
         text = f"{type(failure).__name__}: {failure}".partition("\n")[0].removesuffix(": ")
         steps = traceback.walk_tb(failure.__traceback__)
-        lines = [f"{f.f_code.co_filename}:{number}" for f, number in steps if in_program(f)]
+        lines = [f"{f.f_code.co_filename}:{number}" for f, number in steps if is_user_frame(f)]
         return f"{text} ({lines[-1]})" if lines else text
 
     def _traceback(self, failure: BaseException) -> str:
@@ -226,7 +226,7 @@ class _ByRank:
         self._lines: dict[int, str] = {}  # what each thread has written of its line
 
     def write(self, text: str) -> int:
-        rank = _rank_of_thread()
+        rank = _current_rank()
         if rank is None:
             return self._stream.write(text)
         with self._lock:
@@ -238,7 +238,7 @@ class _ByRank:
 
     def flush(self) -> None:
         with self._lock:
-            if _rank_of_thread() is None:  # at the end: what never ended its line
+            if _current_rank() is None:  # at the end: what never ended its line
                 for rank, rest in sorted(self._lines.items()):
                     if rest:
                         self._stream.write(f"[{rank}] {rest}\n")
@@ -252,7 +252,7 @@ class _ByRank:
         return getattr(self._stream, name)
 
 
-def _rank_of_thread() -> int | None:
+def _current_rank() -> int | None:
     if threading.current_thread() is threading.main_thread():
         return None
-    return world.rank_of_thread()
+    return world.current_rank()

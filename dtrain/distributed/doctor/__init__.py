@@ -1,13 +1,13 @@
 """What a machine or a cluster has for training on many ranks, and what to change about it."""
 
-from dtrain.distributed.doctor.examine import (
+from dtrain.distributed.doctor.inspection import (
     MachineReport as MachineReport,
     RanksReport as RanksReport,
-    examine as examine,
-    examine_ranks as examine_ranks,
+    inspect_machine as inspect_machine,
+    inspect_ranks as inspect_ranks,
 )
-from dtrain.distributed.doctor.verdict import (
+from dtrain.distributed.doctor.problems import (
     Problem as Problem,
-    judge as judge,
-    judge_ranks as judge_ranks,
+    find_machine_problems as find_machine_problems,
+    find_rank_problems as find_rank_problems,
 )

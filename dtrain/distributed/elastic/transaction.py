@@ -18,21 +18,21 @@ from dtrain.errors import RankFailedError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_in_stage = False
+_in_transaction = False
 
 
-def is_done(work: Callable[[], Any], undo: Callable[[], Any]) -> bool:
+def run_transaction(work: Callable[[], Any], undo: Callable[[], Any]) -> bool:
     """Do `work` as a stage; False if a rank was lost and it is to be done again.
 
     What was changed is then as `undo` leaves it. In a world that cannot lose ranks, the work is
     done; as a part of another stage it is, or the whole of that is done again.
     """
-    global _in_stage
-    if _in_stage or not world.communicator().elastic:
+    global _in_transaction
+    if _in_transaction or not world.communicator().elastic:
         work()
         return True
     comm = cast(ElasticCommunicator, world.communicator())
-    _in_stage = True
+    _in_transaction = True
     try:
         work()
     except RankFailedError:
@@ -41,16 +41,16 @@ def is_done(work: Callable[[], Any], undo: Callable[[], Any]) -> bool:
         comm.recover()
         return False
     finally:
-        _in_stage = False
+        _in_transaction = False
     if comm.commit():
         return True
     undo()
     return False
 
 
-def in_stage() -> bool:
+def in_transaction() -> bool:
     """Whether this rank is in a stage, which may have to be done again."""
-    return _in_stage
+    return _in_transaction
 
 
 def recoverable(function: F) -> F:
@@ -75,7 +75,7 @@ def recoverable(function: F) -> F:
         def work() -> None:
             results.append(function(*args, **options))
 
-        while not is_done(work, results.clear):
+        while not run_transaction(work, results.clear):
             pass
         return results[0]
 

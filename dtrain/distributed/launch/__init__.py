@@ -6,5 +6,9 @@ from dtrain.distributed.launch.machine import (
     find_launcher as find_launcher,
     this_machine as this_machine,
 )
-from dtrain.distributed.launch.plan import Job as Job, LaunchPlan as LaunchPlan, plan as plan
+from dtrain.distributed.launch.plan import (
+    JobSpec as JobSpec,
+    LaunchPlan as LaunchPlan,
+    plan as plan,
+)
 from dtrain.distributed.launch.supervise import run as run

@@ -62,7 +62,7 @@ def read_hostfile(path: str, launcher: Launcher) -> list[Host]:
     return hosts
 
 
-def silent_hosts(
+def find_unreachable_hosts(
     hosts: Sequence[Host],
     launcher: Launcher,
     environ: Mapping[str, str],

@@ -42,7 +42,7 @@ _HOST_LIST_VARIABLES = (
 
 
 @dataclass(frozen=True)
-class Job:
+class JobSpec:
     """What the user asked for: `num_ranks` ranks of a Python script.
 
     Parameters
@@ -92,7 +92,7 @@ class LaunchPlan:
 
 
 def plan(
-    job: Job, machine: Machine | None = None, lost: Collection[str] = frozenset()
+    job: JobSpec, machine: Machine | None = None, lost: Collection[str] = frozenset()
 ) -> LaunchPlan:
     """Decide how to start a job; a variable which is already set is never changed.
 
@@ -151,7 +151,7 @@ def plan(
     return LaunchPlan(argv, env, num_ranks, one_node)
 
 
-def named_hosts(job: Job, launcher: Launcher) -> list[Host]:
+def named_hosts(job: JobSpec, launcher: Launcher) -> list[Host]:
     """The hosts that the user named; none if that is left to the launcher."""
     if job.hosts is None and job.hostfile is None:
         return []
@@ -169,7 +169,7 @@ def _spelled(host: Host, launcher: Launcher) -> str:
     return f"{host.name}:*" if launcher.kind == "openmpi" else host.name
 
 
-def _check(job: Job) -> None:
+def _check(job: JobSpec) -> None:
     if job.num_ranks is not None and job.num_ranks < 1:
         raise ValueError(f"-n must be >= 1, got {job.num_ranks}")
     if job.threads is not None and job.threads < 1:
@@ -249,7 +249,7 @@ def _open_mpi_variables(num_ranks: int, one_node: bool, machine: Machine) -> dic
     return env
 
 
-def _elastic_variables(job: Job, one_node: bool) -> dict[str, str]:
+def _elastic_variables(job: JobSpec, one_node: bool) -> dict[str, str]:
     """Those of ULFM: only this way to pass messages notices losses, and by these heartbeats."""
     detector = "OMPI_MCA_mpi_ft_detector"
     return {

@@ -37,14 +37,14 @@ def main() -> None:
     try:
         run.run_command_line(sys.argv[1:])
     except SystemExit as leaving:
-        if lifecycle.all_leave_with(leaving.code):
+        if lifecycle.is_collective_exit(leaving.code):
             # No reason to abort those that are still at their checkpoint.
             status.append(cast(int, leaving.code))
             return
         run.set_abort_status(leaving)
         if leaving.code:
             mark(screen, RAISED)
-            monitor.others_are_ended.set()
+            monitor.job_is_aborting.set()
             raise
     except BaseException as failure:
         if os.environ.get("DTRAIN_ELASTIC") == "leave":
@@ -57,7 +57,7 @@ def main() -> None:
 
 def _leave(failure: BaseException) -> None:
     """Let the other ranks go on without this one: only a death by a signal is noticed."""
-    print(f"dtrain: {world.raised(failure)}", file=sys.stderr, flush=True)
+    print(f"dtrain: {world.format_rank_exception(failure)}", file=sys.stderr, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -66,7 +66,7 @@ def _say_end(screen: int, status: list[int]) -> None:
     if status:
         mpi = sys.modules.get("mpi4py.MPI")
         if "DTRAIN_ELASTIC" in os.environ:  # where Finalize may wait for ever, ranks lost or not
-            if world.rank_of_thread() is not None:
+            if world.current_rank() is not None:
                 recoverable(world.barrier)()
                 # One that left at once could take its last message along, and be called lost.
                 with contextlib.suppress(RankFailedError):

@@ -13,16 +13,16 @@ import uuid
 from dataclasses import replace
 
 from dtrain.distributed.launch.attempt import Ending, Signals, attempt, say
-from dtrain.distributed.launch.hosts import silent_hosts
+from dtrain.distributed.launch.hosts import find_unreachable_hosts
 from dtrain.distributed.launch.machine import Machine, this_machine
-from dtrain.distributed.launch.plan import Job, named_hosts, plan
+from dtrain.distributed.launch.plan import JobSpec, named_hosts, plan
 from dtrain.distributed.launch.scratch import scratch_variables
 from dtrain.distributed.lifecycle import SHORT, STOPPED
 
 _LINGER_S = 3  # for elastic ranks to come to the end of the program after the first
 
 
-def run(job: Job, max_restarts: int = 0, grace_s: float = 60) -> int:
+def run(job: JobSpec, max_restarts: int = 0, grace_s: float = 60) -> int:
     """Start a job and stay until it ends; returns the exit status for this process.
 
     Parameters
@@ -79,7 +79,9 @@ def _with(machine: Machine, **variables: str) -> Machine:
     return replace(machine, environ={**machine.environ, **variables})
 
 
-def _start(job: Job, machine: Machine, lost: list[str], signals: Signals, grace_s: float) -> Ending:
+def _start(
+    job: JobSpec, machine: Machine, lost: list[str], signals: Signals, grace_s: float
+) -> Ending:
     """Start a job once; nothing of its launcher stays in shared memory or in temporary folders."""
     wanted = plan(job, machine, lost)
     if lost:
@@ -90,13 +92,13 @@ def _start(job: Job, machine: Machine, lost: list[str], signals: Signals, grace_
         return attempt(wanted.argv, environ, signals, grace_s, linger_s)
 
 
-def _lost_hosts(job: Job, machine: Machine) -> list[str]:
+def _lost_hosts(job: JobSpec, machine: Machine) -> list[str]:
     hosts = named_hosts(job, machine.launcher)
     if not hosts:
         return []
     environ = {**machine.environ, **plan(job, machine).env}
     with scratch_variables(machine, one_node=False) as scratch:
-        return silent_hosts(hosts, machine.launcher, {**scratch, **environ})
+        return find_unreachable_hosts(hosts, machine.launcher, {**scratch, **environ})
 
 
 def _what_went_wrong(ending: Ending) -> str:

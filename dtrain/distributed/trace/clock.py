@@ -10,7 +10,7 @@ from typing import Any
 _PINGS = 20
 
 
-def offset_ns(comm: Any) -> int:
+def measure_clock_offset_ns(comm: Any) -> int:
     """Nanoseconds from this rank's `time.perf_counter_ns` to that of rank 0 of an mpi4py
     communicator; all ranks call it.
 

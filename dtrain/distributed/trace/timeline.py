@@ -35,7 +35,7 @@ _rows: list[_Row] = []  # those of this process
 _lock = threading.Lock()
 
 
-def wanted() -> str | None:
+def trace_path() -> str | None:
     """The path of the file, if there is to be one."""
     return os.environ.get("DTRAIN_TRACE") or None
 
@@ -55,12 +55,12 @@ def trace_variable(path: Path | None) -> dict[str, str]:
     return {"DTRAIN_TRACE": str(path.absolute())}
 
 
-def start(comm: Communicator, thread: str = "program") -> None:
+def start_recording(comm: Communicator, thread: str = "program") -> None:
     """Record the spans of this thread, if a timeline is wanted, as one of this rank's.
 
     The program's own thread is the first; then all ranks compare their clocks.
     """
-    if wanted() is None:
+    if trace_path() is None:
         return
     rank = comm.rank
     offset_ns = next((row.offset_ns for row in _rows if row.rank == rank), None)
@@ -72,16 +72,16 @@ def start(comm: Communicator, thread: str = "program") -> None:
     profiler.record(row.spans)
 
 
-def write_all(comm: Communicator) -> None:
+def write_gathered(comm: Communicator) -> None:
     """Gather all ranks' spans and write them on rank 0; every rank calls it."""
     ranks = comm.allgather(_rows, "the timeline at the end of the program")
     if comm.rank == 0:
         _write([row for rows in ranks for row in rows])
 
 
-def write_own() -> None:
+def write_local() -> None:
     """Write the spans of this process, if a timeline is wanted and there are any."""
-    if wanted() and _rows:
+    if trace_path() and _rows:
         _write(_rows)
 
 
@@ -96,7 +96,7 @@ def _write(rows: list[_Row]) -> None:
         for name, began, ended in sorted(row.spans, key=lambda span: (span[1], -span[2])):
             times = {"ts": (began + row.offset_ns) / 1e3, "dur": (ended - began) / 1e3}
             events.append({"name": name, "ph": "X", **place, **times})
-    path = Path(wanted() or "")
+    path = Path(trace_path() or "")
     part = path.with_name(f".{path.name}.{os.getpid()}")
     part.write_text(json.dumps({"traceEvents": events, "displayTimeUnit": "ms"}))
     part.replace(path)

@@ -1,4 +1,7 @@
-"""Where in the user's program a thread is: `train.py:31 in main()`."""
+"""Finds the line of the user's program that a thread or a frame executes: `train.py:31 in main()`.
+
+A frame is the user's if it belongs neither to dtrain nor to an installed library.
+"""
 
 from __future__ import annotations
 
@@ -7,36 +10,36 @@ import sys
 import sysconfig
 from types import FrameType
 
-_DTRAIN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_DTRAIN = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
 _LIBRARIES = tuple(
     sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")
 )
 
 
-def call_site(thread: int) -> str:
-    """The innermost line of a thread that is neither dtrain's nor a library's."""
-    return site_of(sys._current_frames().get(thread))
+def thread_call_site(thread_id: int) -> str:
+    """The innermost user line of a running thread, given by its `threading.get_ident()`."""
+    return find_call_site(sys._current_frames().get(thread_id))
 
 
-def site_of(frame: FrameType | None) -> str:
-    """The same, from a frame on outwards."""
+def find_call_site(frame: FrameType | None) -> str:
+    """The innermost user line at or above `frame`; a library's line if there is no user frame."""
     in_library = ""
     while frame is not None:
-        if in_program(frame):
-            return _line(frame)
+        if is_user_frame(frame):
+            return _format_line(frame)
         if not in_library and not frame.f_code.co_filename.startswith((_DTRAIN, "<frozen ")):
-            in_library = _line(frame)
+            in_library = _format_line(frame)
         frame = frame.f_back
     return in_library or "an unknown line"
 
 
-def in_program(frame: FrameType) -> bool:
-    """Whether a frame is neither dtrain's nor a library's."""
+def is_user_frame(frame: FrameType) -> bool:
+    """Whether a frame belongs neither to dtrain nor to an installed library."""
     return not frame.f_code.co_filename.startswith((_DTRAIN, "<frozen ", *_LIBRARIES))
 
 
-def _line(frame: FrameType) -> str:
+def _format_line(frame: FrameType) -> str:
     path, name = frame.f_code.co_filename, frame.f_code.co_name
-    near = os.path.relpath(path) if os.path.isabs(path) else path
-    shown = path if near.startswith(os.pardir) else near
+    relative = os.path.relpath(path) if os.path.isabs(path) else path
+    shown = path if relative.startswith(os.pardir) else relative
     return f"{shown}:{frame.f_lineno}" + ("" if name.startswith("<") else f" in {name}()")

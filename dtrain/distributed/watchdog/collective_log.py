@@ -1,4 +1,8 @@
-"""What a rank is doing with the others: the call that it is in, and how many came before."""
+"""The collective log: which collective call a rank executes now, and how many came before it.
+
+The watchdog's thread reads the log while the rank's own thread waits inside a call. Ranks that
+work correctly have the same name under the same sequence number.
+"""
 
 from __future__ import annotations
 
@@ -6,57 +10,61 @@ import functools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from dtrain.backend import Array
 from dtrain.backend.profiler import span
 
+F = TypeVar("F", bound=Callable[..., Any])
 
-class Call(NamedTuple):
-    """The last call that was begun on a communicator; `name` is None when it is over."""
 
-    turn: int = 0  # how many have been begun
+class CollectiveCall(NamedTuple):
+    """The newest call on a communicator; `name` is None once it has returned."""
+
+    sequence_number: int = 0  # how many calls have begun, this one included
     name: str | None = None
-    seconds: float = 0.0  # spent in it so far
+    elapsed_s: float = 0.0  # time spent in the call so far
 
 
 @dataclass
-class Calls:
-    """The calls of one rank on one communicator; read by another thread while it waits."""
+class CollectiveLog:
+    """The collective calls of one rank on one communicator; another thread may read it."""
 
-    count: int = 0
-    name: str | None = None  # of the call that it is in
-    since: float = 0.0  # on the monotonic clock
+    sequence_number: int = 0
+    name: str | None = None  # of the call in progress
+    started_s: float = 0.0  # on the monotonic clock
 
-    def last(self) -> Call:
-        """The last call, as another thread sees it."""
+    def last_call(self) -> CollectiveCall:
+        """A consistent snapshot of the newest call, for another thread."""
         while True:  # until no call has begun meanwhile
-            count, name, since = self.count, self.name, self.since
-            if count == self.count:
-                return Call(count, name, time.monotonic() - since if name else 0.0)
+            number, name, started_s = self.sequence_number, self.name, self.started_s
+            if number == self.sequence_number:
+                elapsed_s = time.monotonic() - started_s if name else 0.0
+                return CollectiveCall(number, name, elapsed_s)
 
 
-def collective(shared: Callable[..., str] = lambda *_, **__: "") -> Callable[[Any], Any]:
-    """Note a communicator's call in its `calls`, by a name that is the same on all ranks.
+def collective(signature: Callable[..., str] = lambda *_, **__: "") -> Callable[[F], F]:
+    """Decorator: record a communicator's method in its `collective_log` while it runs.
 
-    What a call raises goes through the communicator's `failure`. Calls within calls are not noted.
+    The method's exceptions pass through the communicator's `failure`. A collective that another
+    collective calls is not recorded.
 
     Parameters
     ----------
-    shared : from the call's arguments to the rest of its name: what the ranks must agree on
+    signature : from the method's arguments to the text after its name: what all ranks must share
     """
 
-    def noted(method: Any) -> Any:
+    def decorate(method: F) -> F:
         @functools.wraps(method)
         def call(self: Any, *args: Any, **options: Any) -> Any:
-            calls = self.calls
-            if calls.name is not None:
+            log = self.collective_log
+            if log.name is not None:
                 return method(self, *args, **options)
-            calls.count += 1
-            calls.since = time.monotonic()
-            calls.name = method.__name__ + shared(*args, **options)
+            log.sequence_number += 1
+            log.started_s = time.monotonic()
+            log.name = method.__name__ + signature(*args, **options)
             try:
-                with span(calls.name):
+                with span(log.name):
                     return method(self, *args, **options)
             except Exception as error:
                 failure = self.failure(error)
@@ -64,18 +72,18 @@ def collective(shared: Callable[..., str] = lambda *_, **__: "") -> Callable[[An
                     raise
                 raise failure from error
             finally:
-                calls.name = None
+                log.name = None
 
-        return call
+        return call  # type: ignore[return-value]
 
-    return noted
+    return decorate
 
 
-def of(flat: Array) -> str:
-    """The part of a call's name that tells what it moves."""
-    return f" of {len(flat)} x {_name_of(flat.dtype)}"
+def describe_array(flat: Array) -> str:
+    """The part of a call's name that tells which array it moves: " of 5 x float32"."""
+    return f" of {len(flat)} x {_dtype_name(flat.dtype)}"
 
 
 @functools.cache
-def _name_of(dtype: Any) -> str:
+def _dtype_name(dtype: Any) -> str:
     return str(dtype)  # NumPy takes 4 us for it

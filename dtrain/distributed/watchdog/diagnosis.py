@@ -1,6 +1,6 @@
-"""What is wrong when ranks wait: from what each says that it does, to who keeps the others.
+"""Diagnoses a stalled collective from the ranks' reported states: which rank blocks the others.
 
-Nothing is sent or printed here; `watch.py` does that.
+It neither sends nor prints anything; `monitor.py` does.
 """
 
 from __future__ import annotations
@@ -9,133 +9,151 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from dtrain.distributed.watchdog.collective_log import Call
+from dtrain.distributed.watchdog.collective_log import CollectiveCall
 from dtrain.errors import DesyncError, RankFailedError
 
-_MANY = 8  # ranks that are listed one by one
+_MAX_LISTED = 8  # ranks or hosts that a message lists one by one
 
 
-class State(NamedTuple):
-    """What a rank does: its last call on each communicator, and its line of the program."""
+class RankState(NamedTuple):
+    """What a rank reports: its newest call on each communicator, and its line of the program."""
 
-    calls: tuple[Call, ...]
-    site: str
-    has_ended: bool = False
+    calls: tuple[CollectiveCall, ...]
+    call_site: str
+    has_exited: bool = False
 
-    def call(self, number: int) -> Call:
-        """The last call on a communicator, which this rank may not have yet."""
-        return self.calls[number] if number < len(self.calls) else Call()
+    def call(self, communicator: int) -> CollectiveCall:
+        """The newest call on a communicator, which this rank may not have created yet."""
+        return self.calls[communicator] if communicator < len(self.calls) else CollectiveCall()
 
 
-class Wait(NamedTuple):
-    """A call that ranks wait in."""
+class PendingCall(NamedTuple):
+    """A collective call in which ranks wait; all ranks number their calls alike."""
 
     communicator: int
-    turn: int
+    sequence_number: int
 
 
 @dataclass
-class Judge:
-    """Finds ranks that disagree, have left, or are late.
+class StallDiagnosis:
+    """Finds ranks that disagree, have exited, or are late.
 
     Parameters
     ----------
-    hosts : of each rank
-    warning_s, timeout_s : how long ranks wait before a rank that is late is named, and before it
-        ends the job; 0 is never
-    elastic : whether ranks may be lost: one that does not answer is then left to MPI to find
+    hosts : host name of each rank
+    warning_s, timeout_s : how long ranks wait before a late rank is named, and before it ends the
+        job; 0 is never
+    elastic : whether ranks may fail: MPI's failure detector then decides about a rank that does
+        not answer
     """
 
     hosts: Sequence[str]
     warning_s: float
     timeout_s: float
     elastic: bool = False
-    #: waits that were warned of: who was late, and when the wait began
-    open: dict[Wait, tuple[list[int], float]] = field(default_factory=dict)
+    #: stalls that were reported: the late ranks, and when the wait began
+    reported: dict[PendingCall, tuple[list[int], float]] = field(default_factory=dict)
 
-    def consider(
-        self, states: Mapping[int, State], silent: Collection[int], now: float
+    def check(
+        self, states: Mapping[int, RankState], silent: Collection[int], now: float
     ) -> Iterator[str]:
-        """Lines for the user.
+        """Yield messages for the user.
 
         Parameters
         ----------
         states : of the ranks that have answered
-        silent : ranks that were asked and do not answer; others may still do so
+        silent : ranks that were asked and gave no answer; ranks in neither may still answer
         now : the time, in seconds
 
         Raises
         ------
         DesyncError
-            When ranks wait for each other in different calls.
+            If ranks wait for each other in different calls.
         RankFailedError
-            When a rank that is waited for has ended, or is late by `timeout_s`.
+            If a rank that is waited for has exited, or is late by `timeout_s`.
         """
         if len(states) + len(silent) < len(self.hosts):
             return
         self._refuse_disagreement(states)
-        self._refuse_ended(states)
-        yield from self.over(states, now)
-        yield from self._late(states, silent, now)
+        self._refuse_exited(states)
+        yield from self.report_resolved(states, now)
+        yield from self._report_late(states, silent, now)
 
-    def _refuse_disagreement(self, states: Mapping[int, State]) -> None:
-        calls: dict[Wait, dict[str, list[int]]] = {}
+    def _refuse_disagreement(self, states: Mapping[int, RankState]) -> None:
+        calls: dict[PendingCall, dict[str, list[int]]] = {}
         for rank, state in sorted(states.items()):
-            for number, call in enumerate(state.calls):
+            for communicator, call in enumerate(state.calls):
                 if call.name:
-                    names = calls.setdefault(Wait(number, call.turn), {})
-                    names.setdefault(call.name, []).append(rank)
+                    key = PendingCall(communicator, call.sequence_number)
+                    calls.setdefault(key, {}).setdefault(call.name, []).append(rank)
         for names in calls.values():
             if len(names) > 1:
                 raise DesyncError(
                     "the ranks wait for each other in different calls: "
-                    + "; ".join(self._in(name, ranks, states) for name, ranks in names.items())
+                    + "; ".join(
+                        self._format_waiting(name, ranks, states) for name, ranks in names.items()
+                    )
                 )
 
-    def _refuse_ended(self, states: Mapping[int, State]) -> None:
-        ended = [rank for rank, state in sorted(states.items()) if state.has_ended]
+    def _refuse_exited(self, states: Mapping[int, RankState]) -> None:
+        exited = [rank for rank, state in sorted(states.items()) if state.has_exited]
         for state in states.values():
-            for number, call in enumerate(state.calls):
+            for communicator, call in enumerate(state.calls):
                 if not call.name:
                     continue
-                left = [r for r in ended if states[r].call(number).turn < call.turn]
-                if left:
-                    here = _members(Wait(number, call.turn), states)
+                pending = PendingCall(communicator, call.sequence_number)
+                missing = [rank for rank in exited if _is_late(states[rank], pending)]
+                if missing:
+                    waiting = _waiting_ranks(pending, states)
                     raise RankFailedError(
-                        f"{self._who(left)} came to the end of the program, where the others wait: "
-                        + self._in(call.name, here, states)
+                        f"{self._format_ranks(missing)} came to the end of the program, where the "
+                        f"others wait: {self._format_waiting(call.name, waiting, states)}"
                     )
 
-    def _late(
-        self, states: Mapping[int, State], silent: Collection[int], now: float
+    def _report_late(
+        self, states: Mapping[int, RankState], silent: Collection[int], now: float
     ) -> Iterator[str]:
         waits = [
-            (call.seconds, Wait(number, call.turn), call.name)
+            (call.elapsed_s, PendingCall(communicator, call.sequence_number), call.name)
             for state in states.values()
-            for number, call in enumerate(state.calls)
+            for communicator, call in enumerate(state.calls)
             if call.name
         ]
         if not waits:
             return
-        seconds, wait, name = max(waits)
+        elapsed_s, pending, name = max(waits)
         late = [
             rank
             for rank in range(len(self.hosts))
-            if rank in silent or states[rank].call(wait.communicator).turn < wait.turn
+            if rank in silent or _is_late(states[rank], pending)
         ]
-        text = self._waits(wait, name, seconds, late, states)
-        if self.timeout_s and seconds >= self.timeout_s and not (self.elastic and silent):
+        text = self._format_stall(pending, name, elapsed_s, late, states)
+        if self.timeout_s and elapsed_s >= self.timeout_s and not (self.elastic and silent):
             raise RankFailedError(f"{text} (--stall-timeout {self.timeout_s:g})")
-        if self.warning_s and seconds >= self.warning_s and wait not in self.open:
-            self.open[wait] = late, now - seconds
+        if self.warning_s and elapsed_s >= self.warning_s and pending not in self.reported:
+            self.reported[pending] = late, now - elapsed_s
             yield text
 
-    def _waits(
-        self, wait: Wait, name: str, seconds: float, late: list[int], states: Mapping[int, State]
+    def report_resolved(self, states: Mapping[int, RankState], now: float) -> Iterator[str]:
+        """Yield a message for each reported stall in which no rank waits any more."""
+        for pending, (late, began) in list(self.reported.items()):
+            if not _waiting_ranks(pending, states):
+                del self.reported[pending]
+                cause = _format_numbers(late) if late else "the network"
+                yield f"the ranks go on: they had waited {now - began:.0f} s for {cause}"
+
+    def _format_stall(
+        self,
+        pending: PendingCall,
+        name: str,
+        elapsed_s: float,
+        late: list[int],
+        states: Mapping[int, RankState],
     ) -> str:
-        here = _members(wait, states)
-        has = "have" if len(here) > 1 else "has"
-        text = f"{_numbers(here)} {has} waited {seconds:.0f} s in {name} ({states[here[0]].site})"
+        waiting = _waiting_ranks(pending, states)
+        has = "have" if len(waiting) > 1 else "has"
+        site = states[waiting[0]].call_site
+        text = f"{_format_numbers(waiting)} {has} waited {elapsed_s:.0f} s in {name} ({site})"
         if not late:
             return f"{text}: all ranks are there, and the messages between them do not come through"
         silent = [rank for rank in late if rank not in states]
@@ -144,52 +162,53 @@ class Judge:
         }
         for rank in late:
             if rank in states:
-                groups.setdefault(_doing(states[rank]), []).append(rank)
+                groups.setdefault(_format_activity(states[rank]), []).append(rank)
         return f"{text} for " + "; and for ".join(
-            f"{self._who(ranks)}, which {doing}" for doing, ranks in groups.items() if ranks
+            f"{self._format_ranks(ranks)}, which {activity}"
+            for activity, ranks in groups.items()
+            if ranks
         )
 
-    def over(self, states: Mapping[int, State], now: float) -> Iterator[str]:
-        """Lines for the waits that were warned of and are over."""
-        for wait, (late, began) in list(self.open.items()):
-            if not _members(wait, states):
-                del self.open[wait]
-                who = _numbers(late) if late else "the network"
-                yield f"the ranks go on: they had waited {now - began:.0f} s for {who}"
-
-    def _in(self, name: str, ranks: list[int], states: Mapping[int, State]) -> str:
-        sites = sorted({states[rank].site for rank in ranks})
+    def _format_waiting(self, name: str, ranks: list[int], states: Mapping[int, RankState]) -> str:
+        sites = sorted({states[rank].call_site for rank in ranks})
         more = f" and {len(sites) - 1} more lines" if len(sites) > 1 else ""
-        return f"{self._who(ranks)} in {name} ({sites[0]}{more})"
+        return f"{self._format_ranks(ranks)} in {name} ({sites[0]}{more})"
 
-    def _who(self, ranks: Sequence[int]) -> str:
+    def _format_ranks(self, ranks: Sequence[int]) -> str:
         hosts = sorted({self.hosts[rank] for rank in ranks})
-        on = f"host {hosts[0]}" if len(hosts) == 1 else f"hosts {', '.join(hosts[:_MANY])}"
-        return f"{_numbers(ranks)} on {on}"
+        listed = ", ".join(hosts[:_MAX_LISTED])
+        on = f"host {hosts[0]}" if len(hosts) == 1 else f"hosts {listed}"
+        return f"{_format_numbers(ranks)} on {on}"
 
 
-def _doing(state: State) -> str:
-    if state.has_ended:
-        return "has come to the end of the program"
-    other = next((call.name for call in state.calls if call.name), None)
-    return f"is at {state.site}" + (f", in {other}" if other else "")
+def _is_late(state: RankState, pending: PendingCall) -> bool:
+    """Whether a rank has not begun a call yet."""
+    return state.call(pending.communicator).sequence_number < pending.sequence_number
 
 
-def _members(wait: Wait, states: Mapping[int, State]) -> list[int]:
-    """Who waits in a call."""
+def _waiting_ranks(pending: PendingCall, states: Mapping[int, RankState]) -> list[int]:
+    """The ranks that are inside a call."""
     return [
         rank
         for rank, state in sorted(states.items())
-        if (call := state.call(wait.communicator)).name and call.turn == wait.turn
+        if (call := state.call(pending.communicator)).name
+        and call.sequence_number == pending.sequence_number
     ]
 
 
-def _numbers(ranks: Sequence[int]) -> str:
-    """Ranks by their numbers.
+def _format_activity(state: RankState) -> str:
+    if state.has_exited:
+        return "has come to the end of the program"
+    other = next((call.name for call in state.calls if call.name), None)
+    return f"is at {state.call_site}" + (f", in {other}" if other else "")
 
-    >>> _numbers([1]), _numbers([0, 2]), _numbers(range(100))
+
+def _format_numbers(ranks: Sequence[int]) -> str:
+    """Rank numbers as text.
+
+    >>> _format_numbers([1]), _format_numbers([0, 2]), _format_numbers(range(100))
     ('rank 1', 'ranks 0, 2', 'ranks 0, 1, 2, 3, 4, 5, 6, 7, … (100 ranks)')
     """
-    listed = ", ".join(map(str, ranks[:_MANY]))
-    more = f", … ({len(ranks)} ranks)" if len(ranks) > _MANY else ""
+    listed = ", ".join(map(str, ranks[:_MAX_LISTED]))
+    more = f", … ({len(ranks)} ranks)" if len(ranks) > _MAX_LISTED else ""
     return f"rank{'s' if len(ranks) > 1 else ''} {listed}{more}"

@@ -1,9 +1,9 @@
-"""No silent hang: a thread on each rank tells, while its rank waits, what the rank waits in.
+"""The watchdog: a thread on each rank that reports stalls, so that no job hangs in silence.
 
-The threads talk on a communicator of their own, and only when a rank has waited for more than a
-second. That rank tells the judge, which is the lowest rank that answers; the judge asks all
-others what they do, and `judge.py` finds who is waited for. Where the ranks can never meet, the
-judge ends the job.
+The threads exchange messages on a communicator of their own, and only once a rank has waited for
+more than a second. That rank notifies the coordinator, the lowest rank that answers. The
+coordinator requests the state of every rank, and `diagnosis.py` finds which rank blocks the
+others. If the ranks can never meet, the coordinator aborts the job.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import math
-import os
 import socket
 import sys
 import threading
@@ -20,81 +19,81 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from dtrain.distributed.trace import timeline
-from dtrain.distributed.watchdog.call_site import call_site
-from dtrain.distributed.watchdog.collective_log import Calls
-from dtrain.distributed.watchdog.diagnosis import Judge, State
+from dtrain.distributed.watchdog.call_site import thread_call_site
+from dtrain.distributed.watchdog.collective_log import CollectiveLog
+from dtrain.distributed.watchdog.diagnosis import RankState, StallDiagnosis
 from dtrain.errors import DtrainError
 
 _TICK_S = 0.25
-_PATIENCE_S = 1.0  # a rank that waits for less says nothing
-_EVERY_S = 1.0  # between two questions of the judge, and between two calls for it
-_ANSWER_S = 2.5  # a rank that has given no answer for so long is silent
+_PATIENCE_S = 1.0  # a shorter wait causes no messages
+_INTERVAL_S = 1.0  # between two state requests, and between two notifications of the coordinator
+_ANSWER_LIMIT_S = 2.5  # a rank without an answer for so long is silent
 
-#: set when this rank takes the others along: it waits for none of them
-others_are_ended = threading.Event()
+#: set when this rank aborts the job: it then waits for no other rank
+job_is_aborting = threading.Event()
 
-_ASKS, _CALLS = "what do you do?", "a rank waits"
+_STATE_REQUEST, _STALL_NOTICE = "state request", "stall notice"
 
 
-class Watch:
-    """The thread of this rank.
+class Watchdog:
+    """The watchdog of this rank.
 
     Parameters
     ----------
-    calls : those of the communicator; `add` brings those of its duplicates, in the same order on
-        all ranks
-    elastic : whether the ranks that are left can go on when some are lost
+    log : the communicator's collective log; `add_log` adds those of its duplicates, in the same
+        order on all ranks
+    elastic : whether survivors can go on when ranks fail
     """
 
-    def __init__(self, calls: Calls, elastic: bool):
-        self._calls, self._elastic = [calls], elastic
-        self._warning_s = seconds_of("DTRAIN_STALL_WARNING", 5)
-        self._timeout_s = seconds_of("DTRAIN_STALL_TIMEOUT", 1800)
-        self._program = threading.get_ident()
-        self._has_ended = False
+    def __init__(self, log: CollectiveLog, elastic: bool):
+        self._logs, self._elastic = [log], elastic
+        self._warning_s = read_seconds("DTRAIN_STALL_WARNING", 5)
+        self._timeout_s = read_seconds("DTRAIN_STALL_TIMEOUT", 1800)
+        self._program_thread = threading.get_ident()
+        self._has_exited = False
         self._stop = threading.Event()
         self._channel: _Channel | None = None
-        self._thread = threading.Thread(target=self._run, name="dtrain-watch", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="dtrain-watchdog", daemon=True)
 
-    def add(self, calls: Calls) -> None:
-        """Watch the calls of one more communicator."""
-        self._calls.append(calls)
+    def add_log(self, log: CollectiveLog) -> None:
+        """Watch one more communicator."""
+        self._logs.append(log)
 
     def join(self, comm: Any) -> None:
-        """Watch over the ranks of an mpi4py communicator, which is for this alone."""
+        """Watch the ranks of an mpi4py communicator, which nothing else may use."""
         hosts = comm.allgather(socket.gethostname())
-        judge = Judge(hosts, self._warning_s, self._timeout_s, self._elastic)
-        self._channel = _Channel(comm, judge)
-        if self._thread.ident is None:  # not begun yet; at the end of the program it is over
+        diagnosis = StallDiagnosis(hosts, self._warning_s, self._timeout_s, self._elastic)
+        self._channel = _Channel(comm, diagnosis)
+        if self._thread.ident is None:  # first call; at the program's end the thread is over
             self._thread.start()
             atexit.register(self._end)
 
     def revoke(self) -> None:
-        """Have no rank wait for this one at the end."""
+        """Revoke the watchdogs' communicator, so that no rank waits for this one at the end."""
         if self._channel is not None:
             self._channel.comm.Revoke()
 
     def _end(self) -> None:
-        """Wait until all ranks have come to their end: until then this one answers.
+        """Wait, and answer state requests, until all ranks have come to the program's end.
 
-        MPI's own end waits for them, too, but would answer nothing. Elastic ranks do not wait,
-        for a lost one would keep them: they leave word.
+        MPI_Finalize waits for all ranks, too, but would answer nothing. Elastic ranks send an exit
+        notice instead of waiting: a failed rank would block them.
         """
         from mpi4py import MPI
 
-        if others_are_ended.is_set():
+        if job_is_aborting.is_set():
             return
-        self._has_ended = True
+        self._has_exited = True
         channel = self._channel
         if channel is not None and not MPI.Is_finalized():
-            with contextlib.suppress(MPI.Exception):  # a rank was lost
+            with contextlib.suppress(MPI.Exception):  # a rank failed
                 if self._elastic:
                     self._stop.set()
                     self._thread.join()
-                    channel.leave_word(self._state())
+                    channel.send_exit_notice(self._state())
                 else:
                     everybody = channel.comm.Ibarrier()
-                    _wait_asleep(everybody.Test)
+                    _poll(everybody.Test)
         self._stop.set()
         self._thread.join()
 
@@ -106,121 +105,127 @@ class Watch:
             if channel is None or MPI.Is_finalized():
                 continue
             try:
-                _say(channel.tick(self._state, time.monotonic()))
-            except DtrainError as verdict:
-                kind = f"{type(verdict).__module__}.{type(verdict).__name__}"
-                end_all(channel.comm, f"{kind}: {verdict}")
-            except MPI.Exception:  # a rank was lost: `join` brings those that are left
+                _print_lines(channel.tick(self._state, time.monotonic()))
+            except DtrainError as stall:
+                kind = f"{type(stall).__module__}.{type(stall).__name__}"
+                abort_job(channel.comm, f"{kind}: {stall}")
+            except MPI.Exception:  # a rank failed: `join` will bring a channel of the survivors
                 if self._channel is channel:
                     self._channel = None
-        if self._channel is not None:  # all have come to the end
-            _say(self._channel.judge.over({}, time.monotonic()))
+        if self._channel is not None:  # all ranks have come to the end
+            _print_lines(self._channel.diagnosis.report_resolved({}, time.monotonic()))
 
-    def _state(self) -> State:
-        calls = tuple(calls.last() for calls in self._calls)
-        return State(calls, call_site(self._program), self._has_ended)
+    def _state(self) -> RankState:
+        calls = tuple(log.last_call() for log in self._logs)
+        return RankState(calls, thread_call_site(self._program_thread), self._has_exited)
 
 
 class _Channel:
-    """What passes between the threads of some ranks."""
+    """The messages between the watchdogs of one communicator's ranks."""
 
-    def __init__(self, comm: Any, judge: Judge):
-        self.comm, self.judge = comm, judge
+    def __init__(self, comm: Any, diagnosis: StallDiagnosis):
+        self.comm, self.diagnosis = comm, diagnosis
         self._others = [rank for rank in range(comm.size) if rank != comm.rank]
-        self._sent: list[Any] = []  # requests, which hold their messages until these are gone
-        # as one that waits: whom it calls, since when, and when it called last
-        self._called, self._called_since, self._called_at = 0, 0.0, 0.0
-        # as the judge: until when it is one, when it asked first and last, what it was told
-        self._judges_until = 0.0
-        self._asked_since, self._asked_at = 0.0, 0.0
-        self._told: dict[int, tuple[float, State]] = {}
-        self._ended: dict[int, State] = {}  # elastic ranks that have left word
+        self._sent: list[Any] = []  # requests; they hold their messages until sent
+        # As a rank that waits: its coordinator, since when, and when it was notified last.
+        self._coordinator, self._coordinator_since, self._notified_at = 0, 0.0, 0.0
+        # As the coordinator: until when, the first and last state request, and the answers.
+        self._coordinates_until = 0.0
+        self._requested_since, self._requested_at = 0.0, 0.0
+        self._answers: dict[int, tuple[float, RankState]] = {}
+        self._exited: dict[int, RankState] = {}  # elastic ranks that sent an exit notice
 
-    def tick(self, state_of: Any, now: float) -> Iterator[str]:
-        """Answer, and ask as long as there is a reason to; gives lines for the user."""
+    def tick(self, read_state: Callable[[], RankState], now: float) -> Iterator[str]:
+        """Answer messages and send the ones that are due; yields messages for the user."""
         self._sent = [request for request in self._sent if not request.Test()]
         state = None
         while (message := self.comm.improbe()) is not None:
-            from_rank, what = message.recv()
-            if what == _ASKS:
-                state = state or state_of()
-                self._send(from_rank, state)
-                self._asked_by(from_rank, now)
-            elif what == _CALLS:
-                self._judges_until = now + 3 * _EVERY_S
-            elif what.has_ended and self.judge.elastic:
-                self._ended[from_rank] = what
+            sender, content = message.recv()
+            if content == _STATE_REQUEST:
+                state = state or read_state()
+                self._send(sender, state)
+                self._note_coordinator(sender, now)
+            elif content == _STALL_NOTICE:
+                self._coordinates_until = now + 3 * _INTERVAL_S
+            elif content.has_exited and self.diagnosis.elastic:
+                self._exited[sender] = content
             else:
-                self._told[from_rank] = now, what
-        state = state or state_of()
-        if any(call.name and call.seconds > _PATIENCE_S for call in state.calls):
-            self._call(now)
+                self._answers[sender] = now, content
+        state = state or read_state()
+        if any(call.name and call.elapsed_s > _PATIENCE_S for call in state.calls):
+            self._notify_coordinator(now)
         else:
-            self._called, self._called_since = 0, 0.0
-        if now < self._judges_until or self.judge.open:
-            yield from self._ask_and_judge(state, now)
+            self._coordinator, self._coordinator_since = 0, 0.0
+        if now < self._coordinates_until or self.diagnosis.reported:
+            yield from self._diagnose(state, now)
         else:
-            self._asked_since = 0.0
+            self._requested_since = 0.0
 
-    def leave_word(self, state: State) -> None:
-        """Tell all others what they cannot ask any more."""
+    def send_exit_notice(self, state: RankState) -> None:
+        """Tell all other ranks that this one exits: it answers no state request any more."""
         for rank in self._others:
-            if rank not in self._ended:
+            if rank not in self._exited:
                 self._send(rank, state)
-        _wait_asleep(lambda: all(request.Test() for request in self._sent), limit_s=0.5)
+        _poll(lambda: all(request.Test() for request in self._sent), limit_s=0.5)
 
-    def _send(self, to: int, what: Any) -> None:
-        self._sent.append(self.comm.isend((self.comm.rank, what), to))
+    def _send(self, to: int, content: RankState | str) -> None:
+        self._sent.append(self.comm.isend((self.comm.rank, content), to))
 
-    def _asked_by(self, judge: int, now: float) -> None:
-        if judge == self._called:
-            self._called_since = now
-        if judge < self.comm.rank:  # of two judges the lower one goes on
-            self._judges_until = 0.0
-            self.judge.open.clear()
+    def _note_coordinator(self, rank: int, now: float) -> None:
+        if rank == self._coordinator:
+            self._coordinator_since = now
+        if rank < self.comm.rank:  # of two coordinators the lower rank goes on
+            self._coordinates_until = 0.0
+            self.diagnosis.reported.clear()
 
-    def _call(self, now: float) -> None:
-        """Call the judge: the lowest rank that answers."""
-        self._called_since = self._called_since or now
-        while self._called in self._ended:
-            self._called, self._called_since = self._called + 1, now
-        if now - self._called_since > _ANSWER_S and self._called < self.comm.rank:
-            self._called, self._called_since, self._called_at = self._called + 1, now, 0.0
-        if self._called == self.comm.rank:
-            self._judges_until = now + 3 * _EVERY_S
-        elif now - self._called_at >= _EVERY_S:
-            self._called_at = now
-            self._send(self._called, _CALLS)
+    def _notify_coordinator(self, now: float) -> None:
+        """Send a stall notice to the lowest rank that answers."""
+        self._coordinator_since = self._coordinator_since or now
+        while self._coordinator in self._exited:
+            self._coordinator, self._coordinator_since = self._coordinator + 1, now
+        unanswered = now - self._coordinator_since > _ANSWER_LIMIT_S
+        if unanswered and self._coordinator < self.comm.rank:
+            self._coordinator += 1
+            self._coordinator_since, self._notified_at = now, 0.0
+        if self._coordinator == self.comm.rank:
+            self._coordinates_until = now + 3 * _INTERVAL_S
+        elif now - self._notified_at >= _INTERVAL_S:
+            self._notified_at = now
+            self._send(self._coordinator, _STALL_NOTICE)
 
-    def _ask_and_judge(self, state: State, now: float) -> Iterator[str]:
-        if not self._asked_since:
-            self._asked_since = now
-        if now - self._asked_at >= _EVERY_S:
-            self._asked_at = now
+    def _diagnose(self, state: RankState, now: float) -> Iterator[str]:
+        """As the coordinator: request the ranks' states, and check those that have come."""
+        if not self._requested_since:
+            self._requested_since = now
+        if now - self._requested_at >= _INTERVAL_S:
+            self._requested_at = now
             for rank in self._others:
-                if rank not in self._ended:
-                    self._send(rank, _ASKS)
-        states = {r: told for r, (at, told) in self._told.items() if now - at < _ANSWER_S}
-        states |= {**self._ended, self.comm.rank: state}
-        asked_long_ago = now - self._asked_since > _ANSWER_S
-        silent = [r for r in self._others if r not in states] if asked_long_ago else []
-        yield from self.judge.consider(states, silent, now)
+                if rank not in self._exited:
+                    self._send(rank, _STATE_REQUEST)
+        states = {r: told for r, (at, told) in self._answers.items() if now - at < _ANSWER_LIMIT_S}
+        states |= {**self._exited, self.comm.rank: state}
+        overdue = now - self._requested_since > _ANSWER_LIMIT_S
+        silent = [rank for rank in self._others if rank not in states] if overdue else []
+        yield from self.diagnosis.check(states, silent, now)
 
 
-def _wait_asleep(is_over: Callable[[], bool], limit_s: float = math.inf) -> None:
+def _poll(is_complete: Callable[[], bool], limit_s: float = math.inf) -> None:
+    """Wait for a condition with short sleeps, which leave the core to the other ranks."""
     deadline, pause_s = time.monotonic() + limit_s, 0.0001
-    while not is_over() and time.monotonic() < deadline:
+    while not is_complete() and time.monotonic() < deadline:
         time.sleep(pause_s)
         pause_s = min(2 * pause_s, 0.05)
 
 
-def _say(lines: Iterable[str]) -> None:
+def _print_lines(lines: Iterable[str]) -> None:
     for line in lines:
         print(f"dtrain: {line}", file=sys.stderr, flush=True)
 
 
-def seconds_of(variable: str, default: float) -> float:
+def read_seconds(variable: str, default: float) -> float:
     """Seconds from the environment."""
+    import os
+
     text = os.environ.get(variable, str(default))
     try:
         seconds = float(text)
@@ -231,9 +236,9 @@ def seconds_of(variable: str, default: float) -> float:
     raise ValueError(f"{variable}: expected seconds, 0 for never, got {text!r}")
 
 
-def end_all(comm: Any, text: str, status: int = 1) -> None:
-    """Say why, and end all ranks of an mpi4py communicator's job."""
-    print(f"dtrain: {text}", file=sys.stderr, flush=True)
-    timeline.write_own()
+def abort_job(comm: Any, reason: str, status: int = 1) -> None:
+    """Print the reason and abort all ranks of an mpi4py communicator's job."""
+    print(f"dtrain: {reason}", file=sys.stderr, flush=True)
+    timeline.write_local()
     time.sleep(0.1)  # MPICH's launcher, told to abort, leaves unread what it has not read yet
     comm.Abort(status)

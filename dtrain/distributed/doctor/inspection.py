@@ -56,7 +56,7 @@ class RanksReport:
     pairs: tuple[dict[str, Any], ...] = ()
 
 
-def examine() -> MachineReport:
+def inspect_machine() -> MachineReport:
     """Look at this machine. Takes seconds; nothing that is missing or broken stops it."""
     launcher, reason = None, ""
     try:
@@ -99,7 +99,7 @@ def _probe(name: str) -> dict[str, Any]:
         return {"problem": f"ends the process, status {status}: {last[-1]}"}
 
 
-def examine_ranks(num_ranks: int | None, hosts: str | None, hostfile: str | None) -> RanksReport:
+def inspect_ranks(num_ranks: int | None, hosts: str | None, hostfile: str | None) -> RanksReport:
     """Start ranks by `dtrain run`, and have them measure each other."""
     options = [("-n", num_ranks), ("--hosts", hosts), ("--hostfile", hostfile)]
     words = [str(word) for option in options if option[1] is not None for word in option]

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dtrain.distributed.doctor.examine import MachineReport, RanksReport
+from dtrain.distributed.doctor.inspection import MachineReport, RanksReport
 
 _LIBRARY_OF = {"openmpi": ("Open MPI",), "mpich": ("MPICH", "Intel MPI", "MVAPICH")}
 _SMALL_SHARED_MEMORY = 1 << 30
@@ -25,7 +25,7 @@ class Problem:
     fatal: bool = False
 
 
-def judge(machine: MachineReport) -> list[Problem]:
+def find_machine_problems(machine: MachineReport) -> list[Problem]:
     """The problems of a machine."""
     families = (_of_mpi, _of_memory, _of_speed, _of_load, _of_threads)
     return [problem for family in families for problem in family(machine)]
@@ -111,7 +111,7 @@ def _of_threads(machine: MachineReport) -> Iterator[Problem]:
         )
 
 
-def judge_ranks(ranks: RanksReport) -> list[Problem]:
+def find_rank_problems(ranks: RanksReport) -> list[Problem]:
     """The problems of ranks that were started."""
     if ranks.problem:
         return [

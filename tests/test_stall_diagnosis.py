@@ -1,0 +1,98 @@
+"""Which rank blocks the others, diagnosed from the states that ranks report."""
+
+import pytest
+
+from dtrain.distributed.watchdog.collective_log import CollectiveCall
+from dtrain.distributed.watchdog.diagnosis import RankState, StallDiagnosis
+from dtrain.errors import DesyncError, RankFailedError
+
+
+def diagnosis(*hosts, **options):
+    options = {"warning_s": 5, "timeout_s": 60, **options}
+    return StallDiagnosis(hosts or ("a", "a", "b"), **options)
+
+
+def waits(seconds, number=4, name="barrier"):
+    return RankState((CollectiveCall(number, name, seconds),), "train.py:9")
+
+
+def computes(number=3):
+    return RankState((CollectiveCall(number),), "data.py:17 in load()")
+
+
+def lines(diagnosis, *states, now=100.0):
+    """The messages; None is a rank that does not answer."""
+    answers = {rank: state for rank, state in enumerate(states) if state}
+    silent = [rank for rank, state in enumerate(states) if not state]
+    return list(diagnosis.check(answers, silent, now))
+
+
+def test_a_short_wait_is_not_reported():
+    assert lines(diagnosis(), waits(4.9), computes(), waits(4)) == []
+
+
+def test_nothing_is_reported_before_all_have_answered_or_are_silent():
+    assert list(diagnosis().check({0: waits(9)}, [1], 100.0)) == []
+
+
+def test_each_stall_is_reported_once_and_so_is_its_end():
+    it = diagnosis()
+    (text,) = lines(it, waits(6), computes(), waits(5))
+    assert text == (
+        "ranks 0, 2 have waited 6 s in barrier (train.py:9) for rank 1 on host a, "
+        "which is at data.py:17 in load()"
+    )
+    assert lines(it, waits(7), computes(), waits(6), now=101.0) == []
+    assert lines(it, computes(4), computes(4), computes(4), now=103.0) == [
+        "the ranks go on: they had waited 9 s for rank 1"
+    ]
+    assert not it.reported
+
+
+def test_late_ranks_are_grouped_by_what_they_do():
+    (text,) = lines(diagnosis("a", "b", "a", "b"), waits(6), computes(), None, computes())
+    assert text == (
+        "rank 0 has waited 6 s in barrier (train.py:9) for rank 2 on host a, which does not "
+        "answer: stopped, swapped out, held up in C code, or its host is gone; and for "
+        "ranks 1, 3 on host b, which is at data.py:17 in load()"
+    )
+
+
+def test_when_no_rank_is_late_the_messages_are_stuck():
+    (text,) = lines(diagnosis(), waits(6), waits(6), waits(6))
+    assert text.endswith("all ranks are there, and the messages between them do not come through")
+
+
+def test_calls_of_the_same_sequence_number_have_one_name():
+    broadcast = "broadcast from rank 0"
+    with pytest.raises(DesyncError, match=r"ranks 0, 2 on hosts a, b in barrier .*; rank 1 on h"):
+        lines(diagnosis(), waits(2), waits(2, name=broadcast), waits(1))
+    assert lines(diagnosis(), waits(2), waits(2, number=5, name=broadcast), waits(1)) == []
+
+
+def test_a_rank_that_exited_after_the_call_does_not_block_it():
+    exited = computes(4)._replace(has_exited=True)
+    assert lines(diagnosis(), waits(2), exited, waits(2)) == []
+    with pytest.raises(RankFailedError, match="rank 1 on host a came to the end of the program"):
+        lines(diagnosis(), waits(2), exited._replace(calls=(CollectiveCall(3),)), waits(2))
+
+
+def test_a_communicator_that_a_rank_does_not_have_yet_has_had_no_call():
+    calls = CollectiveCall(7), CollectiveCall(1, "all_reduce of 5 x float32", 6.0)
+    two = RankState(calls, "train.py:9")
+    (text,) = lines(diagnosis(), two, computes(7), two)
+    assert "in all_reduce of 5 x float32 (train.py:9) for rank 1" in text
+
+
+def test_a_timeout_ends_the_job_but_mpi_decides_about_a_silent_elastic_rank():
+    with pytest.raises(RankFailedError, match=r"waited 60 s .* \(--stall-timeout 60\)"):
+        lines(diagnosis(), waits(60), computes(), waits(60))
+    with pytest.raises(RankFailedError, match="does not answer"):
+        lines(diagnosis(), waits(60), None, waits(60))
+    (text,) = lines(diagnosis(elastic=True), waits(60), None, waits(60))
+    assert "does not answer" in text
+
+
+def test_0_is_never():
+    never = diagnosis(warning_s=0, timeout_s=0)
+    assert lines(never, waits(1e9), computes(), waits(1e9)) == []
