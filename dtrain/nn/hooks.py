@@ -1,65 +1,70 @@
-"""The hooks of a module: what is called before and after its forward and its backward."""
+"""Hooks of modules: functions called before and after forward, backward, saving and loading."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from dtrain.autograd import Function, Tensor
 from dtrain.autograd.hooks import HookHandle
 
+Hook = Callable[..., Any]
+_P = ParamSpec("_P")
+_R_co = TypeVar("_R_co", covariant=True)
+_OnGradients = Callable[[tuple[Any, ...]], tuple[Any, ...]]
+
 
 class ModuleHooks:
-    """The hooks of one module, each kind in the order in which they are called."""
+    """The hooks of one module, each kind in the order of the calls."""
 
     def __init__(self) -> None:
-        self.forward_pre: list[Callable] = []
-        self.forward: list[Callable] = []
-        self.forward_always: list[Callable] = []
-        self.backward_pre: list[Callable] = []
-        self.backward: list[Callable] = []
-        self.state_dict_pre: list[Callable] = []
-        self.state_dict: list[Callable] = []
-        self.load_state_dict_pre: list[Callable] = []
-        self.load_state_dict: list[Callable] = []
+        self.forward_pre: list[Hook] = []
+        self.forward: list[Hook] = []
+        self.forward_always: list[Hook] = []
+        self.backward_pre: list[Hook] = []
+        self.backward: list[Hook] = []
+        self.state_dict_pre: list[Hook] = []
+        self.state_dict: list[Hook] = []
+        self.load_state_dict_pre: list[Hook] = []
+        self.load_state_dict: list[Hook] = []
 
-    def call(self, module: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
-        """The module's forward among its hooks."""
-        called: list[Callable] = []
+    def call(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call the module's forward between its hooks."""
+        called: list[Hook] = []
         out = None
         try:
             for pre_hook in tuple(self.forward_pre):
                 args, kwargs = pre_hook(module, args, kwargs)
-            watch = _BackwardPass(module, self) if self.backward or self.backward_pre else None
-            if watch is not None:
-                args = watch.inputs(args)
+            gradients = _BackwardPass(module, self) if self.backward or self.backward_pre else None
+            if gradients is not None:
+                args = gradients.observe_inputs(args)
             out = module.forward(*args, **kwargs)
             for hook in tuple(self.forward):
                 called.append(hook)
                 out = hook(module, args, kwargs, out)
-            return out if watch is None else watch.outputs(out)
+            return out if gradients is None else gradients.observe_outputs(out)
         except BaseException:
             for hook in self.forward_always:
-                if hook not in called and hook in self.forward:  # it was not removed
+                if hook not in called and hook in self.forward:  # not if it was removed
                     hook(module, args, kwargs, out)
             raise
 
 
-def add(hooks: list[Callable], hook: Callable, prepend: bool) -> HookHandle:
-    """Add a hook at the end, or before the others; returns the handle that removes it."""
+def add(hooks: list[Hook], hook: Hook, prepend: bool) -> HookHandle:
+    """Add a hook at the end, or at the front; returns the handle that removes it."""
     hooks.insert(0 if prepend else len(hooks), hook)
     return HookHandle(hooks, hook)
 
 
-def pre_hook(hook: Callable, with_kwargs: bool) -> Callable:
-    """A forward pre-hook of a user's as (module, args, kwargs) to (args, kwargs)."""
+def pre_hook(hook: Hook, with_kwargs: bool) -> Hook:
+    """Adapt a user's forward pre-hook to the form (module, args, kwargs) -> (args, kwargs)."""
     return functools.partial(_call_with_kwargs if with_kwargs else _call_with_args, hook)
 
 
 def _call_with_kwargs(
-    hook: Callable, module: Any, args: tuple, kwargs: dict[str, Any]
-) -> tuple[tuple, dict[str, Any]]:
+    hook: Hook, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
     replaced = hook(module, args, kwargs)
     if replaced is None:
         return args, kwargs
@@ -72,48 +77,53 @@ def _call_with_kwargs(
 
 
 def _call_with_args(
-    hook: Callable, module: Any, args: tuple, kwargs: dict[str, Any]
-) -> tuple[tuple, dict[str, Any]]:
+    hook: Hook, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
     replaced = hook(module, args)
     if replaced is None:
         return args, kwargs
     return replaced if isinstance(replaced, tuple) else (replaced,), kwargs
 
 
-def forward_hook(hook: Callable, with_kwargs: bool) -> Callable:
-    """A forward hook of a user's as (module, args, kwargs, out) to out."""
+def forward_hook(hook: Hook, with_kwargs: bool) -> Hook:
+    """Adapt a user's forward hook to the form (module, args, kwargs, out) -> out."""
     return functools.partial(_call_after, hook, with_kwargs)
 
 
 def _call_after(
-    hook: Callable, with_kwargs: bool, module: Any, args: tuple, kwargs: dict[str, Any], out: Any
+    hook: Hook,
+    with_kwargs: bool,
+    module: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    out: Any,
 ) -> Any:
     replaced = hook(module, args, kwargs, out) if with_kwargs else hook(module, args, out)
     return out if replaced is None else replaced
 
 
 class _BackwardPass:
-    """Calls a module's backward hooks, from identities around its forward."""
+    """Calls a module's backward hooks from identity functions put around its forward."""
 
     def __init__(self, module: Any, hooks: ModuleHooks):
         self._module, self._hooks = module, hooks
-        self._grad_output: tuple = ()
+        self._grad_output: tuple[Any, ...] = ()
         self._num_inputs = 0
         self._input_has_gradient = False
 
-    def inputs(self, args: tuple) -> tuple:
-        """The arguments, the gradients of which will pass by here."""
+    def observe_inputs(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return the arguments such that `_on_input` is called with their gradients."""
         self._num_inputs = sum(isinstance(x, Tensor) for x in args)
         self._input_has_gradient = any(isinstance(x, Tensor) and x.requires_grad for x in args)
-        return _through(self._on_input, args)
+        return _observe(self._on_input, args)
 
-    def outputs(self, out: Any) -> Any:
-        """The output, likewise."""
+    def observe_outputs(self, out: Any) -> Any:
+        """Return the output such that `_on_output` is called with its gradients."""
         if isinstance(out, (tuple, list)):
-            return type(out)(_through(self._on_output, out))
-        return _through(self._on_output, (out,))[0]
+            return type(out)(_observe(self._on_output, out))
+        return _observe(self._on_output, (out,))[0]
 
-    def _on_output(self, grads: tuple) -> tuple:
+    def _on_output(self, grads: tuple[Any, ...]) -> tuple[Any, ...]:
         for hook in tuple(self._hooks.backward_pre):
             replaced = hook(self._module, grads)
             if replaced is not None:
@@ -123,7 +133,7 @@ class _BackwardPass:
             self._on_input((None,) * self._num_inputs)
         return grads
 
-    def _on_input(self, grads: tuple) -> tuple:
+    def _on_input(self, grads: tuple[Any, ...]) -> tuple[Any, ...]:
         for hook in tuple(self._hooks.backward):
             replaced = hook(self._module, grads, self._grad_output)
             if replaced is not None and self._input_has_gradient:
@@ -131,11 +141,11 @@ class _BackwardPass:
         return grads
 
 
-class _Through(Function):
-    """The tensors themselves; `on_gradients` sees, and may replace, their gradients."""
+class _Identity(Function):
+    """The tensors themselves; `on_gradients` receives, and may replace, their gradients."""
 
     @staticmethod
-    def forward(ctx: Any, on_gradients: Callable[[tuple], tuple], *tensors: Tensor) -> Any:
+    def forward(ctx: Any, on_gradients: _OnGradients, *tensors: Tensor) -> Any:
         ctx.on_gradients = on_gradients
         ctx.mark_non_differentiable(*(x for x in tensors if not x.requires_grad))
         return tensors
@@ -145,25 +155,35 @@ class _Through(Function):
         return None, *ctx.on_gradients(grads)
 
 
-def _through(on_gradients: Callable[[tuple], tuple], values: Sequence[Any]) -> tuple:
-    """The values, of which the tensors have gone through `_Through` together."""
-    places = [i for i, value in enumerate(values) if isinstance(value, Tensor)]
-    if not any(values[i].requires_grad for i in places):
+def _observe(on_gradients: _OnGradients, values: Sequence[Any]) -> tuple[Any, ...]:
+    """Pass the tensors among the values through one `_Identity`."""
+    indices = [i for i, value in enumerate(values) if isinstance(value, Tensor)]
+    if not any(values[i].requires_grad for i in indices):
         return tuple(values)
-    passed = dict(zip(places, _Through.apply(on_gradients, *(values[i] for i in places))))
+    passed = dict(zip(indices, _Identity.apply(on_gradients, *(values[i] for i in indices))))
     return tuple(passed.get(i, value) for i, value in enumerate(values))
 
 
-class Hooked:
-    """What a module has for its hooks: calling it among them, and registering them."""
+class _HasForward(Protocol[_P, _R_co]):
+    """A module as `__call__` sees it: with the parameters and the result of its own forward."""
+
+    _hooks: ModuleHooks | None
+
+    @property
+    def forward(self) -> Callable[_P, _R_co]: ...
+
+
+class Hookable:
+    """The base class of Module that registers hooks and calls `forward` between them."""
 
     _hooks: ModuleHooks | None
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """What the module computes."""
+        """Compute the module's output."""
         raise NotImplementedError
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self: _HasForward[_P, _R_co], *args: _P.args, **kwargs: _P.kwargs) -> _R_co:
+        """Call `forward` between the forward hooks."""
         if self._hooks is None:
             return self.forward(*args, **kwargs)
         return self._hooks.call(self, args, kwargs)
@@ -174,9 +194,9 @@ class Hooked:
         return own
 
     def register_forward_pre_hook(
-        self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False
+        self, hook: Hook, *, prepend: bool = False, with_kwargs: bool = False
     ) -> HookHandle:
-        """Call `hook(module, args)` before `forward`; what it returns replaces the arguments.
+        """Call `hook(module, args)` before `forward`; a returned value replaces the arguments.
 
         With `with_kwargs` call `hook(module, args, kwargs)`, which may return both.
         """
@@ -185,51 +205,51 @@ class Hooked:
 
     def register_forward_hook(
         self,
-        hook: Callable,
+        hook: Hook,
         *,
         prepend: bool = False,
         with_kwargs: bool = False,
         always_call: bool = False,
     ) -> HookHandle:
-        """Call `hook(module, args, output)` after `forward`; what it returns is the output then.
+        """Call `hook(module, args, output)` after `forward`; a returned value replaces the output.
 
-        With `with_kwargs` call `hook(module, args, kwargs, output)`; with `always_call` also when
-        `forward` has raised.
+        With `with_kwargs` call `hook(module, args, kwargs, output)`; with `always_call` call it
+        also after `forward` raised.
         """
         called = forward_hook(hook, with_kwargs)
         if always_call:
             self._own_hooks().forward_always.append(called)
         return add(self._own_hooks().forward, called, prepend)
 
-    def register_full_backward_pre_hook(self, hook: Callable, prepend: bool = False) -> HookHandle:
-        """Call `hook(module, grad_output)` when the gradients of the module's outputs are there.
+    def register_full_backward_pre_hook(self, hook: Hook, prepend: bool = False) -> HookHandle:
+        """Call `hook(module, grad_output)` once the gradients of the module's outputs are computed.
 
-        What it returns, a tuple, goes on in place of these.
+        A tuple that it returns replaces them.
         """
         return add(self._own_hooks().backward_pre, hook, prepend)
 
-    def register_full_backward_hook(self, hook: Callable, prepend: bool = False) -> HookHandle:
-        """Call `hook(module, grad_input, grad_output)` when those of its inputs are there.
+    def register_full_backward_hook(self, hook: Hook, prepend: bool = False) -> HookHandle:
+        """Call `hook(module, grad_input, grad_output)` once its inputs' gradients are computed.
 
-        What it returns, a tuple, goes on in place of `grad_input`, in which each positional tensor
-        of `forward` has its place.
+        `grad_input` holds one gradient for each positional tensor argument of `forward`; a tuple
+        that the hook returns replaces it.
         """
         return add(self._own_hooks().backward, hook, prepend)
 
-    def register_state_dict_pre_hook(self, hook: Callable) -> HookHandle:
-        """Call `hook(module, prefix, keep_vars)` before `state_dict`."""
+    def register_state_dict_pre_hook(self, hook: Hook) -> HookHandle:
+        """Call `hook(module, prefix, keep_vars)` before `state_dict` collects the state."""
         return add(self._own_hooks().state_dict_pre, hook, False)
 
-    def register_state_dict_post_hook(self, hook: Callable) -> HookHandle:
-        """Call `hook(module, state_dict, prefix, {})` after `state_dict`, to change it in place."""
+    def register_state_dict_post_hook(self, hook: Hook) -> HookHandle:
+        """Call `hook(module, state_dict, prefix, {})` on the new state, to change it in place."""
         return add(self._own_hooks().state_dict, hook, False)
 
-    def register_load_state_dict_pre_hook(self, hook: Callable) -> HookHandle:
+    def register_load_state_dict_pre_hook(self, hook: Hook) -> HookHandle:
         """Call `hook(module, state_dict, prefix, {}, strict, missing, unexpected, errors)` before
-        a state is loaded, to change it in place; lines added to `errors` refuse it."""
+        loading, to change the state in place; a line appended to `errors` makes the load fail."""
         return add(self._own_hooks().load_state_dict_pre, hook, False)
 
-    def register_load_state_dict_post_hook(self, hook: Callable) -> HookHandle:
-        """Call `hook(module, incompatible_keys)` after a state was loaded; names that it takes out
-        of the keys are not complained about."""
+    def register_load_state_dict_post_hook(self, hook: Hook) -> HookHandle:
+        """Call `hook(module, incompatible_keys)` after loading; names that it removes from the keys
+        are not reported as errors."""
         return add(self._own_hooks().load_state_dict, hook, False)

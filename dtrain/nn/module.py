@@ -1,9 +1,9 @@
-"""`Module`: parameters, buffers and submodules by name, and what is done to all of them."""
+"""`Module`: the base class of layers and models."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,22 +11,20 @@ import dtrain.functions.table  # noqa: F401  Tensor's methods
 from dtrain.autograd import Tensor
 from dtrain.backend import dtypes
 from dtrain.functions.creation import empty_like
-from dtrain.nn import hooks, state
-from dtrain.nn.parameter import Buffer, Parameter
+from dtrain.nn import state
+from dtrain.nn.attributes import Attributes
+from dtrain.nn.hooks import Hookable
+from dtrain.nn.parameter import Parameter
 
-#: The tables of attributes, what is in them, and what may be assigned to a name in them.
-_KINDS = (
-    ("_parameters", "parameter", "dtrain.nn.Parameter"),
-    ("_modules", "child module", "dtrain.nn.Module"),
-    ("_buffers", "buffer", "dtrain.Tensor"),
-)
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
-class Module(hooks.Hooked):
+class Module(Hookable, Attributes):
     """The base class of layers and models (torch.nn.Module).
 
-    A subclass sets its layers and parameters as attributes after ``super().__init__()`` and
-    has a method `forward`.
+    A subclass calls ``super().__init__()``, assigns its layers and parameters as attributes and
+    defines `forward`. A type checker sees `forward`'s parameters and result in ``module(...)``.
 
     >>> import dtrain
     >>> class Twice(Module):
@@ -40,121 +38,25 @@ class Module(hooks.Hooked):
     ['inner.weight', 'inner.bias']
     """
 
-    training: bool
-    _parameters: dict[str, Any]
-    _buffers: dict[str, Any]
-    _modules: dict[str, Any]
-    _transient_buffers: set[str]
-
-    def __init__(self) -> None:
-        self.__dict__.update(
-            training=True, _parameters={}, _buffers={}, _modules={}, _transient_buffers=set(),
-            _hooks=None,
-        )  # fmt: skip
-
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """What the module computes; a subclass has it."""
+        """Compute the module's output; every subclass defines it."""
         raise NotImplementedError(f"{type(self).__name__} must have a method forward")
 
-    # --- attributes ---
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        tables = self.__dict__
-        if isinstance(value, (Parameter, Module)):
-            self._require_init(name)
-            own = "_parameters" if isinstance(value, Parameter) else "_modules"
-            self._forget(name, but=own)
-            tables[own][name] = value
-            return
-        if isinstance(value, Buffer):
-            self._require_init(name)
-            self._forget(name, but="_buffers")
-            self.register_buffer(name, value, value.persistent)
-            return
-        for table, kind, expected in _KINDS:
-            if name in tables.get(table, ()):
-                if value is not None and not (table == "_buffers" and isinstance(value, Tensor)):
-                    raise TypeError(
-                        f"cannot assign {type(value).__name__} as {kind} {name!r}: expected "
-                        f"{expected} or None"
-                    )
-                tables[table][name] = value
-                return
-        object.__setattr__(self, name, value)
-
-    def __getattr__(self, name: str) -> Any:
-        for table, _, _ in _KINDS:
-            if name in self.__dict__.get(table, ()):
-                return self.__dict__[table][name]
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
-    def __delattr__(self, name: str) -> None:
-        if not self._forget(name):
-            object.__delattr__(self, name)
-
-    def __dir__(self) -> list[str]:
-        names = {*super().__dir__(), *self._parameters, *self._buffers, *self._modules}
-        return sorted(name for name in names if not name[:1].isdigit())
-
-    def _forget(self, name: str, but: str = "") -> bool:
-        """Remove an attribute from the tables, `but` from one; returns whether it was there."""
-        self._transient_buffers.discard(name)
-        tables = [self.__dict__[table] for table, _, _ in _KINDS if table != but]
-        found = [table.pop(name, self) is not self for table in (*tables, self.__dict__)]
-        return any(found)
-
-    def _put(self, name: str, tensor: Tensor) -> None:
-        """Replace a parameter or buffer of this name."""
-        self.__dict__["_parameters" if name in self._parameters else "_buffers"][name] = tensor
-
-    def _require_init(self, name: str) -> None:
-        if "_parameters" not in self.__dict__:
-            raise AttributeError(
-                f"{type(self).__name__}: call super().__init__() before {name} = ..."
-            )
-
-    def _check_new(self, table: str, name: Any, value: Any, kind: type) -> None:
-        """Refuse what cannot be registered."""
-        what = next(label for own, label, _ in _KINDS if own == table)
-        self._require_init(name)
-        if not isinstance(name, str):
-            raise TypeError(f"{what} name should be a string, got {type(name).__name__}")
-        if not name or "." in name:
-            raise KeyError(f'{what} name can\'t be empty or contain ".", got {name!r}')
-        if hasattr(self, name) and name not in self.__dict__[table]:
-            raise KeyError(f"attribute {name!r} already exists")
-        if value is not None and not isinstance(value, kind):
-            raise TypeError(
-                f"cannot assign {type(value).__name__} as {what} {name!r}: expected "
-                f"dtrain.{'' if kind is Tensor else 'nn.'}{kind.__name__} or None"
-            )
-
-    def register_parameter(self, name: str, param: Parameter | None) -> None:
-        """Name a parameter, or with None say that there is none of this name."""
-        self._check_new("_parameters", name, param, Parameter)
-        self._parameters[name] = param
-
-    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
-        """Name a tensor that is state but is not trained; `persistent` ones are in state_dict."""
-        self._check_new("_buffers", name, tensor, Tensor)
-        self._buffers[name] = tensor
-        (self._transient_buffers.discard if persistent else self._transient_buffers.add)(name)
-
     def add_module(self, name: str, module: Module | None) -> None:
-        """Name a submodule."""
-        self._check_new("_modules", name, module, Module)
+        """Add a submodule; None declares that the module has no submodule of this name."""
+        self._check_registration("_modules", name, module, Module)
         self._modules[name] = module
 
     def register_module(self, name: str, module: Module | None) -> None:
-        """Name a submodule."""
+        """Add a submodule: `add_module` under its newer name."""
         self.add_module(name, module)
 
-    # --- what is in it ---
+    # --- parameters, buffers and submodules ---
 
     def named_modules(
         self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Module]]:
-        """This module and all below it, with their names, each once if `remove_duplicate`."""
+        """(name, module) for this module and all its descendants; `remove_duplicate`: each once."""
         seen = set() if memo is None else memo
         if self in seen:
             return
@@ -167,11 +69,11 @@ class Module(hooks.Hooked):
                 yield from child.named_modules(seen, name, remove_duplicate)
 
     def modules(self) -> Iterator[Module]:
-        """This module and all below it, each once."""
+        """This module and all its descendants, each once."""
         return (module for _, module in self.named_modules())
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules right below this one, each once, with their names."""
+        """(name, module) for the direct children, each once."""
         first_names: dict[Module, str] = {}
         for name, child in self._modules.items():
             if child is not None:
@@ -179,7 +81,7 @@ class Module(hooks.Hooked):
         return ((name, child) for child, name in first_names.items())
 
     def children(self) -> Iterator[Module]:
-        """The modules right below this one, each once."""
+        """The direct children, each once."""
         return (child for _, child in self.named_children())
 
     def _named_tensors(
@@ -201,25 +103,25 @@ class Module(hooks.Hooked):
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Parameter]]:
-        """All parameters with their names; not `recurse`: only this module's own."""
+        """(name, parameter) for all parameters; without `recurse` only this module's own."""
         return self._named_tensors("_parameters", prefix, recurse, remove_duplicate)
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
-        """All parameters, each once; not `recurse`: only this module's own."""
+        """All parameters, each once; without `recurse` only this module's own."""
         return (param for _, param in self.named_parameters(recurse=recurse))
 
     def named_buffers(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Tensor]]:
-        """All buffers with their names; not `recurse`: only this module's own."""
+        """(name, buffer) for all buffers; without `recurse` only this module's own."""
         return self._named_tensors("_buffers", prefix, recurse, remove_duplicate)
 
     def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
-        """All buffers, each once; not `recurse`: only this module's own."""
+        """All buffers, each once; without `recurse` only this module's own."""
         return (buffer for _, buffer in self.named_buffers(recurse=recurse))
 
     def get_submodule(self, target: str) -> Module:
-        """The module below this one at a dotted name; "" is this one."""
+        """The descendant with a dotted name such as "layer1.0.conv"; "" is this module."""
         module = self
         for part in target.split(".") if target else ():
             owner = type(module).__name__
@@ -231,7 +133,7 @@ class Module(hooks.Hooked):
         return module
 
     def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
-        """Replace the module at a dotted name, or unless `strict` put a new one there."""
+        """Replace the descendant with a dotted name; unless `strict` also add a new one."""
         if not target:
             raise ValueError("Cannot set the submodule without a target name!")
         if not isinstance(module, Module):
@@ -243,11 +145,11 @@ class Module(hooks.Hooked):
         setattr(parent, name, module)
 
     def get_parameter(self, target: str) -> Parameter:
-        """The parameter at a dotted name."""
+        """The parameter with a dotted name."""
         return self._get_tensor(target, "_parameters", "an nn.Parameter")
 
     def get_buffer(self, target: str) -> Tensor:
-        """The buffer at a dotted name."""
+        """The buffer with a dotted name."""
         return self._get_tensor(target, "_buffers", "a buffer")
 
     def _get_tensor(self, target: str, table: str, kind: str) -> Any:
@@ -274,9 +176,13 @@ class Module(hooks.Hooked):
         prefix: str = "",
         keep_vars: bool = False,
     ) -> dict[str, Any]:
-        """All parameters and persistent buffers by name, sharing the module's memory.
+        """All parameters and persistent buffers by name; the tensors share the module's memory.
 
-        Written into `destination` if there is one; `keep_vars` keeps them in the graph.
+        Parameters
+        ----------
+        destination : the dict to fill and return; a new one if None
+        prefix : put before every name
+        keep_vars : return the parameters themselves instead of detached tensors
         """
         return state.save(self, {} if destination is None else destination, prefix, keep_vars)
 
@@ -285,39 +191,39 @@ class Module(hooks.Hooked):
     ) -> state.IncompatibleKeys:
         """Copy values by name into parameters and buffers; returns (missing, unexpected) names.
 
-        With `assign` the tensors themselves take the places, with their dtypes and devices.
+        `assign` replaces parameters and buffers by the given tensors, dtype and device included.
 
         Raises
         ------
         RuntimeError
-            If a shape differs or, where `strict`, a name is missing or unexpected. All that is
-            wrong is listed, and nothing has been copied.
+            If a shape differs or, with `strict`, a name is missing or unexpected. The message
+            lists every problem; nothing has been copied.
         """
         return state.load(self, state_dict, strict, assign)
 
     def get_extra_state(self) -> Any:
-        """What else is state: a subclass may return it, for `state_dict`."""
+        """Further state for `state_dict`; a subclass that has some defines this method."""
         raise RuntimeError(f"{type(self).__name__} has no method get_extra_state")
 
     def set_extra_state(self, state: Any) -> None:
-        """Take back what `get_extra_state` has returned: a subclass that has that has this."""
+        """Restore the value of `get_extra_state`; a subclass defines both methods or neither."""
         raise RuntimeError(f"{type(self).__name__} has no method set_extra_state")
 
-    def _defines(self, name: str) -> bool:
-        """Whether a subclass has a method in place of Module's."""
+    def _overrides(self, name: str) -> bool:
+        """Whether a subclass overrides this method of Module."""
         return getattr(type(self), name) is not getattr(Module, name)
 
-    # --- what is done to all of it ---
+    # --- operations on the whole tree ---
 
-    def apply(self, fn: Callable[[Module], Any]) -> Module:
-        """Call `fn` on every module below this one, then on this one; returns itself."""
+    def apply(self, fn: Callable[[Module], Any]) -> Self:
+        """Call `fn` on every descendant, then on this module; returns self."""
         for child in self.children():
             child.apply(fn)
         fn(self)
         return self
 
-    def train(self, mode: bool = True) -> Module:
-        """Say for all modules whether they train: Dropout and BatchNorm differ; returns itself."""
+    def train(self, mode: bool = True) -> Self:
+        """Set training or evaluation mode (Dropout and BatchNorm differ); returns self."""
         if not isinstance(mode, bool):
             raise ValueError(f"train: expected mode to be a bool, got {type(mode).__name__}")
         self.training = mode
@@ -325,26 +231,26 @@ class Module(hooks.Hooked):
             child.train(mode)
         return self
 
-    def eval(self) -> Module:
-        """`train(False)`"""
+    def eval(self) -> Self:
+        """Set evaluation mode: `train(False)`; returns self."""
         return self.train(False)
 
-    def requires_grad_(self, requires_grad: bool = True) -> Module:
-        """Say whether the parameters want gradients; returns itself."""
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Set `requires_grad` of all parameters; returns self."""
         for param in self.parameters():
             param.requires_grad_(requires_grad)
         return self
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients of the parameters, or write zeros into them."""
+        """Set the gradients of all parameters to None, or without `set_to_none` to zero."""
         for param in self.parameters():
             if set_to_none:
                 param.grad = None
             elif param.grad is not None:
                 param.grad.zero_()
 
-    def to(self, *args: Any, **kwargs: Any) -> Module:
-        """Move everything to a device, floating tensors to a dtype too; returns itself."""
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """Move parameters and buffers to a device, floating ones to a dtype; returns self."""
         for wanted in (*args, kwargs.get("dtype")):
             if isinstance(wanted, np.dtype) and not dtypes.is_floating(wanted):
                 raise TypeError(f"Module.to: expected a floating dtype, got {wanted}")
@@ -357,15 +263,15 @@ class Module(hooks.Hooked):
 
         return self._replace_tensors(moved)
 
-    def to_empty(self, *, device: Any, recurse: bool = True) -> Module:
-        """Move everything to a device, without its values; returns itself."""
+    def to_empty(self, *, device: Any, recurse: bool = True) -> Self:
+        """Move parameters and buffers to a device without copying values; returns self."""
         return self._replace_tensors(lambda tensor: empty_like(tensor, device=device), recurse)
 
-    def type(self, dst_type: Any) -> Module:
-        """All parameters and buffers, integers too, to a dtype; returns itself."""
+    def type(self, dst_type: Any) -> Self:
+        """Convert all parameters and buffers, integers too, to a dtype; returns self."""
         return self._replace_tensors(lambda tensor: tensor.detach().type(dst_type))
 
-    def _replace_tensors(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Module:
+    def _replace_tensors(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         for tensor in (*self.parameters(recurse), *self.buffers(recurse)):
             replaced = fn(tensor)
             if replaced.array is not tensor.array:
@@ -374,34 +280,34 @@ class Module(hooks.Hooked):
                 tensor.grad = None if grad is None else fn(grad)
         return self
 
-    def cpu(self) -> Module:
-        """`to("cpu")`"""
+    def cpu(self) -> Self:
+        """Move to the CPU: `to("cpu")`; returns self."""
         return self.to("cpu")
 
-    def cuda(self, device: Any = "cuda") -> Module:
-        """`to("cuda")`"""
+    def cuda(self, device: Any = "cuda") -> Self:
+        """Move to a GPU: `to(device)`; returns self."""
         return self.to(device)
 
-    def float(self) -> Module:
-        """Floating tensors to float32; returns itself."""
+    def float(self) -> Self:
+        """Convert floating parameters and buffers to float32; returns self."""
         return self.to(dtypes.float32)
 
-    def double(self) -> Module:
-        """Floating tensors to float64; returns itself."""
+    def double(self) -> Self:
+        """Convert floating parameters and buffers to float64; returns self."""
         return self.to(dtypes.float64)
 
-    def half(self) -> Module:
-        """Floating tensors to float16; returns itself."""
+    def half(self) -> Self:
+        """Convert floating parameters and buffers to float16; returns self."""
         return self.to(dtypes.float16)
 
-    def bfloat16(self) -> Module:
-        """Floating tensors to bfloat16; returns itself."""
+    def bfloat16(self) -> Self:
+        """Convert floating parameters and buffers to bfloat16; returns self."""
         return self.to(dtypes.bfloat16)
 
-    # --- how it looks ---
+    # --- repr ---
 
     def extra_repr(self) -> str:
-        """What `repr` shows in the parentheses of a layer."""
+        """The options that `repr` shows in parentheses."""
         return ""
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""The state of a module: a dict of tensors by name, made of it and loaded into it."""
+"""Saving and loading the state of a module as a dict of tensors by name."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from dtrain.autograd import Tensor
+from dtrain.nn.hooks import Hook
 from dtrain.nn.parameter import Parameter
 
-#: The name of what `get_extra_state` returns.
+#: The key, after the module's prefix, of the value of `get_extra_state`.
 EXTRA = "_extra_state"
 
 
 class IncompatibleKeys(NamedTuple):
-    """What `load_state_dict` found to be different."""
+    """The names that `load_state_dict` missed in the state and those it did not expect."""
 
     missing_keys: list[str]
     unexpected_keys: list[str]
@@ -25,13 +26,13 @@ class IncompatibleKeys(NamedTuple):
         return f"_IncompatibleKeys(missing_keys={self[0]}, unexpected_keys={self[1]})"
 
 
-def save(module: Any, destination: dict, prefix: str, keep_vars: bool) -> dict[str, Any]:
-    """Write the state into `destination`; without `keep_vars` as tensors outside the graph."""
+def save(module: Any, destination: dict[str, Any], prefix: str, keep_vars: bool) -> dict[str, Any]:
+    """Write a module's state into `destination` and return it; see Module.state_dict."""
     for hook in _hooks(module, "state_dict_pre"):
         hook(module, prefix, keep_vars)
     for key, tensor in module._own_state():
         destination[prefix + key] = tensor if keep_vars else tensor.detach()
-    if module._defines("get_extra_state"):
+    if module._overrides("get_extra_state"):
         destination[prefix + EXTRA] = module.get_extra_state()
     for key, child in module._modules.items():
         if child is not None:
@@ -43,7 +44,7 @@ def save(module: Any, destination: dict, prefix: str, keep_vars: bool) -> dict[s
 
 
 def load(module: Any, state_dict: Any, strict: bool, assign: bool) -> IncompatibleKeys:
-    """Write a state into a module: see Module.load_state_dict."""
+    """Copy a state into a module; see Module.load_state_dict."""
     if not isinstance(state_dict, Mapping):
         raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
     loading = _Loading(dict(state_dict), strict, assign)
@@ -53,19 +54,19 @@ def load(module: Any, state_dict: Any, strict: bool, assign: bool) -> Incompatib
         loading.refuse_problems(module)  # before anything is written
     for write in loading.writes:
         write()
-    different = IncompatibleKeys(loading.missing, loading.unexpected)
+    keys = IncompatibleKeys(loading.missing, loading.unexpected)
     for post_hook in loading.post_hooks:
-        post_hook(different)
+        post_hook(keys)
     loading.refuse_problems(module)
-    return different
+    return keys
 
 
-def _hooks(module: Any, kind: str) -> tuple[Callable, ...]:
+def _hooks(module: Any, kind: str) -> tuple[Hook, ...]:
     return () if module._hooks is None else tuple(getattr(module._hooks, kind))
 
 
 class _Loading:
-    """One call of load: what is to be written, and what does not fit."""
+    """One call of `load`: the pending writes and the problems found."""
 
     def __init__(self, state: dict[str, Any], strict: bool, assign: bool):
         self.state, self.strict, self.assign = state, strict, assign
@@ -77,25 +78,25 @@ class _Loading:
         self.post_hooks: list[Callable[[IncompatibleKeys], Any]] = []
 
     def visit(self, module: Any, prefix: str) -> None:
-        """Note what is to be written into a module and those below it."""
+        """Collect the writes and problems of a module and its descendants."""
         for hook in _hooks(module, "load_state_dict_pre"):
             hook(
                 module, self.state, prefix, {}, self.strict, self.missing, self.unexpected,
                 self.problems,
             )  # fmt: skip
         for key, tensor in module._own_state():
-            if self._is_there(prefix + key):
+            if self._has(prefix + key):
                 self._check(module, key, tensor, prefix + key)
-        if module._defines("set_extra_state") and self._is_there(prefix + EXTRA):
+        if module._overrides("set_extra_state") and self._has(prefix + EXTRA):
             extra = self.state[prefix + EXTRA]
             self.writes.append(lambda: module.set_extra_state(extra))
         for key, child in module._modules.items():
             if child is not None:
                 self.visit(child, f"{prefix}{key}.")
         for hook in _hooks(module, "load_state_dict"):
-            self.post_hooks.append(functools.partial(_call_post, hook, module))
+            self.post_hooks.append(functools.partial(_call_post_hook, hook, module))
 
-    def _is_there(self, name: str) -> bool:
+    def _has(self, name: str) -> bool:
         self.known.add(name)
         if name not in self.state:
             self.missing.append(name)
@@ -109,7 +110,7 @@ class _Loading:
                 f"checkpoint but received {type(value).__name__}."
             )
             return
-        if tensor.ndim == 0 and value.shape == (1,):  # as old files of PyTorch's have them
+        if tensor.ndim == 0 and value.shape == (1,):  # the form of PyTorch's old files
             value = value[0]
         if value.shape != tensor.shape:
             self.problems.append(
@@ -117,12 +118,12 @@ class _Loading:
                 f"from checkpoint, the shape in current model is {tensor.shape}."
             )
         elif self.assign:
-            self.writes.append(lambda: module._put(key, _like(tensor, value)))
+            self.writes.append(lambda: module._replace_tensor(key, _like(tensor, value)))
         else:
             self.writes.append(lambda: tensor.detach().copy_(value))
 
     def refuse_problems(self, module: Any) -> None:
-        """Raise, if something does not fit."""
+        """Raise RuntimeError if there are problems, naming all of them."""
         problems = []
         for kind, names in (("Missing", self.missing), ("Unexpected", self.unexpected)):
             if self.strict and names:
@@ -138,12 +139,12 @@ class _Loading:
 
 
 def _like(tensor: Tensor, value: Tensor) -> Tensor:
-    """The value, as a Parameter if it takes the place of one."""
+    """The value, made a Parameter if it replaces one."""
     if isinstance(tensor, Parameter) and not isinstance(value, Parameter):
         return Parameter(value, requires_grad=tensor.requires_grad)
     return value
 
 
-def _call_post(hook: Callable, module: Any, different: IncompatibleKeys) -> None:
-    if hook(module, different) is not None:
+def _call_post_hook(hook: Hook, module: Any, keys: IncompatibleKeys) -> None:
+    if hook(module, keys) is not None:
         raise RuntimeError("load_state_dict post-hook must return None: change the keys in place")
