@@ -1,4 +1,4 @@
-"""Pooling to a size that is given, as layers."""
+"""Pooling to a given output size, with adaptive or random windows, as layers."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ from typing import Any
 
 from dtrain.autograd import Tensor
 from dtrain.nn import functional as F
-from dtrain.nn.function_layer import FunctionLayer
+from dtrain.nn.function_layer import FunctionLayer, UnaryLayer
 from dtrain.nn.functional.spatial import per_axis
 
 
-class _AdaptiveAvgPool(FunctionLayer):
+class _AdaptiveAvgPool(UnaryLayer):
     def __init__(self, output_size: Any):
         super().__init__(output_size=output_size)
 
 
-class AdaptiveAvgPool1d(_AdaptiveAvgPool, of=F.adaptive_avg_pool1d):
-    """Means of as many windows of a sequence as are asked for (torch.nn.AdaptiveAvgPool1d)."""
+class AdaptiveAvgPool1d(_AdaptiveAvgPool, function=F.adaptive_avg_pool1d):
+    """Mean pooling from (n, c, l) to (n, c, output_size) (torch.nn.AdaptiveAvgPool1d)."""
 
 
-class AdaptiveAvgPool2d(_AdaptiveAvgPool, of=F.adaptive_avg_pool2d):
-    """Means of as many windows of an image as are asked for (torch.nn.AdaptiveAvgPool2d).
+class AdaptiveAvgPool2d(_AdaptiveAvgPool, function=F.adaptive_avg_pool2d):
+    """Mean pooling from (n, c, h, w) to (n, c, *output_size) (torch.nn.AdaptiveAvgPool2d).
+
+    Window i of o covers [floor(i n / o), ceil((i + 1) n / o)); None keeps an axis as it is.
 
     >>> import dtrain
     >>> AdaptiveAvgPool2d((1, None))(dtrain.ones(2, 3, 7, 5)).shape
@@ -28,31 +30,38 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPool, of=F.adaptive_avg_pool2d):
     """
 
 
-class AdaptiveAvgPool3d(_AdaptiveAvgPool, of=F.adaptive_avg_pool3d):
-    """Means of as many windows of a volume as are asked for (torch.nn.AdaptiveAvgPool3d)."""
+class AdaptiveAvgPool3d(_AdaptiveAvgPool, function=F.adaptive_avg_pool3d):
+    """Mean pooling from (n, c, d, h, w) to (n, c, *output_size) (torch.nn.AdaptiveAvgPool3d)."""
 
 
 class _AdaptiveMaxPool(FunctionLayer):
+    """Max pooling; with `return_indices` it also returns the flat indices of the maxima."""
+
     def __init__(self, output_size: Any, return_indices: bool = False):
         super().__init__(output_size=output_size, return_indices=return_indices)
 
+    def forward(self, input: Tensor) -> Any:
+        return super().forward(input)
+
     def extra_repr(self) -> str:
-        return self._shown("output_size")
+        return self._format("output_size")
 
 
-class AdaptiveMaxPool1d(_AdaptiveMaxPool, of=F.adaptive_max_pool1d):
-    """Maxima of as many windows of a sequence as are asked for (torch.nn.AdaptiveMaxPool1d)."""
+class AdaptiveMaxPool1d(_AdaptiveMaxPool, function=F.adaptive_max_pool1d):
+    """Max pooling from (n, c, l) to (n, c, output_size) (torch.nn.AdaptiveMaxPool1d)."""
 
 
-class AdaptiveMaxPool2d(_AdaptiveMaxPool, of=F.adaptive_max_pool2d):
-    """Maxima of as many windows of an image as are asked for (torch.nn.AdaptiveMaxPool2d)."""
+class AdaptiveMaxPool2d(_AdaptiveMaxPool, function=F.adaptive_max_pool2d):
+    """Max pooling from (n, c, h, w) to (n, c, *output_size) (torch.nn.AdaptiveMaxPool2d)."""
 
 
-class AdaptiveMaxPool3d(_AdaptiveMaxPool, of=F.adaptive_max_pool3d):
-    """Maxima of as many windows of a volume as are asked for (torch.nn.AdaptiveMaxPool3d)."""
+class AdaptiveMaxPool3d(_AdaptiveMaxPool, function=F.adaptive_max_pool3d):
+    """Max pooling from (n, c, d, h, w) to (n, c, *output_size) (torch.nn.AdaptiveMaxPool3d)."""
 
 
 class _FractionalMaxPool(FunctionLayer):
+    """Max pooling with random window positions (Graham 2014), to a size or a ratio of the size."""
+
     axes: int
 
     def __init__(
@@ -87,13 +96,13 @@ class _FractionalMaxPool(FunctionLayer):
         return ""
 
 
-class FractionalMaxPool2d(_FractionalMaxPool, of=F.fractional_max_pool2d):
-    """Maxima of windows at random places of an image (torch.nn.FractionalMaxPool2d)."""
+class FractionalMaxPool2d(_FractionalMaxPool, function=F.fractional_max_pool2d):
+    """Max pooling of (n, c, h, w) with random windows (torch.nn.FractionalMaxPool2d)."""
 
     axes = 2
 
 
-class FractionalMaxPool3d(_FractionalMaxPool, of=F.fractional_max_pool3d):
-    """Maxima of windows at random places of a volume (torch.nn.FractionalMaxPool3d)."""
+class FractionalMaxPool3d(_FractionalMaxPool, function=F.fractional_max_pool3d):
+    """Max pooling of (n, c, d, h, w) with random windows (torch.nn.FractionalMaxPool3d)."""
 
     axes = 3

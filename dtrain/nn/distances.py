@@ -1,33 +1,43 @@
-"""Distances and similarities as layers."""
+"""Distances and similarities of pairs of vectors as layers."""
 
 from __future__ import annotations
 
+from dtrain.autograd import Tensor
 from dtrain.nn import functional as F
 from dtrain.nn.function_layer import FunctionLayer
 
 
-class CosineSimilarity(FunctionLayer, of=F.cosine_similarity):
-    """The cosine of the angle between two tensors along `dim` (torch.nn.CosineSimilarity)."""
+class CosineSimilarity(FunctionLayer, function=F.cosine_similarity):
+    """x1 . x2 / (|x1| |x2|) along `dim`, each norm at least eps (torch.nn.CosineSimilarity).
+
+    Shape: x1 and x2, broadcast together; the output lacks `dim`.
+    """
 
     def __init__(self, dim: int = 1, eps: float = 1e-8):
         super().__init__(dim=dim, eps=eps)
+
+    def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
+        return super().forward(x1, x2)
 
     def extra_repr(self) -> str:
         return ""
 
 
-class PairwiseDistance(FunctionLayer, of=F.pairwise_distance):
-    """The p-norm of a difference along the last dimension (torch.nn.PairwiseDistance).
+class PairwiseDistance(FunctionLayer, function=F.pairwise_distance):
+    """|x1 - x2 + eps| by the p-norm over the last dimension (torch.nn.PairwiseDistance).
 
-    The layer calls p `norm`, as PyTorch's does.
+    Shape: x1, x2 (..., d) to (...), with `keepdim` (..., 1). The attribute for p is `norm`, as in
+    PyTorch.
     """
+
+    norm: float
 
     def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False):
         super().__init__(eps=eps, keepdim=keepdim)
         self.norm = p
 
-    def forward(self, *inputs, **named):
-        return super().forward(*inputs, p=self.norm, **named)
+    def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
+        return super().forward(x1, x2, p=self.norm)
 
     def extra_repr(self) -> str:
         return ""

@@ -1,4 +1,4 @@
-"""Dropout and its kin as layers."""
+"""Dropout, of elements and of channels, as layers; outside training all return their input."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from dtrain.nn.function_layer import FunctionLayer
 
 
 class _Dropout(FunctionLayer):
+    """Dropout with probability p in training mode; input and output have the same shape."""
+
+    p: float
+    inplace: bool
+
     def __init__(self, p: float = 0.5, inplace: bool = False):
         super().__init__(p=p, inplace=inplace)
         if not 0 <= p <= 1:
@@ -22,29 +27,31 @@ class _Dropout(FunctionLayer):
         return f"p={self.p}, inplace={self.inplace}"
 
 
-class Dropout(_Dropout, of=F.dropout):
-    """Zero each element with probability p while training (torch.nn.Dropout).
+class Dropout(_Dropout, function=F.dropout):
+    """Zero each element with probability p, scale the rest by 1 / (1 - p) (torch.nn.Dropout).
 
-    Which ones is a function of (seed, step, microbatch, call): the same on any number of ranks
+    The mask depends on (seed, step, microbatch, call), not on the number of ranks
     (Srivastava et al. 2014).
     """
 
 
-class Dropout1d(_Dropout, of=F.dropout1d):
-    """Dropout of whole channels. input: (n, c, l) or (c, l) (torch.nn.Dropout1d)."""
+class Dropout1d(_Dropout, function=F.dropout1d):
+    """Dropout of whole channels; input (n, c, l) or (c, l) (torch.nn.Dropout1d)."""
 
 
-class Dropout2d(_Dropout, of=F.dropout2d):
-    """Dropout of whole channels. input: (n, c, h, w) (torch.nn.Dropout2d)."""
+class Dropout2d(_Dropout, function=F.dropout2d):
+    """Dropout of whole channels; input (n, c, h, w) (torch.nn.Dropout2d; Tompson et al. 2015)."""
 
 
-class Dropout3d(_Dropout, of=F.dropout3d):
-    """Dropout of whole channels. input: (n, c, d, h, w) (torch.nn.Dropout3d)."""
+class Dropout3d(_Dropout, function=F.dropout3d):
+    """Dropout of whole channels; input (n, c, d, h, w) or (c, d, h, w) (torch.nn.Dropout3d)."""
 
 
-class AlphaDropout(_Dropout, of=F.alpha_dropout):
-    """Dropout that keeps SELU's mean and variance (torch.nn.AlphaDropout)."""
+class AlphaDropout(_Dropout, function=F.alpha_dropout):
+    """Dropout that keeps the mean and variance of SELU's outputs: it sets elements to SELU's
+    negative limit instead of 0 (torch.nn.AlphaDropout; Klambauer et al. 2017).
+    """
 
 
-class FeatureAlphaDropout(_Dropout, of=F.feature_alpha_dropout):
-    """AlphaDropout of whole channels. input: (n, c, ...) (torch.nn.FeatureAlphaDropout)."""
+class FeatureAlphaDropout(_Dropout, function=F.feature_alpha_dropout):
+    """AlphaDropout of whole channels; input (n, c, ...) (torch.nn.FeatureAlphaDropout)."""

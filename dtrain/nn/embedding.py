@@ -93,7 +93,7 @@ class _Table(Module):
         rows = array_module(self.weight.array).asarray(rows)
         shorten(self.weight, rows, self.max_norm, self.norm_type)
 
-    def _shown(self, *names: str) -> str:
+    def _format(self, *names: str) -> str:
         """The sizes, and those of the options that are not as they are by default."""
         options = [f"{name}={getattr(self, name)!r}" for name in names if self._differs(name)]
         return ", ".join([f"{self.num_embeddings}, {self.embedding_dim}", *options])
@@ -139,7 +139,7 @@ class Embedding(_Table):
             )  # fmt: skip
 
     def extra_repr(self) -> str:
-        return self._shown("padding_idx", "max_norm", "norm_type", "scale_grad_by_freq")
+        return self._format("padding_idx", "max_norm", "norm_type", "scale_grad_by_freq")
 
 
 class EmbeddingBag(_Table):
@@ -187,4 +187,4 @@ class EmbeddingBag(_Table):
             )  # fmt: skip
 
     def extra_repr(self) -> str:
-        return self._shown("max_norm", "norm_type", "scale_grad_by_freq", "mode", "padding_idx")
+        return self._format("max_norm", "norm_type", "scale_grad_by_freq", "mode", "padding_idx")

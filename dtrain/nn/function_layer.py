@@ -1,10 +1,11 @@
-"""`FunctionLayer`: what layers are that only hold the options of a function."""
+"""`FunctionLayer`: the base class of layers that hold nothing but the options of a function."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+from dtrain.autograd import Tensor
 from dtrain.nn.module import Module
 
 
@@ -12,7 +13,7 @@ class FunctionLayer(Module):
     """Calls a function with its options, which are attributes of the layer.
 
     >>> import dtrain
-    >>> class Power(FunctionLayer, of=dtrain.pow):
+    >>> class Power(FunctionLayer, function=dtrain.pow):
     ...     def __init__(self, exponent: float):
     ...         super().__init__(exponent=exponent)
     >>> Power(2)
@@ -23,9 +24,9 @@ class FunctionLayer(Module):
 
     _function: Callable[..., Any]
 
-    def __init_subclass__(cls, of: Callable[..., Any] | None = None) -> None:
-        if of is not None:
-            cls._function = staticmethod(of)
+    def __init_subclass__(cls, function: Callable[..., Any] | None = None) -> None:
+        if function is not None:
+            cls._function = staticmethod(function)
 
     def __init__(self, **options: Any):
         super().__init__()
@@ -38,7 +39,14 @@ class FunctionLayer(Module):
         return self._function(*inputs, **named, **options)
 
     def extra_repr(self) -> str:
-        return self._shown(*(name for name in self._options if name != "inplace" or self.inplace))
+        return self._format(*(name for name in self._options if name != "inplace" or self.inplace))
 
-    def _shown(self, *names: str) -> str:
+    def _format(self, *names: str) -> str:
         return ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+
+
+class UnaryLayer(FunctionLayer):
+    """A FunctionLayer from one tensor to one tensor."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input)

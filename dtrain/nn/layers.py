@@ -8,7 +8,7 @@ from typing import Any
 from dtrain.autograd import Tensor
 from dtrain.functions.creation import empty
 from dtrain.nn import functional as F, init
-from dtrain.nn.function_layer import FunctionLayer
+from dtrain.nn.function_layer import UnaryLayer
 from dtrain.nn.module import Module
 from dtrain.nn.parameter import Parameter
 
@@ -145,21 +145,21 @@ class Unflatten(Module):
         return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
 
 
-class PixelShuffle(FunctionLayer, of=F.pixel_shuffle):
+class PixelShuffle(UnaryLayer, function=F.pixel_shuffle):
     """Channels laid out as pixels (Shi et al. 2016) (torch.nn.PixelShuffle)."""
 
     def __init__(self, upscale_factor: int):
         super().__init__(upscale_factor=upscale_factor)
 
 
-class PixelUnshuffle(FunctionLayer, of=F.pixel_unshuffle):
+class PixelUnshuffle(UnaryLayer, function=F.pixel_unshuffle):
     """Pixels laid out as channels (torch.nn.PixelUnshuffle)."""
 
     def __init__(self, downscale_factor: int):
         super().__init__(downscale_factor=downscale_factor)
 
 
-class ChannelShuffle(FunctionLayer, of=F.channel_shuffle):
+class ChannelShuffle(UnaryLayer, function=F.channel_shuffle):
     """Channels dealt out in turn from each group (Zhang et al. 2018) (torch.nn.ChannelShuffle)."""
 
     def __init__(self, groups: int):

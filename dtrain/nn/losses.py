@@ -1,4 +1,4 @@
-"""Losses as layers."""
+"""Losses as layers; `reduction` "mean" or "sum" gives a 0-d tensor, "none" each loss."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dtrain.nn.function_layer import FunctionLayer
 
 
 class _Loss(FunctionLayer):
-    """A loss; options that are tensors are buffers."""
+    """A loss of predictions and targets; options that are tensors are buffers."""
 
     def __init__(self, buffers: dict[str, Tensor | None] | None = None, **options: Any):
         super().__init__(**options)
@@ -24,39 +24,69 @@ class _Loss(FunctionLayer):
         return ""
 
 
-# --- of numbers ---
+class _TargetLoss(_Loss):
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return super().forward(input, target)
 
 
-class MSELoss(_Loss, of=F.mse_loss):
-    """The mean squared error (torch.nn.MSELoss)."""
-
-    def __init__(self, reduction: str = "mean"):
-        super().__init__(reduction=reduction)
-
-
-class L1Loss(_Loss, of=F.l1_loss):
-    """The mean absolute error (torch.nn.L1Loss)."""
+class _ReducedLoss(_TargetLoss):
+    """A loss whose only option is its reduction."""
 
     def __init__(self, reduction: str = "mean"):
         super().__init__(reduction=reduction)
 
 
-class HuberLoss(_Loss, of=F.huber_loss):
-    """Squares below delta, sizes above it (Huber 1964) (torch.nn.HuberLoss)."""
+class _PairLoss(_Loss):
+    """A loss of two inputs and a target that is 1 or -1."""
+
+    def __init__(self, margin: float = 0.0, reduction: str = "mean"):
+        super().__init__(margin=margin, reduction=reduction)
+
+    def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
+        return super().forward(input1, input2, target)
+
+
+class _TripletLoss(_Loss):
+    def __init__(self, margin: float, **options: Any):
+        super().__init__(margin=margin, **options)
+        if margin <= 0:
+            raise ValueError(f"TripletMarginLoss: expected margin > 0, got {margin}")
+
+    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        return super().forward(anchor, positive, negative)
+
+
+# --- regression: input and target of the same shape ---
+
+
+class MSELoss(_ReducedLoss, function=F.mse_loss):
+    """(input - target)^2 (torch.nn.MSELoss)."""
+
+
+class L1Loss(_ReducedLoss, function=F.l1_loss):
+    """|input - target| (torch.nn.L1Loss)."""
+
+
+class HuberLoss(_TargetLoss, function=F.huber_loss):
+    """d^2 / 2 if |d| < delta else delta * (|d| - delta / 2), d = input - target
+    (torch.nn.HuberLoss; Huber 1964).
+    """
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0):
         super().__init__(reduction=reduction, delta=delta)
 
 
-class SmoothL1Loss(_Loss, of=F.smooth_l1_loss):
-    """HuberLoss over its delta, here beta (Girshick 2015) (torch.nn.SmoothL1Loss)."""
+class SmoothL1Loss(_TargetLoss, function=F.smooth_l1_loss):
+    """HuberLoss with delta = beta, divided by beta (torch.nn.SmoothL1Loss; Girshick 2015)."""
 
     def __init__(self, reduction: str = "mean", beta: float = 1.0):
         super().__init__(reduction=reduction, beta=beta)
 
 
-class PoissonNLLLoss(_Loss, of=F.poisson_nll_loss):
-    """-log Poisson(target; rate) (torch.nn.PoissonNLLLoss)."""
+class PoissonNLLLoss(_TargetLoss, function=F.poisson_nll_loss):
+    """exp(input) - target * input: the negative log-likelihood of a Poisson distribution whose rate
+    is exp(input), or without `log_input` the input (torch.nn.PoissonNLLLoss).
+    """
 
     def __init__(
         self,
@@ -68,25 +98,33 @@ class PoissonNLLLoss(_Loss, of=F.poisson_nll_loss):
         super().__init__(log_input=log_input, full=full, eps=eps, reduction=reduction)
 
 
-class GaussianNLLLoss(_Loss, of=F.gaussian_nll_loss):
-    """-log Normal(target; input, var) (Nix and Weigend 1994) (torch.nn.GaussianNLLLoss)."""
+class GaussianNLLLoss(_Loss, function=F.gaussian_nll_loss):
+    """(log(var) + (input - target)^2 / var) / 2 (torch.nn.GaussianNLLLoss).
+
+    Nix and Weigend 1994.
+    """
 
     def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean"):
         super().__init__(full=full, eps=eps, reduction=reduction)
 
+    def forward(self, input: Tensor, target: Tensor, var: Tensor | float) -> Tensor:
+        return super().forward(input, target, var)
 
-# --- of probabilities and classes ---
+
+# --- probabilities and classes ---
 
 
-class BCELoss(_Loss, of=F.binary_cross_entropy):
-    """Binary cross-entropy of probabilities (torch.nn.BCELoss)."""
+class BCELoss(_TargetLoss, function=F.binary_cross_entropy):
+    """-(target * log(input) + (1 - target) * log(1 - input)) of probabilities, with logarithms
+    of at least -100 (torch.nn.BCELoss).
+    """
 
     def __init__(self, weight: Tensor | None = None, reduction: str = "mean"):
         super().__init__({"weight": weight}, reduction=reduction)
 
 
-class BCEWithLogitsLoss(_Loss, of=F.binary_cross_entropy_with_logits):
-    """Binary cross-entropy of logits (torch.nn.BCEWithLogitsLoss)."""
+class BCEWithLogitsLoss(_TargetLoss, function=F.binary_cross_entropy_with_logits):
+    """BCELoss of sigmoid(input), without overflow (torch.nn.BCEWithLogitsLoss)."""
 
     def __init__(
         self,
@@ -97,15 +135,21 @@ class BCEWithLogitsLoss(_Loss, of=F.binary_cross_entropy_with_logits):
         super().__init__({"weight": weight, "pos_weight": pos_weight}, reduction=reduction)
 
 
-class KLDivLoss(_Loss, of=F.kl_div):
-    """The divergence of distributions (torch.nn.KLDivLoss)."""
+class KLDivLoss(_TargetLoss, function=F.kl_div):
+    """target * (log(target) - input), the Kullback-Leibler divergence; input: log-probabilities,
+    target: probabilities, with `log_target` log-probabilities (torch.nn.KLDivLoss).
+    """
 
     def __init__(self, reduction: str = "mean", log_target: bool = False):
         super().__init__(reduction=reduction, log_target=log_target)
 
 
-class CrossEntropyLoss(_Loss, of=F.cross_entropy):
-    """Cross-entropy of logits and classes, or probabilities (torch.nn.CrossEntropyLoss)."""
+class CrossEntropyLoss(_TargetLoss, function=F.cross_entropy):
+    """-log softmax(input)[target] (torch.nn.CrossEntropyLoss).
+
+    Shape: input (n, c, ...) or (c,): logits; target (n, ...) or (): classes, or of the input's
+    shape: probabilities.
+    """
 
     def __init__(
         self,
@@ -122,8 +166,8 @@ class CrossEntropyLoss(_Loss, of=F.cross_entropy):
         )
 
 
-class NLLLoss(_Loss, of=F.nll_loss):
-    """The negative log-likelihood of log-probabilities and classes (torch.nn.NLLLoss)."""
+class NLLLoss(_TargetLoss, function=F.nll_loss):
+    """-input[target] of log-probabilities; shapes as in CrossEntropyLoss (torch.nn.NLLLoss)."""
 
     def __init__(
         self, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean"
@@ -131,52 +175,52 @@ class NLLLoss(_Loss, of=F.nll_loss):
         super().__init__({"weight": weight}, ignore_index=ignore_index, reduction=reduction)
 
 
-class CTCLoss(_Loss, of=F.ctc_loss):
-    """-log of the chance of all alignments with labels (Graves et al. 2006) (torch.nn.CTCLoss)."""
+class CTCLoss(_Loss, function=F.ctc_loss):
+    """-log of the probability of the labels, summed over all their alignments with the input
+    (torch.nn.CTCLoss; Graves et al. 2006).
+
+    Shape: log_probs (t, n, c) or (t, c); targets (n, s) or all labels in a row; lengths (n,).
+    """
 
     def __init__(self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False):
         super().__init__(blank=blank, reduction=reduction, zero_infinity=zero_infinity)
 
+    def forward(
+        self, log_probs: Tensor, targets: Tensor, input_lengths: Any, target_lengths: Any
+    ) -> Tensor:
+        return super().forward(log_probs, targets, input_lengths, target_lengths)
 
-# --- of margins ---
+
+# --- margins ---
 
 
-class HingeEmbeddingLoss(_Loss, of=F.hinge_embedding_loss):
-    """A distance where the target is 1, what a margin misses where -1.
-
-    (torch.nn.HingeEmbeddingLoss)
-    """
+class HingeEmbeddingLoss(_TargetLoss, function=F.hinge_embedding_loss):
+    """input if target = 1, max(0, margin - input) if -1 (torch.nn.HingeEmbeddingLoss)."""
 
     def __init__(self, margin: float = 1.0, reduction: str = "mean"):
         super().__init__(margin=margin, reduction=reduction)
 
 
-class SoftMarginLoss(_Loss, of=F.soft_margin_loss):
-    """log(1 + exp(-target * input)) (torch.nn.SoftMarginLoss)."""
-
-    def __init__(self, reduction: str = "mean"):
-        super().__init__(reduction=reduction)
+class SoftMarginLoss(_ReducedLoss, function=F.soft_margin_loss):
+    """log(1 + exp(-target * input)), target 1 or -1 (torch.nn.SoftMarginLoss)."""
 
 
-class MarginRankingLoss(_Loss, of=F.margin_ranking_loss):
+class MarginRankingLoss(_PairLoss, function=F.margin_ranking_loss):
     """max(0, margin - target * (input1 - input2)) (torch.nn.MarginRankingLoss)."""
 
-    def __init__(self, margin: float = 0.0, reduction: str = "mean"):
-        super().__init__(margin=margin, reduction=reduction)
 
+class CosineEmbeddingLoss(_PairLoss, function=F.cosine_embedding_loss):
+    """1 - cos(input1, input2) if target = 1, max(0, cos(input1, input2) - margin) if target = -1
+    (torch.nn.CosineEmbeddingLoss).
 
-class CosineEmbeddingLoss(_Loss, of=F.cosine_embedding_loss):
-    """1 - cos where the target is 1, max(0, cos - margin) where -1.
-
-    (torch.nn.CosineEmbeddingLoss)
+    Shape: inputs (n, d) or (d,); target (n,) or ().
     """
 
-    def __init__(self, margin: float = 0.0, reduction: str = "mean"):
-        super().__init__(margin=margin, reduction=reduction)
 
-
-class TripletMarginLoss(_Loss, of=F.triplet_margin_loss):
-    """The positive nearer than the negative by a margin (torch.nn.TripletMarginLoss)."""
+class TripletMarginLoss(_TripletLoss, function=F.triplet_margin_loss):
+    """max(0, margin + |anchor - positive| - |anchor - negative|), p-norms of vectors (..., d)
+    (torch.nn.TripletMarginLoss; Balntas et al. 2016).
+    """
 
     def __init__(
         self,
@@ -187,11 +231,10 @@ class TripletMarginLoss(_Loss, of=F.triplet_margin_loss):
         reduction: str = "mean",
     ):
         super().__init__(margin=margin, p=p, eps=eps, swap=swap, reduction=reduction)
-        _require_margin(margin)
 
 
-class TripletMarginWithDistanceLoss(_Loss, of=F.triplet_margin_with_distance_loss):
-    """TripletMarginLoss of any distance (torch.nn.TripletMarginWithDistanceLoss)."""
+class TripletMarginWithDistanceLoss(_TripletLoss, function=F.triplet_margin_with_distance_loss):
+    """TripletMarginLoss with any distance function (torch.nn.TripletMarginWithDistanceLoss)."""
 
     def __init__(
         self,
@@ -203,16 +246,14 @@ class TripletMarginWithDistanceLoss(_Loss, of=F.triplet_margin_with_distance_los
     ):
         distance = PairwiseDistance() if distance_function is None else distance_function
         super().__init__(distance_function=distance, margin=margin, swap=swap, reduction=reduction)
-        _require_margin(margin)
 
 
-def _require_margin(margin: float) -> None:
-    if margin <= 0:
-        raise ValueError(f"TripletMarginLoss: expected margin > 0, got {margin}")
+class MultiMarginLoss(_TargetLoss, function=F.multi_margin_loss):
+    """The mean over classes i != target of max(0, margin - input[target] + input[i])^p
+    (torch.nn.MultiMarginLoss).
 
-
-class MultiMarginLoss(_Loss, of=F.multi_margin_loss):
-    """The target's score above the others' by a margin (torch.nn.MultiMarginLoss)."""
+    Shape: input (n, c) or (c,); target (n,) or ().
+    """
 
     def __init__(
         self,
@@ -228,15 +269,16 @@ class MultiMarginLoss(_Loss, of=F.multi_margin_loss):
             raise ValueError(f"MultiMarginLoss: expected a weight (c,), got {weight.shape}")
 
 
-class MultiLabelMarginLoss(_Loss, of=F.multilabel_margin_loss):
-    """The labels' scores above the others' by 1 (torch.nn.MultiLabelMarginLoss)."""
+class MultiLabelMarginLoss(_ReducedLoss, function=F.multilabel_margin_loss):
+    """The sum over labels j and other classes i of max(0, 1 - input[j] + input[i]), divided by c
+    (torch.nn.MultiLabelMarginLoss).
 
-    def __init__(self, reduction: str = "mean"):
-        super().__init__(reduction=reduction)
+    Shape: input and target (n, c) or (c,); a row's labels stand before its first -1.
+    """
 
 
-class MultiLabelSoftMarginLoss(_Loss, of=F.multilabel_soft_margin_loss):
-    """Binary cross-entropy, its mean over classes (torch.nn.MultiLabelSoftMarginLoss)."""
+class MultiLabelSoftMarginLoss(_TargetLoss, function=F.multilabel_soft_margin_loss):
+    """BCEWithLogitsLoss, averaged over classes (n, c) (torch.nn.MultiLabelSoftMarginLoss)."""
 
     def __init__(self, weight: Tensor | None = None, reduction: str = "mean"):
         super().__init__({"weight": weight}, reduction=reduction)

@@ -7,7 +7,7 @@ from typing import Any
 from dtrain.autograd import Tensor
 from dtrain.functions.creation import ones, zeros
 from dtrain.nn import functional as F, init
-from dtrain.nn.function_layer import FunctionLayer
+from dtrain.nn.function_layer import UnaryLayer
 from dtrain.nn.module import Module
 from dtrain.nn.parameter import Parameter
 
@@ -125,7 +125,7 @@ class GroupNorm(Affine):
         )
 
 
-class LocalResponseNorm(FunctionLayer, of=F.local_response_norm):
+class LocalResponseNorm(UnaryLayer, function=F.local_response_norm):
     """Normalize by the channels around (torch.nn.LocalResponseNorm).
 
     Krizhevsky et al. 2012, section 3.3.

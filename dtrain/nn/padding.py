@@ -1,4 +1,4 @@
-"""Padding as layers."""
+"""Padding layers: (n, c, *sizes) or (c, *sizes) with each size enlarged by both its widths."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from dtrain.nn.module import Module
 
 
 class _Pad(Module):
-    """What all have: widths before and after, from the last axis on; one stands for all."""
+    """Pad the last `axes` axes.
+
+    padding: (before, after) of the last axis, then of the one before it, and so on; or one int.
+    """
 
     axes: int
     mode: str
+    padding: tuple[int, ...]
 
     def __init__(self, padding: Any):
         super().__init__()
@@ -28,7 +32,10 @@ class _Pad(Module):
 
 
 class _ConstantPad(_Pad):
+    """Pad with `value`."""
+
     mode = "constant"
+    value: float
 
     def __init__(self, padding: Any, value: float):
         super().__init__(padding)
@@ -42,25 +49,25 @@ class _ConstantPad(_Pad):
 
 
 class ConstantPad1d(_ConstantPad):
-    """A sequence padded by a number (torch.nn.ConstantPad1d)."""
+    """Pad (n, c, l) with a constant (torch.nn.ConstantPad1d)."""
 
     axes = 1
 
 
 class ConstantPad2d(_ConstantPad):
-    """An image padded by a number (torch.nn.ConstantPad2d)."""
+    """Pad (n, c, h, w) with a constant (torch.nn.ConstantPad2d)."""
 
     axes = 2
 
 
 class ConstantPad3d(_ConstantPad):
-    """A volume padded by a number (torch.nn.ConstantPad3d)."""
+    """Pad (n, c, d, h, w) with a constant (torch.nn.ConstantPad3d)."""
 
     axes = 3
 
 
 class ZeroPad1d(ConstantPad1d):
-    """A sequence padded by zeros (torch.nn.ZeroPad1d)."""
+    """Pad (n, c, l) with zeros (torch.nn.ZeroPad1d)."""
 
     def __init__(self, padding: Any):
         super().__init__(padding, 0.0)
@@ -70,7 +77,7 @@ class ZeroPad1d(ConstantPad1d):
 
 
 class ZeroPad2d(ConstantPad2d):
-    """An image padded by zeros (torch.nn.ZeroPad2d)."""
+    """Pad (n, c, h, w) with zeros (torch.nn.ZeroPad2d)."""
 
     def __init__(self, padding: Any):
         super().__init__(padding, 0.0)
@@ -80,7 +87,7 @@ class ZeroPad2d(ConstantPad2d):
 
 
 class ZeroPad3d(ConstantPad3d):
-    """A volume padded by zeros (torch.nn.ZeroPad3d)."""
+    """Pad (n, c, d, h, w) with zeros (torch.nn.ZeroPad3d)."""
 
     def __init__(self, padding: Any):
         super().__init__(padding, 0.0)
@@ -90,11 +97,13 @@ class ZeroPad3d(ConstantPad3d):
 
 
 class _ReflectionPad(_Pad):
+    """Pad with the mirror image, which leaves out the edge element itself."""
+
     mode = "reflect"
 
 
 class ReflectionPad1d(_ReflectionPad):
-    """A sequence padded by its mirror image, without the edge (torch.nn.ReflectionPad1d).
+    """Pad (n, c, l) with its mirror image, without the edge (torch.nn.ReflectionPad1d).
 
     >>> import dtrain
     >>> ReflectionPad1d((2, 1))(dtrain.tensor([[1, 2, 3]]))
@@ -105,40 +114,44 @@ class ReflectionPad1d(_ReflectionPad):
 
 
 class ReflectionPad2d(_ReflectionPad):
-    """An image padded by its mirror image, without the edge (torch.nn.ReflectionPad2d)."""
+    """Pad (n, c, h, w) with its mirror image, without the edge (torch.nn.ReflectionPad2d)."""
 
     axes = 2
 
 
 class ReflectionPad3d(_ReflectionPad):
-    """A volume padded by its mirror image, without the edge (torch.nn.ReflectionPad3d)."""
+    """Pad (n, c, d, h, w) with its mirror image, without the edge (torch.nn.ReflectionPad3d)."""
 
     axes = 3
 
 
 class _ReplicationPad(_Pad):
+    """Pad with copies of the edge elements."""
+
     mode = "replicate"
 
 
 class ReplicationPad1d(_ReplicationPad):
-    """A sequence padded by its edges (torch.nn.ReplicationPad1d)."""
+    """Pad (n, c, l) with its edge elements (torch.nn.ReplicationPad1d)."""
 
     axes = 1
 
 
 class ReplicationPad2d(_ReplicationPad):
-    """An image padded by its edges (torch.nn.ReplicationPad2d)."""
+    """Pad (n, c, h, w) with its edge elements (torch.nn.ReplicationPad2d)."""
 
     axes = 2
 
 
 class ReplicationPad3d(_ReplicationPad):
-    """A volume padded by its edges (torch.nn.ReplicationPad3d)."""
+    """Pad (n, c, d, h, w) with its edge elements (torch.nn.ReplicationPad3d)."""
 
     axes = 3
 
 
 class _CircularPad(_Pad):
+    """Pad with the elements of the opposite end."""
+
     mode = "circular"
 
     def forward(self, x: Tensor) -> Tensor:
@@ -151,18 +164,18 @@ class _CircularPad(_Pad):
 
 
 class CircularPad1d(_CircularPad):
-    """A sequence padded by what is at the other end (torch.nn.CircularPad1d)."""
+    """Pad (n, c, l) with the elements of its opposite end (torch.nn.CircularPad1d)."""
 
     axes = 1
 
 
 class CircularPad2d(_CircularPad):
-    """An image padded by what is at the other end (torch.nn.CircularPad2d)."""
+    """Pad (n, c, h, w) with the elements of its opposite end (torch.nn.CircularPad2d)."""
 
     axes = 2
 
 
 class CircularPad3d(_CircularPad):
-    """A volume padded by what is at the other end (torch.nn.CircularPad3d)."""
+    """Pad (n, c, d, h, w) with the elements of its opposite end (torch.nn.CircularPad3d)."""
 
     axes = 3

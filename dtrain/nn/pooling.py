@@ -1,4 +1,5 @@
-"""Maxima, means and norms of windows along one, two or three axes, as layers."""
+"""Pooling layers over one, two or three axes: (n, c, *sizes) or (c, *sizes) to the same with
+floor((size + 2 padding - dilation (kernel_size - 1) - 1) / stride) + 1 windows along each axis."""
 
 from __future__ import annotations
 
@@ -6,11 +7,13 @@ from typing import Any
 
 from dtrain.autograd import Tensor
 from dtrain.nn import functional as F
-from dtrain.nn.function_layer import FunctionLayer
+from dtrain.nn.function_layer import FunctionLayer, UnaryLayer
 from dtrain.nn.functional.spatial import per_axis
 
 
 class _MaxPool(FunctionLayer):
+    """Max pooling; with `return_indices` it also returns the flat indices of the maxima."""
+
     def __init__(
         self,
         kernel_size: Any,
@@ -29,23 +32,28 @@ class _MaxPool(FunctionLayer):
             return_indices=return_indices,
         )
 
+    def forward(self, input: Tensor) -> Any:
+        return super().forward(input)
+
     def extra_repr(self) -> str:
-        return self._shown("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+        return self._format("kernel_size", "stride", "padding", "dilation", "ceil_mode")
 
 
-class MaxPool1d(_MaxPool, of=F.max_pool1d):
-    """The maximum of each window of a sequence (torch.nn.MaxPool1d)."""
+class MaxPool1d(_MaxPool, function=F.max_pool1d):
+    """Max pooling over (n, c, l) (torch.nn.MaxPool1d)."""
 
 
-class MaxPool2d(_MaxPool, of=F.max_pool2d):
-    """The maximum of each window of an image (torch.nn.MaxPool2d)."""
+class MaxPool2d(_MaxPool, function=F.max_pool2d):
+    """Max pooling over (n, c, h, w) (torch.nn.MaxPool2d)."""
 
 
-class MaxPool3d(_MaxPool, of=F.max_pool3d):
-    """The maximum of each window of a volume (torch.nn.MaxPool3d)."""
+class MaxPool3d(_MaxPool, function=F.max_pool3d):
+    """Max pooling over (n, c, d, h, w) (torch.nn.MaxPool3d)."""
 
 
 class _MaxUnpool(FunctionLayer):
+    """The partial inverse of max pooling: maxima at their indices, zeros elsewhere."""
+
     axes: int
 
     def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0):
@@ -59,20 +67,20 @@ class _MaxUnpool(FunctionLayer):
         return super().forward(input, indices, output_size=output_size)
 
 
-class MaxUnpool1d(_MaxUnpool, of=F.max_unpool1d):
-    """Maxima back at their places in a sequence of zeros (torch.nn.MaxUnpool1d)."""
+class MaxUnpool1d(_MaxUnpool, function=F.max_unpool1d):
+    """Put the maxima of MaxPool1d back at their indices, zeros elsewhere (torch.nn.MaxUnpool1d)."""
 
     axes = 1
 
 
-class MaxUnpool2d(_MaxUnpool, of=F.max_unpool2d):
-    """Maxima back at their places in an image of zeros (torch.nn.MaxUnpool2d).
+class MaxUnpool2d(_MaxUnpool, function=F.max_unpool2d):
+    """Put the maxima of MaxPool2d back at their indices, zeros elsewhere (torch.nn.MaxUnpool2d).
 
     >>> import dtrain
-    >>> maxima, places = dtrain.nn.MaxPool2d(2, return_indices=True)(
+    >>> maxima, indices = dtrain.nn.MaxPool2d(2, return_indices=True)(
     ...     dtrain.arange(8.0).reshape(1, 2, 4)
     ... )
-    >>> MaxUnpool2d(2)(maxima, places)
+    >>> MaxUnpool2d(2)(maxima, indices)
     tensor([[[0., 0., 0., 0.],
              [0., 5., 0., 7.]]])
     """
@@ -80,14 +88,14 @@ class MaxUnpool2d(_MaxUnpool, of=F.max_unpool2d):
     axes = 2
 
 
-class MaxUnpool3d(_MaxUnpool, of=F.max_unpool3d):
-    """Maxima back at their places in a volume of zeros (torch.nn.MaxUnpool3d)."""
+class MaxUnpool3d(_MaxUnpool, function=F.max_unpool3d):
+    """Put the maxima of MaxPool3d back at their indices, zeros elsewhere (torch.nn.MaxUnpool3d)."""
 
     axes = 3
 
 
-class AvgPool1d(FunctionLayer, of=F.avg_pool1d):
-    """The mean of each window of a sequence (torch.nn.AvgPool1d)."""
+class AvgPool1d(UnaryLayer, function=F.avg_pool1d):
+    """Mean pooling over (n, c, l) (torch.nn.AvgPool1d)."""
 
     def __init__(
         self,
@@ -106,10 +114,12 @@ class AvgPool1d(FunctionLayer, of=F.avg_pool1d):
         )
 
     def extra_repr(self) -> str:
-        return self._shown("kernel_size", "stride", "padding")
+        return self._format("kernel_size", "stride", "padding")
 
 
-class _AvgPool(FunctionLayer):
+class _AvgPool(UnaryLayer):
+    """Mean pooling; padding counts as zeros, or with count_include_pad=False not at all."""
+
     def __init__(
         self,
         kernel_size: Any,
@@ -129,18 +139,20 @@ class _AvgPool(FunctionLayer):
         )
 
     def extra_repr(self) -> str:
-        return self._shown("kernel_size", "stride", "padding")
+        return self._format("kernel_size", "stride", "padding")
 
 
-class AvgPool2d(_AvgPool, of=F.avg_pool2d):
-    """The mean of each window of an image (torch.nn.AvgPool2d)."""
+class AvgPool2d(_AvgPool, function=F.avg_pool2d):
+    """Mean pooling over (n, c, h, w) (torch.nn.AvgPool2d)."""
 
 
-class AvgPool3d(_AvgPool, of=F.avg_pool3d):
-    """The mean of each window of a volume (torch.nn.AvgPool3d)."""
+class AvgPool3d(_AvgPool, function=F.avg_pool3d):
+    """Mean pooling over (n, c, d, h, w) (torch.nn.AvgPool3d)."""
 
 
-class _LPPool(FunctionLayer):
+class _LPPool(UnaryLayer):
+    """Pooling by the p-norm (sum of x^p)^(1 / p) of each window, p = norm_type."""
+
     def __init__(
         self, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
     ):
@@ -149,13 +161,13 @@ class _LPPool(FunctionLayer):
         )
 
 
-class LPPool1d(_LPPool, of=F.lp_pool1d):
-    """The p-norm of each window of a sequence (torch.nn.LPPool1d)."""
+class LPPool1d(_LPPool, function=F.lp_pool1d):
+    """Pooling over (n, c, l) by the p-norm of each window (torch.nn.LPPool1d)."""
 
 
-class LPPool2d(_LPPool, of=F.lp_pool2d):
-    """The p-norm of each window of an image (torch.nn.LPPool2d)."""
+class LPPool2d(_LPPool, function=F.lp_pool2d):
+    """Pooling over (n, c, h, w) by the p-norm of each window (torch.nn.LPPool2d)."""
 
 
-class LPPool3d(_LPPool, of=F.lp_pool3d):
-    """The p-norm of each window of a volume (torch.nn.LPPool3d)."""
+class LPPool3d(_LPPool, function=F.lp_pool3d):
+    """Pooling over (n, c, d, h, w) by the p-norm of each window (torch.nn.LPPool3d)."""

@@ -1,15 +1,17 @@
-"""Images of another size, as layers."""
+"""Resizing of sequences, images and volumes as layers."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from dtrain.nn import functional as F
-from dtrain.nn.function_layer import FunctionLayer
+from dtrain.nn.function_layer import UnaryLayer
 
 
-class Upsample(FunctionLayer, of=F.interpolate):
-    """`interpolate` to a size or by a factor (torch.nn.Upsample).
+class Upsample(UnaryLayer, function=F.interpolate):
+    """Resize to `size` or by `scale_factor`, see `interpolate` (torch.nn.Upsample).
+
+    Shape: (n, c, *sizes) to (n, c, *output sizes), with one, two or three sizes.
 
     >>> import dtrain
     >>> Upsample(scale_factor=2)(dtrain.tensor([[[1.0, 2.0]]]))
@@ -35,21 +37,21 @@ class Upsample(FunctionLayer, of=F.interpolate):
             align_corners=align_corners,
             recompute_scale_factor=recompute_scale_factor,
         )
-        self.name = type(self).__name__
+        self.name: str = type(self).__name__
 
     def extra_repr(self) -> str:
-        return self._shown("size" if self.scale_factor is None else "scale_factor", "mode")
+        return self._format("size" if self.scale_factor is None else "scale_factor", "mode")
 
 
 class UpsamplingNearest2d(Upsample):
-    """An image enlarged by repeating its elements (torch.nn.UpsamplingNearest2d)."""
+    """Upsample of images with mode "nearest" (torch.nn.UpsamplingNearest2d)."""
 
     def __init__(self, size: Any = None, scale_factor: Any = None):
         super().__init__(size, scale_factor, "nearest")
 
 
 class UpsamplingBilinear2d(Upsample):
-    """An image enlarged linearly, its corners kept (torch.nn.UpsamplingBilinear2d)."""
+    """Upsample of images, bilinear with align_corners=True (torch.nn.UpsamplingBilinear2d)."""
 
     def __init__(self, size: Any = None, scale_factor: Any = None):
         super().__init__(size, scale_factor, "bilinear", align_corners=True)
