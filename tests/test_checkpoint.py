@@ -12,11 +12,11 @@ import pytest
 import dtrain
 from dtrain import nn, optim
 from dtrain.checkpoint import (
-    checkpoints,
     digest,
+    find_newest_checkpoint,
+    list_checkpoints,
     load,
     load_checkpoint,
-    newest_checkpoint,
     save,
     save_checkpoint,
 )
@@ -77,7 +77,7 @@ def test_files_that_are_no_state_are_refused(tmp_path):
     whole = (tmp_path / "f").read_bytes()
     for data in (b"", b"\x80\x01K\x01.", whole[:-1], whole[:20], b"PK\x03\x04" + b"0" * 100):
         (tmp_path / "f").write_bytes(data)
-        with pytest.raises(CheckpointError, match="is not a whole"):
+        with pytest.raises(CheckpointError, match="is not a complete"):
             load(tmp_path / "f")
 
 
@@ -127,8 +127,8 @@ def test_a_checkpoint_is_the_whole_job(root):
 
 def test_a_runs_folder_stands_for_its_newest_checkpoint(root):
     assert load_checkpoint(root, **job()) == 6
-    assert newest_checkpoint(root).name == "step-00000006"
-    assert [path.name for path in checkpoints(root)] == ["step-00000003", "step-00000006"]
+    assert find_newest_checkpoint(root).name == "step-00000006"
+    assert [path.name for path in list_checkpoints(root)] == ["step-00000003", "step-00000006"]
 
 
 def test_nothing_but_checkpoints_is_left_in_the_folder(root):
@@ -152,7 +152,7 @@ def refused(folder, parts, message):
 def test_a_cut_or_edited_file_is_refused_and_the_newest_whole_one_named(root):
     model = root / "step-00000006" / "model.safetensors"
     whole = model.read_bytes()
-    advised = r"the file was cut or changed\. The newest whole checkpoint is step-00000003"
+    advised = r"the file was cut or changed\. The newest intact checkpoint is step-00000003"
     for damaged in (whole[:-1], whole[:-1] + b"\x7f", whole + b"\0", b""):
         model.write_bytes(damaged)
         refused(root / "step-00000006", job(), advised)
@@ -173,7 +173,11 @@ def test_a_checkpoint_of_a_later_format_is_refused(root):
 
 
 def test_a_checkpoint_of_another_model_is_refused(root):
-    refused(root, job(width=4), r"(?s)its model is of another model.*size mismatch for 0\.weight")
+    refused(
+        root,
+        job(width=4),
+        r"(?s)its model does not fit this program's model.*size mismatch for 0\.weight",
+    )
 
 
 def test_a_checkpoint_of_other_parts_is_refused(root):
@@ -185,7 +189,7 @@ def test_a_checkpoint_of_other_parts_is_refused(root):
 def test_a_checkpoint_of_another_optimizer_changes_nothing(root):
     parts = job()
     parts["optimizer"] = optim.SGD([dtrain.zeros(1, requires_grad=True)], lr=0.1)
-    refused(root, parts, "its optimizer is of another optimizer")
+    refused(root, parts, "its optimizer does not fit this program's optimizer")
 
 
 def test_a_full_disk_leaves_the_old_checkpoints_and_no_ruins(root):

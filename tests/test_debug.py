@@ -292,7 +292,7 @@ def test_a_replay_begins_at_the_checkpoint_and_comes_to_the_same_bits(
     assert "(rank 0) ('made', 8)" in process.stdout
     assert digest(process) == trained
     checkpoint = tmp_path / "runs" / "step-00000008"
-    assert f"[0] dtrain: replays {checkpoint}, and writes no checkpoint" in process.stderr
+    assert f"[0] dtrain: replaying from {checkpoint}; no checkpoint is written" in process.stderr
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("*")} == before
 
 
@@ -322,7 +322,7 @@ def test_a_replay_of_what_is_not_whole_is_refused_with_one_that_is(debug, traine
         assert process.returncode == 2
         assert process.stdout == ""
         assert process.stderr.endswith(
-            "The newest whole checkpoint is step-00000008: resume with runs/step-00000008\n"
+            "The newest intact checkpoint is step-00000008: resume with runs/step-00000008\n"
         )
     process = debug("print('ran')", "--replay", "nowhere")
     assert "nowhere: is no checkpoint and holds none" in process.stderr
@@ -332,7 +332,7 @@ def test_a_replay_of_another_scripts_checkpoint_is_refused(debug, trained):
     other = TRAIN.replace("nn.Linear(4, 1)", "nn.Linear(4, 2)")
     process = debug(other, "-n", 2, "--replay", "runs/step-00000004")
     assert process.returncode == 1
-    assert "its model is of another model than this program's" in process.stderr
+    assert "its model does not fit this program's model" in process.stderr
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_a_run_under_mpirun_is_replayed_on_threads_to_the_same_bits(alone, run_p
     replay = run_python(
         "-m", "dtrain.cli", "debug", "-n", 3, "--replay", checkpoint, DIGITS, *SHORT
     )
-    assert re.search(f"dtrain: replays .*{checkpoint}", replay.stderr)
+    assert re.search(f"dtrain: replaying from .*{checkpoint}", replay.stderr)
     assert weights(finished(replay)) == weights(alone)
 
 
@@ -167,7 +167,7 @@ def test_a_checkpoint_of_another_run_is_refused(alone, run_python, tmp_path):
     finished(run_python(DIGITS, *SHORT, "--out", "runs"))
     before = sorted((tmp_path / "runs").rglob("*"))
     process = run_python(DIGITS, *SHORT, "--resume", "runs", "--microbatches", 4)
-    assert "its loader is of another loader than this program's" in process.stderr
+    assert "its loader does not fit this program's loader" in process.stderr
     model = tmp_path / "runs" / "step-00000023" / "model.safetensors"
     model.write_bytes(model.read_bytes()[:-1])
     process = run_python(DIGITS, *SHORT, "--resume", "runs")

@@ -45,7 +45,7 @@ def test_a_job_goes_on_from_what_it_wrote_itself(tmp_path, as_job, capsys):
     save(tmp_path, 10)
     save(tmp_path, 20)
     assert resumed(tmp_path) == 20
-    assert f"this job goes on from {tmp_path}/step-00000020" in capsys.readouterr().err
+    assert f"resumed this job from {tmp_path}/step-00000020" in capsys.readouterr().err
     as_job("old")
     assert resumed(tmp_path) == 100
 
@@ -76,7 +76,11 @@ def test_damaged_checkpoints_are_passed_over_and_named(tmp_path, as_job, capsys)
     (tmp_path / "step-00000030" / "model.safetensors").unlink()
     (tmp_path / "step-00000040" / "manifest.json").write_text("[]")
     assert resumed(tmp_path) == 10
-    passed = [line for line in capsys.readouterr().err.splitlines() if "passed over" in line]
+    passed = [
+        line
+        for line in capsys.readouterr().err.splitlines()
+        if "skipped the damaged checkpoint" in line
+    ]
     assert [f"step-000000{step}" in line for step, line in zip((40, 30, 20), passed)] == [True] * 3
 
 

@@ -2,11 +2,14 @@
 
 from dtrain.checkpoint.digest import digest as digest
 from dtrain.checkpoint.folder import (
-    checkpoints as checkpoints,
+    Stateful as Stateful,
     load_checkpoint as load_checkpoint,
-    newest_checkpoint as newest_checkpoint,
     resume as resume,
     save_checkpoint as save_checkpoint,
-    whole_checkpoint as whole_checkpoint,
+)
+from dtrain.checkpoint.manifest import (
+    find_newest_checkpoint as find_newest_checkpoint,
+    list_checkpoints as list_checkpoints,
+    verify_checkpoint as verify_checkpoint,
 )
 from dtrain.checkpoint.state_file import load as load, save as save

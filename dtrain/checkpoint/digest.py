@@ -1,4 +1,4 @@
-"""One number for a state: equal exactly when all bits are."""
+"""The sha256 of a state: equal if and only if all bits are equal."""
 
 from __future__ import annotations
 
@@ -12,8 +12,20 @@ from dtrain.backend import to_host
 
 
 def digest(state: Mapping[str, Tensor]) -> str:
-    """The sha256, as 64 hexadecimal digits, of the names, dtypes, shapes and bytes of tensors.
+    """Hash the names, dtypes, shapes and bytes of tensors.
 
+    Parameters
+    ----------
+    state : mapping of names to tensors on any device, as ``model.state_dict()``
+
+    Returns
+    -------
+    str
+        The sha256 as 64 hexadecimal digits. -0.0 and 0.0 differ, and so does another order of
+        the names.
+
+    Examples
+    --------
     >>> import dtrain
     >>> digest({"w": dtrain.zeros(2)}) == digest({"w": dtrain.zeros(2)})
     True

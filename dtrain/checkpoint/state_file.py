@@ -1,7 +1,7 @@
-"""One file of nested state: safetensors, with everything that is no tensor as JSON beside them.
+"""State files: nested state as safetensors; everything that is not a tensor is JSON in the header.
 
-Files that are named as PyTorch's are written, and read, as PyTorch's. Reading a file never runs
-code from it.
+Files with PyTorch's suffixes are written and read in PyTorch's format (torch_writer.py,
+torch_reader.py). Reading a file never runs code from it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import safetensors.numpy
 
 from dtrain.autograd import Tensor
 from dtrain.autograd.tensor import wrap
-from dtrain.backend import dtypes, move, to_host
-from dtrain.checkpoint.torch_reader import is_torch_file, read as read_torch_file
-from dtrain.checkpoint.torch_writer import to_torch_bytes
+from dtrain.backend import device, dtypes, move, to_host
+from dtrain.checkpoint.torch_reader import deserialize_torch, is_torch_file
+from dtrain.checkpoint.torch_writer import serialize_torch
 from dtrain.errors import CheckpointError
 
 _TORCH_SUFFIXES = (".pth", ".pt", ".bin")
@@ -29,8 +29,8 @@ _STRUCTURE = "dtrain.structure"
 def save(state: Any, f: str | Path | BinaryIO) -> None:
     """Write nested state to a file (torch.save).
 
-    A path that ends in .pth, .pt or .bin gets a file that torch.load(weights_only=True) reads,
-    anything else a safetensors file.
+    Unlike torch.save, the file is a safetensors file unless the path ends in .pth, .pt or .bin:
+    those are written in PyTorch's format, for torch.load(weights_only=True).
 
     Parameters
     ----------
@@ -40,10 +40,11 @@ def save(state: Any, f: str | Path | BinaryIO) -> None:
     Raises
     ------
     TypeError
-        For anything else; names where it is. No file is made.
+        If the state holds anything else; names the key. No file is written.
 
-    >>> import io
-    >>> import dtrain
+    Examples
+    --------
+    >>> import io, dtrain
     >>> file = io.BytesIO()
     >>> save({"w": dtrain.ones(2), "step": 3}, file)
     >>> load(io.BytesIO(file.getvalue()))
@@ -51,24 +52,45 @@ def save(state: Any, f: str | Path | BinaryIO) -> None:
     """
     if isinstance(f, (str, Path)):
         as_torch = Path(f).suffix in _TORCH_SUFFIXES
-        Path(f).write_bytes(to_torch_bytes(state) if as_torch else to_bytes(state))
+        Path(f).write_bytes(serialize_torch(state) if as_torch else serialize(state))
     else:
-        f.write(to_bytes(state))
+        f.write(serialize(state))
 
 
-def load(f: str | Path | BinaryIO, map_location: Any = None, *, weights_only: bool = True) -> Any:
-    """Read what `save` or `torch.save` wrote, or any safetensors file (torch.load).
+def load(
+    f: str | Path | BinaryIO,
+    map_location: str | device | None = None,
+    *,
+    weights_only: bool = True,
+) -> Any:
+    """Read a file written by `dtrain.save`, torch.save or safetensors (torch.load).
+
+    The format is found from the contents, not from the suffix.
 
     Parameters
     ----------
+    f : a path, or a binary file to read from
     map_location : the device of the tensors; the CPU if None
-    weights_only : taken for PyTorch's sake; nothing but tensors, containers and numbers is ever
-        read
+    weights_only : accepted for PyTorch's sake, and always true: only tensors, containers and
+        numbers are read
+
+    Returns
+    -------
+    The state as it was given to `save`; for other safetensors files a dict of tensors by name.
 
     Raises
     ------
     CheckpointError
-        If the file is missing, cut, of another kind, or holds anything else, which it names.
+        If the file is missing or cut, is of another format, or holds anything but tensors,
+        containers and numbers; names it.
+
+    Examples
+    --------
+    >>> import tempfile, dtrain
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     dtrain.save({"w": dtrain.ones(2)}, f"{folder}/model.safetensors")
+    ...     load(f"{folder}/model.safetensors")
+    {'w': tensor([1., 1.])}
     """
     name = str(f) if isinstance(f, (str, Path)) else "file"
     try:
@@ -76,19 +98,19 @@ def load(f: str | Path | BinaryIO, map_location: Any = None, *, weights_only: bo
     except OSError as reason:
         raise CheckpointError(f"{name}: cannot be read: {reason}") from reason
     if is_torch_file(data):
-        return read_torch_file(data, name, map_location)
-    return from_bytes(data, name, map_location)
+        return deserialize_torch(data, name, map_location)
+    return deserialize(data, name, map_location)
 
 
-def to_bytes(state: Any) -> bytes:
-    """The contents of the file for `state`."""
+def serialize(state: Any) -> bytes:
+    """The contents of a safetensors file of nested state."""
     tensors: dict[str, np.ndarray] = {}
     structure = _flatten(state, "", tensors)
     return safetensors.numpy.save(tensors, {_STRUCTURE: json.dumps(structure)})
 
 
-def from_bytes(data: bytes, name: str, map_location: Any = None) -> Any:
-    """The state in a file's contents; `name` is the file's, for errors."""
+def deserialize(data: bytes, name: str, map_location: str | device | None = None) -> Any:
+    """The state in the contents of a safetensors file; `name` is the file's name, for errors."""
     try:
         arrays = {
             key: np.frombuffer(part["data"], _dtype(part["dtype"])).reshape(part["shape"])
@@ -96,23 +118,21 @@ def from_bytes(data: bytes, name: str, map_location: Any = None) -> Any:
         }
     except (safetensors.SafetensorError, KeyError, ValueError, TypeError) as reason:
         raise CheckpointError(
-            f"{name}: is not a whole safetensors file ({reason}); dtrain.load reads what "
+            f"{name}: is not a complete safetensors file ({reason}); dtrain.load reads what "
             "dtrain.save or torch.save wrote, and other safetensors files"
         ) from reason
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     structure = header.get("__metadata__", {}).get(_STRUCTURE)
 
-    def tensor(array: np.ndarray) -> Tensor:
-        return wrap(move(array, map_location or "cpu"))
-
-    tensors = {key: tensor(array) for key, array in arrays.items()}
+    tensors = {key: wrap(move(array, map_location or "cpu")) for key, array in arrays.items()}
     if structure is None:
         return tensors
     try:
         return _unflatten(json.loads(structure), tensors)
     except (ValueError, TypeError, KeyError, RecursionError) as reason:
         raise CheckpointError(
-            f"{name}: its header says {_STRUCTURE}, but not how dtrain.save writes it ({reason!r})"
+            f"{name}: its header's {_STRUCTURE} is not in the form that dtrain.save writes "
+            f"({reason!r})"
         ) from reason
 
 
@@ -124,7 +144,7 @@ def _dtype(name: str) -> np.dtype:
     return np.dtype(f"{kind}{name[1:]}")
 
 
-# The structure is JSON, with what JSON has not as a list: [kind, contents].
+# The structure is JSON. Tensors, arrays, dicts, lists and tuples are [kind, contents] in it.
 
 
 def _flatten(value: Any, path: str, tensors: dict[str, np.ndarray]) -> Any:
@@ -170,6 +190,6 @@ def _unflatten(value: Any, tensors: dict[str, Tensor]) -> Any:
     if kind == "dict":
         return {key: _unflatten(item, tensors) for key, item in contents}
     if kind not in ("tuple", "list"):
-        raise ValueError(f"{kind!r} is no kind of container")
+        raise ValueError(f"{kind!r} is not a kind of container")
     items = [_unflatten(item, tensors) for item in contents]
     return tuple(items) if kind == "tuple" else items

@@ -1,4 +1,4 @@
-"""PyTorch's own files (`.pth`, `.pt`, `.bin`), read without PyTorch and without running code.
+"""Reads PyTorch's files (`.pth`, `.pt`, `.bin`) without PyTorch and without running code.
 
 Such a file is a pickle, which could call any function. The unpickler here knows the few names by
 which PyTorch writes tensors, containers and numbers; any other name is refused.
@@ -13,18 +13,18 @@ import pickle
 import sys
 import zipfile
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 
 from dtrain.autograd import Tensor
 from dtrain.autograd.tensor import wrap
-from dtrain.backend import dtypes, move
+from dtrain.backend import device, dtypes, move
 from dtrain.backend.size import Size
 from dtrain.errors import CheckpointError
 from dtrain.nn import Parameter
 
-#: A tensor may have more elements than its memory: it may be expanded. But not without end.
+#: The largest ratio of a tensor's elements to its storage's: an expanded tensor repeats them.
 _LARGEST_EXPANSION = 1 << 20
 
 #: The first number in files from before PyTorch 1.6.
@@ -43,18 +43,19 @@ def is_torch_file(data: bytes) -> bool:
     """Whether a file's contents are those of a zip archive or of a pickle."""
     if data[:4] == b"PK\x03\x04":
         return True
-    # A safetensors file begins with the length of its header: with 640, that of a pickle.
+    # A safetensors file begins with the length of its header; 640 looks like a pickle's magic.
     in_safetensors = int.from_bytes(data[:8], "little") <= len(data)
     return data[:1] == b"\x80" and data[1:2] in (b"\2", b"\3", b"\4", b"\5") and not in_safetensors
 
 
-def read(data: bytes, name: str, map_location: Any) -> Any:
-    """The object in a file's contents; `name` is the file's, for errors.
+def deserialize_torch(data: bytes, name: str, map_location: str | device | None) -> Any:
+    """The object in the contents of a PyTorch file; `name` is the file's name, for errors.
 
     Raises
     ------
     CheckpointError
-        If the file is cut, holds what is not known here, or is no file of PyTorch's.
+        If the file is cut, is not PyTorch's, or holds anything but tensors, containers and
+        numbers.
     """
     try:
         if data[:2] == b"PK":
@@ -64,21 +65,21 @@ def read(data: bytes, name: str, map_location: Any) -> Any:
         raise CheckpointError(f"{name}: {reason}") from None
     except Exception as reason:  # of pickle, zipfile or zlib, all of them for damaged files
         raise CheckpointError(
-            f"{name}: is not a whole file of PyTorch's: it was cut or changed ({reason})"
+            f"{name}: is not a complete PyTorch file: it was cut or changed ({reason})"
         ) from reason
 
 
-def _read_zip(data: bytes, map_location: Any) -> Any:
+def _read_zip(data: bytes, map_location: str | device | None) -> Any:
     archive = zipfile.ZipFile(io.BytesIO(data))
     names = archive.namelist()
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
         raise CheckpointError(
-            "is a compressed zip archive, which PyTorch writes none of: it might need any amount "
-            "of memory; unpack it, and pack it again without compression"
+            "is a compressed zip archive, which PyTorch never writes and which could expand to "
+            "any size in memory; unpack it and pack it again without compression"
         )
     pickles = [entry for entry in names if entry.endswith("/data.pkl")]
     if not pickles:
-        raise CheckpointError("is a zip archive without data.pkl, so no file of PyTorch's")
+        raise CheckpointError("is a zip archive without data.pkl, so not a PyTorch file")
     folder = pickles[0].removesuffix("data.pkl")
     if any(entry.startswith(f"{folder}code/") for entry in names):
         raise CheckpointError(
@@ -98,8 +99,8 @@ def _read_zip(data: bytes, map_location: Any) -> Any:
     return _Unpickler(io.BytesIO(archive.read(pickles[0])), storage, map_location).load()
 
 
-def _read_legacy(data: bytes, map_location: Any) -> Any:
-    """Files from before PyTorch 1.6: four pickles, and then all storages."""
+def _read_legacy(data: bytes, map_location: str | device | None) -> Any:
+    """Reads a file from before PyTorch 1.6: five pickles, then all storages."""
     file = io.BytesIO(data)
     storages: dict[str, np.ndarray] = {}
 
@@ -114,8 +115,8 @@ def _read_legacy(data: bytes, map_location: Any) -> Any:
 
     if unpickle() != _LEGACY_MAGIC:
         raise CheckpointError(
-            "is a pickle, but none of PyTorch's; dtrain.load reads state that dtrain.save or "
-            "torch.save has written"
+            "is a pickle, but not PyTorch's; dtrain.load reads files that dtrain.save or "
+            "torch.save wrote"
         )
     unpickle()  # the version of the protocol
     unpickle()  # the sizes of numbers on the machine that wrote it
@@ -130,21 +131,26 @@ def _read_legacy(data: bytes, map_location: Any) -> Any:
     return result
 
 
-#: The unpickler that is written in Python: its operations can be restricted.
+#: The standard library's unpickler in Python: its opcodes can be restricted.
 _Pickle: Any = pickle._Unpickler
 
 
 class _Unpickler(_Pickle):
-    """Knows the names of tensors, containers and numbers; changes nothing but what it has made."""
+    """Refuses all names but those of tensors, containers and numbers."""
 
-    #: without those whose buffers may claim any size
+    #: the opcodes, without those whose buffers may claim any size
     dispatch: ClassVar = {
         code: operation
         for code, operation in _Pickle.dispatch.items()
         if bytes([code]) not in (pickle.BYTEARRAY8, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER)
     }
 
-    def __init__(self, file: Any, storage: Callable, map_location: Any):
+    def __init__(
+        self,
+        file: BinaryIO,
+        storage: Callable[[str, np.dtype, int], np.ndarray],
+        map_location: str | device | None,
+    ):
         super().__init__(file, encoding="utf-8")
         self._storage = storage
         self._storages: dict[str, np.ndarray] = {}
@@ -160,12 +166,12 @@ class _Unpickler(_Pickle):
         if (module, name) in _KNOWN:
             return _KNOWN[module, name]
         raise CheckpointError(
-            f"holds {module}.{name}, which is no tensor, container or number; nothing was run. "
+            f"holds {module}.{name}, which is not a tensor, container or number; nothing was run. "
             "Save a state_dict() of tensors where the file was made"
         )
 
     def load_build(self) -> None:
-        """Give a state dict its attributes; those of classes and functions are not to be set."""
+        """Set the attributes of an OrderedDict (a state dict's); refuse those of anything else."""
         state, made = self.stack.pop(), self.stack[-1]
         if type(made) is not collections.OrderedDict or not isinstance(state, dict):
             raise CheckpointError(
@@ -179,9 +185,11 @@ class _Unpickler(_Pickle):
     def persistent_load(self, pid: Any) -> np.ndarray:
         kind, dtype, key, _, count = pid[:5]
         if kind != "storage" or not isinstance(dtype, np.dtype):
-            raise CheckpointError(f"refers to {kind} {dtype}, which is not known here")
+            raise CheckpointError(f"refers to {kind} {dtype}, which dtrain cannot read")
         if len(pid) > 5 and pid[5] is not None:
-            raise CheckpointError("has storages that are views of others; save it again")
+            raise CheckpointError(
+                "has storages that are views of other storages; save it again with a newer PyTorch"
+            )
         if type(count) is not int or count < 0:
             raise CheckpointError(f"refers to a storage of {count} elements")
         if key not in self._storages:
@@ -205,7 +213,7 @@ class _Unpickler(_Pickle):
             )
         if math.prod(size) > _LARGEST_EXPANSION * max(storage.size, 1):
             raise CheckpointError(
-                f"has a tensor of sizes {tuple(size)} in {storage.size} elements: it might need "
+                f"has a tensor of sizes {tuple(size)} in {storage.size} elements: it could need "
                 "any amount of memory"
             )
         strides = [step * storage.itemsize for step in stride]

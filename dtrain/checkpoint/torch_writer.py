@@ -1,7 +1,7 @@
-"""Files that `torch.load(weights_only=True)` reads, written without PyTorch.
+"""Writes PyTorch's files, for `torch.load(weights_only=True)`, without PyTorch.
 
-A zip archive with a pickle of the structure, written opcode by opcode, and one entry for each
-memory that tensors have.
+The file is a zip archive: a pickle of the structure, written opcode by opcode, and one entry for
+each storage.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ _STORAGES = {
 }  # fmt: skip
 
 
-def to_torch_bytes(state: Any) -> bytes:
+def serialize_torch(state: Any) -> bytes:
     """The contents of a `.pth` file of nested state.
 
     Raises
     ------
     TypeError
-        For what is no tensor, array, number, string, None, or container of them; says where.
+        If the state holds anything but tensors, arrays, numbers, strings, None and containers of
+        them; names the key.
     """
     pickled = _Pickle()
     pickled.write(state, "")
@@ -41,7 +42,9 @@ def to_torch_bytes(state: Any) -> bytes:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
 
         def add(name: str, contents: bytes) -> None:
-            archive.writestr(zipfile.ZipInfo(f"archive/{name}"), contents)  # dated 1980, always
+            archive.writestr(
+                zipfile.ZipInfo(f"archive/{name}"), contents
+            )  # dated 1980: equal states give equal files
 
         add("data.pkl", b"\x80\x02" + bytes(pickled.opcodes) + b".")
         add("byteorder", sys.byteorder.encode())
@@ -57,10 +60,10 @@ class _Pickle:
     def __init__(self) -> None:
         self.opcodes = bytearray()
         self.storages: list[np.ndarray] = []
-        self._keys: dict[tuple[int, str], int] = {}  # of the storages, by address and layout
+        self._keys: dict[tuple[int, str], int] = {}  # storage numbers by address, dtype and size
 
     def write(self, value: Any, path: str) -> None:
-        """Add the opcodes that make `value`."""
+        """Append the opcodes that build `value`; `path` is its key, for errors."""
         if isinstance(value, np.generic):
             value = value.item()
         if value is None:
@@ -93,7 +96,7 @@ class _Pickle:
                 "numbers, strings, None, and lists, tuples and dicts of them"
             )
 
-    def _items(self, value: Mapping, path: str) -> None:
+    def _items(self, value: Mapping[Any, Any], path: str) -> None:
         self.opcodes += b"}("
         for key, item in value.items():
             if not isinstance(key, (str, int)) or isinstance(key, bool):
@@ -113,7 +116,7 @@ class _Pickle:
 
     def _tensor(self, array: np.ndarray, requires_grad: bool) -> None:
         if str(array.dtype) not in _STORAGES:
-            raise TypeError(f"save: a tensor of {array.dtype} has no place in a PyTorch file")
+            raise TypeError(f"save: PyTorch files cannot hold a tensor of dtype {array.dtype}")
         array = np.asarray(array, order="C")
         where = (array.__array_interface__["data"][0], f"{array.dtype}{array.size}")
         if where not in self._keys:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dtrain.checkpoint import whole_checkpoint
+from dtrain.checkpoint import verify_checkpoint
 from dtrain.distributed.debug.run_script import RankError, run_script
 from dtrain.distributed.trace.timeline import trace_variable
 from dtrain.errors import CheckpointError, LaunchError
@@ -50,7 +50,7 @@ def debug(
     Lines of output begin with the number of the rank that wrote them.
     """
     try:
-        checkpoint = None if replay is None else whole_checkpoint(replay)
+        checkpoint = None if replay is None else verify_checkpoint(replay)
         os.environ |= trace_variable(trace)
         status = run_script(script, args or [], ranks, rank, step, checkpoint)
     except (FileNotFoundError, LaunchError, CheckpointError) as refused:

@@ -90,4 +90,4 @@ def test_a_job_goes_on_with_the_hosts_that_are_left(waiting, undisturbed):
     out, err = process.communicate(timeout=LIMIT_S)
     assert (process.returncode, weights(out)) == (0, undisturbed), err
     assert f"{address} does not answer: goes on with 1 ranks" in err
-    assert "this job goes on from runs/step-00000010" in err
+    assert "resumed this job from runs/step-00000010" in err

@@ -57,10 +57,10 @@ def test_a_job_that_was_killed_twice_ends_with_the_same_bits(start, killed, undi
     assert said == [
         killed_by_9,
         "dtrain run: restart 1 of 3",
-        "dtrain: this job goes on from runs/step-00000010",
+        "dtrain: resumed this job from runs/step-00000010",
         killed_by_9,
         "dtrain run: restart 2 of 3",
-        "dtrain: this job goes on from runs/step-00000020",
+        "dtrain: resumed this job from runs/step-00000020",
     ]
     assert list(jobs(tmp_path)) == [f"step-000000{n}" for n in (10, 20, 30, 40, 46)]
     assert len(set(jobs(tmp_path).values())) == 1
@@ -72,7 +72,7 @@ def test_a_restart_leaves_an_older_run_in_the_folder_alone(start, killed, undist
     run = start("-n", 2, "--max-restarts", 1, script, *SHORT, "--checkpoint-every", 10)
     status, out, err = run.end()
     assert (status, weights(out)) == (0, undisturbed), err
-    assert "goes on from" not in err
+    assert "resumed this job" not in err
     assert len(set(jobs(tmp_path).values())) == 2
 
 
