@@ -92,17 +92,17 @@ def test_batch_norm_refuses_other_shapes(layer, shape):
     ],
     ids=["BatchNorm3d", "InstanceNorm1d"],
 )
-def test_statistics_may_wait_to_be_folded_in_another_order(make, shape):
+def test_deferred_statistics_are_applied_in_another_order(make, shape):
     at_once, later = make(), make()
-    later.waiting_statistics = []
+    later.pending_updates = []
     inputs = [dtrain.randn(shape), dtrain.randn(shape)]
     for x in inputs:
         at_once(x)
     for x in reversed(inputs):
         later(x)
     assert later.running_mean.tolist() == [0, 0, 0]
-    for statistics in reversed(later.waiting_statistics):
-        later.fold_statistics(*statistics)
+    for update in reversed(later.pending_updates):
+        later.apply_update(update)
     for name, value in at_once.state_dict().items():
         assert later.state_dict()[name].equal(value)
 

@@ -6,19 +6,20 @@ from typing import Any
 
 from dtrain.autograd import Tensor
 from dtrain.functions.creation import ones, tensor, zeros
+from dtrain.nn.deferred_updates import BufferUpdate, DeferredBufferUpdates
 from dtrain.nn.functional.normalization import (
     batch_statistics,
-    fold_statistics,
     instance_statistics,
     normalize_channels,
     normalize_instances,
     unbiased,
+    update_running_statistics,
 )
 from dtrain.nn.normalization import Affine
 from dtrain.nn.parameter import Parameter
 
 
-class _ChannelNorm(Affine):
+class _ChannelNorm(DeferredBufferUpdates, Affine):
     """Parameters and running statistics, numbers for each channel."""
 
     _ndims: tuple[int, ...]
@@ -45,8 +46,6 @@ class _ChannelNorm(Affine):
         self.register_buffer("running_mean", zeros(num_features, **like) if tracked else None)
         self.register_buffer("running_var", ones(num_features, **like) if tracked else None)
         self.register_buffer("num_batches_tracked", count)
-        #: where a list, statistics wait in it to be folded by its owner, in an order of its own
-        self.waiting_statistics: list[tuple[Any, Any]] | None = None
 
     def reset_parameters(self) -> None:
         """Begin anew, the running statistics too."""
@@ -76,17 +75,6 @@ class _ChannelNorm(Affine):
         """Normalized by the running statistics."""
         mean, var = self.running_mean.array, self.running_var.array
         return normalize_channels(input, mean, var, self.weight, self.bias, self.eps, False)
-
-    def _track(self, mean: Any, var: Any) -> None:
-        """Fold the statistics of a microbatch, now or later."""
-        if self.waiting_statistics is None:
-            self.fold_statistics(mean, var)
-        else:
-            self.waiting_statistics.append((mean, var))
-
-    def fold_statistics(self, mean: Any, var: Any) -> None:
-        """Fold one microbatch's mean and unbiased variance, arrays (c,), into the running ones."""
-        raise NotImplementedError
 
     def extra_repr(self) -> str:
         return (
@@ -121,15 +109,17 @@ class _BatchNorm(_ChannelNorm):
             return input  # a rank without a sample in this step
         mean, var = batch_statistics(input)
         if self.training and self.running_mean is not None:
-            self._track(mean, unbiased(var, input))
+            self.update_buffers(mean, unbiased(var, input))
         return normalize_channels(input, mean, var, self.weight, self.bias, self.eps, True)
 
-    def fold_statistics(self, mean: Any, var: Any) -> None:
+    def apply_update(self, update: BufferUpdate) -> None:
+        """Update the running statistics by a microbatch's mean and unbiased variance, (c,) each."""
+        mean, var = update
         self.num_batches_tracked.array += 1
         momentum = self.momentum
         if momentum is None:  # the plain average of all
             momentum = 1 / self.num_batches_tracked.item()
-        fold_statistics(self.running_mean, self.running_var, mean, var, momentum)
+        update_running_statistics(self.running_mean, self.running_var, mean, var, momentum)
 
 
 class BatchNorm1d(_BatchNorm):
@@ -184,11 +174,14 @@ class _InstanceNorm(_ChannelNorm):
         if not input.numel():
             return input  # a rank without a sample in this step
         if self.training and self.running_mean is not None:
-            self._track(*instance_statistics(input))
+            self.update_buffers(*instance_statistics(input))
         return normalize_instances(input, self.weight, self.bias, self.eps)
 
-    def fold_statistics(self, mean: Any, var: Any) -> None:
-        fold_statistics(self.running_mean, self.running_var, mean, var, self.momentum or 0.0)
+    def apply_update(self, update: BufferUpdate) -> None:
+        """Update the running statistics by a microbatch's mean and variance, (c,) each."""
+        mean, var = update
+        momentum = self.momentum or 0.0
+        update_running_statistics(self.running_mean, self.running_var, mean, var, momentum)
 
 
 class InstanceNorm1d(_InstanceNorm):

@@ -10,12 +10,13 @@ from dtrain.autograd import Tensor
 from dtrain.backend import array_module
 from dtrain.functions.creation import empty
 from dtrain.nn import functional as F, init
+from dtrain.nn.deferred_updates import BufferUpdate, DeferredBufferUpdates
 from dtrain.nn.functional.embedding import shorten
 from dtrain.nn.module import Module
 from dtrain.nn.parameter import Parameter
 
 
-class _Table(Module):
+class _Table(DeferredBufferUpdates, Module):
     """A weight (num_embeddings, embedding_dim), standard normal but for the row of padding."""
 
     def __init__(
@@ -60,21 +61,18 @@ class _Table(Module):
         layer.weight.requires_grad_(not freeze)
         return layer
 
-    def _wait_if(self, max_norm: float | None) -> None:
-        """Take part in the folding at the end of a step if the forward pass is to change the table.
+    @property
+    def updates_buffers(self) -> bool:
+        """With `max_norm` the forward pass shortens the rows that it looks up.
 
-        Ranks see other words: each would shorten other rows. So rows wait, as the statistics of
-        BatchNorm do, and all ranks shorten them in the order of the microbatches.
+        Ranks look up other rows, so all ranks shorten the rows of all microbatches, in order.
         """
-        self.max_norm = max_norm
-        if max_norm is not None:
-            #: where a list, the rows seen wait in it to be shortened by its owner
-            self.waiting_statistics: list[tuple[Any, Any]] | None = None
+        return self.max_norm is not None
 
     @contextmanager
     def _rows_shortened(self, input: Tensor) -> Iterator[None]:
         """Whether the rows of the table stay shortened or are as they were when it ends."""
-        if self.max_norm is None or self.waiting_statistics is None:
+        if self.max_norm is None or self.pending_updates is None:
             yield  # the function shortens them
             return
         table, version = self.weight.array, self.weight._version
@@ -85,12 +83,12 @@ class _Table(Module):
         finally:
             table[rows], version[0] = before, count
         if self.training:
-            self.waiting_statistics.append((rows, None))
+            self.update_buffers(rows)
 
-    def fold_statistics(self, rows: Any, _: Any) -> None:
-        """Shorten the rows that one microbatch has seen."""
+    def apply_update(self, update: BufferUpdate) -> None:
+        """Shorten the rows that one microbatch has looked up; the update is their indices."""
         assert self.max_norm is not None
-        rows = array_module(self.weight.array).asarray(rows)
+        rows = array_module(self.weight.array).asarray(*update)
         shorten(self.weight, rows, self.max_norm, self.norm_type)
 
     def _format(self, *names: str) -> str:
@@ -127,7 +125,7 @@ class Embedding(_Table):
     ):
         like = {"device": device, "dtype": dtype}
         super().__init__(num_embeddings, embedding_dim, padding_idx, _weight, _freeze, like)
-        self._wait_if(max_norm)
+        self.max_norm = max_norm
         self.norm_type = norm_type
         self.scale_grad_by_freq, self.sparse = scale_grad_by_freq, sparse
 
@@ -168,7 +166,7 @@ class EmbeddingBag(_Table):
     ):
         like = {"device": device, "dtype": dtype}
         super().__init__(num_embeddings, embedding_dim, padding_idx, _weight, False, like)
-        self._wait_if(max_norm)
+        self.max_norm = max_norm
         self.norm_type = norm_type
         self.scale_grad_by_freq, self.mode, self.sparse = scale_grad_by_freq, mode, sparse
         self.include_last_offset = include_last_offset

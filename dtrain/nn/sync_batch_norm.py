@@ -66,7 +66,7 @@ class SyncBatchNorm(_BatchNorm):
             if count <= 1:  # else no device need be waited for
                 self._check_count(whole.count.item(), input)
             if self.running_mean is not None and whole.tracked_here:
-                self._track(whole.mean, whole.var * (whole.count / (whole.count - 1)))
+                self.update_buffers(whole.mean, whole.var * (whole.count / (whole.count - 1)))
             mean, var = whole.mean.astype(mean.dtype), whole.var.astype(var.dtype)
         return normalization.sync_batch_norm(
             input, self.weight, self.bias, mean=mean, var=var, eps=self.eps,

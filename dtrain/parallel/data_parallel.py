@@ -15,6 +15,7 @@ from dtrain.distributed import world
 from dtrain.distributed.step import register_step_reduction
 from dtrain.errors import DesyncError
 from dtrain.nn import Module, SyncBatchNorm
+from dtrain.nn.deferred_updates import DeferredBufferUpdates
 from dtrain.parallel.bucket_reducer import BucketReducer
 from dtrain.parallel.compression.compressed_reducer import (
     CompressedBucketReducer,
@@ -96,11 +97,12 @@ class DataParallel(Module):
         _take_from_rank_0(module)
         # The last layers' gradients are ready first.
         params = [p for p in module.parameters() if p.requires_grad][::-1]
-        norms = [m for m in module.modules() if hasattr(m, "waiting_statistics")]
-        for norm in norms:
-            norm.waiting_statistics = []
-            if isinstance(norm, SyncBatchNorm):
-                norm.of_whole_batch = of_whole_batch
+        modules = [m for m in module.modules() if isinstance(m, DeferredBufferUpdates)]
+        layers = [layer for layer in modules if layer.updates_buffers]
+        for layer in layers:
+            layer.pending_updates = []
+            if isinstance(layer, SyncBatchNorm):
+                layer.of_whole_batch = of_whole_batch
         comm = world.communicator()
         if overlap is None:
             overlap = comm.over_network and all(isinstance(p.array, np.ndarray) for p in params)
@@ -117,7 +119,7 @@ class DataParallel(Module):
             names = {id(param): name for name, param in module.named_parameters()}
             self.compression_state = CompressionState(comm, compressed, names)
         check = make_divergence_check(comm, buckets, dict(module.named_parameters()))
-        self._gradients = Reducer(comm, sums, norms, overlap, check)
+        self._gradients = Reducer(comm, sums, layers, overlap, check)
         register_step_reduction(self._gradients)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:

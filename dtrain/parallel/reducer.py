@@ -1,7 +1,7 @@
 """The gradients of a step: made by microbatches, added by the tree, agreed on by all ranks.
 
-The statistics of batch normalization go the same way, but are folded one after another in the
-order of the microbatches.
+Deferred buffer updates, such as the statistics of batch normalization, go the same way, but are
+applied one after another in microbatch order.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Any
 
 from dtrain.autograd.bucket import Bucket
 from dtrain.autograd.graph import call_after_backward
@@ -20,6 +19,7 @@ from dtrain.distributed.step import Microbatch, Step, current_microbatch
 from dtrain.distributed.trace import timeline
 from dtrain.distributed.watchdog.call_site import find_call_site
 from dtrain.errors import DesyncError
+from dtrain.nn.deferred_updates import BufferUpdate, DeferredBufferUpdates
 from dtrain.parallel.bucket_reducer import BucketReducer
 from dtrain.parallel.divergence_check import DivergenceCheck
 
@@ -31,7 +31,7 @@ class Reducer:
     ----------
     comm : the ranks
     sums : of the buckets where backward passes put the gradients, in the order in which they fill
-    norms : layers whose `waiting_statistics` are to be folded
+    layers : layers whose buffer updates are deferred to the end of a step
     overlap : send a bucket on its way when it is full, while the backward pass still runs
     check : compares the ranks' weights now and then, if they are to be compared
     """
@@ -40,14 +40,14 @@ class Reducer:
         self,
         comm: Communicator,
         sums: Sequence[BucketReducer],
-        norms: Sequence[Any],
+        layers: Sequence[DeferredBufferUpdates],
         overlap: bool,
         check: DivergenceCheck | None = None,
     ):
         self._comm = comm
         self._sums = sums
         self._index_of = {total.bucket: index for index, total in enumerate(sums)}
-        self._norms = norms
+        self._layers = layers
         self._overlap = overlap
         self._check = check
         if overlap:  # blocking calls in a fixed order, on a communicator of their own
@@ -72,10 +72,10 @@ class Reducer:
         self._touched = False  # whether this microbatch's have
         self._in_flight: list[Future[None]] = []  # the reductions of the first buckets
         self._missing: list[int] = []  # gradients that each bucket waits for, where it may leave
-        self._statistics: dict[int, list[list[tuple[Any, Any]]]] = {}
-        # what the ranks have agreed on: parameters in use, and statistics for the norms
+        self._updates: dict[int, list[list[BufferUpdate]]] = {}  # of each microbatch and layer
+        # what the ranks have agreed on: parameters in use, and updates for the layers
         self._used: list[list[bool]] = []
-        self._folded: list[tuple[Any, Any, Any]] = []
+        self._agreed_updates: list[tuple[DeferredBufferUpdates, BufferUpdate]] = []
 
     # --- while a step runs ---
 
@@ -127,8 +127,8 @@ class Reducer:
     def _forget(self) -> None:
         for total in self._sums:
             total.abandon(self._accumulated)
-        for norm in self._norms:
-            norm.waiting_statistics.clear()
+        for layer in self._layers:
+            layer.pending_updates = []
         self._reset()
 
     def _set_aside(self) -> None:
@@ -140,9 +140,9 @@ class Reducer:
         """Add the gradients of the microbatch in the buckets, which is over, to the sums."""
         assert self._microbatch is not None
         index = self._microbatch.index
-        self._statistics[index] = [list(norm.waiting_statistics) for norm in self._norms]
-        for norm in self._norms:
-            norm.waiting_statistics.clear()
+        self._updates[index] = [layer.pending_updates or [] for layer in self._layers]
+        for layer in self._layers:
+            layer.pending_updates = []
         self._microbatch = None
         if self._touched:
             self._touched = False
@@ -195,18 +195,18 @@ class Reducer:
         if self._step is not step:
             return
         self._push()
-        self._used, self._folded = self._agree()
+        self._used, self._agreed_updates = self._agree()
         if any(map(any, self._used)):
             if not self._accumulated:  # here no microbatch has brought a gradient
                 self._set_aside()
             self._reduce_rest()
 
     def commit_step(self, step: Step) -> None:
-        """Leave the means in the buckets, and fold the statistics."""
+        """Leave the means in the buckets, and apply the deferred buffer updates."""
         if self._step is not step:
             return
-        for norm, mean, var in self._folded:
-            norm.fold_statistics(mean, var)
+        for layer, update in self._agreed_updates:
+            layer.apply_update(update)
         if any(map(any, self._used)):
             for total, flags in zip(self._sums, self._used):
                 total.leave_result(flags)
@@ -231,17 +231,17 @@ class Reducer:
                 self._sums[index].close()
                 self._reduce(index, self._comm)
 
-    def _agree(self) -> tuple[list[list[bool]], list[tuple[Any, Any, Any]]]:
+    def _agree(self) -> tuple[list[list[bool]], list[tuple[DeferredBufferUpdates, BufferUpdate]]]:
         """Check that all ranks are at the same step.
 
-        Returns which parameters of each bucket got a gradient on some rank, and the statistics
-        for each norm to fold, in the order of the microbatches.
+        Returns which parameters of each bucket got a gradient on some rank, and the buffer
+        updates of all ranks with their layers, in microbatch order.
         """
         assert self._step is not None
         place = (self._step.number, len(self._step.sizes))
         own = [total.used for total in self._sums]
         digest = self._check and self._check.digest(self._step)
-        vote = (place, own, self._statistics, digest)
+        vote = (place, own, self._updates, digest)
         votes = self._comm.allgather(vote, "the end of a step")
         if any(theirs != place for theirs, *_ in votes):
             sites = self._comm.allgather(find_call_site(sys._getframe()), "a line")
@@ -254,15 +254,15 @@ class Reducer:
             )
         if self._check is not None:
             self._check.compare([digest for *_, digest in votes], self._step)
-        statistics = {k: v for _, _, own, _ in votes for k, v in own.items()}
-        folded = [
-            (norm, mean, var)
-            for index in sorted(statistics)
-            for norm, waiting in zip(self._norms, statistics[index])
-            for mean, var in waiting
+        by_microbatch = {k: v for _, _, own, _ in votes for k, v in own.items()}
+        updates = [
+            (layer, update)
+            for index in sorted(by_microbatch)
+            for layer, own in zip(self._layers, by_microbatch[index])
+            for update in own
         ]
         used = [
             [any(flags) for flags in zip(*(used[i] for _, used, *_ in votes))]
             for i in range(len(self._sums))
         ]
-        return used, folded
+        return used, updates

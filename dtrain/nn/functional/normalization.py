@@ -120,7 +120,7 @@ def instance_norm(
     if not use_input_stats:
         return batch_norm(input, running_mean, running_var, weight, bias, eps=eps)
     if running_mean is not None and running_var is not None:
-        fold_statistics(running_mean, running_var, *instance_statistics(input), momentum)
+        update_running_statistics(running_mean, running_var, *instance_statistics(input), momentum)
     return normalize_instances(input, weight, bias, eps)
 
 
@@ -186,7 +186,7 @@ def batch_norm(
         )
     mean, var = batch_statistics(input)
     if running_mean is not None and running_var is not None:
-        fold_statistics(running_mean, running_var, mean, unbiased(var, input), momentum)
+        update_running_statistics(running_mean, running_var, mean, unbiased(var, input), momentum)
     return normalize_channels(input, mean, var, weight, bias, eps, True)
 
 
@@ -220,7 +220,7 @@ def normalize_channels(
     )
 
 
-def fold_statistics(
+def update_running_statistics(
     running_mean: Tensor, running_var: Tensor, mean: Any, var: Any, momentum: float
 ) -> None:
     """running = (1 - momentum) * running + momentum * new, in place."""

@@ -8,6 +8,7 @@ from dtrain.autograd import Tensor, no_grad
 from dtrain.autograd.tensor import wrap
 from dtrain.backend import array_module
 from dtrain.functions.reductions import norm
+from dtrain.nn.deferred_updates import BufferUpdate, DeferredBufferUpdates
 from dtrain.nn.module import Module
 from dtrain.nn.utils.parametrize import register_parametrization
 
@@ -50,7 +51,7 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
     return module
 
 
-class _SpectralNorm(Module):
+class _SpectralNorm(DeferredBufferUpdates, Module):
     def __init__(
         self, weight: Tensor, n_power_iterations: int = 1, dim: int = 0, eps: float = 1e-12
     ):
@@ -69,10 +70,12 @@ class _SpectralNorm(Module):
             rows, columns = self._matrix(weight).shape
             for key, length in (("_u", rows), ("_v", columns)):
                 self.register_buffer(key, self._unit(weight.detach().new_empty(length).normal_()))
-            self.fold_statistics(*self._iterated(self._matrix(weight), 15))
-            #: where a list, vectors wait in it to be kept by its owner, at the end of a step: the
-            #: microbatches of a step begin with the same ones, whichever rank runs them
-            self.waiting_statistics: list[tuple[Any, Any]] | None = None
+            self.apply_update(self._iterated(self._matrix(weight), 15))
+
+    @property
+    def updates_buffers(self) -> bool:
+        """A matrix has singular vectors; all microbatches of a step begin with the same ones."""
+        return hasattr(self, "_u")
 
     def _unit(self, x: Tensor) -> Tensor:
         return x / norm(x).clamp(min=self.eps)
@@ -89,9 +92,9 @@ class _SpectralNorm(Module):
             v = self._unit(matrix.T @ u)
         return u.array, v.array
 
-    def fold_statistics(self, u: Any, v: Any) -> None:
-        """Keep these vectors."""
-        for buffer, array in ((self._u, u), (self._v, v)):
+    def apply_update(self, update: BufferUpdate) -> None:
+        """Replace the singular vectors u (rows,) and v (columns,)."""
+        for buffer, array in zip((self._u, self._v), update):
             buffer.array[...] = array_module(buffer.array).asarray(array)
 
     def forward(self, weight: Tensor) -> Tensor:
@@ -101,10 +104,7 @@ class _SpectralNorm(Module):
         u, v = self._u.array.copy(), self._v.array.copy()
         if self.training:
             u, v = self._iterated(matrix, self.n_power_iterations)
-            if self.waiting_statistics is None:
-                self.fold_statistics(u, v)
-            else:
-                self.waiting_statistics.append((u, v))
+            self.update_buffers(u, v)
         return weight / (wrap(u) @ (matrix @ wrap(v)))
 
     def right_inverse(self, value: Tensor) -> Tensor:
