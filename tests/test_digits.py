@@ -129,7 +129,7 @@ def test_without_any_mpi_there_is_one_hint_and_no_traceback(alone, tmp_path):
     process = subprocess.run(
         [venv / "bin" / "python", DIGITS, *map(str, SHORT)],
         capture_output=True, text=True, timeout=120, cwd=tmp_path,
-        env={**os.environ, "PATH": "/nowhere", "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PATH": "/nowhere", "PYTHONPATH": str(ROOT), "DTRAIN_THREADS": "1"},
     )  # fmt: skip
     assert weights(finished(process)) == weights(alone)
     assert process.stderr == (

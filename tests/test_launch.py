@@ -246,7 +246,7 @@ def test_a_hostfile_of_open_mpi_is_refused_by_mpich(plan):
 
 
 def test_hosts_are_refused_by_srun(plan):
-    with pytest.raises(ValueError, match="leave out the hosts"):
+    with pytest.raises(ValueError, match="omit --hosts and --hostfile"):
         plan(4, hosts="a:4", on=machine(SRUN))
 
 

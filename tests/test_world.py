@@ -43,14 +43,64 @@ def test_a_launched_program_without_mpi_says_what_to_install(run_python, tmp_pat
     assert "pip install 'dtrain[mpi]'" in process.stderr
 
 
-def test_blas_has_one_thread_unless_the_launcher_says_otherwise(run_python):
-    show = (
-        INIT + "; from threadpoolctl import threadpool_info;"
-        "print({p['num_threads'] for p in threadpool_info() if p['user_api'] == 'blas'})"
+SHOW_BLAS_THREADS = """
+from threadpoolctl import threadpool_info
+def show():
+    print({p["num_threads"] for p in threadpool_info() if p["user_api"] == "blas"})
+import dtrain
+from dtrain import distributed
+show()
+"""
+TWO_THREADS = {"OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"}
+LIMITED = (
+    "dtrain: BLAS limited to 1 thread for bits that do not depend on the number of ranks; "
+    "DTRAIN_THREADS=N to choose"
+)
+
+
+def blas_threads(run_python, program, **environ):
+    """What `show()` prints in a program that begins with two BLAS threads, and its stderr."""
+    environ = {**TWO_THREADS, "DTRAIN_THREADS": "", **environ}
+    process = run_python("-c", SHOW_BLAS_THREADS + program, **environ)
+    assert process.returncode == 0, process.stderr
+    return process.stdout.split(), process.stderr
+
+
+def test_getters_and_loaders_leave_blas_threads_alone(run_python):
+    program = (
+        "distributed.rank(); distributed.world_size(); distributed.local_rank()\n"
+        "data = dtrain.data.TensorDataset(dtrain.ones(4, 1))\n"
+        "list(dtrain.data.DataLoader(data, batch_size=2))\n"
+        "distributed.all_reduce(dtrain.ones(2)); show()"
     )
-    cleared = {"OPENBLAS_NUM_THREADS": "", "OMP_NUM_THREADS": ""}
-    assert run_python("-c", show, **cleared).stdout.endswith("{1}\n")
-    assert run_python("-c", show, **cleared, DTRAIN_THREADS="2").stdout.endswith("{2}\n")
+    shown, err = blas_threads(run_python, program)
+    assert shown == ["{2}", "{2}"]
+    assert LIMITED not in err
+
+
+@pytest.mark.parametrize(
+    "call", ["dtrain.DataParallel(dtrain.nn.Linear(1, 1))", "distributed.init()"]
+)
+def test_equal_bits_limit_blas_to_one_thread_and_say_so_once(run_python, call):
+    shown, err = blas_threads(run_python, f"{call}; {call}; show()")
+    assert shown == ["{2}", "{1}"]
+    assert err.count(LIMITED) == 1
+
+
+def test_the_chosen_number_of_blas_threads_is_set_in_silence(run_python):
+    shown, err = blas_threads(run_python, "distributed.init(); show()", DTRAIN_THREADS="1")
+    assert (shown, LIMITED in err) == (["{2}", "{1}"], False)
+    one = dict.fromkeys(TWO_THREADS, "1")
+    shown, err = blas_threads(run_python, "distributed.init(); show()", **one, DTRAIN_THREADS="2")
+    assert (shown, LIMITED in err) == (["{1}", "{2}"], False)
+
+
+def test_a_bad_number_of_threads_is_refused_by_name(run_python):
+    process = run_python(
+        "-c", "from dtrain import distributed; distributed.rank()", DTRAIN_THREADS="x"
+    )
+    assert process.returncode == 1
+    assert "DTRAIN_THREADS: expected a number of threads >= 1, got 'x'" in process.stderr
 
 
 def test_threads_each_have_a_world_of_their_own():

@@ -30,6 +30,7 @@ from dtrain.checkpoint.manifest import (
 )
 from dtrain.checkpoint.state_file import deserialize, serialize
 from dtrain.distributed import job_name, lifecycle, world
+from dtrain.distributed.context import process
 from dtrain.errors import CheckpointError
 
 _RANDOM = "random"
@@ -88,7 +89,7 @@ def save_checkpoint(root: str | Path, step: int, **objects: Stateful) -> Path:
     folder = Path(root) / f"step-{step:08d}"
     for value in objects.values():
         _gather_state(value, to=0)
-    writes = world.rank() == 0 and lifecycle.replay is None
+    writes = world.rank() == 0 and process.replay is None
     if writes:
         states = {name: value.state_dict() for name, value in objects.items()}
         states[_RANDOM] = default_generator().get_state()
@@ -189,8 +190,8 @@ def load_checkpoint(path: str | Path, **objects: Stateful) -> int:
             f"{folder}: its {name} does not fit this program's {name}: {reason}"
         ) from reason
     default_generator().set_state(random)
-    if folder == replay and lifecycle.replay is not None:
-        lifecycle.replay.loaded_by.add(world.rank())
+    if folder == replay and process.replay is not None:
+        process.replay.loaded_by.add(world.rank())
         if world.rank() == 0:
             print(f"dtrain: replaying from {folder}; no checkpoint is written", file=sys.stderr)
     return manifest["step"]
@@ -198,9 +199,9 @@ def load_checkpoint(path: str | Path, **objects: Stateful) -> int:
 
 def _find_replay() -> Path | None:
     """The checkpoint of `dtrain debug --replay`; None once this rank has loaded it."""
-    if lifecycle.replay is None or world.rank() in lifecycle.replay.loaded_by:
+    if process.replay is None or world.rank() in process.replay.loaded_by:
         return None
-    return lifecycle.replay.checkpoint
+    return process.replay.checkpoint
 
 
 def _read_names(folder: Path) -> set[str]:

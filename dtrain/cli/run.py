@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from dtrain import env
 from dtrain.distributed import launch
 from dtrain.distributed.trace.timeline import trace_variable
 from dtrain.errors import LaunchError
@@ -82,9 +83,13 @@ def run(
 
 def _stall_variables(warning_s: float | None, timeout_s: float | None) -> dict[str, str]:
     environ = {}
-    for name, seconds in (("warning", warning_s), ("timeout", timeout_s)):
+    options = (
+        ("--stall-warning", warning_s, env.STALL_WARNING),
+        ("--stall-timeout", timeout_s, env.STALL_TIMEOUT),
+    )
+    for option, seconds, variable in options:
         if seconds is not None:
             if not seconds >= 0:
-                raise ValueError(f"--stall-{name} must be >= 0 seconds, got {seconds:g}")
-            environ[f"DTRAIN_STALL_{name.upper()}"] = f"{seconds:g}"
+                raise ValueError(f"{option} must be >= 0 seconds, got {seconds:g}")
+            environ[variable.name] = f"{seconds:g}"
     return environ

@@ -1,7 +1,7 @@
-"""What a rank knows of its job: the name, how often it was started again, whether it is to stop.
+"""What a rank knows of its job: its name, how often it was restarted, whether it is to stop.
 
-`dtrain run` tells the ranks by variables and signals; `python script.py` and `dtrain debug` have
-the signals alone.
+`dtrain run` tells the ranks by environment variables and signals; `python script.py` and
+`dtrain debug` have the signals alone.
 """
 
 from __future__ import annotations
@@ -10,76 +10,76 @@ import os
 import signal
 import sys
 import threading
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from types import FrameType
 
+from dtrain import env
 from dtrain.distributed import world
-from dtrain.distributed.elastic.transaction import in_transaction, recoverable
+from dtrain.distributed.context import process, run_context
+from dtrain.distributed.elastic.transaction import recoverable
 
-#: The exit status of a script that stopped as it was asked to, with a checkpoint to go on from:
-#: EX_TEMPFAIL of sysexits.h, "try again". Not 143, which is also that of one which was killed.
+#: The exit status of a script that stopped on request, with a checkpoint to go on from:
+#: EX_TEMPFAIL of sysexits.h, "try again". Not 143, which is also that of a killed script.
 STOPPED = 75
-#: That of one which leaves so that `dtrain run` starts it again with the ranks that were lost.
-SHORT = 76
+#: The exit status of a script that exits so that `dtrain run` replaces its failed ranks.
+RESPAWN = 76
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
-class _Stop:
-    watched = False  # whether the script asks; one that never does is ended at once
-    requested = False  # on this rank, which others may not know yet
-    agreed = False
-    short = False  # whether all leave for the lack of lost ranks
-
-
-_stop = _Stop()
-_before: dict[int, Any] = {}
-
-
-@dataclass
-class Replay:
-    """The checkpoint that `dtrain debug --replay` gives a script, whatever it asks for."""
-
-    checkpoint: Path
-    loaded_by: set[int] = field(default_factory=set)  #: ranks that have loaded it
-
-
-#: of this process, if it is one
-replay: Replay | None = None
-
-
 def job_name() -> str | None:
-    """The name of the job, the same each time that it is started again; None without a launcher.
+    """The name of the job, the same after each restart; None without a launcher.
 
-    ``DTRAIN_JOB`` if that is set, as in a batch script that may be queued again; otherwise of
-    this `dtrain run`.
+    It is ``DTRAIN_JOB`` if that is set, as in a batch script that may be queued again; otherwise
+    `dtrain run` draws one.
+
+    Examples
+    --------
+    >>> from dtrain import distributed
+    >>> print(distributed.job_name())
+    None
     """
-    return os.environ.get("DTRAIN_JOB")
+    return env.JOB.read()
 
 
 def restart_count() -> int:
-    """How often `dtrain run` has started this job again (torchrun's TORCHELASTIC_RESTART_COUNT).
+    """How often `dtrain run` has restarted this job (torchrun's TORCHELASTIC_RESTART_COUNT).
 
-    >>> restart_count()
+    Examples
+    --------
+    >>> from dtrain import distributed
+    >>> distributed.restart_count()
     0
     """
-    return int(os.environ.get("DTRAIN_RESTART_COUNT", "0"))
+    return env.RESTART_COUNT.read()
 
 
 def stop_requested() -> bool:
-    """Whether a rank has been asked to stop, by SIGTERM, SIGINT or SIGUSR1; the same on all ranks.
+    """Whether any rank was asked to stop by SIGTERM, SIGINT or SIGUSR1.
 
-    To be called by every rank, once a step: it gathers a flag from all ranks. A script then
-    writes a checkpoint and leaves by ``sys.exit(distributed.STOPPED)``. From the first call on
+    Every rank calls it once a step: it gathers a flag from all ranks, and returns the same on all
+    of them. A script then writes a checkpoint and exits with ``STOPPED``. From the first call on
     these signals do not end the program at once; a second one does.
+
+    Returns
+    -------
+    bool, the same on all ranks; once True, it stays True
+
+    Examples
+    --------
+    >>> for step in loader.steps():  # doctest: +SKIP
+    ...     train(step)
+    ...     if distributed.stop_requested():
+    ...         save_checkpoint("runs", step, model=model)
+    ...         sys.exit(distributed.STOPPED)
     """
-    if not _stop.watched:
-        _stop.watched = True
+    if not process.handles_stop_signals:
+        process.handles_stop_signals = True
         if threading.current_thread() is threading.main_thread():
             install_signal_handlers()
-    _stop.agreed = _stop.agreed or _any_rank(_stop.requested, "a signal to stop")
-    return _stop.agreed
+    context = run_context()
+    if not context.stop_agreed:
+        context.stop_agreed = _any_rank(process.stop_signal_received, "a signal to stop")
+    return context.stop_agreed
 
 
 @recoverable
@@ -87,45 +87,53 @@ def _any_rank(value: bool, what: str) -> bool:
     return any(world.communicator().allgather(value, what))
 
 
-def exit_for_respawn(has_written: bool) -> None:
-    """End the script where ranks were lost and are to be replaced, and a rank wrote a checkpoint.
+def exit_for_respawn(checkpoint_written: bool) -> None:
+    """End the script if ranks failed and are to be replaced, and a rank wrote a checkpoint.
 
-    For ``dtrain run --elastic --respawn``. Between stages all ranks know of the same losses.
+    For ``dtrain run --elastic --respawn``. Between transactions all survivors know of the same
+    failures.
     """
     launched = world.launched_world_size() or 1
-    if "DTRAIN_RESPAWN" not in os.environ or _stop.agreed or in_transaction():
+    context = run_context()
+    if not env.RESPAWN.read() or context.stop_agreed or context.in_transaction:
         return
-    if world.world_size() < launched and _any_rank(has_written, "a written checkpoint"):
-        _stop.short = True
-        sys.exit(SHORT)
+    if world.world_size() < launched and _any_rank(checkpoint_written, "a written checkpoint"):
+        context.respawn_agreed = True
+        sys.exit(RESPAWN)
 
 
-def is_collective_exit(status: Any) -> bool:
-    """Whether all ranks leave by this exit status."""
-    return (status == STOPPED and _stop.agreed) or (status == SHORT and _stop.short)
+def is_collective_exit(status: object) -> bool:
+    """Whether all ranks exit with this status, so that none needs to be aborted."""
+    context = run_context()
+    return (status == STOPPED and context.stop_agreed) or (
+        status == RESPAWN and context.respawn_agreed
+    )
 
 
 def install_signal_handlers() -> None:
-    """Have signals noted where they would end the program; the script may have its own handlers."""
+    """Note signals that would end the program, unless the script has handlers of its own."""
     for number in _SIGNALS:
         handler = signal.getsignal(number)
         if handler in (signal.SIG_DFL, signal.default_int_handler):
-            _before[number] = handler
-            signal.signal(number, _note)
+            process.replaced_handlers[number] = handler
+            signal.signal(number, _handle_signal)
 
 
 def restore_signal_handlers() -> None:
-    """Give the signals back the effect that they had before `install_signal_handlers`."""
-    while _before:
-        signal.signal(*_before.popitem())
+    """Undo `install_signal_handlers`."""
+    while process.replaced_handlers:
+        signal.signal(*process.replaced_handlers.popitem())
 
 
-def _note(number: int, frame: Any) -> None:
+def _handle_signal(number: int, frame: FrameType | None) -> None:
     restore_signal_handlers()
-    if not _stop.watched:
+    if not process.handles_stop_signals:
         os.kill(os.getpid(), number)
         return
-    _stop.requested = True
-    if world.launched_world_size() is None:  # `dtrain run` says it for all ranks
+    process.stop_signal_received = True
+    if world.launched_world_size() is None:  # `dtrain run` prints it for all ranks
         name = signal.Signals(number).name
-        print(f"dtrain: {name}: stops after this step; again: at once", file=sys.stderr)
+        print(
+            f"dtrain: {name}: stops after this step; a second signal ends it at once",
+            file=sys.stderr,
+        )

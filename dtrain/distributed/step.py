@@ -1,19 +1,19 @@
-"""Where in the run this rank is: which microbatch of which step, set by the DataLoader.
+"""The position in the run: which microbatch of which step this rank runs, set by the DataLoader.
 
-A global step is made of `count` microbatches with `sizes` samples each; the ranks take them in
-contiguous runs. Random numbers, gradients and statistics are keyed by their index.
+A global step is made of M microbatches; each rank runs a contiguous range of them. Random numbers,
+gradients and statistics are keyed by the microbatch's index.
 """
 
 from __future__ import annotations
 
-import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 from dtrain.backend import default_generator
+from dtrain.distributed.context import process, run_context
 from dtrain.distributed.elastic.transaction import run_transaction
 
 
@@ -25,7 +25,7 @@ class Step:
     sizes: tuple[int, ...]
     #: whether the loop body sees one microbatch, and the whole step ends with its backward pass
     ends_with_backward: bool
-    #: whether each microbatch has one backward pass, so that what it has brought is final
+    #: whether each microbatch has one backward pass, which makes its gradients final
     one_backward: bool
 
 
@@ -37,76 +37,70 @@ class Microbatch:
     index: int
 
 
-class _PerThread(threading.local):
-    def __init__(self) -> None:
-        self.microbatch: Microbatch | None = None
-        self.sums: list[weakref.ref[StepReduction]] = []
-
-
-_here = _PerThread()
-
-
 def current_microbatch() -> Microbatch | None:
     """The microbatch whose loop body runs now; None outside any."""
-    return _here.microbatch
+    return run_context().microbatch
 
 
 @contextmanager
 def microbatch_scope(microbatch: Microbatch) -> Iterator[None]:
-    """Be in a microbatch: what is drawn and recorded meanwhile belongs to it."""
-    generator, outer = default_generator(), _here.microbatch
-    place = generator.enter_microbatch(microbatch.step.number, microbatch.index)
-    _here.microbatch = microbatch
+    """Context manager: random draws and statistics inside belong to `microbatch`."""
+    context, generator = run_context(), default_generator()
+    outer = context.microbatch
+    position = generator.enter_microbatch(microbatch.step.number, microbatch.index)
+    context.microbatch = microbatch
     try:
         yield
     finally:
-        _here.microbatch = outer
-        generator.leave_microbatch(place)
-
-
-#: called on every rank before its first microbatch of a step; set by `dtrain debug`
-before_step: Callable[[Step], None] | None = None
+        context.microbatch = outer
+        generator.leave_microbatch(position)
 
 
 def begin_step(step: Step) -> None:
-    """To be called when this rank is about to be given its first microbatch of the step."""
-    if before_step is not None:
-        before_step(step)
+    """Announce a step; the loader calls it before this rank's first microbatch."""
+    if process.before_step is not None:
+        process.before_step(step)
 
 
 class StepReduction(Protocol):
-    """What is summed over the ranks at the end of a step."""
+    """Something that is reduced over the ranks at the end of each step, such as gradients."""
 
     def reduce_step(self, step: Step) -> None:
-        """Sum with the other ranks; this rank has run all its microbatches of the step."""
+        """Reduce with the other ranks; this rank has run all its microbatches of the step."""
 
     def commit_step(self, step: Step) -> None:
-        """Keep the sums: all ranks have them."""
+        """Keep the results: all ranks have them."""
 
     def rollback_step(self, step: Step) -> None:
-        """Be as before the step, which is done again: a rank was lost."""
+        """Return to the state before the step, which runs again because a rank failed."""
 
 
-def register_step_reduction(part: StepReduction) -> None:
-    """Have `part`, which is held weakly, called at the end of each step on this rank."""
-    _here.sums.append(weakref.ref(part))
+def register_step_reduction(reduction: StepReduction) -> None:
+    """Call `reduction`, which is held weakly, at the end of each step on this rank."""
+    run_context().step_reductions.append(weakref.ref(reduction))
 
 
 def end_step(step: Step) -> bool:
-    """Sum over the ranks what this rank has made in the step; False if it is to be done again.
+    """Reduce over the ranks what they made in the step; False if it must run again.
 
-    A step that ends with its backward pass cannot be done again: a loss is a RankFailedError.
+    A step that ends with its backward pass cannot run again: a failed rank is a RankFailedError.
     """
-    sums = [part for reference in _here.sums if (part := reference()) is not None]
-    _here.sums = [weakref.ref(part) for part in sums]
+    context = run_context()
+    alive = [reduction for ref in context.step_reductions if (reduction := ref()) is not None]
+    context.step_reductions = [weakref.ref(reduction) for reduction in alive]
 
-    def call(method: str) -> None:
-        for part in sums:
-            getattr(part, method)(step)
+    def reduce() -> None:
+        for reduction in alive:
+            reduction.reduce_step(step)
+
+    def rollback() -> None:
+        for reduction in alive:
+            reduction.rollback_step(step)
 
     if step.ends_with_backward:
-        call("reduce_step")
-    elif not run_transaction(lambda: call("reduce_step"), lambda: call("rollback_step")):
+        reduce()
+    elif not run_transaction(reduce, rollback):
         return False
-    call("commit_step")
+    for reduction in alive:
+        reduction.commit_step(step)
     return True

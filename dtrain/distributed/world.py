@@ -1,4 +1,4 @@
-"""Which ranks there are: `init`, `rank`, `world_size`, and the communicator behind them."""
+"""The world: which ranks there are, and the communicator that connects them."""
 
 from __future__ import annotations
 
@@ -12,101 +12,136 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
+from types import TracebackType
 from typing import Any
 
+from dtrain import env
+from dtrain.distributed.blas_threads import limit_blas_threads
 from dtrain.distributed.comm.communicator import Communicator, SoloCommunicator
+from dtrain.distributed.context import process, run_context
 from dtrain.distributed.trace import timeline
 from dtrain.distributed.watchdog.call_site import is_user_frame
-from dtrain.distributed.watchdog.monitor import abort_job, job_is_aborting
+from dtrain.distributed.watchdog.monitor import abort_job
 from dtrain.errors import DesyncError, LaunchError, RankFailedError
 
 
-class _PerThread(threading.local):
-    communicator: Communicator | None = None  # each rank of `dtrain debug` is a thread
-
-
-_here = _PerThread()
-
-
 def init() -> None:
-    """Join the ranks that were launched together; a world of one if none were.
+    """Join the ranks that were launched together, and limit BLAS threads for equal bits.
 
-    Called by whatever needs the world first; calling it again does nothing. It also gives this
-    process's BLAS the launcher's number of threads, one if nothing was said: with another
-    number of threads a BLAS adds in another order, and the bits are others.
+    Without a launcher it makes a world of one. Calling it again does nothing. What needs the world
+    joins it by itself; a script calls `init` first if its results depend on BLAS before it makes a
+    `DataParallel`, which limits BLAS threads, too.
 
     Raises
     ------
     LaunchError
-        If the MPI library is missing, or is not the one of the launcher.
+        If the MPI library is missing, or is not the launcher's.
+    ValueError
+        If a ``DTRAIN_*`` variable has a value that it cannot have.
+
+    Examples
+    --------
+    >>> from dtrain import distributed
+    >>> distributed.init()
+    >>> distributed.rank(), distributed.world_size()
+    (0, 1)
     """
-    if _here.communicator is None:
-        set_communicator(_launched_communicator() or _solo_communicator())
+    limit_blas_threads(announce=communicator().rank == 0)
+
+
+def communicator() -> Communicator:
+    """The communicator of this rank's world, which the first call joins."""
+    context = run_context()
+    if context.communicator is None:
+        env.check()
+        context.communicator = _launched_communicator() or _solo_communicator()
         if timeline.trace_path():
-            timeline.start_recording(communicator())
+            timeline.start_recording(context.communicator)
             atexit.register(_write_timeline)
+    return context.communicator
 
 
 def _write_timeline() -> None:
-    if job_is_aborting.is_set():
+    if process.job_is_aborting.is_set():
         timeline.write_local()
         return
     try:
         timeline.write_gathered(communicator())
-    except RankFailedError:  # an elastic rank was lost
+    except RankFailedError:  # an elastic rank failed
         if rank() == 0:
             timeline.write_local()
 
 
 def set_communicator(communicator: Communicator) -> None:
     """Make `communicator` this thread's world."""
-    _limit_blas_threads(int(os.environ.get("DTRAIN_THREADS", "1")))
-    _here.communicator = communicator
+    run_context().communicator = communicator
 
 
 def current_rank() -> int | None:
-    """The rank that this thread is, if it has joined a world."""
-    return _here.communicator.rank if _here.communicator else None
-
-
-def communicator() -> Communicator:
-    """The communicator of this rank's world."""
-    init()
-    assert _here.communicator is not None
-    return _here.communicator
+    """The rank that this thread is; None if it has not joined a world."""
+    communicator = run_context().communicator
+    return communicator.rank if communicator else None
 
 
 def rank() -> int:
-    """This rank's number, from 0 (torch.distributed.get_rank)."""
+    """This rank's number, from 0 to world_size() - 1 (torch.distributed.get_rank).
+
+    Examples
+    --------
+    >>> from dtrain import distributed
+    >>> distributed.rank()
+    0
+    """
     return communicator().rank
 
 
 def local_rank() -> int:
     """This rank's number among those of its machine, from 0 (torchrun's LOCAL_RANK).
 
-    It is also the number of the GPU that "cuda" is here, modulo how many the machine has. Ranks
-    that are threads share the GPU of their process.
+    Modulo the number of GPUs it is also the number of the GPU that "cuda" is here. Ranks that are
+    threads share the GPU of their process.
+
+    Examples
+    --------
+    >>> from dtrain import distributed
+    >>> distributed.local_rank()
+    0
     """
     launched = launched_local_rank()
     return rank() if launched is None else launched
 
 
 def world_size() -> int:
-    """How many ranks there are (torch.distributed.get_world_size).
+    """The number of ranks (torch.distributed.get_world_size).
 
-    >>> world_size()
+    Examples
+    --------
+    >>> from dtrain import distributed
+    >>> distributed.world_size()
     1
     """
     return communicator().size
 
 
 def barrier() -> None:
-    """Wait until every rank is here (torch.distributed.barrier)."""
+    """Wait until every rank has called it (torch.distributed.barrier).
+
+    Raises
+    ------
+    RankFailedError
+        If a rank raised or exited instead.
+
+    Examples
+    --------
+    >>> from dtrain import distributed
+    >>> distributed.barrier()
+    """
     communicator().barrier()
 
 
 def launched_world_size() -> int | None:
-    """How many ranks the launcher that started this process says it started; None without one."""
+    """The number of ranks according to this process's launcher; None without a launcher."""
     # The last is srun's, and is there even where srun started ranks that know of no MPI.
     for name in ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"):
         if name in os.environ:
@@ -115,7 +150,7 @@ def launched_world_size() -> int | None:
 
 
 def launched_local_rank() -> int | None:
-    """This process's number among those that a launcher started on its machine; None without."""
+    """This process's number among its machine's according to the launcher; None without one."""
     if launched_world_size() is None:
         return None
     for name in ("OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"):
@@ -148,11 +183,11 @@ def _launched_communicator() -> Communicator | None:
         sys.excepthook = _make_abort_hook(comm)
     from dtrain.distributed.comm.mpi import MpiCommunicator
 
-    return MpiCommunicator(comm, elastic="DTRAIN_ELASTIC" in os.environ)
+    return MpiCommunicator(comm, elastic=env.ELASTIC.read() is not None)
 
 
 def _restore_python_handler(number: signal.Signals) -> None:
-    """Give a signal the effect again that it has in Python; MPICH takes SIGUSR1 for itself."""
+    """Restore Python's handler of a signal; MPICH takes SIGUSR1 for itself."""
     handler = signal.getsignal(number)
     if handler is not None and threading.current_thread() is threading.main_thread():
         signal.signal(number, handler)
@@ -163,24 +198,27 @@ def _library(mpi: Any) -> str:
     return f"{name} {'.'.join(map(str, version))}"
 
 
-def _make_abort_hook(comm: Any) -> Any:
-    """What ends every rank when this one raises; under plain `python` the others would wait."""
+def _make_abort_hook(comm: Any) -> Callable[..., None]:
+    """A `sys.excepthook` that aborts the job: under plain `python` the other ranks would wait."""
 
-    def hook(kind: type[BaseException], failure: BaseException, trace: Any) -> None:
+    def hook(
+        kind: type[BaseException], failure: BaseException, trace: TracebackType | None
+    ) -> None:
         if comm.rank and isinstance(failure, DesyncError):
-            time.sleep(1)  # mostly all ranks raise it: rank 0 says it
+            time.sleep(1)  # mostly all ranks raise it: rank 0 prints it
         abort_job(comm, format_rank_exception(failure))
 
     return hook
 
 
 def format_rank_exception(failure: BaseException) -> str:
-    """Which rank raised an exception, and its traceback from the program's first frame on."""
+    """The rank that raised an exception, and its traceback from the first user frame on."""
     trace = failure.__traceback__
     while trace is not None and not is_user_frame(trace.tb_frame):
         trace = trace.tb_next
     lines = traceback.format_exception(type(failure), failure, trace or failure.__traceback__)
-    name = f"rank {_here.communicator.rank}" if _here.communicator else "a rank"
+    number = current_rank()
+    name = "a rank" if number is None else f"rank {number}"
     return f"{name} on host {socket.gethostname()} raised:\n{''.join(lines).rstrip()}"
 
 
@@ -194,11 +232,3 @@ def _solo_communicator() -> Communicator:
             file=sys.stderr,
         )
     return SoloCommunicator()
-
-
-def _limit_blas_threads(threads: int) -> None:
-    if os.environ.get("OPENBLAS_NUM_THREADS") == os.environ.get("OMP_NUM_THREADS") == str(threads):
-        return  # the BLAS began with it
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(threads, user_api="blas")

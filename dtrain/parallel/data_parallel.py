@@ -91,6 +91,7 @@ class DataParallel(Module):
             raise ValueError(
                 f"DataParallel: expected reduction 'exact' or 'fast', got {reduction!r}"
             )
+        world.init()  # equal bits need a fixed number of BLAS threads
         how = _as_compression(compression, module, reduction)
         self.module = module
         _check_same_model(module)

@@ -7,12 +7,12 @@ a digest of what its parameters' optimizers left at the end of the step before.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from dtrain import env
 from dtrain.autograd import Tensor
 from dtrain.autograd.bucket import Bucket
 from dtrain.backend import Array, to_host
@@ -25,15 +25,9 @@ def make_divergence_check(
     comm: Communicator, buckets: Sequence[Bucket], named: Mapping[str, Tensor]
 ) -> DivergenceCheck | None:
     """The comparison, if the environment asks for it."""
-    level = os.environ.get("DTRAIN_DEBUG", "")
-    if level not in ("", "detail"):
-        raise ValueError(f"DTRAIN_DEBUG: expected 'detail' or nothing, got {level!r}")
-    if not level:
+    if env.DEBUG.read() is None:
         return None
-    every = os.environ.get("DTRAIN_DEBUG_EVERY", "100")
-    if not every.isdecimal() or int(every) < 1:
-        raise ValueError(f"DTRAIN_DEBUG_EVERY: expected a number of steps >= 1, got {every!r}")
-    return DivergenceCheck(comm, buckets, named, int(every))
+    return DivergenceCheck(comm, buckets, named, env.DEBUG_EVERY.read())
 
 
 class DivergenceCheck:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from typing import Any
@@ -16,6 +15,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from dtrain import env
 from dtrain.distributed import world
 
 #: Without a terminal a line is printed about as often.
@@ -43,7 +43,7 @@ class Progress:
         self._began = time.perf_counter()
         self._next_line = self._began + LINE_EVERY_S
         self._bar: _Bar | None = None
-        terminal = sys.stdout.isatty() and "DTRAIN_NO_TERMINAL" not in os.environ
+        terminal = sys.stdout.isatty() and not env.NO_TERMINAL.read()
         if world.rank() == 0 and terminal:
             self._bar = _Bar(
                 TextColumn("{task.description}"),

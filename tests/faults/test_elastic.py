@@ -48,8 +48,8 @@ def test_other_mpis_are_refused(kind, version):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"leave_on_error": True}, "--leave-on-error is for --elastic"),
-        ({"respawn": True}, "--respawn is for --elastic"),
+        ({"leave_on_error": True}, "--leave-on-error needs --elastic"),
+        ({"respawn": True}, "--respawn needs --elastic"),
         ({"elastic": True, "frozen_after_s": 0.5}, "--frozen-after must be >= 1 second, got 0.5"),
     ],
 )

@@ -11,12 +11,13 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
-import os
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+
+from dtrain import env
 
 #: Host arrays of fewer elements are left to NumPy: nothing is compiled for them, and small models
 #: start at once. Optimizers, whose bits are the same either way, update shorter blocks.
@@ -54,7 +55,7 @@ def _body(family: str, args: tuple) -> ModuleType | None:
 
 @functools.cache
 def _bodies(where: str, family: str) -> ModuleType | None:
-    if os.environ.get("DTRAIN_KERNELS") == "reference":
+    if env.KERNELS.read() == "reference":
         return None
     if where == "cpu" and importlib.util.find_spec("numba") is None:
         return None

@@ -11,6 +11,7 @@ import numpy as np
 from dtrain.backend import Array
 from dtrain.backend.profiler import span
 from dtrain.distributed import world
+from dtrain.distributed.blas_threads import limit_blas_threads
 from dtrain.distributed.comm.tree_reduce import combine, contributed_nodes, equal_bounds
 from dtrain.distributed.watchdog.call_site import thread_call_site
 from dtrain.distributed.watchdog.collective_log import describe_array
@@ -178,6 +179,7 @@ def run_ranks(size: int, body: Callable[..., Any], *args: Any) -> list[Any]:
     failures: list[tuple[int, BaseException]] = []
 
     def run(rank: int) -> None:
+        limit_blas_threads(announce=False)
         world.set_communicator(ThreadCommunicator(shared, rank))
         try:
             results[rank] = body(*args)

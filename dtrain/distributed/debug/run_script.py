@@ -13,8 +13,9 @@ from pathlib import Path
 from types import CodeType, TracebackType
 from typing import Any, TextIO
 
-from dtrain.distributed import lifecycle, step as step_module, world
+from dtrain.distributed import lifecycle, world
 from dtrain.distributed.comm import threads
+from dtrain.distributed.context import Replay, process
 from dtrain.distributed.debug.debugger import RankDebugger
 from dtrain.distributed.trace import timeline
 from dtrain.distributed.watchdog.call_site import is_user_frame
@@ -69,8 +70,8 @@ def run_script(
     sys.argv = [str(script), *args]
     sys.path[0] = str(script.resolve().parent)
     sys.stdout, sys.stderr = _ByRank(terminal), _ByRank(errors)
-    sys.breakpointhook, step_module.before_step = debugger.breakpoint_hook, debugger.before_step
-    lifecycle.replay = lifecycle.Replay(replay.absolute()) if replay else None
+    sys.breakpointhook, process.before_step = debugger.breakpoint_hook, debugger.before_step
+    process.replay = Replay(replay.absolute()) if replay else None
     lifecycle.install_signal_handlers()  # a thread cannot
     interrupted = 0
     try:
@@ -86,7 +87,7 @@ def run_script(
         sys.stdout.flush()
         sys.stderr.flush()
         sys.stdout, sys.stderr = terminal, errors
-        sys.breakpointhook, step_module.before_step = sys.__breakpointhook__, None
+        sys.breakpointhook, process.before_step = sys.__breakpointhook__, None
     return failures.status() or interrupted or _unmet(debugger)
 
 
@@ -111,7 +112,7 @@ def _compiled(script: Path) -> CodeType:
 def _unmet(debugger: RankDebugger) -> int:
     """1 after saying what was asked for and did not happen, in a script that came to its end."""
     unmet = [debugger.missed_step()]
-    if lifecycle.replay is not None and not lifecycle.replay.loaded_by:
+    if process.replay is not None and not process.replay.loaded_by:
         unmet.append(
             "--replay: the script never called dtrain.checkpoint.resume(): nothing was replayed"
         )

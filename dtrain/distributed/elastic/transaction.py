@@ -1,76 +1,78 @@
-"""Going on when ranks are lost: the work that all ranks do together is done again by those left.
+"""Transactions: work that all ranks do together, and that survivors run again when a rank fails.
 
-The work is cut into stages: a step up to the agreement on its gradients, or a call of a
-`recoverable` function. A stage ends with a commit: a rank that has passed it knows that every
-rank had come to its end, and so had whole results. After a loss the ranks that are left tell each
-other where they were, and either all have the stage done, or all do it again.
+A step up to the agreement on its gradients is a transaction; so is a call of a `recoverable`
+function. A transaction ends with a commit: a rank that has passed it knows that every rank had
+reached it, and so had complete results. After a failure the survivors tell each other where they
+were; then either all of them have committed the transaction, or all roll it back and run it again.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import ParamSpec, TypeVar, cast
 
 from dtrain.distributed import world
 from dtrain.distributed.comm.communicator import ElasticCommunicator
+from dtrain.distributed.context import run_context
 from dtrain.errors import RankFailedError
 
-F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R")
 
-_in_transaction = False
 
+def run_transaction(work: Callable[[], object], rollback: Callable[[], object]) -> bool:
+    """Run `work` as one transaction.
 
-def run_transaction(work: Callable[[], Any], undo: Callable[[], Any]) -> bool:
-    """Do `work` as a stage; False if a rank was lost and it is to be done again.
-
-    What was changed is then as `undo` leaves it. In a world that cannot lose ranks, the work is
-    done; as a part of another stage it is, or the whole of that is done again.
+    Returns False if a rank failed: `rollback` has been called, run it again. Where ranks cannot
+    fail alone, and inside of another transaction, `work` simply runs: the outer one repeats it.
     """
-    global _in_transaction
-    if _in_transaction or not world.communicator().elastic:
+    context = run_context()
+    if context.in_transaction or not world.communicator().elastic:
         work()
         return True
     comm = cast(ElasticCommunicator, world.communicator())
-    _in_transaction = True
+    context.in_transaction = True
     try:
         work()
     except RankFailedError:
-        comm.revoke()  # a rank, or a thread, may still wait for one that is lost
-        undo()
+        comm.revoke()  # a rank, or a thread, may still wait for a failed one
+        rollback()
         comm.recover()
         return False
     finally:
-        _in_transaction = False
+        context.in_transaction = False
     if comm.commit():
         return True
-    undo()
+    rollback()
     return False
 
 
-def in_transaction() -> bool:
-    """Whether this rank is in a stage, which may have to be done again."""
-    return _in_transaction
+def recoverable(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorator: run `function` again with the survivors when a rank fails while it runs.
 
+    For work that all ranks do together outside of a loader's steps, such as an evaluation. Under
+    ``dtrain run --elastic``; elsewhere the decorator changes nothing.
 
-def recoverable(function: F) -> F:
-    """Run `function` again, with the ranks that are left, when a rank is lost while it runs.
+    Parameters
+    ----------
+    function : every rank calls it; running it twice has the effect of running it once; it asks for
+        `rank()` and `world_size()` inside, since both may change between two runs
 
-    For what all ranks do together outside of a loader's steps, such as an evaluation: every rank
-    calls it, it changes nothing that a second run would not change again, and ranks and world
-    size are asked for inside. Under ``dtrain run --elastic``; elsewhere it changes nothing.
-
+    Examples
+    --------
+    >>> import dtrain
+    >>> from dtrain.distributed import all_reduce, recoverable
     >>> @recoverable
     ... def total(x):
-    ...     return dtrain.distributed.all_reduce(x)
-    >>> import dtrain
+    ...     return all_reduce(x)
     >>> total(dtrain.ones(2))
     tensor([1., 1.])
     """
 
     @functools.wraps(function)
-    def run(*args: Any, **options: Any) -> Any:
-        results: list[Any] = []
+    def run(*args: P.args, **options: P.kwargs) -> R:
+        results: list[R] = []
 
         def work() -> None:
             results.append(function(*args, **options))
@@ -79,4 +81,4 @@ def recoverable(function: F) -> F:
             pass
         return results[0]
 
-    return run  # type: ignore[return-value]
+    return run

@@ -1,7 +1,7 @@
-"""Turns `dtrain run -n 4 script.py` into the command line and variables of the MPI found here.
+"""Turns `dtrain run -n 4 script.py` into a command line and variables for this machine's MPI.
 
-`plan` decides and starts nothing; `supervise.py` starts. That the ranks which come up form one
-world is checked by the ranks themselves.
+`plan` decides and starts nothing; `supervise.py` starts. The ranks themselves check that they form
+one world.
 """
 
 import shlex
@@ -10,12 +10,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dtrain import env
 from dtrain.distributed.launch.hosts import Host, parse_hosts, read_hostfile
 from dtrain.distributed.launch.machine import Launcher, Machine, this_machine
 from dtrain.errors import LaunchError
 
 THREAD_VARIABLES = (
-    "DTRAIN_THREADS",
+    env.THREADS.name,
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -28,7 +29,7 @@ _EXPORTED_PREFIXES = (
     *("DTRAIN_", "PYTHON", "MPI4PY_", "NCCL_", "CUPY_", "LD_LIBRARY_PATH"),
     *("OMP_", "OPENBLAS_", "MKL_", "BLIS_", "NUMBA_", "NPY_", "NVIDIA_TF32_OVERRIDE"),
 )
-# Under plain `python` a rank that raises leaves the others waiting for it for ever.
+# Under plain `python` the other ranks would wait for ever for one that raises.
 _RANK = "dtrain.distributed.launch.rank"
 # A batch system or an operator that lists the job's hosts for mpirun sets one of these.
 _HOST_LIST_VARIABLES = (
@@ -43,22 +44,22 @@ _HOST_LIST_VARIABLES = (
 
 @dataclass(frozen=True)
 class JobSpec:
-    """What the user asked for: `num_ranks` ranks of a Python script.
+    """A job as the user specifies it: `num_ranks` ranks of a Python script.
 
     Parameters
     ----------
-    num_ranks : at least 1; None starts as many as `hosts` or `hostfile` have slots
+    num_ranks : at least 1; None is the number of slots of `hosts` or `hostfile`
     script : path of a Python file, or with ``module=True`` the name of a module
-    args : what the script finds in ``sys.argv[1:]``
+    args : the script's ``sys.argv[1:]``
     hosts : such as ``"a:4,b:4"``; a host without a number takes one rank
-    hostfile : path of a file in the form of the launcher found here
+    hostfile : path of a file in the format of this machine's launcher
     threads : BLAS and OpenMP threads of a rank; None is ``DTRAIN_THREADS``, else 1.
         Not the cores divided by the ranks: a BLAS with another number of threads adds in another
         order, and the weights would depend on the number of ranks.
-    elastic : whether the ranks that are left go on when some are lost
-    respawn : whether lost ranks are replaced: the job is started anew at its next checkpoint
-    leave_on_error : whether an elastic rank that raises leaves the others, instead of ending them
-    frozen_after_s : how long an elastic rank may give no sign of life
+    elastic : whether survivors go on when ranks fail
+    respawn : whether failed ranks are replaced: the job restarts at its next checkpoint
+    leave_on_error : whether an elastic rank that raises leaves the job, instead of ending it
+    frozen_after_s : seconds without a heartbeat after which an elastic rank has failed
     environ : variables for the ranks, in place of those that are set
     """
 
@@ -92,36 +93,51 @@ class LaunchPlan:
 
 
 def plan(
-    job: JobSpec, machine: Machine | None = None, lost: Collection[str] = frozenset()
+    job: JobSpec, machine: Machine | None = None, excluded_hosts: Collection[str] = frozenset()
 ) -> LaunchPlan:
-    """Decide how to start a job; a variable which is already set is never changed.
+    """Decide how to start a job; an environment variable that is already set keeps its value.
 
     Parameters
     ----------
     job : what to start
-    machine : where to start; None is this machine
-    lost : hosts to do without; the ranks are then as many as the others have slots, if they have
-        fewer than there were to be
+    machine : where to start it; None is this machine
+    excluded_hosts : hosts to do without; if the others have fewer slots than the job has ranks,
+        it gets as many ranks as they have slots
+
+    Returns
+    -------
+    LaunchPlan, whose text is one line for a shell
 
     Raises
     ------
     ValueError, FileNotFoundError
-        If what the job asks for is wrong.
+        If the job, or a ``DTRAIN_*`` variable, is wrong.
     LaunchError
-        If no MPI launcher is found.
+        If no MPI launcher is found, or not the one that the job needs.
+
+    Examples
+    --------
+    >>> import sys
+    >>> from dtrain.distributed.launch import JobSpec, Launcher, Machine, plan
+    >>> launcher = Launcher("mpiexec", "mpich")
+    >>> machine = Machine(launcher, 2, False, frozenset({"localhost"}), {"PATH": "/bin"})
+    >>> plan(JobSpec(2, "train", module=True), machine).argv[:3]
+    ['mpiexec', '-n', '2']
     """
     _check(job)
     machine = machine or this_machine()
+    env.check(machine.environ)
     launcher = machine.launcher
     if job.elastic and (launcher.kind != "openmpi" or launcher.version < 5):
         raise LaunchError(
-            f"--elastic needs Open MPI 5, whose ranks survive the loss of others; {launcher.path} "
-            "is another MPI. --max-restarts works with any: the job goes on from its checkpoints"
+            "--elastic needs Open MPI 5, whose ranks survive the failure of others; "
+            f"{launcher.path} is another MPI. "
+            "--max-restarts works with any: the job goes on from its checkpoints"
         )
     named = named_hosts(job, launcher)
-    left = [host for host in named if host.name not in lost]
-    num_ranks = _fit_to_slots(job.num_ranks, left, shrink=len(left) < len(named))
-    one_node = _is_one_node(left, machine)
+    remaining = [host for host in named if host.name not in excluded_hosts]
+    num_ranks = _fit_to_slots(job.num_ranks, remaining, shrink=len(remaining) < len(named))
+    one_node = _is_one_node(remaining, machine)
 
     wanted = _thread_variables(job.threads, machine.environ)
     if launcher.kind == "openmpi":
@@ -130,33 +146,35 @@ def plan(
             wanted |= _elastic_variables(job, one_node)
         if not machine.has_terminal:
             # Open MPI gives its ranks a terminal of their own: they cannot see that ours is a file.
-            wanted["DTRAIN_NO_TERMINAL"] = "1"
-    env = {name: value for name, value in wanted.items() if name not in machine.environ}
-    env |= job.environ
+            wanted[env.NO_TERMINAL.name] = "1"
+    variables = {name: value for name, value in wanted.items() if name not in machine.environ}
+    variables |= job.environ
 
     argv = [launcher.path, *(["--with-ft", "ulfm"] if job.elastic else []), "-n", str(num_ranks)]
     if launcher.kind == "srun":
-        argv += ["--cpus-per-task", wanted["DTRAIN_THREADS"], "--cpu-bind", "none"]
-    elif job.hosts is not None or len(left) < len(named):
+        argv += ["--cpus-per-task", wanted[env.THREADS.name], "--cpu-bind", "none"]
+    elif job.hosts is not None or len(remaining) < len(named):
         option = "--host" if launcher.kind == "openmpi" else "-hosts"
-        argv += [option, ",".join(_spelled(host, launcher) for host in left)]
+        argv += [option, ",".join(_spelled(host, launcher) for host in remaining)]
     elif job.hostfile is not None:
         argv += ["--hostfile" if launcher.kind == "openmpi" else "-f", job.hostfile]
     # MPICH and srun hand over the whole environment (MPICH's -genvlist would cut it down).
     if launcher.kind == "openmpi" and not one_node:
-        for name in sorted({*env, *machine.environ}):
+        for name in sorted({*variables, *machine.environ}):
             if name.startswith(_EXPORTED_PREFIXES):
                 argv += ["-x", name]
     argv += [sys.executable, "-m", _RANK, *(["-m"] if job.module else []), job.script, *job.args]
-    return LaunchPlan(argv, env, num_ranks, one_node)
+    return LaunchPlan(argv, variables, num_ranks, one_node)
 
 
 def named_hosts(job: JobSpec, launcher: Launcher) -> list[Host]:
-    """The hosts that the user named; none if that is left to the launcher."""
+    """The hosts that the user named; none if the launcher chooses them."""
     if job.hosts is None and job.hostfile is None:
         return []
     if launcher.kind == "srun":
-        raise ValueError("srun takes the hosts from the Slurm allocation: leave out the hosts")
+        raise ValueError(
+            "srun takes the hosts from the Slurm allocation: omit --hosts and --hostfile"
+        )
     if job.hosts is not None:
         return parse_hosts(job.hosts)
     assert job.hostfile is not None
@@ -175,9 +193,9 @@ def _check(job: JobSpec) -> None:
     if job.threads is not None and job.threads < 1:
         raise ValueError(f"--threads must be >= 1, got {job.threads}")
     if not job.elastic and job.leave_on_error:
-        raise ValueError("--leave-on-error is for --elastic: other ranks cannot go on without one")
+        raise ValueError("--leave-on-error needs --elastic: other ranks cannot go on without one")
     if not job.elastic and job.respawn:
-        raise ValueError("--respawn is for --elastic: without, a job that lost a rank has ended")
+        raise ValueError("--respawn needs --elastic: otherwise a job ends when a rank fails")
     if not job.frozen_after_s >= 1:
         raise ValueError(f"--frozen-after must be >= 1 second, got {job.frozen_after_s:g}")
     if job.hosts is not None and job.hostfile is not None:
@@ -213,12 +231,12 @@ def _is_one_node(hosts: list[Host], machine: Machine) -> bool:
 
 def _thread_variables(threads: int | None, environ: Mapping[str, str]) -> dict[str, str]:
     if threads is None:
-        return dict.fromkeys(THREAD_VARIABLES, environ.get("DTRAIN_THREADS", "1"))
+        return dict.fromkeys(THREAD_VARIABLES, str(env.THREADS.read(environ)))
     for name in THREAD_VARIABLES:
         if environ.get(name, str(threads)) != str(threads):
             raise ValueError(
                 f"--threads {threads}, but {name}={environ[name]} is set: "
-                "unset it, or leave out --threads"
+                "unset it, or omit --threads"
             )
     return dict.fromkeys(THREAD_VARIABLES, str(threads))
 
@@ -232,29 +250,29 @@ def _open_mpi_variables(num_ranks: int, one_node: bool, machine: Machine) -> dic
         oversubscribed = {"OMPI_MCA_rmaps_base_oversubscribe": "1"}
     # Open MPI ties a rank to one core, which starves its other threads (BLAS, data loader, GPU
     # driver) and puts the ranks of two jobs on one core; the scheduler of Linux does better.
-    env = unbound
+    variables = unbound
     if machine.is_root:
-        env |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+        variables |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
     if one_node:
         # Shared memory does it all here, and looking for a fabric costs a second at each start.
-        env |= {"OMPI_MCA_btl": "^ofi", "OMPI_MCA_mtl": "^ofi", "OMPI_MCA_osc": "^ucx"}
+        variables |= {"OMPI_MCA_btl": "^ofi", "OMPI_MCA_mtl": "^ofi", "OMPI_MCA_osc": "^ucx"}
         if num_ranks > machine.num_cores:
             # A rank that waits must leave the core to the one it waits for.
-            env |= {"OMPI_MCA_mpi_yield_when_idle": "1"} | oversubscribed
+            variables |= {"OMPI_MCA_mpi_yield_when_idle": "1"} | oversubscribed
     else:
         # Gradients travel while the backward pass runs: the thread that waits for them must leave
         # the core to it. And on one connection a message's first bytes stand behind the other
         # way's data: the two ways would take turns.
-        env |= {"OMPI_MCA_mpi_yield_when_idle": "1", "OMPI_MCA_btl_tcp_links": "2"}
-    return env
+        variables |= {"OMPI_MCA_mpi_yield_when_idle": "1", "OMPI_MCA_btl_tcp_links": "2"}
+    return variables
 
 
 def _elastic_variables(job: JobSpec, one_node: bool) -> dict[str, str]:
-    """Those of ULFM: only this way to pass messages notices losses, and by these heartbeats."""
+    """Variables for ULFM: only this transport, with these heartbeats, detects failed ranks."""
     detector = "OMPI_MCA_mpi_ft_detector"
     return {
-        "DTRAIN_ELASTIC": "leave" if job.leave_on_error else "end",
-        **({"DTRAIN_RESPAWN": "1"} if job.respawn else {}),
+        env.ELASTIC.name: "leave" if job.leave_on_error else "end",
+        **({env.RESPAWN.name: "1"} if job.respawn else {}),
         "OMPI_MCA_pml": "ob1",
         # In shared memory (sm) the first heartbeat reaches ranks that are still in MPI_Init, before
         # they can take it, and ends them: one start of ten, where ranks share cores.

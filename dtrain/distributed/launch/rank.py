@@ -16,11 +16,12 @@ from typing import cast
 
 from mpi4py import run
 
+from dtrain import env
 from dtrain.distributed import lifecycle, world
+from dtrain.distributed.context import process
 from dtrain.distributed.elastic.transaction import recoverable
 from dtrain.distributed.launch.exit_notice import RAISED, mark
 from dtrain.distributed.launch.parent import die_with_parent
-from dtrain.distributed.watchdog import monitor
 from dtrain.errors import RankFailedError
 
 
@@ -44,10 +45,10 @@ def main() -> None:
         run.set_abort_status(leaving)
         if leaving.code:
             mark(screen, RAISED)
-            monitor.job_is_aborting.set()
+            process.job_is_aborting.set()
             raise
     except BaseException as failure:
-        if os.environ.get("DTRAIN_ELASTIC") == "leave":
+        if env.ELASTIC.read() == "leave":
             _leave(failure)
         mark(screen, RAISED)
         run.set_abort_status(failure)
@@ -65,7 +66,7 @@ def _say_end(screen: int, status: list[int]) -> None:
     """Say that the program ended, after all ranks have come to the end of theirs."""
     if status:
         mpi = sys.modules.get("mpi4py.MPI")
-        if "DTRAIN_ELASTIC" in os.environ:  # where Finalize may wait for ever, ranks lost or not
+        if env.ELASTIC.read():  # where Finalize may wait for ever, ranks lost or not
             if world.current_rank() is not None:
                 recoverable(world.barrier)()
                 # One that left at once could take its last message along, and be called lost.

@@ -12,12 +12,13 @@ import signal
 import uuid
 from dataclasses import replace
 
+from dtrain import env
 from dtrain.distributed.launch.attempt import Ending, Signals, attempt, say
 from dtrain.distributed.launch.hosts import find_unreachable_hosts
 from dtrain.distributed.launch.machine import Machine, this_machine
 from dtrain.distributed.launch.plan import JobSpec, named_hosts, plan
 from dtrain.distributed.launch.scratch import scratch_variables
-from dtrain.distributed.lifecycle import SHORT, STOPPED
+from dtrain.distributed.lifecycle import RESPAWN, STOPPED
 
 _LINGER_S = 3  # for elastic ranks to come to the end of the program after the first
 
@@ -46,8 +47,8 @@ def run(job: JobSpec, max_restarts: int = 0, grace_s: float = 60) -> int:
     if not grace_s >= 0:
         raise ValueError(f"--grace must be >= 0 seconds, got {grace_s:g}")
     machine = this_machine()
-    name = machine.environ.get("DTRAIN_JOB", uuid.uuid4().hex)
-    machine = _with(machine, DTRAIN_JOB=name, DTRAIN_RESTART_COUNT="0")
+    name = env.JOB.read(machine.environ) or uuid.uuid4().hex
+    machine = _with(machine, **{env.JOB.name: name, env.RESTART_COUNT.name: "0"})
     lost: list[str] = []
     failures = 0
     with Signals() as signals:
@@ -60,7 +61,7 @@ def run(job: JobSpec, max_restarts: int = 0, grace_s: float = 60) -> int:
             if signals.asked:
                 say(f"ended by {signals.asked.name} before the ranks had stopped by themselves")
                 return 128 + signals.asked
-            if SHORT in ending.said:
+            if RESPAWN in ending.said:
                 say("ranks were lost: the job is started again with all, from its checkpoint")
             else:
                 say(_what_went_wrong(ending))
@@ -68,7 +69,7 @@ def run(job: JobSpec, max_restarts: int = 0, grace_s: float = 60) -> int:
                     break
                 failures += 1
                 say(f"restart {failures} of {max_restarts}")
-            machine = _with(machine, DTRAIN_RESTART_COUNT=str(starts))
+            machine = _with(machine, **{env.RESTART_COUNT.name: str(starts)})
             lost = _lost_hosts(job, machine)
     if max_restarts:
         say(f"no restart is left: the job failed {max_restarts + 1} times")

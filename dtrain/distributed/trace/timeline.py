@@ -15,13 +15,15 @@ from collections import deque
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dtrain import env
 from dtrain.backend import profiler
 from dtrain.distributed.comm.communicator import Communicator
+from dtrain.distributed.context import process
 
 _SPANS = 500_000  # of a row; the newest are kept
 
 
-class _Row(NamedTuple):
+class Row(NamedTuple):
     """The spans of a thread of a rank."""
 
     rank: int
@@ -31,13 +33,12 @@ class _Row(NamedTuple):
     spans: deque[profiler.Span]
 
 
-_rows: list[_Row] = []  # those of this process
 _lock = threading.Lock()
 
 
 def trace_path() -> str | None:
     """The path of the file, if there is to be one."""
-    return os.environ.get("DTRAIN_TRACE") or None
+    return env.TRACE.read()
 
 
 def trace_variable(path: Path | None) -> dict[str, str]:
@@ -52,7 +53,7 @@ def trace_variable(path: Path | None) -> dict[str, str]:
         return {}
     if not path.absolute().parent.is_dir():
         raise FileNotFoundError(f"--trace {path}: no such folder: {path.parent}")
-    return {"DTRAIN_TRACE": str(path.absolute())}
+    return {env.TRACE.name: str(path.absolute())}
 
 
 def start_recording(comm: Communicator, thread: str = "program") -> None:
@@ -63,29 +64,29 @@ def start_recording(comm: Communicator, thread: str = "program") -> None:
     if trace_path() is None:
         return
     rank = comm.rank
-    offset_ns = next((row.offset_ns for row in _rows if row.rank == rank), None)
+    offset_ns = next((row.offset_ns for row in process.timeline if row.rank == rank), None)
     if offset_ns is None:
         offset_ns = comm.clock_offset_ns()
-    row = _Row(rank, socket.gethostname(), thread, offset_ns, deque(maxlen=_SPANS))
+    row = Row(rank, socket.gethostname(), thread, offset_ns, deque(maxlen=_SPANS))
     with _lock:
-        _rows.append(row)
+        process.timeline.append(row)
     profiler.record(row.spans)
 
 
 def write_gathered(comm: Communicator) -> None:
     """Gather all ranks' spans and write them on rank 0; every rank calls it."""
-    ranks = comm.allgather(_rows, "the timeline at the end of the program")
+    ranks = comm.allgather(process.timeline, "the timeline at the end of the program")
     if comm.rank == 0:
         _write([row for rows in ranks for row in rows])
 
 
 def write_local() -> None:
     """Write the spans of this process, if a timeline is wanted and there are any."""
-    if trace_path() and _rows:
-        _write(_rows)
+    if trace_path() and process.timeline:
+        _write(process.timeline)
 
 
-def _write(rows: list[_Row]) -> None:
+def _write(rows: list[Row]) -> None:
     events: list[dict[str, Any]] = []
     rows = sorted(rows, key=lambda row: (row.rank, row.thread))
     for lane, row in enumerate(rows):

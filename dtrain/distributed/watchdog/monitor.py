@@ -18,6 +18,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from dtrain import env
+from dtrain.distributed.context import process
 from dtrain.distributed.trace import timeline
 from dtrain.distributed.watchdog.call_site import thread_call_site
 from dtrain.distributed.watchdog.collective_log import CollectiveLog
@@ -28,9 +30,6 @@ _TICK_S = 0.25
 _PATIENCE_S = 1.0  # a shorter wait causes no messages
 _INTERVAL_S = 1.0  # between two state requests, and between two notifications of the coordinator
 _ANSWER_LIMIT_S = 2.5  # a rank without an answer for so long is silent
-
-#: set when this rank aborts the job: it then waits for no other rank
-job_is_aborting = threading.Event()
 
 _STATE_REQUEST, _STALL_NOTICE = "state request", "stall notice"
 
@@ -47,8 +46,8 @@ class Watchdog:
 
     def __init__(self, log: CollectiveLog, elastic: bool):
         self._logs, self._elastic = [log], elastic
-        self._warning_s = read_seconds("DTRAIN_STALL_WARNING", 5)
-        self._timeout_s = read_seconds("DTRAIN_STALL_TIMEOUT", 1800)
+        self._warning_s = env.STALL_WARNING.read()
+        self._timeout_s = env.STALL_TIMEOUT.read()
         self._program_thread = threading.get_ident()
         self._has_exited = False
         self._stop = threading.Event()
@@ -81,7 +80,7 @@ class Watchdog:
         """
         from mpi4py import MPI
 
-        if job_is_aborting.is_set():
+        if process.job_is_aborting.is_set():
             return
         self._has_exited = True
         channel = self._channel
@@ -220,20 +219,6 @@ def _poll(is_complete: Callable[[], bool], limit_s: float = math.inf) -> None:
 def _print_lines(lines: Iterable[str]) -> None:
     for line in lines:
         print(f"dtrain: {line}", file=sys.stderr, flush=True)
-
-
-def read_seconds(variable: str, default: float) -> float:
-    """Seconds from the environment."""
-    import os
-
-    text = os.environ.get(variable, str(default))
-    try:
-        seconds = float(text)
-        if seconds >= 0:
-            return seconds
-    except ValueError:
-        pass
-    raise ValueError(f"{variable}: expected seconds, 0 for never, got {text!r}")
 
 
 def abort_job(comm: Any, reason: str, status: int = 1) -> None:
