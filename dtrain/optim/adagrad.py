@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dtrain.backend import Array, kernels
 from dtrain.optim.optimizer import Optimizer, check_options
+from dtrain.optim.types import Group, Implementation, Numbers, Params, State
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class Adagrad(Optimizer):
-    """The gradient over the root of the sum of its squares (Duchi et al. 2011)
-    (torch.optim.Adagrad).
+    """Steps scaled by the root of the sum of squared gradients (torch.optim.Adagrad).
+
+    sum += g^2; param -= lr / (1 + (t - 1) * lr_decay) * g / (sqrt(sum) + eps), with
+    g = grad + weight_decay * param. Duchi et al. 2011.
     """
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 1e-2,
         lr_decay: float = 0,
         weight_decay: float = 0,
@@ -24,7 +29,7 @@ class Adagrad(Optimizer):
         eps: float = 1e-10,
         *,
         maximize: bool = False,
-        **implementation: Any,
+        **implementation: Unpack[Implementation],
     ):
         inf = float("inf")
         check_options(
@@ -38,24 +43,21 @@ class Adagrad(Optimizer):
         }  # fmt: skip
         super().__init__(params, defaults, implementation)
 
-    def add_param_group(self, group: dict[str, Any]) -> None:
+    def add_param_group(self, group: Group) -> None:
         super().add_param_group(group)
-        for param in self.param_groups[-1]["params"]:  # their state is there from the beginning
+        for param in self.param_groups[-1][
+            "params"
+        ]:  # PyTorch's Adagrad has state before the first step
             self._numbers[id(param)] = {"step": 0}
 
-    def _slots(self, group: dict[str, Any]) -> tuple[str, ...]:
+    def _slots(self, group: Group) -> tuple[str, ...]:
         return ("sum",)
 
-    def _fill(self, name: str, group: dict[str, Any]) -> float:
+    def _fill(self, name: str, group: Group) -> float:
         return group["initial_accumulator_value"]
 
     def _update(
-        self,
-        param: Array,
-        grad: Array,
-        state: dict[str, Array],
-        group: dict[str, Any],
-        numbers: dict[str, float],
+        self, param: Array, grad: Array, state: State, group: Group, numbers: Numbers
     ) -> None:
         lr = group["lr"] / (1 + (numbers["step"] - 1) * group["lr_decay"])
         kernels.adagrad(
@@ -64,20 +66,22 @@ class Adagrad(Optimizer):
 
 
 class Adadelta(Optimizer):
-    """Adagrad with running means, in the units of the parameters (Zeiler 2012)
-    (torch.optim.Adadelta).
+    """Adagrad with running means and without a rate to tune (torch.optim.Adadelta; Zeiler 2012).
+
+    v = rho * v + (1 - rho) * g^2; d = sqrt(u + eps) / sqrt(v + eps) * g;
+    u = rho * u + (1 - rho) * d^2; param -= lr * d.
     """
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 1.0,
         rho: float = 0.9,
         eps: float = 1e-6,
         weight_decay: float = 0,
         *,
         maximize: bool = False,
-        **implementation: Any,
+        **implementation: Unpack[Implementation],
     ):
         inf = float("inf")
         check_options(
@@ -90,16 +94,11 @@ class Adadelta(Optimizer):
         }  # fmt: skip
         super().__init__(params, defaults, implementation)
 
-    def _slots(self, group: dict[str, Any]) -> tuple[str, ...]:
+    def _slots(self, group: Group) -> tuple[str, ...]:
         return ("square_avg", "acc_delta")
 
     def _update(
-        self,
-        param: Array,
-        grad: Array,
-        state: dict[str, Array],
-        group: dict[str, Any],
-        numbers: dict[str, float],
+        self, param: Array, grad: Array, state: State, group: Group, numbers: Numbers
     ) -> None:
         kernels.adadelta(
             param, grad, state["square_avg"], state["acc_delta"], group["lr"], group["rho"],

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dtrain.backend import Array, kernels
 from dtrain.optim.optimizer import Optimizer, check_options
+from dtrain.optim.types import Group, Implementation, Numbers, Params, State
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class Adam(Optimizer):
-    """Adam (Kingma and Ba 2014, algorithm 1), with weight decay added to the gradient
-    (torch.optim.Adam).
+    """Adam with weight decay added to the gradient (torch.optim.Adam).
+
+    g = grad + weight_decay * param; m = beta1 * m + (1 - beta1) * g;
+    v = beta2 * v + (1 - beta2) * g^2;
+    param -= lr * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps).
+    `amsgrad` takes the largest v so far. Kingma and Ba 2014, algorithm 1; Reddi et al. 2018.
     """
 
     _decoupled_decay = False
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -26,7 +33,7 @@ class Adam(Optimizer):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
-        **implementation: Any,
+        **implementation: Unpack[Implementation],
     ):
         inf = float("inf")
         check_options(
@@ -50,17 +57,12 @@ class Adam(Optimizer):
             implementation,
         )
 
-    def _slots(self, group: dict[str, Any]) -> tuple[str, ...]:
+    def _slots(self, group: Group) -> tuple[str, ...]:
         slots = ("exp_avg", "exp_avg_sq")
         return (*slots, "max_exp_avg_sq") if group["amsgrad"] else slots
 
     def _update(
-        self,
-        param: Array,
-        grad: Array,
-        state: dict[str, Array],
-        group: dict[str, Any],
-        numbers: dict[str, float],
+        self, param: Array, grad: Array, state: State, group: Group, numbers: Numbers
     ) -> None:
         kernels.adam(
             param, grad, state["exp_avg"], state["exp_avg_sq"], state.get("max_exp_avg_sq"),
@@ -70,15 +72,15 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with weight decay apart from the gradient (Loshchilov and Hutter 2017)
-    (torch.optim.AdamW).
+    """Adam with decoupled weight decay: first param *= 1 - lr * weight_decay, then Adam's step
+    without decay (torch.optim.AdamW; Loshchilov and Hutter 2017).
     """
 
     _decoupled_decay = True
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -86,7 +88,7 @@ class AdamW(Adam):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
-        **implementation: Any,
+        **implementation: Unpack[Implementation],
     ):
         super().__init__(
             params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, **implementation

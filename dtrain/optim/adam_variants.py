@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dtrain.backend import Array, kernels
 from dtrain.optim.optimizer import Optimizer, check_options
+from dtrain.optim.types import Group, Implementation, Numbers, Params, State
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class _AdamVariant(Optimizer):
-    """What the variants share: two running means, and their options."""
+    """The options that Adamax, NAdam and RAdam share."""
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float,
         betas: tuple[float, float],
         eps: float,
         weight_decay: float,
         options: dict[str, Any],
-        implementation: dict[str, Any],
+        implementation: Implementation,
     ):
         inf = float("inf")
         check_options(
@@ -33,45 +36,42 @@ class _AdamVariant(Optimizer):
         }  # fmt: skip
         super().__init__(params, defaults, implementation)
 
-    def _slots(self, group: dict[str, Any]) -> tuple[str, ...]:
+    def _slots(self, group: Group) -> tuple[str, ...]:
         return ("exp_avg", "exp_avg_sq")
 
 
-def _decay(group: dict[str, Any]) -> tuple[float, float]:
-    """The weight decay that is added to the gradient, and the factor of one that is decoupled."""
+def _decay(group: Group) -> tuple[float, float]:
+    """(weight decay added to the gradient, factor of the parameter: decoupled weight decay)."""
     decay = group["weight_decay"]
     return (0, 1 - group["lr"] * decay) if group["decoupled_weight_decay"] else (decay, 1)
 
 
 class Adamax(_AdamVariant):
-    """Adam by the largest gradient instead of the mean square (Kingma and Ba 2014, section 7)
-    (torch.optim.Adamax).
+    """Adam with the largest gradient in place of the mean square (torch.optim.Adamax).
+
+    m = beta1 * m + (1 - beta1) * g; u = max(beta2 * u, |g| + eps);
+    param -= lr / (1 - beta1^t) * m / u. Kingma and Ba 2014, section 7.
     """
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 2e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0,
         *,
         maximize: bool = False,
-        **implementation: Any,
+        **implementation: Unpack[Implementation],
     ):
         options = {"maximize": maximize}
         super().__init__(params, lr, betas, eps, weight_decay, options, implementation)
 
-    def _slots(self, group: dict[str, Any]) -> tuple[str, ...]:
+    def _slots(self, group: Group) -> tuple[str, ...]:
         return ("exp_avg", "exp_inf")
 
     def _update(
-        self,
-        param: Array,
-        grad: Array,
-        state: dict[str, Array],
-        group: dict[str, Any],
-        numbers: dict[str, float],
+        self, param: Array, grad: Array, state: State, group: Group, numbers: Numbers
     ) -> None:
         kernels.adamax(
             param, grad, state["exp_avg"], state["exp_inf"],
@@ -81,11 +81,16 @@ class Adamax(_AdamVariant):
 
 
 class NAdam(_AdamVariant):
-    """Adam with Nesterov's momentum (Dozat 2016) (torch.optim.NAdam)."""
+    """Adam with Nesterov's momentum (torch.optim.NAdam; Dozat 2016).
+
+    mu_t = beta1 * (1 - 0.96^(t * momentum_decay) / 2), M_t = mu_1 ... mu_t; m, v as in Adam;
+    param -= lr * (mu_(t+1) * m / (1 - M_(t+1)) + (1 - mu_t) * g / (1 - M_t))
+    / (sqrt(v / (1 - beta2^t)) + eps).
+    """
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 2e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -94,7 +99,7 @@ class NAdam(_AdamVariant):
         decoupled_weight_decay: bool = False,
         *,
         maximize: bool = False,
-        **implementation: Any,
+        **implementation: Unpack[Implementation],
     ):
         check_options("NAdam", momentum_decay=(momentum_decay, 0, float("inf")))
         options = {
@@ -103,21 +108,16 @@ class NAdam(_AdamVariant):
         }  # fmt: skip
         super().__init__(params, lr, betas, eps, weight_decay, options, implementation)
 
-    def _momentum(self, step: float, group: dict[str, Any]) -> float:
+    def _momentum(self, step: float, group: Group) -> float:
         return group["betas"][0] * (1 - 0.5 * 0.96 ** (step * group["momentum_decay"]))
 
-    def _advance(self, numbers: dict[str, float], group: dict[str, Any]) -> None:
+    def _advance(self, numbers: Numbers, group: Group) -> None:
         super()._advance(numbers, group)
         momentum = self._momentum(numbers["step"], group)
         numbers["mu_product"] = numbers.get("mu_product", 1) * momentum
 
     def _update(
-        self,
-        param: Array,
-        grad: Array,
-        state: dict[str, Array],
-        group: dict[str, Any],
-        numbers: dict[str, float],
+        self, param: Array, grad: Array, state: State, group: Group, numbers: Numbers
     ) -> None:
         step, product, lr = numbers["step"], numbers["mu_product"], group["lr"]
         now, next_ = self._momentum(step, group), self._momentum(step + 1, group)
@@ -130,13 +130,16 @@ class NAdam(_AdamVariant):
 
 
 class RAdam(_AdamVariant):
-    """Adam that waits until its mean square is sure enough (Liu et al. 2019)
-    (torch.optim.RAdam).
+    """Adam with a rectified variance (torch.optim.RAdam; Liu et al. 2019).
+
+    r_inf = 2 / (1 - beta2) - 1; r = r_inf - 2 t beta2^t / (1 - beta2^t); m, v as in Adam.
+    If r > 5, param -= lr * m / (1 - beta1^t) * sqrt((r - 4) (r - 2) r_inf * (1 - beta2^t)
+    / ((r_inf - 4) (r_inf - 2) r)) / (sqrt(v) + eps); else param -= lr * m / (1 - beta1^t).
     """
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -144,18 +147,13 @@ class RAdam(_AdamVariant):
         decoupled_weight_decay: bool = False,
         *,
         maximize: bool = False,
-        **implementation: Any,
+        **implementation: Unpack[Implementation],
     ):
         options = {"decoupled_weight_decay": decoupled_weight_decay, "maximize": maximize}
         super().__init__(params, lr, betas, eps, weight_decay, options, implementation)
 
     def _update(
-        self,
-        param: Array,
-        grad: Array,
-        state: dict[str, Array],
-        group: dict[str, Any],
-        numbers: dict[str, float],
+        self, param: Array, grad: Array, state: State, group: Group, numbers: Numbers
     ) -> None:
         (beta1, beta2), step, root = group["betas"], numbers["step"], 0.0
         rest = 1 - beta2**step

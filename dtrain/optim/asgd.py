@@ -1,30 +1,35 @@
-"""ASGD: gradient descent that also averages where it has been."""
+"""ASGD: gradient descent with an average of the parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dtrain.backend import Array, kernels
 from dtrain.optim.optimizer import Optimizer, Run, check_options
+from dtrain.optim.types import Group, Implementation, Numbers, Params, State
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class ASGD(Optimizer):
-    """Gradient descent, and in the state's `ax` the average of the parameters from step t0 on
-    (Polyak and Juditsky 1992) (torch.optim.ASGD).
+    """Averaged gradient descent (torch.optim.ASGD; Polyak and Juditsky 1992).
+
+    eta = lr / (1 + lambd * lr * t)^alpha; param = (1 - lambd * eta) * param - eta * g;
+    ax += mu * (param - ax) with mu = 1 / max(1, t - t0): `ax` in the state is the average.
 
     Parameters
     ----------
-    lambd : decay of the parameters, and of the rate with it
-    alpha : the power of the rate's decay: lr / (1 + lambd * lr * step)^alpha
+    lambd : decay of the parameters, also in the decay of the rate
+    alpha : exponent of the decay of the rate
     t0 : the step after which the average begins
     """
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 1e-2,
         lambd: float = 1e-4,
         alpha: float = 0.75,
@@ -32,7 +37,7 @@ class ASGD(Optimizer):
         weight_decay: float = 0,
         *,
         maximize: bool = False,
-        **implementation: Any,
+        **implementation: Unpack[Implementation],
     ):
         inf = float("inf")
         check_options("ASGD", lr=(lr, 0, inf), weight_decay=(weight_decay, 0, inf))
@@ -42,15 +47,15 @@ class ASGD(Optimizer):
         }  # fmt: skip
         super().__init__(params, defaults, implementation)
 
-    def _slots(self, group: dict[str, Any]) -> tuple[str, ...]:
+    def _slots(self, group: Group) -> tuple[str, ...]:
         return ("ax",)
 
-    def _advance(self, numbers: dict[str, float], group: dict[str, Any]) -> None:
+    def _advance(self, numbers: Numbers, group: Group) -> None:
         super()._advance(numbers, group)
         numbers.setdefault("eta", _rounded(group["lr"]))
         numbers.setdefault("mu", 1.0)
 
-    def _update_run(self, run: Run, group: dict[str, Any]) -> None:
+    def _update_run(self, run: Run, group: Group) -> None:
         super()._update_run(run, group)
         lr, lambd, step = group["lr"], group["lambd"], run.numbers["step"]
         following = {
@@ -61,12 +66,7 @@ class ASGD(Optimizer):
             self._numbers[id(param)].update(following)
 
     def _update(
-        self,
-        param: Array,
-        grad: Array,
-        state: dict[str, Array],
-        group: dict[str, Any],
-        numbers: dict[str, float],
+        self, param: Array, grad: Array, state: State, group: Group, numbers: Numbers
     ) -> None:
         eta = numbers["eta"]
         kernels.asgd(
@@ -76,5 +76,5 @@ class ASGD(Optimizer):
 
 
 def _rounded(number: float) -> float:
-    """In float32, as PyTorch keeps it in the state."""
+    """Rounded to float32, the precision in which PyTorch keeps it in the state."""
     return float(np.float32(number))

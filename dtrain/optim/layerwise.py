@@ -1,23 +1,23 @@
-"""LARS and LAMB: steps in proportion to the size of each parameter, for large batches."""
+"""LARS and LAMB: steps in proportion to each parameter's norm, for large batches."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 from dtrain.backend import Array, array_module, pieces
 from dtrain.optim.optimizer import BLOCK, Optimizer, check_options, descent
+from dtrain.optim.types import Group, Numbers, Params, State
 
 
 def _flat_blocks(*arrays: Array) -> Iterator[tuple[Array, ...]]:
-    """The same parts of contiguous arrays, all flat: short ones on the CPU, one on a device."""
+    """Corresponding flat parts of contiguous arrays: cache-sized on a CPU, whole on a GPU."""
     flat = [array.reshape(-1) for array in arrays]
     for here in pieces(flat[0], BLOCK):
         yield tuple(array[here] for array in flat)
 
 
 def _norm(squares: list[Array], like: Array) -> Array:
-    """The root of a sum; 0-d, and on a device it stays there."""
+    """The square root of the sum of `squares`, as a 0-d array on the device of `like`."""
     xp = array_module(like)
     total = xp.zeros((), like.dtype)
     for square in squares:
@@ -26,18 +26,21 @@ def _norm(squares: list[Array], like: Array) -> Array:
 
 
 class LARS(Optimizer):
-    """SGD with a rate for each parameter, by its norm over its gradient's (You et al. 2017).
+    """SGD with a rate for each parameter (You et al. 2017; not in PyTorch).
+
+    rate = lr * trust_coefficient * |param| / (|grad| + weight_decay * |param| + eps);
+    buf = momentum * buf + rate * (grad + weight_decay * param); param -= buf.
 
     Parameters
     ----------
-    trust_coefficient : how far a parameter goes in one step, as a part of its norm
+    trust_coefficient : the length of a step at lr = 1, as a fraction of the parameter's norm
     """
 
     _by_parameter = True
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 1e-2,
         momentum: float = 0.9,
         weight_decay: float = 0,
@@ -57,16 +60,11 @@ class LARS(Optimizer):
         }  # fmt: skip
         super().__init__(params, defaults)
 
-    def _slots(self, group: dict[str, Any]) -> tuple[str, ...]:
+    def _slots(self, group: Group) -> tuple[str, ...]:
         return ("momentum_buffer",) if group["momentum"] else ()
 
     def _update(
-        self,
-        param: Array,
-        grad: Array,
-        state: dict[str, Array],
-        group: dict[str, Any],
-        numbers: dict[str, float],
+        self, param: Array, grad: Array, state: State, group: Group, numbers: Numbers
     ) -> None:
         xp, decay = array_module(param), group["weight_decay"]
         size = _norm([(x * x).sum() for (x,) in _flat_blocks(param)], param)
@@ -84,15 +82,16 @@ class LARS(Optimizer):
 
 
 class LAMB(Optimizer):
-    """Adam with a rate for each parameter, by its norm over its step's (You et al. 2019,
-    algorithm 2).
+    """Adam with a rate for each parameter (You et al. 2019, algorithm 2; not in PyTorch).
+
+    d = Adam's step at rate 1, plus weight_decay * param; param -= lr * |param| / |d| * d.
     """
 
     _by_parameter = True
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-6,
@@ -111,21 +110,16 @@ class LAMB(Optimizer):
         }  # fmt: skip
         super().__init__(params, defaults)
 
-    def _slots(self, group: dict[str, Any]) -> tuple[str, ...]:
+    def _slots(self, group: Group) -> tuple[str, ...]:
         return ("exp_avg", "exp_avg_sq")
 
     def _update(
-        self,
-        param: Array,
-        grad: Array,
-        state: dict[str, Array],
-        group: dict[str, Any],
-        numbers: dict[str, float],
+        self, param: Array, grad: Array, state: State, group: Group, numbers: Numbers
     ) -> None:
         xp, (beta1, beta2), step = array_module(param), group["betas"], numbers["step"]
         states = state["exp_avg"], state["exp_avg_sq"]
 
-        def change_of(x: Array, mean: Array, square: Array) -> Array:
+        def compute_step(x: Array, mean: Array, square: Array) -> Array:
             change = mean / (1 - beta1**step)
             change /= xp.sqrt(square / (1 - beta2**step)) + group["eps"]
             change += group["weight_decay"] * x
@@ -137,11 +131,11 @@ class LAMB(Optimizer):
             mean += (1 - beta1) * (g - mean)
             square *= beta2
             square += (1 - beta2) * g * g
-            change = change_of(x, mean, square)
+            change = compute_step(x, mean, square)
             sizes.append((x * x).sum())
             lengths.append((change * change).sum())
         size, length = _norm(sizes, param), _norm(lengths, param)
         both = (size > 0) & (length > 0)
         rate = group["lr"] * xp.where(both, size / xp.where(both, length, 1), xp.ones_like(size))
-        for x, mean, square in _flat_blocks(param, *states):  # the change again: it is not kept
-            x -= rate * change_of(x, mean, square)
+        for x, mean, square in _flat_blocks(param, *states):  # computed again rather than stored
+            x -= rate * compute_step(x, mean, square)

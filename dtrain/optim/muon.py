@@ -1,15 +1,14 @@
-"""Muon."""
+"""Muon: orthogonalized momentum for the matrices of hidden layers."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Any
 
 from dtrain.backend import Array, array_module
 from dtrain.optim.optimizer import Optimizer, check_options
+from dtrain.optim.types import Group, Numbers, Params, State
 
-_RATES = {
+_SCALES = {
     None: lambda rows, columns: math.sqrt(max(1, rows / columns)),
     "original": lambda rows, columns: math.sqrt(max(1, rows / columns)),
     "match_rms_adamw": lambda rows, columns: 0.2 * math.sqrt(max(rows, columns)),
@@ -17,20 +16,25 @@ _RATES = {
 
 
 class Muon(Optimizer):
-    """Momentum made orthogonal, for the matrices of hidden layers (Jordan 2024)
-    (torch.optim.Muon; there in bfloat16, here in the parameter's own dtype).
+    """Orthogonalized momentum, for the matrices of hidden layers (torch.optim.Muon; Jordan 2024).
+
+    buf += (1 - momentum) * (grad - buf); param *= 1 - lr * weight_decay;
+    param -= lr * scale * orthogonalize(buf), with `nesterov` of grad + momentum * (buf - grad).
+    PyTorch iterates in bfloat16, dtrain in the parameter's own dtype.
 
     Parameters
     ----------
-    ns_coefficients : of the quintic Newton-Schulz iteration
-    adjust_lr_fn : "original", or "match_rms_adamw" for rates that were found for AdamW
+    ns_coefficients : the coefficients of the quintic Newton-Schulz iteration
+    adjust_lr_fn : the scale of a step for a matrix (rows, columns): "original" is
+        sqrt(max(1, rows / columns)); "match_rms_adamw", for rates tuned with AdamW, is
+        0.2 * sqrt(max(rows, columns))
     """
 
     _by_parameter = True
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 1e-3,
         weight_decay: float = 0.1,
         momentum: float = 0.95,
@@ -45,7 +49,7 @@ class Muon(Optimizer):
             "Muon", lr=(lr, 0, inf), momentum=(momentum, 0, inf),
             weight_decay=(weight_decay, 0, inf), ns_steps=(ns_steps, 0, 100),
         )  # fmt: skip
-        if adjust_lr_fn not in _RATES:
+        if adjust_lr_fn not in _SCALES:
             raise ValueError(
                 "Muon: expected adjust_lr_fn None, 'original' or 'match_rms_adamw', "
                 f"got {adjust_lr_fn!r}"
@@ -57,40 +61,35 @@ class Muon(Optimizer):
         }  # fmt: skip
         super().__init__(params, defaults)
 
-    def add_param_group(self, group: dict[str, Any]) -> None:
+    def add_param_group(self, group: Group) -> None:
         params = [group["params"]] if hasattr(group["params"], "ndim") else list(group["params"])
         for index, param in enumerate(params):
-            matrix = param[1] if isinstance(param, tuple) else param  # it may have a name
+            matrix = param[1] if isinstance(param, tuple) else param  # (name, tensor)
             if getattr(matrix, "ndim", 2) != 2:
                 raise ValueError(
                     f"Muon: parameter {index} has shape {matrix.shape}, expected a matrix; give "
-                    "the others to AdamW"
+                    "other shapes to AdamW"
                 )
         super().add_param_group({**group, "params": params})
 
-    def _slots(self, group: dict[str, Any]) -> tuple[str, ...]:
+    def _slots(self, group: Group) -> tuple[str, ...]:
         return ("momentum_buffer",)
 
     def _update(
-        self,
-        param: Array,
-        grad: Array,
-        state: dict[str, Array],
-        group: dict[str, Any],
-        numbers: dict[str, float],
+        self, param: Array, grad: Array, state: State, group: Group, numbers: Numbers
     ) -> None:
         buffer, momentum = state["momentum_buffer"], group["momentum"]
         buffer += (1 - momentum) * (grad - buffer)
         change = grad + momentum * (buffer - grad) if group["nesterov"] else buffer
-        change = _orthogonal(change, group["ns_coefficients"], group["ns_steps"], group["eps"])
+        change = _orthogonalize(change, group["ns_coefficients"], group["ns_steps"], group["eps"])
         param *= 1 - group["lr"] * group["weight_decay"]
-        param -= group["lr"] * _RATES[group["adjust_lr_fn"]](*param.shape) * change
+        param -= group["lr"] * _SCALES[group["adjust_lr_fn"]](*param.shape) * change
 
 
-def _orthogonal(
+def _orthogonalize(
     matrix: Array, coefficients: tuple[float, float, float], steps: int, eps: float
 ) -> Array:
-    """The matrix with its singular values brought near 1, by a quintic iteration."""
+    """Bring the singular values of a matrix near 1 by a quintic Newton-Schulz iteration."""
     xp = array_module(matrix)
     a, b, c = coefficients
     x = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix

@@ -1,15 +1,15 @@
-"""`Optimizer`: param groups, state, and steps over long flat runs of parameters.
+"""`Optimizer`: parameter groups, state, and steps over contiguous runs of parameters.
 
-The parameters of an optimizer are in buckets (`dtrain.autograd.bucket`): neighbours that have
-gradients make up a run, and a rule updates a whole run at once.
+The parameters of an optimizer lie in flat buckets (`dtrain.autograd.bucket`). Adjacent parameters
+that have gradients form a run, and one call of the update rule updates a whole run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import numpy as np
 
@@ -19,91 +19,93 @@ from dtrain.autograd.hooks import HookHandle
 from dtrain.autograd.tensor import wrap
 from dtrain.backend import Array, array_module, on_device_of, pieces
 from dtrain.backend.profiler import span
+from dtrain.optim.types import Group, Implementation, Numbers, Params, State
 
-#: from a bucket and a param group to the state arrays over the bucket, by name
-_FlatState = Callable[[Bucket, dict[str, Any]], dict[str, Array]]
+Hook = Callable[..., Any]
+_T = TypeVar("_T")
 
-#: elements that a rule updates at once on the CPU, so that they stay in its cache
+#: Returns the state arrays over a whole bucket.
+_FlatState = Callable[[Bucket, Group], State]
+
+#: The number of elements that one call of a rule updates on a CPU, so that they stay in its cache.
 BLOCK = 1 << 15
 
 
 @dataclass
 class Run:
-    """Neighbours in a bucket, all with gradients and with equal numbers (of steps and the like)."""
+    """Adjacent parameters of a bucket that have gradients and equal numbers in their state."""
 
     bucket: Bucket
     start: int
     stop: int
-    numbers: dict[str, float]
+    numbers: Numbers
     params: list[Tensor]
 
 
 class Optimizer:
     """The base class of optimizers (torch.optim.Optimizer).
 
-    A subclass names its state arrays in `_slots(group)` and has `_update`.
+    A subclass names its state arrays in `_slots(group)` and defines the rule in `_update`.
 
     Parameters
     ----------
-    params : tensors, or pairs of names and tensors, or dicts with "params" and options of their own
-    defaults : the options of groups that do not say otherwise
+    params : tensors, (name, tensor) pairs, or dicts with "params" and options of their own
+    defaults : the options of groups that do not set them
     """
 
-    #: what is called before and after each step
-    _pre_hooks: list[Callable] | None = None
-    _post_hooks: list[Callable] | None = None
-    #: whether the rule has to see each parameter whole, in its shape
+    defaults: dict[str, Any]
+    param_groups: list[Group]
+    #: called before and after each step
+    _pre_hooks: list[Hook] | None = None
+    _post_hooks: list[Hook] | None = None
+    #: True if the rule needs each parameter whole and in its shape (norms, matrices)
     _by_parameter = False
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         defaults: dict[str, Any],
-        implementation: dict[str, Any] | None = None,
+        implementation: Implementation | None = None,
     ):
-        """`implementation`: PyTorch's choices among its kernels, of which dtrain has one."""
         for name in implementation or ():
             if name not in ("foreach", "fused", "capturable", "differentiable"):
                 raise TypeError(f"{type(self).__name__}: unexpected argument {name!r}")
         if (implementation or {}).get("differentiable"):
-            raise NotImplementedError(f"{type(self).__name__}: there are no gradients of steps")
+            raise NotImplementedError(
+                f"{type(self).__name__}: gradients of a step are not supported"
+            )
         self.defaults = defaults
-        self.param_groups: list[dict[str, Any]] = []
-        self._numbers: dict[int, dict[str, float]] = {}  # of each parameter updated, by its id
-        self._flat: dict[Bucket, dict[str, Array]] = {}
+        self.param_groups = []
+        self._numbers: dict[int, Numbers] = {}  # by the id of each updated parameter
+        self._flat: dict[Bucket, State] = {}
         if isinstance(params, Tensor):
             raise TypeError("optimizer: expected an iterable of tensors or dicts, got a tensor")
-        params = list(params)
-        if not params:
+        given: list[Any] = list(params)
+        if not given:
             raise ValueError("optimizer got an empty parameter list")
-        for group in params if isinstance(params[0], dict) else [{"params": params}]:
+        for group in given if isinstance(given[0], dict) else [{"params": given}]:
             self.add_param_group(group)
 
-    def _slots(self, group: dict[str, Any]) -> tuple[str, ...]:
+    def _slots(self, group: Group) -> tuple[str, ...]:
         """The names of the state arrays that a parameter of this group has."""
         raise NotImplementedError
 
-    def _fill(self, name: str, group: dict[str, Any]) -> float:
-        """What a state array holds at first."""
+    def _fill(self, name: str, group: Group) -> float:
+        """The initial value of a state array."""
         return 0
 
-    def _advance(self, numbers: dict[str, float], group: dict[str, Any]) -> None:
-        """Count a step in the numbers that the state of a parameter has beside its arrays."""
+    def _advance(self, numbers: Numbers, group: Group) -> None:
+        """Update the numbers in the state of a parameter at the start of a step."""
         numbers["step"] = numbers.get("step", 0) + 1
 
     def _update(
-        self,
-        param: Array,
-        grad: Array,
-        state: dict[str, Array],
-        group: dict[str, Any],
-        numbers: dict[str, float],
+        self, param: Array, grad: Array, state: State, group: Group, numbers: Numbers
     ) -> None:
-        """Update arrays in place; `grad` must not be changed."""
+        """Update `param` and the arrays of `state` in place, all flat; must not change `grad`."""
         raise NotImplementedError
 
-    def add_param_group(self, group: dict[str, Any]) -> None:
-        """Add parameters with options of their own."""
+    def add_param_group(self, group: Group) -> None:
+        """Add a dict with "params" and options of its own; the defaults supply missing options."""
         group = {**group}
         params = group["params"]
         params = [params] if isinstance(params, Tensor) else list(params)
@@ -136,7 +138,7 @@ class Optimizer:
         make_buckets(group["params"])
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients, or write zeros into them."""
+        """Set all gradients to None, or without `set_to_none` to zero."""
         for group in self.param_groups:
             for param in group["params"]:
                 if set_to_none:
@@ -144,13 +146,21 @@ class Optimizer:
                 elif param._grad is not None:
                     param._grad.zero_()
 
+    @overload
+    def step(self, closure: None = None) -> None: ...
+
+    @overload
+    def step(self, closure: Callable[[], _T]) -> _T: ...
+
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update all parameters that have a gradient; returns what `closure` returns.
+        """Update all parameters that have a gradient; returns the result of `closure`.
+
+        `closure` is called once, before the update, and computes the gradients.
 
         Raises
         ------
         RuntimeError
-            If gradients wait to be summed over the ranks: the step was not run to its end.
+            If gradients have not been reduced over the ranks yet: the step was not completed.
         """
         args: tuple[Any, ...] = (self,) if closure is None else (self, closure)
         for hook in list(self._pre_hooks or ()):
@@ -168,14 +178,14 @@ class Optimizer:
             hook(self, args, {})
         return result
 
-    def register_step_pre_hook(self, hook: Callable) -> HookHandle:
-        """Call ``hook(optimizer, args, kwargs)`` before each step; it may return others."""
+    def register_step_pre_hook(self, hook: Hook) -> HookHandle:
+        """Call ``hook(optimizer, args, kwargs)`` before each step; it may return new ones."""
         self._require_own_step()
         self._pre_hooks = self._pre_hooks or []
         self._pre_hooks.append(hook)
         return HookHandle(self._pre_hooks, hook)
 
-    def register_step_post_hook(self, hook: Callable) -> HookHandle:
+    def register_step_post_hook(self, hook: Hook) -> HookHandle:
         """Call ``hook(optimizer, args, kwargs)`` after each step."""
         self._require_own_step()
         self._post_hooks = self._post_hooks or []
@@ -185,20 +195,21 @@ class Optimizer:
     def _require_own_step(self) -> None:
         if type(self).step is not Optimizer.step:
             raise NotImplementedError(
-                f"{type(self).__name__} steps otherwise: register hooks with the optimizer in it"
+                f"{type(self).__name__} has a step of its own: register the hooks with the "
+                "optimizer that it wraps"
             )
 
     def _step(self) -> None:
         for group in self.param_groups:
-            make_buckets(group["params"])  # those that were moved to another device or dtype
+            make_buckets(group["params"])  # parameters may have moved to another device or dtype
             for bucket in {param._bucket: None for param in group["params"]}:
                 if bucket.before_step is not None:
                     bucket.before_step()
-            with np.errstate(all="ignore"):  # NaN and infinity are values here, as in PyTorch
+            with np.errstate(all="ignore"):  # NaN and infinity do not warn in PyTorch
                 for run in list(self._runs(group)):
                     self._update_run(run, group)
 
-    def _runs(self, group: dict[str, Any]) -> Iterator[Run]:
+    def _runs(self, group: Group) -> Iterator[Run]:
         run: Run | None = None
         for param in group["params"]:
             if param._grad is None:
@@ -210,7 +221,9 @@ class Optimizer:
             if (
                 run
                 and (run.bucket, run.numbers) == (param._bucket, numbers)
-                and (start == run.stop or stop == run.start)  # DataParallel lays out the last first
+                and (
+                    start == run.stop or stop == run.start
+                )  # DataParallel lays parameters out in reverse
             ):
                 run.start, run.stop = min(start, run.start), max(stop, run.stop)
                 run.params.append(param)
@@ -221,13 +234,13 @@ class Optimizer:
         if run:
             yield run
 
-    def _update_run(self, run: Run, group: dict[str, Any]) -> None:
+    def _update_run(self, run: Run, group: Group) -> None:
         with on_device_of(run.bucket.data):
             self._update_blocks(run, group)
         for param in run.params:
             param._version[0] += 1
 
-    def _update_blocks(self, run: Run, group: dict[str, Any]) -> None:
+    def _update_blocks(self, run: Run, group: Group) -> None:
         bucket, flat = run.bucket, self._flat_state(run.bucket, group)
         for start, stop, shape in self._parts(run):
             part = slice(start, stop)
@@ -241,7 +254,7 @@ class Optimizer:
             )
 
     def _parts(self, run: Run) -> Iterator[tuple[int, int, tuple[int, ...]]]:
-        """Where the parts of the run begin and end that are updated at once, and their shapes."""
+        """(start, stop, shape) of each part of the run that one call of `_update` updates."""
         own = run.bucket.own
         if self._by_parameter:
             for param in run.params:
@@ -253,8 +266,8 @@ class Optimizer:
         for here in pieces(run.bucket.data, BLOCK, low, high):
             yield here.start, here.stop, (-1,)
 
-    def _flat_state(self, bucket: Bucket, group: dict[str, Any]) -> dict[str, Array]:
-        """The state arrays over this process's part of a bucket."""
+    def _flat_state(self, bucket: Bucket, group: Group) -> State:
+        """The state arrays over this process's part of a bucket, created on first use."""
         flat = bucket.states[self] = self._flat.setdefault(bucket, {})
         for name in self._slots(group):
             if name not in flat:
@@ -267,21 +280,19 @@ class Optimizer:
 
     @property
     def state(self) -> dict[Tensor, dict[str, Any]]:
-        """For each parameter that was updated: its steps, and views of its state arrays."""
-        return self._state(self._flat_state)
+        """For each updated parameter: its numbers (step) and views of its state arrays."""
+        return self._collect_state(self._flat_state)
 
-    def _state(self, flat_of: _FlatState) -> dict[Tensor, dict[str, Any]]:
-        """The state, from arrays over whole buckets."""
+    def _collect_state(self, get_flat: _FlatState) -> dict[Tensor, dict[str, Any]]:
+        """The state of each updated parameter, as views of arrays over whole buckets."""
         state: dict[Tensor, dict[str, Any]] = {}
         for group in self.param_groups:
             for param in group["params"]:
                 if id(param) in self._numbers:
-                    state[param] = self._state_of(param, group, flat_of(param._bucket, group))
+                    state[param] = self._param_state(param, group, get_flat(param._bucket, group))
         return state
 
-    def _state_of(
-        self, param: Tensor, group: dict[str, Any], flat: dict[str, Array]
-    ) -> dict[str, Any]:
+    def _param_state(self, param: Tensor, group: Group, flat: State) -> dict[str, Any]:
         bucket = param._bucket
         assert bucket is not None
         start = bucket.starts[param._bucket_index]
@@ -294,10 +305,10 @@ class Optimizer:
         return {**numbers, **views}
 
     def state_dict(self) -> dict[str, Any]:
-        """The state and the options, with parameters numbered, as PyTorch's optimizers have it."""
-        return self._state_dict(self.state)
+        """State and options in PyTorch's format, with parameters numbered in order."""
+        return self._build_state_dict(self.state)
 
-    def _state_dict(self, state_of: dict[Tensor, dict[str, Any]]) -> dict[str, Any]:
+    def _build_state_dict(self, states: dict[Tensor, dict[str, Any]]) -> dict[str, Any]:
         numbers: dict[int, int] = {}
         groups = []
         for group in self.param_groups:
@@ -305,16 +316,16 @@ class Optimizer:
                 numbers[id(param)] = len(numbers)
             own = {key: value for key, value in group.items() if key != "params"}
             groups.append({**own, "params": [numbers[id(p)] for p in group["params"]]})
-        state = {numbers[id(param)]: state for param, state in state_of.items()}
+        state = {numbers[id(param)]: state for param, state in states.items()}
         return {"state": state, "param_groups": groups}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over state and options; state arrays are copied.
+        """Restore state and options; state arrays are copied.
 
         Raises
         ------
         ValueError
-            If the groups, the parameters or their shapes differ; nothing has been changed.
+            If the groups, the parameters or their shapes differ; nothing has been changed then.
         """
         groups = state_dict["param_groups"]
         have = [len(group["params"]) for group in self.param_groups]
@@ -346,15 +357,15 @@ class Optimizer:
                 continue
             group = groups_of[id(param)]
             slots = self._slots(group)
-            # SGD's state in PyTorch has no step; any but the first is the same to it.
+            # SGD's state in PyTorch has no step; SGD only distinguishes the first step
             self._numbers[id(param)] = {
                 "step": 1,
                 **{k: float(v) for k, v in state.items() if k not in slots and v is not None},
             }
             self._load_arrays(param, group, {k: v for k, v in state.items() if k in slots})
 
-    def _load_arrays(self, param: Tensor, group: dict[str, Any], arrays: dict[str, Any]) -> None:
-        """Copy the part of a parameter's state arrays that this process has."""
+    def _load_arrays(self, param: Tensor, group: Group, arrays: dict[str, Any]) -> None:
+        """Copy this process's part of a parameter's state arrays."""
         bucket = param._bucket
         assert bucket is not None
         flat, start = self._flat_state(bucket, group), bucket.starts[param._bucket_index]
@@ -373,8 +384,8 @@ class Optimizer:
         return "\n".join([*lines, ")"])
 
 
-def descent(param: Array, grad: Array, group: dict[str, Any], decay: bool = True) -> Array:
-    """The gradient to go against: turned where the group maximizes, with its L2 `decay`."""
+def descent(param: Array, grad: Array, group: Group, decay: bool = True) -> Array:
+    """The gradient, negated if the group maximizes, plus weight_decay * param if `decay`."""
     if group["maximize"]:
         grad = -grad
     return grad + group["weight_decay"] * param if decay and group["weight_decay"] else grad

@@ -1,23 +1,27 @@
-"""RMSprop."""
+"""RMSprop: steps scaled by the running mean of squared gradients."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dtrain.backend import Array, kernels
 from dtrain.optim.optimizer import Optimizer, check_options
+from dtrain.optim.types import Group, Implementation, Numbers, Params, State
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class RMSprop(Optimizer):
-    """The gradient over the root of its mean square (Hinton 2012) (torch.optim.RMSprop).
+    """Steps scaled by the root of the mean squared gradient (torch.optim.RMSprop; Hinton 2012).
 
-    With `centered` over its standard deviation (Graves 2013).
+    v = alpha * v + (1 - alpha) * g^2; step = g / (sqrt(v) + eps), or with `centered`
+    g / (sqrt(v - mean(g)^2) + eps) (Graves 2013); buf = momentum * buf + step; param -= lr * buf.
     """
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 1e-2,
         alpha: float = 0.99,
         eps: float = 1e-8,
@@ -26,7 +30,7 @@ class RMSprop(Optimizer):
         centered: bool = False,
         *,
         maximize: bool = False,
-        **implementation: Any,
+        **implementation: Unpack[Implementation],
     ):
         inf = float("inf")
         check_options(
@@ -39,7 +43,7 @@ class RMSprop(Optimizer):
         }  # fmt: skip
         super().__init__(params, defaults, implementation)
 
-    def _slots(self, group: dict[str, Any]) -> tuple[str, ...]:
+    def _slots(self, group: Group) -> tuple[str, ...]:
         return (
             "square_avg",
             *(["momentum_buffer"] if group["momentum"] else []),
@@ -47,12 +51,7 @@ class RMSprop(Optimizer):
         )
 
     def _update(
-        self,
-        param: Array,
-        grad: Array,
-        state: dict[str, Array],
-        group: dict[str, Any],
-        numbers: dict[str, float],
+        self, param: Array, grad: Array, state: State, group: Group, numbers: Numbers
     ) -> None:
         kernels.rmsprop(
             param, grad, state["square_avg"], state.get("grad_avg"), state.get("momentum_buffer"),

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dtrain.backend import Array, kernels
 from dtrain.optim.optimizer import Optimizer, check_options
+from dtrain.optim.types import Group, Implementation, Numbers, Params, State
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class Rprop(Optimizer):
-    """Each element's step grows while its gradient keeps its sign, and shrinks when it turns
-    (Riedmiller and Braun 1993) (torch.optim.Rprop).
+    """A step size per element, from the signs of its gradients (torch.optim.Rprop).
 
-    For gradients of the whole data set: the noise of small batches turns signs at random.
+    size *= etas[1] where the gradient kept its sign; size *= etas[0], and no step, where the sign
+    changed; param -= sign(grad) * size. For gradients of the whole data set: the noise of small
+    batches changes signs at random. Riedmiller and Braun 1993.
 
     Parameters
     ----------
-    lr : the first step of every element
-    etas : factors of a step whose gradient turned, below 1, and of one whose did not, above 1
-    step_sizes : the least and the largest step
+    lr : the initial step size of every element
+    etas : factors of the step size (below 1 after a change of sign, above 1 otherwise)
+    step_sizes : the smallest and the largest step size
 
     >>> import dtrain
     >>> x = dtrain.tensor([1.0], requires_grad=True)
@@ -31,13 +35,13 @@ class Rprop(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 1e-2,
         etas: tuple[float, float] = (0.5, 1.2),
         step_sizes: tuple[float, float] = (1e-6, 50),
         *,
         maximize: bool = False,
-        **implementation: Any,
+        **implementation: Unpack[Implementation],
     ):
         check_options("Rprop", lr=(lr, 0, float("inf")))
         if not 0 < etas[0] < 1 < etas[1]:
@@ -47,19 +51,14 @@ class Rprop(Optimizer):
         }  # fmt: skip
         super().__init__(params, defaults, implementation)
 
-    def _slots(self, group: dict[str, Any]) -> tuple[str, ...]:
+    def _slots(self, group: Group) -> tuple[str, ...]:
         return ("prev", "step_size")
 
-    def _fill(self, name: str, group: dict[str, Any]) -> float:
+    def _fill(self, name: str, group: Group) -> float:
         return group["lr"] if name == "step_size" else 0
 
     def _update(
-        self,
-        param: Array,
-        grad: Array,
-        state: dict[str, Array],
-        group: dict[str, Any],
-        numbers: dict[str, float],
+        self, param: Array, grad: Array, state: State, group: Group, numbers: Numbers
     ) -> None:
         kernels.rprop(
             param, grad, state["prev"], state["step_size"], group["etas"], group["step_sizes"],

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dtrain.backend import Array, kernels
 from dtrain.optim.optimizer import Optimizer, check_options
+from dtrain.optim.types import Group, Implementation, Numbers, Params, State
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class SGD(Optimizer):
     """Gradient descent with momentum (torch.optim.SGD).
+
+    g = grad + weight_decay * param; buf = momentum * buf + (1 - dampening) * g (the first step:
+    buf = g); param -= lr * buf, or with `nesterov` lr * (g + momentum * buf).
 
     >>> import dtrain
     >>> w = dtrain.tensor([1.0], requires_grad=True)
@@ -22,7 +28,7 @@ class SGD(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 1e-3,
         momentum: float = 0,
         dampening: float = 0,
@@ -30,7 +36,7 @@ class SGD(Optimizer):
         nesterov: bool = False,
         *,
         maximize: bool = False,
-        **implementation: Any,
+        **implementation: Unpack[Implementation],
     ):
         inf = float("inf")
         check_options(
@@ -51,16 +57,11 @@ class SGD(Optimizer):
             implementation,
         )
 
-    def _slots(self, group: dict[str, Any]) -> tuple[str, ...]:
+    def _slots(self, group: Group) -> tuple[str, ...]:
         return ("momentum_buffer",) if group["momentum"] else ()
 
     def _update(
-        self,
-        param: Array,
-        grad: Array,
-        state: dict[str, Array],
-        group: dict[str, Any],
-        numbers: dict[str, float],
+        self, param: Array, grad: Array, state: State, group: Group, numbers: Numbers
     ) -> None:
         kernels.sgd(
             param, grad, state.get("momentum_buffer"), group["lr"], group["momentum"],

@@ -207,8 +207,8 @@ class ZeroRedundancyOptimizer(Optimizer):
         while not run_transaction(work, gathered.clear):
             pass
         if self._comm.rank == to:
-            state = self.optim._state(lambda bucket, _: gathered[bucket])
-            self._consolidated = self.optim._state_dict(state)
+            state = self.optim._collect_state(lambda bucket, _: gathered[bucket])
+            self._consolidated = self.optim._build_state_dict(state)
 
     def state_dict(self) -> dict[str, Any]:
         """The state of all ranks, as `optimizer_class` has it.

@@ -1,0 +1,27 @@
+"""Types that optimizers share: parameters, groups, state, PyTorch's implementation options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypedDict
+
+from dtrain.autograd import Tensor
+from dtrain.backend import Array
+
+#: An optimizer's parameters: tensors, (name, tensor) pairs, or dicts of "params" and options.
+Params = Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[dict[str, Any]]
+#: A parameter group: "params" and the options, by name.
+Group = dict[str, Any]
+#: The state arrays of a parameter or of a part of a bucket, by name.
+State = dict[str, Array]
+#: The numbers in the state of a parameter, by name: "step" and the like.
+Numbers = dict[str, float]
+
+
+class Implementation(TypedDict, total=False):
+    """PyTorch's choices among its kernels; accepted and ignored, except differentiable=True."""
+
+    foreach: bool | None
+    fused: bool | None
+    capturable: bool
+    differentiable: bool
