@@ -3,92 +3,140 @@
 The names are PyTorch's where PyTorch has them: ``import dtrain as torch``.
 """
 
-from math import e, inf, nan, pi
-from typing import Any as _Any
+from math import e as e, inf as inf, nan as nan, pi as pi
+from typing import TYPE_CHECKING as _TYPE_CHECKING, Any as _Any
 
-from numpy import dtype
+from numpy import dtype as dtype
 
 from dtrain import (
-    autograd,
-    checkpoint,
-    data,
-    distributed,
-    errors,
-    linalg,
-    models,
-    nn,
-    optim,
-    special,
-    train,
-    utils,
+    autograd as autograd,
+    checkpoint as checkpoint,
+    data as data,
+    distributed as distributed,
+    errors as errors,
+    linalg as linalg,
+    models as models,
+    nn as nn,
+    optim as optim,
+    parallel as parallel,
+    special as special,
+    train as train,
+    utils as utils,
 )
 from dtrain.autograd import (
-    Tensor,
-    enable_grad,
-    inference_mode,
-    is_anomaly_enabled,
-    is_grad_enabled,
-    is_inference_mode_enabled,
-    no_grad,
-    set_grad_enabled,
-    set_printoptions,
+    Tensor as Tensor,
+    enable_grad as enable_grad,
+    inference_mode as inference_mode,
+    is_anomaly_enabled as is_anomaly_enabled,
+    is_grad_enabled as is_grad_enabled,
+    is_inference_mode_enabled as is_inference_mode_enabled,
+    no_grad as no_grad,
+    set_grad_enabled as set_grad_enabled,
+    set_printoptions as set_printoptions,
 )
-from dtrain.backend import Generator, cuda, device, dtypes as _dtypes, initial_seed, manual_seed
+from dtrain.backend import (
+    Generator as Generator,
+    cuda as cuda,
+    device as device,
+    dtypes as _dtypes,
+    initial_seed as initial_seed,
+    manual_seed as manual_seed,
+)
 from dtrain.backend.dtypes import (
     bool_ as bool,
-    can_cast,
-    finfo,
-    float16,
-    float32,
-    float64,
-    get_default_dtype,
-    iinfo,
-    int8,
-    int16,
-    int32,
-    int64,
-    promote_types,
-    set_default_dtype,
-    uint8,
+    can_cast as can_cast,
+    finfo as finfo,
+    float16 as float16,
+    float16 as half,
+    float32 as float,
+    float32 as float32,
+    float64 as double,
+    float64 as float64,
+    get_default_dtype as get_default_dtype,
+    iinfo as iinfo,
+    int8 as int8,
+    int16 as int16,
+    int16 as short,
+    int32 as int,
+    int32 as int32,
+    int64 as int64,
+    int64 as long,
+    promote_types as promote_types,
+    set_default_dtype as set_default_dtype,
+    uint8 as uint8,
 )
 from dtrain.backend.layout import (
-    channels_last,
-    channels_last_3d,
-    contiguous_format,
-    layout,
-    memory_format,
-    preserve_format,
-    strided,
+    channels_last as channels_last,
+    channels_last_3d as channels_last_3d,
+    contiguous_format as contiguous_format,
+    layout as layout,
+    memory_format as memory_format,
+    preserve_format as preserve_format,
+    strided as strided,
 )
-from dtrain.backend.random import get_rng_state, seed, set_rng_state
-from dtrain.backend.size import Size
-from dtrain.backend.threads import get_num_threads, set_num_threads
-from dtrain.checkpoint import load, save
-from dtrain.functions import creation as _creation, types as _types
+from dtrain.backend.random import (
+    get_rng_state as get_rng_state,
+    seed as seed,
+    set_rng_state as set_rng_state,
+)
+from dtrain.backend.size import Size as Size
+from dtrain.backend.threads import (
+    get_num_threads as get_num_threads,
+    set_num_threads as set_num_threads,
+)
+from dtrain.checkpoint import load as load, save as save
 from dtrain.functions.creation import *  # noqa: F403
-from dtrain.functions.creation import random as _sampling, windows as _windows
 from dtrain.functions.creation.random import *  # noqa: F403
 from dtrain.functions.creation.windows import *  # noqa: F403
 from dtrain.functions.table import PUBLIC_FUNCTIONS as _FUNCTIONS
 from dtrain.functions.types import *  # noqa: F403
-from dtrain.functions.types import TYPES as _TYPES, make_type_constructor as _typed
-from dtrain.parallel import DataParallel, ZeroRedundancyOptimizer
+from dtrain.functions.types import TYPES as _TYPES, make_type_constructor as _make_type_constructor
+from dtrain.nn.functional import (
+    adaptive_avg_pool1d as adaptive_avg_pool1d,
+    adaptive_max_pool1d as adaptive_max_pool1d,
+    alpha_dropout as alpha_dropout,
+    avg_pool1d as avg_pool1d,
+    bilinear as bilinear,
+    celu as celu,
+    channel_shuffle as channel_shuffle,
+    conv1d as conv1d,
+    conv2d as conv2d,
+    conv3d as conv3d,
+    conv_transpose1d as conv_transpose1d,
+    conv_transpose2d as conv_transpose2d,
+    conv_transpose3d as conv_transpose3d,
+    cosine_similarity as cosine_similarity,
+    dropout as dropout,
+    group_norm as group_norm,
+    hardshrink as hardshrink,
+    layer_norm as layer_norm,
+    max_pool1d as max_pool1d,
+    max_pool2d as max_pool2d,
+    max_pool3d as max_pool3d,
+    pairwise_distance as pairwise_distance,
+    pixel_shuffle as pixel_shuffle,
+    pixel_unshuffle as pixel_unshuffle,
+    prelu as prelu,
+    rms_norm as rms_norm,
+    rrelu as rrelu,
+    selu as selu,
+    threshold as threshold,
+)
+from dtrain.parallel import (
+    DataParallel as DataParallel,
+    ZeroRedundancyOptimizer as ZeroRedundancyOptimizer,
+)
 
-#: Functions of `nn.functional` that PyTorch has here, too.
-_OF_NN = [
-    "adaptive_avg_pool1d", "adaptive_max_pool1d", "alpha_dropout", "avg_pool1d", "bilinear",
-    "celu", "channel_shuffle", "conv1d", "conv2d", "conv3d", "conv_transpose1d",
-    "conv_transpose2d", "conv_transpose3d", "cosine_similarity", "dropout", "group_norm",
-    "hardshrink", "layer_norm", "max_pool1d", "max_pool2d", "max_pool3d", "pairwise_distance",
-    "pixel_shuffle", "pixel_unshuffle", "prelu", "rms_norm", "rrelu", "selu", "threshold",
-]  # fmt: skip
-globals().update({name: getattr(nn.functional, name) for name in _OF_NN})
-globals().update({name: _typed(name) for name in _TYPES})
-half, float, double = float16, float32, float64
-short, int, long = int16, int32, int64
+if _TYPE_CHECKING:
+    from dtrain.backend.dtypes import bfloat16 as bfloat16
+
+__version__ = "0.1.0"
 newaxis = None
-
 globals().update(_FUNCTIONS)
+globals().update({name: _make_type_constructor(name) for name in _TYPES})
+
+_INTERNAL = {"backend", "functions", "primitives"}
+__all__ = sorted({name for name in globals() if name[0] != "_"} - _INTERNAL | {"bfloat16"})
 
 
 def __getattr__(name: str) -> _Any:
@@ -97,25 +145,5 @@ def __getattr__(name: str) -> _Any:
     raise AttributeError(f"module 'dtrain' has no attribute {name!r}")
 
 
-__version__ = "0.1.0"
-__all__ = sorted(
-    {
-        "DataParallel", "Generator", "Size", "Tensor", "ZeroRedundancyOptimizer", "autograd",
-        "bfloat16", "bool", "can_cast",
-        "channels_last", "channels_last_3d", "checkpoint", "contiguous_format", "cuda", "data",
-        "device", "distributed", "double", "dtype", "e", "enable_grad", "errors", "finfo", "float",
-        "float16",
-        "float32", "float64", "get_default_dtype", "get_num_threads", "get_rng_state", "half",
-        "iinfo", "inf", "is_inference_mode_enabled",
-        "inference_mode", "initial_seed", "int", "int16", "int32", "int64", "int8",
-        "is_anomaly_enabled", "is_grad_enabled", "layout", "linalg", "load", "long",
-        "manual_seed", "memory_format", "models",
-        "nan", "newaxis", "nn", "no_grad", "optim", "pi", "preserve_format", "promote_types",
-        "save", "seed",
-        "set_default_dtype", "set_grad_enabled", "set_num_threads", "set_printoptions",
-        "set_rng_state", "short", "special", "strided",
-        "train", "uint8", "utils",
-        *_FUNCTIONS, *_OF_NN, *_TYPES, *_creation.__all__, *_sampling.__all__, *_types.__all__,
-        *_windows.__all__,
-    }
-)  # fmt: skip
+def __dir__() -> list[str]:
+    return [*__all__, "__all__", "__doc__", "__version__"]

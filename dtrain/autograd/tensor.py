@@ -14,6 +14,7 @@ from dtrain.autograd import grad_mode
 from dtrain.autograd.display import display
 from dtrain.autograd.graph import Node
 from dtrain.autograd.hooks import HookHandle
+from dtrain.autograd.tensor_methods import TensorMethods
 from dtrain.backend import Array, array_module, device, device_of, to_host
 from dtrain.backend.dtypes import category, get_default_dtype, is_floating
 from dtrain.backend.layout import layout, strided
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from dtrain.autograd.view import View
 
 
-class Tensor:
+class Tensor(TensorMethods):
     """An array that remembers how it was made (torch.Tensor).
 
     ``Tensor(data)`` makes a tensor of the default dtype from nested lists or an array, and
@@ -63,22 +64,6 @@ class Tensor:
         else:
             array = np.array(only, get_default_dtype())
         _initialize(self, array)
-
-    if TYPE_CHECKING:  # the operations bound by dtrain.functions.table
-
-        def __getattr__(self, name: str) -> Any: ...
-
-        def __getitem__(self, index: Any) -> Tensor: ...
-
-        def __setitem__(self, index: Any, value: Any) -> None: ...
-
-        def _binary(self, other: Any) -> Tensor: ...
-
-        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _binary
-        __truediv__ = __rtruediv__ = __matmul__ = __pow__ = _binary
-        __lt__ = __le__ = __gt__ = __ge__ = _binary
-
-        def __neg__(self) -> Tensor: ...
 
     # --- what it is ---
 
