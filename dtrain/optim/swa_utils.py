@@ -1,7 +1,7 @@
 """Running averages of a model's weights (torch.optim.swa_utils).
 
-PyTorch has `AveragedModel`, a module, among its optimizers: the one place here where the
-optimizers know of modules.
+As in PyTorch `AveragedModel`, a module, stands among the optimizers; no other file of
+`dtrain.optim` imports `dtrain.nn`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ ManyAverages = Callable[[Sequence[Tensor], Sequence[Tensor], Any], None]
 
 
 def get_ema_avg_fn(decay: float = 0.999) -> Average:
-    """A running mean that forgets: decay * average + (1 - decay) * weight."""
+    """Exponential moving average: decay * average + (1 - decay) * weight."""
     return lambda average, weight, count: average + (weight - average) * (1 - decay)
 
 
 def get_swa_avg_fn() -> Average:
-    """The mean of all so far."""
+    """Equal-weight average: the mean of all weights so far."""
     return lambda average, weight, count: average + (weight - average) / (count + 1)
 
 
@@ -51,19 +51,24 @@ def _in_place(average: Average) -> ManyAverages:
 
 
 class AveragedModel(Module):
-    """A copy of a model with the average of its weights (Izmailov et al. 2018).
+    """A copy of a model that holds the average of its weights (torch.optim.swa_utils.AveragedModel;
+    Izmailov et al. 2018).
 
     Parameters
     ----------
-    avg_fn : (average, weight, number of averaged) to the new average; the mean of all if None
-    multi_avg_fn : the same for lists of tensors, in place
-    use_buffers : average the buffers too, instead of taking over the newest
+    avg_fn : (average, weight, number averaged so far) -> new average; their mean if None
+    multi_avg_fn : the same for lists of tensors, updating the averages in place
+    use_buffers : average the buffers too; else copy the newest
 
     >>> import dtrain
     >>> model = dtrain.nn.Linear(1, 1)
     >>> averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9))
     >>> averaged.update_parameters(model)  # after each step of the optimizer
     """
+
+    module: Module
+    update: ManyAverages
+    use_buffers: bool
 
     def __init__(
         self,
@@ -88,7 +93,7 @@ class AveragedModel(Module):
 
     @no_grad
     def update_parameters(self, model: Module) -> None:
-        """Take the weights of `model` into the average."""
+        """Add the weights of `model` to the average."""
         own, new = self._averaged(self.module), self._averaged(model)
         new = [weight.detach().to(mean.device) for mean, weight in zip(own, new)]
         if self.n_averaged:
@@ -108,7 +113,7 @@ class AveragedModel(Module):
 
 @no_grad
 def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:
-    """Make the running statistics of BatchNorm layers anew, from one pass over the data."""
+    """Recompute the running statistics of BatchNorm layers in one pass over the data."""
     layers = [module for module in model.modules() if hasattr(module, "reset_running_stats")]
     momenta = [layer.momentum for layer in layers]
     if not layers:
@@ -127,7 +132,11 @@ def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:
 
 
 class SWALR(LRScheduler):
-    """From the rate there is to `swa_lr`, in `anneal_epochs` epochs along a cosine or a line."""
+    """Anneal from the present rate to `swa_lr` in `anneal_epochs` epochs, along a cosine or a line
+    (torch.optim.swa_utils.SWALR).
+    """
+
+    anneal_epochs: int
 
     def __init__(
         self,
@@ -140,7 +149,9 @@ class SWALR(LRScheduler):
         groups = len(optimizer.param_groups)
         rates = list(swa_lr) if isinstance(swa_lr, (list, tuple)) else [swa_lr] * groups
         if len(rates) != groups:
-            raise ValueError(f"SWALR: expected {groups} rates, one a param group, got {swa_lr}")
+            raise ValueError(
+                f"SWALR: expected {groups} rates, one for each parameter group, got {swa_lr}"
+            )
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(f"SWALR: expected 'cos' or 'linear', got {anneal_strategy!r}")
         if not isinstance(anneal_epochs, int) or anneal_epochs < 0:
@@ -150,15 +161,15 @@ class SWALR(LRScheduler):
         self.anneal_epochs, self._anneal_strategy = anneal_epochs, anneal_strategy
         super().__init__(optimizer, last_epoch)
 
-    def _part(self, step: int) -> float:
-        """How much of the rate is swa_lr after a number of steps."""
+    def _weight(self, step: int) -> float:
+        """The weight of swa_lr in the rate after `step` epochs."""
         part = max(0.0, min(1.0, step / max(1, self.anneal_epochs)))
         return part if self._anneal_strategy == "linear" else (1 - math.cos(math.pi * part)) / 2
 
     def get_lr(self) -> list[float]:
-        """The rates at `last_epoch`, from those before."""
+        """The rates at `last_epoch`, computed from the previous ones."""
         step = max(1, self.last_epoch) if not self.anneal_epochs else self.last_epoch
-        before, now = self._part(step - 1), self._part(step)
+        before, now = self._weight(step - 1), self._weight(step)
         rates = []
         for group in self.optimizer.param_groups:
             end = group["swa_lr"]

@@ -1,4 +1,4 @@
-"""`LRScheduler`, the base class of schedules."""
+"""`LRScheduler`, the base class of learning-rate schedules."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from dtrain.optim.optimizer import Optimizer
 
 
 class LRScheduler:
-    """The base class: `step()` once an epoch, or whatever the unit is (torch LRScheduler).
+    """The base class of schedules (torch.optim.lr_scheduler.LRScheduler).
 
-    A schedule goes from one rate to the next, so that several can act on one optimizer:
-    a subclass has `get_lr`, the rates at `last_epoch` from those before.
+    Call `step()` after each epoch, or after each step if the schedule counts steps. A schedule
+    computes a rate from the previous one, so that several schedules can act on one optimizer.
     """
 
-    #: the attributes that hold functions of the user's
+    optimizer: Optimizer
+    base_lrs: list[float]
+    last_epoch: int
+    _last_lr: list[float]
+    #: the attributes that hold functions given by the user
     _functions: tuple[str, ...] = ()
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1):
@@ -33,20 +37,20 @@ class LRScheduler:
         self.step()
 
     def get_lr(self) -> list[float]:
-        """The rate of each param group at `last_epoch`, from the one it has."""
+        """The rate of each parameter group at `last_epoch`, computed from its present rate."""
         groups = zip(self.optimizer.param_groups, self.base_lrs)
         return [self._next(group["lr"], base, index) for index, (group, base) in enumerate(groups)]
 
     def _next(self, lr: float, base: float, group: int) -> float:
-        """The rate of one group at `last_epoch`, from the one before."""
+        """The rate of one group at `last_epoch`, computed from the previous rate `lr`."""
         raise NotImplementedError
 
     def _closed_form(self, base: float, group: int) -> float:
-        """The rate at `last_epoch`, whatever was before."""
+        """The rate at `last_epoch`, computed from the initial rate `base` alone."""
         return self._next(self.optimizer.param_groups[group]["lr"], base, group)
 
     def step(self, epoch: int | None = None) -> None:
-        """Go to the next epoch, or to the one given."""
+        """Set the rates of the next epoch, or of the given one."""
         if epoch is None:
             self.last_epoch += 1
             rates = self.get_lr()
@@ -58,11 +62,11 @@ class LRScheduler:
         self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
 
     def get_last_lr(self) -> list[float]:
-        """The rate of each param group after the last step."""
+        """The rate of each parameter group after the last step."""
         return self._last_lr
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything but the optimizer; a function given by the user is None in it."""
+        """All attributes except the optimizer; functions given by the user are None."""
         state = {}
         for key, value in self.__dict__.items():
             if key in self._functions:
@@ -72,6 +76,6 @@ class LRScheduler:
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken."""
+        """Restore the attributes; functions given by the user are kept."""
         kept = {key: value for key, value in state_dict.items() if key not in self._functions}
         self.__dict__.update(kept)

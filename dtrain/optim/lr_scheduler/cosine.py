@@ -1,4 +1,4 @@
-"""Schedules along a cosine."""
+"""Cosine annealing, without and with warm restarts (SGDR; Loshchilov and Hutter 2016)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from dtrain.optim.optimizer import Optimizer
 
 
 class CosineAnnealingLR(LRScheduler):
-    """Half a cosine from the initial rate to `eta_min` in `T_max` epochs (SGDR, without restarts;
-    Loshchilov and Hutter 2016, equation 5)."""
+    """lr = eta_min + (initial - eta_min) * (1 + cos(pi * epoch / T_max)) / 2
+    (torch.optim.lr_scheduler.CosineAnnealingLR; Loshchilov and Hutter 2016, equation 5).
+    """
+
+    T_max: int
+    eta_min: float
 
     def __init__(
         self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1
@@ -28,17 +32,25 @@ class CosineAnnealingLR(LRScheduler):
         if self.last_epoch == 0:
             return lr
         before = self._cosine(self.last_epoch - 1)
-        if (self.last_epoch - 1 - self.T_max) % (2 * self.T_max) == 0:  # at the bottom: go up
+        if (self.last_epoch - 1 - self.T_max) % (
+            2 * self.T_max
+        ) == 0:  # at the minimum: the rate rises again
             return lr + (base - self.eta_min) * (1 - math.cos(math.pi / self.T_max)) / 2
         return self._cosine(self.last_epoch) / before * (lr - self.eta_min) + self.eta_min
 
 
 class CosineAnnealingWarmRestarts(LRScheduler):
-    """Half cosines from the initial rate to `eta_min`, each `T_mult` times as long as the one
-    before (SGDR; Loshchilov and Hutter 2016, equation 5).
+    """Cosine annealing restarted after T_0, T_0 * T_mult, T_0 * T_mult^2, ... epochs
+    (torch.optim.lr_scheduler.CosineAnnealingWarmRestarts; Loshchilov and Hutter 2016).
 
-    `step(epoch)` takes fractions of epochs too.
+    lr = eta_min + (initial - eta_min) * (1 + cos(pi * T_cur / T_i)) / 2, with T_cur epochs since
+    the last restart and T_i between restarts. `step(epoch)` also accepts fractions of an epoch.
     """
+
+    T_0: int
+    T_i: int
+    T_mult: int
+    eta_min: float
 
     def __init__(
         self,
@@ -61,7 +73,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         return self.eta_min + (base - self.eta_min) * (1 + cosine) / 2
 
     def step(self, epoch: float | None = None) -> None:
-        """Go on by one epoch, or to any, which may be a fraction."""
+        """Set the rates of the next epoch, or of the given one, which may be a fraction."""
         if epoch is None and self.last_epoch >= 0:
             self.T_cur += 1
             if self.T_cur >= self.T_i:
@@ -72,11 +84,11 @@ class CosineAnnealingWarmRestarts(LRScheduler):
             epoch = epoch or 0
             if epoch < 0:
                 raise ValueError(f"Expected non-negative epoch, but got {epoch}")
-            self._place(epoch)
+            self._find_restart(epoch)
         super().step(math.floor(epoch))
 
-    def _place(self, epoch: float) -> None:
-        """Find the restart that an epoch comes after."""
+    def _find_restart(self, epoch: float) -> None:
+        """Set T_i and T_cur: the length of the period that contains `epoch`, the position in it."""
         restarts = 0
         if self.T_mult == 1:
             self.T_i, self.T_cur = self.T_0, epoch % self.T_0

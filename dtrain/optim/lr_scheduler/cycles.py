@@ -1,4 +1,4 @@
-"""Schedules of the rate and the momentum against each other: CyclicLR and OneCycleLR."""
+"""CyclicLR and OneCycleLR: the rate rises while the momentum falls, and the reverse."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from dtrain.optim.lr_scheduler.base import LRScheduler
 from dtrain.optim.optimizer import Optimizer
 
 
-def _one_a_group(name: str, optimizer: Optimizer, value: Any) -> list[float]:
+def _per_group(name: str, optimizer: Optimizer, value: Any) -> list[float]:
     groups = len(optimizer.param_groups)
     if not isinstance(value, (list, tuple)):
         return [value] * groups
     if len(value) != groups:
-        raise ValueError(f"expected {groups} values for {name}, one a param group, got {value}")
+        raise ValueError(
+            f"expected {groups} values for {name}, one for each parameter group, got {value}"
+        )
     return list(value)
 
 
@@ -34,15 +36,28 @@ def _set_momentum(group: dict[str, Any], momentum: float) -> None:
 
 
 class CyclicLR(LRScheduler):
-    """The rate up and down between two limits, the momentum down and up (Smith 2015).
+    """The rate goes up and down between two limits, the momentum down and up
+    (torch.optim.lr_scheduler.CyclicLR; Smith 2015).
 
     Parameters
     ----------
-    step_size_up, step_size_down : how many steps each way
-    mode : "triangular", "triangular2" (each cycle half as high), "exp_range" (gamma ** step)
-    scale_fn : the height instead of `mode`'s, of the cycle or, by `scale_mode`, of the step
+    base_lr, max_lr : the limits of the rate, or lists with one for each parameter group
+    step_size_up, step_size_down : the number of steps up and down; equal by default
+    mode : the height of a cycle: "triangular" constant, "triangular2" halved in each cycle,
+        "exp_range" gamma ** step
+    scale_fn : a function for the height, in place of `mode`; its argument is the number of the
+        cycle, or of the step if scale_mode="iterations"
     """
 
+    max_lrs: list[float]
+    base_momentums: list[float]
+    max_momentums: list[float]
+    total_size: float
+    step_ratio: float
+    mode: str
+    gamma: float
+    scale_mode: str
+    cycle_momentum: bool
     _functions = ("_scale_fn_custom",)
 
     def __init__(
@@ -63,11 +78,11 @@ class CyclicLR(LRScheduler):
     ):
         if mode not in ("triangular", "triangular2", "exp_range") and scale_fn is None:
             raise ValueError(f"CyclicLR: mode {mode!r} is invalid and scale_fn is None")
-        base_lrs = _one_a_group("base_lr", optimizer, base_lr)
+        base_lrs = _per_group("base_lr", optimizer, base_lr)
         if last_epoch == -1:
             for group, lr in zip(optimizer.param_groups, base_lrs):
                 group["lr"] = group["initial_lr"] = lr
-        self.max_lrs = _one_a_group("max_lr", optimizer, max_lr)
+        self.max_lrs = _per_group("max_lr", optimizer, max_lr)
         self.total_size = float(step_size_up + (step_size_down or step_size_up))
         self.step_ratio = step_size_up / self.total_size
         self.mode, self.gamma, self._scale_fn_custom = mode, gamma, scale_fn
@@ -75,8 +90,8 @@ class CyclicLR(LRScheduler):
         self.cycle_momentum = cycle_momentum
         if cycle_momentum:
             _require_momentum("CyclicLR", optimizer)
-            self.base_momentums = _one_a_group("base_momentum", optimizer, base_momentum)
-            self.max_momentums = _one_a_group("max_momentum", optimizer, max_momentum)
+            self.base_momentums = _per_group("base_momentum", optimizer, base_momentum)
+            self.max_momentums = _per_group("max_momentum", optimizer, max_momentum)
         super().__init__(optimizer, last_epoch)
         self.base_lrs = base_lrs
 
@@ -88,7 +103,7 @@ class CyclicLR(LRScheduler):
         return self.gamma**x if self.mode == "exp_range" else 1.0
 
     def get_lr(self) -> list[float]:
-        """The rates at `last_epoch`; sets the momentums too."""
+        """The rates at `last_epoch`; also sets the momentums."""
         cycle = math.floor(1 + self.last_epoch / self.total_size)
         x = 1 + self.last_epoch / self.total_size - cycle
         ratio = self.step_ratio
@@ -102,16 +117,19 @@ class CyclicLR(LRScheduler):
 
 
 class OneCycleLR(LRScheduler):
-    """One cycle over the whole run: up to `max_lr`, and down to next to nothing (Smith and Topin
-    2017).
+    """One cycle over the whole run: up to `max_lr`, then down to nearly 0
+    (torch.optim.lr_scheduler.OneCycleLR; Smith and Topin 2017).
 
     Parameters
     ----------
-    total_steps : or `epochs` times `steps_per_epoch`
-    pct_start : the part of the steps in which the rate goes up
-    div_factor, final_div_factor : max_lr over the first rate; the first over the last
-    three_phase : go down to the first rate symmetrically, and then to the last
+    total_steps : the length of the cycle, or give `epochs` and `steps_per_epoch`
+    pct_start : the fraction of the steps in which the rate rises
+    div_factor, final_div_factor : max_lr / initial rate; initial rate / final rate
+    three_phase : fall to the initial rate in as many steps as it rose, then to the final rate
     """
+
+    total_steps: int
+    cycle_momentum: bool
 
     def __init__(
         self,
@@ -146,14 +164,14 @@ class OneCycleLR(LRScheduler):
         self._schedule_phases = _phases(total_steps, pct_start, three_phase)
         self.cycle_momentum = cycle_momentum
         if last_epoch == -1:
-            for group, lr in zip(optimizer.param_groups, _one_a_group("max_lr", optimizer, max_lr)):
+            for group, lr in zip(optimizer.param_groups, _per_group("max_lr", optimizer, max_lr)):
                 group["initial_lr"], group["max_lr"] = lr / div_factor, lr
                 group["min_lr"] = group["initial_lr"] / final_div_factor
         if cycle_momentum:
             _require_momentum("OneCycleLR", optimizer)
             if last_epoch == -1:
-                lows = _one_a_group("base_momentum", optimizer, base_momentum)
-                highs = _one_a_group("max_momentum", optimizer, max_momentum)
+                lows = _per_group("base_momentum", optimizer, base_momentum)
+                highs = _per_group("max_momentum", optimizer, max_momentum)
                 for group, low, high in zip(optimizer.param_groups, lows, highs):
                     group["base_momentum"], group["max_momentum"] = low, high
         super().__init__(optimizer, last_epoch)
@@ -164,7 +182,7 @@ class OneCycleLR(LRScheduler):
         return end + (start - end) / 2 * (math.cos(math.pi * part) + 1)
 
     def get_lr(self) -> list[float]:
-        """The rates at `last_epoch`; sets the momentums too."""
+        """The rates at `last_epoch`; also sets the momentums."""
         step = self.last_epoch
         if step > self.total_steps:
             raise ValueError(
@@ -189,7 +207,7 @@ class OneCycleLR(LRScheduler):
 
 
 def _phases(total_steps: int, pct_start: float, three_phase: bool) -> list[dict[str, Any]]:
-    """For each phase its last step, and the names of the limits it goes between."""
+    """For each phase its last step and the names of its limits in a parameter group."""
 
     def phase(end: float, lrs: tuple[str, str], momentums: tuple[str, str]) -> dict[str, Any]:
         return {

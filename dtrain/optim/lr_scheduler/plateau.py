@@ -1,4 +1,4 @@
-"""The schedule that waits for a plateau."""
+"""`ReduceLROnPlateau`: the schedule that reacts to a metric."""
 
 from __future__ import annotations
 
@@ -11,18 +11,32 @@ from dtrain.optim.optimizer import Optimizer
 
 
 class ReduceLROnPlateau(LRScheduler):
-    """The rate times `factor` when a metric has not become better for `patience` epochs.
+    """Multiply the rate by `factor` when a metric has not improved for more than `patience` epochs
+    (torch.optim.lr_scheduler.ReduceLROnPlateau).
 
-    `step(metric)` takes the metric. With ranks it must be the same on all of them.
+    `step(metric)` takes the metric, which must be the same on all ranks.
 
     Parameters
     ----------
-    mode : "min" or "max": which way is better
-    threshold : by how much, as a part ("rel") or an amount ("abs") by `threshold_mode`
-    cooldown : epochs after a change in which nothing is counted
-    min_lr : the least rate, or one for each param group
-    eps : changes of the rate that are smaller than this are not made
+    mode : "min" if lower is better, "max" if higher is
+    threshold : the smallest improvement that counts: relative to the best metric, or with
+        threshold_mode="abs" absolute
+    cooldown : epochs after a reduction in which bad epochs are not counted
+    min_lr : the lowest rate, or a list with one for each parameter group
+    eps : smaller reductions of the rate are not made
     """
+
+    mode: str
+    factor: float
+    patience: int
+    threshold: float
+    threshold_mode: str
+    eps: float
+    cooldown: int
+    cooldown_counter: int
+    num_bad_epochs: int
+    best: float
+    min_lrs: list[float]
 
     def __init__(
         self,
@@ -43,7 +57,7 @@ class ReduceLROnPlateau(LRScheduler):
         if threshold_mode not in ("rel", "abs"):
             raise ValueError(f"threshold mode {threshold_mode} is unknown: expected 'rel' or 'abs'")
         groups = len(optimizer.param_groups)
-        self.min_lrs = list(min_lr) if isinstance(min_lr, (list, tuple)) else [min_lr] * groups
+        self.min_lrs = list(min_lr) if isinstance(min_lr, Sequence) else [min_lr] * groups
         if len(self.min_lrs) != groups:
             raise ValueError(f"expected {groups} min_lrs, got {len(self.min_lrs)}")
         self.optimizer, self.mode, self.factor, self.patience = optimizer, mode, factor, patience
@@ -54,7 +68,7 @@ class ReduceLROnPlateau(LRScheduler):
         self._last_lr = [group["lr"] for group in optimizer.param_groups]
 
     def step(self, metrics: SupportsFloat, epoch: int | None = None) -> None:  # type: ignore[override]
-        """Go to the next epoch, the metric of which is given."""
+        """End an epoch whose metric is `metrics`; reduce the rates if it is a bad one too many."""
         current = float(metrics)
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         if self._is_better(current):

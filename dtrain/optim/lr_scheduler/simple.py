@@ -1,4 +1,4 @@
-"""Schedules by factors: functions of the epoch, steps, lines, powers."""
+"""Schedules that multiply the rate by a factor: functions of the epoch, steps, lines, powers."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dtrain.optim.lr_scheduler.base import LRScheduler
 from dtrain.optim.optimizer import Optimizer
 
+Factor = Callable[[int], float]
 
-def _one_a_group(name: str, optimizer: Optimizer, given: Callable | Sequence[Callable]) -> list:
+
+def _per_group(name: str, optimizer: Optimizer, given: Factor | Sequence[Factor]) -> list[Factor]:
     groups = len(optimizer.param_groups)
     functions = [given] * groups if callable(given) else list(given)
     if len(functions) != groups:
@@ -19,20 +21,22 @@ def _one_a_group(name: str, optimizer: Optimizer, given: Callable | Sequence[Cal
 
 
 class LambdaLR(LRScheduler):
-    """The initial rate times a function of the epoch; a list gives one function a param group.
+    """lr = initial * lr_lambda(epoch); or one function for each parameter group
+    (torch.optim.lr_scheduler.LambdaLR).
 
     A warm-up over ten steps is ``LambdaLR(optimizer, lambda step: min(1, (step + 1) / 10))``.
     """
 
+    lr_lambdas: list[Factor]
     _functions = ("lr_lambdas",)
 
     def __init__(
         self,
         optimizer: Optimizer,
-        lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]],
+        lr_lambda: Factor | Sequence[Factor],
         last_epoch: int = -1,
     ):
-        self.lr_lambdas = _one_a_group("LambdaLR", optimizer, lr_lambda)
+        self.lr_lambdas = _per_group("LambdaLR", optimizer, lr_lambda)
         super().__init__(optimizer, last_epoch)
 
     def _closed_form(self, base: float, group: int) -> float:
@@ -43,7 +47,10 @@ class LambdaLR(LRScheduler):
 
 
 class StepLR(LRScheduler):
-    """The rate times `gamma` every `step_size` epochs."""
+    """lr = initial * gamma^floor(epoch / step_size) (torch.optim.lr_scheduler.StepLR)."""
+
+    step_size: int
+    gamma: float
 
     def __init__(
         self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
@@ -60,17 +67,18 @@ class StepLR(LRScheduler):
 
 
 class MultiplicativeLR(LRScheduler):
-    """The rate before, times a function of the epoch."""
+    """lr = previous * lr_lambda(epoch) (torch.optim.lr_scheduler.MultiplicativeLR)."""
 
+    lr_lambdas: list[Factor]
     _functions = ("lr_lambdas",)
 
     def __init__(
         self,
         optimizer: Optimizer,
-        lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]],
+        lr_lambda: Factor | Sequence[Factor],
         last_epoch: int = -1,
     ):
-        self.lr_lambdas = _one_a_group("MultiplicativeLR", optimizer, lr_lambda)
+        self.lr_lambdas = _per_group("MultiplicativeLR", optimizer, lr_lambda)
         super().__init__(optimizer, last_epoch)
 
     def _next(self, lr: float, base: float, group: int) -> float:
@@ -78,7 +86,10 @@ class MultiplicativeLR(LRScheduler):
 
 
 class MultiStepLR(LRScheduler):
-    """The rate times `gamma` at each of the milestones."""
+    """lr = previous * gamma at each milestone (torch.optim.lr_scheduler.MultiStepLR)."""
+
+    milestones: Counter[int]
+    gamma: float
 
     def __init__(
         self,
@@ -100,7 +111,10 @@ class MultiStepLR(LRScheduler):
 
 
 class ConstantLR(LRScheduler):
-    """The rate times `factor`, until `total_iters`."""
+    """lr = initial * factor before epoch total_iters (torch.optim.lr_scheduler.ConstantLR)."""
+
+    factor: float
+    total_iters: int
 
     def __init__(
         self,
@@ -124,7 +138,12 @@ class ConstantLR(LRScheduler):
 
 
 class PolynomialLR(LRScheduler):
-    """From the initial rate to 0 in `total_iters` epochs, along a power of what is left."""
+    """lr = initial * (1 - epoch / total_iters)^power, then 0
+    (torch.optim.lr_scheduler.PolynomialLR).
+    """
+
+    total_iters: int
+    power: float
 
     def __init__(
         self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1
@@ -145,7 +164,9 @@ class PolynomialLR(LRScheduler):
 
 
 class ExponentialLR(LRScheduler):
-    """The rate times `gamma` every epoch."""
+    """lr = initial * gamma^epoch (torch.optim.lr_scheduler.ExponentialLR)."""
+
+    gamma: float
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1):
         self.gamma = gamma
@@ -159,7 +180,13 @@ class ExponentialLR(LRScheduler):
 
 
 class LinearLR(LRScheduler):
-    """A factor that goes in a line from `start_factor` to `end_factor`: a warm-up."""
+    """lr = initial * factor; the factor goes linearly from start_factor to end_factor in
+    total_iters epochs: a warm-up (torch.optim.lr_scheduler.LinearLR).
+    """
+
+    start_factor: float
+    end_factor: float
+    total_iters: int
 
     def __init__(
         self,
