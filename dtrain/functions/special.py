@@ -10,27 +10,27 @@ from dtrain.functions.elementwise import floating_binary, floating_unary
 from dtrain.functions.operands import (
     to_floating,
 )
-from dtrain.primitives import bessel, exponentials, gamma, special as primitives
+from dtrain.primitives import special as primitives
 
-i0 = floating_unary(bessel.i0)
-i0e = floating_unary(bessel.i0e)
-i1 = floating_unary(bessel.i1)
-i1e = floating_unary(bessel.i1e)
-lgamma = floating_unary(gamma.lgamma)
+i0 = floating_unary(primitives.i0)
+i0e = floating_unary(primitives.i0e)
+i1 = floating_unary(primitives.i1)
+i1e = floating_unary(primitives.i1e)
+lgamma = floating_unary(primitives.lgamma)
 entr = floating_unary(primitives.entr)
-xlog1py = floating_binary(exponentials.xlog1py)
+xlog1py = floating_binary(primitives.xlog1py)
 
 
 def digamma(input: Tensor) -> Tensor:
     """The derivative of lgamma (torch.digamma)."""
-    return gamma.polygamma(to_floating(input), n=0)
+    return primitives.polygamma(to_floating(input), n=0)
 
 
 def polygamma(n: int, input: Tensor) -> Tensor:
     """The derivative of order n of digamma (torch.polygamma)."""
     if n < 0:
         raise RuntimeError(f"polygamma: expected n >= 0, got {n}")
-    return gamma.polygamma(to_floating(input), n=n)
+    return primitives.polygamma(to_floating(input), n=n)
 
 
 def mvlgamma(input: Tensor, p: int) -> Tensor:

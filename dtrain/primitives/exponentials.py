@@ -20,17 +20,6 @@ def xlogy(x: Array, y: Array):
 
 
 @op
-def xlog1py(x: Array, y: Array):
-    """x * log(1 + y); 0 where x is 0, unless y is NaN."""
-    xp = array_module(x)
-    out = xp.where((x == 0) & (y == y), 0, x * xp.log1p(y))
-    return out, (
-        lambda g: xp.where((x == 0) & (y <= -1), 0, g * xp.log1p(y)),
-        lambda g: g * x / (1 + y),
-    )
-
-
-@op
 def exp(x: Array):
     """e ** x"""
     out = array_module(x).exp(x)

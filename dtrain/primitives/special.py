@@ -1,78 +1,131 @@
-"""Special functions that NumPy has not."""
+"""Special functions: error, gamma, Bessel and entropy functions, computed by SciPy or CuPy."""
 
 from __future__ import annotations
 
+import importlib
 import math
+from typing import Any
+
+import numpy as np
 
 from dtrain.autograd.op import op
+from dtrain.autograd.tensor import is_traced
 from dtrain.backend import Array, array_module
-from dtrain.backend.kernels.reference.erf import FAR, FARTHER, erf as erf_array, ratio
+
+
+def _special(x: Array) -> Any:
+    """The special functions for x: scipy.special or cupyx.scipy.special, loaded at first use.
+
+    In double backward the primitives of the same names.
+    """
+    if is_traced(x):
+        return array_module(x)
+    return importlib.import_module(
+        "scipy.special" if isinstance(x, (np.ndarray, np.generic)) else "cupyx.scipy.special"
+    )
+
+
+# --- error functions ---
 
 
 @op
 def erf(x: Array):
     """The error function: 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
     xp = array_module(x)
-    return erf_array(x), (lambda g: g * (2 / math.sqrt(math.pi)) * xp.exp(-x * x),)
-
-
-def _erfc_array(x: Array) -> Array:
-    """1 - erf(x) of an array in float64, exact where that is small."""
-    xp = array_module(x)
-    w = xp.clip(xp.abs(x), 1, 28)  # erfc(28) is 0 in float64
-    s = 1 / (w * w)
-    tail = xp.where(w < 1 / 0.35, ratio(s, FAR), ratio(s, FARTHER))
-    far = xp.exp(-w * w - 0.5625 + tail) / w
-    return xp.where(xp.abs(x) < 1.25, 1 - erf_array(x), xp.where(x > 0, far, 2 - far))
+    return _special(x).erf(x), (lambda g: g * (2 / math.sqrt(math.pi)) * xp.exp(-x * x),)
 
 
 @op
 def erfc(x: Array):
     """1 - erf(x), exact where that is small."""
     xp = array_module(x)
-    out = _erfc_array(x.astype("float64")).astype(x.dtype)
-    return out, (lambda g: g * (-2 / math.sqrt(math.pi)) * xp.exp(-x * x),)
-
-
-# Rational approximations of the inverse of erf, lowest power first, for |x| <= 0.7 and beyond, to
-# be made exact by two Newton steps (PyTorch, aten/src/ATen/native/Math.h, calc_erfinv).
-_INVERSE_NEAR = (
-    (0.886226899, -1.645349621, 0.914624893, -0.140543331),
-    (1.0, -2.118377725, 1.442710462, -0.329097515, 0.012229801),
-)
-_INVERSE_FAR = (
-    (-1.970840454, -1.624906493, 3.429567803, 1.641345311),
-    (1.0, 3.543889200, 1.637067800),
-)
-
-
-def _erfinv_array(y: Array) -> Array:
-    """The inverse of erf of an array in float64."""
-    xp = array_module(y)
-    size = xp.clip(xp.abs(y), 0, 1 - 2.0**-53)
-    near = size * ratio(xp.minimum(size, 0.7) ** 2, _INVERSE_NEAR)
-    far = ratio(xp.sqrt(-xp.log((1 - xp.maximum(size, 0.7)) / 2)), _INVERSE_FAR)
-    x = xp.where(size <= 0.7, near, far)
-    for _ in range(2):
-        missing = xp.where(size <= 0.7, erf_array(x) - size, (1 - size) - _erfc_array(x))
-        x = x - missing / (2 / math.sqrt(math.pi) * xp.exp(-x * x))
-    x = xp.where(xp.abs(y) == 1, math.inf, xp.where(xp.abs(y) <= 1, x, math.nan))
-    return xp.copysign(x, y)
+    return _special(x).erfc(x), (lambda g: g * (-2 / math.sqrt(math.pi)) * xp.exp(-x * x),)
 
 
 @op
 def erfinv(x: Array):
-    """The number of which x is the error function."""
+    """The inverse of erf."""
     xp = array_module(x)
-    out = _erfinv_array(x.astype("float64")).astype(x.dtype)
+    out = _special(x).erfinv(x)
     return out, (lambda g: g * (math.sqrt(math.pi) / 2) * xp.exp(out * out),)
+
+
+# --- the gamma function ---
+
+
+@op
+def lgamma(x: Array):
+    """log |gamma(x)|"""
+    return _special(x).gammaln(x), (lambda g: g * _polygamma(x, 0),)
+
+
+@op
+def polygamma(x: Array, *, n: int):
+    """The derivative of order n + 1 of log(gamma(x))."""
+    return _polygamma(x, n), (lambda g: g * _polygamma(x, n + 1),)
+
+
+def _polygamma(x: Array, n: int) -> Array:
+    if is_traced(x):
+        return array_module(x).polygamma(x, n=n)
+    functions = _special(x)
+    return functions.digamma(x) if n == 0 else functions.polygamma(n, x).astype(x.dtype)
+
+
+# --- modified Bessel functions of the first kind ---
+
+
+@op
+def i0(x: Array):
+    """The modified Bessel function of order 0."""
+    return _special(x).i0(x), (lambda g: g * _special(x).i1(x),)
+
+
+@op
+def i0e(x: Array):
+    """exp(-|x|) i0(x), without overflow."""
+    xp = array_module(x)
+    out = _special(x).i0e(x)
+    return out, (lambda g: g * (_special(x).i1e(x) - xp.sign(x) * out),)
+
+
+@op
+def i1(x: Array):
+    """The modified Bessel function of order 1."""
+    out = _special(x).i1(x)
+    return out, (lambda g: g * (_special(x).i0(x) - _divide(out, x)),)
+
+
+@op
+def i1e(x: Array):
+    """exp(-|x|) i1(x), without overflow."""
+    xp = array_module(x)
+    out = _special(x).i1e(x)
+    return out, (lambda g: g * (_special(x).i0e(x) - xp.sign(x) * out - _divide(out, x)),)
+
+
+def _divide(y: Array, x: Array) -> Array:
+    """y / x, or its limit 1/2 at x = 0, where y is about x / 2."""
+    xp = array_module(x)
+    return xp.where(x == 0, 0.5, y / xp.where(x == 0, 1, x))
+
+
+# --- entropies ---
 
 
 @op
 def entr(x: Array):
     """-x * log(x); 0 at 0, minus infinity below."""
     xp = array_module(x)
-    inside = xp.where(x > 0, x, 1)
-    out = xp.where(x < 0, -math.inf, xp.where(x == x, -inside * xp.log(inside), x))
-    out = xp.where(x == 0, 0, out)
-    return out, (lambda g: g * (-1 - xp.log(x)),)
+    return _special(x).entr(x), (lambda g: g * (-1 - xp.log(x)),)
+
+
+@op
+def xlog1py(x: Array, y: Array):
+    """x * log(1 + y); 0 where x is 0, unless y is NaN."""
+    xp = array_module(x)
+    out = xp.where((x == 0) & (y == y), 0, x * xp.log1p(y))
+    return out, (
+        lambda g: xp.where((x == 0) & (y <= -1), 0, g * xp.log1p(y)),
+        lambda g: g * x / (1 + y),
+    )
