@@ -69,10 +69,38 @@ def _polygamma(x: Array, n: int) -> Array:
     if is_traced(x):
         return array_module(x).polygamma(x, n=n)
     functions = _special(x)
-    return functions.digamma(x) if n == 0 else functions.polygamma(n, x).astype(x.dtype)
+    if n == 0:
+        return functions.digamma(x)
+    return (-1) ** (n + 1) * math.factorial(n) * functions.zeta(n + 1.0, x)
 
 
 # --- modified Bessel functions of the first kind ---
+
+
+def _i0e(x: Array) -> Array:
+    return _special(x).i0e(x) if _has_scaled_bessel(x) else _scaled_bessel(x, 0)
+
+
+def _i1e(x: Array) -> Array:
+    return _special(x).i1e(x) if _has_scaled_bessel(x) else _scaled_bessel(x, 1)
+
+
+def _has_scaled_bessel(x: Array) -> bool:
+    """CuPy's i0e and i1e are exp(-|x|) times i0 and i1, which overflow."""
+    return is_traced(x) or isinstance(x, (np.ndarray, np.generic))
+
+
+def _scaled_bessel(x: Array, order: int) -> Array:
+    """CuPy's i0e or i1e up to |x| = 40; beyond, Hankel's expansion (DLMF 10.40.1)."""
+    xp, functions = array_module(x), _special(x)
+    size = xp.maximum(xp.abs(x), 40)
+    term = total = xp.ones_like(size)
+    for k in range(1, 13):
+        term = term * ((2 * k - 1) ** 2 - 4 * order**2) / (8 * k * size)
+        total = total + term
+    far = total / xp.sqrt(2 * math.pi * size)
+    near, far = (functions.i1e(x), far * xp.sign(x)) if order else (functions.i0e(x), far)
+    return xp.where(xp.abs(x) < 40, near, far)
 
 
 @op
@@ -85,8 +113,8 @@ def i0(x: Array):
 def i0e(x: Array):
     """exp(-|x|) i0(x), without overflow."""
     xp = array_module(x)
-    out = _special(x).i0e(x)
-    return out, (lambda g: g * (_special(x).i1e(x) - xp.sign(x) * out),)
+    out = _i0e(x)
+    return out, (lambda g: g * (_i1e(x) - xp.sign(x) * out),)
 
 
 @op
@@ -100,8 +128,8 @@ def i1(x: Array):
 def i1e(x: Array):
     """exp(-|x|) i1(x), without overflow."""
     xp = array_module(x)
-    out = _special(x).i1e(x)
-    return out, (lambda g: g * (_special(x).i0e(x) - xp.sign(x) * out - _divide(out, x)),)
+    out = _i1e(x)
+    return out, (lambda g: g * (_i0e(x) - xp.sign(x) * out - _divide(out, x)),)
 
 
 def _divide(y: Array, x: Array) -> Array:

@@ -90,3 +90,12 @@ def test_second_derivatives_are_those_of_numpy(case, sample):
     for array, host in zip(given, expected):
         assert isinstance(array, cupy.ndarray)
         np.testing.assert_allclose(to_host(array), host, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", ["i0e", "i1e"])
+def test_scaled_bessel_functions_do_not_overflow(name):
+    pytest.importorskip("cupy")
+    values = np.array([-1e4, -39, 39, 41, 100, 1e30], np.float32)
+    given = getattr(dtrain.special, name)(dtrain.tensor(values, device="cuda"))
+    host = getattr(dtrain.special, name)(dtrain.tensor(values))
+    np.testing.assert_allclose(to_host(given.array), host.numpy(), rtol=1e-6)
