@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dtrain.autograd.op import op
-from dtrain.autograd.tensor import is_traced
+from dtrain.autograd.tensor import is_recorded
 from dtrain.backend import Array, array_module
 
 
@@ -18,7 +18,7 @@ def _special(x: Array) -> Any:
 
     In double backward the primitives of the same names.
     """
-    if is_traced(x):
+    if is_recorded(x):
         return array_module(x)
     return importlib.import_module(
         "scipy.special" if isinstance(x, (np.ndarray, np.generic)) else "cupyx.scipy.special"
@@ -66,7 +66,7 @@ def polygamma(x: Array, *, n: int):
 
 
 def _polygamma(x: Array, n: int) -> Array:
-    if is_traced(x):
+    if is_recorded(x):
         return array_module(x).polygamma(x, n=n)
     functions = _special(x)
     if n == 0:
@@ -87,7 +87,7 @@ def _i1e(x: Array) -> Array:
 
 def _has_scaled_bessel(x: Array) -> bool:
     """CuPy's i0e and i1e are exp(-|x|) times i0 and i1, which overflow."""
-    return is_traced(x) or isinstance(x, (np.ndarray, np.generic))
+    return is_recorded(x) or isinstance(x, (np.ndarray, np.generic))
 
 
 def _scaled_bessel(x: Array, order: int) -> Array:
