@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dtrain.backend import Array, kernels
-from dtrain.optim.optimizer import Optimizer, check_options
+from dtrain.optim.optimizer import Optimizer
+from dtrain.optim.options import as_number, check_options
 from dtrain.optim.types import Group, Implementation, Numbers, Params, State
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Adadelta(Optimizer):
         check_options(
             "Adadelta", lr=(lr, 0, inf), eps=(eps, 0, inf), weight_decay=(weight_decay, 0, inf)
         )
-        if not 0 <= rho <= 1:
+        if not 0 <= as_number("Adadelta: rho", rho) <= 1:
             raise ValueError(f"Adadelta: expected 0 <= rho <= 1, got {rho}")
         defaults = {
             "lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dtrain.backend import Array, kernels
-from dtrain.optim.optimizer import Optimizer, check_options
+from dtrain.optim.optimizer import Optimizer
+from dtrain.optim.options import as_numbers, check_options
 from dtrain.optim.types import Group, Implementation, Numbers, Params, State
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Adam(Optimizer):
         maximize: bool = False,
         **implementation: Unpack[Implementation],
     ):
-        inf = float("inf")
+        inf, betas = float("inf"), as_numbers(f"{type(self).__name__}: betas", betas, 2)
         check_options(
             type(self).__name__,
             lr=(lr, 0, inf),
@@ -48,7 +49,7 @@ class Adam(Optimizer):
             params,
             {
                 "lr": lr,
-                "betas": tuple(betas),
+                "betas": betas,
                 "eps": eps,
                 "weight_decay": weight_decay,
                 "amsgrad": amsgrad,

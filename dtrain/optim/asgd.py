@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dtrain.backend import Array, kernels
-from dtrain.optim.optimizer import Optimizer, Run, check_options
+from dtrain.optim.optimizer import Optimizer, Run
+from dtrain.optim.options import as_number, check_options
 from dtrain.optim.types import Group, Implementation, Numbers, Params, State
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class ASGD(Optimizer):
     ):
         inf = float("inf")
         check_options("ASGD", lr=(lr, 0, inf), weight_decay=(weight_decay, 0, inf))
+        for option, value in (("lambd", lambd), ("alpha", alpha), ("t0", t0)):
+            as_number(f"ASGD: {option}", value)
         defaults = {
             "lr": lr, "lambd": lambd, "alpha": alpha, "t0": t0, "weight_decay": weight_decay,
             "maximize": maximize,

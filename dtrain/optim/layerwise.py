@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dtrain.backend import Array, array_module, pieces
-from dtrain.optim.optimizer import BLOCK, Optimizer, check_options, descent
+from dtrain.optim.optimizer import BLOCK, Optimizer
+from dtrain.optim.options import as_numbers, check_options
 from dtrain.optim.types import Group, Numbers, Params, State
 
 
@@ -23,6 +24,13 @@ def _norm(squares: list[Array], like: Array) -> Array:
     for square in squares:
         total = total + square
     return xp.sqrt(total)
+
+
+def _descent(param: Array, grad: Array, group: Group, decay: bool = True) -> Array:
+    """The gradient, negated if the group maximizes, plus weight_decay * param if `decay`."""
+    if group["maximize"]:
+        grad = -grad
+    return grad + group["weight_decay"] * param if decay and group["weight_decay"] else grad
 
 
 class LARS(Optimizer):
@@ -73,7 +81,7 @@ class LARS(Optimizer):
         trust = xp.where((size > 0) & (slope > 0), trust, xp.ones_like(trust))
         rate, momentum = group["lr"] * trust, group["momentum"]
         for x, g, buffer in _flat_blocks(param, grad, state.get("momentum_buffer", param)):
-            change = rate * descent(x, g, group)
+            change = rate * _descent(x, g, group)
             if momentum:
                 buffer *= momentum
                 buffer += change
@@ -99,13 +107,13 @@ class LAMB(Optimizer):
         *,
         maximize: bool = False,
     ):
-        inf = float("inf")
+        inf, betas = float("inf"), as_numbers("LAMB: betas", betas, 2)
         check_options(
             "LAMB", lr=(lr, 0, inf), eps=(eps, 0, inf), beta1=(betas[0], 0, 1),
             beta2=(betas[1], 0, 1), weight_decay=(weight_decay, 0, inf),
         )  # fmt: skip
         defaults = {
-            "lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay,
+            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay,
             "maximize": maximize,
         }  # fmt: skip
         super().__init__(params, defaults)
@@ -127,7 +135,7 @@ class LAMB(Optimizer):
 
         sizes, lengths = [], []
         for x, g, mean, square in _flat_blocks(param, grad, *states):
-            g = descent(x, g, group, decay=False)
+            g = _descent(x, g, group, decay=False)
             mean += (1 - beta1) * (g - mean)
             square *= beta2
             square += (1 - beta2) * g * g

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from dtrain.backend import Array, array_module
-from dtrain.optim.optimizer import Optimizer, check_options
+from dtrain.optim.optimizer import Optimizer
+from dtrain.optim.options import as_number, as_numbers, check_options
 from dtrain.optim.types import Group, Numbers, Params, State
 
 _SCALES = {
@@ -49,6 +50,8 @@ class Muon(Optimizer):
             "Muon", lr=(lr, 0, inf), momentum=(momentum, 0, inf),
             weight_decay=(weight_decay, 0, inf), ns_steps=(ns_steps, 0, 100),
         )  # fmt: skip
+        as_number("Muon: eps", eps)
+        ns_coefficients = as_numbers("Muon: ns_coefficients", ns_coefficients, 3)
         if adjust_lr_fn not in _SCALES:
             raise ValueError(
                 "Muon: expected adjust_lr_fn None, 'original' or 'match_rms_adamw', "
@@ -56,7 +59,7 @@ class Muon(Optimizer):
             )
         defaults = {
             "lr": lr, "weight_decay": weight_decay, "momentum": momentum, "nesterov": nesterov,
-            "ns_coefficients": tuple(ns_coefficients), "eps": eps, "ns_steps": ns_steps,
+            "ns_coefficients": ns_coefficients, "eps": eps, "ns_steps": ns_steps,
             "adjust_lr_fn": adjust_lr_fn,
         }  # fmt: skip
         super().__init__(params, defaults)

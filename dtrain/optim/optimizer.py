@@ -19,6 +19,7 @@ from dtrain.autograd.hooks import HookHandle
 from dtrain.autograd.tensor import wrap
 from dtrain.backend import Array, array_module, on_device_of, pieces
 from dtrain.backend.profiler import span
+from dtrain.optim.options import like_default, plain_options
 from dtrain.optim.types import Group, Implementation, Numbers, Params, State
 
 Hook = Callable[..., Any]
@@ -74,7 +75,7 @@ class Optimizer:
             raise NotImplementedError(
                 f"{type(self).__name__}: gradients of a step are not supported"
             )
-        self.defaults = defaults
+        self.defaults = plain_options(defaults)
         self.param_groups = []
         self._numbers: dict[int, Numbers] = {}  # by the id of each updated parameter
         self._flat: dict[Bucket, State] = {}
@@ -134,6 +135,8 @@ class Optimizer:
             known.add(id(param))
         for key, value in self.defaults.items():
             group.setdefault(key, value)
+        if self._steps_by_rule():
+            self._read_options(group)
         self.param_groups.append(group)
         make_buckets(group["params"])
 
@@ -199,7 +202,20 @@ class Optimizer:
                 "optimizer that it wraps"
             )
 
+    def _steps_by_rule(self) -> bool:
+        """Whether the class has an `_update` of its own: a user's subclass may have a `step`."""
+        return type(self)._update is not Optimizer._update
+
+    def _read_options(self, group: dict[str, Any]) -> None:
+        """Make the options of a group Python numbers; refuse what is none, by name."""
+        for name, default in self.defaults.items():
+            value = group[name]
+            if type(value) is not float and value is not default:
+                group[name] = like_default(f"{type(self).__name__}: {name}", value, default)
+
     def _step(self) -> None:
+        for group in self.param_groups:
+            self._read_options(group)
         for group in self.param_groups:
             make_buckets(group["params"])  # parameters may have moved to another device or dtype
             for bucket in {param._bucket: None for param in group["params"]}:
@@ -348,8 +364,14 @@ class Optimizer:
                         f"loaded state dict: {name} of parameter {index} has shape "
                         f"{tuple(value.shape)}, the parameter has {param.shape}"
                     )
-        for group, saved in zip(self.param_groups, groups):
-            group.update({k: deepcopy(v) for k, v in saved.items() if k != "params"})
+        options = [
+            {**group, **{key: deepcopy(value) for key, value in saved.items() if key != "params"}}
+            for group, saved in zip(self.param_groups, groups)
+        ]
+        for own in options if self._steps_by_rule() else ():
+            self._read_options(own)
+        for group, own in zip(self.param_groups, options):
+            group.update(own)
         self._numbers = {}
         groups_of = {id(p): group for group in self.param_groups for p in group["params"]}
         for param, state, _ in pairs:
@@ -382,18 +404,3 @@ class Optimizer:
             lines.append(f"Parameter Group {index}")
             lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
         return "\n".join([*lines, ")"])
-
-
-def descent(param: Array, grad: Array, group: Group, decay: bool = True) -> Array:
-    """The gradient, negated if the group maximizes, plus weight_decay * param if `decay`."""
-    if group["maximize"]:
-        grad = -grad
-    return grad + group["weight_decay"] * param if decay and group["weight_decay"] else grad
-
-
-def check_options(name: str, **options: tuple[Any, float, float]) -> None:
-    """Refuse an option outside [low, high); each is (value, low, high)."""
-    for option, (value, low, high) in options.items():
-        if not low <= value < high:
-            limit = f"{low} <= {option}" if high == float("inf") else f"{low} <= {option} < {high}"
-            raise ValueError(f"{name}: expected {limit}, got {value}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dtrain.backend import Array, kernels
-from dtrain.optim.optimizer import Optimizer, check_options
+from dtrain.optim.optimizer import Optimizer
+from dtrain.optim.options import check_options
 from dtrain.optim.types import Group, Implementation, Numbers, Params, State
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dtrain.backend import Array, kernels
-from dtrain.optim.optimizer import Optimizer, check_options
+from dtrain.optim.optimizer import Optimizer
+from dtrain.optim.options import as_numbers, check_options
 from dtrain.optim.types import Group, Implementation, Numbers, Params, State
 
 if TYPE_CHECKING:
@@ -44,10 +45,12 @@ class Rprop(Optimizer):
         **implementation: Unpack[Implementation],
     ):
         check_options("Rprop", lr=(lr, 0, float("inf")))
+        etas = as_numbers("Rprop: etas", etas, 2)
+        step_sizes = as_numbers("Rprop: step_sizes", step_sizes, 2)
         if not 0 < etas[0] < 1 < etas[1]:
             raise ValueError(f"Rprop: expected etas with 0 < etas[0] < 1 < etas[1], got {etas}")
         defaults = {
-            "lr": lr, "etas": tuple(etas), "step_sizes": tuple(step_sizes), "maximize": maximize,
+            "lr": lr, "etas": etas, "step_sizes": step_sizes, "maximize": maximize,
         }  # fmt: skip
         super().__init__(params, defaults, implementation)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dtrain.backend import Array, kernels
-from dtrain.optim.optimizer import Optimizer, check_options
+from dtrain.optim.optimizer import Optimizer
+from dtrain.optim.options import as_number, check_options
 from dtrain.optim.types import Group, Implementation, Numbers, Params, State
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class SGD(Optimizer):
         check_options(
             "SGD", lr=(lr, 0, inf), momentum=(momentum, 0, inf), weight_decay=(weight_decay, 0, inf)
         )
+        dampening = as_number("SGD: dampening", dampening)
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError("SGD: nesterov needs a momentum and no dampening")
         super().__init__(
