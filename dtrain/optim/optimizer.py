@@ -368,10 +368,11 @@ class Optimizer:
             {**group, **{key: deepcopy(value) for key, value in saved.items() if key != "params"}}
             for group, saved in zip(self.param_groups, groups)
         ]
-        for own in options if self._steps_by_rule() else ():
-            self._read_options(own)
-        for group, own in zip(self.param_groups, options):
-            group.update(own)
+        if self._steps_by_rule():
+            for new in options:
+                self._read_options(new)
+        for group, new in zip(self.param_groups, options):
+            group.update(new)
         self._numbers = {}
         groups_of = {id(p): group for group in self.param_groups for p in group["params"]}
         for param, state, _ in pairs:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from numbers import Real
-from typing import Any
+from typing import Any, TypeVar, cast
 
 #: the types that need no conversion
 _PLAIN = (float, int, bool)
+
+_Numbers = TypeVar("_Numbers", bound=tuple[float, ...])
 
 
 def as_number(name: str, value: Any) -> float:
@@ -37,15 +40,12 @@ def as_number(name: str, value: Any) -> float:
     raise TypeError(f"{name}: expected a number, got {type(value).__name__} {value!r}")
 
 
-def as_numbers(name: str, values: Any, count: int) -> tuple[float, ...]:
+def as_numbers(name: str, values: _Numbers, count: int) -> _Numbers:
     """`count` values as Python numbers."""
-    try:
-        values = tuple(values)
-    except TypeError:
-        values = (values,)
-    if len(values) != count or any(isinstance(value, str) for value in values):
+    parts: tuple[Any, ...] = tuple(values) if isinstance(values, Iterable) else (values,)
+    if len(parts) != count or any(isinstance(part, str) for part in parts):
         raise TypeError(f"{name}: expected {count} numbers, got {values!r}")
-    return tuple(as_number(f"{name}[{i}]", value) for i, value in enumerate(values))
+    return cast(_Numbers, tuple(as_number(f"{name}[{i}]", part) for i, part in enumerate(parts)))
 
 
 def like_default(name: str, value: Any, default: Any) -> Any:
