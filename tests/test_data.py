@@ -43,7 +43,7 @@ def test_samples_of_containers_are_collated():
 
 
 def test_what_cannot_be_collated_is_named():
-    with pytest.raises(TypeError, match="got object; give DataLoader"):
+    with pytest.raises(TypeError, match="got object; pass DataLoader"):
         default_collate([object()])
     with pytest.raises(RuntimeError, match="differ in length"):
         default_collate([[1, 2], [3]])

@@ -1,4 +1,4 @@
-"""From samples to a batch (torch.utils.data.default_collate)."""
+"""Makes a batch of a list of samples (torch.utils.data.default_collate)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,27 @@ from dtrain.functions.joining import stack
 
 
 def default_collate(samples: Sequence[Any]) -> Any:
-    """Tensors, arrays and numbers become tensors with the batch first; containers keep their kind.
+    """Stack samples into a batch (torch.utils.data.default_collate).
 
+    Parameters
+    ----------
+    samples : non-empty sequence of tensors or arrays of one shape, numbers, strings, or
+        mappings, tuples and lists of them
+
+    Returns
+    -------
+    Tensors (len(samples), ...) for tensors, arrays and numbers; a list of the strings; mappings
+    and named tuples with the same keys, and lists for other sequences.
+
+    Raises
+    ------
+    TypeError
+        For other samples.
+    RuntimeError
+        If sequences differ in length.
+
+    Examples
+    --------
     >>> default_collate([(1, 2.0), (3, 4.0)])
     [tensor([1, 3]), tensor([2., 4.])]
     """
@@ -37,5 +56,5 @@ def default_collate(samples: Sequence[Any]) -> Any:
         return [default_collate(part) for part in zip(*samples)]
     raise TypeError(
         "default_collate: expected tensors, arrays, numbers, strings, mappings or sequences, got "
-        f"{type(first).__name__}; give DataLoader(collate_fn=...)"
+        f"{type(first).__name__}; pass DataLoader(collate_fn=...)"
     )

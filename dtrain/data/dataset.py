@@ -1,4 +1,4 @@
-"""Datasets: samples by index (torch.utils.data.Dataset)."""
+"""Datasets: samples by index, or as a stream (torch.utils.data.Dataset)."""
 
 from __future__ import annotations
 
@@ -13,71 +13,96 @@ from dtrain.backend import Generator
 from dtrain.functions.creation.random import randperm
 
 _T = TypeVar("_T")
+_T_co = TypeVar("_T_co", covariant=True)
 
 
-class Dataset(Generic[_T]):
-    """Samples by index: a subclass has `__getitem__(index)` and `__len__()`.
+class Dataset(Generic[_T_co]):
+    """Base class of datasets: a subclass has `__getitem__(index)` and `__len__()`.
 
-    A subclass may also have `__getitems__(indices)`, which returns a whole batch's samples.
+    If a subclass has ``__getitems__(indices)``, the loader calls it for a whole batch: it returns
+    a list of samples. Any sequence serves as a dataset, too (torch.utils.data.Dataset).
+
+    Examples
+    --------
+    >>> from dtrain.data import DataLoader
+    >>> class Squares(Dataset[int]):
+    ...     def __getitem__(self, index):
+    ...         return index * index
+    ...     def __len__(self):
+    ...         return 3
+    >>> list(DataLoader(Squares(), batch_size=2))
+    [tensor([0, 1]), tensor([4])]
     """
 
-    def __getitem__(self, index: int) -> Any:
+    def __getitem__(self, index: int) -> _T_co:
         raise NotImplementedError(f"{type(self).__name__} must have __getitem__(index)")
 
     def __len__(self) -> int:
         raise NotImplementedError(f"{type(self).__name__} must have __len__()")
 
-    def __add__(self, other: Dataset) -> ConcatDataset:
+    def __add__(self, other: Dataset[_T]) -> ConcatDataset[_T_co | _T]:
         return ConcatDataset([self, other])
 
 
-class IterableDataset(Dataset):
-    """Samples as they come: a subclass has `__iter__()` (torch.utils.data.IterableDataset).
+class IterableDataset(Dataset[_T_co]):
+    """Base class of streams: a subclass has `__iter__()` (torch.utils.data.IterableDataset).
 
-    Every rank reads the whole stream, which must be the same on all, and keeps its own part.
+    Every rank reads the whole stream, which must be the same on all ranks, and keeps the samples
+    of its own microbatches. A resume in the middle of an epoch reads and skips the samples before.
 
-    >>> class Countdown(IterableDataset):
+    Examples
+    --------
+    >>> class Countdown(IterableDataset[int]):
     ...     def __iter__(self):
     ...         return iter([3, 2, 1])
     >>> list(ChainDataset([Countdown(), Countdown()]))
     [3, 2, 1, 3, 2, 1]
     """
 
-    def __getitem__(self, index: int) -> Any:
-        raise TypeError(f"{type(self).__name__} has no samples by index: iterate over it")
+    def __getitem__(self, index: int) -> _T_co:
+        raise TypeError(f"{type(self).__name__} is a stream without indices: iterate over it")
 
     def __len__(self) -> int:
         raise TypeError(f"object of type {type(self).__name__!r} has no len()")
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[_T_co]:
         raise NotImplementedError(f"{type(self).__name__} must have __iter__()")
 
-    def __add__(self, other: Any) -> Any:
+    def __add__(self, other: Iterable[_T]) -> ChainDataset[_T_co | _T]:  # type: ignore[override]
         return ChainDataset([self, other])
 
 
-class ChainDataset(IterableDataset):
-    """Streams one after another (torch.utils.data.ChainDataset)."""
+class ChainDataset(IterableDataset[_T_co]):
+    """Concatenated streams (torch.utils.data.ChainDataset)."""
 
-    def __init__(self, datasets: Iterable[Any]):
+    def __init__(self, datasets: Iterable[Iterable[_T_co]]) -> None:
         self.datasets = list(datasets)
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[_T_co]:
         return chain.from_iterable(self.datasets)
 
     def __len__(self) -> int:
-        return sum(len(dataset) for dataset in self.datasets)
+        sized: Any = self.datasets
+        return sum(len(dataset) for dataset in sized)
 
 
-class TensorDataset(Dataset):
-    """Samples that are the rows of tensors of one length (torch.utils.data.TensorDataset).
+class TensorDataset(Dataset[tuple[Tensor, ...]]):
+    """Samples that are rows of tensors (torch.utils.data.TensorDataset).
 
+    The loader takes the rows of a whole batch in one indexing operation.
+
+    Parameters
+    ----------
+    *tensors : each (n, ...), on any device
+
+    Examples
+    --------
     >>> import dtrain
     >>> TensorDataset(dtrain.arange(3), dtrain.arange(3) * 10)[1]
     (tensor(1), tensor(10))
     """
 
-    def __init__(self, *tensors: Tensor):
+    def __init__(self, *tensors: Tensor) -> None:
         lengths = [len(t) for t in tensors]
         if not tensors or len(set(lengths)) > 1:
             raise ValueError(
@@ -92,56 +117,69 @@ class TensorDataset(Dataset):
         return len(self.tensors[0])
 
 
-class Subset(Dataset):
-    """Some of a dataset's samples, by their indices (torch.utils.data.Subset)."""
+class Subset(Dataset[_T_co]):
+    """The samples of a dataset at some indices (torch.utils.data.Subset).
 
-    def __init__(self, dataset: Dataset, indices: Sequence[int]):
+    Examples
+    --------
+    >>> Subset("abcd", [3, 0])[0]
+    'd'
+    """
+
+    def __init__(self, dataset: Dataset[_T_co] | Sequence[_T_co], indices: Sequence[int]) -> None:
         self.dataset, self.indices = dataset, indices
 
-    def __getitem__(self, index: int) -> Any:
+    def __getitem__(self, index: int) -> _T_co:
         return self.dataset[self.indices[index]]
 
     def __len__(self) -> int:
         return len(self.indices)
 
 
-class ConcatDataset(Dataset):
-    """Datasets one after another (torch.utils.data.ConcatDataset).
+class ConcatDataset(Dataset[_T_co]):
+    """Concatenated datasets (torch.utils.data.ConcatDataset).
 
+    Examples
+    --------
     >>> ConcatDataset([["a", "b"], ["c"]])[2]
     'c'
     """
 
-    def __init__(self, datasets: Iterable[Any]):
+    def __init__(self, datasets: Iterable[Dataset[_T_co] | Sequence[_T_co]]) -> None:
         self.datasets = list(datasets)
         if not self.datasets:
             raise ValueError("ConcatDataset: expected datasets, got none")
-        #: where each dataset ends
+        #: for each dataset, the number of samples up to its end
         self.cumulative_sizes = list(accumulate(len(dataset) for dataset in self.datasets))
 
-    def __getitem__(self, index: int) -> Any:
+    def __getitem__(self, index: int) -> _T_co:
         size = len(self)
         if not -size <= index < size:
-            raise IndexError(f"ConcatDataset: index {index} of {size} samples")
+            raise IndexError(f"ConcatDataset: index {index} is out of range for {size} samples")
         index %= size
-        place = bisect_right(self.cumulative_sizes, index)
-        return self.datasets[place][index - (self.cumulative_sizes[place - 1] if place else 0)]
+        number = bisect_right(self.cumulative_sizes, index)
+        return self.datasets[number][index - (self.cumulative_sizes[number - 1] if number else 0)]
 
     def __len__(self) -> int:
         return self.cumulative_sizes[-1]
 
 
-class StackDataset(Dataset):
-    """Samples of several datasets side by side, as a tuple or by names
-    (torch.utils.data.StackDataset).
+class StackDataset(Dataset[Any]):
+    """Zipped datasets: samples are tuples, or dicts by keyword (torch.utils.data.StackDataset).
 
+    Examples
+    --------
     >>> StackDataset(image=[10, 11], label=["a", "b"])[1]
     {'image': 11, 'label': 'b'}
     """
 
-    def __init__(self, *args: Any, **kwargs: Any):
+    def __init__(
+        self, *args: Dataset[Any] | Sequence[Any], **kwargs: Dataset[Any] | Sequence[Any]
+    ) -> None:
         if bool(args) == bool(kwargs):
-            raise ValueError("StackDataset: expected datasets, all with names or all without")
+            raise ValueError(
+                "StackDataset: expected datasets, either all positional or all by keyword"
+            )
         self.datasets: Any = args or kwargs
         lengths = [len(dataset) for dataset in (args or kwargs.values())]
         if len(set(lengths)) > 1:
@@ -160,13 +198,27 @@ class StackDataset(Dataset):
 
 
 def random_split(
-    dataset: Any, lengths: Sequence[float], generator: Generator | None = None
-) -> list[Subset]:
-    """Deal samples at random to parts of these lengths, or fractions
-    (torch.utils.data.random_split).
+    dataset: Dataset[_T] | Sequence[_T],
+    lengths: Sequence[float],
+    generator: Generator | None = None,
+) -> list[Subset[_T]]:
+    """Split a dataset at random into parts (torch.utils.data.random_split).
 
-    The parts are the same on every rank.
+    The parts are the same on every rank if the generators' states are.
 
+    Parameters
+    ----------
+    dataset : dataset with a length, or sequence
+    lengths : the number of samples of each part, or fractions that sum to 1
+    generator : draws the permutation; the default generator if None
+
+    Raises
+    ------
+    ValueError
+        If the lengths do not sum to the dataset's, or fractions lie outside [0, 1].
+
+    Examples
+    --------
     >>> [len(part) for part in random_split(range(10), [0.75, 0.25])]
     [8, 2]
     """
@@ -175,8 +227,8 @@ def random_split(
         if not all(0 <= part <= 1 for part in lengths):
             raise ValueError(f"random_split: expected fractions from 0 to 1, got {list(lengths)}")
         sizes = [math.floor(total * part) for part in lengths]
-        for turn in range(total - sum(sizes)):  # what is left goes around
-            sizes[turn % len(sizes)] += 1
+        for extra in range(total - sum(sizes)):  # rounded off: one each to the first parts
+            sizes[extra % len(sizes)] += 1
     else:
         sizes = [int(part) for part in lengths]
     if sum(sizes) != total:

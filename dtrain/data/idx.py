@@ -1,4 +1,4 @@
-"""IDX files, the format of MNIST (http://yann.lecun.com/exdb/mnist), gzipped or not."""
+"""Reads IDX files, the format of MNIST (http://yann.lecun.com/exdb/mnist), gzipped or not."""
 
 from __future__ import annotations
 
@@ -16,13 +16,32 @@ _STEMS = {"train": ("train",), "test": ("t10k", "test")}
 
 
 def read_idx(path: str | Path) -> np.ndarray:
-    """The array in an IDX file.
+    """Read the array in an IDX file.
+
+    Parameters
+    ----------
+    path : the file, gzipped or not
+
+    Returns
+    -------
+    numpy.ndarray
+        Of the shape and dtype in the file's header (uint8, int8, int16, int32, float32 or
+        float64), in native byte order.
 
     Raises
     ------
     DataError
-        If the file is missing, cut or longer than it says, or does not begin with an IDX magic
-        number: two zeros, a type (8 to 14), and the number of dimensions.
+        If the file is missing, or shorter or longer than its header says, or does not begin
+        with an IDX magic number: two zero bytes, a type (8 to 14), the number of dimensions.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile() as file:
+    ...     _ = file.write(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 8, 9]))
+    ...     file.flush()
+    ...     read_idx(file.name)
+    array([7, 8, 9], dtype=uint8)
     """
     path = Path(path)
     try:
@@ -53,21 +72,43 @@ def read_idx(path: str | Path) -> np.ndarray:
 def read_idx_folder(
     folder: str | Path, split: str, classes: int = 10
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Images (n, h, w) uint8 and labels (n,) int64 of the "train" or "test" files of a folder.
+    """Read the images and labels of one split of MNIST, Fashion-MNIST or a dataset like them.
 
-    The names are those of MNIST and Fashion-MNIST: ``train-images-idx3-ubyte``,
-    ``t10k-labels-idx1-ubyte`` and so on, with ``.gz`` or without.
+    Parameters
+    ----------
+    folder : holds ``train-images-idx3-ubyte``, ``t10k-labels-idx1-ubyte`` and so on, with or
+        without ``.gz``
+    split : "train" or "test"
+    classes : labels are in [0, classes)
+
+    Returns
+    -------
+    images : (n, height, width) uint8
+    labels : (n,) int64
 
     Raises
     ------
     DataError
-        If a file is missing or damaged, images and labels differ in number, or a label is not
-        in [0, classes).
+        If a file is missing or damaged, images and labels differ in number, or a label is out
+        of range.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     images = bytes([0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 2, 1, 2, 3, 4])
+    ...     _ = (Path(folder) / "train-images-idx3-ubyte").write_bytes(images)
+    ...     labels = bytes([0, 0, 8, 1, 0, 0, 0, 1, 9])
+    ...     _ = (Path(folder) / "train-labels-idx1-ubyte").write_bytes(labels)
+    ...     x, y = read_idx_folder(folder, "train")
+    >>> x.shape, y
+    ((1, 2, 2), array([9]))
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"{folder}: is not a folder")
-    images_path, labels_path = (_find(folder, split, kind) for kind in ("images", "labels"))
+    images_path, labels_path = (_find_file(folder, split, kind) for kind in ("images", "labels"))
     images, labels = read_idx(images_path), read_idx(labels_path)
     if images.ndim != 3 or images.dtype != np.uint8:
         raise DataError(
@@ -84,7 +125,8 @@ def read_idx_folder(
     return images, labels.astype(np.int64)
 
 
-def _find(folder: Path, split: str, kind: str) -> Path:
+def _find_file(folder: Path, split: str, kind: str) -> Path:
+    """The file of a split's "images" or "labels"."""
     dims = 3 if kind == "images" else 1
     names = [
         f"{stem}-{kind}{dot}idx{dims}-ubyte{end}"

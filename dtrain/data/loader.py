@@ -1,10 +1,10 @@
-"""`DataLoader`: batches of a dataset, dealt to the ranks in an order that they do not change."""
+"""`DataLoader`: each rank's batches, in an order that does not depend on the number of ranks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 import numpy as np
 
@@ -12,63 +12,97 @@ from dtrain.backend import Generator, initial_seed
 from dtrain.backend.profiler import span
 from dtrain.data.collate import default_collate
 from dtrain.data.dataset import Dataset, IterableDataset, TensorDataset
-from dtrain.data.samplers import RandomSampler, SequentialSampler, begin_epoch
+from dtrain.data.samplers import RandomSampler, SequentialSampler, set_epoch
 from dtrain.distributed import world
 from dtrain.distributed.comm.tree_reduce import microbatch_range
 from dtrain.distributed.step import Microbatch, Step, begin_step, end_step, microbatch_scope
 from dtrain.functions.creation import from_numpy
 
-#: options of PyTorch's that choose how its workers load, and change no batch
-_LOADING = {
-    "in_order", "multiprocessing_context", "num_workers", "persistent_workers", "pin_memory",
-    "pin_memory_device", "prefetch_factor", "timeout", "worker_init_fn",
-}  # fmt: skip
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
-class _Part(NamedTuple):
-    """The samples of one microbatch: what has them, and where."""
+class WorkerOptions(TypedDict, total=False):
+    """PyTorch's options for worker processes: accepted, and without effect.
+
+    A rank loads in its own process; the batches are the same.
+    """
+
+    in_order: bool
+    multiprocessing_context: Any
+    num_workers: int
+    persistent_workers: bool
+    pin_memory: bool
+    pin_memory_device: str
+    prefetch_factor: int | None
+    timeout: float
+    worker_init_fn: Callable[[int], None] | None
+
+
+class _Samples(NamedTuple):
+    """The samples of one microbatch: ``source[i] for i in indices``."""
 
     source: Any
-    indices: np.ndarray
+    indices: np.ndarray  # (n,) int64
 
 
 class DataLoader:
-    """Batches of a dataset, each rank its own (torch.utils.data.DataLoader).
+    """Iterates over this rank's batches of a dataset (torch.utils.data.DataLoader).
 
-    A step of the optimizer sees ``batch_size * microbatches`` samples: `microbatches` batches of
-    `batch_size`, dealt to the ranks in contiguous runs. Which samples a step has, and how they
-    are split, depends on the arguments here and the epoch, never on the number of ranks.
-    The last step of an epoch has what is left, split evenly into batches of two samples or more
-    (BatchNorm needs two). A rank for which there is none gets an empty batch, which counts for
-    nothing.
+    An optimizer step has `microbatches` microbatches of `batch_size` samples each; a rank gets a
+    contiguous range of them. Which samples a microbatch has depends on the arguments and the
+    epoch, never on the number of ranks. The last step of an epoch has the remaining samples,
+    split evenly into microbatches of two or more (BatchNorm needs two); the other microbatches
+    are empty, and a rank that has only empty ones gets one batch of 0 samples.
 
-    ``for x, y in loader`` gives one batch a step, for as many microbatches as ranks.
-    ``for step in loader.steps(): for x, y in step`` is the general form.
+    There are two loops. ``for x, y in loader`` gives one microbatch a step, for as many
+    microbatches as ranks. ``for step in loader.steps(): for x, y in step`` is the general one.
+
+    Unlike PyTorch's, the loader shards the data itself: there is no DistributedSampler, and no
+    ``sampler.set_epoch`` to call.
 
     Parameters
     ----------
-    dataset : Dataset, or any sequence
-    batch_size : samples of one microbatch: what one forward pass sees
-    shuffle : a new order in each epoch, a function of (seed, epoch) alone
-    seed : of that order; `initial_seed()` if None
-    drop_last : leave out the last step if it is short
-    microbatches : of a step; the number of ranks if None
-    collate_fn : from a list of samples to a batch
-    sampler : the indices of an epoch's samples, in place of `shuffle` (see `Sampler`)
-    batch_sampler : the indices of each microbatch, in place of `batch_size` and `sampler`
-    generator : its seed is taken for `seed`
-    loading : PyTorch's options for workers, such as `num_workers` and `pin_memory`; a rank loads
-        in its own process, to the same batches
+    dataset : Dataset, IterableDataset, or any sequence of samples
+    batch_size : samples of one microbatch, i.e. of one forward pass
+    shuffle : draw a new order for each epoch, from (seed, epoch) alone
+    sampler : iterable of an epoch's sample indices, in place of `shuffle` (see `Sampler`)
+    batch_sampler : iterable of the indices of each microbatch, in place of `batch_size`,
+        `shuffle`, `sampler` and `drop_last`
+    seed : the seed of `shuffle`; `initial_seed()` if None
+    drop_last : omit the last step of an epoch if it has fewer samples
+    microbatches : microbatches of a step over all ranks, at least as many as ranks; the number
+        of ranks if None. Fix it for results that do not depend on the number of ranks.
+    collate_fn : makes a batch of a list of samples; `default_collate` if None
+    generator : its initial seed is taken for `seed`
+    **workers : PyTorch's options for worker processes, such as `num_workers` and `pin_memory`;
+        accepted, without effect
 
+    Attributes
+    ----------
+    epoch : int
+        The current epoch, or the next one between epochs; counts from 0.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of range, two options contradict each other, or there are more ranks
+        than microbatches.
+
+    Examples
+    --------
     >>> import dtrain
     >>> data = TensorDataset(dtrain.arange(5))
     >>> [x.tolist() for (x,) in DataLoader(data, batch_size=2)]
     [[0, 1], [2, 3], [4]]
+    >>> loader = DataLoader(data, batch_size=2, microbatches=2)
+    >>> [[x.tolist() for (x,) in step] for step in loader.steps()]
+    [[[0, 1], [2, 3]], [[4]]]
     """
 
     def __init__(
         self,
-        dataset: Dataset | Sequence[Any],
+        dataset: Dataset[Any] | Sequence[Any],
         batch_size: int = 1,
         shuffle: bool | None = False,
         sampler: Iterable[int] | None = None,
@@ -79,19 +113,20 @@ class DataLoader:
         microbatches: int | None = None,
         collate_fn: Callable[[list[Any]], Any] | None = None,
         generator: Generator | None = None,
-        **loading: Any,
-    ):
+        **workers: Unpack[WorkerOptions],
+    ) -> None:
         for name, value in (("batch_size", batch_size), ("microbatches", microbatches)):
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise ValueError(f"DataLoader: {name} must be >= 1, got {value!r}")
-        for name in loading:
-            if name not in _LOADING:
+        for name in workers:
+            if name not in WorkerOptions.__annotations__:
                 raise TypeError(f"DataLoader: unexpected argument {name!r}")
         size = world.world_size()
         if microbatches is not None and microbatches < size:
             raise ValueError(
                 f"DataLoader: microbatches must be >= the number of ranks, got microbatches="
-                f"{microbatches} on {size} ranks: run at most {microbatches} ranks"
+                f"{microbatches} on {size} ranks: start at most {microbatches} ranks, or raise "
+                "microbatches"
             )
         in_batches = batch_sampler is not None
         _check_order(dataset, shuffle, sampler, in_batches, batch_size != 1 or drop_last)
@@ -105,25 +140,26 @@ class DataLoader:
         self.microbatches = size if microbatches is None else microbatches
         self.collate_fn = collate_fn
         if sampler is None and not in_batches and not isinstance(dataset, IterableDataset):
-            drawn = RandomSampler(dataset, generator=Generator(seed)) if shuffle else None
-            sampler = drawn or SequentialSampler(dataset)
+            if shuffle:
+                sampler = RandomSampler(dataset, generator=Generator(seed))
+            else:
+                sampler = SequentialSampler(dataset)
         self.sampler, self.batch_sampler = sampler, batch_sampler
-        #: the epoch that runs, or that begins next
         self.epoch = 0
         self._next_step = 0  # within the epoch
-        self._left_early = False
-        self._steps_before = 0  # of all epochs of a stream that have ended
+        self._left_early = False  # whether the last loop was left by a break
+        self._steps_before = 0  # steps of a stream's earlier epochs
 
     def __len__(self) -> int:
-        """The steps of an epoch."""
+        """The number of optimizer steps in an epoch."""
         if self.batch_sampler is not None:
             batches: Any = self.batch_sampler
             return -(-len(batches) // self.microbatches)
-        whole, rest = divmod(self._samples(), self.batch_size * self.microbatches)
+        whole, rest = divmod(self._count_samples(), self.batch_size * self.microbatches)
         return whole if self.drop_last or not rest else whole + 1
 
-    def _samples(self) -> int:
-        """The samples of an epoch."""
+    def _count_samples(self) -> int:
+        """The number of samples in an epoch."""
         source: Any = self.dataset if self.sampler is None else self.sampler
         return len(source)
 
@@ -131,80 +167,92 @@ class DataLoader:
         rank, size = world.rank(), world.world_size()
         if self.microbatches != size:
             raise RuntimeError(
-                f"DataLoader: {self.microbatches} microbatches on {size} ranks: a step can have "
-                "several batches on a rank; write `for step in loader.steps():` and, inside, "
+                f"DataLoader: with {self.microbatches} microbatches on {size} ranks a rank has "
+                "several batches a step: write `for step in loader.steps():` and, inside it, "
                 "`for x, y in step:`"
             )
-        for step, parts in self._epoch(ends_with_backward=True, one_backward=True):
+        for step, microbatches in self._iterate_epoch(ends_with_backward=True, one_backward=True):
             begin_step(step)
             with microbatch_scope(Microbatch(step, rank)):
-                yield self._load(parts[rank])
+                yield self._load(microbatches[rank])
             end_step(step)
 
     def steps(self, one_backward: bool = False) -> Iterator[Iterator[Any]]:
-        """The steps of the rest of this epoch; each an iterator over this rank's microbatches.
+        """Iterate over the remaining steps of the epoch; each is an iterator over its batches.
+
+        The gradients are summed over the ranks when the inner loop ends; under
+        ``dtrain run --elastic`` the inner loop starts again if a rank fails.
 
         Parameters
         ----------
-        one_backward : promises one backward pass in each microbatch, so that over a network
-            gradients can be sent while the last one still computes
-        """
-        for step, parts in self._epoch(False, one_backward):
-            yield self._run(step, parts)
+        one_backward : a promise that each microbatch has exactly one backward pass, so that
+            full gradient buckets are sent while the last backward pass still runs
 
-    def _run(self, step: Step, parts: list[_Part]) -> Iterator[Any]:
+        Examples
+        --------
+        >>> import dtrain
+        >>> loader = DataLoader(TensorDataset(dtrain.arange(4)), batch_size=1, microbatches=2)
+        >>> for step in loader.steps():
+        ...     print([x.item() for (x,) in step])
+        [0, 1]
+        [2, 3]
+        """
+        for step, microbatches in self._iterate_epoch(False, one_backward):
+            yield self._iterate_step(step, microbatches)
+
+    def _iterate_step(self, step: Step, microbatches: list[_Samples]) -> Iterator[Any]:
+        """This rank's batches of a step; all of them again if a rank fails before its end."""
         begin_step(step)
         done = False
-        while not done:  # once, if no rank is lost
+        while not done:
             low, high = microbatch_range(world.rank(), world.world_size(), self.microbatches)
             for index in range(low, high):
-                if step.sizes[index] or index == low:  # a rank's first: every rank takes part
+                if step.sizes[index] or index == low:  # every rank runs one, even an empty one
                     with microbatch_scope(Microbatch(step, index)):
-                        yield self._load(parts[index])
+                        yield self._load(microbatches[index])
             done = end_step(step)
 
-    def _epoch(
+    def _iterate_epoch(
         self, ends_with_backward: bool, one_backward: bool
-    ) -> Iterator[tuple[Step, list[_Part]]]:
-        """The steps from where the epoch stands, and the samples of each one's microbatches."""
-        if self._left_early:  # the last loop over this loader was left by a break
+    ) -> Iterator[tuple[Step, list[_Samples]]]:
+        """The remaining steps of the epoch, each with the samples of all its microbatches."""
+        if self._left_early:
             self._begin_epoch(self.epoch + 1)
         epoch, first = self.epoch, self._next_step
         stream = self.batch_sampler is None and self.sampler is None
         before = self._steps_before if stream else epoch * len(self)
-        for number, parts in enumerate(self._deal(epoch, first), first):
-            # What runs from here on has been consumed: a state_dict taken in the loop body says
-            # that the next step is the one after.
+        for number, microbatches in enumerate(self._assign_samples(epoch, first), first):
+            # A state_dict taken in the loop body counts this step as done.
             self._next_step, self._left_early = number + 1, True
-            sizes = tuple(len(part.indices) for part in parts)
-            yield Step(before + number, sizes, ends_with_backward, one_backward), parts
+            sizes = tuple(len(samples.indices) for samples in microbatches)
+            yield Step(before + number, sizes, ends_with_backward, one_backward), microbatches
         self._begin_epoch(epoch + 1)
 
-    def _deal(self, epoch: int, first: int) -> Iterator[list[_Part]]:
-        """The microbatches of each step of an epoch, from step `first` on."""
+    def _assign_samples(self, epoch: int, first: int) -> Iterator[list[_Samples]]:
+        """The samples of all microbatches of each step of an epoch, from step `first` on."""
         count = self.microbatches
         if self.batch_sampler is not None:
-            begin_epoch(self.batch_sampler, epoch)
+            set_epoch(self.batch_sampler, epoch)
             batches = islice(self.batch_sampler, first * count, None)
-            while some := [np.asarray(batch, np.int64) for batch in islice(batches, count)]:
-                empty = [some[0][:0]] * (count - len(some))
-                yield [_Part(self.dataset, batch) for batch in (*some, *empty)]
+            while step := [np.asarray(batch, np.int64) for batch in islice(batches, count)]:
+                empty = [step[0][:0]] * (count - len(step))
+                yield [_Samples(self.dataset, batch) for batch in (*step, *empty)]
             return
         samples = self.batch_size * count
         if self.sampler is not None:
-            begin_epoch(self.sampler, epoch)
+            set_epoch(self.sampler, epoch)
             order = np.fromiter(self.sampler, np.int64)
             for number in range(first, len(self)):
                 indices = order[number * samples : (number + 1) * samples]
-                yield [_Part(self.dataset, part) for part in self._split(indices)]
+                yield [_Samples(self.dataset, part) for part in self._split(indices)]
             return
         stream = islice(iter(self.dataset), first * samples, None)
-        while some := list(islice(stream, samples)):
-            if len(some) == samples or not self.drop_last:
-                yield [_Part(some, part) for part in self._split(np.arange(len(some)))]
+        while read := list(islice(stream, samples)):
+            if len(read) == samples or not self.drop_last:
+                yield [_Samples(read, part) for part in self._split(np.arange(len(read)))]
 
     def _split(self, indices: np.ndarray) -> list[np.ndarray]:
-        """The samples of each microbatch of a step; the last ones are empty if there are few."""
+        """Split the samples of a step into microbatches; if they are few, the last are empty."""
         n = len(indices)
         filled = min(self.microbatches, max(-(-n // self.batch_size), n // 2))
         empty = [indices[:0]] * (self.microbatches - filled)
@@ -214,15 +262,15 @@ class DataLoader:
         self._steps_before += self._next_step
         self.epoch, self._next_step, self._left_early = epoch, 0, False
 
-    def _load(self, part: _Part) -> Any:
+    def _load(self, samples: _Samples) -> Any:
         with span("load"):
-            return self._batch(*part)
+            return self._make_batch(*samples)
 
-    def _batch(self, source: Any, indices: np.ndarray) -> Any:
+    def _make_batch(self, source: Any, indices: np.ndarray) -> Any:
         if self.collate_fn is None and isinstance(source, TensorDataset):
             return list(source[from_numpy(indices)])
-        if not len(indices):  # a rank without a sample in the last step: a batch of none
-            return _emptied(self._batch(source, np.zeros(1, np.int64)))
+        if not len(indices):  # a batch of 0 samples has the shapes of one with samples
+            return _make_empty(self._make_batch(source, np.zeros(1, np.int64)))
         if hasattr(source, "__getitems__"):
             samples = source.__getitems__(indices.tolist())
         else:
@@ -230,30 +278,54 @@ class DataLoader:
         return (self.collate_fn or default_collate)(samples)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the loader stands: the next step, and what decides which samples it has."""
-        state = {"epoch": self.epoch, "next_step": self._next_step, "steps": self._steps_are()}
-        return state | {"steps_before": self._steps_before}
+        """The loader's position (epoch, next step), and the options that assign its samples.
 
-    def _steps_are(self) -> dict[str, int | None]:
+        Taken in the body of a loop, it counts the current step as done.
+        """
+        return {
+            "epoch": self.epoch,
+            "next_step": self._next_step,
+            "steps": self._assignment(),
+            "steps_before": self._steps_before,
+        }
+
+    def _assignment(self) -> dict[str, int | None]:
+        """The options that decide which samples each step has."""
         stream = self.batch_sampler is None and self.sampler is None
         return {
             "seed": self.seed,
             "batch_size": self.batch_size,
             "microbatches": self.microbatches,
-            "samples": None if stream else self._samples(),
+            "samples": None if stream else self._count_samples(),
             "shuffle": self.shuffle,
             "drop_last": self.drop_last,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state` was taken, on any number of ranks.
+        """Continue at the step after the one where `state` was taken, on any number of ranks.
+
+        Parameters
+        ----------
+        state : as `state_dict` returned it
 
         Raises
         ------
         ValueError
-            If this loader splits the data differently: the steps would not be the same.
+            If this loader has other options or another number of samples, so that its steps
+            would hold other samples.
+
+        Examples
+        --------
+        >>> import dtrain
+        >>> loader = DataLoader(range(6), batch_size=2)
+        >>> next(iter(loader))
+        tensor([0, 1])
+        >>> resumed = DataLoader(range(6), batch_size=2)
+        >>> resumed.load_state_dict(loader.state_dict())
+        >>> next(iter(resumed))
+        tensor([2, 3])
         """
-        for key, own in self._steps_are().items():
+        for key, own in self._assignment().items():
             if state["steps"][key] != own:
                 raise ValueError(
                     f"DataLoader: the state is of a loader with {key}={state['steps'][key]}, this "
@@ -266,15 +338,15 @@ class DataLoader:
 def _check_order(
     dataset: Any, shuffle: bool | None, sampler: Any, in_batches: bool, sized: bool
 ) -> None:
-    """Refuse what says twice which samples there are."""
+    """Refuse options that contradict each other about the samples' order."""
     if isinstance(dataset, IterableDataset):
         if shuffle or sampler is not None or in_batches:
             raise ValueError(
-                "DataLoader: a stream has an order of its own: expected no shuffle, sampler or "
-                "batch_sampler for an IterableDataset"
+                "DataLoader: an IterableDataset has its own order: expected no shuffle, sampler "
+                "or batch_sampler"
             )
     elif sampler is not None and shuffle:
-        raise ValueError("DataLoader: sampler and shuffle are mutually exclusive: leave one away")
+        raise ValueError("DataLoader: sampler and shuffle are mutually exclusive: drop one")
     elif in_batches and (sized or shuffle or sampler is not None):
         raise ValueError(
             "DataLoader: batch_sampler is mutually exclusive with batch_size, shuffle, sampler "
@@ -282,9 +354,10 @@ def _check_order(
         )
 
 
-def _emptied(batch: Any) -> Any:
+def _make_empty(batch: Any) -> Any:
+    """The batch with 0 samples in place of its own."""
     if isinstance(batch, dict):
-        return {key: _emptied(value) for key, value in batch.items()}
+        return {key: _make_empty(value) for key, value in batch.items()}
     if isinstance(batch, (list, tuple)):
-        return [_emptied(value) for value in batch]
+        return [_make_empty(value) for value in batch]
     return batch[:0]

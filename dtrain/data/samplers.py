@@ -1,7 +1,7 @@
-"""Samplers: which samples an epoch has, and in which order (torch.utils.data.Sampler).
+"""Samplers: the indices of an epoch's samples, in order (torch.utils.data.Sampler).
 
-A sampler of this file that draws gives an order that is a function of its seed and the epoch
-alone: the same on every rank, and again after a resume in the middle of the epoch.
+The random samplers here draw an order from (seed, epoch) alone: the same on every rank, and the
+same again after a resume in the middle of the epoch.
 """
 
 from __future__ import annotations
@@ -16,24 +16,37 @@ from dtrain.autograd import Tensor
 from dtrain.backend import Generator, initial_seed
 from dtrain.backend.random import SAMPLER_STREAM, permutation, philox_bits, uniform
 
-_T = TypeVar("_T")
+_T_co = TypeVar("_T_co", covariant=True)
 
 
-class Sampler(Generic[_T]):
-    """Indices of samples: a subclass has `__iter__()`, and `__len__()` for the loader.
+class Sampler(Generic[_T_co]):
+    """Base class: a subclass has `__iter__()`, and `__len__()` for `len(loader)`.
 
-    The loader calls `set_epoch(epoch)` before each epoch where there is one. All ranks must get
-    the same indices: draw them from the epoch's number, not from a clock or Python's `random`.
+    If a subclass has ``set_epoch(epoch)``, the loader calls it before each epoch. All ranks must
+    draw the same indices: from the epoch's number, not from a clock or Python's `random`.
+
+    Examples
+    --------
+    >>> class Backwards(Sampler[int]):
+    ...     def __init__(self, data):
+    ...         self.size = len(data)
+    ...     def __iter__(self):
+    ...         return iter(range(self.size - 1, -1, -1))
+    ...     def __len__(self):
+    ...         return self.size
+    >>> from dtrain.data import DataLoader
+    >>> list(DataLoader(range(4), batch_size=2, sampler=Backwards(range(4))))
+    [tensor([3, 2]), tensor([1, 0])]
     """
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[_T_co]:
         raise NotImplementedError(f"{type(self).__name__} must have __iter__()")
 
 
-class SequentialSampler(Sampler):
-    """All samples in their own order (torch.utils.data.SequentialSampler)."""
+class SequentialSampler(Sampler[int]):
+    """All samples in the order of the dataset (torch.utils.data.SequentialSampler)."""
 
-    def __init__(self, data_source: Sized):
+    def __init__(self, data_source: Sized) -> None:
         self.data_source = data_source
 
     def __iter__(self) -> Iterator[int]:
@@ -43,10 +56,10 @@ class SequentialSampler(Sampler):
         return len(self.data_source)
 
 
-class _Drawn(Sampler):
-    """What samplers that draw share: an order for each epoch, by (seed, epoch) alone."""
+class _RandomOrderSampler(Sampler[int]):
+    """Base of the samplers that draw an order for each epoch, from (seed, epoch) alone."""
 
-    def __init__(self, num_samples: Any, generator: Generator | None):
+    def __init__(self, num_samples: int, generator: Generator | None) -> None:
         name = type(self).__name__
         if not isinstance(num_samples, (int, np.integer)) or num_samples < 0:
             raise ValueError(f"{name}: expected num_samples >= 0, got {num_samples!r}")
@@ -55,28 +68,38 @@ class _Drawn(Sampler):
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw the order of this epoch when it is asked next."""
+        """Make the next iteration give the order of `epoch`; the loader calls it."""
         self._epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
-        epoch, self._epoch = self._epoch, self._epoch + 1  # without a loader: another each time
-        return iter(self._order(epoch).tolist())
+        epoch, self._epoch = self._epoch, self._epoch + 1  # a new order for the next iteration
+        return iter(self._draw_order(epoch).tolist())
 
     def __len__(self) -> int:
         return self.num_samples
 
-    def _order(self, epoch: int) -> np.ndarray:
+    def _draw_order(self, epoch: int) -> np.ndarray:
         raise NotImplementedError
 
-    def _uniform(self, epoch: int, count: int) -> np.ndarray:
-        """Numbers in [0, 1)."""
+    def _draw_uniform(self, epoch: int, count: int) -> np.ndarray:
+        """`count` float64 numbers in [0, 1)."""
         bits = philox_bits(np, count, (self._seed % 2**64, SAMPLER_STREAM), (1, 0, epoch))
         return uniform(bits, np.dtype(np.float64), count)
 
 
-class RandomSampler(_Drawn):
-    """Samples drawn at random, by default each once (torch.utils.data.RandomSampler).
+class RandomSampler(_RandomOrderSampler):
+    """Samples in random order, by default each once (torch.utils.data.RandomSampler).
 
+    Parameters
+    ----------
+    data_source : the dataset, of which only the length is used
+    replacement : draw each sample independently
+    num_samples : samples of an epoch; ``len(data_source)`` if None. Without replacement, more
+        than that repeats the dataset in a new order.
+    generator : its initial seed is used; `initial_seed()` if None
+
+    Examples
+    --------
     >>> sampler = RandomSampler(range(4))
     >>> sorted(sampler), list(sampler) == list(sampler)
     ([0, 1, 2, 3], False)
@@ -88,35 +111,50 @@ class RandomSampler(_Drawn):
         replacement: bool = False,
         num_samples: int | None = None,
         generator: Generator | None = None,
-    ):
+    ) -> None:
         super().__init__(len(data_source) if num_samples is None else num_samples, generator)
         if not len(data_source) and self.num_samples:
             raise ValueError(f"RandomSampler: no samples to draw {self.num_samples} from")
         self.data_source, self.replacement = data_source, replacement
 
-    def _order(self, epoch: int) -> np.ndarray:
+    def _draw_order(self, epoch: int) -> np.ndarray:
         count, size = self.num_samples, len(self.data_source)
         if self.replacement:
-            return (self._uniform(epoch, count) * size).astype(np.int64)
-        rounds = range(-(-count // max(size, 1)))  # more than there are: all of them, again
-        orders = [permutation(self._seed + turn, epoch, size) for turn in rounds]
+            return (self._draw_uniform(epoch, count) * size).astype(np.int64)
+        repeats = range(-(-count // max(size, 1)))
+        orders = [permutation(self._seed + repeat, epoch, size) for repeat in repeats]
         return np.concatenate([np.zeros(0, np.int64), *orders])[:count]
 
 
-class SubsetRandomSampler(_Drawn):
-    """Some samples, by their indices, in a random order (torch.utils.data.SubsetRandomSampler)."""
+class SubsetRandomSampler(_RandomOrderSampler):
+    """The samples of `indices` in random order (torch.utils.data.SubsetRandomSampler).
 
-    def __init__(self, indices: Sequence[int], generator: Generator | None = None):
+    Examples
+    --------
+    >>> sorted(SubsetRandomSampler([7, 3, 5]))
+    [3, 5, 7]
+    """
+
+    def __init__(self, indices: Sequence[int], generator: Generator | None = None) -> None:
         super().__init__(len(indices), generator)
         self.indices = indices
 
-    def _order(self, epoch: int) -> np.ndarray:
+    def _draw_order(self, epoch: int) -> np.ndarray:
         return np.asarray(self.indices)[permutation(self._seed, epoch, self.num_samples)]
 
 
-class WeightedRandomSampler(_Drawn):
+class WeightedRandomSampler(_RandomOrderSampler):
     """Samples drawn in proportion to their weights (torch.utils.data.WeightedRandomSampler).
 
+    Parameters
+    ----------
+    weights : (n,) numbers >= 0, one for each sample; need not sum to 1
+    num_samples : samples of an epoch
+    replacement : draw each sample independently
+    generator : its initial seed is used; `initial_seed()` if None
+
+    Examples
+    --------
     >>> set(WeightedRandomSampler([0.5, 0, 0.5], 100))
     {0, 2}
     """
@@ -127,7 +165,7 @@ class WeightedRandomSampler(_Drawn):
         num_samples: int,
         replacement: bool = True,
         generator: Generator | None = None,
-    ):
+    ) -> None:
         super().__init__(num_samples, generator)
         values = weights.detach().cpu().numpy() if isinstance(weights, Tensor) else weights
         self.weights, self.replacement = np.asarray(values, np.float64), replacement
@@ -139,39 +177,49 @@ class WeightedRandomSampler(_Drawn):
         possible = np.count_nonzero(self.weights)
         if not replacement and num_samples > possible:
             raise ValueError(
-                f"WeightedRandomSampler: {num_samples} samples without replacement of {possible} "
-                "with a weight"
+                f"WeightedRandomSampler: cannot draw {num_samples} samples without replacement: "
+                f"{possible} have a weight above 0"
             )
 
-    def _order(self, epoch: int) -> np.ndarray:
+    def _draw_order(self, epoch: int) -> np.ndarray:
         weights = self.weights
         if self.replacement:
             edges = np.cumsum(weights)
-            drawn = self._uniform(epoch, self.num_samples) * edges[-1]
-            # rounding may reach the last edge: that is still the last sample with a weight
+            drawn = self._draw_uniform(epoch, self.num_samples) * edges[-1]
+            # Rounding may give the last edge itself: the last sample with a weight.
             return np.minimum(np.searchsorted(edges, drawn, "right"), np.flatnonzero(weights)[-1])
-        # the first arrivals of processes with these rates (Efraimidis and Spirakis 2006)
+        # The order of exponential arrival times with these rates (Efraimidis and Spirakis 2006).
         with np.errstate(divide="ignore"):
-            arrivals = -np.log1p(-self._uniform(epoch, len(weights))) / weights
+            arrivals = -np.log1p(-self._draw_uniform(epoch, len(weights))) / weights
         arrivals[weights == 0] = np.inf
         return np.argsort(arrivals, kind="stable")[: self.num_samples]
 
 
-class BatchSampler(Sampler):
-    """The indices of a sampler in batches (torch.utils.data.BatchSampler).
+class BatchSampler(Sampler[list[int]]):
+    """Groups the indices of a sampler into batches (torch.utils.data.BatchSampler).
 
+    As ``DataLoader(batch_sampler=…)`` each batch is one microbatch.
+
+    Parameters
+    ----------
+    sampler : iterable of indices
+    batch_size : indices in a batch
+    drop_last : omit the last batch if it has fewer
+
+    Examples
+    --------
     >>> list(BatchSampler(range(5), 2, drop_last=False))
     [[0, 1], [2, 3], [4]]
     """
 
-    def __init__(self, sampler: Iterable[int], batch_size: int, drop_last: bool):
+    def __init__(self, sampler: Iterable[int], batch_size: int, drop_last: bool) -> None:
         if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
             raise ValueError(f"BatchSampler: batch_size must be >= 1, got {batch_size!r}")
         self.sampler, self.batch_size, self.drop_last = sampler, batch_size, drop_last
 
     def set_epoch(self, epoch: int) -> None:
-        """Hand the epoch on to the sampler."""
-        begin_epoch(self.sampler, epoch)
+        """Call the sampler's own `set_epoch`, if it has one."""
+        set_epoch(self.sampler, epoch)
 
     def __iter__(self) -> Iterator[list[int]]:
         indices = iter(self.sampler)
@@ -185,7 +233,7 @@ class BatchSampler(Sampler):
         return whole if self.drop_last or not rest else whole + 1
 
 
-def begin_epoch(sampler: Any, epoch: int) -> None:
-    """Tell a sampler which epoch begins, if it asks for that."""
+def set_epoch(sampler: Any, epoch: int) -> None:
+    """Call `sampler.set_epoch(epoch)` if the sampler has this method."""
     if hasattr(sampler, "set_epoch"):
         sampler.set_epoch(epoch)

@@ -1,4 +1,4 @@
-"""A progress bar on rank 0."""
+"""`Progress`: a progress bar on rank 0."""
 
 from __future__ import annotations
 
@@ -18,22 +18,30 @@ from rich.progress import (
 from dtrain import env
 from dtrain.distributed import world
 
-#: Without a terminal a line is printed about as often.
+#: Seconds between lines where stdout is not a terminal.
 LINE_EVERY_S = 30.0
 
 
 class Progress:
-    """A bar for one epoch, with figures and samples/s; silent on other ranks than 0.
+    """Shows a loop's progress, figures and samples/s on rank 0; other ranks print nothing.
 
-    On a terminal the bar moves; elsewhere a line is printed twice a minute, and one at the end.
+    On a terminal it is a moving bar; elsewhere a line is printed twice a minute, and one at the
+    end. With the environment variable ``DTRAIN_NO_TERMINAL`` set, a terminal gets lines, too.
 
+    Parameters
+    ----------
+    title : stands before the bar
+    total : the number of steps
+
+    Examples
+    --------
     >>> with Progress("epoch 1", total=2) as progress:
     ...     for loss in (0.5, 0.25):
     ...         progress.advance(samples=32, loss=loss)
     epoch 1 ...
     """
 
-    def __init__(self, title: str, total: int):
+    def __init__(self, title: str, total: int) -> None:
         self._title = title
         self._total = total
         self._done = self._samples = 0
@@ -58,24 +66,30 @@ class Progress:
         return self
 
     def advance(self, samples: int, **figures: float) -> None:
-        """Say that a step of so many samples (over all ranks) is done, and the newest figures."""
+        """Count one step, and show the newest figures.
+
+        Parameters
+        ----------
+        samples : the samples of the step, over all ranks
+        **figures : numbers to show by name; those of earlier steps stay until replaced
+        """
         self._done += 1
         self._samples += samples
         self._figures.update(figures)
         now = time.perf_counter()
         if self._bar is not None:
-            self._bar.update(self._task, advance=1, figures=self._text())
+            self._bar.update(self._task, advance=1, figures=self._format_figures())
         elif now >= self._next_line and self._done < self._total and world.rank() == 0:
             self._next_line = now + LINE_EVERY_S
-            print(self._title, f"{self._done}/{self._total}", self._text(), flush=True)
+            print(self._title, f"{self._done}/{self._total}", self._format_figures(), flush=True)
 
-    def __exit__(self, *exception: Any) -> None:
+    def __exit__(self, *exception: object) -> None:
         if self._bar is not None:
             self._bar.stop()
-        elif world.rank() == 0 and exception[0] is None:  # who may not have been it at first
-            print(self._title, self._text(), flush=True)
+        elif world.rank() == 0 and exception[0] is None:  # rank 0 changes if it fails
+            print(self._title, self._format_figures(), flush=True)
 
-    def _text(self) -> str:
+    def _format_figures(self) -> str:
         rate = self._samples / max(time.perf_counter() - self._began, 1e-9)
         figures = "  ".join(f"{name} {value:.4f}" for name, value in self._figures.items())
         return f"{figures}  {rate:,.0f} samples/s"

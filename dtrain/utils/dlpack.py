@@ -1,4 +1,4 @@
-"""Sharing memory with other libraries' arrays under PyTorch's name (torch.utils.dlpack)."""
+"""Shares memory with arrays of other libraries (torch.utils.dlpack)."""
 
 from typing import Any
 
@@ -7,5 +7,5 @@ from dtrain.functions.creation import from_dlpack as from_dlpack
 
 
 def to_dlpack(tensor: Tensor) -> Any:
-    """A DLPack capsule with the tensor's memory (torch.utils.dlpack.to_dlpack)."""
+    """A DLPack capsule of the tensor, which shares its memory (torch.utils.dlpack.to_dlpack)."""
     return tensor.__dlpack__()
