@@ -30,7 +30,7 @@ optim.SGD.step = step_or_die
 atexit.register(say)
 exec(compile(open({path!r}).read(), {path!r}, "exec"))
 """
-BACK = "dtrain run: ranks were lost: the job is started again with all, from its checkpoint"
+BACK = "dtrain run: ranks failed: restarting the job with all ranks, from its checkpoint"
 
 
 def said(text):

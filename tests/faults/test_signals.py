@@ -46,7 +46,7 @@ def test_ranks_that_do_not_stop_in_time_are_ended(start, tmp_path):
     run.process.send_signal(signal.SIGINT)
     status, _, err = run.end()
     assert status == 128 + signal.SIGINT
-    assert "the ranks have not left in time" in err
+    assert "the ranks have not exited in time" in err
     run.nothing_is_left()
 
 

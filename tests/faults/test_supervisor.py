@@ -94,9 +94,9 @@ def test_what_is_typed_in_a_terminal_reaches_rank_0(start, tmp_path):
 
 LOCKED = """
 import signal, time
-from dtrain.distributed.launch.exit_notice import RAISED, mark
+from dtrain.distributed.launch.exit_notice import RAISED, write_exit_notice
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-mark(2, RAISED)
+write_exit_notice(2, RAISED)
 time.sleep(600)
 """
 
@@ -104,7 +104,10 @@ time.sleep(600)
 def test_a_launcher_that_locks_itself_up_after_a_failure_is_ended(monkeypatch, capfd):
     monkeypatch.setattr(attempt, "_FAIL_LIMIT_S", 0.1)
     monkeypatch.setattr(attempt, "_END_LIMIT_S", 0.1)
-    with attempt.Signals() as signals:
-        ended = attempt.attempt([sys.executable, "-c", LOCKED], environment(), signals, 60)
-    assert ended == attempt.Ending(1, frozenset({RAISED}))
-    assert "a rank raised, and the launcher did not end: it is ended" in capfd.readouterr().err
+    with attempt.SignalReceiver() as signals:
+        ended = attempt.run_attempt([sys.executable, "-c", LOCKED], environment(), signals, 60)
+    assert ended == attempt.AttemptResult(1, frozenset({RAISED}))
+    assert (
+        "a rank raised an exception, and the launcher does not end: ending it"
+        in capfd.readouterr().err
+    )

@@ -1,4 +1,7 @@
-"""One start of the launcher: its signals, its stderr, and how it ended."""
+"""One run of the MPI launcher: forwards its streams and signals, and ends it when it hangs.
+
+`supervise.py` decides whether the job is started again.
+"""
 
 from __future__ import annotations
 
@@ -11,39 +14,38 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from dtrain.distributed.launch.exit_notice import RAISED, Marks
+from dtrain.distributed.launch.exit_notice import RAISED, ExitNoticeFilter
 from dtrain.distributed.launch.parent import die_with_parent
 
-_ASKS_TO_STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
-_END_LIMIT_S = 10  # for the launcher to end its ranks on all hosts
-_FAIL_LIMIT_S = 5  # for it to end after a rank raised: Open MPI's sometimes locks itself up there
-_DRAIN_LIMIT_S = 1  # for what it has started and left to close its stderr
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+_END_LIMIT_S = 10  # in which the launcher ends its ranks on all hosts
+_FAIL_LIMIT_S = 5  # in which it ends after a rank raised: Open MPI's sometimes deadlocks there
+_DRAIN_LIMIT_S = 1  # in which processes that it left behind close its stderr
 
 
-class Signals:
-    """While it is entered, signals are bytes in a socket, so that one can wait for them.
+class SignalReceiver:
+    """Context manager: signals arrive as bytes in a socket, on which a selector can wait.
 
     Attributes
     ----------
-    asked : the first signal that asked to stop, None before
+    first_received : the first signal that asked the job to stop, None before
     """
 
-    def __enter__(self) -> Signals:
-        self.asked: signal.Signals | None = None
+    def __enter__(self) -> SignalReceiver:
+        self.first_received: signal.Signals | None = None
         self._inbox, self._outbox = socket.socketpair()
         self._inbox.setblocking(False)
         self._outbox.setblocking(False)
         self._wakeup = signal.set_wakeup_fd(self._outbox.fileno(), warn_on_full_buffer=False)
         self._before = {
             number: signal.signal(number, lambda *_: None)
-            for number in (*_ASKS_TO_STOP, signal.SIGCHLD)
+            for number in (*_STOP_SIGNALS, signal.SIGCHLD)
             if signal.getsignal(number) != signal.SIG_IGN  # nohup
         }
         return self
 
-    def __exit__(self, *exception: Any) -> None:
+    def __exit__(self, *exception: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(self._wakeup)
@@ -54,52 +56,56 @@ class Signals:
         return self._inbox.fileno()
 
     def read(self) -> list[signal.Signals]:
-        """What asked to stop since the last call."""
+        """The stop signals that have arrived since the last call."""
         try:
             numbers = self._inbox.recv(1024)
         except BlockingIOError:
             return []
-        asking = [signal.Signals(number) for number in numbers if number in _ASKS_TO_STOP]
-        self.asked = self.asked or next(iter(asking), None)
-        return asking
+        received = [signal.Signals(number) for number in numbers if number in _STOP_SIGNALS]
+        self.first_received = self.first_received or next(iter(received), None)
+        return received
 
 
 @dataclass(frozen=True)
-class Ending:
-    """How it ended: the launcher's status, as a shell has it, and what ranks said at their end."""
+class AttemptResult:
+    """The launcher's exit status, as a shell shows it, and the statuses in the exit notices."""
 
     status: int
-    said: frozenset[int]
+    notices: frozenset[int]
 
 
-def attempt(
+def run_attempt(
     argv: Sequence[str],
     environ: Mapping[str, str],
-    signals: Signals,
+    signals: SignalReceiver,
     grace_s: float,
     linger_s: float | None = None,
-) -> Ending:
-    """Run the launcher until it ends, as asked or by itself.
+) -> AttemptResult:
+    """Run the launcher until it ends by itself, on a signal, or after a time limit.
 
-    If given, `linger_s` is how long it may stay when a rank has come to the end of the program:
-    one that was lost at the last moment, but is frozen and not dead, would keep it for ever.
+    Open MPI's mpirun ends ranks a quarter of a second after SIGTERM, which is too short for a
+    checkpoint; SIGUSR1 it passes on to the ranks. The launcher therefore gets SIGUSR1 at the first
+    signal, whichever that is; SIGTERM at a second signal or after `grace_s`; and at last SIGKILL.
 
-    Open MPI's mpirun gives ranks a quarter of a second after SIGTERM, which is too short for a
-    checkpoint. It hands on SIGUSR1 and ends nothing. So that is what it gets at first, whatever
-    signal came; SIGTERM after another signal, or after `grace_s`; and SIGKILL at last.
+    Parameters
+    ----------
+    argv, environ : the launcher's command line and environment
+    grace_s : how long the ranks may take to write a checkpoint and exit
+    linger_s : how long the launcher may stay once a rank has come to the program's end: a rank
+        that froze at the last moment would keep it for ever. None is for ever
     """
     supervisor = os.getpid()
     process = subprocess.Popen(
         argv,
         env=dict(environ),
         # Outside of the terminal's session mpirun does not read from the terminal.
-        stdin=subprocess.PIPE if _terminal_is_ours() else None,
+        stdin=subprocess.PIPE if _owns_terminal() else None,
         stderr=subprocess.PIPE,
-        start_new_session=True,  # a terminal's Ctrl-C is for us alone
+        start_new_session=True,  # a terminal's Ctrl-C reaches this process alone
         preexec_fn=lambda: die_with_parent(signal.SIGTERM, supervisor),
     )
     try:
-        return _Watch(process, signals, grace_s, linger_s).until_it_ends()
+        return _Attempt(process, signals, grace_s, linger_s).run()
     finally:
         if process.poll() is None:
             process.kill()
@@ -108,28 +114,30 @@ def attempt(
             pipe.close()
 
 
-class _Watch:
+class _Attempt:
+    """The running launcher, and the signals that are still to be sent to it."""
+
     def __init__(
         self,
         process: subprocess.Popen[bytes],
-        signals: Signals,
+        signals: SignalReceiver,
         grace_s: float,
         linger_s: float | None,
     ):
         assert process.stderr is not None
         self._process, self._signals = process, signals
         self._stderr = process.stderr.fileno()
-        self._marks = Marks()
-        self._measures = [
+        self._notices = ExitNoticeFilter()
+        self._escalation = [
             (signal.SIGUSR1, grace_s),
             (signal.SIGTERM, _END_LIMIT_S),
             (signal.SIGKILL, _END_LIMIT_S),
         ]
         self._deadline: float | None = None
         self._linger_s = linger_s
-        self._status: int | None = None  # instead of the launcher's, when it did not end by itself
+        self._status: int | None = None  # replaces the launcher's, if it did not end by itself
 
-    def until_it_ends(self) -> Ending:
+    def run(self) -> AttemptResult:
         with selectors.DefaultSelector() as selector:
             selector.register(self._stderr, selectors.EVENT_READ)
             selector.register(self._signals, selectors.EVENT_READ)
@@ -137,62 +145,65 @@ class _Watch:
                 selector.register(0, selectors.EVENT_READ)
             while self._process.poll() is None:
                 ready = [key.fileobj for key, _ in selector.select(self._time_left())]
-                if self._stderr in ready and not self._copy():
+                if self._stderr in ready and not self._forward_stderr():
                     selector.unregister(self._stderr)
-                if 0 in ready and not self._type():
+                if 0 in ready and not self._forward_stdin():
                     selector.unregister(0)
                 for number in self._signals.read() if self._signals in ready else []:
-                    self._take_measure(number)
+                    self._escalate(number)
                 if self._time_left() == 0:
-                    self._take_measure(None)
+                    self._escalate(None)
             self._drain(selector)
         status = self._process.returncode if self._status is None else self._status
-        return Ending(128 - status if status < 0 else status, frozenset(self._marks.statuses))
+        return AttemptResult(
+            128 - status if status < 0 else status, frozenset(self._notices.statuses)
+        )
 
     def _time_left(self) -> float | None:
         return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
 
-    def _take_measure(self, asked: signal.Signals | None) -> None:
-        if not self._measures:
+    def _escalate(self, received: signal.Signals | None) -> None:
+        """Send the next signal: after a stop signal, or (None) because the time is over."""
+        if not self._escalation:
             return
-        number, patience_s = self._measures.pop(0)
+        number, limit_s = self._escalation.pop(0)
         if number == signal.SIGUSR1:
-            say(
-                f"{asked.name if asked else ''}: the ranks have {patience_s:g} s to write a "
-                "checkpoint and leave; another signal ends them at once"
+            print_message(
+                f"{received.name if received else ''}: the ranks have {limit_s:g} s to write a "
+                "checkpoint and exit; a second signal ends them at once"
             )
-        elif number == signal.SIGTERM and asked is None and RAISED in self._marks.statuses:
+        elif number == signal.SIGTERM and received is None and RAISED in self._notices.statuses:
             self._status = 1
-            say("a rank raised, and the launcher did not end: it is ended")
-        elif number == signal.SIGTERM and asked is None and self._is_over():
+            print_message("a rank raised an exception, and the launcher does not end: ending it")
+        elif number == signal.SIGTERM and received is None and self._has_finished_rank():
             self._status = 0
-            say("a rank that was lost did not end: it is ended")
-        elif number == signal.SIGTERM and asked is None:
-            say("the ranks have not left in time: they are ended")
+            print_message("a failed rank does not end: ending it")
+        elif number == signal.SIGTERM and received is None:
+            print_message("the ranks have not exited in time: ending them")
         self._process.send_signal(number)
-        self._deadline = time.monotonic() + patience_s
+        self._deadline = time.monotonic() + limit_s
 
-    def _copy(self) -> bool:
-        """Pass on a piece of stderr; False at its end."""
+    def _forward_stderr(self) -> bool:
+        """Forward a piece of stderr; False at its end."""
         data = os.read(self._stderr, 1 << 16)
-        _write(self._marks.strip(data) if data else self._marks.rest())
-        if self._deadline is None and (limit_s := self._limit_s()) is not None:
-            del self._measures[0]
+        _write(self._notices.feed(data) if data else self._notices.flush())
+        if self._deadline is None and (limit_s := self._end_limit_s()) is not None:
+            del self._escalation[0]
             self._deadline = time.monotonic() + limit_s
         return bool(data)
 
-    def _limit_s(self) -> float | None:
-        """How long the launcher may stay, after what the ranks have said."""
-        if RAISED in self._marks.statuses:
+    def _end_limit_s(self) -> float | None:
+        """Seconds that the launcher may stay after the exit notices so far; None: for ever."""
+        if RAISED in self._notices.statuses:
             return _FAIL_LIMIT_S
-        return self._linger_s if self._is_over() else None
+        return self._linger_s if self._has_finished_rank() else None
 
-    def _is_over(self) -> bool:
+    def _has_finished_rank(self) -> bool:
         """Whether a rank has come to the end of the program."""
-        return bool(self._marks.statuses - {RAISED})
+        return bool(self._notices.statuses - {RAISED})
 
-    def _type(self) -> bool:
-        """Pass on what was typed; False at its end."""
+    def _forward_stdin(self) -> bool:
+        """Forward what was typed; False at its end."""
         assert self._process.stdin is not None
         data = os.read(0, 1 << 12)
         try:
@@ -204,18 +215,18 @@ class _Watch:
         return bool(data)
 
     def _drain(self, selector: selectors.BaseSelector) -> None:
-        """Copy what is left; ssh, for one, may hold the pipe open longer than its mpirun lives."""
+        """Forward the rest of stderr; ssh, for one, may hold the pipe open after mpirun's end."""
         if self._stderr not in selector.get_map():
             return
         for other in [key.fileobj for key in selector.get_map().values()]:
             if other != self._stderr:
                 selector.unregister(other)
         end = time.monotonic() + _DRAIN_LIMIT_S
-        while selector.select(max(0.0, end - time.monotonic())) and self._copy():
+        while selector.select(max(0.0, end - time.monotonic())) and self._forward_stderr():
             pass
 
 
-def _terminal_is_ours() -> bool:
+def _owns_terminal() -> bool:
     return os.isatty(0) and os.tcgetpgrp(0) == os.getpgrp()
 
 
@@ -225,6 +236,6 @@ def _write(data: bytes) -> None:
         data = data[os.write(2, data) :]
 
 
-def say(text: str) -> None:
-    """Write a line of `dtrain run` itself."""
+def print_message(text: str) -> None:
+    """Print a line of `dtrain run` itself on stderr."""
     print(f"dtrain run: {text}", file=sys.stderr, flush=True)

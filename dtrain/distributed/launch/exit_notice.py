@@ -1,7 +1,7 @@
-"""How ranks tell `dtrain run` that their program came to its end: by a mark on their stderr.
+"""Exit notices: ranks tell `dtrain run` on their stderr with which status their program ended.
 
-An exit status of 0 says too little: Open MPI's mpirun returns it, too, when one of its daemons was
-killed. And stderr is what every launcher brings from every host, with no port or folder to share.
+The launcher's exit status does not suffice: Open MPI's mpirun returns 0, too, when one of its
+daemons was killed. Stderr comes from every host by every launcher, with no port or folder to share.
 """
 
 from __future__ import annotations
@@ -9,41 +9,41 @@ from __future__ import annotations
 import os
 import re
 
-#: said beside exit statuses: a rank raised an exception
+#: in place of an exit status: a rank raised an exception
 RAISED = 256
-# What terminals take for an unknown command and do not show.
-_MARK = "\x1b]dtrain;%d\x07"
-_WHOLE = re.compile(rb"\x1b\]dtrain;(\d+)\x07")
-_BEGUN = re.compile(rb"\x1b(\](d(t(r(a(i(n(;\d*)?)?)?)?)?)?)?)?$")
+# Terminals take it for an unknown command and do not show it.
+_NOTICE = "\x1b]dtrain;%d\x07"
+_COMPLETE = re.compile(rb"\x1b\]dtrain;(\d+)\x07")
+_INCOMPLETE = re.compile(rb"\x1b(\](d(t(r(a(i(n(;\d*)?)?)?)?)?)?)?)?$")
 
 
-def mark(descriptor: int, status: int) -> None:
-    """Write that the program ended with this status."""
-    os.write(descriptor, (_MARK % status).encode())
+def write_exit_notice(descriptor: int, status: int) -> None:
+    """Report that the program ended with an exit status, or RAISED."""
+    os.write(descriptor, (_NOTICE % status).encode())
 
 
-class Marks:
-    """Takes the marks out of a stream of bytes.
+class ExitNoticeFilter:
+    """Removes exit notices from a stream of bytes, and collects their statuses.
 
-    >>> marks = Marks()
-    >>> marks.strip(b"a\\x1b]dtr"), marks.strip(b"ain;0\\x07b"), marks.statuses
+    >>> stream = ExitNoticeFilter()
+    >>> stream.feed(b"a\\x1b]dtr"), stream.feed(b"ain;0\\x07b"), stream.statuses
     (b'a', b'b', {0})
     """
 
     def __init__(self) -> None:
         self.statuses: set[int] = set()
-        self._rest = b""  # what may become a mark
+        self._pending = b""  # may be the beginning of a notice
 
-    def strip(self, data: bytes) -> bytes:
-        """The data without the marks."""
-        data = self._rest + data
-        self.statuses.update(int(status) for status in _WHOLE.findall(data))
-        data = _WHOLE.sub(b"", data)
-        begun = _BEGUN.search(data)
-        cut = begun.start() if begun else len(data)
-        self._rest = data[cut:]
+    def feed(self, data: bytes) -> bytes:
+        """Take a piece of the stream; returns what is not part of a notice."""
+        data = self._pending + data
+        self.statuses.update(int(status) for status in _COMPLETE.findall(data))
+        data = _COMPLETE.sub(b"", data)
+        incomplete = _INCOMPLETE.search(data)
+        cut = incomplete.start() if incomplete else len(data)
+        self._pending = data[cut:]
         return data[:cut]
 
-    def rest(self) -> bytes:
-        """What was held back at the end of the stream."""
-        return self._rest
+    def flush(self) -> bytes:
+        """At the end of the stream: the bytes that looked like the beginning of a notice."""
+        return self._pending

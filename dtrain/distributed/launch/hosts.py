@@ -1,4 +1,4 @@
-"""The hosts that a user names: reading them, and asking which of them answer."""
+"""The hosts that the user names: reads lists of them, and finds those that do not answer."""
 
 import os
 import re
@@ -17,13 +17,18 @@ _ANSWER_LIMIT_S = 30
 
 @dataclass(frozen=True)
 class Host:
-    """A host, and how many ranks it takes."""
+    """A host and its slots: how many ranks it takes."""
 
     name: str
     slots: int | None  # None: the hostfile leaves the number of ranks to the launcher
 
 
 def parse_hosts(text: str) -> list[Host]:
+    """Read ``--hosts``.
+
+    >>> parse_hosts("a:4,b")
+    [Host(name='a', slots=4), Host(name='b', slots=1)]
+    """
     hosts = []
     for item in text.split(","):
         match = re.fullmatch(r"([^\s:]+)(?::([1-9]\d*))?", item)
@@ -37,6 +42,7 @@ def parse_hosts(text: str) -> list[Host]:
 
 
 def read_hostfile(path: str, launcher: Launcher) -> list[Host]:
+    """Read a hostfile in the format of `launcher`."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"--hostfile: no such file: {path}")
     hosts = []
@@ -69,14 +75,14 @@ def find_unreachable_hosts(
 ) -> list[str]:
     """The names of the hosts on which the launcher cannot start a program within half a minute.
 
-    To ask by the launcher itself is to go the way that ranks go, whatever it is set to: ssh, an
+    The launcher itself starts it, and so uses what it is configured to start ranks with: ssh, an
     agent of Kubernetes, a fixed range of ports.
     """
     option = "--host" if launcher.kind == "openmpi" else "-hosts"
 
     def answers(name: str) -> bool:
         argv = [launcher.path, "-n", "1", option, name, "true"]
-        quiet = subprocess.DEVNULL  # not a pipe: what it started could hold that open
+        quiet = subprocess.DEVNULL  # not a pipe, which a process left behind could hold open
         process = subprocess.Popen(
             argv, env=dict(environ), stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True
         )

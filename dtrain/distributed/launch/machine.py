@@ -25,7 +25,7 @@ class Launcher:
 
 @dataclass(frozen=True)
 class Machine:
-    """All that a plan depends on besides the user's words."""
+    """What a launch plan depends on besides the job's specification."""
 
     launcher: Launcher
     num_cores: int
@@ -36,7 +36,7 @@ class Machine:
 
 
 def this_machine() -> Machine:
-    """The launcher, cores, user, names and environment found here."""
+    """The launcher, cores, user, host names and environment of this machine."""
     name = socket.gethostname()
     return Machine(
         launcher=find_launcher(os.environ),
@@ -81,7 +81,7 @@ def _identify(path: str) -> Launcher:
 
 
 def num_cores() -> int:
-    """Cores, not hardware threads: that is how Open MPI counts the ranks a machine has room for."""
+    """The number of cores, not hardware threads: as Open MPI counts the slots of a machine."""
     if not hasattr(os, "sched_getaffinity"):  # macOS
         return os.cpu_count() or 1
     cores = set()

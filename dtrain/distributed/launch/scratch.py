@@ -1,4 +1,4 @@
-"""A folder for what Open MPI leaves behind when its mpirun is killed."""
+"""A temporary folder for Open MPI's files, which it leaves behind when its mpirun is killed."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _PREFIX = "dtrain-launch-"
 
 
 @contextmanager
-def scratch_variables(machine: Machine, one_node: bool) -> Iterator[dict[str, str]]:
-    """Variables that have Open MPI put its files into a folder, which is removed in the end."""
+def scratch_folder(machine: Machine, one_node: bool) -> Iterator[dict[str, str]]:
+    """Context manager: variables that move Open MPI's files to a folder, removed at the end."""
     launcher = machine.launcher
     if launcher.kind != "openmpi" or launcher.version < 5 or not os.access(_SHARED_MEMORY, os.W_OK):
         yield {}
         return
     _remove_abandoned()
     lock = None
-    while lock is None:  # before it was locked, another process took it for abandoned
+    while lock is None:  # until locked, another process may take it for abandoned
         folder = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=_SHARED_MEMORY)
-        lock = _locked(folder)
+        lock = _try_lock(folder)
     variables = {}
     if "PRTE_MCA_prte_tmpdir_base" not in machine.environ:  # Open MPI refuses both
         variables["PRTE_MCA_prte_local_tmpdir_base"] = folder
@@ -41,18 +41,18 @@ def scratch_variables(machine: Machine, one_node: bool) -> Iterator[dict[str, st
 
 
 def _remove_abandoned() -> None:
-    """Remove the folders of those who were killed: nobody holds their locks any more."""
+    """Remove the folders of killed processes: no process holds their locks any more."""
     for folder in _SHARED_MEMORY.glob(f"{_PREFIX}*"):
-        if (lock := _locked(folder)) is not None:
+        if (lock := _try_lock(folder)) is not None:
             shutil.rmtree(folder, ignore_errors=True)
             os.close(lock)
 
 
-def _locked(folder: str | Path) -> int | None:
-    """A descriptor that locks a folder until it is closed; None if it cannot be locked."""
+def _try_lock(folder: str | Path) -> int | None:
+    """Lock a folder: a descriptor that holds the lock until it is closed; None if that fails."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:  # another user's, or gone
+    except OSError:  # another user's, or removed
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

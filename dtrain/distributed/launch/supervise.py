@@ -1,8 +1,8 @@
-"""Watches over a job: stops it as asked, and starts it again when it failed.
+"""Supervises a job: stops it on a signal, and restarts it when it failed.
 
-It went well if the launcher says so and a rank came to the end of the program. Otherwise it is
-started again, if it may be, on the hosts that answer; what it goes on from is for the program to
-find (`dtrain.checkpoint.resume`).
+A job has succeeded if the launcher's status is 0 and a rank came to the end of the program. A
+failed job is restarted, `max_restarts` times, on the hosts that answer; the program itself finds
+the checkpoint to go on from (`dtrain.checkpoint.resume`).
 """
 
 from __future__ import annotations
@@ -13,34 +13,39 @@ import uuid
 from dataclasses import replace
 
 from dtrain import env
-from dtrain.distributed.launch.attempt import Ending, Signals, attempt, say
+from dtrain.distributed.launch.attempt import (
+    AttemptResult,
+    SignalReceiver,
+    print_message,
+    run_attempt,
+)
 from dtrain.distributed.launch.hosts import find_unreachable_hosts
 from dtrain.distributed.launch.machine import Machine, this_machine
 from dtrain.distributed.launch.plan import JobSpec, named_hosts, plan
-from dtrain.distributed.launch.scratch import scratch_variables
+from dtrain.distributed.launch.scratch import scratch_folder
 from dtrain.distributed.lifecycle import RESPAWN, STOPPED
 
-_LINGER_S = 3  # for elastic ranks to come to the end of the program after the first
+_LINGER_S = 3  # in which elastic ranks come to the end of the program after the first
 
 
 def run(job: JobSpec, max_restarts: int = 0, grace_s: float = 60) -> int:
-    """Start a job and stay until it ends; returns the exit status for this process.
+    """Run a job until it ends; returns the exit status for this process.
 
     Parameters
     ----------
     job : what to start
-    max_restarts : how often to start it again after it failed
-    grace_s : how long the ranks may take to stop, with a checkpoint, once they are asked to
+    max_restarts : how often to restart the job after it failed
+    grace_s : seconds in which the ranks write a checkpoint and exit after a stop signal
 
     Returns
     -------
-    0 if the program came to its end; STOPPED if it stopped as asked; 128 + N if signal N ended
-    it; the launcher's status if it failed, and 1 where that is 0.
+    0 if the program came to its end; STOPPED if it stopped on a signal, with a checkpoint; 128 + N
+    if signal N ended it before; the launcher's status if the job failed, and 1 where that is 0.
 
     Raises
     ------
     ValueError, FileNotFoundError, LaunchError
-        If the job cannot be started as asked.
+        If the job cannot be started as specified.
     """
     if max_restarts < 0:
         raise ValueError(f"--max-restarts must be >= 0, got {max_restarts}")
@@ -49,65 +54,76 @@ def run(job: JobSpec, max_restarts: int = 0, grace_s: float = 60) -> int:
     machine = this_machine()
     name = env.JOB.read(machine.environ) or uuid.uuid4().hex
     machine = _with(machine, **{env.JOB.name: name, env.RESTART_COUNT.name: "0"})
-    lost: list[str] = []
+    unreachable: list[str] = []
     failures = 0
-    with Signals() as signals:
+    with SignalReceiver() as signals:
         for starts in itertools.count(1):
-            ending = _start(job, machine, lost, signals, grace_s)
-            if STOPPED in ending.said:
+            result = _run_once(job, machine, unreachable, signals, grace_s)
+            if STOPPED in result.notices:
                 return STOPPED
-            if ending.status == 0 and 0 in ending.said:
+            if result.status == 0 and 0 in result.notices:
                 return 0
-            if signals.asked:
-                say(f"ended by {signals.asked.name} before the ranks had stopped by themselves")
-                return 128 + signals.asked
-            if RESPAWN in ending.said:
-                say("ranks were lost: the job is started again with all, from its checkpoint")
+            if signals.first_received:
+                received = signals.first_received
+                print_message(
+                    f"ended by {received.name} before the ranks had stopped by themselves"
+                )
+                return 128 + received
+            if RESPAWN in result.notices:
+                print_message(
+                    "ranks failed: restarting the job with all ranks, from its checkpoint"
+                )
             else:
-                say(_what_went_wrong(ending))
+                print_message(_describe_failure(result))
                 if failures == max_restarts:
                     break
                 failures += 1
-                say(f"restart {failures} of {max_restarts}")
+                print_message(f"restart {failures} of {max_restarts}")
             machine = _with(machine, **{env.RESTART_COUNT.name: str(starts)})
-            lost = _lost_hosts(job, machine)
+            unreachable = _find_unreachable_hosts(job, machine)
     if max_restarts:
-        say(f"no restart is left: the job failed {max_restarts + 1} times")
-    return ending.status or 1
+        print_message(f"no restart is left: the job failed {max_restarts + 1} times")
+    return result.status or 1
 
 
 def _with(machine: Machine, **variables: str) -> Machine:
     return replace(machine, environ={**machine.environ, **variables})
 
 
-def _start(
-    job: JobSpec, machine: Machine, lost: list[str], signals: Signals, grace_s: float
-) -> Ending:
-    """Start a job once; nothing of its launcher stays in shared memory or in temporary folders."""
-    wanted = plan(job, machine, lost)
-    if lost:
-        say(f"{', '.join(lost)} does not answer: goes on with {wanted.num_ranks} ranks")
-    with scratch_variables(machine, wanted.one_node) as scratch:
-        environ = {**scratch, **machine.environ, **wanted.env}
+def _run_once(
+    job: JobSpec,
+    machine: Machine,
+    unreachable: list[str],
+    signals: SignalReceiver,
+    grace_s: float,
+) -> AttemptResult:
+    """Run a job once; the launcher's files in shared memory and temporary folders are removed."""
+    launch_plan = plan(job, machine, unreachable)
+    if unreachable:
+        print_message(
+            f"{', '.join(unreachable)} does not answer: goes on with {launch_plan.num_ranks} ranks"
+        )
+    with scratch_folder(machine, launch_plan.one_node) as scratch:
+        environ = {**scratch, **machine.environ, **launch_plan.env}
         linger_s = job.frozen_after_s + _LINGER_S if job.elastic else None
-        return attempt(wanted.argv, environ, signals, grace_s, linger_s)
+        return run_attempt(launch_plan.argv, environ, signals, grace_s, linger_s)
 
 
-def _lost_hosts(job: JobSpec, machine: Machine) -> list[str]:
+def _find_unreachable_hosts(job: JobSpec, machine: Machine) -> list[str]:
     hosts = named_hosts(job, machine.launcher)
     if not hosts:
         return []
     environ = {**machine.environ, **plan(job, machine).env}
-    with scratch_variables(machine, one_node=False) as scratch:
+    with scratch_folder(machine, one_node=False) as scratch:
         return find_unreachable_hosts(hosts, machine.launcher, {**scratch, **environ})
 
 
-def _what_went_wrong(ending: Ending) -> str:
-    if ending.status == 0:
+def _describe_failure(result: AttemptResult) -> str:
+    if result.status == 0:
         return (
             "the launcher ended with status 0, but no rank came to the end of the program: one of "
-            "MPI's daemons was killed, or a rank left by os._exit(). This counts as a failure"
+            "MPI's daemons was killed, or a rank called os._exit(). This counts as a failure"
         )
     names = {128 + number: f" ({number.name})" for number in signal.Signals}
-    by = names.get(ending.status, "")
-    return f"the job failed with status {ending.status}{by}"
+    by = names.get(result.status, "")
+    return f"the job failed with status {result.status}{by}"
