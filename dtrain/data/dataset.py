@@ -76,7 +76,7 @@ class ChainDataset(IterableDataset[_T_co]):
     """Concatenated streams (torch.utils.data.ChainDataset)."""
 
     def __init__(self, datasets: Iterable[Iterable[_T_co]]) -> None:
-        self.datasets = list(datasets)
+        self.datasets: list[Iterable[_T_co]] = list(datasets)
 
     def __iter__(self) -> Iterator[_T_co]:
         return chain.from_iterable(self.datasets)
@@ -108,7 +108,7 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
             raise ValueError(
                 f"TensorDataset: expected tensors of one length, got lengths {lengths}"
             )
-        self.tensors = tensors
+        self.tensors: tuple[Tensor, ...] = tensors
 
     def __getitem__(self, index: Any) -> tuple[Tensor, ...]:
         return tuple(t[index] for t in self.tensors)
@@ -127,7 +127,8 @@ class Subset(Dataset[_T_co]):
     """
 
     def __init__(self, dataset: Dataset[_T_co] | Sequence[_T_co], indices: Sequence[int]) -> None:
-        self.dataset, self.indices = dataset, indices
+        self.dataset: Dataset[_T_co] | Sequence[_T_co] = dataset
+        self.indices: Sequence[int] = indices
 
     def __getitem__(self, index: int) -> _T_co:
         return self.dataset[self.indices[index]]
@@ -146,11 +147,13 @@ class ConcatDataset(Dataset[_T_co]):
     """
 
     def __init__(self, datasets: Iterable[Dataset[_T_co] | Sequence[_T_co]]) -> None:
-        self.datasets = list(datasets)
+        self.datasets: list[Dataset[_T_co] | Sequence[_T_co]] = list(datasets)
         if not self.datasets:
             raise ValueError("ConcatDataset: expected datasets, got none")
         #: for each dataset, the number of samples up to its end
-        self.cumulative_sizes = list(accumulate(len(dataset) for dataset in self.datasets))
+        self.cumulative_sizes: list[int] = list(
+            accumulate(len(dataset) for dataset in self.datasets)
+        )
 
     def __getitem__(self, index: int) -> _T_co:
         size = len(self)

@@ -132,20 +132,21 @@ class DataLoader:
         _check_order(dataset, shuffle, sampler, in_batches, batch_size != 1 or drop_last)
         if seed is None:
             seed = initial_seed() if generator is None else generator.initial_seed()
-        self.dataset = dataset
-        self.batch_size = batch_size
-        self.shuffle = bool(shuffle)
-        self.seed = seed
-        self.drop_last = drop_last
-        self.microbatches = size if microbatches is None else microbatches
-        self.collate_fn = collate_fn
+        self.dataset: Dataset[Any] | Sequence[Any] = dataset
+        self.batch_size: int = batch_size
+        self.shuffle: bool = bool(shuffle)
+        self.seed: int = seed
+        self.drop_last: bool = drop_last
+        self.microbatches: int = size if microbatches is None else microbatches
+        self.collate_fn: Callable[[list[Any]], Any] | None = collate_fn
         if sampler is None and not in_batches and not isinstance(dataset, IterableDataset):
             if shuffle:
                 sampler = RandomSampler(dataset, generator=Generator(seed))
             else:
                 sampler = SequentialSampler(dataset)
-        self.sampler, self.batch_sampler = sampler, batch_sampler
-        self.epoch = 0
+        self.sampler: Iterable[int] | None = sampler
+        self.batch_sampler: Iterable[Sequence[int]] | None = batch_sampler
+        self.epoch: int = 0
         self._next_step = 0  # within the epoch
         self._left_early = False  # whether the last loop was left by a break
         self._steps_before = 0  # steps of a stream's earlier epochs

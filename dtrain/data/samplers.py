@@ -47,7 +47,7 @@ class SequentialSampler(Sampler[int]):
     """All samples in the order of the dataset (torch.utils.data.SequentialSampler)."""
 
     def __init__(self, data_source: Sized) -> None:
-        self.data_source = data_source
+        self.data_source: Sized = data_source
 
     def __iter__(self) -> Iterator[int]:
         return iter(range(len(self.data_source)))
@@ -63,7 +63,8 @@ class _RandomOrderSampler(Sampler[int]):
         name = type(self).__name__
         if not isinstance(num_samples, (int, np.integer)) or num_samples < 0:
             raise ValueError(f"{name}: expected num_samples >= 0, got {num_samples!r}")
-        self.num_samples, self.generator = int(num_samples), generator
+        self.num_samples: int = int(num_samples)
+        self.generator: Generator | None = generator
         self._seed = initial_seed() if generator is None else generator.initial_seed()
         self._epoch = 0
 
@@ -115,7 +116,8 @@ class RandomSampler(_RandomOrderSampler):
         super().__init__(len(data_source) if num_samples is None else num_samples, generator)
         if not len(data_source) and self.num_samples:
             raise ValueError(f"RandomSampler: no samples to draw {self.num_samples} from")
-        self.data_source, self.replacement = data_source, replacement
+        self.data_source: Sized = data_source
+        self.replacement: bool = replacement
 
     def _draw_order(self, epoch: int) -> np.ndarray:
         count, size = self.num_samples, len(self.data_source)
@@ -137,7 +139,7 @@ class SubsetRandomSampler(_RandomOrderSampler):
 
     def __init__(self, indices: Sequence[int], generator: Generator | None = None) -> None:
         super().__init__(len(indices), generator)
-        self.indices = indices
+        self.indices: Sequence[int] = indices
 
     def _draw_order(self, epoch: int) -> np.ndarray:
         return np.asarray(self.indices)[permutation(self._seed, epoch, self.num_samples)]
@@ -168,7 +170,8 @@ class WeightedRandomSampler(_RandomOrderSampler):
     ) -> None:
         super().__init__(num_samples, generator)
         values = weights.detach().cpu().numpy() if isinstance(weights, Tensor) else weights
-        self.weights, self.replacement = np.asarray(values, np.float64), replacement
+        self.weights: np.ndarray = np.asarray(values, np.float64)
+        self.replacement: bool = replacement
         if self.weights.ndim != 1 or not (self.weights >= 0).all() or not self.weights.any():
             raise ValueError(
                 "WeightedRandomSampler: expected weights (n,) >= 0, not all of them 0, got "
@@ -215,7 +218,9 @@ class BatchSampler(Sampler[list[int]]):
     def __init__(self, sampler: Iterable[int], batch_size: int, drop_last: bool) -> None:
         if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
             raise ValueError(f"BatchSampler: batch_size must be >= 1, got {batch_size!r}")
-        self.sampler, self.batch_size, self.drop_last = sampler, batch_size, drop_last
+        self.sampler: Iterable[int] = sampler
+        self.batch_size: int = batch_size
+        self.drop_last: bool = drop_last
 
     def set_epoch(self, epoch: int) -> None:
         """Call the sampler's own `set_epoch`, if it has one."""
