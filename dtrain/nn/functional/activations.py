@@ -1,37 +1,38 @@
-"""Activations as functions."""
+"""Activations as functions: the output has the input's shape unless the docstring says
+otherwise."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ParamSpec
 
 from dtrain.autograd import Tensor
 from dtrain.backend.dtypes import float32, is_floating
 from dtrain.functions import activations as functions, scattering, splitting
+from dtrain.functions.activations import sigmoid as sigmoid, tanh as tanh
 from dtrain.functions.creation import random
 from dtrain.functions.inplace import make_inplace
 from dtrain.functions.operands import normalize_dim
 from dtrain.primitives import activations
 
-tanh = functions.tanh
-sigmoid = functions.sigmoid
+_P = ParamSpec("_P")
 
-#: Of the fixed point that SELU's outputs are drawn to (Klambauer et al. 2017, equation 14).
+#: SELU's constants, for the fixed point mean 0, variance 1 (Klambauer et al. 2017, equation 14).
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 
-def applied(
+def apply_operation(
     inplace: bool, operation: Callable[..., Tensor], input: Tensor, **static: Any
 ) -> Tensor:
-    """An operation, or its in-place form."""
+    """Apply an operation, or with `inplace` its in-place form."""
     if inplace:
         return make_inplace(f"{operation.__name__}_", operation)(input, **static)
     return operation(input, **static)
 
 
 def require_floats(name: str, input: Tensor) -> None:
-    """Refuse integers and bools."""
+    """Refuse a tensor of integers or bools."""
     if not is_floating(input.dtype):
         raise NotImplementedError(
             f"{name}: expected a floating dtype, got {input.dtype}; convert it with .float()"
@@ -44,28 +45,28 @@ def _require_numbers(name: str, input: Tensor) -> None:
 
 
 def _uniforms(like: Tensor) -> Tensor:
-    """Random numbers in [0, 1) in the shape of a tensor, the same for every dtype."""
+    """Uniform random numbers in [0, 1) of a tensor's shape, float32 for every dtype."""
     return random.rand(like.shape, dtype=float32, device=like.device)
 
 
-# --- straight lines ---
+# --- piecewise linear ---
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """max(x, 0) (torch.nn.functional.relu)."""
-    return applied(inplace, activations.relu, input)
+    return apply_operation(inplace, activations.relu, input)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
-    """x where positive, negative_slope * x elsewhere (torch.nn.functional.leaky_relu)."""
+    """x if x > 0 else negative_slope * x (torch.nn.functional.leaky_relu)."""
     require_floats("leaky_relu", input)
-    return applied(inplace, activations.leaky_relu, input, slope=negative_slope)
+    return apply_operation(inplace, activations.leaky_relu, input, slope=negative_slope)
 
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
-    """x where positive, weight * x elsewhere (He et al. 2015) (torch.nn.functional.prelu).
+    """x if x > 0 else weight * x (torch.nn.functional.prelu; He et al. 2015).
 
-    weight: one number, or one for each channel, dimension 1 of the input.
+    weight: (1,), or (c,): one for each channel, dimension 1 of the input.
     """
     require_floats("prelu", input)
     channels = input.shape[1] if input.ndim > 1 else 1
@@ -92,9 +93,10 @@ def rrelu(
     training: bool = False,
     inplace: bool = False,
 ) -> Tensor:
-    """leaky_relu with slopes drawn from [lower, upper) (torch.nn.functional.rrelu).
+    """x if x > 0 else slope * x, the slope of each element drawn from [lower, upper)
+    (torch.nn.functional.rrelu; Xu et al. 2015).
 
-    Outside training the slope is their mean (Xu et al. 2015).
+    Without `training` the slope is the mean of both.
     """
     require_floats("rrelu", input)
     if lower > upper:
@@ -108,97 +110,90 @@ def rrelu(
 
 
 def threshold(input: Tensor, threshold: Any, value: Any, inplace: bool = False) -> Tensor:
-    """x where it is above the threshold, else `value` (torch.nn.functional.threshold)."""
+    """x if x > threshold else value (torch.nn.functional.threshold)."""
     if input.dtype == "bool":
         raise NotImplementedError("threshold: expected numbers, got a tensor of dtype bool")
-    return applied(inplace, activations.threshold, input, limit=threshold, value=value)
+    return apply_operation(inplace, activations.threshold, input, limit=threshold, value=value)
 
 
 def hardtanh(
     input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
 ) -> Tensor:
-    """x within [min_val, max_val] (torch.nn.functional.hardtanh)."""
+    """min(max(x, min_val), max_val) (torch.nn.functional.hardtanh)."""
     _require_numbers("hardtanh", input)
     if min_val > max_val:
         raise ValueError(f"hardtanh: expected min_val <= max_val, got {min_val} and {max_val}")
     number = float if is_floating(input.dtype) else int
     low, high = number(min_val), number(max_val)
-    return applied(inplace, activations.hardtanh, input, low=low, high=high)
+    return apply_operation(inplace, activations.hardtanh, input, low=low, high=high)
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
-    """x within [0, 6] (torch.nn.functional.relu6)."""
+    """min(max(x, 0), 6) (torch.nn.functional.relu6)."""
     return hardtanh(input, 0, 6, inplace)
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
-    """x / 6 + 1/2 within [0, 1] (Howard et al. 2019) (torch.nn.functional.hardsigmoid)."""
+    """min(max(x / 6 + 1/2, 0), 1) (torch.nn.functional.hardsigmoid; Howard et al. 2019)."""
     require_floats("hardsigmoid", input)
-    return applied(inplace, activations.hardsigmoid, input)
+    return apply_operation(inplace, activations.hardsigmoid, input)
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
-    """x * hardsigmoid(x) (Howard et al. 2019) (torch.nn.functional.hardswish)."""
+    """x * hardsigmoid(x) (torch.nn.functional.hardswish; Howard et al. 2019)."""
     require_floats("hardswish", input)
-    return applied(inplace, activations.hardswish, input)
+    return apply_operation(inplace, activations.hardswish, input)
 
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
-    """0 in [-lambd, lambd], x elsewhere (torch.nn.functional.hardshrink)."""
+    """x if |x| > lambd else 0 (torch.nn.functional.hardshrink)."""
     require_floats("hardshrink", input)
     return activations.hardshrink(input, reach=lambd)
 
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
-    """0 in [-lambd, lambd], else x - sign(x) * lambd (torch.nn.functional.softshrink)."""
+    """x - sign(x) * lambd if |x| > lambd else 0 (torch.nn.functional.softshrink)."""
     require_floats("softshrink", input)
     if not lambd >= 0:
         raise RuntimeError(f"softshrink: expected lambd >= 0, got {lambd}")
     return activations.softshrink(input, reach=lambd)
 
 
-# --- curves ---
+# --- smooth ---
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """x where positive, alpha * (exp(x) - 1) elsewhere (torch.nn.functional.elu).
-
-    Clevert et al. 2016.
-    """
+    """x if x > 0 else alpha * (exp(x) - 1) (torch.nn.functional.elu; Clevert et al. 2016)."""
     require_floats("elu", input)
-    return applied(inplace, activations.elu, input, alpha=alpha, scale=1.0, rate=1.0)
+    return apply_operation(inplace, activations.elu, input, alpha=alpha, scale=1.0, rate=1.0)
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
-    """elu scaled so that outputs tend to mean 0, variance 1 (torch.nn.functional.selu).
-
-    Klambauer et al. 2017.
-    """
+    """SELU_SCALE * elu(x, SELU_ALPHA) (torch.nn.functional.selu; Klambauer et al. 2017)."""
     require_floats("selu", input)
-    return applied(inplace, activations.elu, input, alpha=SELU_ALPHA, scale=SELU_SCALE, rate=1.0)
+    return apply_operation(
+        inplace, activations.elu, input, alpha=SELU_ALPHA, scale=SELU_SCALE, rate=1.0
+    )
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """x where positive, alpha * (exp(x / alpha) - 1) elsewhere (torch.nn.functional.celu).
-
-    Barron 2017.
-    """
+    """x if x > 0 else alpha * (exp(x / alpha) - 1) (torch.nn.functional.celu; Barron 2017)."""
     require_floats("celu", input)
     if not alpha:
         raise RuntimeError("celu: expected an alpha that is not 0")
-    return applied(inplace, activations.elu, input, alpha=alpha, scale=1.0, rate=1 / alpha)
+    return apply_operation(inplace, activations.elu, input, alpha=alpha, scale=1.0, rate=1 / alpha)
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
-    """x * sigmoid(x) (Elfwing et al. 2017) (torch.nn.functional.silu)."""
+    """x * sigmoid(x) (torch.nn.functional.silu; Elfwing et al. 2017)."""
     require_floats("silu", input)
-    return applied(inplace, activations.silu, input)
+    return apply_operation(inplace, activations.silu, input)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
-    """x * tanh(softplus(x)) (Misra 2019) (torch.nn.functional.mish)."""
+    """x * tanh(softplus(x)) (torch.nn.functional.mish; Misra 2019)."""
     require_floats("mish", input)
-    return applied(inplace, _mish, input)
+    return apply_operation(inplace, _mish, input)
 
 
 def _mish(input: Tensor) -> Tensor:
@@ -209,7 +204,10 @@ _mish.__name__ = "mish"
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
-    """x times the normal distribution's cumulative function, or its approximation by "tanh"."""
+    """x * Phi(x), Phi the normal distribution's cumulative function (torch.nn.functional.gelu).
+
+    `approximate="tanh"`: x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))).
+    """
     require_floats("gelu", input)
     if approximate not in ("none", "tanh"):
         raise RuntimeError(f"gelu: expected approximate 'none' or 'tanh', got {approximate!r}")
@@ -217,9 +215,9 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:
-    """The first half along `dim` times the sigmoid of the second (torch.nn.functional.glu).
+    """a * sigmoid(b), a and b the halves of the input along `dim` (torch.nn.functional.glu).
 
-    Dauphin et al. 2017.
+    Shape: (..., 2 n, ...) to (..., n, ...). Dauphin et al. 2017.
     """
     require_floats("glu", input)
     if not input.ndim:
@@ -232,9 +230,8 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
-    """log(1 + exp(beta x)) / beta (torch.nn.functional.softplus).
-
-    Where beta * x is above the threshold it is x.
+    """log(1 + exp(beta * x)) / beta; x where beta * x > threshold
+    (torch.nn.functional.softplus).
     """
     require_floats("softplus", input)
     return activations.softplus(input, beta=beta, threshold=threshold)
@@ -281,21 +278,22 @@ def softmin(
 
 
 def _dim(name: str, input: Tensor, dim: int | None, stacklevel: int) -> int:
-    """`dim`, or PyTorch's choice where it is not given."""
+    """`dim`; if None PyTorch's choice, with a warning."""
     if dim is not None:
         return dim
-    warnings.warn(f"{name}: give dim; to leave it away is deprecated", stacklevel=stacklevel)
+    warnings.warn(f"{name}: omitting dim is deprecated; give it", stacklevel=stacklevel)
     return 0 if input.ndim in (0, 1, 3) else 1
 
 
 def gumbel_softmax(
     logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1
 ) -> Tensor:
-    """Samples from a softened categorical distribution (torch.nn.functional.gumbel_softmax).
+    """softmax((logits + Gumbel noise) / tau): samples from a relaxed categorical distribution
+    (torch.nn.functional.gumbel_softmax; Jang et al. 2017).
 
-    `hard` gives one-hot samples with the gradient of the soft ones (Jang et al. 2017).
+    `hard`: one-hot samples with the gradient of the relaxed ones.
     """
-    noise = _uniforms(logits).clamp(min=2**-25)  # below all that is drawn but 0: log(0) is infinite
+    noise = _uniforms(logits).clamp(min=2**-25)  # 2^-25 < all drawn but 0; log(0) = -inf
     gumbels = (-(-(-noise).log1p()).log()).to(logits.dtype)
     soft = functions.softmax((logits + gumbels) / tau, dim)
     if not hard:
@@ -307,7 +305,56 @@ def gumbel_softmax(
 
 # --- in place ---
 
-relu_, leaky_relu_, rrelu_, threshold_, hardtanh_, elu_, selu_, celu_ = (
-    make_inplace(f"{function.__name__}_", function)
-    for function in (relu, leaky_relu, rrelu, threshold, hardtanh, elu, selu, celu)
-)
+
+def _in_place(
+    function: Callable[_P, Tensor],
+) -> Callable[[Callable[[], None]], Callable[_P, Tensor]]:
+    """Decorate a declaration: the in-place form of `function`, with the declaration's name."""
+
+    def bind(declaration: Callable[[], None]) -> Callable[_P, Tensor]:
+        form = make_inplace(declaration.__name__, function)
+        form.__qualname__, form.__module__ = declaration.__qualname__, declaration.__module__
+        form.__doc__ = declaration.__doc__
+        return form
+
+    return bind
+
+
+@_in_place(relu)
+def relu_() -> None:
+    """relu, written into the input; returns it (torch.nn.functional.relu_)."""
+
+
+@_in_place(leaky_relu)
+def leaky_relu_() -> None:
+    """leaky_relu, written into the input; returns it (torch.nn.functional.leaky_relu_)."""
+
+
+@_in_place(rrelu)
+def rrelu_() -> None:
+    """rrelu, written into the input; returns it (torch.nn.functional.rrelu_)."""
+
+
+@_in_place(threshold)
+def threshold_() -> None:
+    """threshold, written into the input; returns it (torch.nn.functional.threshold_)."""
+
+
+@_in_place(hardtanh)
+def hardtanh_() -> None:
+    """hardtanh, written into the input; returns it (torch.nn.functional.hardtanh_)."""
+
+
+@_in_place(elu)
+def elu_() -> None:
+    """elu, written into the input; returns it (torch.nn.functional.elu_)."""
+
+
+@_in_place(selu)
+def selu_() -> None:
+    """selu, written into the input; returns it (torch.nn.functional.selu_)."""
+
+
+@_in_place(celu)
+def celu_() -> None:
+    """celu, written into the input; returns it (torch.nn.functional.celu_)."""

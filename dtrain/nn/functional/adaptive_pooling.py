@@ -1,4 +1,4 @@
-"""Pooling to a size that is given, and back: adaptive, fractional, unpooling, as functions."""
+"""Pooling to a given output size: adaptive and fractional; and max unpooling, as functions."""
 
 from __future__ import annotations
 
@@ -11,72 +11,63 @@ from dtrain.autograd import Tensor
 from dtrain.backend import array_module
 from dtrain.functions.creation import zeros
 from dtrain.functions.creation.random import rand
-from dtrain.nn.functional.pooling import MAX, maxima, mean_pool
+from dtrain.nn.functional.pooling import max_pool_nd, maxima, mean_pool
 from dtrain.nn.functional.spatial import (
+    Ints,
     Numbers,
-    as_given,
     at_least,
     batched,
-    one_to_three,
+    like_input,
+    over_axes,
     per_axis,
 )
 from dtrain.primitives import resampling, scattering
 
 
 def _adaptive_avg_pool(axes: int, input: Tensor, output_size: Any) -> Tensor:
-    """Means of windows such that {n} axes get a size (torch.nn.functional.adaptive_avg_pool{n}d).
-
-    input: (n, c, ...) or (c, ...). A size that is None stays what it is. Window i of o covers
-    [floor(i n / o), ceil((i + 1) n / o)).
-    """
-    x, size = _adapted(f"adaptive_avg_pool{axes}d", axes, input, output_size)
+    """adaptive_avg_pool1d, adaptive_avg_pool2d and adaptive_avg_pool3d, by the number of axes."""
+    x, size = _check_output_size(f"adaptive_avg_pool{axes}d", axes, input, output_size)
     if set(size) == {1}:
-        return as_given(x.mean(tuple(range(2, x.ndim)), keepdim=True), input)
-    whole = tuple(_whole(n, o) or 1 for n, o in zip(x.shape[2:], size))
+        return like_input(x.mean(tuple(range(2, x.ndim)), keepdim=True), input)
+    whole = tuple(_equal_width(n, o) or 1 for n, o in zip(x.shape[2:], size))
     if max(whole) > 1:
         x = mean_pool(x, whole, whole, (0,) * axes)
     for axis, o in enumerate(size, 2):
         if x.shape[axis] != o:
-            places, inside = _windows(x.shape[axis], o)
+            indices, inside = _windows(x.shape[axis], o)
             weights = inside / inside.sum(1, keepdims=True)
             x = resampling.resample(
-                x, axis=axis, band=resampling.Band(places, weights, x.shape[axis])
+                x, axis=axis, band=resampling.Band(indices, weights, x.shape[axis])
             )
-    return as_given(x, input)
+    return like_input(x, input)
 
 
 def _adaptive_max_pool(
     axes: int, input: Tensor, output_size: Any, return_indices: bool = False
 ) -> Any:
-    """Maxima of windows such that {n} axes get a size (torch.nn.functional.adaptive_max_pool{n}d).
-
-    input: (n, c, ...) or (c, ...). Windows are those of adaptive_avg_pool{n}d. With
-    `return_indices` also the places of the maxima in the flat input of a channel.
-    """
-    x, size = _adapted(f"adaptive_max_pool{axes}d", axes, input, output_size)
-    whole = tuple(_whole(n, o) for n, o in zip(x.shape[2:], size))
+    """adaptive_max_pool1d, adaptive_max_pool2d and adaptive_max_pool3d, by the number of axes."""
+    x, size = _check_output_size(f"adaptive_max_pool{axes}d", axes, input, output_size)
+    whole = tuple(_equal_width(n, o) for n, o in zip(x.shape[2:], size))
     if all(whole) and not return_indices:
-        return MAX[axes](input, whole)
+        return max_pool_nd(axes, input, whole)
     out, where = maxima(x, [_windows(n, o)[0] for n, o in zip(x.shape[2:], size)])
     return (
-        (as_given(out, input), as_given(where, input)) if return_indices else as_given(out, input)
+        (like_input(out, input), like_input(where, input))
+        if return_indices
+        else like_input(out, input)
     )
 
 
 def _fractional_max_pool(
     axes: int,
     input: Tensor,
-    kernel_size: Any,
+    kernel_size: Ints,
     output_size: Any = None,
     output_ratio: Any = None,
     return_indices: bool = False,
     _random_samples: Tensor | None = None,
 ) -> Any:
-    """Maxima of windows at random places (torch.nn.functional.fractional_max_pool{n}d).
-
-    input: (n, c, ...) or (c, ...). The output has a size, or has a ratio of the input's; a window
-    begins one or more elements after the one before (Graham 2014).
-    """
+    """fractional_max_pool2d and fractional_max_pool3d, by the number of axes."""
     name, x = f"fractional_max_pool{axes}d", batched(f"fractional_max_pool{axes}d", input, axes)
     kernel = per_axis(kernel_size, axes, "kernel_size")
     if output_size is None and output_ratio is None:
@@ -101,12 +92,14 @@ def _fractional_max_pool(
             f"{x.dtype}, got {samples.shape} and {samples.dtype}"
         )
     draws = np.moveaxis(samples.detach().cpu().numpy(), -1, 0)
-    draws = draws[::-1] if axes == 2 else draws  # as PyTorch has them
+    draws = draws[::-1] if axes == 2 else draws  # PyTorch's order
     starts = [_starts(*each) for each in zip(draws, x.shape[2:], size, kernel)]
-    places = [first[..., None] + np.arange(k) for first, k in zip(starts, kernel)]
-    out, where = maxima(x, places)
+    indices = [first[..., None] + np.arange(k) for first, k in zip(starts, kernel)]
+    out, where = maxima(x, indices)
     return (
-        (as_given(out, input), as_given(where, input)) if return_indices else as_given(out, input)
+        (like_input(out, input), like_input(where, input))
+        if return_indices
+        else like_input(out, input)
     )
 
 
@@ -114,15 +107,12 @@ def _max_unpool(
     axes: int,
     input: Tensor,
     indices: Tensor,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
     output_size: Any = None,
 ) -> Tensor:
-    """Zeros, and maxima at their places (torch.nn.functional.max_unpool{n}d).
-
-    input, indices: (n, c, ...) or (c, ...), as max_pool{n}d gives them with `return_indices`.
-    """
+    """max_unpool1d, max_unpool2d and max_unpool3d, by the number of axes."""
     name, x = f"max_unpool{axes}d", batched(f"max_unpool{axes}d", input, axes)
     kernel = per_axis(kernel_size, axes, "kernel_size")
     strides = kernel if stride is None else per_axis(stride, axes, "stride")
@@ -139,17 +129,112 @@ def _max_unpool(
     rows = array_module(flat).arange(planes)[:, None]
     empty = zeros(planes, math.prod(size), dtype=x.dtype, device=x.device)
     out = scattering.put(empty, x.reshape(flat.shape), index=(rows, flat), accumulate=False)
-    return as_given(out.reshape(*x.shape[:2], *size), input)
+    return like_input(out.reshape(*x.shape[:2], *size), input)
 
 
-adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = one_to_three(_adaptive_avg_pool)
-adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = one_to_three(_adaptive_max_pool)
-_, fractional_max_pool2d, fractional_max_pool3d = one_to_three(_fractional_max_pool)
-max_unpool1d, max_unpool2d, max_unpool3d = one_to_three(_max_unpool)
+@over_axes(1, _adaptive_avg_pool)
+def adaptive_avg_pool1d() -> None:
+    """Mean pooling to output_size (torch.nn.functional.adaptive_avg_pool1d).
+
+    input (n, c, l) or (c, l). Window i of o covers [floor(i n / o), ceil((i + 1) n / o));
+    a size of None keeps the axis as it is.
+    """
 
 
-def _adapted(name: str, axes: int, input: Tensor, output_size: Any) -> tuple[Tensor, Numbers]:
-    """The input with a batch, and the size of the output."""
+@over_axes(2, _adaptive_avg_pool)
+def adaptive_avg_pool2d() -> None:
+    """Mean pooling to output_size (torch.nn.functional.adaptive_avg_pool2d).
+
+    input (n, c, h, w) or (c, h, w). Window i of o covers [floor(i n / o), ceil((i + 1) n / o));
+    a size of None keeps the axis as it is.
+    """
+
+
+@over_axes(3, _adaptive_avg_pool)
+def adaptive_avg_pool3d() -> None:
+    """Mean pooling to output_size (torch.nn.functional.adaptive_avg_pool3d).
+
+    input (n, c, d, h, w) or (c, d, h, w). Window i of o covers [floor(i n / o), ceil((i + 1) n /
+    o)); a size of None keeps the axis as it is.
+    """
+
+
+@over_axes(1, _adaptive_max_pool)
+def adaptive_max_pool1d() -> None:
+    """Max pooling to output_size (torch.nn.functional.adaptive_max_pool1d).
+
+    input (n, c, l) or (c, l); windows as in adaptive_avg_pool1d. `return_indices`: returns
+    (maxima, their flat indices in a channel).
+    """
+
+
+@over_axes(2, _adaptive_max_pool)
+def adaptive_max_pool2d() -> None:
+    """Max pooling to output_size (torch.nn.functional.adaptive_max_pool2d).
+
+    input (n, c, h, w) or (c, h, w); windows as in adaptive_avg_pool2d. `return_indices`: returns
+    (maxima, their flat indices in a channel).
+    """
+
+
+@over_axes(3, _adaptive_max_pool)
+def adaptive_max_pool3d() -> None:
+    """Max pooling to output_size (torch.nn.functional.adaptive_max_pool3d).
+
+    input (n, c, d, h, w) or (c, d, h, w); windows as in adaptive_avg_pool3d. `return_indices`:
+    returns (maxima, their flat indices in a channel).
+    """
+
+
+@over_axes(2, _fractional_max_pool)
+def fractional_max_pool2d() -> None:
+    """Max pooling with random windows (torch.nn.functional.fractional_max_pool2d; Graham 2014).
+
+    input (n, c, h, w) or (c, h, w). Give `output_size`, or `output_ratio` in (0, 1); a window
+    begins one or more elements after the previous one.
+    """
+
+
+@over_axes(3, _fractional_max_pool)
+def fractional_max_pool3d() -> None:
+    """Max pooling with random windows (torch.nn.functional.fractional_max_pool3d; Graham 2014).
+
+    input (n, c, d, h, w) or (c, d, h, w). Give `output_size`, or `output_ratio` in (0, 1); a window
+    begins one or more elements after the previous one.
+    """
+
+
+@over_axes(1, _max_unpool)
+def max_unpool1d() -> None:
+    """The maxima of max_pool1d at their indices, zeros elsewhere
+    (torch.nn.functional.max_unpool1d).
+
+    input and indices (n, c, l) or (c, l), from max_pool1d with `return_indices`.
+    """
+
+
+@over_axes(2, _max_unpool)
+def max_unpool2d() -> None:
+    """The maxima of max_pool2d at their indices, zeros elsewhere
+    (torch.nn.functional.max_unpool2d).
+
+    input and indices (n, c, h, w) or (c, h, w), from max_pool2d with `return_indices`.
+    """
+
+
+@over_axes(3, _max_unpool)
+def max_unpool3d() -> None:
+    """The maxima of max_pool3d at their indices, zeros elsewhere
+    (torch.nn.functional.max_unpool3d).
+
+    input and indices (n, c, d, h, w) or (c, d, h, w), from max_pool3d with `return_indices`.
+    """
+
+
+def _check_output_size(
+    name: str, axes: int, input: Tensor, output_size: Any
+) -> tuple[Tensor, Numbers]:
+    """The input with a batch dimension, and the output size as one int for each axis."""
     if 1 < axes >= input.ndim:
         raise ValueError(
             f"{name}: expected an input of {axes + 1} dimensions or more, got {input.shape}"
@@ -169,21 +254,21 @@ def _adapted(name: str, axes: int, input: Tensor, output_size: Any) -> tuple[Ten
     return x, out
 
 
-def _whole(n: int, o: int) -> int:
-    """How many elements each of o windows has, if all have as many and none is in two; else 0."""
+def _equal_width(n: int, o: int) -> int:
+    """The width of o windows over n elements if they are equal and do not overlap; else 0."""
     return n // o if o and n % o == 0 else 0
 
 
 def _windows(n: int, o: int) -> tuple[np.ndarray, np.ndarray]:
-    """What each of o windows sees of n elements, (o, width), and which of that it sees once."""
+    """The indices of o windows over n elements, (o, width), and which of them are not padding."""
     i = np.arange(o)
     start, end = i * n // max(o, 1), -(-(i + 1) * n // max(o, 1))
-    places = start[:, None] + np.arange((end - start).max(initial=1))
-    return np.minimum(places, end[:, None] - 1), places < end[:, None]
+    indices = start[:, None] + np.arange((end - start).max(initial=1))
+    return np.minimum(indices, end[:, None] - 1), indices < end[:, None]
 
 
 def _starts(draws: np.ndarray, n: int, o: int, k: int) -> np.ndarray:
-    """Where each of o windows begins, (n, c, o): the last at the end."""
+    """The first index of each of o windows, (n, c, o); the last window ends at the end."""
     draws = draws[..., None]
     if o == 1:
         return np.full((*draws.shape[:-1], 1), n - k)

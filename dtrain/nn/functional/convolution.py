@@ -1,7 +1,7 @@
 """Convolution over one, two or three axes, and its transpose, as functions.
 
-All are convolutions of images. A sequence is an image of height 1. In a volume the depth of a
-window's elements lies in the channels: (n, c, d, h, w) is n * (depths of windows) images of
+All are computed as convolutions of images. A sequence is an image of height 1. A volume
+(n, c, d, h, w) becomes n * (number of window positions in depth) images with
 c * (depth of a window) channels.
 """
 
@@ -11,11 +11,12 @@ from typing import Any
 
 from dtrain.autograd import Tensor
 from dtrain.nn.functional.spatial import (
+    Ints,
     Numbers,
-    as_given,
     at_least,
     batched,
-    one_to_three,
+    like_input,
+    over_axes,
     per_axis,
 )
 from dtrain.primitives import convolution, shapes as rules
@@ -27,16 +28,12 @@ def _conv(
     input: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
+    stride: Ints = 1,
+    padding: Ints | str = 0,
+    dilation: Ints = 1,
     groups: int = 1,
 ) -> Tensor:
-    """Cross-correlation over the last {n} dimensions (torch.nn.functional.conv{n}d).
-
-    input: (n, c, ...) or (c, ...); weight: (m, c / groups, ...). `padding` is a number, one for
-    each axis, "valid", or with stride 1 "same".
-    """
+    """conv1d, conv2d and conv3d, by the number of axes."""
     name, x = f"conv{axes}d", batched(f"conv{axes}d", input, axes)
     strides, spread = per_axis(stride, axes, "stride"), per_axis(dilation, axes, "dilation")
     at_least(1, stride=strides, dilation=spread, groups=(groups,))
@@ -55,7 +52,7 @@ def _conv(
                 f"padded input {x.shape}"
             )
     out = _conv_batch(x, weight, bias, strides, pads, spread, groups)
-    return as_given(out, input)
+    return like_input(out, input)
 
 
 def _conv_transpose(
@@ -63,17 +60,13 @@ def _conv_transpose(
     input: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    output_padding: Any = 0,
+    stride: Ints = 1,
+    padding: Ints = 0,
+    output_padding: Ints = 0,
     groups: int = 1,
-    dilation: Any = 1,
+    dilation: Ints = 1,
 ) -> Tensor:
-    """The gradient of conv{n}d for its input (torch.nn.functional.conv_transpose{n}d).
-
-    input: (n, c, ...) or (c, ...); weight: (c, m / groups, ...). `output_padding` chooses among
-    the input sizes for which conv{n}d has the same output size.
-    """
+    """conv_transpose1d, conv_transpose2d and conv_transpose3d, by the number of axes."""
     name, x = f"conv_transpose{axes}d", batched(f"conv_transpose{axes}d", input, axes)
     strides, spread = per_axis(stride, axes, "stride"), per_axis(dilation, axes, "dilation")
     pads = per_axis(padding, axes, "padding")
@@ -91,16 +84,66 @@ def _conv_transpose(
         for n, s, p, d, k, o in zip(x.shape[2:], strides, pads, spread, weight.shape[2:], more)
     )
     at_least(1, **{f"{name}: the size of the output": size})
-    # where a convolution of the output would have more windows than x, they give nothing
+    # where a convolution of the output would have more windows than x has elements: zeros
     rest = tuple((0, o // s) for o, s in zip(more, strides))
     if any(after for _, after in rest):
         x = pad_constant(x, widths=((0, 0), (0, 0), *rest), value=0)
     out = _conv_transpose_batch(x, weight, bias, size, strides, pads, spread, groups)
-    return as_given(out, input)
+    return like_input(out, input)
 
 
-conv1d, conv2d, conv3d = one_to_three(_conv)
-conv_transpose1d, conv_transpose2d, conv_transpose3d = one_to_three(_conv_transpose)
+@over_axes(1, _conv)
+def conv1d() -> None:
+    """Cross-correlation (torch.nn.functional.conv1d).
+
+    input (n, c, l) or (c, l); weight (m, c / groups, k); bias (m,). `padding`: one int, one
+    for each axis, "valid", or with stride 1 "same".
+    """
+
+
+@over_axes(2, _conv)
+def conv2d() -> None:
+    """Cross-correlation (torch.nn.functional.conv2d).
+
+    input (n, c, h, w) or (c, h, w); weight (m, c / groups, kh, kw); bias (m,). `padding`: one
+    int, one for each axis, "valid", or with stride 1 "same".
+    """
+
+
+@over_axes(3, _conv)
+def conv3d() -> None:
+    """Cross-correlation (torch.nn.functional.conv3d).
+
+    input (n, c, d, h, w) or (c, d, h, w); weight (m, c / groups, kd, kh, kw); bias (m,).
+    `padding`: one int, one for each axis, "valid", or with stride 1 "same".
+    """
+
+
+@over_axes(1, _conv_transpose)
+def conv_transpose1d() -> None:
+    """The gradient of conv1d for its input (torch.nn.functional.conv_transpose1d).
+
+    input (n, c, l) or (c, l); weight (c, m / groups, k); bias (m,).
+    `output_padding` chooses among the sizes for which conv1d has the same output size.
+    """
+
+
+@over_axes(2, _conv_transpose)
+def conv_transpose2d() -> None:
+    """The gradient of conv2d for its input (torch.nn.functional.conv_transpose2d).
+
+    input (n, c, h, w) or (c, h, w); weight (c, m / groups, kh, kw); bias (m,).
+    `output_padding` chooses among the sizes for which conv2d has the same output size.
+    """
+
+
+@over_axes(3, _conv_transpose)
+def conv_transpose3d() -> None:
+    """The gradient of conv3d for its input (torch.nn.functional.conv_transpose3d).
+
+    input (n, c, d, h, w) or (c, d, h, w); weight (c, m / groups, kd, kh, kw); bias (m,).
+    `output_padding` chooses among the sizes for which conv3d has the same output size.
+    """
 
 
 def _conv_batch(
@@ -112,12 +155,12 @@ def _conv_batch(
     dilation: Numbers,
     groups: int,
 ) -> Tensor:
-    how = _of_images(stride, padding, dilation)
+    options = _image_options(stride, padding, dilation)
     if len(stride) == 1:
         x, weight = x.unsqueeze(2), weight.unsqueeze(2)
-        return convolution.conv2d(x, weight, bias, **how, groups=groups).squeeze(2)
+        return convolution.conv2d(x, weight, bias, **options, groups=groups).squeeze(2)
     if len(stride) == 2:
-        return convolution.conv2d(x, weight, bias, **how, groups=groups)
+        return convolution.conv2d(x, weight, bias, **options, groups=groups)
     n, c, _, h, w = x.shape
     m, _, deep, *kernel = weight.shape
     pads = ((0, 0), (0, 0), (padding[0], padding[0]), (0, 0), (0, 0))
@@ -126,7 +169,7 @@ def _conv_batch(
     count = windows.shape[2]
     images = windows.permute(0, 2, 1, 5, 3, 4).reshape(n * count, c * deep, h, w)
     flat = weight.reshape(m, weight.shape[1] * deep, *kernel)
-    out = convolution.conv2d(images, flat, bias, **how, groups=groups)
+    out = convolution.conv2d(images, flat, bias, **options, groups=groups)
     return out.reshape(n, count, *out.shape[1:]).permute(0, 2, 1, 3, 4)
 
 
@@ -140,18 +183,18 @@ def _conv_transpose_batch(
     dilation: Numbers,
     groups: int,
 ) -> Tensor:
-    how = _of_images(stride, padding, dilation)
+    options = _image_options(stride, padding, dilation)
     hw = (1 if len(size) == 1 else size[-2], size[-1])
     if len(stride) == 1:
         x, weight = x.unsqueeze(2), weight.unsqueeze(2)
-        out = convolution.conv_transpose2d(x, weight, bias, hw=hw, **how, groups=groups)
+        out = convolution.conv_transpose2d(x, weight, bias, hw=hw, **options, groups=groups)
         return out.squeeze(2)
     if len(stride) == 2:
-        return convolution.conv_transpose2d(x, weight, bias, hw=hw, **how, groups=groups)
+        return convolution.conv_transpose2d(x, weight, bias, hw=hw, **options, groups=groups)
     (n, c, d, h, w), (_, mg, deep, *kernel) = x.shape, weight.shape
     images = x.permute(0, 2, 1, 3, 4).reshape(n * d, c, h, w)
     flat = weight.reshape(c, mg * deep, *kernel)
-    out = convolution.conv_transpose2d(images, flat, hw=hw, **how, groups=groups)
+    out = convolution.conv_transpose2d(images, flat, hw=hw, **options, groups=groups)
     windows = out.reshape(n, d, mg * groups, deep, *hw).permute(0, 2, 1, 4, 5, 3)
     length = size[0] + 2 * padding[0]
     out = rules.overlap_add(windows, axis=2, length=length, step=stride[0], dilation=dilation[0])
@@ -159,8 +202,8 @@ def _conv_transpose_batch(
     return out if bias is None else out + bias.reshape(-1, 1, 1, 1)
 
 
-def _of_images(stride: Numbers, padding: Numbers, dilation: Numbers) -> dict[str, Any]:
-    """The options of the last two axes; a sequence has one more."""
+def _image_options(stride: Numbers, padding: Numbers, dilation: Numbers) -> dict[str, Any]:
+    """The options of the last two axes; a sequence gets an axis of height 1."""
     return {
         "stride": (1, *stride)[-2:],
         "padding": (0, *padding)[-2:],
@@ -181,7 +224,7 @@ def _check(
     channels: Numbers,
     features: Numbers,
 ) -> None:
-    """`channels` are those of the input that the weight wants, `features` those it makes."""
+    """Check shapes and dtypes; the weight takes `channels` and makes `features` channels."""
     if weight.ndim != axes + 2 or x.shape[1:2] != channels:
         raise RuntimeError(
             f"{name}: expected an input of shape (n, {', '.join(map(str, channels))}, ...) and a "
@@ -202,7 +245,9 @@ def _check(
 def _pad_same(
     name: str, x: Tensor, kernel: Numbers, stride: Numbers, dilation: Numbers
 ) -> tuple[Tensor, Numbers]:
-    """x padded where the two sides of an axis differ, and the padding that both have."""
+    """Padding "same": x padded by what the end has more than the start, and the rest as an
+    option.
+    """
     if set(stride) != {1}:
         raise RuntimeError(f"{name}: padding='same' needs stride 1, got {stride}")
     totals = [d * (k - 1) for d, k in zip(dilation, kernel)]

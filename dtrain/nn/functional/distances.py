@@ -10,14 +10,16 @@ from dtrain.functions.binding import write_out
 def normalize(
     input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Tensor | None = None
 ) -> Tensor:
-    """x / max(|x|_p, eps) along `dim` (torch.nn.functional.normalize)."""
+    """x / max(|x|, eps), by the p-norm along `dim` (torch.nn.functional.normalize)."""
     size = limits.clamp_min(reductions.norm(input, p, dim, keepdim=True), eps)
     result = input / size
     return result if out is None else write_out("normalize", out, result)
 
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """The cosine of the angle between x1 and x2 (torch.nn.functional.cosine_similarity)."""
+    """x1 . x2 / (|x1| |x2|) along `dim`, each norm at least eps; x1 and x2 are broadcast together
+    (torch.nn.functional.cosine_similarity).
+    """
     x1, x2 = joining.broadcast_tensors(x1, x2)
     return (normalize(x1, 2, dim, eps) * normalize(x2, 2, dim, eps)).sum(dim)
 
@@ -25,8 +27,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
 def pairwise_distance(
     x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ) -> Tensor:
-    """The p-norm of x1 - x2 + eps along the last dimension.
-
-    (torch.nn.functional.pairwise_distance)
+    """The p-norm of x1 - x2 + eps: (..., d) to (...), with `keepdim` (..., 1)
+    (torch.nn.functional.pairwise_distance).
     """
     return reductions.norm(x1 - x2 + eps, p, -1, keepdim)

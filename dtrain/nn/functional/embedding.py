@@ -1,4 +1,4 @@
-"""Tables of vectors as functions: embedding, and bags of embeddings."""
+"""embedding and embedding_bag: rows of a table by index, as functions."""
 
 from __future__ import annotations
 
@@ -22,38 +22,38 @@ def embedding(
     scale_grad_by_freq: bool = False,
     sparse: bool = False,
 ) -> Tensor:
-    """Rows of `weight` by index; the row `padding_idx` gets no gradient.
+    """weight[input]: rows of a table by index (torch.nn.functional.embedding).
 
-    With `max_norm` rows that are longer, by the norm of `norm_type`, are first shortened in the
-    table itself; `scale_grad_by_freq` divides a row's gradient by how often it is mentioned
-    (torch.nn.functional.embedding).
+    Shape: input (*) of integers, weight (rows, d) to (*, d). The row `padding_idx` gets no
+    gradient. `max_norm` first shortens longer rows (by the norm of order norm_type) in the table
+    itself; `scale_grad_by_freq` divides a row's gradient by the number of its occurrences.
     """
-    places = _places("embedding", input, sparse)
+    indices = _check_indices("embedding", input, sparse)
     if weight.ndim != 2:
         raise RuntimeError(f"embedding: expected a weight (rows, d), got {weight.shape}")
     rows = weight.shape[0]
     if padding_idx is not None and not -rows <= padding_idx < rows:
         raise ValueError(f"embedding: padding_idx={padding_idx} is no row of {rows}")
     if max_norm is not None:
-        shorten(weight, places, max_norm, norm_type)
+        shorten(weight, indices, max_norm, norm_type)
     return primitives.embedding(
-        weight, index=places, padding_index=padding_idx, by_frequency=scale_grad_by_freq
+        weight, index=indices, padding_index=padding_idx, by_frequency=scale_grad_by_freq
     )
 
 
-def _places(name: str, input: Tensor, sparse: bool) -> Array:
+def _check_indices(name: str, input: Tensor, sparse: bool) -> Array:
     if sparse:
-        raise NotImplementedError(f"{name}: there are no sparse gradients; leave sparse away")
+        raise NotImplementedError(f"{name}: sparse gradients are not supported; omit sparse")
     if category(input.dtype) != 1:
         raise RuntimeError(f"{name}: expected integers as indices, got {input.dtype}")
     return input.array
 
 
-def shorten(weight: Tensor, places: Array, max_norm: float, norm_type: float) -> None:
-    """Scale the rows at these places, in place, to a norm of at most max_norm."""
+def shorten(weight: Tensor, indices: Array, max_norm: float, norm_type: float) -> None:
+    """Scale the rows at these indices, in place, to a norm of at most max_norm."""
     table = weight.array
     xp = array_module(table)
-    rows = xp.unique(places)
+    rows = xp.unique(indices)
     lengths = wrap(table[rows]).norm(norm_type, 1).array
     scale = xp.where(lengths > max_norm, max_norm / (lengths + 1e-7), 1)
     table[rows] *= scale.astype(table.dtype)[:, None]
@@ -73,28 +73,29 @@ def embedding_bag(
     include_last_offset: bool = False,
     padding_idx: int | None = None,
 ) -> Tensor:
-    """The sum, mean or maximum of rows of `weight`, in bags (torch.nn.functional.embedding_bag).
+    """The sum, mean or maximum of the rows in each bag (torch.nn.functional.embedding_bag).
 
-    input: (n, k), n bags; or all indices in a row, of which bag i begins at offsets[i]. With
-    `include_last_offset` the last offset is the end. Indices `padding_idx` are left out.
+    input: (n, k), n bags of k indices; or (m,), with bag i beginning at offsets[i]. With
+    `include_last_offset` the last offset is the end of the last bag. Bags skip `padding_idx`.
+    Returns (n, d).
     """
     _check_bags(input, weight, offsets, mode, scale_grad_by_freq, per_sample_weights)
-    places = _places("embedding_bag", input, sparse)
-    xp = array_module(places)
+    indices = _check_indices("embedding_bag", input, sparse)
+    xp = array_module(indices)
     if offsets is None:
-        count, per_bag = places.shape
+        count, per_bag = indices.shape
         bag = xp.arange(count).repeat(per_bag)
     else:
-        bag, count = _bags(offsets.array, places, include_last_offset)
+        bag, count = _bags(offsets.array, indices, include_last_offset)
     scales = None if per_sample_weights is None else per_sample_weights.reshape(-1)
-    places = places.reshape(-1)
+    indices = indices.reshape(-1)
     if max_norm is not None:
-        shorten(weight, places, max_norm, norm_type)
+        shorten(weight, indices, max_norm, norm_type)
     if padding_idx is not None:
-        kept = xp.flatnonzero(places != padding_idx % weight.shape[0])
-        places, bag = places[kept], bag[kept]
+        kept = xp.flatnonzero(indices != padding_idx % weight.shape[0])
+        indices, bag = indices[kept], bag[kept]
         scales = None if scales is None else scales[wrap(kept)]
-    rows = primitives.embedding(weight, index=places, by_frequency=scale_grad_by_freq)
+    rows = primitives.embedding(weight, index=indices, by_frequency=scale_grad_by_freq)
     if mode == "max":
         nothing = zeros(count, weight.shape[1], dtype=weight.dtype, device=weight.device)
         return scattering.index_reduce(nothing, 0, wrap(bag), rows, "amax", include_self=False)
@@ -107,20 +108,20 @@ def embedding_bag(
     return sums / wrap(sizes.astype(weight.dtype))
 
 
-def _bags(offsets: Array, places: Array, include_last: bool) -> tuple[Array, int]:
-    """The bag of each place, and how many bags there are."""
+def _bags(offsets: Array, indices: Array, include_last: bool) -> tuple[Array, int]:
+    """The bag of each index, and the number of bags."""
     if offsets.size and offsets[0] != 0:
         raise RuntimeError(f"embedding_bag: expected offsets from 0, got {offsets[0]} first")
     if include_last and not offsets.size:
         raise RuntimeError("embedding_bag: include_last_offset needs an offset")
     starts = offsets[:-1] if include_last else offsets
-    if offsets.size and offsets[-1] > places.size:
+    if offsets.size and offsets[-1] > indices.size:
         raise RuntimeError(
-            f"embedding_bag: expected offsets up to {places.size}, the number of indices, "
+            f"embedding_bag: expected offsets up to {indices.size}, the number of indices, "
             f"got {offsets[-1]}"
         )
-    xp = array_module(places)
-    begun = xp.cumsum(xp.bincount(starts, minlength=places.size + 1))[: places.size]
+    xp = array_module(indices)
+    begun = xp.cumsum(xp.bincount(starts, minlength=indices.size + 1))[: indices.size]
     return begun - 1, starts.size
 
 

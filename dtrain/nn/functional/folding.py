@@ -1,22 +1,21 @@
-"""The windows of images as columns, and back (im2col, col2im), as functions."""
+"""The windows of an image as columns and back (im2col, col2im), as functions."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from dtrain.autograd import Tensor
-from dtrain.nn.functional.spatial import Numbers, at_least, batched, per_axis
+from dtrain.nn.functional.spatial import Ints, Numbers, at_least, batched, per_axis
 from dtrain.primitives import shapes as rules
 from dtrain.primitives.padding import pad_constant
 
 
 def unfold(
-    input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
+    input: Tensor, kernel_size: Ints, dilation: Ints = 1, padding: Ints = 0, stride: Ints = 1
 ) -> Tensor:
-    """What each window sees, as a column (torch.nn.functional.unfold).
+    """The elements of each window as one column (torch.nn.functional.unfold).
 
-    input: (n, c, h, w) or (c, h, w); the output: (n, c * kh * kw, windows) or without n.
+    Shape: (n, c, h, w) to (n, c * kh * kw, windows), or both without n.
     """
     x = batched("unfold", input, 2)
     kernel, spread, pads, steps = _options(kernel_size, dilation, padding, stride)
@@ -34,15 +33,16 @@ def unfold(
 
 def fold(
     input: Tensor,
-    output_size: Any,
-    kernel_size: Any,
-    dilation: Any = 1,
-    padding: Any = 0,
-    stride: Any = 1,
+    output_size: Ints,
+    kernel_size: Ints,
+    dilation: Ints = 1,
+    padding: Ints = 0,
+    stride: Ints = 1,
 ) -> Tensor:
-    """The sums of what windows hold for each element of an image (torch.nn.functional.fold).
+    """The image in which each element is the sum of its entries in the columns: the transpose of
+    unfold (torch.nn.functional.fold).
 
-    input: (n, c * kh * kw, windows) or without n; the output: (n, c, h, w) or (c, h, w).
+    Shape: (n, c * kh * kw, windows) to (n, c, *output_size), or both without n.
     """
     x = batched("fold", input, 1)
     size = per_axis(output_size, 2, "output_size")
@@ -64,7 +64,7 @@ def fold(
 
 
 def _options(
-    kernel_size: Any, dilation: Any, padding: Any, stride: Any
+    kernel_size: Ints, dilation: Ints, padding: Ints, stride: Ints
 ) -> tuple[Numbers, Numbers, Numbers, Numbers]:
     kernel, spread = per_axis(kernel_size, 2, "kernel_size"), per_axis(dilation, 2, "dilation")
     pads, steps = per_axis(padding, 2, "padding"), per_axis(stride, 2, "stride")

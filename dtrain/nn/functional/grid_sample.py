@@ -1,4 +1,4 @@
-"""Images read at places that a grid names (Jaderberg et al. 2015), as functions."""
+"""affine_grid and grid_sample: sampling images at given positions (Jaderberg et al. 2015)."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ MODES, PADDING_MODES = ("bilinear", "nearest", "bicubic"), ("zeros", "border", "
 
 
 def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:
-    """The places that affine maps send a grid from -1 to 1 to (torch.nn.functional.affine_grid).
+    """Apply affine maps to a regular grid over [-1, 1] (torch.nn.functional.affine_grid).
 
-    theta: (n, 2, 3) for a size (n, c, h, w), or (n, 3, 4) for (n, c, d, h, w); the output:
-    (n, h, w, 2) or (n, d, h, w, 3), in each place x first.
+    Shape: theta (n, 2, 3) and size (n, c, h, w) to (n, h, w, 2), positions as (x, y); or theta
+    (n, 3, 4) and size (n, c, d, h, w) to (n, d, h, w, 3), positions as (x, y, z).
     """
     axes = len(size) - 2
     if axes not in (2, 3):
@@ -40,8 +40,8 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
         np.linspace(-1, 1, n) * (1 if align_corners else (n - 1) / n) if n > 1 else np.zeros(1)
         for n in size[2:]
     ]
-    places = [*np.meshgrid(*lines, indexing="ij")][::-1]
-    base = np.stack([*places, np.ones(tuple(size[2:]))], -1).reshape(-1, axes + 1)
+    positions = [*np.meshgrid(*lines, indexing="ij")][::-1]
+    base = np.stack([*positions, np.ones(tuple(size[2:]))], -1).reshape(-1, axes + 1)
     grid = tensor(base, dtype=theta.dtype, device=theta.device) @ theta.transpose(1, 2)
     return grid.reshape(size[0], *size[2:], axes)
 
@@ -53,26 +53,26 @@ def grid_sample(
     padding_mode: str = "zeros",
     align_corners: bool | None = None,
 ) -> Tensor:
-    """The values of images at the places of a grid (torch.nn.functional.grid_sample).
+    """Sample images at the positions of a grid (torch.nn.functional.grid_sample).
 
     Parameters
     ----------
     input : (n, c, h, w) or (n, c, d, h, w)
-    grid : (n, ..., 2) or (n, ..., 3), with as many dimensions; from -1 to 1, in each place x first
-    mode : "bilinear", which is trilinear in volumes, "nearest", or of images "bicubic"
-    padding_mode : what is outside: "zeros", the nearest "border", or a "reflection" at it
-    align_corners : whether -1 and 1 are the middles of the outer elements, or their outer edges
+    grid : (n, ..., 2) or (n, ..., 3), of as many dimensions: positions (x, y) or (x, y, z), -1 to 1
+    mode : "bilinear" (for volumes trilinear), "nearest", or for images "bicubic"
+    padding_mode : values outside: "zeros", the nearest "border" element, or a "reflection" at it
+    align_corners : True: -1 and 1 are the centers of the outer elements; False: their outer edges
     """
     _check(input, grid, mode, padding_mode)
-    if input.element_size() == 2:  # too coarse for places
+    if input.element_size() == 2:  # half precision is too coarse for positions
         out = grid_sample(input.float(), grid.float(), mode, padding_mode, align_corners)
         return out.to(input.dtype)
     n, c, *size = input.shape
     count = grid[0, ..., 0].numel() if n else 0
-    places = grid.reshape(n, count, len(size)).flip(-1).unbind(-1)
+    positions = grid.reshape(n, count, len(size)).flip(-1).unbind(-1)
     taps = [
-        _taps(_unnormalized(x, m, align_corners), m, mode, padding_mode, bool(align_corners))
-        for x, m in zip(places, size)
+        _taps(_to_indices(x, m, align_corners), m, mode, padding_mode, bool(align_corners))
+        for x, m in zip(positions, size)
     ]
     pixels = input.flatten(2).permute(0, 2, 1)
     xp = array_module(input.array)
@@ -80,9 +80,9 @@ def grid_sample(
     total: Tensor | None = None
     for corner in itertools.product(*taps):
         flat, inside = xp.zeros((n, count), "int64"), xp.ones((n, count), bool)
-        for (place, _), m in zip(corner, size):
-            inside = inside & (place >= 0) & (place < m)
-            flat = flat * m + place.clip(0, m - 1)
+        for (index, _), m in zip(corner, size):
+            inside = inside & (index >= 0) & (index < m)
+            flat = flat * m + index.clip(0, m - 1)
         values = indexing.getitem(pixels, index=(rows, flat))
         values = indexing.masked_fill(values, mask=~inside[..., None], value=0)
         weights = [weight for _, weight in corner if weight is not None]
@@ -114,36 +114,38 @@ def _check(input: Tensor, grid: Tensor, mode: str, padding_mode: str) -> None:
         raise RuntimeError(f"grid_sample: bicubic is for images, got an input {input.shape}")
 
 
-def _unnormalized(x: Tensor, n: int, align_corners: bool | None) -> Tensor:
-    """Places from -1 to 1 as places from 0 to n - 1."""
+def _to_indices(x: Tensor, n: int, align_corners: bool | None) -> Tensor:
+    """Convert positions in [-1, 1] to fractional indices in [0, n - 1]."""
     return (x + 1) * ((n - 1) / 2) if align_corners else (x + 1) * (n / 2) - 0.5
 
 
 def _taps(
     x: Tensor, n: int, mode: str, padding_mode: str, align_corners: bool
 ) -> list[tuple[Any, Tensor | None]]:
-    """The elements of an axis that a place is made of: integer arrays, and weights."""
+    """The elements of an axis that a position is interpolated from: (indices, weights) pairs."""
     if mode == "bicubic":
         first = x.detach().floor()
         distances = [x - first - i for i in (-1, 0, 1, 2)]
         weights = _cubic(*distances)
-        places = [_bounded(first + i, n, padding_mode, align_corners) for i in (-1, 0, 1, 2)]
-        return [(_whole(p), weight) for p, weight in zip(places, weights)]
-    x = _bounded(x, n, padding_mode, align_corners)
+        positions = [
+            _apply_padding(first + i, n, padding_mode, align_corners) for i in (-1, 0, 1, 2)
+        ]
+        return [(_as_integers(p), weight) for p, weight in zip(positions, weights)]
+    x = _apply_padding(x, n, padding_mode, align_corners)
     if mode == "nearest":
-        return [(_whole(x.detach().round()), None)]
+        return [(_as_integers(x.detach().round()), None)]
     first = x.detach().floor()
-    return [(_whole(first), 1 - (x - first)), (_whole(first) + 1, x - first)]
+    return [(_as_integers(first), 1 - (x - first)), (_as_integers(first) + 1, x - first)]
 
 
-def _whole(x: Tensor) -> Any:
-    """Integers; what is far outside, or NaN, is outside."""
+def _as_integers(x: Tensor) -> Any:
+    """Round to integers; NaN and positions far outside become indices outside."""
     limit = 2.0**31
     return x.nan_to_num(-limit).clamp(-limit, limit).array.astype("int64")
 
 
 def _cubic(before: Tensor, left: Tensor, right: Tensor, after: Tensor) -> list[Tensor]:
-    """Weights of four elements by how far the place is after them (Keys 1981, with a = -0.75)."""
+    """Weights of four elements, from the position's distance to each (Keys 1981, a = -0.75)."""
     a = -0.75
 
     def near(x: Tensor) -> Tensor:
@@ -155,8 +157,8 @@ def _cubic(before: Tensor, left: Tensor, right: Tensor, after: Tensor) -> list[T
     return [far(before), near(left), near(-right), far(-after)]
 
 
-def _bounded(x: Tensor, n: int, padding_mode: str, align_corners: bool) -> Tensor:
-    """The places within the image that stand for those outside."""
+def _apply_padding(x: Tensor, n: int, padding_mode: str, align_corners: bool) -> Tensor:
+    """Move positions outside the image into it, by the padding mode."""
     if padding_mode == "zeros":
         return x
     if padding_mode == "reflection":

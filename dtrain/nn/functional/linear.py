@@ -8,7 +8,10 @@ from dtrain.primitives import linear as primitives
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """input @ weight.T + bias. input: (..., n); weight: (m, n); bias: (m,)."""
+    """input @ weight.T + bias (torch.nn.functional.linear).
+
+    Shape: input (..., n), weight (m, n), bias (m,) to (..., m).
+    """
     if input.shape[-1:] != weight.shape[1:]:
         raise RuntimeError(
             f"linear: expected an input of shape (..., {weight.shape[1]}), got {input.shape}"
@@ -20,7 +23,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input1^T weight input2 + bias (torch.nn.functional.bilinear).
 
-    input1: (..., n); input2: (..., m); weight: (k, n, m); bias: (k,).
+    Shape: input1 (..., n), input2 (..., m), weight (k, n, m), bias (k,) to (..., k).
     """
     if input1.shape[:-1] != input2.shape[:-1]:
         raise RuntimeError(

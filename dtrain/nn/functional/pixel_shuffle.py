@@ -1,4 +1,4 @@
-"""Moving elements between channels and space as functions."""
+"""Rearrangements of channels: pixel_shuffle, pixel_unshuffle, channel_shuffle, as functions."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ def _require(name: str, input: Tensor, holds: bool, expected: str) -> None:
 
 
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
-    """Channels laid out as pixels: (..., c r^2, h, w) to (..., c, h r, w r) (Shi et al. 2016).
-
-    (torch.nn.functional.pixel_shuffle)
+    """Move channels into pixels: (..., c r^2, h, w) to (..., c, h r, w r), r = upscale_factor
+    (torch.nn.functional.pixel_shuffle; Shi et al. 2016).
     """
     r = upscale_factor
     if r < 1:
@@ -27,9 +26,8 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
 
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
-    """Pixels laid out as channels: (..., c, h r, w r) to (..., c r^2, h, w).
-
-    The inverse of pixel_shuffle (torch.nn.functional.pixel_unshuffle).
+    """Move pixels into channels: (..., c, h r, w r) to (..., c r^2, h, w), the inverse of
+    pixel_shuffle (torch.nn.functional.pixel_unshuffle).
     """
     r = downscale_factor
     if r < 1:
@@ -42,9 +40,8 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
 
 
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
-    """Channels dealt out in turn from each of the groups. input: (n, c, ...).
-
-    Zhang et al. 2018 (torch.nn.functional.channel_shuffle).
+    """Interleave the channels of the groups; input (n, c, ...): channel j of group i becomes
+    channel j * groups + i (torch.nn.functional.channel_shuffle; Zhang et al. 2018).
     """
     if groups < 1:
         raise RuntimeError(f"channel_shuffle: expected groups above 0, got {groups}")

@@ -1,46 +1,46 @@
-"""What functions of windows share: a number for each axis, inputs with and without a batch."""
+"""Shared by convolution, pooling and the like: options per axis, inputs without a batch."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from dtrain.autograd import Tensor
 
+#: An option as users give it: one int for all axes, or one for each.
+Ints = int | Sequence[int]
+#: An option with one int for each axis.
 Numbers = tuple[int, ...]
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def one_to_three(
-    general: Callable[Concatenate[int, P], R],
-) -> tuple[Callable[P, R], Callable[P, R], Callable[P, R]]:
-    """PyTorch's functions of one, two and three axes, of one whose first argument is their number.
+def over_axes(
+    axes: int, general: Callable[Concatenate[int, P], R]
+) -> Callable[[Callable[[], None]], Callable[P, R]]:
+    """Decorate a declaration: `general` for this number of axes, its first argument.
 
-    `{n}` in its docstring stands for the number.
+    The declaration gives the function its name and docstring, `general` the other parameters.
     """
 
-    def of(axes: int) -> Callable[P, R]:
-        @functools.wraps(general)
+    def bind(declaration: Callable[[], None]) -> Callable[P, R]:
+        @functools.wraps(declaration)
         def function(*args: P.args, **kwargs: P.kwargs) -> R:
             return general(axes, *args, **kwargs)
 
-        name = f"{general.__name__.strip('_')}{axes}d"
-        function.__name__ = function.__qualname__ = name
-        function.__doc__ = (general.__doc__ or "").replace("{n}", str(axes))
         signature = inspect.signature(general)
         own = list(signature.parameters.values())[1:]
         function.__signature__ = signature.replace(parameters=own)  # type: ignore[attr-defined]
         return function
 
-    return of(1), of(2), of(3)
+    return bind
 
 
 def per_axis(value: Any, axes: int, name: str) -> Numbers:
-    """An int for each of the axes, given one for all or as many as there are."""
+    """One int for each axis, from an option that is one int for all axes or one for each."""
     given = tuple(value) if isinstance(value, (tuple, list)) else (value,)
     if len(given) not in (1, axes):
         raise RuntimeError(f"{name}: expected an int or {axes}, got {value!r}")
@@ -51,14 +51,14 @@ def per_axis(value: Any, axes: int, name: str) -> Numbers:
 
 
 def at_least(low: int, **options: Numbers) -> None:
-    """Refuse options with numbers below `low`."""
+    """Refuse options that contain a number below `low`."""
     for name, numbers in options.items():
         if min(numbers) < low:
             raise RuntimeError(f"{name}: expected numbers of at least {low}, got {numbers}")
 
 
 def batched(name: str, input: Tensor, axes: int) -> Tensor:
-    """The input with a batch dimension, (n, c, ...), also where it has none."""
+    """The input as (n, c, ...): with a batch dimension added if it is (c, ...)."""
     if input.ndim == axes + 1:
         return input.unsqueeze(0)
     if input.ndim != axes + 2:
@@ -69,6 +69,6 @@ def batched(name: str, input: Tensor, axes: int) -> Tensor:
     return input
 
 
-def as_given(out: Tensor, input: Tensor) -> Tensor:
-    """The output for a `batched` input, without a batch where the input has none."""
+def like_input(out: Tensor, input: Tensor) -> Tensor:
+    """The output of a `batched` input, without the batch dimension if the input has none."""
     return out if out.ndim == input.ndim else out.squeeze(0)
