@@ -100,9 +100,9 @@ def work(model_name, steps):
 
 def fold():
     """The speed of a node's memory, as `reduce_ms` and `gather_ms` count what two ranks touch."""
-    from dtrain.distributed.bench import all_reduce_times
+    from dtrain.distributed.bench import time_all_reduce
 
-    seconds, _ = all_reduce_times(FOLD_MB)
+    seconds, _ = time_all_reduce(FOLD_MB)
     return {"memory_gb_s": 5 * FOLD_MB * 2**20 / seconds / 1e9}
 
 

@@ -1,1 +1,1 @@
-"""The command line: `dtrain run`, `debug`, `doctor`, `bench`."""
+"""The command line: each command parses its options, calls the library and prints."""

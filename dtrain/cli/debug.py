@@ -1,4 +1,4 @@
-"""`dtrain debug`: the ranks of a script as threads of one process."""
+"""`dtrain debug`: runs the ranks of a script as threads of one process."""
 
 from __future__ import annotations
 
@@ -15,39 +15,38 @@ from dtrain.errors import CheckpointError, LaunchError
 
 
 def debug(
-    script: Annotated[Path, typer.Argument(help="The Python script to run.")],
-    args: Annotated[list[str] | None, typer.Argument(help="Its arguments.")] = None,
-    ranks: Annotated[int, typer.Option("-n", "--np", help="How many ranks.")] = 1,
+    script: Annotated[Path, typer.Argument(help="The Python file to run.")],
+    args: Annotated[list[str] | None, typer.Argument(help="The script's arguments.")] = None,
+    ranks: Annotated[int, typer.Option("-n", "--np", help="Number of ranks.")] = 1,
     rank: Annotated[
         int | None,
         typer.Option(
-            help="The rank of the debugger: it opens there at breakpoint() and, on a terminal, "
-            "when that rank raises. By default breakpoint() opens it on rank 0."
+            help="The rank to debug: pdb opens there at breakpoint() and, on a terminal, when that "
+            "rank raises. Default: breakpoint() opens pdb on rank 0."
         ),
     ] = None,
     step: Annotated[
         int | None,
         typer.Option(
-            help="Open the debugger on that rank once so many steps have been made since the run "
-            "began, at the loop that is about to get the next one's first batch: 0 is before the "
-            "first step, 40 where the checkpoint step-00000040 was written. Loops under no_grad() "
-            "do not count."
+            help="Open pdb on that rank after this number of steps, counted since the run began: 0 "
+            "is before the first step, 40 where the checkpoint step-00000040 was written. It opens "
+            "at the loop over the loader. Loops under no_grad() do not count."
         ),
     ] = None,
     replay: Annotated[
         Path | None,
         typer.Option(
-            help="A checkpoint, or a run's folder with some: resume() in SCRIPT goes on from it, "
-            "whatever it was asked for. No checkpoint is written."
+            help="A checkpoint, or a run's folder of checkpoints: resume() in SCRIPT loads it, "
+            "whichever it is asked for. No checkpoint is written."
         ),
     ] = None,
     trace: Annotated[
         Path | None, typer.Option(help="Write a timeline of all ranks, for ui.perfetto.dev.")
     ] = None,
 ) -> None:
-    """Run SCRIPT as ranks that are threads of this process: the same bits, and breakpoint() works.
+    """Run SCRIPT with its ranks as threads of this process: the same bits, and breakpoint() works.
 
-    Lines of output begin with the number of the rank that wrote them.
+    Each line of output begins with the number of the rank that wrote it.
     """
     try:
         checkpoint = None if replay is None else verify_checkpoint(replay)

@@ -1,4 +1,4 @@
-"""`dtrain doctor`: one page on what this machine or cluster has, and what to change."""
+"""`dtrain doctor`: prints what a machine or a cluster has, and what to change."""
 
 from __future__ import annotations
 
@@ -22,24 +22,31 @@ from dtrain.distributed.doctor import (
 
 
 def doctor(
-    np: Annotated[int | None, typer.Option("--np", "-n", help="Start so many ranks.")] = None,
-    hosts: Annotated[str | None, typer.Option(help="Hosts and their ranks: a:4,b:4.")] = None,
+    np: Annotated[
+        int | None,
+        typer.Option(
+            "--np", "-n", help="Start this number of ranks, which measure the links between them."
+        ),
+    ] = None,
+    hosts: Annotated[
+        str | None, typer.Option(help="Hosts and their numbers of ranks: a:4,b:4.")
+    ] = None,
     hostfile: Annotated[
-        str | None, typer.Option(help="A file of hosts, as mpirun reads it.")
+        str | None, typer.Option(help="A file of hosts, in mpirun's format.")
     ] = None,
 ) -> None:
-    """Say what this machine has for training, and what to change; with -n or --hosts, try ranks.
+    """Print what this machine has for training, and what to change; test ranks with -n or --hosts.
 
-    Exit status: 1 if ranks cannot run as things are, else 0.
+    Exit status: 1 if ranks cannot run, else 0.
     """
     console = Console(highlight=False, soft_wrap=True)
     machine = inspect_machine()
     problems = find_machine_problems(machine)
-    _print_table(console, _rows(machine))
+    _print_table(console, _machine_rows(machine))
     if (np, hosts, hostfile) != (None, None, None):
         ranks = inspect_ranks(np, hosts, hostfile)
         problems += find_rank_problems(ranks)
-        _print_table(console, _rows_of_ranks(ranks))
+        _print_table(console, _rank_rows(ranks))
     for problem in problems:
         _print_problem(console, problem)
     if not problems:
@@ -68,46 +75,46 @@ def _print_problem(console: Console, problem: Problem) -> None:
     console.print(f"  do:  {problem.do}\n", markup=False)
 
 
-def _rows(machine: MachineReport) -> Iterator[tuple[str, str]]:
+def _machine_rows(machine: MachineReport) -> Iterator[tuple[str, str]]:
     cores = f"{machine.cores} cores, {machine.busy:.0%} busy"
     yield "host", f"{machine.host}: {machine.software['processor']}, {cores}"
-    yield "memory", f"{machine.memory / 2**30:.1f} GiB; /dev/shm {_shared_memory(machine)}"
+    yield "memory", f"{machine.memory / 2**30:.1f} GiB; /dev/shm {_describe_shared_memory(machine)}"
     packages = [item for item in machine.software.items() if item[0] not in ("BLAS", "processor")]
     yield "software", ", ".join(f"{name} {version}" for name, version in packages)
     threads = ", ".join(f"{name}={value}" for name, value in machine.threads.items())
     yield "BLAS", f"{machine.software['BLAS']}; {threads or 'dtrain run gives each rank 1 thread'}"
     launcher = machine.launcher
     yield "launcher", f"{launcher.path}: {launcher.kind}" if launcher else machine.no_launcher
-    yield "MPI", machine.mpi.get("problem") or _mpi(machine.mpi)
+    yield "MPI", machine.mpi.get("problem") or _describe_mpi(machine.mpi)
     yield "Numba", machine.numba.get("problem") or "compiles"
-    yield "GPUs", _gpus(machine.cuda)
+    yield "GPUs", _describe_gpus(machine.cuda)
     yield "clock", machine.clock
 
 
-def _shared_memory(machine: MachineReport) -> str:
+def _describe_shared_memory(machine: MachineReport) -> str:
     if machine.shared_memory is None:
         return "is not there"
     free, total = machine.shared_memory
     return f"{free / 2**30:.1f} GiB free of {total / 2**30:.1f}"
 
 
-def _mpi(mpi: dict[str, Any]) -> str:
-    survives = "with --with-ft ulfm" if mpi["ulfm"] else "no, jobs are started again"
+def _describe_mpi(mpi: dict[str, Any]) -> str:
+    survives = "with --with-ft ulfm" if mpi["ulfm"] else "no, the job restarts"
     return (
         f"{mpi['vendor']} {mpi['version']} (MPI {mpi['standard']}), {mpi['path']}\n"
-        f"threads: {mpi['threads']}; survives a lost rank: {survives}; "
+        f"threads: {mpi['threads']}; survives a failed rank: {survives}; "
         f"reads GPU memory: {'yes' if mpi['cuda'] else 'no'}"
     )
 
 
-def _gpus(cuda: dict[str, Any]) -> str:
+def _describe_gpus(cuda: dict[str, Any]) -> str:
     if "problem" in cuda:
         return f"none for CuPy: {cuda['problem']}"
     nccl = f"NCCL {cuda['nccl']}" if cuda["nccl"] else "no NCCL"
     return "\n".join([*cuda["gpus"], f"CuPy {cuda['version']}, {nccl}"])
 
 
-def _rows_of_ranks(ranks: RanksReport) -> Iterator[tuple[str, str]]:
+def _rank_rows(ranks: RanksReport) -> Iterator[tuple[str, str]]:
     for host, members in groupby(range(len(ranks.hosts)), key=lambda rank: ranks.hosts[rank]):
         numbers = list(members)
         yield "ranks", f"{host}: {', '.join(map(str, numbers))} on {ranks.cores[numbers[0]]} cores"

@@ -1,4 +1,4 @@
-"""`dtrain run`: start the ranks of a script, and stay until they have ended."""
+"""`dtrain run`: starts the ranks of a script under MPI, and supervises them until they end."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,56 +12,62 @@ from dtrain.errors import LaunchError
 
 
 def run(
-    script: Annotated[str, typer.Argument(help="A Python file, or with -m a module.")],
-    args: Annotated[list[str] | None, typer.Argument(help="Passed on as they are.")] = None,
+    script: Annotated[str, typer.Argument(help="A Python file; with -m, a module.")],
+    args: Annotated[list[str] | None, typer.Argument(help="The script's arguments.")] = None,
     np: Annotated[
-        int | None, typer.Option("--np", "-n", help="Ranks; default: the slots of the hosts.")
+        int | None,
+        typer.Option("--np", "-n", help="Number of ranks; default: the slots of the hosts."),
     ] = None,
     module: Annotated[bool, typer.Option("-m", help="SCRIPT is a module.")] = False,
-    hosts: Annotated[str | None, typer.Option(help="Hosts and their ranks: a:4,b:4.")] = None,
+    hosts: Annotated[
+        str | None, typer.Option(help="Hosts and their numbers of ranks: a:4,b:4.")
+    ] = None,
     hostfile: Annotated[
-        str | None, typer.Option(help="A file of hosts, as mpirun reads it.")
+        str | None, typer.Option(help="A file of hosts, in mpirun's format.")
     ] = None,
     threads: Annotated[
         int | None, typer.Option(help="BLAS and OpenMP threads of each rank; default: 1.")
     ] = None,
     max_restarts: Annotated[
-        int, typer.Option(help="Start the job again when it fails, so many times.")
+        int, typer.Option(help="Restart the job when it fails, at most this number of times.")
     ] = 0,
     grace: Annotated[
-        float, typer.Option(help="Seconds for a checkpoint after SIGTERM, SIGINT or SIGUSR1.")
+        float, typer.Option(help="Seconds to write a checkpoint after SIGTERM, SIGINT or SIGUSR1.")
     ] = 60,
     elastic: Annotated[
-        bool, typer.Option("--elastic", help="When ranks are lost, the others go on (Open MPI 5).")
+        bool, typer.Option("--elastic", help="Survivors go on when ranks fail (Open MPI 5).")
     ] = False,
     respawn: Annotated[
-        bool, typer.Option("--respawn", help="Replace lost elastic ranks at the next checkpoint.")
+        bool, typer.Option("--respawn", help="Replace failed elastic ranks at the next checkpoint.")
     ] = False,
     leave_on_error: Annotated[
-        bool, typer.Option("--leave-on-error", help="An elastic rank that raises leaves alone.")
+        bool, typer.Option("--leave-on-error", help="An elastic rank that raises ends alone.")
     ] = False,
     frozen_after: Annotated[
-        float, typer.Option(help="Seconds without a sign of life that lose an elastic rank.")
+        float,
+        typer.Option(help="Seconds without a heartbeat after which an elastic rank has failed."),
     ] = 10,
     stall_warning: Annotated[
         float | None,
-        typer.Option(help="Seconds until a rank that others wait for is named; default: 5."),
+        typer.Option(
+            help="Seconds until a rank that blocks the others is named; default: 5; 0: never."
+        ),
     ] = None,
     stall_timeout: Annotated[
         float | None,
-        typer.Option(help="Seconds until it ends the job; default: 1800; 0: never."),
+        typer.Option(help="Seconds until such a rank ends the job; default: 1800; 0: never."),
     ] = None,
     trace: Annotated[
         Path | None, typer.Option(help="Write a timeline of all ranks, for ui.perfetto.dev.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the command, run nothing.")
+        bool, typer.Option("--dry-run", help="Print the command and run nothing.")
     ] = False,
 ) -> None:
     """Start N ranks of a script under MPI: dtrain run -n 4 train.py --epochs 3.
 
-    Exit status: 0 when the script came to its end; 75 when it stopped as it was asked to by a
-    signal, with a checkpoint; 128 + N when signal N ended it before; else that of the failure.
+    Exit status: 0 if the script came to its end; 75 if it stopped on a signal, with a checkpoint;
+    128 + N if signal N ended it before; else that of the failure.
     """
     try:
         environ = _stall_variables(stall_warning, stall_timeout) | trace_variable(trace)

@@ -1,28 +1,44 @@
-"""Collective operations on tensors, for users."""
+"""Collective operations on tensors and Python objects, for users."""
 
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import TypeVar
 
 from dtrain.autograd import Tensor
 from dtrain.backend import array_module
 from dtrain.distributed import world
 
+T = TypeVar("T")
+
 
 def all_reduce(tensor: Tensor, op: str = "sum") -> Tensor:
-    """Combine `tensor` over all ranks, in place, in the same order for the same world size.
+    """Combine `tensor` over all ranks, in place (torch.distributed.all_reduce).
+
+    Every rank calls it. The order of additions is the same in each run with the same world size.
 
     Parameters
     ----------
     tensor : any shape and dtype, the same on every rank
     op : "sum" | "mean" | "max" | "min"
 
-    See Also
-    --------
-    torch.distributed.all_reduce
+    Returns
+    -------
+    `tensor` itself
 
+    Raises
+    ------
+    ValueError
+        If `op` is another.
+    DesyncError
+        If the ranks call different collectives, or with different sizes or dtypes.
+    RankFailedError
+        If a rank raised or exited instead.
+
+    Examples
+    --------
     >>> import dtrain
+    >>> from dtrain.distributed import all_reduce
     >>> all_reduce(dtrain.tensor([1.0, 2.0]))  # in a world of one
     tensor([1., 2.])
     """
@@ -31,8 +47,8 @@ def all_reduce(tensor: Tensor, op: str = "sum") -> Tensor:
     comm = world.communicator()
     xp = array_module(tensor.array)
     if op in ("max", "min"):
-        pick = xp.maximum if op == "max" else xp.minimum
-        tensor.array[...] = functools.reduce(pick, comm.allgather(tensor.array.copy()))
+        combine = xp.maximum if op == "max" else xp.minimum
+        tensor.array[...] = functools.reduce(combine, comm.allgather(tensor.array.copy()))
         return tensor
     flat = xp.ascontiguousarray(tensor.array).reshape(-1).copy()
     comm.all_reduce([flat], flat, comm.size, comm.size if op == "mean" else 1)
@@ -40,21 +56,42 @@ def all_reduce(tensor: Tensor, op: str = "sum") -> Tensor:
     return tensor
 
 
-def all_gather(value: Any) -> list[Any]:
-    """Every rank's value, in rank order; any small picklable object.
+def all_gather(value: T) -> list[T]:
+    """Every rank's value, in rank order (torch.distributed.all_gather_object).
 
-    See Also
+    Parameters
+    ----------
+    value : any small object that can be pickled
+
+    Returns
+    -------
+    list of `world_size()` values, the same on every rank
+
+    Examples
     --------
-    torch.distributed.all_gather_object
+    >>> from dtrain import distributed
+    >>> distributed.all_gather({"loss": 0.5})  # in a world of one
+    [{'loss': 0.5}]
     """
     return world.communicator().allgather(value)
 
 
-def broadcast(value: Any, root: int = 0) -> Any:
-    """The root's value on every rank; any picklable object.
+def broadcast(value: T, root: int = 0) -> T:
+    """The root's value on every rank (torch.distributed.broadcast_object_list).
 
-    See Also
+    Parameters
+    ----------
+    value : any object that can be pickled; only the root's counts
+    root : the rank whose value it is
+
+    Returns
+    -------
+    the root's value
+
+    Examples
     --------
-    torch.distributed.broadcast_object_list
+    >>> from dtrain import distributed
+    >>> distributed.broadcast([1, 2])  # in a world of one
+    [1, 2]
     """
     return world.communicator().broadcast(value, root)

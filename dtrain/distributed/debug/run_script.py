@@ -1,4 +1,4 @@
-"""Running a script as ranks that are threads: its output by rank, and what ended it, once."""
+"""Runs a script as ranks that are threads: labels its output by rank, and reports failures once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from dtrain.errors import DesyncError, LaunchError, RankFailedError
 
 
 class RankError(Exception):
-    """Ranks of a script raised; the message is the first one's traceback, and who else did."""
+    """Ranks of a script raised; the message is the first traceback and the other ranks that did."""
 
 
 def run_script(
@@ -39,18 +39,19 @@ def run_script(
     Parameters
     ----------
     script : a Python file, run as `__main__` on every rank
-    args : its arguments
-    rank : on which `breakpoint()` opens the debugger and, on a terminal, an exception does; if
-        None, `breakpoint()` does on rank 0
-    step : before which the debugger opens, too: how many steps have been made since the run began
-    replay : the checkpoint that the script is given when it asks for one to go on from
+    args : the script's arguments
+    ranks : the number of ranks
+    rank : the rank on which `breakpoint()` and, on a terminal, an exception open the debugger;
+        None is rank 0, and `breakpoint()` alone
+    step : the step before which the debugger opens, counted since the run began; None for never
+    replay : the checkpoint that the script's `resume` loads
 
     Raises
     ------
     LaunchError
-        Before anything runs, if the script, the ranks or the step do not exist.
+        If the script, the rank or the step does not exist; before anything runs.
     RankError
-        With the traceback of the first rank that raised, in the script's frames.
+        If a rank raised; with the first rank's traceback, from the script's frames on.
     """
     _check(ranks, rank, step)
     code = _compiled(script)
@@ -69,7 +70,7 @@ def run_script(
 
     sys.argv = [str(script), *args]
     sys.path[0] = str(script.resolve().parent)
-    sys.stdout, sys.stderr = _ByRank(terminal), _ByRank(errors)
+    sys.stdout, sys.stderr = _LabelledStream(terminal), _LabelledStream(errors)
     sys.breakpointhook, process.before_step = debugger.breakpoint_hook, debugger.before_step
     process.replay = Replay(replay.absolute()) if replay else None
     lifecycle.install_signal_handlers()  # a thread cannot
@@ -88,7 +89,7 @@ def run_script(
         sys.stderr.flush()
         sys.stdout, sys.stderr = terminal, errors
         sys.breakpointhook, process.before_step = sys.__breakpointhook__, None
-    return failures.status() or interrupted or _unmet(debugger)
+    return failures.status() or interrupted or _report_unmet_options(debugger)
 
 
 def _check(ranks: int, rank: int | None, step: int | None) -> None:
@@ -109,9 +110,9 @@ def _compiled(script: Path) -> CodeType:
         raise RankError(traceback.format_exc(limit=0)) from None
 
 
-def _unmet(debugger: RankDebugger) -> int:
-    """1 after saying what was asked for and did not happen, in a script that came to its end."""
-    unmet = [debugger.missed_step()]
+def _report_unmet_options(debugger: RankDebugger) -> int:
+    """Print the options that had no effect in a script that ended well; 1 if there are any."""
+    unmet = [debugger.explain_missed_step()]
     if process.replay is not None and not process.replay.loaded_by:
         unmet.append(
             "--replay: the script never called dtrain.checkpoint.resume(): nothing was replayed"
@@ -122,21 +123,21 @@ def _unmet(debugger: RankDebugger) -> int:
 
 
 class _Failures:
-    """What the ranks of a script raised, in that order."""
+    """The exceptions of a script's ranks, in the order of time."""
 
     def __init__(self, script: Path, debugger: RankDebugger):
         self._script, self._debugger = str(script), debugger
         self._all: list[tuple[int, BaseException]] = []
-        self._told: BaseException | None = None  # the traceback was shown, the debugger opened
+        self._shown: BaseException | None = None  # its traceback was printed, the debugger opened
 
     def add(self, rank: int, failure: BaseException, errors: TextIO | None) -> None:
-        """Note what a rank raised; if it is to be shown at once, open the debugger there."""
+        """Add a rank's exception; with `errors`, print it there at once and open the debugger."""
         self._all.append((rank, failure))
-        mere_end = isinstance(failure, BdbQuit) or not isinstance(failure, Exception)
-        if errors is not None and not mere_end and not _is_waiting(failure):
-            self._told = _own(failure)
-            print(f"rank {rank}: {self._traceback(self._told)}", end="", file=errors, flush=True)
-            self._debugger.post_mortem(self._trace(self._told))
+        is_exit = isinstance(failure, BdbQuit) or not isinstance(failure, Exception)
+        if errors is not None and not is_exit and not _is_consequence(failure):
+            self._shown = _find_own_failure(failure)
+            print(f"rank {rank}: {self._traceback(self._shown)}", end="", file=errors, flush=True)
+            self._debugger.post_mortem(self._trace(self._shown))
 
     def status(self) -> int:
         """The exit status of the script.
@@ -144,10 +145,14 @@ class _Failures:
         Raises
         ------
         RankError
-            If a rank raised something else than SystemExit.
+            If a rank raised an exception other than SystemExit.
         """
-        waiting = [f for f in self._all if _is_waiting(f[1])]
-        own = [(rank, _own(failure)) for rank, failure in self._all if not _is_waiting(failure)]
+        waiting = [f for f in self._all if _is_consequence(f[1])]
+        own = [
+            (rank, _find_own_failure(failure))
+            for rank, failure in self._all
+            if not _is_consequence(failure)
+        ]
         exits = [f for f in own if isinstance(f[1], SystemExit) and f[1].code]
         raised = [f for f in own if not isinstance(f[1], (SystemExit, BdbQuit))]
         if not raised and any(isinstance(failure, BdbQuit) for _, failure in own):
@@ -167,14 +172,14 @@ class _Failures:
         return exit.code if isinstance(exit.code, int) else 1
 
     def _report(self, raised: list[tuple[int, BaseException]]) -> str:
-        """The first with its traceback, and a line for each other thing that ranks raised."""
-        # Ranks disagree when one has gone astray: what it raised itself says more.
-        raised.sort(key=lambda f: (f[1] is not self._told, isinstance(f[1], DesyncError)))
+        """The first exception with its traceback, and a line for each different one."""
+        # A DesyncError often follows from another rank's exception, which tells more.
+        raised.sort(key=lambda f: (f[1] is not self._shown, isinstance(f[1], DesyncError)))
         ranks: dict[str, list[int]] = {}
         for rank, failure in raised:
             ranks.setdefault(self._line(failure), []).append(rank)
         (rank, first), text = raised[0], ""
-        if first is not self._told:
+        if first is not self._shown:
             text = f"rank {rank}: {self._traceback(first)}"
         ranks[self._line(first)].remove(rank)
         for line, others in ranks.items():
@@ -184,7 +189,7 @@ class _Failures:
         return text
 
     def _line(self, failure: BaseException) -> str:
-        """What was raised, and the innermost line of the user's that did."""
+        """The exception as one line, with the innermost user line."""
         text = f"{type(failure).__name__}: {failure}".partition("\n")[0].removesuffix(": ")
         steps = traceback.walk_tb(failure.__traceback__)
         lines = [f"{f.f_code.co_filename}:{number}" for f, number in steps if is_user_frame(f)]
@@ -202,8 +207,8 @@ class _Failures:
         return trace or failure.__traceback__
 
 
-def _is_waiting(failure: BaseException) -> bool:
-    """Whether all began by waiting for another rank, which has failed or left."""
+def _is_consequence(failure: BaseException) -> bool:
+    """Whether an exception only follows from another rank's: its root is a RankFailedError."""
     seen: set[int] = set()
     while id(failure) not in seen:
         seen.add(id(failure))
@@ -211,20 +216,20 @@ def _is_waiting(failure: BaseException) -> bool:
     return isinstance(failure, RankFailedError)
 
 
-def _own(failure: BaseException) -> BaseException:
-    """What a rank raised before it waited for others while it handled that."""
+def _find_own_failure(failure: BaseException) -> BaseException:
+    """The exception that a rank raised itself, before it waited for others while handling it."""
     while isinstance(failure, RankFailedError) and failure.__context__ is not None:
         failure = failure.__context__
     return failure
 
 
-class _ByRank:
-    """A text stream that begins each line with the rank of the thread that wrote it."""
+class _LabelledStream:
+    """A text stream that begins each line with the rank of the thread that writes it."""
 
     def __init__(self, stream: TextIO):
         self._stream = stream
         self._lock = threading.Lock()
-        self._lines: dict[int, str] = {}  # what each thread has written of its line
+        self._lines: dict[int, str] = {}  # the incomplete line of each rank
 
     def write(self, text: str) -> int:
         rank = _current_rank()
@@ -239,7 +244,7 @@ class _ByRank:
 
     def flush(self) -> None:
         with self._lock:
-            if _current_rank() is None:  # at the end: what never ended its line
+            if _current_rank() is None:  # at the end: incomplete lines
                 for rank, rest in sorted(self._lines.items()):
                     if rest:
                         self._stream.write(f"[{rank}] {rest}\n")

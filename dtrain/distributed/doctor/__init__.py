@@ -1,4 +1,4 @@
-"""What a machine or a cluster has for training on many ranks, and what to change about it."""
+"""`dtrain doctor`: inspects a machine or a cluster, and finds problems of training on it."""
 
 from dtrain.distributed.doctor.inspection import (
     MachineReport as MachineReport,

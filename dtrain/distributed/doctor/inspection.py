@@ -26,38 +26,43 @@ _RANKS_LIMIT_S = 120
 
 @dataclass(frozen=True)
 class MachineReport:
-    """What was found here. A library that cannot be used has a "problem" instead of its facts."""
+    """Facts about this machine. A library that cannot be used has a "problem" in place of facts."""
 
     host: str
     launcher: Launcher | None
-    no_launcher: str  # why there is none
+    no_launcher: str  # why there is no launcher
     mpi: dict[str, Any]
     numba: dict[str, Any]
     cuda: dict[str, Any]
     gpu_files: int  # GPUs that the driver shows
     cores: int
-    busy: float  # programs that ran or wanted to, over the last minute, per core of the machine
-    memory: int  # bytes
-    shared_memory: tuple[int, int] | None  # free and all bytes of /dev/shm
+    busy: float  # load average of the last minute per core
+    memory: int  # in bytes
+    shared_memory: tuple[int, int] | None  # free and total bytes of /dev/shm
     clock: str
     software: dict[str, str]
-    threads: dict[str, str]  # the variables that set them
+    threads: dict[str, str]  # environment variables that set the number of threads
 
 
 @dataclass(frozen=True)
 class RanksReport:
-    """What ranks found: `problem` says why there is nothing else."""
+    """Facts that ranks gathered about each other; `problem` tells why there are none."""
 
     problem: str = ""
     hosts: tuple[str, ...] = ()  # of each rank
-    nodes: tuple[int, ...] = ()  # equal where ranks see each other's memory
+    nodes: tuple[int, ...] = ()  # equal for ranks that share memory
     cores: tuple[int, ...] = ()
     software: tuple[dict[str, str], ...] = ()
     pairs: tuple[dict[str, Any], ...] = ()
 
 
 def inspect_machine() -> MachineReport:
-    """Look at this machine. Takes seconds; nothing that is missing or broken stops it."""
+    """Gather facts about this machine. Takes seconds; a missing or broken library does not stop it.
+
+    >>> from dtrain.distributed.doctor import inspect_machine
+    >>> inspect_machine().cores >= 1  # doctest: +SKIP
+    True
+    """
     launcher, reason = None, ""
     try:
         launcher = find_launcher(os.environ)
@@ -100,7 +105,12 @@ def _probe(name: str) -> dict[str, Any]:
 
 
 def inspect_ranks(num_ranks: int | None, hosts: str | None, hostfile: str | None) -> RanksReport:
-    """Start ranks by `dtrain run`, and have them measure each other."""
+    """Start ranks by `dtrain run`, which measure latency, bandwidth and clocks between them.
+
+    Parameters
+    ----------
+    num_ranks, hosts, hostfile : as in `dtrain run`: ``-n``, ``--hosts``, ``--hostfile``
+    """
     options = [("-n", num_ranks), ("--hosts", hosts), ("--hostfile", hostfile)]
     words = [str(word) for option in options if option[1] is not None for word in option]
     argv = [sys.executable, "-m", "dtrain.cli", "run", *words]
@@ -122,7 +132,7 @@ def inspect_ranks(num_ranks: int | None, hosts: str | None, hostfile: str | None
 
 
 def _run(argv: Sequence[str], limit_s: float) -> tuple[int | None, str, str]:
-    """The status, None after the limit, and the output of a program."""
+    """Run a program; returns its status (None after the time limit), stdout and stderr."""
     process = subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL,

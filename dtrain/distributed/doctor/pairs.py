@@ -1,7 +1,7 @@
-"""`dtrain run -n N -m dtrain.distributed.doctor.pairs`: ranks find out about each other.
+"""`dtrain run -n N -m dtrain.distributed.doctor.pairs`: ranks measure the links between them.
 
-Rank 0 prints a line of JSON: who is where and shares memory with whom, and for pairs of hosts the
-latency, the bandwidth, and by how much the clocks differ.
+Rank 0 prints a line of JSON: each rank's host and node, and for pairs of hosts the latency, the
+bandwidth, and the difference of the clocks.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from dtrain.distributed.launch.machine import num_cores
 _PINGS = 200
 _MESSAGE_BYTES = 4 << 20
 _MESSAGES = 8
-_ALL_PAIRS_UP_TO = 8  # hosts
+_MAX_HOSTS_FOR_ALL_PAIRS = 8
 
 
 def main() -> None:
+    """Measure, and print the result on rank 0."""
     world.init()
     from mpi4py import MPI
 
@@ -35,37 +36,37 @@ def main() -> None:
     about = comm.allgather((socket.gethostname(), node, num_cores(), software()))
     hosts, nodes, cores, versions = map(list, zip(*about))
     pairs = []
-    _wait_asleep(comm)
-    for one, other in _pairs(hosts):
+    _sleeping_barrier(comm)
+    for one, other in _select_pairs(hosts):
         measured = _measure(comm, one, other) if comm.rank in (one, other) else None
-        _wait_asleep(comm)
+        _sleeping_barrier(comm)
         pairs.append(comm.bcast(measured, root=one))
     if comm.rank == 0:
         found = {"hosts": hosts, "nodes": nodes, "cores": cores, "software": versions}
         print(json.dumps({**found, "pairs": pairs}), flush=True)
 
 
-def _wait_asleep(comm: Any) -> None:
-    """Wait for all ranks, without taking the cores from those that measure."""
+def _sleeping_barrier(comm: Any) -> None:
+    """Wait for all ranks with sleeps, which leave the cores to the ranks that measure."""
     everybody = comm.Ibarrier()
     while not everybody.Test():
         time.sleep(0.005)
 
 
-def _pairs(hosts: list[str]) -> list[tuple[int, int]]:
-    """Ranks to measure: two of one host, and the first ones of each two hosts."""
+def _select_pairs(hosts: list[str]) -> list[tuple[int, int]]:
+    """The pairs of ranks to measure: two within each host, and the first ranks of two hosts."""
     ranks: dict[str, list[int]] = {}
     for rank, host in enumerate(hosts):
         ranks.setdefault(host, []).append(rank)
     within = [(mine[0], mine[1]) for mine in ranks.values() if len(mine) > 1]
     firsts = [mine[0] for mine in ranks.values()]
-    if len(firsts) > _ALL_PAIRS_UP_TO:
+    if len(firsts) > _MAX_HOSTS_FOR_ALL_PAIRS:
         return within[:1] + [(firsts[0], other) for other in firsts[1:]]
     return within + list(itertools.combinations(firsts, 2))
 
 
 def _measure(comm: Any, one: int, other: int) -> dict[str, Any] | None:
-    """Between two ranks; the result is on the first of them."""
+    """Measure the link between two ranks; returns the result on the first of them."""
     first, peer = comm.rank == one, other if comm.rank == one else one
     byte, clock, message = np.zeros(1, np.uint8), np.zeros(1), np.zeros(_MESSAGE_BYTES, np.uint8)
     trips, offsets = [], []

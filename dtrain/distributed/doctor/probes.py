@@ -1,6 +1,6 @@
-"""`python -m dtrain.distributed.doctor.probes mpi`: one library's facts, as a line of JSON.
+"""`python -m dtrain.distributed.doctor.probes mpi`: prints facts about one library as JSON.
 
-Each runs in a process of its own: a library that is broken may hang, or take its process with it.
+Each probe runs in a process of its own: a broken library may hang, or crash its process.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 
 
 def mpi() -> dict[str, Any]:
-    """The MPI library that mpi4py loads, and what it can do."""
+    """The MPI library that mpi4py loads, and its features."""
     from mpi4py import MPI
 
     vendor, version = MPI.get_vendor()
-    path = _loaded(r"/libmpi\w*\.so")
+    path = _find_loaded_library(r"/libmpi\w*\.so")
     library = ctypes.CDLL(path) if path else None
     levels = {
         MPI.THREAD_SINGLE: "single",
@@ -32,7 +32,7 @@ def mpi() -> dict[str, Any]:
         "path": path,
         "standard": ".".join(map(str, MPI.Get_version())),
         "threads": levels[MPI.Query_thread()],
-        # MPICH has the functions, too, but they hang or fail.
+        # MPICH has ULFM's functions, too, but they hang or fail.
         "ulfm": vendor == "Open MPI" and hasattr(library, "MPIX_Comm_shrink"),
         "cuda": hasattr(library, "MPIX_Query_cuda_support")
         and bool(library.MPIX_Query_cuda_support()),  # type: ignore[union-attr]
@@ -40,7 +40,7 @@ def mpi() -> dict[str, Any]:
 
 
 def numba() -> dict[str, Any]:
-    """Numba, if it compiles."""
+    """Numba's version, if it compiles a function."""
     import numba
 
     assert numba.njit(lambda x: x + 1)(1) == 2
@@ -48,7 +48,7 @@ def numba() -> dict[str, Any]:
 
 
 def cuda() -> dict[str, Any]:
-    """CuPy, its GPUs, and NCCL."""
+    """The versions of CuPy and NCCL, and the GPUs."""
     import cupy
 
     runtime = cupy.cuda.runtime
@@ -66,8 +66,8 @@ def cuda() -> dict[str, Any]:
     return found
 
 
-def _loaded(pattern: str) -> str | None:
-    """The path of a library in this process."""
+def _find_loaded_library(pattern: str) -> str | None:
+    """The path of a library that this process has loaded; None if there is none."""
     maps = Path("/proc/self/maps")
     lines = maps.read_text().splitlines() if maps.exists() else []
     return next((line.split()[-1] for line in lines if re.search(pattern, line)), None)
@@ -76,6 +76,6 @@ def _loaded(pattern: str) -> str | None:
 if __name__ == "__main__":
     try:
         print(json.dumps({"mpi": mpi, "numba": numba, "cuda": cuda}[sys.argv[1]]()))
-    except Exception as reason:  # whatever it is, it is what the user has to know
+    except Exception as reason:  # of any kind: the user has to know it
         text = str(reason).strip().partition("\n")[0]
         print(json.dumps({"problem": f"{type(reason).__name__}: {text}"}))

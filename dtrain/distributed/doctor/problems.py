@@ -1,4 +1,4 @@
-"""What is wrong with what was found: each problem with why it matters and what to do."""
+"""Finds problems in the facts about machines and ranks: why each matters, and what to do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CLOCKS_APART_S = 0.1
 
 @dataclass(frozen=True)
 class Problem:
-    """Something found that should be otherwise; `fatal` if ranks cannot run with it."""
+    """One problem: what was found, why it matters, what to do; `fatal` if ranks cannot run."""
 
     found: str
     why: str
@@ -26,12 +26,12 @@ class Problem:
 
 
 def find_machine_problems(machine: MachineReport) -> list[Problem]:
-    """The problems of a machine."""
-    families = (_of_mpi, _of_memory, _of_speed, _of_load, _of_threads)
-    return [problem for family in families for problem in family(machine)]
+    """Find a machine's problems."""
+    checks = (_check_mpi, _check_memory, _check_kernels, _check_load, _check_threads)
+    return [problem for check in checks for problem in check(machine)]
 
 
-def _of_mpi(machine: MachineReport) -> Iterator[Problem]:
+def _check_mpi(machine: MachineReport) -> Iterator[Problem]:
     install = "pip install 'dtrain[mpi]', or on a cluster load its MPI module"
     if machine.launcher is None:
         yield Problem(
@@ -59,7 +59,7 @@ def _of_mpi(machine: MachineReport) -> Iterator[Problem]:
             )
 
 
-def _of_memory(machine: MachineReport) -> Iterator[Problem]:
+def _check_memory(machine: MachineReport) -> Iterator[Problem]:
     if machine.shared_memory is None:
         yield Problem(
             "no /dev/shm",
@@ -76,7 +76,7 @@ def _of_memory(machine: MachineReport) -> Iterator[Problem]:
         )
 
 
-def _of_speed(machine: MachineReport) -> Iterator[Problem]:
+def _check_kernels(machine: MachineReport) -> Iterator[Problem]:
     if "problem" in machine.numba:
         yield Problem(
             f"Numba: {machine.numba['problem']}",
@@ -92,16 +92,16 @@ def _of_speed(machine: MachineReport) -> Iterator[Problem]:
         )
 
 
-def _of_load(machine: MachineReport) -> Iterator[Problem]:
+def _check_load(machine: MachineReport) -> Iterator[Problem]:
     if machine.busy > _BUSY:
         yield Problem(
             f"the cores were {machine.busy:.0%} busy over the last minute",
-            "a rank that shares its core with another program keeps all ranks waiting",
-            "leave each rank a core of its own; what was measured above is slower than it could be",
+            "a rank that shares its core with another program delays all ranks",
+            "give each rank a core of its own; the figures above understate this machine",
         )
 
 
-def _of_threads(machine: MachineReport) -> Iterator[Problem]:
+def _check_threads(machine: MachineReport) -> Iterator[Problem]:
     if len(set(machine.threads.values())) > 1:
         yield Problem(
             "thread variables disagree: "
@@ -112,7 +112,7 @@ def _of_threads(machine: MachineReport) -> Iterator[Problem]:
 
 
 def find_rank_problems(ranks: RanksReport) -> list[Problem]:
-    """The problems of ranks that were started."""
+    """Find the problems of ranks that were started."""
     if ranks.problem:
         return [
             Problem(
@@ -123,10 +123,15 @@ def find_rank_problems(ranks: RanksReport) -> list[Problem]:
                 fatal=True,
             )
         ]
-    return [*_of_likeness(ranks), *_of_nodes(ranks), *_of_crowding(ranks), *_of_network(ranks)]
+    return [
+        *_check_versions(ranks),
+        *_check_nodes(ranks),
+        *_check_oversubscription(ranks),
+        *_check_network(ranks),
+    ]
 
 
-def _of_likeness(ranks: RanksReport) -> Iterator[Problem]:
+def _check_versions(ranks: RanksReport) -> Iterator[Problem]:
     for name, first in ranks.software[0].items():
         others = {
             f"{host} has {there.get(name)}"
@@ -136,13 +141,13 @@ def _of_likeness(ranks: RanksReport) -> Iterator[Problem]:
         if others:
             yield Problem(
                 f"{name}: {ranks.hosts[0]} has {first}, {', '.join(sorted(others))}",
-                "ranks that are not alike round differently: bits depend on who computes what",
+                "other versions round differently: bits depend on which rank computes what",
                 "install the same versions everywhere; for different processors set "
                 "OPENBLAS_CORETYPE (or MKL_CBWR) to the oldest one's",
             )
 
 
-def _of_nodes(ranks: RanksReport) -> Iterator[Problem]:
+def _check_nodes(ranks: RanksReport) -> Iterator[Problem]:
     nodes: dict[str, set[int]] = {}
     for host, node in zip(ranks.hosts, ranks.nodes):
         nodes.setdefault(host, set()).add(node)
@@ -150,25 +155,25 @@ def _of_nodes(ranks: RanksReport) -> Iterator[Problem]:
         if len(apart) > 1:
             yield Problem(
                 f"{host}: its ranks are {len(apart)} groups that do not share memory",
-                "only neighbours in rank order that see each other's processes add gradients in "
-                "shared memory; the groups send messages",
+                "gradients are added in shared memory only within a group of consecutive ranks; "
+                "groups exchange messages",
                 "number the ranks host by host; let containers of one host share processes "
                 "(docker run --pid, shareProcessNamespace) and trace each other (SYS_PTRACE)",
             )
 
 
-def _of_crowding(ranks: RanksReport) -> Iterator[Problem]:
+def _check_oversubscription(ranks: RanksReport) -> Iterator[Problem]:
     cores = dict(zip(ranks.hosts, ranks.cores))
     for host, count in Counter(ranks.hosts).items():
         if count > cores[host]:
             yield Problem(
                 f"{host}: {count} ranks on {cores[host]} cores",
-                "they take turns: slower than fewer ranks, with the same result",
+                "ranks that share a core are slower than fewer ranks, with the same result",
                 f"give {host} {cores[host]} ranks",
             )
 
 
-def _of_network(ranks: RanksReport) -> Iterator[Problem]:
+def _check_network(ranks: RanksReport) -> Iterator[Problem]:
     for pair in ranks.pairs:
         one, other = (ranks.hosts[rank] for rank in pair["ranks"])
         if one == other:

@@ -1,4 +1,4 @@
-"""The versions of what computes: ranks whose versions differ give different bits."""
+"""The versions of the software that computes: ranks with other versions give other bits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PACKAGES = ("dtrain", "numpy", "numba", "mpi4py", "safetensors", "ml_dtypes")
 
 
 def software() -> dict[str, str]:
-    """By name: Python, the packages, the BLAS that NumPy calls and the processor it chose for."""
+    """Versions by name: Python, the packages, NumPy's BLAS and the processor."""
     versions = {"Python": platform.python_version()}
     for package in _PACKAGES:
         try:

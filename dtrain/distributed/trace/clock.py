@@ -1,4 +1,4 @@
-"""How far the clocks of ranks on several hosts are apart."""
+"""Measures the offset between the clocks of ranks on several hosts."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _PINGS = 20
 
 
 def measure_clock_offset_ns(comm: Any) -> int:
-    """Nanoseconds from this rank's `time.perf_counter_ns` to that of rank 0 of an mpi4py
-    communicator; all ranks call it.
+    """Nanoseconds to add to this rank's `time.perf_counter_ns` to get rank 0's.
 
-    Ranks of one machine have one clock. For others it is as NTP does it: rank 0's clock is asked
-    several times, and the answer that came soonest was given halfway between question and answer.
+    All ranks of the mpi4py communicator call it. Ranks of one machine have one clock. Between
+    machines it works as NTP: of several requests to rank 0 the one with the shortest round trip
+    counts, and rank 0 is assumed to have answered in the middle of it.
     """
     best_ns, offset = None, 0
-    first, *others = comm.allgather(_machine())
+    first, *others = comm.allgather(_boot_id())
     for rank, machine in enumerate(others, 1):
         if machine is not None and machine == first:
             continue
@@ -36,8 +36,8 @@ def measure_clock_offset_ns(comm: Any) -> int:
     return offset
 
 
-def _machine() -> str | None:
-    """What no other machine has, nor this one before it was last started."""
+def _boot_id() -> str | None:
+    """An identifier of this machine since its last boot; None if it has none."""
     with contextlib.suppress(OSError):  # not Linux
         return Path("/proc/sys/kernel/random/boot_id").read_text()
     return None

@@ -1,8 +1,8 @@
-"""``DTRAIN_TRACE=out.json``: what each rank did when, in a file for ui.perfetto.dev.
+"""``DTRAIN_TRACE=out.json``: writes a timeline of all ranks, for ui.perfetto.dev.
 
-It is Chrome's trace-event format: a process for each rank, with a row for its program and one for
-the thread that reduces, on rank 0's clock. Rank 0 gathers and writes it at the end of the program;
-a rank that raises writes its own part.
+The file has Chrome's trace-event format: a process for each rank, with a row for its program and
+one for the thread that reduces, on rank 0's clock. Rank 0 gathers and writes it at the end of the
+program; a rank that raises writes its own part.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dtrain.backend import profiler
 from dtrain.distributed.comm.communicator import Communicator
 from dtrain.distributed.context import process
 
-_SPANS = 500_000  # of a row; the newest are kept
+_MAX_SPANS = 500_000  # of a row; the newest are kept
 
 
 class Row(NamedTuple):
@@ -37,17 +37,17 @@ _lock = threading.Lock()
 
 
 def trace_path() -> str | None:
-    """The path of the file, if there is to be one."""
+    """The path of the timeline's file; None if none is wanted."""
     return env.TRACE.read()
 
 
 def trace_variable(path: Path | None) -> dict[str, str]:
-    """The variable by which ranks know of the file.
+    """The environment variable that tells ranks the path, as a dict.
 
     Raises
     ------
     FileNotFoundError
-        If it cannot be written there.
+        If its folder does not exist.
     """
     if path is None:
         return {}
@@ -57,9 +57,9 @@ def trace_variable(path: Path | None) -> dict[str, str]:
 
 
 def start_recording(comm: Communicator, thread: str = "program") -> None:
-    """Record the spans of this thread, if a timeline is wanted, as one of this rank's.
+    """Record the spans of this thread in a row of its rank, if a timeline is wanted.
 
-    The program's own thread is the first; then all ranks compare their clocks.
+    The program's own thread comes first: all ranks then compare their clocks.
     """
     if trace_path() is None:
         return
@@ -67,7 +67,7 @@ def start_recording(comm: Communicator, thread: str = "program") -> None:
     offset_ns = next((row.offset_ns for row in process.timeline if row.rank == rank), None)
     if offset_ns is None:
         offset_ns = comm.clock_offset_ns()
-    row = Row(rank, socket.gethostname(), thread, offset_ns, deque(maxlen=_SPANS))
+    row = Row(rank, socket.gethostname(), thread, offset_ns, deque(maxlen=_MAX_SPANS))
     with _lock:
         process.timeline.append(row)
     profiler.record(row.spans)
@@ -81,7 +81,7 @@ def write_gathered(comm: Communicator) -> None:
 
 
 def write_local() -> None:
-    """Write the spans of this process, if a timeline is wanted and there are any."""
+    """Write this process's spans, if a timeline is wanted and there are any."""
     if trace_path() and process.timeline:
         _write(process.timeline)
 
