@@ -144,10 +144,10 @@ def test_a_folder_that_is_missing_is_refused(run_python, tmp_path, command):
 
 OTHER_MACHINES = """
 import os
-from dtrain.distributed import clock
+from dtrain.distributed.trace import clock
 from dtrain.distributed.world import communicator
 
-clock._machine = lambda: os.urandom(8).hex()
+clock._boot_id = lambda: os.urandom(8).hex()
 print("offset", communicator().clock_offset_ns())
 """
 
