@@ -1,4 +1,4 @@
-"""All of dtrain's own exceptions; wrong arguments raise ValueError, TypeError or RuntimeError.
+"""dtrain's exceptions; wrong arguments raise ValueError, TypeError or RuntimeError as in PyTorch.
 
 DtrainError
 ├── CheckpointError (ValueError)   a checkpoint that is missing, cut, edited, or of another model
@@ -6,9 +6,9 @@ DtrainError
 ├── DesyncError (RuntimeError)     the ranks disagree: models, seeds, steps, gradients
 ├── GradcheckError (RuntimeError)  a gradient is not that of central differences
 ├── LaunchError (RuntimeError)     the job cannot be started, or was started wrongly
-├── LinAlgError (RuntimeError)     matrices without what was asked for: an inverse, a factorization
+├── LinAlgError (RuntimeError)     a matrix without the requested inverse or factorization
 ├── OutOfBoundsError (IndexError, RuntimeError) an index outside of a dimension
-└── RankFailedError (RuntimeError) another rank raised or left while this one waited for it
+└── RankFailedError (RuntimeError) another rank raised or exited while this one waited for it
 """
 
 
@@ -37,7 +37,7 @@ class LaunchError(DtrainError, RuntimeError):
 
 
 class LinAlgError(DtrainError, RuntimeError):
-    """Matrices that do not have what was asked for: an inverse, a factorization."""
+    """A matrix does not have the requested inverse or factorization."""
 
 
 class OutOfBoundsError(DtrainError, IndexError, RuntimeError):
@@ -45,4 +45,4 @@ class OutOfBoundsError(DtrainError, IndexError, RuntimeError):
 
 
 class RankFailedError(DtrainError, RuntimeError):
-    """Another rank raised or left while this one waited for it."""
+    """Another rank raised or exited while this one waited for it."""

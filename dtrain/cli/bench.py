@@ -9,7 +9,9 @@ import typer
 from dtrain.distributed import launch
 from dtrain.errors import LaunchError
 
-bench = typer.Typer(no_args_is_help=True, help="Measure the communication between ranks.")
+bench: typer.Typer = typer.Typer(
+    no_args_is_help=True, help="Measure the communication between ranks."
+)
 
 
 @bench.callback()

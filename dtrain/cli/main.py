@@ -9,7 +9,7 @@ from dtrain.cli.debug import debug
 from dtrain.cli.doctor import doctor
 from dtrain.cli.run import run
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     help="Train neural networks on many processes, to the same bits on any number of them.",

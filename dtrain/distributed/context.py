@@ -75,7 +75,7 @@ class _ThreadLocal(threading.local):
 _local = _ThreadLocal()
 
 #: the state of this process
-process = ProcessContext()
+process: ProcessContext = ProcessContext()
 
 
 def run_context() -> RunContext:

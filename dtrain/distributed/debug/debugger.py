@@ -32,8 +32,8 @@ class RankDebugger(pdb.Pdb):
             "threading",
         ]
         super().__init__(stdin=sys.__stdin__, stdout=terminal, skip=runner)
-        self.prompt = f"(rank {rank}) "
-        self.use_rawinput = os.isatty(0) and terminal.isatty()
+        self.prompt: str = f"(rank {rank}) "
+        self.use_rawinput: bool = os.isatty(0) and terminal.isatty()
         self._rank, self._step = rank, step
         self._steps: tuple[int, int] | None = None  # the first and the last step that began
         self._opened_at_step = False

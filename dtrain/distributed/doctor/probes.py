@@ -73,9 +73,14 @@ def _find_loaded_library(pattern: str) -> str | None:
     return next((line.split()[-1] for line in lines if re.search(pattern, line)), None)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Print the facts, or the problem, of the library that `sys.argv` names."""
     try:
         print(json.dumps({"mpi": mpi, "numba": numba, "cuda": cuda}[sys.argv[1]]()))
     except Exception as reason:  # of any kind: the user has to know it
         text = str(reason).strip().partition("\n")[0]
         print(json.dumps({"problem": f"{type(reason).__name__}: {text}"}))
+
+
+if __name__ == "__main__":
+    main()
