@@ -6,9 +6,19 @@ from scipy import special
 
 import dtrain
 from dtrain import no_grad
+from dtrain.autograd.op import OPS, op
 from dtrain.functions import diagonals, products, scattering, shapes
 from dtrain.functions.inplace_forms import INPLACE
 from tests.cases.case import central_differences, erf, leaf
+
+
+@pytest.fixture(autouse=True)
+def forget_the_primitives_of_these_tests():
+    before = dict(OPS)
+    yield
+    OPS.clear()
+    OPS.update(before)
+
 
 POSITIVE = np.array([[0.5, 1.6, 2.6], [0.7, 1.1, 2.9]])
 OTHER = np.array([1.25, 0.75, 2.0])
@@ -378,6 +388,55 @@ def test_a_value_modified_after_it_was_saved_is_noticed_and_the_operation_named(
 def _written(y):
     y.add_(1)
     return y
+
+
+def test_a_saved_value_is_found_under_any_name():
+    @op
+    def exponential(x):
+        y = np.exp(x)
+        return y, (lambda g: g * y,)
+
+    @op
+    def square(x):
+        rows = x.reshape(1, -1)
+        return x * x, (lambda g: g * 2 * rows.reshape(g.shape),)
+
+    x = dtrain.ones(2, requires_grad=True)
+    for _ in range(2):  # the first call inspects what is kept, the second knows it
+        y = exponential(x)
+        with no_grad():
+            y.mul_(10)
+        with pytest.raises(RuntimeError, match="exponential needs its `output`"):
+            y.sum().backward()
+
+        z = x * 1
+        y = square(z)
+        z.mul_(10)
+        with pytest.raises(RuntimeError, match="square needs its `x`"):
+            y.sum().backward()
+
+
+@pytest.mark.parametrize("flags", [(False, True), (True, False)])
+def test_what_another_call_keeps_is_saved_too(flags):
+    @op
+    def square(x, *, copies):
+        kept = x.copy() if copies else x
+        return x * x, (lambda g: g * 2 * kept,)
+
+    def run(copies):
+        x = dtrain.ones(2, requires_grad=True)
+        z = x * 1
+        y = square(z, copies=copies)
+        z.mul_(10)
+        y.sum().backward()
+        return x.grad.tolist()
+
+    for copies in flags:
+        if copies:
+            assert run(True) == [2, 2]
+        else:
+            with pytest.raises(RuntimeError, match="square needs its `x`"):
+                run(False)
 
 
 def test_a_write_through_a_view_is_noticed_too():

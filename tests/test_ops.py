@@ -8,6 +8,7 @@ import pytest
 import dtrain
 from dtrain.autograd.graph import Node
 from dtrain.autograd.op import OPS
+from dtrain.autograd.primitive import Primitive
 from dtrain.functions.table import FREE_FUNCTIONS, FUNCTIONS
 from dtrain.nn import functional as F
 from tests.cases.case import LAYOUTS, central_differences, layouts_of, leaf, run_backward
@@ -56,15 +57,15 @@ def test_float32_stays_float32_forward_and_backward(case, sample, monkeypatch):
     take_vjps = Node.take_vjps
 
     def watched(self, *arguments):
-        def noting(rule):
+        def noting(vjp):
             def run(grad):
-                part = rule(grad)
+                part = vjp(grad)
                 dtypes.add((self.name, part.dtype))
                 return part
 
             return run
 
-        return [noting(rule) for rule in take_vjps(self, *arguments)]
+        return [noting(vjp) for vjp in take_vjps(self, *arguments)]
 
     arrays = [array.astype(np.float32) for array in case.arrays(sample)]
     outputs = case.run(dtrain, *map(leaf, arrays))
@@ -83,6 +84,30 @@ def test_float32_stays_float32_forward_and_backward(case, sample, monkeypatch):
 
 
 # --- gradients ---
+
+
+def test_what_vjps_keep_is_the_same_in_every_call(monkeypatch):
+    # A primitive that is settled is not inspected any more; here it is, for every sample.
+    def inspected(primitive):
+        def run(*arrays, **static):
+            out, vjps = primitive.function(*arrays, **static)
+            if vjps and primitive.is_settled and len({*map(id, (*arrays, out))}) > len(arrays):
+                fresh = Primitive(primitive.function, primitive.inputs)
+                recomputed = fresh.inspect(vjps, arrays, out, static.values())
+                assert fresh.kept <= primitive.kept, primitive.name
+                assert primitive.is_recomputed or not recomputed, primitive.name
+                if not primitive.is_recomputed:
+                    assert fresh.places.items() <= primitive.places.items(), primitive.name
+            return out, vjps
+
+        return run
+
+    for operation in OPS.values():
+        inner = operation if "primitive" in operation.__globals__ else operation.__wrapped__
+        monkeypatch.setitem(inner.__globals__, "function", inspected(operation.primitive))
+    for case, sample in SAMPLES:
+        if case.differentiable:
+            case.run(dtrain, *map(leaf, case.arrays(sample)))
 
 
 @pytest.mark.parametrize(

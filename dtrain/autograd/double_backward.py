@@ -1,10 +1,10 @@
-"""The gradient functions of a recorded operation once more, over Tensors (create_graph=True).
+"""The vjps of a recorded operation once more, over Tensors (create_graph=True).
 
-What a gradient function keeps of the forward pass is in its closure, under the names of the
-rule: an input, `out`, or what does not depend on an input. So it is taken again with a closure in
-which inputs and `out` are linked to the graph, and the array module is dtrain's operations.
+What a vjp keeps of the forward pass is in its closure: an input, the output, or what depends on
+neither; `Primitive` knows which variable is which. So each vjp is made again with a closure in
+which inputs and output are linked to the graph, and the array module is dtrain's operations.
 
-A rule that keeps more is marked `@op(recomputed=True)`: it is run again on recorded inputs.
+A primitive whose vjps keep more is run again, on its inputs linked to the graph.
 """
 
 from __future__ import annotations
@@ -15,42 +15,43 @@ from collections.abc import Callable, Sequence
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
-from dtrain.autograd.graph import INPUTS_OF, STATIC_OF, Node
+from dtrain.autograd.graph import Node
+from dtrain.autograd.primitive import OUTPUT, STATIC, VJP, is_floating_array
 from dtrain.autograd.recorded_array import NotRecordable, RecordedArray, RecordedModule
 from dtrain.autograd.tensor import Tensor, wrap
-from dtrain.backend.dtypes import is_floating
 
 
-def record_vjps(node: Node) -> Sequence[Callable]:
-    """The gradient functions of a node, over RecordedArrays."""
+def record_vjps(node: Node) -> Sequence[VJP]:
+    """The vjps of a node, over RecordedArrays."""
     return [
-        rule if parent is None else functools.partial(_refuse_by_name, node.name, rule)
-        for parent, rule in zip(node.parents, _rules_again(node))
+        vjp if parent is None else functools.partial(_run_by_name, node.name, vjp)
+        for parent, vjp in zip(node.parents, _vjps_over_tensors(node))
     ]
 
 
-def _refuse_by_name(name: str, rule: Callable, *args: Any) -> Any:
+def _run_by_name(name: str, function: Callable[..., Any], *args: Any) -> Any:
+    """`function(*args)`; what it cannot record is refused by the name of the operation."""
     try:
-        return rule(*args)
+        return function(*args)
     except NotRecordable as error:
         raise RuntimeError(
             f"create_graph: {name} cannot be differentiated twice: {error}"
         ) from error
 
 
-def _rules_again(node: Node) -> Sequence[Callable]:
-    if node.again is not None:
-        rule, inputs, static = node.again
+def _vjps_over_tensors(node: Node) -> Sequence[VJP]:
+    if node.call is not None:
+        function, inputs, static = node.call
         recorded = [
-            _linked("input", value, edge) if _is_floating(value) else value
+            _linked("input", value, edge) if is_floating_array(value) else value
             for value, edge in zip(inputs, node.parents)
         ]
-        return _refuse_by_name(node.name, functools.partial(rule, **static), *recorded)[1]
+        return _run_by_name(node.name, functools.partial(function, **static), *recorded)[1]
     rebinding = _Rebinding(node)
-    assert node.rules is not None
+    assert node.vjps is not None
     return [
-        rule if parent is None else rebinding.function(rule)
-        for parent, rule in zip(node.parents, node.rules)
+        vjp if parent is None else rebinding.function(vjp)
+        for parent, vjp in zip(node.parents, node.vjps)
     ]
 
 
@@ -67,7 +68,7 @@ def _linked(name: str, value: Any, edge: Any) -> RecordedArray:
 
 
 class _Rebinding:
-    """Makes functions over RecordedArrays of those that one rule made over arrays."""
+    """Makes functions over RecordedArrays of those that a primitive made over arrays."""
 
     def __init__(self, node: Node):
         self._node = node
@@ -90,24 +91,23 @@ class _Rebinding:
         return self._done[id(original)]
 
     def _value(self, name: str, value: Any, code: CodeType) -> Any:
-        """What a name in the closure of a function stands for, there where it is taken again."""
+        """The value for a variable in the closure of a function that is made again."""
         if isinstance(value, ModuleType):
             return RecordedModule(value)
         if isinstance(value, FunctionType):
             return self.function(value) if value.__closure__ else value
-        if not _is_floating(value) or name in STATIC_OF.get(code, ()):
+        if not is_floating_array(value):
             return value
-        inputs = INPUTS_OF.get(code, ())
-        if name == "out":
-            return _linked(name, value, self._node)
-        if name in inputs:
-            return _linked(name, value, self._node.parents[inputs.index(name)])
+        node = self._node
+        known = {} if isinstance(node.primitive, str) else node.primitive.places
+        place = known.get((code, name))
+        if place == STATIC:
+            return value
+        if place == OUTPUT and value.shape == node.shape:
+            return _linked(name, value, node)
+        if place is not None and place != OUTPUT:
+            return _linked(name, value, node.parents[place])
         raise RuntimeError(
-            f"create_graph: {self._node.name} cannot be differentiated twice: its gradient keeps "
+            f"create_graph: {node.name} cannot be differentiated twice: its gradient keeps "
             f"`{name}`, which has no place in the graph"
         )
-
-
-def _is_floating(value: Any) -> bool:
-    """Whether this is an array, or a number of an array's type, that could have a gradient."""
-    return hasattr(value, "dtype") and hasattr(value, "ndim") and is_floating(value.dtype)

@@ -11,12 +11,12 @@ import operator
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Sequence
-from types import CodeType
 from typing import Any
 
 import numpy as np
 
 from dtrain.autograd.anomaly import call_stack, refuse_nan, state as anomaly
+from dtrain.autograd.primitive import VJP, Primitive
 from dtrain.backend import Array, on_device_of
 
 _order = itertools.count()
@@ -25,85 +25,85 @@ _order = itertools.count()
 class Node:
     """One recorded operation: from the gradient of its output to those of its inputs.
 
-    `parents` holds, for each input, the Node that made it, the leaf Tensor that it is, or None.
-    `saved` holds what gradient functions keep: (its name, its version counter, its version then),
-    or None for what is no Tensor;
-    `again` the rule and what it was given, where `create_graph` needs them; `stack` the lines
-    that have led to it, while anomalies are looked for.
+    primitive : the Primitive that was run; the name of an operation that is none
+    parents : for each input the Node that made it, the leaf Tensor that it is, or None
+    vjps : the gradient functions, one for each input; None once they are freed
+    saved : for each value that a vjp keeps (its index, its version counter, its version then);
+        None for one that is no Tensor
+    call : (function, arrays, static arguments), where second derivatives run the primitive again
+    stack : the lines that called the operation, in anomaly mode
     """
 
-    hooks: list[Callable] | None = None
-    saved: Sequence[tuple[str, list[int], int] | None] = ()
+    hooks: list[Callable[..., Any]] | None = None
+    saved: Sequence[tuple[int, list[int], int] | None] = ()
     stack: traceback.StackSummary | None = None
-    again: Iterable[Any] | None = None
+    call: Iterable[Any] | None = None
 
     def __init__(
         self,
-        name: str,
+        primitive: Primitive | str,
         parents: Sequence[Any],
-        rules: Sequence[Callable],
+        vjps: Sequence[Callable[..., Any]],
         out: Array,
     ):
-        self.name = name
+        self.primitive = primitive
         self.parents = parents
-        self.rules: Iterable[Callable] | None = rules
+        self.vjps: Iterable[Callable[..., Any]] | None = vjps
         self.shape, self.dtype = out.shape, out.dtype
         self.order = next(_order)
         if anomaly.enabled:
             self.stack = call_stack()
 
+    @property
+    def name(self) -> str:
+        """The name of the operation."""
+        return self.primitive if isinstance(self.primitive, str) else self.primitive.name
+
     def __repr__(self) -> str:
         return f"<{self.name} backward>"
 
     def take_vjps(
-        self, grad: Array, keep: bool, record_vjps: Callable | None
-    ) -> Iterable[Callable[[Array], Array | None]]:
-        """The gradient functions, to be called with `grad`; without `keep` they are let go here.
+        self, grad: Array, keep: bool, record_vjps: Callable[[Node], Iterable[VJP]] | None
+    ) -> Iterable[VJP]:
+        """The vjps, to be called with `grad`; without `keep` they are freed here.
 
-        `record_vjps` makes of them those that are recorded themselves.
+        `record_vjps` makes of them those that are recorded themselves (double backward).
         """
-        rules = self.rules
-        if rules is None:
+        vjps = self.vjps
+        if vjps is None:
             raise RuntimeError(
                 f"backward: the values saved by {self.name} were freed by an earlier backward "
                 "pass; to go through this graph again, call backward(retain_graph=True) first"
             )
         for saved in self.saved:
             if saved is not None and saved[1][0] != saved[2]:
-                self._refuse_stale(rules, saved, record_vjps is not None)
+                self._refuse_modified(vjps, saved, record_vjps is not None)
         if record_vjps is not None:
-            rules = record_vjps(self)
+            vjps = record_vjps(self)
         if not keep:
-            self.rules = None
-            if self.again is not None:
-                self.again = None
-        return rules
+            self.vjps = None
+            if self.call is not None:
+                self.call = None
+        return vjps
 
-    def _refuse_stale(
-        self, rules: Iterable[Callable], saved: tuple[str, list[int], int], again: bool
+    def _refuse_modified(
+        self, vjps: Iterable[VJP], saved: tuple[int, list[int], int], double_backward: bool
     ) -> None:
-        """Raise, if a gradient that is wanted needs a value that was written to since.
+        """Raise if a wanted gradient needs a value that was modified in place since.
 
-        `again` says that the rule is run again, which needs all of them.
+        All inputs are needed where the primitive is run again.
         """
-        name, (now,), then = saved
-        wanted = [rule for parent, rule in zip(self.parents, rules) if parent is not None]
-        kept = any(name in KEPT_BY.get(rule.__code__, ()) for rule in wanted)
-        if kept or (again and self.again is not None):
+        index, (now,), then = saved
+        assert not isinstance(self.primitive, str)
+        wanted = [vjp for parent, vjp in zip(self.parents, vjps) if parent is not None]
+        inputs = None if self.call is None else list(self.call)[1]
+        runs_again = double_backward and inputs is not None
+        if runs_again or self.primitive.keeps(index, wanted, inputs):
             raise RuntimeError(
-                f"backward: {self.name} needs its `{name}`, of which one was modified by an "
-                f"in-place operation after {self.name} had used it (it is at version {now}, "
-                f"expected version {then}); write to a clone() instead"
+                f"backward: {self.name} needs its `{self.primitive.value_name(index)}`, of which "
+                f"one was modified by an in-place operation after {self.name} had used it (it is "
+                f"at version {now}, expected version {then}); write to a clone() instead"
             )
-
-
-#: Which of the values of an operation each of its gradient functions keeps, by its code.
-KEPT_BY: dict[CodeType, frozenset[str]] = {}
-
-#: The names of an operation's inputs, and of its static arguments, by the code of each function
-#: that its rule makes.
-INPUTS_OF: dict[CodeType, Sequence[str]] = {}
-STATIC_OF: dict[CodeType, Sequence[str]] = {}
 
 
 def sum_to(grad: Array, shape: tuple[int, ...]) -> Array:
@@ -214,13 +214,13 @@ def run_backward(
                 grad = pending.pop(key)
                 if node.hooks or wanted_ids or summed or type(grad) is not np.ndarray:
                     grad = arrive(node, grad)
-                rules = node.take_vjps(grad, keep_graph, record_vjps)
-                for parent, rule in zip(node.parents, rules):
+                vjps = node.take_vjps(grad, keep_graph, record_vjps)
+                for parent, vjp in zip(node.parents, vjps):
                     if parent is None:
                         continue
                     leaf = None if isinstance(parent, Node) else parent
                     if on_the_way is None or id(parent) in on_the_way:
-                        part = rule(grad)
+                        part = vjp(grad)
                         if check_nan:
                             place = [id(other) for other in node.parents].index(id(parent))
                             refuse_nan(node.name, node.stack, place, part)

@@ -1,9 +1,8 @@
-"""`@op`: from a rule over arrays to an operation over Tensors that is recorded.
+"""`@op`: from a primitive, a function of arrays, to an operation on Tensors that is recorded.
 
-A rule takes arrays and returns the output and one gradient function per positional argument;
-keyword-only arguments are static. It names what its gradient functions keep: its own arguments
-and, as `out`, its output. An empty tuple in place of the gradient functions says that the
-operation has no gradient.
+A primitive returns its output and one vjp (vector-Jacobian product: the gradient of the output ->
+the gradient of that input) for each positional argument; keyword-only arguments are static. An
+empty tuple in place of the vjps says that the operation has no gradient.
 """
 
 from __future__ import annotations
@@ -14,13 +13,14 @@ import inspect
 import linecache
 import threading
 from collections.abc import Callable, Sequence
-from types import CodeType
-from typing import Any, ParamSpec, TypeAlias, TypeVar, cast, overload
+from types import FunctionType
+from typing import Any, ParamSpec, TypeVar, cast, overload
 
 import numpy as np
 
 from dtrain.autograd import grad_mode
-from dtrain.autograd.graph import INPUTS_OF, KEPT_BY, STATIC_OF, Node
+from dtrain.autograd.graph import Node
+from dtrain.autograd.primitive import OUTPUT, VJP, OutputAndVJPs, Primitive
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.autograd.view import set_view_metadata
 from dtrain.backend import Array, on_device_of
@@ -29,18 +29,12 @@ from dtrain.backend.dtypes import float32, is_half, promote
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: The gradient of the output -> the gradient of one input (a vector-Jacobian product).
-VJP: TypeAlias = Callable[[Array], Array]
-
-#: What a primitive returns: its output, and one vjp for each positional argument.
-OutputAndVJPs: TypeAlias = tuple[Array, Sequence[VJP]]
-
 #: Every operation by name; the tests walk it.
 OPS: dict[str, Callable[..., Tensor]] = {}
 
 
 class _Quiet(threading.local):
-    """Runs a rule without NumPy's warnings: NaN and infinity are values here, as in PyTorch.
+    """Runs a primitive without NumPy's warnings: NaN and infinity are values here, as in PyTorch.
 
     A context made once costs a tenth of `np.errstate` around each operation.
     """
@@ -66,8 +60,9 @@ def op(primitive: Any = None, *, recomputed: bool = False) -> Any:
     """Make a primitive, a function of arrays, an operation on Tensors that autograd records.
 
     float16 and bfloat16 on the host are computed in float32, and the output is rounded once.
-    `recomputed` marks a primitive whose vjps keep arrays other than its inputs and `out`: for
-    second derivatives it is run again.
+    `recomputed` marks a primitive of which a static argument was computed from an input, as a
+    batch's mean: for second derivatives it is run again, and computes that itself. Primitives
+    whose vjps keep intermediates are run again without being marked.
     """
     if primitive is None:
         return functools.partial(_operation, widens=True, recomputed=recomputed)
@@ -83,7 +78,7 @@ def view_op(primitive: Callable[P, OutputAndVJPs]) -> Callable[P, Tensor]:
     """`op` for a primitive whose output may share the memory of its first argument."""
     operation = _operation(primitive, widens=False)
 
-    @functools.wraps(primitive)
+    @functools.wraps(operation)
     def view(source: Any, **static: Any) -> Any:
         result = operation(source, **static)
         set_view_metadata(
@@ -113,13 +108,15 @@ def memoize_by_gradient(function: Callable[[Array], T]) -> Callable[[Array], T]:
     return memoized
 
 
-def record(name: str, inputs: Sequence[Any], out: Array, rules: Sequence[Callable]) -> Tensor:
-    """The output as a Tensor, with a Node behind it if an input wants a gradient."""
+def record(
+    primitive: Primitive | str, inputs: Sequence[Any], out: Array, vjps: Sequence[VJP]
+) -> Tensor:
+    """The output as a Tensor, with a Node behind it if an input requires grad."""
     result = wrap(_as_array(out))
-    if rules and grad_mode.is_grad_enabled():
+    if vjps and grad_mode.is_grad_enabled():
         edges = [x._graph_edge() if isinstance(x, Tensor) else None for x in inputs]
         if any(edge is not None for edge in edges):
-            result._node = Node(name, edges, rules, result.array)
+            result._node = Node(primitive, edges, vjps, result.array)
             result._requires_grad = True
     return result
 
@@ -130,24 +127,22 @@ def operation({parameters}, **static):
     {arrays}
     try:
         if type({first}) is ndarray and {first}.itemsize != 2:
-            out, rules = quiet.run(rule, {array_names}, **static)
+            out, vjps = quiet.run(function, {array_names}, **static)
         elif widens and (half := host_half({array_names})) is not None:
             return in_float32(operation, half, ({names},), static)
         else:
-            out, rules = run_on_device(rule, {array_names}, **static)
+            out, vjps = run_on_device(function, {array_names}, **static)
     except (ValueError, OverflowError) as error:
         raise refusal(name, error)
-    if type(out) is not ndarray:
-        out = as_array(out)
     result = new(Tensor)
-    result.array = out
+    result.array = array = out if type(out) is ndarray else as_array(out)
     result._version = [0]
-    if not rules or not mode.enabled:
+    if not vjps or not mode.enabled:
         return result
     {edges}
     if {no_edge}:
         return result
-    result._node = node = Node(name, ({edge_names},), rules, out)
+    result._node = node = Node(primitive, ({edge_names},), vjps, array)
     result._requires_grad = True
     {saved}
     return result
@@ -157,75 +152,115 @@ _SOURCE_OF_MANY = """\
 def operation(*inputs, **static):
     arrays = [x.array if isinstance(x, Tensor) else x for x in inputs]
     try:
-        return record(name, inputs, *run_on_device(rule, *arrays, **static))
+        out, vjps = run_on_device(function, *arrays, **static)
     except (ValueError, OverflowError) as error:
         raise refusal(name, error)
+    result = record(primitive, inputs, out, vjps)
+    {saved}
+    return result
 """
 
 
-def _operation(rule: Callable[P, OutputAndVJPs], widens: bool, recomputed: bool = False) -> Any:
+def _operation(function: Callable[..., Any], widens: bool, recomputed: bool = False) -> Any:
+    """The operation of a primitive. What it saves is written out once it is known (`save`)."""
     kinds = inspect.Parameter
-    parameters = list(inspect.signature(rule).parameters.values())
+    parameters = inspect.signature(function).parameters.values()
     inputs = [p for p in parameters if p.kind == kinds.POSITIONAL_OR_KEYWORD]
-    static = [p.name for p in parameters if p.kind == kinds.KEYWORD_ONLY]
-    kept = _note_kept(rule, [p.name for p in inputs], static)
-    if inputs:
-        source = _source(inputs, kept, recomputed)
-    else:
-        assert not kept, "a rule of many inputs keeps none of them"
-        source = _SOURCE_OF_MANY
+    name = function.__name__
+    primitive = Primitive(function, [p.name for p in inputs], recomputed)
 
-    name = rule.__name__
+    def save(result: Tensor, inputs: Sequence[Any], arrays: Any, out: Any, static: dict) -> None:
+        """Give the node of a result what its vjps keep, found by inspecting them."""
+        node = result._node
+        if node is None:
+            return
+        rerun = primitive.inspect(node.vjps, arrays, out, static.values())
+        node.saved = [
+            None if x is array else (index, x._version, x._version[0])
+            for index, (x, array) in enumerate(zip(inputs, arrays))
+            if rerun or index in primitive.kept
+        ]
+        if OUTPUT in primitive.kept:
+            node.saved.append((OUTPUT, result._version, 0))
+        if rerun:
+            node.call = function, arrays, static
+        if primitive.is_settled:
+            operation.__code__ = written_out().__code__
+
     namespace: dict[str, Any] = {
-        "Node": Node, "Tensor": Tensor, "as_array": _as_array, "host_half": _host_half,
-        "in_float32": _in_float32, "mode": grad_mode._mode, "name": name, "ndarray": np.ndarray,
-        "new": object.__new__, "quiet": _quiet, "record": record, "refusal": _refusal,
-        "rule": rule, "run_on_device": _run_on_device, "widens": widens,
+        "Node": Node, "OUTPUT": OUTPUT, "Tensor": Tensor, "as_array": _as_array,
+        "function": function, "host_half": _host_half, "in_float32": _in_float32,
+        "mode": grad_mode._mode, "name": name, "ndarray": np.ndarray, "new": object.__new__,
+        "primitive": primitive, "quiet": _quiet, "record": record, "refusal": _refusal,
+        "run_on_device": _run_on_device, "save": save, "widens": widens,
     }  # fmt: skip
-    filename = f"<dtrain operation {name}>"
-    linecache.cache[filename] = len(source), None, source.splitlines(True), filename
-    exec(compile(source, filename, "exec"), namespace)
-    operation = functools.wraps(rule)(namespace["operation"])
+
+    def written_out() -> FunctionType:
+        source = _source(primitive, inputs) if inputs else _source_of_many(primitive)
+        filename = f"<dtrain operation {name}>"
+        linecache.cache[filename] = len(source), None, source.splitlines(True), filename
+        exec(compile(source, filename, "exec"), namespace)
+        return namespace["operation"]
+
+    operation: Any = functools.update_wrapper(written_out(), function)
+    operation.primitive = primitive
     OPS[name] = operation
     return operation
 
 
-def _source(inputs: Sequence[inspect.Parameter], kept: set[str], recomputed: bool) -> str:
-    """The text of an operation with these inputs, of which some, or `out`, are kept."""
-    names = [p.name for p in inputs]
-    saved = [
-        f"None if {x} is {x}_array else ('{x}', {x}._version, {x}._version[0])"
-        for x in names
-        if x in kept or recomputed
-    ]
-    if "out" in kept:
-        saved.append("('out', result._version, 0)")
-    lines = [f"node.saved = ({', '.join(saved)},)"] if saved else []
-    if recomputed:
-        lines.append(f"node.again = rule, ({', '.join(f'{x}_array' for x in names)},), static")
+def _source(primitive: Primitive, inputs: Sequence[inspect.Parameter]) -> str:
+    """The text of an operation with these inputs."""
+    names = primitive.inputs
 
     def each(form: str, separator: str = "; ") -> str:
         return separator.join(form.replace("X", x) for x in names)
 
+    arrays = each("X_array", ", ")
+    if primitive.is_settled:
+        saved = _saved_source(primitive)
+    else:
+        saved = f"save(result, ({', '.join(names)},), ({arrays},), out, static)"
     return _SOURCE.format(
         parameters=", ".join(p.name if p.default is p.empty else f"{p.name}=None" for p in inputs),
         arrays=each("X_array = X.array if isinstance(X, Tensor) else X"),
         first=f"{names[0]}_array",
         names=", ".join(names),
-        array_names=each("X_array", ", "),
+        array_names=arrays,
         edges=each(
             "X_edge = None if X is X_array else "
             "X._graph_edge() if X._node is None or X._view is not None else X._node"
         ),
         edge_names=each("X_edge", ", "),
         no_edge=each("X_edge is None", " and "),
-        saved="; ".join(lines),
+        saved=saved,
     )
 
 
-def _run_on_device(rule: Callable, *arrays: Any, **static: Any) -> Any:
+def _saved_source(primitive: Primitive) -> str:
+    """The lines that do what `save` does, for a primitive of which every call keeps the same."""
+    saved = [
+        f"None if {x} is {x}_array else ({index}, {x}._version, {x}._version[0])"
+        for index, x in enumerate(primitive.inputs)
+        if primitive.is_recomputed or index in primitive.kept
+    ]
+    if OUTPUT in primitive.kept:
+        saved.append("(OUTPUT, result._version, 0)")
+    lines = [f"node.saved = ({', '.join(saved)},)"] if saved else []
+    if primitive.is_recomputed:
+        arrays = ", ".join(f"{x}_array" for x in primitive.inputs)
+        lines.append(f"node.call = function, ({arrays},), static")
+    return "; ".join(lines)
+
+
+def _source_of_many(primitive: Primitive) -> str:
+    keeps = not primitive.is_settled or primitive.kept or primitive.is_recomputed
+    saved = "save(result, inputs, arrays, out, static)" if keeps else ""
+    return _SOURCE_OF_MANY.format(saved=saved)
+
+
+def _run_on_device(function: Callable[..., Any], *arrays: Any, **static: Any) -> Any:
     with on_device_of(*arrays):
-        return _quiet.run(rule, *arrays, **static)
+        return _quiet.run(function, *arrays, **static)
 
 
 def _host_half(*arrays: Any) -> np.dtype | None:
@@ -255,21 +290,3 @@ def _refusal(name: str, error: ValueError | OverflowError) -> Exception:
     refusal = RuntimeError(f"{name}: {error}")
     refusal.__cause__ = error
     return refusal
-
-
-def _note_kept(rule: Callable, inputs: Sequence[str], static: Sequence[str]) -> set[str]:
-    """Note in KEPT_BY which inputs, and whether `out`, each function of a rule keeps; returns all.
-
-    A function keeps what its closure names, and what functions do that its closure names.
-    """
-    codes = [c for c in rule.__code__.co_consts if isinstance(c, CodeType)]
-    inner = {code.co_name: code for code in codes}
-
-    def closure_of(code: CodeType) -> set[str]:
-        called = [inner[free] for free in code.co_freevars if free in inner]
-        return set(code.co_freevars).union(*(c.co_freevars for c in called))
-
-    for code in codes:
-        KEPT_BY[code] = frozenset(closure_of(code) & {*inputs, "out"})
-        INPUTS_OF[code], STATIC_OF[code] = inputs, static
-    return set().union(*(KEPT_BY[code] for code in codes))

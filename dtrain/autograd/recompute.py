@@ -52,9 +52,9 @@ def checkpoint(
     nodes = nodes_since(start, _edges_of(outputs))
     region = _Region(lambda: function(*args, **kwargs), state, nodes)
     for index, node in enumerate(nodes):
-        if node.again is not None:
-            node.again = _Again(region, index)
-        node.rules, node.saved = _Rules(region, index), ()
+        if node.call is not None:
+            node.call = _Call(region, index)
+        node.vjps, node.saved = _VJPs(region, index), ()
     return outputs
 
 
@@ -111,18 +111,18 @@ def _difference(what: str) -> RuntimeError:
     )
 
 
-class _Rules:
-    """The gradient functions of a node, when they are asked for."""
+class _VJPs:
+    """The vjps of a node, recomputed when they are read."""
 
     def __init__(self, region: _Region, index: int):
         self._region, self._index = region, index
 
-    def __iter__(self) -> Iterator[Callable]:
-        return iter(self._region.counterpart(self._index).rules or ())
+    def __iter__(self) -> Iterator[Callable[..., Any]]:
+        return iter(self._region.counterpart(self._index).vjps or ())
 
 
-class _Again(_Rules):
-    """The rule of a node and what it was given, when they are asked for."""
+class _Call(_VJPs):
+    """The primitive of a node and its arguments, recomputed when they are read."""
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self._region.counterpart(self._index).again or ())
+        return iter(self._region.counterpart(self._index).call or ())

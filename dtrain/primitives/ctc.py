@@ -9,7 +9,7 @@ from dtrain.backend import Array, array_module
 NEVER = -1e30
 
 
-@op(recomputed=True)
+@op
 def ctc_loss(
     log_probs: Array, *, labels: Array, skips: Array, input_lengths: Array, ends: Array,
     zero_infinity: bool,

@@ -180,7 +180,7 @@ def svd(x: Array):
     return out, (grad_x,)
 
 
-@op(recomputed=True)
+@op
 def svdvals(x: Array):
     """The singular values, the largest first."""
     u, out, vh = array_module(x).linalg.svd(x, full_matrices=False)

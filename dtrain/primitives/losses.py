@@ -8,7 +8,7 @@ from dtrain.autograd.op import op
 from dtrain.backend import Array, array_module, kernels
 
 
-@op(recomputed=True)
+@op
 def cross_entropy(
     x: Array,
     *,
@@ -60,7 +60,7 @@ def cross_entropy(
     return out, (grad_x,)
 
 
-@op(recomputed=True)
+@op
 def nll_loss(x: Array, *, target: Array, weight: Array | None, ignore_index: int, reduction: str):
     """-x at the target class, over axis 1. x: (n, c, ...), log-probabilities; target: (n, ...)."""
     xp = array_module(x)

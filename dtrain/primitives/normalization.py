@@ -86,7 +86,7 @@ def sync_batch_norm(
     )
 
 
-@op(recomputed=True)
+@op
 def layer_norm(x: Array, weight: Array | None, bias: Array | None, *, axes: int, eps: float):
     """Normalize over the last `axes` axes (Ba et al. 2016); weight and bias have their shape."""
     shape, within = x.shape, x.shape[x.ndim - axes :]
@@ -111,7 +111,7 @@ def layer_norm(x: Array, weight: Array | None, bias: Array | None, *, axes: int,
     )
 
 
-@op(recomputed=True)
+@op
 def rms_norm(x: Array, weight: Array | None, *, axes: int, eps: float):
     """x / sqrt(mean(x^2) + eps) over the last `axes` axes (Zhang and Sennrich 2019)."""
     over = tuple(range(x.ndim - axes, x.ndim))

@@ -88,7 +88,7 @@ def _sigmoid(x: Array) -> Array:
     return array_module(x).tanh(x * 0.5) * 0.5 + 0.5
 
 
-@op(recomputed=True)
+@op
 def rnn(x: Array, h0: Array, w_hh: Array, *, batch_sizes: Sequence[int], reverse: bool, relu: bool):
     """h' = tanh(x + w_hh h), or relu (Elman 1990). x: (all, h); h0: (n, h). Returns all h."""
     xp = array_module(x)
@@ -120,7 +120,7 @@ def rnn(x: Array, h0: Array, w_hh: Array, *, batch_sizes: Sequence[int], reverse
     )
 
 
-@op(recomputed=True)
+@op
 def lstm(
     x: Array, h0: Array, c0: Array, w_hh: Array, w_hr: Array | None = None, *,
     batch_sizes: Sequence[int], reverse: bool,
@@ -181,7 +181,7 @@ def lstm(
     )
 
 
-@op(recomputed=True)
+@op
 def gru(
     x: Array, h0: Array, w_hh: Array, b_hh: Array | None = None, *,
     batch_sizes: Sequence[int], reverse: bool,
