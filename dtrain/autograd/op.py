@@ -172,16 +172,17 @@ def _operation(function: Callable[..., Any], widens: bool, recomputed: bool = Fa
     def save(result: Tensor, inputs: Sequence[Any], arrays: Any, out: Any, static: dict) -> None:
         """Give the node of a result what its vjps keep, found by inspecting them."""
         node = result._node
-        if node is None:
+        if node is None or node.vjps is None:
             return
         rerun = primitive.inspect(node.vjps, arrays, out, static.values())
-        node.saved = [
+        saved = [
             None if x is array else (index, x._version, x._version[0])
             for index, (x, array) in enumerate(zip(inputs, arrays))
             if rerun or index in primitive.kept
         ]
         if OUTPUT in primitive.kept:
-            node.saved.append((OUTPUT, result._version, 0))
+            saved.append((OUTPUT, result._version, 0))
+        node.saved = saved
         if rerun:
             node.call = function, arrays, static
         if primitive.is_settled:

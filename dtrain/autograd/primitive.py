@@ -74,12 +74,13 @@ class Primitive:
 
     def inspect(
         self,
-        vjps: Sequence[Callable[..., Any]],
+        vjps: Iterable[Callable[..., Any]],
         inputs: Sequence[Any],
         out: Array,
         static: Iterable[Any],
     ) -> bool:
         """Note what these vjps keep; returns whether to run the primitive again instead."""
+        vjps = tuple(vjps)
         codes = tuple([vjp.__code__ for vjp in vjps])
         if codes in self._settled:
             return self.is_recomputed
