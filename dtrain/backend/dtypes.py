@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 if TYPE_CHECKING:
     bfloat16: np.dtype
+
+#: What a `dtype` argument takes: a dtype, its name or its scalar type; None is the default.
+DTypeLike: TypeAlias = np.dtype[Any] | type | str | None
 
 bool_ = np.dtype(np.bool_)
 uint8 = np.dtype(np.uint8)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from dtrain.autograd.tensor import Tensor
-from dtrain.functions.elementwise import floating_unary
+from dtrain.backend.dtypes import DTypeLike
+from dtrain.functions.elementwise import floating_unary, unary
 from dtrain.functions.operands import (
     resolve_axis,
     to,
@@ -20,20 +20,20 @@ tanh = floating_unary(primitives.tanh)
 sigmoid = floating_unary(primitives.sigmoid)
 
 
-relu = primitives.relu
+relu = unary(primitives.relu)
 
 
-def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
+def softmax(input: Tensor, dim: int, dtype: DTypeLike = None) -> Tensor:
     """exp(x) / sum(exp(x)) along `dim` (torch.softmax)."""
     return _softmax(primitives.softmax, input, dim, dtype)
 
 
-def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
+def log_softmax(input: Tensor, dim: int, dtype: DTypeLike = None) -> Tensor:
     """log(softmax(x)) along `dim` (torch.log_softmax)."""
     return _softmax(primitives.log_softmax, input, dim, dtype)
 
 
-def _softmax(operation: Callable, input: Tensor, dim: int, dtype: Any) -> Tensor:
+def _softmax(operation: Callable, input: Tensor, dim: int, dtype: DTypeLike) -> Tensor:
     input = to_floating(input) if dtype is None else to(input, dtype)
     axis = resolve_axis(input, dim)
     return operation(input, axis=axis) if input.numel() else casts.clone(input)

@@ -21,7 +21,7 @@ from dtrain.functions.operands import (
     to_floating,
 )
 from dtrain.functions.rounding import _rounded
-from dtrain.primitives import arithmetic as primitives, casts
+from dtrain.primitives import arithmetic as primitives
 
 mul = binary(primitives.mul)
 
@@ -41,7 +41,7 @@ rsqrt = floating_unary(primitives.rsqrt)
 copysign = floating_binary(primitives.copysign)
 
 
-def _scaled(name: str, input: Any, other: Any, alpha: Number) -> Any:
+def _scaled(name: str, input: Tensor | Number, other: Tensor | Number, alpha: Number) -> Any:
     """alpha * other; a fraction, or a number for truth values, would change their dtype."""
     if alpha == 1:
         return other
@@ -57,12 +57,12 @@ def _scaled(name: str, input: Any, other: Any, alpha: Number) -> Any:
     return mul(other, alpha)
 
 
-def add(input: Any, other: Any, *, alpha: Number = 1) -> Tensor:
+def add(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """input + alpha * other (torch.add)."""
     return primitives.add(*promote_pair(input, _scaled("add", input, other, alpha)))
 
 
-def sub(input: Any, other: Any, *, alpha: Number = 1) -> Tensor:
+def sub(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """input - alpha * other (torch.sub)."""
     x, y = promote_pair(input, _scaled("sub", input, other, alpha))
     if _has_bools(input) or _has_bools(other):
@@ -72,12 +72,7 @@ def sub(input: Any, other: Any, *, alpha: Number = 1) -> Tensor:
     return primitives.sub(x, y)
 
 
-def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
-    """A copy of the tensor (torch.clone)."""
-    return casts.clone(input)
-
-
-def rsub(input: Any, other: Any, *, alpha: Number = 1) -> Tensor:
+def rsub(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """other - alpha * input (torch.rsub)."""
     return sub(other, input, alpha=alpha)
 
@@ -93,7 +88,7 @@ def neg(input: Tensor) -> Tensor:
     return primitives.neg(input)
 
 
-def pow(input: Any, exponent: Any) -> Tensor:
+def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
     """input ** exponent (torch.pow)."""
     x, y = promote_pair(input, exponent)
     if isinstance(exponent, int) and exponent < 0 and not is_floating(x.dtype):
@@ -101,7 +96,7 @@ def pow(input: Any, exponent: Any) -> Tensor:
     return primitives.pow(x, y)
 
 
-def float_power(input: Any, exponent: Any) -> Tensor:
+def float_power(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
     """input ** exponent in float64 (torch.float_power)."""
     x, y = (to(v, float64) if isinstance(v, Tensor) else v for v in (input, exponent))
     return pow(x, y)
@@ -119,7 +114,7 @@ def positive(input: Tensor) -> Tensor:
     return input
 
 
-def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
+def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
     """input + weight * (end - input) (torch.lerp)."""
     dtypes = [v.dtype for v in (input, end, weight) if isinstance(v, Tensor)]
     if len(set(dtypes)) > 1:
@@ -129,7 +124,9 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     return add(input, mul(sub(end, input), weight))
 
 
-def addcmul(input: Tensor, tensor1: Any, tensor2: Any, *, value: Number = 1) -> Tensor:
+def addcmul(
+    input: Tensor, tensor1: Tensor | Number, tensor2: Tensor | Number, *, value: Number = 1
+) -> Tensor:
     """input + value * tensor1 * tensor2 (torch.addcmul)."""
     input, tensor1, tensor2 = promote_all(input, tensor1, tensor2)
     return add(input, mul(tensor1, tensor2), alpha=value)
@@ -146,7 +143,9 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
     return add(input, primitives.div(*promote_pair(mul(tensor1, value), tensor2)))
 
 
-def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+def div(
+    input: Tensor | Number, other: Tensor | Number, *, rounding_mode: str | None = None
+) -> Tensor:
     """input / other, rounded to "floor", or "trunc" towards zero, if so wished (torch.div).
 
     Without rounding integers give the default dtype.
@@ -160,6 +159,6 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     return primitives.div(x, y)
 
 
-def true_divide(input: Any, other: Any) -> Tensor:
+def true_divide(input: Tensor | Number, other: Tensor | Number) -> Tensor:
     """input / other (torch.true_divide)."""
     return div(input, other)

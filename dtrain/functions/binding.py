@@ -1,17 +1,20 @@
-"""What calls of PyTorch's functions take besides their arguments: `out=`, and NumPy's names."""
+"""Binds functions to public names and to methods: with `out=` and NumPy's parameter names."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from dtrain.autograd import grad_mode
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import can_cast
+from dtrain.functions.creation.base import add_keywords
 
-#: other names of parameters: NumPy's, and those that torch.linalg's have in its documentation
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: Other names of parameters: NumPy's, and those that torch.linalg's have in its documentation
 _OTHER_NAMES = (
     *((name, "input") for name in ("a", "x", "x1", "A")),
     *((name, "A") for name in ("a", "x", "input")),
@@ -35,52 +38,69 @@ _NUMBER_FIRST = {
 _TWO_NUMBERS = {"add", "div", "floor_divide", "mul", "sub", "true_divide"}
 
 
-def _other_names(function: Callable) -> dict[str, str]:
-    """What else the parameters of a function may be called, and their own names."""
+def _parameter_aliases(function: Callable[..., Any]) -> dict[str, str]:
+    """Other names of the parameters of a function -> their own names."""
     own = inspect.signature(function).parameters
     return {name: torchs for name, torchs in _OTHER_NAMES if torchs in own and name not in own}
 
 
-def _renamed(kwargs: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+def _rename_keywords(kwargs: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
     return {names.get(name, name): value for name, value in kwargs.items()}
 
 
-def bind_method(function: Callable) -> Callable:
-    """A function as a method: one with dimensions knows `axis` and `keepdims` too."""
-    names = _other_names(function)
+def bind_method(function: F) -> F:
+    """A function as a method: one with dimensions takes `axis` and `keepdims` too."""
+    names = _parameter_aliases(function)
     if "axis" not in names:
         return function
 
     @functools.wraps(function)
     def called(*args: Any, **kwargs: Any) -> Any:
-        return function(*args, **_renamed(kwargs, names)) if kwargs else function(*args)
+        return function(*args, **_rename_keywords(kwargs, names)) if kwargs else function(*args)
 
-    return called
+    return cast(F, called)
 
 
-def bind_function(function: Callable, requires_tensor: bool) -> Callable:
-    """A function as the user calls it; one `requires_tensor` refuses anything else as the first."""
-    names = _other_names(function)
+def bind_function(
+    function: Callable[..., Any], requires_tensor: bool, name: str | None = None
+) -> Callable[..., Any]:
+    """A function as the user calls it, by `name`: with `out=` and NumPy's parameter names.
+
+    With `requires_tensor` it refuses a first argument that is no tensor.
+    """
+    names = _parameter_aliases(function)
+    own_name, public_name = function.__name__, name or function.__name__
     first = next(iter(inspect.signature(function).parameters))
 
     @functools.wraps(function)
     def called(*args: Any, **kwargs: Any) -> Any:
         out = None
         if kwargs:
-            kwargs = _renamed(kwargs, names)
+            kwargs = _rename_keywords(kwargs, names)
             out = kwargs.pop("out", None)
         if requires_tensor and not (args and isinstance(args[0], Tensor)):
             given = args[0] if args else kwargs.get(first, kwargs.get("self"))
-            _require_tensor(function.__name__, given, [*args, *kwargs.values()])
+            _require_tensor(own_name, public_name, given, [*args, *kwargs.values()])
         result = function(*args, **kwargs)
-        return result if out is None else write_out(function.__name__, out, result)
+        return result if out is None else write_out(public_name, out, result)
 
+    called.__name__ = called.__qualname__ = public_name
+    called.__signature__ = _with_out(inspect.signature(function))  # type: ignore[attr-defined]
     return called
 
 
-def _require_tensor(name: str, first: Any, operands: list[Any]) -> None:
-    numbers_fit = name in _TWO_NUMBERS or (
-        name in _NUMBER_FIRST and any(isinstance(x, Tensor) for x in operands)
+def _with_out(signature: inspect.Signature) -> inspect.Signature:
+    """A signature with `out=`, if the function returns a tensor or a named tuple of tensors."""
+    result = signature.return_annotation
+    if result in ("bool", "int", "Any", "np.dtype") or str(result).startswith("tuple"):
+        return signature
+    annotation = "Tensor | None" if result == "Tensor" else "tuple[Tensor, ...] | None"
+    return add_keywords(signature, out=(annotation, None))
+
+
+def _require_tensor(own_name: str, name: str, first: Any, operands: list[Any]) -> None:
+    numbers_fit = own_name in _TWO_NUMBERS or (
+        own_name in _NUMBER_FIRST and any(isinstance(x, Tensor) for x in operands)
     )
     if not isinstance(first, Tensor) and not (numbers_fit and isinstance(first, (int, float))):
         raise TypeError(f"{name}: expected a tensor as input, got {type(first).__name__}")
@@ -97,8 +117,8 @@ def write_out(name: str, out: Any, result: Any) -> Any:
         raise TypeError(f"{name}: expected a tensor as out, got {type(out).__name__}")
     if grad_mode.is_grad_enabled() and (result.requires_grad or out.requires_grad):
         raise RuntimeError(
-            f"{name}: out=... cannot be differentiated, and an argument requires grad; leave out "
-            "away, or call it under no_grad()"
+            f"{name}: out=... cannot be differentiated, and an argument requires grad; drop "
+            "out, or call it under no_grad()"
         )
     if result.device != out.device:
         raise RuntimeError(f"{name}: the result is on {result.device}, out on {out.device}")

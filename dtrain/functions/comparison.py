@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Protocol
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import is_floating
-from dtrain.functions.elementwise import binary, tensors_only, unary
-from dtrain.functions.operands import promote_pair, require_tensors, scalar_like
+from dtrain.functions.elementwise import BinaryFunction, binary, name_like, tensors_only, unary
+from dtrain.functions.operands import Number, promote_pair, require_tensors, scalar_like
 from dtrain.primitives import comparison as primitives
 
 
-def _compare(operation: Callable) -> Callable:
-    """A comparison; a number is taken in the dtype of the tensor."""
+class Comparison(Protocol):
+    """A function of a tensor and a tensor or number."""
 
-    def function(input: Tensor, other: Any) -> Tensor:
+    def __call__(self, input: Tensor, other: Tensor | Number) -> Tensor: ...
+
+
+def _compare(operation: Callable[..., Tensor]) -> Comparison:
+    """A comparison, which converts a number to the dtype of the tensor."""
+
+    def function(input: Tensor, other: Tensor | Number) -> Tensor:
         if not isinstance(other, Tensor) and is_floating(input.dtype):
             return operation(input, scalar_like(other, input))
         return operation(*promote_pair(input, other, wrap_around=False))
 
-    function.__name__ = operation.__name__
-    function.__doc__ = operation.__doc__
-    return function
+    return name_like(function, operation)
 
 
 eq, ne = _compare(primitives.eq), _compare(primitives.ne)
@@ -40,10 +44,10 @@ isfinite, isinf, isnan = (
 )
 
 
-def _bits(operation: Callable) -> Callable:
-    """An operation on the bits of integers, or on truth values."""
+def _bitwise(operation: Callable[..., Tensor]) -> BinaryFunction:
+    """An operation on the bits of integers, or on bools."""
 
-    def function(input: Any, other: Any) -> Tensor:
+    def function(input: Tensor | Number, other: Tensor | Number) -> Tensor:
         x, y = promote_pair(input, other)
         dtype = (x if isinstance(x, Tensor) else y).dtype
         if is_floating(dtype):
@@ -52,19 +56,17 @@ def _bits(operation: Callable) -> Callable:
             )
         return operation(x, y)
 
-    function.__name__ = operation.__name__
-    function.__doc__ = operation.__doc__
-    return function
+    return name_like(function, operation)
 
 
-bitwise_and, bitwise_or = _bits(primitives.bitwise_and), _bits(primitives.bitwise_or)
-bitwise_xor = _bits(primitives.bitwise_xor)
-bitwise_left_shift = _bits(primitives.bitwise_left_shift)
-bitwise_right_shift = _bits(primitives.bitwise_right_shift)
+bitwise_and, bitwise_or = _bitwise(primitives.bitwise_and), _bitwise(primitives.bitwise_or)
+bitwise_xor = _bitwise(primitives.bitwise_xor)
+bitwise_left_shift = _bitwise(primitives.bitwise_left_shift)
+bitwise_right_shift = _bitwise(primitives.bitwise_right_shift)
 
 
 def bitwise_not(input: Tensor) -> Tensor:
-    """Each bit, or each truth value, turned over (torch.bitwise_not)."""
+    """Each bit, or each bool, inverted (torch.bitwise_not)."""
     if is_floating(input.dtype):
         raise NotImplementedError(f"bitwise_not: expected integers or bools, got {input.dtype}")
     return primitives.invert(input)

@@ -20,6 +20,7 @@ from dtrain.functions import subscripts
 from dtrain.functions.creation import as_tensor
 from dtrain.functions.joining import broadcast_shapes, broadcast_tensors
 from dtrain.functions.operands import (
+    Number,
     is_on_device,
     normalize_dim,
     promote_pair,
@@ -194,7 +195,7 @@ def _select(condition: Tensor, input: Any, other: Any) -> Tensor:
     return primitives.where(x, y, condition=condition.array)
 
 
-def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+def masked_fill(input: Tensor, mask: Tensor, value: Tensor | Number) -> Tensor:
     """`value` where the mask holds, else `input` (torch.masked_fill)."""
     if mask.dtype != bool_:
         raise RuntimeError(f"masked_fill: expected a mask of dtype bool, got {mask.dtype}")

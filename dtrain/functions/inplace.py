@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from dtrain.functions.subscripts import require_no_internal_overlap
 
 
 def make_inplace(name: str, operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The in-place form of an operation; records the same gradient."""
+    """The method that writes the result of an operation into its tensor; same gradient."""
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         tensors = [x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)]
@@ -23,19 +24,43 @@ def make_inplace(name: str, operation: Callable[..., Tensor]) -> Callable[..., T
         self._require_writable(name, value_grad)
         source = self
         if grad_mode.is_grad_enabled() and (self.requires_grad or value_grad):
-            # The rule may keep what is overwritten here, so it gets a copy.
+            # The primitive may save what is overwritten here, so it gets a copy.
             source = wrap(self.array.copy())
             source._requires_grad, source._node = self.requires_grad, self._node
         result = operation(source, *args, **kwargs)
         if source is not self and self.requires_grad and not result.requires_grad:
-            xp = array_module(result.array)  # what was overwritten has no influence any more
+            xp = array_module(result.array)  # the overwritten values have no influence any more
             result = record(name, (source,), result.array, (lambda g: xp.zeros_like(g),))
         _store(name, self, result)
         return self
 
+    summary = f"In-place form of `{operation.__name__}`; returns the tensor"
+    if operation.__name__.startswith("_"):  # an operation that has no other form
+        summary = (operation.__doc__ or "").rstrip(".")
+    return describe_method(method, name, operation, summary)
+
+
+def describe_method(
+    method: Callable[..., Tensor], name: str, operation: Callable[..., Any], summary: str
+) -> Callable[..., Tensor]:
+    """Give a method its name, a docstring, and the signature of the operation that it calls."""
     method.__name__ = name
-    method.__doc__ = f"`{operation.__name__}`, written into this tensor; returns it."
+    method.__qualname__ = f"Tensor.{name}"
+    method.__module__ = operation.__module__
+    method.__doc__ = f"{summary} (torch.Tensor.{name})."
+    method.__wrapped__ = operation  # type: ignore[attr-defined]
+    method.__signature__ = method_signature(operation)  # type: ignore[attr-defined]
     return method
+
+
+def method_signature(operation: Callable[..., Any]) -> inspect.Signature:
+    """The signature of an operation with its first parameter as `self`, which is returned."""
+    signature = inspect.signature(operation)
+    first, *rest = signature.parameters.values()
+    return signature.replace(
+        parameters=[first.replace(name="self", annotation="Tensor"), *rest],
+        return_annotation="Tensor",
+    )
 
 
 def _store(name: str, target: Tensor, result: Tensor) -> None:

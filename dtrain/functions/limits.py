@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import (
     finfo,
@@ -11,6 +9,7 @@ from dtrain.backend.dtypes import (
 )
 from dtrain.functions.elementwise import binary, tensors_only
 from dtrain.functions.operands import (
+    Number,
     promote_pair,
     result_dtype,
     to,
@@ -18,7 +17,9 @@ from dtrain.functions.operands import (
 from dtrain.primitives import casts, limits as primitives
 
 
-def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+def clamp(
+    input: Tensor, min: Tensor | Number | None = None, max: Tensor | Number | None = None
+) -> Tensor:
     """input limited to [min, max] (torch.clamp); limits are numbers or tensors."""
     if min is None and max is None:
         raise RuntimeError("clamp: at least one of min and max must be given")
@@ -31,12 +32,12 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     return primitives.clamp(input, min=min, max=max)
 
 
-def clamp_min(input: Tensor, min: Any) -> Tensor:
+def clamp_min(input: Tensor, min: Tensor | Number) -> Tensor:
     """input, at least `min` (torch.clamp_min)."""
     return clamp(input, min=min)
 
 
-def clamp_max(input: Tensor, max: Any) -> Tensor:
+def clamp_max(input: Tensor, max: Tensor | Number) -> Tensor:
     """input, at most `max` (torch.clamp_max)."""
     return clamp(input, max=max)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from operator import index
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -21,7 +21,8 @@ from dtrain.backend.dtypes import (
 from dtrain.functions.creation import as_tensor
 from dtrain.primitives import casts
 
-Number = int | float | bool
+Number: TypeAlias = int | float | bool
+Dims: TypeAlias = int | Sequence[int]
 
 
 def to(input: Tensor, *args: Any, dtype: Any = None, device: Any = None, **_: Any) -> Tensor:

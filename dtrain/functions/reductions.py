@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from dtrain.autograd.tensor import Tensor
-from dtrain.backend.dtypes import is_floating
+from dtrain.backend.dtypes import DTypeLike, is_floating
 from dtrain.functions.arithmetic import sub
+from dtrain.functions.elementwise import name_like
 from dtrain.functions.limits import maximum, minimum
-from dtrain.functions.operands import normalize_dim, resolve_axis, to, to_axis, to_floating
+from dtrain.functions.operands import Dims, normalize_dim, resolve_axis, to, to_axis, to_floating
 from dtrain.functions.shapes import movedim, squeeze, unsqueeze
 from dtrain.primitives import (
     arithmetic,
@@ -34,7 +35,11 @@ def _reduction_with_dtype(operation: Callable, floats_only: bool = False) -> Cal
     """A reduction that can have a dtype of its own."""
 
     def function(
-        input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
+        input: Tensor,
+        dim: Dims | None = None,
+        keepdim: bool = False,
+        *,
+        dtype: DTypeLike = None,
     ) -> Tensor:
         if dtype is not None:
             input = to(input, dtype)
@@ -43,9 +48,7 @@ def _reduction_with_dtype(operation: Callable, floats_only: bool = False) -> Cal
         out = operation(input, axis=resolve_axis(input, dim), keepdims=keepdim)
         return out if dtype is None else to(out, dtype)
 
-    function.__name__ = operation.__name__
-    function.__doc__ = operation.__doc__
-    return function
+    return name_like(function, operation)
 
 
 def require_elements(name: str, input: Tensor, dim: Any) -> None:
@@ -65,19 +68,15 @@ def _extreme_reduction(operation: Callable) -> Callable:
         require_elements(operation.__name__, input, dim)
         return operation(input, axis=resolve_axis(input, dim), keepdims=keepdim)
 
-    function.__name__ = operation.__name__
-    function.__doc__ = operation.__doc__
-    return function
+    return name_like(function, operation)
 
 
 def _truth_reduction(operation: Callable) -> Callable:
-    def function(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
+    def function(input: Tensor, dim: Dims | None = None, keepdim: bool = False) -> Tensor:
         out = operation(input, axis=resolve_axis(input, dim), keepdims=keepdim)
         return to(out, input.dtype) if input.dtype == "uint8" else out  # older than PyTorch's bool
 
-    function.__name__ = operation.__name__
-    function.__doc__ = operation.__doc__
-    return function
+    return name_like(function, operation)
 
 
 sum, prod = _reduction_with_dtype(primitives.sum), _reduction_with_dtype(primitives.prod)
@@ -122,7 +121,7 @@ def _extreme(input: Tensor, dim: Any, keepdim: bool, pick: Callable, all_of: Cal
     return ValuesAndIndices(values, indices)
 
 
-def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
+def max(input: Tensor, dim: Dims | None = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """The maximum; with `dim` (values, indices); of two tensors `maximum` (torch.max)."""
     dim = dim if other is None else other
     if isinstance(dim, Tensor):
@@ -130,7 +129,7 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = N
     return _extreme(input, dim, keepdim, argmax, amax)
 
 
-def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
+def min(input: Tensor, dim: Dims | None = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """The minimum; with `dim` (values, indices); of two tensors `minimum` (torch.min)."""
     dim = dim if other is None else other
     if isinstance(dim, Tensor):
@@ -152,7 +151,11 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
 
 
 def norm(
-    input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None
+    input: Tensor,
+    p: Any = "fro",
+    dim: Dims | None = None,
+    keepdim: bool = False,
+    dtype: DTypeLike = None,
 ) -> Tensor:
     """(sum |x|^p)^(1/p), for (-)infinity the largest (smallest) |x|, for 0 the nonzero's number.
 

@@ -12,8 +12,9 @@ from dtrain.backend.dtypes import (
     category,
     is_floating,
 )
-from dtrain.functions.elementwise import unary
+from dtrain.functions.elementwise import TensorBinaryFunction, name_like, unary
 from dtrain.functions.operands import (
+    Number,
     promote_pair,
     require_tensors,
     scalar_like,
@@ -21,7 +22,7 @@ from dtrain.functions.operands import (
 from dtrain.primitives import rounding as primitives
 
 
-def _rounded(input: Any, other: Any, rounding_mode: str) -> Tensor:
+def _rounded(input: Tensor | Number, other: Tensor | Number, rounding_mode: str) -> Tensor:
     if rounding_mode not in ("floor", "trunc"):
         raise RuntimeError(
             f"div: expected rounding_mode None, 'floor' or 'trunc', got {rounding_mode!r}"
@@ -36,7 +37,7 @@ def _rounded(input: Any, other: Any, rounding_mode: str) -> Tensor:
     )
 
 
-def _whole_pair(name: str, input: Any, other: Any) -> tuple[Any, Any]:
+def _whole_pair(name: str, input: Tensor | Number, other: Tensor | Number) -> tuple[Any, Any]:
     """Both operands in their common dtype; an integer divisor on the host is refused if 0."""
     x, y = promote_pair(input, other)
     tensor = x if isinstance(x, Tensor) else y
@@ -49,17 +50,17 @@ def _whole_pair(name: str, input: Any, other: Any) -> tuple[Any, Any]:
     return x, y
 
 
-def floor_divide(input: Any, other: Any) -> Tensor:
+def floor_divide(input: Tensor | Number, other: Tensor | Number) -> Tensor:
     """floor(input / other) (torch.floor_divide)."""
     return primitives.floor_divide(*_whole_pair("floor_divide", input, other))
 
 
-def remainder(input: Any, other: Any) -> Tensor:
+def remainder(input: Tensor | Number, other: Tensor | Number) -> Tensor:
     """What floor division leaves, of the sign of `other` (torch.remainder)."""
     return primitives.remainder(*_whole_pair("remainder", input, other))
 
 
-def fmod(input: Any, other: Any) -> Tensor:
+def fmod(input: Tensor | Number, other: Tensor | Number) -> Tensor:
     """What division towards zero leaves, of the sign of `input` (torch.fmod)."""
     return primitives.fmod(*_whole_pair("fmod", input, other))
 
@@ -102,7 +103,9 @@ def nextafter(input: Tensor, other: Tensor) -> Tensor:
     return primitives.nextafter(x, y)
 
 
-def _integer_binary(operation: Callable) -> Callable:
+def _integer_binary(operation: Callable[..., Tensor]) -> TensorBinaryFunction:
+    """A function of two tensors of integers."""
+
     def function(input: Tensor, other: Tensor) -> Tensor:
         require_tensors(operation.__name__, input, other)
         x, y = promote_pair(input, other)
@@ -110,9 +113,7 @@ def _integer_binary(operation: Callable) -> Callable:
             raise NotImplementedError(f"{operation.__name__}: expected integers, got {x.dtype}")
         return operation(x, y)
 
-    function.__name__ = operation.__name__
-    function.__doc__ = operation.__doc__
-    return function
+    return name_like(function, operation)
 
 
 gcd = _integer_binary(primitives.gcd)

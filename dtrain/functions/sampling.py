@@ -10,9 +10,9 @@ import numpy as np
 
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import Array, Generator, array_module, default_generator, on_device_of
-from dtrain.backend.dtypes import finfo, iinfo, is_floating
+from dtrain.backend.dtypes import DTypeLike, finfo, iinfo, is_floating
 from dtrain.functions.creation import random
-from dtrain.functions.creation.base import factory, make_leaf
+from dtrain.functions.creation.base import DeviceLike, factory, make_leaf
 from dtrain.functions.joining import broadcast_shapes
 
 
@@ -43,8 +43,8 @@ def normal(
     size: Any = None,
     *,
     generator: Generator | None = None,
-    dtype: Any = None,
-    device: Any = None,
+    dtype: DTypeLike = None,
+    device: DeviceLike = None,
     requires_grad: bool = False,
 ) -> Tensor:
     """Normal random numbers of means and deviations, tensors or numbers (torch.normal)."""
@@ -115,21 +115,30 @@ def multinomial(
 # --- in place ---
 
 
-def _uniform(self: Tensor, a: float = 0, b: float = 1, *, generator: Any = None) -> Array:
+def _uniform(
+    self: Tensor, a: float = 0, b: float = 1, *, generator: Generator | None = None
+) -> Array:
+    """Fill with uniform random numbers in [a, b)."""
     _floating_only("uniform_", self)
     _require("uniform_", a <= b, "from <= to", (a, b))
     drawn = random.rand(self.shape, dtype=self.dtype, device=self.device, generator=generator)
     return drawn.array * (b - a) + a
 
 
-def _normal(self: Tensor, mean: float = 0, std: float = 1, *, generator: Any = None) -> Array:
+def _normal(
+    self: Tensor, mean: float = 0, std: float = 1, *, generator: Generator | None = None
+) -> Array:
+    """Fill with normal random numbers."""
     _floating_only("normal_", self)
     _require("normal_", std >= 0, "std >= 0", std)
     drawn = random.randn(self.shape, dtype=self.dtype, device=self.device, generator=generator)
     return drawn.array * std + mean
 
 
-def _bernoulli(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Array:
+def _bernoulli(
+    self: Tensor, p: Tensor | float = 0.5, *, generator: Generator | None = None
+) -> Array:
+    """Fill with 1 with probability p, else 0."""
     if isinstance(p, Tensor):
         return bernoulli(p.expand(self.shape), generator=generator).array
     _require("bernoulli_", 0 <= p <= 1, "p in [0, 1]", p)
@@ -139,33 +148,41 @@ def _bernoulli(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Array:
     return drawn.reshape(self.shape).astype(self.dtype)
 
 
-def _exponential(self: Tensor, lambd: float = 1, *, generator: Any = None) -> Array:
+def _exponential(self: Tensor, lambd: float = 1, *, generator: Generator | None = None) -> Array:
+    """Fill with exponentially distributed random numbers of rate `lambd`."""
     _floating_only("exponential_", self)
     _require("exponential_", lambd > 0, "lambd > 0", lambd)
     return -array_module(self.array).log1p(-_uniforms(self, generator)) / lambd
 
 
-def _geometric(self: Tensor, p: float, *, generator: Any = None) -> Array:
+def _geometric(self: Tensor, p: float, *, generator: Generator | None = None) -> Array:
+    """Fill with the number of trials, each of probability p, up to the first success."""
     _require("geometric_", 0 < p < 1, "p in (0, 1)", p)
     xp = array_module(self.array)
     return xp.floor(xp.log1p(-_uniforms(self, generator)) / math.log1p(-p)) + 1
 
 
-def _cauchy(self: Tensor, median: float = 0, sigma: float = 1, *, generator: Any = None) -> Array:
+def _cauchy(
+    self: Tensor, median: float = 0, sigma: float = 1, *, generator: Generator | None = None
+) -> Array:
+    """Fill with Cauchy distributed random numbers."""
     _floating_only("cauchy_", self)
     _require("cauchy_", sigma > 0, "sigma > 0", sigma)
     turns = _uniforms(self, generator) - 0.5
     return array_module(self.array).tan(math.pi * turns) * sigma + median
 
 
-def _log_normal(self: Tensor, mean: float = 1, std: float = 2, *, generator: Any = None) -> Array:
+def _log_normal(
+    self: Tensor, mean: float = 1, std: float = 2, *, generator: Generator | None = None
+) -> Array:
+    """Fill with exponentials of normal random numbers."""
     _floating_only("log_normal_", self)
     _require("log_normal_", std > 0, "std > 0", std)
     return array_module(self.array).exp(_normal(self, mean, std, generator=generator))
 
 
-def _random(self: Tensor, *limits: int, generator: Any = None, **named: int) -> Array:
-    """Integers in [from, to), or from 0, or all that the dtype holds exactly."""
+def _random(self: Tensor, *limits: int, generator: Generator | None = None, **named: int) -> Array:
+    """Fill with integers in [from, to), in [0, to), or all that the dtype holds exactly."""
     low, high = (0, *limits)[-2:] if limits else (named.get("from", 0), named.get("to"))
     if high is None:
         whole = 2 if self.dtype == "bool" else None

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from dtrain.autograd.tensor import Tensor
-from dtrain.backend.dtypes import is_floating
+from dtrain.backend.dtypes import DTypeLike, is_floating
 from dtrain.functions.arithmetic import sub
 from dtrain.functions.comparison import logical_xor
 from dtrain.functions.joining import cat
@@ -16,14 +15,14 @@ from dtrain.functions.shapes import narrow
 from dtrain.primitives import casts, indexing, scans as primitives
 
 
-def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
+def cumsum(input: Tensor, dim: int, *, dtype: DTypeLike = None) -> Tensor:
     """Running sums along `dim` (torch.cumsum)."""
     input = input if dtype is None else to(input, dtype)
     out = primitives.cumsum(input, axis=resolve_axis(input, dim))
     return out if dtype is None else to(out, dtype)
 
 
-def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
+def cumprod(input: Tensor, dim: int, *, dtype: DTypeLike = None) -> Tensor:
     """Running products along `dim` (torch.cumprod)."""
     input = input if dtype is None else to(input, dtype)
     out = primitives.cumprod(input, axis=resolve_axis(input, dim))

@@ -12,7 +12,7 @@ import numpy as np
 from dtrain.autograd.grad_mode import is_grad_enabled
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import array_module
-from dtrain.backend.dtypes import bool_, int64, is_floating
+from dtrain.backend.dtypes import DTypeLike, bool_, int64, is_floating
 from dtrain.functions import subscripts
 from dtrain.functions.diagonals import two_axes
 from dtrain.functions.indexing import build_index_grid, check_index, check_mask
@@ -236,7 +236,7 @@ def _reduced(
     return wrap((total.array // counts.array).astype(input.dtype))
 
 
-def _neutral(reduce: str, dtype: Any) -> Any:
+def _neutral(reduce: str, dtype: DTypeLike) -> Any:
     """The neutral element of a reduction."""
     if reduce in ("sum", "mean", "prod"):
         return reduce == "prod"

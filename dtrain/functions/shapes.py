@@ -10,8 +10,9 @@ import numpy as np
 
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import address
-from dtrain.backend.dtypes import category
+from dtrain.backend.dtypes import DTypeLike, category
 from dtrain.functions import subscripts
+from dtrain.functions.inplace import describe_method
 from dtrain.functions.operands import normalize_dim, to_axis, unpack_integers
 from dtrain.primitives import casts, shapes as primitives
 
@@ -28,7 +29,7 @@ def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
     return primitives.reshape(input, shape=sizes)
 
 
-def view(input: Tensor, *sizes: Any, size: Any = None, dtype: Any = None) -> Tensor:
+def view(input: Tensor, *sizes: Any, size: Any = None, dtype: DTypeLike = None) -> Tensor:
     """The same memory in another shape, or in another dtype (torch.Tensor.view)."""
     if len(sizes) == 1 and isinstance(sizes[0], (np.dtype, type)):
         dtype = sizes[0]
@@ -314,7 +315,7 @@ def as_strided(
 
 
 def make_inplace_view(name: str, operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """A method that gives the tensor itself the shape of a view of it."""
+    """The method that gives its tensor the shape of a view of it."""
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         self._require_writable(name, False)
@@ -324,9 +325,8 @@ def make_inplace_view(name: str, operation: Callable[..., Tensor]) -> Callable[.
         self.array, self._node = out.array, out._node
         return self
 
-    method.__name__ = name
-    method.__doc__ = f"`{operation.__name__}` of the tensor itself; returns it."
-    return method
+    summary = f"In-place form of `{operation.__name__}`; returns the tensor"
+    return describe_method(method, name, operation, summary)
 
 
 _VIEWS: dict[str, Callable[..., Tensor]] = {

@@ -13,12 +13,12 @@ from dtrain.functions.operands import (
 from dtrain.primitives import special as primitives
 
 i0 = floating_unary(primitives.i0)
-i0e = floating_unary(primitives.i0e)
-i1 = floating_unary(primitives.i1)
-i1e = floating_unary(primitives.i1e)
+i0e = floating_unary(primitives.i0e, "torch.special")
+i1 = floating_unary(primitives.i1, "torch.special")
+i1e = floating_unary(primitives.i1e, "torch.special")
 lgamma = floating_unary(primitives.lgamma)
-entr = floating_unary(primitives.entr)
-xlog1py = floating_binary(primitives.xlog1py)
+entr = floating_unary(primitives.entr, "torch.special")
+xlog1py = floating_binary(primitives.xlog1py, "torch.special")
 
 
 def digamma(input: Tensor) -> Tensor:

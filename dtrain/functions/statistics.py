@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import array_module, on_device_of
-from dtrain.backend.dtypes import int64, is_floating
+from dtrain.backend.dtypes import DTypeLike, int64, is_floating
 from dtrain.functions.arithmetic import add, mul, sub
 from dtrain.functions.creation import as_tensor, tensor
 from dtrain.functions.indexing import masked_fill, where
-from dtrain.functions.operands import normalize_dim, promote_pair, resolve_axis, to
+from dtrain.functions.operands import Dims, normalize_dim, promote_pair, resolve_axis, to
 from dtrain.functions.reductions import mean, norm, require_floating, sum
 from dtrain.functions.shapes import permute, reshape, squeeze, unsqueeze
 from dtrain.functions.sorting import sort
@@ -24,14 +24,14 @@ def _spread(operation: Callable[..., Any], name: str, text: str) -> Callable[...
 
     def function(
         input: Tensor,
-        dim: Any = None,
+        dim: Dims | None = None,
         correction: float | None = None,
         keepdim: bool = False,
         *,
         unbiased: bool | None = None,
     ) -> Any:
         if isinstance(dim, bool):  # var(unbiased), older still
-            dim, correction = None, int(dim)
+            correction, dim = int(dim), None
         if unbiased is not None:
             correction = int(unbiased)
         require_floating(name, input)
@@ -71,7 +71,9 @@ std_mean = _spread(
 )
 
 
-def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+def nansum(
+    input: Tensor, dim: Dims | None = None, keepdim: bool = False, *, dtype: DTypeLike = None
+) -> Tensor:
     """The sum of what is not NaN (torch.nansum)."""
     input = input if dtype is None else to(input, dtype)
     if is_floating(input.dtype):
@@ -79,7 +81,9 @@ def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any 
     return sum(input, dim, keepdim)
 
 
-def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+def nanmean(
+    input: Tensor, dim: Dims | None = None, keepdim: bool = False, *, dtype: DTypeLike = None
+) -> Tensor:
     """The mean of what is not NaN (torch.nanmean)."""
     input = input if dtype is None else to(input, dtype)
     require_floating("nanmean", input)
@@ -87,7 +91,7 @@ def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any
     return arithmetic.div(nansum(input, dim, keepdim), to(count, input.dtype))
 
 
-def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
+def count_nonzero(input: Tensor, dim: Dims | None = None) -> Tensor:
     """How many are not zero (torch.count_nonzero)."""
     return primitives.count_nonzero(input, axis=resolve_axis(input, dim))
 

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from dtrain.autograd.tensor import Tensor
-from dtrain.backend import dtypes
 from dtrain.functions import (
     activations,
     arithmetic,
+    casts,
     comparison,
     covariance,
     creation,
@@ -23,6 +23,7 @@ from dtrain.functions import (
     integrals,
     joining,
     limits,
+    methods,
     products,
     reals,
     reductions,
@@ -44,6 +45,7 @@ from dtrain.functions.creation.filled import new_method
 from dtrain.functions.inplace import make_inplace
 from dtrain.functions.inplace_forms import INPLACE
 from dtrain.functions.linalg import factorizations, lu, norms, solvers, triangular
+from dtrain.functions.methods import CASTS, make_cast, make_reflected
 from dtrain.functions.operands import to
 from dtrain.functions.subscripts import getitem, setitem
 
@@ -57,12 +59,13 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     **_named(activations, "log_softmax relu sigmoid softmax tanh"),
     **_named(
         arithmetic,
-        "abs add addcdiv addcmul clone copysign div float_power lerp mul neg positive pow "
+        "abs add addcdiv addcmul copysign div float_power lerp mul neg positive pow "
         "reciprocal rsqrt sqrt square sub true_divide",
     ),
     **_named(
         exponentials, "exp exp2 expm1 ldexp log log10 log1p log2 logaddexp logaddexp2 logit xlogy"
     ),
+    **_named(casts, "clone"),
     **_named(indexing, "masked_fill"),
     **_named(limits, "clamp clamp_max clamp_min fmax fmin maximum minimum nan_to_num"),
     **_named(
@@ -189,46 +192,19 @@ FREE_FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 
 
-def _cast_to(name: str) -> Callable[..., Tensor]:
-    return lambda self, memory_format=None: to(self, getattr(dtypes, name))
-
-
-#: The methods that convert, and the dtype of each.
-CASTS = {
-    "bfloat16": "bfloat16",
-    "bool": "bool_",
-    "byte": "uint8",
-    "char": "int8",
-    "double": "float64",
-    "float": "float32",
-    "half": "float16",
-    "int": "int32",
-    "long": "int64",
-    "short": "int16",
-}
-
-
 #: What only a method is.
 METHODS: dict[str, Callable[..., Any]] = {
+    **_named(methods, "cpu cuda expand_as polygamma reshape_as split type_as view_as where"),
     "contiguous": shapes.contiguous,
-    "cpu": lambda self: to(self, "cpu"),
-    "cuda": lambda self, device="cuda": to(self, device),
     "expand": shapes.expand,
-    "expand_as": lambda self, other: shapes.expand(self, other.shape),
     "fill_diagonal_": diagonals.fill_diagonal_,
     "is_nonzero": types.is_nonzero,
     "is_same_size": types.is_same_size,
-    "polygamma": lambda self, n: special.polygamma(n, self),
     "repeat": joining.repeat,
     "repeat_interleave": joining.repeat_interleave,
-    "split": lambda self, split_size, dim=0: splitting.split(self, split_size, dim),
-    "reshape_as": lambda self, other: shapes.reshape(self, other.shape),
     "to": to,
-    "type_as": lambda self, other: to(self, other.dtype),
     "view": shapes.view,
-    "view_as": lambda self, other: shapes.view(self, other.shape),
     "unfold": shapes.unfold,
-    "where": lambda self, condition, other: indexing.where(condition, self, other),
     **{
         f"new_{make.__name__}": new_method(make)
         for make in (
@@ -240,15 +216,11 @@ METHODS: dict[str, Callable[..., Any]] = {
             creation.zeros,
         )
     },
-    **{name: _cast_to(dtype) for name, dtype in CASTS.items()},
+    **{name: make_cast(name) for name in CASTS},
     "type": types.type_,
     "nelement": Tensor.numel,
     "ndimension": Tensor.dim,
 }
-
-
-def _reflected(operation: Callable[[Any, Any], Tensor]) -> Callable[[Tensor, Any], Tensor]:
-    return lambda self, other: operation(other, self)
 
 
 _TWO = {
@@ -269,7 +241,7 @@ _TWO = {
 
 OPERATORS: dict[str, Callable[..., Any]] = {
     **{f"__{name}__": operation for name, operation in _TWO.items()},
-    **{f"__r{name}__": _reflected(operation) for name, operation in _TWO.items()},
+    **{f"__r{name}__": make_reflected(f"__r{name}__", _TWO[name]) for name in _TWO},
     **{
         f"__i{name}__": make_inplace(f"__i{name}__", _TWO[name])
         for name in _TWO
@@ -286,7 +258,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "__ne__": comparison.ne,
     "__neg__": arithmetic.neg,
     "__pos__": arithmetic.positive,
-    "__rdiv__": _reflected(arithmetic.div),
+    "__rdiv__": make_reflected("__rdiv__", arithmetic.div),
     "__setitem__": setitem,
 }
 
@@ -304,9 +276,12 @@ IN_PLACE = (INPLACE, diagonals.INPLACE, products.INPLACE, scattering.INPLACE, sh
 
 #: The public functions, as they are called.
 PUBLIC_FUNCTIONS = {
-    **{name: bind_function(function, requires_tensor=True) for name, function in FUNCTIONS.items()},
     **{
-        name: bind_function(function, requires_tensor=False)
+        name: bind_function(function, requires_tensor=True, name=name)
+        for name, function in FUNCTIONS.items()
+    },
+    **{
+        name: bind_function(function, requires_tensor=False, name=name)
         for name, function in FREE_FUNCTIONS.items()
     },
 }

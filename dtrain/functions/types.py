@@ -8,6 +8,7 @@ import numpy as np
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend import dtypes
+from dtrain.backend.dtypes import DTypeLike
 from dtrain.backend.size import Size
 from dtrain.functions import creation
 from dtrain.functions.operands import result_dtype, to
@@ -52,7 +53,7 @@ def make_type_constructor(name: str) -> Any:
     return make
 
 
-def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
+def type_(self: Tensor, dtype: DTypeLike = None, non_blocking: bool = False) -> Any:
     """The old name of the tensor's type, or the tensor in another dtype (torch.Tensor.type)."""
     if dtype is None:
         own = "bool_" if self.dtype == "bool" else str(self.dtype)

@@ -180,7 +180,8 @@ def _require_ndim(name: str, tensor: Tensor, holds: bool, expected: str) -> None
 def eye_(tensor: Tensor) -> Tensor:
     """Ones on the diagonal of a matrix, zeros elsewhere (torch.nn.init.eye_)."""
     _require_ndim("eye_", tensor, tensor.ndim == 2, "2")
-    return tensor.copy_(eye(*tensor.shape, dtype=tensor.dtype, device=tensor.device))
+    rows, columns = tensor.shape
+    return tensor.copy_(eye(rows, columns, dtype=tensor.dtype, device=tensor.device))
 
 
 @no_grad

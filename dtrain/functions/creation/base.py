@@ -1,4 +1,4 @@
-"""What all functions that make tensors share."""
+"""Shared by all functions that make tensors: options, shapes, numbers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import functools
 import inspect
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ParamSpec, TypeAlias, cast
 
 import numpy as np
 
@@ -17,7 +17,16 @@ from dtrain.backend.dtypes import (
     iinfo,
 )
 
-DeviceLike = device | str | None
+P = ParamSpec("P")
+
+DeviceLike: TypeAlias = device | str | None
+
+#: PyTorch's options for the memory layout, which have no effect: annotation and default of each.
+_LAYOUT = {
+    "layout": ("Any", None),
+    "memory_format": ("Any", None),
+    "pin_memory": ("bool", False),
+}
 
 
 def make_leaf(array: Array, requires_grad: bool) -> Tensor:
@@ -26,17 +35,18 @@ def make_leaf(array: Array, requires_grad: bool) -> Tensor:
     return out.requires_grad_() if requires_grad else out
 
 
-def factory(make: Callable) -> Callable:
+def factory(make: Callable[P, Tensor]) -> Callable[P, Tensor]:
     """A function that makes tensors, as the user calls it.
 
-    It takes `out=`, the shape as `size=` where it takes one, and PyTorch's options for the
-    memory layout, which have no effect.
+    It takes `out=`, the shape as `size=` where it takes one, and PyTorch's options for the memory
+    layout, which have no effect.
     """
-    sizes = any(p.kind is p.VAR_POSITIONAL for p in inspect.signature(make).parameters.values())
+    signature = inspect.signature(make)
+    sizes = any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values())
 
     @functools.wraps(make)
     def called(*args: Any, **kwargs: Any) -> Tensor:
-        for name in ("layout", "memory_format", "pin_memory"):
+        for name in _LAYOUT:
             kwargs.pop(name, None)
         if sizes and "size" in kwargs:
             args = (kwargs.pop("size"), *args)
@@ -48,7 +58,21 @@ def factory(make: Callable) -> Callable:
         out.data = make(*args, **kwargs)
         return out
 
-    return called
+    options = {"out": ("Tensor | None", None), **_LAYOUT}
+    called.__signature__ = add_keywords(signature, **options)  # type: ignore[attr-defined]
+    return cast("Callable[P, Tensor]", called)
+
+
+def add_keywords(signature: inspect.Signature, **keywords: tuple[str, Any]) -> inspect.Signature:
+    """A signature with further keyword-only parameters, each given as (annotation, default)."""
+    parameters = list(signature.parameters.values())
+    last = -1 if parameters[-1].kind is inspect.Parameter.VAR_KEYWORD else len(parameters)
+    parameters[last:last] = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=text)
+        for name, (text, default) in keywords.items()
+        if name not in signature.parameters
+    ]
+    return signature.replace(parameters=parameters)
 
 
 def parse_shape(size: tuple[Any, ...]) -> tuple[int, ...]:

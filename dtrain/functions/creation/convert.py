@@ -9,6 +9,7 @@ import numpy as np
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import module_on, move
 from dtrain.backend.dtypes import (
+    DTypeLike,
     category,
     get_default_dtype,
     iinfo,
@@ -18,7 +19,10 @@ from dtrain.functions.creation.base import DeviceLike, make_leaf
 
 
 def tensor(
-    data: Any, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False
+    data: Any,
+    dtype: DTypeLike = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """A new tensor with a copy of `data`: numbers, nested lists, an array or a tensor.
 
@@ -38,7 +42,7 @@ def tensor(
     return make_leaf(array if dtype is None else array.astype(dtype, copy=False), requires_grad)
 
 
-def _host_array(data: Any, dtype: Any) -> np.ndarray:
+def _host_array(data: Any, dtype: DTypeLike) -> np.ndarray:
     """A copy of numbers, lists of them or an array, which fit into the dtype."""
     if isinstance(data, (list, tuple)) and _holds_tensors(data):
         data = _without_tensors(data)
@@ -66,7 +70,7 @@ def _without_tensors(data: Any) -> Any:
     return [_without_tensors(item) for item in data] if isinstance(data, (list, tuple)) else data
 
 
-def as_tensor(data: Any, dtype: Any = None, device: DeviceLike = None) -> Tensor:
+def as_tensor(data: Any, dtype: DTypeLike = None, device: DeviceLike = None) -> Tensor:
     """`data` as a tensor, sharing its memory where that can be (torch.as_tensor)."""
     if not isinstance(data, (Tensor, np.ndarray)) and hasattr(data, "__dlpack__"):
         data = from_dlpack(data)
@@ -90,7 +94,7 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
 def asarray(
     obj: Any,
     *,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     copy: bool | None = None,
     requires_grad: bool = False,
@@ -115,14 +119,19 @@ def from_dlpack(ext_tensor: Any) -> Tensor:
 
 
 def scalar_tensor(
-    s: Any, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False
+    s: Any, dtype: DTypeLike = None, device: DeviceLike = None, requires_grad: bool = False
 ) -> Tensor:
     """A 0-d tensor, of the default dtype unless another is given (torch.scalar_tensor)."""
     return tensor(s, dtype or get_default_dtype(), device, requires_grad)
 
 
 def frombuffer(
-    buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False
+    buffer: Any,
+    *,
+    dtype: DTypeLike,
+    count: int = -1,
+    offset: int = 0,
+    requires_grad: bool = False,
 ) -> Tensor:
     """A vector that shares the memory of a buffer (torch.frombuffer)."""
     return make_leaf(np.frombuffer(buffer, dtype, count, offset), requires_grad)

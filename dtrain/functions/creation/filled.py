@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend import module_on, use_device
 from dtrain.backend.dtypes import (
+    DTypeLike,
     get_default_dtype,
     scalar_dtype,
 )
@@ -23,7 +25,7 @@ from dtrain.functions.creation.base import (
 )
 
 
-def _filled(make: Callable, size: tuple, dtype: Any, where: DeviceLike, grad: bool) -> Tensor:
+def _filled(make: Callable, size: tuple, dtype: DTypeLike, where: DeviceLike, grad: bool) -> Tensor:
     with use_device(where):
         return make_leaf(
             make(module_on(where), parse_shape(size), dtype or get_default_dtype()), grad
@@ -32,7 +34,10 @@ def _filled(make: Callable, size: tuple, dtype: Any, where: DeviceLike, grad: bo
 
 @factory
 def zeros(
-    *size: Any, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False
+    *size: Any,
+    dtype: DTypeLike = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Zeros (torch.zeros)."""
     return _filled(lambda xp, *a: xp.zeros(*a), size, dtype, device, requires_grad)
@@ -40,7 +45,10 @@ def zeros(
 
 @factory
 def ones(
-    *size: Any, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False
+    *size: Any,
+    dtype: DTypeLike = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Ones (torch.ones)."""
     return _filled(lambda xp, *a: xp.ones(*a), size, dtype, device, requires_grad)
@@ -48,7 +56,10 @@ def ones(
 
 @factory
 def empty(
-    *size: Any, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False
+    *size: Any,
+    dtype: DTypeLike = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Memory that is not initialized (torch.empty)."""
     return _filled(lambda xp, *a: xp.empty(*a), size, dtype, device, requires_grad)
@@ -58,7 +69,7 @@ def empty(
 def full(
     size: Sequence[int],
     fill_value: Any,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: bool = False,
 ) -> Tensor:
@@ -77,7 +88,7 @@ def full(
 def eye(
     n: int,
     m: int | None = None,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: bool = False,
 ) -> Tensor:
@@ -93,7 +104,7 @@ def eye(
 def empty_strided(
     size: Sequence[int],
     stride: Sequence[int],
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: bool = False,
 ) -> Tensor:
@@ -114,7 +125,7 @@ def empty_strided(
 def empty_permuted(
     size: Sequence[int],
     physical_layout: Sequence[int],
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: bool = False,
 ) -> Tensor:
@@ -128,7 +139,7 @@ def empty_permuted(
     return empty_strided(shape, strides, dtype, device, requires_grad)
 
 
-def make_like(make: Callable, x: Tensor, dtype: Any, where: DeviceLike, grad: bool) -> Tensor:
+def make_like(make: Callable, x: Tensor, dtype: DTypeLike, where: DeviceLike, grad: bool) -> Tensor:
     """Call `make` with the shape, dtype and device of `x` unless others are given."""
     if not isinstance(x, Tensor):
         raise TypeError(f"expected a tensor to be like, got {type(x).__name__}")
@@ -137,7 +148,10 @@ def make_like(make: Callable, x: Tensor, dtype: Any, where: DeviceLike, grad: bo
 
 @factory
 def zeros_like(
-    input: Tensor, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False
+    input: Tensor,
+    dtype: DTypeLike = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Zeros in the shape and dtype of another tensor (torch.zeros_like)."""
     return make_like(zeros, input, dtype, device, requires_grad)
@@ -145,7 +159,10 @@ def zeros_like(
 
 @factory
 def ones_like(
-    input: Tensor, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False
+    input: Tensor,
+    dtype: DTypeLike = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Ones in the shape and dtype of another tensor (torch.ones_like)."""
     return make_like(ones, input, dtype, device, requires_grad)
@@ -153,7 +170,10 @@ def ones_like(
 
 @factory
 def empty_like(
-    input: Tensor, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False
+    input: Tensor,
+    dtype: DTypeLike = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Uninitialized memory in the shape and dtype of another tensor (torch.empty_like)."""
     return make_like(empty, input, dtype, device, requires_grad)
@@ -163,7 +183,7 @@ def empty_like(
 def full_like(
     input: Tensor,
     fill_value: Any,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: bool = False,
 ) -> Tensor:
@@ -177,10 +197,23 @@ def new_method(make: Callable) -> Callable[..., Tensor]:
     """`make` as a method: with the dtype and device of the tensor unless others are given."""
 
     def method(
-        self: Tensor, *args: Any, dtype: Any = None, device: DeviceLike = None, **kwargs: Any
+        self: Tensor,
+        *args: Any,
+        dtype: DTypeLike = None,
+        device: DeviceLike = None,
+        **kwargs: Any,
     ) -> Tensor:
         return make(*args, dtype=dtype or self.dtype, device=device or self.device, **kwargs)
 
     method.__name__ = f"new_{make.__name__}"
-    method.__doc__ = f"`{make.__name__}`, like this tensor (torch.Tensor.{method.__name__})."
+    method.__qualname__ = f"Tensor.{method.__name__}"
+    method.__module__ = make.__module__
+    method.__doc__ = (
+        f"`{make.__name__}` with this tensor's dtype and device (torch.Tensor.{method.__name__})."
+    )
+    signature = inspect.signature(make)
+    itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation="Tensor")
+    method.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[itself, *signature.parameters.values()]
+    )
     return method

@@ -11,7 +11,7 @@ import numpy as np
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend import Array, Generator, default_generator, module_on, random as rng, use_device
-from dtrain.backend.dtypes import get_default_dtype, is_floating
+from dtrain.backend.dtypes import DTypeLike, get_default_dtype, is_floating
 from dtrain.functions.creation.base import DeviceLike, factory, make_leaf, parse_shape
 from dtrain.functions.creation.filled import make_like
 
@@ -27,7 +27,12 @@ __all__ = [
 
 
 def _drawn(
-    draw: Callable, size: tuple, dtype: Any, where: DeviceLike, generator: Any, grad: bool
+    draw: Callable,
+    size: tuple,
+    dtype: DTypeLike,
+    where: DeviceLike,
+    generator: Any,
+    grad: bool,
 ) -> Tensor:
     shape, dtype = parse_shape(size), np.dtype(dtype or get_default_dtype())
     if not is_floating(dtype):
@@ -50,7 +55,7 @@ def _normal(generator: Generator, xp: Any, dtype: np.dtype, count: int) -> Array
 @factory
 def rand(
     *size: Any,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     generator: Generator | None = None,
     requires_grad: bool = False,
@@ -62,7 +67,7 @@ def rand(
 @factory
 def randn(
     *size: Any,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     generator: Generator | None = None,
     requires_grad: bool = False,
@@ -74,7 +79,7 @@ def randn(
 @factory
 def rand_like(
     input: Tensor,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     generator: Generator | None = None,
     requires_grad: bool = False,
@@ -90,7 +95,7 @@ def rand_like(
 @factory
 def randn_like(
     input: Tensor,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     generator: Generator | None = None,
     requires_grad: bool = False,
@@ -112,7 +117,7 @@ def randint(
     low: Any = None,
     high: Any = None,
     size: Any = None,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     generator: Generator | None = None,
     requires_grad: bool = False,
@@ -146,7 +151,7 @@ def randint_like(
     input: Tensor,
     low: Any = None,
     high: Any = None,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     generator: Generator | None = None,
     requires_grad: bool = False,
@@ -154,14 +159,21 @@ def randint_like(
     """Random integers in [low, high), or from 0, in another's shape (torch.randint_like)."""
     if high is None or low is None:
         low, high = 0, low if high is None else high
-    like = {"dtype": dtype or input.dtype, "device": device or input.device}
-    return randint(low, high, input.shape, generator=generator, requires_grad=requires_grad, **like)
+    return randint(
+        low,
+        high,
+        input.shape,
+        dtype=dtype or input.dtype,
+        device=device or input.device,
+        generator=generator,
+        requires_grad=requires_grad,
+    )
 
 
 @factory
 def randperm(
     n: int,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     generator: Generator | None = None,
     requires_grad: bool = False,

@@ -11,6 +11,7 @@ import numpy as np
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend import Array, module_on, use_device
 from dtrain.backend.dtypes import (
+    DTypeLike,
     category,
     get_default_dtype,
     is_floating,
@@ -25,7 +26,7 @@ def arange(
     start: float,
     end: float | None = None,
     step: float = 1,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: bool = False,
 ) -> Tensor:
@@ -56,7 +57,7 @@ def range(
     start: float,
     end: float | None = None,
     step: float = 1,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: bool = False,
 ) -> Tensor:
@@ -101,7 +102,7 @@ def linspace(
     start: float,
     end: float,
     steps: int,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: bool = False,
 ) -> Tensor:
@@ -118,7 +119,7 @@ def logspace(
     end: float,
     steps: int,
     base: float = 10.0,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: bool = False,
 ) -> Tensor:
@@ -135,19 +136,19 @@ def _sides(row: int, col: int) -> tuple[int, int]:
     return row, col
 
 
-def _nonzero_indices(mask: np.ndarray, dtype: Any, device: DeviceLike) -> Tensor:
+def _nonzero_indices(mask: np.ndarray, dtype: DTypeLike, device: DeviceLike) -> Tensor:
     return tensor(np.stack(np.nonzero(mask)), dtype or "int64", device)
 
 
 def tril_indices(
-    row: int, col: int, offset: int = 0, dtype: Any = None, device: DeviceLike = None
+    row: int, col: int, offset: int = 0, dtype: DTypeLike = None, device: DeviceLike = None
 ) -> Tensor:
     """Indices of the lower triangle: a row of rows, a row of columns (torch.tril_indices)."""
     return _nonzero_indices(np.tri(*_sides(row, col), offset), dtype, device)
 
 
 def triu_indices(
-    row: int, col: int, offset: int = 0, dtype: Any = None, device: DeviceLike = None
+    row: int, col: int, offset: int = 0, dtype: DTypeLike = None, device: DeviceLike = None
 ) -> Tensor:
     """Indices of the upper triangle: a row of rows, a row of columns (torch.triu_indices)."""
     return _nonzero_indices(1 - np.tri(*_sides(row, col), offset - 1), dtype, device)

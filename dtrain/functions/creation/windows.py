@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dtrain.autograd.tensor import Tensor
-from dtrain.backend.dtypes import get_default_dtype
+from dtrain.backend.dtypes import DTypeLike, get_default_dtype
 from dtrain.functions.creation import tensor
 from dtrain.functions.creation.base import DeviceLike, factory
 
@@ -43,7 +43,7 @@ def _cosines(positions: np.ndarray, *factors: float) -> np.ndarray:
 def hann_window(
     window_length: int,
     periodic: bool = True,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: bool = False,
 ) -> Tensor:
@@ -57,7 +57,7 @@ def hamming_window(
     periodic: bool = True,
     alpha: float = 0.54,
     beta: float = 0.46,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: bool = False,
 ) -> Tensor:
@@ -70,7 +70,7 @@ def hamming_window(
 def blackman_window(
     window_length: int,
     periodic: bool = True,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: bool = False,
 ) -> Tensor:
@@ -83,7 +83,7 @@ def blackman_window(
 def bartlett_window(
     window_length: int,
     periodic: bool = True,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: bool = False,
 ) -> Tensor:
@@ -97,7 +97,7 @@ def kaiser_window(
     window_length: int,
     periodic: bool = True,
     beta: float = 12.0,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: bool = False,
 ) -> Tensor:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import Array, array_module
-from dtrain.backend.dtypes import is_floating, promote
+from dtrain.backend.dtypes import DTypeLike, is_floating, promote
 from dtrain.functions import reductions
 from dtrain.functions.indexing import masked_fill
 from dtrain.functions.linalg.factorizations import (
@@ -17,7 +19,7 @@ from dtrain.functions.linalg.factorizations import (
     replace_by_eye,
     svdvals,
 )
-from dtrain.functions.operands import normalize_dim, to_axis
+from dtrain.functions.operands import Dims, normalize_dim, to_axis
 from dtrain.functions.shapes import movedim, squeeze, unsqueeze
 from dtrain.primitives import linalg as primitives
 
@@ -88,7 +90,12 @@ def matrix_rank(
 
 
 def vector_norm(
-    x: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
+    x: Tensor,
+    ord: float = 2,
+    dim: Dims | None = None,
+    keepdim: bool = False,
+    *,
+    dtype: DTypeLike = None,
 ) -> Tensor:
     """(sum |x|^ord)^(1/ord) of all elements, or over `dim` (torch.linalg.vector_norm)."""
     x = _widened(x, dtype)
@@ -103,11 +110,11 @@ def vector_norm(
     return reductions.norm(x, ord, dim, keepdim)
 
 
-def _widened(x: Tensor, dtype: Any) -> Tensor:
+def _widened(x: Tensor, dtype: DTypeLike) -> Tensor:
     """The input in another dtype, which must not be a narrower one."""
     if dtype is None:
         return x
-    if promote(x.dtype, dtype) != dtype:
+    if promote(x.dtype, np.dtype(dtype)) != dtype:
         raise RuntimeError(f"linalg.norm: {dtype} is narrower than the input's {x.dtype}")
     return x.to(dtype)
 
@@ -128,7 +135,12 @@ def _swept(name: str, A: Tensor, dim: Any) -> tuple[int, int]:
 
 
 def matrix_norm(
-    A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None
+    A: Tensor,
+    ord: Any = "fro",
+    dim: Any = (-2, -1),
+    keepdim: bool = False,
+    *,
+    dtype: DTypeLike = None,
 ) -> Tensor:
     """The norm of matrices: "fro", "nuc", 1, 2, inf or their negatives (linalg.matrix_norm)."""
     A = _widened(A, dtype)
@@ -155,7 +167,12 @@ def matrix_norm(
 
 
 def norm(
-    A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
+    A: Tensor,
+    ord: Any = None,
+    dim: Dims | None = None,
+    keepdim: bool = False,
+    *,
+    dtype: DTypeLike = None,
 ) -> Tensor:
     """A vector or matrix norm, by `dim` and the number of dimensions (torch.linalg.norm)."""
     dims = to_axis(dim)
@@ -170,7 +187,11 @@ def norm(
 
 
 def torch_norm(
-    input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None
+    input: Tensor,
+    p: Any = "fro",
+    dim: Dims | None = None,
+    keepdim: bool = False,
+    dtype: DTypeLike = None,
 ) -> Tensor:
     """The p-norm of all elements or over `dim`; "nuc" is that of matrices (torch.norm)."""
     if p == "nuc":

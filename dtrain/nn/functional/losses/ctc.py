@@ -11,7 +11,7 @@ from dtrain.autograd.tensor import wrap
 from dtrain.backend import Array, array_module, to_host
 from dtrain.backend.dtypes import category
 from dtrain.nn.functional.losses.pointwise import check_reduction
-from dtrain.primitives import ctc
+from dtrain.primitives import losses as primitives
 
 
 def ctc_loss(
@@ -54,7 +54,7 @@ def ctc_loss(
     skips[:, 1:2] = True  # an alignment may begin with the first label
     skips[:, 2:] = (labels[:, 2:] != blank) & (labels[:, 2:] != labels[:, :-2])
     xp = array_module(log_probs.array)
-    losses = ctc.ctc_loss(
+    losses = primitives.ctc_loss(
         log_probs,
         labels=xp.asarray(labels),
         skips=xp.asarray(skips),

@@ -1,0 +1,93 @@
+"""Methods of Tensor that are no public function: conversions, operators with exchanged operands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from dtrain.autograd.tensor import Tensor
+from dtrain.backend import dtypes
+from dtrain.functions import indexing, shapes, special, splitting
+from dtrain.functions.creation.base import DeviceLike
+from dtrain.functions.operands import Number, to
+
+#: The methods that convert, and the dtype of each.
+CASTS = {
+    "bfloat16": "bfloat16",
+    "bool": "bool_",
+    "byte": "uint8",
+    "char": "int8",
+    "double": "float64",
+    "float": "float32",
+    "half": "float16",
+    "int": "int32",
+    "long": "int64",
+    "short": "int16",
+}
+
+
+def cpu(self: Tensor) -> Tensor:
+    """The tensor in host memory; itself if it is there (torch.Tensor.cpu)."""
+    return to(self, "cpu")
+
+
+def cuda(self: Tensor, device: DeviceLike = "cuda") -> Tensor:
+    """The tensor on a GPU, by default the current one (torch.Tensor.cuda)."""
+    return to(self, device)
+
+
+def expand_as(self: Tensor, other: Tensor) -> Tensor:
+    """Broadcast to the shape of `other`, without a copy (torch.Tensor.expand_as)."""
+    return shapes.expand(self, other.shape)
+
+
+def polygamma(self: Tensor, n: int) -> Tensor:
+    """The derivative of order n of digamma (torch.Tensor.polygamma)."""
+    return special.polygamma(n, self)
+
+
+def reshape_as(self: Tensor, other: Tensor) -> Tensor:
+    """The same elements in the shape of `other` (torch.Tensor.reshape_as)."""
+    return shapes.reshape(self, other.shape)
+
+
+def split(self: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """Parts of a size, or of the sizes given, along a dimension (torch.Tensor.split)."""
+    return splitting.split(self, split_size, dim)
+
+
+def type_as(self: Tensor, other: Tensor) -> Tensor:
+    """The tensor in the dtype of `other` (torch.Tensor.type_as)."""
+    return to(self, other.dtype)
+
+
+def view_as(self: Tensor, other: Tensor) -> Tensor:
+    """The same memory in the shape of `other` (torch.Tensor.view_as)."""
+    return shapes.view(self, other.shape)
+
+
+def where(self: Tensor, condition: Tensor, other: Tensor | Number) -> Tensor:
+    """`self` where the condition holds, `other` elsewhere (torch.Tensor.where)."""
+    return indexing.where(condition, self, other)
+
+
+def make_cast(name: str) -> Callable[..., Tensor]:
+    """The method `name`, which converts to the dtype that CASTS has for it."""
+
+    def cast(self: Tensor, memory_format: Any = None) -> Tensor:
+        return to(self, getattr(dtypes, CASTS[name]))
+
+    cast.__name__, cast.__qualname__ = name, f"Tensor.{name}"
+    cast.__doc__ = f"The tensor in dtype {CASTS[name].rstrip('_')} (torch.Tensor.{name})."
+    return cast
+
+
+def make_reflected(name: str, operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The operator `name`, such as `__radd__`: an operation with its operands exchanged."""
+
+    def reflected(self: Tensor, other: Tensor | Number) -> Tensor:
+        return operation(other, self)
+
+    reflected.__name__, reflected.__qualname__ = name, f"Tensor.{name}"
+    reflected.__doc__ = f"`{operation.__name__}` with its operands exchanged (torch.Tensor.{name})."
+    return reflected
