@@ -37,8 +37,8 @@ from dtrain.backend import (
     initial_seed as initial_seed,
     manual_seed as manual_seed,
 )
-from dtrain.backend.array_module import Array
 from dtrain.backend.dtypes import (
+    DTypeLike,
     bfloat16 as bfloat16,
     bool_ as bool,
     can_cast as can_cast,
@@ -87,7 +87,7 @@ from dtrain.functions.linalg.factorizations import QR, TorchSVD
 from dtrain.functions.linalg.lu import PLU
 from dtrain.functions.linalg.norms import Slogdet
 from dtrain.functions.linalg.triangular import TriangularSolve
-from dtrain.functions.operands import Number
+from dtrain.functions.operands import Dims, Number
 from dtrain.functions.reductions import MinAndMax, ValuesAndIndices
 from dtrain.functions.rounding import MantissaAndExponent
 from dtrain.functions.statistics import CountsAndEdges
@@ -290,6 +290,7 @@ __all__ = [
     "empty_permuted",
     "empty_strided",
     "enable_grad",
+    "env",
     "eq",
     "equal",
     "erf",
@@ -621,15 +622,21 @@ def LongTensor(*data: Any) -> Tensor:
     """A tensor of dtype int64 of lists or sizes (torch.LongTensor)."""
 def ShortTensor(*data: Any) -> Tensor:
     """A tensor of dtype int16 of lists or sizes (torch.ShortTensor)."""
-def abs(input: Tensor) -> Tensor:
-    """|x|; the gradient at 0, and at NaN, is 0."""
-def absolute(input: Tensor) -> Tensor:
-    """|x|; the gradient at 0, and at NaN, is 0."""
-def acos(input: Any) -> Tensor:
-    """The angle in [0, pi] of which x is the cosine."""
-def acosh(input: Any) -> Tensor:
-    """The number of which x, at least 1, is the hyperbolic cosine."""
-def add(input: Any, other: Any, *, alpha: Number = 1) -> Tensor:
+def abs(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """|x|; the gradient at 0, and at NaN, is 0 (torch.abs)."""
+def absolute(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """|x|; the gradient at 0, and at NaN, is 0 (torch.abs)."""
+def acos(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The angle in [0, pi] of which x is the cosine (torch.acos)."""
+def acosh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The number of which x, at least 1, is the hyperbolic cosine (torch.acosh)."""
+def add(
+    input: Tensor | Number,
+    other: Tensor | Number,
+    *,
+    alpha: Number = 1,
+    out: Tensor | None = None,
+) -> Tensor:
     """input + alpha * other (torch.add)."""
 def addbmm(
     input: Tensor,
@@ -638,6 +645,7 @@ def addbmm(
     *,
     beta: Number = 1,
     alpha: Number = 1,
+    out: Tensor | None = None,
 ) -> Tensor:
     """beta * input + alpha * the sum of batch1 @ batch2 over the batch (torch.addbmm)."""
 def addcdiv(
@@ -646,9 +654,17 @@ def addcdiv(
     tensor2: Tensor,
     *,
     value: Number = 1,
+    out: Tensor | None = None,
 ) -> Tensor:
     """input + value * tensor1 / tensor2 (torch.addcdiv)."""
-def addcmul(input: Tensor, tensor1: Any, tensor2: Any, *, value: Number = 1) -> Tensor:
+def addcmul(
+    input: Tensor,
+    tensor1: Tensor | Number,
+    tensor2: Tensor | Number,
+    *,
+    value: Number = 1,
+    out: Tensor | None = None,
+) -> Tensor:
     """input + value * tensor1 * tensor2 (torch.addcmul)."""
 def addmm(
     input: Tensor,
@@ -657,6 +673,7 @@ def addmm(
     *,
     beta: Number = 1,
     alpha: Number = 1,
+    out: Tensor | None = None,
 ) -> Tensor:
     """beta * input + alpha * mat1 @ mat2 (torch.addmm)."""
 def addmv(
@@ -666,6 +683,7 @@ def addmv(
     *,
     beta: Number = 1,
     alpha: Number = 1,
+    out: Tensor | None = None,
 ) -> Tensor:
     """beta * input + alpha * mat @ vec (torch.addmv)."""
 def addr(
@@ -675,12 +693,19 @@ def addr(
     *,
     beta: Number = 1,
     alpha: Number = 1,
+    out: Tensor | None = None,
 ) -> Tensor:
     """beta * input + alpha * outer(vec1, vec2) (torch.addr)."""
-def adjoint(input: Tensor) -> Tensor:
+def adjoint(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Matrices transposed (torch.adjoint)."""
-def all(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
-    """Whether all are nonzero."""
+def all(
+    input: Tensor,
+    dim: Dims | None = None,
+    keepdim: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """Whether all are nonzero (torch.all)."""
 def allclose(
     input: Tensor,
     other: Tensor,
@@ -689,54 +714,82 @@ def allclose(
     equal_nan: builtins.bool = False,
 ) -> builtins.bool:
     """Whether all elements are close, as a bool (torch.allclose)."""
-def amax(input: Tensor, dim: Any = (), keepdim: builtins.bool = False) -> Tensor:
-    """The maximum; equal maxima share the gradient."""
-def amin(input: Tensor, dim: Any = (), keepdim: builtins.bool = False) -> Tensor:
-    """The minimum; equal minima share the gradient."""
+def amax(
+    input: Tensor,
+    dim: Any = (),
+    keepdim: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The maximum; equal maxima share the gradient (torch.amax)."""
+def amin(
+    input: Tensor,
+    dim: Any = (),
+    keepdim: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The minimum; equal minima share the gradient (torch.amin)."""
 def aminmax(
     input: Tensor,
     *,
     dim: builtins.int | None = None,
     keepdim: builtins.bool = False,
+    out: tuple[Tensor, ...] | None = None,
 ) -> MinAndMax:
     """(minimum, maximum) of all, or along `dim` (torch.aminmax)."""
-def angle(input: Tensor) -> Tensor:
+def angle(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """pi of what is negative, 0 of what is not, NaN of NaN (torch.angle)."""
-def any(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
-    """Whether one is nonzero."""
+def any(
+    input: Tensor,
+    dim: Dims | None = None,
+    keepdim: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """Whether one is nonzero (torch.any)."""
 def arange(
     start: builtins.float,
     end: builtins.float | None = None,
     step: builtins.float = 1,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
+    layout: Any = None,
+    memory_format: Any = None,
+    pin_memory: builtins.bool = False,
 ) -> Tensor:
     """Numbers from `start` up to, not including, `end` (torch.arange)."""
-def arccos(input: Any) -> Tensor:
-    """The angle in [0, pi] of which x is the cosine."""
-def arccosh(input: Any) -> Tensor:
-    """The number of which x, at least 1, is the hyperbolic cosine."""
-def arcsin(input: Any) -> Tensor:
-    """The angle in [-pi/2, pi/2] of which x is the sine."""
-def arcsinh(input: Any) -> Tensor:
-    """The number of which x is the hyperbolic sine."""
-def arctan(input: Any) -> Tensor:
-    """The angle in (-pi/2, pi/2) of which x is the tangent."""
-def arctan2(input: Any, other: Any) -> Tensor:
-    """The angle of the point (y, x), its second coordinate first; the gradient at (0, 0) is 0."""
-def arctanh(input: Any) -> Tensor:
-    """The number of which x is the hyperbolic tangent."""
+def arccos(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The angle in [0, pi] of which x is the cosine (torch.acos)."""
+def arccosh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The number of which x, at least 1, is the hyperbolic cosine (torch.acosh)."""
+def arcsin(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The angle in [-pi/2, pi/2] of which x is the sine (torch.asin)."""
+def arcsinh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The number of which x is the hyperbolic sine (torch.asinh)."""
+def arctan(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The angle in (-pi/2, pi/2) of which x is the tangent (torch.atan)."""
+def arctan2(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The angle of the point (y, x), its second coordinate first; the gradient at (0, 0) is 0 (torch.atan2)."""
+def arctanh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The number of which x is the hyperbolic tangent (torch.atanh)."""
 def argmax(
     input: Tensor,
     dim: builtins.int | None = None,
     keepdim: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """Where the first maximum is (torch.argmax)."""
 def argmin(
     input: Tensor,
     dim: builtins.int | None = None,
     keepdim: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """Where the first minimum is (torch.argmin)."""
 def argsort(
@@ -744,38 +797,42 @@ def argsort(
     dim: builtins.int = -1,
     descending: builtins.bool = False,
     stable: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """Where the sorted values are along `dim`; equal ones keep their order (torch.argsort)."""
-def argwhere(input: Tensor) -> Tensor:
+def argwhere(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Indices of the elements that are not zero, a row each (torch.argwhere)."""
 def as_strided(
     input: Tensor,
     size: Sequence[builtins.int],
     stride: Sequence[builtins.int],
     storage_offset: builtins.int | None = None,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """A view with any sizes and steps of the memory of a tensor (torch.as_strided)."""
-def as_tensor(data: Any, dtype: Any = None, device: DeviceLike = None) -> Tensor:
+def as_tensor(data: Any, dtype: DTypeLike = None, device: DeviceLike = None) -> Tensor:
     """`data` as a tensor, sharing its memory where that can be (torch.as_tensor)."""
 def asarray(
     obj: Any,
     *,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     copy: builtins.bool | None = None,
     requires_grad: builtins.bool = False,
 ) -> Tensor:
     """`obj` as a tensor; `copy` says whether memory must, or must not, be new (torch.asarray)."""
-def asin(input: Any) -> Tensor:
-    """The angle in [-pi/2, pi/2] of which x is the sine."""
-def asinh(input: Any) -> Tensor:
-    """The number of which x is the hyperbolic sine."""
-def atan(input: Any) -> Tensor:
-    """The angle in (-pi/2, pi/2) of which x is the tangent."""
-def atan2(input: Any, other: Any) -> Tensor:
-    """The angle of the point (y, x), its second coordinate first; the gradient at (0, 0) is 0."""
-def atanh(input: Any) -> Tensor:
-    """The number of which x is the hyperbolic tangent."""
+def asin(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The angle in [-pi/2, pi/2] of which x is the sine (torch.asin)."""
+def asinh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The number of which x is the hyperbolic sine (torch.asinh)."""
+def atan(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The angle in (-pi/2, pi/2) of which x is the tangent (torch.atan)."""
+def atan2(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The angle of the point (y, x), its second coordinate first; the gradient at (0, 0) is 0 (torch.atan2)."""
+def atanh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The number of which x is the hyperbolic tangent (torch.atanh)."""
 def atleast_1d(*tensors: Any) -> Any:
     """With one dimension, if there is none (torch.atleast_1d)."""
 def atleast_2d(*tensors: Any) -> Any:
@@ -789,14 +846,20 @@ def baddbmm(
     *,
     beta: Number = 1,
     alpha: Number = 1,
+    out: Tensor | None = None,
 ) -> Tensor:
     """beta * input + alpha * batch1 @ batch2, pair by pair (torch.baddbmm)."""
 def bartlett_window(
     window_length: builtins.int,
     periodic: builtins.bool = True,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
+    layout: Any = None,
+    memory_format: Any = None,
+    pin_memory: builtins.bool = False,
 ) -> Tensor:
     """A triangle (torch.bartlett_window)."""
 def bernoulli(
@@ -804,43 +867,81 @@ def bernoulli(
     p: builtins.float | None = None,
     *,
     generator: Generator | None = None,
+    out: Tensor | None = None,
 ) -> Tensor:
     """1 with the probabilities in `input`, or p for all, else 0 (torch.bernoulli)."""
 def bincount(
     input: Tensor,
     weights: Tensor | None = None,
     minlength: builtins.int = 0,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """How often each number is there, or the sum of its weights (torch.bincount)."""
-def bitwise_and(input: Any, other: Any) -> Tensor:
-    """numpy.bitwise_and of each pair."""
-def bitwise_left_shift(input: Any, other: Any) -> Tensor:
-    """numpy.left_shift of each pair."""
-def bitwise_not(input: Tensor) -> Tensor:
-    """Each bit, or each truth value, turned over (torch.bitwise_not)."""
-def bitwise_or(input: Any, other: Any) -> Tensor:
-    """numpy.bitwise_or of each pair."""
-def bitwise_right_shift(input: Any, other: Any) -> Tensor:
-    """numpy.right_shift of each pair."""
-def bitwise_xor(input: Any, other: Any) -> Tensor:
-    """numpy.bitwise_xor of each pair."""
+def bitwise_and(
+    input: Tensor | Number,
+    other: Tensor | Number,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """numpy.bitwise_and of each pair (torch.bitwise_and)."""
+def bitwise_left_shift(
+    input: Tensor | Number,
+    other: Tensor | Number,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """numpy.left_shift of each pair (torch.bitwise_left_shift)."""
+def bitwise_not(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Each bit, or each bool, inverted (torch.bitwise_not)."""
+def bitwise_or(
+    input: Tensor | Number,
+    other: Tensor | Number,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """numpy.bitwise_or of each pair (torch.bitwise_or)."""
+def bitwise_right_shift(
+    input: Tensor | Number,
+    other: Tensor | Number,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """numpy.right_shift of each pair (torch.bitwise_right_shift)."""
+def bitwise_xor(
+    input: Tensor | Number,
+    other: Tensor | Number,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """numpy.bitwise_xor of each pair (torch.bitwise_xor)."""
 def blackman_window(
     window_length: builtins.int,
     periodic: builtins.bool = True,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
+    layout: Any = None,
+    memory_format: Any = None,
+    pin_memory: builtins.bool = False,
 ) -> Tensor:
     """0.42 - 0.5 * cos(2 pi t) + 0.08 * cos(4 pi t) (torch.blackman_window)."""
-def block_diag(*tensors: Tensor) -> Tensor:
+def block_diag(*tensors: Tensor, out: Tensor | None = None) -> Tensor:
     """A matrix with matrices on its diagonal, zeros elsewhere (torch.block_diag)."""
-def bmm(input: Tensor, mat2: Tensor) -> Tensor:
+def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Products of matrices, pair by pair of two batches (torch.bmm)."""
 def broadcast_shapes(*shapes: Any) -> tuple[builtins.int, ...]:
     """The shape that shapes, or lengths, broadcast to (torch.broadcast_shapes)."""
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     """All in the shape that they broadcast to (torch.broadcast_tensors)."""
-def broadcast_to(input: Tensor, *sizes: Any, size: Any = None) -> Tensor:
+def broadcast_to(
+    input: Tensor,
+    *sizes: Any,
+    size: Any = None,
+    out: Tensor | None = None,
+) -> Tensor:
     """Broadcast without a copy (torch.broadcast_to)."""
 def bucketize(
     input: Any,
@@ -848,66 +949,124 @@ def bucketize(
     *,
     out_int32: builtins.bool = False,
     right: builtins.bool = False,
+    out: Tensor | None = None,
 ) -> Tensor:
     """Between which boundaries values lie (torch.bucketize)."""
-def cartesian_prod(*tensors: Tensor) -> Tensor:
+def cartesian_prod(*tensors: Tensor, out: Tensor | None = None) -> Tensor:
     """All ways to take one element of each vector, as rows (torch.cartesian_prod)."""
-def cat(tensors: Sequence[Tensor], dim: builtins.int = 0) -> Tensor:
+def cat(
+    tensors: Sequence[Tensor],
+    dim: builtins.int = 0,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """Tensors joined along a dimension that they have (torch.cat)."""
 def cdist(
     x1: Tensor,
     x2: Tensor,
     p: builtins.float = 2.0,
     compute_mode: str | None = "use_mm_for_euclid_dist_if_necessary",
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """Distances, by the p-norm, of all rows of x1 to all rows of x2 (torch.cdist)."""
-def ceil(input: Tensor) -> Tensor:
-    """The smallest integer not below. The gradient is 0."""
-def chain_matmul(*check_matrices: Tensor) -> Tensor:
+def ceil(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The smallest integer not below. The gradient is 0 (torch.ceil)."""
+def chain_matmul(*check_matrices: Tensor, out: Tensor | None = None) -> Tensor:
     """The product of several matrices, in the order that costs least (torch.chain_matmul)."""
-def cholesky(input: Tensor, upper: builtins.bool = False) -> Tensor:
+def cholesky(
+    input: Tensor,
+    upper: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """The Cholesky factor (torch.cholesky)."""
-def cholesky_inverse(L: Tensor, upper: builtins.bool = False) -> Tensor:
+def cholesky_inverse(
+    L: Tensor,
+    upper: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """The inverse of the matrix whose Cholesky factor is L (torch.cholesky_inverse)."""
-def cholesky_solve(B: Tensor, L: Tensor, upper: builtins.bool = False) -> Tensor:
+def cholesky_solve(
+    B: Tensor,
+    L: Tensor,
+    upper: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """X with L @ L.mT @ X = B, or L.mT @ L @ X = B if `upper` (torch.cholesky_solve)."""
 def chunk(input: Tensor, chunks: builtins.int, dim: builtins.int = 0) -> tuple[Tensor, ...]:
     """At most `chunks` parts of equal size, the last may be shorter (torch.chunk)."""
-def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+def clamp(
+    input: Tensor,
+    min: Tensor | Number | None = None,
+    max: Tensor | Number | None = None,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """input limited to [min, max] (torch.clamp); limits are numbers or tensors."""
-def clamp_max(input: Tensor, max: Any) -> Tensor:
+def clamp_max(input: Tensor, max: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """input, at most `max` (torch.clamp_max)."""
-def clamp_min(input: Tensor, min: Any) -> Tensor:
+def clamp_min(input: Tensor, min: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """input, at least `min` (torch.clamp_min)."""
-def clip(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+def clip(
+    input: Tensor,
+    min: Tensor | Number | None = None,
+    max: Tensor | Number | None = None,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """input limited to [min, max] (torch.clamp); limits are numbers or tensors."""
-def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
+def clone(input: Tensor, *, memory_format: Any = None, out: Tensor | None = None) -> Tensor:
     """A copy of the tensor (torch.clone)."""
-def column_stack(tensors: Sequence[Tensor]) -> Tensor:
+def column_stack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
     """Joined as columns (torch.column_stack)."""
 def combinations(
     input: Tensor,
     r: builtins.int = 2,
     with_replacement: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """All ways to take r elements of a vector, as rows (torch.combinations)."""
-def concat(tensors: Sequence[Tensor], dim: builtins.int = 0) -> Tensor:
+def concat(
+    tensors: Sequence[Tensor],
+    dim: builtins.int = 0,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """Tensors joined along a dimension that they have (torch.cat)."""
-def concatenate(tensors: Sequence[Tensor], dim: builtins.int = 0) -> Tensor:
+def concatenate(
+    tensors: Sequence[Tensor],
+    dim: builtins.int = 0,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """Tensors joined along a dimension that they have (torch.cat)."""
-def conj(input: Tensor) -> Tensor:
+def conj(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The tensor itself (torch.conj)."""
-def conj_physical(input: Tensor) -> Tensor:
+def conj_physical(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The tensor itself (torch.conj)."""
-def copysign(input: Any, other: Any) -> Tensor:
-    """The size of x with the sign of y; no gradient where x is 0, nor for y."""
-def corrcoef(input: Tensor) -> Tensor:
+def copysign(
+    input: Tensor | Number,
+    other: Tensor | Number,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The size of x with the sign of y; no gradient where x is 0, nor for y (torch.copysign)."""
+def corrcoef(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The correlations of variables, the rows, over observations (torch.corrcoef)."""
-def cos(input: Any) -> Tensor:
-    """The cosine of radians."""
-def cosh(input: Any) -> Tensor:
-    """The hyperbolic cosine."""
-def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
+def cos(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The cosine of radians (torch.cos)."""
+def cosh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The hyperbolic cosine (torch.cosh)."""
+def count_nonzero(
+    input: Tensor,
+    dim: Dims | None = None,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """How many are not zero (torch.count_nonzero)."""
 def cov(
     input: Tensor,
@@ -915,17 +1074,46 @@ def cov(
     correction: builtins.int = 1,
     fweights: Tensor | None = None,
     aweights: Tensor | None = None,
+    out: Tensor | None = None,
 ) -> Tensor:
     """The covariances of variables, the rows, over observations, the columns (torch.cov)."""
-def cross(input: Tensor, other: Tensor, dim: builtins.int | None = None) -> Tensor:
+def cross(
+    input: Tensor,
+    other: Tensor,
+    dim: builtins.int | None = None,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """Cross products along a dimension of size 3, the first there is if None (torch.cross)."""
-def cummax(input: Tensor, dim: builtins.int) -> ValuesAndIndices:
+def cummax(
+    input: Tensor,
+    dim: builtins.int,
+    *,
+    out: tuple[Tensor, ...] | None = None,
+) -> ValuesAndIndices:
     """The maximum up to each position along `dim`, and its index (torch.cummax)."""
-def cummin(input: Tensor, dim: builtins.int) -> ValuesAndIndices:
+def cummin(
+    input: Tensor,
+    dim: builtins.int,
+    *,
+    out: tuple[Tensor, ...] | None = None,
+) -> ValuesAndIndices:
     """The minimum up to each position along `dim`, and its index (torch.cummin)."""
-def cumprod(input: Tensor, dim: builtins.int, *, dtype: Any = None) -> Tensor:
+def cumprod(
+    input: Tensor,
+    dim: builtins.int,
+    *,
+    dtype: DTypeLike = None,
+    out: Tensor | None = None,
+) -> Tensor:
     """Running products along `dim` (torch.cumprod)."""
-def cumsum(input: Tensor, dim: builtins.int, *, dtype: Any = None) -> Tensor:
+def cumsum(
+    input: Tensor,
+    dim: builtins.int,
+    *,
+    dtype: DTypeLike = None,
+    out: Tensor | None = None,
+) -> Tensor:
     """Running sums along `dim` (torch.cumsum)."""
 def cumulative_trapezoid(
     y: Tensor,
@@ -933,28 +1121,38 @@ def cumulative_trapezoid(
     *,
     dx: builtins.float | None = None,
     dim: builtins.int = -1,
+    out: Tensor | None = None,
 ) -> Tensor:
     """The running integral by the trapezoidal rule (torch.cumulative_trapezoid)."""
-def deg2rad(input: Any) -> Tensor:
-    """Degrees in radians."""
-def det(A: Tensor) -> Tensor:
+def deg2rad(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Degrees in radians (torch.deg2rad)."""
+def det(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The determinant (torch.linalg.det)."""
-def diag(input: Tensor, diagonal: builtins.int = 0) -> Tensor:
+def diag(input: Tensor, diagonal: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
     """A vector as the diagonal of a matrix, or the diagonal of a matrix, copied (torch.diag)."""
 def diag_embed(
     input: Tensor,
     offset: builtins.int = 0,
     dim1: builtins.int = -2,
     dim2: builtins.int = -1,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """Matrices with the rows of the input on a diagonal (torch.diag_embed)."""
-def diagflat(input: Tensor, offset: builtins.int = 0) -> Tensor:
+def diagflat(
+    input: Tensor,
+    offset: builtins.int = 0,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """A matrix with all elements on a diagonal (torch.diagflat)."""
 def diagonal(
     input: Tensor,
     offset: builtins.int = 0,
     dim1: builtins.int = 0,
     dim2: builtins.int = 1,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """The diagonals of the matrices in two dimensions, as a last one; a view (torch.diagonal)."""
 def diagonal_scatter(
@@ -963,6 +1161,8 @@ def diagonal_scatter(
     offset: builtins.int = 0,
     dim1: builtins.int = 0,
     dim2: builtins.int = 1,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """The input with `src` as its diagonals in two dimensions (torch.diagonal_scatter)."""
 def diff(
@@ -971,17 +1171,37 @@ def diff(
     dim: builtins.int = -1,
     prepend: Tensor | None = None,
     append: Tensor | None = None,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """The differences of neighbours along `dim`, n times over (torch.diff)."""
-def digamma(input: Tensor) -> Tensor:
+def digamma(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The derivative of lgamma (torch.digamma)."""
-def dist(input: Tensor, other: Tensor, p: builtins.float = 2) -> Tensor:
+def dist(
+    input: Tensor,
+    other: Tensor,
+    p: builtins.float = 2,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """The p-norm of the difference (torch.dist)."""
-def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+def div(
+    input: Tensor | Number,
+    other: Tensor | Number,
+    *,
+    rounding_mode: str | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
     """input / other, rounded to "floor", or "trunc" towards zero, if so wished (torch.div)."""
-def divide(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+def divide(
+    input: Tensor | Number,
+    other: Tensor | Number,
+    *,
+    rounding_mode: str | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
     """input / other, rounded to "floor", or "trunc" towards zero, if so wished (torch.div)."""
-def dot(input: Tensor, tensor: Tensor) -> Tensor:
+def dot(input: Tensor, tensor: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The inner product of two vectors (torch.dot)."""
 def dsplit(
     input: Tensor,
@@ -991,95 +1211,137 @@ def dsplit(
     sections: Any = None,
 ) -> tuple[Tensor, ...]:
     """Parts in depth, along dimension 2, equal or cut at indices (torch.dsplit)."""
-def dstack(tensors: Sequence[Tensor]) -> Tensor:
+def dstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
     """Joined in depth, along dimension 2 (torch.dstack)."""
-def einsum(equation: Any, *operands: Any) -> Tensor:
+def einsum(equation: Any, *operands: Any, out: Tensor | None = None) -> Tensor:
     """A sum of products, such as "ij,jk->ik"; operands are taken from left to right (torch.einsum)."""
 def empty(
     *size: Any,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: builtins.bool = False,
+    out: Tensor | None = None,
+    layout: Any = None,
+    memory_format: Any = None,
+    pin_memory: builtins.bool = False,
 ) -> Tensor:
     """Memory that is not initialized (torch.empty)."""
 def empty_like(
     input: Tensor,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
+    layout: Any = None,
+    memory_format: Any = None,
+    pin_memory: builtins.bool = False,
 ) -> Tensor:
     """Uninitialized memory in the shape and dtype of another tensor (torch.empty_like)."""
 def empty_permuted(
     size: Sequence[builtins.int],
     physical_layout: Sequence[builtins.int],
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
+    layout: Any = None,
+    memory_format: Any = None,
+    pin_memory: builtins.bool = False,
 ) -> Tensor:
     """Memory with the dimensions in this order, the last one dense (torch.empty_permuted)."""
 def empty_strided(
     size: Sequence[builtins.int],
     stride: Sequence[builtins.int],
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
+    layout: Any = None,
+    memory_format: Any = None,
+    pin_memory: builtins.bool = False,
 ) -> Tensor:
     """Memory that is not initialized, with these steps in elements (torch.empty_strided)."""
-def eq(input: Tensor, other: Any) -> Tensor:
-    """numpy.equal of each pair."""
+env: None = None
+def eq(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
+    """numpy.equal of each pair (torch.eq)."""
 def equal(input: Tensor, other: Tensor) -> builtins.bool:
     """Whether shapes and elements are the same, as a bool (torch.equal)."""
-def erf(input: Any) -> Tensor:
-    """The error function: 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
-def erfc(input: Any) -> Tensor:
-    """1 - erf(x), exact where that is small."""
-def erfinv(input: Any) -> Tensor:
-    """The number of which x is the error function."""
-def exp(input: Any) -> Tensor:
-    """e ** x"""
-def exp2(input: Any) -> Tensor:
-    """2 ** x"""
-def expm1(input: Any) -> Tensor:
-    """e ** x - 1, exact near 0."""
+def erf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The error function: 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x (torch.erf)."""
+def erfc(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """1 - erf(x), exact where that is small (torch.erfc)."""
+def erfinv(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The inverse of erf (torch.erfinv)."""
+def exp(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """e ** x (torch.exp)."""
+def exp2(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """2 ** x (torch.exp2)."""
+def expm1(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """e ** x - 1, exact near 0 (torch.expm1)."""
 def eye(
     n: builtins.int,
     m: builtins.int | None = None,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
+    layout: Any = None,
+    memory_format: Any = None,
+    pin_memory: builtins.bool = False,
 ) -> Tensor:
     """Ones on the diagonal, zeros elsewhere (torch.eye)."""
-def fill(input: Tensor, value: Any) -> Tensor:
+def fill(input: Tensor, value: Any, *, out: Tensor | None = None) -> Tensor:
     """A copy of the tensor with one value everywhere (torch.fill)."""
-def fix(input: Tensor) -> Tensor:
-    """The integer part, without the fraction. The gradient is 0."""
+def fix(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The integer part, without the fraction. The gradient is 0 (torch.trunc)."""
 def flatten(
     input: Tensor,
     start_dim: builtins.int = 0,
     end_dim: builtins.int = -1,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """The dimensions from start_dim to end_dim made one (torch.flatten)."""
-def flip(input: Tensor, *axes: Any, dims: Any = None) -> Tensor:
+def flip(input: Tensor, *axes: Any, dims: Any = None, out: Tensor | None = None) -> Tensor:
     """A copy with the order reversed along `dims` (torch.flip)."""
-def fliplr(input: Tensor) -> Tensor:
+def fliplr(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The order reversed along dimension 1 (torch.fliplr)."""
-def flipud(input: Tensor) -> Tensor:
+def flipud(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The order reversed along dimension 0 (torch.flipud)."""
-def float_power(input: Any, exponent: Any) -> Tensor:
+def float_power(
+    input: Tensor | Number,
+    exponent: Tensor | Number,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """input ** exponent in float64 (torch.float_power)."""
-def floor(input: Tensor) -> Tensor:
-    """The largest integer not above. The gradient is 0."""
-def floor_divide(input: Any, other: Any) -> Tensor:
+def floor(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The largest integer not above. The gradient is 0 (torch.floor)."""
+def floor_divide(
+    input: Tensor | Number,
+    other: Tensor | Number,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """floor(input / other) (torch.floor_divide)."""
-def fmax(input: Any, other: Any) -> Tensor:
-    """The larger of each pair, of a NaN and a number the number; x where they are equal."""
-def fmin(input: Any, other: Any) -> Tensor:
-    """The smaller of each pair, of a NaN and a number the number; x where they are equal."""
-def fmod(input: Any, other: Any) -> Tensor:
+def fmax(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The larger of each pair, of a NaN and a number the number; x where they are equal (torch.fmax)."""
+def fmin(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The smaller of each pair, of a NaN and a number the number; x where they are equal (torch.fmin)."""
+def fmod(
+    input: Tensor | Number,
+    other: Tensor | Number,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """What division towards zero leaves, of the sign of `input` (torch.fmod)."""
-def frac(input: Tensor) -> Tensor:
+def frac(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """input without its integer part (torch.frac)."""
-def frexp(input: Tensor) -> MantissaAndExponent:
+def frexp(input: Tensor, *, out: tuple[Tensor, ...] | None = None) -> MantissaAndExponent:
     """input = mantissa * 2 ** exponent, with a mantissa of size 0.5 to 1 (torch.frexp)."""
 def from_dlpack(ext_tensor: Any) -> Tensor:
     """A tensor that shares the memory of another library's array (torch.from_dlpack)."""
@@ -1088,7 +1350,7 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
 def frombuffer(
     buffer: Any,
     *,
-    dtype: Any,
+    dtype: DTypeLike,
     count: builtins.int = -1,
     offset: builtins.int = 0,
     requires_grad: builtins.bool = False,
@@ -1097,17 +1359,27 @@ def frombuffer(
 def full(
     size: Sequence[builtins.int],
     fill_value: Any,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
+    layout: Any = None,
+    memory_format: Any = None,
+    pin_memory: builtins.bool = False,
 ) -> Tensor:
     """One number everywhere (torch.full)."""
 def full_like(
     input: Tensor,
     fill_value: Any,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
+    layout: Any = None,
+    memory_format: Any = None,
+    pin_memory: builtins.bool = False,
 ) -> Tensor:
     """One number in the shape and dtype of another tensor (torch.full_like)."""
 def gather(
@@ -1116,13 +1388,14 @@ def gather(
     index: Tensor,
     *,
     sparse_grad: builtins.bool = False,
+    out: Tensor | None = None,
 ) -> Tensor:
     """The elements at `index` along `dim` (torch.gather)."""
-def gcd(input: Tensor, other: Tensor) -> Tensor:
-    """The greatest common divisor."""
-def ge(input: Tensor, other: Any) -> Tensor:
-    """numpy.greater_equal of each pair."""
-def ger(input: Tensor, vec2: Tensor) -> Tensor:
+def gcd(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The greatest common divisor (torch.gcd)."""
+def ge(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
+    """numpy.greater_equal of each pair (torch.ge)."""
+def ger(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The outer product of two vectors (torch.outer)."""
 def gradient(
     input: Tensor,
@@ -1132,37 +1405,54 @@ def gradient(
     edge_order: builtins.int = 1,
 ) -> tuple[Tensor, ...]:
     """The slopes along each dimension, or each of `dim`, by central differences (torch.gradient)."""
-def greater(input: Tensor, other: Any) -> Tensor:
-    """numpy.greater of each pair."""
-def greater_equal(input: Tensor, other: Any) -> Tensor:
-    """numpy.greater_equal of each pair."""
-def gt(input: Tensor, other: Any) -> Tensor:
-    """numpy.greater of each pair."""
+def greater(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
+    """numpy.greater of each pair (torch.gt)."""
+def greater_equal(
+    input: Tensor,
+    other: Tensor | Number,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """numpy.greater_equal of each pair (torch.ge)."""
+def gt(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
+    """numpy.greater of each pair (torch.gt)."""
 def hamming_window(
     window_length: builtins.int,
     periodic: builtins.bool = True,
     alpha: builtins.float = 0.54,
     beta: builtins.float = 0.46,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
+    layout: Any = None,
+    memory_format: Any = None,
+    pin_memory: builtins.bool = False,
 ) -> Tensor:
     """alpha - beta * cos(2 pi t) (torch.hamming_window)."""
 def hann_window(
     window_length: builtins.int,
     periodic: builtins.bool = True,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
+    layout: Any = None,
+    memory_format: Any = None,
+    pin_memory: builtins.bool = False,
 ) -> Tensor:
     """A raised cosine (torch.hann_window)."""
-def heaviside(input: Tensor, values: Tensor) -> Tensor:
+def heaviside(input: Tensor, values: Tensor, *, out: Tensor | None = None) -> Tensor:
     """0 where input is negative, 1 where positive, `values` where 0 (torch.heaviside)."""
 def histc(
     input: Tensor,
     bins: builtins.int = 100,
     min: builtins.float = 0,
     max: builtins.float = 0,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """How many are in each of `bins` equal parts of [min, max] (torch.histc)."""
 def histogram(
@@ -1172,6 +1462,7 @@ def histogram(
     range: Any = None,
     weight: Tensor | None = None,
     density: builtins.bool = False,
+    out: tuple[Tensor, ...] | None = None,
 ) -> CountsAndEdges:
     """How many are in each bin, or their weight, and the bins' edges (torch.histogram)."""
 def hsplit(
@@ -1182,12 +1473,12 @@ def hsplit(
     sections: Any = None,
 ) -> tuple[Tensor, ...]:
     """Columns, in equal parts or cut at indices; parts of a vector (torch.hsplit)."""
-def hstack(tensors: Sequence[Tensor]) -> Tensor:
+def hstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
     """Joined side by side: along dimension 1, vectors along 0 (torch.hstack)."""
-def hypot(input: Any, other: Any) -> Tensor:
-    """sqrt(x * x + y * y), without overflow."""
-def i0(input: Any) -> Tensor:
-    """The modified Bessel function of order 0."""
+def hypot(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """sqrt(x * x + y * y), without overflow (torch.hypot)."""
+def i0(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The modified Bessel function of order 0 (torch.i0)."""
 def index_add(
     input: Tensor,
     dim: builtins.int,
@@ -1195,17 +1486,34 @@ def index_add(
     source: Tensor,
     *,
     alpha: Any = 1,
+    out: Tensor | None = None,
 ) -> Tensor:
     """The input with slices of `source` added at `index` along `dim` (torch.index_add)."""
-def index_copy(input: Tensor, dim: builtins.int, index: Tensor, source: Tensor) -> Tensor:
+def index_copy(
+    input: Tensor,
+    dim: builtins.int,
+    index: Tensor,
+    source: Tensor,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """The input with slices of `source` written at `index` along `dim` (torch.index_copy)."""
-def index_fill(input: Tensor, dim: builtins.int, index: Tensor, value: Any) -> Tensor:
+def index_fill(
+    input: Tensor,
+    dim: builtins.int,
+    index: Tensor,
+    value: Any,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """The input with one value at `index` along `dim` (torch.index_fill)."""
 def index_put(
     input: Tensor,
     indices: Sequence[Any],
     values: Tensor,
     accumulate: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """input[indices] = values, or += with accumulate, in a copy (torch.index_put)."""
 def index_reduce(
@@ -1216,13 +1524,20 @@ def index_reduce(
     reduce: str,
     *,
     include_self: builtins.bool = True,
+    out: Tensor | None = None,
 ) -> Tensor:
     """Slices of `source` with the same index, reduced: "prod", "mean", "amax", "amin"."""
-def index_select(input: Tensor, dim: builtins.int, index: Tensor) -> Tensor:
+def index_select(
+    input: Tensor,
+    dim: builtins.int,
+    index: Tensor,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """The slices at `index` along `dim` (torch.index_select)."""
-def inner(input: Tensor, other: Tensor) -> Tensor:
+def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Inner products over the last dimensions (torch.inner)."""
-def inverse(A: Tensor) -> Tensor:
+def inverse(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The inverse (torch.linalg.inv)."""
 def is_complex(input: Tensor) -> builtins.bool:
     """False: there are no complex numbers (torch.is_complex)."""
@@ -1240,156 +1555,225 @@ def isclose(
     rtol: builtins.float = 1e-05,
     atol: builtins.float = 1e-08,
     equal_nan: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """Whether |input - other| <= atol + rtol * |other| (torch.isclose)."""
-def isfinite(input: Tensor) -> Tensor:
-    """Whether each is neither NaN nor infinite."""
+def isfinite(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Whether each is neither NaN nor infinite (torch.isfinite)."""
 def isin(
     elements: Any,
     test_elements: Any,
     *,
     assume_unique: builtins.bool = False,
     invert: builtins.bool = False,
+    out: Tensor | None = None,
 ) -> Tensor:
     """Whether each element is among the others (torch.isin)."""
-def isinf(input: Tensor) -> Tensor:
-    """Whether each is infinite."""
-def isnan(input: Tensor) -> Tensor:
-    """Whether each is NaN."""
-def isneginf(input: Tensor) -> Tensor:
+def isinf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Whether each is infinite (torch.isinf)."""
+def isnan(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Whether each is NaN (torch.isnan)."""
+def isneginf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Whether each is negative infinity (torch.isneginf)."""
-def isposinf(input: Tensor) -> Tensor:
+def isposinf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Whether each is positive infinity (torch.isposinf)."""
-def isreal(input: Tensor) -> Tensor:
+def isreal(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """True everywhere: there are no complex numbers (torch.isreal)."""
 def kaiser_window(
     window_length: builtins.int,
     periodic: builtins.bool = True,
     beta: builtins.float = 12.0,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
+    layout: Any = None,
+    memory_format: Any = None,
+    pin_memory: builtins.bool = False,
 ) -> Tensor:
     """i0(beta * sqrt(1 - (2 t - 1) ** 2)) / i0(beta) (torch.kaiser_window)."""
-def kron(input: Tensor, other: Tensor) -> Tensor:
+def kron(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Kronecker product: blocks of `other`, one for each element of the input (torch.kron)."""
 def kthvalue(
     input: Tensor,
     k: builtins.int,
     dim: builtins.int = -1,
     keepdim: builtins.bool = False,
+    *,
+    out: tuple[Tensor, ...] | None = None,
 ) -> ValuesAndIndices:
     """The k-th smallest along `dim`, counted from 1, and where it is (torch.kthvalue)."""
-def lcm(input: Tensor, other: Tensor) -> Tensor:
-    """The least common multiple."""
-def ldexp(input: Tensor, other: Tensor) -> Tensor:
+def lcm(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The least common multiple (torch.lcm)."""
+def ldexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """input * 2 ** other (torch.ldexp)."""
-def le(input: Tensor, other: Any) -> Tensor:
-    """numpy.less_equal of each pair."""
-def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
+def le(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
+    """numpy.less_equal of each pair (torch.le)."""
+def lerp(
+    input: Tensor,
+    end: Tensor,
+    weight: Tensor | Number,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """input + weight * (end - input) (torch.lerp)."""
-def less(input: Tensor, other: Any) -> Tensor:
-    """numpy.less of each pair."""
-def less_equal(input: Tensor, other: Any) -> Tensor:
-    """numpy.less_equal of each pair."""
-def lgamma(input: Any) -> Tensor:
-    """log |gamma(x)|"""
+def less(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
+    """numpy.less of each pair (torch.lt)."""
+def less_equal(
+    input: Tensor,
+    other: Tensor | Number,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """numpy.less_equal of each pair (torch.le)."""
+def lgamma(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """log |gamma(x)| (torch.lgamma)."""
 def linspace(
     start: builtins.float,
     end: builtins.float,
     steps: builtins.int,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
+    layout: Any = None,
+    memory_format: Any = None,
+    pin_memory: builtins.bool = False,
 ) -> Tensor:
     """`steps` numbers from `start` to `end`, both included (torch.linspace)."""
-def log(input: Any) -> Tensor:
-    """The natural logarithm."""
-def log10(input: Any) -> Tensor:
-    """The logarithm to base 10."""
-def log1p(input: Any) -> Tensor:
-    """log(1 + x), exact near 0."""
-def log2(input: Any) -> Tensor:
-    """The logarithm to base 2."""
-def log_softmax(input: Tensor, dim: builtins.int, dtype: Any = None) -> Tensor:
+def log(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The natural logarithm (torch.log)."""
+def log10(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The logarithm to base 10 (torch.log10)."""
+def log1p(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """log(1 + x), exact near 0 (torch.log1p)."""
+def log2(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The logarithm to base 2 (torch.log2)."""
+def log_softmax(
+    input: Tensor,
+    dim: builtins.int,
+    dtype: DTypeLike = None,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """log(softmax(x)) along `dim` (torch.log_softmax)."""
-def logaddexp(input: Any, other: Any) -> Tensor:
-    """log(exp(x) + exp(y)), without overflow."""
-def logaddexp2(input: Any, other: Any) -> Tensor:
-    """log2(2 ** x + 2 ** y), without overflow."""
-def logcumsumexp(input: Tensor, dim: builtins.int) -> Tensor:
+def logaddexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """log(exp(x) + exp(y)), without overflow (torch.logaddexp)."""
+def logaddexp2(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """log2(2 ** x + 2 ** y), without overflow (torch.logaddexp2)."""
+def logcumsumexp(input: Tensor, dim: builtins.int, *, out: Tensor | None = None) -> Tensor:
     """log(cumsum(exp(input))) along `dim`, without overflow (torch.logcumsumexp)."""
-def logdet(input: Tensor) -> Tensor:
+def logdet(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The logarithm of the determinant; NaN if that is negative (torch.logdet)."""
-def logical_and(input: Any, other: Any) -> Tensor:
-    """numpy.logical_and of each pair."""
-def logical_not(input: Tensor) -> Tensor:
-    """Whether each is zero or False."""
-def logical_or(input: Any, other: Any) -> Tensor:
-    """numpy.logical_or of each pair."""
-def logical_xor(input: Any, other: Any) -> Tensor:
-    """numpy.logical_xor of each pair."""
-def logit(input: Tensor, eps: builtins.float | None = None) -> Tensor:
+def logical_and(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """numpy.logical_and of each pair (torch.logical_and)."""
+def logical_not(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Whether each is zero or False (torch.logical_not)."""
+def logical_or(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """numpy.logical_or of each pair (torch.logical_or)."""
+def logical_xor(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """numpy.logical_xor of each pair (torch.logical_xor)."""
+def logit(
+    input: Tensor,
+    eps: builtins.float | None = None,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """log(input / (1 - input)), of the input limited to [eps, 1 - eps] (torch.logit)."""
 def logspace(
     start: builtins.float,
     end: builtins.float,
     steps: builtins.int,
     base: builtins.float = 10.0,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
+    layout: Any = None,
+    memory_format: Any = None,
+    pin_memory: builtins.bool = False,
 ) -> Tensor:
     """base ** linspace(start, end, steps) (torch.logspace)."""
-def logsumexp(input: Tensor, dim: Any, keepdim: builtins.bool = False) -> Tensor:
+def logsumexp(
+    input: Tensor,
+    dim: Any,
+    keepdim: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """log(sum(exp(input))) over `dim` (torch.logsumexp)."""
-def lt(input: Tensor, other: Any) -> Tensor:
-    """numpy.less of each pair."""
+def lt(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
+    """numpy.less of each pair (torch.lt)."""
 def lu(
     A: Tensor,
     pivot: builtins.bool = True,
     get_infos: builtins.bool = False,
 ) -> tuple[Tensor, ...]:
     """L below U in one matrix, the exchanges, and info if wanted (torch.lu)."""
-def lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
+def lu_solve(
+    b: Tensor,
+    LU_data: Tensor,
+    LU_pivots: Tensor,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """`lu_solve` with its arguments in another order (torch.lu_solve)."""
 def lu_unpack(
     LU_data: Tensor,
     LU_pivots: Tensor,
     unpack_data: builtins.bool = True,
     unpack_pivots: builtins.bool = True,
+    *,
+    out: tuple[Tensor, ...] | None = None,
 ) -> PLU:
     """P, L and U of what `lu_factor` gives (torch.lu_unpack)."""
-def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+def masked_fill(
+    input: Tensor,
+    mask: Tensor,
+    value: Tensor | Number,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """`value` where the mask holds, else `input` (torch.masked_fill)."""
-def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+def masked_scatter(
+    input: Tensor,
+    mask: Tensor,
+    source: Tensor,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """The input with the first elements of `source` where the mask holds (torch.masked_scatter)."""
-def masked_select(input: Tensor, mask: Tensor) -> Tensor:
+def masked_select(input: Tensor, mask: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The elements where the mask holds, as a vector (torch.masked_select)."""
-def matmul(input: Tensor, other: Tensor) -> Tensor:
+def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Matrix product, with vectors and batches as in torch.matmul."""
-def matrix_exp(A: Tensor) -> Tensor:
+def matrix_exp(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The sum of A^k / k! (torch.linalg.matrix_exp), by scaling and squaring (Higham, 2005)."""
-def matrix_power(A: Tensor, n: builtins.int) -> Tensor:
+def matrix_power(A: Tensor, n: builtins.int, *, out: Tensor | None = None) -> Tensor:
     """A @ A @ ..., n times; of the inverse if n is negative (torch.linalg.matrix_power)."""
 def max(
     input: Tensor,
-    dim: Any = None,
+    dim: Dims | None = None,
     keepdim: builtins.bool = False,
     *,
     other: Any = None,
 ) -> Any:
     """The maximum; with `dim` (values, indices); of two tensors `maximum` (torch.max)."""
-def maximum(input: Any, other: Any) -> Tensor:
-    """The larger of each pair; where they are equal each gets half of the gradient."""
+def maximum(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The larger of each pair; where they are equal each gets half of the gradient (torch.maximum)."""
 def mean(
     input: Tensor,
-    dim: Any = None,
+    dim: Dims | None = None,
     keepdim: builtins.bool = False,
     *,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
+    out: Tensor | None = None,
 ) -> Tensor:
-    """The mean; NaN of nothing."""
+    """The mean; NaN of nothing (torch.mean)."""
 def median(
     input: Tensor,
     dim: builtins.int | None = None,
@@ -1400,57 +1784,85 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     """Coordinates of a grid: "ij" as a matrix is read, "xy" as a plane (torch.meshgrid)."""
 def min(
     input: Tensor,
-    dim: Any = None,
+    dim: Dims | None = None,
     keepdim: builtins.bool = False,
     *,
     other: Any = None,
 ) -> Any:
     """The minimum; with `dim` (values, indices); of two tensors `minimum` (torch.min)."""
-def minimum(input: Any, other: Any) -> Tensor:
-    """The smaller of each pair; where they are equal each gets half of the gradient."""
-def mm(input: Tensor, mat2: Tensor) -> Tensor:
+def minimum(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The smaller of each pair; where they are equal each gets half of the gradient (torch.minimum)."""
+def mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The product of two matrices (torch.mm)."""
 def mode(
     input: Tensor,
     dim: builtins.int = -1,
     keepdim: builtins.bool = False,
+    *,
+    out: tuple[Tensor, ...] | None = None,
 ) -> ValuesAndIndices:
     """The most frequent value along `dim`, of several the smallest, and its index (torch.mode)."""
-def moveaxis(input: Tensor, source: Any, destination: Any) -> Tensor:
+def moveaxis(
+    input: Tensor,
+    source: Any,
+    destination: Any,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """Dimensions moved to other positions, the others in their order (torch.movedim)."""
-def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
+def movedim(
+    input: Tensor,
+    source: Any,
+    destination: Any,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """Dimensions moved to other positions, the others in their order (torch.movedim)."""
-def msort(input: Tensor) -> Tensor:
+def msort(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Sorted along the first dimension (torch.msort)."""
-def mul(input: Any, other: Any) -> Tensor:
-    """x * y"""
+def mul(
+    input: Tensor | Number,
+    other: Tensor | Number,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """x * y (torch.mul)."""
 def multinomial(
     input: Tensor,
     num_samples: builtins.int,
     replacement: builtins.bool = False,
     *,
     generator: Generator | None = None,
+    out: Tensor | None = None,
 ) -> Tensor:
     """Places drawn in proportion to the weights in a vector, or in each row (torch.multinomial)."""
-def multiply(input: Any, other: Any) -> Tensor:
-    """x * y"""
-def mv(input: Tensor, vec: Tensor) -> Tensor:
+def multiply(
+    input: Tensor | Number,
+    other: Tensor | Number,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """x * y (torch.mul)."""
+def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
     """A matrix times a vector (torch.mv)."""
-def mvlgamma(input: Tensor, p: builtins.int) -> Tensor:
+def mvlgamma(input: Tensor, p: builtins.int, *, out: Tensor | None = None) -> Tensor:
     """The logarithm of the gamma function of p dimensions (torch.mvlgamma)."""
 def nan_to_num(
     input: Tensor,
     nan: builtins.float | None = None,
     posinf: builtins.float | None = None,
     neginf: builtins.float | None = None,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """Numbers in place of NaN, 0, and the infinities, the dtype's limits (torch.nan_to_num)."""
 def nanmean(
     input: Tensor,
-    dim: Any = None,
+    dim: Dims | None = None,
     keepdim: builtins.bool = False,
     *,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
+    out: Tensor | None = None,
 ) -> Tensor:
     """The mean of what is not NaN (torch.nanmean)."""
 def nanmedian(
@@ -1466,35 +1878,46 @@ def nanquantile(
     keepdim: builtins.bool = False,
     *,
     interpolation: str = "linear",
+    out: Tensor | None = None,
 ) -> Tensor:
     """The quantiles of what is not NaN, as `quantile` (torch.nanquantile)."""
 def nansum(
     input: Tensor,
-    dim: Any = None,
+    dim: Dims | None = None,
     keepdim: builtins.bool = False,
     *,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
+    out: Tensor | None = None,
 ) -> Tensor:
     """The sum of what is not NaN (torch.nansum)."""
-def narrow(input: Tensor, dim: builtins.int, start: Any, length: builtins.int) -> Tensor:
+def narrow(
+    input: Tensor,
+    dim: builtins.int,
+    start: Any,
+    length: builtins.int,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """`length` elements from `start` along a dimension (torch.narrow)."""
-def ne(input: Tensor, other: Any) -> Tensor:
-    """numpy.not_equal of each pair."""
-def neg(input: Tensor) -> Tensor:
+def ne(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
+    """numpy.not_equal of each pair (torch.ne)."""
+def neg(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """-input (torch.neg)."""
-def negative(input: Tensor) -> Tensor:
+def negative(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """-input (torch.neg)."""
 newaxis: None = None
-def nextafter(input: Tensor, other: Tensor) -> Tensor:
+def nextafter(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The next number after `input` towards `other` (torch.nextafter)."""
 def nonzero(input: Tensor, *, as_tuple: builtins.bool = False) -> Any:
     """Indices of nonzero elements: a row each, or a vector for each dim (torch.nonzero)."""
 def norm(
     input: Tensor,
     p: Any = "fro",
-    dim: Any = None,
+    dim: Dims | None = None,
     keepdim: builtins.bool = False,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """The p-norm of all elements or over `dim`; "nuc" is that of matrices (torch.norm)."""
 def normal(
@@ -1503,59 +1926,100 @@ def normal(
     size: Any = None,
     *,
     generator: Generator | None = None,
-    dtype: Any = None,
-    device: Any = None,
+    dtype: DTypeLike = None,
+    device: DeviceLike = None,
     requires_grad: builtins.bool = False,
+    out: Tensor | None = None,
+    layout: Any = None,
+    memory_format: Any = None,
+    pin_memory: builtins.bool = False,
 ) -> Tensor:
     """Normal random numbers of means and deviations, tensors or numbers (torch.normal)."""
-def not_equal(input: Tensor, other: Any) -> Tensor:
-    """numpy.not_equal of each pair."""
+def not_equal(
+    input: Tensor,
+    other: Tensor | Number,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """numpy.not_equal of each pair (torch.ne)."""
 def numel(input: Tensor) -> builtins.int:
     """The number of elements (torch.numel)."""
 def ones(
     *size: Any,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: builtins.bool = False,
+    out: Tensor | None = None,
+    layout: Any = None,
+    memory_format: Any = None,
+    pin_memory: builtins.bool = False,
 ) -> Tensor:
     """Ones (torch.ones)."""
 def ones_like(
     input: Tensor,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
+    layout: Any = None,
+    memory_format: Any = None,
+    pin_memory: builtins.bool = False,
 ) -> Tensor:
     """Ones in the shape and dtype of another tensor (torch.ones_like)."""
-def outer(input: Tensor, vec2: Tensor) -> Tensor:
+def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The outer product of two vectors (torch.outer)."""
-def pdist(input: Tensor, p: builtins.float = 2.0) -> Tensor:
+def pdist(input: Tensor, p: builtins.float = 2.0, *, out: Tensor | None = None) -> Tensor:
     """Distances, by the p-norm, of each row to all rows after it (torch.pdist)."""
-def permute(input: Tensor, *order: Any, dims: Any = None) -> Tensor:
+def permute(
+    input: Tensor,
+    *order: Any,
+    dims: Any = None,
+    out: Tensor | None = None,
+) -> Tensor:
     """The dimensions in another order (torch.permute)."""
-def pinverse(input: Tensor, rcond: builtins.float = 1e-15) -> Tensor:
+def pinverse(
+    input: Tensor,
+    rcond: builtins.float = 1e-15,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """The pseudoinverse (torch.pinverse)."""
-def polygamma(n: builtins.int, input: Tensor) -> Tensor:
+def polygamma(n: builtins.int, input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The derivative of order n of digamma (torch.polygamma)."""
-def positive(input: Tensor) -> Tensor:
+def positive(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The tensor itself (torch.positive)."""
-def pow(input: Any, exponent: Any) -> Tensor:
+def pow(
+    input: Tensor | Number,
+    exponent: Tensor | Number,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """input ** exponent (torch.pow)."""
 def prod(
     input: Tensor,
-    dim: Any = None,
+    dim: Dims | None = None,
     keepdim: builtins.bool = False,
     *,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
+    out: Tensor | None = None,
 ) -> Tensor:
-    """The product; the gradient is right where elements are 0 too."""
+    """The product; the gradient is right where elements are 0 too (torch.prod)."""
 def put(
     input: Tensor,
     index: Tensor,
     source: Tensor,
     accumulate: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """`source` written at, or added at, indices into the flattened input (torch.put)."""
-def qr(input: Tensor, some: builtins.bool = True) -> QR:
+def qr(
+    input: Tensor,
+    some: builtins.bool = True,
+    *,
+    out: tuple[Tensor, ...] | None = None,
+) -> QR:
     """The reduced, or the complete, QR factorization (torch.qr)."""
 def quantile(
     input: Tensor,
@@ -1564,94 +2028,140 @@ def quantile(
     keepdim: builtins.bool = False,
     *,
     interpolation: str = "linear",
+    out: Tensor | None = None,
 ) -> Tensor:
     """The quantiles q, a number or a vector, in a first dimension then (torch.quantile)."""
-def rad2deg(input: Any) -> Tensor:
-    """Radians in degrees."""
+def rad2deg(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Radians in degrees (torch.rad2deg)."""
 def rand(
     *size: Any,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     generator: Generator | None = None,
     requires_grad: builtins.bool = False,
+    out: Tensor | None = None,
+    layout: Any = None,
+    memory_format: Any = None,
+    pin_memory: builtins.bool = False,
 ) -> Tensor:
     """Uniform random numbers in [0, 1) (torch.rand); not PyTorch's numbers."""
 def rand_like(
     input: Tensor,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     generator: Generator | None = None,
     requires_grad: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
+    layout: Any = None,
+    memory_format: Any = None,
+    pin_memory: builtins.bool = False,
 ) -> Tensor:
     """Uniform random numbers in the shape of another tensor (torch.rand_like)."""
 def randint(
     low: Any = None,
     high: Any = None,
     size: Any = None,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     generator: Generator | None = None,
     requires_grad: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
+    layout: Any = None,
+    memory_format: Any = None,
+    pin_memory: builtins.bool = False,
 ) -> Tensor:
     """Random integers in [low, high); `randint(high, size)` begins at 0 (torch.randint)."""
 def randint_like(
     input: Tensor,
     low: Any = None,
     high: Any = None,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     generator: Generator | None = None,
     requires_grad: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
+    layout: Any = None,
+    memory_format: Any = None,
+    pin_memory: builtins.bool = False,
 ) -> Tensor:
     """Random integers in [low, high), or from 0, in another's shape (torch.randint_like)."""
 def randn(
     *size: Any,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     generator: Generator | None = None,
     requires_grad: builtins.bool = False,
+    out: Tensor | None = None,
+    layout: Any = None,
+    memory_format: Any = None,
+    pin_memory: builtins.bool = False,
 ) -> Tensor:
     """Standard normal random numbers (torch.randn); not PyTorch's numbers."""
 def randn_like(
     input: Tensor,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     generator: Generator | None = None,
     requires_grad: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
+    layout: Any = None,
+    memory_format: Any = None,
+    pin_memory: builtins.bool = False,
 ) -> Tensor:
     """Standard normal random numbers in the shape of another tensor (torch.randn_like)."""
 def randperm(
     n: builtins.int,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     generator: Generator | None = None,
     requires_grad: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
+    layout: Any = None,
+    memory_format: Any = None,
+    pin_memory: builtins.bool = False,
 ) -> Tensor:
     """A random permutation of 0 ... n - 1 (torch.randperm)."""
 def range(
     start: builtins.float,
     end: builtins.float | None = None,
     step: builtins.float = 1,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
+    layout: Any = None,
+    memory_format: Any = None,
+    pin_memory: builtins.bool = False,
 ) -> Tensor:
     """Numbers from `start` up to, and including, `end` (torch.range, the older `arange`)."""
-def ravel(input: Tensor) -> Tensor:
+def ravel(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """All elements in one dimension (torch.ravel)."""
-def real(input: Tensor) -> Tensor:
+def real(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The tensor itself (torch.real)."""
-def reciprocal(input: Any) -> Tensor:
-    """1 / x"""
-def relu(x: Array) -> Any:
-    """max(x, 0); the gradient at 0 is 0."""
-def remainder(input: Any, other: Any) -> Tensor:
+def reciprocal(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """1 / x (torch.reciprocal)."""
+def relu(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """max(x, 0); the gradient at 0 is 0 (torch.relu)."""
+def remainder(
+    input: Tensor | Number,
+    other: Tensor | Number,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """What floor division leaves, of the sign of `other` (torch.remainder)."""
 def renorm(
     input: Tensor,
     p: builtins.float,
     dim: builtins.int,
     maxnorm: builtins.float,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """Slices along `dim` scaled down to a p-norm of at most `maxnorm` (torch.renorm)."""
 def repeat_interleave(
@@ -1660,31 +2170,60 @@ def repeat_interleave(
     dim: builtins.int | None = None,
     *,
     output_size: Any = None,
+    out: Tensor | None = None,
 ) -> Tensor:
     """Each element `repeats` times, along `dim` or of all as one row (torch.repeat_interleave)."""
-def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
+def reshape(
+    input: Tensor,
+    *sizes: Any,
+    shape: Any = None,
+    out: Tensor | None = None,
+) -> Tensor:
     """The same elements in another shape, shared if that can be (torch.reshape)."""
-def resolve_conj(input: Tensor) -> Tensor:
+def resolve_conj(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The tensor itself (torch.conj)."""
-def resolve_neg(input: Tensor) -> Tensor:
+def resolve_neg(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The tensor itself (torch.real)."""
 def result_type(tensor1: Any, tensor2: Any) -> np.dtype:
     """The dtype of an operation between two tensors or numbers (torch.result_type)."""
-def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
+def roll(
+    input: Tensor,
+    shifts: Any,
+    dims: Any = None,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """Elements shifted along `dims`, around the end (torch.roll)."""
-def rot90(input: Tensor, k: builtins.int = 1, dims: Sequence[builtins.int] = ...) -> Tensor:
+def rot90(
+    input: Tensor,
+    k: builtins.int = 1,
+    dims: Sequence[builtins.int] = ...,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """Turned k times by a right angle, from the first of two dimensions on (torch.rot90)."""
-def round(input: Tensor, *, decimals: builtins.int = 0) -> Tensor:
+def round(
+    input: Tensor,
+    *,
+    decimals: builtins.int = 0,
+    out: Tensor | None = None,
+) -> Tensor:
     """The nearest multiple of 10 ** -decimals, halves to even (torch.round)."""
-def row_stack(tensors: Sequence[Tensor]) -> Tensor:
+def row_stack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
     """Joined as rows, along dimension 0 (torch.vstack)."""
-def rsqrt(input: Any) -> Tensor:
-    """1 / sqrt(x)"""
-def rsub(input: Any, other: Any, *, alpha: Number = 1) -> Tensor:
+def rsqrt(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """1 / sqrt(x) (torch.rsqrt)."""
+def rsub(
+    input: Tensor | Number,
+    other: Tensor | Number,
+    *,
+    alpha: Number = 1,
+    out: Tensor | None = None,
+) -> Tensor:
     """other - alpha * input (torch.rsub)."""
 def scalar_tensor(
     s: Any,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: builtins.bool = False,
 ) -> Tensor:
@@ -1694,10 +2233,19 @@ def scatter(
     dim: builtins.int,
     index: Tensor,
     src: Any = None,
+    *,
+    out: Tensor | None = None,
     **options: Any,
 ) -> Tensor:
     """`src`, a tensor or a number (`value`), written at `index` along `dim` (torch.scatter)."""
-def scatter_add(input: Tensor, dim: builtins.int, index: Tensor, src: Tensor) -> Tensor:
+def scatter_add(
+    input: Tensor,
+    dim: builtins.int,
+    index: Tensor,
+    src: Tensor,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """`src` added at `index` along `dim` (torch.scatter_add)."""
 def scatter_reduce(
     input: Tensor,
@@ -1707,6 +2255,7 @@ def scatter_reduce(
     reduce: str,
     *,
     include_self: builtins.bool = True,
+    out: Tensor | None = None,
 ) -> Tensor:
     """Values with the same index, reduced: sum, prod, mean, amax or amin (torch.scatter_reduce)."""
 def searchsorted(
@@ -1717,31 +2266,40 @@ def searchsorted(
     right: builtins.bool = False,
     side: str | None = None,
     sorter: Tensor | None = None,
+    out: Tensor | None = None,
 ) -> Tensor:
     """Where to insert values into sorted rows, before equal ones (torch.searchsorted)."""
-def select(input: Tensor, dim: builtins.int, index: builtins.int) -> Tensor:
+def select(
+    input: Tensor,
+    dim: builtins.int,
+    index: builtins.int,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """The slice at one index along `dim`, a view (torch.select)."""
 def select_scatter(
     input: Tensor,
     src: Tensor,
     dim: builtins.int,
     index: builtins.int,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """The input with `src` as its slice at `index` along `dim` (torch.select_scatter)."""
-def sgn(input: Tensor) -> Tensor:
-    """-1, 0 or 1; 0 for NaN. The gradient is 0."""
-def sigmoid(input: Any) -> Tensor:
-    """1 / (1 + exp(-x))"""
-def sign(input: Tensor) -> Tensor:
-    """-1, 0 or 1; 0 for NaN. The gradient is 0."""
-def signbit(input: Tensor) -> Tensor:
-    """Whether each is negative; of floats whether the bit of the sign is set, as in -0.0."""
-def sin(input: Any) -> Tensor:
-    """The sine of radians."""
-def sinc(input: Any) -> Tensor:
-    """sin(pi x) / (pi x), 1 at 0."""
-def sinh(input: Any) -> Tensor:
-    """The hyperbolic sine."""
+def sgn(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """-1, 0 or 1; 0 for NaN. The gradient is 0 (torch.sign)."""
+def sigmoid(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """1 / (1 + exp(-x)) (torch.sigmoid)."""
+def sign(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """-1, 0 or 1; 0 for NaN. The gradient is 0 (torch.sign)."""
+def signbit(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Whether each is negative; of floats whether the bit of the sign is set, as in -0.0 (torch.signbit)."""
+def sin(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The sine of radians (torch.sin)."""
+def sinc(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """sin(pi x) / (pi x), 1 at 0 (torch.sinc)."""
+def sinh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The hyperbolic sine (torch.sinh)."""
 def slice_scatter(
     input: Tensor,
     src: Tensor,
@@ -1749,17 +2307,27 @@ def slice_scatter(
     start: builtins.int | None = None,
     end: builtins.int | None = None,
     step: builtins.int = 1,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """The input with `src` as its slice start:end:step along `dim` (torch.slice_scatter)."""
-def slogdet(A: Tensor) -> Slogdet:
+def slogdet(A: Tensor, *, out: tuple[Tensor, ...] | None = None) -> Slogdet:
     """The sign of the determinant and the logarithm of its absolute value (linalg.slogdet)."""
-def softmax(input: Tensor, dim: builtins.int, dtype: Any = None) -> Tensor:
+def softmax(
+    input: Tensor,
+    dim: builtins.int,
+    dtype: DTypeLike = None,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """exp(x) / sum(exp(x)) along `dim` (torch.softmax)."""
 def sort(
     input: Tensor,
     dim: builtins.int = -1,
     descending: builtins.bool = False,
     stable: builtins.bool = False,
+    *,
+    out: tuple[Tensor, ...] | None = None,
 ) -> ValuesAndIndices:
     """(sorted values, where they were) along `dim`; equal ones keep their order (torch.sort)."""
 def split(
@@ -1774,17 +2342,22 @@ def split_with_sizes(
     dim: builtins.int = 0,
 ) -> tuple[Tensor, ...]:
     """Parts of the sizes given along a dimension (torch.split_with_sizes)."""
-def sqrt(input: Any) -> Tensor:
-    """The square root."""
-def square(input: Tensor) -> Tensor:
+def sqrt(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The square root (torch.sqrt)."""
+def square(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """input * input (torch.square)."""
-def squeeze(input: Tensor, dim: Any = None) -> Tensor:
+def squeeze(input: Tensor, dim: Any = None, *, out: Tensor | None = None) -> Tensor:
     """Without the dimensions of length 1, or those of them in `dim` (torch.squeeze)."""
-def stack(tensors: Sequence[Tensor], dim: builtins.int = 0) -> Tensor:
+def stack(
+    tensors: Sequence[Tensor],
+    dim: builtins.int = 0,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """Tensors of one shape joined along a new dimension (torch.stack)."""
 def std(
     input: Tensor,
-    dim: Any = None,
+    dim: Dims | None = None,
     correction: builtins.float | None = None,
     keepdim: builtins.bool = False,
     *,
@@ -1793,52 +2366,81 @@ def std(
     """The standard deviation, the root of `var` (torch.std)."""
 def std_mean(
     input: Tensor,
-    dim: Any = None,
+    dim: Dims | None = None,
     correction: builtins.float | None = None,
     keepdim: builtins.bool = False,
     *,
     unbiased: builtins.bool | None = None,
 ) -> Any:
     """(standard deviation, mean) (torch.std_mean)."""
-def sub(input: Any, other: Any, *, alpha: Number = 1) -> Tensor:
+def sub(
+    input: Tensor | Number,
+    other: Tensor | Number,
+    *,
+    alpha: Number = 1,
+    out: Tensor | None = None,
+) -> Tensor:
     """input - alpha * other (torch.sub)."""
-def subtract(input: Any, other: Any, *, alpha: Number = 1) -> Tensor:
+def subtract(
+    input: Tensor | Number,
+    other: Tensor | Number,
+    *,
+    alpha: Number = 1,
+    out: Tensor | None = None,
+) -> Tensor:
     """input - alpha * other (torch.sub)."""
 def sum(
     input: Tensor,
-    dim: Any = None,
+    dim: Dims | None = None,
     keepdim: builtins.bool = False,
     *,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
+    out: Tensor | None = None,
 ) -> Tensor:
-    """The sum; of integers and bools as int64."""
+    """The sum; of integers and bools as int64 (torch.sum)."""
 def svd(
     input: Tensor,
     some: builtins.bool = True,
     compute_uv: builtins.bool = True,
+    *,
+    out: tuple[Tensor, ...] | None = None,
 ) -> TorchSVD:
     """U, S, V with U @ diag(S) @ V.mT = input (torch.svd)."""
-def swapaxes(input: Tensor, axis0: builtins.int, axis1: builtins.int) -> Tensor:
+def swapaxes(
+    input: Tensor,
+    axis0: builtins.int,
+    axis1: builtins.int,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """Two dimensions exchanged (torch.swapaxes)."""
-def swapdims(input: Tensor, dim0: builtins.int, dim1: builtins.int) -> Tensor:
+def swapdims(
+    input: Tensor,
+    dim0: builtins.int,
+    dim1: builtins.int,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """Two dimensions exchanged (torch.transpose)."""
-def t(input: Tensor) -> Tensor:
+def t(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The transpose of a matrix; a vector as it is (torch.t)."""
-def take(input: Tensor, index: Tensor) -> Tensor:
+def take(input: Tensor, index: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The elements at indices into the flattened input (torch.take)."""
 def take_along_dim(
     input: Tensor,
     indices: Tensor,
     dim: builtins.int | None = None,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """Like `gather`, with the other dimensions broadcast (torch.take_along_dim)."""
-def tan(input: Any) -> Tensor:
-    """The tangent of radians."""
-def tanh(input: Any) -> Tensor:
-    """The hyperbolic tangent."""
+def tan(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The tangent of radians (torch.tan)."""
+def tanh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The hyperbolic tangent (torch.tanh)."""
 def tensor(
     data: Any,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: builtins.bool = False,
 ) -> Tensor:
@@ -1853,9 +2455,14 @@ def tensor_split(
     tensor_indices_or_sections: Any = None,
 ) -> tuple[Tensor, ...]:
     """That many parts, the first ones longer, or parts cut at indices (torch.tensor_split)."""
-def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
+def tensordot(a: Tensor, b: Tensor, dims: Any = 2, *, out: Tensor | None = None) -> Tensor:
     """Products summed over the last dims of a and the first of b, or lists (torch.tensordot)."""
-def tile(input: Tensor, *counts: Any, dims: Any = None) -> Tensor:
+def tile(
+    input: Tensor,
+    *counts: Any,
+    dims: Any = None,
+    out: Tensor | None = None,
+) -> Tensor:
     """Like `repeat`, with 1 for dimensions in front that are not given (torch.tile)."""
 def topk(
     input: Tensor,
@@ -1863,11 +2470,19 @@ def topk(
     dim: builtins.int = -1,
     largest: builtins.bool = True,
     sorted: builtins.bool = True,
+    *,
+    out: tuple[Tensor, ...] | None = None,
 ) -> ValuesAndIndices:
     """The k largest (or smallest) along `dim` in order, and where they were (torch.topk)."""
-def trace(input: Tensor) -> Tensor:
+def trace(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The sum of the diagonal of a matrix (torch.trace)."""
-def transpose(input: Tensor, dim0: builtins.int, dim1: builtins.int) -> Tensor:
+def transpose(
+    input: Tensor,
+    dim0: builtins.int,
+    dim1: builtins.int,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """Two dimensions exchanged (torch.transpose)."""
 def trapezoid(
     y: Tensor,
@@ -1875,6 +2490,7 @@ def trapezoid(
     *,
     dx: builtins.float | None = None,
     dim: builtins.int = -1,
+    out: Tensor | None = None,
 ) -> Tensor:
     """The integral along `dim` by the trapezoidal rule (torch.trapezoid)."""
 def trapz(
@@ -1883,6 +2499,7 @@ def trapz(
     *,
     dx: builtins.float | None = None,
     dim: builtins.int = -1,
+    out: Tensor | None = None,
 ) -> Tensor:
     """The integral along `dim` by the trapezoidal rule (torch.trapezoid)."""
 def triangular_solve(
@@ -1891,35 +2508,48 @@ def triangular_solve(
     upper: builtins.bool = True,
     transpose: builtins.bool = False,
     unitriangular: builtins.bool = False,
+    *,
+    out: tuple[Tensor, ...] | None = None,
 ) -> TriangularSolve:
     """`solve_triangular`, and a copy of A (torch.triangular_solve)."""
-def tril(input: Tensor, diagonal: builtins.int = 0) -> Tensor:
+def tril(input: Tensor, diagonal: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
     """The lower triangle, zeros elsewhere (torch.tril)."""
 def tril_indices(
     row: builtins.int,
     col: builtins.int,
     offset: builtins.int = 0,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
 ) -> Tensor:
     """Indices of the lower triangle: a row of rows, a row of columns (torch.tril_indices)."""
-def triu(input: Tensor, diagonal: builtins.int = 0) -> Tensor:
+def triu(input: Tensor, diagonal: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
     """The upper triangle, zeros elsewhere (torch.triu)."""
 def triu_indices(
     row: builtins.int,
     col: builtins.int,
     offset: builtins.int = 0,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
 ) -> Tensor:
     """Indices of the upper triangle: a row of rows, a row of columns (torch.triu_indices)."""
-def true_divide(input: Any, other: Any) -> Tensor:
+def true_divide(
+    input: Tensor | Number,
+    other: Tensor | Number,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """input / other (torch.true_divide)."""
-def trunc(input: Tensor) -> Tensor:
-    """The integer part, without the fraction. The gradient is 0."""
+def trunc(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The integer part, without the fraction. The gradient is 0 (torch.trunc)."""
 def unbind(input: Tensor, dim: builtins.int = 0) -> tuple[Tensor, ...]:
     """The slices along a dimension, without it (torch.unbind)."""
-def unflatten(input: Tensor, dim: builtins.int, sizes: Sequence[builtins.int]) -> Tensor:
+def unflatten(
+    input: Tensor,
+    dim: builtins.int,
+    sizes: Sequence[builtins.int],
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """One dimension made several; one of `sizes` may be -1 (torch.unflatten)."""
 def unique(
     input: Tensor,
@@ -1938,17 +2568,19 @@ def unique_consecutive(
     """Each run of equal elements, or slices along `dim`, as one (torch.unique_consecutive)."""
 def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     """Indices into a flattened array as coordinates in its shape (torch.unravel_index)."""
-def unsqueeze(input: Tensor, dim: builtins.int) -> Tensor:
+def unsqueeze(input: Tensor, dim: builtins.int, *, out: Tensor | None = None) -> Tensor:
     """With a dimension of length 1 at `dim` (torch.unsqueeze)."""
 def vander(
     x: Tensor,
     N: builtins.int | None = None,
     increasing: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """Powers of the elements of a vector, as rows, the highest first (torch.vander)."""
 def var(
     input: Tensor,
-    dim: Any = None,
+    dim: Dims | None = None,
     correction: builtins.float | None = None,
     keepdim: builtins.bool = False,
     *,
@@ -1957,14 +2589,14 @@ def var(
     """The variance, over count - correction (torch.var)."""
 def var_mean(
     input: Tensor,
-    dim: Any = None,
+    dim: Dims | None = None,
     correction: builtins.float | None = None,
     keepdim: builtins.bool = False,
     *,
     unbiased: builtins.bool | None = None,
 ) -> Any:
     """(variance, mean) (torch.var_mean)."""
-def vdot(input: Tensor, other: Tensor) -> Tensor:
+def vdot(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The inner product of two vectors (torch.vdot)."""
 def vsplit(
     input: Tensor,
@@ -1974,25 +2606,39 @@ def vsplit(
     sections: Any = None,
 ) -> tuple[Tensor, ...]:
     """Rows, in equal parts or cut at indices (torch.vsplit)."""
-def vstack(tensors: Sequence[Tensor]) -> Tensor:
+def vstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
     """Joined as rows, along dimension 0 (torch.vstack)."""
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """`input` where the condition holds, `other` elsewhere; alone `nonzero` (torch.where)."""
-def xlogy(input: Any, other: Any) -> Tensor:
-    """x * log(y); 0 where x is 0, unless y is NaN."""
-def zero_(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    """`_zero`, written into this tensor; returns it."""
+def xlogy(
+    input: Tensor | Number,
+    other: Tensor | Number,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """x * log(y); 0 where x is 0, unless y is NaN (torch.xlogy)."""
+def zero_(self: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Set all elements to 0 (torch.Tensor.zero_)."""
 def zeros(
     *size: Any,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: builtins.bool = False,
+    out: Tensor | None = None,
+    layout: Any = None,
+    memory_format: Any = None,
+    pin_memory: builtins.bool = False,
 ) -> Tensor:
     """Zeros (torch.zeros)."""
 def zeros_like(
     input: Tensor,
-    dtype: Any = None,
+    dtype: DTypeLike = None,
     device: DeviceLike = None,
     requires_grad: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
+    layout: Any = None,
+    memory_format: Any = None,
+    pin_memory: builtins.bool = False,
 ) -> Tensor:
     """Zeros in the shape and dtype of another tensor (torch.zeros_like)."""

@@ -4,6 +4,8 @@ Made by scripts/generate_stubs.py from the tables of functions; do not edit.
 """
 
 from dtrain.autograd.tensor import Tensor
+from dtrain.backend.dtypes import DTypeLike
+from dtrain.functions.operands import Number
 from dtrain.functions.special import (
     entr as entr,
     i0e as i0e,
@@ -43,43 +45,66 @@ __all__ = [
     "xlogy",
 ]
 
-def digamma(input: Tensor) -> Tensor:
+def digamma(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The derivative of lgamma (torch.digamma)."""
-def erf(input: Any) -> Tensor:
-    """The error function: 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
-def erfc(input: Any) -> Tensor:
-    """1 - erf(x), exact where that is small."""
-def erfinv(input: Any) -> Tensor:
-    """The number of which x is the error function."""
-def exp2(input: Any) -> Tensor:
-    """2 ** x"""
-def expit(input: Any) -> Tensor:
-    """1 / (1 + exp(-x))"""
-def expm1(input: Any) -> Tensor:
-    """e ** x - 1, exact near 0."""
-def gammaln(input: Any) -> Tensor:
-    """log |gamma(x)|"""
-def i0(input: Any) -> Tensor:
-    """The modified Bessel function of order 0."""
-def log1p(input: Any) -> Tensor:
-    """log(1 + x), exact near 0."""
-def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
+def erf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The error function: 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x (torch.erf)."""
+def erfc(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """1 - erf(x), exact where that is small (torch.erfc)."""
+def erfinv(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The inverse of erf (torch.erfinv)."""
+def exp2(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """2 ** x (torch.exp2)."""
+def expit(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """1 / (1 + exp(-x)) (torch.sigmoid)."""
+def expm1(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """e ** x - 1, exact near 0 (torch.expm1)."""
+def gammaln(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """log |gamma(x)| (torch.lgamma)."""
+def i0(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The modified Bessel function of order 0 (torch.i0)."""
+def log1p(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """log(1 + x), exact near 0 (torch.log1p)."""
+def log_softmax(
+    input: Tensor,
+    dim: int,
+    dtype: DTypeLike = None,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """log(softmax(x)) along `dim` (torch.log_softmax)."""
-def logit(input: Tensor, eps: float | None = None) -> Tensor:
+def logit(input: Tensor, eps: float | None = None, *, out: Tensor | None = None) -> Tensor:
     """log(input / (1 - input)), of the input limited to [eps, 1 - eps] (torch.logit)."""
-def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
+def logsumexp(
+    input: Tensor,
+    dim: Any,
+    keepdim: bool = False,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """log(sum(exp(input))) over `dim` (torch.logsumexp)."""
-def multigammaln(input: Tensor, p: int) -> Tensor:
+def multigammaln(input: Tensor, p: int, *, out: Tensor | None = None) -> Tensor:
     """The logarithm of the gamma function of p dimensions (torch.mvlgamma)."""
-def polygamma(n: int, input: Tensor) -> Tensor:
+def polygamma(n: int, input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The derivative of order n of digamma (torch.polygamma)."""
-def psi(input: Tensor) -> Tensor:
+def psi(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The derivative of lgamma (torch.digamma)."""
-def round(input: Tensor, *, decimals: int = 0) -> Tensor:
+def round(input: Tensor, *, decimals: int = 0, out: Tensor | None = None) -> Tensor:
     """The nearest multiple of 10 ** -decimals, halves to even (torch.round)."""
-def sinc(input: Any) -> Tensor:
-    """sin(pi x) / (pi x), 1 at 0."""
-def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
+def sinc(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """sin(pi x) / (pi x), 1 at 0 (torch.sinc)."""
+def softmax(
+    input: Tensor,
+    dim: int,
+    dtype: DTypeLike = None,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """exp(x) / sum(exp(x)) along `dim` (torch.softmax)."""
-def xlogy(input: Any, other: Any) -> Tensor:
-    """x * log(y); 0 where x is 0, unless y is NaN."""
+def xlogy(
+    input: Tensor | Number,
+    other: Tensor | Number,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """x * log(y); 0 where x is 0, unless y is NaN (torch.xlogy)."""
