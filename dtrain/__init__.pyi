@@ -290,7 +290,6 @@ __all__ = [
     "empty_permuted",
     "empty_strided",
     "enable_grad",
-    "env",
     "eq",
     "equal",
     "erf",
@@ -1264,7 +1263,6 @@ def empty_strided(
     pin_memory: builtins.bool = False,
 ) -> Tensor:
     """Memory that is not initialized, with these steps in elements (torch.empty_strided)."""
-env: None = None
 def eq(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """numpy.equal of each pair (torch.eq)."""
 def equal(input: Tensor, other: Tensor) -> builtins.bool:
