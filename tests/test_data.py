@@ -1,21 +1,25 @@
 """Datasets, collation, the loader in a world of one, and IDX files."""
 
+import collections
 import gzip
 
 import numpy as np
 import pytest
 
 import dtrain
+from dtrain import distributed
 from dtrain.data import (
     DataLoader,
     Dataset,
+    IterableDataset,
+    RandomSampler,
     Subset,
     TensorDataset,
     default_collate,
     read_idx,
     read_idx_folder,
 )
-from dtrain.errors import DataError
+from dtrain.errors import DataError, DesyncError
 
 
 class Squares(Dataset):
@@ -80,7 +84,8 @@ def test_the_last_batch_is_short_or_dropped():
         (3, 4, [3, 0, 0, 0]),
         (1, 4, [1, 0, 0, 0]),
         (3, 1, [1, 1, 1, 0]),
-        (5, 2, [2, 2, 1, 0]),
+        (5, 2, [3, 2, 0, 0]),
+        (3, 2, [3, 0, 0, 0]),
     ],
 )
 def test_a_short_step_is_split_evenly_into_batches_of_two_or_more(samples, batch_size, sizes):
@@ -139,7 +144,9 @@ def test_the_state_of_a_loader_with_other_steps_is_refused(change):
 @pytest.mark.parametrize("option", ["batch_size", "microbatches"])
 @pytest.mark.parametrize("value", [0, -1, 2.5])
 def test_sizes_below_one_are_refused(option, value):
-    with pytest.raises(ValueError, match=f"DataLoader: {option} must be >= 1, got {value}"):
+    with pytest.raises(
+        ValueError, match=f"DataLoader: {option} must be an integer >= 1, got {value}"
+    ):
         numbers(**{option: value})
 
 
@@ -223,3 +230,223 @@ def test_images_and_labels_must_be_as_many(folder):
     (folder / "t10k-labels-idx1-ubyte").write_bytes(idx_bytes(np.zeros(2, np.uint8)))
     with pytest.raises(DataError, match=r"\(2,\) labels for 3 images"):
         read_idx_folder(folder, "test")
+
+
+Pair = collections.namedtuple("Pair", "a b")
+
+
+class Foreign:
+    """A tensor of another library that NumPy can read."""
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array([1.0, 2.0])
+
+
+@pytest.mark.parametrize(
+    ("samples", "batch"),
+    [
+        (["a", "b"], ["a", "b"]),
+        ([b"a", b"b"], [b"a", b"b"]),
+        ([np.str_("a"), np.str_("b")], ["a", "b"]),
+        ([1, 2.5], dtrain.tensor([1.0, 2.5])),
+        ([True, 2], dtrain.tensor([1, 2])),
+        ([np.float32(1), 2], dtrain.tensor([1.0, 2.0])),
+        ([Pair(1, "x"), Pair(2, "y")], Pair(dtrain.tensor([1, 2]), ["x", "y"])),
+        ([{"a": 1}, {"a": 2, "b": 3}], {"a": dtrain.tensor([1, 2])}),
+        ([Foreign(), Foreign()], dtrain.tensor([[1.0, 2.0]] * 2, dtype=dtrain.float64)),
+        ([dtrain.ones(1), np.ones(1, np.float32)], dtrain.ones(2, 1)),
+        ([[], []], []),
+    ],
+)
+def test_samples_are_collated_as_pytorch_does(samples, batch):
+    assert_same(default_collate(samples), batch)
+
+
+def assert_same(a, b):
+    if isinstance(b, dtrain.Tensor):
+        assert a.dtype == b.dtype
+        assert a.tolist() == b.tolist()
+    elif isinstance(b, (list, tuple)):
+        assert type(a) is type(b)
+        assert len(a) == len(b)
+        for x, y in zip(a, b):
+            assert_same(x, y)
+    elif isinstance(b, dict):
+        assert a.keys() == b.keys()
+        for key in b:
+            assert_same(a[key], b[key])
+    else:
+        assert a == b
+
+
+@pytest.mark.parametrize("samples", [[None, None], [(1, None)], [np.float32(1), "a"], [1 + 2j]])
+def test_samples_that_cannot_be_stacked_are_refused(samples):
+    with pytest.raises(TypeError, match="default_collate"):
+        default_collate(samples)
+
+
+def test_a_mapping_keeps_its_type():
+    batch = default_collate([collections.defaultdict(list, a=1), {"a": 2}])
+    assert batch["missing"] == []
+    assert batch["a"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [(np.float32(1), "name"), {"x": dtrain.ones(3), "y": [1, 2]}, Pair(b"a", 1), "text", 1],
+)
+def test_a_rank_without_samples_gets_a_batch_of_none_of_any_kind(sample):
+    def body():
+        loader = DataLoader([sample] * 3, batch_size=4, microbatches=2)
+        return [len(leaves(batch)[0]) for step in loader.steps() for batch in step]
+
+    assert distributed.run_ranks(2, body) == [[3], [0]]
+
+
+def leaves(batch):
+    if isinstance(batch, dict):
+        return [leaf for value in batch.values() for leaf in leaves(value)]
+    if isinstance(batch, (list, tuple)) and batch and not isinstance(batch[0], (str, bytes)):
+        return [leaf for value in batch for leaf in leaves(value)]
+    return [batch]
+
+
+def test_without_a_batch_size_samples_are_batches():
+    assert [int(x) for x in DataLoader([1, 2, 3], batch_size=None)] == [1, 2, 3]
+    batches = [{"x": np.ones((n, 2)), "name": "a"} for n in (1, 2)]
+    first, second = DataLoader(batches, batch_size=None)
+    assert first["x"].shape == (1, 2)
+    assert (second["x"].shape, second["name"]) == ((2, 2), "a")
+    assert list(DataLoader([1, 2], batch_size=None, collate_fn=lambda x: -x)) == [-1, -2]
+    with pytest.raises(ValueError, match="drop_last needs a batch_size"):
+        DataLoader([1], batch_size=None, drop_last=True)
+
+
+def test_sizes_may_be_numpys_integers():
+    loader = DataLoader(range(4), batch_size=np.int64(2), microbatches=np.int32(2))
+    assert [[x.tolist() for x in step] for step in loader.steps()] == [[[0, 1], [2, 3]]]
+
+
+def test_indices_may_be_keys():
+    data = {"a": 1.0, "b": 2.0, ("c", 3): 3.0}
+    loader = DataLoader(data, batch_size=2, sampler=list(data))
+    assert [x.tolist() for x in loader] == [[1.0, 2.0], [3.0]]
+
+
+def test_any_iterable_is_a_stream():
+    assert [x.tolist() for x in DataLoader((i for i in range(3)), batch_size=2)] == [[0, 1], [2]]
+
+    class ForeignStream:
+        def __iter__(self):
+            return iter(range(3))
+
+    loader = DataLoader(ForeignStream(), batch_size=2)
+    assert [x.tolist() for x in loader] == [x.tolist() for x in loader] == [[0, 1], [2]]
+
+
+def test_an_exhausted_generator_is_no_empty_epoch():
+    loader = DataLoader((i for i in range(3)), batch_size=2)
+    assert len(list(loader)) == 2
+    with pytest.raises(RuntimeError, match="read to its end in the first epoch"):
+        list(loader)
+
+
+def test_ten_billion_draws_take_no_memory():
+    sampler = RandomSampler(range(10), replacement=True, num_samples=10**10)
+    assert 0 <= next(iter(sampler)) < 10
+    batch = next(iter(DataLoader(range(10), batch_size=2, sampler=sampler)))
+    assert batch.shape == (2,)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("num_workers", -3), ("prefetch_factor", "x"), ("timeout", -1), ("num_workers", None)],
+)
+def test_worker_options_that_no_worker_could_take_are_refused(option, value):
+    with pytest.raises(ValueError, match=f"DataLoader: {option} must be >= 0, got"):
+        DataLoader(range(3), **{option: value})
+
+
+# --- samples that the user shards ---
+
+
+class OwnStream(IterableDataset):
+    def __init__(self, n):
+        self.n = n
+
+    def __iter__(self):
+        return iter(range(distributed.rank(), self.n, distributed.world_size()))
+
+
+class OwnSampler:
+    def __init__(self, n):
+        self.n = n
+
+    def __iter__(self):
+        return iter(range(distributed.rank(), self.n, distributed.world_size()))
+
+
+def own_loaders(n, **options):
+    return [
+        DataLoader(OwnStream(n), **options),
+        DataLoader(range(n), sampler=OwnSampler(n), **options),
+    ]
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_samples_sharded_by_the_user_are_refused_unless_declared(which):
+    def body():
+        list(own_loaders(8, batch_size=2)[which])
+
+    with pytest.raises(DesyncError, match=r"ranks \[1\] bring other samples .* sharded=True"):
+        distributed.run_ranks(2, body)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+@pytest.mark.parametrize("n", [0, 1, 7, 12, 25])
+def test_declared_shards_are_seen_once_and_end_together(which, ranks, n):
+    def body():
+        loader = own_loaders(n, batch_size=2, microbatches=6, sharded=True)[which]
+        steps = [[x.tolist() for x in step] for step in loader.steps()]
+        return len(steps), [index for step in steps for batch in step for index in batch]
+
+    told = distributed.run_ranks(ranks, body)
+    assert len({steps for steps, _ in told}) == 1
+    assert sorted(index for _, seen in told for index in seen) == list(range(n))
+
+
+def test_the_mean_over_uneven_shards_is_the_mean_over_samples():
+    def body():
+        data = dtrain.arange(5.0)
+        mine = [x for i, x in enumerate(data) if (i == 4) == (distributed.rank() == 1)]
+        model = dtrain.DataParallel(dtrain.nn.Linear(1, 1, bias=False))
+        loader = DataLoader(mine, batch_size=4, sharded=True)
+        for x in loader:
+            model(x.reshape(-1, 1)).mean().backward()
+        return model.module.weight.grad.item()
+
+    assert distributed.run_ranks(2, body) == [2.0, 2.0]
+
+
+def test_a_sharded_loader_goes_on_where_its_state_was_taken():
+    def body():
+        options = {"batch_size": 2, "sharded": True}
+        loader, resumed = own_loaders(20, **options)[0], own_loaders(20, **options)[0]
+        batches = iter(loader)
+        next(batches)
+        state = loader.state_dict()
+        rest = [x.tolist() for x in batches]
+        resumed.load_state_dict(state)
+        return rest == [x.tolist() for x in resumed] and len(rest) == 4
+
+    assert distributed.run_ranks(2, body) == [True, True]
+
+
+def test_ranks_with_other_files_are_told_before_they_train():
+    def body():
+        names = ["a", "b"] if distributed.rank() else ["b", "a"]
+        list(DataLoader(iter(names), batch_size=1))
+
+    with pytest.raises(DesyncError, match="sort file lists"):
+        distributed.run_ranks(2, body)

@@ -19,7 +19,7 @@ import numpy as np
 from dtrain.backend.array_module import Array, array_module
 from dtrain.backend.device import device as as_device
 
-DEFAULT_STREAM, SAMPLER_STREAM, COMPRESSION_STREAM = 0, 1, 2
+DEFAULT_STREAM, SAMPLER_STREAM, COMPRESSION_STREAM, SAMPLE_STREAM = 0, 1, 2, 3
 _KERNELS = Path(__file__).parent / "kernels" / "cuda"
 
 
@@ -98,6 +98,10 @@ class Generator:
     def leave_microbatch(self, outside: tuple[int, int, int]) -> None:
         """Go on where `enter_microbatch` was called."""
         self._place = outside
+
+    def enter_sample(self, epoch: int, index: int) -> None:
+        """Draw for one sample of a dataset from now on, whichever rank loads it."""
+        self._stream, self._place = SAMPLE_STREAM, (0, index % 2**64, epoch)
 
     def bits(self, xp: Any, count: int) -> Array:
         """The next `count` words of 64 random bits."""

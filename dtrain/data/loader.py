@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dtrain.backend import Generator, initial_seed
 from dtrain.backend.profiler import span
-from dtrain.data.collate import default_collate
-from dtrain.data.dataset import Dataset, IterableDataset, TensorDataset
+from dtrain.data.assignment import (
+    Samples,
+    as_indices,
+    assign_batches,
+    assign_indices,
+    assign_own,
+    assign_stream,
+    check_same_samples,
+)
+from dtrain.data.collate import default_collate, default_convert, make_empty
+from dtrain.data.dataset import Dataset, TensorDataset
+from dtrain.data.keyed_random import SampleLoader, StreamReader
+from dtrain.data.options import (
+    WorkerOptions,
+    check_order,
+    check_workers,
+    is_stream,
+    require_at_least_1,
+)
 from dtrain.data.samplers import RandomSampler, SequentialSampler, set_epoch
 from dtrain.distributed import world
 from dtrain.distributed.comm.tree_reduce import microbatch_range
@@ -20,30 +36,6 @@ from dtrain.functions.creation import from_numpy
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-
-class WorkerOptions(TypedDict, total=False):
-    """PyTorch's options for worker processes: accepted, and without effect.
-
-    A rank loads in its own process; the batches are the same.
-    """
-
-    in_order: bool
-    multiprocessing_context: Any
-    num_workers: int
-    persistent_workers: bool
-    pin_memory: bool
-    pin_memory_device: str
-    prefetch_factor: int | None
-    timeout: float
-    worker_init_fn: Callable[[int], None] | None
-
-
-class _Samples(NamedTuple):
-    """The samples of one microbatch: ``source[i] for i in indices``."""
-
-    source: Any
-    indices: np.ndarray  # (n,) int64
 
 
 class DataLoader:
@@ -55,16 +47,22 @@ class DataLoader:
     split evenly into microbatches of two or more (BatchNorm needs two); the other microbatches
     are empty, and a rank that has only empty ones gets one batch of 0 samples.
 
+    What a dataset draws from `dtrain`, `random` and `numpy.random` for a sample depends on (seed,
+    epoch, index) alone.
+
     There are two loops. ``for x, y in loader`` gives one microbatch a step, for as many
     microbatches as ranks. ``for step in loader.steps(): for x, y in step`` is the general one.
 
     Unlike PyTorch's, the loader shards the data itself: there is no DistributedSampler, and no
-    ``sampler.set_epoch`` to call.
+    ``sampler.set_epoch`` to call. A sampler or a stream that the user shards by rank is refused,
+    unless ``sharded=True`` says so.
 
     Parameters
     ----------
-    dataset : Dataset, IterableDataset, or any sequence of samples
-    batch_size : samples of one microbatch, i.e. of one forward pass
+    dataset : Dataset, IterableDataset, any sequence of samples, or any other iterable as a
+        stream
+    batch_size : samples of one microbatch, i.e. of one forward pass. None: each sample of the
+        dataset is a microbatch as it is, of the same weight as any other
     shuffle : draw a new order for each epoch, from (seed, epoch) alone
     sampler : iterable of an epoch's sample indices, in place of `shuffle` (see `Sampler`)
     batch_sampler : iterable of the indices of each microbatch, in place of `batch_size`,
@@ -75,6 +73,10 @@ class DataLoader:
         of ranks if None. Fix it for results that do not depend on the number of ranks.
     collate_fn : makes a batch of a list of samples; `default_collate` if None
     generator : its initial seed is taken for `seed`
+    sharded : whether each rank brings samples of its own, in its own order: a stream, sampler or
+        dataset that is sharded by rank. The epoch ends together when no rank has any samples
+        left; `len(loader)` counts this rank's. Not under ``dtrain run --elastic``, where other
+        ranks could not load a failed rank's samples.
     **workers : PyTorch's options for worker processes, such as `num_workers` and `pin_memory`;
         accepted, without effect
 
@@ -88,6 +90,8 @@ class DataLoader:
     ValueError
         If an option is out of range, two options contradict each other, or there are more ranks
         than microbatches.
+    DesyncError
+        In the first step, if the ranks bring different samples and `sharded` is False.
 
     Examples
     --------
@@ -103,7 +107,7 @@ class DataLoader:
     def __init__(
         self,
         dataset: Dataset[Any] | Sequence[Any],
-        batch_size: int = 1,
+        batch_size: int | None = 1,
         shuffle: bool | None = False,
         sampler: Iterable[int] | None = None,
         batch_sampler: Iterable[Sequence[int]] | None = None,
@@ -113,14 +117,16 @@ class DataLoader:
         microbatches: int | None = None,
         collate_fn: Callable[[list[Any]], Any] | None = None,
         generator: Generator | None = None,
+        sharded: bool = False,
         **workers: Unpack[WorkerOptions],
     ) -> None:
-        for name, value in (("batch_size", batch_size), ("microbatches", microbatches)):
-            if value is not None and (not isinstance(value, int) or value < 1):
-                raise ValueError(f"DataLoader: {name} must be >= 1, got {value!r}")
-        for name in workers:
-            if name not in WorkerOptions.__annotations__:
-                raise TypeError(f"DataLoader: unexpected argument {name!r}")
+        if batch_size is not None:
+            batch_size = require_at_least_1("batch_size", batch_size)
+        elif drop_last:
+            raise ValueError("DataLoader: drop_last needs a batch_size, got batch_size=None")
+        if microbatches is not None:
+            microbatches = require_at_least_1("microbatches", microbatches)
+        check_workers(workers)
         size = world.world_size()
         if microbatches is not None and microbatches < size:
             raise ValueError(
@@ -128,18 +134,29 @@ class DataLoader:
                 f"{microbatches} on {size} ranks: start at most {microbatches} ranks, or raise "
                 "microbatches"
             )
+        if sharded and world.communicator().elastic:
+            raise ValueError(
+                "DataLoader: sharded=True under --elastic: no other rank could load the samples of "
+                "a failed one; let the loader shard the data, or run without --elastic"
+            )
         in_batches = batch_sampler is not None
-        _check_order(dataset, shuffle, sampler, in_batches, batch_size != 1 or drop_last)
+        if sharded and in_batches:
+            raise ValueError(
+                "DataLoader: sharded=True takes a sampler, a stream or a dataset, not a "
+                "batch_sampler: give the sampler and batch_size"
+            )
+        check_order(dataset, shuffle, sampler, in_batches, batch_size != 1 or drop_last)
         if seed is None:
             seed = initial_seed() if generator is None else generator.initial_seed()
-        self.dataset: Dataset[Any] | Sequence[Any] = dataset
-        self.batch_size: int = batch_size
+        self.dataset: Any = dataset
+        self.batch_size: int | None = batch_size
+        self.sharded: bool = sharded
         self.shuffle: bool = bool(shuffle)
         self.seed: int = seed
         self.drop_last: bool = drop_last
         self.microbatches: int = size if microbatches is None else microbatches
         self.collate_fn: Callable[[list[Any]], Any] | None = collate_fn
-        if sampler is None and not in_batches and not isinstance(dataset, IterableDataset):
+        if sampler is None and not in_batches and not is_stream(dataset):
             if shuffle:
                 sampler = RandomSampler(dataset, generator=Generator(seed))
             else:
@@ -149,14 +166,22 @@ class DataLoader:
         self.epoch: int = 0
         self._next_step = 0  # within the epoch
         self._left_early = False  # whether the last loop was left by a break
-        self._steps_before = 0  # steps of a stream's earlier epochs
+        self._steps_before = 0  # steps of the earlier epochs, where an epoch has no known length
+        self._samples = SampleLoader()
+        # Samplers of dtrain's give all ranks one order.
+        own_order = isinstance(self.sampler, (RandomSampler, SequentialSampler))
+        self._check_order_once = not sharded and not own_order
 
     def __len__(self) -> int:
         """The number of optimizer steps in an epoch."""
         if self.batch_sampler is not None:
             batches: Any = self.batch_sampler
             return -(-len(batches) // self.microbatches)
-        whole, rest = divmod(self._count_samples(), self.batch_size * self.microbatches)
+        count = self.microbatches
+        if self.sharded:
+            low, high = microbatch_range(world.rank(), world.world_size(), count)
+            count = high - low
+        whole, rest = divmod(self._count_samples(), (self.batch_size or 1) * count)
         return whole if self.drop_last or not rest else whole + 1
 
     def _count_samples(self) -> int:
@@ -201,7 +226,7 @@ class DataLoader:
         for step, microbatches in self._iterate_epoch(False, one_backward):
             yield self._iterate_step(step, microbatches)
 
-    def _iterate_step(self, step: Step, microbatches: list[_Samples]) -> Iterator[Any]:
+    def _iterate_step(self, step: Step, microbatches: list[Samples]) -> Iterator[Any]:
         """This rank's batches of a step; all of them again if a rank fails before its end."""
         begin_step(step)
         done = False
@@ -215,68 +240,89 @@ class DataLoader:
 
     def _iterate_epoch(
         self, ends_with_backward: bool, one_backward: bool
-    ) -> Iterator[tuple[Step, list[_Samples]]]:
+    ) -> Iterator[tuple[Step, list[Samples]]]:
         """The remaining steps of the epoch, each with the samples of all its microbatches."""
         if self._left_early:
             self._begin_epoch(self.epoch + 1)
         epoch, first = self.epoch, self._next_step
-        stream = self.batch_sampler is None and self.sampler is None
-        before = self._steps_before if stream else epoch * len(self)
-        for number, microbatches in enumerate(self._assign_samples(epoch, first), first):
+        before = self._steps_before if self._has_no_length() else epoch * len(self)
+        steps = self._assign_samples(epoch, first)
+        if self._check_order_once and world.world_size() > 1:
+            steps = check_same_samples(steps)
+        self._check_order_once = False
+        for number, microbatches in enumerate(steps, first):
             # A state_dict taken in the loop body counts this step as done.
             self._next_step, self._left_early = number + 1, True
             sizes = tuple(len(samples.indices) for samples in microbatches)
             yield Step(before + number, sizes, ends_with_backward, one_backward), microbatches
+        if epoch and not self._next_step and hasattr(self.dataset, "__next__"):
+            raise RuntimeError(
+                f"DataLoader: the {type(self.dataset).__name__} was read to its end in the first "
+                "epoch and has no samples for another: give an IterableDataset, whose __iter__ "
+                "begins anew"
+            )
         self._begin_epoch(epoch + 1)
 
-    def _assign_samples(self, epoch: int, first: int) -> Iterator[list[_Samples]]:
+    def _has_no_length(self) -> bool:
+        """Whether the number of steps of an epoch is not known before its end."""
+        if self.sharded:
+            return True
+        order = self.sampler if self.batch_sampler is None else self.batch_sampler
+        return not hasattr(order, "__len__")
+
+    def _assign_samples(self, epoch: int, first: int) -> Iterator[list[Samples]]:
         """The samples of all microbatches of each step of an epoch, from step `first` on."""
-        count = self.microbatches
+        count, batch_size = self.microbatches, self.batch_size or 1
         if self.batch_sampler is not None:
             set_epoch(self.batch_sampler, epoch)
-            batches = islice(self.batch_sampler, first * count, None)
-            while step := [np.asarray(batch, np.int64) for batch in islice(batches, count)]:
-                empty = [step[0][:0]] * (count - len(step))
-                yield [_Samples(self.dataset, batch) for batch in (*step, *empty)]
-            return
-        samples = self.batch_size * count
+            return assign_batches(self.dataset, self.batch_sampler, count, first)
         if self.sampler is not None:
             set_epoch(self.sampler, epoch)
-            order = np.fromiter(self.sampler, np.int64)
-            for number in range(first, len(self)):
-                indices = order[number * samples : (number + 1) * samples]
-                yield [_Samples(self.dataset, part) for part in self._split(indices)]
-            return
-        stream = islice(iter(self.dataset), first * samples, None)
-        while read := list(islice(stream, samples)):
-            if len(read) == samples or not self.drop_last:
-                yield [_Samples(read, part) for part in self._split(np.arange(len(read)))]
-
-    def _split(self, indices: np.ndarray) -> list[np.ndarray]:
-        """Split the samples of a step into microbatches; if they are few, the last are empty."""
-        n = len(indices)
-        filled = min(self.microbatches, max(-(-n // self.batch_size), n // 2))
-        empty = [indices[:0]] * (self.microbatches - filled)
-        return [*np.array_split(indices, filled), *empty]
+        order: Iterable[Any] = self.dataset if self.sampler is None else self.sampler
+        if self.sampler is not None and not self.sharded:
+            return assign_indices(self.dataset, order, batch_size, count, first, self.drop_last)
+        shard = world.rank() if self.sharded else 0
+        stream = StreamReader(iter(order), self.seed, epoch, shard)
+        if not self.sharded:
+            return assign_stream(stream, batch_size, count, first, self.drop_last)
+        source = None if self.sampler is None else self.dataset
+        return assign_own(stream, source, batch_size, count, first, self.drop_last)
 
     def _begin_epoch(self, epoch: int) -> None:
         self._steps_before += self._next_step
         self.epoch, self._next_step, self._left_early = epoch, 0, False
 
-    def _load(self, samples: _Samples) -> Any:
+    def _load(self, samples: Samples) -> Any:
         with span("load"):
             return self._make_batch(*samples)
 
     def _make_batch(self, source: Any, indices: np.ndarray) -> Any:
-        if self.collate_fn is None and isinstance(source, TensorDataset):
+        integers = indices.dtype == np.int64
+        whole_rows = isinstance(source, TensorDataset) and integers and self.batch_size
+        if self.collate_fn is None and whole_rows:
             return list(source[from_numpy(indices)])
         if not len(indices):  # a batch of 0 samples has the shapes of one with samples
-            return _make_empty(self._make_batch(source, np.zeros(1, np.int64)))
+            return make_empty(self._make_batch(source, self._any_index(source)))
+        listed = indices.tolist()
+        key = self.seed, self.epoch
+        if self.batch_size is None:
+            convert = self.collate_fn or default_convert
+            return self._samples.load(
+                source.__getitem__, listed, lambda samples: convert(samples[0]), key
+            )
+        collate = self.collate_fn or default_collate
         if hasattr(source, "__getitems__"):
-            samples = source.__getitems__(indices.tolist())
-        else:
-            samples = [source[i] for i in indices.tolist()]
-        return (self.collate_fn or default_collate)(samples)
+            return self._samples.load(
+                source.__getitems__, [listed], lambda batches: collate(batches[0]), key
+            )
+        return self._samples.load(source.__getitem__, listed, collate, key)
+
+    def _any_index(self, source: Any) -> np.ndarray:
+        """An index that `source` has, for a rank that has no sample in a step."""
+        if source is self.dataset and self.sampler is not None and not self.sharded:
+            for index in self.sampler:
+                return as_indices([index])
+        return np.zeros(1, np.int64)
 
     def state_dict(self) -> dict[str, Any]:
         """The loader's position (epoch, next step), and the options that assign its samples.
@@ -292,12 +338,12 @@ class DataLoader:
 
     def _assignment(self) -> dict[str, int | None]:
         """The options that decide which samples each step has."""
-        stream = self.batch_sampler is None and self.sampler is None
+        unknown = self._has_no_length()
         return {
             "seed": self.seed,
             "batch_size": self.batch_size,
             "microbatches": self.microbatches,
-            "samples": None if stream else self._count_samples(),
+            "samples": None if unknown else self._count_samples(),
             "shuffle": self.shuffle,
             "drop_last": self.drop_last,
         }
@@ -334,31 +380,3 @@ class DataLoader:
                 )
         self._begin_epoch(state["epoch"])
         self._next_step, self._steps_before = state["next_step"], state.get("steps_before", 0)
-
-
-def _check_order(
-    dataset: Any, shuffle: bool | None, sampler: Any, in_batches: bool, sized: bool
-) -> None:
-    """Refuse options that contradict each other about the samples' order."""
-    if isinstance(dataset, IterableDataset):
-        if shuffle or sampler is not None or in_batches:
-            raise ValueError(
-                "DataLoader: an IterableDataset has its own order: expected no shuffle, sampler "
-                "or batch_sampler"
-            )
-    elif sampler is not None and shuffle:
-        raise ValueError("DataLoader: sampler and shuffle are mutually exclusive: drop one")
-    elif in_batches and (sized or shuffle or sampler is not None):
-        raise ValueError(
-            "DataLoader: batch_sampler is mutually exclusive with batch_size, shuffle, sampler "
-            "and drop_last"
-        )
-
-
-def _make_empty(batch: Any) -> Any:
-    """The batch with 0 samples in place of its own."""
-    if isinstance(batch, dict):
-        return {key: _make_empty(value) for key, value in batch.items()}
-    if isinstance(batch, (list, tuple)):
-        return [_make_empty(value) for value in batch]
-    return batch[:0]

@@ -7,7 +7,7 @@ same again after a resume in the middle of the epoch.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence, Sized
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -56,6 +56,10 @@ class SequentialSampler(Sampler[int]):
         return len(self.data_source)
 
 
+#: indices that are drawn at once with replacement
+_PART_SIZE = 1 << 20
+
+
 class _RandomOrderSampler(Sampler[int]):
     """Base of the samplers that draw an order for each epoch, from (seed, epoch) alone."""
 
@@ -74,17 +78,21 @@ class _RandomOrderSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         epoch, self._epoch = self._epoch, self._epoch + 1  # a new order for the next iteration
-        return iter(self._draw_order(epoch).tolist())
+        return chain.from_iterable(part.tolist() for part in self._draw_parts(epoch))
 
     def __len__(self) -> int:
         return self.num_samples
 
+    def _draw_parts(self, epoch: int) -> Iterator[np.ndarray]:
+        """The order in parts, of which each is drawn when it is needed."""
+        yield self._draw_order(epoch)
+
     def _draw_order(self, epoch: int) -> np.ndarray:
         raise NotImplementedError
 
-    def _draw_uniform(self, epoch: int, count: int) -> np.ndarray:
+    def _draw_uniform(self, epoch: int, count: int, part: int = 0) -> np.ndarray:
         """`count` float64 numbers in [0, 1)."""
-        bits = philox_bits(np, count, (self._seed % 2**64, SAMPLER_STREAM), (1, 0, epoch))
+        bits = philox_bits(np, count, (self._seed % 2**64, SAMPLER_STREAM), (1, part, epoch))
         return uniform(bits, np.dtype(np.float64), count)
 
 
@@ -119,13 +127,16 @@ class RandomSampler(_RandomOrderSampler):
         self.data_source: Sized = data_source
         self.replacement: bool = replacement
 
-    def _draw_order(self, epoch: int) -> np.ndarray:
-        count, size = self.num_samples, len(self.data_source)
-        if self.replacement:
-            return (self._draw_uniform(epoch, count) * size).astype(np.int64)
-        repeats = range(-(-count // max(size, 1)))
-        orders = [permutation(self._seed + repeat, epoch, size) for repeat in repeats]
-        return np.concatenate([np.zeros(0, np.int64), *orders])[:count]
+    def _draw_parts(self, epoch: int) -> Iterator[np.ndarray]:
+        size = len(self.data_source)
+        # Without replacement a part is a permutation of the dataset.
+        part_size = _PART_SIZE if self.replacement else max(size, 1)
+        for part, begin in enumerate(range(0, self.num_samples, part_size)):
+            count = min(part_size, self.num_samples - begin)
+            if self.replacement:
+                yield (self._draw_uniform(epoch, count, part) * size).astype(np.int64)
+            else:
+                yield permutation(self._seed + part, epoch, size)[:count]
 
 
 class SubsetRandomSampler(_RandomOrderSampler):

@@ -1,0 +1,75 @@
+"""The options of a DataLoader, checked before anything is loaded."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any, TypedDict
+
+from dtrain.data.dataset import IterableDataset
+
+
+class WorkerOptions(TypedDict, total=False):
+    """PyTorch's options for worker processes: accepted, and without effect.
+
+    A rank loads in its own process; the batches are the same.
+    """
+
+    in_order: bool
+    multiprocessing_context: Any
+    num_workers: int
+    persistent_workers: bool
+    pin_memory: bool
+    pin_memory_device: str
+    prefetch_factor: int | None
+    timeout: float
+    worker_init_fn: Callable[[int], None] | None
+
+
+def require_at_least_1(name: str, value: Any) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = 0
+    if number < 1 or isinstance(value, bool):
+        raise ValueError(f"DataLoader: {name} must be an integer >= 1, got {value!r}")
+    return number
+
+
+def check_workers(workers: Any) -> None:
+    """Refuse unknown options for worker processes, and values that no worker could take."""
+    for name in workers:
+        if name not in WorkerOptions.__annotations__:
+            raise TypeError(f"DataLoader: unexpected argument {name!r}")
+    for name, optional in (("num_workers", False), ("prefetch_factor", True), ("timeout", False)):
+        value = workers.get(name, 0)
+        if value is None and optional:
+            continue
+        kinds = (int, float) if name == "timeout" else int
+        if not isinstance(value, kinds) or isinstance(value, bool) or value < 0:
+            raise ValueError(f"DataLoader: {name} must be >= 0, got {value!r}")
+
+
+def is_stream(dataset: Any) -> bool:
+    """Whether the dataset is iterated over, not indexed: generators and foreign streams, too."""
+    indexed = hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")
+    return isinstance(dataset, IterableDataset) or (hasattr(dataset, "__iter__") and not indexed)
+
+
+def check_order(
+    dataset: Any, shuffle: bool | None, sampler: Any, in_batches: bool, sized: bool
+) -> None:
+    """Refuse options that contradict each other about the samples' order."""
+    if is_stream(dataset):
+        if shuffle or sampler is not None or in_batches:
+            raise ValueError(
+                "DataLoader: a stream has its own order: expected no shuffle, sampler or "
+                f"batch_sampler for {type(dataset).__name__}"
+            )
+    elif sampler is not None and shuffle:
+        raise ValueError("DataLoader: sampler and shuffle are mutually exclusive: drop one")
+    elif in_batches and (sized or shuffle or sampler is not None):
+        raise ValueError(
+            "DataLoader: batch_sampler is mutually exclusive with batch_size, shuffle, sampler "
+            "and drop_last"
+        )
