@@ -1,7 +1,6 @@
-"""`Bucket`: parameters whose values and gradients are views of two long flat arrays.
+"""`Bucket`: parameters whose values and gradients are views of two flat arrays.
 
-The reduction over ranks and the optimizers work on the flat arrays; the parameters' owner
-sees ordinary tensors.
+Optimizers, and whoever reduces gradients, work on the flat arrays; users see ordinary tensors.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from dtrain.backend import Array, array_module, on_device_of
 
 
 class GradBuffer:
-    """A flat array of gradients, and a view of it for each parameter of a bucket."""
+    """Memory for the gradients of a bucket: a flat array, and a view of it for each parameter."""
 
     def __init__(self, flat: Array, params: Sequence[Tensor]):
         self.flat = flat
@@ -31,36 +30,35 @@ class GradBuffer:
 
 
 class Bucket:
-    """Some parameters of one dtype on one device.
+    """Parameters of one dtype on one device, with their values and gradients in flat arrays.
 
-    Making it moves the values of the parameters, and their gradients if they have any, into
-    memory of the bucket. A parameter's `grad` is None until it gets a gradient, as ever.
+    Making a bucket moves the parameters' values, and their gradients if they have any, into its
+    memory. A parameter's `grad` stays None until it gets a gradient.
+
+    Higher layers hook in through `before_accumulate`, `before_read_grad`, `before_step`,
+    `update_range` and `attachments`; a bucket by itself has none set.
     """
 
     def __init__(self, params: Sequence[Tensor]):
         self.params = list(params)
         sizes = [param.numel() for param in params]
         *self.starts, self.size = itertools.accumulate(sizes, initial=0)
-        #: where host arrays come from: of (size, dtype)
+        #: allocates host arrays of (size, dtype)
         self._allocate: Callable[[int, Any], Array] = np.empty
         self.data = self._empty_like(params[0].array)
         self.grads = self.new_grads()
-        #: the arrays of state that each optimizer has over `own`, by name (set by it)
+        #: each optimizer's state arrays over `update_range`, by name; set by the optimizer
         self.states: weakref.WeakKeyDictionary[Any, dict[str, Array]] = weakref.WeakKeyDictionary()
-        #: the part that this process steps with: all, or a shard (set by a sharded optimizer)
-        self.own = slice(0, self.size)
-        self.is_sharded = False
-        #: where the part of each process begins, if its gradients are to be right there alone
-        self.bounds: Sequence[int] | None = None
-        #: whether the gradients are right in this process's part alone
-        self.scattered = False
-        #: called before a gradient is added, with the bucket (set by DataParallel)
+        #: the elements that optimizers update and hold state for
+        self.update_range = slice(0, self.size)
+        #: called with the bucket before a gradient is accumulated
         self.before_accumulate: Callable[[Bucket], None] | None = None
-        #: called before a parameter's `grad` is read; raises where the gradients here are not
-        #: complete (set by whoever reduces them)
+        #: called before a parameter's `grad` is read; raises where the gradients are incomplete
         self.before_read_grad: Callable[[], None] | None = None
-        #: called before an optimizer reads the gradients (set by DataParallel)
+        #: called before an optimizer reads the gradients
         self.before_step: Callable[[], None] | None = None
+        #: objects that higher layers keep with the bucket, by their class
+        self.attachments: dict[type, object] = {}
         self._take_values()
         for index, param in enumerate(params):
             param._bucket, param._bucket_index = self, index
@@ -75,7 +73,7 @@ class Bucket:
                 param._grad = self.write_grad(index, param._grad.array)
 
     def use_memory(self, allocate: Callable[[int, Any], Array]) -> None:
-        """Take host arrays from `allocate(size, dtype)` from now on, those that are there too."""
+        """Move to host memory from `allocate(size, dtype)`, now and for later buffers."""
         self._allocate = allocate
         self.data = self._empty_like(self.data)
         self.grads = self.new_grads()
@@ -93,8 +91,8 @@ class Bucket:
         return GradBuffer(self._empty_like(self.data), self.params)
 
     def use_grads(self, grads: GradBuffer, filled: Iterable[bool]) -> None:
-        """Let the parameters' gradients be those of `grads`; where not `filled`, None."""
-        self.grads, self.scattered = grads, False
+        """Make the parameters' gradients those of `grads`; where not `filled`, None."""
+        self.grads = grads
         for param, view, there in zip(self.params, grads.views, filled):
             param._grad = view if there else None
 
@@ -128,11 +126,10 @@ class Bucket:
 def make_buckets(
     params: Iterable[Tensor], bucket_bytes: int = 25 << 20, first_bytes: int | None = None
 ) -> list[Bucket]:
-    """The buckets of these parameters, made for those that are in none yet.
+    """The buckets of `params`, in their order; parameters that are in no bucket get new ones.
 
-    New buckets hold neighbours of one dtype and device, about `bucket_bytes` each, the first
-    about `first_bytes`. The bits of no result depend on where one bucket ends and the next
-    begins.
+    A new bucket holds consecutive parameters of one dtype and device, about `bucket_bytes` of
+    them, or `first_bytes` in the first. Where buckets begin and end changes no bits of any result.
     """
     limit = bucket_bytes if first_bytes is None else min(first_bytes, bucket_bytes)
     buckets: list[Bucket] = []

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from dtrain.autograd import Tensor
-from dtrain.backend import array_module, on_device_of
+from dtrain.backend import Array, array_module, on_device_of
 from dtrain.nn.batch_norm import _BatchNorm
 from dtrain.nn.module import Module
 from dtrain.primitives import normalization
+
+
+@dataclass(frozen=True)
+class GlobalBatchStatistics:
+    """Statistics of each channel over the microbatches of all ranks, in float64."""
+
+    count: Array  # (1,)
+    mean: Array  # (c,)
+    var: Array  # (c,), biased
+    #: from this microbatch's sums over two gradients, arrays (c,), to the means over all
+    #: microbatches, scaled for this microbatch's loss, which has the weight of its samples
+    gradient_means: Callable[[Array, Array], tuple[Array, Array]]
+    #: whether this rank updates the running statistics, on behalf of all
+    updates_running_stats: bool
 
 
 class SyncBatchNorm(_BatchNorm):
@@ -47,12 +62,12 @@ class SyncBatchNorm(_BatchNorm):
         super().__init__(
             num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias
         )
-        #: where there is one, takes the count, mean and variance of this batch, and gives those of
-        #: the whole batch that it is a part of
-        self.of_whole_batch: Callable[[int, Any, Any], Any] | None = None
+        #: from count, mean (c,) and variance (c,) of this rank's microbatch to the statistics of
+        #: all ranks; None: normalize by the microbatch alone
+        self.gather_statistics: Callable[[int, Array, Array], GlobalBatchStatistics] | None = None
 
     def forward(self, input: Tensor) -> Tensor:
-        if self.of_whole_batch is None or not self.training:
+        if self.gather_statistics is None or not self.training:
             return super().forward(input)
         self._check(input)
         x = input.array
@@ -62,15 +77,15 @@ class SyncBatchNorm(_BatchNorm):
                 mean, var = normalization.batch_statistics(x)
             else:  # a rank without a sample in this step
                 mean = var = array_module(x).zeros(self.num_features, x.dtype)
-            whole = self.of_whole_batch(count, mean, var)
+            batch = self.gather_statistics(count, mean, var)
             if count <= 1:  # else no device need be waited for
-                self._check_count(whole.count.item(), input)
-            if self.running_mean is not None and whole.tracked_here:
-                self.update_buffers(whole.mean, whole.var * (whole.count / (whole.count - 1)))
-            mean, var = whole.mean.astype(mean.dtype), whole.var.astype(var.dtype)
+                self._check_count(batch.count.item(), input)
+            if self.running_mean is not None and batch.updates_running_stats:
+                self.update_buffers(batch.mean, batch.var * (batch.count / (batch.count - 1)))
+            mean, var = batch.mean.astype(mean.dtype), batch.var.astype(var.dtype)
         return normalization.sync_batch_norm(
             input, self.weight, self.bias, mean=mean, var=var, eps=self.eps,
-            batch_means=whole.gradient_means,
+            batch_means=batch.gradient_means,
         )  # fmt: skip
 
     def _check_count(self, count: float, input: Tensor) -> None:

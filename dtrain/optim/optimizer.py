@@ -260,7 +260,7 @@ class Optimizer:
         bucket, flat = run.bucket, self._flat_state(run.bucket, group)
         for start, stop, shape in self._parts(run):
             part = slice(start, stop)
-            here = slice(start - bucket.own.start, stop - bucket.own.start)
+            here = slice(start - bucket.update_range.start, stop - bucket.update_range.start)
             self._update(
                 bucket.data[part].reshape(shape),
                 bucket.grads.flat[part].reshape(shape),
@@ -271,7 +271,7 @@ class Optimizer:
 
     def _parts(self, run: Run) -> Iterator[tuple[int, int, tuple[int, ...]]]:
         """(start, stop, shape) of each part of the run that one call of `_update` updates."""
-        own = run.bucket.own
+        own = run.bucket.update_range
         if self._by_parameter:
             for param in run.params:
                 start = run.bucket.starts[param._bucket_index]
@@ -288,7 +288,7 @@ class Optimizer:
         for name in self._slots(group):
             if name not in flat:
                 flat[name] = array_module(bucket.data).full_like(
-                    bucket.data[bucket.own], self._fill(name, group)
+                    bucket.data[bucket.update_range], self._fill(name, group)
                 )
         return flat
 
@@ -392,11 +392,12 @@ class Optimizer:
         bucket = param._bucket
         assert bucket is not None
         flat, start = self._flat_state(bucket, group), bucket.starts[param._bucket_index]
-        low = max(start, bucket.own.start)
-        high = min(start + param.numel(), bucket.own.stop)
+        low = max(start, bucket.update_range.start)
+        high = min(start + param.numel(), bucket.update_range.stop)
+        first = bucket.update_range.start
         for name, value in arrays.items():
             if value is not None and low < high:
-                own = wrap(flat[name][low - bucket.own.start : high - bucket.own.start])
+                own = wrap(flat[name][low - first : high - first])
                 own.copy_(value.reshape(-1)[low - start : high - start])
 
     def __repr__(self) -> str:

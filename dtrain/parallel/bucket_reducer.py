@@ -2,64 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from dtrain.autograd.bucket import Bucket, GradBuffer
 from dtrain.backend import Array
 from dtrain.distributed.comm.communicator import Communicator
-from dtrain.distributed.comm.tree_reduce import TreeAccumulator, microbatch_range
+from dtrain.distributed.comm.tree_reduce import Accumulator, TreeAccumulator, microbatch_range
+from dtrain.parallel.reduction_state import ReductionStateMachine
+from dtrain.parallel.shard import find_shard
 
 
 class BucketReducer:
     """Makes the gradients in a bucket the mean over all samples of a step.
 
+    `ReductionStateMachine` says in which order its methods are called.
+
     Parameters
     ----------
-    exact : add in the order of the tree, to bits that no number of ranks changes; else as they
-        come, and by the library below
+    bucket : where backward passes accumulate gradients
+    exact : add in the order of the tree, to bits that do not depend on the number of ranks; else
+        in the order of the microbatches on a rank, and of MPI or NCCL between the ranks
     """
 
     def __init__(self, bucket: Bucket, exact: bool):
         self.bucket = bucket
         self._exact = exact
+        self._state = ReductionStateMachine()
         self._buffer_pool: list[GradBuffer] = []
 
     def begin(self, rank: int, size: int, sizes: Sequence[int]) -> None:
-        """A step of microbatches with so many samples each, of which this rank has its run."""
+        """Begin a step.
+
+        Parameters
+        ----------
+        rank, size : this rank, and the number of ranks
+        sizes : the number of samples of each microbatch of the step, on all ranks
+        """
+        self._state.advance("begin")
         self._even = len(set(sizes)) == 1
         self._sizes = sizes
         self._next, self._end = microbatch_range(rank, size, len(sizes))
-        self._sum: Any = (
-            TreeAccumulator(len(sizes), self._add) if self._exact else _PlainSum(self._add)
-        )
+        self._sum = self._new_accumulator(len(sizes))
         #: which parameters have got a gradient on this rank
         self.used = [False] * len(self.bucket.params)
         self._preexisting: tuple[GradBuffer, list[bool]] | None = None
+        self._preexisting_are_scattered = False
+
+    def _new_accumulator(self, count: int) -> Accumulator[GradBuffer]:
+        return TreeAccumulator(count, self._add) if self._exact else _SequentialSum(self._add)
 
     def _add(self, left: GradBuffer, right: GradBuffer) -> None:
         left.flat += right.flat
         self._buffer_pool.append(right)
 
-    def _fresh(self) -> GradBuffer:
+    def _take_buffer(self) -> GradBuffer:
         return self._buffer_pool.pop() if self._buffer_pool else self.bucket.new_grads()
 
-    def _use_fresh(self) -> None:
-        self.bucket.use_grads(self._fresh(), [False] * len(self.bucket.params))
+    def _use_empty_buffer(self) -> None:
+        """Let the next microbatch accumulate in another buffer; every `grad` is None."""
+        self.bucket.use_grads(self._take_buffer(), [False] * len(self.bucket.params))
 
     def set_aside(self) -> None:
-        """Keep gradients that were there before the step, to be added to the step's."""
+        """Move pre-existing gradients out of the bucket; `commit` adds them to the step's."""
+        self._state.advance("set_aside")
+        shard = find_shard(self.bucket)
+        if shard is not None:
+            self._preexisting_are_scattered = shard.gradients_are_scattered
+            shard.gradients_are_scattered = False
         filled = self.bucket.filled()
         if any(filled):
             self._preexisting = self.bucket.grads, filled
-            self._use_fresh()
+            self._use_empty_buffer()
 
     def push(self, index: int) -> None:
         """Add the gradients in the bucket, which are those of microbatch `index`."""
+        self._state.advance("push")
         bucket = self.bucket
-        self._skip_to(index)
+        self._push_zeros_until(index)
         bucket.fill_missing()
         self.used = [a or b for a, b in zip(self.used, bucket.filled())]
         weight = self._weight(index)
@@ -68,47 +89,70 @@ class BucketReducer:
         elif weight != 1:
             bucket.grads.flat *= weight
         self._sum.push(index, bucket.grads)
-        self._use_fresh()
+        self._use_empty_buffer()
         self._next = index + 1
 
     def _weight(self, index: int) -> float:
         return 1 if self._even else self._sizes[index]
 
-    def _skip_to(self, index: int) -> None:
-        """Add zeros for the microbatches before `index` that brought nothing."""
+    def _push_zeros_until(self, index: int) -> None:
+        """Add zeros for the microbatches before `index` that had no backward pass."""
         for missed in range(self._next, index):
-            zeros = self._fresh()
+            zeros = self._take_buffer()
             zeros.flat[...] = 0
             self._sum.push(missed, zeros)
         self._next = max(self._next, index)
 
     def close(self) -> None:
-        """This rank has no more microbatches."""
-        self._skip_to(self._end)
+        """Complete the partial sums: this rank has no more microbatches."""
+        self._state.advance("close")
+        self._push_zeros_until(self._end)
 
     def reduce(self, comm: Communicator) -> None:
-        """Let the first partial be the mean over all ranks; may run in another thread."""
+        """Turn the partial sums into the mean over all ranks; may run in another thread."""
+        self._state.advance("reduce")
+        with np.errstate(all="ignore"):  # NaN and infinity are values here
+            self._exchange(comm)
+        self._state.advance("reduced")
+
+    def _exchange(self, comm: Communicator) -> None:
+        """Reduce over the ranks into the first partial sum."""
         partials: list[Array] = [buffer.flat for _, _, buffer in self._sum.partials]
         count = len(self._sizes)
         divisor = count if self._even else sum(self._sizes)
-        with np.errstate(all="ignore"):  # NaN and infinity are values here
-            if not self._exact:
-                comm.native_all_reduce(partials[0], divisor)
-            elif self.bucket.bounds is not None:
-                comm.reduce_scatter(partials, partials[0], self.bucket.bounds, count, divisor)
-            else:
-                comm.all_reduce(partials, partials[0], count, divisor)
+        bounds = self._gradient_bounds()
+        if not self._exact:
+            comm.native_all_reduce(partials[0], divisor)
+        elif bounds is not None:
+            comm.reduce_scatter(partials, partials[0], bounds, count, divisor)
+        else:
+            comm.all_reduce(partials, partials[0], count, divisor)
 
-    def leave_result(self, used: list[bool]) -> None:
+    def _gradient_bounds(self) -> Sequence[int] | None:
+        """The borders of the ranks' shards if each rank needs its own shard's gradients alone."""
+        shard = find_shard(self.bucket)
+        return None if shard is None else shard.gradient_bounds
+
+    def commit(self, used: list[bool]) -> None:
         """Put the mean into the bucket, for the parameters that some rank has used."""
+        self._state.advance("commit")
         bucket = self.bucket
         result = self._take_result(used)
         self._buffer_pool.append(bucket.grads)
         bucket.use_grads(result, used)
-        bucket.scattered = self._exact and bucket.bounds is not None
-        if self._preexisting is None:
-            return
-        before, filled = self._preexisting
+        shard = find_shard(bucket)
+        if shard is not None:
+            shard.gradients_are_scattered = self._exact and shard.gradient_bounds is not None
+        if self._preexisting is not None:
+            self._add_preexisting(*self._preexisting, used)
+
+    def _take_result(self, used: list[bool]) -> GradBuffer:
+        (_, _, result), *others = self._sum.partials
+        self._buffer_pool += [buffer for _, _, buffer in others]
+        return result
+
+    def _add_preexisting(self, before: GradBuffer, filled: list[bool], used: list[bool]) -> None:
+        bucket = self.bucket
         for i, there in enumerate(filled):
             if there and used[i]:
                 bucket.grads.views[i].array += before.views[i].array
@@ -116,30 +160,29 @@ class BucketReducer:
                 bucket.params[i]._grad = bucket.write_grad(i, before.views[i].array)
         self._buffer_pool.append(before)
 
-    def _take_result(self, used: list[bool]) -> GradBuffer:
-        (_, _, result), *others = self._sum.partials
-        self._buffer_pool += [buffer for _, _, buffer in others]
-        return result
-
-    def abandon(self, begun: bool) -> None:
-        """Forget the step; `begun` if gradients that were there before have been set aside."""
+    def roll_back(self) -> None:
+        """Forget the step: the bucket has the gradients that it had before."""
+        if not self._state.roll_back():
+            return
         self._buffer_pool += [buffer for _, _, buffer in self._sum.partials]
-        if self._preexisting is not None:
-            self._buffer_pool.append(self.bucket.grads)
+        self._buffer_pool.append(self.bucket.grads)
+        if self._preexisting is None:
+            self._use_empty_buffer()
+        else:
             self.bucket.use_grads(*self._preexisting)
-        elif begun:
-            self._buffer_pool.append(self.bucket.grads)
-            self._use_fresh()
+        shard = find_shard(self.bucket)
+        if shard is not None:
+            shard.gradients_are_scattered = self._preexisting_are_scattered
 
 
-class _PlainSum:
-    """The sum of values in the order in which they come, with TreeAccumulator's face."""
+class _SequentialSum:
+    """The sum of values in the order in which they come, as one partial sum."""
 
-    def __init__(self, add: Any):
+    def __init__(self, add: Callable[[GradBuffer, GradBuffer], None]):
         self._add = add
-        self.partials: list[tuple[int, int, Any]] = []
+        self.partials: list[tuple[int, int, GradBuffer]] = []
 
-    def push(self, index: int, value: Any) -> None:
+    def push(self, index: int, value: GradBuffer) -> None:
         if self.partials:
             self._add(self.partials[0][2], value)
         else:

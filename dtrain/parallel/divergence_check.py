@@ -1,14 +1,13 @@
 """``DTRAIN_DEBUG=detail``: the ranks compare their weights and the state of their optimizers.
 
-With the agreement at the end of every DTRAIN_DEBUG_EVERY-th step (100 by default) each rank sends
-a digest of what its parameters' optimizers left at the end of the step before.
+With the vote at the end of every DTRAIN_DEBUG_EVERY-th step (100 by default) each rank sends a
+digest of its parameters and its optimizers' state, as the step before left them.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -19,25 +18,26 @@ from dtrain.backend import Array, to_host
 from dtrain.distributed.comm.communicator import Communicator
 from dtrain.distributed.step import Step
 from dtrain.errors import DesyncError
+from dtrain.parallel.shard import find_shard
 
 
 def make_divergence_check(
     comm: Communicator, buckets: Sequence[Bucket], named: Mapping[str, Tensor]
 ) -> DivergenceCheck | None:
-    """The comparison, if the environment asks for it."""
+    """The check that the environment asks for, if any."""
     if env.DEBUG.read() is None:
         return None
     return DivergenceCheck(comm, buckets, named, env.DEBUG_EVERY.read())
 
 
 class DivergenceCheck:
-    """Compares what is the same on all ranks of `comm`.
+    """Compares, over the ranks of `comm`, what must have the same bits on all of them.
 
     Parameters
     ----------
-    buckets : of the parameters, and so of their optimizers' state
-    named : the parameters, in the order in which they are reported
-    every : so many steps
+    buckets : the model's; their optimizers' state is compared too
+    named : the parameters by name, in the order in which a difference is looked for
+    every : the number of steps from one comparison to the next
     """
 
     def __init__(
@@ -51,35 +51,35 @@ class DivergenceCheck:
         self._unnumbered = 0  # steps outside of a loader
 
     def digest(self, step: Step) -> bytes | None:
-        """Of all weights and states; None if the step is none of those that are compared."""
+        """The digest of all weights and states; None in a step without a comparison."""
         number = step.number
         if number < 0:
             number, self._unnumbered = self._unnumbered, self._unnumbered + 1
         if number % self._every:
             return None
-        return _digest(array for bucket in self._buckets for _, array in _arrays(bucket))
+        return _hash(array for bucket in self._buckets for _, array in _compared_arrays(bucket))
 
     def compare(self, digests: Sequence[bytes | None], step: Step) -> None:
-        """Refuse digests of the ranks that differ.
+        """Compare the digests of all ranks.
 
         Raises
         ------
         DesyncError
-            Names the first parameter that differs, the step and the ranks.
+            If they differ; names the first parameter that differs, the step and the ranks.
         """
         if all(digest == digests[0] for digest in digests):
             return
-        own = [(name, what, _digest([a])) for name, what, a in self._parts()]
+        own = [(name, what, _hash([array])) for name, what, array in self._arrays_by_parameter()]
         ranks = self._comm.allgather(own, "the weights that differ")
-        for parts in zip(*ranks):
+        for entries in zip(*ranks):
             groups: dict[bytes, list[int]] = {}
-            for rank, (_, _, digest) in enumerate(parts):
+            for rank, (_, _, digest) in enumerate(entries):
                 groups.setdefault(digest, []).append(rank)
             if len(groups) > 1:
-                name, what, _ = parts[0]
-                place = f" {step.number}" if step.number >= 0 else ""
+                name, what, _ = entries[0]
+                number = f" {step.number}" if step.number >= 0 else ""
                 raise DesyncError(
-                    f"DTRAIN_DEBUG=detail: at the end of step{place}, before the optimizer's "
+                    f"DTRAIN_DEBUG=detail: at the end of step{number}, before the optimizer's "
                     f"update, {what} of {name} is not the same on all ranks: "
                     + " unlike ".join(f"rank {', '.join(map(str, g))}" for g in groups.values())
                 )
@@ -87,25 +87,27 @@ class DivergenceCheck:
             "DTRAIN_DEBUG=detail: the optimizers of the ranks have not updated the same parameters"
         )
 
-    def _parts(self) -> Iterator[tuple[str, str, Array]]:
+    def _arrays_by_parameter(self) -> Iterator[tuple[str, str, Array]]:
+        """Name of a parameter, kind of array, and its part of that array."""
         for name, param in self._named.items():
             bucket = param._bucket
             if bucket is not None and bucket in self._buckets:
                 start = bucket.starts[param._bucket_index]
-                for what, array in _arrays(bucket):
+                for what, array in _compared_arrays(bucket):
                     yield name, what, array[start : start + param.numel()]
 
 
-def _arrays(bucket: Bucket) -> Iterator[tuple[str, Array]]:
-    """The weights, and the optimizers' state where each rank has all of it (without ZeRO)."""
+def _compared_arrays(bucket: Bucket) -> Iterator[tuple[str, Array]]:
+    """The weights, and the optimizers' state unless it is sharded."""
     yield "the value", bucket.data
-    if not bucket.is_sharded:
+    shard = find_shard(bucket)
+    if shard is None or shard.count == 1:
         for state in list(bucket.states.values()):
             for name, array in state.items():
                 yield f"the optimizer's {name}", array
 
 
-def _digest(arrays: Any) -> bytes:
+def _hash(arrays: Iterable[Array]) -> bytes:
     hasher = hashlib.blake2b(digest_size=16)
     for array in arrays:
         hasher.update(np.ascontiguousarray(to_host(array)).view(np.uint8).data)

@@ -1,4 +1,4 @@
-"""The gradients of a step: made by microbatches, added by the tree, agreed on by all ranks.
+"""The gradients of a step: accumulated by microbatch, reduced over the ranks, committed together.
 
 Deferred buffer updates, such as the statistics of batch normalization, go the same way, but are
 applied one after another in microbatch order.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import NamedTuple
 
 from dtrain.autograd.bucket import Bucket
 from dtrain.autograd.graph import call_after_backward
@@ -24,29 +25,44 @@ from dtrain.parallel.bucket_reducer import BucketReducer
 from dtrain.parallel.divergence_check import DivergenceCheck
 
 
+class _Vote(NamedTuple):
+    """What a rank tells the others at the end of a step."""
+
+    step: int
+    microbatches: int  # of the step, on all ranks
+    used: list[list[bool]]  # by bucket: which parameters have got a gradient here
+    updates: dict[int, list[list[BufferUpdate]]]  # by microbatch and layer
+    digest: bytes | None  # of weights and optimizer state, if they are compared in this step
+
+
 class Reducer:
-    """Makes the gradients in some buckets the mean over all samples of each step.
+    """Makes the gradients in the buckets of a model the mean over all samples of each step.
+
+    A step on one rank, as methods of `BucketReducer`: `begin` at the first forward pass,
+    `set_aside` at the first gradient, `push` when the next microbatch begins, `close` and `reduce`
+    at the end of the step or, with overlap, when a bucket is full, and `commit` when all ranks
+    have voted and reduced; `roll_back` where a rank failed or the step was left.
 
     Parameters
     ----------
     comm : the ranks
-    sums : of the buckets where backward passes put the gradients, in the order in which they fill
+    reducers : one for each bucket, in the order in which backward passes fill the buckets
     layers : layers whose buffer updates are deferred to the end of a step
-    overlap : send a bucket on its way when it is full, while the backward pass still runs
-    check : compares the ranks' weights now and then, if they are to be compared
+    overlap : reduce a bucket as soon as it is full, while the backward pass still runs
+    check : compares the ranks' weights, if it is switched on
     """
 
     def __init__(
         self,
         comm: Communicator,
-        sums: Sequence[BucketReducer],
+        reducers: Sequence[BucketReducer],
         layers: Sequence[DeferredBufferUpdates],
         overlap: bool,
         check: DivergenceCheck | None = None,
     ):
         self._comm = comm
-        self._sums = sums
-        self._index_of = {total.bucket: index for index, total in enumerate(sums)}
+        self._reducers = reducers
+        self._index_of = {reducer.bucket: index for index, reducer in enumerate(reducers)}
         self._layers = layers
         self._overlap = overlap
         self._check = check
@@ -68,88 +84,90 @@ class Reducer:
     def _reset(self) -> None:
         self._step: Step | None = None
         self._microbatch: Microbatch | None = None  # whose gradients are in the buckets now
-        self._accumulated = False  # whether this step's gradients have begun
-        self._touched = False  # whether this microbatch's have
+        self._step_has_gradients = False
+        self._microbatch_has_gradients = False
         self._in_flight: list[Future[None]] = []  # the reductions of the first buckets
-        self._missing: list[int] = []  # gradients that each bucket waits for, where it may leave
-        self._updates: dict[int, list[list[BufferUpdate]]] = {}  # of each microbatch and layer
-        # what the ranks have agreed on: parameters in use, and updates for the layers
+        #: how many gradients each bucket still waits for, in a backward pass with overlap
+        self._missing: list[int] = []
+        self._updates: dict[int, list[list[BufferUpdate]]] = {}  # by microbatch and layer
+        #: what the ranks have agreed on: parameters in use, and updates for the layers
         self._used: list[list[bool]] = []
         self._agreed_updates: list[tuple[DeferredBufferUpdates, BufferUpdate]] = []
 
     # --- while a step runs ---
 
     def before_forward(self) -> None:
-        """What comes now belongs to the microbatch that the loader is at."""
+        """Note that the forward pass belongs to the loader's current microbatch."""
         self._enter(current_microbatch() or self._unnumbered)
 
     def _before_accumulate(self, bucket: Bucket) -> None:
         microbatch = current_microbatch() or self._unnumbered
         self._enter(microbatch)
-        if not self._accumulated:
+        if not self._step_has_gradients:
             self._set_aside()
-        if not self._touched:
-            self._touched = True
+        if not self._microbatch_has_gradients:
+            self._microbatch_has_gradients = True
             if self._overlap and self._is_last(microbatch) and microbatch.step.one_backward:
-                self._missing = [len(total.bucket.params) for total in self._sums]
+                self._missing = [len(reducer.bucket.params) for reducer in self._reducers]
         if microbatch.step.ends_with_backward:
-            call_after_backward(self._finish)
+            call_after_backward(self._finish_step)
         if self._missing:
             self._send_full_buckets()
-            self._count(self._index_of[bucket])
+            self._count_gradient(self._index_of[bucket])
 
     def _before_step(self) -> None:
-        if self._accumulated:
+        if self._step_has_gradients:
             raise RuntimeError(
                 "optimizer.step(): the gradients of this step are not summed over the ranks yet: "
                 "run the loop over the step's microbatches to its end first"
             )
 
     def _enter(self, microbatch: Microbatch) -> None:
+        """Go on to `microbatch`, of this step or of a new one."""
         if microbatch is self._microbatch:
             return
         if self._step is not None and self._step is not microbatch.step:
-            self._abandon()
+            self._leave_step()
         if self._step is None:
             self._step = microbatch.step
-            for total in self._sums:
-                total.begin(self._comm.rank, self._comm.size, microbatch.step.sizes)
+            for reducer in self._reducers:
+                reducer.begin(self._comm.rank, self._comm.size, microbatch.step.sizes)
         elif self._microbatch is not None:
             self._push()
         self._microbatch = microbatch
 
-    def _abandon(self) -> None:
-        """Forget a step that was left before its end, as by a break: each rank has another part."""
+    def _leave_step(self) -> None:
+        """Forget a step that the program left before its end, as by a break."""
         if self._in_flight:  # the other ranks are in these reductions, too
-            self._reduce_rest()
-        self._forget()
+            self._reduce_remaining()
+        self._roll_back()
 
-    def _forget(self) -> None:
-        for total in self._sums:
-            total.abandon(self._accumulated)
+    def _roll_back(self) -> None:
+        for reducer in self._reducers:
+            reducer.roll_back()
         for layer in self._layers:
             layer.pending_updates = []
         self._reset()
 
     def _set_aside(self) -> None:
-        self._accumulated = True
-        for total in self._sums:
-            total.set_aside()
+        self._step_has_gradients = True
+        for reducer in self._reducers:
+            reducer.set_aside()
 
     def _push(self) -> None:
-        """Add the gradients of the microbatch in the buckets, which is over, to the sums."""
+        """Add the gradients of the current microbatch, which is over, to the partial sums."""
         assert self._microbatch is not None
         index = self._microbatch.index
         self._updates[index] = [layer.pending_updates or [] for layer in self._layers]
         for layer in self._layers:
             layer.pending_updates = []
         self._microbatch = None
-        if self._touched:
-            self._touched = False
-            for total in self._sums[len(self._in_flight) :]:
-                total.push(index)
+        if self._microbatch_has_gradients:
+            self._microbatch_has_gradients = False
+            for reducer in self._reducers[len(self._in_flight) :]:
+                reducer.push(index)
 
-    # --- buckets that leave early ---
+    # --- overlap: buckets that are reduced while the backward pass runs ---
 
     def _is_last(self, microbatch: Microbatch) -> bool:
         """Whether this rank runs no microbatch of the step after this one."""
@@ -157,112 +175,120 @@ class Reducer:
         _, end = microbatch_range(self._comm.rank, self._comm.size, len(sizes))
         return not any(sizes[microbatch.index + 1 : end])
 
-    def _count(self, index: int) -> None:
+    def _count_gradient(self, index: int) -> None:
         if index < len(self._in_flight):
             raise RuntimeError(
                 "DataParallel: a second backward pass in a microbatch, after its gradients were "
-                "sent to the other ranks: add the losses and call backward() once, or leave out "
+                "sent to the other ranks: add the losses and call backward() once, or omit "
                 "one_backward=True in loader.steps()"
             )
         self._missing[index] -= 1
 
     def _send_full_buckets(self) -> None:
-        """All ranks reduce the buckets in one order, so the first that is not full stops it."""
+        """Reduce full buckets; all ranks keep one order, so none overtakes one that is not full."""
         assert self._microbatch is not None
-        while (sent := len(self._in_flight)) < len(self._sums) and not self._missing[sent]:
-            self._sums[sent].push(self._microbatch.index)
+        while (sent := len(self._in_flight)) < len(self._reducers) and not self._missing[sent]:
+            self._reducers[sent].push(self._microbatch.index)
             self._send(sent)
 
     def _send(self, index: int) -> None:
-        self._sums[index].close()
+        self._reducers[index].close()
         reduction = self._thread.submit(self._reduce, index, self._thread_comm)
         self._in_flight.append(reduction)
 
     def _reduce(self, index: int, comm: Communicator) -> None:
         with span("reduce bucket", index):
-            self._sums[index].reduce(comm)
+            self._reducers[index].reduce(comm)
 
-    # --- at its end ---
+    # --- at the end of a step ---
 
-    def _finish(self) -> None:
+    def _finish_step(self) -> None:
         assert self._step is not None
         step = self._step
         self.reduce_step(step)
         self.commit_step(step)
 
     def reduce_step(self, step: Step) -> None:
-        """Agree with the other ranks, and have the means of all gradients."""
+        """Vote with the other ranks, and reduce all gradients; the buckets stay as they are."""
         if self._step is not step:
             return
         self._push()
-        self._used, self._agreed_updates = self._agree()
+        self._used, self._agreed_updates = self._vote()
         if any(map(any, self._used)):
-            if not self._accumulated:  # here no microbatch has brought a gradient
+            if not self._step_has_gradients:  # other ranks have some
                 self._set_aside()
-            self._reduce_rest()
+            self._reduce_remaining()
 
     def commit_step(self, step: Step) -> None:
-        """Leave the means in the buckets, and apply the deferred buffer updates."""
+        """Put the mean gradients into the buckets, and apply the deferred buffer updates."""
         if self._step is not step:
             return
         for layer, update in self._agreed_updates:
             layer.apply_update(update)
-        if any(map(any, self._used)):
-            for total, flags in zip(self._sums, self._used):
-                total.leave_result(flags)
+        any_used = any(map(any, self._used))
+        for reducer, used in zip(self._reducers, self._used):
+            if any_used:
+                reducer.commit(used)
+            else:  # no rank has a gradient: nothing was reduced
+                reducer.roll_back()
         self._reset()
 
     def rollback_step(self, step: Step) -> None:
-        """Be as before the step."""
+        """Restore gradients and buffers to those before the step, which is run again."""
         if self._step is step:
             wait(self._in_flight)
-            self._forget()
+            self._roll_back()
 
-    def _reduce_rest(self) -> None:
-        rest = range(len(self._in_flight), len(self._sums))
+    def _reduce_remaining(self) -> None:
+        """Reduce the buckets that are not in flight yet, and wait for all."""
+        remaining = range(len(self._in_flight), len(self._reducers))
         if self._overlap:
-            for index in rest:
+            for index in remaining:
                 self._send(index)
             for index, reduction in enumerate(self._in_flight):
                 with span("wait for bucket", index):
                     reduction.result()
         else:
-            for index in rest:
-                self._sums[index].close()
+            for index in remaining:
+                self._reducers[index].close()
                 self._reduce(index, self._comm)
 
-    def _agree(self) -> tuple[list[list[bool]], list[tuple[DeferredBufferUpdates, BufferUpdate]]]:
-        """Check that all ranks are at the same step.
+    def _vote(self) -> tuple[list[list[bool]], list[tuple[DeferredBufferUpdates, BufferUpdate]]]:
+        """Exchange votes, and check that all ranks are at the same step.
 
         Returns which parameters of each bucket got a gradient on some rank, and the buffer
         updates of all ranks with their layers, in microbatch order.
         """
         assert self._step is not None
-        place = (self._step.number, len(self._step.sizes))
-        own = [total.used for total in self._sums]
-        digest = self._check and self._check.digest(self._step)
-        vote = (place, own, self._updates, digest)
-        votes = self._comm.allgather(vote, "the end of a step")
-        if any(theirs != place for theirs, *_ in votes):
-            sites = self._comm.allgather(find_call_site(sys._getframe()), "a line")
-            raise DesyncError(
-                "DataParallel: the ranks are at different steps: "
-                + ", ".join(
-                    f"rank {rank} at step {number} of {count} microbatches ({site})"
-                    for rank, (((number, count), *_), site) in enumerate(zip(votes, sites))
-                )
-            )
+        step = self._step
+        used = [reducer.used for reducer in self._reducers]
+        digest = self._check.digest(step) if self._check is not None else None
+        vote = tuple(_Vote(step.number, len(step.sizes), used, self._updates, digest))
+        votes = [_Vote(*v) for v in self._comm.allgather(vote, "the end of a step")]
+        self._require_same_step(votes)
         if self._check is not None:
-            self._check.compare([digest for *_, digest in votes], self._step)
-        by_microbatch = {k: v for _, _, own, _ in votes for k, v in own.items()}
+            self._check.compare([vote.digest for vote in votes], step)
+        by_microbatch = {index: own for vote in votes for index, own in vote.updates.items()}
         updates = [
             (layer, update)
             for index in sorted(by_microbatch)
             for layer, own in zip(self._layers, by_microbatch[index])
             for update in own
         ]
-        used = [
-            [any(flags) for flags in zip(*(used[i] for _, used, *_ in votes))]
-            for i in range(len(self._sums))
+        anywhere = [
+            [any(flags) for flags in zip(*(vote.used[i] for vote in votes))]
+            for i in range(len(self._reducers))
         ]
-        return used, updates
+        return anywhere, updates
+
+    def _require_same_step(self, votes: Sequence[_Vote]) -> None:
+        if len({(vote.step, vote.microbatches) for vote in votes}) == 1:
+            return
+        sites = self._comm.allgather(find_call_site(sys._getframe()), "a line")
+        raise DesyncError(
+            "DataParallel: the ranks are at different steps: "
+            + ", ".join(
+                f"rank {rank} at step {vote.step} of {vote.microbatches} microbatches ({site})"
+                for rank, (vote, site) in enumerate(zip(votes, sites))
+            )
+        )

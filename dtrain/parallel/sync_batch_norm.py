@@ -1,10 +1,6 @@
-"""The batch of all ranks, as `SyncBatchNorm` asks for it: statistics, and means of gradients."""
+"""Statistics of the batch of all ranks, and means of its gradients, for `SyncBatchNorm`."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -13,27 +9,18 @@ from dtrain.distributed import world
 from dtrain.distributed.comm.communicator import Communicator
 from dtrain.distributed.comm.tree_reduce import combine
 from dtrain.distributed.step import current_microbatch
+from dtrain.nn.sync_batch_norm import GlobalBatchStatistics
 
 
-@dataclass(frozen=True)
-class GlobalBatchStatistics:
-    """Statistics of each channel over all microbatches of a step, in float64."""
+def gather_batch_statistics(count: int, mean: Array, var: Array) -> GlobalBatchStatistics:
+    """Combine the statistics of this rank's microbatch with those of all ranks.
 
-    count: Array  # (1,)
-    mean: Array  # (c,)
-    var: Array  # (c,), biased
-    #: from this microbatch's sums over two gradients, arrays (c,), to the means over all; in the
-    #: measure of this microbatch's loss, which will have the weight of its samples
-    gradient_means: Callable[[Array, Array], tuple[Array, Array]]
-    #: whether it is this rank that tells the statistics, for all
-    tracked_here: bool
+    Every rank calls it, for its layers in the same order. Sums are tree reductions.
 
-
-def of_whole_batch(count: int, mean: Array, var: Array) -> GlobalBatchStatistics:
-    """The whole batch, of which this rank brings `count` values of each channel.
-
-    All ranks call it together, and for each of their layers in the same order. Sums are added by
-    the tree of `reduce`.
+    Parameters
+    ----------
+    count : values of each channel in this rank's microbatch
+    mean, var : (c,) of this rank's microbatch; the biased variance
 
     Raises
     ------
@@ -46,28 +33,28 @@ def of_whole_batch(count: int, mean: Array, var: Array) -> GlobalBatchStatistics
         raise RuntimeError(
             "SyncBatchNorm: its statistics are those of all microbatches of a step, which must "
             f"run at once, one on each rank; the step has {len(sizes)} microbatches on "
-            f"{comm.size} ranks: run {len(sizes)} ranks, or leave out the DataLoader's "
+            f"{comm.size} ranks: run {len(sizes)} ranks, or omit the DataLoader's "
             "microbatches, or use BatchNorm, whose statistics are those of each microbatch"
         )
     samples = 1 if len(set(sizes)) == 1 else sizes[comm.rank]
     channels, xp = len(mean), array_module(mean)
-    table = _gathered(comm, xp.concatenate([xp.full(1, count), mean, var], dtype=np.float64))
+    table = _gather_rows(comm, xp.concatenate([xp.full(1, count), mean, var], dtype=np.float64))
     counts, means, variances = table[:, :1], table[:, 1 : channels + 1], table[:, channels + 1 :]
-    total = _total(counts)
+    total = _sum_rows(counts)
     at_least_one = xp.maximum(total, 1)
-    mean = _total(counts * means) / at_least_one
-    var = _total(counts * (variances + (means - mean) ** 2)) / at_least_one
+    mean = _sum_rows(counts * means) / at_least_one
+    var = _sum_rows(counts * (variances + (means - mean) ** 2)) / at_least_one
 
     def gradient_means(first: Array, second: Array) -> tuple[Array, Array]:
         sums = xp.concatenate([first, second], dtype=np.float64) * samples
-        of_all = _total(_gathered(comm, sums)) / (at_least_one * max(samples, 1))
-        return tuple(of_all.astype(first.dtype).reshape(2, channels))
+        gradients = _sum_rows(_gather_rows(comm, sums)) / (at_least_one * max(samples, 1))
+        return tuple(gradients.astype(first.dtype).reshape(2, channels))
 
     return GlobalBatchStatistics(total, mean, var, gradient_means, comm.rank == 0)
 
 
-def _gathered(comm: Communicator, row: Array) -> Any:
-    """Every rank's row, under one another."""
+def _gather_rows(comm: Communicator, row: Array) -> Array:
+    """Every rank's row: (ranks, len(row))."""
     empty = comm.empty if isinstance(row, np.ndarray) else array_module(row).empty
     flat = empty(comm.size * len(row), row.dtype)
     flat.reshape(comm.size, -1)[comm.rank] = row
@@ -75,9 +62,9 @@ def _gathered(comm: Communicator, row: Array) -> Any:
     return flat.reshape(comm.size, -1)
 
 
-def _total(rows: Array) -> Array:
-    """The sum of the rows, by the tree."""
+def _sum_rows(rows: Array) -> Array:
+    """The sum of the rows, by a tree reduction."""
     out = array_module(rows).empty(rows.shape[1], rows.dtype)
-    parts = {(index, index + 1): row for index, row in enumerate(rows)}
-    combine(parts, (0, len(rows)), [out], slice(None))
+    partials = {(index, index + 1): row for index, row in enumerate(rows)}
+    combine(partials, (0, len(rows)), [out], slice(None))
     return out

@@ -1,8 +1,7 @@
-"""`ZeroRedundancyOptimizer`: each rank has the optimizer's state of its part of the parameters."""
+"""`ZeroRedundancyOptimizer`: each rank holds the optimizer's state of one shard."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -15,36 +14,42 @@ from dtrain.distributed import world
 from dtrain.distributed.comm.tree_reduce import equal_bounds
 from dtrain.distributed.elastic.transaction import run_transaction
 from dtrain.optim.optimizer import Optimizer
+from dtrain.parallel.shard import Shard, find_shard
 
 
-class _Resharded(NamedTuple):
-    """What is dealt to the ranks that are left."""
+class _Resharding(NamedTuple):
+    """New shards for the survivors of a failed rank."""
 
-    shards: list[int]  # which shard each rank has
-    states: list[tuple[Bucket, str, Array]]  # of this rank's
+    assignment: list[int]  # the shard index of each rank
+    states: list[tuple[Bucket, str, Array]]  # this rank's state arrays, by bucket and name
 
 
 class ZeroRedundancyOptimizer(Optimizer):
-    """An optimizer whose state is spread over the ranks (torch.distributed.optim's; ZeRO-1 of
-    Rajbhandari et al. 2020).
+    """An optimizer whose state is sharded over the ranks (torch.distributed.optim's; ZeRO stage 1
+    of Rajbhandari et al. 2020).
 
-    Of each bucket of DataParallel's gradients a rank gets the sum over its own part alone
-    (reduce-scatter), updates that part, and the parts of all ranks are gathered. The bits are
-    those of `optimizer_class` on one rank. Rules that see whole parameters (LARS, LAMB, Muon)
-    have parts that end between parameters.
+    Each bucket of DataParallel's gradients is cut into one shard a rank. A rank gets the mean
+    gradients of its shard alone (reduce-scatter) and updates that shard; then the parameters are
+    gathered from all ranks. The bits are those of `optimizer_class` on one rank. The shards of
+    rules that need whole parameters (LARS, LAMB, Muon) end between parameters.
 
-    After a step's backward pass `param.grad` is not to be had: `gather_grads()` makes the
-    gradients whole on every rank, as ``clip_grad_norm_`` needs them.
+    After a step's backward pass `param.grad` raises: call `gather_grads()` on every rank to have
+    the whole gradients, as ``clip_grad_norm_`` needs them.
 
-    Where ranks may be lost (``dtrain run --elastic``) two neighbours have each part, and both
-    update it. At the step after a loss the ranks that are left deal the parts anew. If both
-    ranks of a part are lost before, the job needs a checkpoint (``--max-restarts``).
+    Under ``dtrain run --elastic`` two neighbouring ranks hold each shard, and both update it. At
+    the step after a failure the survivors cut new shards. If both ranks of a shard failed before
+    that, the job restarts from a checkpoint (``--max-restarts``).
 
     Parameters
     ----------
-    params : all parameters of the model, or groups of them
-    optimizer_class : such as ``dtrain.optim.AdamW``
-    defaults : its options
+    params : all parameters of the model, or groups of them; DataParallel has the model already
+    optimizer_class : an optimizer's class, such as ``dtrain.optim.AdamW``
+    defaults : options of `optimizer_class`, such as ``lr``
+
+    Raises
+    ------
+    ValueError
+        If `params` are some of the parameters that DataParallel reduces, but not all of them.
 
     >>> import dtrain
     >>> model = dtrain.DataParallel(dtrain.nn.Linear(2, 1))
@@ -54,17 +59,18 @@ class ZeroRedundancyOptimizer(Optimizer):
     """
 
     def __init__(self, params: Iterable[Any], optimizer_class: type[Optimizer], **defaults: Any):
-        #: the optimizer of this rank's part
+        #: the optimizer of this rank's shard
         self.optim = optimizer_class(params, **defaults)
         self._comm = world.communicator()
         self._consolidated: dict[str, Any] | None = None
-        #: which shard each rank has, and where in each bucket the shards begin
-        self._shards, self._borders = self._dealt(), dict[Bucket, list[int]]()
-        self._shard = self._shards[self._comm.rank]
+        #: the shard index of each rank, and of this one
+        self._assignment = self._assign_shards()
+        self._shard_index = self._assignment[self._comm.rank]
+        self._shards: dict[Bucket, Shard] = {}
         self._shard_buckets()
 
-    def _dealt(self) -> list[int]:
-        """The shard of each of the ranks that there are."""
+    def _assign_shards(self) -> list[int]:
+        """The shard index of each of the current ranks."""
         copies = 2 if self._comm.elastic else 1
         last = max(self._comm.size // copies, 1) - 1
         return [min(rank // copies, last) for rank in range(self._comm.size)]
@@ -77,130 +83,144 @@ class ZeroRedundancyOptimizer(Optimizer):
             yield from group["params"]
 
     def _shard_buckets(self) -> None:
-        """Give each rank its shard of the buckets that have none yet."""
+        """Cut the buckets that are not cut yet."""
         own = {id(param) for param in self._params()}
         for bucket in self._buckets():
-            if bucket in self._borders:
+            if bucket in self._shards:
                 continue
             if not all(id(param) in own for param in bucket.params):
                 raise ValueError(
                     "ZeroRedundancyOptimizer: expected all parameters of the model, got some: "
                     "freeze the others (requires_grad_(False)) before DataParallel takes the model"
                 )
-            borders = self._borders[bucket] = self._cut(bucket, self._shards)
-            bucket.own = slice(*borders[self._shard : self._shard + 2])
-            bucket.is_sharded = self._shards[-1] > 0
-            if not self._comm.elastic:  # there both ranks of a shard need its gradients
-                bucket.bounds = borders
-                bucket.before_read_grad = functools.partial(_require_whole_grads, bucket)
+            self._shards[bucket] = Shard(
+                bucket,
+                self._cut(bucket, self._assignment),
+                self._shard_index,
+                # Under --elastic both ranks of a shard need its gradients.
+                scatters_gradients=not self._comm.elastic,
+            )
 
-    def _cut(self, bucket: Bucket, shards: Sequence[int]) -> list[int]:
-        borders = equal_bounds(bucket.size, shards[-1] + 1)
+    def _cut(self, bucket: Bucket, assignment: Sequence[int]) -> list[int]:
+        """The borders of the shards of a bucket."""
+        borders = equal_bounds(bucket.size, assignment[-1] + 1)
         if not self.optim._by_parameter:
             return borders
         starts = np.array([*bucket.starts, bucket.size])
         return [int(starts[np.abs(starts - border).argmin()]) for border in borders]
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update this rank's shard, and gather the parameters of all; every rank calls it.
+
+        Raises
+        ------
+        RuntimeError
+            If all ranks that held some shard have failed.
+        """
         self._shard_buckets()
         self._consolidated = None
         results: list[Any] = []
-        resharded: list[_Resharded] = []
+        reshardings: list[_Resharding] = []
 
         def work() -> None:
             if not results:
                 results.append(self.optim.step(closure))
             holders = self._holders()
             for bucket in self._buckets():
-                self._comm.all_gather_slices(bucket.data, self._bounds(bucket, holders))
-            if self._has_lost():
-                resharded.append(self._resharded(holders))
+                self._comm.all_gather_slices(bucket.data, self._slice_bounds(bucket, holders))
+            if self._has_failed_ranks():
+                reshardings.append(self._prepare_resharding(holders))
 
-        while not run_transaction(work, resharded.clear):
+        while not run_transaction(work, reshardings.clear):
             pass
-        for anew in resharded:
-            self._take(anew)
+        for resharding in reshardings:
+            self._apply_resharding(resharding)
         return results[0]
 
-    def _has_lost(self) -> bool:
-        """Whether ranks were lost since the shards were dealt."""
-        return self._comm.size != len(self._shards)
+    def _has_failed_ranks(self) -> bool:
+        """Whether ranks have failed since the shards were assigned."""
+        return self._comm.size != len(self._assignment)
 
     def _holders(self) -> list[int]:
-        """Which shard each rank has, in ascending order."""
-        if not self._has_lost():
-            return self._shards
-        holders = self._comm.allgather(self._shard, "the shards of an optimizer")
-        if len(set(holders)) <= self._shards[-1]:
+        """The shard index that each current rank holds, in ascending order."""
+        if not self._has_failed_ranks():
+            return self._assignment
+        holders = self._comm.allgather(self._shard_index, "the shards of an optimizer")
+        if len(set(holders)) <= self._assignment[-1]:
             raise RuntimeError(
-                "ZeroRedundancyOptimizer: all ranks that had some shard of the optimizer's state "
-                "were lost: go on from a checkpoint, as dtrain run --max-restarts does"
+                "ZeroRedundancyOptimizer: all ranks that held some shard of the optimizer's state "
+                "have failed: go on from a checkpoint, as dtrain run --max-restarts does"
             )
         return holders
 
-    def _bounds(self, bucket: Bucket, holders: Sequence[int]) -> list[int]:
-        """Where the slice of each rank begins: the first that has a shard brings it."""
-        borders = self._borders[bucket]
+    def _slice_bounds(self, bucket: Bucket, holders: Sequence[int]) -> list[int]:
+        """Where each rank's slice of a bucket begins: the first holder of a shard sends it."""
+        borders = self._shards[bucket].borders
         pairs = zip([-1, *holders], holders)
         return [borders[shard + (shard == before)] for before, shard in pairs] + [bucket.size]
 
-    def _whole_states(self, holders: Sequence[int]) -> Iterator[tuple[Bucket, str, Array]]:
-        """The optimizer's arrays over whole buckets, one after another."""
+    def _gather_states(self, holders: Sequence[int]) -> Iterator[tuple[Bucket, str, Array]]:
+        """The optimizer's state arrays over whole buckets, one after another, on every rank."""
         for bucket, flat in self.optim._flat.items():
             for name, own in flat.items():
                 with on_device_of(own):
                     whole = array_module(own).empty(bucket.size, own.dtype)
-                whole[bucket.own] = own
-                self._comm.all_gather_slices(whole, self._bounds(bucket, holders))
+                whole[bucket.update_range] = own
+                self._comm.all_gather_slices(whole, self._slice_bounds(bucket, holders))
                 yield bucket, name, whole
 
-    def _resharded(self, holders: Sequence[int]) -> _Resharded:
-        shards = self._dealt()
-        shard = shards[self._comm.rank]
+    def _prepare_resharding(self, holders: Sequence[int]) -> _Resharding:
+        assignment = self._assign_shards()
+        index = assignment[self._comm.rank]
         states = []
-        for bucket, name, whole in self._whole_states(holders):
-            start, stop = self._cut(bucket, shards)[shard : shard + 2]
+        for bucket, name, whole in self._gather_states(holders):
+            start, stop = self._cut(bucket, assignment)[index : index + 2]
             states.append((bucket, name, whole[start:stop].copy()))
-        return _Resharded(shards, states)
+        return _Resharding(assignment, states)
 
-    def _take(self, anew: _Resharded) -> None:
-        self._shards, self._shard = anew.shards, anew.shards[self._comm.rank]
-        self._borders.clear()
+    def _apply_resharding(self, resharding: _Resharding) -> None:
+        self._assignment = resharding.assignment
+        self._shard_index = self._assignment[self._comm.rank]
+        self._shards.clear()
         self._shard_buckets()
-        for bucket, name, state in anew.states:
+        for bucket, name, state in resharding.states:
             self.optim._flat[bucket][name] = state
 
     def gather_grads(self) -> None:
-        """Make the gradients whole on every rank; to be called by all of them."""
+        """Make every `param.grad` the whole mean gradient; every rank calls it."""
         for bucket in self._buckets():
-            if bucket.scattered and bucket.bounds is not None:
-                self._comm.all_gather_slices(bucket.grads.flat, bucket.bounds)
-                bucket.scattered = False
+            shard = find_shard(bucket)
+            if shard is not None:
+                shard.gather_gradients(self._comm)
 
-    # --- what the optimizer within has ---
+    # --- the face of the optimizer within ---
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:  # type: ignore[override]
+        """The parameter groups of the optimizer within."""
         return self.optim.param_groups
 
     @property
     def defaults(self) -> dict[str, Any]:  # type: ignore[override]
+        """The options of the optimizer within."""
         return self.optim.defaults
 
     @property
     def state(self) -> dict[Tensor, dict[str, Any]]:
-        raise _spread()
+        """Raises RuntimeError: no rank has the whole state."""
+        raise _sharded_state_error()
 
     def add_param_group(self, group: dict[str, Any]) -> None:
+        """Add parameters with options of their own, and shard them."""
         self.optim.add_param_group(group)
         self._shard_buckets()
 
     def consolidate_state_dict(self, to: int = 0) -> None:
-        """Gather the state on the rank `to`, for `state_dict()`; to be called by every rank."""
+        """Gather the state on rank `to`, for its `state_dict()`; every rank calls it."""
         gathered: dict[Bucket, dict[str, Array]] = {}
 
         def work() -> None:
-            for bucket, name, whole in self._whole_states(self._holders()):
+            for bucket, name, whole in self._gather_states(self._holders()):
                 if self._comm.rank == to:
                     gathered.setdefault(bucket, {})[name] = whole
 
@@ -211,7 +231,7 @@ class ZeroRedundancyOptimizer(Optimizer):
             self._consolidated = self.optim._build_state_dict(state)
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of all ranks, as `optimizer_class` has it.
+        """The state of all ranks, in the form of `optimizer_class`.
 
         Raises
         ------
@@ -219,11 +239,11 @@ class ZeroRedundancyOptimizer(Optimizer):
             If it was not gathered here by `consolidate_state_dict` since the last step.
         """
         if self._consolidated is None:
-            raise _spread()
+            raise _sharded_state_error()
         return self._consolidated
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take this rank's part of a whole state, of `optimizer_class` or of one like this."""
+        """Load this rank's shard of a whole state, of `optimizer_class` or of this class."""
         self._consolidated = None
         self.optim.load_state_dict(state_dict)
 
@@ -231,16 +251,8 @@ class ZeroRedundancyOptimizer(Optimizer):
         return f"ZeroRedundancyOptimizer of {self.optim!r}"
 
 
-def _spread() -> RuntimeError:
+def _sharded_state_error() -> RuntimeError:
     return RuntimeError(
-        "ZeroRedundancyOptimizer: the state is spread over the ranks: call "
+        "ZeroRedundancyOptimizer: the state is sharded over the ranks: call "
         "consolidate_state_dict() on every rank, then state_dict() on rank 0"
     )
-
-
-def _require_whole_grads(bucket: Bucket) -> None:
-    if bucket.scattered:
-        raise RuntimeError(
-            "grad: the gradients are sharded over the ranks, this rank has its part: call "
-            "optimizer.gather_grads() on every rank to have the whole gradient"
-        )

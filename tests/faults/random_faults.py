@@ -28,7 +28,7 @@ FROZEN_AFTER_S = 2
 MOMENTS = {
     "forward": "dtrain.nn.module:Module.__call__",
     "backward": "dtrain.autograd.tensor:Tensor.backward",
-    "vote": "dtrain.parallel.reducer:Reducer._agree",
+    "vote": "dtrain.parallel.reducer:Reducer._vote",
     "reduction": "dtrain.distributed.comm.mpi:combine",
     "wait": "dtrain.distributed.comm.node_local:NodeLocalGroup.barrier",
     "commit": "dtrain.distributed.comm.mpi:MpiCommunicator.commit",

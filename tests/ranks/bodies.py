@@ -173,7 +173,7 @@ def bits_do_not_depend_on_bucket_size():
         return model, _one_step_gradients(model)
 
     model, small = small_buckets()
-    assert len(model._gradients._sums) > 3
+    assert len(model._gradients._reducers) > 3
     dtrain.manual_seed(3)
     assert small == _one_step_gradients(DataParallel(_model()))
 
@@ -354,7 +354,7 @@ def _synchronized_steps():
     return seen
 
 
-def sync_batch_norm_is_batch_norm_of_the_whole_batch():
+def sync_batch_norm_is_batch_norm_of_the_global_batch():
     seen, whole = _synchronized_steps(), _synchronized(_batch_norm)
     batch = 4 * distributed.world_size()
     x, y = _data(batch + distributed.world_size() + 1).tensors

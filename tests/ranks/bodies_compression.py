@@ -373,7 +373,7 @@ def the_compression_state_of_another_job_is_refused():
         (
             "float16",
             (2, 3),
-            r"expected that of HalfPrecisionCompression\(dtype='float16'\), got that of TopK",
+            r"expected the state of HalfPrecisionCompression\(dtype='float16'\), got the state of TopK",
         ),
         (TopK(0.5), (2, 4), r"expected for w errors of shape \(8, 2, 4\), got \(8, 2, 3\)"),
     ):
@@ -396,7 +396,7 @@ def compression_is_refused_where_it_cannot_be():
     linear = nn.Linear(3, 2)
     for model, options, message in (
         (linear, {"compression": "int8"}, "expected compression 'float16'.*got 'int8'"),
-        (linear, {"compression": "float16", "reduction": "fast"}, "leave out reduction='fast'"),
+        (linear, {"compression": "float16", "reduction": "fast"}, "omit reduction='fast'"),
         (
             nn.Linear(3, 2).half(),
             {"compression": TopK(0.1)},
@@ -415,7 +415,9 @@ def compression_is_refused_where_it_cannot_be():
         PowerSGD(0)
     model = DataParallel(linear, compression=dtrain.float16)
     ZeroRedundancyOptimizer(model.parameters(), dtrain.optim.SGD, lr=0.1)
-    with pytest.raises(ValueError, match=r"ZeroRedundancyOptimizer: works with exact gradients"):
+    with pytest.raises(
+        ValueError, match=r"ZeroRedundancyOptimizer: expected exact gradients, got those of"
+    ):
         model(dtrain.ones(1, 3))
 
 

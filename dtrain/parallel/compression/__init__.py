@@ -1,1 +1,1 @@
-"""Compressed gradients with error feedback."""
+"""Compressed gradients with error feedback: protocol, reducer, saved state, and three formats."""

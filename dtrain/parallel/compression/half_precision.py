@@ -1,4 +1,4 @@
-"""Gradients in halves: float16 or bfloat16 on the wire, what was rounded off in memory."""
+"""Half precision: gradients are sent as float16 or bfloat16, rounding errors are kept."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from dtrain.autograd import Tensor
-from dtrain.autograd.bucket import GradBuffer
 from dtrain.backend import dtypes, pieces
-from dtrain.distributed.comm.communicator import Communicator
 from dtrain.distributed.comm.tree_reduce import combine, equal_bounds
-from dtrain.parallel.compression.compressed_reducer import parts_of
+from dtrain.parallel.compression.protocol import CompressedExchange, make_slices
 
 _BITS = np.dtype(np.uint16)
 _PIECE = 1 << 15  # elements
@@ -25,80 +23,76 @@ class HalfPrecisionCompression:
 
     dtype: str
 
-    def start(
+    def init_memory(
         self, params: Sequence[Tensor], keys: Sequence[int], seed: int
     ) -> tuple[np.ndarray, list[slice]]:
-        """The means' rounded-off rest, of which each rank has its slice."""
-        parts = parts_of([param.numel() for param in params])
-        return np.zeros(parts[-1].stop, params[0].dtype), parts
+        """The rounding errors of the means, of which each rank keeps its slice."""
+        slices = make_slices([param.numel() for param in params])
+        return np.zeros(slices[-1].stop, params[0].dtype), slices
 
-    def mean(
-        self,
-        comm: Communicator,
-        totals: Sequence[GradBuffer],
-        count: int,
-        memory: np.ndarray,
-        step: int,
-        out: GradBuffer,
-    ) -> np.ndarray:
+    def exchange(self, step: CompressedExchange) -> np.ndarray:
+        """All-to-all of rounded slices, tree sum, all-gather of the rounded mean."""
+        comm, memory, out = step.comm, step.memory, step.out
         size = len(out.flat)
         bounds = equal_bounds(size, comm.size)
         own = slice(*bounds[comm.rank : comm.rank + 2])
-        halves = [comm.empty(size, _BITS) for _ in totals]
-        for total, half in zip(totals, halves):
+        halves = [comm.empty(size, _BITS) for _ in step.totals]
+        for total, half in zip(step.totals, halves):
             self._round(total.flat, half)
-        slices = comm.all_to_all_slices(halves, bounds, count)
-        rest = comm.empty(size, memory.dtype)
-        self._add(slices, memory[own], rest[own])
+        slices = comm.all_to_all_slices(halves, bounds, step.microbatches)
+        errors = comm.empty(size, memory.dtype)
+        self._add(slices, memory[own], errors[own])
         whole = comm.empty(size, _BITS)
-        self._round(rest[own], whole[own])
+        self._round(errors[own], whole[own])
         comm.all_gather_slices(whole, bounds)
         for here in pieces(whole, _PIECE):
-            out.flat[here] = _values(self.dtype, whole[here])
-        return rest
+            out.flat[here] = _decode(self.dtype, whole[here])
+        return errors
 
     def _round(self, flat: np.ndarray, halves: np.ndarray) -> None:
-        """Write `flat` to `halves`; what is rounded off stays."""
+        """Write `flat`, rounded, to `halves`; leave the rounding errors in `flat`."""
         for here in pieces(flat, _PIECE):
-            halves[here] = _to_bits(self.dtype, flat[here])
-            flat[here] -= _values(self.dtype, halves[here])
+            halves[here] = _round_to_bits(self.dtype, flat[here])
+            flat[here] -= _decode(self.dtype, halves[here])
 
-    def _add(self, slices: Sequence[np.ndarray], rest: np.ndarray, out: np.ndarray) -> None:
-        """The mean of halves, added by the tree, and the rest of the means before."""
+    def _add(self, slices: Sequence[np.ndarray], errors: np.ndarray, out: np.ndarray) -> None:
+        """Write the mean of halves, added by the tree, plus the errors of the last mean."""
         count = len(slices)
         for here in pieces(out, _PIECE):
-            parts = {
-                (index, index + 1): _values(self.dtype, half[here]).astype(out.dtype, copy=False)
+            partials = {
+                (index, index + 1): _decode(self.dtype, half[here]).astype(out.dtype, copy=False)
                 for index, half in enumerate(slices)
             }
-            combine(parts, (0, count), [out[here]], slice(None), count)
-            out[here] += rest[here]
+            combine(partials, (0, count), [out[here]], slice(None), count)
+            out[here] += errors[here]
 
 
 @functools.cache
-def _table(dtype: str) -> np.ndarray:
-    """The value of each half, by its bits; NumPy's own conversion is slower."""
+def _half_values(dtype: str) -> np.ndarray:
+    """The value of each half as float32, by its bits; NumPy's own conversion is slower."""
     halves = np.arange(1 << 16, dtype=np.uint32).astype(_BITS)
     with np.errstate(all="ignore"):
         return halves.view(getattr(dtypes, dtype)).astype(np.float32)
 
 
-def _values(dtype: str, bits: np.ndarray) -> np.ndarray:
-    return np.take(_table(dtype), bits, mode="wrap")
+def _decode(dtype: str, bits: np.ndarray) -> np.ndarray:
+    return np.take(_half_values(dtype), bits, mode="wrap")
 
 
-def _to_bits(dtype: str, x: np.ndarray) -> np.ndarray:
-    """The bits of the nearest halves."""
+def _round_to_bits(dtype: str, x: np.ndarray) -> np.ndarray:
+    """Round to the nearest halves; returns their bits."""
     x = x.astype(np.float32, copy=False)
-    return _to_float16_bits(x) if dtype == "float16" else x.astype(dtypes.bfloat16).view(_BITS)
+    return (
+        _round_to_float16_bits(x) if dtype == "float16" else x.astype(dtypes.bfloat16).view(_BITS)
+    )
 
 
 #: the bits, as float32, of 2**-14, of float16's largest number, and of infinity
 _NORMAL, _LARGEST, _INFINITE = 0x38800000, 0x477FE000, 0x7F800000
 
 
-def _to_float16_bits(x: np.ndarray) -> np.ndarray:
-    """Nearest float16, ties to even; finite numbers saturate.
+def _round_to_float16_bits(x: np.ndarray) -> np.ndarray:
+    """Round to the nearest float16, ties to even; finite numbers saturate. Returns the bits.
 
     NumPy's own conversion takes 40 times as long for numbers below 2**-14, as gradients are.
     """

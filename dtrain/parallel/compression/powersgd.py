@@ -1,4 +1,4 @@
-"""PowerSGD: gradients of matrices as products of two thin ones."""
+"""PowerSGD: gradients of matrices are sent as two low-rank factors."""
 
 from __future__ import annotations
 
@@ -13,22 +13,28 @@ from dtrain.autograd.bucket import GradBuffer
 from dtrain.backend.random import COMPRESSION_STREAM, normal, philox_bits, words_for
 from dtrain.distributed.comm.communicator import Communicator
 from dtrain.distributed.comm.tree_reduce import TreeAccumulator, microbatch_range
-from dtrain.parallel.compression.compressed_reducer import parts_of
+from dtrain.parallel.compression.protocol import CompressedExchange, make_slices
 
 
 @dataclass(frozen=True)
 class PowerSGD:
-    """Low-rank gradients: one step of power iteration a step (Vogels et al. 2019, algorithm 1).
+    """Low-rank gradients, by one power iteration a step (Vogels et al. 2019, algorithm 1).
 
-    A parameter of shape (n, ...) is a matrix of n rows and m columns, whose gradient goes over
-    the wire as (n + m) * rank numbers, however many microbatches a rank has. Others, and those
-    for which that saves too little, are sent whole.
+    The gradient M of a parameter of shape (n, ...) is a matrix of n rows and m columns, sent as
+    factors P (n, rank) and Q (m, rank): (n + m) * rank numbers, however many microbatches a rank
+    has. Vectors, and matrices for which that saves too little, are sent whole.
 
     Parameters
     ----------
-    matrix_approximation_rank : columns of each factor
-    start_powerSGD_iter : steps that send everything whole before the first that does not
-    min_compression_rate : matrices are compressed if that saves more than this factor
+    matrix_approximation_rank : columns of each factor, >= 1
+    start_powerSGD_iter : the number of first steps that send everything whole, >= 0
+    min_compression_rate : a matrix is compressed if n * m numbers are more than this many times
+        the numbers of its factors
+
+    Raises
+    ------
+    ValueError
+        If an option is out of its range.
 
     See Also
     --------
@@ -36,6 +42,8 @@ class PowerSGD:
 
     >>> PowerSGD(2, start_powerSGD_iter=10)
     PowerSGD(matrix_approximation_rank=2, start_powerSGD_iter=10, min_compression_rate=2)
+    >>> import dtrain
+    >>> model = dtrain.DataParallel(dtrain.nn.Linear(64, 64), compression=PowerSGD(2))
     """
 
     matrix_approximation_rank: int = 1
@@ -58,40 +66,34 @@ class PowerSGD:
         sent = (rows + columns) * rank
         return rank if sent * self.min_compression_rate < rows * columns else 0
 
-    def start(
+    def init_memory(
         self, params: Sequence[Tensor], keys: Sequence[int], seed: int
     ) -> tuple[np.ndarray, list[slice]]:
-        """Q of each parameter: at random, alike on every rank."""
+        """Q of each parameter: random, the same on every rank."""
         factors = []
         for param, key in zip(params, keys):
             size = self._rank(param) * math.prod(param.shape[1:])
             words = words_for(size + size % 2, param.dtype)
             bits = philox_bits(np, words, (seed, COMPRESSION_STREAM), (key, 0, 0))
             factors.append(normal(bits, param.dtype, size))
-        return np.concatenate(factors), parts_of([len(factor) for factor in factors])
+        return np.concatenate(factors), make_slices([len(factor) for factor in factors])
 
-    def mean(
-        self,
-        comm: Communicator,
-        totals: Sequence[GradBuffer],
-        count: int,
-        memory: np.ndarray,
-        step: int,
-        out: GradBuffer,
-    ) -> np.ndarray:
-        active = step >= self.start_powerSGD_iter
+    def exchange(self, step: CompressedExchange) -> np.ndarray:
+        """All-reduce P = M Q, orthogonalize it, all-reduce Q = M^T P; the mean is P Q^T."""
+        comm, count, memory, out = step.comm, step.microbatches, step.memory, step.out
+        active = step.step >= self.start_powerSGD_iter
         ranks = [self._rank(view) if active else 0 for view in out.views]
         old = self._factors(out.views, memory)
 
-        def left(total: GradBuffer) -> np.ndarray:
-            """What a microbatch brings first: M Q, and whole gradients, which leave no error."""
+        def project(total: GradBuffer) -> np.ndarray:
+            """What a microbatch sends first: M Q, or the whole gradient, which leaves no error."""
             sent = []
             for view, rank, q in zip(total.views, ranks, old):
                 sent.append((_as_matrix(view.array) @ q if rank else view.array).reshape(-1))
-            return _joined(comm, sent)
+            return _concatenate(comm, sent)
 
-        def right(total: GradBuffer) -> np.ndarray:
-            """Then M^T P; what P of it does not hold stays as the error."""
+        def project_back(total: GradBuffer) -> np.ndarray:
+            """What it sends then: M^T P; the error M - P (M^T P)^T stays in `total`."""
             sent = [total.flat[:0]]
             for view, rank, p in zip(total.views, ranks, bases):
                 if not rank:
@@ -101,15 +103,15 @@ class PowerSGD:
                 q = matrix.T @ p
                 matrix -= p @ q.T
                 sent.append(q.reshape(-1))
-            return _joined(comm, sent)
+            return _concatenate(comm, sent)
 
-        first = _mean(comm, map(left, totals), count)
-        parts = parts_of([len(v) * r if r else v.numel() for v, r in zip(out.views, ranks)])
+        first = _mean(comm, map(project, step.totals), count)
+        parts = make_slices([len(v) * r if r else v.numel() for v, r in zip(out.views, ranks)])
         bases = [
             np.linalg.qr(first[part].reshape(-1, rank))[0] if rank else first[part]
             for part, rank in zip(parts, ranks)
         ]
-        new = _mean(comm, map(right, totals), count)
+        new = _mean(comm, map(project_back, step.totals), count)
         if not active:
             new = memory.copy()
         for view, rank, p, q in zip(out.views, ranks, bases, self._factors(out.views, new)):
@@ -117,9 +119,9 @@ class PowerSGD:
         return new
 
     def _factors(self, params: Sequence[Tensor], flat: np.ndarray) -> list[np.ndarray]:
-        """Q of each parameter in the flat array of all: (columns, rank)."""
+        """Views of Q of each parameter, (columns, rank), in the flat memory."""
         ranks = [self._rank(param) for param in params]
-        parts = parts_of([rank * math.prod(p.shape[1:]) for rank, p in zip(ranks, params)])
+        parts = make_slices([rank * math.prod(p.shape[1:]) for rank, p in zip(ranks, params)])
         return [flat[part].reshape(-1, max(rank, 1)) for part, rank in zip(parts, ranks)]
 
 
@@ -127,14 +129,14 @@ def _as_matrix(array: np.ndarray) -> np.ndarray:
     return array.reshape(len(array), -1)
 
 
-def _joined(comm: Communicator, arrays: Sequence[np.ndarray]) -> np.ndarray:
+def _concatenate(comm: Communicator, arrays: Sequence[np.ndarray]) -> np.ndarray:
     out = comm.empty(sum(map(len, arrays)), arrays[0].dtype)
     return np.concatenate(arrays, out=out)
 
 
 def _mean(comm: Communicator, values: Iterable[np.ndarray], count: int) -> np.ndarray:
-    """The mean of the flat arrays that the microbatches bring, added by the tree."""
-    total = TreeAccumulator(count, lambda a, b: np.add(a, b, out=a))
+    """The mean over all ranks of the microbatches' flat arrays, added by the tree."""
+    total: TreeAccumulator[np.ndarray] = TreeAccumulator(count, lambda a, b: np.add(a, b, out=a))
     low, _ = microbatch_range(comm.rank, comm.size, count)
     for index, value in enumerate(values, low):
         total.push(index, value)

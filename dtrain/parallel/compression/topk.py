@@ -1,4 +1,4 @@
-"""Top-k: of each gradient the few largest numbers, with their places."""
+"""Top-k: the largest numbers of each gradient are sent with their indices."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 
 from dtrain.autograd import Tensor
 from dtrain.autograd.bucket import GradBuffer
-from dtrain.distributed.comm.communicator import Communicator
 from dtrain.distributed.comm.tree_reduce import microbatch_range
+from dtrain.parallel.compression.protocol import CompressedExchange
 
 _WORD = np.dtype(np.uint32)
 
@@ -20,16 +20,23 @@ _WORD = np.dtype(np.uint32)
 class TopK:
     """The largest numbers, by magnitude, of each parameter's gradient (Lin et al. 2018).
 
-    Every microbatch sends a place and a value for each number, 8 bytes in float32, to every
-    rank, which adds them in the order of the microbatches. With few ranks and a small `ratio`
-    that is little; it grows with the number of microbatches of a step.
+    Every microbatch sends an index and a value for each number, 8 bytes in float32, to every
+    rank, which adds them in microbatch order. The bytes grow with the number of microbatches of a
+    step: use it with few ranks and a small `ratio`.
 
     Parameters
     ----------
-    ratio : which part of each gradient's numbers is sent, rounded up
+    ratio : the fraction of each gradient's numbers that is sent, rounded up; 0 < ratio <= 1
+
+    Raises
+    ------
+    ValueError
+        If `ratio` is out of its range.
 
     >>> TopK(0.01)
     TopK(ratio=0.01)
+    >>> import dtrain
+    >>> model = dtrain.DataParallel(dtrain.nn.Linear(64, 64), compression=TopK(0.01))
     """
 
     ratio: float
@@ -38,50 +45,44 @@ class TopK:
         if not 0 < self.ratio <= 1:
             raise ValueError(f"TopK: expected 0 < ratio <= 1, got {self.ratio}")
 
-    def start(
+    def init_memory(
         self, params: Sequence[Tensor], keys: Sequence[int], seed: int
     ) -> tuple[np.ndarray, list[slice]]:
-        """Nothing."""
+        """Empty: top-k has errors alone."""
         return np.empty(0, params[0].dtype), [slice(0, 0)] * len(params)
 
-    def mean(
-        self,
-        comm: Communicator,
-        totals: Sequence[GradBuffer],
-        count: int,
-        memory: np.ndarray,
-        step: int,
-        out: GradBuffer,
-    ) -> np.ndarray:
+    def exchange(self, step: CompressedExchange) -> np.ndarray:
+        """All-gather the indices and values of all microbatches, and add them."""
+        comm, count, out = step.comm, step.microbatches, step.out
         dtype = out.flat.dtype
         chosen = sum(math.ceil(self.ratio * view.numel()) for view in out.views)
         row = chosen * (1 + dtype.itemsize // _WORD.itemsize)
         rows = comm.empty(count * row, _WORD).reshape(count, row)
         low, high = microbatch_range(comm.rank, comm.size, count)
-        for total, sent in zip(totals, rows[low:high]):
-            places = self._largest(total)
-            sent[:chosen] = places
-            sent[chosen:] = total.flat[places].view(_WORD)
-            total.flat[places] = 0
+        for total, sent in zip(step.totals, rows[low:high]):
+            indices = self._largest(total)
+            sent[:chosen] = indices
+            sent[chosen:] = total.flat[indices].view(_WORD)
+            total.flat[indices] = 0
         bounds = [microbatch_range(rank, comm.size, count)[0] * row for rank in range(comm.size)]
         comm.all_gather_slices(rows.reshape(-1), [*bounds, count * row])
         out.flat[...] = 0
         for sent in rows:
             out.flat[sent[:chosen]] += sent[chosen:].view(dtype)
         out.flat /= dtype.type(count)
-        return memory
+        return step.memory
 
     def _largest(self, grads: GradBuffer) -> np.ndarray:
-        """The places in the flat array of each parameter's largest numbers; of equals the first."""
-        places, start = [], 0
+        """Indices, in the flat array, of each parameter's largest numbers; of equals the first."""
+        indices, start = [], 0
         for view in grads.views:
             size = np.abs(view.array.reshape(-1))
-            size[np.isnan(size)] = np.inf  # is to be seen
+            size[np.isnan(size)] = np.inf  # NaN is always sent
             k = math.ceil(self.ratio * len(size))
             if k:
                 least = np.partition(size, -k)[-k]
                 above = np.flatnonzero(size > least)
                 equal = np.flatnonzero(size == least)[: k - len(above)]
-                places.append(start + np.sort(np.concatenate([above, equal])))
+                indices.append(start + np.sort(np.concatenate([above, equal])))
             start += len(size)
-        return np.concatenate(places)
+        return np.concatenate(indices)
