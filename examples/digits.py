@@ -2,10 +2,10 @@
 
 launch/mpirun.sh -n 2 examples/digits.py              scikit-learn's 1,797 digits
 launch/mpirun.sh -n 2 examples/digits.py --data DIR   MNIST, Fashion-MNIST: a folder of IDX files
-dtrain run -n 4 --max-restarts 3 examples/digits.py --checkpoint-every 10    goes on when killed
-dtrain run -n 4 --elastic examples/digits.py          the other ranks go on when some are killed
+dtrain run -n 4 --max-restarts 3 examples/digits.py --checkpoint-every 10    restarts when killed
+dtrain run -n 4 --elastic examples/digits.py          survivors continue when ranks are killed
 dtrain debug -n 4 examples/digits.py                  four ranks, as threads of one process
-python examples/digits.py                             a world of one
+python examples/digits.py                             one process
 """
 
 import argparse
@@ -23,7 +23,7 @@ from dtrain.train import Progress
 
 
 def load_digits():
-    """scikit-learn's digits, (images, labels) to train on and to test on: 80 % and 20 %, fixed."""
+    """scikit-learn's digits as (images, labels): a fixed split, 80 % for training."""
     from sklearn.datasets import load_digits
 
     data = load_digits()
@@ -34,12 +34,12 @@ def load_digits():
 
 
 def load_idx(folder):
-    """The images, from 0 to 1, and labels of a folder of IDX files."""
+    """The training and test sets of a folder of IDX files: images in [0, 1], and labels."""
     return [(images / 255, labels) for images, labels in
             (read_idx_folder(folder, split) for split in ("train", "test"))]  # fmt: skip
 
 
-def dataset(images, labels, mean, std, device):
+def make_dataset(images, labels, mean, std, device):
     pixels = ((images - mean) / std).astype(np.float32)[:, None]
     x, y = dtrain.from_numpy(pixels), dtrain.from_numpy(labels.astype(np.int64))
     return TensorDataset(x.to(device), y.to(device))
@@ -63,15 +63,15 @@ def build_model(side):
 
 @dtrain.no_grad()
 def evaluate(model, data):
-    """The share of images, over all ranks, whose digit is right."""
+    """The accuracy over the test images of all ranks."""
     model.eval()
-    right, seen = 0, 0
+    correct, total = 0, 0
     for x, y in DataLoader(data, 50):
-        right += int((model(x).argmax(1) == y).sum())
-        seen += len(y)
+        correct += int((model(x).argmax(1) == y).sum())
+        total += len(y)
     model.train()
-    right, seen = distributed.all_reduce(dtrain.tensor([right, seen])).tolist()
-    return right / seen
+    correct, total = distributed.all_reduce(dtrain.tensor([correct, total])).tolist()
+    return correct / total
 
 
 def train(args):
@@ -79,10 +79,10 @@ def train(args):
     train_data, test_data = load_idx(args.data) if args.data else load_digits()
     mean, std = train_data[0].mean(), train_data[0].std()
     loader = DataLoader(
-        dataset(*train_data, mean, std, args.device), args.batch_size, shuffle=True,
+        make_dataset(*train_data, mean, std, args.device), args.batch_size, shuffle=True,
         microbatches=args.microbatches,
     )  # fmt: skip
-    test_data = dataset(*test_data, mean, std, args.device)
+    test_data = make_dataset(*test_data, mean, std, args.device)
     model = DataParallel(build_model(train_data[0].shape[1]).to(args.device))
     optimizer = dtrain.optim.SGD(
         model.parameters(), args.lr, momentum=0.9, weight_decay=1e-4, nesterov=True
@@ -102,18 +102,18 @@ def train(args):
                 optimizer.zero_grad()
                 scheduler.step()
                 steps += 1
-                right = (output.detach().argmax(1) == y).float().mean()
-                loss, accuracy = dtrain.stack([loss.detach(), right]).tolist()
+                accuracy = (output.detach().argmax(1) == y).float().mean()
+                loss, accuracy = dtrain.stack([loss.detach(), accuracy]).tolist()
                 progress.advance(args.batch_size * args.microbatches, loss=loss, accuracy=accuracy)
                 stop = distributed.stop_requested()  # by SIGTERM, SIGINT or SIGUSR1
                 if stop or (args.checkpoint_every and steps % args.checkpoint_every == 0):
                     checkpoint = save_checkpoint(args.out, steps, **job)
                 if stop:
-                    stopped(checkpoint)
+                    exit_stopped(checkpoint)
     finish(args.out, steps, job, test_data)
 
 
-@distributed.recoverable  # with --elastic: by the ranks that are left, if some are lost here
+@distributed.recoverable  # with --elastic: run again by the survivors if a rank fails here
 def finish(out, steps, job, test_data):
     checkpoint = save_checkpoint(out, steps, **job)
     accuracy = evaluate(job["model"], test_data)
@@ -122,22 +122,24 @@ def finish(out, steps, job, test_data):
         print(f"test accuracy {accuracy:.2%}  weights sha256 {weights}  checkpoint {checkpoint}")
 
 
-def stopped(checkpoint):
+def exit_stopped(checkpoint):
     if distributed.rank() == 0:
-        print(f"stopped; to go on: --resume {checkpoint}")
+        print(f"stopped; to continue: --resume {checkpoint}")
     sys.exit(distributed.STOPPED)
 
 
-def arguments():
+def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="folder of IDX files; by default scikit-learn's digits")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--batch-size", type=int, default=8, help="images of one microbatch")
-    parser.add_argument("--microbatches", type=int, default=8, help="of one step, over all ranks")
+    parser.add_argument(
+        "--microbatches", type=int, default=8, help="microbatches of a step, over all ranks"
+    )
     parser.add_argument("--lr", type=float, default=0.02)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
-    parser.add_argument("--out", default="runs/digits", help="where checkpoints go")
+    parser.add_argument("--out", default="runs/digits", help="folder for checkpoints")
     parser.add_argument("--checkpoint-every", type=int, default=0, metavar="STEPS")
     parser.add_argument("--resume", metavar="PATH", help="a checkpoint, or a folder of them")
     return parser.parse_args()
@@ -145,6 +147,6 @@ def arguments():
 
 if __name__ == "__main__":
     try:
-        train(arguments())
+        train(parse_arguments())
     except DtrainError as error:
         sys.exit(f"{type(error).__name__}: {error}")

@@ -1,4 +1,4 @@
-"""Trains a small GPT on the characters of a text, on any number of ranks, and lets it write.
+"""Trains a small GPT on the characters of a text, on any number of ranks, then generates text.
 
 launch/mpirun.sh -n 2 examples/gpt.py                    Python's own library as the text
 launch/mpirun.sh -n 2 examples/gpt.py --text book.txt    any text file, or a folder of them
@@ -23,7 +23,7 @@ from dtrain.train import Progress
 
 
 def read_text(path):
-    """A file, or all files below a folder that have the suffix of most; `path` None: Python's."""
+    """The text of a file, of a folder's files with the commonest suffix, or of Python's library."""
     if path is None:
         folder = Path(sysconfig.get_paths()["stdlib"])
         files = sorted(folder.glob("*.py"))
@@ -40,7 +40,7 @@ def read_text(path):
 
 
 class Alphabet:
-    """The characters of a text by number; rare ones are all the last, a space."""
+    """Maps the characters of a text to numbers; rare characters share the last, a space."""
 
     def __init__(self, text):
         counts = collections.Counter(text)
@@ -56,34 +56,34 @@ class Alphabet:
 
 
 def windows(numbers, length):
-    """Pieces of `length` characters, and for each character the one that follows it."""
+    """Windows of `length` characters, and for each character the next one as its target."""
     count = (len(numbers) - 1) // length
     x, y = (numbers[i : i + count * length].reshape(count, length) for i in (0, 1))
     return TensorDataset(dtrain.from_numpy(x), dtrain.from_numpy(y))
 
 
-def loss_of(model, x, y):
+def compute_loss(model, x, y):
     return F.cross_entropy(model(x).flatten(0, 1), y.flatten())
 
 
 @dtrain.no_grad()
 def evaluate(model, loader):
-    """The mean loss of a character, in nats, over all ranks."""
+    """The mean loss in nats a character, over all ranks."""
     model.eval()
-    total, seen = 0.0, 0
+    total, count = 0.0, 0
     for x, y in loader:
         if len(x):
-            total += loss_of(model, x, y).item() * len(x)
-            seen += len(x)
+            total += compute_loss(model, x, y).item() * len(x)
+            count += len(x)
     model.train()
-    sums = dtrain.tensor([total, float(seen)], dtype=dtrain.float64)
-    total, seen = distributed.all_reduce(sums).tolist()
-    return total / seen
+    sums = dtrain.tensor([total, float(count)], dtype=dtrain.float64)
+    total, count = distributed.all_reduce(sums).tolist()
+    return total / count
 
 
 @dtrain.no_grad()
-def write(model, alphabet, start, count, context, temperature=0.8):
-    """`count` characters after `start`, each drawn by the model's chances."""
+def generate(model, alphabet, start, count, context, temperature=0.8):
+    """`start`, and `count` characters sampled after it from the model's probabilities."""
     model.eval()
     generator = dtrain.Generator(0)
     numbers = alphabet.encode(start).tolist()
@@ -118,14 +118,14 @@ def train(args):
     done = resume(args.out, args.resume, **job)
     if distributed.rank() == 0:
         size = sum(p.numel() for p in model.parameters())
-        print(f"{len(text):,} characters of {len(alphabet.characters)} kinds, {size:,} parameters")
+        print(f"{len(text):,} characters, {len(alphabet.characters)} distinct, {size:,} parameters")
 
     samples = args.batch_size * args.microbatches
     with Progress("training", args.steps - done) as progress:
         while done < args.steps:
             for step in loader.steps():
                 for x, y in step:
-                    loss = loss_of(model, x, y)
+                    loss = compute_loss(model, x, y)
                     loss.backward()
                 clip_grad_norm_(model.parameters(), 1.0)
                 optimizer.step()
@@ -137,15 +137,15 @@ def train(args):
                 if stop or (args.checkpoint_every and done % args.checkpoint_every == 0):
                     checkpoint = save_checkpoint(args.out, done, **job)
                 if stop:
-                    stopped(checkpoint)
+                    exit_stopped(checkpoint)
                 if done == args.steps:
                     break
     finish(args.out, done, job, test_loader)
     if distributed.rank() == 0:
-        print(write(model.module, alphabet, args.start, args.write, args.context))
+        print(generate(model.module, alphabet, args.start, args.write, args.context))
 
 
-@distributed.recoverable  # with --elastic: by the ranks that are left, if some are lost here
+@distributed.recoverable  # with --elastic: run again by the survivors if a rank fails here
 def finish(out, done, job, test_loader):
     checkpoint = save_checkpoint(out, done, **job)
     loss = evaluate(job["model"], test_loader)
@@ -154,13 +154,13 @@ def finish(out, done, job, test_loader):
         print(f"loss {loss:.4f} nats  weights sha256 {weights}  checkpoint {checkpoint}")
 
 
-def stopped(checkpoint):
+def exit_stopped(checkpoint):
     if distributed.rank() == 0:
-        print(f"stopped; to go on: --resume {checkpoint}")
+        print(f"stopped; to continue: --resume {checkpoint}")
     sys.exit(distributed.STOPPED)
 
 
-def arguments():
+def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--text", help="a file, or a folder of files; Python's library by default")
     parser.add_argument("--steps", type=int, default=800)
@@ -169,12 +169,14 @@ def arguments():
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--heads", type=int, default=4)
     parser.add_argument("--batch-size", type=int, default=16, help="windows of one microbatch")
-    parser.add_argument("--microbatches", type=int, default=4, help="of one step, over all ranks")
+    parser.add_argument(
+        "--microbatches", type=int, default=4, help="microbatches of a step, over all ranks"
+    )
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--write", type=int, default=400, metavar="N", help="characters at the end")
-    parser.add_argument("--start", default="def ", help="what the model goes on from")
-    parser.add_argument("--out", default="runs/gpt", help="where checkpoints go")
+    parser.add_argument("--start", default="def ", help="text that the model continues")
+    parser.add_argument("--out", default="runs/gpt", help="folder for checkpoints")
     parser.add_argument("--checkpoint-every", type=int, default=0, metavar="STEPS")
     parser.add_argument("--resume", metavar="PATH", help="a checkpoint, or a folder of them")
     return parser.parse_args()
@@ -182,6 +184,6 @@ def arguments():
 
 if __name__ == "__main__":
     try:
-        train(arguments())
+        train(parse_arguments())
     except DtrainError as error:
         sys.exit(f"{type(error).__name__}: {error}")

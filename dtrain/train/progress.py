@@ -26,7 +26,7 @@ class Progress:
     """Shows a loop's progress, figures and samples/s on rank 0; other ranks print nothing.
 
     On a terminal it is a moving bar; elsewhere a line is printed twice a minute, and one at the
-    end. With the environment variable ``DTRAIN_NO_TERMINAL=1`` a terminal gets lines, too.
+    end. ``DTRAIN_NO_TERMINAL=1`` gives lines on a terminal, too.
 
     Parameters
     ----------

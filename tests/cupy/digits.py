@@ -16,4 +16,4 @@ def dataset(device, samples):
     pytest.importorskip("sklearn")
     (images, labels), _ = example.load_digits()
     mean, std = images.mean(), images.std()
-    return example.dataset(images[:samples], labels[:samples], mean, std, device)
+    return example.make_dataset(images[:samples], labels[:samples], mean, std, device)
