@@ -1,4 +1,4 @@
-"""A softmax over many classes whose rare ones are in clusters that few samples have to look at."""
+"""AdaptiveLogSoftmaxWithLoss: an approximate softmax for many classes, rare ones in clusters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dtrain.nn.module import Module
 
 
 class ASMoutput(NamedTuple):
-    """What the layer gives: each sample's log-probability of its target, and the loss."""
+    """Each sample's log-probability of its target, and the mean loss."""
 
     output: Tensor
     loss: Tensor
@@ -31,9 +31,9 @@ class AdaptiveLogSoftmaxWithLoss(Module):
 
     Parameters
     ----------
-    cutoffs : where the classes of the clusters begin, in ascending order; those below the first
-        are in the head, with one place for each cluster
-    div_value : cluster i works in in_features / div_value^(i + 1) dimensions
+    cutoffs : the first class of each cluster, ascending; the head predicts the classes below
+        the first cutoff and, as one further class each, the clusters
+    div_value : cluster i projects the input to in_features / div_value^(i + 1) features
 
     >>> import dtrain
     >>> layer = AdaptiveLogSoftmaxWithLoss(8, 100, cutoffs=[10, 50], div_value=2.0)
@@ -41,6 +41,17 @@ class AdaptiveLogSoftmaxWithLoss(Module):
     >>> output.shape, layer.log_prob(dtrain.ones(3, 8)).shape
     (dtrain.Size([3]), dtrain.Size([3, 100]))
     """
+
+    in_features: int
+    n_classes: int
+    cutoffs: list[int]
+    div_value: float
+    head_bias: bool
+    shortlist_size: int
+    n_clusters: int
+    head_size: int
+    head: Linear
+    tail: ModuleList
 
     def __init__(
         self,
@@ -80,7 +91,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             )
 
     def reset_parameters(self) -> None:
-        """Draw the parameters anew."""
+        """Draw new initial values of the parameters."""
         for layer in self.modules():
             if isinstance(layer, Linear):
                 layer.reset_parameters()
@@ -100,9 +111,9 @@ class AdaptiveLogSoftmaxWithLoss(Module):
                 f"Target values should be in [0, {self.n_classes - 1}], but values in range "
                 f"[{least}, {most}] were found."
             )
-        place, output = target, input.new_zeros(len(input))
+        column, output = target, input.new_zeros(len(input))
         cutoffs = tensor(self.cutoffs, device=target.device)
-        cluster = bucketize(target, cutoffs, right=True)  # 0: in the head itself
+        cluster = bucketize(target, cutoffs, right=True)  # 0: the head itself
         for index in range(self.n_clusters):
             here = cluster.eq(index + 1).nonzero().squeeze(1)
             if not len(here):
@@ -110,9 +121,9 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             scores = F.log_softmax(self.tail[index](input.index_select(0, here)), 1)
             within = scores.gather(1, (target[here] - self.cutoffs[index]).unsqueeze(1)).squeeze(1)
             output = output.index_copy(0, here, within)
-            place = place.index_fill(0, here, self.shortlist_size + index)
+            column = column.index_fill(0, here, self.shortlist_size + index)
         head = F.log_softmax(self.head(input), 1)
-        output = output + head.gather(1, place.unsqueeze(1)).squeeze(1)
+        output = output + head.gather(1, column.unsqueeze(1)).squeeze(1)
         return ASMoutput(output, -output.mean())
 
     def log_prob(self, input: Tensor) -> Tensor:
@@ -127,8 +138,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
     def predict(self, input: Tensor) -> Tensor:
         """The most probable class of each sample: (n,).
 
-        As in PyTorch, a sample for which the head says a frequent class gets that one, and the
-        clusters are looked at for the others alone.
+        As in PyTorch a frequent class that the head predicts is final; only samples whose head
+        predicts a cluster look at the clusters.
         """
         best = self.head(input).argmax(1)
         rare = (best >= self.shortlist_size).nonzero().squeeze(1)

@@ -1,4 +1,4 @@
-"""`MultiheadAttention`: attention of several heads between linear projections."""
+"""`MultiheadAttention`: multi-head attention between linear projections."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from dtrain.nn.parameter import Parameter
 
 
 class NonDynamicallyQuantizableLinear(Linear):
-    """A Linear, under the name that PyTorch's `repr` shows."""
+    """A Linear with the class name that PyTorch's `repr` shows."""
 
 
 class MultiheadAttention(Module):
-    """Attention of several heads (torch.nn.MultiheadAttention; Vaswani et al. 2017, 3.2.2).
+    """concat(head_1, ..., head_h) W_out, head_i = attention(q W_i^q, k W_i^k, v W_i^v)
+    (torch.nn.MultiheadAttention; Vaswani et al. 2017, section 3.2.2).
 
-    query: (t, n, embed_dim), with `batch_first` (n, t, embed_dim), or (t, embed_dim); key and
-    value likewise, of `kdim` and `vdim` features. Returns the output and, if `need_weights`, the
-    weights (n, t, s), their mean over the heads unless `average_attn_weights` is False.
+    Shape: query (t, n, embed_dim), key (s, n, kdim), value (s, n, vdim); with `batch_first` n comes
+    first; an unbatched input lacks n. Returns (output, weights): the output of the query's shape,
+    and with `need_weights` the weights (n, t, s), averaged over heads, or without
+    `average_attn_weights` (n, num_heads, t, s); else None.
 
     >>> import dtrain
     >>> attend = MultiheadAttention(8, num_heads=2, batch_first=True)
@@ -30,6 +32,18 @@ class MultiheadAttention(Module):
     >>> output.shape, weights.shape
     (dtrain.Size([3, 5, 8]), dtrain.Size([3, 5, 5]))
     """
+
+    embed_dim: int
+    num_heads: int
+    kdim: int
+    vdim: int
+    head_dim: int
+    dropout: float
+    batch_first: bool
+    add_zero_attn: bool
+    out_proj: NonDynamicallyQuantizableLinear
+    bias_k: Parameter | None
+    bias_v: Parameter | None
 
     def __init__(
         self,

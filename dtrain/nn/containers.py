@@ -1,17 +1,20 @@
-"""Modules made of modules."""
+"""Sequential, ModuleList and ModuleDict: containers of modules."""
 
 from __future__ import annotations
 
 import operator
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dtrain.nn.module import Module
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 
 class _Listed(Module):
-    """Modules by position; their names are their positions, unless they were given names."""
+    """Modules by position; the names are the positions unless names were given."""
 
     def __len__(self) -> int:
         return len(self._modules)
@@ -27,7 +30,7 @@ class _Listed(Module):
 
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
-            return self._of(dict(list(self._modules.items())[index]))
+            return self._from_named(dict(list(self._modules.items())[index]))
         return self._modules[self._name_at(index)]
 
     def __setitem__(self, index: int, module: Module) -> None:
@@ -37,21 +40,21 @@ class _Listed(Module):
         names = list(self._modules)[index] if isinstance(index, slice) else [self._name_at(index)]
         for name in names:
             del self._modules[name]
-        self._number(list(self))
+        self._set_modules(list(self))
 
-    def _number(self, modules: Iterable[Any]) -> None:
-        """Let these be the modules, by position."""
+    def _set_modules(self, modules: Iterable[Any]) -> None:
+        """Replace all modules by these, named by position."""
         modules = list(modules)
         self._modules.clear()
         self._modules.update((str(i), module) for i, module in enumerate(modules))
 
-    def append(self, module: Module) -> Any:
-        """Add a module at the end; returns itself."""
+    def append(self, module: Module) -> Self:
+        """Add a module at the end; returns self."""
         self.add_module(str(len(self)), module)
         return self
 
-    def extend(self, modules: Iterable[Module]) -> Any:
-        """Add modules at the end; returns itself."""
+    def extend(self, modules: Iterable[Module]) -> Self:
+        """Add modules at the end; returns self."""
         if not isinstance(modules, Iterable):
             raise TypeError(
                 f"{type(self).__name__}.extend: expected modules to iterate over, got "
@@ -61,15 +64,15 @@ class _Listed(Module):
             self.append(module)
         return self
 
-    def insert(self, index: int, module: Module) -> Any:
-        """Add a module before the one at a position; returns itself."""
+    def insert(self, index: int, module: Module) -> Self:
+        """Add a module before the one at a position; returns self."""
         if not isinstance(module, Module):
             raise AssertionError(f"insert: expected a Module, got {type(module).__name__}")
         if not -len(self) <= index <= len(self):
             raise IndexError(f"Index out of range: {index}, of {len(self)} modules")
         modules = list(self)
         modules.insert(index, module)
-        self._number(modules)
+        self._set_modules(modules)
         return self
 
     def pop(self, key: int | slice) -> Any:
@@ -79,12 +82,12 @@ class _Listed(Module):
         return popped
 
     @classmethod
-    def _of(cls, modules: dict[str, Module]) -> Any:
+    def _from_named(cls, modules: dict[str, Module]) -> Any:
         raise NotImplementedError
 
 
 class Sequential(_Listed):
-    """Modules one after another (torch.nn.Sequential).
+    """Call modules one after another, each with the output of the previous (torch.nn.Sequential).
 
     >>> import dtrain
     >>> Sequential(dtrain.nn.Linear(2, 3), dtrain.nn.ReLU())
@@ -101,13 +104,13 @@ class Sequential(_Listed):
             self.add_module(name, module)
 
     @classmethod
-    def _of(cls, modules: dict[str, Module]) -> Sequential:
+    def _from_named(cls, modules: dict[str, Module]) -> Sequential:
         return cls(modules)
 
     def __add__(self, other: Any) -> Sequential:
         return Sequential(*self).__iadd__(other)
 
-    def __iadd__(self, other: Any) -> Any:
+    def __iadd__(self, other: Any) -> Self:
         if not isinstance(other, Sequential):
             raise ValueError(f"Sequential: expected a Sequential to add, got {type(other)}")
         return self.extend(other)
@@ -117,12 +120,12 @@ class Sequential(_Listed):
 
     __rmul__ = __mul__
 
-    def __imul__(self, count: int) -> Any:
+    def __imul__(self, count: int) -> Self:
         if not isinstance(count, int):
             raise TypeError(f"Sequential: expected an int to multiply by, got {type(count)}")
         if count < 1:
             raise ValueError(f"Sequential: expected a positive number of times, got {count}")
-        self._number(list(self) * count)
+        self._set_modules(list(self) * count)
         return self
 
     def forward(self, input: Any) -> Any:
@@ -132,24 +135,24 @@ class Sequential(_Listed):
 
 
 class ModuleList(_Listed):
-    """A list of modules (torch.nn.ModuleList)."""
+    """A list of modules, which has no forward of its own (torch.nn.ModuleList)."""
 
     def __init__(self, modules: Iterable[Module] | None = None):
         super().__init__()
         self.extend(modules or ())
 
     @classmethod
-    def _of(cls, modules: dict[str, Module]) -> ModuleList:
+    def _from_named(cls, modules: dict[str, Module]) -> ModuleList:
         return cls(modules.values())
 
     def __add__(self, other: Iterable[Module]) -> ModuleList:
         return ModuleList([*self, *other])
 
-    def __iadd__(self, other: Iterable[Module]) -> Any:
+    def __iadd__(self, other: Iterable[Module]) -> Self:
         return self.extend(other)
 
     def _child_reprs(self) -> list[tuple[str, str]]:
-        """Neighbours that look alike are shown once, as PyTorch does."""
+        """Equal neighbours are shown once with their count, as in PyTorch."""
         shown = []
         start = 0
         for text, alike in groupby(map(repr, self)):
@@ -163,7 +166,7 @@ class ModuleList(_Listed):
 
 
 class ModuleDict(Module):
-    """Modules by name (torch.nn.ModuleDict).
+    """A dict of modules by name, which has no forward of its own (torch.nn.ModuleDict).
 
     >>> import dtrain
     >>> heads = ModuleDict({"a": dtrain.nn.Linear(2, 1), "b": dtrain.nn.Linear(2, 3)})
@@ -176,7 +179,7 @@ class ModuleDict(Module):
         self.update(() if modules is None else modules)
 
     def update(self, modules: Mapping[str, Module] | Iterable[Any]) -> None:
-        """Add modules, or replace those of the same names: a mapping, or (name, module) pairs."""
+        """Add or replace modules, from a mapping or (name, module) pairs."""
         if not isinstance(modules, Iterable):
             raise TypeError(
                 "ModuleDict.update: expected a mapping or pairs of names and modules, got "

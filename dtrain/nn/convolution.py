@@ -1,4 +1,8 @@
-"""Convolution over one, two or three axes, and its transpose, as layers."""
+"""Convolution over one, two or three axes, and its transpose, as layers.
+
+Sizes of a convolution: floor((size + 2 padding - dilation (kernel_size - 1) - 1) / stride) + 1;
+of a transpose: (size - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from typing import Any
 from dtrain.autograd import Tensor
 from dtrain.functions.creation import empty
 from dtrain.nn import functional as F
-from dtrain.nn.functional.spatial import per_axis
+from dtrain.nn.functional.spatial import Ints, per_axis
 from dtrain.nn.layers import init_like_linear
 from dtrain.nn.module import Module
 from dtrain.nn.parameter import Parameter
@@ -17,20 +21,30 @@ PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
 class _Conv(Module):
-    """What all have: a weight, a bias, and how windows lie."""
+    """A convolution: weight (out_channels, in_channels / groups, *kernel_size), bias, options."""
 
     axes: int
-    transposed = False
+    transposed: bool = False
+    in_channels: int
+    out_channels: int
+    groups: int
+    kernel_size: tuple[int, ...]
+    stride: tuple[int, ...]
     padding: str | tuple[int, ...]
+    dilation: tuple[int, ...]
+    output_padding: tuple[int, ...]
+    padding_mode: str
+    weight: Parameter
+    bias: Parameter | None
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: Any,
-        stride: Any = 1,
-        padding: Any = 0,
-        dilation: Any = 1,
+        kernel_size: Ints,
+        stride: Ints = 1,
+        padding: Ints | str = 0,
+        dilation: Ints = 1,
         groups: int = 1,
         bias: bool = True,
         padding_mode: str = "zeros",
@@ -41,12 +55,13 @@ class _Conv(Module):
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size = per_axis(kernel_size, self.axes, "kernel_size")
         self.stride = per_axis(stride, self.axes, "stride")
-        is_name = isinstance(padding, str)
-        self.padding = padding if is_name else per_axis(padding, self.axes, "padding")
+        self.padding = (
+            padding if isinstance(padding, str) else per_axis(padding, self.axes, "padding")
+        )
         self.dilation = per_axis(dilation, self.axes, "dilation")
         self.output_padding = (0,) * self.axes
         self.padding_mode = padding_mode
-        self._refuse_wrong_options()
+        self._check_options()
         ends = (in_channels, out_channels) if self.transposed else (out_channels, in_channels)
         shape = (ends[0], ends[1] // groups, *self.kernel_size)
         self.weight = Parameter(empty(shape, device=device, dtype=dtype))
@@ -56,10 +71,10 @@ class _Conv(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Begin anew: uniform in +-1 / sqrt(fan_in)."""
+        """Draw new initial values, uniformly from +-1 / sqrt(fan_in)."""
         init_like_linear(self.weight, self.bias)
 
-    def _refuse_wrong_options(self) -> None:
+    def _check_options(self) -> None:
         name, groups = type(self).__name__, self.groups
         if groups < 1 or self.in_channels % groups or self.out_channels % groups:
             raise ValueError(
@@ -72,8 +87,7 @@ class _Conv(Module):
         if isinstance(self.padding, str):
             if self.padding not in ("same", "valid"):
                 raise ValueError(
-                    f"{name}: expected a padding of numbers, 'same' or 'valid', got "
-                    f"{self.padding!r}"
+                    f"{name}: expected padding of ints, 'same' or 'valid', got {self.padding!r}"
                 )
             if self.padding == "same" and set(self.stride) != {1}:
                 raise ValueError(f"{name}: padding='same' needs stride 1, got {self.stride}")
@@ -99,11 +113,11 @@ class _Conv(Module):
         convolve = getattr(F, f"conv{self.axes}d")
         padding: Any = self.padding
         if self.padding_mode != "zeros":
-            x, padding = F.pad(x, self._edges(), self.padding_mode), 0
+            x, padding = F.pad(x, self._pad_widths(), self.padding_mode), 0
         return convolve(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
-    def _edges(self) -> list[int]:
-        """The widths of the padding, as `pad` takes them: before and after, last axis first."""
+    def _pad_widths(self) -> list[int]:
+        """The padding in the form of `F.pad`: (before, after) of each axis, the last axis first."""
         if not isinstance(self.padding, str):
             pairs = [(width, width) for width in self.padding]
         elif self.padding == "same":
@@ -115,13 +129,13 @@ class _Conv(Module):
 
 
 class Conv1d(_Conv):
-    """Cross-correlation over sequences (n, c, w) (torch.nn.Conv1d)."""
+    """Cross-correlation of (n, in_channels, l) to (n, out_channels, l') (torch.nn.Conv1d)."""
 
     axes = 1
 
 
 class Conv2d(_Conv):
-    """Cross-correlation over images (n, c, h, w) (torch.nn.Conv2d).
+    """Cross-correlation of (n, in_channels, h, w) to (n, out_channels, h', w') (torch.nn.Conv2d).
 
     >>> import dtrain
     >>> Conv2d(3, 8, 3, padding=1)(dtrain.ones(2, 3, 5, 5)).shape
@@ -132,13 +146,15 @@ class Conv2d(_Conv):
 
 
 class Conv3d(_Conv):
-    """Cross-correlation over volumes (n, c, d, h, w) (torch.nn.Conv3d)."""
+    """Cross-correlation of (n, in_channels, d, h, w) to (n, out_channels, d', h', w')
+    (torch.nn.Conv3d).
+    """
 
     axes = 3
 
 
 class _ConvTranspose(_Conv):
-    """What transposed ones have: more than one size that the output can have."""
+    """A transposed convolution: weight (in_channels, out_channels / groups, *kernel_size)."""
 
     transposed = True
 
@@ -146,13 +162,13 @@ class _ConvTranspose(_Conv):
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: Any,
-        stride: Any = 1,
-        padding: Any = 0,
-        output_padding: Any = 0,
+        kernel_size: Ints,
+        stride: Ints = 1,
+        padding: Ints = 0,
+        output_padding: Ints = 0,
         groups: int = 1,
         bias: bool = True,
-        dilation: Any = 1,
+        dilation: Ints = 1,
         padding_mode: str = "zeros",
         device: Any = None,
         dtype: Any = None,
@@ -171,13 +187,15 @@ class _ConvTranspose(_Conv):
             self.bias,
             self.stride,
             self.padding,
-            self.output_padding if output_size is None else self._rest(x, tuple(output_size)),
+            self.output_padding
+            if output_size is None
+            else self._output_padding_for(x, tuple(output_size)),
             self.groups,
             self.dilation,
         )
 
-    def _rest(self, x: Tensor, output_size: tuple[int, ...]) -> tuple[int, ...]:
-        """The output padding that leads to a size."""
+    def _output_padding_for(self, x: Tensor, output_size: tuple[int, ...]) -> tuple[int, ...]:
+        """The output_padding that gives this output size."""
         if len(output_size) not in (self.axes, x.ndim):
             raise ValueError(
                 f"{type(self).__name__}: expected an output_size of {self.axes} or {x.ndim} "
@@ -201,13 +219,14 @@ class _ConvTranspose(_Conv):
 
 
 class ConvTranspose1d(_ConvTranspose):
-    """The gradient of Conv1d for its input, as a layer (torch.nn.ConvTranspose1d)."""
+    """The gradient of Conv1d for its input: (n, c, l) to (n, m, l') (torch.nn.ConvTranspose1d)."""
 
     axes = 1
 
 
 class ConvTranspose2d(_ConvTranspose):
-    """The gradient of Conv2d for its input, as a layer (torch.nn.ConvTranspose2d).
+    """The gradient of Conv2d for its input: (n, c, h, w) to (n, m, h', w')
+    (torch.nn.ConvTranspose2d).
 
     >>> import dtrain
     >>> up = ConvTranspose2d(8, 3, 3, stride=2, padding=1)
@@ -219,6 +238,8 @@ class ConvTranspose2d(_ConvTranspose):
 
 
 class ConvTranspose3d(_ConvTranspose):
-    """The gradient of Conv3d for its input, as a layer (torch.nn.ConvTranspose3d)."""
+    """The gradient of Conv3d for its input: (n, c, d, h, w) to (n, m, d', h', w')
+    (torch.nn.ConvTranspose3d).
+    """
 
     axes = 3

@@ -1,4 +1,4 @@
-"""Tables of vectors as layers."""
+"""Embedding and EmbeddingBag: rows of a trained table by index, as layers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,16 @@ from dtrain.nn.parameter import Parameter
 
 
 class _Table(DeferredBufferUpdates, Module):
-    """A weight (num_embeddings, embedding_dim), standard normal but for the row of padding."""
+    """A weight (num_embeddings, embedding_dim): standard normal, except a zero row padding_idx."""
+
+    num_embeddings: int
+    embedding_dim: int
+    padding_idx: int | None
+    max_norm: float | None
+    norm_type: float
+    scale_grad_by_freq: bool
+    sparse: bool
+    weight: Parameter
 
     def __init__(
         self,
@@ -46,14 +55,14 @@ class _Table(DeferredBufferUpdates, Module):
             self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the weight anew."""
+        """Draw new initial values of the weight."""
         init.normal_(self.weight)
         if self.padding_idx is not None:
             self.weight.detach()[self.padding_idx] = 0
 
     @classmethod
     def from_pretrained(cls, embeddings: Tensor, freeze: bool = True, **options: Any) -> Any:
-        """A layer with this weight, (rows, d), which by default is not trained."""
+        """Make a layer with this weight, (rows, d), which `freeze` excludes from training."""
         if embeddings.ndim != 2:
             raise ValueError(f"from_pretrained: expected (rows, d), got {embeddings.shape}")
         make: Any = cls
@@ -92,7 +101,7 @@ class _Table(DeferredBufferUpdates, Module):
         shorten(self.weight, rows, self.max_norm, self.norm_type)
 
     def _format(self, *names: str) -> str:
-        """The sizes, and those of the options that are not as they are by default."""
+        """The sizes, and the options that differ from their defaults."""
         options = [f"{name}={getattr(self, name)!r}" for name in names if self._differs(name)]
         return ", ".join([f"{self.num_embeddings}, {self.embedding_dim}", *options])
 
@@ -102,7 +111,10 @@ class _Table(DeferredBufferUpdates, Module):
 
 
 class Embedding(_Table):
-    """A table of vectors, read by index (torch.nn.Embedding).
+    """weight[input] (torch.nn.Embedding).
+
+    Shape: (*) of integers to (*, embedding_dim). Under DataParallel `max_norm` shortens rows at the
+    end of a step, in microbatch order; gradients are dense.
 
     >>> import dtrain
     >>> Embedding(10, 3)(dtrain.tensor([[1, 2], [4, 5]])).shape
@@ -141,7 +153,9 @@ class Embedding(_Table):
 
 
 class EmbeddingBag(_Table):
-    """Sums, means or maxima of rows of a table, in bags (torch.nn.EmbeddingBag).
+    """The sum, mean or maximum of weight[i] over the indices i of each bag (torch.nn.EmbeddingBag).
+
+    Shape: (n, k), or (m,) with offsets (n,), to (n, embedding_dim).
 
     >>> import dtrain
     >>> bags = EmbeddingBag(10, 3, mode="sum")

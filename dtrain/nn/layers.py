@@ -1,8 +1,9 @@
-"""Linear and bilinear maps, and layers that rearrange."""
+"""Linear and bilinear layers, and layers that only change the shape."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from dtrain.autograd import Tensor
@@ -14,7 +15,9 @@ from dtrain.nn.parameter import Parameter
 
 
 def init_like_linear(weight: Tensor, bias: Tensor | None) -> None:
-    """Both uniform in +-1 / sqrt(fan_in), as PyTorch's Linear and Conv begin."""
+    """Draw weight and bias uniformly from +-1 / sqrt(fan_in), as PyTorch does for Linear and
+    Conv.
+    """
     init.kaiming_uniform_(weight, a=math.sqrt(5))
     if bias is not None:
         fan_in, _ = init.fan_in_and_out(weight)
@@ -23,12 +26,19 @@ def init_like_linear(weight: Tensor, bias: Tensor | None) -> None:
 
 
 class Linear(Module):
-    """y = x weight^T + bias. weight: (out_features, in_features) (torch.nn.Linear).
+    """y = x weight^T + bias (torch.nn.Linear).
+
+    Shape: (..., in_features) to (..., out_features); weight (out_features, in_features).
 
     >>> import dtrain
     >>> Linear(3, 2)(dtrain.ones(5, 3)).shape
     dtrain.Size([5, 2])
     """
+
+    in_features: int
+    out_features: int
+    weight: Parameter
+    bias: Parameter  # None with bias=False, as in PyTorch
 
     def __init__(
         self,
@@ -47,7 +57,7 @@ class Linear(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the parameters anew."""
+        """Draw new initial values of the parameters."""
         init_like_linear(self.weight, self.bias)
 
     def forward(self, input: Tensor) -> Tensor:
@@ -61,10 +71,17 @@ class Linear(Module):
 
 
 class Bilinear(Module):
-    """x1^T weight x2 + bias. weight: (out_features, in1_features, in2_features).
+    """y_k = x1^T weight_k x2 + bias_k (torch.nn.Bilinear).
 
-    (torch.nn.Bilinear)
+    Shape: (..., in1_features) and (..., in2_features) to (..., out_features); weight
+    (out_features, in1_features, in2_features).
     """
+
+    in1_features: int
+    in2_features: int
+    out_features: int
+    weight: Parameter
+    bias: Parameter  # None with bias=False, as in PyTorch
 
     def __init__(
         self,
@@ -88,7 +105,7 @@ class Bilinear(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the parameters anew: uniform in +-1 / sqrt(in1_features)."""
+        """Draw new initial values, uniformly from +-1 / sqrt(in1_features)."""
         bound = self.in1_features**-0.5
         for parameter in self.parameters():
             init.uniform_(parameter, -bound, bound)
@@ -104,7 +121,10 @@ class Bilinear(Module):
 
 
 class Flatten(Module):
-    """Dimensions made one, by default all but the batch's (torch.nn.Flatten)."""
+    """Merge dimensions start_dim to end_dim, by default (n, *) to (n, -1) (torch.nn.Flatten)."""
+
+    start_dim: int
+    end_dim: int
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1):
         super().__init__()
@@ -118,7 +138,7 @@ class Flatten(Module):
 
 
 class Identity(Module):
-    """Its input (torch.nn.Identity)."""
+    """Return the input; accepts and ignores any arguments (torch.nn.Identity)."""
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__()
@@ -128,9 +148,12 @@ class Identity(Module):
 
 
 class Unflatten(Module):
-    """One dimension made several (torch.nn.Unflatten)."""
+    """Split dimension `dim` into the sizes unflattened_size (torch.nn.Unflatten)."""
 
-    def __init__(self, dim: int, unflattened_size: Any):
+    dim: int
+    unflattened_size: Sequence[int]
+
+    def __init__(self, dim: int, unflattened_size: Sequence[int]):
         super().__init__()
         if not isinstance(unflattened_size, (tuple, list)) or not all(
             isinstance(n, int) for n in unflattened_size
@@ -146,21 +169,21 @@ class Unflatten(Module):
 
 
 class PixelShuffle(UnaryLayer, function=F.pixel_shuffle):
-    """Channels laid out as pixels (Shi et al. 2016) (torch.nn.PixelShuffle)."""
+    """(..., c r^2, h, w) to (..., c, h r, w r), r = upscale_factor (torch.nn.PixelShuffle)."""
 
     def __init__(self, upscale_factor: int):
         super().__init__(upscale_factor=upscale_factor)
 
 
 class PixelUnshuffle(UnaryLayer, function=F.pixel_unshuffle):
-    """Pixels laid out as channels (torch.nn.PixelUnshuffle)."""
+    """(..., c, h r, w r) to (..., c r^2, h, w), r = downscale_factor (torch.nn.PixelUnshuffle)."""
 
     def __init__(self, downscale_factor: int):
         super().__init__(downscale_factor=downscale_factor)
 
 
 class ChannelShuffle(UnaryLayer, function=F.channel_shuffle):
-    """Channels dealt out in turn from each group (Zhang et al. 2018) (torch.nn.ChannelShuffle)."""
+    """Interleave the channels of `groups` groups, (n, c, ...) (torch.nn.ChannelShuffle)."""
 
     def __init__(self, groups: int):
         super().__init__(groups=groups)

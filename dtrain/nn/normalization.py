@@ -1,7 +1,8 @@
-"""Normalization within a sample, without statistics to remember."""
+"""Normalization within a sample, without running statistics, as layers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from dtrain.autograd import Tensor
@@ -13,20 +14,31 @@ from dtrain.nn.parameter import Parameter
 
 
 class Affine(Module):
-    """A weight that begins with ones and a bias that begins with zeros, or neither."""
+    """A layer with a weight of initially ones and a bias of initially zeros, or neither."""
+
+    weight: Parameter  # None without affine parameters, as in PyTorch
+    bias: Parameter  # None with bias=False
 
     def reset_parameters(self) -> None:
-        """Begin anew."""
+        """Set the weight to ones and the bias to zeros."""
         for name, parameter in self.named_parameters(recurse=False):
             init.constant_(parameter, float(name == "weight"))
 
 
 class LayerNorm(Affine):
-    """Normalize over the last dimensions (Ba et al. 2016) (torch.nn.LayerNorm)."""
+    """(x - mean) / sqrt(var + eps) * weight + bias, with mean and biased variance over the last
+    dimensions, whose sizes are normalized_shape (torch.nn.LayerNorm; Ba et al. 2016).
+
+    Shape: (*, *normalized_shape), unchanged.
+    """
+
+    normalized_shape: tuple[int, ...]
+    eps: float
+    elementwise_affine: bool
 
     def __init__(
         self,
-        normalized_shape: Any,
+        normalized_shape: int | Sequence[int],
         eps: float = 1e-5,
         elementwise_affine: bool = True,
         bias: bool = True,
@@ -34,7 +46,7 @@ class LayerNorm(Affine):
         dtype: Any = None,
     ):
         super().__init__()
-        self.normalized_shape = shape = _shape(normalized_shape)
+        self.normalized_shape = shape = _as_shape(normalized_shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         like = {"device": device, "dtype": dtype}
@@ -55,21 +67,26 @@ class LayerNorm(Affine):
 
 
 class RMSNorm(Affine):
-    """x / sqrt(mean(x^2) + eps) over the last dimensions (torch.nn.RMSNorm).
+    """x / sqrt(mean(x^2) + eps) * weight, with the mean over the last dimensions, whose sizes are
+    normalized_shape (torch.nn.RMSNorm; Zhang and Sennrich 2019).
 
-    Zhang and Sennrich 2019.
+    eps defaults to the machine epsilon of the input's dtype.
     """
+
+    normalized_shape: tuple[int, ...]
+    eps: float | None
+    elementwise_affine: bool
 
     def __init__(
         self,
-        normalized_shape: Any,
+        normalized_shape: int | Sequence[int],
         eps: float | None = None,
         elementwise_affine: bool = True,
         device: Any = None,
         dtype: Any = None,
     ):
         super().__init__()
-        self.normalized_shape = shape = _shape(normalized_shape)
+        self.normalized_shape = shape = _as_shape(normalized_shape)
         self.eps, self.elementwise_affine = eps, elementwise_affine
         weight = Parameter(ones(shape, device=device, dtype=dtype)) if elementwise_affine else None
         self.register_parameter("weight", weight)
@@ -83,12 +100,19 @@ class RMSNorm(Affine):
         )
 
 
-def _shape(normalized_shape: Any) -> tuple[int, ...]:
+def _as_shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
     return (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
 
 
 class GroupNorm(Affine):
-    """Normalize each group of channels of each sample (Wu and He 2018) (torch.nn.GroupNorm)."""
+    """Normalize each of num_groups groups of channels of each sample, then scale and shift each
+    channel: (n, num_channels, ...), unchanged (torch.nn.GroupNorm; Wu and He 2018).
+    """
+
+    num_groups: int
+    num_channels: int
+    eps: float
+    affine: bool
 
     def __init__(
         self,
@@ -126,9 +150,8 @@ class GroupNorm(Affine):
 
 
 class LocalResponseNorm(UnaryLayer, function=F.local_response_norm):
-    """Normalize by the channels around (torch.nn.LocalResponseNorm).
-
-    Krizhevsky et al. 2012, section 3.3.
+    """x / (k + alpha * mean of x^2 over `size` neighboring channels)^beta, for (n, c, ...)
+    (torch.nn.LocalResponseNorm; Krizhevsky et al. 2012, section 3.3).
     """
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0):

@@ -1,4 +1,4 @@
-"""`Parameter`, a tensor that a Module trains, and `Buffer`, one that it keeps."""
+"""`Parameter`, a trained tensor of a module, and `Buffer`, a tensor of its other state."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from dtrain.autograd.tensor import _initialize
 from dtrain.backend import Array
 
 
-def _array_of(data: Any) -> Array:
+def _get_array(data: Any) -> Array:
     return data.array if isinstance(data, Tensor) else Tensor(data).array
 
 
 class Buffer(Tensor):
-    """A tensor that a Module lists among its buffers; shares the memory of `data`
+    """A tensor that a module registers as a buffer when assigned; shares the memory of `data`
     (torch.nn.Buffer).
 
-    A `persistent` one is in the Module's state_dict.
+    state_dict contains persistent buffers only.
 
     >>> import dtrain
     >>> model = dtrain.nn.Module()
@@ -27,12 +27,13 @@ class Buffer(Tensor):
     """
 
     def __init__(self, data: Any = None, *, persistent: bool = True):
-        _initialize(self, _array_of([] if data is None else data))
+        _initialize(self, _get_array([] if data is None else data))
         self.persistent = persistent
 
 
 class Parameter(Tensor):
-    """A leaf tensor that a Module lists among its parameters; shares the memory of `data`.
+    """A leaf tensor that a module registers as a parameter when assigned; shares the memory of
+    `data` (torch.nn.Parameter).
 
     >>> import dtrain
     >>> Parameter(dtrain.zeros(2)).requires_grad
@@ -40,7 +41,7 @@ class Parameter(Tensor):
     """
 
     def __init__(self, data: Any, requires_grad: bool = True):
-        _initialize(self, _array_of(data))
+        _initialize(self, _get_array(data))
         self.requires_grad_(requires_grad)
 
     def __repr__(self) -> str:

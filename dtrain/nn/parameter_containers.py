@@ -1,4 +1,4 @@
-"""Lists and dictionaries of parameters."""
+"""ParameterList and ParameterDict: containers of parameters."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from dtrain.nn.module import Module
 from dtrain.nn.parameter import Parameter
 
 
-def _trained(value: Any) -> Any:
-    """A tensor as a parameter; anything else as it is."""
+def _as_parameter(value: Any) -> Any:
+    """Wrap a plain tensor in a Parameter; return anything else unchanged."""
     return Parameter(value) if type(value) is Tensor else value
 
 
@@ -27,7 +27,7 @@ def _text(value: Any) -> str:
 
 
 class ParameterList(Module):
-    """A list of parameters; other values are kept too (torch.nn.ParameterList).
+    """A list of parameters; also accepts other values (torch.nn.ParameterList).
 
     >>> import dtrain
     >>> weights = ParameterList([dtrain.zeros(2), dtrain.zeros(3)])
@@ -40,37 +40,37 @@ class ParameterList(Module):
         self._size = 0
         self.extend(() if values is None else values)
 
-    def _name(self, place: int) -> str:
-        place = index(place)
-        if not -self._size <= place < self._size:
-            raise IndexError(f"index {place} is out of range for {self._size} parameters")
-        return str(place % self._size)
+    def _name(self, position: int) -> str:
+        position = index(position)
+        if not -self._size <= position < self._size:
+            raise IndexError(f"index {position} is out of range for {self._size} parameters")
+        return str(position % self._size)
 
-    def __getitem__(self, place: Any) -> Any:
-        if isinstance(place, slice):
-            return type(self)(list(self)[place])
-        return getattr(self, self._name(place))
+    def __getitem__(self, position: Any) -> Any:
+        if isinstance(position, slice):
+            return type(self)(list(self)[position])
+        return getattr(self, self._name(position))
 
-    def __setitem__(self, place: int, value: Any) -> None:
-        setattr(self, self._name(place), _trained(value))
+    def __setitem__(self, position: int, value: Any) -> None:
+        setattr(self, self._name(position), _as_parameter(value))
 
     def __len__(self) -> int:
         return self._size
 
     def __iter__(self) -> Iterator[Any]:
-        return iter([self[place] for place in range(self._size)])
+        return iter([self[position] for position in range(self._size)])
 
     def __iadd__(self, values: Iterable[Any]) -> ParameterList:
         return self.extend(values)
 
     def append(self, value: Any) -> ParameterList:
-        """Add a value at the end; returns itself."""
+        """Add a value at the end; returns self."""
         self._size += 1
         self[-1] = value
         return self
 
     def extend(self, values: Iterable[Any]) -> ParameterList:
-        """Add values at the end; returns itself."""
+        """Add values at the end; returns self."""
         if isinstance(values, Tensor) or not isinstance(values, Iterable):
             raise TypeError(f"ParameterList: expected several values, got {type(values).__name__}")
         for value in values:
@@ -78,11 +78,11 @@ class ParameterList(Module):
         return self
 
     def _child_reprs(self) -> list[tuple[str, str]]:
-        return [(str(place), _text(value)) for place, value in enumerate(self)]
+        return [(str(position), _text(value)) for position, value in enumerate(self)]
 
 
 class ParameterDict(Module):
-    """Parameters by name; other values are kept too (torch.nn.ParameterDict).
+    """A dict of parameters by name; also accepts other values (torch.nn.ParameterDict).
 
     >>> import dtrain
     >>> ParameterDict({"scale": dtrain.ones(2)})["scale"].requires_grad
@@ -103,7 +103,7 @@ class ParameterDict(Module):
         if not isinstance(key, str):
             raise TypeError(f"ParameterDict: expected a str as key, got {type(key).__name__}")
         self._keys[key] = None
-        setattr(self, key, _trained(value))
+        setattr(self, key, _as_parameter(value))
 
     def __delitem__(self, key: str) -> None:
         del self._keys[key]
@@ -143,41 +143,41 @@ class ParameterDict(Module):
         return [(key, self[key]) for key in self._keys]
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The parameter of a name, or what is given instead."""
+        """The parameter of this name, or `default`."""
         return self[key] if key in self._keys else default
 
     def setdefault(self, key: str, default: Any = None) -> Any:
-        """The parameter of a name, which is set to what is given if there is none."""
+        """The parameter of this name, first set to `default` if it is missing."""
         if key not in self._keys:
             self[key] = default
         return self[key]
 
     def pop(self, key: str) -> Any:
-        """Take a parameter out."""
+        """Remove and return the parameter of this name."""
         value = self[key]
         del self[key]
         return value
 
     def popitem(self) -> tuple[str, Any]:
-        """Take the last name and parameter out."""
+        """Remove and return the last (name, parameter)."""
         key = next(reversed(self._keys))
         return key, self.pop(key)
 
     def clear(self) -> None:
-        """Take all out."""
+        """Remove all parameters."""
         for key in list(self._keys):
             del self[key]
 
     def copy(self) -> ParameterDict:
-        """Another one, of the same parameters."""
+        """A new ParameterDict of the same parameters."""
         return type(self)(self.items())
 
     def fromkeys(self, keys: Iterable[str], default: Any = None) -> ParameterDict:
-        """Another one, of one value by several names."""
+        """A new ParameterDict with `default` under each of these names."""
         return type(self)([(key, default) for key in keys])
 
     def update(self, parameters: Any) -> None:
-        """Add names and parameters, or replace those of the same names."""
+        """Add or replace parameters, from a mapping or (name, parameter) pairs."""
         if not isinstance(parameters, Iterable):
             raise TypeError(
                 f"ParameterDict: expected names and parameters, got {type(parameters).__name__}"
@@ -185,7 +185,7 @@ class ParameterDict(Module):
         items = parameters
         if isinstance(parameters, (OrderedDict, ParameterDict)):
             items = parameters.items()
-        elif isinstance(parameters, Mapping):  # PyTorch sorts what older Pythons did not order
+        elif isinstance(parameters, Mapping):  # PyTorch sorts plain dicts
             items = sorted(parameters.items())
         for key, value in items:
             self[key] = value

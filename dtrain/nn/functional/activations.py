@@ -3,6 +3,7 @@ otherwise."""
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable
 from typing import Any, ParamSpec
@@ -315,6 +316,7 @@ def _in_place(
         form = make_inplace(declaration.__name__, function)
         form.__qualname__, form.__module__ = declaration.__qualname__, declaration.__module__
         form.__doc__ = declaration.__doc__
+        form.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
         return form
 
     return bind
