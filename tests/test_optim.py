@@ -226,6 +226,57 @@ def test_state_names_what_pytorch_names():
     assert state["param_groups"][0]["params"] == [0, 1, 2, 3]
 
 
+@each_optimizer
+def test_an_optimizers_own_state_can_be_loaded_again(make):
+    params = parameters()
+    optimizer = make(params)
+    for step in range(2):
+        set_gradients(params, step)
+        optimizer.step()
+    before = [bits(v for v in state.values()) for state in optimizer.state.values()]
+    optimizer.load_state_dict(optimizer.state_dict())
+    assert [bits(v for v in state.values()) for state in optimizer.state.values()] == before
+
+
+@each_optimizer
+def test_a_loaded_empty_state_begins_anew(make):
+    dtrain.manual_seed(1)
+    params = parameters()
+    optimizer = make(params)
+    fresh = optimizer.state_dict()
+    values = [p.detach().clone() for p in params]
+    for attempt in range(2):
+        for step in range(3):
+            set_gradients(params, step)
+            optimizer.step()
+        if attempt == 0:
+            first = bits(params)
+            optimizer.load_state_dict(fresh)
+            for param, value in zip(params, values):
+                param.data = value
+    assert bits(params) == first
+
+
+@each_optimizer
+def test_state_follows_parameters_to_another_dtype(make):
+    params = parameters()
+    optimizer = make(params)
+    set_gradients(params, 0)
+    optimizer.step()
+    before = optimizer.state_dict()["state"]
+    for param in params[:2]:  # some of a bucket
+        param.data, param.grad = param.detach().double(), None
+    after = optimizer.state_dict()["state"]
+    for state, other in zip(before.values(), after.values(), strict=True):
+        for name in state:
+            assert other[name].tolist() == state[name].tolist()
+    for _ in range(2):
+        for param in params:
+            param.grad = dtrain.ones(param.shape, dtype=param.dtype)
+        optimizer.step()
+    assert len(optimizer._flat) <= 2  # nothing is kept of the bucket that all have left
+
+
 # --- what is refused ---
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import dtrain
-from dtrain import nn, optim
+from dtrain import DataParallel, nn, optim
 
 #: what each optimizer has where nothing is said, as in PyTorch (LARS and LAMB: as in their papers)
 DEFAULTS = {
@@ -188,3 +188,39 @@ def test_options_of_an_optimizer_of_the_users_are_left_alone():
     optimizer.step()
     assert w.tolist() == (matrix() - matrix().grad).tolist()
     assert optimizer.param_groups[0]["note"] is None
+
+
+GROUPS = {
+    "Rprop": [{"lr": 0.5}, {"lr": 0.125}],
+    "Adagrad": [{"initial_accumulator_value": 0.0}, {"initial_accumulator_value": 3.0}],
+}
+
+
+@pytest.mark.parametrize("name", GROUPS)
+@pytest.mark.parametrize("late", [False, True], ids=["at once", "added later"])
+def test_groups_in_one_bucket_begin_with_their_own_values(name, late):
+    def stepped(together):
+        params = [nn.Parameter(dtrain.tensor([1.0, -2.0])) for _ in range(2)]
+        if together:
+            DataParallel(nn.ParameterList(params))  # one bucket for both
+            assert params[0]._bucket is params[1]._bucket
+        first, second = ({"params": [p], **o} for p, o in zip(params, GROUPS[name]))
+        optimizer = getattr(optim, name)([first] if late else [first, second])
+        for step in range(3):
+            if late and step == 1:
+                optimizer.add_param_group(second)
+            for index, param in enumerate(params):
+                param.grad = dtrain.tensor([0.5, -1.0]) if late + index <= step + 1 else None
+            optimizer.step()
+        return [param.tolist() for param in params]
+
+    assert stepped(True) == stepped(False)
+
+
+def test_the_first_step_of_rprop_is_the_rate_of_that_step():
+    w = nn.Parameter(dtrain.zeros(1))
+    optimizer = optim.Rprop([w], lr=1.0)
+    optimizer.param_groups[0]["lr"] = 0.25  # by a schedule that warms up
+    w.grad = dtrain.ones(1)
+    optimizer.step()
+    assert w.tolist() == [-0.25]

@@ -119,6 +119,23 @@ def test_weights_say_how_often_a_sample_is_drawn(replacement):
     assert drawn[2] / 2000 == pytest.approx(0.75, abs=0.04)
 
 
+@pytest.mark.parametrize("drop_last", [False, True])
+@pytest.mark.parametrize(("samples", "size"), [(0, 3), (2, 3), (3, 2), (11, 3), (12, 3), (7, 1)])
+def test_a_batch_sampler_is_as_long_as_its_batches(samples, size, drop_last):
+    sampler = BatchSampler(range(samples), size, drop_last)
+    expected = samples // size if drop_last else -(-samples // size)
+    assert len(sampler) == len(list(sampler)) == expected
+
+
+@pytest.mark.parametrize("microbatches", [1, 2, 3, 5])
+def test_a_loader_of_batches_is_as_long_as_its_steps(microbatches):
+    batches = BatchSampler(RandomSampler(NUMBERS), 3, False)  # four batches
+    loader = DataLoader(NUMBERS, batch_sampler=batches, microbatches=microbatches)
+    assert len(loader) == len(list(loader.steps())) == {1: 4, 2: 2, 3: 2, 5: 1}[microbatches]
+    listed = DataLoader(NUMBERS, batch_sampler=[[0, 1], [2], [3]], microbatches=microbatches)
+    assert len(listed) == len(list(listed.steps())) == {1: 3, 2: 2, 3: 1, 5: 1}[microbatches]
+
+
 def test_a_stream_without_a_length_has_none():
     with pytest.raises(TypeError, match=r"no len\(\)"):
         len(DataLoader(Stream(), 2))

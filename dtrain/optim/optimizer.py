@@ -17,8 +17,9 @@ from dtrain.autograd import Tensor, enable_grad
 from dtrain.autograd.bucket import Bucket, make_buckets
 from dtrain.autograd.hooks import HookHandle
 from dtrain.autograd.tensor import wrap
-from dtrain.backend import Array, array_module, on_device_of, pieces
+from dtrain.backend import Array, on_device_of, pieces
 from dtrain.backend.profiler import span
+from dtrain.optim import flat_state
 from dtrain.optim.options import like_default, plain_options
 from dtrain.optim.types import Group, Implementation, Numbers, Params, State
 
@@ -230,16 +231,17 @@ class Optimizer:
         for param in group["params"]:
             if param._grad is None:
                 continue
-            numbers = self._numbers.setdefault(id(param), {})
+            numbers = self._numbers.get(id(param))
+            if numbers is None:
+                numbers = self._numbers[id(param)] = {}
+                flat_state.write_initial(self, param, group)
             self._advance(numbers, group)
             start = param._bucket.starts[param._bucket_index]
             stop = start + param.numel()
             if (
                 run
                 and (run.bucket, run.numbers) == (param._bucket, numbers)
-                and (
-                    start == run.stop or stop == run.start
-                )  # DataParallel lays parameters out in reverse
+                and (start == run.stop or stop == run.start)  # DataParallel lays out in reverse
             ):
                 run.start, run.stop = min(start, run.start), max(stop, run.stop)
                 run.params.append(param)
@@ -287,9 +289,8 @@ class Optimizer:
         flat = bucket.states[self] = self._flat.setdefault(bucket, {})
         for name in self._slots(group):
             if name not in flat:
-                flat[name] = array_module(bucket.data).full_like(
-                    bucket.data[bucket.update_range], self._fill(name, group)
-                )
+                flat[name] = flat_state.new_array(self, bucket, name)
+                flat_state.drop_left_buckets(self)
         return flat
 
     # --- state ---
@@ -303,6 +304,7 @@ class Optimizer:
         """The state of each updated parameter, as views of arrays over whole buckets."""
         state: dict[Tensor, dict[str, Any]] = {}
         for group in self.param_groups:
+            make_buckets(group["params"])
             for param in group["params"]:
                 if id(param) in self._numbers:
                     state[param] = self._param_state(param, group, get_flat(param._bucket, group))
@@ -373,32 +375,22 @@ class Optimizer:
                 self._read_options(new)
         for group, new in zip(self.param_groups, options):
             group.update(new)
+            make_buckets(group["params"])
         self._numbers = {}
         groups_of = {id(p): group for group in self.param_groups for p in group["params"]}
         for param, state, _ in pairs:
-            if state is None:
-                continue
-            group = groups_of[id(param)]
-            slots = self._slots(group)
-            # SGD's state in PyTorch has no step; SGD only distinguishes the first step
-            self._numbers[id(param)] = {
-                "step": 1,
-                **{k: float(v) for k, v in state.items() if k not in slots and v is not None},
-            }
-            self._load_arrays(param, group, {k: v for k, v in state.items() if k in slots})
+            if state is not None:
+                flat_state.load(self, param, groups_of[id(param)], state)
 
-    def _load_arrays(self, param: Tensor, group: Group, arrays: dict[str, Any]) -> None:
-        """Copy this process's part of a parameter's state arrays."""
-        bucket = param._bucket
-        assert bucket is not None
-        flat, start = self._flat_state(bucket, group), bucket.starts[param._bucket_index]
-        low = max(start, bucket.update_range.start)
-        high = min(start + param.numel(), bucket.update_range.stop)
-        first = bucket.update_range.start
-        for name, value in arrays.items():
-            if value is not None and low < high:
-                own = wrap(flat[name][low - first : high - first])
-                own.copy_(value.reshape(-1)[low - start : high - start])
+    def __getstate__(self) -> dict[str, Any]:
+        """The attributes for `copy` and `pickle`: the state is apart from the buckets."""
+        kept = {k: v for k, v in self.__dict__.items() if k not in ("_numbers", "_flat")}
+        return {**kept, "_states": flat_state.collect(self)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update({k: v for k, v in state.items() if k != "_states"})
+        self._numbers, self._flat = {}, {}
+        flat_state.restore(self, state["_states"])
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]

@@ -16,6 +16,7 @@ from dtrain.functions.creation import tensor
 from dtrain.nn import Module
 from dtrain.optim.lr_scheduler import LRScheduler
 from dtrain.optim.optimizer import Optimizer
+from dtrain.optim.options import as_number
 
 Average = Callable[[Tensor, Tensor, Any], Tensor]
 ManyAverages = Callable[[Sequence[Tensor], Sequence[Tensor], Any], None]
@@ -85,7 +86,7 @@ class AveragedModel(Module):
         if device is not None:
             self.module = self.module.to(device)
         self.register_buffer("n_averaged", tensor(0, device=device))
-        self.update = multi_avg_fn or _in_place(avg_fn or get_swa_avg_fn())
+        self.avg_fn, self.multi_avg_fn = avg_fn, multi_avg_fn
         self.use_buffers = use_buffers
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -97,7 +98,8 @@ class AveragedModel(Module):
         own, new = self._averaged(self.module), self._averaged(model)
         new = [weight.detach().to(mean.device) for mean, weight in zip(own, new)]
         if self.n_averaged:
-            self.update(own, new, self.n_averaged)
+            update = self.multi_avg_fn or _in_place(self.avg_fn or get_swa_avg_fn())
+            update(own, new, self.n_averaged)
         else:
             for mean, weight in zip(own, new):
                 mean.copy_(weight)
@@ -157,7 +159,7 @@ class SWALR(LRScheduler):
         if not isinstance(anneal_epochs, int) or anneal_epochs < 0:
             raise ValueError(f"SWALR: expected anneal_epochs >= 0, got {anneal_epochs}")
         for group, rate in zip(optimizer.param_groups, rates):
-            group["swa_lr"] = rate
+            group["swa_lr"] = as_number("SWALR: swa_lr", rate)
         self.anneal_epochs, self._anneal_strategy = anneal_epochs, anneal_strategy
         super().__init__(optimizer, last_epoch)
 
@@ -167,11 +169,16 @@ class SWALR(LRScheduler):
         return part if self._anneal_strategy == "linear" else (1 - math.cos(math.pi * part)) / 2
 
     def get_lr(self) -> list[float]:
-        """The rates at `last_epoch`, computed from the previous ones."""
-        step = max(1, self.last_epoch) if not self.anneal_epochs else self.last_epoch
+        """The rates after the steps of this schedule, computed from the previous ones."""
+        step = self._step_count - 1 if self.anneal_epochs else max(1, self._step_count - 1)
         before, now = self._weight(step - 1), self._weight(step)
         rates = []
-        for group in self.optimizer.param_groups:
+        for index, group in enumerate(self.optimizer.param_groups):
+            if "swa_lr" not in group:
+                raise ValueError(
+                    f"SWALR: parameter group {index} has no 'swa_lr': it was added after the "
+                    "schedule was made; give it one"
+                )
             end = group["swa_lr"]
             start = end if before == 1 else (group["lr"] - before * end) / (1 - before)
             rates.append(end * now + start * (1 - now))

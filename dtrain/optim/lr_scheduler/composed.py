@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dtrain.optim.lr_scheduler.base import LRScheduler
+from dtrain.optim.lr_scheduler.plateau import ReduceLROnPlateau
 from dtrain.optim.optimizer import Optimizer
 
 
@@ -22,10 +23,42 @@ class _Composite(LRScheduler):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the attributes and the states of the member schedules."""
-        own = {key: value for key, value in state_dict.items() if key != "_schedulers"}
-        super().load_state_dict(own)
-        for scheduler, state in zip(self._schedulers, state_dict["_schedulers"]):
+        members, states = self._schedulers, state_dict["_schedulers"]
+        if len(states) != len(members):
+            raise ValueError(
+                f"{type(self).__name__}: the state has {len(states)} member schedules, expected "
+                f"{len(members)}"
+            )
+        super().load_state_dict({k: v for k, v in state_dict.items() if k != "_schedulers"})
+        for scheduler, state in zip(members, states):
             scheduler.load_state_dict(state)
+
+    def _begin(self) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["initial_lr"]
+        self._restart()
+
+    def _check_members(self, schedulers: Sequence[LRScheduler], optimizer: Optimizer) -> None:
+        name = type(self).__name__
+        for index, scheduler in enumerate(schedulers):
+            if not isinstance(scheduler, LRScheduler):
+                raise TypeError(f"{name}: schedule {index} is a {type(scheduler).__name__}")
+            if isinstance(scheduler, ReduceLROnPlateau):
+                raise ValueError(
+                    f"{name}: schedule {index} is a ReduceLROnPlateau, whose step needs a metric: "
+                    "call its step(metric) yourself beside this schedule"
+                )
+            if scheduler.optimizer is not optimizer:
+                raise ValueError(f"{name}: schedule {index} is of another optimizer")
+
+
+def _undo_first_step(scheduler: LRScheduler) -> None:
+    """Undo the step that the constructor made, in all members of a schedule."""
+    if isinstance(scheduler, _Composite):
+        for member in scheduler._schedulers:
+            _undo_first_step(member)
+    else:
+        scheduler.last_epoch -= 1
 
 
 class SequentialLR(_Composite):
@@ -51,22 +84,27 @@ class SequentialLR(_Composite):
         milestones: Sequence[int],
         last_epoch: int = -1,
     ):
+        self._check_members(schedulers, optimizer)
         if len(schedulers) != len(milestones) + 1:
             raise ValueError(
                 f"SequentialLR: expected a milestone between every two schedules, got "
                 f"{len(schedulers)} schedules and {len(milestones)} milestones"
             )
-        if any(scheduler.optimizer is not optimizer for scheduler in schedulers):
-            raise ValueError("SequentialLR: the schedules are of another optimizer")
         self.optimizer = optimizer
         self._schedulers, self._milestones = list(schedulers), list(milestones)
         self.last_epoch = last_epoch + 1
-        for scheduler in schedulers:  # undo the first step that each constructor made
-            scheduler.last_epoch -= 1
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"]
-        self._schedulers[0].step()
-        self._last_lr = self._schedulers[0].get_last_lr()
+        _undo_first_step(self)
+        first = self._schedulers[bisect_right(self._milestones, 0)]
+        first._initial_step()
+        self._last_lr = first.get_last_lr()
+
+    def _restart(self) -> None:
+        self.last_epoch = 0
+        first = self._schedulers[bisect_right(self._milestones, 0)]
+        first._restart()
+        self._last_lr = first.get_last_lr()
 
     def step(self, epoch: int | None = None) -> None:
         """Set the rates of the next epoch."""
@@ -74,9 +112,12 @@ class SequentialLR(_Composite):
             raise ValueError("SequentialLR: step() takes no epoch")
         self.last_epoch += 1
         index = bisect_right(self._milestones, self.last_epoch)
-        begins = index > 0 and self._milestones[index - 1] == self.last_epoch
-        self._schedulers[index].step(0 if begins else None)
-        self._last_lr = self._schedulers[index].get_last_lr()
+        scheduler = self._schedulers[index]
+        if index > 0 and self._milestones[index - 1] == self.last_epoch:
+            scheduler._begin()
+        else:
+            scheduler.step()
+        self._last_lr = scheduler.get_last_lr()
 
 
 class ChainedScheduler(_Composite):
@@ -88,8 +129,7 @@ class ChainedScheduler(_Composite):
         if not schedulers:
             raise ValueError("ChainedScheduler: expected at least one schedule, got none")
         self.optimizer = optimizer or schedulers[0].optimizer
-        if any(scheduler.optimizer is not self.optimizer for scheduler in schedulers):
-            raise ValueError("ChainedScheduler: the schedules are of several optimizers")
+        self._check_members(schedulers, self.optimizer)
         self._schedulers = list(schedulers)
         self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
 
@@ -99,4 +139,9 @@ class ChainedScheduler(_Composite):
             raise ValueError("ChainedScheduler: step() takes no epoch")
         for scheduler in self._schedulers:
             scheduler.step()
+        self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
+
+    def _restart(self) -> None:
+        for scheduler in self._schedulers:
+            scheduler._restart()
         self._last_lr = [group["lr"] for group in self.optimizer.param_groups]

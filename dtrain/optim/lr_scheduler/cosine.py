@@ -6,6 +6,7 @@ import math
 
 from dtrain.optim.lr_scheduler.base import LRScheduler
 from dtrain.optim.optimizer import Optimizer
+from dtrain.optim.options import as_number
 
 
 class CosineAnnealingLR(LRScheduler):
@@ -19,22 +20,24 @@ class CosineAnnealingLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1
     ):
-        self.T_max, self.eta_min = T_max, eta_min
+        if T_max == 0:
+            raise ValueError("CosineAnnealingLR: expected T_max >= 1, got 0")
+        self.T_max, self.eta_min = T_max, as_number("CosineAnnealingLR: eta_min", eta_min)
         super().__init__(optimizer, last_epoch)
 
     def _cosine(self, epoch: int) -> float:
         return 1 + math.cos(math.pi * epoch / self.T_max)
 
-    def _closed_form(self, base: float, group: int) -> float:
+    def _closed_form(self, group: int) -> float:
+        base = self._base(group)
         return self.eta_min + (base - self.eta_min) * self._cosine(self.last_epoch) / 2
 
-    def _next(self, lr: float, base: float, group: int) -> float:
-        if self.last_epoch == 0:
+    def _next(self, lr: float, group: int) -> float:
+        if self._is_initial:
             return lr
         before = self._cosine(self.last_epoch - 1)
-        if (self.last_epoch - 1 - self.T_max) % (
-            2 * self.T_max
-        ) == 0:  # at the minimum: the rate rises again
+        if (self.last_epoch - 1 - self.T_max) % (2 * self.T_max) == 0:  # it rises again
+            base = self._base(group)
             return lr + (base - self.eta_min) * (1 - math.cos(math.pi / self.T_max)) / 2
         return self._cosine(self.last_epoch) / before * (lr - self.eta_min) + self.eta_min
 
@@ -64,12 +67,14 @@ class CosineAnnealingWarmRestarts(LRScheduler):
             raise ValueError(f"Expected positive integer T_0, but got {T_0}")
         if T_mult < 1 or not isinstance(T_mult, int):
             raise ValueError(f"Expected integer T_mult >= 1, but got {T_mult}")
-        self.T_0, self.T_i, self.T_mult, self.eta_min = T_0, T_0, T_mult, eta_min
+        self.T_0, self.T_i, self.T_mult = T_0, T_0, T_mult
+        self.eta_min = as_number("CosineAnnealingWarmRestarts: eta_min", eta_min)
         self.T_cur: float = last_epoch
         super().__init__(optimizer, last_epoch)
 
-    def _next(self, lr: float, base: float, group: int) -> float:
+    def _next(self, lr: float, group: int) -> float:
         cosine = math.cos(math.pi * self.T_cur / self.T_i)
+        base = self._base(group)
         return self.eta_min + (base - self.eta_min) * (1 + cosine) / 2
 
     def step(self, epoch: float | None = None) -> None:

@@ -8,17 +8,17 @@ from typing import Any
 
 from dtrain.optim.lr_scheduler.base import LRScheduler
 from dtrain.optim.optimizer import Optimizer
+from dtrain.optim.options import as_number
 
 
 def _per_group(name: str, optimizer: Optimizer, value: Any) -> list[float]:
     groups = len(optimizer.param_groups)
-    if not isinstance(value, (list, tuple)):
-        return [value] * groups
-    if len(value) != groups:
+    values = list(value) if isinstance(value, (list, tuple)) else [value] * groups
+    if len(values) != groups:
         raise ValueError(
             f"expected {groups} values for {name}, one for each parameter group, got {value}"
         )
-    return list(value)
+    return [as_number(name, number) for number in values]
 
 
 def _require_momentum(name: str, optimizer: Optimizer) -> None:
@@ -81,17 +81,30 @@ class CyclicLR(LRScheduler):
         base_lrs = _per_group("base_lr", optimizer, base_lr)
         if last_epoch == -1:
             for group, lr in zip(optimizer.param_groups, base_lrs):
-                group["lr"] = group["initial_lr"] = lr
+                group["lr"] = lr
         self.max_lrs = _per_group("max_lr", optimizer, max_lr)
-        self.total_size = float(step_size_up + (step_size_down or step_size_up))
+        if step_size_down is None:
+            step_size_down = step_size_up
+        if step_size_up <= 0 or step_size_down < 0:
+            raise ValueError(
+                "CyclicLR: expected step_size_up >= 1 and step_size_down >= 0, got "
+                f"{step_size_up} and {step_size_down}"
+            )
+        self.total_size = float(step_size_up + step_size_down)
         self.step_ratio = step_size_up / self.total_size
-        self.mode, self.gamma, self._scale_fn_custom = mode, gamma, scale_fn
-        self.scale_mode = "iterations" if mode == "exp_range" and not scale_fn else scale_mode
+        self.mode, self.gamma = mode, as_number("CyclicLR: gamma", gamma)
+        self._scale_fn_custom, self.scale_mode = scale_fn, scale_mode
+        if scale_fn is None:
+            self.scale_mode = "iterations" if mode == "exp_range" else "cycle"
         self.cycle_momentum = cycle_momentum
         if cycle_momentum:
             _require_momentum("CyclicLR", optimizer)
             self.base_momentums = _per_group("base_momentum", optimizer, base_momentum)
             self.max_momentums = _per_group("max_momentum", optimizer, max_momentum)
+            if last_epoch == -1:
+                limits = zip(self.base_momentums, self.max_momentums)
+                for group, (low, high) in zip(optimizer.param_groups, limits):
+                    group["base_momentum"], group["max_momentum"] = low, high
         super().__init__(optimizer, last_epoch)
         self.base_lrs = base_lrs
 
@@ -109,11 +122,14 @@ class CyclicLR(LRScheduler):
         ratio = self.step_ratio
         height = x / ratio if x <= ratio else (x - 1) / (ratio - 1)
         height *= self._scale(cycle if self.scale_mode == "cycle" else self.last_epoch)
+        groups, rates = self.optimizer.param_groups, []
+        for index in range(len(groups)):
+            low, high = self._base(index), self.max_lrs[index]
+            rates.append(low + (high - low) * height)
         if self.cycle_momentum:
-            limits = zip(self.base_momentums, self.max_momentums)
-            for group, (low, high) in zip(self.optimizer.param_groups, limits):
+            for group, low, high in zip(groups, self.base_momentums, self.max_momentums):
                 _set_momentum(group, high - (high - low) * height)
-        return [low + (high - low) * height for low, high in zip(self.base_lrs, self.max_lrs)]
+        return rates
 
 
 class OneCycleLR(LRScheduler):
@@ -151,9 +167,17 @@ class OneCycleLR(LRScheduler):
         if total_steps is None:
             if epochs is None or steps_per_epoch is None:
                 raise ValueError("OneCycleLR: give total_steps, or both epochs and steps_per_epoch")
+            for name, count in (("epochs", epochs), ("steps_per_epoch", steps_per_epoch)):
+                if not isinstance(count, int) or count <= 0:
+                    raise ValueError(f"Expected positive integer {name}, but got {count}")
             total_steps = epochs * steps_per_epoch
-        if total_steps <= 0 or not isinstance(total_steps, int):
+        if not isinstance(total_steps, int) or total_steps <= 0:
             raise ValueError(f"Expected positive integer total_steps, but got {total_steps}")
+        if not div_factor or not final_div_factor:
+            raise ValueError(
+                "OneCycleLR: expected div_factor and final_div_factor other than 0, got "
+                f"{div_factor} and {final_div_factor}"
+            )
         if not 0 <= pct_start <= 1:
             raise ValueError(f"Expected float between 0 and 1 pct_start, but got {pct_start}")
         if anneal_strategy not in ("cos", "linear"):
@@ -165,8 +189,10 @@ class OneCycleLR(LRScheduler):
         self.cycle_momentum = cycle_momentum
         if last_epoch == -1:
             for group, lr in zip(optimizer.param_groups, _per_group("max_lr", optimizer, max_lr)):
-                group["initial_lr"], group["max_lr"] = lr / div_factor, lr
-                group["min_lr"] = group["initial_lr"] / final_div_factor
+                group["initial_lr"] = as_number("div_factor", lr / div_factor)
+                group["max_lr"] = lr
+                least = group["initial_lr"] / final_div_factor
+                group["min_lr"] = as_number("final_div_factor", least)
         if cycle_momentum:
             _require_momentum("OneCycleLR", optimizer)
             if last_epoch == -1:
@@ -198,7 +224,13 @@ class OneCycleLR(LRScheduler):
             phase = self._schedule_phases[-1]
         part = (step - begin) / (phase["end_step"] - begin)
         rates = []
-        for group in self.optimizer.param_groups:
+        for index, group in enumerate(self.optimizer.param_groups):
+            for name in (phase["start_lr"], phase["end_lr"]):
+                if name not in group:
+                    raise ValueError(
+                        f"OneCycleLR: parameter group {index} has no {name!r}: was it added after "
+                        "the schedule was made, or last_epoch given without the optimizer's state?"
+                    )
             rates.append(self._between(group[phase["start_lr"]], group[phase["end_lr"]], part))
             if self.cycle_momentum:
                 limits = group[phase["start_momentum"]], group[phase["end_momentum"]]

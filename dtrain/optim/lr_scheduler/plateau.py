@@ -8,6 +8,7 @@ from typing import SupportsFloat
 
 from dtrain.optim.lr_scheduler.base import LRScheduler
 from dtrain.optim.optimizer import Optimizer
+from dtrain.optim.options import as_number
 
 
 class ReduceLROnPlateau(LRScheduler):
@@ -37,6 +38,7 @@ class ReduceLROnPlateau(LRScheduler):
     num_bad_epochs: int
     best: float
     min_lrs: list[float]
+    default_min_lr: float | None
 
     def __init__(
         self,
@@ -50,14 +52,22 @@ class ReduceLROnPlateau(LRScheduler):
         min_lr: float | Sequence[float] = 0,
         eps: float = 1e-8,
     ):
+        factor = as_number("ReduceLROnPlateau: factor", factor)
         if factor >= 1:
             raise ValueError(f"ReduceLROnPlateau: expected factor < 1, got {factor}")
         if mode not in ("min", "max"):
             raise ValueError(f"mode {mode} is unknown: expected 'min' or 'max'")
         if threshold_mode not in ("rel", "abs"):
             raise ValueError(f"threshold mode {threshold_mode} is unknown: expected 'rel' or 'abs'")
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"ReduceLROnPlateau: {type(optimizer).__name__} is not an Optimizer")
         groups = len(optimizer.param_groups)
-        self.min_lrs = list(min_lr) if isinstance(min_lr, Sequence) else [min_lr] * groups
+        if isinstance(min_lr, (list, tuple)):
+            self.default_min_lr = None
+            self.min_lrs = [as_number("ReduceLROnPlateau: min_lr", lr) for lr in min_lr]
+        else:
+            self.default_min_lr = as_number("ReduceLROnPlateau: min_lr", min_lr)
+            self.min_lrs = [self.default_min_lr] * groups
         if len(self.min_lrs) != groups:
             raise ValueError(f"expected {groups} min_lrs, got {len(self.min_lrs)}")
         self.optimizer, self.mode, self.factor, self.patience = optimizer, mode, factor, patience
@@ -84,9 +94,19 @@ class ReduceLROnPlateau(LRScheduler):
         self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
 
     def _reduce(self) -> None:
-        for group, least in zip(self.optimizer.param_groups, self.min_lrs):
-            lr = max(group["lr"] * self.factor, least)
-            if group["lr"] - lr > self.eps:
+        groups = self.optimizer.param_groups
+        if len(groups) != len(self.min_lrs):
+            if self.default_min_lr is None:
+                raise RuntimeError(
+                    f"ReduceLROnPlateau: the optimizer has {len(groups)} parameter groups, but "
+                    f"min_lr was given for {len(self.min_lrs)}: append to the schedule's min_lrs "
+                    "when you add a group"
+                )
+            self.min_lrs = [self.default_min_lr] * len(groups)
+        for index, (group, least) in enumerate(zip(groups, self.min_lrs)):
+            before = as_number(f"ReduceLROnPlateau: lr of group {index}", group["lr"])
+            lr = max(before * self.factor, least)
+            if before - lr > self.eps:
                 group["lr"] = lr
 
     def _is_better(self, current: float) -> bool:

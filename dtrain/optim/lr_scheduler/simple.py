@@ -5,16 +5,21 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from dtrain.optim.lr_scheduler.base import LRScheduler
 from dtrain.optim.optimizer import Optimizer
+from dtrain.optim.options import as_number
 
 Factor = Callable[[int], float]
 
 
 def _per_group(name: str, optimizer: Optimizer, given: Factor | Sequence[Factor]) -> list[Factor]:
     groups = len(optimizer.param_groups)
-    functions = [given] * groups if callable(given) else list(given)
+    functions: list[Any] = list(given) if isinstance(given, (list, tuple)) else [given] * groups
+    for function in functions:
+        if not callable(function):
+            raise TypeError(f"{name}: expected functions of the epoch, got {function!r}")
     if len(functions) != groups:
         raise ValueError(f"{name}: expected {groups} functions, got {len(functions)}")
     return functions
@@ -39,11 +44,11 @@ class LambdaLR(LRScheduler):
         self.lr_lambdas = _per_group("LambdaLR", optimizer, lr_lambda)
         super().__init__(optimizer, last_epoch)
 
-    def _closed_form(self, base: float, group: int) -> float:
-        return base * self.lr_lambdas[group](self.last_epoch)
+    def _closed_form(self, group: int) -> float:
+        return self._base(group) * self._of_group(self.lr_lambdas, group)(self.last_epoch)
 
-    def _next(self, lr: float, base: float, group: int) -> float:
-        return self._closed_form(base, group)
+    def _next(self, lr: float, group: int) -> float:
+        return self._closed_form(group)
 
 
 class StepLR(LRScheduler):
@@ -55,14 +60,16 @@ class StepLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
     ):
-        self.step_size, self.gamma = step_size, gamma
+        if step_size == 0:
+            raise ValueError("StepLR: expected step_size >= 1, got 0")
+        self.step_size, self.gamma = step_size, as_number("StepLR: gamma", gamma)
         super().__init__(optimizer, last_epoch)
 
-    def _closed_form(self, base: float, group: int) -> float:
-        return base * self.gamma ** (self.last_epoch // self.step_size)
+    def _closed_form(self, group: int) -> float:
+        return self._base(group) * self.gamma ** (self.last_epoch // self.step_size)
 
-    def _next(self, lr: float, base: float, group: int) -> float:
-        drops = self.last_epoch > 0 and self.last_epoch % self.step_size == 0
+    def _next(self, lr: float, group: int) -> float:
+        drops = self.last_epoch != 0 and self.last_epoch % self.step_size == 0
         return lr * self.gamma if drops else lr
 
 
@@ -81,8 +88,9 @@ class MultiplicativeLR(LRScheduler):
         self.lr_lambdas = _per_group("MultiplicativeLR", optimizer, lr_lambda)
         super().__init__(optimizer, last_epoch)
 
-    def _next(self, lr: float, base: float, group: int) -> float:
-        return lr * self.lr_lambdas[group](self.last_epoch) if self.last_epoch > 0 else lr
+    def _next(self, lr: float, group: int) -> float:
+        function = self._of_group(self.lr_lambdas, group)
+        return lr if self._is_initial else lr * function(self.last_epoch)
 
 
 class MultiStepLR(LRScheduler):
@@ -98,16 +106,29 @@ class MultiStepLR(LRScheduler):
         gamma: float = 0.1,
         last_epoch: int = -1,
     ):
-        self.milestones, self.gamma = Counter(milestones), gamma
+        self.milestones = Counter(map(_whole, milestones))
+        self.gamma = as_number("MultiStepLR: gamma", gamma)
         super().__init__(optimizer, last_epoch)
 
-    def _closed_form(self, base: float, group: int) -> float:
+    def _closed_form(self, group: int) -> float:
         passed = bisect_right(sorted(self.milestones.elements()), self.last_epoch)
-        return base * self.gamma**passed
+        return self._base(group) * self.gamma**passed
 
-    def _next(self, lr: float, base: float, group: int) -> float:
+    def _next(self, lr: float, group: int) -> float:
         times = self.milestones[self.last_epoch]
         return lr * self.gamma**times if times else lr
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the attributes; a file has the milestones as a plain dict."""
+        super().load_state_dict(state_dict)
+        self.milestones = Counter({int(key): n for key, n in dict(self.milestones).items()})
+
+
+def _whole(milestone: Any) -> int:
+    number = as_number("MultiStepLR: milestone", milestone)
+    if number != int(number):
+        raise ValueError(f"MultiStepLR: expected whole milestones, got {number}: no epoch is it")
+    return int(number)
 
 
 class ConstantLR(LRScheduler):
@@ -123,15 +144,16 @@ class ConstantLR(LRScheduler):
         total_iters: int = 5,
         last_epoch: int = -1,
     ):
+        factor = as_number("ConstantLR: factor", factor)
         if not 0 <= factor <= 1:
             raise ValueError(f"ConstantLR: expected 0 <= factor <= 1, got {factor}")
         self.factor, self.total_iters = factor, total_iters
         super().__init__(optimizer, last_epoch)
 
-    def _closed_form(self, base: float, group: int) -> float:
-        return base * (1 if self.last_epoch >= self.total_iters else self.factor)
+    def _closed_form(self, group: int) -> float:
+        return self._base(group) * (1 if self.last_epoch >= self.total_iters else self.factor)
 
-    def _next(self, lr: float, base: float, group: int) -> float:
+    def _next(self, lr: float, group: int) -> float:
         if self.last_epoch == 0:
             return lr * self.factor
         return lr * (1 / self.factor) if self.last_epoch == self.total_iters else lr
@@ -148,17 +170,17 @@ class PolynomialLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1
     ):
-        self.total_iters, self.power = total_iters, power
+        self.total_iters, self.power = total_iters, as_number("PolynomialLR: power", power)
         super().__init__(optimizer, last_epoch)
 
     def _left(self, epoch: int) -> float:
         return 1 - min(epoch, self.total_iters) / self.total_iters
 
-    def _closed_form(self, base: float, group: int) -> float:
-        return base * self._left(self.last_epoch) ** self.power
+    def _closed_form(self, group: int) -> float:
+        return self._base(group) * self._left(self.last_epoch) ** self.power
 
-    def _next(self, lr: float, base: float, group: int) -> float:
-        if self.last_epoch == 0 or self.last_epoch > self.total_iters:
+    def _next(self, lr: float, group: int) -> float:
+        if self._is_initial or self.last_epoch > self.total_iters:
             return lr
         return lr * (self._left(self.last_epoch) / self._left(self.last_epoch - 1)) ** self.power
 
@@ -169,14 +191,14 @@ class ExponentialLR(LRScheduler):
     gamma: float
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1):
-        self.gamma = gamma
+        self.gamma = as_number("ExponentialLR: gamma", gamma)
         super().__init__(optimizer, last_epoch)
 
-    def _closed_form(self, base: float, group: int) -> float:
-        return base * self.gamma**self.last_epoch
+    def _closed_form(self, group: int) -> float:
+        return self._base(group) * self.gamma**self.last_epoch
 
-    def _next(self, lr: float, base: float, group: int) -> float:
-        return lr * self.gamma if self.last_epoch > 0 else lr
+    def _next(self, lr: float, group: int) -> float:
+        return lr if self._is_initial else lr * self.gamma
 
 
 class LinearLR(LRScheduler):
@@ -196,6 +218,8 @@ class LinearLR(LRScheduler):
         total_iters: int = 5,
         last_epoch: int = -1,
     ):
+        start_factor = as_number("LinearLR: start_factor", start_factor)
+        end_factor = as_number("LinearLR: end_factor", end_factor)
         if not 0 < start_factor <= 1 or not 0 <= end_factor <= 1:
             raise ValueError(
                 "LinearLR: expected 0 < start_factor <= 1 and 0 <= end_factor <= 1, got "
@@ -209,10 +233,12 @@ class LinearLR(LRScheduler):
         gone = min(epoch, self.total_iters) / self.total_iters
         return self.start_factor + (self.end_factor - self.start_factor) * gone
 
-    def _closed_form(self, base: float, group: int) -> float:
-        return base * self._factor(self.last_epoch)
+    def _closed_form(self, group: int) -> float:
+        return self._base(group) * self._factor(self.last_epoch)
 
-    def _next(self, lr: float, base: float, group: int) -> float:
+    def _next(self, lr: float, group: int) -> float:
         if self.last_epoch == 0:
             return lr * self.start_factor
+        if self._is_initial or self.last_epoch > self.total_iters:
+            return lr
         return lr * self._factor(self.last_epoch) / self._factor(self.last_epoch - 1)
