@@ -217,6 +217,14 @@ def test_groups_in_one_bucket_begin_with_their_own_values(name, late):
     assert stepped(True) == stepped(False)
 
 
+def test_a_nan_gradient_leaves_an_element_where_it_is_under_rprop():
+    w = nn.Parameter(dtrain.tensor([1.0, 2.0, 3.0]))
+    optimizer = optim.Rprop([w], lr=0.25)
+    w.grad = dtrain.tensor([float("nan"), 1.0, 0.0])
+    optimizer.step()
+    assert w.tolist() == [1.0, 1.75, 3.0]
+
+
 def test_the_first_step_of_rprop_is_the_rate_of_that_step():
     w = nn.Parameter(dtrain.zeros(1))
     optimizer = optim.Rprop([w], lr=1.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dtrain.backend import Array, kernels
+from dtrain.optim import flat_state
 from dtrain.optim.optimizer import Optimizer
 from dtrain.optim.options import as_number, check_options
 from dtrain.optim.types import Group, Implementation, Numbers, Params, State
@@ -46,10 +47,11 @@ class Adagrad(Optimizer):
 
     def add_param_group(self, group: Group) -> None:
         super().add_param_group(group)
-        for param in self.param_groups[-1][
-            "params"
-        ]:  # PyTorch's Adagrad has state before the first step
+        added = self.param_groups[-1]
+        for param in added["params"]:  # PyTorch creates their state here, not at the first step
             self._numbers[id(param)] = {"step": 0}
+            if param._bucket in self._flat:  # made when the group was not known
+                flat_state.write_initial(self, param, added)
 
     def _slots(self, group: Group) -> tuple[str, ...]:
         return ("sum",)

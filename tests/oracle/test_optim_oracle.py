@@ -96,6 +96,25 @@ def test_the_state_has_pytorchs_names(name, options):
         assert group == {key: expected_group[key] for key in group}
 
 
+@each_optimizer
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_nan_and_infinite_gradients_do_what_they_do_in_pytorch(name, options, dtype):
+    def moved(t):
+        param = tensor_of(t, np.linspace(-1, 1, 40).astype(dtype)).requires_grad_()
+        optimizer = getattr(t.optim, name)([param], lr=0.02, **options)
+        for step in range(5):
+            grad = np.random.default_rng(step).normal(size=40).astype(dtype)
+            if step in (1, 3):
+                grad[[3, 5, 7, 9]] = np.nan, np.inf, -np.inf, 0
+            if step == 2:
+                grad[[11, 20, 33]] = np.nan, np.inf, -np.inf
+            param.grad = tensor_of(t, grad)
+            optimizer.step()
+        return param.detach().numpy()
+
+    np.testing.assert_allclose(moved(dtrain), moved(torch), rtol=1e-4)
+
+
 # --- schedules ---
 
 

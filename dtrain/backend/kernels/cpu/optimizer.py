@@ -132,7 +132,7 @@ def _rprop(param, grad, previous, size, shrink, grow, low, high, sign):
             s, g = s * shrink, none
         s = low if s < low else high if s > high else s
         size[i], previous[i] = s, g
-        param[i] -= np.sign(g) * s
+        param[i] -= s if g > 0 else -s if g < 0 else none
 
 
 @compiled(fastmath=False)

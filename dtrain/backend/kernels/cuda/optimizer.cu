@@ -135,7 +135,7 @@ extern "C" __global__ void rprop(REAL *param, const REAL *grad, REAL *previous, 
         s = s < low ? low : s > high ? high : s;
         size[i] = s;
         previous[i] = g;
-        param[i] -= g > 0 ? s : g < 0 ? -s : g * s;
+        param[i] -= g > 0 ? s : g < 0 ? -s : 0;
     }
 }
 

@@ -169,7 +169,8 @@ def rprop(
     size *= xp.where(turn > 0, etas[1], xp.where(turn < 0, etas[0], 1)).astype(size.dtype)
     xp.clip(size, *sizes, out=size)
     previous[...] = xp.where(turn < 0, 0, grad)
-    param -= xp.sign(previous) * size
+    # a NaN moves nothing, as in PyTorch
+    param -= xp.where(previous > 0, size, xp.where(previous < 0, -size, 0))
 
 
 def asgd(
