@@ -216,19 +216,15 @@ def test_a_plateau_is_no_member(compose):
     assert isinstance(compared(run)[0], ValueError)
 
 
-@each_schedule
+@pytest.mark.parametrize("name", [n for n in SCHEDULES if "step" not in n])
 @pytest.mark.parametrize("suffix", ["pt", "safetensors"])
 def test_a_state_goes_on_from_a_file_and_pytorchs_file(name, suffix, tmp_path):
     def begun(t):
         optimizer = optimizer_of(t)
         return optimizer, SCHEDULES[name](t.optim.lr_scheduler, optimizer)
 
-    try:
-        optimizer, schedule = begun(dtrain)
-    except ValueError:
-        pytest.skip("has no rates")
-    if isinstance(steps(optimizer, schedule, 3)[-1], Exception):
-        pytest.skip("has no rates")
+    optimizer, schedule = begun(dtrain)
+    assert isinstance(steps(optimizer, schedule, 3)[-1], list)
     path = tmp_path / f"state.{suffix}"
     dtrain.save({"o": optimizer.state_dict(), "s": schedule.state_dict()}, path)
     rest = steps(optimizer, schedule, 6)
