@@ -28,7 +28,7 @@ def new_array(optimizer: Optimizer, bucket: Bucket, name: str) -> Array:
     It holds the state that parameters had in buckets they have left (after `.double()` or
     `.to(device)`), and elsewhere the initial value of each parameter's group.
     """
-    array = array_module(bucket.data).zeros_like(bucket.data[bucket.own])
+    array = array_module(bucket.data).zeros_like(bucket.data[bucket.update_range])
     groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
     left = _left_places(optimizer, bucket)
     for index, param in enumerate(bucket.params):
@@ -121,7 +121,7 @@ def restore(optimizer: Optimizer, states: list[ParamState]) -> None:
 
 def _slices(bucket: Bucket, index: int) -> tuple[slice, slice]:
     """This process's part of a parameter: within the state arrays, and within the parameter."""
-    start, own = bucket.starts[index], bucket.own
+    start, own = bucket.starts[index], bucket.update_range
     low = max(start, own.start)
     high = max(low, min(start + bucket.params[index].numel(), own.stop))
     return slice(low - own.start, high - own.start), slice(low - start, high - start)
@@ -139,7 +139,7 @@ def _left_places(optimizer: Optimizer, bucket: Bucket) -> dict[int, tuple[Bucket
 
 
 def _require_whole(bucket: Bucket) -> None:
-    if bucket.is_sharded:
+    if bucket.update_range != slice(0, bucket.size):
         raise RuntimeError(
             "the optimizer's state is spread over the ranks: it can be neither copied nor moved to "
             "another dtype or device; use consolidate_state_dict() and load_state_dict()"
