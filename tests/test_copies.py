@@ -80,6 +80,16 @@ def test_an_optimizer_alone_is_copied_with_its_parameters(copied):
     assert other.defaults == optimizer.defaults
 
 
+def test_a_shallow_copy_has_the_parameters_and_a_state_of_its_own():
+    model, optimizer = begun("Adam", {})
+    train(model, optimizer, 2)
+    other = copy.copy(optimizer)
+    train(model, optimizer, 1)
+    param = optimizer.param_groups[0]["params"][0]
+    assert other.param_groups[0]["params"][0] is param
+    assert [int(o.state[param]["step"]) for o in (optimizer, other)] == [3, 2]
+
+
 def test_hooks_and_attributes_of_an_optimizer_are_copied():
     model, optimizer = begun("SGD", {})
     optimizer.note = "mine"

@@ -110,7 +110,7 @@ def restore(optimizer: Optimizer, states: list[ParamState]) -> None:
         make_buckets(group["params"])
     groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
     for param, numbers, arrays in states:
-        optimizer._numbers[id(param)] = numbers
+        optimizer._numbers[id(param)] = dict(numbers)
         bucket = param._bucket
         assert bucket is not None
         here, there = _slices(bucket, param._bucket_index)

@@ -390,7 +390,7 @@ class Optimizer:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update({k: v for k, v in state.items() if k != "_states"})
         self._numbers, self._flat = {}, {}
-        flat_state.restore(self, state["_states"])
+        flat_state.restore(self, state.get("_states", []))
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
