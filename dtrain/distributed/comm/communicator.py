@@ -1,7 +1,7 @@
 """The protocol of communicators, and the one of a world of one.
 
 A communicator moves bytes between ranks; what is added to what, and in which order, is decided
-in `reduce.py` alone.
+in `tree_reduce.py` alone.
 """
 
 from __future__ import annotations

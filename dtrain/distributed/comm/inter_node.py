@@ -1,4 +1,4 @@
-"""One rank of each node, which exchange over the network what their nodes have folded."""
+"""One rank of each node, which exchange their nodes' partial sums over the network."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class InterNodeExchange:
         count: int,
         divisor: float,
     ) -> None:
-        """Fold all nodes' partial sums over this node's slice into that of `out`."""
+        """Combine all nodes' partial sums over this node's slice, into that slice of `out`."""
         plans = [self._plan(node, count) for node in range(len(self._firsts) - 1)]
         own = slice(bounds[self._index], bounds[self._index + 1])
         parts: dict[Interval, np.ndarray] = {}

@@ -40,7 +40,7 @@ from dtrain.errors import DesyncError, RankFailedError
 
 
 class MpiCommunicator:
-    """All ranks of an mpi4py communicator; every call partials.
+    """All ranks of an mpi4py communicator; every call blocks.
 
     Parameters
     ----------

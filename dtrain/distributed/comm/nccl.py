@@ -1,4 +1,4 @@
-"""Device arrays between ranks over NCCL: slices are exchanged, and folded by one kernel.
+"""Device arrays between ranks over NCCL: slices are exchanged, and combined by one kernel.
 
 All work is queued on CuPy's current stream, and the host does not wait for it.
 """
