@@ -69,7 +69,7 @@ class NodeLocalGroup:
         """
         if self.size == 1:
             return [list(arrays)]
-        distinct = {id(array): array for array in arrays}  # an `out` is often one of the partial sums
+        distinct = {id(array): array for array in arrays}  # `out` may be a partial sum
         places = {key: self._locate(array) for key, array in distinct.items()}
         shared, offsets = zip(*(places[id(array)] for array in arrays))
         size, dtype = len(shared[0]), shared[0].dtype
