@@ -132,7 +132,9 @@ class _FunctionNode(Node):
 
     __slots__ = ("ctx", "function", "output_likes")
 
-    def __init__(self, function: type[Function], ctx: Context, parents: Sequence, outputs: list):
+    def __init__(
+        self, function: type[Function], ctx: Context, parents: Sequence[Any], outputs: list[Any]
+    ):
         super().__init__(function.__name__, parents, (), _OutputGrads())
         self.function = function
         self.ctx = ctx
@@ -145,7 +147,7 @@ class _FunctionNode(Node):
         return lambda grad: _OutputGrads({index: grad})
 
     def take_vjps(
-        self, grad: Any, keep: bool, record_vjps: Callable | None
+        self, grad: Any, keep: bool, record_vjps: Callable[..., Any] | None
     ) -> list[Callable[[Any], Array | None]]:
         grads = [
             None

@@ -136,7 +136,7 @@ def run_backward(
     roots: Sequence[tuple[Any, Array]],
     keep_graph: bool,
     wanted: Sequence[Any] | None = None,
-    record_vjps: Callable[[Node], Sequence[Callable]] | None = None,
+    record_vjps: Callable[[Node], Sequence[Callable[..., Any]]] | None = None,
 ) -> list[Array | None]:
     """Go through the graph from its roots to the leaves, each node once, newest first.
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 
 class HookHandle:
     """Removes a hook from the list it is in (torch.utils.hooks.RemovableHandle)."""
 
-    def __init__(self, hooks: list[Callable], hook: Callable):
+    def __init__(self, hooks: list[Callable[..., Any]], hook: Callable[..., Any]):
         self._hooks, self._hook = hooks, hook
 
     def remove(self) -> None:

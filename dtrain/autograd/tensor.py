@@ -50,8 +50,8 @@ class Tensor(TensorMethods):
     _view: View | None = None
     _bucket: Bucket | None = None
     _bucket_index: int = 0
-    hooks: list[Callable] | None = None
-    _after_accumulate: list[Callable] | None = None
+    hooks: list[Callable[..., Any]] | None = None
+    _after_accumulate: list[Callable[..., Any]] | None = None
 
     def __init__(self, *data: Any):
         only = data[0] if len(data) == 1 else data
@@ -196,7 +196,7 @@ class Tensor(TensorMethods):
         kept = {"_version": [0], "_requires_grad": self._requires_grad, "_grad": self._grad}
         return {"array": self.array, **kept}
 
-    def __deepcopy__(self, memo: dict) -> Tensor:
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Tensor:
         if self._node is not None:
             raise RuntimeError("deepcopy: only leaf tensors can be copied; use detach().clone()")
         copy = type(self).__new__(type(self))
@@ -416,7 +416,7 @@ class Tensor(TensorMethods):
             self._node, self._requires_grad = again._node, again._requires_grad
             view.history = view.base._node
 
-    def _hooks_of_edge(self) -> list[Callable]:
+    def _hooks_of_edge(self) -> list[Callable[..., Any]]:
         edge = self._graph_edge()
         if edge.hooks is None:
             edge.hooks = []

@@ -134,6 +134,15 @@ class finfo:
     1.1920928955078125e-07
     """
 
+    dtype: str
+    bits: int
+    eps: float
+    resolution: float
+    max: float
+    min: float
+    tiny: float
+    smallest_normal: float
+
     def __init__(self, type: Any = None):
         dtype = np.dtype(type or _default)
         if not is_floating(dtype):
@@ -161,6 +170,11 @@ class iinfo:
     >>> iinfo(int8)
     iinfo(min=-128, max=127, dtype=int8)
     """
+
+    dtype: str
+    bits: int
+    max: int
+    min: int
 
     def __init__(self, type: Any):
         dtype = np.dtype(type)

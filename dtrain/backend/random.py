@@ -61,7 +61,7 @@ class Generator:
 
     def __init__(self, seed: int = 0, stream: int = DEFAULT_STREAM, *, device: Any = "cpu"):
         self._stream = stream
-        self.device = as_device(device)  # it draws for tensors on any
+        self.device: as_device = as_device(device)  # it draws for tensors on any
         self.manual_seed(seed)
 
     def manual_seed(self, seed: int) -> Generator:

@@ -33,12 +33,14 @@ class Size(tuple[int, ...]):
     def __mul__(self, times: Any) -> Size:
         return Size(tuple(self) * times)
 
-    __rmul__ = __mul__
+    def __rmul__(self, times: Any) -> Size:
+        return self * times
 
     def __repr__(self) -> str:
         return f"dtrain.Size({list(self)})"
 
-    __str__ = __repr__
+    def __str__(self) -> str:
+        return repr(self)
 
     def __format__(self, spec: str) -> str:  # in messages a plain tuple reads best
         return format(str(tuple(self)), spec)
