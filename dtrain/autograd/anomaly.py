@@ -19,7 +19,7 @@ class _State:
         self.enabled, self.check_nan = False, True
 
 
-state = _State()
+state: _State = _State()
 
 
 def is_anomaly_enabled() -> bool:

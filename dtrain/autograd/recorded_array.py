@@ -30,16 +30,16 @@ class RecordedArray:
     __array_ufunc__ = None  # NumPy and CuPy leave `array * recorded` to RecordedArray.__rmul__
 
     def __init__(self, tensor: Tensor):
-        self.tensor = tensor
+        self.tensor: Tensor = tensor
 
     @property
     def array_module(self) -> RecordedModule:
         return RecordedModule(array_module(self.tensor.array))
 
-    shape = property(lambda self: self.tensor.array.shape)
-    dtype = property(lambda self: self.tensor.array.dtype)
-    ndim = property(lambda self: self.tensor.array.ndim)
-    size = property(lambda self: self.tensor.array.size)
+    shape: property = property(lambda self: self.tensor.array.shape)
+    dtype: property = property(lambda self: self.tensor.array.dtype)
+    ndim: property = property(lambda self: self.tensor.array.ndim)
+    size: property = property(lambda self: self.tensor.array.size)
     T = property(lambda self: self.transpose())
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
@@ -148,7 +148,7 @@ class RecordedModule:
 
     def __init__(self, plain: Any):
         self._plain = plain
-        self.add = _Add(plain)
+        self.add: _Add = _Add(plain)
 
     def __getattr__(self, name: str) -> Any:
         plain = getattr(self._plain, name, None)

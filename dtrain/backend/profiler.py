@@ -32,7 +32,7 @@ def record(spans: MutableSequence[Span] | None) -> None:
     """Have this thread's spans appended to `spans` from now on, or to nothing."""
     global enabled
     _here.spans = spans
-    enabled = enabled or spans is not None
+    enabled: bool = enabled or spans is not None
 
 
 def span(name: str, number: int | None = None) -> AbstractContextManager[Any]:

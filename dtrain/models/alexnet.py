@@ -12,6 +12,10 @@ from dtrain.models.weights import load_weights
 class AlexNet(nn.Module):
     """Krizhevsky 2014, "One weird trick" (torchvision.models.AlexNet). Images (n, 3, 224, 224)."""
 
+    features: nn.Sequential
+    avgpool: nn.AdaptiveAvgPool2d
+    classifier: nn.Sequential
+
     def __init__(self, num_classes: int = 1000, dropout: float = 0.5):
         super().__init__()
         self.features = nn.Sequential(

@@ -142,16 +142,16 @@ class BertModel(nn.Module):
                 f"num_attention_heads={num_attention_heads}"
             )
         eps, dropout = layer_norm_eps, hidden_dropout_prob
-        self.embeddings = _Embeddings(
+        self.embeddings: _Embeddings = _Embeddings(
             vocab_size, hidden_size, max_position_embeddings, type_vocab_size, eps, dropout
         )
-        self.encoder = _Encoder(
+        self.encoder: _Encoder = _Encoder(
             [
                 _Layer(hidden_size, num_attention_heads, intermediate_size, eps, dropout)
                 for _ in range(num_hidden_layers)
             ]
         )
-        self.pooler = _Pooler(hidden_size)
+        self.pooler: _Pooler = _Pooler(hidden_size)
         for module in self.modules():
             if isinstance(module, (nn.Linear, nn.Embedding)):
                 nn.init.normal_(module.weight, 0, 0.02)

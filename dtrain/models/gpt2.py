@@ -15,6 +15,9 @@ from dtrain.nn import functional as F
 class Conv1D(nn.Module):
     """A linear layer of which the weight is (inputs, outputs), as GPT-2's are."""
 
+    weight: nn.Parameter
+    bias: nn.Parameter
+
     def __init__(self, nf: int, nx: int):
         super().__init__()
         self.weight = nn.Parameter(empty(nx, nf))
@@ -69,6 +72,12 @@ class _Block(nn.Module):
 class GPT2Model(nn.Module):
     """Radford et al. 2019 (Hugging Face's GPT2Model). Token numbers (n, t) to (n, t, n_embd)."""
 
+    wte: nn.Embedding
+    wpe: nn.Embedding
+    drop: nn.Dropout
+    h: nn.ModuleList
+    ln_f: nn.LayerNorm
+
     def __init__(
         self,
         vocab_size: int = 50257,
@@ -112,9 +121,11 @@ class GPT2LMHeadModel(nn.Module):
     embedding's (Hugging Face's GPT2LMHeadModel).
     """
 
+    lm_head: nn.Linear
+
     def __init__(self, **options: Any):
         super().__init__()
-        self.transformer = GPT2Model(**options)
+        self.transformer: GPT2Model = GPT2Model(**options)
         vocab_size, n_embd = self.transformer.wte.weight.shape
         self.lm_head = nn.Linear(n_embd, vocab_size, bias=False)
         self.lm_head.weight = self.transformer.wte.weight

@@ -34,10 +34,12 @@ def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int =
 class InvertedResidual(nn.Module):
     """Widen, convolve each channel, narrow; beside the identity where the shape stays."""
 
+    conv: nn.Sequential
+
     def __init__(self, inputs: int, outputs: int, stride: int, expand_ratio: int):
         super().__init__()
         hidden = inputs * expand_ratio
-        self.use_res_connect = stride == 1 and inputs == outputs
+        self.use_res_connect: bool = stride == 1 and inputs == outputs
         widen = [_conv(inputs, hidden, 1)] if expand_ratio != 1 else []
         self.conv = nn.Sequential(
             *widen,
@@ -52,6 +54,9 @@ class InvertedResidual(nn.Module):
 
 class MobileNetV2(nn.Module):
     """Sandler et al. 2018 (torchvision.models.MobileNetV2). Images (n, 3, 224, 224)."""
+
+    features: nn.Sequential
+    classifier: nn.Sequential
 
     def __init__(self, num_classes: int = 1000, width_mult: float = 1.0, dropout: float = 0.2):
         super().__init__()

@@ -19,6 +19,13 @@ def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int =
 class BasicBlock(nn.Module):
     """Two 3 x 3 convolutions beside the identity."""
 
+    conv1: nn.Conv2d
+    bn1: nn.BatchNorm2d
+    relu: nn.ReLU
+    conv2: nn.Conv2d
+    bn2: nn.BatchNorm2d
+    downsample: nn.Sequential | None
+
     expansion = 1
 
     def __init__(self, inputs: int, planes: int, stride: int, groups: int, base_width: int):
@@ -43,6 +50,15 @@ class BasicBlock(nn.Module):
 
 class Bottleneck(nn.Module):
     """A 3 x 3 convolution between two of 1 x 1, beside the identity; the 3 x 3 has the stride."""
+
+    conv1: nn.Conv2d
+    bn1: nn.BatchNorm2d
+    conv2: nn.Conv2d
+    bn2: nn.BatchNorm2d
+    conv3: nn.Conv2d
+    bn3: nn.BatchNorm2d
+    relu: nn.ReLU
+    downsample: nn.Sequential | None
 
     expansion = 4
 
@@ -81,6 +97,13 @@ class ResNet(nn.Module):
     block : BasicBlock or Bottleneck
     layers : the number of blocks in each of the four stages
     """
+
+    conv1: nn.Conv2d
+    bn1: nn.BatchNorm2d
+    relu: nn.ReLU
+    maxpool: nn.MaxPool2d
+    avgpool: nn.AdaptiveAvgPool2d
+    fc: nn.Linear
 
     def __init__(
         self,

@@ -22,6 +22,10 @@ class VGG(nn.Module):
     depths : the number of convolutions between poolings
     """
 
+    features: nn.Sequential
+    avgpool: nn.AdaptiveAvgPool2d
+    classifier: nn.Sequential
+
     def __init__(
         self,
         depths: Sequence[int],

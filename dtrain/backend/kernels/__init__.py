@@ -13,7 +13,7 @@ import importlib
 import importlib.util
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -23,8 +23,11 @@ from dtrain import env
 #: start at once. Optimizers, whose bits are the same either way, update shorter blocks.
 SMALL, SMALL_STEP = 1 << 16, 1 << 14
 
+#: Takes arrays, and returns the array or arrays that the reference of its name specifies.
+Kernel: TypeAlias = Callable[..., Any]
 
-def _kernel(family: str, name: str) -> Callable[..., Any]:
+
+def _kernel(family: str, name: str) -> Kernel:
     """The kernel `name` of the files `<body>/<family>.py`; its arguments decide the body."""
     reference = getattr(importlib.import_module(f"{__name__}.reference.{family}"), name)
 
@@ -62,47 +65,47 @@ def _bodies(where: str, family: str) -> ModuleType | None:
     return importlib.import_module(f"{__name__}.{where}.{family}")
 
 
-softmax = _kernel("softmax", "softmax")
-softmax_backward = _kernel("softmax", "softmax_backward")
-log_softmax = _kernel("softmax", "log_softmax")
-log_softmax_backward = _kernel("softmax", "log_softmax_backward")
-cross_entropy = _kernel("softmax", "cross_entropy")
-cross_entropy_backward = _kernel("softmax", "cross_entropy_backward")
+softmax: Kernel = _kernel("softmax", "softmax")
+softmax_backward: Kernel = _kernel("softmax", "softmax_backward")
+log_softmax: Kernel = _kernel("softmax", "log_softmax")
+log_softmax_backward: Kernel = _kernel("softmax", "log_softmax_backward")
+cross_entropy: Kernel = _kernel("softmax", "cross_entropy")
+cross_entropy_backward: Kernel = _kernel("softmax", "cross_entropy_backward")
 
-layer_norm = _kernel("norm", "layer_norm")
-layer_norm_backward = _kernel("norm", "layer_norm_backward")
-channel_statistics = _kernel("norm", "channel_statistics")
-channel_norm = _kernel("norm", "channel_norm")
-channel_norm_backward = _kernel("norm", "channel_norm_backward")
+layer_norm: Kernel = _kernel("norm", "layer_norm")
+layer_norm_backward: Kernel = _kernel("norm", "layer_norm_backward")
+channel_statistics: Kernel = _kernel("norm", "channel_statistics")
+channel_norm: Kernel = _kernel("norm", "channel_norm")
+channel_norm_backward: Kernel = _kernel("norm", "channel_norm_backward")
 
-relu_backward = _kernel("activation", "relu_backward")
-silu = _kernel("activation", "silu")
-silu_backward = _kernel("activation", "silu_backward")
-gelu = _kernel("activation", "gelu")
-gelu_backward = _kernel("activation", "gelu_backward")
-gelu_tanh = _kernel("activation", "gelu_tanh")
-gelu_tanh_backward = _kernel("activation", "gelu_tanh_backward")
+relu_backward: Kernel = _kernel("activation", "relu_backward")
+silu: Kernel = _kernel("activation", "silu")
+silu_backward: Kernel = _kernel("activation", "silu_backward")
+gelu: Kernel = _kernel("activation", "gelu")
+gelu_backward: Kernel = _kernel("activation", "gelu_backward")
+gelu_tanh: Kernel = _kernel("activation", "gelu_tanh")
+gelu_tanh_backward: Kernel = _kernel("activation", "gelu_tanh_backward")
 
-max_pool = _kernel("window", "max_pool")
-max_pool_backward = _kernel("window", "max_pool_backward")
-avg_pool = _kernel("window", "avg_pool")
-avg_pool_backward = _kernel("window", "avg_pool_backward")
+max_pool: Kernel = _kernel("window", "max_pool")
+max_pool_backward: Kernel = _kernel("window", "max_pool_backward")
+avg_pool: Kernel = _kernel("window", "avg_pool")
+avg_pool_backward: Kernel = _kernel("window", "avg_pool_backward")
 
-conv = _kernel("conv", "conv")
-conv_grad_x = _kernel("conv", "conv_grad_x")
-conv_grad_weight = _kernel("conv", "conv_grad_weight")
+conv: Kernel = _kernel("conv", "conv")
+conv_grad_x: Kernel = _kernel("conv", "conv_grad_x")
+conv_grad_weight: Kernel = _kernel("conv", "conv_grad_weight")
 
-embedding_backward = _kernel("embedding", "embedding_backward")
+embedding_backward: Kernel = _kernel("embedding", "embedding_backward")
 
-mean_of_both = _kernel("reduction", "mean_of_both")
+mean_of_both: Kernel = _kernel("reduction", "mean_of_both")
 
-sgd = _kernel("optimizer", "sgd")
-adam = _kernel("optimizer", "adam")
-adamax = _kernel("optimizer", "adamax")
-nadam = _kernel("optimizer", "nadam")
-radam = _kernel("optimizer", "radam")
-rmsprop = _kernel("optimizer", "rmsprop")
-adagrad = _kernel("optimizer", "adagrad")
-adadelta = _kernel("optimizer", "adadelta")
-rprop = _kernel("optimizer", "rprop")
-asgd = _kernel("optimizer", "asgd")
+sgd: Kernel = _kernel("optimizer", "sgd")
+adam: Kernel = _kernel("optimizer", "adam")
+adamax: Kernel = _kernel("optimizer", "adamax")
+nadam: Kernel = _kernel("optimizer", "nadam")
+radam: Kernel = _kernel("optimizer", "radam")
+rmsprop: Kernel = _kernel("optimizer", "rmsprop")
+adagrad: Kernel = _kernel("optimizer", "adagrad")
+adadelta: Kernel = _kernel("optimizer", "adadelta")
+rprop: Kernel = _kernel("optimizer", "rprop")
+asgd: Kernel = _kernel("optimizer", "asgd")

@@ -92,6 +92,11 @@ class ElasticCommunicator(Communicator, Protocol):
 class SoloCommunicator:
     """A world of one: there is nobody to talk to."""
 
+    rank: int
+    size: int
+    over_network: bool
+    elastic: bool
+
     rank, size, over_network, elastic = 0, 1, False, False
 
     def duplicate(self) -> SoloCommunicator:

@@ -48,14 +48,17 @@ class MpiCommunicator:
     watchdog : the watchdog over the calls, where there is one already
     """
 
+    rank: Any
+    size: Any
+
     def __init__(self, comm: Any, elastic: bool = False, watchdog: Watchdog | None = None):
         from mpi4py import MPI
 
         self._mpi = MPI
         self.elastic = elastic
-        self.collective_log = CollectiveLog()
+        self.collective_log: CollectiveLog = CollectiveLog()
         self._owns_watchdog = watchdog is None
-        self.watchdog = watchdog or self._new_watchdog(comm)
+        self.watchdog: Watchdog | None = watchdog or self._new_watchdog(comm)
         self._duplicates: list[MpiCommunicator] = []
         self._stage, self._at_commit = 0, False
         self._members = [_Member(rank, *them) for rank, them in enumerate(comm.allgather(_here()))]
@@ -65,11 +68,11 @@ class MpiCommunicator:
         """Be the ranks of `comm` from now on."""
         self._comm = comm
         self.rank, self.size = comm.Get_rank(), comm.Get_size()
-        self.node = NodeLocalGroup(comm, self.elastic)
+        self.node: NodeLocalGroup = NodeLocalGroup(comm, self.elastic)
         self._inter_node = (
             InterNodeExchange(comm, self.node) if len(self.node.all_ranks) > 1 else None
         )
-        self.over_network = self._inter_node is not None
+        self.over_network: bool = self._inter_node is not None
         self.collective_log.sequence_number = 0  # one that has just come begins so, too
         for duplicate in self._duplicates:
             duplicate._join(comm.Dup())

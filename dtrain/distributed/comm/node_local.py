@@ -33,12 +33,12 @@ class NodeLocalGroup:
         self._memory, memories = _share(comm, MPI)
         groups = _group_ranks(comm.allgather(min(memories)))
         self.all_ranks: list[range] = groups  # those of each node, this one's and the others'
-        self.index = next(i for i, group in enumerate(groups) if comm.rank in group)
-        self.ranks = groups[self.index]
-        self.runner = CollectiveRunner(asleep=len(groups) > 1 and not elastic)
-        self.size = len(self.ranks)
-        self.comm = comm.Split(self.index, comm.rank)
-        self.rank = self.comm.rank
+        self.index: int = next(i for i, group in enumerate(groups) if comm.rank in group)
+        self.ranks: range = groups[self.index]
+        self.runner: CollectiveRunner = CollectiveRunner(asleep=len(groups) > 1 and not elastic)
+        self.size: int = len(self.ranks)
+        self.comm: Any = comm.Split(self.index, comm.rank)
+        self.rank: Any = self.comm.rank
         self._peers = {r - self.ranks[0]: memories.get(r) for r in self.ranks}
 
     def empty(self, size: int, dtype: np.dtype) -> np.ndarray:

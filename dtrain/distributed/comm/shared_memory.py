@@ -49,7 +49,7 @@ class OwnMemory:
         token = os.urandom(16)
         self._head = self._grow(len(token))
         self._head.map[: len(token)] = token
-        self.address = Address(os.getpid(), self._fd, token)
+        self.address: Address = Address(os.getpid(), self._fd, token)
 
     def empty(self, size: int, dtype: np.dtype) -> np.ndarray:
         """An array of one dimension, not initialized."""

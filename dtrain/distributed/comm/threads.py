@@ -91,6 +91,11 @@ class ThreadWorld:
 class ThreadCommunicator:
     """One rank's place in a ThreadWorld."""
 
+    over_network: bool
+    elastic: bool
+    rank: int
+    size: int
+
     over_network, elastic = False, False
 
     def __init__(self, world: ThreadWorld, rank: int):

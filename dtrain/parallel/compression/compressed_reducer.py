@@ -25,6 +25,9 @@ class CompressedBucketReducer(BucketReducer):
     seed : of the random numbers that a compression may draw
     """
 
+    steps: int
+    memory_parts: list[slice[Any, Any, Any]]
+
     def __init__(self, bucket: Bucket, compression: Compression, keys: Sequence[int], seed: int):
         super().__init__(bucket, exact=True)
         self.compression = compression
@@ -94,7 +97,7 @@ class CompressedBucketReducer(BucketReducer):
             self.errors[index] = error
         _restore(self._new_memory, self.memory, self.memory_slices, keep)
         self.memory = self._new_memory
-        self.count = len(self._sizes)
+        self.count: int = len(self._sizes)
         self.steps += 1
         return mean
 

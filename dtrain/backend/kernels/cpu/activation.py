@@ -110,7 +110,7 @@ def _elementwise(loop: Callable) -> Callable[..., np.ndarray]:
     return kernel
 
 
-relu_backward = _elementwise(_relu_backward)
+relu_backward: Callable[..., np.ndarray] = _elementwise(_relu_backward)
 silu, silu_backward = _elementwise(_silu), _elementwise(_silu_backward)
 gelu, gelu_backward = _elementwise(_gelu), _elementwise(_gelu_backward)
 gelu_tanh, gelu_tanh_backward = _elementwise(_gelu_tanh), _elementwise(_gelu_tanh_backward)

@@ -22,7 +22,10 @@ def _elementwise(name: str) -> Callable[..., Array]:
     return kernel
 
 
-relu_backward = _elementwise("relu_backward")
-silu, silu_backward = _elementwise("silu"), _elementwise("silu_backward")
-gelu, gelu_backward = _elementwise("gelu"), _elementwise("gelu_backward")
-gelu_tanh, gelu_tanh_backward = _elementwise("gelu_tanh"), _elementwise("gelu_tanh_backward")
+relu_backward: Callable[..., Array] = _elementwise("relu_backward")
+silu: Callable[..., Array] = _elementwise("silu")
+silu_backward: Callable[..., Array] = _elementwise("silu_backward")
+gelu: Callable[..., Array] = _elementwise("gelu")
+gelu_backward: Callable[..., Array] = _elementwise("gelu_backward")
+gelu_tanh: Callable[..., Array] = _elementwise("gelu_tanh")
+gelu_tanh_backward: Callable[..., Array] = _elementwise("gelu_tanh_backward")
