@@ -208,6 +208,8 @@ def module_stub(module: types.ModuleType) -> tuple[str, list[str]]:
     definitions = ""
     for name in sorted(set(module.__all__) - set(statements)):
         value = getattr(module, name)
+        if not callable(value) and value is not None:
+            raise TypeError(f"{name}: expected a function or None, got {value!r}")
         definitions += stub.function(name, value) if callable(value) else f"{name}: None = None\n"
     names = "".join(f'    "{name}",\n' for name in module.__all__)
     summary = (module.__doc__ or "").partition("\n")[0]

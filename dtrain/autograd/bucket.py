@@ -39,13 +39,8 @@ class Bucket:
     `update_range` and `attachments`; a bucket by itself has none set.
     """
 
-    starts: list[int]
-    size: int
-    grads: GradBuffer
-    scattered: bool
-
     def __init__(self, params: Sequence[Tensor]):
-        self.params: list[Tensor] = list(params)
+        self.params = list(params)
         sizes = [param.numel() for param in params]
         *self.starts, self.size = itertools.accumulate(sizes, initial=0)
         #: allocates host arrays of (size, dtype)
@@ -80,7 +75,7 @@ class Bucket:
     def use_memory(self, allocate: Callable[[int, Any], Array]) -> None:
         """Move to host memory from `allocate(size, dtype)`, now and for later buffers."""
         self._allocate = allocate
-        self.data: Array = self._empty_like(self.data)
+        self.data = self._empty_like(self.data)
         self.grads = self.new_grads()
         self._take_values()
 

@@ -17,7 +17,7 @@ from typing import Any
 Span = tuple[str, int, int]
 
 #: whether any thread's spans are recorded
-enabled = False
+enabled: bool = False
 
 
 class _PerThread(threading.local):
@@ -32,7 +32,7 @@ def record(spans: MutableSequence[Span] | None) -> None:
     """Have this thread's spans appended to `spans` from now on, or to nothing."""
     global enabled
     _here.spans = spans
-    enabled: bool = enabled or spans is not None
+    enabled = enabled or spans is not None
 
 
 def span(name: str, number: int | None = None) -> AbstractContextManager[Any]:

@@ -82,7 +82,7 @@ class BucketReducer:
         bucket = self.bucket
         self._push_zeros_until(index)
         bucket.fill_missing()
-        self.used: list[bool] = [a or b for a, b in zip(self.used, bucket.filled())]
+        self.used = [a or b for a, b in zip(self.used, bucket.filled())]
         weight = self._weight(index)
         if weight == 0:  # not a product: the gradients of no samples are NaN
             bucket.grads.flat[...] = 0

@@ -25,9 +25,6 @@ class CompressedBucketReducer(BucketReducer):
     seed : of the random numbers that a compression may draw
     """
 
-    steps: int
-    memory_parts: list[slice[Any, Any, Any]]
-
     def __init__(self, bucket: Bucket, compression: Compression, keys: Sequence[int], seed: int):
         super().__init__(bucket, exact=True)
         self.compression = compression
@@ -97,7 +94,7 @@ class CompressedBucketReducer(BucketReducer):
             self.errors[index] = error
         _restore(self._new_memory, self.memory, self.memory_slices, keep)
         self.memory = self._new_memory
-        self.count: int = len(self._sizes)
+        self.count = len(self._sizes)
         self.steps += 1
         return mean
 

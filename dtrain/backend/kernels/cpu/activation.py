@@ -111,6 +111,9 @@ def _elementwise(loop: Callable) -> Callable[..., np.ndarray]:
 
 
 relu_backward: Callable[..., np.ndarray] = _elementwise(_relu_backward)
-silu, silu_backward = _elementwise(_silu), _elementwise(_silu_backward)
-gelu, gelu_backward = _elementwise(_gelu), _elementwise(_gelu_backward)
-gelu_tanh, gelu_tanh_backward = _elementwise(_gelu_tanh), _elementwise(_gelu_tanh_backward)
+silu: Callable[..., np.ndarray] = _elementwise(_silu)
+silu_backward: Callable[..., np.ndarray] = _elementwise(_silu_backward)
+gelu: Callable[..., np.ndarray] = _elementwise(_gelu)
+gelu_backward: Callable[..., np.ndarray] = _elementwise(_gelu_backward)
+gelu_tanh: Callable[..., np.ndarray] = _elementwise(_gelu_tanh)
+gelu_tanh_backward: Callable[..., np.ndarray] = _elementwise(_gelu_tanh_backward)

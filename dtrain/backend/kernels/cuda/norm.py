@@ -13,7 +13,9 @@ def _filled(value: Array | None, like: Array, n: int, number: float) -> Array:
     return cupy.full(n, number, like.dtype) if value is None else cupy.ascontiguousarray(value)
 
 
-def layer_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array]:
+def layer_norm(
+    x: Array, weight: Array | None, bias: Array | None, eps: float
+) -> tuple[Array, Array, Array]:
     import cupy
 
     rows, n = x.shape

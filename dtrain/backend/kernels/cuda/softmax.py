@@ -32,8 +32,10 @@ def _by_rows(name: str) -> Callable[..., Array]:
     return two if name.endswith("backward") else one
 
 
-softmax, softmax_backward = _by_rows("softmax"), _by_rows("softmax_backward")
-log_softmax, log_softmax_backward = _by_rows("log_softmax"), _by_rows("log_softmax_backward")
+softmax: Callable[..., Array] = _by_rows("softmax")
+softmax_backward: Callable[..., Array] = _by_rows("softmax_backward")
+log_softmax: Callable[..., Array] = _by_rows("log_softmax")
+log_softmax_backward: Callable[..., Array] = _by_rows("log_softmax_backward")
 
 
 def cross_entropy(x: Array, target: Array) -> tuple[Array, Array, Array]:

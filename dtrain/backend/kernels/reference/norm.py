@@ -5,7 +5,9 @@ from __future__ import annotations
 from dtrain.backend.array_module import Array, array_module
 
 
-def layer_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array]:
+def layer_norm(
+    x: Array, weight: Array | None, bias: Array | None, eps: float
+) -> tuple[Array, Array, Array]:
     """Normalize each row of x: (rows, n); weight, bias: (n,).
 
     Returns y, and what the gradient needs: mean and 1 / standard deviation, (rows, 1).
