@@ -135,7 +135,7 @@ newaxis = None
 globals().update(_FUNCTIONS)
 globals().update({name: _make_type_constructor(name) for name in _TYPES})
 
-_INTERNAL = {"env", "backend", "functions", "primitives"}
+_INTERNAL = {"backend", "env", "functions", "primitives"}
 __all__ = sorted({name for name in globals() if name[0] != "_"} - _INTERNAL | {"bfloat16"})
 
 

@@ -164,12 +164,12 @@ def _assign(x: Tensor, index: tuple, value: Any) -> None:
         return
     shape = getattr(array, "shape", ())
 
-    def grad_old(g):
+    def grad_old(g: Array) -> Array:
         g = xp.array(g)
         g[index] = 0
         return g
 
-    def grad_value(g):
+    def grad_value(g: Array) -> Array:
         return sum_to(xp.array(g[index], ndmin=len(shape)), shape)
 
     written = record("setitem", (old, value), x.array, (grad_old, grad_value))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from dtrain.autograd.op import exact_op, op
+from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module, kernels
 
 
 @op
-def relu(x: Array):
+def relu(x: Array) -> OutputAndVJPs:
     """max(x, 0); the gradient at 0 is 0."""
     out = array_module(x).maximum(x, 0)
     return out, (lambda g: kernels.relu_backward(g, out),)
@@ -19,18 +20,18 @@ def relu(x: Array):
 
 
 @op
-def leaky_relu(x: Array, *, slope: float):
+def leaky_relu(x: Array, *, slope: float) -> OutputAndVJPs:
     """x where positive, slope * x elsewhere."""
     xp = array_module(x)
 
-    def grad_x(g):
+    def grad_x(g: Array) -> Array:
         return g * (x > 0) + g * slope * ~(x > 0)
 
     return xp.maximum(x, 0) + xp.minimum(x, 0) * slope, (grad_x,)
 
 
 @op
-def prelu(x: Array, slope: Array):
+def prelu(x: Array, slope: Array) -> OutputAndVJPs:
     """x where positive, slope * x elsewhere (He et al. 2015)."""
     xp = array_module(x)
     return xp.maximum(x, 0) + xp.minimum(x, 0) * slope, (
@@ -45,34 +46,34 @@ def _logistic(x: Array) -> Array:
 
 
 @op
-def sigmoid(x: Array):
+def sigmoid(x: Array) -> OutputAndVJPs:
     """1 / (1 + exp(-x))"""
     out = _logistic(x)
     return out, (lambda g: g * out * (1 - out),)
 
 
 @op
-def tanh(x: Array):
+def tanh(x: Array) -> OutputAndVJPs:
     """The hyperbolic tangent."""
     out = array_module(x).tanh(x)
     return out, (lambda g: g * (1 - out * out),)
 
 
 @op
-def silu(x: Array):
+def silu(x: Array) -> OutputAndVJPs:
     """x * sigmoid(x) (Elfwing et al. 2017)."""
     return kernels.silu(x), (lambda g: kernels.silu_backward(g, x),)
 
 
 @op
-def softplus(x: Array, *, beta: float, threshold: float):
+def softplus(x: Array, *, beta: float, threshold: float) -> OutputAndVJPs:
     """log(1 + exp(beta x)) / beta, without overflow; x itself where beta x > threshold."""
     xp = array_module(x)
     z = x * beta
     soft = (xp.maximum(z, 0) + xp.log1p(xp.exp(-xp.abs(z)))) / beta
     out = xp.where(z > threshold, x, soft)
 
-    def grad_x(g):
+    def grad_x(g: Array) -> Array:
         linear = x * beta > threshold
         return g * (_logistic(x * beta) * ~linear + linear)
 
@@ -80,12 +81,12 @@ def softplus(x: Array, *, beta: float, threshold: float):
 
 
 @op
-def elu(x: Array, *, alpha: float, scale: float, rate: float):
+def elu(x: Array, *, alpha: float, scale: float, rate: float) -> OutputAndVJPs:
     """scale * x where positive, scale * alpha * (exp(rate x) - 1) elsewhere."""
     xp = array_module(x)
     steep = alpha * scale
 
-    def grad_x(g):
+    def grad_x(g: Array) -> Array:
         below = xp.exp(xp.fmin(x, 0) * rate) * (alpha * scale * rate)
         return g * below * (x <= 0) + g * scale * ~(x <= 0)
 
@@ -93,23 +94,23 @@ def elu(x: Array, *, alpha: float, scale: float, rate: float):
 
 
 @op
-def hardtanh(x: Array, *, low: Any, high: Any):
+def hardtanh(x: Array, *, low: Any, high: Any) -> OutputAndVJPs:
     """x within its limits; the gradient on them is 0."""
     return array_module(x).clip(x, low, high), (lambda g: g * ((x > low) & (x < high)),)
 
 
 @op
-def hardsigmoid(x: Array):
+def hardsigmoid(x: Array) -> OutputAndVJPs:
     """x / 6 + 1/2 within [0, 1] (Howard et al. 2019)."""
     return array_module(x).clip(x + 3, 0, 6) / 6, (lambda g: g / 6 * ((x > -3) & (x < 3)),)
 
 
 @op
-def hardswish(x: Array):
+def hardswish(x: Array) -> OutputAndVJPs:
     """x * hardsigmoid(x) (Howard et al. 2019)."""
     xp = array_module(x)
 
-    def grad_x(g):
+    def grad_x(g: Array) -> Array:
         between = (xp.fmin(xp.fmax(x, -3), 3) / 3 + 0.5) * ((x > -3) & (x < 3))
         return g * (between + ~(x < 3))
 
@@ -117,46 +118,46 @@ def hardswish(x: Array):
 
 
 @exact_op
-def hardshrink(x: Array, *, reach: float):
+def hardshrink(x: Array, *, reach: float) -> OutputAndVJPs:
     """0 in [-reach, reach], x elsewhere."""
     return x * ~((x >= -reach) & (x <= reach)), (lambda g: g * ((x < -reach) | (x > reach)),)
 
 
 @op
-def softshrink(x: Array, *, reach: float):
+def softshrink(x: Array, *, reach: float) -> OutputAndVJPs:
     """0 in [-reach, reach], elsewhere x moved towards 0 by `reach`."""
     out = x - array_module(x).clip(x, -reach, reach)
     return out, (lambda g: g * ((x < -reach) | (x > reach)),)
 
 
 @exact_op
-def threshold(x: Array, *, limit: Any, value: Any):
+def threshold(x: Array, *, limit: Any, value: Any) -> OutputAndVJPs:
     """x where it is above the limit, `value` elsewhere."""
     xp = array_module(x)
     return xp.where(x <= limit, x.dtype.type(value), x), (lambda g: g * ~(x <= limit),)
 
 
 @op
-def gelu_tanh(x: Array):
+def gelu_tanh(x: Array) -> OutputAndVJPs:
     """GELU by tanh: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))."""
     return kernels.gelu_tanh(x), (lambda g: kernels.gelu_tanh_backward(g, x),)
 
 
 @op
-def gelu(x: Array):
+def gelu(x: Array) -> OutputAndVJPs:
     """x times the cumulative distribution of the standard normal (Hendrycks and Gimpel 2016)."""
     return kernels.gelu(x), (lambda g: kernels.gelu_backward(g, x),)
 
 
 @op
-def softmax(x: Array, *, axis: int):
+def softmax(x: Array, *, axis: int) -> OutputAndVJPs:
     """exp(x) / sum(exp(x)) along an axis."""
     out = kernels.softmax(x, axis)
     return out, (lambda g: kernels.softmax_backward(g, out, axis),)
 
 
 @op
-def log_softmax(x: Array, *, axis: int):
+def log_softmax(x: Array, *, axis: int) -> OutputAndVJPs:
     """log(softmax(x)) along an axis."""
     out = kernels.log_softmax(x, axis)
     return out, (lambda g: kernels.log_softmax_backward(g, out, axis),)

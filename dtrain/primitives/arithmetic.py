@@ -6,44 +6,45 @@ Operands are arrays, or Python numbers, which do not decide the dtype; outputs b
 from __future__ import annotations
 
 from dtrain.autograd.op import exact_op, op
+from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module
 
 
 @op
-def add(x: Array, y: Array):
+def add(x: Array, y: Array) -> OutputAndVJPs:
     """x + y"""
     return x + y, (lambda g: g, lambda g: g)
 
 
 @op
-def sub(x: Array, y: Array):
+def sub(x: Array, y: Array) -> OutputAndVJPs:
     """x - y"""
     return x - y, (lambda g: g, lambda g: -g)
 
 
 @op
-def mul(x: Array, y: Array):
+def mul(x: Array, y: Array) -> OutputAndVJPs:
     """x * y"""
     return x * y, (lambda g: g * y, lambda g: g * x)
 
 
 @op
-def div(x: Array, y: Array):
+def div(x: Array, y: Array) -> OutputAndVJPs:
     """x / y"""
     return x / y, (lambda g: g / y, lambda g: -g * (x / y / y))  # y * y may overflow
 
 
 @op
-def pow(x: Array, y: Array):
+def pow(x: Array, y: Array) -> OutputAndVJPs:
     """x ** y"""
     xp = array_module(x, y)
 
-    def grad_x(g):
+    def grad_x(g: Array) -> Array:
         if isinstance(y, (int, float)):
             return xp.zeros_like(g) if y == 0 else g * (x if y == 2 else x ** (y - 1)) * y
         return g * xp.where(y == 0, 0, y * x ** xp.where(y == 0, 1, y - 1))
 
-    def grad_y(g):
+    def grad_y(g: Array) -> Array:
         base = xp.asarray(x, out.dtype)
         zero = (base == 0) & (y >= 0)
         return g * xp.where(zero, 0, out * xp.log(xp.where(zero, 1, base)))
@@ -59,33 +60,33 @@ def pow(x: Array, y: Array):
 
 
 @exact_op
-def neg(x: Array):
+def neg(x: Array) -> OutputAndVJPs:
     """-x"""
     return -x, (lambda g: -g,)
 
 
 @exact_op
-def abs(x: Array):
+def abs(x: Array) -> OutputAndVJPs:
     """|x|; the gradient at 0, and at NaN, is 0."""
     xp = array_module(x)
     return xp.abs(x), (lambda g: g * xp.where(x == x, xp.sign(x), 0),)
 
 
 @op
-def reciprocal(x: Array):
+def reciprocal(x: Array) -> OutputAndVJPs:
     """1 / x"""
     out = 1 / x
     return out, (lambda g: -g * out * out,)
 
 
 @op
-def square(x: Array):
+def square(x: Array) -> OutputAndVJPs:
     """x * x"""
     return x * x, (lambda g: g * x * 2,)
 
 
 @op
-def copysign(x: Array, y: Array):
+def copysign(x: Array, y: Array) -> OutputAndVJPs:
     """The size of x with the sign of y; no gradient where x is 0, nor for y."""
     xp = array_module(x)
     out = xp.copysign(x, y)
@@ -93,14 +94,14 @@ def copysign(x: Array, y: Array):
 
 
 @op
-def sqrt(x: Array):
+def sqrt(x: Array) -> OutputAndVJPs:
     """The square root."""
     out = array_module(x).sqrt(x)
     return out, (lambda g: g / (2 * out),)
 
 
 @op
-def safe_sqrt(x: Array):
+def safe_sqrt(x: Array) -> OutputAndVJPs:
     """The square root of a sum of squares; the gradient at 0 is 0, not infinite."""
     xp = array_module(x)
     out = xp.sqrt(x)
@@ -108,7 +109,7 @@ def safe_sqrt(x: Array):
 
 
 @op
-def rsqrt(x: Array):
+def rsqrt(x: Array) -> OutputAndVJPs:
     """1 / sqrt(x)"""
     out = 1 / array_module(x).sqrt(x)
     return out, (lambda g: g * (-0.5) * out * out * out,)

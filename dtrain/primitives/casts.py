@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from dtrain.autograd.op import exact_op
+from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.autograd.tensor import is_recorded
 from dtrain.backend import Array, array_module, device_of, move as move_array
 from dtrain.backend.dtypes import is_floating
 
 
 @exact_op
-def cast(x: Array, *, dtype: np.dtype):
+def cast(x: Array, *, dtype: np.dtype) -> OutputAndVJPs:
     """x as another dtype; always a copy."""
     return x.astype(dtype), (lambda g: g,) if is_floating(dtype) else ()
 
 
 @exact_op
-def clone(x: Array):
+def clone(x: Array) -> OutputAndVJPs:
     """A copy of x."""
     return x.copy(), (lambda g: g,)
 
 
 @exact_op
-def to_device(x: Array, *, move):
+def to_device(x: Array, *, move: Callable[[Array], Array]) -> OutputAndVJPs:
     """x where `move` brings it; the gradient goes back to the device of x."""
     source = device_of(x)
 
-    def grad_x(g):
-        def back(array):
+    def grad_x(g: Array) -> Array:
+        def back(array: Array) -> Array:
             return move_array(array, source)
 
         return array_module(g).to_device(g, move=back) if is_recorded(g) else back(g)

@@ -2,63 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from dtrain.autograd.op import exact_op, op
+from dtrain.autograd.primitive import OutputAndVJPs
+from dtrain.autograd.tensor import Tensor
 from dtrain.backend import Array, array_module
 from dtrain.backend.dtypes import is_floating
 
 
-def _of_one(name: str, text: str):
-    def rule(x: Array):
+def _unary(name: str, text: str) -> Callable[[Array], Tensor]:
+    def rule(x: Array) -> OutputAndVJPs:
         return getattr(array_module(x), name)(x), ()
 
     rule.__name__, rule.__doc__ = name, text
     return exact_op(rule)
 
 
-isnan = _of_one("isnan", "Whether each is NaN.")
-isinf = _of_one("isinf", "Whether each is infinite.")
-isfinite = _of_one("isfinite", "Whether each is neither NaN nor infinite.")
-logical_not = _of_one("logical_not", "Whether each is zero or False.")
+isnan = _unary("isnan", "Whether each is NaN.")
+isinf = _unary("isinf", "Whether each is infinite.")
+isfinite = _unary("isfinite", "Whether each is neither NaN nor infinite.")
+logical_not = _unary("logical_not", "Whether each is zero or False.")
 
 
 @exact_op
-def signbit(x: Array):
+def signbit(x: Array) -> OutputAndVJPs:
     """Whether each is negative; of floats whether the bit of the sign is set, as in -0.0."""
     return array_module(x).signbit(x) if is_floating(x.dtype) else x < 0, ()
 
 
 @exact_op
-def invert(x: Array):
+def invert(x: Array) -> OutputAndVJPs:
     """Each bit, or each truth value, turned over."""
     return ~x, ()
 
 
-def _of_two(name: str, numpy_name: str):
-    def rule(x: Array, y: Array):
+def _binary(name: str, numpy_name: str) -> Callable[[Array, Array], Tensor]:
+    def rule(x: Array, y: Array) -> OutputAndVJPs:
         return getattr(array_module(x, y), numpy_name)(x, y), ()
 
     rule.__name__, rule.__doc__ = name, f"numpy.{numpy_name} of each pair."
     return exact_op(rule)
 
 
-eq = _of_two("eq", "equal")
-ne = _of_two("ne", "not_equal")
-lt = _of_two("lt", "less")
-le = _of_two("le", "less_equal")
-gt = _of_two("gt", "greater")
-ge = _of_two("ge", "greater_equal")
-logical_and = _of_two("logical_and", "logical_and")
-logical_or = _of_two("logical_or", "logical_or")
-logical_xor = _of_two("logical_xor", "logical_xor")
-bitwise_and = _of_two("bitwise_and", "bitwise_and")
-bitwise_or = _of_two("bitwise_or", "bitwise_or")
-bitwise_xor = _of_two("bitwise_xor", "bitwise_xor")
-bitwise_left_shift = _of_two("bitwise_left_shift", "left_shift")
-bitwise_right_shift = _of_two("bitwise_right_shift", "right_shift")
+eq = _binary("eq", "equal")
+ne = _binary("ne", "not_equal")
+lt = _binary("lt", "less")
+le = _binary("le", "less_equal")
+gt = _binary("gt", "greater")
+ge = _binary("ge", "greater_equal")
+logical_and = _binary("logical_and", "logical_and")
+logical_or = _binary("logical_or", "logical_or")
+logical_xor = _binary("logical_xor", "logical_xor")
+bitwise_and = _binary("bitwise_and", "bitwise_and")
+bitwise_or = _binary("bitwise_or", "bitwise_or")
+bitwise_xor = _binary("bitwise_xor", "bitwise_xor")
+bitwise_left_shift = _binary("bitwise_left_shift", "left_shift")
+bitwise_right_shift = _binary("bitwise_right_shift", "right_shift")
 
 
 @op
-def isclose(x: Array, y: Array, *, rtol: float, atol: float, equal_nan: bool):
+def isclose(x: Array, y: Array, *, rtol: float, atol: float, equal_nan: bool) -> OutputAndVJPs:
     """Whether |x - y| <= atol + rtol * |y|, or both are the same infinity, or NaN if so wished."""
     xp = array_module(x, y)
     x, y = xp.asarray(x), xp.asarray(y)

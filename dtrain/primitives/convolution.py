@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dtrain.autograd.op import op
+from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module, kernels
 
 Pair = tuple[int, int]
@@ -18,7 +19,7 @@ def conv2d(
     padding: Pair,
     dilation: Pair,
     groups: int,
-):
+) -> OutputAndVJPs:
     """Cross-correlation. x: (n, c, h, w); weight: (m, c / groups, kh, kw); bias: (m,)."""
     how = stride, padding, dilation, groups
     out = kernels.conv(x, weight, *how)
@@ -43,7 +44,7 @@ def conv_transpose2d(
     padding: Pair,
     dilation: Pair,
     groups: int,
-):
+) -> OutputAndVJPs:
     """The gradient that conv2d has for an input (n, c, *hw), where x is the gradient it is given.
 
     x: (n, m, oh, ow); weight: (m, c / groups, kh, kw); bias: (c,).

@@ -5,32 +5,33 @@ from __future__ import annotations
 import numpy as np
 
 from dtrain.autograd.op import exact_op, view_op
+from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module
 
 
 @exact_op
-def tril(x: Array, *, diagonal: int = 0):
+def tril(x: Array, *, diagonal: int = 0) -> OutputAndVJPs:
     """The lower triangle of the last two axes, zero elsewhere."""
     xp = array_module(x)
     return xp.tril(x, diagonal), (lambda g: xp.tril(g, diagonal),)
 
 
 @exact_op
-def triu(x: Array, *, diagonal: int = 0):
+def triu(x: Array, *, diagonal: int = 0) -> OutputAndVJPs:
     """The upper triangle of the last two axes, zero elsewhere."""
     xp = array_module(x)
     return xp.triu(x, diagonal), (lambda g: xp.triu(g, diagonal),)
 
 
 @view_op
-def diagonal(x: Array, *, offset: int, axis1: int, axis2: int):
+def diagonal(x: Array, *, offset: int, axis1: int, axis2: int) -> OutputAndVJPs:
     """The diagonals of the matrices in two axes, as a last axis."""
     xp = array_module(x)
     out, shape = x.diagonal(offset, axis1, axis2), x.shape
     if isinstance(out, np.ndarray):  # NumPy hands out diagonals read-only
         out.flags.writeable = x.flags.writeable
 
-    def grad_x(g):
+    def grad_x(g: Array) -> Array:
         full = xp.zeros(shape, g.dtype)
         view = full.diagonal(offset, axis1, axis2)
         if isinstance(view, np.ndarray):
@@ -42,7 +43,7 @@ def diagonal(x: Array, *, offset: int, axis1: int, axis2: int):
 
 
 @exact_op
-def diag_embed(x: Array, *, offset: int, axis1: int, axis2: int):
+def diag_embed(x: Array, *, offset: int, axis1: int, axis2: int) -> OutputAndVJPs:
     """Matrices, in two axes of the output, with the rows of x on a diagonal."""
     xp = array_module(x)
     side = x.shape[-1] + abs(offset)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 
 from dtrain.autograd.op import op
+from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module, default_generator
 
 
 @op
-def dropout(x: Array, *, mask: Array):
+def dropout(x: Array, *, mask: Array) -> OutputAndVJPs:
     """x * mask."""
     return x * mask, (lambda g: g * mask,)
 

@@ -6,6 +6,7 @@ from types import EllipsisType, NoneType
 from typing import Any
 
 from dtrain.autograd.op import exact_op, view_op
+from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module
 
 
@@ -15,12 +16,12 @@ def is_basic_index(index: tuple) -> bool:
 
 
 @view_op
-def getitem(x: Array, *, index: tuple):
+def getitem(x: Array, *, index: tuple) -> OutputAndVJPs:
     """x[index], for an index of ints and slices, or of slices and arrays."""
     xp = array_module(x)
     shape = x.shape
 
-    def grad_x(g):
+    def grad_x(g: Array) -> Array:
         full = xp.zeros(shape, g.dtype)
         if is_basic_index(index):
             full[index] = g
@@ -32,7 +33,7 @@ def getitem(x: Array, *, index: tuple):
 
 
 @exact_op
-def where(x: Array, y: Array, *, condition: Array):
+def where(x: Array, y: Array, *, condition: Array) -> OutputAndVJPs:
     """x where the condition holds, y elsewhere."""
     xp = array_module(condition)
     out = xp.where(condition, x, y)
@@ -43,7 +44,7 @@ def where(x: Array, y: Array, *, condition: Array):
 
 
 @exact_op
-def masked_fill(x: Array, *, mask: Array, value: Any):
+def masked_fill(x: Array, *, mask: Array, value: Any) -> OutputAndVJPs:
     """x with `value` where the mask holds."""
     xp = array_module(x)
     out = xp.where(mask, x.dtype.type(value), x)
@@ -51,14 +52,14 @@ def masked_fill(x: Array, *, mask: Array, value: Any):
 
 
 @exact_op
-def gather(x: Array, *, axis: int, index: Array):
+def gather(x: Array, *, axis: int, index: Array) -> OutputAndVJPs:
     """The elements of x at `index` along an axis; the other axes go together."""
     xp = array_module(x)
     full_index = list(xp.indices(index.shape))
     full_index[axis : axis + 1] = [index] if x.ndim else []
     shape = x.shape
 
-    def grad_x(g):
+    def grad_x(g: Array) -> Array:
         full = xp.zeros(shape, g.dtype)
         xp.add.at(full, tuple(full_index), g)
         return full

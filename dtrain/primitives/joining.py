@@ -5,16 +5,17 @@ from __future__ import annotations
 from itertools import accumulate
 
 from dtrain.autograd.op import exact_op
+from dtrain.autograd.primitive import VJP, OutputAndVJPs
 from dtrain.backend import Array, array_module
 
 
 @exact_op
-def cat(*arrays: Array, axis: int):
+def cat(*arrays: Array, axis: int) -> OutputAndVJPs:
     """Arrays joined along an axis."""
     xp = array_module(*arrays)
     ends = tuple(accumulate(a.shape[axis] for a in arrays))
 
-    def part(i):
+    def part(i: int) -> VJP:
         start = 0 if i == 0 else ends[i - 1]
         index = (slice(None),) * (axis % arrays_ndim) + (slice(start, ends[i]),)
         return lambda g: g[index]
@@ -24,7 +25,7 @@ def cat(*arrays: Array, axis: int):
 
 
 @exact_op
-def repeat(x: Array, *, repeats: tuple[int, ...]):
+def repeat(x: Array, *, repeats: tuple[int, ...]) -> OutputAndVJPs:
     """The whole array laid side by side, `repeats` times along each axis."""
     xp = array_module(x)
     shape = (1,) * (len(repeats) - x.ndim) + x.shape

@@ -5,33 +5,34 @@ from __future__ import annotations
 import math
 
 from dtrain.autograd.op import op
+from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module
 
 
 @op
-def maximum(x: Array, y: Array):
+def maximum(x: Array, y: Array) -> OutputAndVJPs:
     """The larger of each pair; where they are equal each gets half of the gradient."""
     xp = array_module(x, y)
 
-    def share(g, mine, other):
+    def share(g: Array, mine: Array, other: Array) -> Array:
         return g * (1 - (mine < other) - (mine == other) * 0.5).astype(g.dtype)
 
     return xp.maximum(x, y), (lambda g: share(g, x, y), lambda g: share(g, y, x))
 
 
 @op
-def minimum(x: Array, y: Array):
+def minimum(x: Array, y: Array) -> OutputAndVJPs:
     """The smaller of each pair; where they are equal each gets half of the gradient."""
     xp = array_module(x, y)
 
-    def share(g, mine, other):
+    def share(g: Array, mine: Array, other: Array) -> Array:
         return g * (1 - (mine > other) - (mine == other) * 0.5).astype(g.dtype)
 
     return xp.minimum(x, y), (lambda g: share(g, x, y), lambda g: share(g, y, x))
 
 
 @op
-def fmax(x: Array, y: Array):
+def fmax(x: Array, y: Array) -> OutputAndVJPs:
     """The larger of each pair, of a NaN and a number the number; x where they are equal."""
     xp = array_module(x, y)
     return xp.fmax(x, y), (
@@ -41,7 +42,7 @@ def fmax(x: Array, y: Array):
 
 
 @op
-def fmin(x: Array, y: Array):
+def fmin(x: Array, y: Array) -> OutputAndVJPs:
     """The smaller of each pair, of a NaN and a number the number; x where they are equal."""
     xp = array_module(x, y)
     return xp.fmin(x, y), (
@@ -51,10 +52,10 @@ def fmin(x: Array, y: Array):
 
 
 @op
-def clamp(x: Array, *, min: float | None, max: float | None):
+def clamp(x: Array, *, min: float | None, max: float | None) -> OutputAndVJPs:
     """x limited to [min, max]; the gradient is 1 at the limits and 0 beyond."""
 
-    def grad_x(g):
+    def grad_x(g: Array) -> Array:
         if max is None:
             return g * (x >= min)
         if min is None:
@@ -65,19 +66,19 @@ def clamp(x: Array, *, min: float | None, max: float | None):
 
 
 @op
-def clamp_min(x: Array, y: Array):
+def clamp_min(x: Array, y: Array) -> OutputAndVJPs:
     """x, at least y; where they are equal x gets the gradient."""
     return array_module(x, y).maximum(x, y), (lambda g: g * (x >= y), lambda g: g * (x < y))
 
 
 @op
-def clamp_max(x: Array, y: Array):
+def clamp_max(x: Array, y: Array) -> OutputAndVJPs:
     """x, at most y; where they are equal x gets the gradient."""
     return array_module(x, y).minimum(x, y), (lambda g: g * (x <= y), lambda g: g * (x > y))
 
 
 @op
-def nan_to_num(x: Array, *, nan: float, posinf: float, neginf: float):
+def nan_to_num(x: Array, *, nan: float, posinf: float, neginf: float) -> OutputAndVJPs:
     """x with numbers in place of NaN and the infinities; no gradient goes there."""
     xp = array_module(x)
     out = xp.where(x == math.inf, posinf, xp.where(x == -math.inf, neginf, x))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from dtrain.autograd.op import op
+from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module
 
 
@@ -31,31 +32,31 @@ def _over(x: Array, gaps: Array) -> Array:
 
 
 @op
-def inv(x: Array):
+def inv(x: Array) -> OutputAndVJPs:
     """The inverses."""
     out = array_module(x).linalg.inv(x)
     return out, (lambda g: -_t(out) @ g @ _t(out),)
 
 
 @op
-def solve(x: Array, y: Array):
+def solve(x: Array, y: Array) -> OutputAndVJPs:
     """The solutions of x @ out = y. x: (..., n, n); y: (..., n, k)."""
     xp = array_module(x)
     out = xp.linalg.solve(x, y)
 
-    def grad_x(g):
+    def grad_x(g: Array) -> Array:
         return -xp.linalg.solve(_t(x), g) @ _t(out)
 
     return out, (grad_x, lambda g: xp.linalg.solve(_t(x), g))
 
 
 @op
-def cholesky(x: Array):
+def cholesky(x: Array) -> OutputAndVJPs:
     """The lower triangular L with L @ L.T = x."""
     xp = array_module(x)
     out = xp.linalg.cholesky(x)
 
-    def grad_x(g):
+    def grad_x(g: Array) -> Array:
         inner = xp.tril(_t(out) @ g)
         half = inner - 0.5 * inner * xp.eye(inner.shape[-1], dtype=g.dtype)
         back = xp.linalg.inv(out)
@@ -65,13 +66,13 @@ def cholesky(x: Array):
 
 
 @op
-def qr(x: Array):
+def qr(x: Array) -> OutputAndVJPs:
     """Q (..., m, n) above R (..., n, n), for matrices with m >= n."""
     xp = array_module(x)
     m = x.shape[-2]
     out = xp.concatenate(xp.linalg.qr(x), -2)
 
-    def grad_x(g):
+    def grad_x(g: Array) -> Array:
         q, r = out[..., :m, :], out[..., m:, :]
         grad_q, grad_r = g[..., :m, :], g[..., m:, :]
         inner = r @ _t(grad_r) - _t(grad_q) @ q
@@ -82,12 +83,12 @@ def qr(x: Array):
 
 
 @op
-def qr_complete(x: Array):
+def qr_complete(x: Array) -> OutputAndVJPs:
     """A square Q beside R, of the shape of x, for m > n; it has no gradient."""
     xp = array_module(x)
     q, r = xp.linalg.qr(x, "complete")
 
-    def grad_x(g):
+    def grad_x(g: Array) -> Array:
         raise RuntimeError(
             'linalg.qr: mode "complete" has no gradient for more rows than columns; use "reduced"'
         )
@@ -119,12 +120,12 @@ def lu_factors(x: Array) -> tuple[Array, Array, Array]:
 
 
 @op
-def lu(x: Array, *, compact: Array):
+def lu(x: Array, *, compact: Array) -> OutputAndVJPs:
     """L below U, found before, of square matrices whose rows are already in order."""
     xp = array_module(x)
     out = compact
 
-    def grad_x(g):
+    def grad_x(g: Array) -> Array:
         lower = xp.tril(out, -1) + xp.eye(out.shape[-1], dtype=out.dtype)
         inner = xp.tril(_t(lower) @ xp.tril(g, -1), -1)
         inner = inner + xp.triu(xp.triu(g) @ _t(xp.triu(out)))
@@ -135,13 +136,13 @@ def lu(x: Array, *, compact: Array):
 
 
 @op
-def eigh(x: Array, *, uplo: str):
+def eigh(x: Array, *, uplo: str) -> OutputAndVJPs:
     """Eigenvectors, as columns, above the row of eigenvalues of symmetric matrices."""
     xp = array_module(x)
     values, vectors = xp.linalg.eigh(x, uplo)
     out = xp.concatenate([vectors, values[..., None, :]], -2)
 
-    def grad_x(g):
+    def grad_x(g: Array) -> Array:
         vectors, values = out[..., :-1, :], out[..., -1, :]
         gaps = values[..., None, :] - values[..., :, None]
         inner = _t(vectors) @ g[..., :-1, :]
@@ -153,7 +154,7 @@ def eigh(x: Array, *, uplo: str):
 
 
 @op
-def svd(x: Array):
+def svd(x: Array) -> OutputAndVJPs:
     """U (..., m, k) above V (..., n, k) above the row of the k = min(m, n) singular values."""
     xp = array_module(x)
     u, s, vh = xp.linalg.svd(x, full_matrices=False)
@@ -161,7 +162,7 @@ def svd(x: Array):
     k = min(m, n)
     out = xp.concatenate([u, _t(vh), s[..., None, :]], -2)
 
-    def grad_x(g):
+    def grad_x(g: Array) -> Array:
         u, v, s = out[..., :m, :], out[..., m:-1, :], out[..., -1, :]
         vh = _t(v)
         grad_u, grad_v, grad_s = g[..., :m, :], g[..., m:-1, :], g[..., -1, :]
@@ -181,18 +182,18 @@ def svd(x: Array):
 
 
 @op
-def svdvals(x: Array):
+def svdvals(x: Array) -> OutputAndVJPs:
     """The singular values, the largest first."""
     u, out, vh = array_module(x).linalg.svd(x, full_matrices=False)
     return out, (lambda g: (u * g[..., None, :]) @ vh,)
 
 
 @op
-def det(x: Array):
+def det(x: Array) -> OutputAndVJPs:
     """The determinants. Their gradients are the cofactors, also of matrices without an inverse."""
     xp = array_module(x)
 
-    def grad_x(g):
+    def grad_x(g: Array) -> Array:
         u, s, vh = xp.linalg.svd(x)
         ones = xp.ones_like(s[..., :1])
         before = xp.cumprod(xp.concatenate([ones, s[..., :-1]], -1), -1)
@@ -205,14 +206,14 @@ def det(x: Array):
 
 
 @op
-def logabsdet(x: Array):
+def logabsdet(x: Array) -> OutputAndVJPs:
     """The logarithms of the absolute determinants."""
     xp = array_module(x)
     return xp.linalg.slogdet(x)[1], (lambda g: g[..., None, None] * _t(xp.linalg.inv(x)),)
 
 
 @op
-def sign_of_det(x: Array):
+def sign_of_det(x: Array) -> OutputAndVJPs:
     """The signs of the determinants; they do not change, so their gradient is zero."""
     xp = array_module(x)
     shape = x.shape
@@ -220,7 +221,7 @@ def sign_of_det(x: Array):
 
 
 @op
-def pinv(x: Array, *, atol: Array, rtol: Array, hermitian: bool = False):
+def pinv(x: Array, *, atol: Array, rtol: Array, hermitian: bool = False) -> OutputAndVJPs:
     """The pseudoinverses (Moore-Penrose), by the singular values above atol and rtol * largest.
 
     If `hermitian` x is what its lower triangles say, and has the gradient of the whole.
@@ -233,7 +234,7 @@ def pinv(x: Array, *, atol: Array, rtol: Array, hermitian: bool = False):
         s = xp.where(kept, 1 / xp.where(kept, s, s.dtype.type(1)), s.dtype.type(0))
     out = _t(vh) @ (s[..., :, None] * _t(u))
 
-    def grad_x(g):
+    def grad_x(g: Array) -> Array:
         back, turned = _t(out), _t(g)
         left = turned - x @ (out @ turned)
         right = turned - (turned @ out) @ x

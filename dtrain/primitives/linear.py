@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 
 from dtrain.autograd.op import op
+from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array
 
 
 @op
-def linear(x: Array, weight: Array, bias: Array | None = None):
+def linear(x: Array, weight: Array, bias: Array | None = None) -> OutputAndVJPs:
     """x @ weight.T + bias. x: (..., n); weight: (m, n); bias: (m,)."""
     n, m = weight.shape[1], weight.shape[0]
     count = math.prod(x.shape[:-1])
 
-    def rows(a, width):  # one large product instead of one per leading index
+    def rows(a: Array, width: int) -> Array:  # one large product instead of one per leading index
         return a.reshape(count, width)
 
     out = rows(x, n) @ weight.T

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dtrain.autograd.op import op
+from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module, kernels
 
 
@@ -17,7 +18,7 @@ def cross_entropy(
     ignore_index: int,
     label_smoothing: float,
     reduction: str,
-):
+) -> OutputAndVJPs:
     """-log softmax(x) at the target class, over axis 1. x: (n, c, ...); target: (n, ...).
 
     Label smoothing adds the mean over all classes (Szegedy et al. 2016, section 7).
@@ -27,10 +28,10 @@ def cross_entropy(
     kept, picked, per_target, scale = _targets(x, target, weight, ignore_index)
     picks = picked.reshape(-1)
 
-    def by_rows():
+    def by_rows() -> Array:
         return xp.moveaxis(x, 1, -1).reshape(scale.size, classes)
 
-    def log_chances():
+    def log_probabilities() -> Array:
         return (by_rows() - top[:, None]) - log_sum[:, None]
 
     losses, top, log_sum = kernels.cross_entropy(by_rows(), picks)
@@ -40,18 +41,18 @@ def cross_entropy(
     spread = label_smoothing / classes
 
     if label_smoothing:
-        smooth = -(log_chances() @ per_target).reshape(scale.shape)
+        smooth = -(log_probabilities() @ per_target).reshape(scale.shape)
         smooth = xp.where(kept, smooth, x.dtype.type(0))
         losses = losses * (1 - label_smoothing) + smooth * spread
 
-    def grad_x(g):
+    def grad_x(g: Array) -> Array:
         g = xp.broadcast_to(g / share if reduction == "mean" else g, scale.shape)
         at_target = (g * scale * (1 - label_smoothing)).reshape(-1)
         grad = kernels.cross_entropy_backward(at_target, by_rows(), picks, top, log_sum)
         if label_smoothing:
             of_smooth = (g * kept * spread).reshape(-1, 1)
-            chances = xp.exp(log_chances())
-            grad = grad + (chances * per_target.sum() - per_target) * of_smooth
+            probabilities = xp.exp(log_probabilities())
+            grad = grad + (probabilities * per_target.sum() - per_target) * of_smooth
         return xp.moveaxis(grad.reshape(*scale.shape, classes), -1, 1)
 
     if reduction == "none":
@@ -61,7 +62,9 @@ def cross_entropy(
 
 
 @op
-def nll_loss(x: Array, *, target: Array, weight: Array | None, ignore_index: int, reduction: str):
+def nll_loss(
+    x: Array, *, target: Array, weight: Array | None, ignore_index: int, reduction: str
+) -> OutputAndVJPs:
     """-x at the target class, over axis 1. x: (n, c, ...), log-probabilities; target: (n, ...)."""
     xp = array_module(x)
     _, picked, _, scale = _targets(x, target, weight, ignore_index)
@@ -70,7 +73,7 @@ def nll_loss(x: Array, *, target: Array, weight: Array | None, ignore_index: int
     share = xp.where(total == 0, 1, total)  # where nothing counts, nothing has a gradient
     shape = x.shape
 
-    def grad_x(g):
+    def grad_x(g: Array) -> Array:
         g = g / share if reduction == "mean" else g
         return _one_hot(picked, shape) * xp.expand_dims(-scale * g, 1)
 
@@ -80,7 +83,7 @@ def nll_loss(x: Array, *, target: Array, weight: Array | None, ignore_index: int
 
 
 @op
-def huber(x: Array, *, delta: float):
+def huber(x: Array, *, delta: float) -> OutputAndVJPs:
     """x^2 / 2 where |x| < delta, delta (|x| - delta / 2) elsewhere."""
     xp = array_module(x)
     near = xp.clip(x, -delta, delta)
@@ -88,14 +91,14 @@ def huber(x: Array, *, delta: float):
 
 
 @op
-def binary_cross_entropy(x: Array, target: Array):
+def binary_cross_entropy(x: Array, target: Array) -> OutputAndVJPs:
     """-target * log(x) - (1 - target) * log(1 - x), each logarithm at least -100."""
     xp = array_module(x)
 
-    def log(chance):
+    def log(chance: Array) -> Array:
         return xp.maximum(xp.log(chance), -100)
 
-    def grad_x(g):
+    def grad_x(g: Array) -> Array:
         return g * (x - target) / xp.maximum(x * (1 - x), 1e-12)
 
     if isinstance(x, np.ndarray) and ((x < 0) | (x > 1)).any():
@@ -114,7 +117,7 @@ NEVER = -1e30
 def ctc_loss(
     log_probs: Array, *, labels: Array, skips: Array, input_lengths: Array, ends: Array,
     zero_infinity: bool,
-):  # fmt: skip
+) -> OutputAndVJPs:  # fmt: skip
     """-log of the chance of all alignments with the labels (Graves et al. 2006, section 4.1).
 
     log_probs: (t, n, c); labels: (n, l), with blanks before, between and after them;
@@ -150,7 +153,7 @@ def ctc_loss(
     losses = xp.where(possible, -log_chance, log_chance.dtype.type(without))[:, 0]
     empty = (input_lengths == 0) & (ends == 0)
 
-    def grad_log_probs(g):
+    def grad_log_probs(g: Array) -> Array:
         full = xp.zeros(shape, g.dtype)
         missing = 0.0 if zero_infinity else float("nan")
         final = xp.where(possible, -g[:, None] * xp.exp(two - log_chance), g.dtype.type(missing))

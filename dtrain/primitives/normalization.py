@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 from dtrain.autograd.op import memoize_by_gradient, op
+from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module, kernels
 
 
@@ -23,7 +25,7 @@ def batch_statistics(x: Array) -> tuple[Array, Array]:
 def batch_norm(
     x: Array, weight: Array | None, bias: Array | None, *, mean: Array, var: Array, eps: float,
     of_batch: bool,
-):  # fmt: skip
+) -> OutputAndVJPs:  # fmt: skip
     """(x - mean) / sqrt(var + eps) * weight + bias, per channel. x: (n, c, ...).
 
     `of_batch` says that mean and var are those of x, so that the gradient goes through them
@@ -35,7 +37,7 @@ def batch_norm(
     out = kernels.channel_norm(_by_channel(x), mean, var, weight, bias, eps).reshape(shape)
 
     @memoize_by_gradient
-    def shared(g):
+    def shared(g: Array) -> Any:
         return kernels.channel_norm_backward(
             _by_channel(g), _by_channel(x), mean, var, weight, eps, of_batch
         )
@@ -51,7 +53,7 @@ def batch_norm(
 def sync_batch_norm(
     x: Array, weight: Array | None, bias: Array | None, *, mean: Array, var: Array, eps: float,
     batch_means: Callable[[Array, Array], tuple[Array, Array]],
-):  # fmt: skip
+) -> OutputAndVJPs:  # fmt: skip
     """`batch_norm` of a part of a batch, by the mean and var of the whole one.
 
     `batch_means` takes this part's sums of g * (x - mean) / sqrt(var + eps) and of g, arrays
@@ -65,12 +67,12 @@ def sync_batch_norm(
     out = kernels.channel_norm(_by_channel(x), mean, var, weight, bias, eps).reshape(shape)
 
     @memoize_by_gradient
-    def shared(g):
+    def shared(g: Array) -> Any:
         return kernels.channel_norm_backward(
             _by_channel(g), _by_channel(x), mean, var, weight, eps, False
         )
 
-    def grad_x(g):
+    def grad_x(g: Array) -> Array:
         of_x, of_weight, of_bias = shared(g)
         scale = 1 / array_module(x).sqrt(var + eps)
         scale = scale if weight is None else scale * weight
@@ -87,19 +89,21 @@ def sync_batch_norm(
 
 
 @op
-def layer_norm(x: Array, weight: Array | None, bias: Array | None, *, axes: int, eps: float):
+def layer_norm(
+    x: Array, weight: Array | None, bias: Array | None, *, axes: int, eps: float
+) -> OutputAndVJPs:
     """Normalize over the last `axes` axes (Ba et al. 2016); weight and bias have their shape."""
     shape, within = x.shape, x.shape[x.ndim - axes :]
     n = math.prod(within)
     rows = (math.prod(shape[: x.ndim - axes]), n)
 
-    def flat(value):
+    def flat(value: Array | None) -> Array | None:
         return None if value is None else value.reshape(n)
 
     out, mean, rstd = kernels.layer_norm(x.reshape(rows), flat(weight), flat(bias), eps)
 
     @memoize_by_gradient
-    def shared(g):
+    def shared(g: Array) -> Any:
         return kernels.layer_norm_backward(
             g.reshape(rows), x.reshape(rows), flat(weight), mean, rstd
         )
@@ -112,7 +116,7 @@ def layer_norm(x: Array, weight: Array | None, bias: Array | None, *, axes: int,
 
 
 @op
-def rms_norm(x: Array, weight: Array | None, *, axes: int, eps: float):
+def rms_norm(x: Array, weight: Array | None, *, axes: int, eps: float) -> OutputAndVJPs:
     """x / sqrt(mean(x^2) + eps) over the last `axes` axes (Zhang and Sennrich 2019)."""
     over = tuple(range(x.ndim - axes, x.ndim))
     rest = tuple(range(x.ndim - axes))
@@ -120,7 +124,7 @@ def rms_norm(x: Array, weight: Array | None, *, axes: int, eps: float):
     scale = 1 / array_module(x).sqrt(scale + eps)
     scaled = x * scale
 
-    def grad_x(g):
+    def grad_x(g: Array) -> Array:
         g = g if weight is None else g * weight
         return scale * (g - scaled * (g * scaled).mean(over, keepdims=True))
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from dtrain.autograd.op import exact_op, op
+from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module, kernels
 
 Pair = tuple[int, int]
 
 
 @op
-def max_pool2d(x: Array, *, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair):
+def max_pool2d(
+    x: Array, *, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> OutputAndVJPs:
     """The maximum of each window; the first of equal ones gets the gradient."""
     windows = kernel, stride, padding, dilation
     out = kernels.max_pool(x, *windows)
@@ -19,7 +22,7 @@ def max_pool2d(x: Array, *, kernel: Pair, stride: Pair, padding: Pair, dilation:
 
 
 @op
-def avg_pool2d(x: Array, *, kernel: Pair, stride: Pair, padding: Pair):
+def avg_pool2d(x: Array, *, kernel: Pair, stride: Pair, padding: Pair) -> OutputAndVJPs:
     """The mean of each window, padding counted as zeros."""
     windows, hw = (kernel, stride, padding), x.shape[2:]
     out = kernels.avg_pool(x, *windows)
@@ -27,7 +30,7 @@ def avg_pool2d(x: Array, *, kernel: Pair, stride: Pair, padding: Pair):
 
 
 @exact_op
-def window_argmax(x: Array, *, windows: np.ndarray):
+def window_argmax(x: Array, *, windows: np.ndarray) -> OutputAndVJPs:
     """The index of the first maximum of each window. x: (..., elements); out: (..., windows).
 
     windows: (windows, size) on the host, or (..., windows, size): indices of elements.

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dtrain.autograd.op import memoize_by_gradient, op
+from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module
 
 
@@ -89,12 +90,14 @@ def _sigmoid(x: Array) -> Array:
 
 
 @op
-def rnn(x: Array, h0: Array, w_hh: Array, *, batch_sizes: Sequence[int], reverse: bool, relu: bool):
+def rnn(
+    x: Array, h0: Array, w_hh: Array, *, batch_sizes: Sequence[int], reverse: bool, relu: bool
+) -> OutputAndVJPs:
     """h' = tanh(x + w_hh h), or relu (Elman 1990). x: (all, h); h0: (n, h). Returns all h."""
     xp = array_module(x)
     slices = _step_slices(batch_sizes, reverse)
 
-    def step(x, h):
+    def step(x: Array, h: Array) -> tuple[Array, ...]:
         a = x + h @ w_hh.T
         return (xp.maximum(a, 0) if relu else xp.tanh(a),)
 
@@ -102,10 +105,10 @@ def rnn(x: Array, h0: Array, w_hh: Array, *, batch_sizes: Sequence[int], reverse
     out = _joined([h for (h,) in made], reverse)
 
     @memoize_by_gradient
-    def gradients(g):
+    def gradients(g: Array) -> Any:
         slope = (out > 0).astype(out.dtype) if relu else 1 - out * out
 
-        def step_back(i, rows, dh):
+        def step_back(i: int, rows: slice, dh: Array) -> tuple[Any, Array]:
             da = (g[rows] + dh) * slope[rows]
             return da, da @ w_hh
 
@@ -124,7 +127,7 @@ def rnn(x: Array, h0: Array, w_hh: Array, *, batch_sizes: Sequence[int], reverse
 def lstm(
     x: Array, h0: Array, c0: Array, w_hh: Array, w_hr: Array | None = None, *,
     batch_sizes: Sequence[int], reverse: bool,
-):  # fmt: skip
+) -> OutputAndVJPs:  # fmt: skip
     """Long short-term memory (Hochreiter and Schmidhuber 1997, Gers et al. 2000).
 
     i, f, g, o = x + w_hh h; c' = sigmoid(f) c + sigmoid(i) tanh(g); h' = sigmoid(o) tanh(c'),
@@ -138,7 +141,7 @@ def lstm(
     half = xp.asarray([[0.5], [0.5], [1], [0.5]], x.dtype)  # sigmoid(a) = tanh(a / 2) / 2 + 1 / 2
     other = 1 - half
 
-    def step(x, h, c):
+    def step(x: Array, h: Array, c: Array) -> tuple[Array, ...]:
         a = (x + h @ w_hh.T).reshape(x.shape[0], 4, n)
         gates = xp.tanh(a * half) * half + other
         c = gates[:, 1] * c + gates[:, 0] * gates[:, 2]
@@ -150,7 +153,7 @@ def lstm(
     out = xp.concatenate([_joined([m[k] for m in made], reverse) for k in (0, 1)], 1)
 
     @memoize_by_gradient
-    def gradients(grad):
+    def gradients(grad: Array) -> Any:
         h, c = (_joined([b[k] for b in before], reverse) for k in (0, 1))
         gates, t = (_joined([m[k] for m in made], reverse) for k in (2, 3))
         i, f, g, o = (gates[:, k] for k in range(4))
@@ -159,7 +162,7 @@ def lstm(
         of_c = of_c.reshape(of_c.shape[0], 3, n)
         of_o, of_t = (t * o * (1 - o))[:, None], o * (1 - t * t)
 
-        def step_back(i, rows, dh, dc):
+        def step_back(i: int, rows: slice, dh: Array, dc: Array) -> tuple[Any, Array, Array]:
             dh = dh + grad[rows, :width]
             dm = dh if w_hr is None else dh @ w_hr
             dc = dc + grad[rows, width:] + dm * of_t[rows]
@@ -185,7 +188,7 @@ def lstm(
 def gru(
     x: Array, h0: Array, w_hh: Array, b_hh: Array | None = None, *,
     batch_sizes: Sequence[int], reverse: bool,
-):  # fmt: skip
+) -> OutputAndVJPs:  # fmt: skip
     """The gated recurrent unit (Cho et al. 2014), with the reset gate after the product.
 
     r, z, m = w_hh h + b_hh; r = sigmoid(r + x_r); z = sigmoid(z + x_z); n = tanh(r m + x_n);
@@ -195,7 +198,7 @@ def gru(
     slices = _step_slices(batch_sizes, reverse)
     width = h0.shape[1]
 
-    def step(x, h):
+    def step(x: Array, h: Array) -> tuple[Array, ...]:
         a = h @ w_hh.T
         a = (a if b_hh is None else a + b_hh).reshape(x.shape[0], 3, width)
         x = x.reshape(x.shape[0], 3, width)
@@ -208,7 +211,7 @@ def gru(
     out = _joined([m[0] for m in made], reverse)
 
     @memoize_by_gradient
-    def gradients(g):
+    def gradients(g: Array) -> Any:
         h = _joined([b[0] for b in before], reverse)
         r_z, m, n = (_joined([parts[k] for parts in made], reverse) for k in (1, 2, 3))
         r, z = r_z[:, 0], r_z[:, 1]
@@ -217,7 +220,7 @@ def gru(
         of_r, of_z, of_m = of_n * m * r * (1 - r), (h - n) * z * (1 - z), of_n * r
         of_a = xp.concatenate([of_r, of_z, of_m], 1).reshape(h.shape[0], 3, width)
 
-        def step_back(i, rows, dh):
+        def step_back(i: int, rows: slice, dh: Array) -> tuple[Any, Array]:
             dh = dh + g[rows]
             da = (of_a[rows] * dh[:, None]).reshape(dh.shape[0], 3 * width)
             return (dh, da), dh * z[rows] + da @ w_hh

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeAlias
 
 from dtrain.autograd.op import op
+from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module
 from dtrain.backend.dtypes import is_floating
 
+#: The axes of a reduction: all, one or several.
+Axis: TypeAlias = int | tuple[int, ...] | None
 
-def expand_reduced(g: Array, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Array:
+
+def expand_reduced(g: Array, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Array:
     """Broadcast the gradient of a reduction to the shape of what was reduced."""
     xp = array_module(g)
     if axis is not None and not keepdims:
@@ -17,7 +21,7 @@ def expand_reduced(g: Array, shape: tuple[int, ...], axis: Any, keepdims: bool) 
     return xp.broadcast_to(g, shape)
 
 
-def count_reduced(shape: tuple[int, ...], axis: Any) -> int:
+def count_reduced(shape: tuple[int, ...], axis: Axis) -> int:
     """How many elements are reduced to one."""
     count = 1
     for i in range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,):
@@ -26,7 +30,7 @@ def count_reduced(shape: tuple[int, ...], axis: Any) -> int:
 
 
 @op
-def sum(x: Array, *, axis=None, keepdims: bool = False):
+def sum(x: Array, *, axis: Axis = None, keepdims: bool = False) -> OutputAndVJPs:
     """The sum; of integers and bools as int64."""
     shape = x.shape
     dtype = None if is_floating(x.dtype) else "int64"
@@ -35,7 +39,7 @@ def sum(x: Array, *, axis=None, keepdims: bool = False):
 
 
 @op
-def mean(x: Array, *, axis=None, keepdims: bool = False):
+def mean(x: Array, *, axis: Axis = None, keepdims: bool = False) -> OutputAndVJPs:
     """The mean; NaN of nothing."""
     shape = x.shape
     count = count_reduced(shape, axis)
@@ -47,27 +51,27 @@ def mean(x: Array, *, axis=None, keepdims: bool = False):
 
 
 @op
-def amax(x: Array, *, axis=None, keepdims: bool = False):
+def amax(x: Array, *, axis: Axis = None, keepdims: bool = False) -> OutputAndVJPs:
     """The maximum; equal maxima share the gradient."""
     out = x.max(axis, keepdims=keepdims)
     return out, (lambda g: _to_extremes(g, x, out, axis, keepdims),)
 
 
 @op
-def amin(x: Array, *, axis=None, keepdims: bool = False):
+def amin(x: Array, *, axis: Axis = None, keepdims: bool = False) -> OutputAndVJPs:
     """The minimum; equal minima share the gradient."""
     out = x.min(axis, keepdims=keepdims)
     return out, (lambda g: _to_extremes(g, x, out, axis, keepdims),)
 
 
-def _to_extremes(g: Array, x: Array, out: Array, axis: Any, keepdims: bool) -> Array:
+def _to_extremes(g: Array, x: Array, out: Array, axis: Axis, keepdims: bool) -> Array:
     there = x == expand_reduced(array_module(x).asarray(out), x.shape, axis, keepdims)
     share = g / there.sum(axis, keepdims=keepdims).astype(x.dtype)
     return expand_reduced(share, x.shape, axis, keepdims) * there
 
 
 @op
-def logsumexp(x: Array, *, axis, keepdims: bool = False):
+def logsumexp(x: Array, *, axis: Axis, keepdims: bool = False) -> OutputAndVJPs:
     """log(sum(exp(x))), without overflow."""
     xp = array_module(x)
     top = x.max(axis, keepdims=True)
@@ -75,7 +79,7 @@ def logsumexp(x: Array, *, axis, keepdims: bool = False):
     out = xp.log(xp.exp(x - top).sum(axis, keepdims=True)) + top
     out = out if keepdims else out.squeeze(axis)
 
-    def grad_x(g):
+    def grad_x(g: Array) -> Array:
         return expand_reduced(g, x.shape, axis, keepdims) * xp.exp(
             x - expand_reduced(out, x.shape, axis, keepdims)
         )
@@ -84,13 +88,13 @@ def logsumexp(x: Array, *, axis, keepdims: bool = False):
 
 
 @op
-def prod(x: Array, *, axis=None, keepdims: bool = False):
+def prod(x: Array, *, axis: Axis = None, keepdims: bool = False) -> OutputAndVJPs:
     """The product; the gradient is right where elements are 0 too."""
     xp = array_module(x)
     dtype = None if is_floating(x.dtype) else "int64"
     out = x.prod(axis, keepdims=keepdims, dtype=dtype)
 
-    def grad_x(g):
+    def grad_x(g: Array) -> Array:
         zeros = x == 0
         count = zeros.sum(axis, keepdims=True)
         others = xp.where(zeros, 1, x).prod(axis, keepdims=True)  # the product of the nonzero
@@ -101,36 +105,36 @@ def prod(x: Array, *, axis=None, keepdims: bool = False):
 
 
 @op
-def argmax(x: Array, *, axis=None, keepdims: bool = False):
+def argmax(x: Array, *, axis: Axis = None, keepdims: bool = False) -> OutputAndVJPs:
     """Where the first maximum is."""
     return x.argmax(axis, keepdims=keepdims), ()
 
 
 @op
-def argmin(x: Array, *, axis=None, keepdims: bool = False):
+def argmin(x: Array, *, axis: Axis = None, keepdims: bool = False) -> OutputAndVJPs:
     """Where the first minimum is."""
     return x.argmin(axis, keepdims=keepdims), ()
 
 
 @op
-def all(x: Array, *, axis=None, keepdims: bool = False):
+def all(x: Array, *, axis: Axis = None, keepdims: bool = False) -> OutputAndVJPs:
     """Whether all are nonzero."""
     return x.all(axis, keepdims=keepdims), ()
 
 
 @op
-def any(x: Array, *, axis=None, keepdims: bool = False):
+def any(x: Array, *, axis: Axis = None, keepdims: bool = False) -> OutputAndVJPs:
     """Whether one is nonzero."""
     return x.any(axis, keepdims=keepdims), ()
 
 
 @op
-def norm(x: Array, *, p: float, axis=None, keepdims: bool = False):
+def norm(x: Array, *, p: float, axis: Axis = None, keepdims: bool = False) -> OutputAndVJPs:
     """(sum |x|^p)^(1/p); the gradient is 0 where the norm or the element is 0."""
     xp = array_module(x)
     out = (xp.abs(x) ** p).sum(axis, keepdims=keepdims) ** (1 / p)
 
-    def grad_x(g):
+    def grad_x(g: Array) -> Array:
         whole = expand_reduced(xp.asarray(out), x.shape, axis, keepdims)
         zero = (whole == 0) | (x == 0)
         slope = xp.sign(x) * (xp.abs(x) / xp.where(zero, 1, whole)) ** (p - 1)
@@ -140,11 +144,11 @@ def norm(x: Array, *, p: float, axis=None, keepdims: bool = False):
 
 
 @op
-def take_sharing_gradient(x: Array, *, index: Array):
+def take_sharing_gradient(x: Array, *, index: Array) -> OutputAndVJPs:
     """The element at an index of the flattened array; elements equal to it share the gradient."""
     out = x.reshape(-1)[index].reshape(())
 
-    def grad_x(g):
+    def grad_x(g: Array) -> Array:
         there = (x == out) | ((x != x) & (out != out))
         return g / there.sum().astype(g.dtype) * there
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dtrain.autograd.op import op
+from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module
 
 
@@ -35,7 +36,7 @@ class Band(NamedTuple):
 
 
 @op
-def resample(x: Array, *, axis: int, band: Band):
+def resample(x: Array, *, axis: int, band: Band) -> OutputAndVJPs:
     """The product of a matrix with each line of x along an axis."""
     return _product(x, axis, band), (lambda g: _product(g, axis, band.transposed()),)
 

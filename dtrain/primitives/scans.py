@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from dtrain.autograd.op import op
+from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module
 from dtrain.backend.dtypes import is_floating
 
@@ -18,7 +19,7 @@ def _reverse_cumsum(g: Array, axis: int) -> Array:
 
 
 @op
-def cumsum(x: Array, *, axis: int):
+def cumsum(x: Array, *, axis: int) -> OutputAndVJPs:
     """Running sums along an axis; of integers and bools as int64."""
     xp = array_module(x)
     dtype = None if is_floating(x.dtype) else "int64"
@@ -27,13 +28,13 @@ def cumsum(x: Array, *, axis: int):
 
 
 @op
-def cumprod(x: Array, *, axis: int):
+def cumprod(x: Array, *, axis: int) -> OutputAndVJPs:
     """Running products along an axis; the gradient is right where elements are 0 too."""
     xp = array_module(x)
     dtype = None if is_floating(x.dtype) else "int64"
     out = xp.cumprod(x, axis, dtype=dtype).reshape(x.shape)
 
-    def grad_x(g):
+    def grad_x(g: Array) -> Array:
         # Before the first 0 every product has its factor; at it, those that follow lack a factor
         # of 0, and are made again without it; behind it, every product is 0 whatever is there.
         if not x.ndim:
@@ -75,13 +76,13 @@ def _scan(
 
 
 @op
-def cummax_indices(x: Array, *, axis: int):
+def cummax_indices(x: Array, *, axis: int) -> OutputAndVJPs:
     """The index of the largest element up to each position: of equal ones the last; NaN wins."""
     return _cumulative_extreme(x, axis, lambda earlier, later: later >= earlier), ()
 
 
 @op
-def cummin_indices(x: Array, *, axis: int):
+def cummin_indices(x: Array, *, axis: int) -> OutputAndVJPs:
     """The index of the smallest element up to each position: of equal ones the last; NaN wins."""
     return _cumulative_extreme(x, axis, lambda earlier, later: later <= earlier), ()
 
@@ -109,7 +110,7 @@ def _logcumsumexp(x: Array, axis: int) -> Array:
 
 
 @op
-def logcumsumexp(x: Array, *, axis: int):
+def logcumsumexp(x: Array, *, axis: int) -> OutputAndVJPs:
     """log(cumsum(exp(x))) along an axis, without overflow."""
     xp = array_module(x)
     if not x.ndim:
@@ -117,7 +118,7 @@ def logcumsumexp(x: Array, *, axis: int):
     axis %= x.ndim
     out = _logcumsumexp(x, axis)
 
-    def part(g):
+    def part(g: Array) -> Array:
         """The gradient of the positive part of g, by logarithms."""
         positive = g > 0
         logs = xp.log(xp.where(positive, g, 1))

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from dtrain.autograd.op import op
+from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module, to_host
 from dtrain.errors import OutOfBoundsError
 
 
 @op
-def put(x: Array, values: Array, *, index: Any, accumulate: bool):
+def put(x: Array, values: Array, *, index: Any, accumulate: bool) -> OutputAndVJPs:
     """x with `values` written to x[index], or added to what is there, once for each mention."""
     xp = array_module(x)
     out = x.copy()
@@ -21,7 +22,7 @@ def put(x: Array, values: Array, *, index: Any, accumulate: bool):
     else:
         out[index] = values
 
-    def grad_x(g):
+    def grad_x(g: Array) -> Array:
         if accumulate:
             return g
         g = g.copy()
@@ -32,13 +33,13 @@ def put(x: Array, values: Array, *, index: Any, accumulate: bool):
 
 
 @op
-def put_extreme(x: Array, values: Array, *, index: Any, largest: bool):
+def put_extreme(x: Array, values: Array, *, index: Any, largest: bool) -> OutputAndVJPs:
     """x with the larger (smaller) of x[index] and values at each index; equal ones share g."""
     xp = array_module(x)
     out = x.copy()
     _extremes_at(out, index, values, largest)
 
-    def shares(g):
+    def shares(g: Array) -> Array:
         count = (x == out).astype(g.dtype)
         xp.add.at(count, index, (values == out[index]).astype(g.dtype))
         return g / count
@@ -70,22 +71,22 @@ def _ordered(x: Array) -> Array:
 
 
 @op
-def put_product(x: Array, values: Array, *, index: Any):
+def put_product(x: Array, values: Array, *, index: Any) -> OutputAndVJPs:
     """x[index] multiplied by values, once for each mention."""
     xp = array_module(x)
     out = _product(x, values, index)
 
-    def others(factors, product):
+    def others(factors: Array, product: Array) -> Array:
         """The product without each factor, where no factor is 0."""
         return xp.where(factors == 0, 0, product / xp.where(factors == 0, 1, factors))
 
-    def grad_x(g):
+    def grad_x(g: Array) -> Array:
         if (x == 0).any():
             ones = xp.where(x == 0, x.dtype.type(1), x)
             return g * others(ones, _product(ones, values, index))
         return g * others(x, out)
 
-    def grad_values(g):
+    def grad_values(g: Array) -> Array:
         zero = values == 0
         if not zero.any():
             return g[index] * others(values, out[index])

@@ -7,25 +7,26 @@ import math
 import numpy as np
 
 from dtrain.autograd.op import exact_op, op, view_op
+from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module
 
 
 @view_op
-def reshape(x: Array, *, shape: tuple[int, ...]):
+def reshape(x: Array, *, shape: tuple[int, ...]) -> OutputAndVJPs:
     """The same elements in another shape."""
     before = x.shape
     return x.reshape(shape), (lambda g: g.reshape(before),)
 
 
 @view_op
-def permute(x: Array, *, axes: tuple[int, ...]):
+def permute(x: Array, *, axes: tuple[int, ...]) -> OutputAndVJPs:
     """The axes in another order."""
     back = tuple(sorted(range(len(axes)), key=axes.__getitem__))
     return x.transpose(axes), (lambda g: g.transpose(back),)
 
 
 @view_op
-def expand(x: Array, *, shape: tuple[int, ...]):
+def expand(x: Array, *, shape: tuple[int, ...]) -> OutputAndVJPs:
     """Broadcast to a shape."""
     out = array_module(x).broadcast_to(x, shape)
     if isinstance(out, np.ndarray):  # NumPy hands them out read-only; parts of it may be written
@@ -34,20 +35,22 @@ def expand(x: Array, *, shape: tuple[int, ...]):
 
 
 @view_op
-def flip_view(x: Array, *, axes: tuple[int, ...]):
+def flip_view(x: Array, *, axes: tuple[int, ...]) -> OutputAndVJPs:
     """The order reversed along axes."""
     xp = array_module(x)
     return xp.flip(x, axes), (lambda g: xp.flip(g, axes),)
 
 
 @exact_op
-def contiguous(x: Array):
+def contiguous(x: Array) -> OutputAndVJPs:
     """The same elements, in order in memory."""
     return array_module(x).ascontiguousarray(x), (lambda g: g,)
 
 
 @exact_op
-def roll(x: Array, *, shifts, axis):
+def roll(
+    x: Array, *, shifts: int | tuple[int, ...], axis: int | tuple[int, ...] | None
+) -> OutputAndVJPs:
     """Elements shifted along axes, those that fall off coming in at the other end."""
     xp = array_module(x)
     back = tuple(-s for s in shifts) if isinstance(shifts, tuple) else -shifts
@@ -55,7 +58,7 @@ def roll(x: Array, *, shifts, axis):
 
 
 @view_op
-def unfold(x: Array, *, axis: int, size: int, step: int, dilation: int = 1):
+def unfold(x: Array, *, axis: int, size: int, step: int, dilation: int = 1) -> OutputAndVJPs:
     """Windows of `size` elements, every `step`, along an axis; they lie in a new last axis.
 
     The elements of a window are `spread` apart.
@@ -72,11 +75,11 @@ def unfold(x: Array, *, axis: int, size: int, step: int, dilation: int = 1):
 
 
 @op
-def overlap_add(x: Array, *, axis: int, length: int, step: int, dilation: int = 1):
+def overlap_add(x: Array, *, axis: int, length: int, step: int, dilation: int = 1) -> OutputAndVJPs:
     """The sums of what windows have for each element of an axis: `unfold` transposed."""
     count, size = x.shape[axis], x.shape[-1]
 
-    def grad_x(g):
+    def grad_x(g: Array) -> Array:
         parts = [
             g[window][..., None] for window in _window_slices(axis, count, size, step, dilation)
         ]
@@ -102,18 +105,20 @@ def _window_slices(axis: int, count: int, size: int, step: int, dilation: int) -
 
 
 @view_op
-def strided(x: Array, *, order: tuple[int, ...], shape: tuple, steps: tuple, start: int):
+def strided(
+    x: Array, *, order: tuple[int, ...], shape: tuple, steps: tuple, start: int
+) -> OutputAndVJPs:
     """Any elements of the memory of x, in which its axes lie in `order`; some may be repeated."""
     xp = array_module(x)
     inner = tuple(x.shape[axis] for axis in order)
     back = tuple(sorted(range(len(order)), key=order.__getitem__))
 
-    def part(flat):
+    def part(flat: Array) -> Array:
         strides = tuple(step * flat.itemsize for step in steps)
         first = flat[start:] if 0 not in shape else flat[:0]
         return xp.lib.stride_tricks.as_strided(first, shape, strides)
 
-    def grad_x(g):
+    def grad_x(g: Array) -> Array:
         full = xp.zeros(math.prod(inner), g.dtype)
         xp.add.at(full, part(xp.arange(len(full))), g)
         return full.reshape(inner).transpose(back)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dtrain.autograd.op import exact_op, op
+from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module
 
 
@@ -13,7 +14,7 @@ def _in_order(x: Array, axis: int) -> tuple[Array, Array]:
 
 
 @op
-def median_indices(x: Array, *, axis: int, ignore_nan: bool):
+def median_indices(x: Array, *, axis: int, ignore_nan: bool) -> OutputAndVJPs:
     """The index of the lower median along an axis, which is kept with length 1.
 
     A NaN is the median, unless `ignore_nan`.
@@ -30,7 +31,7 @@ def median_indices(x: Array, *, axis: int, ignore_nan: bool):
 
 
 @op
-def mode_indices(x: Array, *, axis: int):
+def mode_indices(x: Array, *, axis: int) -> OutputAndVJPs:
     """The index of the most frequent value along an axis, which is kept with length 1.
 
     Of equally frequent values the smallest, of its indices the last.
@@ -80,7 +81,7 @@ def unique_rows(rows: Array, *, consecutive: bool) -> tuple[Array, Array, Array]
 
 
 @exact_op
-def sort(x: Array, *, axis: int, descending: bool):
+def sort(x: Array, *, axis: int, descending: bool) -> OutputAndVJPs:
     """Where each element of the sorted order comes from; equal ones keep their order."""
     if not x.ndim:
         return array_module(x).zeros((), "int64"), ()

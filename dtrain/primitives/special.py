@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dtrain.autograd.op import op
+from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.autograd.tensor import is_recorded
 from dtrain.backend import Array, array_module
 
@@ -29,21 +30,21 @@ def _special(x: Array) -> Any:
 
 
 @op
-def erf(x: Array):
+def erf(x: Array) -> OutputAndVJPs:
     """The error function: 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
     xp = array_module(x)
     return _special(x).erf(x), (lambda g: g * (2 / math.sqrt(math.pi)) * xp.exp(-x * x),)
 
 
 @op
-def erfc(x: Array):
+def erfc(x: Array) -> OutputAndVJPs:
     """1 - erf(x), exact where that is small."""
     xp = array_module(x)
     return _special(x).erfc(x), (lambda g: g * (-2 / math.sqrt(math.pi)) * xp.exp(-x * x),)
 
 
 @op
-def erfinv(x: Array):
+def erfinv(x: Array) -> OutputAndVJPs:
     """The inverse of erf."""
     xp = array_module(x)
     out = _special(x).erfinv(x)
@@ -54,13 +55,13 @@ def erfinv(x: Array):
 
 
 @op
-def lgamma(x: Array):
+def lgamma(x: Array) -> OutputAndVJPs:
     """log |gamma(x)|"""
     return _special(x).gammaln(x), (lambda g: g * _polygamma(x, 0),)
 
 
 @op
-def polygamma(x: Array, *, n: int):
+def polygamma(x: Array, *, n: int) -> OutputAndVJPs:
     """The derivative of order n + 1 of log(gamma(x))."""
     return _polygamma(x, n), (lambda g: g * _polygamma(x, n + 1),)
 
@@ -104,13 +105,13 @@ def _scaled_bessel(x: Array, order: int) -> Array:
 
 
 @op
-def i0(x: Array):
+def i0(x: Array) -> OutputAndVJPs:
     """The modified Bessel function of order 0."""
     return _special(x).i0(x), (lambda g: g * _special(x).i1(x),)
 
 
 @op
-def i0e(x: Array):
+def i0e(x: Array) -> OutputAndVJPs:
     """exp(-|x|) i0(x), without overflow."""
     xp = array_module(x)
     out = _i0e(x)
@@ -118,14 +119,14 @@ def i0e(x: Array):
 
 
 @op
-def i1(x: Array):
+def i1(x: Array) -> OutputAndVJPs:
     """The modified Bessel function of order 1."""
     out = _special(x).i1(x)
     return out, (lambda g: g * (_special(x).i0(x) - _divide(out, x)),)
 
 
 @op
-def i1e(x: Array):
+def i1e(x: Array) -> OutputAndVJPs:
     """exp(-|x|) i1(x), without overflow."""
     xp = array_module(x)
     out = _i1e(x)
@@ -142,14 +143,14 @@ def _divide(y: Array, x: Array) -> Array:
 
 
 @op
-def entr(x: Array):
+def entr(x: Array) -> OutputAndVJPs:
     """-x * log(x); 0 at 0, minus infinity below."""
     xp = array_module(x)
     return _special(x).entr(x), (lambda g: g * (-1 - xp.log(x)),)
 
 
 @op
-def xlog1py(x: Array, y: Array):
+def xlog1py(x: Array, y: Array) -> OutputAndVJPs:
     """x * log(1 + y); 0 where x is 0, unless y is NaN."""
     xp = array_module(x)
     out = xp.where((x == 0) & (y == y), 0, x * xp.log1p(y))

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dtrain.autograd.op import op
+from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module
-from dtrain.primitives.reductions import count_reduced, expand_reduced
+from dtrain.primitives.reductions import Axis, count_reduced, expand_reduced
 
 
 @op
-def var(x: Array, *, axis=None, keepdims: bool = False, correction: float = 1):
+def var(
+    x: Array, *, axis: Axis = None, keepdims: bool = False, correction: float = 1
+) -> OutputAndVJPs:
     """The variance: squared deviations from the mean, over count - correction."""
     xp = array_module(x)
     divisor = max(count_reduced(x.shape, axis) - correction, 0)
     scale = 1 / divisor if divisor else float("inf")
 
-    def centered():
+    def centered() -> Array:
         return x - x.mean(axis, keepdims=True) if x.size else x
 
     out = xp.sum(xp.square(centered()), axis, keepdims=keepdims) * scale
@@ -22,13 +25,13 @@ def var(x: Array, *, axis=None, keepdims: bool = False, correction: float = 1):
 
 
 @op
-def count_nonzero(x: Array, *, axis=None):
+def count_nonzero(x: Array, *, axis: Axis = None) -> OutputAndVJPs:
     """How many are not zero; NaN is not."""
     return (x != 0).sum(axis, dtype="int64"), ()
 
 
 @op
-def quantile_ranks(x: Array, q: Array, *, ignore_nan: bool):
+def quantile_ranks(x: Array, q: Array, *, ignore_nan: bool) -> OutputAndVJPs:
     """How far along the sorted last axis each quantile lies: (..., length of q), in x's dtype."""
     xp = array_module(x)
     n = x.shape[-1]
@@ -43,7 +46,7 @@ def quantile_ranks(x: Array, q: Array, *, ignore_nan: bool):
 
 
 @op
-def histogram(x: Array, *, bins: int, low: float, high: float):
+def histogram(x: Array, *, bins: int, low: float, high: float) -> OutputAndVJPs:
     """How many elements are in each of `bins` equal parts of [low, high], in x's dtype."""
     xp = array_module(x)
     x = x.reshape(-1)
@@ -53,7 +56,7 @@ def histogram(x: Array, *, bins: int, low: float, high: float):
 
 
 @op
-def bincount(x: Array, *, weights: Array | None, minlength: int):
+def bincount(x: Array, *, weights: Array | None, minlength: int) -> OutputAndVJPs:
     """How often each number is there, or the sum of its weights."""
     counts = array_module(x).bincount(x, weights, minlength)
     if weights is None:
@@ -62,7 +65,7 @@ def bincount(x: Array, *, weights: Array | None, minlength: int):
 
 
 @op
-def isin(x: Array, *, among: Array, invert: bool):
+def isin(x: Array, *, among: Array, invert: bool) -> OutputAndVJPs:
     """Whether each element is among the others."""
     xp = array_module(x)
     ordered = xp.sort(among.reshape(-1))
