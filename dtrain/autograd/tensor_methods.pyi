@@ -992,7 +992,7 @@ class TensorMethods:
     def narrow(self, dim: builtins.int, start: Any, length: builtins.int) -> Tensor:
         """`length` elements from `start` along a dimension (torch.narrow)."""
     def ndimension(self) -> builtins.int:
-        """The number of dimensions."""
+        """The number of dimensions (torch.Tensor.dim)."""
     def ne(self, other: Tensor | Number) -> Tensor:
         """numpy.not_equal of each pair (torch.ne)."""
     def ne_(self, other: Tensor | Number) -> Tensor:
@@ -1006,7 +1006,7 @@ class TensorMethods:
     def negative_(self) -> Tensor:
         """In-place form of `neg`; returns the tensor (torch.Tensor.neg_)."""
     def nelement(self) -> builtins.int:
-        """The number of elements."""
+        """The number of elements (torch.Tensor.numel)."""
     def new_empty(
         self,
         *size: Any,
