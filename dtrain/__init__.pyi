@@ -128,7 +128,7 @@ from dtrain.parallel import (
 )
 from math import e as e, inf as inf, nan as nan, pi as pi
 from numpy import dtype as dtype
-from typing import Any
+from typing import Any, SupportsIndex
 import builtins
 import numpy as np
 
@@ -937,7 +937,7 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     """All in the shape that they broadcast to (torch.broadcast_tensors)."""
 def broadcast_to(
     input: Tensor,
-    *sizes: Any,
+    *sizes: SupportsIndex | Sequence[builtins.int],
     size: Any = None,
     out: Tensor | None = None,
 ) -> Tensor:
@@ -2173,7 +2173,7 @@ def repeat_interleave(
     """Each element `repeats` times, along `dim` or of all as one row (torch.repeat_interleave)."""
 def reshape(
     input: Tensor,
-    *sizes: Any,
+    *sizes: SupportsIndex | Sequence[builtins.int],
     shape: Any = None,
     out: Tensor | None = None,
 ) -> Tensor:

@@ -39,6 +39,13 @@ class Bucket:
     `update_range` and `attachments`; a bucket by itself has none set.
     """
 
+    params: list[Tensor]
+    starts: list[int]
+    size: int
+    data: Array
+    grads: GradBuffer
+    update_range: slice
+
     def __init__(self, params: Sequence[Tensor]):
         self.params = list(params)
         sizes = [param.numel() for param in params]

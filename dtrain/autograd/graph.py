@@ -49,8 +49,9 @@ class Node:
         self.primitive = primitive
         self.parents = parents
         self.vjps: Iterable[Callable[..., Any]] | None = vjps
-        self.shape, self.dtype = out.shape, out.dtype
-        self.order = next(_order)
+        self.shape: tuple[int, ...] = out.shape
+        self.dtype: np.dtype = out.dtype
+        self.order: int = next(_order)
         if anomaly.enabled:
             self.stack = call_stack()
 

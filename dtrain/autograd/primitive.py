@@ -48,9 +48,9 @@ class Primitive:
         self, function: Callable[..., Any], inputs: Sequence[str] = (), recomputed: bool = False
     ):
         self.function = function
-        self.name = function.__name__
-        self.inputs = tuple(inputs)
-        self.is_recomputed = recomputed
+        self.name: str = function.__name__
+        self.inputs: tuple[str, ...] = tuple(inputs)
+        self.is_recomputed: bool = recomputed
         #: the inputs, by index, and the output, that some vjp keeps
         self.kept: set[int] = set()
         #: the same for each vjp, by its code

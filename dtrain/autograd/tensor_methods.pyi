@@ -15,7 +15,8 @@ from dtrain.functions.operands import Dims, Number
 from dtrain.functions.reductions import MinAndMax, ValuesAndIndices
 from dtrain.functions.rounding import MantissaAndExponent
 from dtrain.functions.statistics import CountsAndEdges
-from typing import Any
+from dtrain.functions.subscripts import Index
+from typing import Any, SupportsIndex
 import builtins
 
 class TensorMethods:
@@ -37,7 +38,7 @@ class TensorMethods:
     def __eq__(self, other: Tensor | Number) -> Tensor: ...  # type: ignore[override]
     def __floordiv__(self, other: Tensor | Number) -> Tensor: ...
     def __ge__(self, other: Tensor | Number) -> Tensor: ...
-    def __getitem__(self, index: Any) -> Tensor: ...
+    def __getitem__(self, index: Index) -> Tensor: ...
     def __gt__(self, other: Tensor | Number) -> Tensor: ...
     def __iadd__(self, other: Tensor | Number) -> Tensor: ...
     def __iand__(self, other: Tensor | Number) -> Tensor: ...
@@ -78,7 +79,7 @@ class TensorMethods:
     def __rsub__(self, other: Tensor | Number) -> Tensor: ...
     def __rtruediv__(self, other: Tensor | Number) -> Tensor: ...
     def __rxor__(self, other: Tensor | Number) -> Tensor: ...
-    def __setitem__(self, index: Any, value: Any) -> None: ...
+    def __setitem__(self, index: Index, value: Any) -> None: ...
     def __sub__(self, other: Tensor | Number) -> Tensor: ...
     def __truediv__(self, other: Tensor | Number) -> Tensor: ...
     def __xor__(self, other: Tensor | Number) -> Tensor: ...
@@ -346,7 +347,11 @@ class TensorMethods:
         """Products of matrices, pair by pair of two batches (torch.bmm)."""
     def bool(self, memory_format: Any = None) -> Tensor:
         """The tensor in dtype bool (torch.Tensor.bool)."""
-    def broadcast_to(self, *sizes: Any, size: Any = None) -> Tensor:
+    def broadcast_to(
+        self,
+        *sizes: SupportsIndex | Sequence[builtins.int],
+        size: Any = None,
+    ) -> Tensor:
         """Broadcast without a copy (torch.broadcast_to)."""
     def byte(self, memory_format: Any = None) -> Tensor:
         """The tensor in dtype uint8 (torch.Tensor.byte)."""
@@ -548,7 +553,11 @@ class TensorMethods:
         """In-place form of `exp2`; returns the tensor (torch.Tensor.exp2_)."""
     def exp_(self) -> Tensor:
         """In-place form of `exp`; returns the tensor (torch.Tensor.exp_)."""
-    def expand(self, *sizes: Any, size: Any = None) -> Tensor:
+    def expand(
+        self,
+        *sizes: SupportsIndex | Sequence[builtins.int],
+        size: Any = None,
+    ) -> Tensor:
         """Broadcast without a copy; -1 keeps a dimension (torch.Tensor.expand)."""
     def expand_as(self, other: Tensor) -> Tensor:
         """Broadcast to the shape of `other`, without a copy (torch.Tensor.expand_as)."""
@@ -1185,7 +1194,11 @@ class TensorMethods:
         output_size: Any = None,
     ) -> Tensor:
         """Each element `repeats` times, along `dim` or of all as one row (torch.repeat_interleave)."""
-    def reshape(self, *sizes: Any, shape: Any = None) -> Tensor:
+    def reshape(
+        self,
+        *sizes: SupportsIndex | Sequence[builtins.int],
+        shape: Any = None,
+    ) -> Tensor:
         """The same elements in another shape, shared if that can be (torch.reshape)."""
     def reshape_as(self, other: Tensor) -> Tensor:
         """The same elements in the shape of `other` (torch.Tensor.reshape_as)."""

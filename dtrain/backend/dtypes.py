@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 #: What a `dtype` argument takes: a dtype, its name or its scalar type; None is the default.
 DTypeLike: TypeAlias = np.dtype[Any] | type | str | None
 
-bool_ = np.dtype(np.bool_)
-uint8 = np.dtype(np.uint8)
-int8 = np.dtype(np.int8)
-int16 = np.dtype(np.int16)
-int32 = np.dtype(np.int32)
-int64 = np.dtype(np.int64)
-float16 = np.dtype(np.float16)
-float32 = np.dtype(np.float32)
-float64 = np.dtype(np.float64)
+bool_: np.dtype = np.dtype(np.bool_)
+uint8: np.dtype = np.dtype(np.uint8)
+int8: np.dtype = np.dtype(np.int8)
+int16: np.dtype = np.dtype(np.int16)
+int32: np.dtype = np.dtype(np.int32)
+int64: np.dtype = np.dtype(np.int64)
+float16: np.dtype = np.dtype(np.float16)
+float32: np.dtype = np.dtype(np.float32)
+float64: np.dtype = np.dtype(np.float64)
 
 _default: np.dtype = float32
 

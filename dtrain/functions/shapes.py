@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from dtrain.primitives import casts, shapes as primitives
 # --- another shape ---
 
 
-def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
+def reshape(input: Tensor, *sizes: SupportsIndex | Sequence[int], shape: Any = None) -> Tensor:
     """The same elements in another shape, shared if that can be (torch.reshape)."""
     sizes = unpack_integers(sizes, shape)
     known = math.prod(n for n in sizes if n != -1)
@@ -102,7 +102,7 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     return reshape(input, *input.shape[:axis], 1, *input.shape[axis:])
 
 
-def expand(input: Tensor, *sizes: Any, size: Any = None) -> Tensor:
+def expand(input: Tensor, *sizes: SupportsIndex | Sequence[int], size: Any = None) -> Tensor:
     """Broadcast without a copy; -1 keeps a dimension (torch.Tensor.expand)."""
     sizes = unpack_integers(sizes, size)
     lead = len(sizes) - input.ndim
@@ -112,7 +112,7 @@ def expand(input: Tensor, *sizes: Any, size: Any = None) -> Tensor:
     return primitives.expand(input, shape=full)
 
 
-def broadcast_to(input: Tensor, *sizes: Any, size: Any = None) -> Tensor:
+def broadcast_to(input: Tensor, *sizes: SupportsIndex | Sequence[int], size: Any = None) -> Tensor:
     """Broadcast without a copy (torch.broadcast_to)."""
     return expand(input, *sizes, size=size)
 

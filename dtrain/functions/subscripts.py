@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import EllipsisType, NoneType
-from typing import Any
+from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
 
@@ -16,6 +16,12 @@ from dtrain.backend import Array, array_module
 from dtrain.backend.dtypes import is_floating
 from dtrain.functions.creation import tensor
 from dtrain.primitives import indexing as primitives
+
+#: What may stand in x[...].
+Index: TypeAlias = (
+    SupportsIndex | slice | EllipsisType | Tensor | np.ndarray
+    | list[Any] | tuple[Any, ...] | range | None
+)  # fmt: skip
 
 
 def _normalize_part(part: Any) -> Any:
@@ -105,7 +111,7 @@ def _num_indexed_dims(part: Any) -> int:
     return part.ndim if getattr(part, "dtype", None) == np.bool_ else 1
 
 
-def getitem(x: Tensor, index: Any) -> Tensor:
+def getitem(x: Tensor, index: Index) -> Tensor:
     """x[index] (torch.Tensor.__getitem__)."""
     basic, arrays = _split_index(x.array, index)
     if basic is not None:
@@ -113,7 +119,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     return x if arrays is None else primitives.getitem(x, index=arrays)
 
 
-def setitem(x: Tensor, index: Any, value: Any) -> None:
+def setitem(x: Tensor, index: Index, value: Any) -> None:
     """x[index] = value (torch.Tensor.__setitem__)."""
     basic, arrays = _split_index(x.array, index)
     if arrays is None and 0 in x.array.strides:  # the indexed part may still own its memory
