@@ -86,10 +86,43 @@ def test_a_rank_that_raises_leaves_the_others_or_ends_them(start, undisturbed, t
     assert err.count("ValueError: no more of this") == 1
     assert "rank 1 on host" in err
     if leaves:
-        assert (status, "lost rank 1 on" in err, undisturbed in out) == (0, True, True), err
+        assert (status, "failed ranks: 1 on" in err, undisturbed in out) == (0, True, True), err
     else:
         assert status not in (0, KILLED_STATUS)
         assert undisturbed not in out
+
+
+REJOIN = """
+import os, signal
+from dtrain import distributed, optim
+from dtrain.distributed.comm import node_local
+
+share, step, count = node_local._share, optim.SGD.step, 0
+
+def step_or_die(self, closure=None):
+    global count
+    count += 1
+    if (count, distributed.rank()) == (5, 1):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(self, closure)
+
+def share_or_die(comm, mpi):  # the survivors join each other: MPI has given them new ranks
+    if comm.Get_size() == 3 and comm.Get_rank() == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return share(comm, mpi)
+
+node_local._share, optim.SGD.step = share_or_die, step_or_die
+exec(compile(open({path!r}).read(), {path!r}, "exec"))
+"""
+
+
+@needs_open_mpi
+def test_a_rank_lost_amid_a_recovery_takes_no_survivor_with_it(start, undisturbed, tmp_path):
+    (tmp_path / "rejoin.py").write_text(REJOIN.format(path=SCRIPT))
+    run = start("-n", 4, "--elastic", "rejoin.py", "--epochs", 2, "--out", "runs")
+    status, out, err = run.end()
+    assert (status, undisturbed in out) == (0, True), err
+    assert re.search(r"failed ranks: 1 on \S+, 3 on \S+; 2 survivors go on", err), err
 
 
 SHARDED = """
@@ -129,7 +162,7 @@ def sharded(start, tmp_path, plan, *options):
 def test_the_shard_of_a_lost_rank_is_with_its_neighbour(start, tmp_path, undisturbed, plan):
     status, out, err = sharded(start, tmp_path, plan)
     assert (status, weights(out)) == (0, undisturbed), err
-    assert len(re.findall(r"(?:lost rank|,) \d on", err)) == len(plan)
+    assert len(re.findall(r"(?:failed ranks:|,) \d on", err)) == len(plan)
     assert "restart" not in err
 
 

@@ -183,7 +183,7 @@ def test_elastic_ranks_that_have_ended_go_on_without_one_that_is_lost(job):
     )
     status, _, err = run.end()
     assert (status, len(lines(err))) == (0, 1), err
-    assert re.fullmatch(r"dtrain: lost rank 2 on \S+; 2 go on", lines(err)[0])
+    assert re.fullmatch(r"dtrain: failed ranks: 2 on \S+; 2 survivors go on", lines(err)[0])
 
 
 @pytest.mark.parametrize("option", ["--stall-warning", "--stall-timeout"])

@@ -45,7 +45,7 @@ def test_lost_ranks_are_back_after_the_next_checkpoint(start, tmp_path, undistur
     run = start("-n", 4, "--elastic", "--respawn", "killed.py", *SHORT, "--checkpoint-every", 10)
     status, out, err = run.end()
     assert (status, weights(out)) == (0, undisturbed), err
-    lines = [line for line in said(err) if "lost rank " not in line]
+    lines = [line for line in said(err) if "failed ranks: " not in line]
     resumed = "dtrain: resumed this job from runs/step-000000"
     assert lines == [BACK, f"{resumed}20", BACK, f"{resumed}30"]
     assert "16 steps, 4 ranks at the end" in out

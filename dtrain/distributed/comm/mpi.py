@@ -5,15 +5,9 @@ Device arrays go by NCCL; through host memory where NCCL cannot be had.
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import os
-import signal
-import socket
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +18,7 @@ from dtrain.distributed.comm.host_staging import HostStagedCollectives
 from dtrain.distributed.comm.inter_node import InterNodeExchange, exchange
 from dtrain.distributed.comm.nccl import NcclCollectives, connect
 from dtrain.distributed.comm.node_local import NodeLocalGroup
+from dtrain.distributed.comm.recovery import RecoveryState
 from dtrain.distributed.comm.tree_reduce import (
     combine,
     contributed_nodes,
@@ -60,8 +55,7 @@ class MpiCommunicator:
         self._owns_watchdog = watchdog is None
         self.watchdog: Watchdog | None = watchdog or self._new_watchdog(comm)
         self._duplicates: list[MpiCommunicator] = []
-        self._stage, self._at_commit = 0, False
-        self._members = [_Member(rank, *them) for rank, them in enumerate(comm.allgather(_here()))]
+        self._recovery = RecoveryState(comm)
         self._join(comm)
 
     def _join(self, comm: Any) -> None:
@@ -93,25 +87,23 @@ class MpiCommunicator:
             self.watchdog.add_log(self._duplicates[-1].collective_log)
         return self._duplicates[-1]
 
-    # --- when ranks are lost ---
+    # --- failed ranks ---
 
     def failure(self, error: Exception) -> Exception:
-        """What a call raises: where ranks may be lost, every error of MPI's is such a loss."""
+        """The exception that a collective raises for `error`: under ULFM, MPI errors mean that a
+        rank failed."""
         if self.elastic and isinstance(error, self._mpi.Exception):
-            return RankFailedError(f"a rank was lost: {error}")
+            return RankFailedError(f"a rank failed: {error}")
         return error
 
     def commit(self) -> bool:
-        self._at_commit = True
+        self._recovery.begin_commit()
         try:
             self.barrier()
         except RankFailedError:
             return self.recover()
-        self._next_stage()
+        self._recovery.end_commit()
         return True
-
-    def _next_stage(self) -> None:
-        self._stage, self._at_commit = self._stage + 1, False
 
     def revoke(self) -> None:
         comms = [
@@ -127,36 +119,18 @@ class MpiCommunicator:
             self.watchdog.revoke()
 
     def recover(self) -> bool:
-        place, members = (self._stage, self._at_commit), self._members
         comm = self._comm
         while True:
             self.revoke()
             comm.Revoke()
             comm = comm.Shrink()
             try:
-                told = comm.allgather((place, members[self.rank]))
+                survivors = self._recovery.exchange(comm)
                 self._join(comm)
                 break
-            except self._mpi.Exception:  # another loss meanwhile
+            except self._mpi.Exception:  # one more rank failed meanwhile
                 continue
-        self._members = [member for _, member in told]
-        if len(told) == len(members):
-            raise RuntimeError("MPI failed, though no rank was lost")
-        self._bury([member for member in members if member not in self._members])
-        self._at_commit = False
-        # One who has passed the commit tells that all had come to it.
-        places = [place for place, _ in told]
-        over = place[1] and (all(at for _, at in places) or max(places)[0] > place[0])
-        if over:
-            self._next_stage()
-        return over
-
-    def _bury(self, lost: list[_Member]) -> None:
-        for member in lost:
-            member.end()  # it may be stopped, and wake up
-        if self.rank == 0:
-            names = ", ".join(f"{member.rank} on {member.host}" for member in lost)
-            print(f"dtrain: lost rank {names}; {self.size} go on", file=sys.stderr, flush=True)
+        return self._recovery.continue_with(survivors)
 
     # --- calls ---
 
@@ -326,30 +300,3 @@ class MpiCommunicator:
         if self.node.rank:
             flats[self.node.rank][part] = flats[0][part]
         self.node.barrier()  # before the leader goes on to change its own
-
-
-@dataclass(frozen=True)
-class _Member:
-    """A rank as it was launched, and its process."""
-
-    rank: int
-    host: str
-    pid: int
-    started: str  # so that a later process of the same number is not taken for it
-
-    def end(self) -> None:
-        """Kill the process, if it is of this host."""
-        if (self.host, self.started) == (socket.gethostname(), _start_time(self.pid)):
-            with contextlib.suppress(OSError):
-                os.kill(self.pid, signal.SIGKILL)
-
-
-def _here() -> tuple[str, int, str]:
-    return socket.gethostname(), os.getpid(), _start_time(os.getpid())
-
-
-def _start_time(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        return "unknown"
