@@ -12,9 +12,9 @@ import pytest
 import dtrain
 from dtrain import nn, optim
 from dtrain.checkpoint import (
+    checkpoints,
     digest,
     find_newest_checkpoint,
-    list_checkpoints,
     load,
     load_checkpoint,
     save,
@@ -128,7 +128,7 @@ def test_a_checkpoint_is_the_whole_job(root):
 def test_a_runs_folder_stands_for_its_newest_checkpoint(root):
     assert load_checkpoint(root, **job()) == 6
     assert find_newest_checkpoint(root).name == "step-00000006"
-    assert [path.name for path in list_checkpoints(root)] == ["step-00000003", "step-00000006"]
+    assert [path.name for path in checkpoints(root)] == ["step-00000003", "step-00000006"]
 
 
 def test_nothing_but_checkpoints_is_left_in_the_folder(root):

@@ -8,8 +8,8 @@ from dtrain.checkpoint.folder import (
     save_checkpoint as save_checkpoint,
 )
 from dtrain.checkpoint.manifest import (
+    checkpoints as checkpoints,
     find_newest_checkpoint as find_newest_checkpoint,
-    list_checkpoints as list_checkpoints,
     verify_checkpoint as verify_checkpoint,
 )
 from dtrain.checkpoint.state_file import load as load, save as save

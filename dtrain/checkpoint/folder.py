@@ -21,9 +21,9 @@ from dtrain.backend import default_generator
 from dtrain.checkpoint.manifest import (
     MANIFEST,
     check_hashes,
+    checkpoints,
     find_checkpoint,
     hash_bytes,
-    list_checkpoints,
     make_manifest,
     read_manifest,
     suggest_intact_checkpoint,
@@ -295,7 +295,7 @@ def resume(root: str | Path, path: str | Path | None = None, **objects: Stateful
 def _find_own_checkpoint(root: Path) -> Path | None:
     """The newest intact checkpoint that this job has written, None if there is none."""
     name = job_name()
-    for folder in reversed(list_checkpoints(root)) if name is not None else ():
+    for folder in reversed(checkpoints(root)) if name is not None else ():
         try:
             if read_manifest(folder).get("job") == name:
                 check_hashes(folder)

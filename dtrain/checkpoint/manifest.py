@@ -42,7 +42,7 @@ def hash_bytes(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def list_checkpoints(root: str | Path) -> list[Path]:
+def checkpoints(root: str | Path) -> list[Path]:
     """List the checkpoint folders of a run, oldest first.
 
     Parameters
@@ -56,7 +56,7 @@ def list_checkpoints(root: str | Path) -> list[Path]:
 
     Examples
     --------
-    >>> list_checkpoints("a-folder-that-is-not-there")
+    >>> checkpoints("a-folder-that-is-not-there")
     []
     """
     found = [p for p in Path(root).glob("step-*") if re.fullmatch(r"step-\d+", p.name)]
@@ -89,7 +89,7 @@ def find_newest_checkpoint(root: str | Path) -> Path:
     ...     find_newest_checkpoint(root).name
     'step-00000200'
     """
-    found = list_checkpoints(root)
+    found = checkpoints(root)
     if not found:
         raise CheckpointError(f"{root}: is no checkpoint and holds none (step-NNNNNNNN folders)")
     return found[-1]
@@ -145,7 +145,7 @@ def check_hashes(folder: Path) -> None:
 
 def suggest_intact_checkpoint(damaged: Path) -> str:
     """A sentence for errors: which other checkpoint of the run to resume from."""
-    for other in reversed(list_checkpoints(damaged.parent)):
+    for other in reversed(checkpoints(damaged.parent)):
         if other.name != damaged.name:
             try:
                 check_hashes(other)
