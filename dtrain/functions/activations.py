@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import DTypeLike
-from dtrain.functions.elementwise import floating_unary, unary
+from dtrain.functions.elementwise import UnaryFunction, floating_unary, unary
 from dtrain.functions.operands import (
     resolve_axis,
     to,
@@ -14,10 +14,10 @@ from dtrain.functions.operands import (
 )
 from dtrain.primitives import activations as primitives, casts
 
-tanh = floating_unary(primitives.tanh)
+tanh: UnaryFunction = floating_unary(primitives.tanh)
 
 
-sigmoid = floating_unary(primitives.sigmoid)
+sigmoid: UnaryFunction = floating_unary(primitives.sigmoid)
 
 
 relu = unary(primitives.relu)

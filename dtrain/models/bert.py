@@ -123,6 +123,10 @@ class BertOutput(NamedTuple):
 class BertModel(nn.Module):
     """Devlin et al. 2018 (Hugging Face's BertModel); the options are those of its config.json."""
 
+    embeddings: _Embeddings
+    encoder: _Encoder
+    pooler: _Pooler
+
     def __init__(
         self,
         vocab_size: int = 30522,
@@ -142,16 +146,16 @@ class BertModel(nn.Module):
                 f"num_attention_heads={num_attention_heads}"
             )
         eps, dropout = layer_norm_eps, hidden_dropout_prob
-        self.embeddings: _Embeddings = _Embeddings(
+        self.embeddings = _Embeddings(
             vocab_size, hidden_size, max_position_embeddings, type_vocab_size, eps, dropout
         )
-        self.encoder: _Encoder = _Encoder(
+        self.encoder = _Encoder(
             [
                 _Layer(hidden_size, num_attention_heads, intermediate_size, eps, dropout)
                 for _ in range(num_hidden_layers)
             ]
         )
-        self.pooler: _Pooler = _Pooler(hidden_size)
+        self.pooler = _Pooler(hidden_size)
         for module in self.modules():
             if isinstance(module, (nn.Linear, nn.Embedding)):
                 nn.init.normal_(module.weight, 0, 0.02)

@@ -72,6 +72,7 @@ class _Block(nn.Module):
 class GPT2Model(nn.Module):
     """Radford et al. 2019 (Hugging Face's GPT2Model). Token numbers (n, t) to (n, t, n_embd)."""
 
+    n_positions: int
     wte: nn.Embedding
     wpe: nn.Embedding
     drop: nn.Dropout
@@ -121,11 +122,12 @@ class GPT2LMHeadModel(nn.Module):
     embedding's (Hugging Face's GPT2LMHeadModel).
     """
 
+    transformer: GPT2Model
     lm_head: nn.Linear
 
     def __init__(self, **options: Any):
         super().__init__()
-        self.transformer: GPT2Model = GPT2Model(**options)
+        self.transformer = GPT2Model(**options)
         vocab_size, n_embd = self.transformer.wte.weight.shape
         self.lm_head = nn.Linear(n_embd, vocab_size, bias=False)
         self.lm_head.weight = self.transformer.wte.weight

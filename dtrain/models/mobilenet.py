@@ -34,12 +34,13 @@ def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int =
 class InvertedResidual(nn.Module):
     """Widen, convolve each channel, narrow; beside the identity where the shape stays."""
 
+    use_res_connect: bool
     conv: nn.Sequential
 
     def __init__(self, inputs: int, outputs: int, stride: int, expand_ratio: int):
         super().__init__()
         hidden = inputs * expand_ratio
-        self.use_res_connect: bool = stride == 1 and inputs == outputs
+        self.use_res_connect = stride == 1 and inputs == outputs
         widen = [_conv(inputs, hidden, 1)] if expand_ratio != 1 else []
         self.conv = nn.Sequential(
             *widen,

@@ -19,14 +19,13 @@ def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int =
 class BasicBlock(nn.Module):
     """Two 3 x 3 convolutions beside the identity."""
 
+    expansion = 1
     conv1: nn.Conv2d
     bn1: nn.BatchNorm2d
-    relu: nn.ReLU
     conv2: nn.Conv2d
     bn2: nn.BatchNorm2d
+    relu: nn.ReLU
     downsample: nn.Sequential | None
-
-    expansion = 1
 
     def __init__(self, inputs: int, planes: int, stride: int, groups: int, base_width: int):
         super().__init__()
@@ -51,6 +50,7 @@ class BasicBlock(nn.Module):
 class Bottleneck(nn.Module):
     """A 3 x 3 convolution between two of 1 x 1, beside the identity; the 3 x 3 has the stride."""
 
+    expansion = 4
     conv1: nn.Conv2d
     bn1: nn.BatchNorm2d
     conv2: nn.Conv2d
@@ -59,8 +59,6 @@ class Bottleneck(nn.Module):
     bn3: nn.BatchNorm2d
     relu: nn.ReLU
     downsample: nn.Sequential | None
-
-    expansion = 4
 
     def __init__(self, inputs: int, planes: int, stride: int, groups: int, base_width: int):
         super().__init__()
@@ -102,6 +100,10 @@ class ResNet(nn.Module):
     bn1: nn.BatchNorm2d
     relu: nn.ReLU
     maxpool: nn.MaxPool2d
+    layer1: nn.Sequential
+    layer2: nn.Sequential
+    layer3: nn.Sequential
+    layer4: nn.Sequential
     avgpool: nn.AdaptiveAvgPool2d
     fc: nn.Linear
 

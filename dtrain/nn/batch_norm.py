@@ -1,4 +1,4 @@
-"""Normalization of channels with running statistics: over a batch, and of each sample."""
+"""Batch and instance normalization layers, with running statistics."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from dtrain.nn.parameter import Parameter
 
 
 class _ChannelNorm(DeferredBufferUpdates, Affine):
-    """Parameters and running statistics, numbers for each channel."""
+    """The base class of batch and instance normalization: weight, bias and running statistics,
+    (num_features,) each."""
 
     _ndims: tuple[int, ...]
 
@@ -48,12 +49,12 @@ class _ChannelNorm(DeferredBufferUpdates, Affine):
         self.register_buffer("num_batches_tracked", count)
 
     def reset_parameters(self) -> None:
-        """Begin anew, the running statistics too."""
+        """Reset the parameters and the running statistics."""
         self.reset_running_stats()
         super().reset_parameters()
 
     def reset_running_stats(self) -> None:
-        """Begin the running statistics anew: mean 0, variance 1."""
+        """Reset the running statistics: mean 0, variance 1, no batches."""
         if self.running_mean is not None:
             self.running_mean.zero_()
             self.running_var.fill_(1)
@@ -71,8 +72,8 @@ class _ChannelNorm(DeferredBufferUpdates, Affine):
                 f"{self.num_features} channels, got shape {input.shape}"
             )
 
-    def _running(self, input: Tensor) -> Tensor:
-        """Normalized by the running statistics."""
+    def _normalize_by_running_stats(self, input: Tensor) -> Tensor:
+        """Normalize by the running statistics."""
         mean, var = self.running_mean.array, self.running_var.array
         return normalize_channels(input, mean, var, self.weight, self.bias, self.eps, False)
 
@@ -84,7 +85,13 @@ class _ChannelNorm(DeferredBufferUpdates, Affine):
 
 
 class _BatchNorm(_ChannelNorm):
-    """Normalize each channel over the batch (Ioffe and Szegedy 2015)."""
+    """(x - mean) / sqrt(var + eps) * weight + bias, with each channel's mean and biased variance
+    over the batch, in eval mode the running ones (Ioffe and Szegedy 2015).
+
+    Under DataParallel the statistics are those of one microbatch, and the running statistics are
+    updated in the order of the microbatches over all ranks, so that they do not depend on the
+    number of ranks.
+    """
 
     def __init__(
         self,
@@ -104,7 +111,7 @@ class _BatchNorm(_ChannelNorm):
     def forward(self, input: Tensor) -> Tensor:
         self._check(input)
         if not self.training and self.running_mean is not None:
-            return self._running(input)
+            return self._normalize_by_running_stats(input)
         if not input.numel():
             return input  # a rank without a sample in this step
         mean, var = batch_statistics(input)
@@ -117,35 +124,33 @@ class _BatchNorm(_ChannelNorm):
         mean, var = update
         self.num_batches_tracked.array += 1
         momentum = self.momentum
-        if momentum is None:  # the plain average of all
+        if momentum is None:  # the cumulative average
             momentum = 1 / self.num_batches_tracked.item()
         update_running_statistics(self.running_mean, self.running_var, mean, var, momentum)
 
 
 class BatchNorm1d(_BatchNorm):
-    """BatchNorm over (n, c) or (n, c, l) (torch.nn.BatchNorm1d)."""
+    """Batch normalization of (n, c) or (n, c, l) (torch.nn.BatchNorm1d)."""
 
     _ndims = (2, 3)
 
 
 class BatchNorm2d(_BatchNorm):
-    """BatchNorm over images (n, c, h, w) (torch.nn.BatchNorm2d).
-
-    Statistics are those of one microbatch; the running ones are folded in the order of the
-    microbatches over all ranks, so that they too are the same on any number of ranks.
-    """
+    """Batch normalization of (n, c, h, w) (torch.nn.BatchNorm2d)."""
 
     _ndims = (4,)
 
 
 class BatchNorm3d(_BatchNorm):
-    """BatchNorm over volumes (n, c, d, h, w) (torch.nn.BatchNorm3d)."""
+    """Batch normalization of (n, c, d, h, w) (torch.nn.BatchNorm3d)."""
 
     _ndims = (5,)
 
 
 class _InstanceNorm(_ChannelNorm):
-    """Normalize each channel of each sample (Ulyanov et al. 2016)."""
+    """(x - mean) / sqrt(var + eps) * weight + bias, with the mean and biased variance of each
+    channel of each sample (Ulyanov et al. 2016).
+    """
 
     def __init__(
         self,
@@ -163,14 +168,14 @@ class _InstanceNorm(_ChannelNorm):
         super().__init__(num_features, eps, momentum, affine, track_running_stats, bias, like)
 
     def _channel_dim(self, input: Tensor) -> int:
-        return 0 if input.ndim == self._ndims[0] else 1  # 0: of one sample
+        return 0 if input.ndim == self._ndims[0] else 1  # 0: an input without a batch
 
     def forward(self, input: Tensor) -> Tensor:
         self._check(input)
         if self._channel_dim(input) == 0:
             return self.forward(input.unsqueeze(0)).squeeze(0)
         if not self.training and self.running_mean is not None:
-            return self._running(input)
+            return self._normalize_by_running_stats(input)
         if not input.numel():
             return input  # a rank without a sample in this step
         if self.training and self.running_mean is not None:
@@ -185,18 +190,18 @@ class _InstanceNorm(_ChannelNorm):
 
 
 class InstanceNorm1d(_InstanceNorm):
-    """InstanceNorm over (n, c, l) or (c, l) (torch.nn.InstanceNorm1d)."""
+    """Instance normalization of (n, c, l) or (c, l) (torch.nn.InstanceNorm1d)."""
 
     _ndims = (2, 3)
 
 
 class InstanceNorm2d(_InstanceNorm):
-    """InstanceNorm over images (n, c, h, w) or (c, h, w) (torch.nn.InstanceNorm2d)."""
+    """Instance normalization of (n, c, h, w) or (c, h, w) (torch.nn.InstanceNorm2d)."""
 
     _ndims = (3, 4)
 
 
 class InstanceNorm3d(_InstanceNorm):
-    """InstanceNorm over volumes (n, c, d, h, w) or (c, d, h, w) (torch.nn.InstanceNorm3d)."""
+    """Instance normalization of (n, c, d, h, w) or (c, d, h, w) (torch.nn.InstanceNorm3d)."""
 
     _ndims = (4, 5)

@@ -121,6 +121,9 @@ class Embedding(_Table):
     dtrain.Size([2, 2, 3])
     """
 
+    scale_grad_by_freq: bool
+    sparse: bool
+
     def __init__(
         self,
         num_embeddings: int,
@@ -162,6 +165,10 @@ class EmbeddingBag(_Table):
     >>> bags(dtrain.tensor([1, 2, 4, 5]), dtrain.tensor([0, 3])).shape
     dtrain.Size([2, 3])
     """
+
+    scale_grad_by_freq: bool
+    sparse: bool
+    mode: str
 
     def __init__(
         self,

@@ -1,9 +1,9 @@
-"""Layers that learn the size of their input when they are first called (torch.nn.Lazy...)."""
+"""Lazy layers: the size of the first input sets their number of input features or channels."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from dtrain.autograd import Tensor
 from dtrain.autograd.tensor import _initialize, wrap
@@ -32,7 +32,7 @@ from dtrain.nn.parameter import Buffer, Parameter
 
 
 class _Uninitialized(Tensor):
-    """A tensor that has a dtype and a device, and no shape yet."""
+    """A tensor with a dtype and a device, but no shape yet."""
 
     def __init__(self, requires_grad: bool = False, device: Any = None, dtype: Any = None):
         _initialize(self, empty(0, device=device, dtype=dtype).array, requires_grad)
@@ -40,7 +40,7 @@ class _Uninitialized(Tensor):
     def _refuse(self) -> NoReturn:
         raise RuntimeError(
             "an uninitialized parameter or buffer of a lazy module has no shape: call the model "
-            "once with data before its state, its optimizer or DataParallel"
+            "once with data before state_dict(), load_state_dict(), an optimizer or DataParallel"
         )
 
     @property
@@ -76,17 +76,17 @@ class UninitializedBuffer(_Uninitialized, Buffer):
 
 
 class _Lazy(Module):
-    """What all have: the arguments of the layer to become, whose first one is still missing.
+    """The base class of lazy layers: at its first call an instance turns into the layer itself.
 
-    A subclass has that layer for its last base; it names the missing argument, and the dimension
-    of the input that tells it.
+    A subclass inherits from _Lazy first and from that layer last; `_missing` names the argument
+    that the first input sets, `_dim_of_missing` the dimension of the input that sets it.
     """
 
     _missing: str
 
     def __init__(self, *args: Any, **options: Any):
         make_layer: Any = super().__init__
-        make_layer(0, *args, **options)  # refuses wrong ones
+        make_layer(0, *args, **options)  # raises for wrong arguments
         self._arguments = args, options
         for table, kind in (
             (self._parameters, UninitializedParameter),
@@ -99,22 +99,22 @@ class _Lazy(Module):
     def _own_state(self) -> Iterator[tuple[str, Tensor]]:
         for name, tensor in super()._own_state():
             if isinstance(tensor, _Uninitialized):
-                tensor.numel()  # refuses: there is nothing to save, and no room to load into
+                tensor.numel()  # raises: it can neither be saved nor loaded
             yield name, tensor
 
     def reset_parameters(self) -> None:
-        """Nothing yet: the parameters are drawn when their shapes are known."""
+        """Does nothing: the parameters are initialized when their shapes are known."""
 
     def has_uninitialized_params(self) -> bool:
-        """Whether the layer has not been called yet."""
+        """Whether the parameters have no shapes yet; True until the first call."""
         return True
 
     def _dim_of_missing(self, input: Tensor) -> int:
-        """The dimension of the input that tells what is missing; refuses a wrong number of them."""
+        """The input's dimension that sets the missing argument; raises for a wrong input.ndim."""
         raise NotImplementedError
 
     def initialize_parameters(self, input: Tensor) -> None:
-        """Become the layer for inputs such as this one; the parameters stay the same objects."""
+        """Turn into the layer for inputs of this size; the parameters stay the same objects."""
         args, options = self._arguments
         size = input.shape[self._dim_of_missing(input)]
         layer: Any = next(kind for kind in type(self).__mro__ if not issubclass(kind, _Lazy))
@@ -128,9 +128,11 @@ class _Lazy(Module):
         setattr(self, self._missing, size)
         self.__class__ = layer
 
-    def __call__(self, input: Tensor, *args: Any, **options: Any) -> Any:
-        self.initialize_parameters(input)
-        return self(input, *args, **options)
+    if not TYPE_CHECKING:  # type checkers see the layer's own signature
+
+        def __call__(self, input: Tensor, *args: Any, **options: Any) -> Any:
+            self.initialize_parameters(input)
+            return self(input, *args, **options)
 
 
 class LazyLinear(_Lazy, Linear):

@@ -1,11 +1,11 @@
-"""Recurrent layers; their cells, single steps, are in recurrent_cells.py."""
+"""Recurrent layers: RNN, LSTM and GRU over sequences; recurrent_cells.py has their single steps."""
 
 from __future__ import annotations
 
 import math
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dtrain.autograd import Tensor
 from dtrain.functions.creation import empty, zeros
@@ -16,14 +16,28 @@ from dtrain.nn.module import Module
 from dtrain.nn.parameter import Parameter
 from dtrain.nn.utils.rnn import PackedSequence
 
+#: Padded or packed sequences; the output is of the same type as the input.
+Sequences = TypeVar("Sequences", Tensor, PackedSequence)
+
 
 class RNNBase(Module):
-    """What RNN, LSTM and GRU have in common (torch.nn.RNNBase).
+    """The base class of RNN, LSTM and GRU (torch.nn.RNNBase).
 
-    input: (t, n, input_size), with `batch_first` (n, t, input_size), for one sequence
-    (t, input_size), or a PackedSequence. The states, first and last, are (num_layers * directions,
-    n, hidden_size). All weights begin uniform in +-1 / sqrt(hidden_size).
+    Shape: (t, n, input_size), with `batch_first` (n, t, input_size), without a batch
+    (t, input_size), or a PackedSequence, to the same with hidden_size * directions features.
+    Initial and final states: (num_layers * directions, n, hidden_size); zeros by default.
+    Parameters are initialized uniformly in +-1 / sqrt(hidden_size).
     """
+
+    mode: str
+    input_size: int
+    hidden_size: int
+    num_layers: int
+    bias: bool
+    batch_first: bool
+    dropout: float
+    bidirectional: bool
+    proj_size: int
 
     def __init__(
         self,
@@ -65,28 +79,31 @@ class RNNBase(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw all weights anew."""
+        """Initialize the parameters again."""
         bound = 1 / math.sqrt(self.hidden_size)
         for param in self.parameters():
             init.uniform_(param, -bound, bound)
 
     def flatten_parameters(self) -> None:
-        """Nothing: it is for cuDNN's memory layout in PyTorch."""
+        """Does nothing; in PyTorch it prepares cuDNN's memory layout."""
 
     @property
     def all_weights(self) -> list[list[Parameter]]:
         """The parameters of each direction of each layer."""
         return [list(self._weights(suffix).values()) for suffix in self._suffixes]
 
-    def _weights(self, suffix: str) -> dict[str, Any]:
+    def _weights(self, suffix: str) -> dict[str, Parameter]:
         return {name: getattr(self, name + suffix) for name in self._names}
 
     def _run(
-        self, input: Any, states: tuple[Tensor, ...] | None, widths: Sequence[int]
+        self,
+        input: Tensor | PackedSequence,
+        states: tuple[Tensor, ...] | None,
+        widths: Sequence[int],
     ) -> tuple[Any, list[Tensor]]:
-        """The output, of the kind of `input`, and the last states, as wide as `widths`."""
-        packed = input if isinstance(input, PackedSequence) else None
-        order = None if packed is None else packed.sorted_indices
+        """Run all layers. Returns the output, packed if `input` is, and the final states, each
+        (num_layers * directions, n, width)."""
+        order = input.sorted_indices if isinstance(input, PackedSequence) else None
         data, batch_sizes = self._as_packed(input)
         if states is None:
             count, n = len(self._suffixes), batch_sizes[0]
@@ -94,17 +111,17 @@ class RNNBase(Module):
             starts = [first] * count
         else:
             self._check_states(states, widths, batch_sizes[0], input)
-            if packed is None and input.ndim == 2:
+            if not isinstance(input, PackedSequence) and input.ndim == 2:
                 states = tuple(state.unsqueeze(1) for state in states)
             if order is not None:
                 states = tuple(state.index_select(1, order) for state in states)
             starts = [[state[k] for state in states] for k in range(len(self._suffixes))]
         data, ends = self._run_layers(data, starts, batch_sizes)
         last = [stack(parts) for parts in zip(*ends)]
-        if packed is not None:
-            if packed.unsorted_indices is not None:
-                last = [state.index_select(1, packed.unsorted_indices) for state in last]
-            return packed._replace(data=data), last
+        if isinstance(input, PackedSequence):
+            if input.unsorted_indices is not None:
+                last = [state.index_select(1, input.unsorted_indices) for state in last]
+            return input._replace(data=data), last
         out = data.reshape(len(batch_sizes), batch_sizes[0], data.shape[1])
         if input.ndim == 2:
             return out.squeeze(1), [state.squeeze(1) for state in last]
@@ -129,8 +146,9 @@ class RNNBase(Module):
                 data = F.dropout(data, self.dropout, self.training)
         return data, ends
 
-    def _as_packed(self, input: Any) -> tuple[Tensor, tuple[int, ...]]:
-        """The input as packed sequences (all, input_size), and how many there are at each step."""
+    def _as_packed(self, input: Tensor | PackedSequence) -> tuple[Tensor, tuple[int, ...]]:
+        """Check and pack the input: data (sum of lengths, input_size), and the number of sequences
+        at each step."""
         name = type(self).__name__
         x = input.data if isinstance(input, PackedSequence) else input
         weight = self.weight_ih_l0
@@ -158,7 +176,11 @@ class RNNBase(Module):
         return x.reshape(steps * n, x.shape[2]), (n,) * steps
 
     def _check_states(
-        self, states: Sequence[Tensor], widths: Sequence[int], n: int, input: Any
+        self,
+        states: Sequence[Tensor],
+        widths: Sequence[int],
+        n: int,
+        input: Tensor | PackedSequence,
     ) -> None:
         one = not isinstance(input, PackedSequence) and input.ndim == 2
         for state, width, label in zip(states, widths, ("hidden state", "cell state")):
@@ -200,14 +222,30 @@ def _check_options(
         )
     if dropout and num_layers == 1:
         warnings.warn(
-            "dropout is between recurrent layers: it does nothing where num_layers=1, "
+            "dropout is applied between recurrent layers: it does nothing with num_layers=1, "
             f"got dropout={dropout}",
             stacklevel=4,
         )
 
 
-class RNN(RNNBase):
-    """h_t = tanh(W_ih x_t + b_ih + W_hh h_(t-1) + b_hh), or relu (torch.nn.RNN; Elman 1990).
+class _HiddenStateRNN(RNNBase):
+    """A recurrent layer whose state is h alone."""
+
+    if TYPE_CHECKING:  # mypy does not carry forward's type variable through Module.__call__
+
+        def __call__(  # type: ignore[override]
+            self, input: Sequences, hx: Tensor | None = None
+        ) -> tuple[Sequences, Tensor]:
+            """Call `forward` and the hooks."""
+
+    def forward(self, input: Sequences, hx: Tensor | None = None) -> tuple[Sequences, Tensor]:
+        out, (h,) = self._run(input, None if hx is None else (hx,), (self.hidden_size,))
+        return out, h
+
+
+class RNN(_HiddenStateRNN):
+    """h_t = tanh(W_ih x_t + b_ih + W_hh h_(t-1) + b_hh), or with relu instead of tanh
+    (torch.nn.RNN; Elman 1990).
 
     >>> import dtrain
     >>> out, last = RNN(4, 6, num_layers=2)(dtrain.ones(5, 3, 4))
@@ -234,15 +272,13 @@ class RNN(RNNBase):
         )  # fmt: skip
         self.nonlinearity = nonlinearity
 
-    def forward(self, input: Any, hx: Tensor | None = None) -> tuple[Any, Tensor]:
-        out, (h,) = self._run(input, None if hx is None else (hx,), (self.hidden_size,))
-        return out, h
 
-
-class GRU(RNNBase):
+class GRU(_HiddenStateRNN):
     """The gated recurrent unit (torch.nn.GRU; Cho et al. 2014).
 
-    The rows of the weights are those of the reset gate, the update gate and the new state.
+    r, z = sigmoid(W_i x_t + b_i + W_h h_(t-1) + b_h), for the reset and the update gate;
+    n = tanh(W_in x_t + b_in + r * (W_hn h_(t-1) + b_hn)); h_t = (1 - z) * n + z * h_(t-1).
+    The weights hold the rows of r, z and n in this order.
 
     >>> import dtrain
     >>> out, last = GRU(4, 6, bidirectional=True)(dtrain.ones(5, 3, 4))
@@ -267,16 +303,14 @@ class GRU(RNNBase):
             bidirectional, device=device, dtype=dtype,
         )  # fmt: skip
 
-    def forward(self, input: Any, hx: Tensor | None = None) -> tuple[Any, Tensor]:
-        out, (h,) = self._run(input, None if hx is None else (hx,), (self.hidden_size,))
-        return out, h
-
 
 class LSTM(RNNBase):
     """Long short-term memory (torch.nn.LSTM; Hochreiter and Schmidhuber 1997).
 
-    The rows of the weights are those of the input, forget, cell and output gates. With `proj_size`
-    the output is a linear map of what it would be without (Sak et al. 2014).
+    i, f, o = sigmoid(W x_t + b + W_h h_(t-1) + b_h), for the input, forget and output gates;
+    g = tanh of the same; c_t = f * c_(t-1) + i * g; h_t = o * tanh(c_t). The weights hold the rows
+    of i, f, g and o in this order. With `proj_size`, h_t = W_hr (o * tanh(c_t)) has proj_size
+    features (Sak et al. 2014).
 
     >>> import dtrain
     >>> out, (h, c) = LSTM(4, 6, batch_first=True, proj_size=2)(dtrain.ones(3, 5, 4))
@@ -302,9 +336,16 @@ class LSTM(RNNBase):
             bidirectional, proj_size, device, dtype,
         )  # fmt: skip
 
+    if TYPE_CHECKING:
+
+        def __call__(  # type: ignore[override]
+            self, input: Sequences, hx: tuple[Tensor, Tensor] | None = None
+        ) -> tuple[Sequences, tuple[Tensor, Tensor]]:
+            """Call `forward` and the hooks."""
+
     def forward(
-        self, input: Any, hx: tuple[Tensor, Tensor] | None = None
-    ) -> tuple[Any, tuple[Tensor, Tensor]]:
+        self, input: Sequences, hx: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Sequences, tuple[Tensor, Tensor]]:
         widths = (self.proj_size or self.hidden_size, self.hidden_size)
         out, (h, c) = self._run(input, None if hx is None else tuple(hx), widths)
         return out, (h, c)

@@ -1,4 +1,4 @@
-"""Recurrent cells: single steps of the recurrent layers."""
+"""Recurrent cells: a single step of RNN, LSTM and GRU."""
 
 from __future__ import annotations
 
@@ -14,10 +14,19 @@ from dtrain.nn.parameter import Parameter
 
 
 class RNNCellBase(Module):
-    """What the cells, each one step of a layer, have in common (torch.nn.RNNCellBase).
+    """The base class of RNNCell, LSTMCell and GRUCell (torch.nn.RNNCellBase).
 
-    input: (n, input_size) or (input_size,); states: (n, hidden_size) or (hidden_size,).
+    Shape: input (n, input_size) or (input_size,), and states (n, hidden_size) or (hidden_size,),
+    zeros by default, to the next states.
     """
+
+    input_size: int
+    hidden_size: int
+    bias: bool
+    weight_ih: Parameter
+    weight_hh: Parameter
+    bias_ih: Parameter | None
+    bias_hh: Parameter | None
 
     def __init__(
         self,
@@ -41,13 +50,13 @@ class RNNCellBase(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw all weights anew."""
+        """Initialize the parameters again, uniformly in +-1 / sqrt(hidden_size)."""
         bound = 1 / math.sqrt(self.hidden_size) if self.hidden_size else 0.0
         for param in self.parameters():
             init.uniform_(param, -bound, bound)
 
     def _run(self, mode: str, input: Tensor, *states: Tensor | None) -> list[Tensor]:
-        """The next states."""
+        """Check the input and the states, and compute the next states."""
         for x, width in ((input, self.input_size), *((s, self.hidden_size) for s in states)):
             if x is not None and x.ndim not in (1, 2):
                 raise ValueError(
@@ -68,7 +77,7 @@ class RNNCellBase(Module):
         ]  # fmt: skip
         if any(len(state) != len(x) for state in given):
             raise RuntimeError(
-                f"{type(self).__name__}: expected as many states as there are inputs, {len(x)}, "
+                f"{type(self).__name__}: expected states of the input's batch size {len(x)}, "
                 f"got {[len(state) for state in given]}"
             )
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -82,7 +91,12 @@ class RNNCellBase(Module):
 
 
 class RNNCell(RNNCellBase):
-    """One step of RNN (torch.nn.RNNCell)."""
+    """One step of RNN, to the next h (torch.nn.RNNCell).
+
+    >>> import dtrain
+    >>> RNNCell(4, 6)(dtrain.ones(3, 4)).shape
+    dtrain.Size([3, 6])
+    """
 
     def __init__(
         self,
@@ -108,7 +122,7 @@ class RNNCell(RNNCellBase):
 
 
 class GRUCell(RNNCellBase):
-    """One step of GRU (torch.nn.GRUCell)."""
+    """One step of GRU, to the next h (torch.nn.GRUCell)."""
 
     def __init__(
         self,
@@ -125,7 +139,7 @@ class GRUCell(RNNCellBase):
 
 
 class LSTMCell(RNNCellBase):
-    """One step of LSTM: to the next h and c (torch.nn.LSTMCell)."""
+    """One step of LSTM, to the next (h, c) (torch.nn.LSTMCell)."""
 
     def __init__(
         self,

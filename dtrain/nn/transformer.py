@@ -156,6 +156,9 @@ class TransformerEncoder(_Stack):
     tensors, and padding is always computed.
     """
 
+    enable_nested_tensor: bool
+    mask_check: bool
+
     def __init__(
         self,
         encoder_layer: Module,
@@ -219,6 +222,12 @@ class Transformer(Module):
     >>> model(dtrain.ones(5, 3, 8), dtrain.ones(4, 3, 8)).shape
     dtrain.Size([4, 3, 8])
     """
+
+    encoder: Module
+    decoder: Module
+    d_model: int
+    nhead: int
+    batch_first: bool
 
     def __init__(
         self,

@@ -68,7 +68,8 @@ class AveragedModel(Module):
     """
 
     module: Module
-    update: ManyAverages
+    avg_fn: Average | None
+    multi_avg_fn: ManyAverages | None
     use_buffers: bool
 
     def __init__(

@@ -1,8 +1,8 @@
-"""One direction of a recurrent layer, or one step of a cell, from its input and its weights."""
+"""Run one direction of a recurrent layer; a cell is a sequence of one step."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -11,12 +11,12 @@ from dtrain.functions.creation import as_tensor
 from dtrain.nn.functional.linear import linear
 from dtrain.primitives import recurrent
 
-#: How many rows of the weights there are for each feature of the state.
+#: The number of gates, that is of weight rows for each feature of the state.
 GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "GRU": 3, "LSTM": 4}
 
 
 def rnn_mode(nonlinearity: str) -> str:
-    """The mode of an RNN with that function."""
+    """Return the mode, a key of GATES, of an RNN with this nonlinearity."""
     if nonlinearity not in ("tanh", "relu"):
         raise ValueError(f"Unknown nonlinearity '{nonlinearity}'. Select from 'tanh' or 'relu'.")
     return f"RNN_{nonlinearity.upper()}"
@@ -26,13 +26,14 @@ def run_direction(
     mode: str,
     input: Tensor,
     states: Sequence[Tensor],
-    weights: dict[str, Tensor | None],
+    weights: Mapping[str, Tensor | None],
     batch_sizes: Sequence[int],
     reverse: bool = False,
 ) -> tuple[Tensor, list[Tensor]]:
-    """The output (all, h) and the last states (n, h), for packed sequences `input`: (all, i).
+    """Run a layer in one direction over packed sequences; returns the output and final states.
 
-    `mode` is one of GATES; `states` are the first ones, h and for LSTM c.
+    Shape: input (sum of lengths, i) and initial states (n, h), [h] or for LSTM [h, c], to an
+    output (sum of lengths, h) and final states (n, h). `mode` is a key of GATES.
     """
     w_ih, w_hh = weights["weight_ih"], weights["weight_hh"]
     b_ih, b_hh = weights.get("bias_ih"), weights.get("bias_hh")
@@ -40,7 +41,7 @@ def run_direction(
     if mode == "GRU":
         x = linear(input, w_ih, b_ih)
         out = recurrent.gru(x, states[0], w_hh, b_hh, batch_sizes=batch_sizes, reverse=reverse)
-        return out, [_ends(out, batch_sizes, reverse)]
+        return out, [_final_state(out, batch_sizes, reverse)]
     x = linear(input, w_ih, None if b_ih is None or b_hh is None else b_ih + b_hh)
     if mode == "LSTM":
         both = recurrent.lstm(
@@ -52,16 +53,16 @@ def run_direction(
             batch_sizes=batch_sizes,
             reverse=reverse,
         )
-        width, ends = states[0].shape[1], _ends(both, batch_sizes, reverse)
+        width, ends = states[0].shape[1], _final_state(both, batch_sizes, reverse)
         return both[:, :width], [ends[:, :width], ends[:, width:]]
     out = recurrent.rnn(
         x, states[0], w_hh, batch_sizes=batch_sizes, reverse=reverse, relu=mode == "RNN_RELU"
     )
-    return out, [_ends(out, batch_sizes, reverse)]
+    return out, [_final_state(out, batch_sizes, reverse)]
 
 
-def _ends(out: Tensor, batch_sizes: Sequence[int], reverse: bool) -> Tensor:
-    """The last state of each of the packed sequences."""
+def _final_state(out: Tensor, batch_sizes: Sequence[int], reverse: bool) -> Tensor:
+    """Select the final state of each packed sequence, (n, h), from the output of all steps."""
     n = batch_sizes[0]
     if reverse:
         return out[:n]

@@ -18,7 +18,7 @@ from dtrain.nn.functional.spatial import Numbers, per_axis
 from dtrain.primitives.resampling import Band, resample
 
 #: For each mode, for how many axes it is.
-MODES = {
+MODES: dict[str, tuple[int, ...]] = {
     "nearest": (1, 2, 3),
     "nearest-exact": (1, 2, 3),
     "area": (1, 2, 3),

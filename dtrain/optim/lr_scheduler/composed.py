@@ -77,6 +77,8 @@ class SequentialLR(_Composite):
     [0.1]
     """
 
+    last_epoch: int
+
     def __init__(
         self,
         optimizer: Optimizer,
@@ -124,6 +126,8 @@ class ChainedScheduler(_Composite):
     """Several schedules that all act at each step, so that their factors multiply
     (torch.optim.lr_scheduler.ChainedScheduler).
     """
+
+    optimizer: Optimizer
 
     def __init__(self, schedulers: Sequence[LRScheduler], optimizer: Optimizer | None = None):
         if not schedulers:

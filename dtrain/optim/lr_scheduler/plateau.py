@@ -27,6 +27,8 @@ class ReduceLROnPlateau(LRScheduler):
     eps : smaller reductions of the rate are not made
     """
 
+    optimizer: Optimizer
+    last_epoch: int
     mode: str
     factor: float
     patience: int
