@@ -27,7 +27,7 @@ class BucketReducer:
     """
 
     def __init__(self, bucket: Bucket, exact: bool):
-        self.bucket = bucket
+        self.bucket: Bucket = bucket
         self._exact = exact
         self._state = ReductionStateMachine()
         self._buffer_pool: list[GradBuffer] = []
@@ -46,7 +46,7 @@ class BucketReducer:
         self._next, self._end = microbatch_range(rank, size, len(sizes))
         self._sum = self._new_accumulator(len(sizes))
         #: which parameters have got a gradient on this rank
-        self.used = [False] * len(self.bucket.params)
+        self.used: list[bool] = [False] * len(self.bucket.params)
         self._preexisting: tuple[GradBuffer, list[bool]] | None = None
         self._preexisting_are_scattered = False
 

@@ -104,7 +104,7 @@ class DataParallel(Module):
             )
         world.init()  # equal bits need a fixed number of BLAS threads
         compressor = _parse_compression(compression, module, reduction)
-        self.module = module
+        self.module: Module = module
         _require_same_model(module)
         _copy_from_rank_0(module)
         comm = world.communicator()
@@ -123,7 +123,7 @@ class DataParallel(Module):
         else:
             reducers = compressed = _make_compressed_reducers(compressor, buckets, module)
             names = {id(param): name for name, param in module.named_parameters()}
-            self.compression_state = CompressionState(comm, compressed, names)
+            self.compression_state: CompressionState = CompressionState(comm, compressed, names)
         layers = _defer_buffer_updates(module)
         check = make_divergence_check(comm, buckets, dict(module.named_parameters()))
         self._gradients = Reducer(comm, reducers, layers, overlap, check)

@@ -62,7 +62,7 @@ class ReductionStateMachine:
     """
 
     def __init__(self) -> None:
-        self.state = ReductionState.IDLE
+        self.state: ReductionState = ReductionState.IDLE
 
     def advance(self, action: str) -> None:
         """Go on to the state after `action`.

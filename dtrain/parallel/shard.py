@@ -24,13 +24,13 @@ class Shard:
     def __init__(
         self, bucket: Bucket, borders: Sequence[int], index: int, scatters_gradients: bool
     ):
-        self.bucket = bucket
-        self.borders = borders
-        self.count = len(borders) - 1
+        self.bucket: Bucket = bucket
+        self.borders: Sequence[int] = borders
+        self.count: int = len(borders) - 1
         #: the elements of each rank's shard, for a reduce-scatter; None: gradients stay whole
-        self.gradient_bounds = borders if scatters_gradients else None
+        self.gradient_bounds: Sequence[int] | None = borders if scatters_gradients else None
         #: whether the gradients in the bucket are the mean over the ranks in this shard alone
-        self.gradients_are_scattered = False
+        self.gradients_are_scattered: bool = False
         bucket.update_range = slice(borders[index], borders[index + 1])
         bucket.attachments[Shard] = self
         bucket.before_read_grad = self._require_whole_gradients

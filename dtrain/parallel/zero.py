@@ -58,9 +58,14 @@ class ZeroRedundancyOptimizer(Optimizer):
     >>> optimizer.step()
     """
 
-    def __init__(self, params: Iterable[Any], optimizer_class: type[Optimizer], **defaults: Any):
+    def __init__(
+        self,
+        params: Iterable[Tensor] | Iterable[dict[str, Any]],
+        optimizer_class: type[Optimizer],
+        **defaults: Any,
+    ):
         #: the optimizer of this rank's shard
-        self.optim = optimizer_class(params, **defaults)
+        self.optim: Optimizer = optimizer_class(params, **defaults)
         self._comm = world.communicator()
         self._consolidated: dict[str, Any] | None = None
         #: the shard index of each rank, and of this one

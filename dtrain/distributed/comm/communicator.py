@@ -1,4 +1,4 @@
-"""The protocol of communicators, and the one of a world of one.
+"""What the library asks of a set of ranks, and the communicator of a world of one.
 
 A communicator moves bytes between ranks; what is added to what, and in which order, is decided
 in `tree_reduce.py` alone.
@@ -15,44 +15,31 @@ from dtrain.backend import Array
 from dtrain.distributed.comm.tree_reduce import combine
 
 
-class Communicator(Protocol):
-    """What the library asks of a set of ranks; all make the same calls in the same order.
+class ArrayCollectives(Protocol):
+    """The collectives on arrays; all ranks make the same calls in the same order.
 
-    Reductions are of `count` values, one a microbatch. A rank contributes a partial sum for each
-    of the tree nodes `contributed_nodes(rank, size, count)`: flat arrays of one length, which are
-    overwritten.
+    Arrays are contiguous, of one dimension, and of the same length and dtype on all ranks.
+
+    A reduction adds `count` values, one a microbatch, in the order of the tree reduction. A rank
+    contributes a partial sum for each of the tree nodes `contributed_nodes(rank, size, count)`.
+    The call overwrites the partial sums.
     """
-
-    rank: int
-    size: int
-    #: whether some ranks are on other machines, so that messages take time without a processor
-    over_network: bool
-    #: whether it is an ElasticCommunicator
-    elastic: bool
-
-    def duplicate(self) -> Communicator:
-        """The same ranks, whose calls do not mix with this one's; for another thread."""
-
-    def clock_offset_ns(self) -> int:
-        """From this rank's `time.perf_counter_ns` to that of rank 0; every rank asks for it."""
-
-    def barrier(self) -> None:
-        """Wait until every rank is here."""
-
-    def broadcast(self, value: Any, root: int = 0) -> Any:
-        """The root's value, on every rank: a Python object or an array."""
-
-    def allgather(self, value: Any, what: str = "a value") -> list[Any]:
-        """Every rank's value, in rank order; for small Python objects. `what` it is for is
-        compared, so that no rank takes another's for its own."""
-
-    def empty(self, size: int, dtype: np.dtype) -> np.ndarray:
-        """Host memory whose reduction needs no copies; not initialized."""
 
     def all_reduce(
         self, partials: Sequence[Array], out: Array, count: int, divisor: float = 1
     ) -> None:
-        """The sum of all values, divided, in every `out`; it may be one of the partial sums."""
+        """Write the sum of all values, divided by `divisor`, into `out` on every rank.
+
+        Parameters
+        ----------
+        partials : this rank's partial sums, (n,) each
+        out : (n,); may be one of the partial sums
+        count : the number of values on all ranks
+
+        See Also
+        --------
+        MPI_Allreduce (MPI 4.1, section 6.9)
+        """
 
     def reduce_scatter(
         self,
@@ -62,40 +49,114 @@ class Communicator(Protocol):
         count: int,
         divisor: float = 1,
     ) -> None:
-        """As `all_reduce`, but rank r gets bounds[r]:bounds[r + 1] alone; the rest is undefined."""
+        """As `all_reduce`, but rank r gets ``out[bounds[r]:bounds[r + 1]]`` alone.
 
-    def all_to_all_slices(
-        self, flats: Sequence[np.ndarray], bounds: Sequence[int], count: int
-    ) -> list[np.ndarray]:
-        """Slice bounds[r]:bounds[r + 1] of all `count` values, in order; a rank has its run's."""
+        The rest of `out` is undefined. `bounds` has size + 1 elements.
+        """
 
     def all_gather_slices(self, flat: Array, bounds: Sequence[int]) -> None:
-        """Fill in `flat`, of which rank r holds the right slice bounds[r]:bounds[r + 1]."""
+        """Complete `flat`, in place: before, rank r has the slice bounds[r]:bounds[r + 1] of it."""
 
     def native_all_reduce(self, flat: Array, divisor: float = 1) -> None:
-        """The sum of every rank's `flat`, divided, in the order that the library below takes."""
+        """Replace `flat` by its sum over the ranks, divided, in the order that MPI or NCCL takes.
+
+        The bits depend on the number of ranks.
+        """
 
 
-class ElasticCommunicator(Communicator, Protocol):
-    """One whose ranks can go on when some are lost; see `recovery`."""
+class Communicator(ArrayCollectives, Protocol):
+    """A set of ranks that make the same calls in the same order; every call blocks.
 
-    def commit(self) -> bool:
-        """End a stage that this rank has done; False if all are to do it again."""
+    Attributes
+    ----------
+    rank, size : int
+        This rank, from 0, and the number of ranks.
+    over_network : bool
+        Whether some ranks are on other machines: then messages take time, but no core.
+    elastic : bool
+        Whether survivors can go on when ranks fail; it is an `ElasticCommunicator` then.
 
-    def revoke(self) -> None:
-        """End all calls of all ranks, now and until they recover, by a RankFailedError."""
+    Raises
+    ------
+    RankFailedError
+        From every call, if a rank that it waits for has failed.
+    DesyncError
+        From every call, if the ranks are in different calls, or give different arrays.
 
-    def recover(self) -> bool:
-        """Be the ranks that are left, all of whom call it; whether the stage is done."""
-
-
-class SoloCommunicator:
-    """A world of one: there is nobody to talk to."""
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dtrain.distributed import run_ranks, world
+    >>> from dtrain.distributed.comm.tree_reduce import contributed_nodes
+    >>> def body():
+    ...     comm = world.communicator()
+    ...     nodes = contributed_nodes(comm.rank, comm.size, 4)  # of microbatches 0, 1, 2, 3
+    ...     partials = [np.full(2, sum(range(*node)), np.float32) for node in nodes]
+    ...     comm.all_reduce(partials, partials[0], count=4, divisor=4)
+    ...     return comm.allgather(comm.rank), partials[0].tolist()
+    >>> run_ranks(2, body)
+    [([0, 1], [1.5, 1.5]), ([0, 1], [1.5, 1.5])]
+    """
 
     rank: int
     size: int
     over_network: bool
     elastic: bool
+
+    def duplicate(self) -> Communicator:
+        """The same ranks, whose calls do not mix with this one's: for another thread.
+
+        All ranks call it (MPI_Comm_dup).
+        """
+
+    def clock_offset_ns(self) -> int:
+        """Nanoseconds to add to this rank's `time.perf_counter_ns` for rank 0's."""
+
+    def barrier(self) -> None:
+        """Wait until every rank has called it."""
+
+    def broadcast(self, value: Any, root: int = 0) -> Any:
+        """Return rank `root`'s value on every rank: an array, or a Python object (pickled)."""
+
+    def allgather(self, value: Any, what: str = "a value") -> list[Any]:
+        """Return every rank's value, in rank order: Python objects, small ones.
+
+        `what` names the value. Ranks that gather different things raise DesyncError.
+        """
+
+    def empty(self, size: int, dtype: np.dtype) -> np.ndarray:
+        """Allocate (size,) in host memory whose reduction needs no copies; not initialized."""
+
+    def all_to_all_slices(
+        self, flats: Sequence[np.ndarray], bounds: Sequence[int], count: int
+    ) -> list[np.ndarray]:
+        """Return this rank's slice bounds[rank]:bounds[rank + 1] of all `count` values.
+
+        `flats` are the values of this rank's microbatches, (n,) each (MPI_Alltoallv).
+        """
+
+
+class ElasticCommunicator(Communicator, Protocol):
+    """A communicator whose survivors can go on when ranks fail (MPI's ULFM)."""
+
+    def commit(self) -> bool:
+        """End a transaction that this rank has done.
+
+        Returns False if a rank failed and all survivors have to repeat the transaction.
+        """
+
+    def revoke(self) -> None:
+        """End all calls of all ranks by a RankFailedError, now and until they `recover`."""
+
+    def recover(self) -> bool:
+        """Shrink the communicator to the survivors, all of whom call it.
+
+        Returns whether the transaction is committed; otherwise all survivors repeat it.
+        """
+
+
+class SoloCommunicator(Communicator):
+    """The communicator of a world of one."""
 
     rank, size, over_network, elastic = 0, 1, False, False
 

@@ -1,4 +1,4 @@
-"""Device arrays between ranks through host memory: where there is no NCCL."""
+"""Collectives of device arrays through host memory: where there is no NCCL."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from dtrain.backend import Array
-from dtrain.distributed.comm.communicator import Communicator
+from dtrain.distributed.comm.communicator import ArrayCollectives, Communicator
 
 
-class HostStagedCollectives:
-    """Reductions of device arrays, each as one of copies on the host."""
+class HostStagedCollectives(ArrayCollectives):
+    """Collectives of device arrays by collectives of copies in host memory."""
 
     def __init__(self, comm: Communicator):
         self._comm = comm

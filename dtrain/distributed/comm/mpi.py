@@ -13,13 +13,18 @@ from typing import Any
 import numpy as np
 
 from dtrain.backend import Array
-from dtrain.distributed.comm.communicator import SoloCommunicator
+from dtrain.distributed.comm.communicator import (
+    ArrayCollectives,
+    ElasticCommunicator,
+    SoloCommunicator,
+)
 from dtrain.distributed.comm.host_staging import HostStagedCollectives
 from dtrain.distributed.comm.inter_node import InterNodeExchange, exchange
 from dtrain.distributed.comm.nccl import NcclCollectives, connect
 from dtrain.distributed.comm.node_local import NodeLocalGroup
 from dtrain.distributed.comm.recovery import RecoveryState
 from dtrain.distributed.comm.tree_reduce import (
+    Interval,
     combine,
     contributed_nodes,
     covering_nodes,
@@ -34,17 +39,15 @@ from dtrain.distributed.watchdog.monitor import Watchdog
 from dtrain.errors import DesyncError, RankFailedError
 
 
-class MpiCommunicator:
+class MpiCommunicator(ElasticCommunicator):
     """All ranks of an mpi4py communicator; every call blocks.
 
     Parameters
     ----------
-    elastic : whether the ranks that are left can go on when some are lost (Open MPI's ULFM)
-    watchdog : the watchdog over the calls, where there is one already
+    comm : mpi4py's communicator, which nothing else may use
+    elastic : whether survivors can go on when ranks fail (Open MPI's ULFM)
+    watchdog : the watchdog of the communicator that this one duplicates
     """
-
-    rank: Any
-    size: Any
 
     def __init__(self, comm: Any, elastic: bool = False, watchdog: Watchdog | None = None):
         from mpi4py import MPI
@@ -59,7 +62,7 @@ class MpiCommunicator:
         self._join(comm)
 
     def _join(self, comm: Any) -> None:
-        """Be the ranks of `comm` from now on."""
+        """Take the ranks of `comm` as this communicator's."""
         self._comm = comm
         self.rank, self.size = comm.Get_rank(), comm.Get_size()
         self.node: NodeLocalGroup = NodeLocalGroup(comm, self.elastic)
@@ -67,7 +70,7 @@ class MpiCommunicator:
             InterNodeExchange(comm, self.node) if len(self.node.all_ranks) > 1 else None
         )
         self.over_network: bool = self._inter_node is not None
-        self.collective_log.sequence_number = 0  # one that has just come begins so, too
+        self.collective_log.sequence_number = 0  # survivors had begun different numbers of calls
         for duplicate in self._duplicates:
             duplicate._join(comm.Dup())
         if self.watchdog is not None and self._owns_watchdog:
@@ -75,7 +78,7 @@ class MpiCommunicator:
 
     def _new_watchdog(self, comm: Any) -> Watchdog | None:
         threads_may_call = self._mpi.Query_thread() == self._mpi.THREAD_MULTIPLE
-        has_others = comm.size > 1 or self.elastic  # some may come later
+        has_others = comm.size > 1 or self.elastic
         return (
             Watchdog(self.collective_log, self.elastic) if has_others and threads_may_call else None
         )
@@ -217,13 +220,13 @@ class MpiCommunicator:
     def all_to_all_slices(
         self, flats: Sequence[np.ndarray], bounds: Sequence[int], count: int
     ) -> list[np.ndarray]:
-        runs = [microbatch_range(rank, self.size, count) for rank in range(self.size)]
+        ranges = [microbatch_range(rank, self.size, count) for rank in range(self.size)]
         slices: dict[int, np.ndarray] = {}
-        for turn in range(max(high - low for low, high in runs)):
-            senders = [rank for rank, (low, high) in enumerate(runs) if turn < high - low]
+        for turn in range(max(high - low for low, high in ranges)):
+            senders = [rank for rank, (low, high) in enumerate(ranges) if turn < high - low]
             flat = flats[turn] if turn < len(flats) else None
             received = exchange(self._comm, self.node.runner, flat, flats[0].dtype, bounds, senders)
-            slices |= {runs[sender][0] + turn: part for sender, part in zip(senders, received)}
+            slices |= {ranges[sender][0] + turn: part for sender, part in zip(senders, received)}
         return [slices[index] for index in range(count)]
 
     @collective(lambda flat, *_, **__: describe_array(flat))
@@ -259,22 +262,22 @@ class MpiCommunicator:
         if divisor != 1:
             divide(flat, divisor)
 
-    def _for_device(
-        self, array: Array
-    ) -> NcclCollectives | HostStagedCollectives | SoloCommunicator:
-        """What moves device arrays such as this one between the ranks, which all ask for it."""
+    def _for_device(self, array: Array) -> ArrayCollectives:
+        """The collectives for device arrays of this dtype; collective at the first call."""
         if self.size == 1:
             return SoloCommunicator()
         if self.elastic or self._nccl is None or not self._nccl.takes(array):
-            return HostStagedCollectives(self)  # NCCL would wait for a lost rank for ever
+            return HostStagedCollectives(self)  # NCCL would wait for a failed rank for ever
         return self._nccl
 
     @functools.cached_property
     def _nccl(self) -> NcclCollectives | None:
         return connect(self._comm)
 
-    def _open(self, partials: Sequence[Array], out: Array, count: int) -> tuple[Any, Any]:
-        """The neighbours' partial sums by their intervals, and their outs."""
+    def _open(
+        self, partials: Sequence[Array], out: Array, count: int
+    ) -> tuple[dict[Interval, np.ndarray], list[np.ndarray]]:
+        """The partial sums of all ranks of the node by tree node, and their `out` arrays."""
         plans = [contributed_nodes(rank, self.size, count) for rank in self.node.ranks]
         opened = self.node.open([out, *partials], most=1 + max(map(len, plans)))
         parts = {
@@ -284,12 +287,14 @@ class MpiCommunicator:
         }
         return parts, [theirs[0] for theirs in opened]
 
-    def _combine_in_node(self, parts: Any, length: int, count: int) -> list[np.ndarray]:
+    def _combine_in_node(
+        self, parts: dict[Interval, np.ndarray], length: int, count: int
+    ) -> list[np.ndarray]:
         """The node's own partial sums, in the memory of the first partial sum of each."""
-        run = min(low for low, _ in parts), max(high for _, high in parts)
+        low, high = min(low for low, _ in parts), max(high for _, high in parts)
         starts = {low: partial for (low, _), partial in parts.items()}
         sums = []
-        for interval in covering_nodes(*run, count):
+        for interval in covering_nodes(low, high, count):
             sums.append(starts[interval[0]])
             combine(parts, interval, sums[-1:], self.node.slice_for(length))
         self.node.barrier()
@@ -299,4 +304,4 @@ class MpiCommunicator:
         self.node.barrier()
         if self.node.rank:
             flats[self.node.rank][part] = flats[0][part]
-        self.node.barrier()  # before the leader goes on to change its own
+        self.node.barrier()  # the leader may overwrite its own only now

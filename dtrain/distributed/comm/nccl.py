@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dtrain.backend import Array
+from dtrain.distributed.comm.communicator import ArrayCollectives
 from dtrain.distributed.comm.tree_reduce import Interval, contributed_nodes, divide, split
 
 #: slices begin at multiples of so many elements, where every GPU reads memory fast
@@ -69,8 +70,8 @@ def _join(rank: int, size: int, name: Any) -> tuple[NcclCollectives | None, str 
         )
 
 
-class NcclCollectives:
-    """A rank's place among ranks that NCCL joins; reductions are those of `Communicator`."""
+class NcclCollectives(ArrayCollectives):
+    """Collectives of device arrays over an NCCL communicator."""
 
     def __init__(self, rank: int, size: int, name: Any):
         from cupy.cuda import nccl
@@ -86,7 +87,7 @@ class NcclCollectives:
         }
 
     def takes(self, array: Array) -> bool:
-        """Whether it reduces arrays of this dtype."""
+        """Whether NCCL has this dtype."""
         return array.dtype.name in self._types
 
     def all_reduce(

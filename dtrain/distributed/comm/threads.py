@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -12,10 +12,19 @@ from dtrain.backend import Array
 from dtrain.backend.profiler import span
 from dtrain.distributed import world
 from dtrain.distributed.blas_threads import limit_blas_threads
-from dtrain.distributed.comm.tree_reduce import combine, contributed_nodes, equal_bounds
+from dtrain.distributed.comm.communicator import Communicator
+from dtrain.distributed.comm.tree_reduce import (
+    Interval,
+    combine,
+    contributed_nodes,
+    equal_bounds,
+)
 from dtrain.distributed.watchdog.call_site import thread_call_site
 from dtrain.distributed.watchdog.collective_log import describe_array
 from dtrain.errors import DesyncError, RankFailedError
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _WAIT_S = 0.2  # after so long the main thread looks for signals
 
@@ -88,13 +97,8 @@ class ThreadWorld:
         return self._duplicates[-1]
 
 
-class ThreadCommunicator:
-    """One rank's place in a ThreadWorld."""
-
-    over_network: bool
-    elastic: bool
-    rank: int
-    size: int
+class ThreadCommunicator(Communicator):
+    """The communicator of a rank that is a thread."""
 
     over_network, elastic = False, False
 
@@ -162,7 +166,7 @@ class ThreadCommunicator:
 
     def _open(
         self, call: str, partials: Sequence[Array], out: Array, count: int
-    ) -> tuple[Any, Any]:
+    ) -> tuple[dict[Interval, Array], list[Array]]:
         """All ranks' partial sums by their intervals, and their outs."""
         opened = self._world.meet(self.rank, f"{call}{describe_array(out)}", (partials, out))
         parts = {
@@ -173,21 +177,45 @@ class ThreadCommunicator:
         return parts, [theirs for _, theirs in opened]
 
 
-def run_ranks(size: int, body: Callable[..., Any], *args: Any) -> list[Any]:
-    """Run `body(*args)` as `size` ranks, each a thread; returns their results in rank order.
+def run_ranks(size: int, body: Callable[P, R], *args: P.args, **options: P.kwargs) -> list[R]:
+    """Run ``body(*args, **options)`` as `size` ranks, each a thread of this process.
 
-    An exception of one rank ends the others at their next collective call, and is raised here,
-    with the rank as its attribute `rank`.
+    For tests and debuggers: the ranks share the interpreter, so they are no faster than one.
+
+    Parameters
+    ----------
+    size : number of ranks
+    body : what each rank runs; inside, `rank()` and `world_size()` are those of the thread
+    args, options : arguments of `body`, the same objects on all ranks
+
+    Returns
+    -------
+    list
+        The ranks' results, in rank order.
+
+    Raises
+    ------
+    BaseException
+        The first exception that a rank raised, with the rank as its attribute `rank`; the other
+        ranks end at their next collective call.
+
+    Examples
+    --------
+    >>> from dtrain import distributed
+    >>> def body(x):
+    ...     return distributed.all_gather(x * distributed.rank())
+    >>> distributed.run_ranks(3, body, 10)
+    [[0, 10, 20], [0, 10, 20], [0, 10, 20]]
     """
     shared = ThreadWorld(size)
-    results: list[Any] = [None] * size
+    results: dict[int, R] = {}
     failures: list[tuple[int, BaseException]] = []
 
     def run(rank: int) -> None:
         limit_blas_threads(announce=False)
         world.set_communicator(ThreadCommunicator(shared, rank))
         try:
-            results[rank] = body(*args)
+            results[rank] = body(*args, **options)
             shared.leave(rank, "has ended")
         except BaseException as failure:  # SystemExit and KeyboardInterrupt end a rank too
             if isinstance(failure, SystemExit) and not failure.code:
@@ -211,4 +239,4 @@ def run_ranks(size: int, body: Callable[..., Any], *args: Any) -> list[Any]:
         )
         failure.rank = rank  # type: ignore[attr-defined]
         raise failure
-    return results
+    return [results[rank] for rank in range(size)]

@@ -27,17 +27,19 @@ class CompressedBucketReducer(BucketReducer):
 
     def __init__(self, bucket: Bucket, compression: Compression, keys: Sequence[int], seed: int):
         super().__init__(bucket, exact=True)
-        self.compression = compression
+        self.compression: Compression = compression
         self._keys, self._seed = keys, seed
-        self.param_slices = make_slices([param.numel() for param in bucket.params])
+        self.param_slices: list[slice] = make_slices([param.numel() for param in bucket.params])
         self._mean: GradBuffer | None = None
+        self.memory: np.ndarray
+        self.memory_slices: list[slice]
         self.clear()
 
     def clear(self) -> None:
         """Forget the error feedback and the shared memory."""
         #: how many microbatches a step has; 0 before the first step
-        self.count = 0
-        self.steps = 0
+        self.count: int = 0
+        self.steps: int = 0
         #: the error feedback of this rank's microbatches, by their index
         self.errors: dict[int, GradBuffer] = {}
         self.memory, self.memory_slices = self.compression.init_memory(
