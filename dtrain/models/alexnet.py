@@ -6,11 +6,14 @@ from typing import Any
 
 from dtrain import nn
 from dtrain.autograd import Tensor
-from dtrain.models.weights import load_weights
+from dtrain.models.weights import Weights, load_weights
 
 
 class AlexNet(nn.Module):
-    """Krizhevsky 2014, "One weird trick" (torchvision.models.AlexNet). Images (n, 3, 224, 224)."""
+    """AlexNet, Krizhevsky 2014, "One weird trick" (torchvision.models.AlexNet).
+
+    Shape: images (n, 3, 224, 224) to logits (n, num_classes).
+    """
 
     features: nn.Sequential
     avgpool: nn.AdaptiveAvgPool2d
@@ -48,6 +51,6 @@ class AlexNet(nn.Module):
         return self.classifier(self.avgpool(self.features(x)).flatten(1))
 
 
-def alexnet(weights: Any = None, **options: Any) -> AlexNet:
+def alexnet(weights: Weights = None, **options: Any) -> AlexNet:
     """AlexNet, with weights from a file if one is given."""
     return load_weights(AlexNet(**options), weights)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from dtrain import nn
 from dtrain.autograd import Tensor
 from dtrain.functions.creation import arange, zeros_like
-from dtrain.models.weights import load_weights
+from dtrain.models.weights import Weights, load_weights
 from dtrain.nn import functional as F
 
 
@@ -23,10 +23,10 @@ class _Embeddings(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, input_ids: Tensor, token_type_ids: Tensor | None) -> Tensor:
-        places = arange(input_ids.shape[1], device=input_ids.device)
+        positions = arange(input_ids.shape[1], device=input_ids.device)
         kinds = zeros_like(input_ids) if token_type_ids is None else token_type_ids
         x = self.word_embeddings(input_ids) + self.token_type_embeddings(kinds)
-        return self.dropout(self.LayerNorm(x + self.position_embeddings(places)))
+        return self.dropout(self.LayerNorm(x + self.position_embeddings(positions)))
 
 
 class _SelfAttention(nn.Module):
@@ -50,7 +50,7 @@ class _SelfAttention(nn.Module):
 
 
 class _Output(nn.Module):
-    """Project, and add to what was before."""
+    """LayerNorm(residual + dropout(dense(x)))."""
 
     def __init__(self, inputs: int, width: int, eps: float, dropout: float):
         super().__init__()
@@ -58,8 +58,8 @@ class _Output(nn.Module):
         self.LayerNorm = nn.LayerNorm(width, eps=eps)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, before: Tensor) -> Tensor:
-        return self.LayerNorm(before + self.dropout(self.dense(x)))
+    def forward(self, x: Tensor, residual: Tensor) -> Tensor:
+        return self.LayerNorm(residual + self.dropout(self.dense(x)))
 
 
 class _Attention(nn.Module):
@@ -121,7 +121,10 @@ class BertOutput(NamedTuple):
 
 
 class BertModel(nn.Module):
-    """Devlin et al. 2018 (Hugging Face's BertModel); the options are those of its config.json."""
+    """BERT's encoder, Devlin et al. 2018 (Hugging Face's BertModel).
+
+    Shape: token ids (n, t) to a BertOutput. The options are those of Hugging Face's config.json.
+    """
 
     embeddings: _Embeddings
     encoder: _Encoder
@@ -168,22 +171,22 @@ class BertModel(nn.Module):
         attention_mask: Tensor | None = None,
         token_type_ids: Tensor | None = None,
     ) -> BertOutput:
-        """Token numbers (n, t) to vectors; `attention_mask` is 0 where there is no token."""
+        """Encode token ids (n, t); attention_mask (n, t) is 0 at padding."""
         mask = None if attention_mask is None else attention_mask.bool()[:, None, None, :]
         x = self.encoder(self.embeddings(input_ids, token_type_ids), mask)
         return BertOutput(x, self.pooler(x))
 
 
-def bert(weights: Any = None, **options: Any) -> BertModel:
+def bert(weights: Weights = None, **options: Any) -> BertModel:
     """BERT's encoder, the base one by default, with weights from a file if one is given.
 
     The options are those of :class:`BertModel`.
     """
-    return load_weights(BertModel(**options), weights, _named_as_here)
+    return load_weights(BertModel(**options), weights, _rename)
 
 
-def _named_as_here(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict of Hugging Face's: without heads, whatever its norms are called."""
+def _rename(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Rename a state dict of Hugging Face's, and drop its heads."""
     return {
         name.removeprefix("bert.").replace(".gamma", ".weight").replace(".beta", ".bias"): value
         for name, value in state.items()

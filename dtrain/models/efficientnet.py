@@ -6,7 +6,7 @@ from typing import Any
 
 from dtrain import nn
 from dtrain.autograd import Tensor
-from dtrain.models.weights import load_weights
+from dtrain.models.weights import Weights, load_weights
 from dtrain.nn import functional as F
 
 #: (blocks, kernel, stride, expansion, channels) of each stage.
@@ -17,7 +17,7 @@ _STAGES = [
 
 
 class SameConv2d(nn.Conv2d):
-    """A convolution that gives ceil(size / stride), padded as TensorFlow does: more at the end."""
+    """A convolution to ceil(size / stride), with TensorFlow's "same" padding: more at the end."""
 
     def forward(self, x: Tensor) -> Tensor:
         widths: list[int] = []
@@ -32,7 +32,7 @@ def _norm(channels: int) -> nn.BatchNorm2d:
 
 
 class _Block(nn.Module):
-    """Widen, convolve each channel, narrow; beside the identity where the shape stays."""
+    """The inverted residual block: 1 x 1 expansion, depthwise convolution, 1 x 1 projection."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int):
         super().__init__()
@@ -57,9 +57,10 @@ class _Block(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """Tan and Le 2019, without squeeze-and-excitation and with ReLU6 (Google's "Lite" of 2020).
+    """EfficientNet, Tan and Le 2019, without squeeze-and-excitation and with ReLU6 (Google's "Lite"
+    of 2020).
 
-    Images (n, 3, 224, 224), of which each number is (byte - 127) / 128.
+    Shape: images (n, 3, 224, 224), (byte - 127) / 128, to logits (n, num_classes).
     """
 
     def __init__(self, num_classes: int = 1000, dropout: float = 0.2):
@@ -69,8 +70,8 @@ class EfficientNetLite0(nn.Module):
         blocks, channels = [], 32
         for count, kernel, stride, expansion, outputs in _STAGES:
             for number in range(count):
-                here = stride if number == 0 else 1
-                blocks.append(_Block(channels, outputs, kernel, here, expansion))
+                first_stride = stride if number == 0 else 1
+                blocks.append(_Block(channels, outputs, kernel, first_stride, expansion))
                 channels = outputs
         self._blocks = nn.ModuleList(blocks)
         self._conv_head = SameConv2d(channels, 1280, 1, bias=False)
@@ -86,6 +87,6 @@ class EfficientNetLite0(nn.Module):
         return self._fc(self._dropout(x.mean((2, 3))))
 
 
-def efficientnet_lite0(weights: Any = None, **options: Any) -> EfficientNetLite0:
+def efficientnet_lite0(weights: Weights = None, **options: Any) -> EfficientNetLite0:
     """EfficientNet-Lite0, with weights from a file if one is given."""
     return load_weights(EfficientNetLite0(**options), weights)

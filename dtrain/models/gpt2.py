@@ -8,12 +8,12 @@ from typing import Any
 from dtrain import nn
 from dtrain.autograd import Tensor
 from dtrain.functions.creation import arange, empty, zeros
-from dtrain.models.weights import load_weights
+from dtrain.models.weights import Weights, load_weights
 from dtrain.nn import functional as F
 
 
 class Conv1D(nn.Module):
-    """A linear layer of which the weight is (inputs, outputs), as GPT-2's are."""
+    """A linear layer with a weight (inputs, outputs), as in GPT-2's files."""
 
     weight: nn.Parameter
     bias: nn.Parameter
@@ -70,7 +70,10 @@ class _Block(nn.Module):
 
 
 class GPT2Model(nn.Module):
-    """Radford et al. 2019 (Hugging Face's GPT2Model). Token numbers (n, t) to (n, t, n_embd)."""
+    """GPT-2 without a head, Radford et al. 2019 (Hugging Face's GPT2Model).
+
+    Shape: token ids (n, t) to (n, t, n_embd).
+    """
 
     n_positions: int
     wte: nn.Embedding
@@ -102,7 +105,7 @@ class GPT2Model(nn.Module):
         self.ln_f = nn.LayerNorm(n_embd, eps=layer_norm_epsilon)
         for table in (self.wte, self.wpe):
             nn.init.normal_(table.weight, 0, 0.02)
-        for block in self.h:  # so that the sum over the layers begins as large as one of them
+        for block in self.h:  # scaled by depth, as in the paper
             for projection in (block.attn.c_proj, block.mlp.c_proj):
                 nn.init.normal_(projection.weight, 0, 0.02 / math.sqrt(2 * n_layer))
 
@@ -110,16 +113,18 @@ class GPT2Model(nn.Module):
         length = input_ids.shape[1]
         if length > self.n_positions:
             raise ValueError(f"GPT2Model: {length} tokens, but only {self.n_positions} positions")
-        places = arange(length, device=input_ids.device)
-        x = self.drop(self.wte(input_ids) + self.wpe(places))
+        positions = arange(length, device=input_ids.device)
+        x = self.drop(self.wte(input_ids) + self.wpe(positions))
         for block in self.h:
             x = block(x)
         return self.ln_f(x)
 
 
 class GPT2LMHeadModel(nn.Module):
-    """GPT-2 and what comes next: (n, t) to (n, t, vocab_size) logits; the head's weight is the
-    embedding's (Hugging Face's GPT2LMHeadModel).
+    """GPT-2 with a language-modelling head (Hugging Face's GPT2LMHeadModel).
+
+    Shape: token ids (n, t) to logits of the next token (n, t, vocab_size). The head shares the
+    token embedding's weight.
     """
 
     transformer: GPT2Model
@@ -136,16 +141,16 @@ class GPT2LMHeadModel(nn.Module):
         return self.lm_head(self.transformer(input_ids))
 
 
-def gpt2(weights: Any = None, **options: Any) -> GPT2LMHeadModel:
+def gpt2(weights: Weights = None, **options: Any) -> GPT2LMHeadModel:
     """GPT-2, the small one by default, with weights from a file if one is given.
 
     The options are those of :class:`GPT2Model`.
     """
-    return load_weights(GPT2LMHeadModel(**options), weights, _named_as_here)
+    return load_weights(GPT2LMHeadModel(**options), weights, _rename)
 
 
-def _named_as_here(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict of Hugging Face's: with or without the head, and without masks."""
+def _rename(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Rename a state dict of Hugging Face's, with or without a head, and drop its masks."""
     named = {
         name if name.startswith(("transformer.", "lm_head.")) else f"transformer.{name}": value
         for name, value in state.items()

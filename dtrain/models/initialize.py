@@ -1,12 +1,12 @@
-"""How torchvision's convolutional models begin."""
+"""The initialization of torchvision's convolutional models."""
 
 from __future__ import annotations
 
 from dtrain import nn
 
 
-def like_torchvision(model: nn.Module) -> None:
-    """Convolutions by He et al. 2015, over what they give; linear layers near zero."""
+def initialize_weights(model: nn.Module) -> None:
+    """Initialize convolutions by He et al. 2015 with fan_out, linear layers by normal(0, 0.01)."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

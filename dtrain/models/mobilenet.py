@@ -6,8 +6,8 @@ from typing import Any
 
 from dtrain import nn
 from dtrain.autograd import Tensor
-from dtrain.models.initialize import like_torchvision
-from dtrain.models.weights import load_weights
+from dtrain.models.initialize import initialize_weights
+from dtrain.models.weights import Weights, load_weights
 
 #: (expansion, channels, blocks, stride) of each stage.
 _STAGES = [
@@ -17,13 +17,15 @@ _STAGES = [
 
 
 def _divisible(channels: float) -> int:
-    """The nearest multiple of 8 that is no less than nine tenths of it."""
+    """The nearest multiple of 8 that is at least 0.9 * channels."""
     nearest = max(8, int(channels + 4) // 8 * 8)
     return nearest if nearest >= 0.9 * channels else nearest + 8
 
 
-def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> Any:
-    """A convolution with its normalization and activation."""
+def _conv(
+    inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1
+) -> nn.Sequential:
+    """A convolution, batch normalization and ReLU6."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),
@@ -32,7 +34,8 @@ def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int =
 
 
 class InvertedResidual(nn.Module):
-    """Widen, convolve each channel, narrow; beside the identity where the shape stays."""
+    """1 x 1 expansion, depthwise 3 x 3 convolution, 1 x 1 projection; plus the input if the shapes
+    agree."""
 
     use_res_connect: bool
     conv: nn.Sequential
@@ -41,9 +44,9 @@ class InvertedResidual(nn.Module):
         super().__init__()
         hidden = inputs * expand_ratio
         self.use_res_connect = stride == 1 and inputs == outputs
-        widen = [_conv(inputs, hidden, 1)] if expand_ratio != 1 else []
+        expand = [_conv(inputs, hidden, 1)] if expand_ratio != 1 else []
         self.conv = nn.Sequential(
-            *widen,
+            *expand,
             _conv(hidden, hidden, 3, stride, groups=hidden),
             nn.Conv2d(hidden, outputs, 1, bias=False),
             nn.BatchNorm2d(outputs),
@@ -54,7 +57,10 @@ class InvertedResidual(nn.Module):
 
 
 class MobileNetV2(nn.Module):
-    """Sandler et al. 2018 (torchvision.models.MobileNetV2). Images (n, 3, 224, 224)."""
+    """MobileNetV2, Sandler et al. 2018 (torchvision.models.MobileNetV2).
+
+    Shape: images (n, 3, 224, 224) to logits (n, num_classes).
+    """
 
     features: nn.Sequential
     classifier: nn.Sequential
@@ -74,12 +80,12 @@ class MobileNetV2(nn.Module):
         features.append(_conv(channels, last, 1))
         self.features = nn.Sequential(*features)
         self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(last, num_classes))
-        like_torchvision(self)
+        initialize_weights(self)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.classifier(self.features(x).mean((2, 3)))
 
 
-def mobilenet_v2(weights: Any = None, **options: Any) -> MobileNetV2:
+def mobilenet_v2(weights: Weights = None, **options: Any) -> MobileNetV2:
     """MobileNetV2, with weights from a file if one is given."""
     return load_weights(MobileNetV2(**options), weights)

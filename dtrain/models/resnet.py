@@ -7,7 +7,7 @@ from typing import Any
 
 from dtrain import nn
 from dtrain.autograd import Tensor
-from dtrain.models.weights import load_weights
+from dtrain.models.weights import Weights, load_weights
 
 
 def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Conv2d:
@@ -17,7 +17,7 @@ def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int =
 
 
 class BasicBlock(nn.Module):
-    """Two 3 x 3 convolutions beside the identity."""
+    """Two 3 x 3 convolutions, plus the input."""
 
     expansion = 1
     conv1: nn.Conv2d
@@ -48,7 +48,7 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """A 3 x 3 convolution between two of 1 x 1, beside the identity; the 3 x 3 has the stride."""
+    """1 x 1, 3 x 3 (with the stride) and 1 x 1 convolution, plus the input."""
 
     expansion = 4
     conv1: nn.Conv2d
@@ -87,8 +87,10 @@ def _downsample(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
 
 
 class ResNet(nn.Module):
-    """He et al. 2015; with groups Xie et al. 2016 (ResNeXt), with wide groups Zagoruyko and
-    Komodakis 2016 (torchvision.models.ResNet). Images (n, 3, 224, 224).
+    """ResNet, He et al. 2015; with groups ResNeXt, Xie et al. 2016; with wide groups Wide ResNet,
+    Zagoruyko and Komodakis 2016 (torchvision.models.ResNet).
+
+    Shape: images (n, 3, 224, 224) to logits (n, num_classes).
 
     Parameters
     ----------
@@ -140,51 +142,51 @@ class ResNet(nn.Module):
         return self.fc(self.avgpool(x).flatten(1))
 
 
-def resnet18(weights: Any = None, **options: Any) -> ResNet:
+def resnet18(weights: Weights = None, **options: Any) -> ResNet:
     """ResNet with 18 layers."""
     return load_weights(ResNet(BasicBlock, [2, 2, 2, 2], **options), weights)
 
 
-def resnet34(weights: Any = None, **options: Any) -> ResNet:
+def resnet34(weights: Weights = None, **options: Any) -> ResNet:
     """ResNet with 34 layers."""
     return load_weights(ResNet(BasicBlock, [3, 4, 6, 3], **options), weights)
 
 
-def resnet50(weights: Any = None, **options: Any) -> ResNet:
+def resnet50(weights: Weights = None, **options: Any) -> ResNet:
     """ResNet with 50 layers."""
     return load_weights(ResNet(Bottleneck, [3, 4, 6, 3], **options), weights)
 
 
-def resnet101(weights: Any = None, **options: Any) -> ResNet:
+def resnet101(weights: Weights = None, **options: Any) -> ResNet:
     """ResNet with 101 layers."""
     return load_weights(ResNet(Bottleneck, [3, 4, 23, 3], **options), weights)
 
 
-def resnet152(weights: Any = None, **options: Any) -> ResNet:
+def resnet152(weights: Weights = None, **options: Any) -> ResNet:
     """ResNet with 152 layers."""
     return load_weights(ResNet(Bottleneck, [3, 8, 36, 3], **options), weights)
 
 
-def resnext50_32x4d(weights: Any = None, **options: Any) -> ResNet:
+def resnext50_32x4d(weights: Weights = None, **options: Any) -> ResNet:
     """ResNeXt with 50 layers, 32 groups of width 4."""
     return resnet50(weights, groups=32, width_per_group=4, **options)
 
 
-def resnext101_32x8d(weights: Any = None, **options: Any) -> ResNet:
+def resnext101_32x8d(weights: Weights = None, **options: Any) -> ResNet:
     """ResNeXt with 101 layers, 32 groups of width 8."""
     return resnet101(weights, groups=32, width_per_group=8, **options)
 
 
-def resnext101_64x4d(weights: Any = None, **options: Any) -> ResNet:
+def resnext101_64x4d(weights: Weights = None, **options: Any) -> ResNet:
     """ResNeXt with 101 layers, 64 groups of width 4."""
     return resnet101(weights, groups=64, width_per_group=4, **options)
 
 
-def wide_resnet50_2(weights: Any = None, **options: Any) -> ResNet:
+def wide_resnet50_2(weights: Weights = None, **options: Any) -> ResNet:
     """Wide ResNet with 50 layers, the inner convolutions twice as wide."""
     return resnet50(weights, width_per_group=128, **options)
 
 
-def wide_resnet101_2(weights: Any = None, **options: Any) -> ResNet:
+def wide_resnet101_2(weights: Weights = None, **options: Any) -> ResNet:
     """Wide ResNet with 101 layers, the inner convolutions twice as wide."""
     return resnet101(weights, width_per_group=128, **options)

@@ -7,19 +7,21 @@ from typing import Any
 
 from dtrain import nn
 from dtrain.autograd import Tensor
-from dtrain.models.initialize import like_torchvision
-from dtrain.models.weights import load_weights
+from dtrain.models.initialize import initialize_weights
+from dtrain.models.weights import Weights, load_weights
 
-#: How many convolutions of 64, 128, 256, 512 and 512 channels each has.
+#: For each depth, the number of convolutions with 64, 128, 256, 512 and 512 channels.
 _DEPTHS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 
 
 class VGG(nn.Module):
-    """Simonyan and Zisserman 2014 (torchvision.models.VGG). Images (n, 3, 224, 224).
+    """VGG, Simonyan and Zisserman 2014 (torchvision.models.VGG).
+
+    Shape: images (n, 3, 224, 224) to logits (n, num_classes).
 
     Parameters
     ----------
-    depths : the number of convolutions between poolings
+    depths : the number of convolutions before each of the five poolings
     """
 
     features: nn.Sequential
@@ -45,7 +47,7 @@ class VGG(nn.Module):
             nn.Dropout(dropout),
             nn.Linear(4096, num_classes),
         )
-        like_torchvision(self)
+        initialize_weights(self)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.classifier(self.avgpool(self.features(x)).flatten(1))
@@ -65,45 +67,45 @@ def _features(depths: Sequence[int], batch_norm: bool) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def _vgg(depth: int, batch_norm: bool, weights: Any, options: dict[str, Any]) -> VGG:
+def _vgg(depth: int, batch_norm: bool, weights: Weights, options: dict[str, Any]) -> VGG:
     return load_weights(VGG(_DEPTHS[depth], batch_norm, **options), weights)
 
 
-def vgg11(weights: Any = None, **options: Any) -> VGG:
+def vgg11(weights: Weights = None, **options: Any) -> VGG:
     """VGG with 11 layers."""
     return _vgg(11, False, weights, options)
 
 
-def vgg11_bn(weights: Any = None, **options: Any) -> VGG:
+def vgg11_bn(weights: Weights = None, **options: Any) -> VGG:
     """VGG with 11 layers and batch normalization."""
     return _vgg(11, True, weights, options)
 
 
-def vgg13(weights: Any = None, **options: Any) -> VGG:
+def vgg13(weights: Weights = None, **options: Any) -> VGG:
     """VGG with 13 layers."""
     return _vgg(13, False, weights, options)
 
 
-def vgg13_bn(weights: Any = None, **options: Any) -> VGG:
+def vgg13_bn(weights: Weights = None, **options: Any) -> VGG:
     """VGG with 13 layers and batch normalization."""
     return _vgg(13, True, weights, options)
 
 
-def vgg16(weights: Any = None, **options: Any) -> VGG:
+def vgg16(weights: Weights = None, **options: Any) -> VGG:
     """VGG with 16 layers."""
     return _vgg(16, False, weights, options)
 
 
-def vgg16_bn(weights: Any = None, **options: Any) -> VGG:
+def vgg16_bn(weights: Weights = None, **options: Any) -> VGG:
     """VGG with 16 layers and batch normalization."""
     return _vgg(16, True, weights, options)
 
 
-def vgg19(weights: Any = None, **options: Any) -> VGG:
+def vgg19(weights: Weights = None, **options: Any) -> VGG:
     """VGG with 19 layers."""
     return _vgg(19, False, weights, options)
 
 
-def vgg19_bn(weights: Any = None, **options: Any) -> VGG:
+def vgg19_bn(weights: Weights = None, **options: Any) -> VGG:
     """VGG with 19 layers and batch normalization."""
     return _vgg(19, True, weights, options)

@@ -1,10 +1,10 @@
-"""Weights from files of other libraries."""
+"""Load weights from files of torchvision, Hugging Face and other libraries."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from dtrain.autograd import Tensor
 from dtrain.checkpoint import load
@@ -13,10 +13,13 @@ from dtrain.nn import Module
 
 Model = TypeVar("Model", bound=Module)
 
+#: A file, a state dict, or None to load nothing.
+Weights: TypeAlias = "str | Path | Mapping[str, Tensor] | None"
+
 
 def load_weights(
     model: Model,
-    weights: str | Path | Mapping[str, Tensor] | None,
+    weights: Weights,
     adapt: Callable[[dict[str, Tensor]], dict[str, Tensor]] = lambda state: state,
 ) -> Model:
     """Load a state dict, or a file with one, into a model; returns the model.
@@ -24,12 +27,12 @@ def load_weights(
     Parameters
     ----------
     weights : a `.safetensors`, `.pth`, `.pt` or `.bin` file, a state dict, or None to load nothing
-    adapt : makes the model's names of the file's
+    adapt : renames the file's entries to the model's
 
     Raises
     ------
     CheckpointError, RuntimeError
-        If the file holds anything but tensors, names or shapes differ; the model is as it was.
+        If the file holds anything but tensors, or names or shapes differ; the model is unchanged.
     """
     if weights is None:
         return model

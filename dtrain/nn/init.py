@@ -1,4 +1,4 @@
-"""Initial values of parameters, written into them (torch.nn.init)."""
+"""Initialize parameters in place (torch.nn.init)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ _GAINS = {
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """By how much a nonlinearity wants its weights larger; `param` is the slope of leaky_relu."""
+    """The recommended gain of a nonlinearity's weights; `param` is the negative slope of leaky_relu
+    (torch.nn.init.calculate_gain).
+    """
     if nonlinearity == "leaky_relu":
         if isinstance(param, bool) or not isinstance(param, (int, float, type(None))):
             raise ValueError(f"calculate_gain: expected a number as slope, got {param!r}")
@@ -44,32 +46,32 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 
 def fan_in_and_out(tensor: Tensor) -> tuple[int, int]:
-    """How many inputs and outputs one element of a weight connects. tensor: (out, in, ...)"""
+    """The number of inputs and of outputs of a unit: fan_in, fan_out. tensor: (out, in, ...)"""
     if tensor.ndim < 2:
         raise ValueError(f"fan in and fan out need at least 2 dimensions, got {tensor.shape}")
     field = math.prod(tensor.shape[2:])
     return tensor.shape[1] * field, tensor.shape[0] * field
 
 
-_calculate_fan_in_and_fan_out = fan_in_and_out  # by which name PyTorch's is used, too
+_calculate_fan_in_and_fan_out = fan_in_and_out  # PyTorch's name
 
 
-# --- one number, or numbers drawn alike ---
+# --- constants and one distribution for all elements ---
 
 
 @no_grad
 def constant_(tensor: Tensor, val: float) -> Tensor:
-    """One number everywhere (torch.nn.init.constant_)."""
+    """Fill with `val` (torch.nn.init.constant_)."""
     return tensor.fill_(val)
 
 
 def zeros_(tensor: Tensor) -> Tensor:
-    """Zeros (torch.nn.init.zeros_)."""
+    """Fill with zeros (torch.nn.init.zeros_)."""
     return constant_(tensor, 0.0)
 
 
 def ones_(tensor: Tensor) -> Tensor:
-    """Ones (torch.nn.init.ones_)."""
+    """Fill with ones (torch.nn.init.ones_)."""
     return constant_(tensor, 1.0)
 
 
@@ -77,7 +79,7 @@ def ones_(tensor: Tensor) -> Tensor:
 def uniform_(
     tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
-    """Uniform in [a, b) (torch.nn.init.uniform_)."""
+    """Draw from the uniform distribution over [a, b) (torch.nn.init.uniform_)."""
     return tensor.uniform_(a, b, generator=generator)
 
 
@@ -85,7 +87,7 @@ def uniform_(
 def normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
-    """Normal (torch.nn.init.normal_)."""
+    """Draw from a normal distribution (torch.nn.init.normal_)."""
     return tensor.normal_(mean, std, generator=generator)
 
 
@@ -98,9 +100,9 @@ def trunc_normal_(
     b: float = 2.0,
     generator: Generator | None = None,
 ) -> Tensor:
-    """Normal, of what is within [a, b] (torch.nn.init.trunc_normal_).
+    """Draw from a normal distribution truncated to [a, b] (torch.nn.init.trunc_normal_).
 
-    By the inverse of the cumulative function, in float64.
+    Uniform numbers are transformed by the inverse cumulative distribution function, in float64.
     """
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(
@@ -114,7 +116,7 @@ def trunc_normal_(
     return tensor.copy_(values.clamp(a, b))
 
 
-# --- by how many inputs and outputs there are ---
+# --- scaled by the number of inputs and outputs ---
 
 
 def xavier_uniform_(
@@ -168,7 +170,7 @@ def kaiming_normal_(
     return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
 
 
-# --- matrices and kernels of a form ---
+# --- matrices and kernels of a given form ---
 
 
 def _require_ndim(name: str, tensor: Tensor, holds: bool, expected: str) -> None:
@@ -186,7 +188,10 @@ def eye_(tensor: Tensor) -> Tensor:
 
 @no_grad
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
-    """A convolution that passes each channel on as it is (torch.nn.init.dirac_)."""
+    """Make a convolution's weight the identity of each channel (torch.nn.init.dirac_).
+
+    tensor: (out, in, *sizes), with 1, 2 or 3 sizes; each group is an identity of its own.
+    """
     _require_ndim("dirac_", tensor, tensor.ndim in (3, 4, 5), "3, 4 or 5")
     if tensor.shape[0] % groups:
         raise ValueError(f"dirac_: groups={groups} must divide {tensor.shape[0]} output channels")
@@ -203,9 +208,8 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
 
 @no_grad
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = None) -> Tensor:
-    """A matrix (rows, the rest) with orthogonal rows or columns (torch.nn.init.orthogonal_).
-
-    Saxe et al. 2014.
+    """Draw a matrix (n, product of the other sizes) with orthonormal rows or columns, times gain
+    (torch.nn.init.orthogonal_; Saxe et al. 2014).
     """
     _require_ndim("orthogonal_", tensor, tensor.ndim > 1, "2 or more")
     if not tensor.numel():
@@ -216,7 +220,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     q, r = factorizations.qr(
         random.randn(shape, dtype=dtype, device=tensor.device, generator=generator)
     )
-    q = q * r.diagonal().sign()  # for all orthogonal matrices to be as likely (Mezzadri 2007)
+    q = q * r.diagonal().sign()  # uniform over orthogonal matrices (Mezzadri 2007)
     q = q.t() if rows < columns else q
     return tensor.copy_((q * gain).reshape(tensor.shape))
 
@@ -225,11 +229,10 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
 def sparse_(
     tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None
 ) -> Tensor:
-    """Normal, but for a part of each column, which is zero (torch.nn.init.sparse_).
-
-    Martens 2010.
+    """Draw from a normal distribution, and set a fraction `sparsity` of each column to zero
+    (torch.nn.init.sparse_; Martens 2010).
     """
     _require_ndim("sparse_", tensor, tensor.ndim == 2, "2")
-    places = random.rand(tensor.shape, device=tensor.device, generator=generator).argsort(0)
+    ranks = random.rand(tensor.shape, device=tensor.device, generator=generator).argsort(0)
     tensor.normal_(0, std, generator=generator)
-    return tensor.masked_fill_(places < math.ceil(sparsity * tensor.shape[0]), 0)
+    return tensor.masked_fill_(ranks < math.ceil(sparsity * tensor.shape[0]), 0)

@@ -18,10 +18,10 @@ from dtrain.nn.normalization import LayerNorm
 
 
 class _Layer(Module):
-    """What layers of encoders and decoders have in common: attention, then two linear layers.
+    """The base class of encoder and decoder layers: attention, then a feed-forward network.
 
-    Each block is added to its input; it is normalized before the block with `norm_first` (Xiong
-    et al. 2020, figure 1), after the sum otherwise.
+    x + block(norm(x)) for each block with `norm_first` (Xiong et al. 2020, figure 1), otherwise
+    norm(x + block(x)).
     """
 
     _attentions: tuple[str, ...] = ("self_attn",)
@@ -75,9 +75,9 @@ def _activation(name: str) -> Callable[[Tensor], Tensor]:
 
 
 class TransformerEncoderLayer(_Layer):
-    """Attention of a sequence to itself, then two linear layers (torch.nn.TransformerEncoderLayer).
+    """Self-attention, then a feed-forward network (torch.nn.TransformerEncoderLayer).
 
-    src: (s, n, d_model), with `batch_first` (n, s, d_model), or (s, d_model).
+    Shape: (s, n, d_model), with `batch_first` (n, s, d_model), or (s, d_model), unchanged.
 
     >>> import dtrain
     >>> TransformerEncoderLayer(8, nhead=2, dim_feedforward=16)(dtrain.ones(5, 3, 8)).shape
@@ -100,10 +100,11 @@ class TransformerEncoderLayer(_Layer):
 
 
 class TransformerDecoderLayer(_Layer):
-    """Attention of a sequence to itself and to the encoder's output, then two linear layers
+    """Self-attention, attention to the encoder's output, then a feed-forward network
     (torch.nn.TransformerDecoderLayer).
 
-    tgt: (t, n, d_model) and memory: (s, n, d_model), with `batch_first` n comes first.
+    Shape: tgt (t, n, d_model) and memory (s, n, d_model), the encoder's output, to the shape of
+    tgt; with `batch_first` n comes first.
     """
 
     _attentions = ("self_attn", "multihead_attn")
@@ -119,23 +120,23 @@ class TransformerDecoderLayer(_Layer):
         tgt_is_causal: bool = False,
         memory_is_causal: bool = False,
     ) -> Tensor:
-        def to_itself(x: Tensor) -> Tensor:
+        def attend_to_itself(x: Tensor) -> Tensor:
             return self.self_attn(
                 x, x, x, tgt_key_padding_mask, False, tgt_mask, is_causal=tgt_is_causal
             )[0]
 
-        def to_memory(x: Tensor) -> Tensor:
+        def attend_to_memory(x: Tensor) -> Tensor:
             return self.multihead_attn(
                 x, memory, memory, memory_key_padding_mask, False, memory_mask,
                 is_causal=memory_is_causal,
             )[0]  # fmt: skip
 
-        x = self._add_block(self._add_block(tgt, 1, to_itself), 2, to_memory)
+        x = self._add_block(self._add_block(tgt, 1, attend_to_itself), 2, attend_to_memory)
         return self._add_block(x, 3, self._feed_forward)
 
 
 class _Stack(Module):
-    """Copies of a layer, one after another, and a norm at the end."""
+    """num_layers copies of a layer, one after the other, then an optional normalization layer."""
 
     def __init__(self, layer: Module, num_layers: int, norm: Module | None):
         super().__init__()
@@ -152,8 +153,8 @@ class _Stack(Module):
 class TransformerEncoder(_Stack):
     """A stack of copies of `encoder_layer` (torch.nn.TransformerEncoder).
 
-    `enable_nested_tensor` and `mask_check` are taken for PyTorch's sake: there are no nested
-    tensors, and padding is always computed.
+    Shape: that of the layer. `enable_nested_tensor` and `mask_check` have no effect: there are no
+    nested tensors, and padded positions are computed like all others.
     """
 
     enable_nested_tensor: bool
@@ -215,7 +216,11 @@ class TransformerDecoder(_Stack):
 
 
 class Transformer(Module):
-    """An encoder of `src` and a decoder of `tgt` (torch.nn.Transformer).
+    """A TransformerEncoder of `src`, whose output a TransformerDecoder of `tgt` attends to
+    (torch.nn.Transformer; Vaswani et al. 2017).
+
+    Shape: src (s, n, d_model) and tgt (t, n, d_model) to (t, n, d_model); with `batch_first` n
+    comes first.
 
     >>> import dtrain
     >>> model = Transformer(8, nhead=2, num_encoder_layers=1, num_decoder_layers=1)
@@ -300,7 +305,7 @@ class Transformer(Module):
 
     @staticmethod
     def generate_square_subsequent_mask(sz: int, device: Any = None, dtype: Any = None) -> Tensor:
-        """What to add to scores so that each place sees itself and those before: (sz, sz).
+        """A causal mask (sz, sz), added to attention scores: -inf above the diagonal, 0 elsewhere.
 
         >>> Transformer.generate_square_subsequent_mask(2).tolist()
         [[0.0, -inf], [0.0, 0.0]]

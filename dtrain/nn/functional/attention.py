@@ -1,11 +1,11 @@
-"""Attention as functions: of queries, keys and values, and of several heads between projections."""
+"""Scaled dot-product attention, and multi-head attention with its projections, as functions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from dtrain.autograd import Tensor
-from dtrain.backend import array_module
+from dtrain.backend import Array, array_module
 from dtrain.functions import products
 from dtrain.functions.creation import zeros
 from dtrain.functions.joining import cat, repeat_interleave
@@ -29,17 +29,18 @@ def scaled_dot_product_attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Tensor:
-    """softmax(q k^T * scale + mask) v (Vaswani et al. 2017, equation 1).
+    """softmax(q k^T * scale + mask) v (torch.nn.functional.scaled_dot_product_attention; Vaswani
+    et al. 2017, equation 1).
 
-    query: (..., t, d); key: (..., s, d); value: (..., s, e). A query that may attend to nothing
-    gives zeros.
+    Shape: query (..., t, d), key (..., s, d) and value (..., s, e) to (..., t, e). A query whose
+    keys are all masked gives zeros.
 
     Parameters
     ----------
-    attn_mask : (..., t, s), added, or bool: what to attend to
-    is_causal : the query at place i attends to the keys at places 0..i
+    attn_mask : (..., t, s), added to the scores; or bool, True where a query attends to a key
+    is_causal : query i attends to the keys 0..i only
     scale : 1 / sqrt(d) if None
-    enable_gqa : each head of key and value, at dimension -3, serves several of query
+    enable_gqa : each head of key and value, at dimension -3, serves several heads of query
         (Ainslie et al. 2023)
     """
     _check_operands(query, key, value, attn_mask, is_causal)
@@ -51,18 +52,24 @@ def scaled_dot_product_attention(
     if attn_mask is None:
         return _attend(query, key, value, None, dropout_p, scale)[0]
     hidden = ~attn_mask.array if attn_mask.dtype == bool else attn_mask.array == MINUS_INFINITY
-    blind = hidden.all(-1, keepdims=True)
-    mask = hidden & ~blind  # softmax of nothing but -inf would be NaN
+    fully_masked = hidden.all(-1, keepdims=True)
+    mask = hidden & ~fully_masked  # softmax of nothing but -inf would be NaN
     if attn_mask.dtype != bool:
-        mask = indexing.masked_fill(attn_mask, mask=blind, value=0.0)
+        mask = indexing.masked_fill(attn_mask, mask=fully_masked, value=0.0)
     out, _ = _attend(query, key, value, mask, dropout_p, scale)
-    return indexing.masked_fill(out, mask=blind, value=0.0)
+    return indexing.masked_fill(out, mask=fully_masked, value=0.0)
 
 
 def _attend(
-    query: Tensor, key: Tensor, value: Tensor, mask: object, dropout_p: float, scale: float | None
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | Array | None,
+    dropout_p: float,
+    scale: float | None,
 ) -> tuple[Tensor, Tensor]:
-    """The values that were attended to, and how much; mask: a Tensor to add, or where to hide."""
+    """The output and the weights; mask: a Tensor added to the scores, or a bool array, True where
+    a key is masked."""
     scale = query.shape[-1] ** -0.5 if scale is None and query.shape[-1] else scale or 0.0
     scores = products.matmul(query * scale, key.transpose(-2, -1))
     if isinstance(mask, Tensor):
@@ -96,7 +103,7 @@ def _check_operands(
 
 
 def _shared_heads(x: Tensor, query: Tensor) -> Tensor:
-    """The heads of keys or values, each as often as there are heads of queries for it."""
+    """Repeat the heads of key or value to the number of heads of query."""
     if min(x.ndim, query.ndim) < 3 or query.shape[-3] % x.shape[-3]:
         raise RuntimeError(
             "scaled_dot_product_attention: enable_gqa needs a number of heads of query, at "
@@ -135,12 +142,12 @@ def multi_head_attention_forward(
     *,
     batch_first: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
-    """Attention of several heads between linear projections (Vaswani et al. 2017, section 3.2.2).
+    """Multi-head attention with input and output projections
+    (torch.nn.functional.multi_head_attention_forward; Vaswani et al. 2017, section 3.2.2).
 
-    Mirrors torch.nn.functional.multi_head_attention_forward; torch.nn.MultiheadAttention says
-    what the arguments are. query: (t, e) or (t, n, e), with `batch_first` (n, t, e). Returns the
-    output, of query's shape, and where `need_weights` the weights: (n, t, s), the mean over the
-    heads, or (n, h, t, s) without `average_attn_weights`.
+    Shape: query (t, n, e), key and value (s, n, ...), with `batch_first` n comes first, or all
+    without n. Returns the output, of query's shape, and with `need_weights` the attention weights:
+    their mean over the heads (n, t, s), or with average_attn_weights=False (n, h, t, s).
     """
     batched = query.ndim == 3
     _check_heads(query, key, value, key_padding_mask, attn_mask, embed_dim_to_check, num_heads)
@@ -151,14 +158,17 @@ def multi_head_attention_forward(
     n = query.shape[0 if batch_first else 1]
     if is_causal and attn_mask is None:
         raise RuntimeError(
-            "multi_head_attention_forward: is_causal says what attn_mask is: give attn_mask too, "
+            "multi_head_attention_forward: is_causal=True needs an attn_mask, "
             "such as Transformer.generate_square_subsequent_mask(length)"
         )
     is_causal = is_causal and key_padding_mask is None and not need_weights
-    mask = None if is_causal else _merged(attn_mask, key_padding_mask, query, n, num_heads)
+    mask = None if is_causal else _merge_masks(attn_mask, key_padding_mask, query, n, num_heads)
 
     if use_separate_proj_weight:
-        weights: Sequence = (q_proj_weight, k_proj_weight, v_proj_weight)
+        assert q_proj_weight is not None
+        assert k_proj_weight is not None
+        assert v_proj_weight is not None
+        weights: Sequence[Tensor] = (q_proj_weight, k_proj_weight, v_proj_weight)
     else:
         assert in_proj_weight is not None
         weights = in_proj_weight.chunk(3)
@@ -168,36 +178,36 @@ def multi_head_attention_forward(
         shape = (n, 1, -1) if batch_first else (1, n, -1)
         k, v = (cat([x, b.expand(shape)], int(batch_first)) for x, b in ((k, bias_k), (v, bias_v)))
 
-    def heads(x: Tensor, static: Tensor | None = None) -> Tensor:
-        """(n, h, length, d)"""
+    def split_heads(x: Tensor, static: Tensor | None = None) -> Tensor:
+        """Reshape (n, length, h * d) or (length, n, h * d) to (n, h, length, d)."""
         if static is not None:
             return static.reshape(n, num_heads, *static.shape[1:])
         by_head = x.reshape(*x.shape[:2], num_heads, x.shape[2] // num_heads)
         return by_head.permute((0, 2, 1, 3) if batch_first else (1, 2, 0, 3))
 
-    q, k, v = heads(q), heads(k, static_k), heads(v, static_v)
+    q, k, v = split_heads(q), split_heads(k, static_k), split_heads(v, static_v)
     if add_zero_attn:
         k, v = pad(k, (0, 0, 0, 1)), pad(v, (0, 0, 0, 1))
     if mask is not None:
         mask = pad(mask, (0, k.shape[-2] - mask.shape[-1]))
     dropout_p = dropout_p if training else 0.0
-    seen = None
+    attention = None
     if need_weights:
-        out, seen = _attend(q, k, v, mask, dropout_p, None)
-        seen = seen.mean(1) if average_attn_weights else seen
+        out, attention = _attend(q, k, v, mask, dropout_p, None)
+        attention = attention.mean(1) if average_attn_weights else attention
     else:
         out = scaled_dot_product_attention(q, k, v, mask, dropout_p, is_causal)
     out = out.permute((0, 2, 1, 3) if batch_first else (2, 0, 1, 3)).reshape(query.shape)
     out = linear(out, out_proj_weight, out_proj_bias)
     if batched:
-        return out, seen
-    return out.squeeze(0), None if seen is None else seen.squeeze(0)
+        return out, attention
+    return out.squeeze(0), None if attention is None else attention.squeeze(0)
 
 
-def _merged(
+def _merge_masks(
     attn_mask: Tensor | None, padding: Tensor | None, query: Tensor, n: int, num_heads: int
 ) -> Tensor | None:
-    """Both masks as one that is added to the scores (n, h, t, s)."""
+    """Merge both masks to one floating mask that broadcasts to the scores (n, h, t, s)."""
     masks = []
     if attn_mask is not None:
         shape = (n, num_heads) if attn_mask.ndim == 3 else (1, 1)
@@ -239,7 +249,7 @@ def _check_heads(
     )
     require(
         key.shape[:-1] == value.shape[:-1],
-        f"expected key and value of one length, got {key.shape} and {value.shape}",
+        f"expected key and value of one length and batch size, got {key.shape} and {value.shape}",
     )
     require(
         query.shape[-1] == embed_dim and embed_dim % num_heads == 0,

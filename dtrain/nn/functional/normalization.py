@@ -1,4 +1,4 @@
-"""Normalization of channels and layers as functions."""
+"""Batch, layer, instance and group normalization as functions."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ def layer_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Normalize over the last dimensions, which are `normalized_shape`.
-
-    Ba et al. 2016 (torch.nn.functional.layer_norm).
+    """(x - mean) / sqrt(var + eps) * weight + bias over the last dimensions, normalized_shape
+    (torch.nn.functional.layer_norm; Ba et al. 2016).
     """
     shape = _last_shape("layer_norm", input, normalized_shape, weight, bias)
     return normalization.layer_norm(input, weight, bias, axes=len(shape), eps=eps)
@@ -33,17 +32,20 @@ def rms_norm(
     weight: Tensor | None = None,
     eps: float | None = None,
 ) -> Tensor:
-    """x / sqrt(mean(x^2) + eps) over the last dimensions, which are `normalized_shape`.
+    """x / sqrt(mean(x^2) + eps) * weight over the last dimensions, normalized_shape
+    (torch.nn.functional.rms_norm; Zhang and Sennrich 2019).
 
-    eps is by default that of the dtype (Zhang and Sennrich 2019) (torch.nn.functional.rms_norm).
+    `eps` None means finfo(dtype).eps.
     """
     shape = _last_shape("rms_norm", input, normalized_shape, weight)
     eps = finfo(input.dtype).eps if eps is None else eps
     return normalization.rms_norm(input, weight, axes=len(shape), eps=eps)
 
 
-def _last_shape(name: str, input: Tensor, shape: Any, *parameters: Tensor | None) -> tuple:
-    """The shape that is normalized; it must be that of the input's end, and the parameters'."""
+def _last_shape(
+    name: str, input: Tensor, shape: Any, *parameters: Tensor | None
+) -> tuple[int, ...]:
+    """Return `shape` as a tuple; the input must end with it, the parameters must have it."""
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     if not shape:
         raise RuntimeError(f"{name}: expected a normalized_shape of at least one dimension")
@@ -67,9 +69,10 @@ def group_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Normalize each group of channels of each sample. input: (n, c, ...).
+    """Normalize each of num_groups groups of channels of each sample; weight and bias are per
+    channel (torch.nn.functional.group_norm; Wu and He 2018).
 
-    Wu and He 2018 (torch.nn.functional.group_norm).
+    Shape: (n, c, ...), unchanged.
     """
     if input.ndim < 2:
         raise RuntimeError(f"group_norm: expected (n, c, ...), got {input.shape}")
@@ -90,7 +93,7 @@ def group_norm(
 
 
 def _by_channel(name: str, input: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-    """input * weight + bias, which are numbers for each channel."""
+    """input * weight + bias, for weight and bias (c,)."""
     shape = (input.shape[1], *(1,) * (input.ndim - 2))
     for parameter in (weight, bias):
         if parameter is not None and parameter.shape != shape[:1]:
@@ -112,10 +115,11 @@ def instance_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Normalize each channel of each sample. input: (n, c, ...).
+    """Normalize each channel of each sample (torch.nn.functional.instance_norm; Ulyanov et al.
+    2016).
 
-    Not `use_input_stats`: by the running statistics, as batch_norm (Ulyanov et al. 2016)
-    (torch.nn.functional.instance_norm).
+    Shape: (n, c, ...), unchanged. With use_input_stats=False it normalizes by the running
+    statistics, like batch_norm in eval mode.
     """
     if not use_input_stats:
         return batch_norm(input, running_mean, running_var, weight, bias, eps=eps)
@@ -125,7 +129,7 @@ def instance_norm(
 
 
 def instance_statistics(input: Tensor) -> tuple[Any, Any]:
-    """The mean over samples of each channel's mean and unbiased variance, as arrays (c,)."""
+    """Each channel's mean and unbiased variance, averaged over the samples, as arrays (c,)."""
     n, channels = input.shape[:2]
     rows = input.detach().reshape(1, n * channels, math.prod(input.shape[2:]))
     mean, var = batch_statistics(rows)
@@ -136,7 +140,8 @@ def instance_statistics(input: Tensor) -> tuple[Any, Any]:
 def normalize_instances(
     input: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> Tensor:
-    """Each channel of each sample normalized by itself, times weight, plus bias."""
+    """(x - mean) / sqrt(var + eps) * weight + bias, with the statistics of each channel of each
+    sample."""
     if math.prod(input.shape[2:]) == 1:
         raise ValueError(
             f"Expected more than 1 spatial element when training, got input size {input.shape}"
@@ -149,9 +154,10 @@ def normalize_instances(
 def local_response_norm(
     input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Tensor:
-    """x / (k + alpha * mean of x^2 over `size` channels around)**beta. input: (n, c, ...).
+    """x / (k + alpha * mean of x^2 over `size` neighbouring channels)^beta
+    (torch.nn.functional.local_response_norm; Krizhevsky et al. 2012, section 3.3).
 
-    Krizhevsky et al. 2012, section 3.3 (torch.nn.functional.local_response_norm).
+    Shape: (n, c, l, ...), unchanged.
     """
     if input.ndim < 3:
         raise ValueError(f"local_response_norm: expected (n, c, l, ...), got {input.shape}")
@@ -172,15 +178,17 @@ def batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Normalize each channel by the batch, or by the running statistics. input: (n, c, ...).
+    """Normalize each channel by its statistics over the batch, or by the running statistics
+    (torch.nn.functional.batch_norm; Ioffe and Szegedy 2015).
 
-    In training the running statistics, where given, are updated at once; `nn.BatchNorm2d` under
-    DataParallel folds them in the order of the microbatches instead (Ioffe and Szegedy 2015)
-    (torch.nn.functional.batch_norm).
+    Shape: (n, c, ...), unchanged. With `training` the running statistics, if given, are updated at
+    once; under DataParallel `nn.BatchNorm2d` updates them in microbatch order instead.
     """
     if not training:
         if running_mean is None or running_var is None:
-            raise ValueError("batch_norm: running statistics are needed outside training")
+            raise ValueError(
+                "batch_norm: expected running_mean and running_var with training=False, got None"
+            )
         return normalize_channels(
             input, running_mean.array, running_var.array, weight, bias, eps, False
         )
@@ -200,7 +208,7 @@ def batch_statistics(input: Tensor) -> tuple[Any, Any]:
 
 
 def unbiased(var: Any, input: Tensor) -> Any:
-    """The unbiased variance of what `batch_statistics` was taken of."""
+    """The unbiased variance from the biased variance that `batch_statistics(input)` returned."""
     count = input.numel() // input.shape[1]
     return var * (count / (count - 1))
 

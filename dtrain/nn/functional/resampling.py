@@ -1,4 +1,4 @@
-"""Images of another size, axis by axis (torch.nn.functional.interpolate)."""
+"""interpolate and upsample: resize images, one axis after the other."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dtrain.nn.functional.adaptive_pooling import (
 from dtrain.nn.functional.spatial import Numbers, per_axis
 from dtrain.primitives.resampling import Band, resample
 
-#: For each mode, for how many axes it is.
+#: The numbers of axes that each mode supports.
 MODES: dict[str, tuple[int, ...]] = {
     "nearest": (1, 2, 3),
     "nearest-exact": (1, 2, 3),
@@ -40,16 +40,18 @@ def interpolate(
     recompute_scale_factor: bool | None = None,
     antialias: bool = False,
 ) -> Tensor:
-    """The input with as many elements an axis as `size` or `scale_factor` says.
+    """Resize to `size`, or by `scale_factor` (torch.nn.functional.interpolate).
 
     Parameters
     ----------
-    input : (n, c, ...) with one, two or three axes
+    input : (n, c, l), (n, c, h, w) or (n, c, d, h, w)
+    size : the output's sizes, one int for all axes or one for each
+    scale_factor : output size / input size, one number or one for each axis
     mode : "nearest", "nearest-exact", "area"; "linear", "bilinear" or "trilinear", by the number
-        of axes; "bicubic" or "lanczos", of images
-    align_corners : whether the first and last elements stay where they are, or the outer edges
-    recompute_scale_factor : take the scale that the rounded size has
-    antialias : smooth what is made smaller; for bilinear, bicubic and lanczos
+        of axes; "bicubic" or "lanczos", for images
+    align_corners : True aligns the centers of the outer elements, False their outer edges
+    recompute_scale_factor : compute the scale from the rounded output size
+    antialias : low-pass filter when downsampling; for bilinear, bicubic and lanczos
 
     >>> import dtrain
     >>> interpolate(dtrain.tensor([[[0.0, 4.0]]]), size=4, mode="linear")
@@ -57,7 +59,7 @@ def interpolate(
     """
     axes = input.ndim - 2
     if mode in ("nearest", "nearest-exact", "area") and align_corners is not None:
-        raise ValueError(f"interpolate: mode {mode!r} has no align_corners; leave it out")
+        raise ValueError(f"interpolate: mode {mode!r} has no align_corners; omit it")
     sizes, scales = _sizes(input, size, scale_factor)
     if recompute_scale_factor and size is not None:
         raise ValueError("interpolate: recompute_scale_factor is for a scale_factor, not a size")
@@ -83,14 +85,14 @@ def interpolate(
     kind = mode if mode in ("nearest", "nearest-exact", "bicubic", "lanczos") else "linear"
     precise = (dtypes.float32, dtypes.float64)
     if input.dtype in precise or kind.startswith("nearest"):
-        return _resized(input, kind, sizes, bool(align_corners), scales, antialias)
+        return _resize(input, kind, sizes, bool(align_corners), scales, antialias)
     if not dtypes.is_floating(input.dtype) and input.dtype != dtypes.uint8:
         raise NotImplementedError(f"interpolate: {mode!r} is for floats, got {input.dtype}")
-    out = _resized(input.float(), kind, sizes, bool(align_corners), scales, antialias, input.dtype)
+    out = _resize(input.float(), kind, sizes, bool(align_corners), scales, antialias, input.dtype)
     return out.to(input.dtype)
 
 
-def _resized(
+def _resize(
     x: Tensor,
     kind: str,
     sizes: Numbers,
@@ -104,7 +106,7 @@ def _resized(
         options = x.shape[axis], sizes[axis - 2], align_corners, scales[axis - 2], precision
         band = _smooth_band(kind, *options) if antialias else _band(kind, *options)
         x = resample(x, axis=axis, band=band)
-        if wanted == dtypes.uint8:  # as PyTorch's do between axes
+        if wanted == dtypes.uint8:  # as PyTorch does after each axis
             x = (x + 0.5).floor().clamp(0, 255)
     return x
 
@@ -116,7 +118,7 @@ def upsample(
     mode: str = "nearest",
     align_corners: bool | None = None,
 ) -> Tensor:
-    """The older name of `interpolate` (torch.nn.functional.upsample)."""
+    """`interpolate` under its deprecated name (torch.nn.functional.upsample)."""
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
@@ -131,7 +133,7 @@ def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None)
 
 
 def _sizes(input: Tensor, size: Any, scale_factor: Any) -> tuple[Numbers, tuple[Any, ...]]:
-    """The size of each axis of the output, and by how much it was asked to be larger."""
+    """The output's size along each axis, and the scale factor of each axis or None."""
     axes = input.ndim - 2
     if (size is None) == (scale_factor is None):
         raise ValueError(
@@ -150,21 +152,21 @@ def _sizes(input: Tensor, size: Any, scale_factor: Any) -> tuple[Numbers, tuple[
     return tuple(int(n * scale) for n, scale in zip(input.shape[2:], scales)), scales
 
 
-# --- which elements an element of the output is made of ---
+# --- the input elements and weights of each output element ---
 
 
 @functools.lru_cache(maxsize=64)
 def _band(
     kind: str, n: int, o: int, align_corners: bool, scale: float | None, precision: str
 ) -> Band:
-    """The matrix that makes o elements of n."""
+    """The banded matrix (o, n) that resizes an axis from n to o elements."""
     real = np.dtype(precision).type
     step, i = _step(n, o, align_corners, scale, precision), np.arange(o, dtype=precision)
-    # rounded once, as where processors multiply and add at once
+    # rounded once, like a fused multiply-add
     centers = i * step if align_corners else ((i + 0.5) * np.float64(step) - 0.5).astype(real)
     if kind.startswith("nearest"):
-        places = np.floor(centers.clip(0) + real(0.5) if kind == "nearest-exact" else i * step)
-        return Band(places.astype("int64").clip(0, n - 1)[:, None], np.ones((o, 1)), n)
+        indices = np.floor(centers.clip(0) + real(0.5) if kind == "nearest-exact" else i * step)
+        return Band(indices.astype("int64").clip(0, n - 1)[:, None], np.ones((o, 1)), n)
     if kind == "linear":
         if n == o:
             return Band(np.arange(n)[:, None], np.ones((n, 1)), n)
@@ -176,29 +178,29 @@ def _band(
         weights = np.stack([1 - t, t], 1)
         return Band((first[:, None] + np.arange(2)).clip(0, n - 1), weights, n)
     distances = abs((centers - first)[:, None] - np.arange(-1, 3, dtype=precision))
-    places = (first[:, None] + np.arange(-1, 3)).clip(0, n - 1)
-    return Band(places, _cubic(distances, -0.75), n)
+    indices = (first[:, None] + np.arange(-1, 3)).clip(0, n - 1)
+    return Band(indices, _cubic(distances, -0.75), n)
 
 
 @functools.lru_cache(maxsize=64)
 def _smooth_band(
     kind: str, n: int, o: int, align_corners: bool, scale: float | None, precision: str
 ) -> Band:
-    """The same with a filter as wide as the elements of the output are, where these are wider."""
+    """`_band` with antialiasing: the filter widens with the step when downsampling."""
     reach, weigh = _FILTERS[kind]
     step = _step(n, o, align_corners, scale, precision)
     wide = max(step, step.dtype.type(1))
     centers = step * (np.arange(o, dtype=precision) + step.dtype.type(0.5))
     start = (centers - reach * wide + 0.5).astype("int64").clip(0)
     end = (centers + reach * wide + 0.5).astype("int64").clip(None, n)
-    places = start[:, None] + np.arange((end - start).max())
-    weights = weigh((places - centers[:, None] + step.dtype.type(0.5)) / wide)
-    weights = np.where(places < end[:, None], weights, 0)
-    return Band(places.clip(0, n - 1), weights / weights.sum(1, keepdims=True), n)
+    indices = start[:, None] + np.arange((end - start).max())
+    weights = weigh((indices - centers[:, None] + step.dtype.type(0.5)) / wide)
+    weights = np.where(indices < end[:, None], weights, 0)
+    return Band(indices.clip(0, n - 1), weights / weights.sum(1, keepdims=True), n)
 
 
 def _step(n: int, o: int, align_corners: bool, scale: float | None, precision: str) -> Any:
-    """How far apart in the input elements of the output are, in the precision of the input."""
+    """The distance of neighbouring output elements in input elements, in the input's precision."""
     real = np.dtype(precision).type
     if align_corners:
         return real(n - 1) / real(o - 1) if o > 1 else real(0)
@@ -212,7 +214,7 @@ def _cubic(x: Any, a: float) -> Any:
     return np.where(x <= 1, near, np.where(x < 2, far, 0))
 
 
-#: For each kind how far its filter reaches, and the filter.
+#: The radius and the function of each kind's filter.
 _FILTERS: dict[str, Any] = {
     "linear": (1, lambda x: np.maximum(1 - abs(x), 0)),
     "bicubic": (2, lambda x: _cubic(abs(x), -0.5)),

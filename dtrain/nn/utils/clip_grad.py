@@ -1,4 +1,4 @@
-"""The gradients of many parameters limited at once."""
+"""Gradient clipping: by the norm of all gradients together, or by value."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def get_total_norm(
 ) -> Tensor:
     """The norm of all tensors as if they were one vector (torch.nn.utils.get_total_norm).
 
-    `foreach` is taken for PyTorch's sake, here and below.
+    `foreach` has no effect, here and below.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def clip_grads_with_norm_(
     total_norm: Tensor,
     foreach: bool | None = None,
 ) -> None:
-    """Scale all gradients, of which the norm is `total_norm`, so that it is at most `max_norm`
+    """Scale all gradients, whose common norm is `total_norm`, to a norm of at most `max_norm`
     (torch.nn.utils.clip_grads_with_norm_)."""
     scale = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
     for grad in _gradients(parameters):
@@ -72,13 +72,13 @@ def clip_grad_norm_(
     error_if_nonfinite: bool = False,
     foreach: bool | None = None,
 ) -> Tensor:
-    """Scale all gradients so that the norm of them all is at most `max_norm`; returns the norm
-    that they had (torch.nn.utils.clip_grad_norm_).
+    """Scale all gradients so that their common norm is at most `max_norm`; returns the norm before
+    scaling (torch.nn.utils.clip_grad_norm_).
 
     Raises
     ------
     RuntimeError
-        If `error_if_nonfinite` and the norm is NaN or infinite; nothing was scaled then.
+        If `error_if_nonfinite` and the norm is NaN or infinite; the gradients are unchanged.
 
     >>> import dtrain
     >>> w = dtrain.zeros(2, requires_grad=True)
@@ -98,7 +98,7 @@ def clip_grad_norm_(
 def clip_grad_value_(
     parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None
 ) -> None:
-    """Limit each element of the gradients to [-clip_value, clip_value]
+    """Clamp each element of the gradients to [-clip_value, clip_value]
     (torch.nn.utils.clip_grad_value_)."""
     for grad in _gradients(parameters):
         grad.clamp_(-clip_value, clip_value)

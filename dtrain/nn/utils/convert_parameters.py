@@ -1,4 +1,4 @@
-"""Parameters as one vector, and back."""
+"""Convert parameters to one vector, and a vector to parameters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dtrain.functions.joining import cat
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
-    """All parameters, one after the other, as one vector (torch.nn.utils.parameters_to_vector).
+    """Concatenate all parameters, flattened, to one vector (torch.nn.utils.parameters_to_vector).
 
     >>> import dtrain
     >>> parameters_to_vector([dtrain.ones(2, 1), dtrain.zeros(1)])
@@ -19,7 +19,9 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
 
 
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
-    """Let the parameters have the values of a vector (torch.nn.utils.vector_to_parameters)."""
+    """Set the parameters' data to consecutive parts of a vector
+    (torch.nn.utils.vector_to_parameters).
+    """
     if not isinstance(vec, Tensor):
         raise TypeError(f"expected a dtrain.Tensor, got {type(vec).__name__}")
     start = 0

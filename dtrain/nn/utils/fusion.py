@@ -1,4 +1,4 @@
-"""Batch normalization of fixed statistics folded into the layer before it."""
+"""Fuse batch normalization in eval mode into the layer before it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def fuse_conv_bn_weights(
     bn_b: Tensor | None,
     transpose: bool = False,
 ) -> tuple[Parameter, Parameter]:
-    """Weight and bias of a convolution and the batch normalization after it
+    """The weight and bias of a convolution fused with the batch normalization after it
     (torch.nn.utils.fuse_conv_bn_weights)."""
     return _fused(conv_w, conv_b, (bn_rm, bn_rv, bn_eps, bn_w, bn_b), int(transpose))
 
@@ -50,7 +50,7 @@ def fuse_linear_bn_weights(
     bn_w: Tensor | None,
     bn_b: Tensor | None,
 ) -> tuple[Parameter, Parameter]:
-    """Weight and bias of a Linear and the batch normalization after it
+    """The weight and bias of a Linear fused with the batch normalization after it
     (torch.nn.utils.fuse_linear_bn_weights)."""
     return _fused(linear_w, linear_b, (bn_rm, bn_rv, bn_eps, bn_w, bn_b), 0)
 
@@ -67,7 +67,7 @@ def _fuse(layer: Any, bn: Any, channel_axis: int) -> Any:
 
 
 def fuse_conv_bn_eval(conv: Any, bn: Any, transpose: bool = False) -> Any:
-    """A convolution that does what `conv` and then `bn` do in eval mode
+    """Return a convolution that computes bn(conv(x)) in eval mode
     (torch.nn.utils.fuse_conv_bn_eval).
 
     >>> import dtrain
@@ -80,6 +80,6 @@ def fuse_conv_bn_eval(conv: Any, bn: Any, transpose: bool = False) -> Any:
 
 
 def fuse_linear_bn_eval(linear: Any, bn: Any) -> Any:
-    """A Linear that does what `linear` and then `bn` do in eval mode
+    """Return a Linear that computes bn(linear(x)) in eval mode
     (torch.nn.utils.fuse_linear_bn_eval)."""
     return _fuse(linear, bn, 0)

@@ -1,4 +1,4 @@
-"""Weights of a norm of their own, and of a spectral norm of 1."""
+"""Weight normalization and spectral normalization as parametrizations."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ class _WeightNorm(Module):
 
 
 def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
-    """w = g v / |v|: length and direction are trained apart, for each place of `dim`, or of the
-    whole weight (torch.nn.utils.parametrizations.weight_norm; Salimans and Kingma 2016).
+    """w = g v / |v|: train a weight's norm and its direction separately, with one norm for each
+    index of `dim`, or for the whole weight if dim is None
+    (torch.nn.utils.parametrizations.weight_norm; Salimans and Kingma 2016).
 
     >>> import dtrain
     >>> layer = weight_norm(dtrain.nn.Linear(20, 40))
@@ -42,7 +43,7 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
     register_parametrization(module, name, _WeightNorm(dim), unsafe=True)
 
     def rename(module: Module, state: dict, prefix: str, *rest: Any) -> None:
-        """Names of the weights in files of PyTorch's older weight_norm."""
+        """Rename the entries of state dicts made with PyTorch's older weight_norm."""
         for old, new in ((f"{name}_g", "original0"), (f"{name}_v", "original1")):
             if prefix + old in state:
                 state[f"{prefix}parametrizations.{name}.{new}"] = state.pop(prefix + old)
@@ -70,11 +71,11 @@ class _SpectralNorm(DeferredBufferUpdates, Module):
             rows, columns = self._matrix(weight).shape
             for key, length in (("_u", rows), ("_v", columns)):
                 self.register_buffer(key, self._unit(weight.detach().new_empty(length).normal_()))
-            self.apply_update(self._iterated(self._matrix(weight), 15))
+            self.apply_update(self._iterate(self._matrix(weight), 15))
 
     @property
     def updates_buffers(self) -> bool:
-        """A matrix has singular vectors; all microbatches of a step begin with the same ones."""
+        """Whether there are singular vectors: not of a weight of one dimension."""
         return hasattr(self, "_u")
 
     def _unit(self, x: Tensor) -> Tensor:
@@ -84,8 +85,8 @@ class _SpectralNorm(DeferredBufferUpdates, Module):
         return weight.movedim(self.dim, 0).flatten(1)
 
     @no_grad
-    def _iterated(self, matrix: Tensor, times: int) -> tuple[Any, Any]:
-        """Arrays nearer to the first singular vectors, by the power method."""
+    def _iterate(self, matrix: Tensor, times: int) -> tuple[Any, Any]:
+        """Singular vectors u (rows,) and v (columns,) after more power iterations, as arrays."""
         u, v = self._u, self._v
         for _ in range(times):
             u = self._unit(matrix @ v)
@@ -103,7 +104,7 @@ class _SpectralNorm(DeferredBufferUpdates, Module):
         matrix = self._matrix(weight)
         u, v = self._u.array.copy(), self._v.array.copy()
         if self.training:
-            u, v = self._iterated(matrix, self.n_power_iterations)
+            u, v = self._iterate(matrix, self.n_power_iterations)
             self.update_buffers(u, v)
         return weight / (wrap(u) @ (matrix @ wrap(v)))
 
@@ -118,11 +119,12 @@ def spectral_norm(
     eps: float = 1e-12,
     dim: int | None = None,
 ) -> Module:
-    """A weight divided by its largest singular value, as a matrix of `dim` by the rest
+    """Divide a weight by its largest singular value, as a matrix of `dim` by the other dimensions
     (torch.nn.utils.parametrizations.spectral_norm; Miyato et al. 2018).
 
-    Each time it is read in training, `n_power_iterations` bring the value nearer. `dim` is 1 for
-    transposed convolutions if None, else 0.
+    Each read in training mode improves the value by `n_power_iterations` power iterations; all
+    microbatches of a step start from the same vectors. `dim` None means 1 for transposed
+    convolutions, else 0.
     """
     weight = getattr(module, name, None)
     if not isinstance(weight, Tensor):

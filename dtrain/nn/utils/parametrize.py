@@ -1,4 +1,4 @@
-"""Parameters as functions of others: what is trained is not the weight but what it is made of."""
+"""Parametrizations: a parameter or buffer computed from trained originals when it is read."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from dtrain.nn.parameter import Parameter
 
 
 class ParametrizationList(ModuleList):
-    """The functions a tensor is made by, and what of: `original`, or original0, original1, ...
-    (torch.nn.utils.parametrize.ParametrizationList)."""
+    """The parametrizations of a tensor, applied in order, and its originals: `original`, or
+    `original0`, `original1`, ... (torch.nn.utils.parametrize.ParametrizationList).
+    """
 
     def __init__(self, modules: Sequence[Module], original: Tensor):
         super().__init__(modules)
-        self._made = isinstance(original, Parameter)
+        self._is_parameter = isinstance(original, Parameter)
         with no_grad():
             parts = self._inverse(original)
         self._names = (
@@ -27,7 +28,7 @@ class ParametrizationList(ModuleList):
             else [f"original{i}" for i in range(len(parts))]
         )
         for name, part in zip(self._names, [parts] if isinstance(parts, Tensor) else parts):
-            if self._made:
+            if self._is_parameter:
                 self.register_parameter(name, Parameter(part.clone(), original.requires_grad))
             else:
                 self.register_buffer(name, part)
@@ -40,7 +41,7 @@ class ParametrizationList(ModuleList):
 
     @no_grad
     def right_inverse(self, value: Tensor) -> None:
-        """Change what the tensor is made of such that it becomes `value`."""
+        """Set the originals so that the tensor becomes `value`."""
         for module in self:
             if not hasattr(module, "right_inverse"):
                 raise RuntimeError(
@@ -61,12 +62,12 @@ class ParametrizationList(ModuleList):
 def register_parametrization(
     module: Module, tensor_name: str, parametrization: Module, *, unsafe: bool = False
 ) -> Module:
-    """Let a parameter or buffer be `parametrization(original)` whenever it is read
+    """Replace a parameter or buffer by `parametrization(original)`, computed whenever it is read
     (torch.nn.utils.parametrize.register_parametrization).
 
-    What is trained and saved is the original: `parametrizations.<tensor_name>.original`. If the
-    parametrization has a method `right_inverse`, that makes the original of the present value.
-    `unsafe` lets it change the shape or the dtype.
+    The original is trained and saved, as `parametrizations.<tensor_name>.original`; a method
+    `right_inverse` of the parametrization computes its first value from the tensor's value.
+    `unsafe` allows a parametrization that changes the shape or the dtype.
 
     >>> import dtrain
     >>> class Symmetric(dtrain.nn.Module):
@@ -97,9 +98,9 @@ def register_parametrization(
     _check_shape(original, parts(), unsafe)
     delattr(module, tensor_name)
     if not is_parametrized(module):
-        module.__class__ = _parametrized(type(module))
+        module.__class__ = _make_subclass(type(module))
         module.parametrizations = ModuleDict()
-    setattr(type(module), tensor_name, _property(tensor_name))
+    setattr(type(module), tensor_name, _make_property(tensor_name))
     module.parametrizations[tensor_name] = parts
     return module
 
@@ -115,8 +116,8 @@ def _check_shape(before: Tensor, after: Any, unsafe: bool) -> None:
         )
 
 
-def _parametrized(cls: type) -> type:
-    """A class for one module alone, to which the property of each of its tensors is added."""
+def _make_subclass(cls: type) -> type:
+    """Make a subclass for one module, which gets a property for each parametrized tensor."""
 
     def refuse(self: Any) -> Any:
         raise RuntimeError(
@@ -124,10 +125,10 @@ def _parametrized(cls: type) -> type:
         )
 
     def deepcopy(self: Any, memo: dict) -> Any:
-        twin: Any = object.__new__(_parametrized(cls))
+        twin: Any = object.__new__(_make_subclass(cls))
         memo[id(self)] = twin
         for name in self.parametrizations:
-            setattr(type(twin), name, _property(name))
+            setattr(type(twin), name, _make_property(name))
         twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
         return twin
 
@@ -135,7 +136,7 @@ def _parametrized(cls: type) -> type:
     return type(f"Parametrized{cls.__name__}", (cls,), methods)
 
 
-def _property(name: str) -> property:
+def _make_property(name: str) -> property:
     return property(
         lambda module: module.parametrizations[name](),
         lambda module, value: module.parametrizations[name].right_inverse(value),
@@ -153,9 +154,10 @@ def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
 def remove_parametrizations(
     module: Module, tensor_name: str, leave_parametrized: bool = True
 ) -> Module:
-    """Let a tensor be its own again (torch.nn.utils.parametrize.remove_parametrizations).
+    """Make a tensor a plain parameter or buffer again
+    (torch.nn.utils.parametrize.remove_parametrizations).
 
-    It keeps its value, or without `leave_parametrized` becomes the original.
+    It keeps its parametrized value, or with leave_parametrized=False becomes the original.
     """
     if not is_parametrized(module, tensor_name):
         raise ValueError(
@@ -165,14 +167,14 @@ def remove_parametrizations(
     parts = module.parametrizations[tensor_name]
     if not leave_parametrized and len(parts._names) > 1:
         raise ValueError(
-            "remove_parametrizations: what is made of several tensors has no one original; "
+            "remove_parametrizations: a tensor with several originals has no single original; "
             "give leave_parametrized=True"
         )
     original = getattr(parts, parts._names[0])
     value = (parts() if leave_parametrized else original).detach()
     delattr(type(module), tensor_name)
     del module.parametrizations[tensor_name]
-    if parts._made:
+    if parts._is_parameter:
         module.register_parameter(tensor_name, Parameter(value, original.requires_grad))
     else:
         module.register_buffer(tensor_name, value)

@@ -22,11 +22,11 @@ class _Packed(NamedTuple):
 
 
 class PackedSequence(_Packed):
-    """Sequences without padding, step after step (torch.nn.utils.rnn.PackedSequence).
+    """Sequences of different lengths without padding (torch.nn.utils.rnn.PackedSequence).
 
-    data: (sum of all lengths, ...): the first steps of all sequences, the longest sequence first,
-    then their second steps, and so on; batch_sizes: how many sequences have that step, on the host.
-    The sequence at place i was at place sorted_indices[i] of the batch.
+    data (sum of lengths, ...): the first step of every sequence, the longest sequence first, then
+    every second step, and so on. batch_sizes (longest,): the number of sequences that have a step,
+    on the CPU. Packed sequence i is sequence sorted_indices[i] of the batch.
     """
 
     __slots__ = ()
@@ -46,7 +46,7 @@ class PackedSequence(_Packed):
         return super().__new__(cls, data, batch_sizes, sorted_indices, unsorted_indices)
 
     def to(self, *args: Any, **kwargs: Any) -> PackedSequence:
-        """With `data.to(...)`; itself if that is `data`."""
+        """Convert or move `data` like Tensor.to."""
         data = self.data.to(*args, **kwargs)
         if data is self.data:
             return self
@@ -57,11 +57,11 @@ class PackedSequence(_Packed):
         return PackedSequence(data, self.batch_sizes, *orders)
 
     def cpu(self) -> PackedSequence:
-        """`to("cpu")`"""
+        """Move `data` to the CPU."""
         return self.to("cpu")
 
     def cuda(self, device: Any = "cuda") -> PackedSequence:
-        """`to("cuda")`"""
+        """Move `data` to a GPU."""
         return self.to(device)
 
     @property
@@ -71,7 +71,7 @@ class PackedSequence(_Packed):
 
 
 def invert_permutation(permutation: Tensor | None) -> Tensor | None:
-    """Where each place has gone to (torch.nn.utils.rnn.invert_permutation)."""
+    """The inverse permutation (torch.nn.utils.rnn.invert_permutation)."""
     return None if permutation is None else permutation.argsort()
 
 
@@ -81,7 +81,7 @@ def pad_sequence(
     padding_value: float = 0.0,
     padding_side: str = "right",
 ) -> Tensor:
-    """Sequences (length, ...) of different lengths as one tensor (torch.nn.utils.rnn.pad_sequence).
+    """Pad sequences (length, ...) to the longest, and stack them (torch.nn.utils.rnn.pad_sequence).
 
     Returns (longest, n, ...), with `batch_first` (n, longest, ...).
 
@@ -113,7 +113,7 @@ def pad_sequence(
 def unpad_sequence(
     padded_sequences: Tensor, lengths: Any, batch_first: bool = False
 ) -> list[Tensor]:
-    """The sequences that were padded (torch.nn.utils.rnn.unpad_sequence)."""
+    """Split a padded batch into sequences (length, ...) (torch.nn.utils.rnn.unpad_sequence)."""
     rows = padded_sequences if batch_first else padded_sequences.transpose(0, 1)
     return [row[:length] for row, length in zip(rows, as_tensor(lengths).tolist())]
 
@@ -121,10 +121,10 @@ def unpad_sequence(
 def pack_padded_sequence(
     input: Tensor, lengths: Any, batch_first: bool = False, enforce_sorted: bool = True
 ) -> PackedSequence:
-    """A padded batch, packed (torch.nn.utils.rnn.pack_padded_sequence).
+    """Pack a padded batch (torch.nn.utils.rnn.pack_padded_sequence).
 
-    input: (t, n, ...), with `batch_first` (n, t, ...). Without `enforce_sorted` the lengths may
-    be in any order.
+    Shape: (t, n, ...), with `batch_first` (n, t, ...). lengths (n,), decreasing unless
+    enforce_sorted=False.
 
     >>> import dtrain
     >>> packed = pack_padded_sequence(
@@ -138,9 +138,9 @@ def pack_padded_sequence(
     n, steps = input.shape[:2] if batch_first else input.shape[1::-1]
     order = np.arange(n) if enforce_sorted else np.argsort(-sizes, kind="stable")
     running = np.arange(sizes.max())[:, None] < sizes[order]
-    time, place = running.nonzero()
-    place = order[place]
-    rows = place * steps + time if batch_first else time * n + place
+    time, sequence = running.nonzero()
+    sequence = order[sequence]
+    rows = sequence * steps + time if batch_first else time * n + sequence
     data = _rows(input.reshape(steps * n, *input.shape[2:]), rows)
     sorted_indices = None if enforce_sorted else as_tensor(order, device=input.device)
     return PackedSequence(data, as_tensor(running.sum(1)), sorted_indices)
@@ -169,10 +169,10 @@ def _check_lengths(
 
 
 def _rows(x: Tensor, rows: np.ndarray) -> Tensor:
-    """Rows of x by index. x: (n, ...)."""
+    """x[rows], for x (n, ...)."""
     flat = x.reshape(x.shape[0], -1) if x.numel() else x.reshape(x.shape[0], 0)
-    places = as_tensor(rows, device=x.device).array
-    out = embedding.embedding(flat, index=places, padding_index=None)
+    index = as_tensor(rows, device=x.device).array
+    out = embedding.embedding(flat, index=index, padding_index=None)
     return out.reshape(*rows.shape, *x.shape[1:])
 
 
@@ -182,7 +182,7 @@ def pad_packed_sequence(
     padding_value: float = 0.0,
     total_length: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The padded batch and the lengths (torch.nn.utils.rnn.pad_packed_sequence).
+    """Unpack to a padded batch and its lengths (torch.nn.utils.rnn.pad_packed_sequence).
 
     >>> import dtrain
     >>> packed = pack_sequence([dtrain.tensor([1]), dtrain.tensor([2, 3])], enforce_sorted=False)
@@ -216,7 +216,7 @@ def pad_packed_sequence(
 
 
 def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> PackedSequence:
-    """Sequences (length, ...) of different lengths, packed (torch.nn.utils.rnn.pack_sequence).
+    """Pack sequences (length, ...) of different lengths (torch.nn.utils.rnn.pack_sequence).
 
     >>> import dtrain
     >>> pack_sequence([dtrain.tensor([1, 2, 3]), dtrain.tensor([4, 5])]).data
@@ -227,5 +227,5 @@ def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> P
 
 
 def unpack_sequence(packed_sequences: PackedSequence) -> list[Tensor]:
-    """The sequences that were packed (torch.nn.utils.rnn.unpack_sequence)."""
+    """Unpack to a list of sequences (length, ...) (torch.nn.utils.rnn.unpack_sequence)."""
     return unpad_sequence(*pad_packed_sequence(packed_sequences, batch_first=True), True)

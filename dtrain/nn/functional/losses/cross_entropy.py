@@ -1,4 +1,4 @@
-"""Cross-entropy and the negative log-likelihood of classes as functions."""
+"""cross_entropy and nll_loss."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def nll_loss(
     ignore_index: int = -100,
     reduction: str = "mean",
 ) -> Tensor:
-    """-input at the target class: of log-probabilities the negative log-likelihood.
+    """-input[target], for log-probabilities `input` (torch.nn.functional.nll_loss).
 
-    Shapes and errors are those of `cross_entropy` (torch.nn.functional.nll_loss).
+    Shapes and errors are those of `cross_entropy`.
     """
     if input.ndim == 1:
         out = nll_loss(input.unsqueeze(0), target.unsqueeze(0), weight, ignore_index, reduction)
@@ -41,21 +41,24 @@ def cross_entropy(
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
-    """-log softmax(input) at the target class. input: (n, c, ...) or (c,); target: (n, ...) or ().
+    """-log softmax(input)[target] (torch.nn.functional.cross_entropy).
 
-    A target of the input's shape holds probabilities (torch.nn.functional.cross_entropy).
+    Shape: input (n, c, ...) or (c,), target (n, ...) or (), class indices; or a target of the
+    input's shape, class probabilities. weight: (c,).
 
     Raises
     ------
     IndexError
-        For a target that is no class, on the CPU.
+        If a target is not in [0, c) and not `ignore_index`; on the CPU only.
     """
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(
             f"cross_entropy: expected label_smoothing between 0 and 1, got {label_smoothing}"
         )
     if target.shape == input.shape:
-        return _of_probabilities(input, target, weight, ignore_index, reduction, label_smoothing)
+        return _cross_entropy_of_probabilities(
+            input, target, weight, ignore_index, reduction, label_smoothing
+        )
     if input.ndim == 1:
         out = cross_entropy(
             input.unsqueeze(0), target.unsqueeze(0), weight, ignore_index, reduction,
@@ -73,7 +76,7 @@ def cross_entropy(
     )
 
 
-def _of_probabilities(
+def _cross_entropy_of_probabilities(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None,
@@ -84,11 +87,13 @@ def _of_probabilities(
     check_reduction(reduction)
     if not is_floating(target.dtype):
         raise RuntimeError(
-            f"cross_entropy: expected probabilities, floating, as targets of the input's shape "
+            f"cross_entropy: expected floating probabilities in a target of the input's shape "
             f"{input.shape}, got {target.dtype}"
         )
     if ignore_index >= 0:
-        raise RuntimeError("cross_entropy: ignore_index has no meaning for probabilities")
+        raise RuntimeError(
+            "cross_entropy: ignore_index is for class indices, not for probabilities"
+        )
     dim = min(1, input.ndim - 1)
     classes = input.shape[dim]
     _check_weight("cross_entropy", classes, weight)

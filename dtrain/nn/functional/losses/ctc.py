@@ -1,4 +1,4 @@
-"""Connectionist temporal classification as a function."""
+"""ctc_loss: connectionist temporal classification."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ def ctc_loss(
     reduction: str = "mean",
     zero_infinity: bool = False,
 ) -> Tensor:
-    """-log of the chance of all alignments of sequences with labels (torch.nn.functional.ctc_loss).
+    """-log of the total probability of all alignments of the labels with the sequence
+    (torch.nn.functional.ctc_loss; Graves et al. 2006).
 
-    log_probs: (t, n, c), or (t, c) of one sample; targets: (n, s), or all labels in a row (sum of
-    target_lengths,). "mean" divides each loss by the number of labels, then by n. What has no
-    alignment has an infinite loss, or with `zero_infinity` none (Graves et al. 2006).
+    Shape: log_probs (t, n, c), or (t, c) without a batch; targets (n, s), or all labels
+    concatenated (sum of target_lengths,). "mean" divides each loss by its number of labels, then
+    averages. A sample without an alignment has an infinite loss, with `zero_infinity` zero.
 
-    The gradient is that of log_probs as they are; PyTorch's adds exp(log_probs), which makes no
-    difference below log_softmax.
+    The gradient is the derivative by log_probs; PyTorch's also has exp(log_probs), which
+    log_softmax's gradient cancels.
     """
     check_reduction(reduction)
     if log_probs.ndim == 2:
@@ -49,9 +50,9 @@ def ctc_loss(
     if not 0 <= blank < classes:
         raise RuntimeError(f"ctc_loss: expected 0 <= blank < {classes}, got {blank}")
     labels = np.full((n, 2 * int(outs.max(initial=0)) + 1), blank)
-    labels[:, 1::2] = _rows(targets, outs, blank)
-    skips = np.zeros(labels.shape, bool)  # not past a blank between two equal labels
-    skips[:, 1:2] = True  # an alignment may begin with the first label
+    labels[:, 1::2] = _pad_labels(targets, outs, blank)
+    skips = np.zeros(labels.shape, bool)  # an alignment cannot skip the blank between equal labels
+    skips[:, 1:2] = True  # it may start with the first label
     skips[:, 2:] = (labels[:, 2:] != blank) & (labels[:, 2:] != labels[:, :-2])
     xp = array_module(log_probs.array)
     losses = primitives.ctc_loss(
@@ -68,7 +69,7 @@ def ctc_loss(
 
 
 def _lengths(given: Any, name: str) -> Array:
-    """Lengths as an array of the host, from a tensor or numbers."""
+    """Convert lengths, a tensor or numbers, to an array on the CPU."""
     array = to_host(given.array) if isinstance(given, Tensor) else np.asarray(given, np.int64)
     if category(array.dtype) != 1:
         raise RuntimeError(f"ctc_loss: expected integers as {name}, got {array.dtype}")
@@ -77,22 +78,22 @@ def _lengths(given: Any, name: str) -> Array:
     return array.reshape(-1).astype(np.int64)
 
 
-def _rows(targets: Tensor, lengths: Array, blank: int) -> Array:
-    """The labels of each sample in a row, with blanks behind them."""
+def _pad_labels(targets: Tensor, lengths: Array, blank: int) -> Array:
+    """The labels of each sample, padded with blanks: (n, longest)."""
     array = to_host(targets.array).astype(np.int64)
     longest = int(lengths.max(initial=0))
-    behind = np.arange(longest) >= lengths[:, None]
+    is_padding = np.arange(longest) >= lengths[:, None]
     if array.ndim == 1:
         if array.size != lengths.sum():
             raise RuntimeError(
                 f"ctc_loss: expected {lengths.sum()} targets by target_lengths, got {array.size}"
             )
-        rows = np.full(behind.shape, blank)
-        rows[~behind] = array
+        rows = np.full(is_padding.shape, blank)
+        rows[~is_padding] = array
         return rows
     if array.ndim != 2 or array.shape[0] != len(lengths) or array.shape[1] < longest:
         raise RuntimeError(
             f"ctc_loss: expected targets of shape ({len(lengths)}, {longest} or more) by "
             f"target_lengths, got {targets.shape}"
         )
-    return np.where(behind, blank, array[:, :longest])
+    return np.where(is_padding, blank, array[:, :longest])

@@ -1,4 +1,4 @@
-"""Losses that want a margin between scores or distances as functions."""
+"""Margin losses: hinge, ranking, cosine, triplet and multi-class margins."""
 
 from __future__ import annotations
 
@@ -11,29 +11,28 @@ from dtrain.functions import indexing, limits
 from dtrain.functions.comparison import eq, ne
 from dtrain.nn.functional.activations import logsigmoid
 from dtrain.nn.functional.distances import pairwise_distance
-from dtrain.nn.functional.losses.pointwise import check_reduction, reduced
+from dtrain.nn.functional.losses.pointwise import check_reduction, reduce_losses
 from dtrain.primitives import activations
 from dtrain.primitives.scattering import check_indices
 
-# --- of one score, and of two ---
+# --- scores ---
 
 
 def hinge_embedding_loss(
     input: Tensor, target: Tensor, margin: float = 1.0, reduction: str = "mean"
 ) -> Tensor:
-    """input where the target is 1, max(0, margin - input) where -1.
-
-    (torch.nn.functional.hinge_embedding_loss)
+    """input where the target is 1, max(0, margin - input) where it is -1
+    (torch.nn.functional.hinge_embedding_loss).
     """
     far = (margin - input).clamp(min=0)
     losses = _only(ne(target, 1), far) + _only(ne(target, -1), input)
-    return reduced(losses, reduction)
+    return reduce_losses(losses, reduction)
 
 
 def soft_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """log(1 + exp(-target * input)), target: 1 or -1 (torch.nn.functional.soft_margin_loss)."""
     losses = activations.softplus(-target * input, beta=1.0, threshold=float("inf"))
-    return reduced(losses, reduction)
+    return reduce_losses(losses, reduction)
 
 
 def margin_ranking_loss(
@@ -42,25 +41,26 @@ def margin_ranking_loss(
     """max(0, margin - target * (input1 - input2)) (torch.nn.functional.margin_ranking_loss)."""
     if not input1.ndim == input2.ndim == target.ndim:
         raise RuntimeError(
-            "margin_ranking_loss: expected tensors of as many dimensions, got "
+            "margin_ranking_loss: expected tensors of the same number of dimensions, got "
             f"{input1.shape}, {input2.shape} and {target.shape}"
         )
-    return reduced((margin - target * (input1 - input2)).clamp(min=0), reduction)
+    return reduce_losses((margin - target * (input1 - input2)).clamp(min=0), reduction)
 
 
 def _only(condition: Tensor, losses: Tensor) -> Tensor:
     return indexing.where(condition, losses, 0.0)
 
 
-# --- of vectors ---
+# --- vectors ---
 
 
 def cosine_embedding_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, reduction: str = "mean"
 ) -> Tensor:
-    """1 - cos(input1, input2) where the target is 1, max(0, cos - margin) where -1.
+    """1 - cos(input1, input2) where the target is 1, max(0, cos(input1, input2) - margin) where it
+    is -1 (torch.nn.functional.cosine_embedding_loss).
 
-    input1, input2: (n, d) or (d,); target: (n,) or () (torch.nn.functional.cosine_embedding_loss).
+    Shape: input1 and input2 (n, d) or (d,), target (n,) or ().
     """
     if target.ndim > 1 or not input1.ndim == input2.ndim == target.ndim + 1:
         raise RuntimeError(
@@ -71,7 +71,7 @@ def cosine_embedding_loss(
     cosine = (input1 * input2).sum(-1) / (sizes[0] * sizes[1]).sqrt()
     near, far = 1 - cosine, (cosine - margin).clamp(min=0)
     losses = indexing.where(eq(target, 1), near, 0.0) + indexing.where(eq(target, -1), far, 0.0)
-    return reduced(losses, reduction)
+    return reduce_losses(losses, reduction)
 
 
 def triplet_margin_loss(
@@ -84,10 +84,11 @@ def triplet_margin_loss(
     swap: bool = False,
     reduction: str = "mean",
 ) -> Tensor:
-    """max(0, margin + |anchor - positive| - |anchor - negative|), of p-norms.
-
-    `swap`: of |positive - negative| where that is less (Balntas et al. 2016)
+    """max(0, margin + |anchor - positive| - |anchor - negative|), with p-norms
     (torch.nn.functional.triplet_margin_loss).
+
+    Shape: (n, d) or (d,) each. With `swap`, |positive - negative| replaces |anchor - negative|
+    where it is smaller (Balntas et al. 2016).
     """
     return triplet_margin_with_distance_loss(
         anchor,
@@ -110,26 +111,25 @@ def triplet_margin_with_distance_loss(
     swap: bool = False,
     reduction: str = "mean",
 ) -> Tensor:
-    """triplet_margin_loss of any distance.
-
-    (torch.nn.functional.triplet_margin_with_distance_loss)
+    """triplet_margin_loss with another distance than the p-norm
+    (torch.nn.functional.triplet_margin_with_distance_loss).
     """
     check_reduction(reduction)
     if margin <= 0:
         raise ValueError(f"triplet_margin_loss: expected margin > 0, got {margin}")
     if not anchor.ndim == positive.ndim == negative.ndim:
         raise RuntimeError(
-            "triplet_margin_loss: expected tensors of as many dimensions, got "
+            "triplet_margin_loss: expected tensors of the same number of dimensions, got "
             f"{anchor.shape}, {positive.shape} and {negative.shape}"
         )
     distance = distance_function or pairwise_distance
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:
         far = limits.minimum(far, distance(positive, negative))
-    return reduced((margin + near - far).clamp(min=0), reduction)
+    return reduce_losses((margin + near - far).clamp(min=0), reduction)
 
 
-# --- of the scores of classes ---
+# --- classes ---
 
 
 def multi_margin_loss(
@@ -140,9 +140,10 @@ def multi_margin_loss(
     weight: Tensor | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """The mean over classes of max(0, margin - score of the target + score)**p but the target's.
+    """sum over classes i != target of max(0, margin - input[target] + input[i])^p / c
+    (torch.nn.functional.multi_margin_loss).
 
-    input: (n, c) or (c,); target: (n,) or () (torch.nn.functional.multi_margin_loss).
+    Shape: input (n, c) or (c,), target (n,) or ().
     """
     check_reduction(reduction)
     if p not in (1, 2):
@@ -162,20 +163,20 @@ def multi_margin_loss(
     if weight is not None and weight.shape != (classes,):
         raise RuntimeError(f"multi_margin_loss: expected {classes} weights, got {weight.shape}")
     check_indices(target.array, classes, "multi_margin_loss: target")
-    places = target.reshape(*input.shape[:-1], 1)
-    missing = (margin - input.gather(-1, places) + input).clamp(min=0)
-    others = array_module(target.array).arange(classes) != places.array
-    losses = (missing if p == 1 else missing * missing) * wrap(others).to(input.dtype)
+    index = target.reshape(*input.shape[:-1], 1)
+    violation = (margin - input.gather(-1, index) + input).clamp(min=0)
+    others = array_module(target.array).arange(classes) != index.array
+    losses = (violation if p == 1 else violation * violation) * wrap(others).to(input.dtype)
     if weight is not None:
-        losses = losses * weight[places]
-    return reduced(losses.sum(-1) / classes, reduction)
+        losses = losses * weight[index]
+    return reduce_losses(losses.sum(-1) / classes, reduction)
 
 
 def multilabel_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """The sum over labels, and classes that are none, of max(0, 1 - score of label + score) / c.
-
-    input, target: (n, c) or (c,); the labels of a row stand before its first -1
+    """sum over labels j and all classes i that are no label of max(0, 1 - input[j] + input[i]) / c
     (torch.nn.functional.multilabel_margin_loss).
+
+    Shape: input and target (n, c) or (c,); a row of target holds its labels before the first -1.
     """
     check_reduction(reduction)
     if input.ndim > 2 or target.shape != input.shape or 0 in input.shape[-1:]:
@@ -191,18 +192,17 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean
     labels = xp.where(counts, target.array, 0)
     is_label = ((labels[..., None] == xp.arange(classes)) & counts[..., None]).any(-2)
     pairs = counts[..., :, None] & ~is_label[..., None, :]
-    missing = 1 - input.gather(-1, wrap(labels)).unsqueeze(-1) + input.unsqueeze(-2)
-    losses = missing.clamp(min=0) * wrap(pairs).to(input.dtype)
-    return reduced(losses.sum((-2, -1)) / classes, reduction)
+    violation = 1 - input.gather(-1, wrap(labels)).unsqueeze(-1) + input.unsqueeze(-2)
+    losses = violation.clamp(min=0) * wrap(pairs).to(input.dtype)
+    return reduce_losses(losses.sum((-2, -1)) / classes, reduction)
 
 
 def multilabel_soft_margin_loss(
     input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
 ) -> Tensor:
-    """binary_cross_entropy_with_logits, its mean over the classes, which are the last dimension.
-
-    (torch.nn.functional.multilabel_soft_margin_loss)
+    """binary_cross_entropy_with_logits averaged over the classes, the last dimension
+    (torch.nn.functional.multilabel_soft_margin_loss).
     """
     losses = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))
     losses = losses if weight is None else losses * weight
-    return reduced(losses.sum(-1) / input.shape[-1], reduction)
+    return reduce_losses(losses.sum(-1) / input.shape[-1], reduction)

@@ -1,4 +1,4 @@
-"""Losses of predicted numbers and probabilities as functions."""
+"""Elementwise losses: regression, likelihoods and binary cross-entropy."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from dtrain.nn.functional.activations import logsigmoid, require_floats
 from dtrain.primitives import activations, losses as primitives
 
 
-def reduced(losses: Tensor, reduction: str, weight: Tensor | None = None) -> Tensor:
-    """The losses, their sum, or their mean, weighted where there are weights."""
+def reduce_losses(losses: Tensor, reduction: str, weight: Tensor | None = None) -> Tensor:
+    """Return the losses, their sum, or their mean (weighted, if there is a weight)."""
     check_reduction(reduction)
     if reduction == "none":
         return losses
@@ -22,7 +22,7 @@ def reduced(losses: Tensor, reduction: str, weight: Tensor | None = None) -> Ten
 
 
 def check_reduction(reduction: str) -> None:
-    """Refuse what no reduction is."""
+    """Raise ValueError unless `reduction` is "none", "mean" or "sum"."""
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"expected reduction 'none', 'mean' or 'sum', got {reduction!r}")
 
@@ -30,8 +30,8 @@ def check_reduction(reduction: str) -> None:
 def _difference(name: str, input: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
     if target.shape != input.shape:
         warnings.warn(
-            f"{name}: the target's shape {target.shape} is not the input's, {input.shape}: they "
-            "are broadcast, which is seldom meant",
+            f"{name}: the target's shape {target.shape} is not the input's shape {input.shape}; "
+            "they are broadcast, which is rarely intended: reshape one of them",
             stacklevel=3,
         )
     if weight is not None and weight.shape != input.shape:
@@ -48,7 +48,7 @@ def _require_shape(name: str, input: Tensor, target: Tensor) -> None:
         )
 
 
-# --- of numbers ---
+# --- regression ---
 
 
 def mse_loss(
@@ -57,7 +57,7 @@ def mse_loss(
     """(input - target)**2 (torch.nn.functional.mse_loss)."""
     difference = _difference("mse_loss", input, target, weight)
     squares = difference.square()
-    return reduced(squares if weight is None else squares * weight, reduction, weight)
+    return reduce_losses(squares if weight is None else squares * weight, reduction, weight)
 
 
 def l1_loss(
@@ -65,7 +65,7 @@ def l1_loss(
 ) -> Tensor:
     """|input - target| (torch.nn.functional.l1_loss)."""
     sizes = _difference("l1_loss", input, target, weight).abs()
-    return reduced(sizes if weight is None else sizes * weight, reduction, weight)
+    return reduce_losses(sizes if weight is None else sizes * weight, reduction, weight)
 
 
 def huber_loss(
@@ -75,27 +75,25 @@ def huber_loss(
     delta: float = 1.0,
     weight: Tensor | None = None,
 ) -> Tensor:
-    """d**2 / 2 for |d| below delta, else delta * (|d| - delta / 2), where d = input - target.
-
-    Huber 1964 (torch.nn.functional.huber_loss).
+    """d^2 / 2 if |d| < delta else delta * (|d| - delta / 2), d = input - target
+    (torch.nn.functional.huber_loss; Huber 1964).
     """
     if not delta > 0:
         raise RuntimeError(f"huber_loss: expected delta > 0, got {delta}")
     losses = primitives.huber(_difference("huber_loss", input, target, weight), delta=delta)
-    return reduced(losses if weight is None else losses * weight, reduction)
+    return reduce_losses(losses if weight is None else losses * weight, reduction)
 
 
 def smooth_l1_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0
 ) -> Tensor:
-    """huber_loss with delta = beta, over beta (Girshick 2015) (torch.nn.functional.smooth_l1_loss).
-
-    With beta = 0 it is l1_loss.
+    """huber_loss with delta = beta, divided by beta; l1_loss if beta is 0
+    (torch.nn.functional.smooth_l1_loss; Girshick 2015).
     """
     if beta < 0:
         raise RuntimeError(f"smooth_l1_loss: expected beta >= 0, got {beta}")
     difference = _difference("smooth_l1_loss", input, target)
-    return reduced(
+    return reduce_losses(
         primitives.huber(difference, delta=beta) / beta if beta else difference.abs(), reduction
     )
 
@@ -110,7 +108,7 @@ def poisson_nll_loss(
 ) -> Tensor:
     """-log Poisson(target; rate), for input = log(rate) (torch.nn.functional.poisson_nll_loss).
 
-    Not `log_input`: for input = rate. `full` adds Stirling's approximation of log(target!).
+    With log_input=False, input = rate. `full` adds Stirling's approximation of log(target!).
     """
     losses = input.exp() - target * input if log_input else input - target * (input + eps).log()
     if full:
@@ -118,7 +116,7 @@ def poisson_nll_loss(
         t = target.masked_fill(few, 1)
         stirling = t * t.log() - t + 0.5 * (2 * math.pi * t).log()
         losses = losses + stirling.masked_fill(few, 0)
-    return reduced(losses, reduction)
+    return reduce_losses(losses, reduction)
 
 
 def gaussian_nll_loss(
@@ -131,8 +129,8 @@ def gaussian_nll_loss(
 ) -> Tensor:
     """(log(var) + (input - target)**2 / var) / 2 (torch.nn.functional.gaussian_nll_loss).
 
-    `var` is at least eps, and has the shape of the input, or one variance for its last dimension.
-    `full` adds the constant log(2 pi) / 2 (Nix and Weigend 1994).
+    `var` has the input's shape, or one variance for its last dimension, and is raised to at least
+    eps. `full` adds the constant log(2 pi) / 2 (Nix and Weigend 1994).
     """
     variance = var if isinstance(var, Tensor) else input.detach() * 0 + var
     if bool((variance < 0).any()):
@@ -146,27 +144,26 @@ def gaussian_nll_loss(
                 f"gaussian_nll_loss: expected variances of shape {input.shape} or "
                 f"{input.shape[:-1]}, got {variance.shape}"
             )
-    # the gradient is that of the variance, also where eps is in its place
+    # clamped, but with the gradient of the variance as given
     variance = variance + (variance.clamp(min=eps) - variance).detach()
     losses = (variance.log() + (input - target) ** 2 / variance) * 0.5
-    return reduced(losses + 0.5 * math.log(2 * math.pi) if full else losses, reduction)
+    return reduce_losses(losses + 0.5 * math.log(2 * math.pi) if full else losses, reduction)
 
 
-# --- of probabilities ---
+# --- probabilities ---
 
 
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
 ) -> Tensor:
-    """-log of the probability that `input` gives to the target, at most 100.
-
-    (torch.nn.functional.binary_cross_entropy)
+    """-(target * log(input) + (1 - target) * log(1 - input)), with logarithms of at least -100
+    (torch.nn.functional.binary_cross_entropy).
     """
     check_reduction(reduction)
     _require_shape("binary_cross_entropy", input, target)
     require_floats("binary_cross_entropy", input)
     losses = primitives.binary_cross_entropy(input, target)
-    return reduced(losses if weight is None else losses * weight, reduction)
+    return reduce_losses(losses if weight is None else losses * weight, reduction)
 
 
 def binary_cross_entropy_with_logits(
@@ -176,30 +173,31 @@ def binary_cross_entropy_with_logits(
     reduction: str = "mean",
     pos_weight: Tensor | None = None,
 ) -> Tensor:
-    """-log of the probability that sigmoid(input) gives to target, without overflow.
+    """binary_cross_entropy of sigmoid(input), without overflow
+    (torch.nn.functional.binary_cross_entropy_with_logits).
 
-    `pos_weight` weighs what has target 1 (torch.nn.functional.binary_cross_entropy_with_logits).
+    `pos_weight` multiplies the term of target 1.
     """
     _require_shape("binary_cross_entropy_with_logits", input, target)
     if pos_weight is None:
         losses = activations.softplus(input, beta=1.0, threshold=math.inf) - input * target
     else:
         losses = (1 - target) * input - ((pos_weight - 1) * target + 1) * logsigmoid(input)
-    return reduced(losses if weight is None else losses * weight, reduction)
+    return reduce_losses(losses if weight is None else losses * weight, reduction)
 
 
 def kl_div(
     input: Tensor, target: Tensor, reduction: str = "mean", log_target: bool = False
 ) -> Tensor:
-    """target * (log(target) - input): the divergence of distributions (torch.nn.functional.kl_div).
+    """target * (log(target) - input): Kullback-Leibler divergence (torch.nn.functional.kl_div).
 
-    input: logarithms; target: probabilities, or with `log_target` logarithms too. "batchmean" is
-    the sum over the number of samples, which is what the definition says.
+    input: log-probabilities; target: probabilities, with `log_target` log-probabilities. Only
+    reduction "batchmean", the sum divided by the number of samples, gives the divergence.
     """
     if reduction == "mean":
         warnings.warn(
-            "kl_div: reduction 'mean' divides by the number of elements, 'batchmean' by that of "
-            "samples, as the divergence does",
+            "kl_div: reduction 'mean' divides by the number of elements; give 'batchmean', which "
+            "divides by the number of samples, for the Kullback-Leibler divergence",
             stacklevel=2,
         )
     if log_target:
@@ -208,4 +206,4 @@ def kl_div(
         losses = exponentials.xlogy(target, target) - target * input
     if reduction == "batchmean":
         return losses.sum() / input.shape[0] if input.ndim else losses
-    return reduced(losses, reduction)
+    return reduce_losses(losses, reduction)
