@@ -1,7 +1,7 @@
 """Checkpoint folders: the state of a whole job at one step, written completely or not at all.
 
 runs/a/step-00000400/
-    manifest.json            step, the job's name, and the sha256 of every other file
+    manifest.json            step, the job's name, and the sha256 of every other file and of itself
     model.safetensors        one file for each object given to `save_checkpoint`
     optimizer.safetensors
     ...
@@ -10,30 +10,35 @@ runs/a/step-00000400/
 
 from __future__ import annotations
 
-import os
-import shutil
+import operator
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from dtrain.backend import default_generator
+from dtrain.checkpoint.folder_writer import write_checkpoint
 from dtrain.checkpoint.manifest import (
-    MANIFEST,
-    check_hashes,
+    RANDOM,
+    SUFFIX,
     checkpoints,
     find_checkpoint,
-    hash_bytes,
-    make_manifest,
+    is_object_name,
+    open_checked,
     read_manifest,
+    step_folders,
     suggest_intact_checkpoint,
 )
-from dtrain.checkpoint.state_file import deserialize, serialize
-from dtrain.distributed import job_name, lifecycle, world
+from dtrain.checkpoint.safetensors_file import StateWriter, read_state
+from dtrain.distributed import job_name, lifecycle, recoverable, world
 from dtrain.distributed.context import process
 from dtrain.errors import CheckpointError
+from dtrain.nn import Module
+from dtrain.optim import Optimizer
 
-_RANDOM = "random"
+#: snapshots larger than this go to a temporary file
+_SNAPSHOT_BYTES = 1 << 24
 
 
 class Stateful(Protocol):
@@ -52,8 +57,9 @@ class Stateful(Protocol):
 def save_checkpoint(root: str | Path, step: int, **objects: Stateful) -> Path:
     """Write the state of `objects` and of the random generator to the folder `root`/step-NNNNNNNN.
 
-    Every rank calls it; rank 0 writes. The files are written to a temporary folder, synced to
-    disk and renamed, so that a checkpoint is complete or absent whenever the process is killed.
+    Every rank calls it; rank 0 writes, and all ranks wait for it. The files are written to a
+    temporary folder, synced to disk and renamed, so that a checkpoint is complete or absent
+    whenever the process is killed, and one that is replaced stays until then.
     Under ``dtrain debug --replay`` nothing is written: the run's checkpoints stay as they are.
     Under ``dtrain run --elastic --respawn``, if ranks have failed, the script ends here by
     SystemExit: the launcher starts the job again with all ranks, and `resume` loads this
@@ -73,7 +79,12 @@ def save_checkpoint(root: str | Path, step: int, **objects: Stateful) -> Path:
     Raises
     ------
     TypeError
-        If a state holds anything but tensors, arrays, numbers, strings, None and containers.
+        If a state holds anything but tensors, arrays, numbers, strings, None and containers, or
+        `step` is no integer.
+    ValueError
+        If `step` is negative, or an object's name cannot be a file's name, or is "random".
+    CheckpointError
+        If a file or a link is where a folder should be. On the other ranks: if rank 0 failed.
     OSError
         If the disk is full or not writable. Earlier checkpoints stay as they are.
 
@@ -86,53 +97,58 @@ def save_checkpoint(root: str | Path, step: int, **objects: Stateful) -> Path:
     ...     folder.name, load_checkpoint(root, model=model)
     ('step-00000400', 400)
     """
+    step = _check_step(step)
+    for name in objects:
+        _check_name(name)
     folder = Path(root) / f"step-{step:08d}"
-    for value in objects.values():
-        _gather_state(value, to=0)
-    writes = world.rank() == 0 and process.replay is None
-    if writes:
-        states = {name: value.state_dict() for name, value in objects.items()}
-        states[_RANDOM] = default_generator().get_state()
-        _write(folder, step, {name: serialize(state) for name, state in states.items()})
+    writes = _save(folder, step, objects)
     lifecycle.exit_for_respawn(writes)
     return folder
 
 
-def _write(folder: Path, step: int, states: dict[str, bytes]) -> None:
-    files = {f"{name}.safetensors": data for name, data in states.items()}
-    manifest = make_manifest(step, job_name(), files)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in folder.parent.glob(".step-*"):  # of a run that was killed while it wrote
-        shutil.rmtree(leftover, ignore_errors=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        for name, data in files.items():
-            _write_synced(temporary / name, data)
-        _write_synced(temporary / MANIFEST, manifest)
-        temporary.chmod(0o755)
-        _sync_folder(temporary)
-        if folder.exists():  # the same step of a run that was begun again
-            shutil.rmtree(folder)
-        temporary.rename(folder)
-        _sync_folder(folder.parent)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+def _check_step(step: int) -> int:
+    if isinstance(step, bool) or not hasattr(step, "__index__"):
+        raise TypeError(f"save_checkpoint: step is {step!r}, expected the number of steps, an int")
+    number = operator.index(step)
+    if number < 0:
+        raise ValueError(f"save_checkpoint: step is {number}, expected 0 or more")
+    return number
 
 
-def _write_synced(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+def _check_name(name: str) -> None:
+    if name == RANDOM:
+        raise ValueError(
+            f"save_checkpoint: an object is named {RANDOM!r}, under which every checkpoint keeps "
+            "the random generator; give it another name"
+        )
+    if not is_object_name(name):
+        raise ValueError(
+            f"save_checkpoint: an object is named {name!r}, which cannot be the name of a file in "
+            "the checkpoint; use letters, digits and _"
+        )
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+@recoverable
+def _save(folder: Path, step: int, objects: Mapping[str, Stateful]) -> bool:
+    """Write a checkpoint by rank 0; returns whether this rank has written it."""
+    for value in objects.values():
+        _gather_state(value, to=0)
+    writes = world.rank() == 0 and process.replay is None
+    error: Exception | None = None
+    if writes:
+        try:
+            states = {name: value.state_dict() for name, value in objects.items()}
+            states[RANDOM] = default_generator().get_state()
+            write_checkpoint(folder, step, job_name(), states)
+        except Exception as reason:
+            error = reason
+    told = None if error is None else f"{type(error).__name__}: {error}"
+    (failure, *_) = world.communicator().allgather(told, "the checkpoint that rank 0 writes")
+    if error is not None:
+        raise error
+    if failure is not None:
+        raise CheckpointError(f"{folder}: rank 0 could not write this checkpoint: {failure}")
+    return writes
 
 
 def load_checkpoint(path: str | Path, **objects: Stateful) -> int:
@@ -156,7 +172,8 @@ def load_checkpoint(path: str | Path, **objects: Stateful) -> int:
     ------
     CheckpointError
         If there is no checkpoint, a file is missing, cut or edited, or the checkpoint is of
-        another model, optimizer or loader. `objects` and the generator are then unchanged.
+        another model, optimizer or loader, whatever their `load_state_dict` raises. `objects` and
+        the generator are then unchanged.
 
     Examples
     --------
@@ -172,29 +189,90 @@ def load_checkpoint(path: str | Path, **objects: Stateful) -> int:
         folder = replay
     else:
         folder = find_checkpoint(Path(path))
-    manifest, states = _read(folder)
-    random = states.pop(_RANDOM)
+    try:
+        step, states = _read(folder, objects)
+    except _DamagedError as damage:
+        raise CheckpointError(f"{damage}. {suggest_intact_checkpoint(folder)}") from damage
+    random = states.pop(RANDOM)
     if set(states) != set(objects):
         raise CheckpointError(
             f"{folder}: holds {sorted(states)}, but {sorted(objects)} were asked for"
         )
-    before = {name: _copy_state(value) for name, value in objects.items()}
-    name = ""
-    try:
-        for name, value in objects.items():
-            value.load_state_dict(states[name])
-    except (RuntimeError, ValueError, KeyError) as reason:
-        for loaded, state in before.items():
-            objects[loaded].load_state_dict(state)
-        raise CheckpointError(
-            f"{folder}: its {name} does not fit this program's {name}: {reason}"
-        ) from reason
-    default_generator().set_state(random)
+    _load_all(folder, objects, states, random)
     if folder == replay and process.replay is not None:
         process.replay.loaded_by.add(world.rank())
         if world.rank() == 0:
             print(f"dtrain: replaying from {folder}; no checkpoint is written", file=sys.stderr)
-    return manifest["step"]
+    return step
+
+
+def _load_all(
+    folder: Path, objects: Mapping[str, Stateful], states: dict[str, Any], random: Any
+) -> None:
+    """Load all objects and the generator; or raise, with all of them as they were."""
+    generator = default_generator()
+    random_before = generator.get_state()
+    snapshots = {name: _Snapshot(value, folder) for name, value in objects.items()}
+    begun: list[str] = []
+    try:
+        for name, value in objects.items():
+            begun.append(name)
+            value.load_state_dict(states.pop(name))
+        begun.append(RANDOM)
+        _check_random(random)
+        generator.set_state(random)
+    except BaseException as reason:
+        generator.set_state(random_before)
+        failed = [name for name in begun if name != RANDOM and not snapshots[name].restore()]
+        also = f"; {failed} could not be restored: make them anew" if failed else ""
+        if not isinstance(reason, Exception):
+            raise
+        raise CheckpointError(
+            f"{folder}: its {begun[-1]} does not fit this program's {begun[-1]}: "
+            f"{_describe(reason)}{also}"
+        ) from reason
+    finally:
+        for snapshot in snapshots.values():
+            snapshot.file.close()
+
+
+def _describe(reason: Exception) -> str:
+    """An exception's message; with its type where the message alone says little."""
+    text = str(reason)
+    return text if isinstance(reason, (RuntimeError, ValueError)) else f"{reason!r}"
+
+
+class _Snapshot:
+    """The state of an object before a load; a large one lies in a temporary file."""
+
+    def __init__(self, value: Stateful, folder: Path):
+        for rank in range(world.world_size()):
+            _gather_state(value, to=rank)  # sharded state is gathered on every rank
+        self._value = value
+        self.file = tempfile.SpooledTemporaryFile(_SNAPSHOT_BYTES)  # noqa: SIM115 - `_load_all` closes it
+        try:
+            StateWriter(value.state_dict()).write(self.file)
+        except OSError as reason:
+            self.file.close()
+            raise CheckpointError(
+                f"{folder}: is not loaded, for the state before it cannot be kept in "
+                f"{tempfile.gettempdir()}: {reason}; set TMPDIR to a folder with more space"
+            ) from reason
+
+    def restore(self) -> bool:
+        """Load the state again; False if it cannot be loaded."""
+        try:
+            self._value.load_state_dict(read_state(self.file, "state"))  # type: ignore[arg-type]
+        except Exception:
+            return False
+        return True
+
+
+def _check_random(state: Any) -> None:
+    """Raise if a state is not of the form of the random generator's."""
+    numbers = [state["seed"], state["stream"], *state["place"]]
+    if len(numbers) != 5 or not all(type(number) is int for number in numbers):
+        raise ValueError(f"it is {state}, expected a seed, a stream and a place of three integers")
 
 
 def _find_replay() -> Path | None:
@@ -207,7 +285,7 @@ def _find_replay() -> Path | None:
 def _read_names(folder: Path) -> set[str]:
     """The names of the objects in a checkpoint."""
     files = read_manifest(folder)["files"]
-    return {name.removesuffix(".safetensors") for name in files} - {_RANDOM}
+    return {name.removesuffix(SUFFIX) for name in files} - {RANDOM}
 
 
 def _gather_state(value: Any, to: int) -> None:
@@ -216,29 +294,33 @@ def _gather_state(value: Any, to: int) -> None:
         value.consolidate_state_dict(to=to)
 
 
-def _copy_state(value: Stateful) -> Any:
-    """A copy of an object's state; sharded state is gathered on every rank."""
-    for rank in range(world.world_size()):
-        _gather_state(value, to=rank)
-    return deserialize(serialize(value.state_dict()), "state")
+class _DamagedError(CheckpointError):
+    """A checkpoint whose files cannot be read, whatever the program is."""
 
 
-def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The manifest and the states of a checkpoint; every file is compared with its sha256."""
+def _read(folder: Path, objects: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+    """The step and the states of a checkpoint; every file is compared with its sha256.
+
+    Large arrays of objects that copy their state lie in the mapped files.
+    """
     manifest = read_manifest(folder)
     states = {}
-    for name, expected in manifest["files"].items():
+    for file_name, sha256 in manifest["files"].items():
+        name = file_name.removesuffix(SUFFIX)
         try:
-            data = (folder / name).read_bytes()
-        except OSError as reason:
-            raise CheckpointError(f"{folder}: {name} cannot be read: {reason}") from reason
-        if (found := hash_bytes(data)) != expected:
-            raise CheckpointError(
-                f"{folder}: {name} has sha256 {found[:8]}…, the manifest says {expected[:8]}…: "
-                f"the file was cut or changed. {suggest_intact_checkpoint(folder)}"
-            )
-        states[name.removesuffix(".safetensors")] = deserialize(data, str(folder / name))
-    return manifest, states
+            with open_checked(folder, file_name, sha256) as file:
+                mapped = _copies_state(objects.get(name))
+                states[name] = read_state(file, str(folder / file_name), mapped=mapped)
+        except CheckpointError as damage:
+            raise _DamagedError(str(damage)) from damage
+    return manifest["step"], states
+
+
+def _copies_state(value: Any) -> bool:
+    """Whether an object copies the arrays of a state that it loads, and keeps none of them."""
+    inner = getattr(value, "optim", None) if hasattr(value, "consolidate_state_dict") else None
+    copying = (Module.load_state_dict, Optimizer.load_state_dict)
+    return getattr(type(inner or value), "load_state_dict", None) in copying
 
 
 def resume(root: str | Path, path: str | Path | None = None, **objects: Stateful) -> int:
@@ -247,6 +329,7 @@ def resume(root: str | Path, path: str | Path | None = None, **objects: Stateful
     If `dtrain run` has restarted the job, it continues from the newest intact checkpoint that
     the job itself wrote to `root`; checkpoints of other jobs there (by `job_name`) are ignored.
     If the job has written none, it begins as it did the first time: from `path`, or at step 0.
+    Of a run's folder as `path`, too, the newest checkpoint that can be read is taken.
     Under ``dtrain debug --replay`` it continues from the checkpoint given there.
 
     Every rank calls it; rank 0 chooses the checkpoint, and reports the choice and damaged
@@ -281,9 +364,12 @@ def resume(root: str | Path, path: str | Path | None = None, **objects: Stateful
     replay = _find_replay()
     if replay is not None:
         return load_checkpoint(replay, **objects)
-    own = _find_own_checkpoint(Path(root)) if world.rank() == 0 else None
-    own = world.communicator().broadcast(own)
-    chosen = path if own is None else own
+    own = start = None
+    if world.rank() == 0:
+        own = _find_own_checkpoint(Path(root))
+        start = None if path is None or own is not None else _choose_start(Path(path))
+    own, start = world.communicator().broadcast((own, start))
+    chosen = start if own is None else own
     if chosen is None:
         return 0
     step = load_checkpoint(chosen, **objects)
@@ -293,13 +379,31 @@ def resume(root: str | Path, path: str | Path | None = None, **objects: Stateful
 
 
 def _find_own_checkpoint(root: Path) -> Path | None:
-    """The newest intact checkpoint that this job has written, None if there is none."""
+    """The newest checkpoint that this job has written and that can be read, None without one."""
     name = job_name()
-    for folder in reversed(checkpoints(root)) if name is not None else ():
-        try:
-            if read_manifest(folder).get("job") == name:
-                check_hashes(folder)
-                return folder
-        except CheckpointError as damage:
-            print(f"dtrain: skipped the damaged checkpoint {folder}: {damage}", file=sys.stderr)
+    for folder in reversed(step_folders(root)) if name is not None else ():
+        if _is_readable(folder, name):
+            return folder
     return None
+
+
+def _choose_start(path: Path) -> Path:
+    """The checkpoint to begin from: `path` itself, or the newest in it that can be read."""
+    found = checkpoints(path)
+    if found and find_checkpoint(path) != path:
+        for folder in reversed(found):
+            if _is_readable(folder):
+                return folder
+    return path
+
+
+def _is_readable(folder: Path, job: str | None = None) -> bool:
+    """Whether a checkpoint can be read, and is of `job` if that is given; tells of damage."""
+    try:
+        if job is not None and read_manifest(folder)["job"] != job:
+            return False
+        _read(folder, {})
+    except (CheckpointError, OSError) as damage:
+        print(f"dtrain: skipped the damaged checkpoint {folder}: {damage}", file=sys.stderr)
+        return False
+    return True

@@ -6,24 +6,19 @@ torch_reader.py). Reading a file never runs code from it.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+import io
+import os
+import stat
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
-import safetensors
-import safetensors.numpy
-
-from dtrain.autograd import Tensor
-from dtrain.autograd.tensor import wrap
-from dtrain.backend import device, dtypes, move, to_host
-from dtrain.checkpoint.torch_reader import deserialize_torch, is_torch_file
-from dtrain.checkpoint.torch_writer import serialize_torch
+from dtrain.backend import device
+from dtrain.checkpoint.safetensors_file import StateWriter, read_state
+from dtrain.checkpoint.torch_reader import is_torch_file, read_torch
+from dtrain.checkpoint.torch_writer import TorchWriter
 from dtrain.errors import CheckpointError
 
 _TORCH_SUFFIXES = (".pth", ".pt", ".bin")
-_STRUCTURE = "dtrain.structure"
 
 
 def save(state: Any, f: str | Path | BinaryIO) -> None:
@@ -52,9 +47,11 @@ def save(state: Any, f: str | Path | BinaryIO) -> None:
     """
     if isinstance(f, (str, Path)):
         as_torch = Path(f).suffix in _TORCH_SUFFIXES
-        Path(f).write_bytes(serialize_torch(state) if as_torch else serialize(state))
+        writer = TorchWriter(state) if as_torch else StateWriter(state)
+        with Path(f).open("wb") as file:
+            writer.write(file)
     else:
-        f.write(serialize(state))
+        StateWriter(state).write(f)
 
 
 def load(
@@ -94,102 +91,24 @@ def load(
     """
     name = str(f) if isinstance(f, (str, Path)) else "file"
     try:
-        data = Path(f).read_bytes() if isinstance(f, (str, Path)) else f.read()
+        with _open(f) as file:
+            size = file.seek(0, io.SEEK_END)
+            file.seek(0)
+            beginning = file.read(8)
+            file.seek(0)
+            if is_torch_file(beginning, size):
+                return read_torch(file, size, name, map_location)
+            return read_state(file, name, map_location)
     except OSError as reason:
         raise CheckpointError(f"{name}: cannot be read: {reason}") from reason
-    if is_torch_file(data):
-        return deserialize_torch(data, name, map_location)
-    return deserialize(data, name, map_location)
 
 
-def serialize(state: Any) -> bytes:
-    """The contents of a safetensors file of nested state."""
-    tensors: dict[str, np.ndarray] = {}
-    structure = _flatten(state, "", tensors)
-    return safetensors.numpy.save(tensors, {_STRUCTURE: json.dumps(structure)})
-
-
-def deserialize(data: bytes, name: str, map_location: str | device | None = None) -> Any:
-    """The state in the contents of a safetensors file; `name` is the file's name, for errors."""
-    try:
-        arrays = {
-            key: np.frombuffer(part["data"], _dtype(part["dtype"])).reshape(part["shape"])
-            for key, part in safetensors.deserialize(data)
-        }
-    except (safetensors.SafetensorError, KeyError, ValueError, TypeError) as reason:
-        raise CheckpointError(
-            f"{name}: is not a complete safetensors file ({reason}); dtrain.load reads what "
-            "dtrain.save or torch.save wrote, and other safetensors files"
-        ) from reason
-    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    structure = header.get("__metadata__", {}).get(_STRUCTURE)
-
-    tensors = {key: wrap(move(array, map_location or "cpu")) for key, array in arrays.items()}
-    if structure is None:
-        return tensors
-    try:
-        return _unflatten(json.loads(structure), tensors)
-    except (ValueError, TypeError, KeyError, RecursionError) as reason:
-        raise CheckpointError(
-            f"{name}: its header's {_STRUCTURE} is not in the form that dtrain.save writes "
-            f"({reason!r})"
-        ) from reason
-
-
-def _dtype(name: str) -> np.dtype:
-    """The dtype of a safetensors name, such as F32, I64 or BF16."""
-    if name in ("BF16", "BOOL"):
-        return dtypes.bfloat16 if name == "BF16" else dtypes.bool_
-    kind = {"F": "float", "I": "int", "U": "uint"}[name[0]]
-    return np.dtype(f"{kind}{name[1:]}")
-
-
-# The structure is JSON. Tensors, arrays, dicts, lists and tuples are [kind, contents] in it.
-
-
-def _flatten(value: Any, path: str, tensors: dict[str, np.ndarray]) -> Any:
-    if isinstance(value, (Tensor, np.ndarray)):
-        array = to_host(value.array) if isinstance(value, Tensor) else value
-        name = path or "value"
-        while name in tensors:  # {"a.b": x, "a": {"b": y}}
-            name += "'"
-        tensors[name] = np.asarray(array, order="C")  # ascontiguousarray makes 0-d 1-d
-        return ["tensor" if isinstance(value, Tensor) else "array", name]
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, Mapping):
-        for key in value:
-            if not isinstance(key, (str, int)) or isinstance(key, bool):
-                raise TypeError(f"save: {path or 'state'} has the key {key!r}; keys are str or int")
-        items = [
-            (k, _flatten(v, f"{path}.{k}" if path else str(k), tensors)) for k, v in value.items()
-        ]
-        return ["dict", [list(item) for item in items]]
-    if isinstance(value, (list, tuple)):
-        kind = "tuple" if isinstance(value, tuple) else "list"
-        items = [
-            _flatten(v, f"{path}.{i}" if path else str(i), tensors) for i, v in enumerate(value)
-        ]
-        return [kind, items]
-    raise TypeError(
-        f"save: {path or 'state'} is a {type(value).__name__}; expected tensors, arrays, numbers, "
-        "strings, None, and lists, tuples and dicts of them"
-    )
-
-
-def _unflatten(value: Any, tensors: dict[str, Tensor]) -> Any:
-    if not isinstance(value, list):
-        return value
-    kind, contents = value
-    if kind == "tensor":
-        return tensors[contents]
-    if kind == "array":
-        return tensors[contents].array
-    if kind == "dict":
-        return {key: _unflatten(item, tensors) for key, item in contents}
-    if kind not in ("tuple", "list"):
-        raise ValueError(f"{kind!r} is not a kind of container")
-    items = [_unflatten(item, tensors) for item in contents]
-    return tuple(items) if kind == "tuple" else items
+def _open(f: str | Path | BinaryIO) -> BinaryIO:
+    """A file to read and seek in; what cannot seek is read into memory."""
+    if not isinstance(f, (str, Path)):
+        return io.BytesIO(f.read())
+    file = Path(f).open("rb")  # noqa: SIM115 - the caller closes it
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    with file:
+        return io.BytesIO(file.read())

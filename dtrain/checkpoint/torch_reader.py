@@ -30,6 +30,12 @@ _LARGEST_EXPANSION = 1 << 20
 #: The first number in files from before PyTorch 1.6.
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 
+#: The largest directory of a zip archive, in bytes: about 60,000 storages.
+_LARGEST_DIRECTORY = 6 << 20
+
+#: What objects of a pickle may take, in bytes, beside twice the pickle's size.
+_PICKLE_BYTES = 48 << 20
+
 _STORAGES = {
     "BFloat16Storage": "bfloat16", "BoolStorage": "bool_", "ByteStorage": "uint8",
     "CharStorage": "int8", "DoubleStorage": "float64", "FloatStorage": "float32",
@@ -39,17 +45,17 @@ _STORAGES = {
 _DTYPES = ("bfloat16", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8")
 
 
-def is_torch_file(data: bytes) -> bool:
-    """Whether a file's contents are those of a zip archive or of a pickle."""
+def is_torch_file(data: bytes, size: int) -> bool:
+    """Whether a file of `size` bytes that begins with `data` is a zip archive or a pickle."""
     if data[:4] == b"PK\x03\x04":
         return True
     # A safetensors file begins with the length of its header; 640 looks like a pickle's magic.
-    in_safetensors = int.from_bytes(data[:8], "little") <= len(data)
+    in_safetensors = int.from_bytes(data[:8], "little") <= size
     return data[:1] == b"\x80" and data[1:2] in (b"\2", b"\3", b"\4", b"\5") and not in_safetensors
 
 
-def deserialize_torch(data: bytes, name: str, map_location: str | device | None) -> Any:
-    """The object in the contents of a PyTorch file; `name` is the file's name, for errors.
+def read_torch(file: BinaryIO, size: int, name: str, map_location: str | device | None) -> Any:
+    """The object in a PyTorch file of `size` bytes; `name` is the file's name, for errors.
 
     Raises
     ------
@@ -58,9 +64,11 @@ def deserialize_torch(data: bytes, name: str, map_location: str | device | None)
         numbers.
     """
     try:
-        if data[:2] == b"PK":
-            return _read_zip(data, map_location)
-        return _read_legacy(data, map_location)
+        beginning = file.read(2)
+        file.seek(0)
+        if beginning == b"PK":
+            return _read_zip(file, size, map_location)
+        return _read_legacy(file, size, map_location)
     except CheckpointError as reason:
         raise CheckpointError(f"{name}: {reason}") from None
     except Exception as reason:  # of pickle, zipfile or zlib, all of them for damaged files
@@ -69,15 +77,16 @@ def deserialize_torch(data: bytes, name: str, map_location: str | device | None)
         ) from reason
 
 
-def _read_zip(data: bytes, map_location: str | device | None) -> Any:
-    archive = zipfile.ZipFile(io.BytesIO(data))
-    names = archive.namelist()
+def _read_zip(file: BinaryIO, size: int, map_location: str | device | None) -> Any:
+    _check_directory(file)
+    archive = zipfile.ZipFile(file)
+    names = set(archive.namelist())
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
         raise CheckpointError(
             "is a compressed zip archive, which PyTorch never writes and which could expand to "
             "any size in memory; unpack it and pack it again without compression"
         )
-    pickles = [entry for entry in names if entry.endswith("/data.pkl")]
+    pickles = [entry for entry in archive.namelist() if entry.endswith("/data.pkl")]
     if not pickles:
         raise CheckpointError("is a zip archive without data.pkl, so not a PyTorch file")
     folder = pickles[0].removesuffix("data.pkl")
@@ -85,33 +94,67 @@ def _read_zip(data: bytes, map_location: str | device | None) -> Any:
         raise CheckpointError(
             "is a TorchScript program, which holds code; save the model's state_dict() instead"
         )
-    order = archive.read(f"{folder}byteorder") if f"{folder}byteorder" in names else b"little"
+    order = b"little"
+    if f"{folder}byteorder" in names:
+        with archive.open(f"{folder}byteorder") as entry:
+            order = entry.read(16)
+    if order not in (b"little", b"big"):
+        raise CheckpointError(f"has the byte order {order!r}, expected little or big")
+    budget = _Budget("storages", size)
 
     def storage(key: str, dtype: np.dtype, count: int) -> np.ndarray:
-        contents = archive.read(f"{folder}data/{key}")
-        if len(contents) < count * dtype.itemsize:
+        info = archive.getinfo(f"{folder}data/{key}")
+        if info.file_size < count * dtype.itemsize:
             raise CheckpointError(
-                f"storage {key} has {len(contents)} bytes where {count} of {dtype} are expected"
+                f"storage {key} has {info.file_size} bytes where {count} of {dtype} are expected"
             )
-        values = np.frombuffer(bytearray(contents), dtype, count)
+        budget.spend(info.file_size)
+        values = np.empty(count, dtype)
+        with archive.open(info) as contents:
+            _fill(values, contents, key)
+            while contents.read(1 << 20):  # to its end, where the checksum is compared
+                pass
         return values if order.decode() == sys.byteorder else values.byteswap()
 
-    return _Unpickler(io.BytesIO(archive.read(pickles[0])), storage, map_location).load()
+    pickled = archive.getinfo(pickles[0])
+    if pickled.file_size > size:
+        raise CheckpointError("is not complete: it was cut or changed")
+    with archive.open(pickled) as contents:
+        data = contents.read()
+    return _Unpickler(io.BytesIO(data), len(data), storage, map_location).load()
 
 
-def _read_legacy(data: bytes, map_location: str | device | None) -> Any:
+def _check_directory(file: BinaryIO) -> None:
+    """Refuse an archive of more files than any model has tensors, before they are listed."""
+    end = zipfile._EndRecData(file)  # type: ignore[attr-defined]
+    if end is not None and end[zipfile._ECD_SIZE] > _LARGEST_DIRECTORY:  # type: ignore[attr-defined]
+        raise CheckpointError(
+            f"is a zip archive whose list of files has {end[5]} bytes, expected at most "
+            f"{_LARGEST_DIRECTORY}"
+        )
+    file.seek(0)
+
+
+def _fill(values: np.ndarray, file: Any, key: str) -> None:
+    """Read the elements of a storage."""
+    contents = memoryview(values.view(np.uint8))
+    if file.readinto(contents) != len(contents):
+        raise CheckpointError(f"storage {key} is cut: the file was not written to its end")
+
+
+def _read_legacy(file: BinaryIO, size: int, map_location: str | device | None) -> Any:
     """Reads a file from before PyTorch 1.6: five pickles, then all storages."""
-    file = io.BytesIO(data)
     storages: dict[str, np.ndarray] = {}
+    budget = _Budget("storages", size)
 
     def storage(key: str, dtype: np.dtype, count: int) -> np.ndarray:
-        known = sum(values.nbytes for values in storages.values())
-        if known + count * dtype.itemsize > len(data):
+        if count * dtype.itemsize > size:
             raise CheckpointError(f"storage {key} of {count} {dtype} is larger than the file")
+        budget.spend(count * dtype.itemsize)
         return storages.setdefault(key, np.zeros(count, dtype))
 
     def unpickle() -> Any:
-        return _Unpickler(file, storage, map_location).load()
+        return _Unpickler(_Bounded(file, size), size, storage, map_location).load()
 
     if unpickle() != _LEGACY_MAGIC:
         raise CheckpointError(
@@ -119,16 +162,57 @@ def _read_legacy(data: bytes, map_location: str | device | None) -> Any:
             "torch.save wrote"
         )
     unpickle()  # the version of the protocol
-    unpickle()  # the sizes of numbers on the machine that wrote it
+    machine = unpickle()  # the byte order and the sizes of numbers where it was written
+    little = machine.get("little_endian", True) if isinstance(machine, dict) else None
+    if not isinstance(little, bool):
+        raise CheckpointError("does not tell its byte order; save it again where it was made")
     result = unpickle()
-    for key in unpickle():
+    keys = unpickle()
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise CheckpointError("has no list of its storages: it was cut or changed")
+    if len(keys) != len(storages) or set(keys) != set(storages):
+        raise CheckpointError(
+            f"lists {len(keys)} storages where its tensors have {len(storages)}: it was cut or "
+            "changed"
+        )
+    for key in keys:
         values = storages[key]
-        count = int.from_bytes(file.read(8), "little")
-        contents = file.read(values.nbytes)
-        if count != values.size or len(contents) < values.nbytes:
+        if int.from_bytes(file.read(8), "little" if little else "big") != values.size:
             raise CheckpointError(f"storage {key} is cut: the file was not written to its end")
-        values[:] = np.frombuffer(contents, values.dtype)
+        _fill(values, file, key)
+        if little != (sys.byteorder == "little"):
+            values.byteswap(inplace=True)
     return result
+
+
+class _Bounded:
+    """A file of which no more is asked than it has left, whatever lengths a pickle claims."""
+
+    def __init__(self, file: BinaryIO, size: int):
+        self._file, self._size = file, size
+        self.readline = file.readline
+
+    def read(self, count: int) -> bytes:
+        return self._file.read(min(count, self._size))
+
+    def readinto(self, buffer: Any) -> int:
+        return self._file.readinto(buffer)  # type: ignore[attr-defined]
+
+
+class _Budget:
+    """What may be spent on a file: memory, and so time, in proportion to its size."""
+
+    def __init__(self, kind: str, limit: int):
+        self._kind, self._limit, self._spent = kind, limit, 0
+
+    def spend(self, amount: int) -> None:
+        """Refuse the file if it takes more than its size explains."""
+        self._spent += amount
+        if self._spent > self._limit:
+            raise CheckpointError(
+                f"takes more than {self._limit} bytes of memory for {self._kind}, out of "
+                "proportion to its size; nothing is loaded"
+            )
 
 
 #: The standard library's unpickler in Python: its opcodes can be restricted.
@@ -147,11 +231,13 @@ class _Unpickler(_Pickle):
 
     def __init__(
         self,
-        file: BinaryIO,
+        file: Any,
+        size: int,
         storage: Callable[[str, np.dtype, int], np.ndarray],
         map_location: str | device | None,
     ):
         super().__init__(file, encoding="utf-8")
+        self._budget = _Budget("its pickle's objects", _PICKLE_BYTES + 2 * size)
         self._storage = storage
         self._storages: dict[str, np.ndarray] = {}
         self._device = map_location or "cpu"

@@ -6,17 +6,17 @@ each storage.
 
 from __future__ import annotations
 
-import io
 import struct
 import sys
 import zipfile
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from dtrain.autograd import Tensor
 from dtrain.backend import to_host
+from dtrain.checkpoint.safetensors_file import write_array
 from dtrain.nn import Parameter
 
 _STORAGES = {
@@ -27,8 +27,8 @@ _STORAGES = {
 }  # fmt: skip
 
 
-def serialize_torch(state: Any) -> bytes:
-    """The contents of a `.pth` file of nested state.
+class TorchWriter:
+    """A state that is checked and ready to be written as a `.pth` file.
 
     Raises
     ------
@@ -36,22 +36,30 @@ def serialize_torch(state: Any) -> bytes:
         If the state holds anything but tensors, arrays, numbers, strings, None and containers of
         them; names the key.
     """
-    pickled = _Pickle()
-    pickled.write(state, "")
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
 
-        def add(name: str, contents: bytes) -> None:
-            archive.writestr(
-                zipfile.ZipInfo(f"archive/{name}"), contents
-            )  # dated 1980: equal states give equal files
+    def __init__(self, state: Any):
+        self._pickle = _Pickle()
+        self._pickle.write(state, "")
 
-        add("data.pkl", b"\x80\x02" + bytes(pickled.opcodes) + b".")
-        add("byteorder", sys.byteorder.encode())
-        for key, array in enumerate(pickled.storages):
-            add(f"data/{key}", array.tobytes())
-        add("version", b"3\n")
-    return file.getvalue()
+    def write(self, to: BinaryIO) -> None:
+        """Write the whole file."""
+        with zipfile.ZipFile(to, "w", zipfile.ZIP_STORED) as archive:
+
+            def add(name: str, size: int) -> Any:
+                entry = zipfile.ZipInfo(f"archive/{name}")  # dated 1980: equal states, equal files
+                entry.file_size = size
+                return archive.open(entry, "w")
+
+            def add_bytes(name: str, contents: bytes) -> None:
+                with add(name, len(contents)) as file:
+                    file.write(contents)
+
+            add_bytes("data.pkl", b"\x80\x02" + bytes(self._pickle.opcodes) + b".")
+            add_bytes("byteorder", sys.byteorder.encode())
+            for key, array in enumerate(self._pickle.storages):
+                with add(f"data/{key}", array.nbytes) as file:
+                    write_array(array, file)
+            add_bytes("version", b"3\n")
 
 
 class _Pickle:

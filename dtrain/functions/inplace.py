@@ -12,6 +12,7 @@ from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.autograd.view import rebase_history
 from dtrain.backend import array_module
 from dtrain.backend.dtypes import category
+from dtrain.backend.mapped_file import mapped_blocks
 from dtrain.functions.subscripts import require_no_internal_overlap
 
 
@@ -78,3 +79,14 @@ def _store(name: str, target: Tensor, result: Tensor) -> None:
     target._version[0] += 1
     if result.requires_grad:
         rebase_history(target, result)
+
+
+def copy_values(target: Tensor, value: Tensor) -> None:
+    """`target.copy_(value)`; in blocks where `value` lies in a mapped file, to need no memory."""
+    whole = value.shape == target.shape and target.is_contiguous() and value.is_contiguous()
+    if not whole:
+        target.copy_(value)  # type: ignore[attr-defined, unused-ignore]
+        return
+    flat, source = target.reshape(-1), value.reshape(-1)
+    for part in mapped_blocks(source.array):
+        flat[part].copy_(source[part])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from dtrain.autograd import Tensor
+from dtrain.functions.inplace import copy_values
 from dtrain.nn.hooks import Hook
 from dtrain.nn.parameter import Parameter
 
@@ -120,7 +121,7 @@ class _Loading:
         elif self.assign:
             self.writes.append(lambda: module._replace_tensor(key, _like(tensor, value)))
         else:
-            self.writes.append(lambda: tensor.detach().copy_(value))
+            self.writes.append(lambda: copy_values(tensor.detach(), value))
 
     def refuse_problems(self, module: Any) -> None:
         """Raise RuntimeError if there are problems, naming all of them."""

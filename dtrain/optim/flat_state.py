@@ -8,6 +8,7 @@ from dtrain.autograd import Tensor
 from dtrain.autograd.bucket import Bucket, make_buckets
 from dtrain.autograd.tensor import wrap
 from dtrain.backend import Array, array_module, move, on_device_of
+from dtrain.functions.inplace import copy_values
 from dtrain.optim.types import Group, Numbers, State
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def load(optimizer: Optimizer, param: Tensor, group: Group, state: dict[str, Any
     flat = optimizer._flat_state(bucket, group)
     for name in slots if here.start < here.stop else ():
         if name in values:
-            wrap(flat[name][here]).copy_(values[name].reshape(-1)[there])
+            copy_values(wrap(flat[name][here]), values[name].reshape(-1)[there])
         else:
             flat[name][here] = optimizer._fill(name, group)
 

@@ -34,7 +34,7 @@ MOMENTS = {
     "commit": "dtrain.distributed.comm.mpi:MpiCommunicator.commit",
     "recovery": "dtrain.distributed.comm.mpi:MpiCommunicator.recover",
     "step": "dtrain.optim.optimizer:Optimizer.step",
-    "checkpoint": "dtrain.checkpoint.folder:_write_synced",
+    "checkpoint": "dtrain.checkpoint.folder_writer:_sync",
 }
 # digits.py on a rank that is lost in the n-th call of a function.
 VICTIM = """

@@ -1,0 +1,152 @@
+"""Writes a checkpoint folder: complete under its name, or absent, at whatever moment it is killed.
+
+Jobs may write to the same folder at the same time: what another one is writing is left alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from dtrain.checkpoint.manifest import MANIFEST, PREVIOUS, SUFFIX, make_manifest
+from dtrain.checkpoint.safetensors_file import StateWriter
+from dtrain.errors import CheckpointError
+
+
+def write_checkpoint(folder: Path, step: int, job: str | None, states: Mapping[str, Any]) -> None:
+    """Write `states` to `folder`, in place of the checkpoint that is there.
+
+    Raises
+    ------
+    CheckpointError
+        If a file or a link is where a folder should be.
+    """
+    writers = {f"{name}{SUFFIX}": StateWriter(state) for name, state in states.items()}
+    _make_root(folder.parent)
+    _require_folder(folder)
+    with contextlib.ExitStack() as held:
+        with _lock(folder.parent) as locked:
+            if locked:
+                _remove_leftovers(folder.parent)
+            temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+            held.enter_context(_lock(temporary))  # until all is done: nobody else clears it away
+        try:
+            hashes = {name: _write_file(temporary / name, item) for name, item in writers.items()}
+            _write_synced(temporary / MANIFEST, make_manifest(step, job, hashes))
+            temporary.chmod(0o755)
+            _sync_folder(temporary)
+            with _lock(folder.parent):
+                _put_in_place(temporary, folder)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+
+def _make_root(root: Path) -> None:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as reason:
+        raise CheckpointError(
+            f"{root}: a checkpoint cannot be saved there, for a file or a broken link is where a "
+            f"folder is expected ({reason}); give another folder, or move the file away"
+        ) from reason
+
+
+def _require_folder(folder: Path) -> None:
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        kind = "a link" if folder.is_symlink() else "no folder"
+        raise CheckpointError(
+            f"{folder}: is {kind}, so the checkpoint cannot take its place; move it away"
+        )
+
+
+@contextlib.contextmanager
+def _lock(folder: Path, wait: bool = True) -> Iterator[bool]:
+    """Hold the lock of a folder; False where it is taken, or the file system has no locks."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except OSError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
+
+
+def _remove_leftovers(root: Path) -> None:
+    """Remove what killed processes have left. The caller holds the lock of `root`."""
+    for leftover in root.glob(".step-*"):
+        with contextlib.suppress(OSError), _lock(leftover, wait=False) as ended:
+            if ended:
+                shutil.rmtree(leftover, ignore_errors=True)
+    for previous in root.glob(f"step-*{PREVIOUS}"):
+        if previous.with_name(previous.name.removesuffix(PREVIOUS)).is_dir():
+            _remove(previous)
+
+
+def _remove(previous: Path) -> None:
+    """Remove a checkpoint, which is not seen any more from the first moment on."""
+    with contextlib.suppress(OSError):
+        shutil.rmtree(previous.rename(Path(tempfile.mkdtemp(prefix=".step-", dir=previous.parent))))
+
+
+def _put_in_place(temporary: Path, folder: Path) -> None:
+    """Rename a whole checkpoint to its name; at any moment one of this step is whole and found."""
+    _require_folder(folder)
+    previous = folder.with_name(folder.name + PREVIOUS)
+    if folder.exists():  # the same step of a run that was begun again
+        if previous.exists():
+            _remove(previous)
+        folder.rename(previous)
+    temporary.rename(folder)
+    _sync_folder(folder.parent)
+    if previous.exists():
+        _remove(previous)
+
+
+class _HashedFile:
+    """A file whose sha256 is taken while it is written."""
+
+    def __init__(self, file: BinaryIO):
+        self._file, self.hasher = file, hashlib.sha256()
+
+    def write(self, data: Any, /) -> None:
+        self.hasher.update(data)
+        self._file.write(data)
+
+
+def _write_file(path: Path, state: StateWriter) -> str:
+    """Write a state file; returns its sha256."""
+    with path.open("xb") as file:
+        hashed = _HashedFile(file)
+        state.write(hashed)
+        _sync(file)
+    return hashed.hasher.hexdigest()
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        _sync(file)
+
+
+def _sync(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
