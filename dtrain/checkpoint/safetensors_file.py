@@ -48,7 +48,7 @@ def write_array(array: Array, to: Sink) -> None:
     host = np.asarray(to_host(array), order="C")
     if host.dtype.byteorder == ">":
         host = host.astype(host.dtype.newbyteorder("<"))
-    contents = memoryview(host.reshape(-1).view(np.uint8))
+    contents = host.reshape(-1).view(np.uint8).data
     for start in range(0, len(contents), _BLOCK_BYTES):
         to.write(contents[start : start + _BLOCK_BYTES])
 
@@ -166,7 +166,7 @@ def _read_array(
     if mapping is not None and size >= _SMALLEST_MAPPED and start % dtype.itemsize == 0:
         return np.frombuffer(mapping, dtype, size // dtype.itemsize, start).reshape(shape)
     array = np.empty(shape, dtype)
-    contents = memoryview(array.reshape(-1).view(np.uint8))
+    contents = array.reshape(-1).view(np.uint8).data
     file.seek(start)
     if file.readinto(contents) != size:  # type: ignore[attr-defined]
         raise CheckpointError("the file was cut while it was read")

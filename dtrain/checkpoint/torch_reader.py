@@ -137,7 +137,7 @@ def _check_directory(file: BinaryIO) -> None:
 
 def _fill(values: np.ndarray, file: Any, key: str) -> None:
     """Read the elements of a storage."""
-    contents = memoryview(values.view(np.uint8))
+    contents = values.view(np.uint8).data
     if file.readinto(contents) != len(contents):
         raise CheckpointError(f"storage {key} is cut: the file was not written to its end")
 
