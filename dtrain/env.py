@@ -196,6 +196,14 @@ NO_TERMINAL = Variable(
     "Progress is printed as lines, not as a bar: the launcher's output is no terminal.",
     set_by_launcher=True,
 )
+RANK_PROCESS: Variable[int | None] = Variable(
+    "DTRAIN_RANK_PROCESS",
+    _whole_number(1),
+    None,
+    "a process id",
+    "The process that is a rank. One that it starts inherits the variable, and is no rank.",
+    set_by_launcher=True,
+)
 
 _VARIABLES: tuple[Variable[object], ...] = (
     THREADS,
@@ -210,6 +218,7 @@ _VARIABLES: tuple[Variable[object], ...] = (
     ELASTIC,
     RESPAWN,
     NO_TERMINAL,
+    RANK_PROCESS,
 )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import dtrain
 from dtrain import distributed
-from dtrain.distributed import world
+from dtrain.distributed.launcher_variables import launched_world_size
 
 ROOT = Path(__file__).parent.parent
 
@@ -36,7 +36,7 @@ class _Quiet:
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config):
-    if world.launched_world_size() and distributed.rank():
+    if launched_world_size() and distributed.rank():
         config.pluginmanager.register(_Quiet(config))
 
 

@@ -382,3 +382,21 @@ def test_a_rank_that_fails_ends_the_others():
     with pytest.raises(ValueError, match="mine") as failure:
         distributed.run_ranks(4, body)
     assert failure.value.rank == 2
+
+
+@pytest.mark.parametrize("name", ["package.train", "package"])
+def test_a_module_runs_with_its_relative_imports(run_python, tmp_path, name):
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "__init__.py").touch()
+    (tmp_path / "package" / "sibling.py").write_text("VALUE = 41\n")
+    script = "import sys\nfrom .sibling import VALUE\nprint(VALUE, sys.argv[1:], __name__)\n"
+    (tmp_path / "package" / ("train.py" if "." in name else "__main__.py")).write_text(script)
+    process = run_python("-m", "dtrain.cli", "debug", "-n", "2", "-m", name, "--x")
+    assert process.stdout == "[0] 41 ['--x'] __main__\n[1] 41 ['--x'] __main__\n", process.stderr
+
+
+@pytest.mark.parametrize("name", ["absent", "absent.train", "json", ".train"])
+def test_a_module_that_is_missing_is_refused(run_python, name):
+    process = run_python("-m", "dtrain.cli", "debug", "-m", name)
+    assert process.returncode == 2
+    assert f"dtrain debug: -m {name}: no such module" in process.stderr

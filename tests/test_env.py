@@ -26,6 +26,7 @@ ROOT = Path(__file__).parent.parent
         ("DTRAIN_ELASTIC", "yes", "'leave' or 'end'"),
         ("DTRAIN_RESPAWN", "yes", "0 or 1"),
         ("DTRAIN_NO_TERMINAL", "yes", "0 or 1"),
+        ("DTRAIN_RANK_PROCESS", "x", "a process id"),
     ],
 )
 def test_a_bad_value_is_refused_by_name_before_any_rank_starts(name, value, expected):

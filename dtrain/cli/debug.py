@@ -15,9 +15,10 @@ from dtrain.errors import CheckpointError, LaunchError
 
 
 def debug(
-    script: Annotated[Path, typer.Argument(help="The Python file to run.")],
+    script: Annotated[str, typer.Argument(help="A Python file; with -m, a module.")],
     args: Annotated[list[str] | None, typer.Argument(help="The script's arguments.")] = None,
     ranks: Annotated[int, typer.Option("-n", "--np", help="Number of ranks.")] = 1,
+    module: Annotated[bool, typer.Option("-m", help="SCRIPT is a module.")] = False,
     rank: Annotated[
         int | None,
         typer.Option(
@@ -51,7 +52,7 @@ def debug(
     try:
         checkpoint = None if replay is None else verify_checkpoint(replay)
         os.environ |= trace_variable(trace)
-        status = run_script(script, args or [], ranks, rank, step, checkpoint)
+        status = run_script(script, args or [], ranks, rank, step, checkpoint, module)
     except (FileNotFoundError, LaunchError, CheckpointError) as refused:
         typer.echo(f"dtrain debug: {refused}", err=True)
         raise typer.Exit(2) from None

@@ -8,6 +8,7 @@ from dtrain.cli.bench import bench
 from dtrain.cli.debug import debug
 from dtrain.cli.doctor import doctor
 from dtrain.cli.run import run
+from dtrain.distributed.launch.standard_input import open_closed_streams
 
 app: typer.Typer = typer.Typer(
     no_args_is_help=True,
@@ -15,6 +16,7 @@ app: typer.Typer = typer.Typer(
     help="Train neural networks on many processes, to the same bits on any number of them.",
 )
 _script_arguments = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+app.callback()(open_closed_streams)
 app.add_typer(bench, name="bench")
 app.command(context_settings=_script_arguments)(run)
 app.command(context_settings=_script_arguments)(debug)

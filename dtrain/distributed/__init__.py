@@ -8,6 +8,7 @@ from dtrain.distributed.collectives import (
 )
 from dtrain.distributed.comm.threads import run_ranks as run_ranks
 from dtrain.distributed.elastic.transaction import recoverable as recoverable
+from dtrain.distributed.launcher_variables import launched_local_rank as _launched_local_rank
 from dtrain.distributed.lifecycle import (
     STOPPED as STOPPED,
     job_name as job_name,
@@ -17,7 +18,6 @@ from dtrain.distributed.lifecycle import (
 from dtrain.distributed.world import (
     barrier as barrier,
     init as init,
-    launched_local_rank as _launched_local_rank,
     local_rank as local_rank,
     rank as rank,
     world_size as world_size,

@@ -6,12 +6,15 @@ RunContext each. Everything else that outlives a call is a cache, or an object t
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from dtrain import env
 
 if TYPE_CHECKING:
     from dtrain.distributed.comm.communicator import Communicator
@@ -76,6 +79,16 @@ _local = _ThreadLocal()
 
 #: the state of this process
 process: ProcessContext = ProcessContext()
+
+
+def _leave_world_after_fork() -> None:
+    """In a process that a rank forked: it is no rank, and may not use the rank's MPI."""
+    if env.RANK_PROCESS.is_set():
+        _local.context = RunContext()
+        process.timeline.clear()
+
+
+os.register_at_fork(after_in_child=_leave_world_after_fork)
 
 
 def run_context() -> RunContext:

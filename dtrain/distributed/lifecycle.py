@@ -16,6 +16,7 @@ from dtrain import env
 from dtrain.distributed import world
 from dtrain.distributed.context import process, run_context
 from dtrain.distributed.elastic.transaction import recoverable
+from dtrain.distributed.launcher_variables import launched_world_size
 
 #: The exit status of a script that stopped on request, with a checkpoint to go on from:
 #: EX_TEMPFAIL of sysexits.h, "try again". Not 143, which is also that of a killed script.
@@ -93,7 +94,7 @@ def exit_for_respawn(checkpoint_written: bool) -> None:
     For ``dtrain run --elastic --respawn``. Between transactions all survivors know of the same
     failures.
     """
-    launched = world.launched_world_size() or 1
+    launched = launched_world_size() or 1
     context = run_context()
     if not env.RESPAWN.read() or context.stop_agreed or context.in_transaction:
         return
@@ -131,7 +132,7 @@ def _handle_signal(number: int, frame: FrameType | None) -> None:
         os.kill(os.getpid(), number)
         return
     process.stop_signal_received = True
-    if world.launched_world_size() is None:  # `dtrain run` prints it for all ranks
+    if launched_world_size() is None:  # `dtrain run` prints it for all ranks
         name = signal.Signals(number).name
         print(
             f"dtrain: {name}: stops after this step; a second signal ends it at once",

@@ -20,6 +20,13 @@ from dtrain import env
 from dtrain.distributed.blas_threads import limit_blas_threads
 from dtrain.distributed.comm.communicator import Communicator, SoloCommunicator
 from dtrain.distributed.context import process, run_context
+from dtrain.distributed.launcher_variables import (
+    launched_local_rank,
+    launched_world_size,
+    note_rank_process,
+    parent_rank_process,
+    refuse_other_launchers,
+)
 from dtrain.distributed.trace import timeline
 from dtrain.distributed.watchdog.call_site import is_user_frame
 from dtrain.distributed.watchdog.monitor import abort_job
@@ -56,7 +63,8 @@ def communicator() -> Communicator:
     if context.communicator is None:
         env.check()
         context.communicator = _launched_communicator() or _solo_communicator()
-        if timeline.trace_path():
+        # A rank's child would write over the rank's file.
+        if timeline.trace_path() and parent_rank_process() is None:
             timeline.start_recording(context.communicator)
             atexit.register(_write_timeline)
     return context.communicator
@@ -140,25 +148,6 @@ def barrier() -> None:
     communicator().barrier()
 
 
-def launched_world_size() -> int | None:
-    """The number of ranks according to this process's launcher; None without a launcher."""
-    # The last is srun's, and is there even where srun started ranks that know of no MPI.
-    for name in ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"):
-        if name in os.environ:
-            return int(os.environ[name])
-    return None
-
-
-def launched_local_rank() -> int | None:
-    """This process's number among its machine's according to the launcher; None without one."""
-    if launched_world_size() is None:
-        return None
-    for name in ("OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"):
-        if name in os.environ:
-            return int(os.environ[name])
-    return None
-
-
 def _launched_communicator() -> Communicator | None:
     expected = launched_world_size()
     if expected is None:
@@ -171,13 +160,16 @@ def _launched_communicator() -> Communicator | None:
             f"used: {reason}. Install an MPI library into this environment: "
             "pip install 'dtrain[mpi]'"
         ) from reason
+    note_rank_process()
     _restore_python_handler(signal.SIGUSR1)
     comm = MPI.COMM_WORLD
     if comm.size != expected:
         raise LaunchError(
             f"the launcher started {expected} ranks, but {_library(MPI)} sees {comm.size}: the "
             "launcher belongs to another MPI than the library. Use the mpirun that came with "
-            "the library (`dtrain run` looks beside Python first), or set MPI4PY_LIBMPI"
+            "the library (`dtrain run` looks beside Python first), or set MPI4PY_LIBMPI. If no "
+            "launcher started this process, its variables are left over: unset "
+            "OMPI_COMM_WORLD_SIZE, PMI_SIZE and SLURM_STEP_NUM_TASKS"
         )
     if comm.size > 1:
         sys.excepthook = _make_abort_hook(comm)
@@ -204,6 +196,9 @@ def _make_abort_hook(comm: Any) -> Callable[..., None]:
     def hook(
         kind: type[BaseException], failure: BaseException, trace: TracebackType | None
     ) -> None:
+        if parent_rank_process() is not None:  # forked
+            sys.__excepthook__(kind, failure, trace)
+            return
         if comm.rank and isinstance(failure, DesyncError):
             time.sleep(1)  # mostly all ranks raise it: rank 0 prints it
         abort_job(comm, format_rank_exception(failure))
@@ -223,6 +218,14 @@ def format_rank_exception(failure: BaseException) -> str:
 
 
 def _solo_communicator() -> Communicator:
+    if (rank_process := parent_rank_process()) is not None:
+        print(
+            f"dtrain: process {os.getpid()} was started by a rank (process {rank_process}) and is "
+            "no rank itself: a world of one",
+            file=sys.stderr,
+        )
+        return SoloCommunicator()
+    refuse_other_launchers()
     beside_python = os.path.join(sys.prefix, "bin") + os.pathsep + os.environ.get("PATH", "")
     launchers = [shutil.which(name, path=beside_python) for name in ("mpirun", "mpiexec", "srun")]
     if not any(launchers) or importlib.util.find_spec("mpi4py") is None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import builtins
+import importlib.util
+import os
 import signal
 import sys
 import threading
 import traceback
 from bdb import BdbQuit
 from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.abc import InspectLoader
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import CodeType, TracebackType
 from typing import Any, TextIO
@@ -27,24 +32,26 @@ class RankError(Exception):
 
 
 def run_script(
-    script: Path,
+    script: str,
     args: Sequence[str],
     ranks: int,
     rank: int | None = None,
     step: int | None = None,
     replay: Path | None = None,
+    module: bool = False,
 ) -> int:
     """Run a script as `ranks` threads of this process; returns its exit status.
 
     Parameters
     ----------
-    script : a Python file, run as `__main__` on every rank
+    script : a Python file, or a module's name, run as `__main__` on every rank
     args : the script's arguments
     ranks : the number of ranks
     rank : the rank on which `breakpoint()` and, on a terminal, an exception open the debugger;
         None is rank 0, and `breakpoint()` alone
     step : the step before which the debugger opens, counted since the run began; None for never
     replay : the checkpoint that the script's `resume` loads
+    module : whether `script` is the name of a module
 
     Raises
     ------
@@ -54,22 +61,25 @@ def run_script(
         If a rank raised; with the first rank's traceback, from the script's frames on.
     """
     _check(ranks, rank, step)
-    code = _compiled(script)
+    if module:
+        sys.path[0] = os.getcwd()
+    program = _find_module(script) if module else _compile_script(Path(script))
     terminal, errors = sys.stdout, sys.stderr
     debugger = RankDebugger(rank or 0, terminal, step)
-    failures = _Failures(script, debugger)
+    failures = _Failures(program.file, debugger)
 
     def body() -> None:
         timeline.start_recording(world.communicator())
         try:
-            exec(code, {"__name__": "__main__", "__file__": str(script), "__builtins__": builtins})
+            exec(program.code, program.namespace())
         except BaseException as failure:
             opens = world.rank() == rank and sys.__stdin__ is not None and sys.__stdin__.isatty()
             failures.add(world.rank(), failure, errors if opens else None)
             raise
 
-    sys.argv = [str(script), *args]
-    sys.path[0] = str(script.resolve().parent)
+    sys.argv = [program.file, *args]
+    if not module:
+        sys.path[0] = str(Path(script).resolve().parent)
     sys.stdout, sys.stderr = _LabelledStream(terminal), _LabelledStream(errors)
     sys.breakpointhook, process.before_step = debugger.breakpoint_hook, debugger.before_step
     process.replay = Replay(replay.absolute()) if replay else None
@@ -101,13 +111,51 @@ def _check(ranks: int, rank: int | None, step: int | None) -> None:
         raise LaunchError(f"--step must be >= 0, the number of steps made before it, got {step}")
 
 
-def _compiled(script: Path) -> CodeType:
+@dataclass(frozen=True)
+class _Program:
+    """What every rank executes."""
+
+    code: CodeType
+    file: str
+    spec: ModuleSpec | None = None
+
+    def namespace(self) -> dict[str, Any]:
+        """The global variables with which a rank begins."""
+        names = {"__name__": "__main__", "__file__": self.file, "__builtins__": builtins}
+        if self.spec is not None:
+            names |= {"__spec__": self.spec, "__package__": self.spec.parent}
+        return names
+
+
+def _compile_script(script: Path) -> _Program:
     if not script.is_file():
         raise LaunchError(f"{script}: no such file")
     try:
-        return compile(script.read_bytes(), str(script), "exec")
+        return _Program(compile(script.read_bytes(), str(script), "exec"), str(script))
     except (SyntaxError, ValueError):  # the second if it holds null bytes
         raise RankError(traceback.format_exc(limit=0)) from None
+
+
+def _find_module(name: str) -> _Program:
+    """The code of a module, or of a package's `__main__`."""
+    try:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.submodule_search_locations is not None:
+            spec = importlib.util.find_spec(f"{name}.__main__")
+    except (ImportError, ValueError) as reason:  # of a package above it; a relative name
+        raise LaunchError(f"-m {name}: no such module: {reason}") from None
+    if spec is None or not isinstance(spec.loader, InspectLoader):
+        raise LaunchError(
+            f"-m {name}: no such module, or a package without __main__.py; modules are looked for "
+            f"in {sys.path[0]} and where Python's packages are"
+        )
+    try:
+        code = spec.loader.get_code(spec.name)
+    except (SyntaxError, ValueError):
+        raise RankError(traceback.format_exc(limit=0)) from None
+    if code is None:
+        raise LaunchError(f"-m {name}: the module has no Python code")
+    return _Program(code, code.co_filename, spec)
 
 
 def _report_unmet_options(debugger: RankDebugger) -> int:
@@ -125,8 +173,8 @@ def _report_unmet_options(debugger: RankDebugger) -> int:
 class _Failures:
     """The exceptions of a script's ranks, in the order of time."""
 
-    def __init__(self, script: Path, debugger: RankDebugger):
-        self._script, self._debugger = str(script), debugger
+    def __init__(self, script: str, debugger: RankDebugger):
+        self._script, self._debugger = script, debugger
         self._all: list[tuple[int, BaseException]] = []
         self._shown: BaseException | None = None  # its traceback was printed, the debugger opened
 

@@ -13,10 +13,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import BinaryIO, cast
 
 from dtrain.distributed.launch.exit_notice import RAISED, ExitNoticeFilter
 from dtrain.distributed.launch.parent import die_with_parent
+from dtrain.distributed.launch.standard_input import InputForwarder
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 _END_LIMIT_S = 10  # in which the launcher ends its ranks on all hosts
@@ -80,6 +83,7 @@ def run_attempt(
     signals: SignalReceiver,
     grace_s: float,
     linger_s: float | None = None,
+    end_of_input: bytes = b"",
 ) -> AttemptResult:
     """Run the launcher until it ends by itself, on a signal, or after a time limit.
 
@@ -93,25 +97,27 @@ def run_attempt(
     grace_s : how long the ranks may take to write a checkpoint and exit
     linger_s : how long the launcher may stay once a rank has come to the program's end: a rank
         that froze at the last moment would keep it for ever. None is for ever
+    end_of_input : what the launcher's stdin gets after the end of this process's
     """
     supervisor = os.getpid()
     process = subprocess.Popen(
         argv,
         env=dict(environ),
-        # Outside of the terminal's session mpirun does not read from the terminal.
-        stdin=subprocess.PIPE if _owns_terminal() else None,
+        stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,  # a terminal's Ctrl-C reaches this process alone
         preexec_fn=lambda: die_with_parent(signal.SIGTERM, supervisor),
     )
-    try:
-        return _Attempt(process, signals, grace_s, linger_s).run()
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        for pipe in filter(None, (process.stdin, process.stderr)):
-            pipe.close()
+    assert process.stdin is not None
+    assert process.stderr is not None
+    with InputForwarder(cast(BinaryIO, process.stdin), end_of_input):
+        try:
+            return _Attempt(process, signals, grace_s, linger_s).run()
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            process.stderr.close()
 
 
 class _Attempt:
@@ -141,14 +147,10 @@ class _Attempt:
         with selectors.DefaultSelector() as selector:
             selector.register(self._stderr, selectors.EVENT_READ)
             selector.register(self._signals, selectors.EVENT_READ)
-            if self._process.stdin:
-                selector.register(0, selectors.EVENT_READ)
             while self._process.poll() is None:
                 ready = [key.fileobj for key, _ in selector.select(self._time_left())]
                 if self._stderr in ready and not self._forward_stderr():
                     selector.unregister(self._stderr)
-                if 0 in ready and not self._forward_stdin():
-                    selector.unregister(0)
                 for number in self._signals.read() if self._signals in ready else []:
                     self._escalate(number)
                 if self._time_left() == 0:
@@ -202,18 +204,6 @@ class _Attempt:
         """Whether a rank has come to the end of the program."""
         return bool(self._notices.statuses - {RAISED})
 
-    def _forward_stdin(self) -> bool:
-        """Forward what was typed; False at its end."""
-        assert self._process.stdin is not None
-        data = os.read(0, 1 << 12)
-        try:
-            os.write(self._process.stdin.fileno(), data)
-        except BrokenPipeError:
-            data = b""
-        if not data:
-            self._process.stdin.close()
-        return bool(data)
-
     def _drain(self, selector: selectors.BaseSelector) -> None:
         """Forward the rest of stderr; ssh, for one, may hold the pipe open after mpirun's end."""
         if self._stderr not in selector.get_map():
@@ -226,16 +216,14 @@ class _Attempt:
             pass
 
 
-def _owns_terminal() -> bool:
-    return os.isatty(0) and os.tcgetpgrp(0) == os.getpgrp()
-
-
 def _write(data: bytes) -> None:
-    sys.stderr.flush()
-    while data:
-        data = data[os.write(2, data) :]
+    with suppress(OSError):  # nobody reads stderr any more: the job goes on
+        sys.stderr.flush()
+        while data:
+            data = data[os.write(2, data) :]
 
 
 def print_message(text: str) -> None:
     """Print a line of `dtrain run` itself on stderr."""
-    print(f"dtrain run: {text}", file=sys.stderr, flush=True)
+    with suppress(OSError):
+        print(f"dtrain run: {text}", file=sys.stderr, flush=True)

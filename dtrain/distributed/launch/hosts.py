@@ -13,6 +13,13 @@ from pathlib import Path
 from dtrain.distributed.launch.machine import Launcher
 
 _ANSWER_LIMIT_S = 30
+# A line of a hostfile: the host, its slots and options.
+_OPEN_MPI = re.compile(
+    r"(?P<name>[^\s:=,]+)(?P<options>(\s+[a-z][\w-]*\s*=\s*[^\s=]+)*)(?P<slots>)", re.IGNORECASE
+)
+_MPICH = re.compile(
+    r"(?P<name>[^\s:=,]+)(:(?P<slots>\d+))?(?P<options>(\s+[a-z]+=\S+)*)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -45,24 +52,28 @@ def read_hostfile(path: str, launcher: Launcher) -> list[Host]:
     """Read a hostfile in the format of `launcher`."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"--hostfile: no such file: {path}")
+    try:
+        lines = Path(path).read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as reason:
+        raise ValueError(f"--hostfile: {path} cannot be read as text: {reason}") from None
+    of_open_mpi = launcher.kind == "openmpi"
+    form, example = (_OPEN_MPI, "name slots=4") if of_open_mpi else (_MPICH, "name:4")
     hosts = []
-    for number, line in enumerate(Path(path).read_text().splitlines(), start=1):
-        fields = line.partition("#")[0].split(maxsplit=1)
-        if not fields:
+    for number, line in enumerate(lines, start=1):
+        text = line.partition("#")[0].strip()
+        if not text:
             continue
-        name, colon, ranks = fields[0].partition(":")
-        slots = re.search(r"\bslots\s*=\s*(\d+)", line.partition("#")[0])
-        if launcher.kind == "openmpi":
-            well_formed, example = not colon, "name slots=4"
-        else:
-            well_formed, example = not slots and (ranks.isdecimal() or not colon), "name:4"
-        if not well_formed:
+        if (match := form.fullmatch(text)) is None:
             raise ValueError(
                 f"{path}, line {number}: {launcher.path} reads lines such as {example!r}, "
                 f"got {line.strip()!r}"
             )
-        count = slots[1] if slots else ranks
-        hosts.append(Host(name, int(count) if count else None))
+        slots = match["slots"]
+        if of_open_mpi and (found := re.search(r"\bslots\s*=\s*(\d+)", match["options"])):
+            slots = found[1]
+        if slots is not None and int(slots) < 1:
+            raise ValueError(f"{path}, line {number}: a host takes at least 1 rank, got {slots}")
+        hosts.append(Host(match["name"], int(slots) if slots else None))
     if not hosts:
         raise ValueError(f"--hostfile: {path} names no host")
     return hosts

@@ -6,11 +6,13 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from dtrain.distributed.launcher_variables import without_rank_variables
 from dtrain.errors import LaunchError
 
 
@@ -43,7 +45,7 @@ def this_machine() -> Machine:
         num_cores=num_cores(),
         is_root=os.geteuid() == 0,
         host_names=frozenset({"localhost", "127.0.0.1", name, name.partition(".")[0]}),
-        environ=dict(os.environ),
+        environ={"HOME": _home(), **without_rank_variables(os.environ)},
         has_terminal=sys.stdout.isatty(),
     )
 
@@ -67,8 +69,15 @@ def find_launcher(environ: Mapping[str, str]) -> Launcher:
     )
 
 
+def _home() -> str:
+    """The user's folder, without which Open MPI starts nothing; cron and containers have none."""
+    home = os.path.expanduser("~")
+    return home if os.path.isabs(home) else tempfile.gettempdir()
+
+
 def _identify(path: str) -> Launcher:
-    result = subprocess.run([path, "--version"], capture_output=True, text=True)
+    environ = {"HOME": _home(), **without_rank_variables(os.environ)}
+    result = subprocess.run([path, "--version"], capture_output=True, text=True, env=environ)
     answer = (result.stdout + result.stderr).strip()
     if match := re.search(r"\((?:Open MPI|OpenRTE)\) (\d+)", answer):
         return Launcher(path, "openmpi", int(match[1]))

@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import io
 import os
+import runpy
 import signal
 import sys
 from typing import cast
@@ -22,12 +23,16 @@ from dtrain.distributed.context import process
 from dtrain.distributed.elastic.transaction import recoverable
 from dtrain.distributed.launch.exit_notice import RAISED, write_exit_notice
 from dtrain.distributed.launch.parent import die_with_parent
+from dtrain.distributed.launch.standard_input import end_input_at_mark
+from dtrain.distributed.launcher_variables import note_rank_process, parent_rank_process
 from dtrain.errors import RankFailedError
 
 
 def main() -> None:
     """Run the program in `sys.argv`."""
     die_with_parent(signal.SIGKILL)
+    note_rank_process()
+    end_input_at_mark()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # By lines: they appear at once, in a file too, and ranks' texts do not mix.
@@ -36,7 +41,7 @@ def main() -> None:
     status: list[int] = []
     atexit.register(_finish, terminal, status)  # the first to be registered is the last to run
     try:
-        run.run_command_line(sys.argv[1:])
+        _run_program(sys.argv[1:])
     except SystemExit as leaving:
         if lifecycle.is_collective_exit(leaving.code):
             # Ranks that still write their checkpoint must not be aborted.
@@ -56,6 +61,17 @@ def main() -> None:
     status.append(0)
 
 
+def _run_program(words: list[str]) -> None:
+    """Run `script.py args...` or `-m module args...` as Python itself would."""
+    sys.argv[:] = words
+    if words[0] == "-m":
+        del sys.argv[0]
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    else:
+        sys.path[0] = os.path.dirname(os.path.realpath(words[0]))  # of a link: its target's folder
+        runpy.run_path(words[0], run_name="__main__")
+
+
 def _die_alone(failure: BaseException) -> None:
     """Let the survivors go on without this rank: ULFM detects only a death by a signal."""
     print(f"dtrain: {world.format_rank_exception(failure)}", file=sys.stderr, flush=True)
@@ -64,7 +80,7 @@ def _die_alone(failure: BaseException) -> None:
 
 def _finish(terminal: int, status: list[int]) -> None:
     """Write the exit notice, once all ranks have come to the end of the program."""
-    if status:
+    if status and parent_rank_process() is None:
         mpi = sys.modules.get("mpi4py.MPI")
         if env.ELASTIC.read():  # MPI_Finalize may wait for ever, with or without failures
             if world.current_rank() is not None:

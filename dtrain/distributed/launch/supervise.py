@@ -23,6 +23,7 @@ from dtrain.distributed.launch.hosts import find_unreachable_hosts
 from dtrain.distributed.launch.machine import Machine, this_machine
 from dtrain.distributed.launch.plan import JobSpec, named_hosts, plan
 from dtrain.distributed.launch.scratch import scratch_folder
+from dtrain.distributed.launch.standard_input import END_OF_INPUT
 from dtrain.distributed.lifecycle import RESPAWN, STOPPED
 
 _LINGER_S = 3  # in which elastic ranks come to the end of the program after the first
@@ -106,7 +107,8 @@ def _run_once(
     with scratch_folder(machine, launch_plan.one_node) as scratch:
         environ = {**scratch, **machine.environ, **launch_plan.env}
         linger_s = job.frozen_after_s + _LINGER_S if job.elastic else None
-        return run_attempt(launch_plan.argv, environ, signals, grace_s, linger_s)
+        end = END_OF_INPUT if machine.launcher.kind == "openmpi" else b""
+        return run_attempt(launch_plan.argv, environ, signals, grace_s, linger_s, end)
 
 
 def _find_unreachable_hosts(job: JobSpec, machine: Machine) -> list[str]:

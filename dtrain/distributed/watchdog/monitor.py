@@ -20,6 +20,7 @@ from typing import Any
 
 from dtrain import env
 from dtrain.distributed.context import process
+from dtrain.distributed.launcher_variables import parent_rank_process
 from dtrain.distributed.trace import timeline
 from dtrain.distributed.watchdog.call_site import thread_call_site
 from dtrain.distributed.watchdog.collective_log import CollectiveLog
@@ -80,7 +81,7 @@ class Watchdog:
         """
         from mpi4py import MPI
 
-        if process.job_is_aborting.is_set():
+        if process.job_is_aborting.is_set() or parent_rank_process() is not None:
             return
         self._has_exited = True
         channel = self._channel
