@@ -43,7 +43,7 @@ def connect(comm: Any) -> NcclCollectives | None:
 
 
 def _offer(rank: int) -> tuple[str | None, Any]:
-    """Why this rank has no NCCL, or None, and rank 0's name for the ranks together."""
+    """Why this rank has no NCCL, or None; and rank 0's unique id for the communicator."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # CuPy's, that there is no NCCL: one line will say it
         import cupy

@@ -18,12 +18,12 @@ from dtrain.errors import DesyncError
 
 
 class NodeLocalGroup:
-    """This rank's neighbours: a run of ranks, all on this machine.
+    """A contiguous range of ranks on one machine, this rank among them: its neighbours.
 
     Parameters
     ----------
     comm : mpi4py's communicator of all ranks
-    elastic : whether ranks may be lost
+    elastic : whether survivors go on when ranks fail
     """
 
     def __init__(self, comm: Any, elastic: bool):
@@ -32,7 +32,7 @@ class NodeLocalGroup:
         self._mpi = MPI
         self._memory, memories = _share(comm, MPI)
         groups = _group_ranks(comm.allgather(min(memories)))
-        self.all_ranks: list[range] = groups  # those of each node, this one's and the others'
+        self.all_ranks: list[range] = groups  # of each node
         self.index: int = next(i for i, group in enumerate(groups) if comm.rank in group)
         self.ranks: range = groups[self.index]
         self.runner: CollectiveRunner = CollectiveRunner(asleep=len(groups) > 1 and not elastic)
@@ -42,18 +42,18 @@ class NodeLocalGroup:
         self._peers = {r - self.ranks[0]: memories.get(r) for r in self.ranks}
 
     def empty(self, size: int, dtype: np.dtype) -> np.ndarray:
-        """An array that the neighbours can see without a copy."""
+        """An uninitialized array in memory that the neighbours map."""
         if self.size == 1 or self._memory is None:
             return np.empty(size, dtype)
         return self._memory.empty(size, dtype)
 
     def barrier(self) -> None:
-        """Wait until every neighbour is here."""
+        """Wait until every neighbour has called it."""
         if self.size > 1:
             self.runner.run("Barrier", self.comm)
 
     def slice_for(self, length: int) -> slice:
-        """This rank's part of work on so many elements."""
+        """This rank's slice of `length` elements."""
         return slice(self.rank * length // self.size, (self.rank + 1) * length // self.size)
 
     def open(self, arrays: Sequence[np.ndarray], most: int) -> list[list[np.ndarray]]:
@@ -127,13 +127,13 @@ def _share(comm: Any, mpi: Any) -> tuple[OwnMemory | None, dict[int, PeerMemory 
 
 
 def _group_ranks(machines: Sequence[int]) -> list[range]:
-    """Runs of ranks on one machine; the machine of a rank is told by the lowest rank there.
+    """Contiguous ranges of ranks on one machine; `machines[rank]` is the lowest rank there.
 
     >>> _group_ranks([0, 0, 2, 2, 0])
     [range(0, 2), range(2, 4), range(4, 5)]
     """
-    runs = []
+    groups = []
     for _, group in itertools.groupby(enumerate(machines), key=lambda pair: pair[1]):
         ranks = [rank for rank, _ in group]
-        runs.append(range(ranks[0], ranks[-1] + 1))
-    return runs
+        groups.append(range(ranks[0], ranks[-1] + 1))
+    return groups

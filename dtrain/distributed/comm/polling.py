@@ -9,21 +9,21 @@ _SHORTEST_NAP_S, _LONGEST_NAP_S = 20e-6, 200e-6
 
 
 class CollectiveRunner:
-    """Makes mpi4py's calls, and sleeps until they are done.
+    """Makes mpi4py's collective calls, and sleeps between polls until they are complete.
 
-    MPI's own blocking calls look for messages without end, and take half of a core from the
-    backward pass that runs meanwhile. Asked now and then, MPI moves messages as fast as they come.
+    MPI's own blocking calls poll without pause, and take half of a core from the backward pass that
+    runs meanwhile. Polled every 20 to 200 us, MPI moves messages equally fast.
 
     Parameters
     ----------
-    asleep : False waits in MPI's blocking calls: of a lost rank they alone tell for sure
+    asleep : False waits in MPI's blocking calls, which alone report a failed rank reliably
     """
 
     def __init__(self, asleep: bool):
         self._asleep = asleep
 
     def run(self, call: str, comm: Any, *buffers: Any) -> None:
-        """Make a collective call, by the name that MPI has for it, and wait until it is done."""
+        """Make the collective call of that MPI name, and wait until it is complete."""
         if not self._asleep:
             getattr(comm, call)(*buffers)
             return

@@ -1,4 +1,4 @@
-"""Memory that the ranks of one machine see together: each rank's own, mapped by the others.
+"""Shared memory of the ranks of one machine: each rank allocates its own, the others map it.
 
 It is an anonymous file (memfd), which no path names: nothing is left behind however a rank ends,
 and the size of /dev/shm does not limit it. A rank finds another's through /proc.
@@ -24,7 +24,7 @@ class Address:
 
     pid: int
     fd: int
-    token: bytes  # what stands at its beginning, should the pid be one of another container
+    token: bytes  # its first bytes; they differ if the pid belongs to another container
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class _Segment:
 
 
 class OwnMemory:
-    """This rank's memory: arrays are taken from it, and come back when nobody holds them."""
+    """This rank's shared memory; an array's space is free again when nothing refers to it."""
 
     def __init__(self) -> None:
         self._fd = os.memfd_create("dtrain")

@@ -26,18 +26,18 @@ from dtrain.errors import DesyncError, RankFailedError
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_WAIT_S = 0.2  # after so long the main thread looks for signals
+_WAIT_S = 0.2  # between two checks of the main thread for signals
 
 
 class ThreadWorld:
-    """Where the ranks of one process meet."""
+    """The rendezvous of ranks that are threads of one process."""
 
     def __init__(self, size: int):
         self.size = size
         self._changed = threading.Condition()
-        #: who waits: in which call, with what, as which thread
-        self._here: dict[int, tuple[str, Any, int]] = {}
-        self._gone: dict[int, str] = {}  # who will not come any more, and why
+        #: by waiting rank: its call, its value, its thread
+        self._waiting: dict[int, tuple[str, Any, int]] = {}
+        self._exited: dict[int, str] = {}  # by rank that makes no further call: why
         self._meeting = 0
         self._values: list[Any] = []
         self._duplicates: list[ThreadWorld] = []
@@ -48,51 +48,52 @@ class ThreadWorld:
         Raises
         ------
         RankFailedError
-            At once when a rank that is waited for has ended.
+            As soon as a rank that is waited for has ended.
         DesyncError
-            When all have come, but to different calls.
+            When the ranks wait in different calls.
         """
         with span(call), self._changed:
-            self._here[rank] = (call, value, threading.get_ident())
-            if len(self._here) == self.size:
-                calls = {r: self._here[r][0] for r in sorted(self._here)}
+            self._waiting[rank] = (call, value, threading.get_ident())
+            if len(self._waiting) == self.size:
+                calls = {r: self._waiting[r][0] for r in sorted(self._waiting)}
                 if len(set(calls.values())) > 1:
-                    self._gone[rank] = "found that the ranks disagree"
+                    self._exited[rank] = "found that the ranks disagree"
                     self._changed.notify_all()
                     raise DesyncError(
                         "the ranks wait for each other in different calls: "
-                        + ", ".join(f"rank {r} in {self._place(r)}" for r in calls)
+                        + ", ".join(f"rank {r} in {self._describe_call(r)}" for r in calls)
                     )
-                self._values = [self._here[r][1] for r in range(self.size)]
-                self._here = {}
+                self._values = [self._waiting[r][1] for r in range(self.size)]
+                self._waiting = {}
                 self._meeting += 1
                 self._changed.notify_all()
                 return self._values
             meeting = self._meeting
             while self._meeting == meeting:
-                if self._gone:
-                    who, why = next(iter(self._gone.items()))
+                if self._exited:
+                    who, why = next(iter(self._exited.items()))
+                    call = self._describe_call(rank)
                     raise RankFailedError(
-                        f"rank {rank} waited in {self._place(rank)} for rank {who}, which {why}"
+                        f"rank {rank} waited in {call} for rank {who}, which {why}"
                     )
                 self._changed.wait()
             return self._values
 
-    def _place(self, rank: int) -> str:
-        """The call that a rank waits in, and its line of the program."""
-        call, _, thread = self._here[rank]
+    def _describe_call(self, rank: int) -> str:
+        """The call that a rank waits in, and its line of the user's program."""
+        call, _, thread = self._waiting[rank]
         return f"{call} ({thread_call_site(thread)})"
 
     def leave(self, rank: int, why: str) -> None:
-        """Tell the others that this rank comes to no further meeting."""
+        """Tell the other ranks that this one makes no further call."""
         with self._changed:
-            self._gone[rank] = why
+            self._exited[rank] = why
             self._changed.notify_all()
         for duplicate in self._duplicates:
             duplicate.leave(rank, why)
 
     def duplicate(self) -> ThreadWorld:
-        """Another world of the same ranks."""
+        """Another rendezvous of the same ranks."""
         self._duplicates.append(ThreadWorld(self.size))
         return self._duplicates[-1]
 
@@ -111,7 +112,7 @@ class ThreadCommunicator(Communicator):
         return ThreadCommunicator(self._world.meet(self.rank, "duplicate", made)[0], self.rank)
 
     def clock_offset_ns(self) -> int:
-        return 0  # it is one clock
+        return 0  # one process, one clock
 
     def barrier(self) -> None:
         self._world.meet(self.rank, "barrier")
@@ -131,7 +132,7 @@ class ThreadCommunicator(Communicator):
         bounds = equal_bounds(len(out), self.size)
         parts, outs = self._open("all_reduce", partials, out, count)
         combine(parts, (0, count), outs, slice(*bounds[self.rank : self.rank + 2]), divisor)
-        self._world.meet(self.rank, "all_reduce")  # nobody goes on while another still writes
+        self._world.meet(self.rank, "all_reduce")  # no rank returns while another writes
 
     def reduce_scatter(
         self,
@@ -167,7 +168,7 @@ class ThreadCommunicator(Communicator):
     def _open(
         self, call: str, partials: Sequence[Array], out: Array, count: int
     ) -> tuple[dict[Interval, Array], list[Array]]:
-        """All ranks' partial sums by their intervals, and their outs."""
+        """All ranks' partial sums by tree node, and their `out` arrays."""
         opened = self._world.meet(self.rank, f"{call}{describe_array(out)}", (partials, out))
         parts = {
             interval: partial
