@@ -111,6 +111,27 @@ def test_what_vjps_keep_is_the_same_in_every_call(monkeypatch):
 
 
 @pytest.mark.parametrize(
+    "function",
+    [dtrain.sum, dtrain.square, lambda x: dtrain.logsumexp(x, 0), lambda x: x**2],
+    ids=["sum", "square", "logsumexp", "pow"],
+)
+def test_vjps_are_inspected_in_the_first_call_alone(function, monkeypatch):
+    # `sum` keeps static arguments that are None, `pow` an output made in one of three branches.
+    inspected = []
+    inspect = Primitive.inspect
+
+    def note(primitive, *values):
+        inspected.append(primitive.name)
+        return inspect(primitive, *values)
+
+    x = leaf(np.ones((2, 3)))
+    function(x)
+    monkeypatch.setattr(Primitive, "inspect", note)
+    function(x)
+    assert not inspected
+
+
+@pytest.mark.parametrize(
     ("case", "sample", "layout"),
     [
         pytest.param(case, sample, layout, id=f"{case} {sample} {layout}")

@@ -59,7 +59,11 @@ class Primitive:
         self.places: dict[tuple[CodeType, str], int] = {}
         #: the vjps, by their codes, that need not be inspected again
         self._settled: set[tuple[CodeType, ...]] = set()
-        self._unseen = set(_inner_codes(function.__code__))
+        self._inner = frozenset(_inner_codes(function.__code__))
+        self._unseen = set(self._inner)
+        #: the variables of vjps that hold a static argument in every call
+        self._static = _keyword_only(function.__code__) - _reassigned(function.__code__)
+        self._static -= {name for code in self._inner for name in code.co_cellvars}
 
     def value_name(self, index: int) -> str:
         """The name of an input, or of the output, for messages."""
@@ -93,10 +97,13 @@ class Primitive:
             for owner, name, value in _closure(vjp):
                 reached.add(owner)
                 settled = settled and name not in reassigned
+                is_static = name in self._static and owner in self._inner
+                if is_static and not _is_array(value):
+                    self.places.setdefault((owner, name), STATIC)
                 if name in self.inputs and value is values[self.inputs.index(name)]:
                     places = [self.inputs.index(name)]
-                elif value is None:  # it may be an array in another call
-                    settled = False
+                elif value is None:  # unless static, it may be an array in another call
+                    settled = settled and is_static
                     continue
                 elif not _is_array(value):
                     places = []
@@ -206,6 +213,12 @@ def _inner_codes(code: CodeType) -> Iterator[CodeType]:
 def _with_parents(codes: set[CodeType], outermost: CodeType) -> set[CodeType]:
     """Those codes, and the codes that they are defined in."""
     return {c for c in _inner_codes(outermost) if c in codes or codes & set(_inner_codes(c))}
+
+
+def _keyword_only(code: CodeType) -> set[str]:
+    """The names of a function's keyword-only parameters."""
+    first = code.co_argcount
+    return set(code.co_varnames[first : first + code.co_kwonlyargcount])
 
 
 @functools.cache

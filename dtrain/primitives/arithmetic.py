@@ -49,14 +49,18 @@ def pow(x: Array, y: Array) -> OutputAndVJPs:
         zero = (base == 0) & (y >= 0)
         return g * xp.where(zero, 0, out * xp.log(xp.where(zero, 1, base)))
 
-    if isinstance(y, (int, float)):
-        out = x * x if y == 2 else x**y
-    elif y.dtype.kind == "i" and y.size and bool((y < 0).any()):
-        whole = xp.where(xp.abs(x) == 1, x ** (y % 2), 0)  # the rest have fractions
-        out = xp.where(y < 0, whole, x ** xp.maximum(y, 0)).astype(y.dtype)
-    else:
-        out = x**y
+    out = _power(x, y)
     return out, (grad_x, grad_y)
+
+
+def _power(x: Array, y: Array) -> Array:
+    if isinstance(y, (int, float)):
+        return x * x if y == 2 else x**y
+    if y.dtype.kind == "i" and y.size and bool((y < 0).any()):
+        xp = array_module(x, y)
+        whole = xp.where(xp.abs(x) == 1, x ** (y % 2), 0)  # the rest have fractions
+        return xp.where(y < 0, whole, x ** xp.maximum(y, 0)).astype(y.dtype)
+    return x**y
 
 
 @exact_op

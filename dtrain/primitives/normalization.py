@@ -32,14 +32,14 @@ def batch_norm(
     (Ioffe and Szegedy 2015, section 3).
     """
     shape = x.shape
-    if of_batch and type(x) is not type(mean):  # x is a RecordedArray: mean and var must be, too
-        mean, var = batch_statistics(x)
-    out = kernels.channel_norm(_by_channel(x), mean, var, weight, bias, eps).reshape(shape)
+    recorded = of_batch and type(x) is not type(mean)  # a RecordedArray: mean, var must be, too
+    statistics = batch_statistics(x) if recorded else (mean, var)
+    out = kernels.channel_norm(_by_channel(x), *statistics, weight, bias, eps).reshape(shape)
 
     @memoize_by_gradient
     def shared(g: Array) -> Any:
         return kernels.channel_norm_backward(
-            _by_channel(g), _by_channel(x), mean, var, weight, eps, of_batch
+            _by_channel(g), _by_channel(x), *statistics, weight, eps, of_batch
         )
 
     return out, (
@@ -120,8 +120,7 @@ def rms_norm(x: Array, weight: Array | None, *, axes: int, eps: float) -> Output
     """x / sqrt(mean(x^2) + eps) over the last `axes` axes (Zhang and Sennrich 2019)."""
     over = tuple(range(x.ndim - axes, x.ndim))
     rest = tuple(range(x.ndim - axes))
-    scale = (x * x).mean(over, keepdims=True)
-    scale = 1 / array_module(x).sqrt(scale + eps)
+    scale = 1 / array_module(x).sqrt((x * x).mean(over, keepdims=True) + eps)
     scaled = x * scale
 
     def grad_x(g: Array) -> Array:

@@ -76,8 +76,8 @@ def logsumexp(x: Array, *, axis: Axis, keepdims: bool = False) -> OutputAndVJPs:
     xp = array_module(x)
     top = x.max(axis, keepdims=True)
     top = xp.where(xp.isfinite(top), top, 0)
-    out = xp.log(xp.exp(x - top).sum(axis, keepdims=True)) + top
-    out = out if keepdims else out.squeeze(axis)
+    whole = xp.log(xp.exp(x - top).sum(axis, keepdims=True)) + top
+    out = whole if keepdims else whole.squeeze(axis)
 
     def grad_x(g: Array) -> Array:
         return expand_reduced(g, x.shape, axis, keepdims) * xp.exp(
