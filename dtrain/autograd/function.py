@@ -104,7 +104,7 @@ class Function:
 
 
 def _always(array: Array, grad: Any) -> Array:
-    """The gradient function of an input whose gradient is there already."""
+    """The vjp of an input whose gradient is already computed."""
     return array
 
 
@@ -168,10 +168,10 @@ class _FunctionNode(Node):
                 f"{self.name}.backward: expected {len(self.parents)} gradients, one for each "
                 f"input of forward, got {len(parts)}"
             )
-        rules: list[Callable[[Any], Array | None]] = []
+        vjps: list[Callable[[Any], Array | None]] = []
         for index, (parent, part) in enumerate(zip(self.parents, parts)):
             if parent is None or part is None:
-                rules.append(lambda grad: None)
+                vjps.append(lambda grad: None)
                 continue
             if not isinstance(part, Tensor):
                 raise TypeError(
@@ -179,5 +179,5 @@ class _FunctionNode(Node):
                     f"got {type(part).__name__}"
                 )
             array = part.array if record_vjps is None else RecordedArray(part)
-            rules.append(functools.partial(_always, array))
-        return rules
+            vjps.append(functools.partial(_always, array))
+        return vjps

@@ -1,8 +1,8 @@
 """`RecordedArray`: a Tensor under an array's interface; `RecordedModule`: operations under NumPy's.
 
-With `create_graph=True` the rules of operations, written for arrays, are run on these: what they
-compute is then recorded, and can be differentiated once more. There is as much of NumPy's
-interface as rules use; whatever else one might use is refused by name.
+With `create_graph=True` the vjps of primitives, written for arrays, run on these: what they
+compute is recorded, and can be differentiated again. Only the part of NumPy's interface that
+primitives use is here; anything else is refused by name.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from dtrain.backend import Array, array_module
 
 
 class NotRecordable(Exception):
-    """A rule did what cannot be recorded."""
+    """A vjp used something that cannot be recorded."""
 
 
 class RecordedArray:
-    """A Tensor that a rule takes for an array. Comparisons and integers of it are plain arrays."""
+    """A Tensor with an array's interface. Comparisons and casts to integers give plain arrays."""
 
     __slots__ = ("tensor",)
     __array_ufunc__ = None  # NumPy and CuPy leave `array * recorded` to RecordedArray.__rmul__

@@ -18,12 +18,12 @@ from dtrain.backend import Array, array_module
 
 @dataclass
 class View:
-    """What a view is of.
+    """View metadata: the base tensor, and how the view is made from it.
 
-    base : the tensor whose memory it has, which is no view itself
+    base : the tensor whose memory the view shares; not a view itself
     history : the node that had made the base when the view's own history was made
     operation : makes the view of the base, by recorded operations
-    part : makes the view's part of an array of the base's shape
+    part : the view of an array of the base's shape
     """
 
     base: Tensor
@@ -38,7 +38,7 @@ def set_view_metadata(
     operation: Callable[[Tensor], Tensor],
     part: Callable[[Array], Array],
 ) -> None:
-    """Note that `result` is `operation(source)`, if they share memory."""
+    """Record `result` as a view, made by `operation(source)`, if they share memory."""
     shared = isinstance(source, Tensor) and array_module(result.array).may_share_memory(
         result.array, source.array
     )
@@ -58,7 +58,7 @@ def set_view_metadata(
 
 
 def rebase_history(target: Tensor, result: Tensor) -> None:
-    """Let `target`, into whose memory `result` was written, have come about as `result` did."""
+    """Rebase `target`'s autograd history onto `result` after an in-place write."""
     view = target._view
     if view is None:
         target._node, target._requires_grad = result._node, True
@@ -66,17 +66,17 @@ def rebase_history(target: Tensor, result: Tensor) -> None:
     base, shape = view.base, target.shape
     whole, xp = base.shape, array_module(base.array)
 
-    def places() -> Array:
-        """Where in the flat base the view's elements are."""
+    def indices() -> Array:
+        """The indices of the view's elements in the flat base."""
         return view.part(xp.arange(math.prod(whole)).reshape(whole)).reshape(-1)
 
     def grad_base(g: Array) -> Array:
         flat = xp.array(g).reshape(-1)
-        flat[places()] = 0
+        flat[indices()] = 0
         return flat.reshape(g.shape)
 
     def grad_result(g: Array) -> Array:
-        return g.reshape(-1)[places()].reshape(shape)
+        return g.reshape(-1)[indices()].reshape(shape)
 
     edges = (base._graph_edge(), result._graph_edge())
     base._node = Node("write to a view", edges, (grad_base, grad_result), base.array)
