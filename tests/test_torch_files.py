@@ -4,6 +4,8 @@ import collections
 import io
 import pickle
 import random
+import tarfile
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -255,3 +257,78 @@ def test_damaged_files_are_refused(tmp_path):
         except CheckpointError:
             refused += 1
     assert refused > 200
+
+
+def nested(depth):
+    """A tuple of two tuples of two …: its hash and its text take 2**depth steps."""
+    return b")q\x00" + b"".join(b"h\x00h\x00\x86q\x00" for _ in range(depth))
+
+
+LONG = b"](" + b"N" * 9999 + b"eq\x01"
+
+
+@pytest.mark.parametrize(
+    ("pickled", "said"),
+    [
+        (nested(60) + b"}h\x00K\x01s.", "a key that holds a tuple"),
+        (nested(60) + b"}(h\x00K\x01u.", "a key that holds a tuple"),
+        (nested(60) + b"(h\x00K\x01d.", "a key that holds a tuple"),
+        (nested(60) + name_of("builtins", "set") + b"]h\x00a\x85R.", "a key that holds a tuple"),
+        (nested(60) + name_of("collections", "OrderedDict") + b"]h\x00h\x00\x86a\x85R.",
+         "a key that holds a tuple"),
+        (nested(60) + b"\x8f(h\x00\x90.", "a key that holds a tuple"),
+        (nested(60) + b"(h\x00\x91.", "a key that holds a tuple"),
+        (nested(60) + b"(h\x00h\x00h\x00h\x00h\x00tQ.", "refers to what is no storage"),
+        (nested(60) + name_of("torch._utils", "_rebuild_tensor") + b"(h\x00h\x00h\x00h\x00tR.", "no short tuples|no integers|cut or"),
+        (LONG + b"](" + (name_of("builtins", "list") + b"h\x01\x85R") * 9999 + b"e.", "proportion"),
+        (b"](" + b"]" * 5_000_000 + b"e.", "out of proportion to its size"),
+        (b"](" + b"N" * 5_000_000 + b"e.", "out of proportion to its size"),
+        (b"(" * 5_000_000 + b".", "out of proportion to its size"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("legacy", [False, True])
+def test_files_that_take_time_or_memory_out_of_proportion_are_refused(pickled, said, legacy):
+    data = b"\x80\x04" + pickled
+    tracemalloc.start()
+    try:
+        with pytest.raises(CheckpointError, match=said):
+            dtrain.load(io.BytesIO(data if legacy else archive(data)))
+        assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_unknown_byte_order_is_refused():
+    file = io.BytesIO()
+    pickled = pickle.dumps(1, 2)
+    with zipfile.ZipFile(file, "w") as made:
+        made.writestr("archive/data.pkl", pickled)
+        made.writestr("archive/byteorder", "middle")
+    with pytest.raises(CheckpointError, match="byte order b'middle', expected little or big"):
+        dtrain.load(io.BytesIO(file.getvalue()))
+
+
+def legacy_file(keys, little=True):
+    parts = [0x1950A86A20F9469CFC6C, 1001, {"little_endian": little}]
+    data = b"".join(pickle.dumps(part, 2) for part in parts) + tensor_of(4, 1)
+    count = (4).to_bytes(8, "little" if little else "big")
+    values = np.arange(4, dtype="<f4" if little else ">f4").tobytes()
+    return data + pickle.dumps(keys, 2) + count + values
+
+
+def test_old_files_are_read_in_either_byte_order():
+    for little in (True, False):
+        assert dtrain.load(io.BytesIO(legacy_file(["0"], little))).tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("keys", [[], ["0", "0"], ["1"], [0], {"0": 1}, "0"])
+def test_old_files_that_do_not_list_their_storages_are_refused(keys):
+    with pytest.raises(CheckpointError, match=r"lists \d storages|no list of its storages"):
+        dtrain.load(io.BytesIO(legacy_file(keys)))
+
+
+def test_an_old_tar_file_is_named_as_one(tmp_path):
+    with tarfile.open(tmp_path / "old.pth", "w") as made:
+        made.add(__file__, "storages")
+    with pytest.raises(CheckpointError, match=r"old\.pth: is a tar archive, as PyTorch wrote"):
+        dtrain.load(tmp_path / "old.pth")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+import tarfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -94,8 +95,13 @@ def load(
         with _open(f) as file:
             size = file.seek(0, io.SEEK_END)
             file.seek(0)
-            beginning = file.read(8)
+            beginning = file.read(tarfile.BLOCKSIZE)
             file.seek(0)
+            if _is_tar(beginning):
+                raise CheckpointError(
+                    f"{name}: is a tar archive, as PyTorch wrote before version 0.1.10; load it "
+                    "with PyTorch and save it again"
+                )
             if is_torch_file(beginning, size):
                 return read_torch(file, size, name, map_location)
             return read_state(file, name, map_location)
@@ -112,3 +118,11 @@ def _open(f: str | Path | BinaryIO) -> BinaryIO:
         return file
     with file:
         return io.BytesIO(file.read())
+
+
+def _is_tar(beginning: bytes) -> bool:
+    try:
+        tarfile.TarInfo.frombuf(beginning, "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        return False
+    return True

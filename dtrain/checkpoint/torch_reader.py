@@ -1,48 +1,27 @@
 """Reads PyTorch's files (`.pth`, `.pt`, `.bin`) without PyTorch and without running code.
 
-Such a file is a pickle, which could call any function. The unpickler here knows the few names by
-which PyTorch writes tensors, containers and numbers; any other name is refused.
+Such a file is a pickle and the memory of its tensors, in a zip archive or, of old, one after the
+other. `torch_unpickler.py` reads the pickle.
 """
 
 from __future__ import annotations
 
-import collections
 import io
-import math
-import pickle
 import sys
 import zipfile
-from collections.abc import Callable, Sequence
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from dtrain.autograd import Tensor
-from dtrain.autograd.tensor import wrap
-from dtrain.backend import device, dtypes, move
-from dtrain.backend.size import Size
+from dtrain.backend import device
+from dtrain.checkpoint.torch_unpickler import Budget, Unpickler
 from dtrain.errors import CheckpointError
-from dtrain.nn import Parameter
-
-#: The largest ratio of a tensor's elements to its storage's: an expanded tensor repeats them.
-_LARGEST_EXPANSION = 1 << 20
 
 #: The first number in files from before PyTorch 1.6.
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 
 #: The largest directory of a zip archive, in bytes: about 60,000 storages.
 _LARGEST_DIRECTORY = 6 << 20
-
-#: What objects of a pickle may take, in bytes, beside twice the pickle's size.
-_PICKLE_BYTES = 48 << 20
-
-_STORAGES = {
-    "BFloat16Storage": "bfloat16", "BoolStorage": "bool_", "ByteStorage": "uint8",
-    "CharStorage": "int8", "DoubleStorage": "float64", "FloatStorage": "float32",
-    "HalfStorage": "float16", "IntStorage": "int32", "LongStorage": "int64",
-    "ShortStorage": "int16",
-}  # fmt: skip
-_DTYPES = ("bfloat16", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8")
 
 
 def is_torch_file(data: bytes, size: int) -> bool:
@@ -73,8 +52,14 @@ def read_torch(file: BinaryIO, size: int, name: str, map_location: str | device 
         raise CheckpointError(f"{name}: {reason}") from None
     except Exception as reason:  # of pickle, zipfile or zlib, all of them for damaged files
         raise CheckpointError(
-            f"{name}: is not a complete PyTorch file: it was cut or changed ({reason})"
+            f"{name}: is not a complete PyTorch file: it was cut or changed ({_describe(reason)})"
         ) from reason
+
+
+def _describe(reason: Exception) -> str:
+    """An exception's message, if it is no object of the file, whose text may have any length."""
+    plain = all(isinstance(argument, str) for argument in reason.args)
+    return str(reason)[:200] if plain else type(reason).__name__
 
 
 def _read_zip(file: BinaryIO, size: int, map_location: str | device | None) -> Any:
@@ -100,7 +85,7 @@ def _read_zip(file: BinaryIO, size: int, map_location: str | device | None) -> A
             order = entry.read(16)
     if order not in (b"little", b"big"):
         raise CheckpointError(f"has the byte order {order!r}, expected little or big")
-    budget = _Budget("storages", size)
+    budget = Budget("storages", size)
 
     def storage(key: str, dtype: np.dtype, count: int) -> np.ndarray:
         info = archive.getinfo(f"{folder}data/{key}")
@@ -121,7 +106,7 @@ def _read_zip(file: BinaryIO, size: int, map_location: str | device | None) -> A
         raise CheckpointError("is not complete: it was cut or changed")
     with archive.open(pickled) as contents:
         data = contents.read()
-    return _Unpickler(io.BytesIO(data), len(data), storage, map_location).load()
+    return Unpickler(io.BytesIO(data), len(data), storage, map_location).load()
 
 
 def _check_directory(file: BinaryIO) -> None:
@@ -145,16 +130,19 @@ def _fill(values: np.ndarray, file: Any, key: str) -> None:
 def _read_legacy(file: BinaryIO, size: int, map_location: str | device | None) -> Any:
     """Reads a file from before PyTorch 1.6: five pickles, then all storages."""
     storages: dict[str, np.ndarray] = {}
-    budget = _Budget("storages", size)
+    budget = Budget("storages", size)
 
     def storage(key: str, dtype: np.dtype, count: int) -> np.ndarray:
+        if key in storages:
+            return storages[key]
         if count * dtype.itemsize > size:
             raise CheckpointError(f"storage {key} of {count} {dtype} is larger than the file")
         budget.spend(count * dtype.itemsize)
-        return storages.setdefault(key, np.zeros(count, dtype))
+        storages[key] = np.zeros(count, dtype)
+        return storages[key]
 
     def unpickle() -> Any:
-        return _Unpickler(_Bounded(file, size), size, storage, map_location).load()
+        return Unpickler(_Bounded(file, size), size, storage, map_location).load()
 
     if unpickle() != _LEGACY_MAGIC:
         raise CheckpointError(
@@ -197,136 +185,3 @@ class _Bounded:
 
     def readinto(self, buffer: Any) -> int:
         return self._file.readinto(buffer)  # type: ignore[attr-defined]
-
-
-class _Budget:
-    """What may be spent on a file: memory, and so time, in proportion to its size."""
-
-    def __init__(self, kind: str, limit: int):
-        self._kind, self._limit, self._spent = kind, limit, 0
-
-    def spend(self, amount: int) -> None:
-        """Refuse the file if it takes more than its size explains."""
-        self._spent += amount
-        if self._spent > self._limit:
-            raise CheckpointError(
-                f"takes more than {self._limit} bytes of memory for {self._kind}, out of "
-                "proportion to its size; nothing is loaded"
-            )
-
-
-#: The standard library's unpickler in Python: its opcodes can be restricted.
-_Pickle: Any = pickle._Unpickler
-
-
-class _Unpickler(_Pickle):
-    """Refuses all names but those of tensors, containers and numbers."""
-
-    #: the opcodes, without those whose buffers may claim any size
-    dispatch: ClassVar = {
-        code: operation
-        for code, operation in _Pickle.dispatch.items()
-        if bytes([code]) not in (pickle.BYTEARRAY8, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER)
-    }
-
-    def __init__(
-        self,
-        file: Any,
-        size: int,
-        storage: Callable[[str, np.dtype, int], np.ndarray],
-        map_location: str | device | None,
-    ):
-        super().__init__(file, encoding="utf-8")
-        self._budget = _Budget("its pickle's objects", _PICKLE_BYTES + 2 * size)
-        self._storage = storage
-        self._storages: dict[str, np.ndarray] = {}
-        self._device = map_location or "cpu"
-
-    def find_class(self, module: str, name: str) -> Any:
-        if module == "torch" and name in _STORAGES:
-            return getattr(dtypes, _STORAGES[name])
-        if module == "torch" and name in _DTYPES:
-            return getattr(dtypes, name)
-        if module == "torch._utils" and name in ("_rebuild_tensor", "_rebuild_tensor_v2"):
-            return self._tensor
-        if (module, name) in _KNOWN:
-            return _KNOWN[module, name]
-        raise CheckpointError(
-            f"holds {module}.{name}, which is not a tensor, container or number; nothing was run. "
-            "Save a state_dict() of tensors where the file was made"
-        )
-
-    def load_build(self) -> None:
-        """Set the attributes of an OrderedDict (a state dict's); refuse those of anything else."""
-        state, made = self.stack.pop(), self.stack[-1]
-        if type(made) is not collections.OrderedDict or not isinstance(state, dict):
-            raise CheckpointError(
-                f"would change a {type(made).__name__}; nothing was run. Save a state_dict() of "
-                "tensors where the file was made"
-            )
-        vars(made).update(state)
-
-    dispatch[pickle.BUILD[0]] = load_build
-
-    def persistent_load(self, pid: Any) -> np.ndarray:
-        kind, dtype, key, _, count = pid[:5]
-        if kind != "storage" or not isinstance(dtype, np.dtype):
-            raise CheckpointError(f"refers to {kind} {dtype}, which dtrain cannot read")
-        if len(pid) > 5 and pid[5] is not None:
-            raise CheckpointError(
-                "has storages that are views of other storages; save it again with a newer PyTorch"
-            )
-        if type(count) is not int or count < 0:
-            raise CheckpointError(f"refers to a storage of {count} elements")
-        if key not in self._storages:
-            self._storages[key] = self._storage(key, dtype, count)
-        return self._storages[key]
-
-    def _tensor(
-        self,
-        storage: np.ndarray,
-        offset: int,
-        size: Sequence[int],
-        stride: Sequence[int],
-        requires_grad: bool = False,
-        *_: Any,
-    ) -> Tensor:
-        last = offset + sum((n - 1) * step for n, step in zip(size, stride))
-        if min((offset, *size, *stride)) < 0 or (0 not in size and last >= storage.size):
-            raise CheckpointError(
-                f"has a tensor of sizes {tuple(size)} and strides {tuple(stride)} from {offset} "
-                f"that reaches beyond its {storage.size} elements"
-            )
-        if math.prod(size) > _LARGEST_EXPANSION * max(storage.size, 1):
-            raise CheckpointError(
-                f"has a tensor of sizes {tuple(size)} in {storage.size} elements: it could need "
-                "any amount of memory"
-            )
-        strides = [step * storage.itemsize for step in stride]
-        view = np.lib.stride_tricks.as_strided(storage[offset:], size, strides)
-        tensor = wrap(move(view, self._device))
-        return tensor.requires_grad_() if requires_grad else tensor
-
-
-def _parameter(data: Tensor, requires_grad: bool = True, *_: Any) -> Parameter:
-    return Parameter(data, requires_grad)
-
-
-def _device_name(kind: str, index: int | None = None) -> str:
-    return kind if index is None else f"{kind}:{index}"
-
-
-_KNOWN: dict[tuple[str, str], Any] = {
-    ("torch", "Size"): Size,
-    ("torch", "bool"): dtypes.bool_,
-    ("torch", "device"): _device_name,
-    ("torch._utils", "_rebuild_parameter"): _parameter,
-    ("collections", "Counter"): collections.Counter,
-    ("collections", "OrderedDict"): collections.OrderedDict,
-    ("collections", "defaultdict"): collections.defaultdict,
-    **{
-        (module, kind.__name__): kind
-        for module in ("builtins", "__builtin__")
-        for kind in (complex, dict, frozenset, list, set)
-    },
-}
