@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dtrain.backend import Array, kernels
 from dtrain.optim.optimizer import Optimizer
@@ -13,7 +13,34 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class Adam(Optimizer):
+class AdamBase(Optimizer):
+    """The options and the state that Adam and its variants share."""
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float,
+        betas: tuple[float, float],
+        eps: float,
+        weight_decay: float,
+        options: dict[str, Any],
+        implementation: Implementation,
+    ):
+        inf, betas = float("inf"), as_numbers(f"{type(self).__name__}: betas", betas, 2)
+        check_options(
+            type(self).__name__, lr=(lr, 0, inf), eps=(eps, 0, inf), beta1=(betas[0], 0, 1),
+            beta2=(betas[1], 0, 1), weight_decay=(weight_decay, 0, inf),
+        )  # fmt: skip
+        defaults = {
+            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, **options,
+        }  # fmt: skip
+        super().__init__(params, defaults, implementation)
+
+    def _slots(self, group: Group) -> tuple[str, ...]:
+        return ("exp_avg", "exp_avg_sq")
+
+
+class Adam(AdamBase):
     """Adam with weight decay added to the gradient (torch.optim.Adam).
 
     g = grad + weight_decay * param; m = beta1 * m + (1 - beta1) * g;
@@ -36,30 +63,11 @@ class Adam(Optimizer):
         maximize: bool = False,
         **implementation: Unpack[Implementation],
     ):
-        inf, betas = float("inf"), as_numbers(f"{type(self).__name__}: betas", betas, 2)
-        check_options(
-            type(self).__name__,
-            lr=(lr, 0, inf),
-            eps=(eps, 0, inf),
-            beta1=(betas[0], 0, 1),
-            beta2=(betas[1], 0, 1),
-            weight_decay=(weight_decay, 0, inf),
-        )
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "betas": betas,
-                "eps": eps,
-                "weight_decay": weight_decay,
-                "amsgrad": amsgrad,
-                "maximize": maximize,
-            },
-            implementation,
-        )
+        options = {"amsgrad": amsgrad, "maximize": maximize}
+        super().__init__(params, lr, betas, eps, weight_decay, options, implementation)
 
     def _slots(self, group: Group) -> tuple[str, ...]:
-        slots = ("exp_avg", "exp_avg_sq")
+        slots = super()._slots(group)
         return (*slots, "max_exp_avg_sq") if group["amsgrad"] else slots
 
     def _update(

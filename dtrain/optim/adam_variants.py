@@ -3,42 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dtrain.backend import Array, kernels
-from dtrain.optim.optimizer import Optimizer
-from dtrain.optim.options import as_numbers, check_options
+from dtrain.optim.adam import AdamBase
+from dtrain.optim.options import check_options
 from dtrain.optim.types import Group, Implementation, Numbers, Params, State
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-
-class _AdamVariant(Optimizer):
-    """The options that Adamax, NAdam and RAdam share."""
-
-    def __init__(
-        self,
-        params: Params,
-        lr: float,
-        betas: tuple[float, float],
-        eps: float,
-        weight_decay: float,
-        options: dict[str, Any],
-        implementation: Implementation,
-    ):
-        inf, betas = float("inf"), as_numbers(f"{type(self).__name__}: betas", betas, 2)
-        check_options(
-            type(self).__name__, lr=(lr, 0, inf), eps=(eps, 0, inf), beta1=(betas[0], 0, 1),
-            beta2=(betas[1], 0, 1), weight_decay=(weight_decay, 0, inf),
-        )  # fmt: skip
-        defaults = {
-            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, **options,
-        }  # fmt: skip
-        super().__init__(params, defaults, implementation)
-
-    def _slots(self, group: Group) -> tuple[str, ...]:
-        return ("exp_avg", "exp_avg_sq")
 
 
 def _decay(group: Group) -> tuple[float, float]:
@@ -47,7 +20,7 @@ def _decay(group: Group) -> tuple[float, float]:
     return (0, 1 - group["lr"] * decay) if group["decoupled_weight_decay"] else (decay, 1)
 
 
-class Adamax(_AdamVariant):
+class Adamax(AdamBase):
     """Adam with the largest gradient in place of the mean square (torch.optim.Adamax).
 
     m = beta1 * m + (1 - beta1) * g; u = max(beta2 * u, |g| + eps);
@@ -81,7 +54,7 @@ class Adamax(_AdamVariant):
         )  # fmt: skip
 
 
-class NAdam(_AdamVariant):
+class NAdam(AdamBase):
     """Adam with Nesterov's momentum (torch.optim.NAdam; Dozat 2016).
 
     mu_t = beta1 * (1 - 0.96^(t * momentum_decay) / 2), M_t = mu_1 ... mu_t; m, v as in Adam;
@@ -130,7 +103,7 @@ class NAdam(_AdamVariant):
         )  # fmt: skip
 
 
-class RAdam(_AdamVariant):
+class RAdam(AdamBase):
     """Adam with a rectified variance (torch.optim.RAdam; Liu et al. 2019).
 
     r_inf = 2 / (1 - beta2) - 1; r = r_inf - 2 t beta2^t / (1 - beta2^t); m, v as in Adam.
