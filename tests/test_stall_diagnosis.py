@@ -49,6 +49,17 @@ def test_each_stall_is_reported_once_and_so_is_its_end():
     assert not it.reported
 
 
+def test_a_stall_that_another_rank_reported_is_not_reported_again_nor_is_its_end():
+    first, second = diagnosis(), diagnosis()
+    assert len(lines(first, waits(6), None, waits(5))) == 1
+    told = waits(5)._replace(announced=frozenset(first.announced))
+    assert lines(second, waits(7), computes(), told, now=101.0) == []
+    assert lines(second, computes(4), computes(4), computes(4), now=103.0) == []
+    assert len(lines(first, computes(4), computes(4), computes(4), now=103.0)) == 1
+    (text,) = lines(second, waits(6, number=5), computes(4), waits(5, number=5), now=110.0)
+    assert "for rank 1" in text
+
+
 def test_late_ranks_are_grouped_by_what_they_do():
     (text,) = lines(diagnosis("a", "b", "a", "b"), waits(6), computes(), None, computes())
     assert text == (

@@ -15,10 +15,12 @@ from dtrain.distributed.launch.machine import Launcher
 _ANSWER_LIMIT_S = 30
 # A line of a hostfile: the host, its slots and options.
 _OPEN_MPI = re.compile(
-    r"(?P<name>[^\s:=,]+)(?P<options>(\s+[a-z][\w-]*\s*=\s*[^\s=]+)*)(?P<slots>)", re.IGNORECASE
+    r"(?P<name>[^\s:=,]+)(?P<slots>(?!))?"
+    r"(?P<options>(\s+((max[_-])?slots\s*=\s*\d+|(?!\S*slots)[a-z][\w-]*\s*=\s*[^\s=]+))*)",
+    re.IGNORECASE,
 )
 _MPICH = re.compile(
-    r"(?P<name>[^\s:=,]+)(:(?P<slots>\d+))?(?P<options>(\s+[a-z]+=\S+)*)", re.IGNORECASE
+    r"(?P<name>[^\s:=,]+)(:(?P<slots>\d+))?(?P<options>(\s+(?!slots)[a-z]+=\S+)*)", re.IGNORECASE
 )
 
 

@@ -278,6 +278,10 @@ def _elastic_variables(job: JobSpec, one_node: bool) -> dict[str, str]:
         # they can take it, and ends them: one start of ten, where ranks share cores.
         "OMPI_MCA_btl": "self,tcp",
         **({"OMPI_MCA_btl_tcp_if_include": "127.0.0.1/8"} if one_node else {}),
+        # The other algorithms of Allgatherv report success with an untouched buffer when a rank
+        # dies in it; the ring raises.
+        "OMPI_MCA_coll_tuned_use_dynamic_rules": "1",
+        "OMPI_MCA_coll_tuned_allgatherv_algorithm": "3",
         detector: "true",
         f"{detector}_thread": "true",  # for a rank may compute for long
         f"{detector}_period": f"{job.frozen_after_s / 5:g}",

@@ -15,23 +15,25 @@ from dtrain.errors import DesyncError, RankFailedError
 _MAX_LISTED = 8  # ranks or hosts that a message lists one by one
 
 
+class PendingCall(NamedTuple):
+    """A collective call in which ranks wait; all ranks number their calls alike."""
+
+    communicator: int
+    sequence_number: int
+
+
 class RankState(NamedTuple):
     """What a rank reports: its newest call on each communicator, and its line of the program."""
 
     calls: tuple[CollectiveCall, ...]
     call_site: str
     has_exited: bool = False
+    #: stalls of which it knows that a rank has told the user
+    announced: frozenset[PendingCall] = frozenset()
 
     def call(self, communicator: int) -> CollectiveCall:
         """The newest call on a communicator, which this rank may not have created yet."""
         return self.calls[communicator] if communicator < len(self.calls) else CollectiveCall()
-
-
-class PendingCall(NamedTuple):
-    """A collective call in which ranks wait; all ranks number their calls alike."""
-
-    communicator: int
-    sequence_number: int
 
 
 @dataclass
@@ -51,8 +53,10 @@ class StallDiagnosis:
     warning_s: float
     timeout_s: float
     elastic: bool = False
-    #: stalls that were reported: the late ranks, and when the wait began
+    #: stalls that this rank reported: the late ranks, and when the wait began. It reports their end
     reported: dict[PendingCall, tuple[list[int], float]] = field(default_factory=dict)
+    #: stalls that any rank reported, as far as this one knows
+    announced: set[PendingCall] = field(default_factory=set)
 
     def check(
         self, states: Mapping[int, RankState], silent: Collection[int], now: float
@@ -72,6 +76,8 @@ class StallDiagnosis:
         RankFailedError
             If a rank that is waited for has exited, or is late by `timeout_s`.
         """
+        for state in states.values():
+            self.announced |= state.announced
         if len(states) + len(silent) < len(self.hosts):
             return
         self._refuse_disagreement(states)
@@ -130,7 +136,8 @@ class StallDiagnosis:
         text = self._format_stall(pending, name, elapsed_s, late, states)
         if self.timeout_s and elapsed_s >= self.timeout_s and not (self.elastic and silent):
             raise RankFailedError(f"{text} (--stall-timeout {self.timeout_s:g})")
-        if self.warning_s and elapsed_s >= self.warning_s and pending not in self.reported:
+        if self.warning_s and elapsed_s >= self.warning_s and pending not in self.announced:
+            self.announced.add(pending)
             self.reported[pending] = late, now - elapsed_s
             yield text
 

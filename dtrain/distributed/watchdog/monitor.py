@@ -3,7 +3,8 @@
 The threads exchange messages on a communicator of their own, and only once a rank has waited for
 more than a second. That rank notifies the coordinator, the lowest rank that answers. The
 coordinator requests the state of every rank, and `diagnosis.py` finds which rank blocks the
-others. If the ranks can never meet, the coordinator aborts the job.
+others. If the ranks can never meet, the coordinator aborts the job. A rank that was held up and a
+rank that stood in for it may both coordinate: they tell each other which stalls were reported.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from dtrain.distributed.launcher_variables import parent_rank_process
 from dtrain.distributed.trace import timeline
 from dtrain.distributed.watchdog.call_site import thread_call_site
 from dtrain.distributed.watchdog.collective_log import CollectiveLog
-from dtrain.distributed.watchdog.diagnosis import RankState, StallDiagnosis
+from dtrain.distributed.watchdog.diagnosis import PendingCall, RankState, StallDiagnosis
 from dtrain.errors import DtrainError
 
 _TICK_S = 0.25
@@ -141,9 +142,12 @@ class _Channel:
         state = None
         while (message := self.comm.improbe()) is not None:
             sender, content = message.recv()
-            if content == _STATE_REQUEST:
+            if isinstance(content, frozenset):
+                self.diagnosis.announced |= content
+            elif content == _STATE_REQUEST:
                 state = state or read_state()
-                self._send(sender, state)
+                announced = frozenset(self.diagnosis.announced)
+                self._send(sender, state._replace(announced=announced))
                 self._note_coordinator(sender, now)
             elif content == _STALL_NOTICE:
                 self._coordinates_until = now + 3 * _INTERVAL_S
@@ -168,7 +172,7 @@ class _Channel:
                 self._send(rank, state)
         _poll(lambda: all(request.Test() for request in self._sent), limit_s=0.5)
 
-    def _send(self, to: int, content: RankState | str) -> None:
+    def _send(self, to: int, content: RankState | frozenset[PendingCall] | str) -> None:
         self._sent.append(self.comm.isend((self.comm.rank, content), to))
 
     def _note_coordinator(self, rank: int, now: float) -> None:
@@ -176,7 +180,6 @@ class _Channel:
             self._coordinator_since = now
         if rank < self.comm.rank:  # of two coordinators the lower rank goes on
             self._coordinates_until = 0.0
-            self.diagnosis.reported.clear()
 
     def _notify_coordinator(self, now: float) -> None:
         """Send a stall notice to the lowest rank that answers."""
@@ -206,7 +209,14 @@ class _Channel:
         states |= {**self._exited, self.comm.rank: state}
         overdue = now - self._requested_since > _ANSWER_LIMIT_S
         silent = [rank for rank in self._others if rank not in states] if overdue else []
-        yield from self.diagnosis.check(states, silent, now)
+        known = len(self.diagnosis.announced)
+        lines = list(self.diagnosis.check(states, silent, now))
+        if len(self.diagnosis.announced) > known:
+            # A coordinator that is held up may take its turn again before this one asks it.
+            for rank in self._others:
+                if rank not in self._exited:
+                    self._send(rank, frozenset(self.diagnosis.announced))
+        yield from lines
 
 
 def _poll(is_complete: Callable[[], bool], limit_s: float = math.inf) -> None:
