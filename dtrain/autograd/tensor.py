@@ -44,6 +44,7 @@ class Tensor(TensorMethods, TensorData):
 
     _version: list[int]  # one counter for all tensors that share memory
     # Most tensors never set these: as values of the class they cost nothing to make.
+    array: Array
     _node: Node | None = None
     _requires_grad: bool = False
     _grad: Tensor | None = None

@@ -20,7 +20,7 @@ tanh: UnaryFunction = floating_unary(primitives.tanh)
 sigmoid: UnaryFunction = floating_unary(primitives.sigmoid)
 
 
-relu = unary(primitives.relu)
+relu: UnaryFunction = unary(primitives.relu)
 
 
 def softmax(input: Tensor, dim: int, dtype: DTypeLike = None) -> Tensor:

@@ -11,7 +11,14 @@ from dtrain.backend.dtypes import (
     int64,
     is_floating,
 )
-from dtrain.functions.elementwise import binary, floating_binary, floating_unary, unary
+from dtrain.functions.elementwise import (
+    BinaryFunction,
+    UnaryFunction,
+    binary,
+    floating_binary,
+    floating_unary,
+    unary,
+)
 from dtrain.functions.operands import (
     Number,
     promote_all,
@@ -23,22 +30,22 @@ from dtrain.functions.operands import (
 from dtrain.functions.rounding import _rounded
 from dtrain.primitives import arithmetic as primitives
 
-mul = binary(primitives.mul)
+mul: BinaryFunction = binary(primitives.mul)
 
 
-abs = unary(primitives.abs, no_bools=True)
+abs: UnaryFunction = unary(primitives.abs, no_bools=True)
 
 
-reciprocal = floating_unary(primitives.reciprocal)
+reciprocal: UnaryFunction = floating_unary(primitives.reciprocal)
 
 
-sqrt = floating_unary(primitives.sqrt)
+sqrt: UnaryFunction = floating_unary(primitives.sqrt)
 
 
-rsqrt = floating_unary(primitives.rsqrt)
+rsqrt: UnaryFunction = floating_unary(primitives.rsqrt)
 
 
-copysign = floating_binary(primitives.copysign)
+copysign: BinaryFunction = floating_binary(primitives.copysign)
 
 
 def _scaled(name: str, input: Tensor | Number, other: Tensor | Number, alpha: Number) -> Any:

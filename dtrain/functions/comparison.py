@@ -8,7 +8,14 @@ from typing import Protocol
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import is_floating
-from dtrain.functions.elementwise import BinaryFunction, binary, name_like, tensors_only, unary
+from dtrain.functions.elementwise import (
+    BinaryFunction,
+    TensorBinaryFunction,
+    binary,
+    name_like,
+    tensors_only,
+    unary,
+)
 from dtrain.functions.operands import Number, promote_pair, require_tensors, scalar_like
 from dtrain.primitives import comparison as primitives
 
@@ -33,9 +40,9 @@ def _compare(operation: Callable[..., Tensor]) -> Comparison:
 eq, ne = _compare(primitives.eq), _compare(primitives.ne)
 lt, le = _compare(primitives.lt), _compare(primitives.le)
 gt, ge = _compare(primitives.gt), _compare(primitives.ge)
-logical_and = tensors_only(binary(primitives.logical_and))
-logical_or = tensors_only(binary(primitives.logical_or))
-logical_xor = tensors_only(binary(primitives.logical_xor))
+logical_and: TensorBinaryFunction = tensors_only(binary(primitives.logical_and))
+logical_or: TensorBinaryFunction = tensors_only(binary(primitives.logical_or))
+logical_xor: TensorBinaryFunction = tensors_only(binary(primitives.logical_xor))
 logical_not, signbit = unary(primitives.logical_not), unary(primitives.signbit)
 isfinite, isinf, isnan = (
     unary(primitives.isfinite),
@@ -60,9 +67,9 @@ def _bitwise(operation: Callable[..., Tensor]) -> BinaryFunction:
 
 
 bitwise_and, bitwise_or = _bitwise(primitives.bitwise_and), _bitwise(primitives.bitwise_or)
-bitwise_xor = _bitwise(primitives.bitwise_xor)
-bitwise_left_shift = _bitwise(primitives.bitwise_left_shift)
-bitwise_right_shift = _bitwise(primitives.bitwise_right_shift)
+bitwise_xor: BinaryFunction = _bitwise(primitives.bitwise_xor)
+bitwise_left_shift: BinaryFunction = _bitwise(primitives.bitwise_left_shift)
+bitwise_right_shift: BinaryFunction = _bitwise(primitives.bitwise_right_shift)
 
 
 def bitwise_not(input: Tensor) -> Tensor:

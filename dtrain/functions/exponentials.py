@@ -4,41 +4,48 @@ from __future__ import annotations
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.functions.arithmetic import mul, pow
-from dtrain.functions.elementwise import floating_binary, floating_unary, tensors_only
+from dtrain.functions.elementwise import (
+    BinaryFunction,
+    TensorBinaryFunction,
+    UnaryFunction,
+    floating_binary,
+    floating_unary,
+    tensors_only,
+)
 from dtrain.functions.operands import (
     require_tensors,
     to_floating,
 )
 from dtrain.primitives import exponentials as primitives
 
-exp = floating_unary(primitives.exp)
+exp: UnaryFunction = floating_unary(primitives.exp)
 
 
-exp2 = floating_unary(primitives.exp2)
+exp2: UnaryFunction = floating_unary(primitives.exp2)
 
 
-expm1 = floating_unary(primitives.expm1)
+expm1: UnaryFunction = floating_unary(primitives.expm1)
 
 
-log = floating_unary(primitives.log)
+log: UnaryFunction = floating_unary(primitives.log)
 
 
-log2 = floating_unary(primitives.log2)
+log2: UnaryFunction = floating_unary(primitives.log2)
 
 
-log10 = floating_unary(primitives.log10)
+log10: UnaryFunction = floating_unary(primitives.log10)
 
 
-log1p = floating_unary(primitives.log1p)
+log1p: UnaryFunction = floating_unary(primitives.log1p)
 
 
-logaddexp = tensors_only(floating_binary(primitives.logaddexp))
+logaddexp: TensorBinaryFunction = tensors_only(floating_binary(primitives.logaddexp))
 
 
-logaddexp2 = tensors_only(floating_binary(primitives.logaddexp2))
+logaddexp2: TensorBinaryFunction = tensors_only(floating_binary(primitives.logaddexp2))
 
 
-xlogy = floating_binary(primitives.xlogy)
+xlogy: BinaryFunction = floating_binary(primitives.xlogy)
 
 
 def ldexp(input: Tensor, other: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from dtrain.backend.dtypes import (
     finfo,
     is_floating,
 )
-from dtrain.functions.elementwise import binary, tensors_only
+from dtrain.functions.elementwise import TensorBinaryFunction, binary, tensors_only
 from dtrain.functions.operands import (
     Number,
     promote_pair,
@@ -60,13 +60,13 @@ def nan_to_num(
     )
 
 
-maximum = tensors_only(binary(primitives.maximum))
+maximum: TensorBinaryFunction = tensors_only(binary(primitives.maximum))
 
 
-minimum = tensors_only(binary(primitives.minimum))
+minimum: TensorBinaryFunction = tensors_only(binary(primitives.minimum))
 
 
-fmax = tensors_only(binary(primitives.fmax))
+fmax: TensorBinaryFunction = tensors_only(binary(primitives.fmax))
 
 
-fmin = tensors_only(binary(primitives.fmin))
+fmin: TensorBinaryFunction = tensors_only(binary(primitives.fmin))

@@ -12,7 +12,7 @@ from dtrain.backend.dtypes import (
     category,
     is_floating,
 )
-from dtrain.functions.elementwise import TensorBinaryFunction, name_like, unary
+from dtrain.functions.elementwise import TensorBinaryFunction, UnaryFunction, name_like, unary
 from dtrain.functions.operands import (
     Number,
     promote_pair,
@@ -79,19 +79,19 @@ def frac(input: Tensor) -> Tensor:
     return primitives.frac(input)
 
 
-sign = unary(primitives.sign)
+sign: UnaryFunction = unary(primitives.sign)
 
 
-sgn = unary(primitives.sign)
+sgn: UnaryFunction = unary(primitives.sign)
 
 
-ceil = unary(primitives.ceil, no_bools=True)
+ceil: UnaryFunction = unary(primitives.ceil, no_bools=True)
 
 
-floor = unary(primitives.floor, no_bools=True)
+floor: UnaryFunction = unary(primitives.floor, no_bools=True)
 
 
-trunc = unary(primitives.trunc, no_bools=True)
+trunc: UnaryFunction = unary(primitives.trunc, no_bools=True)
 
 
 def nextafter(input: Tensor, other: Tensor) -> Tensor:
@@ -116,10 +116,10 @@ def _integer_binary(operation: Callable[..., Tensor]) -> TensorBinaryFunction:
     return name_like(function, operation)
 
 
-gcd = _integer_binary(primitives.gcd)
+gcd: TensorBinaryFunction = _integer_binary(primitives.gcd)
 
 
-lcm = _integer_binary(primitives.lcm)
+lcm: TensorBinaryFunction = _integer_binary(primitives.lcm)
 
 
 class MantissaAndExponent(NamedTuple):

@@ -6,19 +6,24 @@ import math
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.functions.arithmetic import add
-from dtrain.functions.elementwise import floating_binary, floating_unary
+from dtrain.functions.elementwise import (
+    BinaryFunction,
+    UnaryFunction,
+    floating_binary,
+    floating_unary,
+)
 from dtrain.functions.operands import (
     to_floating,
 )
 from dtrain.primitives import special as primitives
 
-i0 = floating_unary(primitives.i0)
-i0e = floating_unary(primitives.i0e, "torch.special")
-i1 = floating_unary(primitives.i1, "torch.special")
-i1e = floating_unary(primitives.i1e, "torch.special")
-lgamma = floating_unary(primitives.lgamma)
-entr = floating_unary(primitives.entr, "torch.special")
-xlog1py = floating_binary(primitives.xlog1py, "torch.special")
+i0: UnaryFunction = floating_unary(primitives.i0)
+i0e: UnaryFunction = floating_unary(primitives.i0e, "torch.special")
+i1: UnaryFunction = floating_unary(primitives.i1, "torch.special")
+i1e: UnaryFunction = floating_unary(primitives.i1e, "torch.special")
+lgamma: UnaryFunction = floating_unary(primitives.lgamma)
+entr: UnaryFunction = floating_unary(primitives.entr, "torch.special")
+xlog1py: BinaryFunction = floating_binary(primitives.xlog1py, "torch.special")
 
 
 def digamma(input: Tensor) -> Tensor:
@@ -49,10 +54,10 @@ def ndtr(input: Tensor) -> Tensor:
     return erfc(to_floating(input) * -math.sqrt(0.5)) * 0.5
 
 
-erf = floating_unary(primitives.erf)
+erf: UnaryFunction = floating_unary(primitives.erf)
 
 
-erfc = floating_unary(primitives.erfc)
+erfc: UnaryFunction = floating_unary(primitives.erfc)
 
 
-erfinv = floating_unary(primitives.erfinv)
+erfinv: UnaryFunction = floating_unary(primitives.erfinv)

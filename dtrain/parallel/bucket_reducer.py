@@ -26,6 +26,8 @@ class BucketReducer:
         in the order of the microbatches on a rank, and of MPI or NCCL between the ranks
     """
 
+    used: list[bool]
+
     def __init__(self, bucket: Bucket, exact: bool):
         self.bucket: Bucket = bucket
         self._exact = exact

@@ -88,6 +88,8 @@ class DataParallel(Module):
     tensor([1.])
     """
 
+    compression_state: CompressionState
+
     def __init__(
         self,
         module: Module,

@@ -61,6 +61,8 @@ class ReductionStateMachine:
     RuntimeError: reduction of a bucket: push is allowed when accumulating, the bucket is begun
     """
 
+    state: ReductionState
+
     def __init__(self) -> None:
         self.state: ReductionState = ReductionState.IDLE
 

@@ -21,6 +21,10 @@ class Shard:
         gradients of its own shard alone (reduce-scatter)
     """
 
+    count: int
+    gradient_bounds: Sequence[int] | None
+    gradients_are_scattered: bool
+
     def __init__(
         self, bucket: Bucket, borders: Sequence[int], index: int, scatters_gradients: bool
     ):

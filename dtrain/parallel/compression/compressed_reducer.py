@@ -25,6 +25,9 @@ class CompressedBucketReducer(BucketReducer):
     seed : of the random numbers that a compression may draw
     """
 
+    count: int
+    steps: int
+
     def __init__(self, bucket: Bucket, compression: Compression, keys: Sequence[int], seed: int):
         super().__init__(bucket, exact=True)
         self.compression: Compression = compression
