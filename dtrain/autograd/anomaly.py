@@ -13,6 +13,9 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 class _State:
     """Whether nodes note where they were made, and gradients are looked at."""
 
+    check_nan: bool
+    enabled: bool
+
     __slots__ = ("check_nan", "enabled")
 
     def __init__(self) -> None:

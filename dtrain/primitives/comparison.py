@@ -19,10 +19,10 @@ def _unary(name: str, text: str) -> Callable[[Array], Tensor]:
     return exact_op(rule)
 
 
-isnan = _unary("isnan", "Whether each is NaN.")
-isinf = _unary("isinf", "Whether each is infinite.")
-isfinite = _unary("isfinite", "Whether each is neither NaN nor infinite.")
-logical_not = _unary("logical_not", "Whether each is zero or False.")
+isnan: Callable[[Array], Tensor] = _unary("isnan", "Whether each is NaN.")
+isinf: Callable[[Array], Tensor] = _unary("isinf", "Whether each is infinite.")
+isfinite: Callable[[Array], Tensor] = _unary("isfinite", "Whether each is neither NaN nor infinite.")
+logical_not: Callable[[Array], Tensor] = _unary("logical_not", "Whether each is zero or False.")
 
 
 @exact_op
@@ -45,20 +45,20 @@ def _binary(name: str, numpy_name: str) -> Callable[[Array, Array], Tensor]:
     return exact_op(rule)
 
 
-eq = _binary("eq", "equal")
-ne = _binary("ne", "not_equal")
-lt = _binary("lt", "less")
-le = _binary("le", "less_equal")
-gt = _binary("gt", "greater")
-ge = _binary("ge", "greater_equal")
-logical_and = _binary("logical_and", "logical_and")
-logical_or = _binary("logical_or", "logical_or")
-logical_xor = _binary("logical_xor", "logical_xor")
-bitwise_and = _binary("bitwise_and", "bitwise_and")
-bitwise_or = _binary("bitwise_or", "bitwise_or")
-bitwise_xor = _binary("bitwise_xor", "bitwise_xor")
-bitwise_left_shift = _binary("bitwise_left_shift", "left_shift")
-bitwise_right_shift = _binary("bitwise_right_shift", "right_shift")
+eq: Callable[[Array, Array], Tensor] = _binary("eq", "equal")
+ne: Callable[[Array, Array], Tensor] = _binary("ne", "not_equal")
+lt: Callable[[Array, Array], Tensor] = _binary("lt", "less")
+le: Callable[[Array, Array], Tensor] = _binary("le", "less_equal")
+gt: Callable[[Array, Array], Tensor] = _binary("gt", "greater")
+ge: Callable[[Array, Array], Tensor] = _binary("ge", "greater_equal")
+logical_and: Callable[[Array, Array], Tensor] = _binary("logical_and", "logical_and")
+logical_or: Callable[[Array, Array], Tensor] = _binary("logical_or", "logical_or")
+logical_xor: Callable[[Array, Array], Tensor] = _binary("logical_xor", "logical_xor")
+bitwise_and: Callable[[Array, Array], Tensor] = _binary("bitwise_and", "bitwise_and")
+bitwise_or: Callable[[Array, Array], Tensor] = _binary("bitwise_or", "bitwise_or")
+bitwise_xor: Callable[[Array, Array], Tensor] = _binary("bitwise_xor", "bitwise_xor")
+bitwise_left_shift: Callable[[Array, Array], Tensor] = _binary("bitwise_left_shift", "left_shift")
+bitwise_right_shift: Callable[[Array, Array], Tensor] = _binary("bitwise_right_shift", "right_shift")
 
 
 @op
