@@ -21,7 +21,9 @@ def _unary(name: str, text: str) -> Callable[[Array], Tensor]:
 
 isnan: Callable[[Array], Tensor] = _unary("isnan", "Whether each is NaN.")
 isinf: Callable[[Array], Tensor] = _unary("isinf", "Whether each is infinite.")
-isfinite: Callable[[Array], Tensor] = _unary("isfinite", "Whether each is neither NaN nor infinite.")
+isfinite: Callable[[Array], Tensor] = _unary(
+    "isfinite", "Whether each is neither NaN nor infinite."
+)
 logical_not: Callable[[Array], Tensor] = _unary("logical_not", "Whether each is zero or False.")
 
 
@@ -58,7 +60,9 @@ bitwise_and: Callable[[Array, Array], Tensor] = _binary("bitwise_and", "bitwise_
 bitwise_or: Callable[[Array, Array], Tensor] = _binary("bitwise_or", "bitwise_or")
 bitwise_xor: Callable[[Array, Array], Tensor] = _binary("bitwise_xor", "bitwise_xor")
 bitwise_left_shift: Callable[[Array, Array], Tensor] = _binary("bitwise_left_shift", "left_shift")
-bitwise_right_shift: Callable[[Array, Array], Tensor] = _binary("bitwise_right_shift", "right_shift")
+bitwise_right_shift: Callable[[Array, Array], Tensor] = _binary(
+    "bitwise_right_shift", "right_shift"
+)
 
 
 @op

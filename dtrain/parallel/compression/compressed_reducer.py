@@ -25,6 +25,9 @@ class CompressedBucketReducer(BucketReducer):
     seed : of the random numbers that a compression may draw
     """
 
+    param_slices: list[slice]
+    memory: np.ndarray
+    memory_slices: list[slice]
     count: int
     steps: int
 
