@@ -12,6 +12,12 @@ from dtrain.nn import functional as F
 
 
 class _Embeddings(nn.Module):
+    word_embeddings: nn.Embedding
+    position_embeddings: nn.Embedding
+    token_type_embeddings: nn.Embedding
+    LayerNorm: nn.LayerNorm
+    dropout: nn.Dropout
+
     def __init__(
         self, vocab_size: int, width: int, positions: int, types: int, eps: float, dropout: float
     ):
@@ -94,6 +100,8 @@ class _Layer(nn.Module):
 
 
 class _Encoder(nn.Module):
+    layer: nn.ModuleList
+
     def __init__(self, layers: list[_Layer]):
         super().__init__()
         self.layer = nn.ModuleList(layers)
@@ -105,6 +113,8 @@ class _Encoder(nn.Module):
 
 
 class _Pooler(nn.Module):
+    dense: nn.Linear
+
     def __init__(self, width: int):
         super().__init__()
         self.dense = nn.Linear(width, width)

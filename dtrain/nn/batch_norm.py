@@ -23,6 +23,11 @@ class _ChannelNorm(DeferredBufferUpdates, Affine):
     """The base class of batch and instance normalization: weight, bias and running statistics,
     (num_features,) each."""
 
+    num_features: int
+    eps: float
+    momentum: float | None
+    affine: bool
+    track_running_stats: bool
     _ndims: tuple[int, ...]
 
     def __init__(

@@ -156,6 +156,8 @@ class Conv3d(_Conv):
 class _ConvTranspose(_Conv):
     """A transposed convolution: weight (in_channels, out_channels / groups, *kernel_size)."""
 
+    output_padding: tuple[int, ...]
+
     transposed = True
 
     def __init__(

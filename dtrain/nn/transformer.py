@@ -24,6 +24,9 @@ class _Layer(Module):
     norm(x + block(x)).
     """
 
+    linear1: Linear
+    dropout: Dropout
+    linear2: Linear
     _attentions: tuple[str, ...] = ("self_attn",)
 
     def __init__(
@@ -137,6 +140,8 @@ class TransformerDecoderLayer(_Layer):
 
 class _Stack(Module):
     """num_layers copies of a layer, one after the other, then an optional normalization layer."""
+
+    layers: ModuleList
 
     def __init__(self, layer: Module, num_layers: int, norm: Module | None):
         super().__init__()

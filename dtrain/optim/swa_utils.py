@@ -67,8 +67,6 @@ class AveragedModel(Module):
     >>> averaged.update_parameters(model)  # after each step of the optimizer
     """
 
-    avg_fn: Average | None
-    multi_avg_fn: ManyAverages | None
     module: Module
     avg_fn: Average | None
     multi_avg_fn: ManyAverages | None
