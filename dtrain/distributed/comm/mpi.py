@@ -22,6 +22,7 @@ from dtrain.distributed.comm.host_staging import HostStagedCollectives
 from dtrain.distributed.comm.inter_node import InterNodeExchange, exchange
 from dtrain.distributed.comm.nccl import NcclCollectives, connect
 from dtrain.distributed.comm.node_local import NodeLocalGroup
+from dtrain.distributed.comm.objects import IncompleteMessageError, allgather_objects
 from dtrain.distributed.comm.recovery import RecoveryState
 from dtrain.distributed.comm.tree_reduce import (
     Interval,
@@ -95,7 +96,7 @@ class MpiCommunicator(ElasticCommunicator):
     def failure(self, error: Exception) -> Exception:
         """The exception that a collective raises for `error`: under ULFM, MPI errors mean that a
         rank failed."""
-        if self.elastic and isinstance(error, self._mpi.Exception):
+        if self.elastic and isinstance(error, (self._mpi.Exception, IncompleteMessageError)):
             return RankFailedError(f"a rank failed: {error}")
         return error
 
@@ -151,7 +152,8 @@ class MpiCommunicator(ElasticCommunicator):
 
     @collective(lambda value, what="a value": f" for {what}")
     def allgather(self, value: Any, what: str = "a value") -> list[Any]:
-        told = self._comm.allgather((what, value))
+        number = self.collective_log.sequence_number
+        told = allgather_objects(self._comm, (what, value), number)
         if any(theirs != what for theirs, _ in told):
             sites = self._comm.allgather(find_call_site(sys._getframe()))
             raise DesyncError(
