@@ -372,6 +372,10 @@ class DataLoader:
         >>> next(iter(resumed))
         tensor([2, 3])
         """
+        for key in ("epoch", "next_step", "steps_before"):
+            number = state.get(key, 0) if key == "steps_before" else state[key]
+            if isinstance(number, bool) or not hasattr(number, "__index__") or number < 0:
+                raise ValueError(f"DataLoader: the state has {key}={number!r}, expected 0 or more")
         for key, own in self._assignment().items():
             if state["steps"][key] != own:
                 raise ValueError(
