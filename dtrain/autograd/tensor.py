@@ -15,6 +15,7 @@ from dtrain.autograd import grad_mode
 from dtrain.autograd.display import display
 from dtrain.autograd.graph import Node
 from dtrain.autograd.hooks import HookHandle
+from dtrain.autograd.parameter_changes import parameter_changes
 from dtrain.autograd.tensor_data import TensorData
 from dtrain.autograd.tensor_methods import TensorMethods
 from dtrain.backend import Array, array_module
@@ -136,6 +137,8 @@ class Tensor(TensorMethods, TensorData):
         """Make this tensor a leaf, outside the graph; returns it (torch.Tensor.detach_)."""
         if self._view is not None and self.requires_grad:
             raise RuntimeError("detach_: this tensor is a view: use detach()")
+        if self._requires_grad and self._node is None:
+            parameter_changes.note()
         self._node, self._requires_grad = None, False
         return self
 
@@ -154,6 +157,7 @@ class Tensor(TensorMethods, TensorData):
             self.array[...] = value.array  # the memory stays in its bucket
         else:
             self.array, self._bucket = value.array, None
+            parameter_changes.note()
 
     # --- gradient ---
 
@@ -173,6 +177,8 @@ class Tensor(TensorMethods, TensorData):
             raise RuntimeError(f"only floating tensors can require gradients, not {self.dtype}")
         if not requires_grad and self._node is not None:
             raise RuntimeError("only leaf tensors can stop requiring gradients; use detach()")
+        if requires_grad != self._requires_grad and self._node is None:
+            parameter_changes.note()
         self._requires_grad = requires_grad
         return self
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dtrain.autograd import Tensor
+from dtrain.autograd.parameter_changes import parameter_changes
 from dtrain.nn.parameter import Buffer, Parameter
 
 #: For each table of a module: what its entries are called, and the type they must have.
@@ -13,6 +14,39 @@ _KINDS = {
     "_modules": ("child module", "dtrain.nn.Module"),
     "_buffers": ("buffer", "dtrain.Tensor"),
 }
+
+
+class _Registry(dict[str, Any]):
+    """The parameters or submodules of a module, by name; counts its changes, whoever makes them."""
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        parameter_changes.note()
+        super().__setitem__(name, value)
+
+    def __delitem__(self, name: str) -> None:
+        parameter_changes.note()
+        super().__delitem__(name)
+
+    def pop(self, name: str, *default: Any) -> Any:
+        if name in self:
+            parameter_changes.note()
+        return super().pop(name, *default)
+
+    def popitem(self) -> tuple[str, Any]:
+        parameter_changes.note()
+        return super().popitem()
+
+    def setdefault(self, name: str, default: Any = None) -> Any:
+        parameter_changes.note()
+        return super().setdefault(name, default)
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        parameter_changes.note()
+        super().update(*args, **kwargs)
+
+    def clear(self) -> None:
+        parameter_changes.note()
+        super().clear()
 
 
 class Attributes:
@@ -26,8 +60,8 @@ class Attributes:
 
     def __init__(self) -> None:
         self.__dict__.update(
-            training=True, _parameters={}, _buffers={}, _modules={}, _transient_buffers=set(),
-            _hooks=None,
+            training=True, _parameters=_Registry(), _buffers={}, _modules=_Registry(),
+            _transient_buffers=set(), _hooks=None,
         )  # fmt: skip
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dtrain.backend import Array
 
 BufferUpdate = tuple[Array, ...]
@@ -19,6 +21,10 @@ class DeferredBufferUpdates:
 
     #: the updates since the owner last cleared the list, in the order of the forward passes
     pending_updates: list[BufferUpdate] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The attributes for `copy` and `pickle`: a copy applies its updates itself."""
+        return {k: v for k, v in self.__dict__.items() if k != "pending_updates"}
 
     @property
     def updates_buffers(self) -> bool:

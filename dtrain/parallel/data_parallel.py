@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from dtrain.autograd import Tensor, is_grad_enabled
-from dtrain.autograd.bucket import Bucket, make_buckets
 from dtrain.backend import array_module, initial_seed, to_host
 from dtrain.backend.profiler import span
 from dtrain.distributed import world
 from dtrain.distributed.step import register_step_reduction
 from dtrain.errors import DesyncError
-from dtrain.nn import Module, SyncBatchNorm
-from dtrain.nn.deferred_updates import DeferredBufferUpdates
-from dtrain.parallel.bucket_reducer import BucketReducer
+from dtrain.nn import Module
+from dtrain.parallel.bucket_layout import BucketLayout
 from dtrain.parallel.compression.compressed_reducer import CompressedBucketReducer
 from dtrain.parallel.compression.half_precision import HalfPrecisionCompression
 from dtrain.parallel.compression.powersgd import PowerSGD
 from dtrain.parallel.compression.protocol import Compression
 from dtrain.parallel.compression.state import CompressionState
 from dtrain.parallel.compression.topk import TopK
-from dtrain.parallel.divergence_check import make_divergence_check
 from dtrain.parallel.reducer import Reducer
-from dtrain.parallel.sync_batch_norm import gather_batch_statistics
 
-#: size of the bucket that fills first: the sooner it is sent, the sooner the network is busy
-_FIRST_BUCKET_BYTES = 1 << 20
-_LARGEST_BUCKET_BYTES = 25 << 20
-#: of buckets that are sent while the backward pass runs: a smaller message is mostly latency
-_SMALLEST_BUCKET_BYTES = 2 << 20
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+#: the attributes that belong to the buckets of one DataParallel
+_OF_THE_BUCKETS = ("_gradients", "compression_state")
+
+
+class _Options(NamedTuple):
+    """How DataParallel reduces; a copy reduces the same way."""
+
+    bucket_bytes: int | None
+    exact: bool
+    overlap: bool
+    compression: Compression | None
 
 
 class DataParallel(Module):
@@ -110,26 +116,47 @@ class DataParallel(Module):
         _require_same_model(module)
         _copy_from_rank_0(module)
         comm = world.communicator()
-        # The last layers' gradients are ready first.
-        params = [p for p in module.parameters() if p.requires_grad][::-1]
+        params = [param for param in module.parameters() if param.requires_grad]
         if overlap is None:
             overlap = comm.over_network and all(isinstance(p.array, np.ndarray) for p in params)
-        if bucket_bytes is None:
-            bucket_bytes = _choose_bucket_bytes(params) if overlap else _LARGEST_BUCKET_BYTES
-        buckets = make_buckets(params, bucket_bytes, _FIRST_BUCKET_BYTES if overlap else None)
-        for bucket in buckets:
-            bucket.use_memory(comm.empty)
-        reducers: Sequence[BucketReducer]
-        if compressor is None:
-            reducers = [BucketReducer(bucket, exact=reduction == "exact") for bucket in buckets]
-        else:
-            reducers = compressed = _make_compressed_reducers(compressor, buckets, module)
-            names = {id(param): name for name, param in module.named_parameters()}
-            self.compression_state: CompressionState = CompressionState(comm, compressed, names)
-        layers = _defer_buffer_updates(module)
-        check = make_divergence_check(comm, buckets, dict(module.named_parameters()))
-        self._gradients = Reducer(comm, reducers, layers, overlap, check)
+        self._options = _Options(bucket_bytes, reduction == "exact", overlap, compressor)
+        self._make_reducer(is_copy=False)
+
+    def _make_reducer(self, is_copy: bool) -> None:
+        comm, options = world.communicator(), self._options
+        layout = BucketLayout(
+            self.module,
+            comm.empty,
+            options.bucket_bytes,
+            options.overlap,
+            options.exact,
+            options.compression,
+        )
+        if options.compression is not None:
+            reducers = [r for r in layout.reducers if isinstance(r, CompressedBucketReducer)]
+            names = {id(param): name for name, param in self.module.named_parameters()}
+            self.compression_state: CompressionState = CompressionState(comm, reducers, names)
+        self._gradients = Reducer(comm, layout, options.overlap, is_copy)
         register_step_reduction(self._gradients)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The attributes for `copy` and `pickle`: a copy has buckets of its own."""
+        state = {k: v for k, v in self.__dict__.items() if k not in _OF_THE_BUCKETS}
+        if self._options.compression is not None:
+            state["_error_feedback"] = self.compression_state.copy_own()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        error_feedback = state.pop("_error_feedback", None)
+        self.__dict__.update(state)
+        self._make_reducer(is_copy=True)
+        if error_feedback is not None:
+            self.compression_state.restore_own(error_feedback)
+
+    def _replace_tensors(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        super()._replace_tensors(fn, recurse)
+        self._gradients.follow_changes()
+        return self
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The output of `module`, on this rank's microbatch."""
@@ -137,24 +164,6 @@ class DataParallel(Module):
             self._gradients.before_forward()
         with span("forward"):
             return self.module(*args, **kwargs)
-
-
-def _choose_bucket_bytes(params: Sequence[Tensor]) -> int:
-    """The size of buckets that are sent while the backward pass runs."""
-    part = sum(param.array.nbytes for param in params) // 16
-    return min(max(part, _SMALLEST_BUCKET_BYTES), _LARGEST_BUCKET_BYTES)
-
-
-def _defer_buffer_updates(module: Module) -> list[DeferredBufferUpdates]:
-    """The layers that update buffers, whose updates are queued from now on."""
-    layers: list[DeferredBufferUpdates] = []
-    for layer in module.modules():
-        if isinstance(layer, DeferredBufferUpdates) and layer.updates_buffers:
-            layer.pending_updates = []
-            layers.append(layer)
-        if isinstance(layer, SyncBatchNorm):
-            layer.gather_statistics = gather_batch_statistics
-    return layers
 
 
 def _parse_compression(
@@ -184,22 +193,6 @@ def _parse_compression(
                 f"{name} is {param.dtype} on {param.device}"
             )
     return value if isinstance(value, (PowerSGD, TopK)) else HalfPrecisionCompression(str(value))
-
-
-def _make_compressed_reducers(
-    compression: Compression, buckets: Sequence[Bucket], module: Module
-) -> list[CompressedBucketReducer]:
-    keys = {id(param): key for key, param in enumerate(module.parameters())}
-    if any(id(param) not in keys for bucket in buckets for param in bucket.params):
-        raise ValueError(
-            "DataParallel: an optimizer has put the model's parameters into one bucket with "
-            "others, which compression cannot separate: make DataParallel first, then the optimizer"
-        )
-    seed = initial_seed()
-    return [
-        CompressedBucketReducer(bucket, compression, [keys[id(p)] for p in bucket.params], seed)
-        for bucket in buckets
-    ]
 
 
 def _require_same_model(module: Module) -> None:

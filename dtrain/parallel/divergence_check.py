@@ -7,27 +7,25 @@ digest of its parameters and its optimizers' state, as the step before left them
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from dtrain import env
-from dtrain.autograd import Tensor
 from dtrain.autograd.bucket import Bucket
 from dtrain.backend import Array, to_host
 from dtrain.distributed.comm.communicator import Communicator
 from dtrain.distributed.step import Step
 from dtrain.errors import DesyncError
+from dtrain.parallel.bucket_layout import BucketLayout
 from dtrain.parallel.shard import find_shard
 
 
-def make_divergence_check(
-    comm: Communicator, buckets: Sequence[Bucket], named: Mapping[str, Tensor]
-) -> DivergenceCheck | None:
+def make_divergence_check(comm: Communicator, layout: BucketLayout) -> DivergenceCheck | None:
     """The check that the environment asks for, if any."""
     if env.DEBUG.read() is None:
         return None
-    return DivergenceCheck(comm, buckets, named, env.DEBUG_EVERY.read())
+    return DivergenceCheck(comm, layout, env.DEBUG_EVERY.read())
 
 
 class DivergenceCheck:
@@ -35,19 +33,12 @@ class DivergenceCheck:
 
     Parameters
     ----------
-    buckets : the model's; their optimizers' state is compared too
-    named : the parameters by name, in the order in which a difference is looked for
+    layout : the buckets of the model; their optimizers' state is compared too
     every : the number of steps from one comparison to the next
     """
 
-    def __init__(
-        self,
-        comm: Communicator,
-        buckets: Sequence[Bucket],
-        named: Mapping[str, Tensor],
-        every: int,
-    ):
-        self._comm, self._buckets, self._named, self._every = comm, buckets, named, every
+    def __init__(self, comm: Communicator, layout: BucketLayout, every: int):
+        self._comm, self._layout, self._every = comm, layout, every
         self._unnumbered = 0  # steps outside of a loader
 
     def digest(self, step: Step) -> bytes | None:
@@ -57,7 +48,8 @@ class DivergenceCheck:
             number, self._unnumbered = self._unnumbered, self._unnumbered + 1
         if number % self._every:
             return None
-        return _hash(array for bucket in self._buckets for _, array in _compared_arrays(bucket))
+        buckets = self._layout.buckets
+        return _hash(array for bucket in buckets for _, array in _compared_arrays(bucket))
 
     def compare(self, digests: Sequence[bytes | None], step: Step) -> None:
         """Compare the digests of all ranks.
@@ -89,9 +81,10 @@ class DivergenceCheck:
 
     def _arrays_by_parameter(self) -> Iterator[tuple[str, str, Array]]:
         """Name of a parameter, kind of array, and its part of that array."""
-        for name, param in self._named.items():
+        buckets = self._layout.buckets
+        for name, param in zip(self._layout.names, self._layout.params):
             bucket = param._bucket
-            if bucket is not None and bucket in self._buckets:
+            if bucket is not None and bucket in buckets:
                 start = bucket.starts[param._bucket_index]
                 for what, array in _compared_arrays(bucket):
                     yield name, what, array[start : start + param.numel()]

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from dtrain.autograd.bucket import Bucket
 from dtrain.autograd.graph import call_after_backward
+from dtrain.autograd.parameter_changes import parameter_changes
 from dtrain.backend.profiler import span
 from dtrain.distributed.comm.communicator import Communicator
 from dtrain.distributed.comm.tree_reduce import microbatch_range
@@ -21,8 +22,10 @@ from dtrain.distributed.trace import timeline
 from dtrain.distributed.watchdog.call_site import find_call_site
 from dtrain.errors import DesyncError
 from dtrain.nn.deferred_updates import BufferUpdate, DeferredBufferUpdates
+from dtrain.parallel.bucket_layout import BucketLayout
 from dtrain.parallel.bucket_reducer import BucketReducer
-from dtrain.parallel.divergence_check import DivergenceCheck
+from dtrain.parallel.divergence_check import make_divergence_check
+from dtrain.parallel.model_agreement import Claim, ModelAgreement, mid_step_error
 
 
 class _Vote(NamedTuple):
@@ -33,6 +36,7 @@ class _Vote(NamedTuple):
     used: list[list[bool]]  # by bucket: which parameters have got a gradient here
     updates: dict[int, list[list[BufferUpdate]]]  # by microbatch and layer
     digest: bytes | None  # of weights and optimizer state, if they are compared in this step
+    claim: Claim  # what this rank's model and optimizers are
 
 
 class Reducer:
@@ -46,26 +50,27 @@ class Reducer:
     Parameters
     ----------
     comm : the ranks
-    reducers : one for each bucket, in the order in which backward passes fill the buckets
-    layers : layers whose buffer updates are deferred to the end of a step
+    layout : the buckets, their reducers, and the layers whose buffer updates are deferred
     overlap : reduce a bucket as soon as it is full, while the backward pass still runs
-    check : compares the ranks' weights, if it is switched on
+    is_copy : whether the model is not known to be the same on all ranks, so that the first vote
+        compares it
     """
+
+    _reducers: Sequence[BucketReducer]
+    _layers: Sequence[DeferredBufferUpdates]
 
     def __init__(
         self,
         comm: Communicator,
-        reducers: Sequence[BucketReducer],
-        layers: Sequence[DeferredBufferUpdates],
+        layout: BucketLayout,
         overlap: bool,
-        check: DivergenceCheck | None = None,
+        is_copy: bool = False,
     ):
         self._comm = comm
-        self._reducers = reducers
-        self._index_of = {reducer.bucket: index for index, reducer in enumerate(reducers)}
-        self._layers = layers
+        self._layout = layout
+        self._agreement = ModelAgreement(comm, layout, is_copy)
         self._overlap = overlap
-        self._check = check
+        self._check = make_divergence_check(comm, layout)
         if overlap:  # blocking calls in a fixed order, on a communicator of their own
             self._thread = ThreadPoolExecutor(
                 1,
@@ -77,6 +82,12 @@ class Reducer:
         # Outside a DataLoader a rank's backward pass is one of `size` equal microbatches.
         self._unnumbered = Microbatch(Step(-1, (1,) * comm.size, True, True), comm.rank)
         self._reset()
+        self._use_layout()
+
+    def _use_layout(self) -> None:
+        """Reduce the buckets of the layout from now on."""
+        self._reducers, self._layers = self._layout.reducers, self._layout.layers
+        self._index_of = {reducer.bucket: index for index, reducer in enumerate(self._reducers)}
         for bucket in self._index_of:
             bucket.before_accumulate = self._before_accumulate
             bucket.before_step = self._before_step
@@ -98,7 +109,33 @@ class Reducer:
 
     def before_forward(self) -> None:
         """Note that the forward pass belongs to the loader's current microbatch."""
-        self._enter(current_microbatch() or self._unnumbered)
+        microbatch = current_microbatch() or self._unnumbered
+        if self._layout.seen != parameter_changes.count:
+            if self._step is not None and self._step is not microbatch.step:
+                self._leave_step()
+            self.follow_changes()
+        self._enter(microbatch)
+
+    def follow_changes(self) -> None:
+        """Lay the buckets out anew if there are trainable parameters in none of them.
+
+        Raises
+        ------
+        RuntimeError
+            If the step has gradients already.
+        """
+        missing = self._layout.find_changes()
+        if not missing:
+            return
+        if self._step_has_gradients or self._updates:
+            raise mid_step_error(missing)
+        for reducer in self._reducers:
+            reducer.roll_back()  # at most a forward pass was begun
+        self._layout.lay_out()
+        self._use_layout()
+        self._agreement.note_change()
+        if self._step is not None:
+            self._begin(self._step)
 
     def _before_accumulate(self, bucket: Bucket) -> None:
         microbatch = current_microbatch() or self._unnumbered
@@ -107,7 +144,12 @@ class Reducer:
             self._set_aside()
         if not self._microbatch_has_gradients:
             self._microbatch_has_gradients = True
-            if self._overlap and self._is_last(microbatch) and microbatch.step.one_backward:
+            if (
+                self._overlap
+                and not self._agreement.is_changed  # the others' buckets may be different
+                and self._is_last(microbatch)
+                and microbatch.step.one_backward
+            ):
                 self._missing = [len(reducer.bucket.params) for reducer in self._reducers]
         if microbatch.step.ends_with_backward:
             call_after_backward(self._finish_step)
@@ -129,12 +171,15 @@ class Reducer:
         if self._step is not None and self._step is not microbatch.step:
             self._leave_step()
         if self._step is None:
-            self._step = microbatch.step
-            for reducer in self._reducers:
-                reducer.begin(self._comm.rank, self._comm.size, microbatch.step.sizes)
+            self._begin(microbatch.step)
         elif self._microbatch is not None:
             self._push()
         self._microbatch = microbatch
+
+    def _begin(self, step: Step) -> None:
+        self._step = step
+        for reducer in self._reducers:
+            reducer.begin(self._comm.rank, self._comm.size, step.sizes)
 
     def _leave_step(self) -> None:
         """Forget a step that the program left before its end, as by a break."""
@@ -263,9 +308,11 @@ class Reducer:
         step = self._step
         used = [reducer.used for reducer in self._reducers]
         digest = self._check.digest(step) if self._check is not None else None
-        vote = tuple(_Vote(step.number, len(step.sizes), used, self._updates, digest))
+        claim = tuple(self._agreement.claim())
+        vote = (step.number, len(step.sizes), used, self._updates, digest, claim)
         votes = [_Vote(*v) for v in self._comm.allgather(vote, "the end of a step")]
         self._require_same_step(votes)
+        self._agreement.require_same([Claim(*vote.claim) for vote in votes], step)
         if self._check is not None:
             self._check.compare([vote.digest for vote in votes], step)
         by_microbatch = {index: own for vote in votes for index, own in vote.updates.items()}

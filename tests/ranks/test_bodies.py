@@ -4,11 +4,25 @@ import pytest
 
 from dtrain import distributed
 
-from . import bodies, bodies_compression, bodies_debug, bodies_reduction, bodies_zero
+from . import (
+    bodies,
+    bodies_compression,
+    bodies_debug,
+    bodies_parameters,
+    bodies_reduction,
+    bodies_zero,
+)
 
 BODIES = [
     body
-    for module in (bodies, bodies_compression, bodies_debug, bodies_reduction, bodies_zero)
+    for module in (
+        bodies,
+        bodies_compression,
+        bodies_debug,
+        bodies_parameters,
+        bodies_reduction,
+        bodies_zero,
+    )
     for name, body in vars(module).items()
     if callable(body) and body.__module__ == module.__name__ and not name.startswith("_")
 ]

@@ -86,6 +86,30 @@ class CompressionState:
                     error[index] = flat[part].reshape(error.shape[1:])
         return errors
 
+    def copy_own(self) -> dict[str, Any]:
+        """This rank's errors, and its memory of each parameter, for a copy of the model."""
+        own: dict[str, Any] = {**self._now(), "errors": {}, "memory": {}}
+        for reducer, names in zip(self._reducers, self._names):
+            for position, (name, part) in enumerate(zip(names, reducer.memory_slices)):
+                own["memory"][name] = reducer.memory[part].copy()
+                own["errors"][name] = {
+                    index: error.views[position].array.copy()
+                    for index, error in reducer.errors.items()
+                }
+        return own
+
+    def restore_own(self, own: Mapping[str, Any]) -> None:
+        """Go on from what `copy_own` has returned."""
+        for reducer, names in zip(self._reducers, self._names):
+            reducer.count, reducer.steps = own["microbatches"], own["steps"]
+            for position, (name, part) in enumerate(zip(names, reducer.memory_slices)):
+                reducer.memory[part] = own["memory"][name]
+                for index, value in own["errors"][name].items():
+                    error = reducer.errors.get(index)
+                    if error is None:
+                        error = reducer.errors[index] = reducer.bucket.new_grads()
+                    error.views[position].array[...] = value
+
     def state_dict(self) -> dict[str, Any]:
         """The state of all ranks.
 
