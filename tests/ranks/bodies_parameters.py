@@ -218,7 +218,7 @@ def a_parameter_that_some_ranks_have_frozen_is_named():
 
 
 def weights_loaded_on_one_rank_are_named():
-    rank, size = distributed.rank(), distributed.world_size()
+    rank = distributed.rank()
     model = DataParallel(_model())
     optimizer = optim.SGD(model.parameters(), lr=0.1)
     _epoch(model, optimizer)
@@ -258,7 +258,7 @@ def a_rank_that_skips_the_optimizer_is_named():
 
 
 def different_options_of_optimizers_are_named():
-    rank, size = distributed.rank(), distributed.world_size()
+    rank = distributed.rank()
     model = DataParallel(_model())
     optimizer = optim.SGD(model.parameters(), lr=0.1 if rank else 0.2)
     message = r"lr \(group 0\) of the optimizer SGD is 0\.2 on rank 0 and 0\.1 on rank 1"
@@ -266,7 +266,7 @@ def different_options_of_optimizers_are_named():
 
 
 def different_optimizers_are_named():
-    rank, size = distributed.rank(), distributed.world_size()
+    rank = distributed.rank()
     model = DataParallel(_model())
     kind = optim.SGD if rank else optim.Adam
     optimizer = kind(model.parameters(), lr=0.1)
