@@ -212,9 +212,9 @@ class BucketLayout:
                 layers.append(layer)
             if isinstance(layer, SyncBatchNorm):
                 layer.gather_statistics = gather_batch_statistics
-        for layer in self.layers:
-            if not any(layer is other for other in layers):
-                layer.pending_updates = None
+        for former in self.layers:
+            if not any(former is layer for layer in layers):
+                former.pending_updates = None
         self.layers = layers
 
 
