@@ -32,6 +32,12 @@ class RunContext:
     microbatch: Microbatch | None = None
     #: what is reduced at the end of each step
     step_reductions: list[weakref.ref[StepReduction]] = field(default_factory=list)
+    #: whether a DataLoader has given this rank its part of a step
+    has_sharded_steps: bool = False
+    #: the number of steps of each optimizer that were looked at for gradients that are not reduced
+    optimizer_steps: weakref.WeakKeyDictionary[object, int] = field(
+        default_factory=weakref.WeakKeyDictionary
+    )
     #: whether this rank runs a transaction, which may be rolled back
     in_transaction: bool = False
     #: whether all ranks know that the job is to stop

@@ -58,6 +58,7 @@ def microbatch_scope(microbatch: Microbatch) -> Iterator[None]:
 
 def begin_step(step: Step) -> None:
     """Announce a step; the loader calls it before this rank's first microbatch."""
+    run_context().has_sharded_steps = True
     if process.before_step is not None:
         process.before_step(step)
 

@@ -19,11 +19,11 @@ from dtrain.autograd.hooks import HookHandle
 from dtrain.autograd.tensor import wrap
 from dtrain.backend import Array, on_device_of, pieces
 from dtrain.backend.profiler import span
-from dtrain.optim import flat_state
+from dtrain.optim import flat_state, step_hooks
 from dtrain.optim.options import like_default, plain_options
+from dtrain.optim.step_hooks import Hook
 from dtrain.optim.types import Group, Implementation, Numbers, Params, State
 
-Hook = Callable[..., Any]
 _T = TypeVar("_T")
 
 #: Returns the state arrays over a whole bucket.
@@ -167,7 +167,7 @@ class Optimizer:
             If gradients have not been reduced over the ranks yet: the step was not completed.
         """
         args: tuple[Any, ...] = (self,) if closure is None else (self, closure)
-        for hook in list(self._pre_hooks or ()):
+        for hook in (*step_hooks.all_pre_hooks, *(self._pre_hooks or ())):
             changed = hook(self, args, {})
             if changed is not None:
                 args, kwargs = changed

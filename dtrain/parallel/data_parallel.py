@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+import dtrain.parallel.unreduced_check  # noqa: F401  watches all optimizers
 from dtrain.autograd import Tensor, is_grad_enabled
 from dtrain.backend import array_module, initial_seed, to_host
 from dtrain.backend.profiler import span
@@ -149,6 +150,9 @@ class DataParallel(Module):
     def __setstate__(self, state: dict[str, Any]) -> None:
         error_feedback = state.pop("_error_feedback", None)
         self.__dict__.update(state)
+        if error_feedback is not None:  # the ranks share its memory in the order of the buckets
+            for param in self.module.parameters():
+                param._bucket = None
         self._make_reducer(is_copy=True)
         if error_feedback is not None:
             self.compression_state.restore_own(error_feedback)

@@ -1,0 +1,85 @@
+"""Warns of an optimizer whose gradients nobody sums over the ranks: a model that is not wrapped."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from typing import Any
+
+import numpy as np
+
+from dtrain import env
+from dtrain.autograd import Tensor
+from dtrain.backend import to_host
+from dtrain.distributed.comm.communicator import Communicator
+from dtrain.distributed.context import run_context
+from dtrain.errors import DesyncError
+from dtrain.optim.optimizer import Optimizer
+from dtrain.optim.step_hooks import register_optimizer_step_pre_hook
+
+
+def check_gradients_are_reduced(optimizer: Optimizer, *_: Any) -> None:
+    """Before each step of any optimizer: warn once if its gradients are this rank's own.
+
+    Only where a DataLoader has sharded samples over several ranks. Under ``DTRAIN_DEBUG=detail``
+    the parameters that are in no DataParallel are compared over the ranks, every
+    DTRAIN_DEBUG_EVERY-th step.
+    """
+    context = run_context()
+    comm = context.communicator
+    if not context.has_sharded_steps or comm is None or comm.size == 1:
+        return
+    number = context.optimizer_steps.get(optimizer, 0)
+    if number and env.DEBUG.read() is None:
+        return
+    context.optimizer_steps[optimizer] = number + 1
+    unreduced = _find_unreduced(optimizer)
+    if not number and unreduced and comm.rank == 0:
+        warnings.warn(_describe(optimizer, unreduced, comm.size), stacklevel=3)
+    if env.DEBUG.read() is not None and number % env.DEBUG_EVERY.read() == 0:
+        _require_same_values(comm, unreduced, number)
+
+
+def _find_unreduced(optimizer: Optimizer) -> list[tuple[int, int, Tensor]]:
+    """(group, index in the group, parameter) of gradients that no DataParallel has reduced."""
+    return [
+        (group_index, index, param)
+        for group_index, group in enumerate(optimizer.param_groups)
+        for index, param in enumerate(group["params"])
+        if param._grad is not None
+        and (param._bucket is None or param._bucket.before_accumulate is None)
+    ]
+
+
+def _describe(optimizer: Optimizer, unreduced: list[tuple[int, int, Tensor]], ranks: int) -> str:
+    count = sum(len(group["params"]) for group in optimizer.param_groups)
+    return (
+        f"{type(optimizer).__name__}.step(): {len(unreduced)} of {count} parameters are in no "
+        f"DataParallel, while a DataLoader shards the samples over {ranks} ranks: each rank trains "
+        "a model of its own, on its part of the data. Wrap the model: "
+        "model = dtrain.DataParallel(model). If you sum the gradients over the ranks yourself, "
+        "ignore this warning"
+    )
+
+
+def _require_same_values(
+    comm: Communicator, unreduced: list[tuple[int, int, Tensor]], number: int
+) -> None:
+    own = {
+        f"parameter {index} of group {group}, of shape {tuple(param.shape)},": hashlib.blake2b(
+            np.ascontiguousarray(to_host(param.array)).tobytes(), digest_size=16
+        ).digest()
+        for group, index, param in unreduced
+    }
+    ranks = comm.allgather(own, "the parameters of an optimizer")
+    for rank, theirs in enumerate(ranks):
+        for name in {**ranks[0], **theirs}:
+            if ranks[0].get(name) != theirs.get(name):
+                raise DesyncError(
+                    f"DTRAIN_DEBUG=detail: before step {number} of an optimizer {name} is not the "
+                    f"same on ranks 0 and {rank}, and is in no DataParallel: wrap the model: "
+                    "model = dtrain.DataParallel(model)"
+                )
+
+
+register_optimizer_step_pre_hook(check_gradients_are_reduced)
