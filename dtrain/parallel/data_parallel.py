@@ -9,7 +9,7 @@ import numpy as np
 
 import dtrain.parallel.unreduced_check  # noqa: F401  watches all optimizers
 from dtrain.autograd import Tensor, is_grad_enabled
-from dtrain.backend import array_module, initial_seed, to_host
+from dtrain.backend import initial_seed
 from dtrain.backend.profiler import span
 from dtrain.distributed import world
 from dtrain.distributed.step import register_step_reduction
@@ -23,6 +23,7 @@ from dtrain.parallel.compression.protocol import Compression
 from dtrain.parallel.compression.state import CompressionState
 from dtrain.parallel.compression.topk import TopK
 from dtrain.parallel.reducer import Reducer
+from dtrain.parallel.replicate import copy_from_rank_0
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -115,8 +116,8 @@ class DataParallel(Module):
         compressor = _parse_compression(compression, module, reduction)
         self.module: Module = module
         _require_same_model(module)
-        _copy_from_rank_0(module)
         comm = world.communicator()
+        copy_from_rank_0(comm, [t.array for t in (*module.parameters(), *module.buffers())])
         params = [param for param in module.parameters() if param.requires_grad]
         if overlap is None:
             overlap = comm.over_network and all(isinstance(p.array, np.ndarray) for p in params)
@@ -219,14 +220,3 @@ def _require_same_model(module: Module) -> None:
                 "DataParallel: the ranks built different models: where rank 0 has "
                 f"{here}, rank {rank} has {there} (ranks unlike rank 0: {others})"
             )
-
-
-def _copy_from_rank_0(module: Module) -> None:
-    """Copy rank 0's parameters and buffers to every rank, in one message."""
-    comm = world.communicator()
-    arrays = [tensor.array for tensor in (*module.parameters(), *module.buffers())]
-    values = comm.broadcast([to_host(array) for array in arrays] if comm.rank == 0 else None)
-    if comm.rank:
-        for array, value in zip(arrays, values):
-            array[...] = array_module(array).asarray(value)
-    comm.barrier()  # on threads the values are rank 0's own memory, which it is about to change
