@@ -1,4 +1,4 @@
-"""Copies arrays from rank 0 to all ranks, in blocks: of any size, with little memory beside them."""
+"""Copies arrays from rank 0 to all ranks in blocks: any size, with little memory beside them."""
 
 from __future__ import annotations
 
