@@ -55,7 +55,7 @@ class DataParallel(Module):
 
     Parameters
     ----------
-    module : the model, the same on every rank, on its final device and in its final dtype
+    module : the model, the same on every rank; it may change between steps, on every rank
     bucket_bytes : size of the buckets in which gradients are reduced, in bytes. None: 25 MB; with
         overlap a sixteenth of the model, but 2 MB to 25 MB: the last bucket is what is still to be
         sent when the backward pass is over

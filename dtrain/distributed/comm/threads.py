@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 
@@ -240,4 +240,5 @@ def run_ranks(size: int, body: Callable[P, R], *args: P.args, **options: P.kwarg
         )
         failure.rank = rank  # type: ignore[attr-defined]
         raise failure
-    return [results[rank] for rank in range(size)]
+    # a rank that left by sys.exit() has no result
+    return [cast(R, results.get(rank)) for rank in range(size)]
