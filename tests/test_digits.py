@@ -142,8 +142,8 @@ def test_without_any_mpi_there_is_one_hint_and_no_traceback(alone, tmp_path):
     ("options", "message"),
     [
         (["--data", "nowhere"], "DataError: nowhere: is not a folder"),
-        (["--batch-size", "0"], "DataLoader: batch_size must be >= 1, got 0"),
-        (["--microbatches", "0"], "DataLoader: microbatches must be >= 1, got 0"),
+        (["--batch-size", "0"], "DataLoader: batch_size must be an integer >= 1, got 0"),
+        (["--microbatches", "0"], "DataLoader: microbatches must be an integer >= 1, got 0"),
         (["--resume", "nowhere"], "CheckpointError: nowhere: is no checkpoint and holds none"),
         (["--device", "cuda:9"], "device cuda:9: this machine shows"),
         (["--device", "tpu"], "expected 'cpu', 'cuda' or 'cuda:N', got 'tpu'"),
@@ -159,7 +159,7 @@ def test_bad_input_is_refused_before_any_work(run_python, tmp_path, options, mes
 def test_more_ranks_than_microbatches_are_refused(run_python):
     process = run_python("-m", "dtrain.cli", "debug", "-n", 3, DIGITS, "--microbatches", 2)
     assert process.returncode == 1
-    assert "microbatches=2 on 3 ranks: run at most 2 ranks" in process.stderr
+    assert "microbatches=2 on 3 ranks: start at most 2 ranks" in process.stderr
     assert process.stderr.count("Traceback") == 1
 
 
