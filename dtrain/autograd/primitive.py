@@ -14,7 +14,7 @@ import dis
 import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -183,7 +183,9 @@ def _arrays_in(values: Iterable[Any]) -> Iterator[Any]:
 
 def _is_array(value: Any) -> bool:
     """Whether this is an array, or a number of an array's type."""
-    return hasattr(value, "dtype") and hasattr(value, "ndim")
+    return (
+        hasattr(value, "dtype") and hasattr(value, "ndim") and not isinstance(value, ModuleType)
+    )  # numpy and cupy have functions of these names
 
 
 def is_floating_array(value: Any) -> bool:
