@@ -11,7 +11,7 @@ import pytest
 
 HERE = Path(__file__).parent
 CHECKERS = {
-    "mypy": [sys.executable, "-m", "mypy", "--config-file=", "--no-error-summary"],
+    "mypy": [sys.executable, "-m", "mypy", f"--config-file={HERE}/mypy.ini", "--no-error-summary"],
     "pyright": [shutil.which("pyright", path=str(Path(sys.executable).parent)) or "pyright"],
 }
 
