@@ -1,0 +1,120 @@
+"""Checkpoint folders: the state of a whole job at one step, written completely or not at all.
+
+runs/a/step-00000400/
+    manifest.json            step, the job's name, and the sha256 of every other file and of itself
+    model.safetensors        one file for each object given to `save_checkpoint`
+    optimizer.safetensors
+    ...
+    random.safetensors       the random generator
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from pathlib import Path
+
+from dtrain.backend import default_generator
+from dtrain.checkpoint.folder_writer import write_checkpoint
+from dtrain.checkpoint.manifest import RANDOM, is_object_name
+from dtrain.checkpoint.stateful import Stateful, gather_state
+from dtrain.distributed import job_name, lifecycle, recoverable, world
+from dtrain.distributed.context import process
+from dtrain.errors import CheckpointError
+
+
+def save_checkpoint(root: str | Path, step: int, **objects: Stateful) -> Path:
+    """Write the state of `objects` and of the random generator to the folder `root`/step-NNNNNNNN.
+
+    Every rank calls it; rank 0 writes, and all ranks wait for it. The files are written to a
+    temporary folder, synced to disk and renamed, so that a checkpoint is complete or absent
+    whenever the process is killed, and one that is replaced stays until then.
+    Under ``dtrain debug --replay`` nothing is written: the run's checkpoints stay as they are.
+    Under ``dtrain run --elastic --respawn``, if ranks have failed, the script ends here by
+    SystemExit: the launcher starts the job again with all ranks, and `resume` loads this
+    checkpoint.
+
+    Parameters
+    ----------
+    root : the run's folder; made if it does not exist
+    step : the number of optimizer steps that the run has made
+    **objects : by name, whatever has `state_dict()`: ``model=model, optimizer=optimizer``
+
+    Returns
+    -------
+    Path
+        The folder of the checkpoint.
+
+    Raises
+    ------
+    TypeError
+        If a state holds anything but tensors, arrays, numbers, strings, None and containers, or
+        `step` is no integer.
+    ValueError
+        If `step` is negative, or an object's name cannot be a file's name, or is "random".
+    CheckpointError
+        If a file or a link is where a folder should be. On the other ranks: if rank 0 failed.
+    OSError
+        If the disk is full or not writable. Earlier checkpoints stay as they are.
+
+    Examples
+    --------
+    >>> import tempfile, dtrain
+    >>> model = dtrain.nn.Linear(2, 1)
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     folder = save_checkpoint(root, 400, model=model)
+    ...     folder.name, load_checkpoint(root, model=model)
+    ('step-00000400', 400)
+    """
+    step = _check_step(step)
+    for name in objects:
+        _check_name(name)
+    folder = Path(root) / f"step-{step:08d}"
+    writes = _save(folder, step, objects)
+    lifecycle.exit_for_respawn(writes)
+    return folder
+
+
+def _check_step(step: int) -> int:
+    if isinstance(step, bool) or not hasattr(step, "__index__"):
+        raise TypeError(f"save_checkpoint: step is {step!r}, expected the number of steps, an int")
+    number = operator.index(step)
+    if number < 0:
+        raise ValueError(f"save_checkpoint: step is {number}, expected 0 or more")
+    return number
+
+
+def _check_name(name: str) -> None:
+    if name == RANDOM:
+        raise ValueError(
+            f"save_checkpoint: an object is named {RANDOM!r}, under which every checkpoint keeps "
+            "the random generator; give it another name"
+        )
+    if not is_object_name(name):
+        raise ValueError(
+            f"save_checkpoint: an object is named {name!r}, which cannot be the name of a file in "
+            "the checkpoint; use letters, digits and _"
+        )
+
+
+@recoverable
+def _save(folder: Path, step: int, objects: Mapping[str, Stateful]) -> bool:
+    """Write a checkpoint by rank 0; returns whether this rank has written it."""
+    for value in objects.values():
+        gather_state(value, to=0)
+    writes = world.rank() == 0 and process.replay is None
+    error: Exception | None = None
+    if writes:
+        try:
+            states = {name: value.state_dict() for name, value in objects.items()}
+            states[RANDOM] = default_generator().get_state()
+            write_checkpoint(folder, step, job_name(), states)
+        except Exception as reason:
+            error = reason
+    told = None if error is None else f"{type(error).__name__}: {error}"
+    (failure, *_) = world.communicator().allgather(told, "the checkpoint that rank 0 writes")
+    if error is not None:
+        raise error
+    if failure is not None:
+        raise CheckpointError(f"{folder}: rank 0 could not write this checkpoint: {failure}")
+    return writes
