@@ -122,7 +122,7 @@ def test_layer_norm_does_not_look_at_other_rows():
         (lambda: nn.Conv2d(4, 6, 3, groups=3), "divisible by groups=3"),
         (lambda: nn.Embedding(3, 2, padding_idx=3), "padding_idx=3 is no row of 3"),
         (lambda: nn.GELU("fast")(dtrain.ones(1)), "'none' or 'tanh', got 'fast'"),
-        (lambda: nn.MSELoss("all")(dtrain.ones(1), dtrain.ones(1)), "got 'all'"),
+        (lambda: nn.MSELoss(reduction="all")(dtrain.ones(1), dtrain.ones(1)), "got 'all'"),
         (lambda: nn.Conv2d(1, 1, 3, stride=2, padding="same"), "padding='same' needs stride 1"),
         (lambda: nn.Conv2d(1, 1, 3, padding="full"), "'same' or 'valid', got 'full'"),
         (lambda: nn.Conv2d(1, 1, 3, padding_mode="edge"), "expected padding_mode in"),

@@ -180,7 +180,7 @@ def run_backward(
         leaf_uses[key] -= 1
         if not leaf_uses[key] and key in pending:
             grad = arrive(leaf, pending.pop(key))
-            if wanted is None:
+            if wanted is None and leaf._requires_grad:  # not if it was frozen since
                 leaf.accumulate_grad(grad)
 
     def arrive(target: Any, grad: Array) -> Array:

@@ -203,7 +203,7 @@ class TensorMethods:
     def amax(self, dim: Any = (), keepdim: builtins.bool = False) -> Tensor:
         """The maximum; equal maxima share the gradient (torch.amax)."""
     def amin(self, dim: Any = (), keepdim: builtins.bool = False) -> Tensor:
-        """The minimum; equal minima share the gradient (torch.amin)."""
+        """The minimum; equal minima share the gradient. `equal_nan` as in `amax` (torch.amin)."""
     def aminmax(
         self,
         *,
@@ -447,7 +447,7 @@ class TensorMethods:
         """The tensor in host memory; itself if it is there (torch.Tensor.cpu)."""
     def cross(self, other: Tensor, dim: builtins.int | None = None) -> Tensor:
         """Cross products along a dimension of size 3, the first there is if None (torch.cross)."""
-    def cuda(self, device: DeviceLike = "cuda") -> Tensor:
+    def cuda(self, device: DeviceLike = None, non_blocking: builtins.bool = False) -> Tensor:
         """The tensor on a GPU, by default the current one (torch.Tensor.cuda)."""
     def cummax(self, dim: builtins.int) -> ValuesAndIndices:
         """The maximum up to each position along `dim`, and its index (torch.cummax)."""

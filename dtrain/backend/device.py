@@ -51,7 +51,7 @@ def current_device() -> int:
     return _Gpus.number_of_process % max(cuda_device_count(), 1)
 
 
-def cuda_index(where: device | str) -> int:
+def cuda_index(where: device | str | int) -> int:
     """Which GPU a CUDA device is."""
     index = device(where).index
     return current_device() if index is None else index
@@ -59,6 +59,8 @@ def cuda_index(where: device | str) -> int:
 
 class device:
     """Where a tensor's memory is: ``device("cpu")``, ``device("cuda")``, ``device("cuda:1")``.
+
+    A number is that of a GPU: ``device(1)`` is ``device("cuda:1")``.
 
     Mirrors torch.device. A CUDA device is looked for when it is first used, not here.
 
@@ -71,10 +73,12 @@ class device:
     type: str
     index: int | None
 
-    def __init__(self, type: str | device, index: int | None = None):
+    def __init__(self, type: str | device | int, index: int | None = None):
+        if isinstance(type, int) and not isinstance(type, bool) and index is None and type >= 0:
+            type = f"cuda:{type}"
         name, _, number = str(type).partition(":")
         if name not in ("cpu", "cuda") or (number and (not number.isdigit() or index is not None)):
-            raise RuntimeError(f"device: expected 'cpu', 'cuda' or 'cuda:N', got {type!r}")
+            raise RuntimeError(f"device: expected 'cpu', 'cuda', 'cuda:N' or N, got {type!r}")
         self.type = name
         self.index = int(number) if number else index
 
@@ -97,7 +101,7 @@ def device_of(array: Array) -> device:
     return device("cpu") if isinstance(array, np.ndarray) else device("cuda", array.device.id)
 
 
-def module_on(where: device | str | None) -> ModuleType:
+def module_on(where: device | str | int | None) -> ModuleType:
     """The array module of a device.
 
     Raises
@@ -105,7 +109,7 @@ def module_on(where: device | str | None) -> ModuleType:
     RuntimeError
         For a CUDA device where there is none; says what to do.
     """
-    where = device(where or "cpu")
+    where = device("cpu" if where is None else where)
     if where.type == "cpu":
         return np
     count = cuda_device_count()
@@ -121,9 +125,9 @@ def module_on(where: device | str | None) -> ModuleType:
     return cupy
 
 
-def use_device(where: device | str | None) -> Any:
+def use_device(where: device | str | int | None) -> Any:
     """A context in which new CuPy arrays are made on `where`; nothing for the CPU."""
-    where = device(where or "cpu")
+    where = device("cpu" if where is None else where)
     module = module_on(where)
     return nullcontext() if module is np else module.cuda.Device(cuda_index(where))
 
@@ -136,7 +140,7 @@ def on_device_of(*values: Any) -> Any:
     return nullcontext()
 
 
-def move(array: Array, where: device | str) -> Array:
+def move(array: Array, where: device | str | int) -> Array:
     """The array on `where`: itself if it is there, else a copy."""
     where = device(where)
     if where.type == "cpu":

@@ -94,7 +94,7 @@ class StateWriter:
 
 
 def read_state(
-    file: BinaryIO, name: str, map_location: str | device | None = None, *, mapped: bool = False
+    file: BinaryIO, name: str, map_location: str | int | device | None = None, *, mapped: bool = False
 ) -> Any:
     """The state in a safetensors file; `name` is the file's name, for errors.
 
@@ -112,10 +112,11 @@ def read_state(
             "dtrain.save or torch.save wrote, and other safetensors files"
         ) from reason
     mapping = FileMapping(file.fileno(), 0, access=mmap.ACCESS_READ) if mapped and size else None
+    where = "cpu" if map_location is None else map_location
     tensors = {}
     for key, entry in header.items():
         array = _read_array(file, start + entry["data_offsets"][0], entry, mapping)
-        tensors[key] = wrap(move(array, map_location or "cpu"))
+        tensors[key] = wrap(move(array, where))
     if structure is None:
         return tensors
     try:

@@ -57,7 +57,7 @@ def save(state: Any, f: str | Path | BinaryIO) -> None:
 
 def load(
     f: str | Path | BinaryIO,
-    map_location: str | device | None = None,
+    map_location: str | int | device | None = None,
     *,
     weights_only: bool = True,
 ) -> Any:

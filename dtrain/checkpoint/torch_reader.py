@@ -33,7 +33,7 @@ def is_torch_file(data: bytes, size: int) -> bool:
     return data[:1] == b"\x80" and data[1:2] in (b"\2", b"\3", b"\4", b"\5") and not in_safetensors
 
 
-def read_torch(file: BinaryIO, size: int, name: str, map_location: str | device | None) -> Any:
+def read_torch(file: BinaryIO, size: int, name: str, map_location: str | int | device | None) -> Any:
     """The object in a PyTorch file of `size` bytes; `name` is the file's name, for errors.
 
     Raises
@@ -62,7 +62,7 @@ def _describe(reason: Exception) -> str:
     return str(reason)[:200] if plain else type(reason).__name__
 
 
-def _read_zip(file: BinaryIO, size: int, map_location: str | device | None) -> Any:
+def _read_zip(file: BinaryIO, size: int, map_location: str | int | device | None) -> Any:
     _check_directory(file)
     archive = zipfile.ZipFile(file)
     names = set(archive.namelist())
@@ -127,7 +127,7 @@ def _fill(values: np.ndarray, file: Any, key: str) -> None:
         raise CheckpointError(f"storage {key} is cut: the file was not written to its end")
 
 
-def _read_legacy(file: BinaryIO, size: int, map_location: str | device | None) -> Any:
+def _read_legacy(file: BinaryIO, size: int, map_location: str | int | device | None) -> Any:
     """Reads a file from before PyTorch 1.6: five pickles, then all storages."""
     storages: dict[str, np.ndarray] = {}
     budget = Budget("storages", size)

@@ -74,14 +74,14 @@ class Unpickler(_Pickle):
         file: Any,
         size: int,
         storage: Callable[[str, np.dtype, int], np.ndarray],
-        map_location: str | device | None,
+        map_location: str | int | device | None,
     ):
         super().__init__(file, encoding="utf-8")
         self._budget = Budget("its pickle's objects", _PICKLE_BYTES + 2 * size)
         self.dispatch = _CountedOpcodes(type(self).dispatch, self._budget)  # type: ignore[misc]
         self._storage = storage
         self._storages: dict[str, np.ndarray] = {}
-        self._device = map_location or "cpu"
+        self._device = "cpu" if map_location is None else map_location
 
     def find_class(self, module: str, name: str) -> Any:
         if module == "torch" and name in _STORAGES:

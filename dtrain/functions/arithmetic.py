@@ -19,6 +19,7 @@ from dtrain.functions.elementwise import (
     floating_unary,
     unary,
 )
+from dtrain.functions.half_precision import in_float32
 from dtrain.functions.operands import (
     Number,
     promote_all,
@@ -66,17 +67,31 @@ def _scaled(name: str, input: Tensor | Number, other: Tensor | Number, alpha: Nu
 
 def add(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """input + alpha * other (torch.add)."""
+    if alpha != 1:
+        return _add_scaled(input, other, alpha)
+    return primitives.add(*promote_pair(input, other))
+
+
+@in_float32
+def _add_scaled(input: Tensor | Number, other: Tensor | Number, alpha: Number) -> Tensor:
     return primitives.add(*promote_pair(input, _scaled("add", input, other, alpha)))
 
 
 def sub(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """input - alpha * other (torch.sub)."""
-    x, y = promote_pair(input, _scaled("sub", input, other, alpha))
+    if alpha != 1:
+        return _sub_scaled(input, other, alpha)
+    x, y = promote_pair(input, other)
     if _has_bools(input) or _has_bools(other):
         raise RuntimeError(
             "sub: bools cannot be subtracted; use ^ or logical_xor(), or ~ to invert a mask"
         )
     return primitives.sub(x, y)
+
+
+@in_float32
+def _sub_scaled(input: Tensor | Number, other: Tensor | Number, alpha: Number) -> Tensor:
+    return sub(input, _scaled("sub", input, other, alpha))
 
 
 def rsub(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
@@ -121,6 +136,7 @@ def positive(input: Tensor) -> Tensor:
     return input
 
 
+@in_float32
 def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
     """input + weight * (end - input) (torch.lerp)."""
     dtypes = [v.dtype for v in (input, end, weight) if isinstance(v, Tensor)]
@@ -131,6 +147,7 @@ def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
     return add(input, mul(sub(end, input), weight))
 
 
+@in_float32
 def addcmul(
     input: Tensor, tensor1: Tensor | Number, tensor2: Tensor | Number, *, value: Number = 1
 ) -> Tensor:
@@ -139,6 +156,7 @@ def addcmul(
     return add(input, mul(tensor1, tensor2), alpha=value)
 
 
+@in_float32
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:
     """input + value * tensor1 / tensor2 (torch.addcdiv)."""
     if not is_floating(tensor1.dtype) and not is_floating(tensor2.dtype):

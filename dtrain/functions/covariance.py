@@ -6,12 +6,14 @@ from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import category, is_floating
 from dtrain.functions.arithmetic import div, mul, sqrt, sub
 from dtrain.functions.diagonals import diagonal
+from dtrain.functions.half_precision import in_float32
 from dtrain.functions.operands import to_floating
 from dtrain.functions.products import matmul
 from dtrain.functions.reductions import sum
 from dtrain.functions.shapes import reshape, squeeze, transpose
 
 
+@in_float32
 def cov(
     input: Tensor,
     *,
@@ -63,6 +65,7 @@ def _weight(count: int, fweights: Tensor | None, aweights: Tensor | None) -> Ten
     return None if not values else values[0] if len(values) == 1 else mul(values[0], values[1])
 
 
+@in_float32
 def corrcoef(input: Tensor) -> Tensor:
     """The correlations of variables, the rows, over observations (torch.corrcoef)."""
     if input.ndim > 2:

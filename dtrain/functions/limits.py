@@ -23,6 +23,10 @@ def clamp(
     """input limited to [min, max] (torch.clamp); limits are numbers or tensors."""
     if min is None and max is None:
         raise RuntimeError("clamp: at least one of min and max must be given")
+    if isinstance(min, Tensor) and isinstance(max, Tensor):
+        x, low = promote_pair(input, min)
+        x, high = promote_pair(x, max)
+        return primitives.clamp_between(x, to(low, x.dtype), high)
     if isinstance(min, Tensor) or isinstance(max, Tensor):
         input = input if min is None else primitives.clamp_min(*promote_pair(input, min))
         return input if max is None else primitives.clamp_max(*promote_pair(input, max))

@@ -31,9 +31,12 @@ def cpu(self: Tensor) -> Tensor:
     return to(self, "cpu")
 
 
-def cuda(self: Tensor, device: DeviceLike = "cuda") -> Tensor:
-    """The tensor on a GPU, by default the current one (torch.Tensor.cuda)."""
-    return to(self, device)
+def cuda(self: Tensor, device: DeviceLike = None, non_blocking: bool = False) -> Tensor:
+    """The tensor on a GPU, by default the current one (torch.Tensor.cuda).
+
+    `non_blocking` has no effect: CuPy's copies are in the order of the stream.
+    """
+    return to(self, "cuda" if device is None else device)
 
 
 def expand_as(self: Tensor, other: Tensor) -> Tensor:

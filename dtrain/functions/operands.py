@@ -33,7 +33,7 @@ def to(input: Tensor, *args: Any, dtype: Any = None, device: Any = None, **_: An
     for arg in args:
         if isinstance(arg, Tensor):
             dtype, device = arg.dtype, arg.device
-        elif isinstance(arg, (str, Device)):
+        elif isinstance(arg, (str, Device)) or type(arg) is int:
             device = arg
         elif not isinstance(arg, bool):  # the old positional non_blocking
             dtype = arg
@@ -44,7 +44,7 @@ def to(input: Tensor, *args: Any, dtype: Any = None, device: Any = None, **_: An
     return casts.cast(input, dtype=np.dtype(dtype))
 
 
-def is_on_device(input: Tensor, where: Device | str) -> bool:
+def is_on_device(input: Tensor, where: Device | str | int) -> bool:
     """Whether a tensor is there."""
     if not input.is_cuda:
         return Device(where).type == "cpu"

@@ -11,11 +11,13 @@ from dtrain.backend.dtypes import bool_, category, int64, is_floating, promote
 from dtrain.functions.comparison import bitwise_and, bitwise_or
 from dtrain.functions.creation import ones_like, triu_indices
 from dtrain.functions.diagonals import diagonal
+from dtrain.functions.half_precision import in_float32
 from dtrain.functions.inplace import make_inplace
 from dtrain.functions.joining import cat
 from dtrain.functions.operands import Number, normalize_dim, promote_pair, to
 from dtrain.functions.shapes import broadcast_to, reshape, squeeze, unsqueeze
 from dtrain.primitives import products as primitives
+from dtrain.primitives.reductions import largest_magnitude
 
 
 def same_dtype(input: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
@@ -98,6 +100,7 @@ def _added(name: str, input: Tensor, product: Tensor, beta: Number, alpha: Numbe
     return product if beta == 0 else product + (input if beta == 1 else input * beta)
 
 
+@in_float32
 def addmm(
     input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Number = 1, alpha: Number = 1
 ) -> Tensor:
@@ -105,6 +108,7 @@ def addmm(
     return _added("addmm", *same_dtype(input, mm(mat1, mat2)), beta, alpha)
 
 
+@in_float32
 def addmv(
     input: Tensor, mat: Tensor, vec: Tensor, *, beta: Number = 1, alpha: Number = 1
 ) -> Tensor:
@@ -112,6 +116,7 @@ def addmv(
     return _added("addmv", *same_dtype(input, mv(mat, vec)), beta, alpha)
 
 
+@in_float32
 def addr(
     input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Number = 1, alpha: Number = 1
 ) -> Tensor:
@@ -126,6 +131,7 @@ def addr(
     return _added("addr", to(input, dtype), to(product, dtype), beta, alpha)
 
 
+@in_float32
 def baddbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, alpha: Number = 1
 ) -> Tensor:
@@ -133,6 +139,7 @@ def baddbmm(
     return _added("baddbmm", *same_dtype(input, bmm(batch1, batch2)), beta, alpha)
 
 
+@in_float32
 def addbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, alpha: Number = 1
 ) -> Tensor:
@@ -154,6 +161,7 @@ def vdot(input: Tensor, other: Tensor) -> Tensor:
     return dot(input, other)
 
 
+@in_float32
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     """Inner products along a dimension; the others broadcast (torch.linalg.vecdot)."""
     if not is_floating(x.dtype):
@@ -161,6 +169,7 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     return (x * y).sum(dim)
 
 
+@in_float32
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     """Products summed over the last dims of a and the first of b, or lists (torch.tensordot)."""
     dims = dims.tolist() if isinstance(dims, Tensor) else dims
@@ -198,6 +207,7 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     return reshape(left * right, [n * m for n, m in zip(a, b)])
 
 
+@in_float32
 def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     """Cross products along a dimension of size 3, the first there is if None (torch.cross)."""
     same_dtype(input, other)
@@ -218,6 +228,7 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     return input.roll(-1, dim) * other.roll(-2, dim) - input.roll(-2, dim) * other.roll(-1, dim)
 
 
+@in_float32
 def cdist(
     x1: Tensor,
     x2: Tensor,
@@ -250,9 +261,10 @@ _MODES = [
 def _distances(apart: Tensor, p: float) -> Tensor:
     if not apart.shape[-1]:
         return apart.sum(-1)
-    return apart.norm(p, -1)
+    return largest_magnitude(apart) if p == math.inf else apart.norm(p, -1)
 
 
+@in_float32
 def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     """Distances, by the p-norm, of each row to all rows after it (torch.pdist)."""
     if input.ndim != 2 or p < 0:

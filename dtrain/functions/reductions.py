@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from dtrain.autograd.tensor import Tensor
+from dtrain.backend import array_module
 from dtrain.backend.dtypes import DTypeLike, is_floating
 from dtrain.functions.arithmetic import sub
 from dtrain.functions.elementwise import name_like
+from dtrain.functions.half_precision import in_float32
 from dtrain.functions.limits import maximum, minimum
 from dtrain.functions.operands import Dims, normalize_dim, resolve_axis, to, to_axis, to_floating
 from dtrain.functions.shapes import movedim, squeeze, unsqueeze
@@ -111,9 +113,12 @@ class ValuesAndIndices(NamedTuple):
     indices: Tensor
 
 
-def _extreme(input: Tensor, dim: Any, keepdim: bool, pick: Callable, all_of: Callable) -> Any:
+def _extreme(
+    input: Tensor, dim: Any, keepdim: bool, pick: Callable, reduction: Callable[..., Tensor]
+) -> Any:
     if dim is None:
-        return all_of(input)
+        require_elements(pick.__name__.replace("arg", ""), input, ())
+        return reduction(input, equal_nan=True)
     indices = pick(input, dim, keepdim=True)
     values = indexing.gather(input, axis=dim % (input.ndim or 1), index=indices.array)
     if not keepdim:
@@ -126,7 +131,7 @@ def max(input: Tensor, dim: Dims | None = None, keepdim: bool = False, *, other:
     dim = dim if other is None else other
     if isinstance(dim, Tensor):
         return maximum(input, dim)
-    return _extreme(input, dim, keepdim, argmax, amax)
+    return _extreme(input, dim, keepdim, argmax, primitives.amax)
 
 
 def min(input: Tensor, dim: Dims | None = None, keepdim: bool = False, *, other: Any = None) -> Any:
@@ -134,7 +139,7 @@ def min(input: Tensor, dim: Dims | None = None, keepdim: bool = False, *, other:
     dim = dim if other is None else other
     if isinstance(dim, Tensor):
         return minimum(input, dim)
-    return _extreme(input, dim, keepdim, argmin, amin)
+    return _extreme(input, dim, keepdim, argmin, primitives.amin)
 
 
 class MinAndMax(NamedTuple):
@@ -168,15 +173,24 @@ def norm(
     p = 2 if p is None or p == "fro" else p
     if not isinstance(p, (int, float)):
         raise RuntimeError(f"norm: expected a number, 'fro' or 'nuc' for p, got {p!r}")
+    return _vector_norm(input, p, dim, keepdim)
+
+
+@in_float32
+def _vector_norm(input: Tensor, p: float, dim: Dims | None, keepdim: bool) -> Tensor:
     if p == 2:
         return arithmetic.safe_sqrt(sum(input * input, dim, keepdim))
     size = arithmetic.abs(input)
-    if p == 0:
-        return sum(rounding.sign(size), dim, keepdim)
+    if p == 0:  # NaN is not 0
+        is_nan = array_module(size.array).isnan(size.array)
+        nonzero = indexing.masked_fill(rounding.sign(size), mask=is_nan, value=1.0)
+        return sum(nonzero, dim, keepdim)
     if p == 1:
         return sum(size, dim, keepdim)
     if math.isinf(p):
-        return (amax if p > 0 else amin)(size, dim, keepdim)
+        name, extreme = ("amax", primitives.amax) if p > 0 else ("amin", primitives.amin)
+        require_elements(name, input, dim)
+        return extreme(size, axis=resolve_axis(input, dim), keepdims=keepdim, equal_nan=True)
     return primitives.norm(input, p=p, axis=resolve_axis(input, dim), keepdims=keepdim)
 
 
@@ -191,6 +205,7 @@ def _nuclear_norm(input: Tensor, dim: Any, keepdim: bool) -> Tensor:
     return out
 
 
+@in_float32
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The p-norm of the difference (torch.dist)."""
     return norm(sub(input, other), p)

@@ -57,7 +57,8 @@ def normal(
     _require("normal", isinstance(lowest, Tensor) or lowest >= 0, "std >= 0", lowest)
     shape = broadcast_shapes(*(v.shape for v in given)) if given else size
     dtype = dtype or (given[0].dtype if given else None)
-    device = device or (given[0].device if given else None)
+    if device is None and given:
+        device = given[0].device
     drawn = random.randn(shape, dtype=dtype, device=device, generator=generator)
     spread, centre = (v.array if isinstance(v, Tensor) else v for v in (std, mean))
     array = array_module(drawn.array).asarray(drawn.array * spread + centre, drawn.dtype)

@@ -11,6 +11,7 @@ from dtrain.backend import array_module, on_device_of
 from dtrain.backend.dtypes import DTypeLike, int64, is_floating
 from dtrain.functions.arithmetic import add, mul, sub
 from dtrain.functions.creation import as_tensor, tensor
+from dtrain.functions.half_precision import in_float32
 from dtrain.functions.indexing import masked_fill, where
 from dtrain.functions.operands import Dims, normalize_dim, promote_pair, resolve_axis, to
 from dtrain.functions.reductions import mean, norm, require_floating, sum
@@ -22,6 +23,7 @@ from dtrain.primitives import arithmetic, comparison, indexing, rounding, statis
 def _spread(operation: Callable[..., Any], name: str, text: str) -> Callable[..., Any]:
     """PyTorch's signature of the variance and its like; `unbiased` is its older form."""
 
+    @in_float32
     def function(
         input: Tensor,
         dim: Dims | None = None,
@@ -87,6 +89,11 @@ def nanmean(
     """The mean of what is not NaN (torch.nanmean)."""
     input = input if dtype is None else to(input, dtype)
     require_floating("nanmean", input)
+    return _mean_of_numbers(input, dim, keepdim)
+
+
+@in_float32
+def _mean_of_numbers(input: Tensor, dim: Dims | None, keepdim: bool) -> Tensor:
     count = sum(comparison.eq(input, input), dim, keepdim)
     return arithmetic.div(nansum(input, dim, keepdim), to(count, input.dtype))
 

@@ -9,6 +9,7 @@ from dtrain.autograd import Tensor
 from dtrain.nn import functional as F
 from dtrain.nn.distances import PairwiseDistance
 from dtrain.nn.function_layer import FunctionLayer
+from dtrain.nn.functional.losses.reduction import takes_size_average
 
 
 class _Loss(FunctionLayer):
@@ -32,14 +33,24 @@ class _TargetLoss(_Loss):
 class _ReducedLoss(_TargetLoss):
     """A loss whose only option is its reduction."""
 
-    def __init__(self, reduction: str = "mean"):
+    @takes_size_average
+    def __init__(
+        self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+    ):
         super().__init__(reduction=reduction)
 
 
 class _PairLoss(_Loss):
     """A loss of two inputs and a target that is 1 or -1."""
 
-    def __init__(self, margin: float = 0.0, reduction: str = "mean"):
+    @takes_size_average
+    def __init__(
+        self,
+        margin: float = 0.0,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ):
         super().__init__(margin=margin, reduction=reduction)
 
     def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
@@ -79,7 +90,14 @@ class HuberLoss(_TargetLoss, function=F.huber_loss):
 class SmoothL1Loss(_TargetLoss, function=F.smooth_l1_loss):
     """HuberLoss with delta = beta, divided by beta (torch.nn.SmoothL1Loss; Girshick 2015)."""
 
-    def __init__(self, reduction: str = "mean", beta: float = 1.0):
+    @takes_size_average
+    def __init__(
+        self,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        beta: float = 1.0,
+    ):
         super().__init__(reduction=reduction, beta=beta)
 
 
@@ -88,11 +106,14 @@ class PoissonNLLLoss(_TargetLoss, function=F.poisson_nll_loss):
     is exp(input), or without `log_input` the input (torch.nn.PoissonNLLLoss).
     """
 
+    @takes_size_average
     def __init__(
         self,
         log_input: bool = True,
         full: bool = False,
+        size_average: bool | None = None,
         eps: float = 1e-8,
+        reduce: bool | None = None,
         reduction: str = "mean",
     ):
         super().__init__(log_input=log_input, full=full, eps=eps, reduction=reduction)
@@ -119,16 +140,26 @@ class BCELoss(_TargetLoss, function=F.binary_cross_entropy):
     of at least -100 (torch.nn.BCELoss).
     """
 
-    def __init__(self, weight: Tensor | None = None, reduction: str = "mean"):
+    @takes_size_average
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ):
         super().__init__({"weight": weight}, reduction=reduction)
 
 
 class BCEWithLogitsLoss(_TargetLoss, function=F.binary_cross_entropy_with_logits):
     """BCELoss of sigmoid(input), without overflow (torch.nn.BCEWithLogitsLoss)."""
 
+    @takes_size_average
     def __init__(
         self,
         weight: Tensor | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
         reduction: str = "mean",
         pos_weight: Tensor | None = None,
     ):
@@ -140,7 +171,14 @@ class KLDivLoss(_TargetLoss, function=F.kl_div):
     target: probabilities, with `log_target` log-probabilities (torch.nn.KLDivLoss).
     """
 
-    def __init__(self, reduction: str = "mean", log_target: bool = False):
+    @takes_size_average
+    def __init__(
+        self,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        log_target: bool = False,
+    ):
         super().__init__(reduction=reduction, log_target=log_target)
 
 
@@ -151,10 +189,13 @@ class CrossEntropyLoss(_TargetLoss, function=F.cross_entropy):
     shape: probabilities.
     """
 
+    @takes_size_average
     def __init__(
         self,
         weight: Tensor | None = None,
+        size_average: bool | None = None,
         ignore_index: int = -100,
+        reduce: bool | None = None,
         reduction: str = "mean",
         label_smoothing: float = 0.0,
     ):
@@ -169,8 +210,14 @@ class CrossEntropyLoss(_TargetLoss, function=F.cross_entropy):
 class NLLLoss(_TargetLoss, function=F.nll_loss):
     """-input[target] of log-probabilities; shapes as in CrossEntropyLoss (torch.nn.NLLLoss)."""
 
+    @takes_size_average
     def __init__(
-        self, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean"
+        self,
+        weight: Tensor | None = None,
+        size_average: bool | None = None,
+        ignore_index: int = -100,
+        reduce: bool | None = None,
+        reduction: str = "mean",
     ):
         super().__init__({"weight": weight}, ignore_index=ignore_index, reduction=reduction)
 
@@ -197,7 +244,14 @@ class CTCLoss(_Loss, function=F.ctc_loss):
 class HingeEmbeddingLoss(_TargetLoss, function=F.hinge_embedding_loss):
     """input if target = 1, max(0, margin - input) if -1 (torch.nn.HingeEmbeddingLoss)."""
 
-    def __init__(self, margin: float = 1.0, reduction: str = "mean"):
+    @takes_size_average
+    def __init__(
+        self,
+        margin: float = 1.0,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ):
         super().__init__(margin=margin, reduction=reduction)
 
 
@@ -222,12 +276,15 @@ class TripletMarginLoss(_TripletLoss, function=F.triplet_margin_loss):
     (torch.nn.TripletMarginLoss; Balntas et al. 2016).
     """
 
+    @takes_size_average
     def __init__(
         self,
         margin: float = 1.0,
         p: float = 2.0,
         eps: float = 1e-6,
         swap: bool = False,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
         reduction: str = "mean",
     ):
         super().__init__(margin=margin, p=p, eps=eps, swap=swap, reduction=reduction)
@@ -255,11 +312,14 @@ class MultiMarginLoss(_TargetLoss, function=F.multi_margin_loss):
     Shape: input (n, c) or (c,); target (n,) or ().
     """
 
+    @takes_size_average
     def __init__(
         self,
         p: int = 1,
         margin: float = 1.0,
         weight: Tensor | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
         reduction: str = "mean",
     ):
         super().__init__({"weight": weight}, p=p, margin=margin, reduction=reduction)
@@ -280,5 +340,12 @@ class MultiLabelMarginLoss(_ReducedLoss, function=F.multilabel_margin_loss):
 class MultiLabelSoftMarginLoss(_TargetLoss, function=F.multilabel_soft_margin_loss):
     """BCEWithLogitsLoss, averaged over classes (n, c) (torch.nn.MultiLabelSoftMarginLoss)."""
 
-    def __init__(self, weight: Tensor | None = None, reduction: str = "mean"):
+    @takes_size_average
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ):
         super().__init__({"weight": weight}, reduction=reduction)

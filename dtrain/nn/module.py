@@ -284,9 +284,9 @@ class Module(Hookable, Attributes):
         """Move to the CPU: `to("cpu")`; returns self."""
         return self.to("cpu")
 
-    def cuda(self, device: Any = "cuda") -> Self:
-        """Move to a GPU: `to(device)`; returns self."""
-        return self.to(device)
+    def cuda(self, device: Any = None) -> Self:
+        """Move to a GPU: `to(device)`, by default "cuda"; returns self."""
+        return self.to("cuda" if device is None else device)
 
     def float(self) -> Self:
         """Convert floating parameters and buffers to float32; returns self."""

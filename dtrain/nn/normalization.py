@@ -70,7 +70,7 @@ class RMSNorm(Affine):
     """x / sqrt(mean(x^2) + eps) * weight, with the mean over the last dimensions, whose sizes are
     normalized_shape (torch.nn.RMSNorm; Zhang and Sennrich 2019).
 
-    eps defaults to the machine epsilon of the input's dtype.
+    eps defaults to the machine epsilon of the input's dtype, to float32's for halves.
     """
 
     normalized_shape: tuple[int, ...]

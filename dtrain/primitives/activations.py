@@ -95,8 +95,8 @@ def elu(x: Array, *, alpha: float, scale: float, rate: float) -> OutputAndVJPs:
 
 @op
 def hardtanh(x: Array, *, low: Any, high: Any) -> OutputAndVJPs:
-    """x within its limits; the gradient on them is 0."""
-    return array_module(x).clip(x, low, high), (lambda g: g * ((x > low) & (x < high)),)
+    """x within its limits; the gradient is 0 on and beyond them, 1 at NaN."""
+    return array_module(x).clip(x, low, high), (lambda g: g * ~((x <= low) | (x >= high)),)
 
 
 @op
@@ -120,14 +120,14 @@ def hardswish(x: Array) -> OutputAndVJPs:
 @exact_op
 def hardshrink(x: Array, *, reach: float) -> OutputAndVJPs:
     """0 in [-reach, reach], x elsewhere."""
-    return x * ~((x >= -reach) & (x <= reach)), (lambda g: g * ((x < -reach) | (x > reach)),)
+    return x * ~((x >= -reach) & (x <= reach)), (lambda g: g * ~((x >= -reach) & (x <= reach)),)
 
 
 @op
 def softshrink(x: Array, *, reach: float) -> OutputAndVJPs:
     """0 in [-reach, reach], elsewhere x moved towards 0 by `reach`."""
     out = x - array_module(x).clip(x, -reach, reach)
-    return out, (lambda g: g * ((x < -reach) | (x > reach)),)
+    return out, (lambda g: g * ~((x >= -reach) & (x <= reach)),)
 
 
 @exact_op

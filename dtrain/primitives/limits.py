@@ -78,6 +78,21 @@ def clamp_max(x: Array, y: Array) -> OutputAndVJPs:
 
 
 @op
+def clamp_between(x: Array, low: Array, high: Array) -> OutputAndVJPs:
+    """x limited to [low, high]; `high` where they are crossed.
+
+    The gradient goes to x at the limits and between them, else to the limit that is in x's place;
+    where the limits are equal and x is below them, to none, as in PyTorch.
+    """
+    xp = array_module(x, low, high)
+    return xp.minimum(xp.maximum(x, low), high), (
+        lambda g: g * ((x >= low) & (x <= high)),
+        lambda g: g * ((x < low) & (low < high)),
+        lambda g: g * ((x > high) | (high < low)),
+    )
+
+
+@op
 def nan_to_num(x: Array, *, nan: float, posinf: float, neginf: float) -> OutputAndVJPs:
     """x with numbers in place of NaN and the infinities; no gradient goes there."""
     xp = array_module(x)

@@ -37,7 +37,6 @@ def cross_entropy(
     losses, top, log_sum = kernels.cross_entropy(by_rows(), picks)
     losses = losses.reshape(scale.shape) * scale
     total = scale.sum()
-    share = xp.where(total == 0, 1, total)  # where nothing counts, nothing has a gradient
     spread = label_smoothing / classes
 
     if label_smoothing:
@@ -46,7 +45,7 @@ def cross_entropy(
         losses = losses * (1 - label_smoothing) + smooth * spread
 
     def grad_x(g: Array) -> Array:
-        g = xp.broadcast_to(g / share if reduction == "mean" else g, scale.shape)
+        g = xp.where(kept, g / total if reduction == "mean" else g, 0)  # also where total is 0
         at_target = (g * scale * (1 - label_smoothing)).reshape(-1)
         grad = kernels.cross_entropy_backward(at_target, by_rows(), picks, top, log_sum)
         if label_smoothing:
@@ -57,7 +56,11 @@ def cross_entropy(
 
     if reduction == "none":
         return losses, (grad_x,)
-    out = losses.sum() if reduction == "sum" else losses.sum() / total
+    if reduction == "sum":
+        return losses.sum(), (grad_x,)
+    out = losses.sum() / total
+    if label_smoothing:  # adds losses of other classes, which are not 0 where all weights are
+        out = xp.where(total == 0, losses.dtype.type("nan"), out)
     return out, (grad_x,)
 
 
@@ -67,15 +70,14 @@ def nll_loss(
 ) -> OutputAndVJPs:
     """-x at the target class, over axis 1. x: (n, c, ...), log-probabilities; target: (n, ...)."""
     xp = array_module(x)
-    _, picked, _, scale = _targets(x, target, weight, ignore_index)
+    kept, picked, _, scale = _targets(x, target, weight, ignore_index)
     losses = -xp.take_along_axis(x, picked, 1)[:, 0] * scale
     total = scale.sum()
-    share = xp.where(total == 0, 1, total)  # where nothing counts, nothing has a gradient
     shape = x.shape
 
     def grad_x(g: Array) -> Array:
-        g = g / share if reduction == "mean" else g
-        return _one_hot(picked, shape) * xp.expand_dims(-scale * g, 1)
+        g = xp.where(kept, g / total if reduction == "mean" else g, 0)  # also where total is 0
+        return xp.where(_one_hot(picked, shape), xp.expand_dims(-scale * g, 1), 0)
 
     if reduction == "none":
         return losses, (grad_x,)

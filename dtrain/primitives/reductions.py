@@ -51,23 +51,41 @@ def mean(x: Array, *, axis: Axis = None, keepdims: bool = False) -> OutputAndVJP
 
 
 @op
-def amax(x: Array, *, axis: Axis = None, keepdims: bool = False) -> OutputAndVJPs:
-    """The maximum; equal maxima share the gradient."""
+def amax(
+    x: Array, *, axis: Axis = None, keepdims: bool = False, equal_nan: bool = False
+) -> OutputAndVJPs:
+    """The maximum; equal maxima share the gradient.
+
+    If it is NaN, the gradient of all elements is NaN; with `equal_nan` the NaNs share it.
+    """
     out = x.max(axis, keepdims=keepdims)
-    return out, (lambda g: _to_extremes(g, x, out, axis, keepdims),)
+    return out, (lambda g: _share_among_extremes(g, x, out, axis, keepdims, equal_nan),)
 
 
 @op
-def amin(x: Array, *, axis: Axis = None, keepdims: bool = False) -> OutputAndVJPs:
-    """The minimum; equal minima share the gradient."""
+def amin(
+    x: Array, *, axis: Axis = None, keepdims: bool = False, equal_nan: bool = False
+) -> OutputAndVJPs:
+    """The minimum; equal minima share the gradient. `equal_nan` as in `amax`."""
     out = x.min(axis, keepdims=keepdims)
-    return out, (lambda g: _to_extremes(g, x, out, axis, keepdims),)
+    return out, (lambda g: _share_among_extremes(g, x, out, axis, keepdims, equal_nan),)
 
 
-def _to_extremes(g: Array, x: Array, out: Array, axis: Axis, keepdims: bool) -> Array:
-    there = x == expand_reduced(array_module(x).asarray(out), x.shape, axis, keepdims)
-    share = g / there.sum(axis, keepdims=keepdims).astype(x.dtype)
-    return expand_reduced(share, x.shape, axis, keepdims) * there
+def _share_among_extremes(
+    g: Array, x: Array, out: Array, axis: Axis, keepdims: bool, equal_nan: bool
+) -> Array:
+    is_extreme = x == expand_reduced(array_module(x).asarray(out), x.shape, axis, keepdims)
+    is_extreme = is_extreme | (x != x) if equal_nan else is_extreme
+    share = g / is_extreme.sum(axis, keepdims=keepdims).astype(x.dtype)
+    return expand_reduced(share, x.shape, axis, keepdims) * is_extreme
+
+
+@op
+def largest_magnitude(x: Array) -> OutputAndVJPs:
+    """max(|x|) over the last axis; each of equal ones gets the whole gradient."""
+    xp = array_module(x)
+    out = xp.abs(x).max(-1)
+    return out, (lambda g: g[..., None] * xp.sign(x) * (xp.abs(x) == out[..., None]),)
 
 
 @op

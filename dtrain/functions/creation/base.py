@@ -19,7 +19,7 @@ from dtrain.backend.dtypes import (
 
 P = ParamSpec("P")
 
-DeviceLike: TypeAlias = device | str | None
+DeviceLike: TypeAlias = device | str | int | None
 
 #: PyTorch's options for the memory layout, which have no effect: annotation and default of each.
 _LAYOUT = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from dtrain.backend.dtypes import (
     category,
     get_default_dtype,
     iinfo,
+    promote,
     scalar_dtype,
 )
 from dtrain.functions.creation.base import DeviceLike, make_leaf
@@ -35,17 +38,18 @@ def tensor(
         array = data.array.copy()
         array = array if device is None else move(array, device)
     else:
+        if isinstance(data, (list, tuple)) and _holds_tensors(data):
+            dtype = dtype or functools.reduce(promote, _dtypes(data))
+            data = _without_tensors(data)
         array = _host_array(data, dtype)
         if not isinstance(data, (np.ndarray, np.generic)):
             dtype = dtype or scalar_dtype(array.dtype.type(0))
-        array = move(array, device or "cpu")
+        array = move(array, "cpu" if device is None else device)
     return make_leaf(array if dtype is None else array.astype(dtype, copy=False), requires_grad)
 
 
 def _host_array(data: Any, dtype: DTypeLike) -> np.ndarray:
     """A copy of numbers, lists of them or an array, which fit into the dtype."""
-    if isinstance(data, (list, tuple)) and _holds_tensors(data):
-        data = _without_tensors(data)
     array = np.array(data)
     if isinstance(data, (np.ndarray, np.generic)):
         return array
@@ -60,13 +64,25 @@ def _host_array(data: Any, dtype: DTypeLike) -> np.ndarray:
 
 def _holds_tensors(data: Any) -> bool:
     while isinstance(data, (list, tuple)) and data:
+        if any(issubclass(kind, Tensor) for kind in set(map(type, data))):
+            return True
         data = data[0]
-    return isinstance(data, Tensor)
+    return False
+
+
+def _dtypes(data: Any) -> Iterator[np.dtype]:
+    """The dtypes of the tensors and numbers in nested lists."""
+    if isinstance(data, (list, tuple)):
+        for item in data:
+            yield from _dtypes(item)
+    else:
+        yield data.dtype if hasattr(data, "dtype") else scalar_dtype(data)
 
 
 def _without_tensors(data: Any) -> Any:
+    """Nested lists with numbers in place of tensors; one of a single element is a number."""
     if isinstance(data, Tensor):
-        return data.tolist()
+        return data.item() if data.numel() == 1 else data.tolist()
     return [_without_tensors(item) for item in data] if isinstance(data, (list, tuple)) else data
 
 

@@ -143,7 +143,12 @@ def make_like(make: Callable, x: Tensor, dtype: DTypeLike, where: DeviceLike, gr
     """Call `make` with the shape, dtype and device of `x` unless others are given."""
     if not isinstance(x, Tensor):
         raise TypeError(f"expected a tensor to be like, got {type(x).__name__}")
-    return make(x.shape, dtype=dtype or x.dtype, device=where or x.device, requires_grad=grad)
+    return make(
+        x.shape,
+        dtype=dtype or x.dtype,
+        device=x.device if where is None else where,
+        requires_grad=grad,
+    )
 
 
 @factory
@@ -189,7 +194,11 @@ def full_like(
 ) -> Tensor:
     """One number in the shape and dtype of another tensor (torch.full_like)."""
     return full(
-        input.shape, fill_value, dtype or input.dtype, device or input.device, requires_grad
+        input.shape,
+        fill_value,
+        dtype or input.dtype,
+        input.device if device is None else device,
+        requires_grad,
     )
 
 
@@ -203,7 +212,12 @@ def new_method(make: Callable) -> Callable[..., Tensor]:
         device: DeviceLike = None,
         **kwargs: Any,
     ) -> Tensor:
-        return make(*args, dtype=dtype or self.dtype, device=device or self.device, **kwargs)
+        return make(
+            *args,
+            dtype=dtype or self.dtype,
+            device=self.device if device is None else device,
+            **kwargs,
+        )
 
     method.__name__ = f"new_{make.__name__}"
     method.__qualname__ = f"Tensor.{method.__name__}"

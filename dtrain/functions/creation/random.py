@@ -164,7 +164,7 @@ def randint_like(
         high,
         input.shape,
         dtype=dtype or input.dtype,
-        device=device or input.device,
+        device=input.device if device is None else device,
         generator=generator,
         requires_grad=requires_grad,
     )

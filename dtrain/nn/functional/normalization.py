@@ -7,7 +7,7 @@ from typing import Any
 
 from dtrain.autograd import Tensor
 from dtrain.backend import array_module
-from dtrain.backend.dtypes import finfo
+from dtrain.backend.dtypes import finfo, float32, is_half
 from dtrain.functions.padding import pad
 from dtrain.primitives import normalization
 
@@ -35,10 +35,11 @@ def rms_norm(
     """x / sqrt(mean(x^2) + eps) * weight over the last dimensions, normalized_shape
     (torch.nn.functional.rms_norm; Zhang and Sennrich 2019).
 
-    `eps` None means finfo(dtype).eps.
+    `eps` None means finfo(dtype).eps, that of float32 for halves.
     """
     shape = _last_shape("rms_norm", input, normalized_shape, weight)
-    eps = finfo(input.dtype).eps if eps is None else eps
+    if eps is None:
+        eps = finfo(float32 if is_half(input.dtype) else input.dtype).eps
     return normalization.rms_norm(input, weight, axes=len(shape), eps=eps)
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 
 from dtrain.autograd import Tensor, no_grad
+from dtrain.backend.dtypes import float32, is_half
 from dtrain.functions.creation import tensor
 from dtrain.functions.joining import stack
 from dtrain.functions.reductions import norm
@@ -13,6 +14,10 @@ from dtrain.functions.reductions import norm
 
 def _all(tensors: Tensor | Iterable[Tensor]) -> list[Tensor]:
     return [tensors] if isinstance(tensors, Tensor) else list(tensors)
+
+
+def _widen(x: Tensor) -> Tensor:
+    return x.to(float32) if is_half(x.dtype) else x
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
@@ -28,6 +33,8 @@ def get_total_norm(
 ) -> Tensor:
     """The norm of all tensors as if they were one vector (torch.nn.utils.get_total_norm).
 
+    That of float16 and bfloat16 tensors is float32: it may be larger than a half can be.
+
     `foreach` has no effect, here and below.
 
     Raises
@@ -39,7 +46,7 @@ def get_total_norm(
     >>> get_total_norm([dtrain.tensor([3.0]), dtrain.tensor([4.0])])
     tensor(5.)
     """
-    norms = [norm(x, norm_type) for x in _all(tensors)]
+    norms = [norm(_widen(x), norm_type) for x in _all(tensors)]
     if not norms:
         return tensor(0.0)
     total = norm(stack(norms), norm_type)
@@ -62,7 +69,10 @@ def clip_grads_with_norm_(
     (torch.nn.utils.clip_grads_with_norm_)."""
     scale = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
     for grad in _gradients(parameters):
-        grad.mul_(scale.to(grad.device, grad.dtype))
+        if is_half(grad.dtype):  # a small scale is 0 in float16
+            grad.copy_(_widen(grad) * scale.to(grad.device, float32))
+        else:
+            grad.mul_(scale.to(grad.device, grad.dtype))
 
 
 def clip_grad_norm_(

@@ -60,9 +60,9 @@ class PackedSequence(_Packed):
         """Move `data` to the CPU."""
         return self.to("cpu")
 
-    def cuda(self, device: Any = "cuda") -> PackedSequence:
+    def cuda(self, device: Any = None) -> PackedSequence:
         """Move `data` to a GPU."""
-        return self.to(device)
+        return self.to("cuda" if device is None else device)
 
     @property
     def is_cuda(self) -> bool:

@@ -5,15 +5,19 @@ from __future__ import annotations
 from dtrain.autograd import Tensor
 from dtrain.backend.dtypes import is_floating
 from dtrain.functions import activations
-from dtrain.nn.functional.losses.pointwise import check_reduction
+from dtrain.functions.half_precision import in_float32
+from dtrain.nn.functional.losses.reduction import check_reduction, takes_size_average
 from dtrain.primitives import losses
 
 
+@takes_size_average
 def nll_loss(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
+    size_average: bool | None = None,
     ignore_index: int = -100,
+    reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """-input[target], for log-probabilities `input` (torch.nn.functional.nll_loss).
@@ -21,7 +25,10 @@ def nll_loss(
     Shapes and errors are those of `cross_entropy`.
     """
     if input.ndim == 1:
-        out = nll_loss(input.unsqueeze(0), target.unsqueeze(0), weight, ignore_index, reduction)
+        out = nll_loss(
+            input.unsqueeze(0), target.unsqueeze(0), weight, ignore_index=ignore_index,
+            reduction=reduction,
+        )  # fmt: skip
         return out.squeeze(0) if reduction == "none" else out
     _check_classes("nll_loss", input, target, weight, reduction)
     return losses.nll_loss(
@@ -33,11 +40,14 @@ def nll_loss(
     )
 
 
+@takes_size_average
 def cross_entropy(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
+    size_average: bool | None = None,
     ignore_index: int = -100,
+    reduce: bool | None = None,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
@@ -61,8 +71,8 @@ def cross_entropy(
         )
     if input.ndim == 1:
         out = cross_entropy(
-            input.unsqueeze(0), target.unsqueeze(0), weight, ignore_index, reduction,
-            label_smoothing,
+            input.unsqueeze(0), target.unsqueeze(0), weight, ignore_index=ignore_index,
+            reduction=reduction, label_smoothing=label_smoothing,
         )  # fmt: skip
         return out.squeeze(0) if reduction == "none" else out
     _check_classes("cross_entropy", input, target, weight, reduction)
@@ -76,6 +86,7 @@ def cross_entropy(
     )
 
 
+@in_float32
 def _cross_entropy_of_probabilities(
     input: Tensor,
     target: Tensor,

@@ -10,10 +10,12 @@ from dtrain.autograd import Tensor
 from dtrain.autograd.tensor import wrap
 from dtrain.backend import Array, array_module, to_host
 from dtrain.backend.dtypes import category
-from dtrain.nn.functional.losses.pointwise import check_reduction
+from dtrain.functions.half_precision import in_float32
+from dtrain.nn.functional.losses.reduction import check_reduction
 from dtrain.primitives import losses as primitives
 
 
+@in_float32
 def ctc_loss(
     log_probs: Tensor,
     targets: Tensor,

@@ -9,17 +9,29 @@ from dtrain.autograd.tensor import wrap
 from dtrain.backend import array_module
 from dtrain.functions import indexing, limits
 from dtrain.functions.comparison import eq, ne
+from dtrain.functions.half_precision import in_float32
 from dtrain.nn.functional.activations import logsigmoid
 from dtrain.nn.functional.distances import pairwise_distance
-from dtrain.nn.functional.losses.pointwise import check_reduction, reduce_losses
+from dtrain.nn.functional.losses.reduction import (
+    check_reduction,
+    reduce_losses,
+    takes_size_average,
+)
 from dtrain.primitives import activations
 from dtrain.primitives.scattering import check_indices
 
 # --- scores ---
 
 
+@takes_size_average
+@in_float32
 def hinge_embedding_loss(
-    input: Tensor, target: Tensor, margin: float = 1.0, reduction: str = "mean"
+    input: Tensor,
+    target: Tensor,
+    margin: float = 1.0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
 ) -> Tensor:
     """input where the target is 1, max(0, margin - input) where it is -1
     (torch.nn.functional.hinge_embedding_loss).
@@ -29,14 +41,30 @@ def hinge_embedding_loss(
     return reduce_losses(losses, reduction)
 
 
-def soft_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+@takes_size_average
+@in_float32
+def soft_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
     """log(1 + exp(-target * input)), target: 1 or -1 (torch.nn.functional.soft_margin_loss)."""
     losses = activations.softplus(-target * input, beta=1.0, threshold=float("inf"))
     return reduce_losses(losses, reduction)
 
 
+@takes_size_average
+@in_float32
 def margin_ranking_loss(
-    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, reduction: str = "mean"
+    input1: Tensor,
+    input2: Tensor,
+    target: Tensor,
+    margin: float = 0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
 ) -> Tensor:
     """max(0, margin - target * (input1 - input2)) (torch.nn.functional.margin_ranking_loss)."""
     if not input1.ndim == input2.ndim == target.ndim:
@@ -54,8 +82,16 @@ def _only(condition: Tensor, losses: Tensor) -> Tensor:
 # --- vectors ---
 
 
+@takes_size_average
+@in_float32
 def cosine_embedding_loss(
-    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, reduction: str = "mean"
+    input1: Tensor,
+    input2: Tensor,
+    target: Tensor,
+    margin: float = 0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
 ) -> Tensor:
     """1 - cos(input1, input2) where the target is 1, max(0, cos(input1, input2) - margin) where it
     is -1 (torch.nn.functional.cosine_embedding_loss).
@@ -74,6 +110,8 @@ def cosine_embedding_loss(
     return reduce_losses(losses, reduction)
 
 
+@takes_size_average
+@in_float32
 def triplet_margin_loss(
     anchor: Tensor,
     positive: Tensor,
@@ -82,6 +120,8 @@ def triplet_margin_loss(
     p: float = 2,
     eps: float = 1e-6,
     swap: bool = False,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """max(0, margin + |anchor - positive| - |anchor - negative|), with p-norms
@@ -101,6 +141,7 @@ def triplet_margin_loss(
     )
 
 
+@in_float32
 def triplet_margin_with_distance_loss(
     anchor: Tensor,
     positive: Tensor,
@@ -132,12 +173,16 @@ def triplet_margin_with_distance_loss(
 # --- classes ---
 
 
+@takes_size_average
+@in_float32
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
     p: int = 1,
     margin: float = 1.0,
     weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """sum over classes i != target of max(0, margin - input[target] + input[i])^p / c
@@ -149,7 +194,7 @@ def multi_margin_loss(
     if p not in (1, 2):
         raise ValueError(f"multi_margin_loss: expected p = 1 or 2, got {p}")
     if not input.ndim:
-        return multi_margin_loss(input.reshape(1), target, p, margin, weight, reduction)
+        return multi_margin_loss(input.reshape(1), target, p, margin, weight, reduction=reduction)
     if input.ndim > 2 or not input.shape[-1]:
         raise RuntimeError(f"multi_margin_loss: expected (n, c) or (c,), got {input.shape}")
     classes = input.shape[-1]
@@ -172,7 +217,15 @@ def multi_margin_loss(
     return reduce_losses(losses.sum(-1) / classes, reduction)
 
 
-def multilabel_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+@takes_size_average
+@in_float32
+def multilabel_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
     """sum over labels j and all classes i that are no label of max(0, 1 - input[j] + input[i]) / c
     (torch.nn.functional.multilabel_margin_loss).
 
@@ -185,7 +238,7 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean
             f"{input.shape} and {target.shape}"
         )
     if not input.ndim:
-        return multilabel_margin_loss(input.reshape(1), target.reshape(1), reduction)
+        return multilabel_margin_loss(input.reshape(1), target.reshape(1), reduction=reduction)
     xp, classes = array_module(target.array), input.shape[-1]
     check_indices(target.array + 1, classes + 1, "multilabel_margin_loss: target + 1")
     counts = xp.cumsum(target.array < 0, -1) == 0
@@ -197,8 +250,15 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean
     return reduce_losses(losses.sum((-2, -1)) / classes, reduction)
 
 
+@takes_size_average
+@in_float32
 def multilabel_soft_margin_loss(
-    input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
 ) -> Tensor:
     """binary_cross_entropy_with_logits averaged over the classes, the last dimension
     (torch.nn.functional.multilabel_soft_margin_loss).

@@ -7,24 +7,10 @@ import warnings
 
 from dtrain.autograd import Tensor
 from dtrain.functions import exponentials
+from dtrain.functions.half_precision import in_float32
 from dtrain.nn.functional.activations import logsigmoid, require_floats
+from dtrain.nn.functional.losses.reduction import check_reduction, reduce_losses, takes_size_average
 from dtrain.primitives import activations, losses as primitives
-
-
-def reduce_losses(losses: Tensor, reduction: str, weight: Tensor | None = None) -> Tensor:
-    """Return the losses, their sum, or their mean (weighted, if there is a weight)."""
-    check_reduction(reduction)
-    if reduction == "none":
-        return losses
-    if reduction == "sum":
-        return losses.sum()
-    return losses.mean() if weight is None else losses.sum() / weight.sum()
-
-
-def check_reduction(reduction: str) -> None:
-    """Raise ValueError unless `reduction` is "none", "mean" or "sum"."""
-    if reduction not in ("none", "mean", "sum"):
-        raise ValueError(f"expected reduction 'none', 'mean' or 'sum', got {reduction!r}")
 
 
 def _difference(name: str, input: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -51,8 +37,15 @@ def _require_shape(name: str, input: Tensor, target: Tensor) -> None:
 # --- regression ---
 
 
+@takes_size_average
+@in_float32
 def mse_loss(
-    input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
 ) -> Tensor:
     """(input - target)**2 (torch.nn.functional.mse_loss)."""
     difference = _difference("mse_loss", input, target, weight)
@@ -60,14 +53,22 @@ def mse_loss(
     return reduce_losses(squares if weight is None else squares * weight, reduction, weight)
 
 
+@takes_size_average
+@in_float32
 def l1_loss(
-    input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
 ) -> Tensor:
     """|input - target| (torch.nn.functional.l1_loss)."""
     sizes = _difference("l1_loss", input, target, weight).abs()
     return reduce_losses(sizes if weight is None else sizes * weight, reduction, weight)
 
 
+@in_float32
 def huber_loss(
     input: Tensor,
     target: Tensor,
@@ -84,8 +85,15 @@ def huber_loss(
     return reduce_losses(losses if weight is None else losses * weight, reduction)
 
 
+@takes_size_average
+@in_float32
 def smooth_l1_loss(
-    input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    beta: float = 1.0,
 ) -> Tensor:
     """huber_loss with delta = beta, divided by beta; l1_loss if beta is 0
     (torch.nn.functional.smooth_l1_loss; Girshick 2015).
@@ -98,12 +106,16 @@ def smooth_l1_loss(
     )
 
 
+@takes_size_average
+@in_float32
 def poisson_nll_loss(
     input: Tensor,
     target: Tensor,
     log_input: bool = True,
     full: bool = False,
+    size_average: bool | None = None,
     eps: float = 1e-8,
+    reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """-log Poisson(target; rate), for input = log(rate) (torch.nn.functional.poisson_nll_loss).
@@ -119,6 +131,7 @@ def poisson_nll_loss(
     return reduce_losses(losses, reduction)
 
 
+@in_float32
 def gaussian_nll_loss(
     input: Tensor,
     target: Tensor,
@@ -153,8 +166,15 @@ def gaussian_nll_loss(
 # --- probabilities ---
 
 
+@takes_size_average
+@in_float32
 def binary_cross_entropy(
-    input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
 ) -> Tensor:
     """-(target * log(input) + (1 - target) * log(1 - input)), with logarithms of at least -100
     (torch.nn.functional.binary_cross_entropy).
@@ -166,10 +186,14 @@ def binary_cross_entropy(
     return reduce_losses(losses if weight is None else losses * weight, reduction)
 
 
+@takes_size_average
+@in_float32
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
     pos_weight: Tensor | None = None,
 ) -> Tensor:
@@ -186,8 +210,15 @@ def binary_cross_entropy_with_logits(
     return reduce_losses(losses if weight is None else losses * weight, reduction)
 
 
+@takes_size_average
+@in_float32
 def kl_div(
-    input: Tensor, target: Tensor, reduction: str = "mean", log_target: bool = False
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    log_target: bool = False,
 ) -> Tensor:
     """target * (log(target) - input): Kullback-Leibler divergence (torch.nn.functional.kl_div).
 

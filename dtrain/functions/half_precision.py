@@ -1,0 +1,55 @@
+"""Functions composed of several operations compute halves in float32, and round once."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from dtrain.autograd.tensor import Tensor
+from dtrain.backend.dtypes import float32, is_floating, is_half, promote
+from dtrain.primitives import casts
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def in_float32(function: F) -> F:
+    """Decorate a function: float16 and bfloat16 arguments are converted to float32, and its
+    float32 outputs to the dtype that the arguments promote to.
+
+    A single operation does so itself; between the operations of `function`, too, a sum or a
+    square may exceed what a half can hold. Tensors in lists are left as they are.
+    """
+
+    @functools.wraps(function)
+    def widened(*args: Any, **kwargs: Any) -> Any:
+        for value in (*args, *kwargs.values()) if kwargs else args:
+            if isinstance(value, Tensor) and is_half(value.array.dtype):
+                break
+        else:
+            return function(*args, **kwargs)
+        given = [v for v in (*args, *kwargs.values()) if isinstance(v, Tensor)]
+        floats = [v for v in given if is_floating(v.dtype)]
+        full = [v for v in floats if v.ndim]
+        half = functools.reduce(promote, (v.dtype for v in full or floats))
+        if not is_half(half):
+            return function(*args, **kwargs)
+        out = function(*map(_widen, args), **{name: _widen(v) for name, v in kwargs.items()})
+        if isinstance(out, tuple):
+            rounded = [_round(value, half) for value in out]
+            return out._make(rounded) if hasattr(out, "_make") else tuple(rounded)
+        return _round(out, half)
+
+    return widened  # type: ignore[return-value]
+
+
+def _widen(value: Any) -> Any:
+    if isinstance(value, Tensor) and is_half(value.dtype):
+        return casts.cast(value, dtype=float32)
+    return value
+
+
+def _round(value: Any, half: Any) -> Any:
+    if isinstance(value, Tensor) and value.dtype == float32:
+        return casts.cast(value, dtype=half)
+    return value
