@@ -218,6 +218,8 @@ BINARY = [
         lambda x, m: np.where(m > 0, 7, x),
         lambda t, x, m: x.masked_fill(m > 0, 7),
     ),
+    Case("clamp", [[(3, 4), (4,)]], np.maximum, lambda t, x, low: t.clamp(x, low), "by a tensor"),
+    Case("clamp_max", [[(3, 4), (4,)]], np.minimum, lambda t, x, y: t.clamp(x, max=y), "by a tensor"),
     Case(
         "clamp",
         [[(2, 3), (3,), (3,)]],
