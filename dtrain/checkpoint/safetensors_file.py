@@ -94,7 +94,11 @@ class StateWriter:
 
 
 def read_state(
-    file: BinaryIO, name: str, map_location: str | int | device | None = None, *, mapped: bool = False
+    file: BinaryIO,
+    name: str,
+    map_location: str | int | device | None = None,
+    *,
+    mapped: bool = False,
 ) -> Any:
     """The state in a safetensors file; `name` is the file's name, for errors.
 

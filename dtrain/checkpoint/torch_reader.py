@@ -33,7 +33,9 @@ def is_torch_file(data: bytes, size: int) -> bool:
     return data[:1] == b"\x80" and data[1:2] in (b"\2", b"\3", b"\4", b"\5") and not in_safetensors
 
 
-def read_torch(file: BinaryIO, size: int, name: str, map_location: str | int | device | None) -> Any:
+def read_torch(
+    file: BinaryIO, size: int, name: str, map_location: str | int | device | None
+) -> Any:
     """The object in a PyTorch file of `size` bytes; `name` is the file's name, for errors.
 
     Raises
