@@ -81,7 +81,9 @@ def test_detail_compares_what_the_optimizer_holds(monkeypatch):
 
     def other(value):
         seen.append(value)
-        return value if len(seen) == 1 else dict.fromkeys(value, b"another")
+        if len(seen) == 1:
+            return value
+        return [(*entry[:-1], b"another") for entry in value]
 
     message = r"before step 2 of an optimizer parameter 0 of group 0, of shape \(1, 2\), is not"
     with pytest.raises(DesyncError, match=message):

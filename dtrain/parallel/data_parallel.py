@@ -12,6 +12,7 @@ from dtrain.autograd import Tensor, is_grad_enabled
 from dtrain.backend import initial_seed
 from dtrain.backend.profiler import span
 from dtrain.distributed import world
+from dtrain.distributed.differences import find_difference
 from dtrain.distributed.step import register_step_reduction
 from dtrain.errors import DesyncError
 from dtrain.nn import Module
@@ -204,19 +205,19 @@ def _require_same_model(module: Module) -> None:
     tensors = [*module.named_parameters(), *module.named_buffers()]
     own = [f"{name} {tuple(t.shape)} {t.dtype} {t.device.type}" for name, t in tensors]
     ranks = world.communicator().allgather((own, initial_seed()), "a model")
-    first, seed = ranks[0]
-    for rank, (theirs, their_seed) in enumerate(ranks):
+    seed = ranks[0][1]
+    for rank, (_, their_seed) in enumerate(ranks):
         if their_seed != seed:
             raise DesyncError(
                 f"DataParallel: rank {rank} has the seed {their_seed}, rank 0 has {seed}: call "
                 "manual_seed with one number on every rank; microbatches draw different random "
                 "numbers all the same"
             )
-        if theirs != first:
-            pairs = zip([*first, "no more"], [*theirs, "no more"])
-            here, there = next((a, b) for a, b in pairs if a != b)
-            others = [r for r, (names, _) in enumerate(ranks) if names != first]
-            raise DesyncError(
-                "DataParallel: the ranks built different models: where rank 0 has "
-                f"{here}, rank {rank} has {there} (ranks unlike rank 0: {others})"
-            )
+    difference = find_difference([lines for lines, _ in ranks])
+    if difference is not None:
+        rank, entries = difference.rank, difference.entries
+        raise DesyncError(
+            "DataParallel: the ranks built different models: where rank 0 has "
+            f"{entries[0] or 'no more'}, rank {rank} has {entries[rank] or 'no more'} (ranks "
+            f"unlike rank 0: {difference.others})"
+        )

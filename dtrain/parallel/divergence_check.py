@@ -6,15 +6,13 @@ digest of its parameters and its optimizers' state, as the step before left them
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-
-import numpy as np
+from collections.abc import Iterator, Sequence
 
 from dtrain import env
 from dtrain.autograd.bucket import Bucket
-from dtrain.backend import Array, to_host
+from dtrain.backend import Array
 from dtrain.distributed.comm.communicator import Communicator
+from dtrain.distributed.differences import digest_arrays, find_difference
 from dtrain.distributed.step import Step
 from dtrain.errors import DesyncError
 from dtrain.parallel.bucket_layout import BucketLayout
@@ -49,7 +47,7 @@ class DivergenceCheck:
         if number % self._every:
             return None
         buckets = self._layout.buckets
-        return _hash(array for bucket in buckets for _, array in _compared_arrays(bucket))
+        return digest_arrays(array for bucket in buckets for _, array in _compared_arrays(bucket))
 
     def compare(self, digests: Sequence[bytes | None], step: Step) -> None:
         """Compare the digests of all ranks.
@@ -61,20 +59,20 @@ class DivergenceCheck:
         """
         if all(digest == digests[0] for digest in digests):
             return
-        own = [(name, what, _hash([array])) for name, what, array in self._arrays_by_parameter()]
-        ranks = self._comm.allgather(own, "the weights that differ")
-        for entries in zip(*ranks):
-            groups: dict[bytes, list[int]] = {}
-            for rank, (_, _, digest) in enumerate(entries):
-                groups.setdefault(digest, []).append(rank)
-            if len(groups) > 1:
-                name, what, _ = entries[0]
-                number = f" {step.number}" if step.number >= 0 else ""
-                raise DesyncError(
-                    f"DTRAIN_DEBUG=detail: at the end of step{number}, before the optimizer's "
-                    f"update, {what} of {name} is not the same on all ranks: "
-                    + " unlike ".join(f"rank {', '.join(map(str, g))}" for g in groups.values())
-                )
+        own = [
+            (name, what, digest_arrays([array]))
+            for name, what, array in self._arrays_by_parameter()
+        ]
+        difference = find_difference(self._comm.allgather(own, "the weights that differ"))
+        entry = difference and difference.entries[difference.rank]
+        if difference and entry and difference.entries[0]:
+            name, what, _ = entry
+            number = f" {step.number}" if step.number >= 0 else ""
+            raise DesyncError(
+                f"DTRAIN_DEBUG=detail: at the end of step{number}, before the optimizer's "
+                f"update, {what} of {name} is not the same on all ranks: "
+                + difference.describe_groups()
+            )
         raise DesyncError(
             "DTRAIN_DEBUG=detail: the optimizers of the ranks have not updated the same parameters"
         )
@@ -98,10 +96,3 @@ def _compared_arrays(bucket: Bucket) -> Iterator[tuple[str, Array]]:
         for state in list(bucket.states.values()):
             for name, array in state.items():
                 yield f"the optimizer's {name}", array
-
-
-def _hash(arrays: Iterable[Array]) -> bytes:
-    hasher = hashlib.blake2b(digest_size=16)
-    for array in arrays:
-        hasher.update(np.ascontiguousarray(to_host(array)).view(np.uint8).data)
-    return hasher.digest()

@@ -11,11 +11,9 @@ import marshal
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from dtrain.autograd.bucket import Bucket
-from dtrain.backend import to_host
 from dtrain.distributed.comm.communicator import Communicator
+from dtrain.distributed.differences import digest_arrays, find_difference
 from dtrain.distributed.step import Step
 from dtrain.errors import DesyncError
 from dtrain.parallel.bucket_layout import BucketLayout
@@ -94,16 +92,15 @@ class ModelAgreement:
 
     def _raise_different_models(self) -> None:
         own = self._layout.describe()
-        ranks = self._comm.allgather(own, "the parameters of a model")
-        for here, *there in zip(*_padded(ranks)):
-            for rank, theirs in enumerate(there, 1):
-                if theirs != here:
-                    raise DesyncError(
-                        "DataParallel: the model is no longer the same on all ranks: where rank 0 "
-                        f"has {here}, rank {rank} has {theirs} (ranks unlike rank 0: "
-                        f"{[r for r, lines in enumerate(ranks) if lines != ranks[0]]}): add, "
-                        "replace, freeze or unfreeze parameters on every rank"
-                    )
+        difference = find_difference(self._comm.allgather(own, "the parameters of a model"))
+        if difference is not None:
+            rank, entries = difference.rank, difference.entries
+            raise DesyncError(
+                "DataParallel: the model is no longer the same on all ranks: where rank 0 has "
+                f"{entries[0] or 'no more'}, rank {rank} has {entries[rank] or 'no more'} (ranks "
+                f"unlike rank 0: {difference.others}): add, replace, freeze or unfreeze "
+                "parameters on every rank"
+            )
         raise DesyncError(
             "DataParallel: the ranks have the same parameters in different buckets: make the "
             "optimizers in the same order on every rank"
@@ -131,19 +128,14 @@ class ModelAgreement:
 
     def _require_same_values(self, claims: Sequence[Claim], step: Step) -> None:
         layout = self._layout
-        own = [_digest(to_host(param.array)) for param in layout.params]
-        ranks = self._comm.allgather(own, "the values of the parameters")
-        for name, digests in zip(layout.names, zip(*ranks)):
-            if len(set(digests)) == 1:
-                continue
-            groups: dict[bytes, list[int]] = {}
-            for rank, digest in enumerate(digests):
-                groups.setdefault(digest, []).append(rank)
-            unlike = " unlike ".join(f"rank {', '.join(map(str, g))}" for g in groups.values())
+        own = [digest_arrays([param.array]) for param in layout.params]
+        difference = find_difference(self._comm.allgather(own, "the values of the parameters"))
+        if difference is not None:
             number = f" {step.number}" if step.number >= 0 else ""
             raise DesyncError(
                 f"DataParallel: at the end of step{number}, before the optimizer's update, the "
-                f"value of {name} is not the same on all ranks: {unlike}. {_find_cause(claims)}"
+                f"value of {layout.names[difference.position]} is not the same on all ranks: "
+                f"{difference.describe_groups()}. {_find_cause(claims)}"
             )
 
 
@@ -172,16 +164,6 @@ def _find_cause(claims: Sequence[Claim]) -> str:
         "Parameters were added or replaced after DataParallel took the model: give them the same "
         "values on every rank, for instance by making them from the same seed"
     )
-
-
-def _padded(ranks: Sequence[Sequence[str]]) -> list[list[str]]:
-    longest = max(map(len, ranks))
-    return [[*lines, *["no more"] * (longest - len(lines))] for lines in ranks]
-
-
-def _digest(array: np.ndarray) -> bytes:
-    flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-    return hashlib.blake2b(flat.data, digest_size=16).digest()
 
 
 def _list_options(buckets: Sequence[Bucket]) -> Iterator[list[tuple[str, Any]]]:

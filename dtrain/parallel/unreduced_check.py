@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from typing import Any
 
-import numpy as np
-
 from dtrain import env
 from dtrain.autograd import Tensor
-from dtrain.backend import to_host
 from dtrain.distributed.comm.communicator import Communicator
 from dtrain.distributed.context import run_context
+from dtrain.distributed.differences import digest_arrays, find_difference
 from dtrain.errors import DesyncError
 from dtrain.optim.optimizer import Optimizer
 from dtrain.optim.step_hooks import register_optimizer_step_pre_hook
@@ -65,21 +62,21 @@ def _describe(optimizer: Optimizer, unreduced: list[tuple[int, int, Tensor]], ra
 def _require_same_values(
     comm: Communicator, unreduced: list[tuple[int, int, Tensor]], number: int
 ) -> None:
-    own = {
-        f"parameter {index} of group {group}, of shape {tuple(param.shape)},": hashlib.blake2b(
-            np.ascontiguousarray(to_host(param.array)).tobytes(), digest_size=16
-        ).digest()
+    own = [
+        (group, index, tuple(param.shape), digest_arrays([param.array]))
         for group, index, param in unreduced
-    }
-    ranks = comm.allgather(own, "the parameters of an optimizer")
-    for rank, theirs in enumerate(ranks):
-        for name in {**ranks[0], **theirs}:
-            if ranks[0].get(name) != theirs.get(name):
-                raise DesyncError(
-                    f"DTRAIN_DEBUG=detail: before step {number} of an optimizer {name} is not the "
-                    f"same on ranks 0 and {rank}, and is in no DataParallel: wrap the model: "
-                    "model = dtrain.DataParallel(model)"
-                )
+    ]
+    difference = find_difference(comm.allgather(own, "the parameters of an optimizer"))
+    if difference is not None:
+        rank = difference.rank
+        entry = difference.entries[0] or difference.entries[rank]
+        assert entry is not None
+        group, index, shape, _ = entry
+        raise DesyncError(
+            f"DTRAIN_DEBUG=detail: before step {number} of an optimizer parameter {index} of "
+            f"group {group}, of shape {shape}, is not the same on ranks 0 and {rank}, and is in "
+            "no DataParallel: wrap the model: model = dtrain.DataParallel(model)"
+        )
 
 
 register_optimizer_step_pre_hook(check_gradients_are_reduced)
