@@ -1,9 +1,9 @@
 """Fused kernels: one name, three bodies with one contract.
 
 `reference` is array code for any array module, and the specification; `cpu` is compiled by Numba
-for NumPy's float32 and float64; `cuda` is CUDA C++ for CuPy. An array decides by its module,
-dtype and size, never by the rank, so that all ranks take the same body. What a body cannot do
-it leaves to the reference; DTRAIN_KERNELS=reference leaves everything to it.
+for NumPy's float32 and float64; `cuda` is CUDA C++ for CuPy. The module, dtypes and sizes of the
+arguments choose the body, never the rank, so that all ranks take the same one. The reference
+computes what a compiled body does not support, and everything if DTRAIN_KERNELS=reference.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import numpy as np
 
 from dtrain import env
 
-#: Host arrays of fewer elements are left to NumPy: nothing is compiled for them, and small models
-#: start at once. Optimizers, whose bits are the same either way, update shorter blocks.
+#: Host arrays of fewer elements are computed by the reference: nothing is compiled for them, and
+#: small models start at once. Optimizers compile from fewer elements on: their bits are equal.
 SMALL, SMALL_STEP = 1 << 16, 1 << 14
 
-#: Takes arrays, and returns the array or arrays that the reference of its name specifies.
+#: Takes arrays and returns arrays, as the reference of the same name specifies.
 Kernel: TypeAlias = Callable[..., Any]
 
 
@@ -33,14 +33,15 @@ def _kernel(family: str, name: str) -> Kernel:
 
     @functools.wraps(reference)
     def kernel(*args: Any) -> Any:
-        body = _body(family, args)
+        body = _choose_body(family, args)
         return (reference if body is None else getattr(body, name))(*args)
 
     return kernel
 
 
-def _body(family: str, args: tuple) -> ModuleType | None:
-    """The module whose kernels take these arguments; None for the reference."""
+def _choose_body(family: str, args: tuple) -> ModuleType | None:
+    """The module of compiled kernels, `cpu/<family>.py` or `cuda/<family>.py`, that computes with
+    these arguments; None if the reference does."""
     kind, dtype, size = type(args[0]), args[0].dtype, args[0].size
     if dtype.char not in "fd":
         return None
@@ -52,12 +53,13 @@ def _body(family: str, args: tuple) -> ModuleType | None:
         size = max(size, value.size)
     if kind is np.ndarray:
         small = SMALL_STEP if family == "optimizer" else SMALL
-        return _bodies("cpu", family) if size >= small else None
-    return _bodies("cuda", family) if kind.__module__.startswith("cupy") else None
+        return _import_body("cpu", family) if size >= small else None
+    return _import_body("cuda", family) if kind.__module__.startswith("cupy") else None
 
 
 @functools.cache
-def _bodies(where: str, family: str) -> ModuleType | None:
+def _import_body(where: str, family: str) -> ModuleType | None:
+    """The compiled kernels of a family; None if they are turned off or Numba is missing."""
     if env.KERNELS.read() == "reference":
         return None
     if where == "cpu" and importlib.util.find_spec("numba") is None:

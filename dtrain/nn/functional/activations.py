@@ -307,10 +307,13 @@ def gumbel_softmax(
 # --- in place ---
 
 
-def _in_place(
+def _inplace_form_of(
     function: Callable[_P, Tensor],
 ) -> Callable[[Callable[[], None]], Callable[_P, Tensor]]:
-    """Decorate a declaration: the in-place form of `function`, with the declaration's name."""
+    """Decorator: replace a function without a body by the in-place form of `function`.
+
+    It has the name and docstring of the one decorated, and the parameters of `function`.
+    """
 
     def bind(declaration: Callable[[], None]) -> Callable[_P, Tensor]:
         form = make_inplace(declaration.__name__, function)
@@ -322,41 +325,41 @@ def _in_place(
     return bind
 
 
-@_in_place(relu)
+@_inplace_form_of(relu)
 def relu_() -> None:
     """relu, written into the input; returns it (torch.nn.functional.relu_)."""
 
 
-@_in_place(leaky_relu)
+@_inplace_form_of(leaky_relu)
 def leaky_relu_() -> None:
     """leaky_relu, written into the input; returns it (torch.nn.functional.leaky_relu_)."""
 
 
-@_in_place(rrelu)
+@_inplace_form_of(rrelu)
 def rrelu_() -> None:
     """rrelu, written into the input; returns it (torch.nn.functional.rrelu_)."""
 
 
-@_in_place(threshold)
+@_inplace_form_of(threshold)
 def threshold_() -> None:
     """threshold, written into the input; returns it (torch.nn.functional.threshold_)."""
 
 
-@_in_place(hardtanh)
+@_inplace_form_of(hardtanh)
 def hardtanh_() -> None:
     """hardtanh, written into the input; returns it (torch.nn.functional.hardtanh_)."""
 
 
-@_in_place(elu)
+@_inplace_form_of(elu)
 def elu_() -> None:
     """elu, written into the input; returns it (torch.nn.functional.elu_)."""
 
 
-@_in_place(selu)
+@_inplace_form_of(selu)
 def selu_() -> None:
     """selu, written into the input; returns it (torch.nn.functional.selu_)."""
 
 
-@_in_place(celu)
+@_inplace_form_of(celu)
 def celu_() -> None:
     """celu, written into the input; returns it (torch.nn.functional.celu_)."""

@@ -17,15 +17,15 @@ from dtrain.nn.functional.spatial import (
     Numbers,
     at_least,
     batched,
+    implemented_by,
     like_input,
-    over_axes,
     per_axis,
 )
 from dtrain.primitives import resampling, scattering
 
 
 def _adaptive_avg_pool(axes: int, input: Tensor, output_size: Any) -> Tensor:
-    """adaptive_avg_pool1d, adaptive_avg_pool2d and adaptive_avg_pool3d, by the number of axes."""
+    """Implements adaptive_avg_pool1d, 2d and 3d (`axes`: 1, 2, 3)."""
     x, size = _check_output_size(f"adaptive_avg_pool{axes}d", axes, input, output_size)
     if set(size) == {1}:
         return like_input(x.mean(tuple(range(2, x.ndim)), keepdim=True), input)
@@ -45,7 +45,7 @@ def _adaptive_avg_pool(axes: int, input: Tensor, output_size: Any) -> Tensor:
 def _adaptive_max_pool(
     axes: int, input: Tensor, output_size: Any, return_indices: bool = False
 ) -> Any:
-    """adaptive_max_pool1d, adaptive_max_pool2d and adaptive_max_pool3d, by the number of axes."""
+    """Implements adaptive_max_pool1d, 2d and 3d (`axes`: 1, 2, 3)."""
     x, size = _check_output_size(f"adaptive_max_pool{axes}d", axes, input, output_size)
     whole = tuple(_equal_width(n, o) for n, o in zip(x.shape[2:], size))
     if all(whole) and not return_indices:
@@ -67,7 +67,7 @@ def _fractional_max_pool(
     return_indices: bool = False,
     _random_samples: Tensor | None = None,
 ) -> Any:
-    """fractional_max_pool2d and fractional_max_pool3d, by the number of axes."""
+    """Implements fractional_max_pool2d and fractional_max_pool3d (`axes`: 2, 3)."""
     name, x = f"fractional_max_pool{axes}d", batched(f"fractional_max_pool{axes}d", input, axes)
     kernel = per_axis(kernel_size, axes, "kernel_size")
     if output_size is None and output_ratio is None:
@@ -112,7 +112,7 @@ def _max_unpool(
     padding: Ints = 0,
     output_size: Any = None,
 ) -> Tensor:
-    """max_unpool1d, max_unpool2d and max_unpool3d, by the number of axes."""
+    """Implements max_unpool1d, max_unpool2d and max_unpool3d (`axes`: 1, 2, 3)."""
     name, x = f"max_unpool{axes}d", batched(f"max_unpool{axes}d", input, axes)
     kernel = per_axis(kernel_size, axes, "kernel_size")
     strides = kernel if stride is None else per_axis(stride, axes, "stride")
@@ -132,7 +132,7 @@ def _max_unpool(
     return like_input(out.reshape(*x.shape[:2], *size), input)
 
 
-@over_axes(1, _adaptive_avg_pool)
+@implemented_by(_adaptive_avg_pool, axes=1)
 def adaptive_avg_pool1d() -> None:
     """Mean pooling to output_size (torch.nn.functional.adaptive_avg_pool1d).
 
@@ -141,7 +141,7 @@ def adaptive_avg_pool1d() -> None:
     """
 
 
-@over_axes(2, _adaptive_avg_pool)
+@implemented_by(_adaptive_avg_pool, axes=2)
 def adaptive_avg_pool2d() -> None:
     """Mean pooling to output_size (torch.nn.functional.adaptive_avg_pool2d).
 
@@ -150,7 +150,7 @@ def adaptive_avg_pool2d() -> None:
     """
 
 
-@over_axes(3, _adaptive_avg_pool)
+@implemented_by(_adaptive_avg_pool, axes=3)
 def adaptive_avg_pool3d() -> None:
     """Mean pooling to output_size (torch.nn.functional.adaptive_avg_pool3d).
 
@@ -159,7 +159,7 @@ def adaptive_avg_pool3d() -> None:
     """
 
 
-@over_axes(1, _adaptive_max_pool)
+@implemented_by(_adaptive_max_pool, axes=1)
 def adaptive_max_pool1d() -> None:
     """Max pooling to output_size (torch.nn.functional.adaptive_max_pool1d).
 
@@ -168,7 +168,7 @@ def adaptive_max_pool1d() -> None:
     """
 
 
-@over_axes(2, _adaptive_max_pool)
+@implemented_by(_adaptive_max_pool, axes=2)
 def adaptive_max_pool2d() -> None:
     """Max pooling to output_size (torch.nn.functional.adaptive_max_pool2d).
 
@@ -177,7 +177,7 @@ def adaptive_max_pool2d() -> None:
     """
 
 
-@over_axes(3, _adaptive_max_pool)
+@implemented_by(_adaptive_max_pool, axes=3)
 def adaptive_max_pool3d() -> None:
     """Max pooling to output_size (torch.nn.functional.adaptive_max_pool3d).
 
@@ -186,7 +186,7 @@ def adaptive_max_pool3d() -> None:
     """
 
 
-@over_axes(2, _fractional_max_pool)
+@implemented_by(_fractional_max_pool, axes=2)
 def fractional_max_pool2d() -> None:
     """Max pooling with random windows (torch.nn.functional.fractional_max_pool2d; Graham 2014).
 
@@ -195,7 +195,7 @@ def fractional_max_pool2d() -> None:
     """
 
 
-@over_axes(3, _fractional_max_pool)
+@implemented_by(_fractional_max_pool, axes=3)
 def fractional_max_pool3d() -> None:
     """Max pooling with random windows (torch.nn.functional.fractional_max_pool3d; Graham 2014).
 
@@ -204,7 +204,7 @@ def fractional_max_pool3d() -> None:
     """
 
 
-@over_axes(1, _max_unpool)
+@implemented_by(_max_unpool, axes=1)
 def max_unpool1d() -> None:
     """The maxima of max_pool1d at their indices, zeros elsewhere
     (torch.nn.functional.max_unpool1d).
@@ -213,7 +213,7 @@ def max_unpool1d() -> None:
     """
 
 
-@over_axes(2, _max_unpool)
+@implemented_by(_max_unpool, axes=2)
 def max_unpool2d() -> None:
     """The maxima of max_pool2d at their indices, zeros elsewhere
     (torch.nn.functional.max_unpool2d).
@@ -222,7 +222,7 @@ def max_unpool2d() -> None:
     """
 
 
-@over_axes(3, _max_unpool)
+@implemented_by(_max_unpool, axes=3)
 def max_unpool3d() -> None:
     """The maxima of max_pool3d at their indices, zeros elsewhere
     (torch.nn.functional.max_unpool3d).

@@ -48,19 +48,19 @@ def scaled_dot_product_attention(
         key, value = (_shared_heads(x, query) for x in (key, value))
     if is_causal:
         seen = array_module(query.array).tri(query.shape[-2], key.shape[-2], dtype=bool)
-        return _attend(query, key, value, ~seen, dropout_p, scale)[0]
+        return _attention_with_weights(query, key, value, ~seen, dropout_p, scale)[0]
     if attn_mask is None:
-        return _attend(query, key, value, None, dropout_p, scale)[0]
+        return _attention_with_weights(query, key, value, None, dropout_p, scale)[0]
     hidden = ~attn_mask.array if attn_mask.dtype == bool else attn_mask.array == MINUS_INFINITY
     fully_masked = hidden.all(-1, keepdims=True)
     mask = hidden & ~fully_masked  # softmax of nothing but -inf would be NaN
     if attn_mask.dtype != bool:
         mask = indexing.masked_fill(attn_mask, mask=fully_masked, value=0.0)
-    out, _ = _attend(query, key, value, mask, dropout_p, scale)
+    out, _ = _attention_with_weights(query, key, value, mask, dropout_p, scale)
     return indexing.masked_fill(out, mask=fully_masked, value=0.0)
 
 
-def _attend(
+def _attention_with_weights(
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -68,8 +68,10 @@ def _attend(
     dropout_p: float,
     scale: float | None,
 ) -> tuple[Tensor, Tensor]:
-    """The output and the weights; mask: a Tensor added to the scores, or a bool array, True where
-    a key is masked."""
+    """Returns weights @ value and the weights, softmax(scale * query @ key^T + mask).
+
+    mask : a Tensor, added to the scores, or a bool array, True where a query ignores a key
+    """
     scale = query.shape[-1] ** -0.5 if scale is None and query.shape[-1] else scale or 0.0
     scores = products.matmul(query * scale, key.transpose(-2, -1))
     if isinstance(mask, Tensor):
@@ -193,7 +195,7 @@ def multi_head_attention_forward(
     dropout_p = dropout_p if training else 0.0
     attention = None
     if need_weights:
-        out, attention = _attend(q, k, v, mask, dropout_p, None)
+        out, attention = _attention_with_weights(q, k, v, mask, dropout_p, None)
         attention = attention.mean(1) if average_attn_weights else attention
     else:
         out = scaled_dot_product_attention(q, k, v, mask, dropout_p, is_causal)

@@ -15,8 +15,8 @@ from dtrain.nn.functional.spatial import (
     Numbers,
     at_least,
     batched,
+    implemented_by,
     like_input,
-    over_axes,
     per_axis,
 )
 from dtrain.primitives import convolution, shapes as rules
@@ -33,7 +33,7 @@ def _conv(
     dilation: Ints = 1,
     groups: int = 1,
 ) -> Tensor:
-    """conv1d, conv2d and conv3d, by the number of axes."""
+    """Implements conv1d, conv2d and conv3d (`axes`: 1, 2, 3)."""
     name, x = f"conv{axes}d", batched(f"conv{axes}d", input, axes)
     strides, spread = per_axis(stride, axes, "stride"), per_axis(dilation, axes, "dilation")
     at_least(1, stride=strides, dilation=spread, groups=(groups,))
@@ -66,7 +66,7 @@ def _conv_transpose(
     groups: int = 1,
     dilation: Ints = 1,
 ) -> Tensor:
-    """conv_transpose1d, conv_transpose2d and conv_transpose3d, by the number of axes."""
+    """Implements conv_transpose1d, conv_transpose2d and conv_transpose3d (`axes`: 1, 2, 3)."""
     name, x = f"conv_transpose{axes}d", batched(f"conv_transpose{axes}d", input, axes)
     strides, spread = per_axis(stride, axes, "stride"), per_axis(dilation, axes, "dilation")
     pads = per_axis(padding, axes, "padding")
@@ -92,7 +92,7 @@ def _conv_transpose(
     return like_input(out, input)
 
 
-@over_axes(1, _conv)
+@implemented_by(_conv, axes=1)
 def conv1d() -> None:
     """Cross-correlation (torch.nn.functional.conv1d).
 
@@ -101,7 +101,7 @@ def conv1d() -> None:
     """
 
 
-@over_axes(2, _conv)
+@implemented_by(_conv, axes=2)
 def conv2d() -> None:
     """Cross-correlation (torch.nn.functional.conv2d).
 
@@ -110,7 +110,7 @@ def conv2d() -> None:
     """
 
 
-@over_axes(3, _conv)
+@implemented_by(_conv, axes=3)
 def conv3d() -> None:
     """Cross-correlation (torch.nn.functional.conv3d).
 
@@ -119,7 +119,7 @@ def conv3d() -> None:
     """
 
 
-@over_axes(1, _conv_transpose)
+@implemented_by(_conv_transpose, axes=1)
 def conv_transpose1d() -> None:
     """The gradient of conv1d for its input (torch.nn.functional.conv_transpose1d).
 
@@ -128,7 +128,7 @@ def conv_transpose1d() -> None:
     """
 
 
-@over_axes(2, _conv_transpose)
+@implemented_by(_conv_transpose, axes=2)
 def conv_transpose2d() -> None:
     """The gradient of conv2d for its input (torch.nn.functional.conv_transpose2d).
 
@@ -137,7 +137,7 @@ def conv_transpose2d() -> None:
     """
 
 
-@over_axes(3, _conv_transpose)
+@implemented_by(_conv_transpose, axes=3)
 def conv_transpose3d() -> None:
     """The gradient of conv3d for its input (torch.nn.functional.conv_transpose3d).
 

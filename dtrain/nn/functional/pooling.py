@@ -19,8 +19,8 @@ from dtrain.nn.functional.spatial import (
     Numbers,
     at_least,
     batched,
+    implemented_by,
     like_input,
-    over_axes,
     per_axis,
 )
 from dtrain.primitives import indexing, pooling
@@ -37,7 +37,7 @@ def max_pool_nd(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """max_pool1d, max_pool2d and max_pool3d, by the number of axes."""
+    """Implements max_pool1d, max_pool2d and max_pool3d (`axes`: 1, 2, 3)."""
     name, x = f"max_pool{axes}d", batched(f"max_pool{axes}d", input, axes)
     _require_numbers(name, x)
     options = _options(axes, kernel_size, stride, padding, dilation)
@@ -68,7 +68,7 @@ def avg_pool_nd(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Tensor:
-    """avg_pool1d, avg_pool2d and avg_pool3d, by the number of axes."""
+    """Implements avg_pool1d, avg_pool2d and avg_pool3d (`axes`: 1, 2, 3)."""
     name, x = f"avg_pool{axes}d", batched(f"avg_pool{axes}d", input, axes)
     _require_numbers(name, x)
     if divisor_override == 0:
@@ -103,7 +103,7 @@ def _lp_pool(
     stride: Ints | None = None,
     ceil_mode: bool = False,
 ) -> Tensor:
-    """lp_pool1d, lp_pool2d and lp_pool3d, by the number of axes."""
+    """Implements lp_pool1d, lp_pool2d and lp_pool3d (`axes`: 1, 2, 3)."""
     if math.isinf(norm_type):
         sign = 1 if norm_type > 0 else -1
         return sign * max_pool_nd(axes, sign * input.abs(), kernel_size, stride, 0, 1, ceil_mode)
@@ -112,7 +112,7 @@ def _lp_pool(
     return (means.sign() * means.abs().relu() * count) ** (1 / norm_type)
 
 
-@over_axes(1, max_pool_nd)
+@implemented_by(max_pool_nd, axes=1)
 def max_pool1d() -> None:
     """The maximum of each window (torch.nn.functional.max_pool1d).
 
@@ -121,7 +121,7 @@ def max_pool1d() -> None:
     """
 
 
-@over_axes(2, max_pool_nd)
+@implemented_by(max_pool_nd, axes=2)
 def max_pool2d() -> None:
     """The maximum of each window (torch.nn.functional.max_pool2d).
 
@@ -130,7 +130,7 @@ def max_pool2d() -> None:
     """
 
 
-@over_axes(3, max_pool_nd)
+@implemented_by(max_pool_nd, axes=3)
 def max_pool3d() -> None:
     """The maximum of each window (torch.nn.functional.max_pool3d).
 
@@ -139,7 +139,7 @@ def max_pool3d() -> None:
     """
 
 
-@over_axes(1, avg_pool_nd)
+@implemented_by(avg_pool_nd, axes=1)
 def avg_pool1d() -> None:
     """The mean of each window (torch.nn.functional.avg_pool1d).
 
@@ -148,7 +148,7 @@ def avg_pool1d() -> None:
     """
 
 
-@over_axes(2, avg_pool_nd)
+@implemented_by(avg_pool_nd, axes=2)
 def avg_pool2d() -> None:
     """The mean of each window (torch.nn.functional.avg_pool2d).
 
@@ -157,7 +157,7 @@ def avg_pool2d() -> None:
     """
 
 
-@over_axes(3, avg_pool_nd)
+@implemented_by(avg_pool_nd, axes=3)
 def avg_pool3d() -> None:
     """The mean of each window (torch.nn.functional.avg_pool3d).
 
@@ -166,7 +166,7 @@ def avg_pool3d() -> None:
     """
 
 
-@over_axes(1, _lp_pool)
+@implemented_by(_lp_pool, axes=1)
 def lp_pool1d() -> None:
     """(sum of x^p)^(1 / p) over each window, p = norm_type (torch.nn.functional.lp_pool1d).
 
@@ -174,7 +174,7 @@ def lp_pool1d() -> None:
     """
 
 
-@over_axes(2, _lp_pool)
+@implemented_by(_lp_pool, axes=2)
 def lp_pool2d() -> None:
     """(sum of x^p)^(1 / p) over each window, p = norm_type (torch.nn.functional.lp_pool2d).
 
@@ -182,7 +182,7 @@ def lp_pool2d() -> None:
     """
 
 
-@over_axes(3, _lp_pool)
+@implemented_by(_lp_pool, axes=3)
 def lp_pool3d() -> None:
     """(sum of x^p)^(1 / p) over each window, p = norm_type (torch.nn.functional.lp_pool3d).
 

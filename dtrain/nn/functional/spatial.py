@@ -18,12 +18,14 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def over_axes(
-    axes: int, general: Callable[Concatenate[int, P], R]
+def implemented_by(
+    general: Callable[Concatenate[int, P], R], *, axes: int
 ) -> Callable[[Callable[[], None]], Callable[P, R]]:
-    """Decorate a declaration: `general` for this number of axes, its first argument.
+    """Decorator: replace a function without a body by `general(axes, ...)`.
 
-    The declaration gives the function its name and docstring, `general` the other parameters.
+    The function has the name and docstring of the one decorated, and the other parameters of
+    `general`: ``@implemented_by(_conv, axes=2) def conv2d(): ...`` makes
+    ``conv2d(input, weight, ...)``, which returns ``_conv(2, input, weight, ...)``.
     """
 
     def bind(declaration: Callable[[], None]) -> Callable[P, R]:
