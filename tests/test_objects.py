@@ -6,7 +6,12 @@ from array import array
 
 import pytest
 
-from dtrain.distributed.comm.objects import IncompleteMessageError, allgather_objects
+from dtrain.distributed.comm import objects
+from dtrain.distributed.comm.objects import (
+    IncompleteMessageError,
+    allgather_objects,
+    broadcast_object,
+)
 
 
 class FakeComm:
@@ -47,3 +52,57 @@ def test_objects_arrive_in_rank_order():
 def test_what_mpi_did_not_deliver_is_noticed(fault, message):
     with pytest.raises(IncompleteMessageError, match=message):
         allgather_objects(FakeComm(fault), {"own": 1}, 7)
+
+
+class Root:
+    """The root of a broadcast: what it sends, in order."""
+
+    def __init__(self):
+        self.sent = []
+
+    def Get_rank(self):
+        return 1
+
+    def Bcast(self, buffer, root):
+        assert root == 1
+        self.sent.append(bytes(buffer))
+
+
+class Receiver:
+    """Another rank, to which MPI delivers `sent`, or leaves the buffer as it is (None)."""
+
+    def __init__(self, sent):
+        self.sent = iter(sent)
+
+    def Get_rank(self):
+        return 0
+
+    def Bcast(self, buffer, root):
+        data = next(self.sent)
+        if data is not None:
+            memoryview(buffer).cast("B")[:] = data
+
+
+@pytest.mark.parametrize("block_bytes", [1 << 30, 7])
+def test_a_broadcast_object_arrives_in_blocks(monkeypatch, block_bytes):
+    monkeypatch.setattr(objects, "_BLOCK_BYTES", block_bytes)
+    root, value = Root(), {"steps": list(range(20))}
+    assert broadcast_object(root, value, 7, root=1) is value
+    assert max(map(len, root.sent[1:])) <= block_bytes
+    assert broadcast_object(Receiver(root.sent), None, 7, root=1) == value
+
+
+@pytest.mark.parametrize(
+    ("place", "data", "message"),
+    [
+        (0, None, "rank 1's header is of message -1, expected 7"),
+        (0, array("q", [5, 6, 0]).tobytes(), "rank 1's header is of message 6, expected 7"),
+        (1, None, "rank 1's message 7 was not received"),
+    ],
+)
+def test_what_a_broadcast_did_not_deliver_is_noticed(place, data, message):
+    root = Root()
+    broadcast_object(root, "value", 7, root=1)
+    root.sent[place] = data
+    with pytest.raises(IncompleteMessageError, match=message):
+        broadcast_object(Receiver(root.sent), None, 7, root=1)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from dtrain.distributed.comm import recovery
 from dtrain.distributed.comm.recovery import Position, RankProcess, RecoveryState, is_committed
 
 
@@ -21,8 +22,9 @@ class Comm:
         return self._told
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def terminated(monkeypatch):
+    monkeypatch.setattr(recovery, "allgather_objects", lambda comm, value, _: comm.allgather(value))
     ranks = []
     monkeypatch.setattr(RankProcess, "terminate", lambda self: ranks.append(self.rank))
     return ranks

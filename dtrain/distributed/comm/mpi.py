@@ -22,7 +22,11 @@ from dtrain.distributed.comm.host_staging import HostStagedCollectives
 from dtrain.distributed.comm.inter_node import InterNodeExchange, exchange
 from dtrain.distributed.comm.nccl import NcclCollectives, connect
 from dtrain.distributed.comm.node_local import NodeLocalGroup
-from dtrain.distributed.comm.objects import IncompleteMessageError, allgather_objects
+from dtrain.distributed.comm.objects import (
+    IncompleteMessageError,
+    allgather_objects,
+    broadcast_object,
+)
 from dtrain.distributed.comm.recovery import RecoveryState
 from dtrain.distributed.comm.tree_reduce import (
     Interval,
@@ -59,8 +63,14 @@ class MpiCommunicator(ElasticCommunicator):
         self._owns_watchdog = watchdog is None
         self.watchdog: Watchdog | None = watchdog or self._new_watchdog(comm)
         self._duplicates: list[MpiCommunicator] = []
-        self._recovery = RecoveryState(comm)
-        self._join(comm)
+        try:
+            self._recovery = RecoveryState(comm)
+            self._join(comm)
+        except Exception as error:
+            failure = self.failure(error)
+            if failure is error:
+                raise
+            raise failure from error
 
     def _join(self, comm: Any) -> None:
         """Take the ranks of `comm` as this communicator's."""
@@ -132,7 +142,7 @@ class MpiCommunicator(ElasticCommunicator):
                 survivors = self._recovery.exchange(comm)
                 self._join(comm)
                 break
-            except self._mpi.Exception:  # one more rank failed meanwhile
+            except (self._mpi.Exception, IncompleteMessageError):  # one more rank failed meanwhile
                 continue
         return self._recovery.continue_with(survivors)
 
@@ -148,14 +158,14 @@ class MpiCommunicator(ElasticCommunicator):
 
     @collective(lambda value, root=0: f" from rank {root}")
     def broadcast(self, value: Any, root: int = 0) -> Any:
-        return self._comm.bcast(value, root)
+        return broadcast_object(self._comm, value, self.collective_log.sequence_number, root)
 
     @collective(lambda value, what="a value": f" for {what}")
     def allgather(self, value: Any, what: str = "a value") -> list[Any]:
         number = self.collective_log.sequence_number
         told = allgather_objects(self._comm, (what, value), number)
         if any(theirs != what for theirs, _ in told):
-            sites = self._comm.allgather(find_call_site(sys._getframe()))
+            sites = allgather_objects(self._comm, find_call_site(sys._getframe()), number)
             raise DesyncError(
                 "the ranks gather different things: "
                 + ", ".join(

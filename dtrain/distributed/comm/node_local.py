@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from dtrain.distributed.comm.objects import allgather_objects
 from dtrain.distributed.comm.polling import CollectiveRunner
 from dtrain.distributed.comm.shared_memory import OwnMemory, PeerMemory, own_memory
 from dtrain.distributed.watchdog.call_site import find_call_site
@@ -31,7 +32,7 @@ class NodeLocalGroup:
 
         self._mpi = MPI
         self._memory, memories = _share(comm, MPI)
-        groups = _group_ranks(comm.allgather(min(memories)))
+        groups = _group_ranks(allgather_objects(comm, min(memories), 0))
         self.all_ranks: list[range] = groups  # of each node
         self.index: int = next(i for i, group in enumerate(groups) if comm.rank in group)
         self.ranks: range = groups[self.index]
@@ -78,7 +79,8 @@ class NodeLocalGroup:
         self.runner.run("Allgather", self.comm, own, told)
         rows = [told[start : start + len(own)] for start in range(0, len(told), len(own))]
         if any(row[:2] != own[:2] for row in rows):
-            kinds = self.comm.allgather((size, dtype, find_call_site(sys._getframe())))
+            kind = (size, dtype, find_call_site(sys._getframe()))
+            kinds = allgather_objects(self.comm, kind, 0)
             raise DesyncError(
                 "the ranks reduce different arrays: "
                 + ", ".join(
@@ -117,11 +119,12 @@ def _share(comm: Any, mpi: Any) -> tuple[OwnMemory | None, dict[int, PeerMemory 
     with contextlib.suppress(AttributeError, OSError):  # no memfd (not Linux), or no memory left
         memory = own_memory() if machine.size > 1 else None
     try:
-        for rank, address in machine.allgather((comm.rank, memory and memory.address)):
+        own = (comm.rank, memory and memory.address)
+        for rank, address in allgather_objects(machine, own, 0):
             seen[rank] = None if rank == comm.rank else PeerMemory(address)
     except OSError:  # containers on one machine may not see each other's processes
         seen = {}
-    all_see = all(machine.allgather(len(seen) == machine.size))
+    all_see = all(allgather_objects(machine, len(seen) == machine.size, 1))
     machine.Free()
     return (memory, seen) if all_see and memory else (None, {comm.rank: None})
 

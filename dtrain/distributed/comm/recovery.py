@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dtrain.distributed.comm.objects import allgather_objects
+
 
 @dataclass(frozen=True)
 class RankProcess:
@@ -64,7 +66,7 @@ class RecoveryState:
     def __init__(self, comm: Any):
         # Its own process, not one looked up by rank: a failure amid a recovery finds new ranks.
         self._process = RankProcess.current(comm.Get_rank())
-        self._processes: list[RankProcess] = comm.allgather(self._process)
+        self._processes: list[RankProcess] = allgather_objects(comm, self._process, 0)
         self._position = Position()
 
     def begin_commit(self) -> None:
@@ -77,7 +79,7 @@ class RecoveryState:
 
     def exchange(self, comm: Any) -> list[Survivor]:
         """Every survivor's position and process, in the order of the shrunk communicator."""
-        return comm.allgather(Survivor(self._position, self._process))
+        return allgather_objects(comm, Survivor(self._position, self._process), 0)
 
     def continue_with(self, survivors: Sequence[Survivor]) -> bool:
         """Fence the failed ranks, and go on with the survivors.

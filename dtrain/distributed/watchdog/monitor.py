@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from dtrain import env
+from dtrain.distributed.comm.objects import allgather_objects
 from dtrain.distributed.context import process
 from dtrain.distributed.launcher_variables import parent_rank_process
 from dtrain.distributed.trace import timeline
@@ -54,6 +55,11 @@ class Watchdog:
         self._has_exited = False
         self._stop = threading.Event()
         self._channel: _Channel | None = None
+        # Held while the watchdog's thread is inside MPI. `revoke` takes it to pause the watchdog,
+        # so that a recovery has MPI for itself: with two threads in Open MPI's handling of failed
+        # ranks, one in Test and one in Shrink, a survivor ends by SIGSEGV (once in 44 kills).
+        self._mpi_lock = threading.Lock()
+        self._is_paused = True  # until `join`; after that from a failure to the next `join`
         self._thread = threading.Thread(target=self._run, name="dtrain-watchdog", daemon=True)
 
     def add_log(self, log: CollectiveLog) -> None:
@@ -62,15 +68,18 @@ class Watchdog:
 
     def join(self, comm: Any) -> None:
         """Watch the ranks of an mpi4py communicator, which nothing else may use."""
-        hosts = comm.allgather(socket.gethostname())
+        hosts = allgather_objects(comm, socket.gethostname(), 0)
         diagnosis = StallDiagnosis(hosts, self._warning_s, self._timeout_s, self._elastic)
-        self._channel = _Channel(comm, diagnosis)
+        with self._mpi_lock:
+            self._channel, self._is_paused = _Channel(comm, diagnosis), False
         if self._thread.ident is None:  # first call; at the program's end the thread is over
             self._thread.start()
             atexit.register(self._end)
 
     def revoke(self) -> None:
-        """Revoke the watchdogs' communicator, so that no rank waits for this one at the end."""
+        """Pause this thread until `join`, and revoke the watchdogs' communicator."""
+        with self._mpi_lock:
+            self._is_paused = True
         if self._channel is not None:
             self._channel.comm.Revoke()
 
@@ -86,7 +95,7 @@ class Watchdog:
             return
         self._has_exited = True
         channel = self._channel
-        if channel is not None and not MPI.Is_finalized():
+        if channel is not None and not self._is_paused and not MPI.Is_finalized():
             with contextlib.suppress(MPI.Exception):  # a rank failed
                 if self._elastic:
                     self._stop.set()
@@ -102,18 +111,20 @@ class Watchdog:
         from mpi4py import MPI
 
         while not self._stop.wait(_TICK_S):
-            channel = self._channel
-            if channel is None or MPI.Is_finalized():
-                continue
-            try:
-                _print_lines(channel.tick(self._state, time.monotonic()))
-            except DtrainError as stall:
-                kind = f"{type(stall).__module__}.{type(stall).__name__}"
-                abort_job(channel.comm, f"{kind}: {stall}")
-            except MPI.Exception:  # a rank failed: `join` will bring a channel of the survivors
-                if self._channel is channel:
-                    self._channel = None
-        if self._channel is not None:  # all ranks have come to the end
+            lines: list[str] = []
+            with self._mpi_lock:
+                channel = self._channel
+                if channel is None or self._is_paused or MPI.Is_finalized():
+                    continue
+                try:
+                    lines = list(channel.tick(self._state, time.monotonic()))
+                except DtrainError as stall:
+                    kind = f"{type(stall).__module__}.{type(stall).__name__}"
+                    abort_job(channel.comm, f"{kind}: {stall}")
+                except MPI.Exception:  # a rank failed: `join` will bring a channel of the survivors
+                    self._is_paused = True
+            _print_lines(lines)
+        if self._channel is not None and not self._is_paused:  # all ranks have come to the end
             _print_lines(self._channel.diagnosis.report_resolved({}, time.monotonic()))
 
     def _state(self) -> RankState:
@@ -176,8 +187,8 @@ class _Channel:
         self._sent.append(self.comm.isend((self.comm.rank, content), to))
 
     def _note_coordinator(self, rank: int, now: float) -> None:
-        if rank == self._coordinator:
-            self._coordinator_since = now
+        if rank <= self._coordinator:  # a lower one that was held up answers again
+            self._coordinator, self._coordinator_since = rank, now
         if rank < self.comm.rank:  # of two coordinators the lower rank goes on
             self._coordinates_until = 0.0
 

@@ -1,0 +1,207 @@
+"""The watchdogs' messages: who asks whom, who is named, and when they keep out of MPI.
+
+Ranks are objects that exchange messages in memory, on a clock that the test sets.
+"""
+
+import threading
+import types
+from collections import deque
+
+import pytest
+
+mpi4py = pytest.importorskip("mpi4py")
+
+from dtrain.distributed.watchdog import monitor  # noqa: E402
+from dtrain.distributed.watchdog.collective_log import CollectiveCall, CollectiveLog  # noqa: E402
+from dtrain.distributed.watchdog.diagnosis import RankState, StallDiagnosis  # noqa: E402
+from dtrain.distributed.watchdog.monitor import Watchdog, _Channel  # noqa: E402
+from dtrain.errors import DesyncError  # noqa: E402
+
+
+class Comm:
+    """A communicator of ranks that share `inboxes`."""
+
+    def __init__(self, rank, inboxes):
+        self.rank, self.size, self.inboxes, self.sent = rank, len(inboxes), inboxes, 0
+
+    def improbe(self):
+        inbox = self.inboxes[self.rank]
+        return types.SimpleNamespace(recv=inbox.popleft) if inbox else None
+
+    def isend(self, message, to):
+        self.sent += 1
+        self.inboxes[to].append(message)
+        return types.SimpleNamespace(Test=lambda: True)
+
+
+class Ranks:
+    """Ranks whose watchdogs tick in turn, each with the state that the test gives it."""
+
+    def __init__(self, size, elastic=False, warning_s=5.0):
+        inboxes = [deque() for _ in range(size)]
+        self.states = [computes() for _ in range(size)]
+        self.channels = [
+            _Channel(
+                Comm(rank, inboxes),
+                StallDiagnosis([f"host{r}" for r in range(size)], warning_s, 60.0, elastic),
+            )
+            for rank in range(size)
+        ]
+        self.now, self.frozen = 100.0, set()
+
+    def run(self, seconds):
+        """The (rank, line) that were told meanwhile."""
+        told = []
+        for _ in range(int(4 * seconds)):
+            self.now += 0.25
+            for rank, channel in enumerate(self.channels):
+                if rank not in self.frozen:
+                    told += [
+                        (rank, t) for t in channel.tick(lambda r=rank: self.states[r], self.now)
+                    ]
+        return told
+
+    def sent(self):
+        return [channel.comm.sent for channel in self.channels]
+
+
+def waits(seconds, number=4, name="barrier"):
+    return RankState((CollectiveCall(number, name, seconds),), "train.py:9")
+
+
+def computes(number=3):
+    return RankState((CollectiveCall(number),), "data.py:17 in load()")
+
+
+def test_ranks_that_wait_for_a_short_time_send_nothing():
+    ranks = Ranks(3)
+    ranks.states[1] = waits(1.0)
+    assert ranks.run(5) == []
+    assert ranks.sent() == [0, 0, 0]
+
+
+def test_the_lowest_rank_names_the_late_one_once_and_tells_the_end_once():
+    ranks = Ranks(3)
+    ranks.states[1] = ranks.states[0] = waits(6.0)
+    ((rank, line),) = ranks.run(5)
+    assert rank == 0
+    assert line.startswith(
+        "ranks 0, 1 have waited 6 s in barrier (train.py:9) for rank 2 on host host2, "
+    )
+    ranks.states = [computes(4)] * 3
+    ((rank, line),) = ranks.run(5)
+    assert (rank, line.startswith("the ranks go on: they had waited")) == (0, True)
+    before = ranks.sent()
+    assert ranks.run(5) == []
+    assert ranks.sent() == before
+
+
+def test_a_rank_that_waits_alone_has_the_lowest_one_ask():
+    ranks = Ranks(3)
+    ranks.states[2] = waits(6.0)
+    ((rank, line),) = ranks.run(3)
+    assert rank == 0
+    assert "rank 2 has waited" in line
+
+
+def test_where_the_lowest_rank_does_not_answer_the_next_one_names_it():
+    ranks = Ranks(3)
+    ranks.frozen = {0}
+    ranks.states[1] = ranks.states[2] = waits(6.0)
+    assert ranks.run(2) == []
+    ((rank, line),) = ranks.run(12)
+    assert rank == 1
+    assert "for rank 0 on host host0, which does not answer" in line
+
+
+def test_a_rank_that_was_held_up_does_not_tell_again_what_another_one_told():
+    ranks = Ranks(3)
+    ranks.frozen = {0}
+    ranks.states[1] = ranks.states[2] = waits(6.0)
+    assert len(ranks.run(12)) == 1
+    ranks.frozen = set()
+    assert ranks.run(4) == []
+    assert ranks.channels[1]._coordinates_until == 0.0  # the lower rank asks from now on
+    ranks.states = [computes(4)] * 3
+    assert [rank for rank, _ in ranks.run(4)] == [1]
+
+
+def test_different_calls_are_refused_by_the_rank_that_asks():
+    ranks = Ranks(2)
+    ranks.states = [waits(2.0), waits(2.0, name="allgather")]
+    with pytest.raises(DesyncError, match=r"rank 0 on host host0 in barrier.*rank 1 .* allgather"):
+        ranks.run(5)
+
+
+def test_an_elastic_rank_that_exited_is_asked_nothing():
+    ranks = Ranks(3, elastic=True)
+    ranks.channels[0].send_exit_notice(computes()._replace(has_exited=True))
+    ranks.frozen = {0}
+    ranks.run(1)
+    inbox = ranks.channels[0].comm.inboxes[0]
+    ranks.states = [computes(), waits(6.0), computes()]
+    ranks.run(0.25)
+    assert ranks.channels[1]._coordinator == 1
+    assert list(inbox) == []
+
+
+@pytest.fixture
+def in_mpi(monkeypatch):
+    fake = types.SimpleNamespace(Exception=ConnectionError, Is_finalized=lambda: False)
+    monkeypatch.setattr(mpi4py, "MPI", fake, raising=False)
+    monkeypatch.setattr(monitor, "allgather_objects", lambda comm, value, _: [value] * comm.size)
+    monkeypatch.setattr(monitor, "_TICK_S", 0.001)
+    monkeypatch.setattr(monitor.atexit, "register", lambda _: None)
+
+
+class SlowComm(Comm):
+    """A communicator whose probe lasts until it is revoked, or for a while."""
+
+    def __init__(self, error=None):
+        super().__init__(0, [deque(), deque()])
+        self.inside, self.error = False, error
+        self.entered, self.revoked, self.revoked_inside = threading.Event(), threading.Event(), None
+
+    def improbe(self):
+        self.inside = True
+        self.entered.set()
+        if self.error is not None:
+            raise self.error
+        self.revoked.wait(0.2)
+        self.inside = False
+
+    def Revoke(self):
+        self.revoked_inside = self.inside
+        self.revoked.set()
+
+
+@pytest.fixture
+def watchdog(in_mpi):
+    watchdog = Watchdog(CollectiveLog(), elastic=True)
+    yield watchdog
+    watchdog._stop.set()
+    watchdog._thread.join()
+
+
+def test_a_recovery_waits_until_the_watchdog_has_left_mpi_and_keeps_it_out(watchdog):
+    comm, new = SlowComm(), SlowComm()
+    watchdog.join(comm)
+    comm.entered.wait()
+    watchdog.revoke()
+    assert comm.revoked_inside is False
+    comm.entered.clear()
+    assert not comm.entered.wait(0.05)  # 50 ticks
+    watchdog.join(new)
+    assert new.entered.wait(10)
+
+
+def test_a_watchdog_that_meets_a_failed_rank_keeps_out_of_mpi_until_the_recovery(watchdog):
+    comm, new = SlowComm(ConnectionError("code 75")), SlowComm()
+    watchdog.join(comm)
+    comm.entered.wait()
+    while not watchdog._is_paused:
+        pass
+    watchdog.revoke()
+    assert comm.revoked.is_set()
+    watchdog.join(new)
+    assert new.entered.wait(10)
