@@ -147,3 +147,8 @@ def __getattr__(name: str) -> _Any:
 
 def __dir__() -> list[str]:
     return [*__all__, "__all__", "__doc__", "__version__"]
+
+
+from dtrain.as_torch.finder import explain_missing_names as _explain_missing_names  # noqa: E402
+
+_explain_missing_names()

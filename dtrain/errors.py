@@ -7,6 +7,8 @@ DtrainError
 ├── GradcheckError (RuntimeError)  a gradient is not that of central differences
 ├── LaunchError (RuntimeError)     the job cannot be started, or was started wrongly
 ├── LinAlgError (RuntimeError)     a matrix without the requested inverse or factorization
+├── MissingModuleError (ModuleNotFoundError) a module of PyTorch's that dtrain does not have
+├── MissingNameError (AttributeError) a name of PyTorch's that dtrain does not have
 ├── OutOfBoundsError (IndexError, RuntimeError) an index outside of a dimension
 └── RankFailedError (RuntimeError) another rank raised or exited while this one waited for it
 """
@@ -38,6 +40,14 @@ class LaunchError(DtrainError, RuntimeError):
 
 class LinAlgError(DtrainError, RuntimeError):
     """A matrix does not have the requested inverse or factorization."""
+
+
+class MissingModuleError(DtrainError, ModuleNotFoundError):
+    """A module of PyTorch's, or a name to import from one, that dtrain does not have."""
+
+
+class MissingNameError(DtrainError, AttributeError):
+    """A name of PyTorch's that dtrain does not have."""
 
 
 class OutOfBoundsError(DtrainError, IndexError, RuntimeError):

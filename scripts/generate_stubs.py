@@ -213,7 +213,8 @@ def module_stub(module: types.ModuleType) -> tuple[str, list[str]]:
         definitions += stub.function(name, value) if callable(value) else f"{name}: None = None\n"
     names = "".join(f'    "{name}",\n' for name in module.__all__)
     summary = (module.__doc__ or "").partition("\n")[0]
-    body = f"\n__all__ = [\n{names}]\n\n{definitions}"
+    version = "__version__: str\n" if hasattr(module, "__version__") else ""
+    body = f"\n__all__ = [\n{names}]\n\n{version}{definitions}"
     return stub.text(summary, set(statements.values()), body), stub.untyped
 
 

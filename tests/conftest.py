@@ -5,12 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
 
 import dtrain
 from dtrain import distributed
+from dtrain.as_torch import serve_torch
 from dtrain.distributed.launcher_variables import launched_world_size
 
 ROOT = Path(__file__).parent.parent
@@ -62,3 +64,26 @@ def run_python(tmp_path):
         )
 
     return run
+
+
+@pytest.fixture
+def served_torch(monkeypatch):
+    """`import torch` gives dtrain in this test; PyTorch itself, where imported, is put aside."""
+    before = dict(sys.modules)
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    for name in _torch_modules():
+        del sys.modules[name]
+    without = types.SimpleNamespace(meta_path=list(sys.meta_path))
+    serve_torch()
+    yield without
+    for name in _torch_modules():
+        del sys.modules[name]
+    sys.modules.update({name: module for name, module in before.items() if _is_torch(name)})
+
+
+def _torch_modules():
+    return [name for name in sys.modules if _is_torch(name)]
+
+
+def _is_torch(name):
+    return name.partition(".")[0] in ("torch", "torchvision")

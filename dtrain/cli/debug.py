@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from dtrain.as_torch import serve_torch
 from dtrain.checkpoint import verify_checkpoint
 from dtrain.distributed.debug.run_script import RankError, run_script
 from dtrain.distributed.trace.timeline import trace_variable
@@ -19,6 +20,9 @@ def debug(
     args: Annotated[list[str] | None, typer.Argument(help="The script's arguments.")] = None,
     ranks: Annotated[int, typer.Option("-n", "--np", help="Number of ranks.")] = 1,
     module: Annotated[bool, typer.Option("-m", help="SCRIPT is a module.")] = False,
+    as_torch: Annotated[
+        bool, typer.Option("--as-torch", help="Serve SCRIPT's `import torch` from dtrain.")
+    ] = False,
     rank: Annotated[
         int | None,
         typer.Option(
@@ -51,6 +55,8 @@ def debug(
     """
     try:
         checkpoint = None if replay is None else verify_checkpoint(replay)
+        if as_torch:
+            serve_torch()
         os.environ |= trace_variable(trace)
         status = run_script(script, args or [], ranks, rank, step, checkpoint, module)
     except (FileNotFoundError, LaunchError, CheckpointError) as refused:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from dtrain import env
+from dtrain.as_torch.program import find_runner
 from dtrain.distributed import launch
 from dtrain.distributed.trace.timeline import trace_variable
 from dtrain.errors import LaunchError
@@ -19,6 +20,9 @@ def run(
         typer.Option("--np", "-n", help="Number of ranks; default: the slots of the hosts."),
     ] = None,
     module: Annotated[bool, typer.Option("-m", help="SCRIPT is a module.")] = False,
+    as_torch: Annotated[
+        bool, typer.Option("--as-torch", help="Serve SCRIPT's `import torch` from dtrain.")
+    ] = False,
     hosts: Annotated[
         str | None, typer.Option(help="Hosts and their numbers of ranks: a:4,b:4.")
     ] = None,
@@ -71,8 +75,12 @@ def run(
     """
     try:
         environ = _stall_variables(stall_warning, stall_timeout) | trace_variable(trace)
+        words, runs_module = args or [], module
+        if as_torch:
+            script, words = find_runner(script, words, module)
+            runs_module = True
         job = launch.JobSpec(
-            np, script, args or [], module, hosts, hostfile, threads,
+            np, script, words, runs_module, hosts, hostfile, threads,
             elastic=elastic, respawn=respawn, leave_on_error=leave_on_error,
             frozen_after_s=frozen_after, environ=environ,
         )  # fmt: skip

@@ -20,7 +20,7 @@ from dtrain.nn.parameter import Parameter
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
-class _Conv(Module):
+class _ConvNd(Module):
     """A convolution: weight (out_channels, in_channels / groups, *kernel_size), bias, options."""
 
     axes: int
@@ -128,13 +128,13 @@ class _Conv(Module):
         return [width for pair in reversed(pairs) for width in pair]
 
 
-class Conv1d(_Conv):
+class Conv1d(_ConvNd):
     """Cross-correlation of (n, in_channels, l) to (n, out_channels, l') (torch.nn.Conv1d)."""
 
     axes = 1
 
 
-class Conv2d(_Conv):
+class Conv2d(_ConvNd):
     """Cross-correlation of (n, in_channels, h, w) to (n, out_channels, h', w') (torch.nn.Conv2d).
 
     >>> import dtrain
@@ -145,7 +145,7 @@ class Conv2d(_Conv):
     axes = 2
 
 
-class Conv3d(_Conv):
+class Conv3d(_ConvNd):
     """Cross-correlation of (n, in_channels, d, h, w) to (n, out_channels, d', h', w')
     (torch.nn.Conv3d).
     """
@@ -153,7 +153,7 @@ class Conv3d(_Conv):
     axes = 3
 
 
-class _ConvTranspose(_Conv):
+class _ConvTranspose(_ConvNd):
     """A transposed convolution: weight (in_channels, out_channels / groups, *kernel_size)."""
 
     output_padding: tuple[int, ...]

@@ -7,7 +7,7 @@ from dtrain.nn import functional as F
 from dtrain.nn.function_layer import FunctionLayer
 
 
-class _Dropout(FunctionLayer):
+class _DropoutNd(FunctionLayer):
     """Dropout with probability p in training mode; input and output have the same shape."""
 
     p: float
@@ -27,7 +27,7 @@ class _Dropout(FunctionLayer):
         return f"p={self.p}, inplace={self.inplace}"
 
 
-class Dropout(_Dropout, function=F.dropout):
+class Dropout(_DropoutNd, function=F.dropout):
     """Zero each element with probability p, scale the rest by 1 / (1 - p) (torch.nn.Dropout).
 
     The mask depends on (seed, step, microbatch, call), not on the number of ranks
@@ -35,23 +35,23 @@ class Dropout(_Dropout, function=F.dropout):
     """
 
 
-class Dropout1d(_Dropout, function=F.dropout1d):
+class Dropout1d(_DropoutNd, function=F.dropout1d):
     """Dropout of whole channels; input (n, c, l) or (c, l) (torch.nn.Dropout1d)."""
 
 
-class Dropout2d(_Dropout, function=F.dropout2d):
+class Dropout2d(_DropoutNd, function=F.dropout2d):
     """Dropout of whole channels; input (n, c, h, w) (torch.nn.Dropout2d; Tompson et al. 2015)."""
 
 
-class Dropout3d(_Dropout, function=F.dropout3d):
+class Dropout3d(_DropoutNd, function=F.dropout3d):
     """Dropout of whole channels; input (n, c, d, h, w) or (c, d, h, w) (torch.nn.Dropout3d)."""
 
 
-class AlphaDropout(_Dropout, function=F.alpha_dropout):
+class AlphaDropout(_DropoutNd, function=F.alpha_dropout):
     """Dropout that keeps the mean and variance of SELU's outputs: it sets elements to SELU's
     negative limit instead of 0 (torch.nn.AlphaDropout; Klambauer et al. 2017).
     """
 
 
-class FeatureAlphaDropout(_Dropout, function=F.feature_alpha_dropout):
+class FeatureAlphaDropout(_DropoutNd, function=F.feature_alpha_dropout):
     """AlphaDropout of whole channels; input (n, c, ...) (torch.nn.FeatureAlphaDropout)."""

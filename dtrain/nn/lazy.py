@@ -24,7 +24,7 @@ from dtrain.nn.convolution import (
     ConvTranspose1d,
     ConvTranspose2d,
     ConvTranspose3d,
-    _Conv,
+    _ConvNd,
 )
 from dtrain.nn.layers import Linear
 from dtrain.nn.module import Module
@@ -152,7 +152,7 @@ class LazyLinear(_Lazy, Linear):
         return -1
 
 
-class _LazyConv(_Lazy, _Conv):
+class _LazyConv(_Lazy, _ConvNd):
     _missing = "in_channels"
 
     def _dim_of_missing(self, input: Tensor) -> int:

@@ -1,0 +1,133 @@
+"""What to do instead, for the names of PyTorch's that dtrain does not have."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+from dtrain.as_torch.paths import OWN, find_module
+
+_RANKS = (
+    "dtrain run starts the ranks and joins them; wrap the model in dtrain.DataParallel and ask "
+    "dtrain.distributed for rank() and world_size()"
+)
+_NO_GRAPH = "call the model as it is: operations run one by one, on compiled kernels"
+_NO_COMPLEX = "there are no complex numbers: keep real and imaginary parts in two tensors"
+_NO_SPARSE = "there are no sparse tensors: use a dense one, or index_add on the indices"
+_ONE_PROCESS = "use Python's multiprocessing on NumPy arrays; dtrain run -n N starts ranks"
+_NO_AUTOCAST = "there is no automatic mixed precision: train in float32, or model.bfloat16()"
+_WEIGHTS = "download the file yourself and read it by torch.load or load_state_dict"
+
+#: A name, or the namespace above it: what to do instead.
+ADVICE: dict[str, str] = {
+    "torch._C": "it is PyTorch's C++ core: use the public name",
+    "torch._dynamo": _NO_GRAPH,
+    "torch.ao": "there is no quantization: train and save in float32",
+    "torch.amp": _NO_AUTOCAST,
+    "torch.autocast": _NO_AUTOCAST,
+    "torch.autograd.functional": "call torch.autograd.grad(..., create_graph=True) for each output",
+    "torch.cdouble": _NO_COMPLEX,
+    "torch.cfloat": _NO_COMPLEX,
+    "torch.compile": _NO_GRAPH,
+    "torch.complex": _NO_COMPLEX,
+    "torch.complex128": _NO_COMPLEX,
+    "torch.complex64": _NO_COMPLEX,
+    "torch.cuda.amp": _NO_AUTOCAST,
+    "torch.cuda.nccl": "dtrain run exchanges gradients by NCCL where CuPy has it",
+    "torch.cuda.nvtx": "dtrain run --trace FILE writes a timeline of all ranks",
+    "torch.distributed": _RANKS,
+    "torch.export": "save the state_dict() and build the model by its class",
+    "torch.fft": "there are no complex numbers: apply numpy.fft to tensor.numpy(); no gradients",
+    "torch.fx": "no graph of the operations is kept: change the modules' classes",
+    "torch.GradScaler": _NO_AUTOCAST,
+    "torch.hub": _WEIGHTS,
+    "torch.is_storage": "look at tensor.numpy(), which shares the tensor's memory",
+    "torch.jit": _NO_GRAPH,
+    "torch.library": "write an operation with gradients as a torch.autograd.Function",
+    "torch.multiprocessing": _ONE_PROCESS,
+    "torch.nested": "pad the sequences (nn.utils.rnn.pad_sequence), or pack them",
+    "torch.nn.DataParallel": "a process has one device: wrap the model in dtrain.DataParallel",
+    "torch.nn.modules.utils.consume_prefix_in_state_dict_if_present": (
+        "rename the keys: {k.removeprefix('module.'): v for k, v in state.items()}"
+    ),
+    "torch.nn.parallel": _RANKS,
+    "torch.nn.qat": "there is no quantization: train and save in float32",
+    "torch.nn.quantized": "there is no quantization: train and save in float32",
+    "torch.nn.utils.prune": "multiply the weight by a mask, by nn.utils.parametrize",
+    "torch.nn.utils.spectral_norm": "nn.utils.parametrizations.spectral_norm is there",
+    "torch.nn.utils.stateless": "load the parameters by load_state_dict, or copy them in no_grad()",
+    "torch.onnx": "save the state_dict() as .pth and export it where PyTorch is installed",
+    "torch.optim.SparseAdam": _NO_SPARSE + "; optim.Adam updates every row",
+    "torch.profiler": "dtrain run --trace FILE writes a timeline; cProfile shows functions",
+    "torch.quantization": "there is no quantization: train and save in float32",
+    "torch.quantize_per_tensor": "there is no quantization: train and save in float32",
+    "torch.sparse": _NO_SPARSE,
+    "torch.sparse_coo_tensor": _NO_SPARSE,
+    "torch.sparse_csr_tensor": _NO_SPARSE,
+    "torch.Tensor.cfloat": _NO_COMPLEX,
+    "torch.Tensor.coalesce": _NO_SPARSE,
+    "torch.Tensor.is_sparse": _NO_SPARSE,
+    "torch.Tensor.pin_memory": "omit the call: .to('cuda') copies from ordinary memory",
+    "torch.Tensor.storage": "look at tensor.numpy(), which shares the tensor's memory",
+    "torch.Tensor.to_sparse": _NO_SPARSE,
+    "torch.Tensor.untyped_storage": "look at tensor.numpy(), which shares the tensor's memory",
+    "torch.utils.benchmark": "use Python's timeit",
+    "torch.utils.bottleneck": "use Python's cProfile",
+    "torch.utils.cpp_extension": "write an operation with gradients as a torch.autograd.Function",
+    "torch.utils.data.DistributedSampler": "a DataLoader shards its dataset over the ranks",
+    "torch.utils.data.distributed": "a DataLoader shards its dataset over the ranks",
+    "torch.utils.data.get_worker_info": "a rank loads in its own process, without workers",
+    "torch.utils.mobile_optimizer": "save the state_dict() and export where PyTorch is installed",
+    "torch.utils.model_zoo": _WEIGHTS,
+    "torch.utils.tensorboard": "use the package tensorboardX: SummaryWriter takes NumPy arrays",
+    "torch.view_as_complex": _NO_COMPLEX,
+    "torch.view_as_real": _NO_COMPLEX,
+    "torch.vmap": "write the batch dimension out: operations broadcast",
+    "torch.func.vmap": "write the batch dimension out: operations broadcast",
+    "torchvision.datasets": "dtrain.data.read_idx_folder reads MNIST's files",
+    "torchvision.ops": "write it with torch's operations",
+    "torchvision.transforms": "draw and compute in the dataset's __getitem__ with NumPy",
+    "torchvision.utils": "make the picture of tensor.numpy(), by matplotlib or pillow",
+}
+
+#: Names that dtrain has and that do something else than PyTorch's.
+DIFFERENT: dict[str, str] = {
+    "torch.distributed.all_gather": "returns the list of all ranks' values: all_gather(value)",
+    "torch.distributed.broadcast": "returns the root's value: x = broadcast(x, root)",
+}
+
+#: Where a name is looked for that its own namespace does not have.
+_NEIGHBOURS = ("", "nn.functional", "nn", "linalg", "special", "nn.utils", "optim")
+
+
+def explain_missing(path: str) -> str:
+    """Say that dtrain lacks a name, and what to do instead.
+
+    >>> explain_missing("torch.linalg.relu")
+    'dtrain has no torch.linalg.relu: torch.relu is there'
+    """
+    return f"dtrain has no {path}: {_advise(path)}"
+
+
+def _advise(path: str) -> str:
+    above = path
+    while "." in above:
+        if above in ADVICE:
+            return ADVICE[above]
+        above = above.rpartition(".")[0]
+    import difflib  # only a program that fails needs it
+
+    namespace, _, name = path.rpartition(".")
+    for neighbour in _NEIGHBOURS:
+        value = _public(find_module(neighbour)).get(name)
+        if value is not None and not isinstance(value, ModuleType):
+            return f"{'.'.join(filter(None, ('torch', neighbour, name)))} is there"
+    known = _public(find_module(namespace.partition(".")[2]))
+    if similar := difflib.get_close_matches(name, known, n=1, cutoff=0.8):
+        return f"did you mean {namespace}.{similar[0]}?"
+    return "write it with the operations that are there, or as a torch.autograd.Function"
+
+
+def _public(module: ModuleType | None) -> dict[str, Any]:
+    names = {} if module is None else vars(module)
+    return {k: v for k, v in names.items() if not k.startswith("_") and k not in OWN}

@@ -1,0 +1,113 @@
+"""PyTorch's module paths: which of dtrain's modules answers to each of them.
+
+A path that is not in the table is dtrain's module of the same name, as `torch.nn.functional` is
+`dtrain.nn.functional`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from importlib.machinery import PathFinder
+from types import ModuleType
+
+#: torch path: dtrain's module; several modules are served as one. "." is the package itself.
+ALIASES: dict[str, str] = {
+    "cuda": "backend.cuda",
+    "functional": ".",
+    "nn.modules": "nn nn.module",
+    "nn.modules.activation": "nn.activations nn.attention",
+    "nn.modules.adaptive": "nn.adaptive_softmax",
+    "nn.modules.batchnorm": "nn.batch_norm nn.sync_batch_norm",
+    "nn.modules.channelshuffle": "nn.layers",
+    "nn.modules.container": "nn.containers nn.parameter_containers",
+    "nn.modules.conv": "nn.convolution",
+    "nn.modules.distance": "nn.distances",
+    "nn.modules.dropout": "nn.dropout",
+    "nn.modules.flatten": "nn.layers",
+    "nn.modules.fold": "nn.folding",
+    "nn.modules.instancenorm": "nn.batch_norm",
+    "nn.modules.lazy": "nn.lazy",
+    "nn.modules.linear": "nn.layers nn.lazy",
+    "nn.modules.loss": "nn.losses",
+    "nn.modules.module": "nn.module",
+    "nn.modules.normalization": "nn.normalization",
+    "nn.modules.padding": "nn.padding",
+    "nn.modules.pixelshuffle": "nn.layers",
+    "nn.modules.pooling": "nn.pooling nn.adaptive_pooling",
+    "nn.modules.rnn": "nn.recurrent nn.recurrent_cells",
+    "nn.modules.sparse": "nn.embedding",
+    "nn.modules.transformer": "nn.transformer",
+    "nn.modules.upsampling": "nn.upsampling",
+    "nn.modules.utils": "nn.tuples",
+    "optim.adadelta": "optim.adagrad",
+    "optim.adamax": "optim.adam_variants",
+    "optim.adamw": "optim.adam",
+    "optim.nadam": "optim.adam_variants",
+    "optim.radam": "optim.adam_variants",
+    "random": "backend.random",
+    "serialization": "checkpoint.state_file",
+    "utils.data._utils": "data data.collate",
+    "utils.data._utils.collate": "data.collate",
+    "utils.data.dataloader": "data.loader data.collate",
+    "utils.data.dataset": "data.dataset",
+    "utils.data.sampler": "data.samplers",
+}
+
+#: PyTorch's namespaces of which a missing name is explained.
+NAMESPACES = (
+    "", "amp", "autograd", "backends", "cuda", "distributed", "distributions", "linalg", "nn",
+    "nn.functional", "nn.init", "nn.modules", "nn.utils", "nn.utils.parametrizations",
+    "nn.utils.parametrize", "nn.utils.rnn", "optim", "optim.lr_scheduler", "optim.swa_utils",
+    "random", "special", "testing", "utils", "utils.checkpoint", "utils.data",
+    "utils.data._utils",
+)  # fmt: skip
+
+#: dtrain's own modules, which are no part of PyTorch.
+OWN = {"as_torch", "backend", "check", "cli", "env", "errors", "functions", "primitives"}
+
+_LAYERS = "nn.modules."
+_joined: dict[str, ModuleType] = {}  # the modules that are served as one
+
+
+def find_module(path: str) -> ModuleType | None:
+    """dtrain's module for a path below `torch`; None if there is none.
+
+    >>> find_module("nn.modules.conv").Conv2d
+    <class 'dtrain.nn.convolution.Conv2d'>
+    """
+    sources = ALIASES.get(path, path or ".").split()
+    if len(sources) > 1 or path.startswith(_LAYERS):  # linear and flatten share one of dtrain's
+        if path not in _joined:
+            _joined[path] = _join(path, [_import(source) for source in sources])
+        return _joined[path]
+    if path.partition(".")[0] in OWN:
+        return None
+    return _import(sources[0]) if has_module(sources[0]) else None
+
+
+def has_module(source: str) -> bool:
+    """Whether dtrain has a module of this name; imports the packages above it alone."""
+    name = _absolute(source)
+    if name in sys.modules:
+        return True
+    parent = source.rpartition(".")[0] or "."
+    paths = getattr(_import(parent), "__path__", []) if has_module(parent) else []
+    return PathFinder.find_spec(name, paths) is not None
+
+
+def _import(source: str) -> ModuleType:
+    return importlib.import_module(_absolute(source))
+
+
+def _absolute(source: str) -> str:
+    return "dtrain" if source == "." else f"dtrain.{source}"
+
+
+def _join(path: str, modules: list[ModuleType]) -> ModuleType:
+    """A module with the names of all `modules`."""
+    joined = ModuleType(f"dtrain.{path}", modules[0].__doc__)
+    for module in reversed(modules):
+        names = {k: v for k, v in vars(module).items() if not k.startswith("__")}
+        vars(joined).update(names)
+    return joined
