@@ -601,6 +601,7 @@ __all__ = [
     "zeros_like",
 ]
 
+__version__: str
 def BFloat16Tensor(*data: Any) -> Tensor:
     """A tensor of dtype bfloat16 of lists or sizes (torch.BFloat16Tensor)."""
 def BoolTensor(*data: Any) -> Tensor:
