@@ -38,6 +38,28 @@ FUNCTIONS = {
     ),
     "poisson_nll_loss": lambda x, y: F.poisson_nll_loss(x.abs(), x.abs(), log_input=False),
     "gaussian_nll_loss": lambda x, y: F.gaussian_nll_loss(x, y, x.abs()),
+    "group_norm": lambda x, y: F.group_norm(dtrain.cat([x, y], 1), 2, x[0, :1].repeat(8)),
+    "batch_norm": lambda x, y: F.batch_norm(
+        dtrain.cat([x, y]).T, None, None, weight=x[0, :2], training=True
+    ),
+    "local_response_norm": lambda x, y: F.local_response_norm(x.reshape(1, 2, 2), 2, alpha=1e-2),
+    "lp_pool1d": lambda x, y: F.lp_pool1d(x, 2, 2),
+    "avg_pool1d, padding not counted": lambda x, y: F.avg_pool1d(
+        x, 3, padding=1, count_include_pad=False
+    ),
+    "adaptive_avg_pool2d": lambda x, y: F.adaptive_avg_pool2d(dtrain.cat([x] * 3)[None], (2, 3)),
+    "bilinear": lambda x, y: F.bilinear(x, y * 1e-3, dtrain.ones(1, 4, 4, dtype=x.dtype)),
+    "scaled_dot_product_attention": lambda x, y: F.scaled_dot_product_attention(x, x, y),
+    "conv3d": lambda x, y: F.conv3d(
+        x.reshape(1, 1, 4, 1, 1), x.reshape(1, 1, 4, 1, 1) * 1e-2, x[0, :1] * 1e-2
+    ),
+    "quantile": lambda x, y: x.quantile(0.3),
+    "gradient": lambda x, y: dtrain.gradient(x, spacing=3, dim=1)[0],
+    "trapezoid": lambda x, y: dtrain.trapezoid(x * 100, x),
+    "renorm": lambda x, y: dtrain.renorm(x, 2, 0, 100),
+    "matrix_power": lambda x, y: dtrain.matrix_power(x.reshape(2, 2) / 256, 5),
+    "glu": lambda x, y: F.glu(x / 256),
+    "mish": lambda x, y: F.mish(x / 256),
     "cosine_embedding_loss": lambda x, y: F.cosine_embedding_loss(x, y, x[0, :1] * 0 - 1),
 }
 
@@ -51,6 +73,59 @@ def test_a_function_of_halves_is_that_of_float32_rounded_once(name, dtype):
     assert out.dtype == dtype
     assert bool(wide.isfinite().all())
     assert dtrain.allclose(out.float(), wide.to(dtype).float(), rtol=2e-3, atol=1e-6)
+
+
+ONES = 1000  # added one by one in bfloat16 they are 256
+
+#: functions of x (1,) that mention it a thousand times
+MENTIONS = {
+    "expand": lambda x: x.expand(ONES),
+    "repeat": lambda x: x.repeat(ONES),
+    "index": lambda x: x[dtrain.zeros(ONES, dtype=dtrain.int64)],
+    "gather": lambda x: x.gather(0, dtrain.zeros(ONES, dtype=dtrain.int64)),
+    "cummax": lambda x: dtrain.cat([x, dtrain.zeros(ONES - 1, dtype=x.dtype)]).cummax(0)[0],
+    "as_strided": lambda x: x.as_strided((ONES,), (0,)),
+    "embedding": lambda x: F.embedding(dtrain.zeros(ONES, dtype=dtrain.int64), x[:, None]),
+    "unfold": lambda x: dtrain.cat([x * 0, x, x * 0]).unfold(0, 1, 1).expand(3, ONES)[1],
+    "interpolate": lambda x: F.interpolate(x[None, None], size=ONES, mode="nearest"),
+}
+
+
+@pytest.mark.parametrize("dtype", HALVES, ids=str)
+@pytest.mark.parametrize("name", MENTIONS)
+def test_the_gradients_of_many_mentions_are_added_in_float32(name, dtype):
+    x = dtrain.ones(1, dtype=dtype, requires_grad=True)
+    MENTIONS[name](x).sum().backward()
+    assert x.grad.dtype == dtype
+    assert x.grad.item() == ONES
+
+
+@pytest.mark.parametrize("dtype", HALVES, ids=str)
+def test_windows_that_overlap_add_in_float32(dtype):
+    x = dtrain.zeros(2 * ONES, dtype=dtype, requires_grad=True)
+    x.unfold(0, ONES, 1).sum().backward()
+    assert x.grad[ONES].item() == ONES
+
+
+@pytest.mark.parametrize("dtype", HALVES, ids=str)
+def test_running_statistics_of_halves_are_those_of_float32_rounded_once(dtype):
+    x = dtrain.linspace(-900, 1000, 64).reshape(8, 2, 4).to(dtype)
+    x.div_(4)
+    wide, layer = nn.BatchNorm1d(2), nn.BatchNorm1d(2, dtype=dtype)
+    out, expected = layer(x), wide(x.float())
+    assert bool(out.isfinite().all())
+    for half, full in [
+        (out, expected),
+        (layer.running_mean, wide.running_mean),
+        (layer.running_var, wide.running_var),
+        (layer.eval()(x), None),
+    ]:
+        if full is None:
+            wide.running_mean.copy_(layer.running_mean)
+            wide.running_var.copy_(layer.running_var)
+            full = wide.eval()(x.float())
+        assert half.dtype == dtype
+        assert half.tolist() == full.to(dtype).tolist()
 
 
 def test_gradients_through_a_norm_of_halves_are_halves():

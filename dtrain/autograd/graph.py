@@ -18,6 +18,7 @@ import numpy as np
 from dtrain.autograd.anomaly import call_stack, refuse_nan, state as anomaly
 from dtrain.autograd.primitive import VJP, Primitive
 from dtrain.backend import Array, on_device_of
+from dtrain.backend.dtypes import float32, is_half
 
 _order = itertools.count()
 
@@ -115,6 +116,8 @@ def sum_to(grad: Array, shape: tuple[int, ...]) -> Array:
     axes = tuple(range(extra)) + tuple(
         extra + i for i, n in enumerate(shape) if n == 1 and grad.shape[extra + i] != 1
     )
+    if isinstance(grad, np.ndarray) and is_half(grad.dtype):
+        return grad.sum(axes, float32, keepdims=True).astype(grad.dtype).reshape(shape)
     return grad.sum(axes, keepdims=True).reshape(shape)
 
 

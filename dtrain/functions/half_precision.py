@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import float32, is_floating, is_half, promote
@@ -13,18 +13,34 @@ from dtrain.primitives import casts
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def in_float32(function: F) -> F:
+@overload
+def in_float32(function: F) -> F: ...
+
+
+@overload
+def in_float32(*, on_device: bool) -> Callable[[F], F]: ...
+
+
+def in_float32(function: Any = None, *, on_device: bool = True) -> Any:
     """Decorate a function: float16 and bfloat16 arguments are converted to float32, and its
     float32 outputs to the dtype that the arguments promote to.
 
     A single operation does so itself; between the operations of `function`, too, a sum or a
-    square may exceed what a half can hold. Tensors in lists are left as they are.
+    square may exceed what a half can hold. Tensors in lists are left as they are. Without
+    `on_device` CUDA tensors are left as they are, too: products of halves are fast there, and
+    are added in float32.
     """
+    if function is None:
+        return functools.partial(in_float32, on_device=on_device)
 
     @functools.wraps(function)
     def widened(*args: Any, **kwargs: Any) -> Any:
         for value in (*args, *kwargs.values()) if kwargs else args:
-            if isinstance(value, Tensor) and is_half(value.array.dtype):
+            if (
+                isinstance(value, Tensor)
+                and is_half(value.array.dtype)
+                and (on_device or not value.is_cuda)
+            ):
                 break
         else:
             return function(*args, **kwargs)
@@ -40,7 +56,7 @@ def in_float32(function: F) -> F:
             return out._make(rounded) if hasattr(out, "_make") else tuple(rounded)
         return _round(out, half)
 
-    return widened  # type: ignore[return-value]
+    return widened
 
 
 def _widen(value: Any) -> Any:

@@ -9,6 +9,7 @@ from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import is_floating
 from dtrain.functions.arithmetic import add, div, mul, sub
 from dtrain.functions.creation import tensor
+from dtrain.functions.half_precision import in_float32
 from dtrain.functions.joining import cat
 from dtrain.functions.operands import normalize_dim, to, to_floating
 from dtrain.functions.reductions import sum
@@ -52,6 +53,7 @@ def _steps(name: str, y: Tensor, x: Tensor, dim: int) -> Tensor:
     return sub(second, first)
 
 
+@in_float32
 def trapezoid(
     y: Tensor, x: Tensor | None = None, *, dx: float | None = None, dim: int = -1
 ) -> Tensor:
@@ -59,6 +61,7 @@ def trapezoid(
     return div(sum(_strips("trapezoid", y, x, dx, dim), _trailing(y, dim)), 2)
 
 
+@in_float32
 def cumulative_trapezoid(
     y: Tensor, x: Tensor | None = None, *, dx: float | None = None, dim: int = -1
 ) -> Tensor:
@@ -71,6 +74,7 @@ def _trailing(y: Tensor, dim: int) -> int:
     return normalize_dim(dim, y.ndim) - y.ndim
 
 
+@in_float32
 def gradient(
     input: Tensor, *, spacing: Any = 1, dim: Any = None, edge_order: int = 1
 ) -> tuple[Tensor, ...]:

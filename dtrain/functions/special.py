@@ -12,6 +12,7 @@ from dtrain.functions.elementwise import (
     floating_binary,
     floating_unary,
 )
+from dtrain.functions.half_precision import in_float32
 from dtrain.functions.operands import (
     to_floating,
 )
@@ -38,6 +39,7 @@ def polygamma(n: int, input: Tensor) -> Tensor:
     return primitives.polygamma(to_floating(input), n=n)
 
 
+@in_float32
 def mvlgamma(input: Tensor, p: int) -> Tensor:
     """The logarithm of the gamma function of p dimensions (torch.mvlgamma)."""
     if p < 1:
@@ -49,6 +51,7 @@ def mvlgamma(input: Tensor, p: int) -> Tensor:
     return add(out, p * (p - 1) / 4 * math.log(math.pi))
 
 
+@in_float32
 def ndtr(input: Tensor) -> Tensor:
     """The distribution function of the normal distribution (torch.special.ndtr)."""
     return erfc(to_floating(input) * -math.sqrt(0.5)) * 0.5

@@ -151,6 +151,7 @@ def _at_ranks(ordered: Tensor, levels: Tensor, interpolation: str, ignore_nan: b
     return add(lower, mul(sub(at(above), lower), weight))
 
 
+@in_float32
 def quantile(
     input: Tensor,
     q: Any,
@@ -163,6 +164,7 @@ def quantile(
     return _quantile("quantile", input, q, dim, keepdim, interpolation)
 
 
+@in_float32
 def nanquantile(
     input: Tensor,
     q: Any,
@@ -251,6 +253,7 @@ def isin(
     return primitives.isin(x, among=y.array, invert=invert)
 
 
+@in_float32
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     """Slices along `dim` scaled down to a p-norm of at most `maxnorm` (torch.renorm)."""
     require_floating("renorm", input)

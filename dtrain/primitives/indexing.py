@@ -8,6 +8,7 @@ from typing import Any
 from dtrain.autograd.op import exact_op, view_op
 from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module
+from dtrain.primitives.scattering import add_to_zeros
 
 
 def is_basic_index(index: tuple) -> bool:
@@ -22,11 +23,10 @@ def getitem(x: Array, *, index: tuple) -> OutputAndVJPs:
     shape = x.shape
 
     def grad_x(g: Array) -> Array:
+        if not is_basic_index(index):
+            return add_to_zeros(shape, index, g)
         full = xp.zeros(shape, g.dtype)
-        if is_basic_index(index):
-            full[index] = g
-        else:
-            xp.add.at(full, index, g)
+        full[index] = g
         return full
 
     return x[index], (grad_x,)
@@ -59,9 +59,4 @@ def gather(x: Array, *, axis: int, index: Array) -> OutputAndVJPs:
     full_index[axis : axis + 1] = [index] if x.ndim else []
     shape = x.shape
 
-    def grad_x(g: Array) -> Array:
-        full = xp.zeros(shape, g.dtype)
-        xp.add.at(full, tuple(full_index), g)
-        return full
-
-    return x[tuple(full_index)], (grad_x,)
+    return x[tuple(full_index)], (lambda g: add_to_zeros(shape, tuple(full_index), g),)

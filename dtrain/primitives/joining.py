@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import accumulate
 
+from dtrain.autograd.graph import sum_to
 from dtrain.autograd.op import exact_op
 from dtrain.autograd.primitive import VJP, OutputAndVJPs
 from dtrain.backend import Array, array_module
@@ -30,4 +31,5 @@ def repeat(x: Array, *, repeats: tuple[int, ...]) -> OutputAndVJPs:
     xp = array_module(x)
     shape = (1,) * (len(repeats) - x.ndim) + x.shape
     split = tuple(n for pair in zip(repeats, shape) for n in pair)
-    return xp.tile(x, repeats), (lambda g: g.reshape(split).sum(tuple(range(0, len(split), 2))),)
+    once = tuple(n for size in shape for n in (1, size))
+    return xp.tile(x, repeats), (lambda g: sum_to(g.reshape(split), once).reshape(shape),)

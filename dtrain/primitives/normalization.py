@@ -9,6 +9,7 @@ from typing import Any
 from dtrain.autograd.op import memoize_by_gradient, op
 from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module, kernels
+from dtrain.backend.dtypes import float32, is_half
 
 
 def _by_channel(x: Array) -> Array:
@@ -17,7 +18,9 @@ def _by_channel(x: Array) -> Array:
 
 
 def batch_statistics(x: Array) -> tuple[Array, Array]:
-    """The mean and the (biased) variance of each channel. x: (n, c, ...); returns (c,), (c,)."""
+    """The mean and the (biased) variance of each channel, of halves in float32. x: (n, c, ...);
+    returns (c,), (c,)."""
+    x = x.astype(float32) if is_half(x.dtype) else x
     return kernels.channel_statistics(_by_channel(x))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from dtrain.autograd.op import op
 from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module, to_host
+from dtrain.backend.dtypes import float32, is_half
 from dtrain.errors import OutOfBoundsError
 
 
@@ -30,6 +31,16 @@ def put(x: Array, values: Array, *, index: Any, accumulate: bool) -> OutputAndVJ
         return g
 
     return out, (grad_x, lambda g: g[index])
+
+
+def add_to_zeros(shape: tuple[int, ...], index: Any, values: Array) -> Array:
+    """Zeros of a shape with `values` added at each index, once for each mention; halves are added
+    in float32."""
+    xp = array_module(values)
+    wide = values.astype(float32) if is_half(values.dtype) else values
+    full = xp.zeros(shape, wide.dtype)
+    xp.add.at(full, index, wide)
+    return full if wide is values else full.astype(values.dtype)
 
 
 @op

@@ -9,6 +9,8 @@ import numpy as np
 from dtrain.autograd.op import exact_op, op, view_op
 from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module
+from dtrain.backend.dtypes import float32, is_half
+from dtrain.primitives.scattering import add_to_zeros
 
 
 @view_op
@@ -89,13 +91,12 @@ def overlap_add(x: Array, *, axis: int, length: int, step: int, dilation: int = 
 
 
 def _overlap_add(windows: Array, axis: int, length: int, step: int, dilation: int) -> Array:
-    shape = windows.shape
-    full = array_module(windows).zeros(
-        (*shape[:axis], length, *shape[axis + 1 : -1]), windows.dtype
-    )
+    shape, dtype = windows.shape, windows.dtype
+    wide = float32 if is_half(dtype) else dtype
+    full = array_module(windows).zeros((*shape[:axis], length, *shape[axis + 1 : -1]), wide)
     for i, window in enumerate(_window_slices(axis, shape[axis], shape[-1], step, dilation)):
         full[window] += windows[..., i]
-    return full
+    return full if wide is dtype else full.astype(dtype)
 
 
 def _window_slices(axis: int, count: int, size: int, step: int, dilation: int) -> list[tuple]:
@@ -119,8 +120,7 @@ def strided(
         return xp.lib.stride_tricks.as_strided(first, shape, strides)
 
     def grad_x(g: Array) -> Array:
-        full = xp.zeros(math.prod(inner), g.dtype)
-        xp.add.at(full, part(xp.arange(len(full))), g)
-        return full.reshape(inner).transpose(back)
+        n = math.prod(inner)
+        return add_to_zeros((n,), part(xp.arange(n)), g).reshape(inner).transpose(back)
 
     return part(x.transpose(order).reshape(-1)), (grad_x,)

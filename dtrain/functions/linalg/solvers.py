@@ -11,6 +11,7 @@ from dtrain.backend import array_module
 from dtrain.backend.dtypes import float64
 from dtrain.errors import LinAlgError
 from dtrain.functions import diagonals, products
+from dtrain.functions.half_precision import in_float32
 from dtrain.functions.indexing import masked_fill
 from dtrain.functions.joining import broadcast_shapes
 from dtrain.functions.linalg.factorizations import (
@@ -209,6 +210,7 @@ def lstsq(
 # --- functions of a matrix ---
 
 
+@in_float32
 def matrix_power(A: Tensor, n: int) -> Tensor:
     """A @ A @ ..., n times; of the inverse if n is negative (torch.linalg.matrix_power)."""
     if n < 0:

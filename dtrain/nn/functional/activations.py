@@ -13,6 +13,7 @@ from dtrain.backend.dtypes import float32, is_floating
 from dtrain.functions import activations as functions, scattering, splitting
 from dtrain.functions.activations import sigmoid as sigmoid, tanh as tanh
 from dtrain.functions.creation import random
+from dtrain.functions.half_precision import in_float32
 from dtrain.functions.inplace import make_inplace
 from dtrain.functions.operands import normalize_dim
 from dtrain.primitives import activations
@@ -197,6 +198,7 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
     return apply_operation(inplace, _mish, input)
 
 
+@in_float32
 def _mish(input: Tensor) -> Tensor:
     return input * tanh(softplus(input))
 
@@ -215,6 +217,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     return activations.gelu(input) if approximate == "none" else activations.gelu_tanh(input)
 
 
+@in_float32
 def glu(input: Tensor, dim: int = -1) -> Tensor:
     """a * sigmoid(b), a and b the halves of the input along `dim` (torch.nn.functional.glu).
 
@@ -244,11 +247,13 @@ def logsigmoid(input: Tensor) -> Tensor:
     return -activations.softplus(-input, beta=1.0, threshold=float("inf"))
 
 
+@in_float32
 def softsign(input: Tensor) -> Tensor:
     """x / (1 + |x|) (torch.nn.functional.softsign)."""
     return input / (input.abs() + 1)
 
 
+@in_float32
 def tanhshrink(input: Tensor) -> Tensor:
     """x - tanh(x) (torch.nn.functional.tanhshrink)."""
     return input - tanh(input)

@@ -11,6 +11,7 @@ from dtrain.autograd import Tensor
 from dtrain.backend import array_module
 from dtrain.functions.creation import zeros
 from dtrain.functions.creation.random import rand
+from dtrain.functions.half_precision import in_float32
 from dtrain.nn.functional.pooling import max_pool_nd, maxima, mean_pool
 from dtrain.nn.functional.spatial import (
     Ints,
@@ -24,6 +25,7 @@ from dtrain.nn.functional.spatial import (
 from dtrain.primitives import resampling, scattering
 
 
+@in_float32
 def _adaptive_avg_pool(axes: int, input: Tensor, output_size: Any) -> Tensor:
     """Implements adaptive_avg_pool1d, 2d and 3d (`axes`: 1, 2, 3)."""
     x, size = _check_output_size(f"adaptive_avg_pool{axes}d", axes, input, output_size)

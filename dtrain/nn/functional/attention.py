@@ -8,6 +8,7 @@ from dtrain.autograd import Tensor
 from dtrain.backend import Array, array_module
 from dtrain.functions import products
 from dtrain.functions.creation import zeros
+from dtrain.functions.half_precision import in_float32
 from dtrain.functions.joining import cat, repeat_interleave
 from dtrain.functions.padding import pad
 from dtrain.nn.functional.activations import softmax
@@ -18,6 +19,7 @@ from dtrain.primitives import indexing
 MINUS_INFINITY = float("-inf")
 
 
+@in_float32(on_device=False)
 def scaled_dot_product_attention(
     query: Tensor,
     key: Tensor,

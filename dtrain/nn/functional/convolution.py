@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from dtrain.autograd import Tensor
+from dtrain.functions.half_precision import in_float32
 from dtrain.nn.functional.spatial import (
     Ints,
     Numbers,
@@ -146,6 +147,7 @@ def conv_transpose3d() -> None:
     """
 
 
+@in_float32(on_device=False)
 def _conv_batch(
     x: Tensor,
     weight: Tensor,
@@ -173,6 +175,7 @@ def _conv_batch(
     return out.reshape(n, count, *out.shape[1:]).permute(0, 2, 1, 3, 4)
 
 
+@in_float32(on_device=False)
 def _conv_transpose_batch(
     x: Tensor,
     weight: Tensor,

@@ -8,6 +8,7 @@ from typing import Any
 from dtrain.autograd import Tensor
 from dtrain.backend import array_module
 from dtrain.backend.dtypes import finfo, float32, is_half
+from dtrain.functions.half_precision import in_float32
 from dtrain.functions.padding import pad
 from dtrain.primitives import normalization
 
@@ -63,6 +64,7 @@ def _last_shape(
     return shape
 
 
+@in_float32
 def group_norm(
     input: Tensor,
     num_groups: int,
@@ -138,6 +140,7 @@ def instance_statistics(input: Tensor) -> tuple[Any, Any]:
     return mean.reshape(n, channels).mean(0), var.reshape(n, channels).mean(0)
 
 
+@in_float32
 def normalize_instances(
     input: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> Tensor:
@@ -152,6 +155,7 @@ def normalize_instances(
     return _by_channel("instance_norm", normalized, weight, bias)
 
 
+@in_float32
 def local_response_norm(
     input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Tensor:
@@ -214,6 +218,7 @@ def unbiased(var: Any, input: Tensor) -> Any:
     return var * (count / (count - 1))
 
 
+@in_float32
 def normalize_channels(
     input: Tensor,
     mean: Any,
@@ -224,6 +229,7 @@ def normalize_channels(
     of_batch: bool,
 ) -> Tensor:
     """(input - mean) / sqrt(var + eps) * weight + bias, per channel."""
+    mean, var = _widen(mean), _widen(var)
     return normalization.batch_norm(
         input, weight, bias, mean=mean, var=var, eps=eps, of_batch=of_batch
     )
@@ -234,6 +240,13 @@ def update_running_statistics(
 ) -> None:
     """running = (1 - momentum) * running + momentum * new, in place."""
     for running, new in ((running_mean, mean), (running_var, var)):
-        array = running.array
-        array *= 1 - momentum
-        array += array_module(array).asarray(new, array.dtype) * momentum
+        total = _widen(running.array)
+        total *= 1 - momentum
+        total += array_module(total).asarray(new, total.dtype) * momentum
+        if total is not running.array:
+            running.array[...] = total
+
+
+def _widen(array: Any) -> Any:
+    """A float32 copy of an array of halves, another array itself."""
+    return array.astype(float32) if is_half(array.dtype) else array

@@ -14,6 +14,7 @@ import numpy as np
 from dtrain.autograd import Tensor
 from dtrain.backend import dtypes
 from dtrain.functions.creation import tensor
+from dtrain.functions.half_precision import in_float32
 from dtrain.nn.functional.spatial import (
     Ints,
     Numbers,
@@ -58,6 +59,7 @@ def max_pool_nd(
     return like_input(out, input)
 
 
+@in_float32
 def avg_pool_nd(
     axes: int,
     input: Tensor,
@@ -95,6 +97,7 @@ def avg_pool_nd(
     return like_input(out, input)
 
 
+@in_float32
 def _lp_pool(
     axes: int,
     input: Tensor,

@@ -84,7 +84,8 @@ def interpolate(
         )
     kind = mode if mode in ("nearest", "nearest-exact", "bicubic", "lanczos") else "linear"
     precise = (dtypes.float32, dtypes.float64)
-    if input.dtype in precise or kind.startswith("nearest"):
+    half = dtypes.is_half(input.dtype)  # whose gradients are sums
+    if input.dtype in precise or (kind.startswith("nearest") and not half):
         return _resize(input, kind, sizes, bool(align_corners), scales, antialias)
     if not dtypes.is_floating(input.dtype) and input.dtype != dtypes.uint8:
         raise NotImplementedError(f"interpolate: {mode!r} is for floats, got {input.dtype}")
