@@ -7,8 +7,9 @@ import math
 import pytest
 
 import dtrain
-from dtrain import nn
+from dtrain import nn, optim
 from dtrain.nn import functional as F
+from tests.cases.optimizer_cases import OPTIMIZERS
 
 HALVES = [dtrain.float16, dtrain.bfloat16]
 ROW = [[300.0, -400.0, 500.0, 250.0]]
@@ -171,3 +172,28 @@ def test_rms_norm_has_the_epsilon_of_float32(dtype):
     x = dtrain.tensor([[0.02, -0.02, 0.02, -0.02]], dtype=dtype)
     for out in (F.rms_norm(x, (4,)), nn.RMSNorm(4, dtype=dtype)(x)):
         assert out.float().abs().mean().item() == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.parametrize("dtype", HALVES, ids=str)
+@pytest.mark.parametrize(("name", "options"), OPTIMIZERS.values(), ids=OPTIMIZERS.keys())
+def test_a_step_of_halves_is_that_of_float32_rounded_once(name, options, dtype):
+    half = nn.Parameter(dtrain.linspace(-2, 2, 64).reshape(8, 8).to(dtype))
+    full = nn.Parameter(half.detach().float())
+    optimizers = [getattr(optim, name)([p], lr=2**-6, **options) for p in (half, full)]
+    grad = dtrain.linspace(-1e-4, 3, 64).reshape(8, 8).flip(1).to(dtype)
+    half.grad, full.grad = grad, grad.float()
+    for optimizer in optimizers:
+        optimizer.step()
+    assert half.tolist() == full.to(dtype).tolist()
+    states = [optimizer.state[p] for optimizer, p in zip(optimizers, (half, full))]
+    for key, value in states[0].items():
+        if value.shape == half.shape:
+            assert value.dtype == dtype
+            assert value.tolist() == states[1][key].to(dtype).tolist()
+
+
+def test_adam_does_not_divide_by_0_where_eps_is_less_than_a_half_can_be():
+    w = nn.Parameter(dtrain.ones(2, dtype=dtrain.float16))
+    w.grad = dtrain.tensor([0.0, 1e-5], dtype=dtrain.float16)
+    optim.Adam([w], lr=0.1).step()
+    assert w.tolist() == pytest.approx([1.0, 0.9], abs=2e-3)

@@ -18,8 +18,10 @@ from dtrain.autograd.bucket import Bucket, make_buckets
 from dtrain.autograd.hooks import HookHandle
 from dtrain.autograd.tensor import wrap
 from dtrain.backend import Array, on_device_of, pieces
+from dtrain.backend.dtypes import is_half
 from dtrain.backend.profiler import span
 from dtrain.optim import flat_state, step_hooks
+from dtrain.optim.half_precision import in_float32
 from dtrain.optim.options import like_default, plain_options
 from dtrain.optim.step_hooks import Hook
 from dtrain.optim.types import Group, Implementation, Numbers, Params, State
@@ -260,16 +262,13 @@ class Optimizer:
 
     def _update_blocks(self, run: Run, group: Group) -> None:
         bucket, flat = run.bucket, self._flat_state(run.bucket, group)
+        update = in_float32(self._update) if is_half(bucket.data.dtype) else self._update
         for start, stop, shape in self._parts(run):
             part = slice(start, stop)
             here = slice(start - bucket.update_range.start, stop - bucket.update_range.start)
-            self._update(
-                bucket.data[part].reshape(shape),
-                bucket.grads.flat[part].reshape(shape),
-                {name: flat[name][here].reshape(shape) for name in self._slots(group)},
-                group,
-                run.numbers,
-            )
+            param, grad = bucket.data[part].reshape(shape), bucket.grads.flat[part].reshape(shape)
+            state = {name: flat[name][here].reshape(shape) for name in self._slots(group)}
+            update(param, grad, state, group, run.numbers)
 
     def _parts(self, run: Run) -> Iterator[tuple[int, int, tuple[int, ...]]]:
         """(start, stop, shape) of each part of the run that one call of `_update` updates."""
