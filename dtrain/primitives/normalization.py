@@ -27,22 +27,23 @@ def batch_statistics(x: Array) -> tuple[Array, Array]:
 @op(recomputed=True)
 def batch_norm(
     x: Array, weight: Array | None, bias: Array | None, *, mean: Array, var: Array, eps: float,
-    of_batch: bool,
+    from_batch: bool,
 ) -> OutputAndVJPs:  # fmt: skip
     """(x - mean) / sqrt(var + eps) * weight + bias, per channel. x: (n, c, ...).
 
-    `of_batch` says that mean and var are those of x, so that the gradient goes through them
+    `from_batch`: mean and var were computed from x, so the gradient of x includes theirs
     (Ioffe and Szegedy 2015, section 3).
     """
     shape = x.shape
-    recorded = of_batch and type(x) is not type(mean)  # a RecordedArray: mean, var must be, too
+    # if x is a RecordedArray, mean and var must be, too
+    recorded = from_batch and type(x) is not type(mean)
     statistics = batch_statistics(x) if recorded else (mean, var)
     out = kernels.channel_norm(_by_channel(x), *statistics, weight, bias, eps).reshape(shape)
 
     @memoize_by_gradient
     def shared(g: Array) -> Any:
         return kernels.channel_norm_backward(
-            _by_channel(g), _by_channel(x), *statistics, weight, eps, of_batch
+            _by_channel(g), _by_channel(x), *statistics, weight, eps, from_batch
         )
 
     return out, (

@@ -201,9 +201,9 @@ NORMS = [
     *(Case("norm", "channel_statistics", (shape,)) for shape in IMAGES),
     *(Case("norm", "channel_norm", (shape, *affine), (1e-5,), with_bias_and_statistics, special=False)
       for shape in IMAGES for affine in ((shape[1:2],) * 2, (None, None))),
-    *(Case("norm", "channel_norm_backward", (shape, shape, weight), (1e-5, of_batch), after_statistics,
+    *(Case("norm", "channel_norm_backward", (shape, shape, weight), (1e-5, from_batch), after_statistics,
            special=False, slack=4)
-      for shape in IMAGES for weight in (shape[1:2], None) for of_batch in (True, False)),
+      for shape in IMAGES for weight in (shape[1:2], None) for from_batch in (True, False)),
 ]  # fmt: skip
 
 #: kernel, stride, padding, dilation

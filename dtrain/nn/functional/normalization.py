@@ -226,12 +226,12 @@ def normalize_channels(
     weight: Tensor | None,
     bias: Tensor | None,
     eps: float,
-    of_batch: bool,
+    from_batch: bool,
 ) -> Tensor:
     """(input - mean) / sqrt(var + eps) * weight + bias, per channel."""
     mean, var = _widen(mean), _widen(var)
     return normalization.batch_norm(
-        input, weight, bias, mean=mean, var=var, eps=eps, of_batch=of_batch
+        input, weight, bias, mean=mean, var=var, eps=eps, from_batch=from_batch
     )
 
 

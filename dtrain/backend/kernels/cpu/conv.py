@@ -1,7 +1,10 @@
-"""Convolution over two axes, a few images at a time: 1x1, Winograd's, or products over patches.
+"""Convolution over two axes: as one matrix product (1x1), by Winograd's algorithm, or by im2col.
 
-Patches are made with channels last, so that what a window sees lies in memory in a few runs. Where
-the channels do not fill vectors, in few channels or float64, the reference's order is kept.
+A few images at a time, so that their patches stay in a core's cache. Patches are copied from images
+with channels last, where the elements of a window lie in a few contiguous runs. float64, and
+channels that are no multiple of LANES, take the reference's im2col instead.
+
+x: (n, c, h, w), weight: (m, c / groups, kh, kw), g and the output: (n, m, oh, ow).
 """
 
 from __future__ import annotations
@@ -12,40 +15,43 @@ import numpy as np
 
 from dtrain.backend.kernels.cpu import winograd
 from dtrain.backend.kernels.cpu.compiler import compiled
-from dtrain.backend.kernels.cpu.layout import channels_first, channels_last, parts
+from dtrain.backend.kernels.cpu.layout import channels_first, channels_last, split_images
 from dtrain.backend.kernels.cpu.vector import LANES, load, store
 from dtrain.backend.kernels.reference import conv as reference
 from dtrain.backend.kernels.reference.window import Pair, window_counts
 
 
 def _fills_vectors(x: np.ndarray, c: int, m: int, groups: int) -> bool:
+    """Whether c input and m output channels are whole vectors of float32."""
     return groups == 1 and x.dtype == np.float32 and c % LANES == 0 and m % LANES == 0
 
 
 def _is_one_by_one(kernel: Pair, padding: Pair, groups: int) -> bool:
+    """Whether the convolution is a matrix product at each pixel."""
     return kernel == (1, 1) and padding == (0, 0) and groups == 1
 
 
 def conv(
     x: np.ndarray, weight: np.ndarray, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> np.ndarray:
+    """Cross-correlation of x with weight; returns (n, m, oh, ow)."""
     (n, c), hw, m, kernel = x.shape[:2], x.shape[2:], weight.shape[0], weight.shape[2:]
     size = window_counts(hw, kernel, stride, padding, dilation)
-    x, one = np.ascontiguousarray(x), c * math.prod(kernel) * math.prod(size)
+    x, patch_elements = np.ascontiguousarray(x), c * math.prod(kernel) * math.prod(size)
     if _is_one_by_one(kernel, padding, groups):
-        seen = np.ascontiguousarray(x[:, :, :: stride[0], :: stride[1]])
-        return (weight.reshape(m, c) @ seen.reshape(n, c, math.prod(size))).reshape(n, m, *size)
+        pixels = np.ascontiguousarray(x[:, :, :: stride[0], :: stride[1]])
+        return (weight.reshape(m, c) @ pixels.reshape(n, c, math.prod(size))).reshape(n, m, *size)
     out = np.empty((n, m, *size), x.dtype)
     if not _fills_vectors(x, c, m, groups):
-        for part in parts(n, one):
+        for part in split_images(n, patch_elements):
             out[part] = reference.conv(x[part], weight, stride, padding, dilation, groups)
         return out
-    if winograd.pays(weight, size, stride, padding, dilation):
+    if winograd.is_worthwhile(weight, size, stride, padding, dilation):
         return winograd.conv(x, weight, padding)
-    by_input = weight.transpose(2, 3, 1, 0).reshape(-1, m)
-    for part in parts(n, one):
-        last = _patches(x[part], kernel, size, stride, padding, dilation) @ by_input
-        channels_first(last.reshape(-1, *size, m), out[part])
+    matrix = weight.transpose(2, 3, 1, 0).reshape(-1, m)
+    for part in split_images(n, patch_elements):
+        pixels = _patches(x[part], kernel, size, stride, padding, dilation) @ matrix
+        channels_first(pixels.reshape(-1, *size, m), out[part])
     return out
 
 
@@ -53,31 +59,32 @@ def conv_grad_x(
     g: np.ndarray, weight: np.ndarray, hw: Pair, stride: Pair, padding: Pair, dilation: Pair,
     groups: int,
 ) -> np.ndarray:  # fmt: skip
+    """The gradient of x, (n, c, *hw)."""
     (n, m), size, kernel = g.shape[:2], g.shape[2:], weight.shape[2:]
     c = weight.shape[1] * groups
-    g, one = np.ascontiguousarray(g), c * math.prod(kernel) * math.prod(size)
+    g, patch_elements = np.ascontiguousarray(g), c * math.prod(kernel) * math.prod(size)
     if _is_one_by_one(kernel, padding, groups):
-        of_seen = weight.reshape(m, c).T @ g.reshape(n, m, math.prod(size))
+        grad_pixels = weight.reshape(m, c).T @ g.reshape(n, m, math.prod(size))
         if stride == (1, 1):
-            return of_seen.reshape(n, c, *hw)
+            return grad_pixels.reshape(n, c, *hw)
         out = np.zeros((n, c, *hw), g.dtype)
-        out[:, :, :: stride[0], :: stride[1]] = of_seen.reshape(n, c, *size)
+        out[:, :, :: stride[0], :: stride[1]] = grad_pixels.reshape(n, c, *size)
         return out
     out = np.empty((n, c, *hw), g.dtype)
     if not _fills_vectors(g, c, m, groups):
-        for part in parts(n, one):
+        for part in split_images(n, patch_elements):
             out[part] = reference.conv_grad_x(
                 g[part], weight, hw, stride, padding, dilation, groups
             )
         return out
-    if winograd.pays(weight, hw, stride, padding, dilation):
+    if winograd.is_worthwhile(weight, hw, stride, padding, dilation):
         return winograd.conv_grad_x(g, weight, padding)
-    by_output = weight.transpose(0, 2, 3, 1).reshape(m, -1)
+    matrix = weight.transpose(0, 2, 3, 1).reshape(m, -1)
     (h, w), (top, left) = hw, padding
-    for part in parts(n, one):
-        patches = _last(g[part]).reshape(-1, m) @ by_output
+    for part in split_images(n, patch_elements):
+        patches = _to_channels_last(g[part]).reshape(-1, m) @ matrix
         padded = np.zeros((len(g[part]), h + 2 * top, w + 2 * left, c), g.dtype)
-        _add_runs(patches, kernel, size, stride, dilation, padded)
+        _add_windows(patches, kernel, size, stride, dilation, padded)
         cropped = padded[:, top : top + h, left : left + w]
         channels_first(np.ascontiguousarray(cropped), out[part])
     return out
@@ -87,32 +94,35 @@ def conv_grad_weight(
     g: np.ndarray, x: np.ndarray, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair,
     groups: int,
 ) -> np.ndarray:  # fmt: skip
+    """The gradient of weight, (m, c / groups, *kernel)."""
     (n, c), m, size = x.shape[:2], g.shape[1], g.shape[2:]
-    g, x, one = *map(np.ascontiguousarray, (g, x)), c * math.prod(kernel) * math.prod(size)
+    g, x = np.ascontiguousarray(g), np.ascontiguousarray(x)
+    patch_elements = c * math.prod(kernel) * math.prod(size)
     shape = (m, c // groups, *kernel)
     if _is_one_by_one(kernel, padding, groups):
-        seen = np.ascontiguousarray(x[:, :, :: stride[0], :: stride[1]])
+        pixels = np.ascontiguousarray(x[:, :, :: stride[0], :: stride[1]])
         total = np.zeros((m, c), x.dtype)
         for image in range(n):
-            total += g[image].reshape(m, -1) @ seen[image].reshape(c, -1).T
+            total += g[image].reshape(m, -1) @ pixels[image].reshape(c, -1).T
         return total.reshape(shape)
     if not _fills_vectors(x, c, m, groups):
         total = np.zeros(shape, x.dtype)
-        for part in parts(n, one):
+        for part in split_images(n, patch_elements):
             total += reference.conv_grad_weight(
                 g[part], x[part], kernel, stride, padding, dilation, groups
             )
         return total
-    if winograd.pays(np.empty(shape), size, stride, padding, dilation):
+    if winograd.is_worthwhile(np.empty(shape), size, stride, padding, dilation):
         return winograd.conv_grad_weight(g, x, padding)
     total = np.zeros((m, math.prod(kernel) * c), x.dtype)
-    for part in parts(n, one):
+    for part in split_images(n, patch_elements):
         patches = _patches(x[part], kernel, size, stride, padding, dilation)
-        total += _last(g[part]).reshape(-1, m).T @ patches
+        total += _to_channels_last(g[part]).reshape(-1, m).T @ patches
     return np.ascontiguousarray(total.reshape(m, *kernel, c).transpose(0, 3, 1, 2))
 
 
-def _last(x: np.ndarray, padding: Pair = (0, 0)) -> np.ndarray:
+def _to_channels_last(x: np.ndarray, padding: Pair = (0, 0)) -> np.ndarray:
+    """Copy float32 images (n, c, h, w) to (n, h, w, c), padded by zeros."""
     n, c, h, w = x.shape
     out = np.zeros((n, h + 2 * padding[0], w + 2 * padding[1], c), np.float32)
     channels_last(x, *padding, out)
@@ -122,16 +132,18 @@ def _last(x: np.ndarray, padding: Pair = (0, 0)) -> np.ndarray:
 def _patches(
     x: np.ndarray, kernel: Pair, size: Pair, stride: Pair, padding: Pair, dilation: Pair
 ) -> np.ndarray:
-    """What each window sees: (n * oh * ow, kh * kw * c)."""
+    """Copy the elements of each window to a row: (n * oh * ow, kh * kw * c)."""
     n, c = x.shape[:2]
     out = np.empty((n * math.prod(size), math.prod(kernel) * c), x.dtype)
-    _copy_runs(_last(x, padding), kernel, size, stride, dilation, out)
+    _copy_windows(_to_channels_last(x, padding), kernel, size, stride, dilation, out)
     return out
 
 
 @compiled
-def _copy_runs(x, kernel, size, stride, dilation, out):
-    """x: (n, h, w, c), padded, to out: (windows, kh * kw * c)."""
+def _copy_windows(
+    x: np.ndarray, kernel: Pair, size: Pair, stride: Pair, dilation: Pair, out: np.ndarray
+) -> None:
+    """Copy the windows of x, (n, h, w, c), padded, to the rows of out, (windows, kh * kw * c)."""
     n, h, w, c = x.shape
     source, target = x.reshape(-1), out.reshape(-1)
     runs, run = (1, kernel[1] * c) if dilation[1] == 1 else (kernel[1], c)
@@ -149,8 +161,10 @@ def _copy_runs(x, kernel, size, stride, dilation, out):
 
 
 @compiled
-def _add_runs(patches, kernel, size, stride, dilation, out):
-    """`_copy_runs` transposed: adds patches to out."""
+def _add_windows(
+    patches: np.ndarray, kernel: Pair, size: Pair, stride: Pair, dilation: Pair, out: np.ndarray
+) -> None:
+    """Add the rows of patches to their windows of out: the transpose of `_copy_windows`."""
     n, h, w, c = out.shape
     source, target = patches.reshape(-1), out.reshape(-1)
     runs, run = (1, kernel[1] * c) if dilation[1] == 1 else (kernel[1], c)

@@ -1,9 +1,12 @@
-"""exp as arithmetic that a loop can do in vector registers: the C library's is scalar.
+"""exp by arithmetic that the compiler turns into vector code; the C library's takes one number.
 
 exp(x) = 2^n exp(r), with |r| <= log(2) / 2 (Moshier, Cephes: expf, exp).
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numba.core import types
@@ -13,27 +16,30 @@ from dtrain.backend.kernels.cpu.compiler import inlined
 
 _F, _D = np.float32, np.float64
 
-# exp(r) = 1 + r + r^2 P(r); beyond the limits exp is 0 and infinity.
+# exp(r) = 1 + r + r^2 P(r); below _LOWEST exp is 0, above _HIGHEST infinity.
 _LOWEST_F, _HIGHEST_F, _LOG2_E_F = _F(-104), _F(89), _F(1.44269504)
-_LN_2_HIGH_F, _LN_2_LOW_F = _F(0.693359375), _F(-2.12194440e-4)  # n times the first is exact
+_LN_2_HIGH_F, _LN_2_LOW_F = _F(0.693359375), _F(-2.12194440e-4)  # n * _LN_2_HIGH is exact
 _P0, _P1, _P2 = _F(1.9875691500e-4), _F(1.3981999507e-3), _F(8.3334519073e-3)
 _P3, _P4, _P5 = _F(4.1665795894e-2), _F(1.6666665459e-1), _F(5.0000001201e-1)
 _ONE_F, _SHIFT_F = _F(1), _F(256.5)
 
 
 @inlined
-def _two_to_float32(n):
+def _two_to_float32(n: Any) -> Any:
+    """2^n: n is the exponent in the bits of the number."""
     return np.int32((n + 127) << 23).view(np.float32)
 
 
 @inlined
-def _exp_float32(x):
-    limited = x if x > _LOWEST_F else _LOWEST_F  # so is NaN
+def _exp_float32(x: Any) -> Any:
+    limited = x if x > _LOWEST_F else _LOWEST_F  # for NaN, too
     limited = limited if limited < _HIGHEST_F else _HIGHEST_F
-    n = np.int32(limited * _LOG2_E_F + _SHIFT_F) - 256  # rounded: what is cut is positive
+    n = (
+        np.int32(limited * _LOG2_E_F + _SHIFT_F) - 256
+    )  # the conversion rounds down, since the sum is positive
     r = limited - _F(n) * _LN_2_HIGH_F - _F(n) * _LN_2_LOW_F
     p = ((((_P0 * r + _P1) * r + _P2) * r + _P3) * r + _P4) * r + _P5
-    half = n >> 1  # 2^n itself may be no float32
+    half = n >> 1  # 2^n may overflow, 2^(n/2) does not
     y = (p * r * r + r + _ONE_F) * _two_to_float32(half) * _two_to_float32(n - half)
     return x if x != x else y
 
@@ -47,12 +53,13 @@ _M2, _M3 = 2.27265548208155028766e-1, 2.00000000000000000005
 
 
 @inlined
-def _two_to_float64(n):
+def _two_to_float64(n: Any) -> Any:
+    """2^n: n is the exponent in the bits of the number."""
     return np.int64((n + 1023) << 52).view(np.float64)
 
 
 @inlined
-def _exp_float64(x):
+def _exp_float64(x: Any) -> Any:
     limited = x if x > _LOWEST else _LOWEST
     limited = limited if limited < _HIGHEST else _HIGHEST
     n = np.int64(limited * _LOG2_E + 2048.5) - 2048
@@ -65,13 +72,19 @@ def _exp_float64(x):
     return x if x != x else y
 
 
-def exp(x):
-    """e ** x"""
-    raise NotImplementedError("for compiled functions")
+def exp(x: Any) -> Any:
+    """e ** x of a float32 or float64 number."""
+    raise NotImplementedError("only compiled functions can call exp")
 
 
 @overload(exp, inline="always")
-def _exp(x):
-    if x == types.float32:
-        return lambda x: _exp_float32(x)
-    return lambda x: _exp_float64(x)
+def _choose_exp(x: Any) -> Callable[[Any], Any]:
+    """Choose the code that Numba compiles for a call of `exp`, by the type of its argument."""
+
+    def exp_float32(x: Any) -> Callable[[Any], Any]:
+        return _exp_float32(x)
+
+    def exp_float64(x: Any) -> Callable[[Any], Any]:
+        return _exp_float64(x)
+
+    return exp_float32 if x == types.float32 else exp_float64

@@ -1,4 +1,4 @@
-"""Images with channels last, and few of them at a time, so that they stay in a core's cache."""
+"""Transposes between channels first and channels last; batches cut to the size of a cache."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ import numpy as np
 from dtrain.backend.kernels.cpu.compiler import compiled
 from dtrain.backend.kernels.cpu.vector import LANES, load, store, transpose
 
-_CACHED = 3 << 16  # elements: what the cache that a core has for itself, often 1 MB, can hold
+_CACHED = 3 << 16  # elements that fit into the level 2 cache of a core, often 1 MB
 
 
-def parts(n: int, elements: int) -> Iterator[slice]:
-    """n images in runs that fit the cache, when one takes so many elements."""
+def split_images(n: int, elements: int) -> Iterator[slice]:
+    """Slices of n images that fit into the cache, if one image needs so many elements."""
     count = max(_CACHED // max(elements, 1), 1)
     return (slice(start, min(start + count, n)) for start in range(0, n, count))
 
 
 @compiled
-def channels_last(x, top, left, out):
-    """Images (n, c, h, w) into the middle of out: (n, high, wide, c)."""
+def channels_last(x: np.ndarray, top: int, left: int, out: np.ndarray) -> None:
+    """Copy float32 images x, (n, c, h, w), to out, (n, high, wide, c), from row `top` and column
+    `left` on."""
     n, c, h, w = x.shape
     high, wide = out.shape[1:3]
     square = np.empty(LANES * LANES, np.float32)
@@ -43,8 +44,8 @@ def channels_last(x, top, left, out):
 
 
 @compiled
-def channels_first(x, out):
-    """Images x: (n, h, w, c) into out: (n, c, h, w)."""
+def channels_first(x: np.ndarray, out: np.ndarray) -> None:
+    """Copy float32 images x, (n, h, w, c), to out, (n, c, h, w)."""
     n, h, w, c = x.shape
     source, target = x.reshape(-1), out.reshape(-1)
     for image in range(n):

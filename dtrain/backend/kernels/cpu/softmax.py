@@ -1,8 +1,12 @@
-"""Softmax, its logarithm and the cross-entropy of it, row by row."""
+"""Softmax, log-softmax and their cross-entropy, along the rows of x: (rows, n).
+
+The loops write into their last arguments, in the dtype of x, float32 or float64.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,61 +17,72 @@ from dtrain.backend.kernels.cpu.compiler import compiled, inlined
 from dtrain.backend.kernels.cpu.exponential import exp
 
 
-def _order(x):
-    raise NotImplementedError("for compiled functions")
+def _to_ordered_int(x: Any) -> Any:
+    """An integer made of the bits of a number, such that x < y has _to_ordered_int(x) < that of y;
+    NaN has the largest.
 
-
-@overload(_order, inline="always")
-def _order_of_dtype(x):
-    """The bits of a number as an integer that is larger for a larger one; largest for NaN.
-
-    The maximum of integers is vector code, and that of numbers, among which may be NaN, is not.
+    LLVM vectorizes the maximum of integers, not that of floating-point numbers with NaN.
     """
-    if x == types.float32:
-        return lambda x: _order_float32(x)
-    return lambda x: _order_float64(x)
+    raise NotImplementedError("only compiled functions can call _to_ordered_int")
+
+
+@overload(_to_ordered_int, inline="always")
+def _choose_to_ordered_int(x: Any) -> Callable[[Any], Any]:
+    def from_float32(x: Any) -> Callable[[Any], Any]:
+        return _float32_to_ordered_int(x)
+
+    def from_float64(x: Any) -> Callable[[Any], Any]:
+        return _float64_to_ordered_int(x)
+
+    return from_float32 if x == types.float32 else from_float64
 
 
 @inlined
-def _order_float32(x):
+def _float32_to_ordered_int(x: Any) -> Any:
     bits = np.float32(x).view(np.int32)
     return np.int32(bits ^ np.int32((bits >> 31) & 0x7FFFFFFF))
 
 
 @inlined
-def _order_float64(x):
+def _float64_to_ordered_int(x: Any) -> Any:
     bits = np.float64(x).view(np.int64)
     return bits ^ ((bits >> 63) & 0x7FFFFFFFFFFFFFFF)
 
 
-def _of_order(n):
-    raise NotImplementedError("for compiled functions")
+def _from_ordered_int(n: Any) -> Any:
+    """The number of which `_to_ordered_int` gives n."""
+    raise NotImplementedError("only compiled functions can call _from_ordered_int")
 
 
-@overload(_of_order, inline="always")
-def _of_order_of_dtype(n):
-    """The number of an `_order`, which is its own inverse."""
-    if n == types.int32:
-        return lambda n: np.int32(n ^ np.int32((n >> 31) & 0x7FFFFFFF)).view(np.float32)
-    return lambda n: np.int64(n ^ ((n >> 63) & 0x7FFFFFFFFFFFFFFF)).view(np.float64)
+@overload(_from_ordered_int, inline="always")
+def _choose_from_ordered_int(n: Any) -> Callable[[Any], Any]:
+    def to_float32(n: Any) -> Callable[[Any], Any]:
+        return np.int32(n ^ np.int32((n >> 31) & 0x7FFFFFFF)).view(np.float32)
+
+    def to_float64(n: Any) -> Callable[[Any], Any]:
+        return np.int64(n ^ ((n >> 63) & 0x7FFFFFFFFFFFFFFF)).view(np.float64)
+
+    return to_float32 if n == types.int32 else to_float64
 
 
 @compiled
-def _row_max(x, i):
-    largest = _order(x[i, 0])
+def _row_max(x: np.ndarray, i: int) -> Any:
+    """The maximum of row i; NaN if there is one."""
+    largest = _to_ordered_int(x[i, 0])
     for j in range(x.shape[1]):
-        largest = max(largest, _order(x[i, j]))
-    return _of_order(largest)
+        largest = max(largest, _to_ordered_int(x[i, j]))
+    return _from_ordered_int(largest)
 
 
 @inlined
-def _twice_less(x, y, z):
-    """(x - y) - z, in this order: y + z may be much less exact."""
+def _subtract_in_order(x: Any, y: Any, z: Any) -> Any:
+    """(x - y) - z in this order; fast math would compute x - (y + z), which rounds more."""
     return (x - y) - z
 
 
 @compiled
-def _softmax(x, out):
+def _softmax(x: np.ndarray, out: np.ndarray) -> None:
+    """out = exp(x - max) / sum(exp(x - max)), of each row."""
     zero, one = x.dtype.type(0), x.dtype.type(1)
     for i in range(x.shape[0]):
         top = _row_max(x, i)
@@ -82,7 +97,8 @@ def _softmax(x, out):
 
 
 @compiled
-def _softmax_backward(g, out, grad):
+def _softmax_backward(g: np.ndarray, out: np.ndarray, grad: np.ndarray) -> None:
+    """grad = (g - sum(g out)) out, of each row; out: of _softmax."""
     for i in range(g.shape[0]):
         along = g.dtype.type(0)
         for j in range(g.shape[1]):
@@ -92,7 +108,8 @@ def _softmax_backward(g, out, grad):
 
 
 @compiled
-def _log_sum(x, i, top):
+def _log_sum(x: np.ndarray, i: int, top: np.floating[Any]) -> np.floating[Any]:
+    """log(sum(exp(x - top))) of row i."""
     total = x.dtype.type(0)
     for j in range(x.shape[1]):
         total += exp(x[i, j] - top)
@@ -100,16 +117,20 @@ def _log_sum(x, i, top):
 
 
 @compiled
-def _log_softmax(x, out):
+def _log_softmax(x: np.ndarray, out: np.ndarray) -> None:
+    """out = x - max - log(sum(exp(x - max))), of each row."""
     for i in range(x.shape[0]):
         top = _row_max(x, i)
         log_sum = _log_sum(x, i, top)
         for j in range(x.shape[1]):
-            out[i, j] = _twice_less(x[i, j], top, log_sum)
+            out[i, j] = _subtract_in_order(x[i, j], top, log_sum)
 
 
 @compiled
-def _cross_entropy(x, target, losses, tops, log_sums):
+def _cross_entropy(
+    x: np.ndarray, target: np.ndarray, losses: np.ndarray, tops: np.ndarray, log_sums: np.ndarray
+) -> None:
+    """losses = -log_softmax(x) at target; tops: row maxima; log_sums: of `_log_sum`."""
     for i in range(x.shape[0]):
         top = _row_max(x, i)
         log_sum = _log_sum(x, i, top)
@@ -118,7 +139,8 @@ def _cross_entropy(x, target, losses, tops, log_sums):
 
 
 @compiled
-def _log_softmax_backward(g, out, grad):
+def _log_softmax_backward(g: np.ndarray, out: np.ndarray, grad: np.ndarray) -> None:
+    """grad = g - exp(out) sum(g), of each row; out: of _log_softmax."""
     for i in range(g.shape[0]):
         total = g.dtype.type(0)
         for j in range(g.shape[1]):
@@ -128,7 +150,15 @@ def _log_softmax_backward(g, out, grad):
 
 
 @compiled
-def _cross_entropy_backward(g, x, target, top, log_sum, grad):
+def _cross_entropy_backward(
+    g: np.ndarray,
+    x: np.ndarray,
+    target: np.ndarray,
+    top: np.ndarray,
+    log_sum: np.ndarray,
+    grad: np.ndarray,
+) -> None:
+    """grad = (softmax(x) - one_hot(target)) g, of each row."""
     for i in range(x.shape[0]):
         largest, scale, k = top[i], exp(-log_sum[i]), target[i]
         factor = scale * g[i]
@@ -137,8 +167,8 @@ def _cross_entropy_backward(g, x, target, top, log_sum, grad):
         grad[i, k] = (exp(x[i, k] - largest) * scale - g.dtype.type(1)) * g[i]
 
 
-def _by_rows(kernel: Any, *arrays: np.ndarray, axis: int) -> np.ndarray:
-    """Apply a kernel of rows, which fills its last argument, along an axis."""
+def _apply_to_rows(kernel: Any, *arrays: np.ndarray, axis: int) -> np.ndarray:
+    """Run a loop over rows, which writes its last argument, along any axis of the arrays."""
     shape = arrays[0].shape
     axis = axis if shape else 0
     last = [np.ascontiguousarray(np.moveaxis(np.atleast_1d(a), axis, -1)) for a in arrays]
@@ -149,22 +179,27 @@ def _by_rows(kernel: Any, *arrays: np.ndarray, axis: int) -> np.ndarray:
 
 
 def softmax(x: np.ndarray, axis: int) -> np.ndarray:
-    return _by_rows(_softmax, x, axis=axis)
+    """softmax along an axis."""
+    return _apply_to_rows(_softmax, x, axis=axis)
 
 
 def softmax_backward(g: np.ndarray, out: np.ndarray, axis: int) -> np.ndarray:
-    return _by_rows(_softmax_backward, g, out, axis=axis)
+    """The gradient of x, from that of out = softmax(x)."""
+    return _apply_to_rows(_softmax_backward, g, out, axis=axis)
 
 
 def log_softmax(x: np.ndarray, axis: int) -> np.ndarray:
-    return _by_rows(_log_softmax, x, axis=axis)
+    """log(softmax(x)) along an axis."""
+    return _apply_to_rows(_log_softmax, x, axis=axis)
 
 
 def log_softmax_backward(g: np.ndarray, out: np.ndarray, axis: int) -> np.ndarray:
-    return _by_rows(_log_softmax_backward, g, out, axis=axis)
+    """The gradient of x, from that of out = log_softmax(x)."""
+    return _apply_to_rows(_log_softmax_backward, g, out, axis=axis)
 
 
 def cross_entropy(x: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, ...]:
+    """-log softmax(x) at the target class, and what the gradient needs; all (rows,)."""
     losses, top, log_sum = (np.empty(len(x), x.dtype) for _ in range(3))
     x, target = np.ascontiguousarray(x), np.ascontiguousarray(target)
     _cross_entropy(x, target, losses, top, log_sum)
@@ -174,6 +209,7 @@ def cross_entropy(x: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, ...]:
 def cross_entropy_backward(
     g: np.ndarray, x: np.ndarray, target: np.ndarray, top: np.ndarray, log_sum: np.ndarray
 ) -> np.ndarray:
+    """The gradient of x: (softmax(x) - one_hot(target)) g; g: (rows,)."""
     grad = np.empty(x.shape, x.dtype)
     x, g = np.ascontiguousarray(x), np.ascontiguousarray(g)
     _cross_entropy_backward(g, x, np.ascontiguousarray(target), top, log_sum, grad)

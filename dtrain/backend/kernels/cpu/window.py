@@ -1,6 +1,11 @@
-"""Pooling: no padded copies, rows of memory at a time."""
+"""Max and mean pooling of x: (n, c, h, w), without padded copies, in the dtype of x.
+
+The loops write into their last arguments. (y, k) is a window, (i, j) an element of it.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -9,8 +14,9 @@ from dtrain.backend.kernels.reference.window import Pair, window_counts
 
 
 @inlined
-def _inside(size, out, stride, first):
-    """The windows [low, high) whose element `first` + stride * window is in [0, size)."""
+def _windows_inside(size: Any, out: Any, stride: Any, first: Any) -> Any:
+    """Returns low and high: the windows [low, high) of `out` have first + stride * window in
+    [0, size)."""
     low = 0 if first >= 0 else (-first + stride - 1) // stride
     high = 0 if first >= size else (size - 1 - first) // stride + 1
     high = min(high, out)
@@ -18,7 +24,10 @@ def _inside(size, out, stride, first):
 
 
 @compiled
-def _max_pool(x, kernel, stride, padding, dilation, out):
+def _max_pool(
+    x: np.ndarray, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, out: np.ndarray
+) -> None:
+    """out = the maximum of each window; NaN is the largest."""
     n, c, h, w = x.shape
     oh, ow = out.shape[2:]
     for image in range(n):
@@ -33,14 +42,24 @@ def _max_pool(x, kernel, stride, padding, dilation, out):
                     source = x[image, channel, row]
                     for j in range(kernel[1]):
                         left = j * dilation[1] - padding[1]
-                        low, high = _inside(w, ow, stride[1], left)
+                        low, high = _windows_inside(w, ow, stride[1], left)
                         for k in range(low, high):
                             here = source[k * stride[1] + left]
                             to[k] = here if here > to[k] or here != here else to[k]
 
 
 @compiled
-def _max_pool_backward(g, x, out, kernel, stride, padding, dilation, grad):
+def _max_pool_backward(
+    g: np.ndarray,
+    x: np.ndarray,
+    out: np.ndarray,
+    kernel: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    grad: np.ndarray,
+) -> None:
+    """Add g to grad at the first maximum of each window; grad: zeros."""
     n, c, h, w = x.shape
     oh, ow = out.shape[2:]
     for image in range(n):
@@ -68,7 +87,8 @@ def _max_pool_backward(g, x, out, kernel, stride, padding, dilation, grad):
 
 
 @compiled
-def _avg_pool(x, kernel, stride, padding, out):
+def _avg_pool(x: np.ndarray, kernel: Pair, stride: Pair, padding: Pair, out: np.ndarray) -> None:
+    """out = the mean of each window, padding counted as zeros."""
     n, c, h, w = x.shape
     oh, ow = out.shape[2:]
     share = x.dtype.type(1 / (kernel[0] * kernel[1]))
@@ -83,7 +103,7 @@ def _avg_pool(x, kernel, stride, padding, out):
                         continue
                     source = x[image, channel, row]
                     for j in range(kernel[1]):
-                        low, high = _inside(w, ow, stride[1], j - padding[1])
+                        low, high = _windows_inside(w, ow, stride[1], j - padding[1])
                         for k in range(low, high):
                             to[k] += source[k * stride[1] + j - padding[1]]
                 for k in range(ow):
@@ -91,7 +111,10 @@ def _avg_pool(x, kernel, stride, padding, out):
 
 
 @compiled
-def _avg_pool_backward(g, kernel, stride, padding, grad):
+def _avg_pool_backward(
+    g: np.ndarray, kernel: Pair, stride: Pair, padding: Pair, grad: np.ndarray
+) -> None:
+    """Add g / (kh kw) to grad at each element of each window; grad: zeros."""
     n, c, h, w = grad.shape
     oh, ow = g.shape[2:]
     share = g.dtype.type(1 / (kernel[0] * kernel[1]))
@@ -105,15 +128,15 @@ def _avg_pool_backward(g, kernel, stride, padding, grad):
                         continue
                     to = grad[image, channel, row]
                     for j in range(kernel[1]):
-                        low, high = _inside(w, ow, stride[1], j - padding[1])
+                        low, high = _windows_inside(w, ow, stride[1], j - padding[1])
                         for k in range(low, high):
                             to[k * stride[1] + j - padding[1]] += source[k] * share
 
 
-def _pooled(
+def _empty_output(
     x: np.ndarray, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair = (1, 1)
 ) -> np.ndarray:
-    """Room for what pooling gives."""
+    """An uninitialized array of the shape of the output."""
     size = window_counts(x.shape[2:], kernel, stride, padding, dilation)
     return np.empty((*x.shape[:2], *size), x.dtype)
 
@@ -121,7 +144,8 @@ def _pooled(
 def max_pool(
     x: np.ndarray, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
 ) -> np.ndarray:
-    out = _pooled(x, kernel, stride, padding, dilation)
+    """The maximum of each window, (n, c, oh, ow)."""
+    out = _empty_output(x, kernel, stride, padding, dilation)
     _max_pool(np.ascontiguousarray(x), kernel, stride, padding, dilation, out)
     return out
 
@@ -130,6 +154,7 @@ def max_pool_backward(
     g: np.ndarray, x: np.ndarray, out: np.ndarray, kernel: Pair, stride: Pair, padding: Pair,
     dilation: Pair,
 ) -> np.ndarray:  # fmt: skip
+    """The gradient of x: the first of equal maxima of a window gets that of the window."""
     grad = np.zeros(x.shape, x.dtype)
     g, x, out = (np.ascontiguousarray(a) for a in (g, x, out))
     _max_pool_backward(g, x, out, kernel, stride, padding, dilation, grad)
@@ -137,7 +162,8 @@ def max_pool_backward(
 
 
 def avg_pool(x: np.ndarray, kernel: Pair, stride: Pair, padding: Pair) -> np.ndarray:
-    out = _pooled(x, kernel, stride, padding)
+    """The mean of each window, (n, c, oh, ow), padding counted as zeros."""
+    out = _empty_output(x, kernel, stride, padding)
     _avg_pool(np.ascontiguousarray(x), kernel, stride, padding, out)
     return out
 
@@ -145,6 +171,7 @@ def avg_pool(x: np.ndarray, kernel: Pair, stride: Pair, padding: Pair) -> np.nda
 def avg_pool_backward(
     g: np.ndarray, hw: Pair, kernel: Pair, stride: Pair, padding: Pair
 ) -> np.ndarray:
+    """The gradient of x, (n, c, *hw)."""
     grad = np.zeros((*g.shape[:2], *hw), g.dtype)
     _avg_pool_backward(np.ascontiguousarray(g), kernel, stride, padding, grad)
     return grad

@@ -1,4 +1,4 @@
-// Activations, one pass each.
+// Activations of `count` elements, out[i] = f(x[i]); the formulas: reference/activation.py.
 __device__ REAL logistic(REAL x) { return 1 / (1 + exp(-x)); }
 __device__ REAL normal_cdf(REAL x) { return (REAL)0.5 * (1 + erf(x * (REAL)0.7071067811865476)); }
 

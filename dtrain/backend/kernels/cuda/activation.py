@@ -1,4 +1,4 @@
-"""Activations, one pass each."""
+"""Activations of arrays of any shape, one launch each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dtrain.backend.kernels.cuda.compiler import for_each
 
 
 def _elementwise(name: str) -> Callable[..., Array]:
-    """A kernel of arrays of one shape."""
+    """Make the kernel `name` of activation.cu: it takes arrays of one shape, returns a new one."""
 
     def kernel(*arrays: Array) -> Array:
         import cupy

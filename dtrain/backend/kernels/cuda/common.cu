@@ -1,10 +1,11 @@
-// What the other files begin with. REAL is the dtype: float or double.
+// Prepended to every other .cu file. REAL is the dtype of the arrays: float or double.
 #ifndef REAL
 #define REAL float
 #endif
 #define THREADS 256
 
-// Threads share `count` elements; or each block takes one of `count` rows.
+// FOR_EACH: the threads of all blocks share `count` elements. FOR_EACH_BLOCK: a block computes each
+// of `count` rows, and FOR_THREAD shares the elements of a row among the threads of the block.
 #define FOR_EACH(i, count)                                                        \
     for (long long i = (long long)blockIdx.x * THREADS + threadIdx.x; i < count; \
          i += (long long)gridDim.x * THREADS)
@@ -13,7 +14,7 @@
 
 __device__ REAL infinity() { return -log((REAL)0); }
 
-// The sum, or the maximum, of what all threads of a block hold, in a fixed order.
+// Reduce one value of each thread of a block in a fixed order; every thread gets the result.
 __device__ REAL block_sum(REAL value) {
     __shared__ REAL shared[THREADS];
     shared[threadIdx.x] = value;

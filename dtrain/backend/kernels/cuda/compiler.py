@@ -1,4 +1,4 @@
-"""Compiling and launching the kernels of the `.cu` files beside this one."""
+"""Compile and launch the kernels of the `.cu` files beside this one."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 
 _FOLDER = Path(__file__).parent
-_THREADS = 256  # those of a block; the same number is in common.cu
+_THREADS = 256  # of a block; common.cu has the same number
 _C_TYPES = {"f": "float", "d": "double"}
 
 
 def source(family: str) -> str:
-    """The CUDA C++ of a family of kernels, for -DREAL=float or double."""
+    """The CUDA C++ of `<family>.cu`, which is compiled with -DREAL=float or -DREAL=double."""
     return (_FOLDER / "common.cu").read_text() + (_FOLDER / f"{family}.cu").read_text()
 
 
 @functools.cache
 def _module(family: str, dtype: str) -> Any:
+    """The compiled kernels of a family, for a dtype."""
     import cupy
 
     options = ("-std=c++17", f"-DREAL={_C_TYPES[dtype]}")
@@ -27,6 +28,7 @@ def _module(family: str, dtype: str) -> Any:
 
 
 def _launch(family: str, name: str, blocks: int, args: tuple) -> None:
+    """Launch a kernel on the current stream; the dtype of the first argument is REAL."""
     if not blocks:
         return
     kernel = _module(family, args[0].dtype.char).get_function(name)
@@ -34,7 +36,7 @@ def _launch(family: str, name: str, blocks: int, args: tuple) -> None:
 
 
 def _argument(value: Any, dtype: np.dtype) -> Any:
-    """Numbers as the kernels declare them: long long, or REAL."""
+    """Convert a Python number to the type that the kernels declare: long long, or REAL."""
     if isinstance(value, (bool, int, np.integer)):
         return np.int64(value)
     return dtype.type(value) if isinstance(value, float) else value
@@ -46,5 +48,5 @@ def for_each(family: str, name: str, count: int, *args: Any) -> None:
 
 
 def for_each_block(family: str, name: str, count: int, *args: Any) -> None:
-    """Launch a kernel of which a whole block works on each of `count` sums."""
+    """Launch a kernel of one block for each of `count` sums; the first argument is an array."""
     _launch(family, name, min(count, 1 << 20), (*args, count))

@@ -1,5 +1,6 @@
-// The gradient of a table: a thread adds what was looked up in one row, in one column, in order.
-// index is sorted; order says where each of its elements was.
+// The gradient of an embedding table, out: (rows, n). index: (looked_up,), sorted; order: the row of
+// g from which each element of index came. A thread adds one column of all g of one table row, in
+// ascending order: thread k is that of the first g of the row, the others return.
 extern "C" __global__ void embedding_backward(const REAL *g, const long long *index,
                                               const long long *order, REAL *out, long long n,
                                               long long looked_up, long long count) {

@@ -1,4 +1,4 @@
-"""The gradient of a table whose rows were looked up, without atomic additions."""
+"""The gradient of a embedding table, without atomic additions."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dtrain.backend.kernels.cuda.compiler import for_each
 
 
 def embedding_backward(g: Array, index: Array, rows: int) -> Array:
+    """The gradient of the table, (rows, n); g: (count, n), index: (count,)."""
     import cupy
 
     out = cupy.zeros((rows, g.shape[1]), g.dtype)

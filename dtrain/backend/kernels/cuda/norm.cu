@@ -1,4 +1,5 @@
-// Normalization of rows, (rows, n), and of channels, (n, channels, inner).
+// Normalization of rows, x: (rows, n), a block for each row, and of channels, x: (n, channels, inner).
+// Formulas: reference/norm.py. total and along: sums of gradients, and of gradients times x.
 extern "C" __global__ void layer_norm(const REAL *x, const REAL *weight, const REAL *bias,
                                       REAL *out, REAL *mean, REAL *rstd, REAL eps, long long n,
                                       long long rows) {

@@ -1,4 +1,4 @@
-"""Normalization of rows and of channels."""
+"""Normalization of rows, x: (rows, n), and of channels, x: (n, channels, inner)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dtrain.backend.kernels.cuda.compiler import for_each, for_each_block
 
 
 def _filled(value: Array | None, like: Array, n: int, number: float) -> Array:
-    """A weight or a bias; where it is None an array that changes nothing."""
+    """A weight or bias, (n,); for None n times `number`, 1 or 0, which changes nothing."""
     import cupy
 
     return cupy.full(n, number, like.dtype) if value is None else cupy.ascontiguousarray(value)
@@ -16,6 +16,7 @@ def _filled(value: Array | None, like: Array, n: int, number: float) -> Array:
 def layer_norm(
     x: Array, weight: Array | None, bias: Array | None, eps: float
 ) -> tuple[Array, Array, Array]:
+    """Normalize each row of x; returns the output (rows, n), mean and rstd, (rows, 1)."""
     import cupy
 
     rows, n = x.shape
@@ -29,19 +30,31 @@ def layer_norm(
 def layer_norm_backward(
     g: Array, x: Array, weight: Array | None, mean: Array, rstd: Array
 ) -> tuple[Array, Array, Array]:
+    """The gradients of x, weight and bias."""
     import cupy
 
     rows, n = x.shape
-    of_x, of_weight, of_bias = (cupy.empty(shape, x.dtype) for shape in ((rows, n), n, n))
+    grad_x, grad_weight, grad_bias = (cupy.empty(shape, x.dtype) for shape in ((rows, n), n, n))
     g, x, weight = (*map(cupy.ascontiguousarray, (g, x)), _filled(weight, x, n, 1))
-    for_each_block("norm", "layer_norm_of_x", rows, g, x, weight, mean, rstd, of_x, n)
+    for_each_block("norm", "layer_norm_of_x", rows, g, x, weight, mean, rstd, grad_x, n)
     for_each_block(
-        "norm", "layer_norm_of_weight", -(-n // 32), g, x, mean, rstd, of_weight, of_bias, n, rows
+        "norm",
+        "layer_norm_of_weight",
+        -(-n // 32),
+        g,
+        x,
+        mean,
+        rstd,
+        grad_weight,
+        grad_bias,
+        n,
+        rows,
     )
-    return of_x, of_weight, of_bias
+    return grad_x, grad_weight, grad_bias
 
 
 def channel_statistics(x: Array) -> tuple[Array, Array]:
+    """The mean and the biased variance, (channels,), of each channel of x."""
     import cupy
 
     n, channels, inner = x.shape
@@ -54,6 +67,7 @@ def channel_statistics(x: Array) -> tuple[Array, Array]:
 def channel_norm(
     x: Array, mean: Array, var: Array, weight: Array | None, bias: Array | None, eps: float
 ) -> Array:
+    """(x - mean) / sqrt(var + eps) weight + bias, for each channel."""
     import cupy
 
     _, channels, inner = x.shape
@@ -66,20 +80,40 @@ def channel_norm(
 
 
 def channel_norm_backward(
-    g: Array, x: Array, mean: Array, var: Array, weight: Array | None, eps: float, of_batch: bool
+    g: Array,
+    x: Array,
+    mean: Array,
+    var: Array,
+    weight: Array | None,
+    eps: float,
+    from_batch: bool,
 ) -> tuple[Array, Array, Array]:
+    """The gradients of x, weight and bias; through mean and var if `from_batch`."""
     import cupy
 
     n, channels, inner = x.shape
     g, x, mean = map(cupy.ascontiguousarray, (g, x, mean))
     rstd = 1 / cupy.sqrt(var + eps)
-    of_weight, of_bias = cupy.empty(channels, x.dtype), cupy.empty(channels, x.dtype)
-    for_each_block("norm", "channel_sums", channels, g, x, mean, rstd, of_weight, of_bias, n, inner)
-    scale = rstd if weight is None else rstd * weight
-    share = of_batch / max(n * inner, 1)
-    along, total = of_weight * rstd * share, of_bias * share
-    of_x = cupy.empty(x.shape, x.dtype)
-    for_each(
-        "norm", "channel_norm_of_x", x.size, g, x, mean, scale, along, total, of_x, inner, channels
+    grad_weight, grad_bias = cupy.empty(channels, x.dtype), cupy.empty(channels, x.dtype)
+    for_each_block(
+        "norm", "channel_sums", channels, g, x, mean, rstd, grad_weight, grad_bias, n, inner
     )
-    return of_x, of_weight, of_bias
+    scale = rstd if weight is None else rstd * weight
+    share = from_batch / max(n * inner, 1)
+    along, total = grad_weight * rstd * share, grad_bias * share
+    grad_x = cupy.empty(x.shape, x.dtype)
+    for_each(
+        "norm",
+        "channel_norm_of_x",
+        x.size,
+        g,
+        x,
+        mean,
+        scale,
+        along,
+        total,
+        grad_x,
+        inner,
+        channels,
+    )
+    return grad_x, grad_weight, grad_bias

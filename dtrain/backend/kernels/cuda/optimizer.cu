@@ -1,4 +1,5 @@
-// Steps of optimizers, in place.
+// Steps of optimizers: update param and the state, all (count,), in place. Formulas:
+// reference/optimizer.py; g: the gradient with its sign and weight decay, fresh: 1 - decay rate.
 extern "C" __global__ void sgd(REAL *param, const REAL *grad, REAL *buffer, REAL lr, REAL momentum,
                                REAL fresh, REAL weight_decay, REAL sign, long long nesterov,
                                long long has_buffer, long long first, long long count) {

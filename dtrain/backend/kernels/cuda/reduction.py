@@ -1,4 +1,4 @@
-"""Two arrays become their mean in one launch."""
+"""The mean of two arrays, in place in both, in one launch."""
 
 from __future__ import annotations
 
@@ -7,4 +7,5 @@ from dtrain.backend.kernels.cuda.compiler import for_each
 
 
 def mean_of_both(a: Array, b: Array, scale: float) -> None:
+    """a = b = (a + b) scale; a, b: (n,)."""
     for_each("reduction", "mean_of_both", a.size, a, b, float(scale))

@@ -1,4 +1,5 @@
-// Softmax, its logarithm and the cross-entropy of it: a block for each row of n elements.
+// Softmax, log-softmax and cross-entropy of rows of n elements, a block for each row; formulas:
+// reference/softmax.py.
 __device__ REAL row_max(const REAL *x, long long n) {
     REAL top = -infinity();
     FOR_THREAD(j, n) top = larger(top, x[j]);
@@ -51,7 +52,7 @@ extern "C" __global__ void cross_entropy(const REAL *x, const long long *target,
     FOR_EACH_BLOCK(i, rows) {
         REAL top = row_max(x + i * n, n), log_sum = log(row_sum_exp(x + i * n, n, top));
         if (threadIdx.x == 0) {
-            long long picked = target[i];  // one that does not exist gives NaN, not a wild read
+            long long picked = target[i];  // NaN for a class out of range, no read out of bounds
             bool there = picked >= 0 && picked < n;
             losses[i] = there ? log_sum - (x[i * n + picked] - top) : infinity() - infinity();
             tops[i] = top;

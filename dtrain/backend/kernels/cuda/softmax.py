@@ -1,4 +1,4 @@
-"""Softmax, its logarithm and the cross-entropy of it."""
+"""Softmax, log-softmax and cross-entropy of logits: a block of threads for each row."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from dtrain.backend.array_module import Array
 from dtrain.backend.kernels.cuda.compiler import for_each, for_each_block
 
 
-def _by_rows(name: str) -> Callable[..., Array]:
-    """A kernel of rows, along an axis."""
+def _row_kernel(name: str) -> Callable[..., Array]:
+    """Make the kernel `name` of softmax.cu, applied along any axis of its arrays."""
 
-    def one(x: Array, axis: int) -> Array:
-        return along(axis, x)
+    def forward(x: Array, axis: int) -> Array:
+        return apply_to_rows(axis, x)
 
-    def two(g: Array, out: Array, axis: int) -> Array:
-        return along(axis, g, out)
+    def backward(g: Array, out: Array, axis: int) -> Array:
+        return apply_to_rows(axis, g, out)
 
-    def along(axis: int, *arrays: Array) -> Array:
+    def apply_to_rows(axis: int, *arrays: Array) -> Array:
         import cupy
 
         shape = arrays[0].shape
@@ -29,16 +29,17 @@ def _by_rows(name: str) -> Callable[..., Array]:
         for_each_block("softmax", name, math.prod(lead), *rows, out, n)
         return cupy.moveaxis(out, -1, axis).reshape(shape)
 
-    return two if name.endswith("backward") else one
+    return backward if name.endswith("backward") else forward
 
 
-softmax: Callable[..., Array] = _by_rows("softmax")
-softmax_backward: Callable[..., Array] = _by_rows("softmax_backward")
-log_softmax: Callable[..., Array] = _by_rows("log_softmax")
-log_softmax_backward: Callable[..., Array] = _by_rows("log_softmax_backward")
+softmax: Callable[..., Array] = _row_kernel("softmax")
+softmax_backward: Callable[..., Array] = _row_kernel("softmax_backward")
+log_softmax: Callable[..., Array] = _row_kernel("log_softmax")
+log_softmax_backward: Callable[..., Array] = _row_kernel("log_softmax_backward")
 
 
 def cross_entropy(x: Array, target: Array) -> tuple[Array, Array, Array]:
+    """-log softmax(x) at the target class, and what the gradient needs; all (rows,)."""
     import cupy
 
     rows, n = x.shape
@@ -49,6 +50,7 @@ def cross_entropy(x: Array, target: Array) -> tuple[Array, Array, Array]:
 
 
 def cross_entropy_backward(g: Array, x: Array, target: Array, top: Array, log_sum: Array) -> Array:
+    """The gradient of x: (softmax(x) - one_hot(target)) g; g: (rows,)."""
     import cupy
 
     grad = cupy.empty(x.shape, x.dtype)

@@ -1,5 +1,6 @@
-// Pooling, and patches for convolution. A thread makes one element of what is written: where
-// several windows meet it adds them in order. In an axis, window k begins at k * stride - padding.
+// Pooling of images (n, c, h, w), and im2col for convolution. A thread computes one element of the
+// output; where windows overlap it adds them in a fixed order. Window k of an axis begins at
+// k * stride - padding; wide_y, wide_x: the dilation.
 struct Windows {
     long long h, w, kh, kw, oh, ow, stride_y, stride_x, pad_y, pad_x, wide_y, wide_x;
 };
@@ -10,7 +11,7 @@ struct Windows {
 #define THESE                                                                          \
     Windows { h, w, kh, kw, oh, ow, stride_y, stride_x, pad_y, pad_x, wide_y, wide_x }
 
-// Calls what(i, j, y, x) for the elements (y, x) of window (oy, ox) that are in the image.
+// Calls what(i, j, y, x) for each element (i, j) of window (oy, ox) that lies in the image, at (y, x).
 template <class What>
 __device__ void in_window(const Windows &s, long long oy, long long ox, What what) {
     for (long long i = 0; i < s.kh; i++)
@@ -21,7 +22,7 @@ __device__ void in_window(const Windows &s, long long oy, long long ox, What wha
         }
 }
 
-// Calls what(i, j, oy, ox) for the windows that have element (y, x) of the image, at (i, j).
+// Calls what(i, j, oy, ox) for each window (oy, ox) whose element (i, j) is (y, x) of the image.
 template <class What>
 __device__ void over_windows(const Windows &s, long long y, long long x, What what) {
     for (long long i = 0; i < s.kh; i++)

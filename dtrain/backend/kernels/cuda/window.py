@@ -1,4 +1,4 @@
-"""Pooling, and patches for convolution, without atomic additions."""
+"""Pooling, and im2col for convolution: a thread writes one element, without atomic additions."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ def _launch(name: str, arrays: tuple, sizes: tuple, hw: Any, kernel: Any, how: t
 
 
 def im2col(x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
+    """Copy the elements of each window: (c, kh, kw, n, oh, ow); padding is zeros."""
     import cupy
 
     (n, c, *hw), how = x.shape, (stride, padding, dilation)
@@ -27,6 +28,7 @@ def im2col(x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) 
 
 
 def col2im(patches: Array, hw: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
+    """Add the patches to their windows of images, (n, c, *hw): im2col transposed."""
     import cupy
 
     c, kh, kw, n = patches.shape[:4]
@@ -37,6 +39,7 @@ def col2im(patches: Array, hw: Pair, stride: Pair, padding: Pair, dilation: Pair
 
 
 def max_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
+    """The maximum of each window, (n, c, oh, ow)."""
     import cupy
 
     (n, c, *hw), how = x.shape, (stride, padding, dilation)
@@ -48,6 +51,7 @@ def max_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
 def max_pool_backward(
     g: Array, x: Array, out: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
 ) -> Array:
+    """The gradient of x: the first of equal maxima of a window gets that of the window."""
     import cupy
 
     grad = cupy.empty(x.shape, x.dtype)
@@ -57,6 +61,7 @@ def max_pool_backward(
 
 
 def avg_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair) -> Array:
+    """The mean of each window, (n, c, oh, ow), padding counted as zeros."""
     import cupy
 
     (n, c, *hw), how = x.shape, (stride, padding, (1, 1))
@@ -66,6 +71,7 @@ def avg_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair) -> Array:
 
 
 def avg_pool_backward(g: Array, hw: Pair, kernel: Pair, stride: Pair, padding: Pair) -> Array:
+    """The gradient of x, (n, c, *hw)."""
     import cupy
 
     grad = cupy.empty((*g.shape[:2], *hw), g.dtype)

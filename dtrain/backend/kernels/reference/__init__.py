@@ -1,4 +1,5 @@
-"""The kernels as array code for any array module: what the other bodies must compute.
+"""The kernels as array code for NumPy and CuPy: the specification of the compiled bodies.
 
-Those that are differentiated twice are expressions: they write into no array.
+Kernels of which second derivatives exist are expressions, without assignment to arrays: double
+backward runs them on recorded arrays.
 """

@@ -1,4 +1,4 @@
-"""Activations that array code computes in many passes."""
+"""Activations that need several passes over the array as array code. x: any shape."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import math
 from dtrain.backend.array_module import Array, array_module
 from dtrain.backend.kernels.reference.erf import erf
 
-#: of GELU by tanh: x/2 (1 + tanh(SCALE (x + CUBIC x^3)))
+#: the constants of gelu_tanh: x/2 (1 + tanh(SCALE (x + CUBIC x^3)))
 SCALE, CUBIC = math.sqrt(2 / math.pi), 0.044715
 
 
 def relu_backward(g: Array, out: Array) -> Array:
     """The gradient of x, from that of out = max(x, 0).
 
-    An infinite gradient times 0 is NaN here, and 0 in the compiled bodies: NumPy's `where` takes
-    eight times as long.
+    An infinite g where out is 0 gives NaN here and 0 in the compiled bodies: NumPy's `where` would
+    take eight times as long as the product.
     """
     return g * (out != 0)
 
 
 def _logistic(x: Array) -> Array:
-    """1 / (1 + exp(-x)); where exp overflows it is 0, as it should be."""
+    """1 / (1 + exp(-x)); 0, its limit, where exp overflows."""
     return 1 / (1 + array_module(x).exp(-x))
 
 
@@ -37,12 +37,12 @@ def silu_backward(g: Array, x: Array) -> Array:
 
 
 def _normal_cdf(x: Array) -> Array:
-    """The cumulative distribution of the standard normal."""
+    """The cumulative distribution function of the standard normal distribution."""
     return 0.5 * (1 + erf(x * math.sqrt(0.5)))
 
 
 def gelu(x: Array) -> Array:
-    """x times the cumulative distribution of the standard normal (Hendrycks and Gimpel 2016)."""
+    """x cdf(x), cdf: of the standard normal distribution (Hendrycks and Gimpel 2016)."""
     return x * _normal_cdf(x)
 
 

@@ -1,4 +1,4 @@
-"""The gradient of a table whose rows were looked up."""
+"""The gradient of a embedding table."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from dtrain.backend.dtypes import float32, is_half
 
 
 def embedding_backward(g: Array, index: Array, rows: int) -> Array:
-    """Add each row of g: (count, n) to the row `index` (count,) of zeros (rows, n), in order."""
+    """The gradient of the table, (rows, n): g[i] added to row index[i], i in ascending order.
+
+    g: (count, n), the gradients of the rows that were looked up; index: (count,) integers.
+    """
     xp = array_module(g)
     wide = g.astype(float32) if is_half(g.dtype) else g
     out = xp.zeros((rows, g.shape[1]), wide.dtype)

@@ -10,7 +10,7 @@ def layer_norm(
 ) -> tuple[Array, Array, Array]:
     """Normalize each row of x: (rows, n); weight, bias: (n,).
 
-    Returns y, and what the gradient needs: mean and 1 / standard deviation, (rows, 1).
+    Returns the output, and for the gradient the mean and 1 / standard deviation, (rows, 1).
     """
     xp = array_module(x)
     mean = x.mean(1, keepdims=True)
@@ -24,12 +24,12 @@ def layer_norm(
 def layer_norm_backward(
     g: Array, x: Array, weight: Array | None, mean: Array, rstd: Array
 ) -> tuple[Array, Array, Array]:
-    """The gradients of x, weight and bias."""
+    """The gradients of x, (rows, n), weight and bias, (n,); mean and rstd: of `layer_norm`."""
     normal = (x - mean) * rstd
-    of_normal = g if weight is None else g * weight
-    along = (of_normal * normal).mean(1, keepdims=True)
-    of_x = (of_normal - of_normal.mean(1, keepdims=True) - normal * along) * rstd
-    return of_x, (g * normal).sum(0), g.sum(0)
+    grad_normal = g if weight is None else g * weight
+    along = (grad_normal * normal).mean(1, keepdims=True)
+    grad_x = (grad_normal - grad_normal.mean(1, keepdims=True) - normal * along) * rstd
+    return grad_x, (g * normal).sum(0), g.sum(0)
 
 
 def channel_statistics(x: Array) -> tuple[Array, Array]:
@@ -50,19 +50,25 @@ def channel_norm(
 
 
 def channel_norm_backward(
-    g: Array, x: Array, mean: Array, var: Array, weight: Array | None, eps: float, of_batch: bool
+    g: Array,
+    x: Array,
+    mean: Array,
+    var: Array,
+    weight: Array | None,
+    eps: float,
+    from_batch: bool,
 ) -> tuple[Array, Array, Array]:
     """The gradients of x, weight and bias.
 
-    `of_batch` says that mean and var are those of x, so that the gradient goes through them
+    `from_batch`: mean and var were computed from x, so the gradient of x includes theirs
     (Ioffe and Szegedy 2015, section 3).
     """
     rstd = 1 / array_module(x).sqrt(var + eps)
     normal = (x - mean[:, None]) * rstd[:, None]
-    of_weight, of_bias = (g * normal).sum((0, 2)), g.sum((0, 2))
+    grad_weight, grad_bias = (g * normal).sum((0, 2)), g.sum((0, 2))
     scale = (rstd if weight is None else rstd * weight)[:, None]
-    if not of_batch:
-        return g * scale, of_weight, of_bias
+    if not from_batch:
+        return g * scale, grad_weight, grad_bias
     share = 1 / max(x.shape[0] * x.shape[2], 1)
-    through = normal * (of_weight * share)[:, None] + (of_bias * share)[:, None]
-    return (g - through) * scale, of_weight, of_bias
+    through = normal * (grad_weight * share)[:, None] + (grad_bias * share)[:, None]
+    return (g - through) * scale, grad_weight, grad_bias

@@ -1,4 +1,7 @@
-"""Steps of optimizers, in place, on flat arrays of one length."""
+"""Steps of optimizers: update param and the state in place. All arrays: (n,), of one dtype.
+
+`maximize` negates the gradient; `weight_decay` is L2 unless the kernel says otherwise.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ def sgd(
     param: Array, grad: Array, buffer: Array | None, lr: float, momentum: float, dampening: float,
     weight_decay: float, nesterov: bool, maximize: bool, first: bool,
 ) -> None:  # fmt: skip
-    """Gradient descent. buffer: of the momentum, if there is any; `first` fills it."""
+    """SGD with momentum; buffer: of the momentum, filled where `first`, or None."""
     if maximize:
         grad = -grad
     if weight_decay:
@@ -31,7 +34,7 @@ def adam(
     betas: tuple[float, float], eps: float, weight_decay: float, decoupled: bool, maximize: bool,
     step: int,
 ) -> None:  # fmt: skip
-    """Adam; `decoupled` weight decay is AdamW's; largest: the greatest square, for amsgrad."""
+    """Adam; `decoupled`: AdamW's weight decay; largest: the largest square (amsgrad), or None."""
     xp = array_module(param)
     beta1, beta2 = betas
     if maximize:
@@ -54,8 +57,8 @@ def adam(
     param -= scale
 
 
-def _descent(param: Array, grad: Array, weight_decay: float, maximize: bool) -> Array:
-    """The gradient to go against, with L2 weight decay."""
+def _with_decay(param: Array, grad: Array, weight_decay: float, maximize: bool) -> Array:
+    """The gradient with its sign and its L2 weight decay."""
     grad = -grad if maximize else grad
     return grad + weight_decay * param if weight_decay else grad
 
@@ -64,9 +67,9 @@ def rmsprop(
     param: Array, grad: Array, square: Array, mean: Array | None, buffer: Array | None, lr: float,
     alpha: float, eps: float, weight_decay: float, momentum: float, maximize: bool,
 ) -> None:  # fmt: skip
-    """RMSprop; mean: of the gradient, if centered; buffer: of the momentum, if there is any."""
+    """RMSprop; mean: of the gradient, if centered; buffer: of the momentum; or None."""
     xp = array_module(param)
-    grad = _descent(param, grad, weight_decay, maximize)
+    grad = _with_decay(param, grad, weight_decay, maximize)
     square *= alpha
     square += (1 - alpha) * grad * grad
     spread = square
@@ -85,8 +88,8 @@ def adagrad(
     param: Array, grad: Array, total: Array, lr: float, eps: float, weight_decay: float,
     maximize: bool,
 ) -> None:  # fmt: skip
-    """Adagrad; total: of the squared gradients."""
-    grad = _descent(param, grad, weight_decay, maximize)
+    """Adagrad; total: the sum of the squared gradients."""
+    grad = _with_decay(param, grad, weight_decay, maximize)
     total += grad * grad
     param -= lr * (grad / (array_module(param).sqrt(total) + eps))
 
@@ -95,9 +98,9 @@ def adadelta(
     param: Array, grad: Array, square: Array, changes: Array, lr: float, rho: float, eps: float,
     weight_decay: float, maximize: bool,
 ) -> None:  # fmt: skip
-    """Adadelta; changes: the running mean of the squared steps."""
+    """Adadelta; changes: the running mean of the squared updates."""
     xp = array_module(param)
-    grad = _descent(param, grad, weight_decay, maximize)
+    grad = _with_decay(param, grad, weight_decay, maximize)
     square *= rho
     square += (1 - rho) * grad * grad
     change = xp.sqrt(changes + eps) / xp.sqrt(square + eps) * grad
@@ -110,9 +113,9 @@ def adamax(
     param: Array, grad: Array, mean: Array, largest: Array, rate: float, betas: tuple[float, float],
     eps: float, weight_decay: float, maximize: bool,
 ) -> None:  # fmt: skip
-    """Adamax; largest: the largest gradient, of which older ones count less."""
+    """Adamax; largest: the running maximum of |gradient|, decayed by betas[1]."""
     xp, (beta1, beta2) = array_module(param), betas
-    grad = _descent(param, grad, weight_decay, maximize)
+    grad = _with_decay(param, grad, weight_decay, maximize)
     mean += (1 - beta1) * (grad - mean)
     largest[...] = xp.maximum(largest * beta2, xp.abs(grad) + eps)
     param -= rate * (mean / largest)
@@ -123,12 +126,12 @@ def nadam(
     betas: tuple[float, float], eps: float, weight_decay: float, shrink: float, rest: float,
     maximize: bool,
 ) -> None:  # fmt: skip
-    """NAdam; rates: of the gradient and of the mean; rest: what the squares have of their weight.
+    """NAdam; rates: of the gradient and of its mean; rest: the square's bias correction.
 
-    Decoupled weight decay is in `shrink`, a factor of the parameter.
+    `shrink`, a factor of the parameter, is the decoupled weight decay.
     """
     beta1, beta2 = betas
-    grad = _descent(param, grad, weight_decay, maximize)
+    grad = _with_decay(param, grad, weight_decay, maximize)
     mean += (1 - beta1) * (grad - mean)
     square *= beta2
     square += (1 - beta2) * grad * grad
@@ -142,12 +145,12 @@ def radam(
     param: Array, grad: Array, mean: Array, square: Array, rate: float, betas: tuple[float, float],
     eps: float, weight_decay: float, shrink: float, root: float, maximize: bool,
 ) -> None:  # fmt: skip
-    """RAdam; root: the numerator of the adaptive rate, or 0 where the squares are not sure yet.
+    """RAdam; root: the numerator of the adaptive rate, 0 while the variance is not tractable.
 
-    Decoupled weight decay is in `shrink`, a factor of the parameter.
+    `shrink`, a factor of the parameter, is the decoupled weight decay.
     """
     beta1, beta2 = betas
-    grad = _descent(param, grad, weight_decay, maximize)
+    grad = _with_decay(param, grad, weight_decay, maximize)
     mean += (1 - beta1) * (grad - mean)
     square *= beta2
     square += (1 - beta2) * grad * grad
@@ -162,7 +165,7 @@ def rprop(
     param: Array, grad: Array, previous: Array, size: Array, etas: tuple[float, float],
     sizes: tuple[float, float], maximize: bool,
 ) -> None:  # fmt: skip
-    """Rprop; previous: the last gradient, 0 where it had turned; size: of each element's step."""
+    """Rprop; previous: the last gradient, 0 where its sign had turned; size: of the steps."""
     xp = array_module(param)
     grad = -grad if maximize else grad
     turn = xp.sign(grad * previous)
@@ -177,8 +180,8 @@ def asgd(
     param: Array, grad: Array, average: Array, eta: float, shrink: float, mu: float,
     weight_decay: float, maximize: bool,
 ) -> None:  # fmt: skip
-    """Gradient descent at the rate eta; mu: what the average takes of the parameter."""
-    grad = _descent(param, grad, weight_decay, maximize)
+    """Averaged SGD at the rate eta; average += mu (param - average)."""
+    grad = _with_decay(param, grad, weight_decay, maximize)
     param *= shrink
     param -= eta * grad
     if mu == 1:

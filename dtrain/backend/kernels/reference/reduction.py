@@ -1,4 +1,4 @@
-"""What two ranks of one machine do with the arrays that they both see."""
+"""The mean of the arrays of two ranks that share memory."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ _PIECE = 1 << 16  # elements
 
 
 def mean_of_both(a: Array, b: Array, scale: float) -> None:
-    """Let a and b, both (n,), become (a + b) * scale; `scale` is exact in their dtype."""
-    for here in pieces(a, _PIECE):
-        left, right = a[here], b[here]
+    """a = b = (a + b) * scale; a, b: (n,), scale: a number that their dtype represents exactly."""
+    for piece in pieces(a, _PIECE):
+        left, right = a[piece], b[piece]
         left += right
         if scale != 1:
             left *= a.dtype.type(scale)

@@ -1,4 +1,4 @@
-"""Softmax, its logarithm, and the cross-entropy of it."""
+"""Softmax, log-softmax and cross-entropy of logits. x: any shape, or (rows, classes)."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def log_softmax_backward(g: Array, out: Array, axis: int) -> Array:
 def cross_entropy(x: Array, target: Array) -> tuple[Array, Array, Array]:
     """-log softmax(x) at the target class, of each row.
 
-    x: (rows, classes); target: (rows,) int64, in range. Returns the losses, and what the gradient
-    needs, all (rows,): the maximum m and log(sum(exp(x - m))), apart, for their sum is less exact.
+    x: (rows, classes); target: (rows,) int64, in range. Returns the losses, and for the gradient
+    the maximum m and log(sum(exp(x - m))), all (rows,); m + log_sum as one number would be rounded.
     """
     xp = array_module(x)
     top = x.max(1)

@@ -1,7 +1,7 @@
-"""What all windows of an image see: pooling, and patches for convolution.
+"""Sliding windows over images: pooling, and im2col for convolution.
 
 x: (n, c, h, w). A window covers kernel = (kh, kw) elements, `dilation` apart; windows are `stride`
-apart, and begin `padding` before the image. There are (oh, ow) of them.
+apart, and begin `padding` before the image. There are (oh, ow) windows.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Pair = tuple[int, int]
 def window_counts(
     hw: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair = (1, 1)
 ) -> Pair:
-    """(oh, ow): how many windows there are along the axes."""
+    """(oh, ow), the number of windows along the two axes."""
     oh, ow = (
         (n + 2 * p - d * (k - 1) - 1) // s + 1
         for n, k, s, p, d in zip(hw, kernel, stride, padding, dilation)
@@ -24,10 +24,10 @@ def window_counts(
     return oh, ow
 
 
-def _places(
+def _window_slices(
     hw: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair = (1, 1)
 ) -> Iterator[tuple[int, int, tuple]]:
-    """For each (i, j) in the window: what all windows have there, of a padded (..., h, w)."""
+    """For each element (i, j) of a window: its index in a padded (..., h, w), for all windows."""
     oh, ow = window_counts(hw, kernel, stride, padding, dilation)
     for i in range(kernel[0]):
         for j in range(kernel[1]):
@@ -37,7 +37,7 @@ def _places(
             yield i, j, (..., rows, columns)
 
 
-def _padded(x: Array, padding: Pair, value: float = 0) -> Array:
+def _pad(x: Array, padding: Pair, value: float = 0) -> Array:
     """Pad the last two axes on both sides."""
     if padding == (0, 0):
         return x
@@ -47,57 +47,57 @@ def _padded(x: Array, padding: Pair, value: float = 0) -> Array:
     return out
 
 
-def _cropped(x: Array, padding: Pair) -> Array:
-    """What `_padded` has padded, without the padding."""
+def _crop(x: Array, padding: Pair) -> Array:
+    """Remove the padding of `_pad`."""
     h, w = x.shape[-2:]
     return x[..., padding[0] : h - padding[0], padding[1] : w - padding[1]]
 
 
 def im2col(x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
-    """The windows' elements, (c, kh, kw, n, oh, ow); padding is zeros."""
+    """Copy the elements of each window: (c, kh, kw, n, oh, ow); padding is zeros."""
     n, c, *hw = x.shape
     oh, ow = window_counts(hw, kernel, stride, padding, dilation)
-    channels_first = _padded(x, padding).swapaxes(0, 1)
+    channels_first = _pad(x, padding).swapaxes(0, 1)
     out = array_module(x).empty((c, *kernel, n, oh, ow), x.dtype)
-    for i, j, place in _places(hw, kernel, stride, padding, dilation):
-        out[:, i, j] = channels_first[place]
+    for i, j, index in _window_slices(hw, kernel, stride, padding, dilation):
+        out[:, i, j] = channels_first[index]
     return out
 
 
 def col2im(patches: Array, hw: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
-    """Images (n, c, h, w) of the sums of what windows hold for each element: im2col transposed."""
+    """Add the patches to their windows of images of zeros, (n, c, *hw): im2col transposed."""
     c, kh, kw, n = patches.shape[:4]
     (h, w), (top, left) = hw, padding
     full = array_module(patches).zeros((c, n, h + 2 * top, w + 2 * left), patches.dtype)
-    for i, j, place in _places(hw, (kh, kw), stride, padding, dilation):
-        full[place] += patches[:, i, j]
-    return _cropped(full, padding).swapaxes(0, 1)
+    for i, j, index in _window_slices(hw, (kh, kw), stride, padding, dilation):
+        full[index] += patches[:, i, j]
+    return _crop(full, padding).swapaxes(0, 1)
 
 
 def max_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
-    """The maximum of each window; NaN is the largest."""
+    """The maximum of each window, (n, c, oh, ow); NaN is the largest."""
     xp = array_module(x)
-    padded = _padded(x, padding, _lowest(x))
+    padded = _pad(x, padding, _lowest(x))
     out = None
-    for _, _, place in _places(x.shape[2:], kernel, stride, padding, dilation):
-        out = padded[place].copy() if out is None else xp.maximum(out, padded[place])
+    for _, _, index in _window_slices(x.shape[2:], kernel, stride, padding, dilation):
+        out = padded[index].copy() if out is None else xp.maximum(out, padded[index])
     return out
 
 
 def max_pool_backward(
     g: Array, x: Array, out: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
 ) -> Array:
-    """The gradient of x: the first of equal maxima of a window gets the window's."""
+    """The gradient of x: the first of equal maxima of a window gets that of the window."""
     xp = array_module(x)
-    padded, real = _padded(x, padding), _padded(xp.ones(x.shape, bool), padding, False)
+    padded, real = _pad(x, padding), _pad(xp.ones(x.shape, bool), padding, False)
     full = xp.zeros(padded.shape, g.dtype)
-    free = xp.ones(out.shape, bool)  # windows whose maximum was not met yet
-    for _, _, place in _places(x.shape[2:], kernel, stride, padding, dilation):
-        here = padded[place]
-        hit = ((here == out) | (here != here)) & free & real[place]
+    free = xp.ones(out.shape, bool)  # windows whose maximum was not found yet
+    for _, _, index in _window_slices(x.shape[2:], kernel, stride, padding, dilation):
+        values = padded[index]
+        hit = ((values == out) | (values != values)) & free & real[index]
         free = free & ~hit
-        full[place] += xp.where(hit, g, 0)
-    return _cropped(full, padding)
+        full[index] += xp.where(hit, g, 0)
+    return _crop(full, padding)
 
 
 def _lowest(x: Array) -> float:
@@ -106,19 +106,19 @@ def _lowest(x: Array) -> float:
 
 
 def avg_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair) -> Array:
-    """The mean of each window, padding counted as zeros."""
-    padded = _padded(x, padding)
+    """The mean of each window, (n, c, oh, ow), padding counted as zeros."""
+    padded = _pad(x, padding)
     total: Array = 0
-    for _, _, place in _places(x.shape[2:], kernel, stride, padding):
-        total = total + padded[place]
+    for _, _, index in _window_slices(x.shape[2:], kernel, stride, padding):
+        total = total + padded[index]
     return total * (1 / (kernel[0] * kernel[1]))
 
 
 def avg_pool_backward(g: Array, hw: Pair, kernel: Pair, stride: Pair, padding: Pair) -> Array:
-    """The gradient of x: (n, c, h, w)."""
+    """The gradient of x, (n, c, *hw)."""
     (n, c), (h, w), (top, left) = g.shape[:2], hw, padding
     full = array_module(g).zeros((n, c, h + 2 * top, w + 2 * left), g.dtype)
     scaled = g * (1 / (kernel[0] * kernel[1]))
-    for _, _, place in _places(hw, kernel, stride, padding):
-        full[place] += scaled
-    return _cropped(full, padding)
+    for _, _, index in _window_slices(hw, kernel, stride, padding):
+        full[index] += scaled
+    return _crop(full, padding)
