@@ -22,7 +22,7 @@ def array_module(*arrays: Array) -> ModuleType:
     for array in arrays:
         if isinstance(array, np.ndarray):
             continue
-        if hasattr(array, "array_module"):  # it stands for a Tensor, and brings its own
+        if hasattr(array, "array_module"):  # a RecordedArray, which wraps a Tensor
             return array.array_module
         if type(array).__module__.startswith("cupy"):
             import cupy
@@ -37,8 +37,10 @@ def to_host(array: Array) -> np.ndarray:
 
 
 def pieces(flat: Array, length: int, start: int = 0, stop: int | None = None) -> Iterator[slice]:
-    """Slices of so many elements, which stay in a core's cache while several things are done to
-    them; of a device's array one, for there each thing is a launch.
+    """Slices of `length` elements of a flat array, for several operations in a row on each slice.
+
+    A slice stays in the cache between the operations. A device array is one slice, since each
+    operation on a slice is a kernel launch.
 
     >>> list(pieces(np.zeros(5), 2, start=1))
     [slice(1, 3, None), slice(3, 5, None)]
@@ -51,5 +53,5 @@ def pieces(flat: Array, length: int, start: int = 0, stop: int | None = None) ->
 
 
 def address(array: Array) -> int:
-    """Where the first element of an array lies in memory."""
+    """The memory address of the first element of an array."""
     return array.ctypes.data if isinstance(array, np.ndarray) else array.data.ptr

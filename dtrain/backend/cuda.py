@@ -1,4 +1,4 @@
-"""What GPUs there are (torch.cuda)."""
+"""GPUs: their number, the current one, waiting for it (torch.cuda)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def is_available() -> bool:
 
 
 def synchronize() -> None:
-    """Wait for the work of the current GPU (torch.cuda.synchronize)."""
+    """Wait until the current stream has finished its work (torch.cuda.synchronize)."""
     import cupy
 
     cupy.cuda.get_current_stream().synchronize()

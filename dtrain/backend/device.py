@@ -12,7 +12,7 @@ from dtrain.backend.array_module import Array, to_host
 
 
 def cuda_device_count() -> int:
-    """How many GPUs CuPy sees; 0 where CuPy or a GPU is missing."""
+    """The number of GPUs that CuPy sees; 0 without CuPy or a GPU (torch.cuda.device_count)."""
     try:
         import cupy
 
@@ -21,38 +21,37 @@ def cuda_device_count() -> int:
         return 0
 
 
-class _Gpus:
-    number_of_process = 0
-    chosen: int | None = None  # by the user
+class _CurrentGpu:
+    """What "cuda" without an index means in this process."""
+
+    local_rank = 0
+    chosen: int | None = None  # by set_device
 
 
-def share_gpus(number: int) -> None:
-    """Let "cuda" be the GPU of this number: that of this process among those of its machine.
-
-    Numbers past the last GPU begin again at the first.
-    """
-    _Gpus.number_of_process = number
+def share_gpus(local_rank: int) -> None:
+    """Make "cuda" the GPU `local_rank` of this machine, modulo the number of its GPUs."""
+    _CurrentGpu.local_rank = local_rank
 
 
 def set_device(device: device | str | int) -> None:
-    """Make "cuda" without a number mean this GPU (torch.cuda.set_device).
+    """Make "cuda" without an index mean this GPU (torch.cuda.set_device).
 
-    Without it "cuda" is the GPU of this rank's number on its machine.
+    By default "cuda" is the GPU whose index is the local rank.
     """
     index = device if isinstance(device, int) else cuda_index(device)
     module_on(f"cuda:{index}")
-    _Gpus.chosen = index
+    _CurrentGpu.chosen = index
 
 
 def current_device() -> int:
-    """The number of the GPU that "cuda" is (torch.cuda.current_device)."""
-    if _Gpus.chosen is not None:
-        return _Gpus.chosen
-    return _Gpus.number_of_process % max(cuda_device_count(), 1)
+    """The index of the GPU that "cuda" means (torch.cuda.current_device)."""
+    if _CurrentGpu.chosen is not None:
+        return _CurrentGpu.chosen
+    return _CurrentGpu.local_rank % max(cuda_device_count(), 1)
 
 
 def cuda_index(where: device | str | int) -> int:
-    """Which GPU a CUDA device is."""
+    """The index of the GPU of a CUDA device."""
     index = device(where).index
     return current_device() if index is None else index
 
@@ -62,7 +61,7 @@ class device:
 
     A number is that of a GPU: ``device(1)`` is ``device("cuda:1")``.
 
-    Mirrors torch.device. A CUDA device is looked for when it is first used, not here.
+    Mirrors torch.device. Whether a CUDA device exists is checked at its first use, not here.
 
     >>> device("cuda:1").type, device("cuda:1").index
     ('cuda', 1)
@@ -107,7 +106,7 @@ def module_on(where: device | str | int | None) -> ModuleType:
     Raises
     ------
     RuntimeError
-        For a CUDA device where there is none; says what to do.
+        If CuPy sees no such CUDA device.
     """
     where = device("cpu" if where is None else where)
     if where.type == "cpu":
@@ -120,20 +119,21 @@ def module_on(where: device | str | int | None) -> ModuleType:
         )
     import cupy
 
-    if where.index is None:  # array code outside of operations runs where CuPy is, too
+    if where.index is None:  # for array code outside of operations
         cupy.cuda.Device(current_device()).use()
     return cupy
 
 
 def use_device(where: device | str | int | None) -> Any:
-    """A context in which new CuPy arrays are made on `where`; nothing for the CPU."""
+    """A context manager in which CuPy allocates on `where`; without effect for the CPU."""
     where = device("cpu" if where is None else where)
     module = module_on(where)
     return nullcontext() if module is np else module.cuda.Device(cuda_index(where))
 
 
 def on_device_of(*values: Any) -> Any:
-    """A context in which CuPy computes where its arrays among `values` are; else nothing."""
+    """A context manager for the device of the first CuPy array among `values`; without effect if
+    there is none."""
     for value in values:
         if type(value).__module__.startswith("cupy"):
             return value.device
@@ -141,7 +141,7 @@ def on_device_of(*values: Any) -> Any:
 
 
 def move(array: Array, where: device | str | int) -> Array:
-    """The array on `where`: itself if it is there, else a copy."""
+    """The array itself if it is on `where`, else a copy there."""
     where = device(where)
     if where.type == "cpu":
         return to_host(array)

@@ -1,6 +1,6 @@
-"""Data types under PyTorch's names, and how two of them promote to one.
+"""Data types under PyTorch's names, and type promotion.
 
-``bfloat16``, NumPy has it from ml_dtypes, is imported when it is first asked for.
+``bfloat16`` comes from ml_dtypes, which is imported at its first use.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     bfloat16: np.dtype
 
-#: What a `dtype` argument takes: a dtype, its name or its scalar type; None is the default.
+#: Values of a `dtype` argument: a dtype, its name or its scalar type; None is the default.
 DTypeLike: TypeAlias = np.dtype[Any] | type | str | None
 
 bool_: np.dtype = np.dtype(np.bool_)
@@ -56,13 +56,13 @@ def is_floating(dtype: Any) -> bool:
     return np.dtype(dtype).kind in FLOATING
 
 
-#: The kinds of the floating dtypes; NumPy does not know that bfloat16 is one.
+#: The kinds of the floating dtypes; bfloat16 has kind "V" in NumPy.
 FLOATING = "fV"
 _CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2, "V": 2}
 
 
 def is_half(dtype: np.dtype) -> bool:
-    """Whether it is float16 or bfloat16, of which sums and formulas are made in float32."""
+    """Whether a dtype is float16 or bfloat16; sums and formulas of these compute in float32."""
     return dtype.itemsize == 2 and dtype.kind in FLOATING
 
 
@@ -87,7 +87,7 @@ def promote(x: np.dtype, y: np.dtype) -> np.dtype:
 
 
 def scalar_dtype(value: Any) -> np.dtype:
-    """The dtype that a Python number has in a tensor of its own.
+    """The dtype of a tensor made from a Python number.
 
     >>> scalar_dtype(1.5), scalar_dtype(2)
     (dtype('float32'), dtype('int64'))
@@ -98,7 +98,7 @@ def scalar_dtype(value: Any) -> np.dtype:
 
 
 def as_number(value: float, dtype: np.dtype) -> float:
-    """`value` as `dtype` holds it; refused if it is too large for it.
+    """`value` rounded to `dtype`; raises RuntimeError if it is out of range.
 
     >>> as_number(1.5, int64)
     1
@@ -114,7 +114,7 @@ def as_number(value: float, dtype: np.dtype) -> float:
 
 
 def can_cast(from_: Any, to: Any) -> bool:
-    """Whether a result of one dtype may be written into a tensor of another (torch.can_cast).
+    """Whether an in-place result of one dtype may go to a tensor of another (torch.can_cast).
 
     >>> can_cast(float64, float32), can_cast(float32, int64)
     (True, False)

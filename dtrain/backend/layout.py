@@ -1,10 +1,10 @@
-"""PyTorch's names for the order of elements in memory; dtrain takes them, and keeps its order."""
+"""PyTorch's names for memory formats and layouts; dtrain accepts them without effect."""
 
 from __future__ import annotations
 
 
 class memory_format:
-    """How a copy may lie in memory (torch.memory_format); values do not depend on it."""
+    """A memory format (torch.memory_format); no value depends on it."""
 
     def __init__(self, name: str):
         self._name = name
@@ -14,7 +14,7 @@ class memory_format:
 
 
 class layout(memory_format):
-    """How elements are stored (torch.layout); only `strided` is here."""
+    """A layout (torch.layout); `strided` is the only one."""
 
 
 contiguous_format: memory_format = memory_format("contiguous_format")

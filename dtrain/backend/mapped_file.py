@@ -1,4 +1,4 @@
-"""Arrays that lie in a mapped file: they are copied in blocks, whose memory is released at once."""
+"""Copying arrays that are views of a mapped file in blocks, whose pages are released at once."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _BLOCK_BYTES = 1 << 23
 
 
 class FileMapping(mmap.mmap):
-    """A file mapped for reading alone: its pages can be dropped and come back from the file."""
+    """A read-only mapping: released pages are read from the file again."""
 
 
 def mapped_blocks(flat: Array) -> Iterator[slice]:
-    """Slices to copy a flat array by: blocks where it lies in a mapped file, else all of it.
+    """Slices in which to copy a flat array: blocks of a mapped file, else the whole array.
 
     The pages of a block are released when the next block is asked for.
 
@@ -39,7 +39,7 @@ def mapped_blocks(flat: Array) -> Iterator[slice]:
 
 
 def _find_mapping(flat: Array) -> FileMapping | None:
-    """The mapped file of which a host array is a view."""
+    """The mapped file of which a host array is a view, or None."""
     base = flat
     while isinstance(base, np.ndarray):
         base = base.base

@@ -1,7 +1,6 @@
-"""Spans of time, for a timeline: what this thread did, from when to when.
+"""Named spans of time of a thread, for the timeline of `distributed/trace`.
 
-Nothing is kept until somebody has a thread's spans recorded; whose thread it is, and what becomes
-of the spans, is known there.
+A span is recorded only if its thread has a list for spans, which `record` sets.
 """
 
 from __future__ import annotations
@@ -13,10 +12,10 @@ from collections.abc import MutableSequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-#: a name, and the beginning and end in nanoseconds of `time.perf_counter_ns`
+#: name, begin and end; times are nanoseconds of `time.perf_counter_ns`
 Span = tuple[str, int, int]
 
-#: whether any thread's spans are recorded
+#: whether the spans of any thread are recorded
 enabled: bool = False
 
 
@@ -29,14 +28,14 @@ _NOTHING = contextlib.nullcontext()
 
 
 def record(spans: MutableSequence[Span] | None) -> None:
-    """Have this thread's spans appended to `spans` from now on, or to nothing."""
+    """Append the spans of this thread to `spans` from now on; None: record none."""
     global enabled
     _here.spans = spans
     enabled = enabled or spans is not None
 
 
 def span(name: str, number: int | None = None) -> AbstractContextManager[Any]:
-    """Note what runs in its `with`, as `name`, with a number if there are several."""
+    """Context manager: record the time of its body as the span "name" or "name number"."""
     return _Timed(name if number is None else f"{name} {number}") if enabled else _NOTHING
 
 

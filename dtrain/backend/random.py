@@ -1,8 +1,8 @@
-"""Counter-based random numbers: a number depends on its key and place, never on a history.
+"""Counter-based random numbers (Philox): a number is a function of a key and a counter alone.
 
-The key is (seed, stream); the 256-bit counter is (block, call, microbatch, step). A draw inside
-a microbatch is therefore the same whichever rank makes it, and a resumed run needs no more
-than these integers. Outside a microbatch only `call` moves, alike on every rank.
+The key is (seed, stream); the 256-bit counter is (block, call, microbatch, step). Within a
+microbatch every rank therefore draws the same numbers, and a checkpoint needs these integers alone.
+Outside of microbatches each draw increments `call`, equally on every rank.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def philox_bits(xp: Any, count: int, key: tuple[int, int], counter: tuple[int, i
 
     Parameters
     ----------
-    xp : the array module that makes them
+    xp : NumPy or CuPy
     key : (seed, stream)
     counter : the counter's upper three words: (call, microbatch, step)
     """
@@ -53,7 +53,7 @@ def _philox_kernel() -> Any:
 
 
 class Generator:
-    """A source of random numbers (torch.Generator), and the place in the run that it draws for.
+    """A random number generator (torch.Generator): a seed, a stream and a counter.
 
     >>> Generator().manual_seed(7).initial_seed()
     7
@@ -61,52 +61,54 @@ class Generator:
 
     def __init__(self, seed: int = 0, stream: int = DEFAULT_STREAM, *, device: Any = "cpu"):
         self._stream = stream
-        self.device: as_device = as_device(device)  # it draws for tensors on any
+        self.device: as_device = as_device(
+            device
+        )  # for PyTorch's sake: it draws for tensors on any device
         self.manual_seed(seed)
 
     def manual_seed(self, seed: int) -> Generator:
-        """Begin again, with this seed: an integer from -2**63 to 2**64 - 1."""
+        """Set the seed, an integer from -2**63 to 2**64 - 1, and reset the counter."""
         if not -(2**63) <= int(seed) < 2**64:
             raise RuntimeError(f"manual_seed: expected -2**63 <= seed < 2**64, got {seed}")
         self._seed = int(seed) % 2**64
-        self._place = (0, 0, 0)  # call, microbatch + 1 (0: outside any), step
+        self._counter = (0, 0, 0)  # call, microbatch + 1 (0: outside any), step
         return self
 
     def initial_seed(self) -> int:
-        """The seed that was given last."""
+        """The seed that was set last."""
         return self._seed
 
     def seed(self) -> int:
-        """Begin again, with a seed from the system's entropy; returns it."""
+        """Set the seed from the system's entropy and reset the counter; returns the seed."""
         return self.manual_seed(secrets.randbits(63)).initial_seed()
 
     def get_state(self) -> dict[str, Any]:
-        """Everything that decides the next numbers, as plain integers."""
-        return {"seed": self._seed, "stream": self._stream, "place": list(self._place)}
+        """The seed, stream and counter, on which the next numbers depend, as integers."""
+        return {"seed": self._seed, "stream": self._stream, "place": list(self._counter)}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Continue where `get_state` was called."""
+        """Restore what `get_state` returned."""
         self._seed, self._stream = state["seed"], state["stream"]
         call, microbatch, step = state["place"]
-        self._place = (call, microbatch, step)
+        self._counter = (call, microbatch, step)
 
     def enter_microbatch(self, step: int, microbatch: int) -> tuple[int, int, int]:
-        """Draw for this microbatch from now on; returns the place to give to `leave_microbatch`."""
-        outside, self._place = self._place, (0, microbatch + 1, step)
+        """Set the counter to the begin of a microbatch; returns the previous counter."""
+        outside, self._counter = self._counter, (0, microbatch + 1, step)
         return outside
 
     def leave_microbatch(self, outside: tuple[int, int, int]) -> None:
-        """Go on where `enter_microbatch` was called."""
-        self._place = outside
+        """Restore the counter that `enter_microbatch` returned."""
+        self._counter = outside
 
     def enter_sample(self, epoch: int, index: int) -> None:
-        """Draw for one sample of a dataset from now on, whichever rank loads it."""
-        self._stream, self._place = SAMPLE_STREAM, (0, index % 2**64, epoch)
+        """Set stream and counter to those of one sample, whichever rank or worker loads it."""
+        self._stream, self._counter = SAMPLE_STREAM, (0, index % 2**64, epoch)
 
     def bits(self, xp: Any, count: int) -> Array:
-        """The next `count` words of 64 random bits."""
-        call, microbatch, step = self._place
-        self._place = (call + 1, microbatch, step)
+        """Draw `count` uint64 words of random bits; increments `call` of the counter."""
+        call, microbatch, step = self._counter
+        self._counter = (call + 1, microbatch, step)
         return philox_bits(xp, count, (self._seed, self._stream), (call, microbatch, step))
 
 
@@ -119,7 +121,7 @@ _per_thread = _PerThread()
 
 
 def default_generator() -> Generator:
-    """The generator of this rank, used wherever none is given."""
+    """The generator of this rank, the default of all functions that take a generator."""
     return _per_thread.generator
 
 
@@ -144,12 +146,12 @@ def get_rng_state() -> dict[str, Any]:
 
 
 def set_rng_state(new_state: dict[str, Any]) -> None:
-    """Continue where `get_rng_state` was called (torch.set_rng_state)."""
+    """Restore the state of this rank's default generator (torch.set_rng_state)."""
     default_generator().set_state(new_state)
 
 
 def uniform(bits: Array, dtype: np.dtype, count: int) -> Array:
-    """`count` numbers in [0, 1) from random words: as many bits each as the dtype holds."""
+    """Convert random words to `count` numbers in [0, 1) with the bits of the dtype's mantissa."""
     if dtype == np.float64:
         return (bits[:count] >> np.uint64(11)).astype(np.float64) * 2.0**-53
     halves = bits.view(np.uint32)[:count]
@@ -160,12 +162,15 @@ def uniform(bits: Array, dtype: np.dtype, count: int) -> Array:
 
 
 def words_for(count: int, dtype: np.dtype) -> int:
-    """How many 64-bit words `uniform` needs for `count` numbers of a dtype."""
+    """The number of 64-bit words that `uniform` needs for `count` numbers of a dtype."""
     return count if dtype == np.float64 else -(-count // 2)
 
 
 def normal(bits: Array, dtype: np.dtype, count: int) -> Array:
-    """`count` standard normal numbers by the Box-Muller transform; takes 2 * ceil(count / 2)."""
+    """Convert random words to `count` standard normal numbers by the Box-Muller transform.
+
+    Needs the words of 2 * ceil(count / 2) uniform numbers.
+    """
     xp = array_module(bits)
     work = np.dtype(np.float64 if dtype == np.float64 else np.float32)
     pairs = -(-count // 2)
@@ -177,7 +182,7 @@ def normal(bits: Array, dtype: np.dtype, count: int) -> Array:
 
 
 def permutation(seed: int, epoch: int, n: int) -> np.ndarray:
-    """A permutation of range(n) that depends on (seed, epoch) alone."""
+    """The permutation of range(n) of an epoch; a function of (seed, epoch) alone."""
     return np.argsort(
         philox_bits(np, n, (seed % 2**64, SAMPLER_STREAM), (0, 0, epoch)), kind="stable"
     )

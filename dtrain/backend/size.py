@@ -1,4 +1,4 @@
-"""`Size`: the shape of a tensor, a tuple that knows how many elements there are."""
+"""`Size`: the shape of a tensor, a tuple with `numel()`."""
 
 from __future__ import annotations
 
@@ -42,5 +42,5 @@ class Size(tuple[int, ...]):
     def __str__(self) -> str:
         return repr(self)
 
-    def __format__(self, spec: str) -> str:  # in messages a plain tuple reads best
+    def __format__(self, spec: str) -> str:  # error messages show a plain tuple
         return format(str(tuple(self)), spec)

@@ -1,10 +1,10 @@
-"""How many threads the BLAS of this process has (torch.get_num_threads)."""
+"""The number of threads of the BLAS of this process (torch.get_num_threads)."""
 
 from __future__ import annotations
 
 
 def get_num_threads() -> int:
-    """The threads of the BLAS; everything else has one (torch.get_num_threads)."""
+    """The number of threads of the BLAS; all other code has one (torch.get_num_threads)."""
     from threadpoolctl import threadpool_info
 
     pools = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
@@ -12,10 +12,10 @@ def get_num_threads() -> int:
 
 
 def set_num_threads(num: int) -> None:
-    """Give the BLAS of this process so many threads (torch.set_num_threads).
+    """Set the number of threads of the BLAS of this process (torch.set_num_threads).
 
-    A BLAS with another number of threads adds in another order: for equal bits all ranks need
-    the same number, as ``dtrain run --threads`` gives them.
+    The order in which a BLAS adds depends on its number of threads: for equal bits all ranks need
+    the same number, which ``dtrain run --threads`` sets.
     """
     from threadpoolctl import threadpool_limits
 

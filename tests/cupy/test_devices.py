@@ -64,7 +64,9 @@ def test_a_device_that_is_not_there_is_refused():
 
 
 def test_set_device_says_which_gpu_cuda_is(monkeypatch):
-    gpus = sys.modules["dtrain.backend.device"]._Gpus  # the package hands on a class of that name
+    gpus = sys.modules[
+        "dtrain.backend.device"
+    ]._CurrentGpu  # the package hands on a class of that name
     monkeypatch.setattr(gpus, "chosen", None)
     assert dtrain.cuda.current_device() == 0
     with pytest.raises(RuntimeError, match="device cuda:7: this machine shows"):
