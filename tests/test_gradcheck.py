@@ -11,7 +11,7 @@ def test_backward_of_several_tensors_with_gradients_of_their_own():
     x = dtrain.ones(2, requires_grad=True)
     autograd.backward([x * 2, (x * x).sum()], [dtrain.tensor([1.0, 10.0]), None])
     assert x.grad.tolist() == [4, 22]
-    with pytest.raises(RuntimeError, match="expected 2 gradients, one a tensor, got 1"):
+    with pytest.raises(RuntimeError, match="expected 2 gradients, one for each tensor, got 1"):
         autograd.backward([x.sum(), x.sum()], [None])
 
 
@@ -42,7 +42,7 @@ def test_gradcheck_tells_right_gradients_from_wrong_ones():
     assert not autograd.gradcheck(Wrong.apply, x, raise_exception=False)
     with pytest.raises(GradcheckError, match="output 0 with respect to input 0"):
         autograd.gradcheck(Wrong.apply, x)
-    with pytest.raises(ValueError, match="requires gradient, got none"):
+    with pytest.raises(ValueError, match="requires grad, got none"):
         autograd.gradcheck(dtrain.exp, dtrain.ones(1))
     assert x.tolist() == before
     assert x.grad is None

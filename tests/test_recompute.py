@@ -117,7 +117,7 @@ def test_another_function_the_second_time_is_refused():
         return x.exp().sum() if len(runs) == 1 else x.sin().sum()
 
     x = dtrain.tensor([1.0], requires_grad=True)
-    with pytest.raises(RuntimeError, match=r"did sin of shape .* where there was exp"):
+    with pytest.raises(RuntimeError, match=r"recorded sin of shape .* where there was exp"):
         checkpoint(function, x).backward()
 
 

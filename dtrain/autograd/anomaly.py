@@ -1,4 +1,4 @@
-"""`detect_anomaly`: which line of the forward pass is behind a NaN in the backward pass."""
+"""`detect_anomaly`: find the line of the forward pass whose gradient has NaN."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 class _State:
-    """Whether nodes note where they were made, and gradients are looked at."""
+    """Whether nodes record their call stack, and gradients are checked for NaN."""
 
     check_nan: bool
     enabled: bool
@@ -26,20 +26,20 @@ state: _State = _State()
 
 
 def is_anomaly_enabled() -> bool:
-    """Whether anomalies are looked for (torch.is_anomaly_enabled)."""
+    """Whether anomaly detection is on (torch.is_anomaly_enabled)."""
     return state.enabled
 
 
 class set_detect_anomaly:
-    """Look for NaN in gradients from now on, or for a `with` block (torch.autograd).
+    """Turn anomaly detection on or off, or for a `with` block (torch.autograd.set_detect_anomaly).
 
-    A backward pass then raises at the first operation that makes a gradient with NaN, and shows
-    the line that had called that operation. Everything is slower meanwhile.
+    While it is on, a backward pass raises at the first operation whose gradient has NaN, and shows
+    the line of the forward pass that called the operation. Everything is slower.
 
     Parameters
     ----------
-    mode : whether to
-    check_nan : False: only note the lines of the forward pass
+    mode : turn it on or off
+    check_nan : False: record the lines of the forward pass, but do not check for NaN
 
     >>> import dtrain
     >>> x = dtrain.tensor(0.0, requires_grad=True)
@@ -63,7 +63,7 @@ class set_detect_anomaly:
 
 
 class detect_anomaly:
-    """Look for NaN in the gradients within a `with` block (torch.autograd.detect_anomaly)."""
+    """Turn anomaly detection on for a `with` block (torch.autograd.detect_anomaly)."""
 
     def __init__(self, check_nan: bool = True):
         self._check_nan = check_nan
@@ -76,7 +76,7 @@ class detect_anomaly:
 
 
 def call_stack() -> traceback.StackSummary:
-    """The lines that have led here, those of dtrain itself left out."""
+    """The call stack without the frames of dtrain itself."""
     frames = [
         (frame, line)
         for frame, line in traceback.walk_stack(sys._getframe(1))
@@ -86,7 +86,7 @@ def call_stack() -> traceback.StackSummary:
 
 
 def refuse_nan(name: str, stack: traceback.StackSummary | None, index: int, gradient: Any) -> None:
-    """Raise if there is NaN in the gradient that an operation has made of its input `index`."""
+    """Raise if the gradient that an operation computed for its input `index` has NaN."""
     values = getattr(gradient, "tensor", gradient)
     values = getattr(values, "array", values)
     if getattr(values, "dtype", None) is None or not bool((values != values).any()):

@@ -1,4 +1,4 @@
-"""How a tensor looks: PyTorch's `repr`, and what can be changed of it."""
+"""The `repr` of a tensor as PyTorch prints it, and `set_printoptions`."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ def set_printoptions(
     profile: str | None = None,
     sci_mode: bool | None = None,
 ) -> None:
-    """Change how tensors are printed, from now on (torch.set_printoptions).
+    """Set how tensors are printed (torch.set_printoptions).
 
     Parameters
     ----------
-    precision : digits after the point
-    threshold : elements from which on only the edges are shown
-    edgeitems : how many of each edge
-    linewidth : characters of a line
-    profile : "default", "short" or "full", for all of these
-    sci_mode : always in powers of ten, never, or as the numbers ask for if None
+    precision : digits after the decimal point
+    threshold : the largest number of elements that are printed in full
+    edgeitems : elements at each end of a dimension that is abbreviated
+    linewidth : characters in a line
+    profile : "default", "short" or "full" sets these four
+    sci_mode : scientific notation always or never; None: chosen by the numbers
 
     >>> import dtrain
     >>> set_printoptions(precision=2)
@@ -73,7 +73,7 @@ def set_printoptions(
 
 
 def display(tensor: Tensor) -> str:
-    """The values, and what is not implied by them."""
+    """`tensor(values)`, with device, dtype and grad_fn where the values do not imply them."""
     host = to_host(tensor.array)
     if is_half(host.dtype):
         host = host.astype(np.float32)
@@ -94,7 +94,7 @@ def display(tensor: Tensor) -> str:
         text = "[]"
     else:
         edges = host.size > _options.threshold
-        text = _text(host, indent, edges, *_format_of(_edges(host) if edges else host))
+        text = _text(host, indent, edges, *_choose_format(_edges(host) if edges else host))
     lines, last = [f"tensor({text}"], len(text) - text.rfind("\n") + 1
     for extra in extras:
         if last + len(extra) + 2 > _options.linewidth:
@@ -107,7 +107,7 @@ def display(tensor: Tensor) -> str:
 
 
 def _edges(host: np.ndarray) -> np.ndarray:
-    """The elements that are shown of an array with too many."""
+    """The elements that are printed of an array beyond the threshold."""
     count = _options.edgeitems
     for axis, size in enumerate(host.shape):
         if size > 2 * count:
@@ -117,8 +117,8 @@ def _edges(host: np.ndarray) -> np.ndarray:
     return host
 
 
-def _format_of(host: np.ndarray) -> tuple[Callable[[Any], str], int]:
-    """From an element to its text, and the width of those that are finite and not zero."""
+def _choose_format(host: np.ndarray) -> tuple[Callable[[Any], str], int]:
+    """A function that formats an element, and the width of the finite nonzero elements."""
     shown = _number_format(host)
     finite = (
         np.isfinite(host) & (host != 0) if host.dtype.kind == "f" else np.ones(host.shape, bool)
@@ -128,22 +128,23 @@ def _format_of(host: np.ndarray) -> tuple[Callable[[Any], str], int]:
 
 
 def _number_format(host: np.ndarray) -> Callable[[Any], str]:
+    """Format floats in scientific, integer or fixed notation, by PyTorch's rules for an array."""
     if host.dtype.kind != "f":
         return str
     numbers = np.abs(host[np.isfinite(host) & (host != 0)].astype(np.float64))
-    whole = bool((numbers == np.ceil(numbers)).all())
-    powers = _options.sci_mode
+    integral = bool((numbers == np.ceil(numbers)).all())
+    scientific = _options.sci_mode
     if not numbers.size:
-        powers = False
-    elif powers is None:
-        powers = bool(
+        scientific = False
+    elif scientific is None:
+        scientific = bool(
             numbers.max() / numbers.min() > 1000
             or numbers.max() > 1e8
-            or (numbers.min() < 1e-4 and not whole)
+            or (numbers.min() < 1e-4 and not integral)
         )
-    if powers:
+    if scientific:
         return lambda value: f"{value:.{_options.precision}e}"
-    if whole:
+    if integral:
         return lambda value: f"{value:.0f}" + ("." if np.isfinite(value) else "")
     return lambda value: f"{value:.{_options.precision}f}"
 
@@ -151,19 +152,19 @@ def _number_format(host: np.ndarray) -> Callable[[Any], str]:
 def _text(
     host: np.ndarray, indent: int, edges: bool, shown: Callable[[Any], str], width: int
 ) -> str:
-    """The elements in brackets, further lines indented."""
+    """The elements in nested brackets, continuation lines indented."""
     if not host.ndim:
         return shown(host.item())
     count, size = _options.edgeitems, len(host)
-    left_out = edges and size > 2 * count
-    places = [*range(count), *range(size - count, size)] if left_out else range(size)
+    abbreviated = edges and size > 2 * count
+    indices = [*range(count), *range(size - count, size)] if abbreviated else range(size)
     gap = " " * (indent + 1)
     if host.ndim > 1:
-        parts = [_text(host[i], indent + 1, edges, shown, width) for i in places]
-        parts[count:count] = ["..."] if left_out else []
+        parts = [_text(host[i], indent + 1, edges, shown, width) for i in indices]
+        parts[count:count] = ["..."] if abbreviated else []
         return "[" + ("," + "\n" * (host.ndim - 1) + gap).join(parts) + "]"
-    parts = [shown(host[i].item()) for i in places]
+    parts = [shown(host[i].item()) for i in indices]
     per_line = max(1, (_options.linewidth - indent) // (width + 2))
-    parts[count:count] = [" ..."] if left_out else []
+    parts[count:count] = [" ..."] if abbreviated else []
     lines = [", ".join(parts[i : i + per_line]) for i in range(0, len(parts), per_line)]
     return "[" + f",\n{gap}".join(lines) + "]"

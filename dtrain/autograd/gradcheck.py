@@ -1,4 +1,4 @@
-"""`gradcheck`, `gradgradcheck`: the backward pass against central differences."""
+"""`gradcheck`, `gradgradcheck`: compare the backward pass with central differences."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def gradcheck(
     rtol: float = 1e-3,
     raise_exception: bool = True,
 ) -> bool:
-    """Whether the gradients of `func` are those of central differences (torch.autograd.gradcheck).
+    """Whether the gradients of `func` agree with central differences (torch.autograd.gradcheck).
 
     Parameters
     ----------
-    func : takes the inputs, gives a Tensor or several
-    inputs : those that require gradients should be float64
-    eps : how far an element is moved each way
+    func : takes the inputs, returns a Tensor or a tuple of Tensors
+    inputs : the Tensors that require grad are differentiated; they should be float64
+    eps : the step of the central differences
 
     Raises
     ------
@@ -42,11 +42,11 @@ def gradcheck(
     given = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     wanted = [i for i, x in enumerate(given) if isinstance(x, Tensor) and x.requires_grad]
     if not wanted:
-        raise ValueError("gradcheck: expected an input that requires gradient, got none")
+        raise ValueError("gradcheck: expected an input that requires grad, got none")
     for number, out in enumerate(_outputs(func(*given))):
         for index in wanted:
-            analytic = _analytic(out, given[index])
-            numeric = _numeric(func, given, index, number, eps)
+            analytic = _analytic_jacobian(out, given[index])
+            numeric = _numeric_jacobian(func, given, index, number, eps)
             if not np.allclose(analytic, numeric, rtol, atol, equal_nan=True):
                 if not raise_exception:
                     return False
@@ -69,13 +69,12 @@ def gradgradcheck(
 ) -> bool:
     """Whether the second derivatives of `func` are right (torch.autograd.gradgradcheck).
 
-    The gradients by `inputs` are taken as a function of the inputs and of the outputs' gradients,
-    and given to :func:`gradcheck`.
+    Runs :func:`gradcheck` on the gradients as a function of the inputs and `grad_outputs`.
 
     Parameters
     ----------
-    grad_outputs : float64 gradients of the outputs; some fixed numbers if left out
-    gen_non_contig_grad_outputs : let those numbers lie in memory with gaps between them
+    grad_outputs : float64 gradients of the outputs; fixed numbers if None
+    gen_non_contig_grad_outputs : make these numbers a non-contiguous Tensor
 
     >>> import dtrain
     >>> gradgradcheck(dtrain.exp, dtrain.randn(3, dtype=dtrain.float64, requires_grad=True))
@@ -84,7 +83,7 @@ def gradgradcheck(
     given = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     if grad_outputs is None:
         outs = [out for out in _outputs(func(*given)) if out.requires_grad]
-        seeds = [_numbers_like(out, gen_non_contig_grad_outputs) for out in outs]
+        seeds = [_fixed_grad_outputs(out, gen_non_contig_grad_outputs) for out in outs]
     else:
         seeds = [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs)
     wanted = [i for i, x in enumerate(given) if isinstance(x, Tensor) and x.requires_grad]
@@ -105,56 +104,57 @@ def gradgradcheck(
     return gradcheck(gradients, (*given, *seeds), eps, atol, rtol, raise_exception)
 
 
-def _numbers_like(out: Tensor, with_gaps: bool) -> Tensor:
-    """Numbers between -1 and 1 in the shape of `out`, that require gradients."""
+def _fixed_grad_outputs(out: Tensor, non_contiguous: bool) -> Tensor:
+    """Numbers between -1 and 1 in the shape of `out`, which require grad."""
     xp = array_module(out.array)
     numbers = xp.sin(xp.arange(1, out.numel() + 1, dtype=out.dtype)).reshape(out.shape)
-    if with_gaps:
+    if non_contiguous:
         numbers = xp.repeat(numbers[..., None], 2, -1)[..., 0]
     return wrap(numbers).requires_grad_()
 
 
 def _outputs(result: Any) -> list[Tensor]:
-    """The outputs that have a gradient."""
+    """The floating-point Tensors among the outputs."""
     several = result if isinstance(result, (tuple, list)) else (result,)
     return [out for out in several if isinstance(out, Tensor) and out.is_floating_point()]
 
 
-def _analytic(out: Tensor, x: Tensor) -> np.ndarray:
-    """The Jacobian (elements of x, elements of out) by backward passes."""
+def _analytic_jacobian(out: Tensor, x: Tensor) -> np.ndarray:
+    """The Jacobian, (elements of x, elements of out): a backward pass for each element of out."""
     xp = array_module(out.array)
     jacobian = np.zeros((x.numel(), out.numel()))
     if not out.requires_grad:
         return jacobian
-    for place in range(out.numel()):
+    for position in range(out.numel()):
         seed = xp.zeros(out.numel(), out.dtype)
-        seed[place] = 1
+        seed[position] = 1
         (column,) = grad(
             out, x, wrap(seed.reshape(out.shape)), retain_graph=True, allow_unused=True
         )
         if column is not None:
-            jacobian[:, place] = to_host(column.array).reshape(-1)
+            jacobian[:, position] = to_host(column.array).reshape(-1)
     return jacobian
 
 
-def _numeric(
+def _numeric_jacobian(
     func: Callable[..., Any], inputs: Sequence[Any], index: int, number: int, eps: float
 ) -> np.ndarray:
-    """The Jacobian by moving one element of the input after another."""
+    """The Jacobian, (elements of x, elements of out), by central differences."""
     array = inputs[index].array
     original = array.copy()
 
-    def moved(place: int, by: float) -> Array:
+    def output_after(position: int, change: float) -> Array:
+        """The output with `change` added to one element of the input."""
         flat = original.copy().reshape(-1)
-        flat[place] += by
+        flat[position] += change
         array[...] = flat.reshape(original.shape)
         return to_host(_outputs(func(*inputs))[number].array).reshape(-1)
 
     try:
         with grad_mode.no_grad():
             rows = [
-                (moved(place, eps) - moved(place, -eps)) / (2 * eps)
-                for place in range(original.size)
+                (output_after(position, eps) - output_after(position, -eps)) / (2 * eps)
+                for position in range(original.size)
             ]
     finally:
         array[...] = original

@@ -1,4 +1,4 @@
-"""`backward` and `grad`: gradients of several tensors, accumulated in leaves or as results."""
+"""`backward` and `grad`: start a backward pass from several tensors."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def grad(
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
 ) -> tuple[Tensor | None, ...]:
-    """The gradients of `outputs` by `inputs`, accumulated nowhere (torch.autograd.grad).
+    """The gradients of the sum of `outputs` with respect to `inputs` (torch.autograd.grad).
 
     Parameters
     ----------
-    grad_outputs : the gradients of the outputs; may be left out for outputs of one element
-    retain_graph : keep what a second pass through the same graph needs; `create_graph` does
-    create_graph : record the backward pass too, so that the results can be differentiated
-    allow_unused : give None for inputs of which the outputs were not made, instead of raising
-    materialize_grads : give zeros for them
+    grad_outputs : the gradients of the outputs; ones for outputs of one element if None
+    retain_graph : keep the saved values for another backward pass; default: create_graph
+    create_graph : record the backward pass, so that the gradients can be differentiated
+    allow_unused : return None for inputs on which no output depends, instead of raising
+    materialize_grads : return zeros for these inputs
 
     >>> import dtrain
     >>> x = dtrain.tensor(3.0, requires_grad=True)
@@ -57,7 +57,7 @@ def grad(
     unused = [index for index, gradient in enumerate(found) if gradient is None]
     if unused and not allow_unused:
         raise RuntimeError(
-            f"grad: inputs {unused} were not used to make the outputs; "
+            f"grad: no output depends on inputs {unused}; "
             "give allow_unused=True to get None for them"
         )
     return tuple(found)
@@ -70,9 +70,9 @@ def backward(
     create_graph: bool = False,
     inputs: Tensor | Sequence[Tensor] | None = None,
 ) -> None:
-    """Add the gradients of several tensors to `grad` of the leaves (torch.autograd.backward).
+    """Add the gradients of the sum of `tensors` to `.grad` of the leaves (torch.autograd.backward).
 
-    With `inputs`, to `grad` of these tensors alone.
+    If `inputs` is given, to `.grad` of these tensors alone.
 
     >>> import dtrain
     >>> x = dtrain.tensor(3.0, requires_grad=True)
@@ -85,7 +85,7 @@ def backward(
         return
     wanted = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     if not wanted:
-        raise RuntimeError("backward: `inputs` is empty; leave it out for all leaves")
+        raise RuntimeError("backward: `inputs` is empty; omit it to accumulate in all leaves")
     found = _run(tensors, grad_tensors, retain_graph, create_graph, wanted)
     for x, gradient in zip(wanted, found):
         if gradient is not None:
@@ -99,7 +99,7 @@ def _run(
     create_graph: bool,
     inputs: Sequence[Tensor] | None,
 ) -> list[Tensor | None]:
-    """Run the backward pass; returns the gradients of `inputs`, if these are given."""
+    """Run the backward pass; returns the gradients of `inputs`, or accumulates in the leaves."""
     roots = _roots(outputs, grad_outputs)
     keep = create_graph if retain_graph is None else retain_graph
     with span("backward"):
@@ -117,7 +117,7 @@ def _roots(
     outputs: Tensor | Sequence[Tensor],
     grad_outputs: Tensor | Sequence[Tensor | None] | None,
 ) -> list[tuple[Any, Tensor]]:
-    """Where a backward pass begins, and with which gradients."""
+    """(Node or leaf, gradient) of each output, with which the backward pass begins."""
     outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
     seeds: Sequence[Tensor | None]
     if grad_outputs is None or isinstance(grad_outputs, Tensor):
@@ -125,11 +125,14 @@ def _roots(
     else:
         seeds = grad_outputs
     if len(seeds) != len(outputs):
-        raise RuntimeError(f"expected {len(outputs)} gradients, one a tensor, got {len(seeds)}")
+        raise RuntimeError(
+            f"expected {len(outputs)} gradients, one for each tensor, got {len(seeds)}"
+        )
     return [(_root(out), _seed(out, seed)) for out, seed in zip(outputs, seeds)]
 
 
 def _root(output: Tensor) -> Any:
+    """The Node that made an output, or the output itself if it is a leaf."""
     edge = output._graph_edge()
     if edge is None:
         raise RuntimeError(
@@ -139,6 +142,7 @@ def _root(output: Tensor) -> Any:
 
 
 def _seed(output: Tensor, gradient: Tensor | None) -> Tensor:
+    """The given gradient of an output, checked, or one for an output of one element."""
     if gradient is None:
         if output.numel() != 1:
             raise RuntimeError(

@@ -1,7 +1,7 @@
 """The graph of recorded operations and the backward pass over it.
 
-Nodes link to nodes, and to the leaf tensors whose gradients are wanted; arrays are held by the
-gradient functions alone, so what no gradient function needs is freed during the forward pass.
+Nodes refer to nodes and to leaf tensors. Only the vjps keep arrays alive, so an array that no vjp
+needs is freed during the forward pass.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _order = itertools.count()
 
 
 class Node:
-    """One recorded operation: from the gradient of its output to those of its inputs.
+    """One recorded operation, which maps the gradient of its output to those of its inputs.
 
-    primitive : the Primitive that was run; the name of an operation that is none
-    parents : for each input the Node that made it, the leaf Tensor that it is, or None
-    vjps : the gradient functions, one for each input; None once they are freed
-    saved : for each value that a vjp keeps (its index, its version counter, its version then);
-        None for one that is no Tensor
-    call : (function, arrays, static arguments), where second derivatives run the primitive again
+    primitive : the Primitive that was run, or the name of an operation that is no Primitive
+    parents : for each input the Node that made it, the input itself if it is a leaf, or None
+    vjps : the vector-Jacobian products, one for each input; None once they are freed
+    saved : for each value that a vjp keeps (its index, its version counter, its version at the time
+        of the forward pass); None for a value that is no Tensor
+    call : (function, arrays, static arguments) if double backward runs the primitive again
     stack : the lines that called the operation, in anomaly mode
     """
 
@@ -67,9 +67,9 @@ class Node:
     def take_vjps(
         self, grad: Array, keep: bool, record_vjps: Callable[[Node], Iterable[VJP]] | None
     ) -> Iterable[VJP]:
-        """The vjps, to be called with `grad`; without `keep` they are freed here.
+        """Return the vjps after checking the versions of saved values; frees them unless `keep`.
 
-        `record_vjps` makes of them those that are recorded themselves (double backward).
+        `record_vjps` returns vjps that are recorded themselves (double backward).
         """
         vjps = self.vjps
         if vjps is None:
@@ -91,9 +91,9 @@ class Node:
     def _refuse_modified(
         self, vjps: Iterable[VJP], saved: tuple[int, list[int], int], double_backward: bool
     ) -> None:
-        """Raise if a wanted gradient needs a value that was modified in place since.
+        """Raise if a wanted gradient needs a value that was modified in place.
 
-        All inputs are needed where the primitive is run again.
+        Double backward that runs the primitive again needs all inputs.
         """
         index, (now,), then = saved
         assert not isinstance(self.primitive, str)
@@ -109,7 +109,7 @@ class Node:
 
 
 def sum_to(grad: Array, shape: tuple[int, ...]) -> Array:
-    """Sum a gradient over the axes along which a value of `shape` was broadcast."""
+    """Sum a gradient over the axes along which an input of `shape` was broadcast."""
     if grad.shape == shape:
         return grad
     extra = grad.ndim - len(shape)
@@ -130,7 +130,7 @@ _running = _PerThread()
 
 
 def call_after_backward(callback: Callable[[], None]) -> None:
-    """Call `callback` once when the backward pass that runs on this thread has ended."""
+    """Call `callback` once at the end of the backward pass that runs on this thread."""
     assert _running.callbacks is not None, "no backward pass is running"
     if callback not in _running.callbacks:
         _running.callbacks.append(callback)
@@ -142,28 +142,28 @@ def run_backward(
     wanted: Sequence[Any] | None = None,
     record_vjps: Callable[[Node], Sequence[Callable[..., Any]]] | None = None,
 ) -> list[Array | None]:
-    """Go through the graph from its roots to the leaves, each node once, newest first.
+    """Run the backward pass: visit each node between roots and leaves once, newest first.
 
     Parameters
     ----------
     roots : (Node or leaf Tensor, gradient) pairs
-    keep_graph : whether the graph can be gone through once more
-    wanted : Nodes and leaf Tensors whose gradients are returned, and nothing is accumulated;
-        if None the leaves accumulate
-    record_vjps : makes a node's gradient functions such that what they do is recorded; then the
-        gradients are RecordedArrays
+    keep_graph : keep the saved values for another backward pass
+    wanted : Nodes and leaf Tensors whose gradients are returned, without accumulation; if None the
+        gradients accumulate in the leaves
+    record_vjps : returns vjps of a node whose operations are recorded; gradients are then
+        RecordedArrays
     """
     nodes, leaf_uses = _reachable([root for root, _ in roots])
-    on_the_way = None if wanted is None else _leading_to(wanted, nodes)
+    relevant = None if wanted is None else _nodes_leading_to(wanted, nodes)
     wanted_ids = {id(want) for want in wanted or ()}
     pending: dict[int, Array] = {}
-    summed: set[int] = set()  # gradients that are sums made here, so that adding in place is safe
+    summed: set[int] = set()  # gradients in arrays of their own, to which adding in place is safe
     found: dict[int, Array] = {}
     check_nan = anomaly.enabled and anomaly.check_nan
     outer, _running.callbacks = _running.callbacks, []
 
-    def deliver(target: Any, like: Any, grad: Array) -> None:
-        """Add to the gradient of a node or leaf; `like` has its shape and dtype."""
+    def add_gradient(target: Any, like: Any, grad: Array) -> None:
+        """Add to the pending gradient of a node or leaf; `like` has its shape and dtype."""
         if grad.shape != like.shape:
             grad = sum_to(grad, like.shape)
         if grad.dtype is not like.dtype and grad.dtype != like.dtype:
@@ -178,17 +178,17 @@ def run_backward(
             summed.add(key)
 
     def count_down(leaf: Any) -> None:
-        """One use of a leaf less to wait for."""
+        """Count one use of a leaf as done; after the last one accumulate its gradient."""
         key = id(leaf)
         leaf_uses[key] -= 1
         if not leaf_uses[key] and key in pending:
-            grad = arrive(leaf, pending.pop(key))
+            grad = complete(leaf, pending.pop(key))
             if wanted is None and leaf._requires_grad:  # not if it was frozen since
                 leaf.accumulate_grad(grad)
 
-    def arrive(target: Any, grad: Array) -> Array:
-        """The whole gradient of a node or leaf, as its hooks leave it."""
-        if isinstance(grad, np.generic):  # what NumPy's operators give for 0-d arrays
+    def complete(target: Any, grad: Array) -> Array:
+        """Run the hooks on the complete gradient of a node or leaf; returns the gradient."""
+        if isinstance(grad, np.generic):  # NumPy's operators return scalars for 0-d arrays
             grad = np.asarray(grad)
         for hook in target.hooks or ():
             grad = hook(grad)
@@ -198,38 +198,38 @@ def run_backward(
         return grad
 
     try:
-        # NaN and infinity are values here, as in PyTorch.
+        # as in PyTorch, no warnings for NaN and infinity
         with np.errstate(all="ignore"), on_device_of(*(grad for _, grad in roots)):
             for root, grad in roots:
                 if isinstance(root, Node):
-                    deliver(root, root, grad)
+                    add_gradient(root, root, grad)
                 else:
-                    deliver(root, root.array, grad)
+                    add_gradient(root, root.array, grad)
                     count_down(root)
             while nodes:
                 node = nodes.pop()
                 key = id(node)
-                if key not in pending or (on_the_way is not None and key not in on_the_way):
-                    # no gradient is wanted, or a custom Function has returned None for it
+                if key not in pending or (relevant is not None and key not in relevant):
+                    # not wanted, or a custom Function returned None as its gradient
                     for parent in node.parents:
                         if parent is not None and not isinstance(parent, Node):
                             count_down(parent)
                     continue
                 grad = pending.pop(key)
                 if node.hooks or wanted_ids or summed or type(grad) is not np.ndarray:
-                    grad = arrive(node, grad)
+                    grad = complete(node, grad)
                 vjps = node.take_vjps(grad, keep_graph, record_vjps)
                 for parent, vjp in zip(node.parents, vjps):
                     if parent is None:
                         continue
                     leaf = None if isinstance(parent, Node) else parent
-                    if on_the_way is None or id(parent) in on_the_way:
+                    if relevant is None or id(parent) in relevant:
                         part = vjp(grad)
                         if check_nan:
-                            place = [id(other) for other in node.parents].index(id(parent))
-                            refuse_nan(node.name, node.stack, place, part)
+                            position = [id(other) for other in node.parents].index(id(parent))
+                            refuse_nan(node.name, node.stack, position, part)
                         if part is not None:
-                            deliver(parent, parent if leaf is None else leaf.array, part)
+                            add_gradient(parent, parent if leaf is None else leaf.array, part)
                     if leaf is not None:
                         count_down(leaf)
         callbacks, _running.callbacks = _running.callbacks, []
@@ -241,12 +241,12 @@ def run_backward(
 
 
 def _reachable(roots: Sequence[Any]) -> tuple[list[Node], dict[int, int]]:
-    """All nodes behind the roots, oldest first, and how often each leaf is used (roots too)."""
+    """All nodes reachable from the roots, oldest first, and the number of uses of each leaf."""
     seen: dict[int, Node] = {}
     leaf_uses: dict[int, int] = {}
     new: list[Node] = []
 
-    def meet(items: Sequence[Any]) -> None:
+    def visit(items: Sequence[Any]) -> None:
         for item in items:
             if item is None:
                 continue
@@ -257,19 +257,19 @@ def _reachable(roots: Sequence[Any]) -> tuple[list[Node], dict[int, int]]:
                 seen[key] = item
                 new.append(item)
 
-    meet(roots)
+    visit(roots)
     while new:
-        meet(new.pop().parents)
+        visit(new.pop().parents)
     return sorted(seen.values(), key=operator.attrgetter("order")), leaf_uses
 
 
 def now() -> int:
-    """The place in the order of nodes that those made from now on come after."""
+    """An `order` between those of existing nodes and of nodes made later."""
     return next(_order)
 
 
 def nodes_since(start: int, edges: Sequence[Node]) -> list[Node]:
-    """The nodes behind `edges` that were made after `start`, oldest first."""
+    """The nodes reachable from `edges` that were made after `start`, oldest first."""
     seen: dict[int, Node] = {}
     new = [edge for edge in edges if edge.order > start]
     while new:
@@ -280,10 +280,10 @@ def nodes_since(start: int, edges: Sequence[Node]) -> list[Node]:
     return sorted(seen.values(), key=operator.attrgetter("order"))
 
 
-def _leading_to(wanted: Sequence[Any], nodes: Sequence[Node]) -> set[int]:
-    """The ids of the wanted, and of the nodes that lead to one of them."""
-    on_the_way = {id(want) for want in wanted}
-    for node in nodes:  # a parent comes before what was made of it
-        if any(id(parent) in on_the_way for parent in node.parents):
-            on_the_way.add(id(node))
-    return on_the_way
+def _nodes_leading_to(wanted: Sequence[Any], nodes: Sequence[Node]) -> set[int]:
+    """The ids of the wanted, and of the nodes from which one of them is reachable."""
+    relevant = {id(want) for want in wanted}
+    for node in nodes:  # parents come first
+        if any(id(parent) in relevant for parent in node.parents):
+            relevant.add(id(node))
+    return relevant

@@ -1,8 +1,8 @@
-"""`checkpoint`: memory for time. What a function's backward pass needs is computed again for it.
+"""`checkpoint`: activation checkpointing, which recomputes saved values in the backward pass.
 
-The operations of the function are recorded as ever, but let go of what they had kept. When the
-backward pass comes to the first of them, the function is run again, to the same bits, and every
-operation takes what it needs from its counterpart of that second run.
+The operations of the function are recorded, but their vjps and saved values are dropped. When the
+backward pass reaches the first of these nodes, the function runs again, to the same bits, and each
+node takes its vjps from the node at the same position in the second run.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ def checkpoint(
     preserve_rng_state: bool = True,
     **kwargs: Any,
 ) -> Any:
-    """`function(*args, **kwargs)`, run again in the backward pass to save memory in between.
+    """`function(*args, **kwargs)`, which runs again in the backward pass to save memory.
 
-    Mirrors torch.utils.checkpoint.checkpoint. What the function does besides computing its
-    output, such as updating running statistics, is done twice.
+    Mirrors torch.utils.checkpoint.checkpoint. Side effects of the function, such as updates of
+    running statistics, happen twice.
 
     Parameters
     ----------
-    use_reentrant : taken for PyTorch's sake; both give the same here
+    use_reentrant : accepted as in PyTorch, without effect
     preserve_rng_state : draw the same random numbers in the second run
 
     Raises
     ------
     RuntimeError
-        In the backward pass, if the second run did other operations than the first.
+        In the backward pass, if the second run recorded other operations than the first.
 
     >>> import dtrain
     >>> x = dtrain.tensor([1.0, 2.0], requires_grad=True)
@@ -59,7 +59,7 @@ def checkpoint(
 
 
 def _edges_of(outputs: Any) -> list[Node]:
-    """The nodes of the Tensors in an output, which may be a structure of them."""
+    """The nodes of the Tensors in an output, also within dicts, lists and tuples."""
     if isinstance(outputs, Tensor):
         return [] if outputs.grad_fn is None else [outputs.grad_fn]
     if isinstance(outputs, dict):
@@ -78,12 +78,13 @@ class _Region:
         self._again: dict[int, Node] = {}
 
     def counterpart(self, index: int) -> Node:
-        """The node of the second run; each is handed out once and forgotten here."""
+        """Return the node at `index` of the second run, once; the reference to it is dropped."""
         if index not in self._again:
             self._again = dict(enumerate(self._run_again()))
         return self._again.pop(index)
 
     def _run_again(self) -> list[Node]:
+        """Run the function again; raise if it recorded other operations. Returns their nodes."""
         generator = default_generator()
         outside = generator.get_state()
         start = now()
@@ -106,8 +107,8 @@ class _Region:
 
 def _difference(what: str) -> RuntimeError:
     return RuntimeError(
-        f"checkpoint: the function was run again for the backward pass, and did {what}; it must "
-        "do the same each time, from its arguments and the default generator alone"
+        f"checkpoint: the second run of the function, in the backward pass, recorded {what}; "
+        "it must depend on its arguments and the default generator alone"
     )
 
 
