@@ -85,11 +85,7 @@ from dtrain.backend.threads import (
     set_num_threads as set_num_threads,
 )
 from dtrain.checkpoint import load as load, save as save
-from dtrain.functions.creation import *  # noqa: F403
-from dtrain.functions.creation.random import *  # noqa: F403
-from dtrain.functions.creation.windows import *  # noqa: F403
 from dtrain.functions.table import PUBLIC_FUNCTIONS as _FUNCTIONS
-from dtrain.functions.types import *  # noqa: F403
 from dtrain.functions.types import TYPES as _TYPES, make_type_constructor as _make_type_constructor
 from dtrain.nn.functional import (
     adaptive_avg_pool1d as adaptive_avg_pool1d,

@@ -6,14 +6,6 @@ Made by scripts/generate_stubs.py from the tables of functions; do not edit.
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import DTypeLike
 from dtrain.functions.operands import Number
-from dtrain.functions.special import (
-    entr as entr,
-    i0e as i0e,
-    i1 as i1,
-    i1e as i1e,
-    ndtr as ndtr,
-    xlog1py as xlog1py,
-)
 from typing import Any
 
 __all__ = [
@@ -47,6 +39,8 @@ __all__ = [
 
 def digamma(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The derivative of lgamma (torch.digamma)."""
+def entr(input: Tensor) -> Tensor:
+    """-x * log(x); 0 at 0, minus infinity below (torch.special.entr)."""
 def erf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The error function: 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x (torch.erf)."""
 def erfc(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -63,6 +57,12 @@ def gammaln(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """log |gamma(x)| (torch.lgamma)."""
 def i0(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The modified Bessel function of order 0 (torch.i0)."""
+def i0e(input: Tensor) -> Tensor:
+    """exp(-|x|) i0(x), without overflow (torch.special.i0e)."""
+def i1(input: Tensor) -> Tensor:
+    """The modified Bessel function of order 1 (torch.special.i1)."""
+def i1e(input: Tensor) -> Tensor:
+    """exp(-|x|) i1(x), without overflow (torch.special.i1e)."""
 def log1p(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """log(1 + x), exact near 0 (torch.log1p)."""
 def log_softmax(
@@ -85,6 +85,8 @@ def logsumexp(
     """log(sum(exp(input))) over `dim` (torch.logsumexp)."""
 def multigammaln(input: Tensor, p: int, *, out: Tensor | None = None) -> Tensor:
     """The logarithm of the gamma function of p dimensions (torch.mvlgamma)."""
+def ndtr(input: Tensor) -> Tensor:
+    """The distribution function of the normal distribution (torch.special.ndtr)."""
 def polygamma(n: int, input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The derivative of order n of digamma (torch.polygamma)."""
 def psi(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -101,6 +103,8 @@ def softmax(
     out: Tensor | None = None,
 ) -> Tensor:
     """exp(x) / sum(exp(x)) along `dim` (torch.softmax)."""
+def xlog1py(input: Tensor | Number, other: Tensor | Number) -> Tensor:
+    """x * log(1 + y); 0 where x is 0, unless y is NaN (torch.special.xlog1py)."""
 def xlogy(
     input: Tensor | Number,
     other: Tensor | Number,

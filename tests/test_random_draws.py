@@ -1,5 +1,6 @@
 """Draws from distributions: their moments, their dtypes, and what they refuse."""
 
+import inspect
 import math
 
 import pytest
@@ -91,3 +92,25 @@ def test_randint_like_has_the_shape_and_dtype_of_the_other(low):
 def test_what_is_no_distribution_is_refused(draw, message):
     with pytest.raises(RuntimeError, match=message):
         draw(dtrain.zeros(3))
+
+
+@pytest.mark.parametrize("make", [dtrain.rand, dtrain.randn, dtrain.randperm, dtrain.hann_window])
+def test_unknown_options_are_refused_by_name(make):
+    with pytest.raises(TypeError, match=rf"{make.__name__}: .*unexpected.*\['dtpye'\]"):
+        make(2, dtpye=dtrain.float64)
+
+
+def test_options_are_keywords_alone():
+    signature = inspect.signature(dtrain.randint_like)
+    options = "dtype", "device", "requires_grad", "generator"
+    assert {signature.parameters[name].kind for name in options} == {inspect.Parameter.KEYWORD_ONLY}
+    with pytest.raises(TypeError, match="positional argument"):
+        dtrain.hann_window(4, True, dtrain.float64)
+
+
+@pytest.mark.parametrize("make", [dtrain.rand_like, dtrain.randn_like, dtrain.randint_like])
+def test_draws_like_a_tensor_have_its_shape_and_dtype_unless_others_are_given(make):
+    x, limit = dtrain.ones(2, 3, dtype=dtrain.float64), (5,) * (make is dtrain.randint_like)
+    plain, asked = make(x, *limit), make(x, *limit, dtype=dtrain.float32, requires_grad=True)
+    assert (plain.shape, plain.dtype, plain.requires_grad) == ((2, 3), "float64", False)
+    assert (asked.shape, asked.dtype, asked.requires_grad) == ((2, 3), "float32", True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any, TypeVar, cast
 
 from dtrain.autograd import grad_mode
@@ -46,6 +47,11 @@ def _parameter_aliases(function: Callable[..., Any]) -> dict[str, str]:
 
 def _rename_keywords(kwargs: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
     return {names.get(name, name): value for name, value in kwargs.items()}
+
+
+def select(module: ModuleType, names: str) -> dict[str, Callable[..., Any]]:
+    """The functions of a module with these names, which are separated by spaces, by name."""
+    return {name: getattr(module, name) for name in names.split()}
 
 
 def bind_method(function: F) -> F:

@@ -83,14 +83,3 @@ def make_cast(name: str) -> Callable[..., Tensor]:
     cast.__name__, cast.__qualname__ = name, f"Tensor.{name}"
     cast.__doc__ = f"The tensor in dtype {CASTS[name].rstrip('_')} (torch.Tensor.{name})."
     return cast
-
-
-def make_reflected(name: str, operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The operator `name`, such as `__radd__`: an operation with its operands exchanged."""
-
-    def reflected(self: Tensor, other: Tensor | Number) -> Tensor:
-        return operation(other, self)
-
-    reflected.__name__, reflected.__qualname__ = name, f"Tensor.{name}"
-    reflected.__doc__ = f"`{operation.__name__}` with its operands exchanged (torch.Tensor.{name})."
-    return reflected

@@ -40,90 +40,84 @@ from dtrain.functions import (
     trigonometry,
     types,
 )
-from dtrain.functions.binding import bind_function, bind_method
+from dtrain.functions.binding import bind_function, bind_method, select
 from dtrain.functions.creation.filled import new_method
-from dtrain.functions.inplace import make_inplace
 from dtrain.functions.inplace_forms import INPLACE
 from dtrain.functions.linalg import factorizations, lu, norms, solvers, triangular
-from dtrain.functions.methods import CASTS, make_cast, make_reflected
+from dtrain.functions.methods import CASTS, make_cast
 from dtrain.functions.operands import to
-from dtrain.functions.subscripts import getitem, setitem
+from dtrain.functions.operators import OPERATORS as OPERATORS
 
-
-def _named(module: Any, names: str) -> dict[str, Callable[..., Any]]:
-    return {name: getattr(module, name) for name in names.split()}
-
-
-#: Public functions that are methods too, by name.
+#: Public functions that are also methods of Tensor, by name.
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **_named(activations, "log_softmax relu sigmoid softmax tanh"),
-    **_named(
+    **select(activations, "log_softmax relu sigmoid softmax tanh"),
+    **select(
         arithmetic,
         "abs add addcdiv addcmul copysign div float_power lerp mul neg positive pow "
         "reciprocal rsqrt sqrt square sub true_divide",
     ),
-    **_named(
+    **select(
         exponentials, "exp exp2 expm1 ldexp log log10 log1p log2 logaddexp logaddexp2 logit xlogy"
     ),
-    **_named(casts, "clone"),
-    **_named(indexing, "masked_fill"),
-    **_named(limits, "clamp clamp_max clamp_min fmax fmin maximum minimum nan_to_num"),
-    **_named(
+    **select(casts, "clone"),
+    **select(indexing, "masked_fill"),
+    **select(limits, "clamp clamp_max clamp_min fmax fmin maximum minimum nan_to_num"),
+    **select(
         rounding,
         "ceil floor floor_divide fmod frac frexp gcd heaviside lcm nextafter remainder "
         "round sgn sign trunc",
     ),
-    **_named(special, "digamma erf erfc erfinv i0 lgamma mvlgamma"),
-    **_named(
+    **select(special, "digamma erf erfc erfinv i0 lgamma mvlgamma"),
+    **select(
         trigonometry,
         "acos acosh asin asinh atan atan2 atanh cos cosh deg2rad hypot rad2deg sin sinc sinh tan",
     ),
-    **_named(covariance, "corrcoef cov"),
-    **_named(sampling, "bernoulli multinomial"),
-    **_named(reals, "angle conj real"),
-    **_named(
+    **select(covariance, "corrcoef cov"),
+    **select(sampling, "bernoulli multinomial"),
+    **select(reals, "angle conj real"),
+    **select(
         comparison,
         "allclose bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift "
         "bitwise_xor eq equal ge gt isclose isfinite isinf isnan isneginf isposinf isreal le "
         "logical_and logical_not logical_or logical_xor lt ne signbit",
     ),
-    **_named(
+    **select(
         reductions,
         "all amax amin aminmax any argmax argmin dist logsumexp max mean min prod sum",
     ),
-    **_named(scans, "cummax cummin cumprod cumsum diff logcumsumexp"),
-    **_named(
+    **select(scans, "cummax cummin cumprod cumsum diff logcumsumexp"),
+    **select(
         sorting,
         "argsort kthvalue median mode msort nanmedian sort topk unique unique_consecutive",
     ),
-    **_named(
+    **select(
         statistics,
         "bincount count_nonzero histc histogram nanmean nanquantile nansum quantile renorm std var",
     ),
-    **_named(
+    **select(
         shapes,
         "adjoint as_strided broadcast_to flatten flip fliplr flipud movedim narrow permute ravel "
         "reshape roll rot90 squeeze swapaxes t transpose unflatten unsqueeze",
     ),
-    **_named(diagonals, "diag diag_embed diagflat diagonal tril triu"),
-    **_named(joining, "tile"),
-    **_named(splitting, "chunk dsplit hsplit split split_with_sizes tensor_split unbind vsplit"),
-    **_named(
+    **select(diagonals, "diag diag_embed diagflat diagonal tril triu"),
+    **select(joining, "tile"),
+    **select(splitting, "chunk dsplit hsplit split split_with_sizes tensor_split unbind vsplit"),
+    **select(
         indexing,
         "argwhere gather index_select masked_select nonzero select take take_along_dim",
     ),
-    **_named(
+    **select(
         scattering,
         "diagonal_scatter index_add index_copy index_fill index_put index_reduce masked_scatter "
         "put scatter scatter_add scatter_reduce select_scatter slice_scatter",
     ),
-    **_named(
+    **select(
         products,
         "addbmm addmm addmv addr baddbmm bmm cross dot inner kron matmul mm mv outer trace vdot",
     ),
-    **_named(solvers, "inverse matrix_exp matrix_power pinverse"),
-    **_named(norms, "det logdet slogdet"),
-    **_named(triangular, "cholesky_inverse cholesky_solve triangular_solve"),
+    **select(solvers, "inverse matrix_exp matrix_power pinverse"),
+    **select(norms, "det logdet slogdet"),
+    **select(triangular, "cholesky_inverse cholesky_solve triangular_solve"),
     "cholesky": factorizations.torch_cholesky,
     "lu_solve": lu.torch_lu_solve,
     "norm": norms.torch_norm,
@@ -131,7 +125,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "svd": factorizations.torch_svd,
 }
 
-#: Other names of the same functions.
+#: Other names of the same functions: name -> the function's own name.
 ALIASES = {
     "absolute": "abs",
     "arccos": "acos",
@@ -164,27 +158,27 @@ INPLACE_ALIASES = {
     f"{alias}_": INPLACE[f"{name}_"] for alias, name in ALIASES.items() if f"{name}_" in INPLACE
 }
 
-#: What only a function is.
+#: Public functions that are no methods.
 FREE_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **_named(statistics, "isin std_mean var_mean"),
+    **select(statistics, "isin std_mean var_mean"),
     "fill": types.fill,
     "zero_": INPLACE["zero_"],
-    **_named(integrals, "cumulative_trapezoid gradient trapezoid"),
+    **select(integrals, "cumulative_trapezoid gradient trapezoid"),
     "normal": sampling.normal,
     "polygamma": special.polygamma,
     "trapz": integrals.trapezoid,
-    **_named(
+    **select(
         joining,
         "atleast_1d atleast_2d atleast_3d block_diag broadcast_shapes broadcast_tensors "
         "cartesian_prod cat column_stack combinations dstack hstack meshgrid repeat_interleave "
         "stack vstack",
     ),
-    **_named(indexing, "where"),
-    **_named(searching, "bucketize searchsorted unravel_index"),
-    **_named(products, "cdist chain_matmul pdist tensordot vander"),
+    **select(indexing, "where"),
+    **select(searching, "bucketize searchsorted unravel_index"),
+    **select(products, "cdist chain_matmul pdist tensordot vander"),
     "rsub": arithmetic.rsub,
-    **_named(einsum, "einsum"),
-    **_named(lu, "lu_unpack"),
+    **select(einsum, "einsum"),
+    **select(lu, "lu_unpack"),
     "lu": lu.torch_lu,
     "concat": joining.cat,
     "concatenate": joining.cat,
@@ -192,9 +186,9 @@ FREE_FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 
 
-#: What only a method is.
+#: Methods that are no public functions.
 METHODS: dict[str, Callable[..., Any]] = {
-    **_named(methods, "cpu cuda expand_as polygamma reshape_as split type_as view_as where"),
+    **select(methods, "cpu cuda expand_as polygamma reshape_as split type_as view_as where"),
     "contiguous": shapes.contiguous,
     "expand": shapes.expand,
     "fill_diagonal_": diagonals.fill_diagonal_,
@@ -223,47 +217,7 @@ METHODS: dict[str, Callable[..., Any]] = {
 }
 
 
-_TWO = {
-    "add": arithmetic.add,
-    "and": comparison.bitwise_and,
-    "floordiv": rounding.floor_divide,
-    "lshift": comparison.bitwise_left_shift,
-    "matmul": products.matmul,
-    "mod": rounding.remainder,
-    "mul": arithmetic.mul,
-    "or": comparison.bitwise_or,
-    "pow": arithmetic.pow,
-    "rshift": comparison.bitwise_right_shift,
-    "sub": arithmetic.sub,
-    "truediv": arithmetic.div,
-    "xor": comparison.bitwise_xor,
-}
-
-OPERATORS: dict[str, Callable[..., Any]] = {
-    **{f"__{name}__": operation for name, operation in _TWO.items()},
-    **{f"__r{name}__": make_reflected(f"__r{name}__", _TWO[name]) for name in _TWO},
-    **{
-        f"__i{name}__": make_inplace(f"__i{name}__", _TWO[name])
-        for name in _TWO
-        if name != "matmul"
-    },
-    "__abs__": arithmetic.abs,
-    "__eq__": comparison.eq,
-    "__ge__": comparison.ge,
-    "__getitem__": getitem,
-    "__gt__": comparison.gt,
-    "__invert__": comparison.bitwise_not,
-    "__le__": comparison.le,
-    "__lt__": comparison.lt,
-    "__ne__": comparison.ne,
-    "__neg__": arithmetic.neg,
-    "__pos__": arithmetic.positive,
-    "__rdiv__": make_reflected("__rdiv__", arithmetic.div),
-    "__setitem__": setitem,
-}
-
-
-#: What is written without parentheses.
+#: Properties of Tensor.
 PROPERTIES: dict[str, Callable[[Tensor], Tensor]] = {
     "H": shapes.matrix_adjoint,
     "T": shapes.reversed_dims,
@@ -272,10 +226,21 @@ PROPERTIES: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+#: In-place methods of Tensor, by name.
 IN_PLACE = (INPLACE, diagonals.INPLACE, products.INPLACE, scattering.INPLACE, shapes.INPLACE)
 
-#: The public functions, as they are called.
+#: Functions that are public as they are, without `out=` and other names of parameters.
+UNBOUND_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    **{name: function for name, function in vars(creation).items() if callable(function)},
+    **select(
+        types,
+        "is_complex is_floating_point is_nonzero is_same_size is_tensor numel result_type",
+    ),
+}
+
+#: The functions of the namespace `dtrain`, by name.
 PUBLIC_FUNCTIONS = {
+    **UNBOUND_FUNCTIONS,
     **{
         name: bind_function(function, requires_tensor=True, name=name)
         for name, function in FUNCTIONS.items()
@@ -287,7 +252,8 @@ PUBLIC_FUNCTIONS = {
 }
 
 
-def _bind() -> None:
+def _bind_methods() -> None:
+    """Set the methods, operators and properties of Tensor."""
     for name, function in FUNCTIONS.items():
         setattr(Tensor, name, bind_method(function))
     for table in (METHODS, *IN_PLACE, INPLACE_ALIASES, OPERATORS):
@@ -297,4 +263,4 @@ def _bind() -> None:
         setattr(Tensor, name, property(function))
 
 
-_bind()
+_bind_methods()

@@ -14,16 +14,6 @@ from dtrain.functions import creation
 from dtrain.functions.operands import result_dtype, to
 from dtrain.primitives import casts
 
-__all__ = [
-    "is_complex",
-    "is_floating_point",
-    "is_nonzero",
-    "is_same_size",
-    "is_tensor",
-    "numel",
-    "result_type",
-]
-
 #: The dtype of each of PyTorch's old types of tensors.
 TYPES = {
     "BFloat16Tensor": "bfloat16",

@@ -6,20 +6,33 @@ import functools
 import inspect
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any, ParamSpec, TypeAlias, cast
+from typing import Any, ParamSpec, TypeAlias, TypedDict, cast
 
 import numpy as np
 
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import Array, device
-from dtrain.backend.dtypes import (
-    category,
-    iinfo,
-)
+from dtrain.backend.dtypes import DTypeLike, category, iinfo
 
 P = ParamSpec("P")
 
 DeviceLike: TypeAlias = device | str | int | None
+
+
+class TensorOptions(TypedDict, total=False):
+    """The keywords of a function that makes tensors, as in ``**options: Unpack[TensorOptions]``."""
+
+    dtype: DTypeLike
+    device: DeviceLike
+    requires_grad: bool
+
+
+#: Annotation and default of each of the TensorOptions.
+_OPTIONS = {
+    "dtype": ("DTypeLike", None),
+    "device": ("DeviceLike", None),
+    "requires_grad": ("bool", False),
+}
 
 #: PyTorch's options for the memory layout, which have no effect: annotation and default of each.
 _LAYOUT = {
@@ -36,12 +49,13 @@ def make_leaf(array: Array, requires_grad: bool) -> Tensor:
 
 
 def factory(make: Callable[P, Tensor]) -> Callable[P, Tensor]:
-    """A function that makes tensors, as the user calls it.
+    """Decorator of public functions that make tensors.
 
-    It takes `out=`, the shape as `size=` where it takes one, and PyTorch's options for the memory
-    layout, which have no effect.
+    Adds the parameters `out=`, `size=` for a shape given as `*size`, and PyTorch's options for the
+    memory layout, which have no effect. TensorOptions appear in the signature one by one.
     """
-    signature = inspect.signature(make)
+    signature = _expand_options(inspect.signature(make))
+    keywords = set(signature.parameters)
     sizes = any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values())
 
     @functools.wraps(make)
@@ -52,6 +66,8 @@ def factory(make: Callable[P, Tensor]) -> Callable[P, Tensor]:
             args = (kwargs.pop("size"), *args)
         if sizes and not args:
             raise TypeError(f"{make.__name__}: expected a size")
+        if unknown := kwargs.keys() - keywords - {"out"}:
+            raise TypeError(f"{make.__name__}: got unexpected keyword arguments {sorted(unknown)}")
         if (out := kwargs.pop("out", None)) is None:
             return make(*args, **kwargs)
         kwargs.setdefault("dtype", out.dtype)
@@ -61,6 +77,14 @@ def factory(make: Callable[P, Tensor]) -> Callable[P, Tensor]:
     options = {"out": ("Tensor | None", None), **_LAYOUT}
     called.__signature__ = add_keywords(signature, **options)  # type: ignore[attr-defined]
     return cast("Callable[P, Tensor]", called)
+
+
+def _expand_options(signature: inspect.Signature) -> inspect.Signature:
+    """Replace `**options` of a signature by the TensorOptions."""
+    parameters = list(signature.parameters.values())
+    if not parameters or parameters[-1].kind is not inspect.Parameter.VAR_KEYWORD:
+        return signature
+    return add_keywords(signature.replace(parameters=parameters[:-1]), **_OPTIONS)
 
 
 def add_keywords(signature: inspect.Signature, **keywords: tuple[str, Any]) -> inspect.Signature:

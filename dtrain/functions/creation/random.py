@@ -2,45 +2,35 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend import Array, Generator, default_generator, module_on, random as rng, use_device
-from dtrain.backend.dtypes import DTypeLike, get_default_dtype, is_floating
-from dtrain.functions.creation.base import DeviceLike, factory, make_leaf, parse_shape
-from dtrain.functions.creation.filled import make_like
+from dtrain.backend.dtypes import get_default_dtype, is_floating
+from dtrain.functions.creation.base import TensorOptions, factory, make_leaf, parse_shape
 
-__all__ = [
-    "rand",
-    "rand_like",
-    "randint",
-    "randint_like",
-    "randn",
-    "randn_like",
-    "randperm",
-]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
-def _drawn(
-    draw: Callable,
+def _draw(
+    draw: Callable[[Generator, Any, np.dtype, int], Array],
     size: tuple,
-    dtype: DTypeLike,
-    where: DeviceLike,
-    generator: Any,
-    grad: bool,
+    generator: Generator | None,
+    options: TensorOptions,
 ) -> Tensor:
-    shape, dtype = parse_shape(size), np.dtype(dtype or get_default_dtype())
+    """A tensor of numbers from draw(generator, array module, dtype, count)."""
+    shape, dtype = parse_shape(size), np.dtype(options.get("dtype") or get_default_dtype())
     if not is_floating(dtype):
         raise RuntimeError(f"random numbers of this kind have a floating dtype, not {dtype}")
-    count = math.prod(shape)
-    with use_device(where):
-        array = draw(generator or default_generator(), module_on(where), dtype, count)
-        return make_leaf(array.reshape(shape), grad)
+    with use_device(device := options.get("device")):
+        numbers = generator or default_generator()
+        array = draw(numbers, module_on(device), dtype, math.prod(shape))
+        return make_leaf(array.reshape(shape), options.get("requires_grad", False))
 
 
 def _uniform(generator: Generator, xp: Any, dtype: np.dtype, count: int) -> Array:
@@ -55,61 +45,62 @@ def _normal(generator: Generator, xp: Any, dtype: np.dtype, count: int) -> Array
 @factory
 def rand(
     *size: Any,
-    dtype: DTypeLike = None,
-    device: DeviceLike = None,
     generator: Generator | None = None,
-    requires_grad: bool = False,
+    **options: Unpack[TensorOptions],
 ) -> Tensor:
-    """Uniform random numbers in [0, 1) (torch.rand); not PyTorch's numbers."""
-    return _drawn(_uniform, size, dtype, device, generator, requires_grad)
+    """Uniform random numbers in [0, 1) (torch.rand), from Philox: other numbers than PyTorch's."""
+    return _draw(_uniform, size, generator, options)
 
 
 @factory
 def randn(
     *size: Any,
-    dtype: DTypeLike = None,
-    device: DeviceLike = None,
     generator: Generator | None = None,
-    requires_grad: bool = False,
+    **options: Unpack[TensorOptions],
 ) -> Tensor:
-    """Standard normal random numbers (torch.randn); not PyTorch's numbers."""
-    return _drawn(_normal, size, dtype, device, generator, requires_grad)
+    """Standard normal random numbers (torch.randn), from Philox: other numbers than PyTorch's."""
+    return _draw(_normal, size, generator, options)
+
+
+def _options_like(input: Tensor, options: TensorOptions) -> TensorOptions:
+    """The options with the device of a tensor, and its dtype if it is floating, as defaults."""
+    if not isinstance(input, Tensor):
+        raise TypeError(f"expected a tensor to be like, got {type(input).__name__}")
+    dtype = input.dtype if is_floating(input.dtype) else get_default_dtype()
+    device = options.get("device")
+    return {
+        "dtype": options.get("dtype") or dtype,
+        "device": input.device if device is None else device,
+        "requires_grad": options.get("requires_grad", False),
+    }
 
 
 @factory
 def rand_like(
     input: Tensor,
-    dtype: DTypeLike = None,
-    device: DeviceLike = None,
+    *,
     generator: Generator | None = None,
-    requires_grad: bool = False,
+    **options: Unpack[TensorOptions],
 ) -> Tensor:
     """Uniform random numbers in the shape of another tensor (torch.rand_like).
 
-    Of a tensor of integers, where PyTorch refuses, they have the default dtype.
+    For a tensor of integers, which PyTorch refuses, they have the default dtype.
     """
-    make = functools.partial(rand, generator=generator)
-    return make_like(make, input, dtype or _floating_dtype(input), device, requires_grad)
+    return rand(input.shape, generator=generator, **_options_like(input, options))
 
 
 @factory
 def randn_like(
     input: Tensor,
-    dtype: DTypeLike = None,
-    device: DeviceLike = None,
+    *,
     generator: Generator | None = None,
-    requires_grad: bool = False,
+    **options: Unpack[TensorOptions],
 ) -> Tensor:
     """Standard normal random numbers in the shape of another tensor (torch.randn_like).
 
-    Of a tensor of integers, where PyTorch refuses, they have the default dtype.
+    For a tensor of integers, which PyTorch refuses, they have the default dtype.
     """
-    make = functools.partial(randn, generator=generator)
-    return make_like(make, input, dtype or _floating_dtype(input), device, requires_grad)
-
-
-def _floating_dtype(input: Tensor) -> np.dtype:
-    return input.dtype if is_floating(input.dtype) else get_default_dtype()
+    return randn(input.shape, generator=generator, **_options_like(input, options))
 
 
 @factory
@@ -117,10 +108,9 @@ def randint(
     low: Any = None,
     high: Any = None,
     size: Any = None,
-    dtype: DTypeLike = None,
-    device: DeviceLike = None,
+    *,
     generator: Generator | None = None,
-    requires_grad: bool = False,
+    **options: Unpack[TensorOptions],
 ) -> Tensor:
     """Random integers in [low, high); `randint(high, size)` begins at 0 (torch.randint)."""
     if size is None:
@@ -128,14 +118,15 @@ def randint(
     elif high is None or low is None:
         low, high = 0, low if high is None else high
     shape = parse_shape((size,))
-    with use_device(device):
+    with use_device(device := options.get("device")):
         xp = module_on(device)
         drawn = draw_integers(generator or default_generator(), xp, math.prod(shape), low, high)
-        return make_leaf(drawn.reshape(shape).astype(dtype or xp.int64), requires_grad)
+        integers = drawn.reshape(shape).astype(options.get("dtype") or xp.int64)
+        return make_leaf(integers, options.get("requires_grad", False))
 
 
 def draw_integers(generator: Generator, xp: Any, count: int, low: int, high: int) -> Array:
-    """`count` int64 numbers in [low, high)."""
+    """Draw `count` int64 numbers in [low, high)."""
     if not low < high:
         raise RuntimeError(f"randint: expected low < high, got {low} and {high}")
     bits = generator.bits(xp, count)
@@ -151,36 +142,30 @@ def randint_like(
     input: Tensor,
     low: Any = None,
     high: Any = None,
-    dtype: DTypeLike = None,
-    device: DeviceLike = None,
+    *,
     generator: Generator | None = None,
-    requires_grad: bool = False,
+    **options: Unpack[TensorOptions],
 ) -> Tensor:
     """Random integers in [low, high), or from 0, in another's shape (torch.randint_like)."""
     if high is None or low is None:
         low, high = 0, low if high is None else high
-    return randint(
-        low,
-        high,
-        input.shape,
-        dtype=dtype or input.dtype,
-        device=input.device if device is None else device,
-        generator=generator,
-        requires_grad=requires_grad,
-    )
+    device = options.get("device")
+    options["dtype"] = options.get("dtype") or input.dtype
+    options["device"] = input.device if device is None else device
+    return randint(low, high, input.shape, generator=generator, **options)
 
 
 @factory
 def randperm(
     n: int,
-    dtype: DTypeLike = None,
-    device: DeviceLike = None,
+    *,
     generator: Generator | None = None,
-    requires_grad: bool = False,
+    **options: Unpack[TensorOptions],
 ) -> Tensor:
     """A random permutation of 0 ... n - 1 (torch.randperm)."""
     parse_shape((n,))
-    with use_device(device):
+    with use_device(device := options.get("device")):
         xp = module_on(device)
         bits = (generator or default_generator()).bits(xp, n)
-        return make_leaf(xp.argsort(bits).astype(dtype or xp.int64), requires_grad)
+        permutation = xp.argsort(bits).astype(options.get("dtype") or xp.int64)
+        return make_leaf(permutation, options.get("requires_grad", False))
