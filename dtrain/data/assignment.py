@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterable, Iterator, Sequence
-from hashlib import blake2b
 from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from dtrain.data.keyed_random import StreamReader
+from dtrain.data.sample_check import digest_sample
 from dtrain.distributed import world
 from dtrain.distributed.comm.tree_reduce import microbatch_range
 from dtrain.errors import DesyncError
@@ -148,17 +147,9 @@ def check_same_samples(steps: Iterator[list[Samples]]) -> Iterator[list[Samples]
 
 def _digest(step: list[Samples] | None) -> bytes:
     """A digest of a step's indices, or of the samples that a stream has brought."""
-    digest = blake2b(digest_size=16)
-    for samples in step or ():
-        if isinstance(samples.source, list):
-            digest.update(_as_bytes([samples.source[i] for i in samples.indices]))
-        else:
-            digest.update(_as_bytes(samples.indices.tolist()))
-    return digest.digest()
-
-
-def _as_bytes(values: list[Any]) -> bytes:
-    try:
-        return pickle.dumps(values)
-    except Exception:  # whatever an object that cannot be pickled raises
-        return str(len(values)).encode()
+    return digest_sample(
+        [
+            [source[i] for i in indices] if isinstance(source, list) else indices.tolist()
+            for source, indices in step or ()
+        ]
+    )

@@ -24,10 +24,13 @@ from dtrain.data.keyed_random import SampleLoader, StreamReader
 from dtrain.data.options import (
     WorkerOptions,
     check_order,
+    check_sharded,
     check_workers,
     is_stream,
     require_at_least_1,
+    require_microbatches,
 )
+from dtrain.data.sample_check import SampleCheck
 from dtrain.data.samplers import RandomSampler, SequentialSampler, set_epoch
 from dtrain.distributed import world
 from dtrain.distributed.comm.tree_reduce import microbatch_range
@@ -91,7 +94,9 @@ class DataLoader:
         If an option is out of range, two options contradict each other, or there are more ranks
         than microbatches.
     DesyncError
-        In the first step, if the ranks bring different samples and `sharded` is False.
+        In the first step, if the ranks bring different samples and `sharded` is False: another
+        order, or a dataset that is not the same on all ranks, of which DataParallel compares a few
+        samples.
 
     Examples
     --------
@@ -124,27 +129,13 @@ class DataLoader:
             batch_size = require_at_least_1("batch_size", batch_size)
         elif drop_last:
             raise ValueError("DataLoader: drop_last needs a batch_size, got batch_size=None")
-        if microbatches is not None:
-            microbatches = require_at_least_1("microbatches", microbatches)
         check_workers(workers)
         size = world.world_size()
-        if microbatches is not None and microbatches < size:
-            raise ValueError(
-                f"DataLoader: microbatches must be >= the number of ranks, got microbatches="
-                f"{microbatches} on {size} ranks: start at most {microbatches} ranks, or raise "
-                "microbatches"
-            )
-        if sharded and world.communicator().elastic:
-            raise ValueError(
-                "DataLoader: sharded=True under --elastic: no other rank could load the samples of "
-                "a failed one; let the loader shard the data, or run without --elastic"
-            )
+        if microbatches is not None:
+            microbatches = require_microbatches(microbatches, size)
         in_batches = batch_sampler is not None
-        if sharded and in_batches:
-            raise ValueError(
-                "DataLoader: sharded=True takes a sampler, a stream or a dataset, not a "
-                "batch_sampler: give the sampler and batch_size"
-            )
+        if sharded:
+            check_sharded(world.communicator().elastic, in_batches)
         check_order(dataset, shuffle, sampler, in_batches, batch_size != 1 or drop_last)
         if seed is None:
             seed = initial_seed() if generator is None else generator.initial_seed()
@@ -171,6 +162,7 @@ class DataLoader:
         # Samplers of dtrain's give all ranks one order.
         own_order = isinstance(self.sampler, (RandomSampler, SequentialSampler))
         self._check_order_once = not sharded and not own_order
+        self._check_samples_once = not sharded and not is_stream(dataset)
 
     def __len__(self) -> int:
         """The number of optimizer steps in an epoch."""
@@ -254,7 +246,9 @@ class DataLoader:
             # A state_dict taken in the loop body counts this step as done.
             self._next_step, self._left_early = number + 1, True
             sizes = tuple(len(samples.indices) for samples in microbatches)
-            yield Step(before + number, sizes, ends_with_backward, one_backward), microbatches
+            check = self._make_check(microbatches) if self._check_samples_once else None
+            step = Step(before + number, sizes, ends_with_backward, one_backward, check)
+            yield step, microbatches
         if epoch and not self._next_step and hasattr(self.dataset, "__next__"):
             raise RuntimeError(
                 f"DataLoader: the {type(self.dataset).__name__} was read to its end in the first "
@@ -262,6 +256,25 @@ class DataLoader:
                 "begins anew"
             )
         self._begin_epoch(epoch + 1)
+
+    def _make_check(self, microbatches: list[Samples]) -> SampleCheck | None:
+        """What the ranks compare in the first step that ends with a vote."""
+        if world.world_size() == 1:
+            return None
+        indices: Sequence[Any]
+        if isinstance(self.sampler, (RandomSampler, SequentialSampler)):
+            indices = range(len(self.sampler.data_source))
+        else:
+            indices = [i for samples in microbatches for i in samples.indices.tolist()]
+        length = len(self.dataset) if hasattr(self.dataset, "__len__") else None
+        return SampleCheck(self._load_to_compare, indices, length)
+
+    def _load_to_compare(self, index: Any) -> Any:
+        self._check_samples_once = False
+        key = self.seed, self.epoch
+        return self._samples.load(
+            self.dataset.__getitem__, [index], lambda samples: samples[0], key
+        )
 
     def _has_no_length(self) -> bool:
         """Whether the number of steps of an epoch is not known before its end."""

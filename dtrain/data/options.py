@@ -36,6 +36,31 @@ def require_at_least_1(name: str, value: Any) -> int:
     return number
 
 
+def require_microbatches(microbatches: Any, ranks: int) -> int:
+    """The number of microbatches of a step, of which each rank runs one or more."""
+    number = require_at_least_1("microbatches", microbatches)
+    if number < ranks:
+        raise ValueError(
+            f"DataLoader: microbatches must be >= the number of ranks, got microbatches="
+            f"{number} on {ranks} ranks: start at most {number} ranks, or raise microbatches"
+        )
+    return number
+
+
+def check_sharded(elastic: bool, in_batches: bool) -> None:
+    """Refuse options with which ranks cannot bring samples of their own (`sharded=True`)."""
+    if elastic:
+        raise ValueError(
+            "DataLoader: sharded=True under --elastic: no other rank could load the samples of "
+            "a failed one; let the loader shard the data, or run without --elastic"
+        )
+    if in_batches:
+        raise ValueError(
+            "DataLoader: sharded=True takes a sampler, a stream or a dataset, not a "
+            "batch_sampler: give the sampler and batch_size"
+        )
+
+
 def check_workers(workers: Any) -> None:
     """Refuse unknown options for worker processes, and values that no worker could take."""
     for name in workers:

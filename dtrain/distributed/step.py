@@ -7,14 +7,25 @@ gradients and statistics are keyed by the microbatch's index.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from dtrain.backend import default_generator
+from dtrain.distributed.comm.communicator import Communicator
 from dtrain.distributed.context import process, run_context
 from dtrain.distributed.elastic.transaction import run_transaction
+
+
+class StepCheck(Protocol):
+    """Something that the ranks compare by the vote at the end of a step."""
+
+    def claim(self) -> Any:
+        """What this rank tells the others: a small object, the same on all ranks."""
+
+    def require_same(self, comm: Communicator, claims: Sequence[Any]) -> None:
+        """Compare the claims of all ranks, which all call this; raises DesyncError."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +38,8 @@ class Step:
     ends_with_backward: bool
     #: whether each microbatch has one backward pass, which makes its gradients final
     one_backward: bool
+    #: what the loader has the ranks compare at the end of this step
+    check: StepCheck | None = None
 
 
 @dataclass(frozen=True, eq=False)

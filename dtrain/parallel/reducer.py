@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dtrain.autograd.bucket import Bucket
 from dtrain.autograd.graph import call_after_backward
@@ -37,6 +37,7 @@ class _Vote(NamedTuple):
     updates: dict[int, list[list[BufferUpdate]]]  # by microbatch and layer
     digest: bytes | None  # of weights and optimizer state, if they are compared in this step
     claim: Claim  # what this rank's model and optimizers are
+    of_step: Any  # the claim of the step's own check, if it has one
 
 
 class Reducer:
@@ -309,9 +310,12 @@ class Reducer:
         used = [reducer.used for reducer in self._reducers]
         digest = self._check.digest(step) if self._check is not None else None
         claim = tuple(self._agreement.claim())
-        vote = (step.number, len(step.sizes), used, self._updates, digest, claim)
+        of_step = None if step.check is None else step.check.claim()
+        vote = (step.number, len(step.sizes), used, self._updates, digest, claim, of_step)
         votes = [_Vote(*v) for v in self._comm.allgather(vote, "the end of a step")]
         self._require_same_step(votes)
+        if step.check is not None and all(vote.of_step is not None for vote in votes):
+            step.check.require_same(self._comm, [vote.of_step for vote in votes])
         self._agreement.require_same([Claim(*vote.claim) for vote in votes], step)
         if self._check is not None:
             self._check.compare([vote.digest for vote in votes], step)

@@ -274,6 +274,18 @@ def different_optimizers_are_named():
     _require_desync("rank 0 by Adam, rank 1 by SGD", lambda: _epoch(model, optimizer))
 
 
+def a_dataset_in_another_order_is_named():
+    rank = distributed.rank()
+    samples = [dtrain.full((4,), float(i)) for i in range(40)]
+    model = DataParallel(nn.Linear(4, 1))
+
+    def train():
+        for x in DataLoader(samples[:: -1 if rank == 1 else 1], 2, shuffle=True):
+            model(x).sum().backward()
+
+    _require_desync("sample 0 of the dataset is not the same.*sorted", train)
+
+
 def copies_train_like_the_original():
     for compression in (None, "bfloat16"):
         model = DataParallel(_model(), compression=compression)
