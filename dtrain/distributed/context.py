@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from dtrain import env
 
@@ -66,6 +66,8 @@ class ProcessContext:
     replaced_handlers: dict[int, Any] = field(default_factory=dict)
     #: set once this process aborts the job: it then waits for no other rank
     job_is_aborting: threading.Event = field(default_factory=threading.Event)
+    #: told to `dtrain run`: that this rank joins the others ("joining"), or has done so ("joined")
+    report_start: Callable[[Literal["joining", "joined"]], None] = lambda _: None
     #: what `dtrain debug --replay` resumes from
     replay: Replay | None = None
     #: called on every rank before its first microbatch of a step, by `dtrain debug`

@@ -152,6 +152,7 @@ def _launched_communicator() -> Communicator | None:
     expected = launched_world_size()
     if expected is None:
         return None
+    process.report_start("joining")
     try:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as reason:
@@ -175,7 +176,9 @@ def _launched_communicator() -> Communicator | None:
         sys.excepthook = _make_abort_hook(comm)
     from dtrain.distributed.comm.mpi import MpiCommunicator
 
-    return MpiCommunicator(comm, elastic=env.ELASTIC.read() is not None)
+    joined = MpiCommunicator(comm, elastic=env.ELASTIC.read() is not None)
+    process.report_start("joined")
+    return joined
 
 
 def _restore_python_handler(number: signal.Signals) -> None:
@@ -208,13 +211,19 @@ def _make_abort_hook(comm: Any) -> Callable[..., None]:
 
 def format_rank_exception(failure: BaseException) -> str:
     """The rank that raised an exception, and its traceback from the first user frame on."""
+    number = current_rank()
+    name = "a rank" if number is None else f"rank {number}"
+    return f"{name} on host {socket.gethostname()} raised:\n{format_user_traceback(failure)}"
+
+
+def format_user_traceback(failure: BaseException) -> str:
+    """An exception's traceback from the first user frame on; without frames if there is none."""
     trace = failure.__traceback__
     while trace is not None and not is_user_frame(trace.tb_frame):
         trace = trace.tb_next
-    lines = traceback.format_exception(type(failure), failure, trace or failure.__traceback__)
-    number = current_rank()
-    name = "a rank" if number is None else f"rank {number}"
-    return f"{name} on host {socket.gethostname()} raised:\n{''.join(lines).rstrip()}"
+    if trace is None and not isinstance(failure, SyntaxError):  # an error outside of the program
+        trace = failure.__traceback__
+    return "".join(traceback.format_exception(type(failure), failure, trace)).rstrip()
 
 
 def _solo_communicator() -> Communicator:

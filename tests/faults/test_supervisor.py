@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from dtrain.distributed.launch import attempt
-from dtrain.distributed.launch.exit_notice import RAISED
+from dtrain.distributed.launch.notices import RAISED
 
 from .conftest import LIMIT_S, children, environment
 
@@ -94,7 +94,7 @@ def test_what_is_typed_in_a_terminal_reaches_rank_0(start, tmp_path):
 
 LOCKED = """
 import signal, time
-from dtrain.distributed.launch.exit_notice import RAISED, write_exit_notice
+from dtrain.distributed.launch.notices import RAISED, write_exit_notice
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 write_exit_notice(2, RAISED)
 time.sleep(600)

@@ -17,12 +17,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
-from dtrain.distributed.launch.exit_notice import RAISED, ExitNoticeFilter
+from dtrain.distributed.launch.notices import (
+    RAISED,
+    NoticeFilter,
+    RankError,
+    format_rank_ranges,
+)
 from dtrain.distributed.launch.parent import die_with_parent
 from dtrain.distributed.launch.standard_input import InputForwarder
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 _END_LIMIT_S = 10  # in which the launcher ends its ranks on all hosts
+_START_LIMIT_S = 1  # in which it ends after a rank ended before it had joined: under ULFM it stays
 _FAIL_LIMIT_S = 5  # in which it ends after a rank raised: Open MPI's sometimes deadlocks there
 _DRAIN_LIMIT_S = 1  # in which processes that it left behind close its stderr
 
@@ -71,10 +77,11 @@ class SignalReceiver:
 
 @dataclass(frozen=True)
 class AttemptResult:
-    """The launcher's exit status, as a shell shows it, and the statuses in the exit notices."""
+    """The launcher's exit status, as a shell shows it, and what the ranks' notices tell."""
 
     status: int
     notices: frozenset[int]
+    errors: tuple[RankError, ...] = ()
 
 
 def run_attempt(
@@ -133,7 +140,7 @@ class _Attempt:
         assert process.stderr is not None
         self._process, self._signals = process, signals
         self._stderr = process.stderr.fileno()
-        self._notices = ExitNoticeFilter()
+        self._notices = NoticeFilter()
         self._escalation = [
             (signal.SIGUSR1, grace_s),
             (signal.SIGTERM, _END_LIMIT_S),
@@ -157,8 +164,14 @@ class _Attempt:
                     self._escalate(None)
             self._drain(selector)
         status = self._process.returncode if self._status is None else self._status
+        if self._has_failed_start():
+            ranks = format_rank_ranges(self._notices.failed_starts)
+            print_message(f"{ranks} ended before joining the other ranks, which waited in MPI_Init")
+            status = status or 1
         return AttemptResult(
-            128 - status if status < 0 else status, frozenset(self._notices.statuses)
+            128 - status if status < 0 else status,
+            frozenset(self._notices.statuses),
+            tuple(self._notices.errors),
         )
 
     def _time_left(self) -> float | None:
@@ -177,6 +190,8 @@ class _Attempt:
         elif number == signal.SIGTERM and received is None and RAISED in self._notices.statuses:
             self._status = 1
             print_message("a rank raised an exception, and the launcher does not end: ending it")
+        elif number == signal.SIGTERM and received is None and self._has_failed_start():
+            self._status = 1
         elif number == signal.SIGTERM and received is None and self._has_finished_rank():
             self._status = 0
             print_message("a failed rank does not end: ending it")
@@ -198,7 +213,13 @@ class _Attempt:
         """Seconds that the launcher may stay after the exit notices so far; None: for ever."""
         if RAISED in self._notices.statuses:
             return _FAIL_LIMIT_S
+        if self._has_failed_start():
+            return _START_LIMIT_S
         return self._linger_s if self._has_finished_rank() else None
+
+    def _has_failed_start(self) -> bool:
+        """Whether a rank ended, without an exception, while others waited for it in MPI_Init."""
+        return bool(self._notices.failed_starts) and RAISED not in self._notices.statuses
 
     def _has_finished_rank(self) -> bool:
         """Whether a rank has come to the end of the program."""
@@ -223,7 +244,7 @@ def _write(data: bytes) -> None:
             data = data[os.write(2, data) :]
 
 
-def print_message(text: str) -> None:
-    """Print a line of `dtrain run` itself on stderr."""
+def print_message(text: str, by: str = "dtrain run") -> None:
+    """Print a line of `dtrain run` itself, or of dtrain in its ranks, on stderr."""
     with suppress(OSError):
-        print(f"dtrain run: {text}", file=sys.stderr, flush=True)
+        print(f"{by}: {text}", file=sys.stderr, flush=True)

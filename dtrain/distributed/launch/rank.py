@@ -1,7 +1,7 @@
 """`python -m dtrain.distributed.launch.rank script.py`: the process of one rank of `dtrain run`.
 
-mpi4py's runner aborts all ranks when one raises an exception. Added here: the rank dies with its
-launcher, and writes an exit notice when its program ends.
+The rank dies with its launcher, reports to it how its start and its program end, and aborts all
+ranks when it raises an exception.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ import io
 import os
 import runpy
 import signal
+import socket
 import sys
-from typing import cast
+import time
+import traceback
+from typing import NoReturn, cast
 
 from mpi4py import run
 
@@ -21,23 +24,42 @@ from dtrain import env
 from dtrain.distributed import lifecycle, world
 from dtrain.distributed.context import process
 from dtrain.distributed.elastic.transaction import recoverable
-from dtrain.distributed.launch.exit_notice import RAISED, write_exit_notice
+from dtrain.distributed.launch.notices import (
+    RAISED,
+    RankError,
+    StartEvent,
+    write_error_notice,
+    write_exit_notice,
+    write_start_notice,
+)
 from dtrain.distributed.launch.parent import die_with_parent
 from dtrain.distributed.launch.standard_input import end_input_at_mark
-from dtrain.distributed.launcher_variables import note_rank_process, parent_rank_process
-from dtrain.errors import RankFailedError
+from dtrain.distributed.launch.start_monitor import start_monitor
+from dtrain.distributed.launcher_variables import (
+    launched_rank,
+    note_rank_process,
+    parent_rank_process,
+)
+from dtrain.distributed.watchdog.call_site import find_call_site
+from dtrain.distributed.watchdog.monitor import abort_job
+from dtrain.errors import LaunchError, RankFailedError
+
+_SAME_ERROR_S = 0.5  # in which other ranks raise the same error, before this one aborts them
 
 
 def main() -> None:
     """Run the program in `sys.argv`."""
     die_with_parent(signal.SIGKILL)
     note_rank_process()
+    terminal = os.dup(2)  # the program may point its stderr elsewhere
+    _report_start(terminal)
     end_input_at_mark()
+    if "PYTHONBREAKPOINT" not in os.environ:
+        sys.breakpointhook = _refuse_breakpoint
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # By lines: they appear at once, in a file too, and ranks' texts do not mix.
             stream.reconfigure(line_buffering=True, write_through=False)
-    terminal = os.dup(2)  # the program may point its stderr elsewhere
     status: list[int] = []
     atexit.register(_finish, terminal, status)  # the first to be registered is the last to run
     try:
@@ -55,10 +77,31 @@ def main() -> None:
     except BaseException as failure:
         if env.ELASTIC.read() == "leave":
             _die_alone(failure)
-        write_exit_notice(terminal, RAISED)
-        run.set_abort_status(failure)
-        raise
+        _end_job(terminal, failure)
     status.append(0)
+
+
+def _report_start(terminal: int) -> None:
+    """Report how far this rank's start is, from now on."""
+    rank = launched_rank()
+    if rank is None:
+        return
+    end_monitor = start_monitor(rank, terminal)
+
+    def report(event: StartEvent) -> None:
+        write_start_notice(terminal, event, rank)
+        if event == "joined":
+            end_monitor()
+
+    process.report_start = report
+
+
+def _refuse_breakpoint(*args: object, **options: object) -> NoReturn:
+    raise LaunchError(
+        f"breakpoint() at {find_call_site(sys._getframe(1))}: a rank of `dtrain run` has no "
+        "terminal to debug in. `dtrain debug -n N SCRIPT` runs the ranks as threads, to the same "
+        "bits, and opens pdb there; PYTHONBREAKPOINT=0 has breakpoints ignored"
+    )
 
 
 def _run_program(words: list[str]) -> None:
@@ -76,6 +119,23 @@ def _die_alone(failure: BaseException) -> None:
     """Let the survivors go on without this rank: ULFM detects only a death by a signal."""
     print(f"dtrain: {world.format_rank_exception(failure)}", file=sys.stderr, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _end_job(terminal: int, failure: BaseException) -> NoReturn:
+    """Report the exception to `dtrain run`, which shows it, and end all ranks."""
+    number = world.current_rank()
+    rank = launched_rank() if number is None else number
+    message = "".join(traceback.format_exception_only(failure))
+    text = world.format_user_traceback(failure)
+    write_error_notice(terminal, RankError(rank or 0, socket.gethostname(), message, text))
+    write_exit_notice(terminal, RAISED)
+    process.job_is_aborting.set()
+    mpi = sys.modules.get("mpi4py.MPI")
+    if mpi is not None and mpi.Is_initialized() and not mpi.Is_finalized():
+        if mpi.COMM_WORLD.size > 1:
+            time.sleep(_SAME_ERROR_S)
+        abort_job(mpi.COMM_WORLD)
+    raise SystemExit(1) from failure
 
 
 def _finish(terminal: int, status: list[int]) -> None:

@@ -21,6 +21,7 @@ from dtrain.distributed.launch.attempt import (
 )
 from dtrain.distributed.launch.hosts import find_unreachable_hosts
 from dtrain.distributed.launch.machine import Machine, this_machine
+from dtrain.distributed.launch.notices import describe_errors
 from dtrain.distributed.launch.plan import JobSpec, named_hosts, plan
 from dtrain.distributed.launch.scratch import scratch_folder
 from dtrain.distributed.launch.standard_input import END_OF_INPUT
@@ -76,6 +77,8 @@ def run(job: JobSpec, max_restarts: int = 0, grace_s: float = 60) -> int:
                 )
             else:
                 print_message(_describe_failure(result))
+                for text in describe_errors(list(result.errors)):
+                    print_message(text, by="dtrain")
                 if failures == max_restarts:
                     break
                 failures += 1

@@ -243,9 +243,10 @@ def _print_lines(lines: Iterable[str]) -> None:
         print(f"dtrain: {line}", file=sys.stderr, flush=True)
 
 
-def abort_job(comm: Any, reason: str, status: int = 1) -> None:
-    """Print the reason and abort all ranks of an mpi4py communicator's job."""
-    print(f"dtrain: {reason}", file=sys.stderr, flush=True)
+def abort_job(comm: Any, reason: str | None = None) -> None:
+    """Print the reason, if any, and abort all ranks of an mpi4py communicator's job."""
+    if reason is not None:
+        print(f"dtrain: {reason}", file=sys.stderr, flush=True)
     timeline.write_local()
     time.sleep(0.1)  # MPICH's launcher, told to abort, leaves unread what it has not read yet
-    comm.Abort(status)
+    comm.Abort(1)

@@ -1,0 +1,196 @@
+"""The start and the end of ranks: what each tells `dtrain run`, and what that makes of it."""
+
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from dtrain.distributed.launch import start_monitor
+from dtrain.distributed.launch.notices import (
+    RAISED,
+    NoticeFilter,
+    RankError,
+    describe_errors,
+    write_error_notice,
+    write_exit_notice,
+    write_start_notice,
+)
+
+from .conftest import launcher
+
+ON = r"on host \S+"
+
+
+# --- notices --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pipe():
+    reader, writer = os.pipe()
+    yield reader, writer
+    os.close(reader)
+    os.close(writer)
+
+
+def test_notices_are_taken_out_of_a_stream_in_any_pieces(pipe):
+    reader, writer = pipe
+    error = RankError(2, "here", "KeyError: 'é'\n", "Traceback\nKeyError: 'é'")
+    os.write(writer, b"a")
+    write_start_notice(writer, "joining", 12)
+    write_start_notice(writer, "joined", 12)
+    write_start_notice(writer, "lost", 3)
+    os.write(writer, b"b")
+    write_error_notice(writer, error)
+    write_exit_notice(writer, RAISED)
+    os.write(writer, b"\x1b]dtrain;other=1\x07\x1b]dtr")
+    data = os.read(reader, 1 << 16)
+    for size in (1, 7, len(data)):
+        stream = NoticeFilter()
+        pieces = [stream.feed(data[at : at + size]) for at in range(0, len(data), size)]
+        assert b"".join(pieces) + stream.flush() == b"ab\x1b]dtrain;other=1\x07\x1b]dtr"
+        assert (stream.joining, stream.joined, stream.lost) == ({12}, {12}, {3})
+        assert (stream.statuses, stream.errors) == ({RAISED}, [error])
+
+
+def test_a_long_error_loses_its_middle(pipe):
+    reader, writer = pipe
+    text = "".join(f"{os.urandom(20).hex()}\n" for _ in range(1000))
+    write_error_notice(writer, RankError(0, "here", text, f"first\n{text}last"))
+    data = os.read(reader, 1 << 16)
+    assert len(data) < 4096  # one piece of the launcher's
+    stream = NoticeFilter()
+    assert stream.feed(data) == b""
+    assert re.fullmatch(r"(?s)first\n.*\n  \.\.\.\n.*last", stream.errors[0].text)
+
+
+def test_ranks_that_end_before_others_come_are_no_failed_start():
+    stream = NoticeFilter()
+    stream.feed(b"\x1b]dtrain;lost=1\x07\n")
+    assert stream.failed_starts == set()
+    stream.feed(b"\x1b]dtrain;joining=0\x07\n")
+    assert stream.failed_starts == {1}
+
+
+def test_errors_of_several_ranks_are_told_once():
+    errors = [RankError(rank, "ab"[rank // 3], "E: 1", f"text {rank}") for rank in (4, 1, 2, 3, 0)]
+    errors.insert(1, RankError(6, "c", "E: 2", "text 6"))
+    assert describe_errors(errors) == [
+        "ranks 0–4 on hosts a, b raised, here rank 0:\ntext 0",
+        "rank 6 on host c raised:\ntext 6",
+    ]
+
+
+# --- the monitor ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def child():
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+linux = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="Linux alone has pidfd_open")
+
+
+def watch(pid, reader, monkeypatch):
+    """What the monitor of a process writes, once it has ended."""
+    monkeypatch.setattr(start_monitor, "_TICK_S", 0.01)
+    monkeypatch.setattr(start_monitor, "_STOPPED_LIMIT_S", 0.05)
+    process, (notices, terminal) = os.pidfd_open(pid), os.pipe()
+    start_monitor._watch(5, pid, process, reader, terminal)
+    os.close(process)
+    os.close(terminal)
+    with open(notices, "rb") as file:
+        return file.read()
+
+
+@linux
+def test_a_rank_that_has_joined_is_watched_no_more(child, pipe, monkeypatch):
+    os.write(pipe[1], b"x")
+    assert watch(child.pid, pipe[0], monkeypatch) == b""
+
+
+@linux
+def test_a_rank_that_ends_is_reported(child, pipe, monkeypatch):
+    child.kill()
+    assert watch(child.pid, pipe[0], monkeypatch) == b"\x1b]dtrain;lost=5\x07\n"
+
+
+@linux
+def test_a_rank_that_stays_stopped_is_ended(child, pipe, monkeypatch, capfd):
+    child.send_signal(signal.SIGSTOP)
+    assert watch(child.pid, pipe[0], monkeypatch) == b"\x1b]dtrain;lost=5\x07\n"
+    assert child.wait() == -signal.SIGKILL
+    assert "rank 5 was stopped (SIGSTOP) for" in capfd.readouterr().err
+
+
+@linux
+def test_the_monitor_is_no_child_of_the_rank(pipe):
+    end = start_monitor.start_monitor(3, pipe[1])
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+    end()
+    assert select.select([pipe[0]], [], [], 0)[0] == []
+
+
+# --- jobs -----------------------------------------------------------------------------------------
+
+ENDS_EARLY = """
+import os, signal, sys
+if os.environ["OMPI_COMM_WORLD_RANK"] == "1" and os.environ["DTRAIN_RESTART_COUNT"] == "0":
+    {how}
+from dtrain import distributed as d
+d.barrier()
+"""
+
+
+@pytest.mark.skipif(
+    getattr(launcher(), "kind", None) != "openmpi", reason="others end the job themselves"
+)
+@pytest.mark.parametrize("how", ["os.kill(os.getpid(), signal.SIGKILL)", "sys.exit(0)"])
+def test_a_rank_that_ends_before_it_joins_does_not_keep_the_others(start, tmp_path, how):
+    (tmp_path / "early.py").write_text(ENDS_EARLY.format(how=how))
+    status, _, err = start("-n", 3, "--elastic", "--max-restarts", 1, "early.py").end()
+    assert status == 0, err
+    said = [line for line in err.splitlines() if line.startswith("dtrain run")]
+    assert said == [
+        "dtrain run: rank 1 ended before joining the other ranks, which waited in MPI_Init",
+        "dtrain run: the job failed with status 1",
+        "dtrain run: restart 1 of 1",
+    ]
+
+
+def test_an_error_of_all_ranks_is_told_once_and_last(start, tmp_path):
+    (tmp_path / "raises.py").write_text(
+        "from dtrain import distributed as d\nd.barrier()\nraise ValueError('no data')\n"
+    )
+    status, _, err = start("-n", 3, "raises.py").end()
+    assert status not in (0, 75)
+    assert err.count("Traceback") == 1
+    assert re.search(
+        rf"dtrain: (ranks 0–[12]|ranks? \d.*) {ON} raised.*:\nTraceback \(most recent call last\):\n"
+        r'  File "raises.py", line 3, in <module>\n.*\n(.*\n)?ValueError: no data\n$',
+        err,
+    ), err
+
+
+def test_an_error_before_ranks_join_is_told_with_the_rank_and_without_the_launcher(start, tmp_path):
+    (tmp_path / "raises.py").write_text("raise KeyError('early')\n")
+    status, _, err = start("-n", 1, "raises.py").end()
+    assert status == 1
+    assert re.search(rf"dtrain: rank 0 {ON} raised:\nTraceback", err), err
+    assert not re.search("runpy|launch|frozen", err), err
+
+
+def test_breakpoint_says_how_to_debug(start, tmp_path):
+    (tmp_path / "stops.py").write_text("x = 1\nbreakpoint()\n")
+    status, _, err = start("-n", 1, "stops.py").end()
+    assert status == 1
+    assert "LaunchError: breakpoint() at stops.py:2: a rank of `dtrain run` has no" in err
+    assert "`dtrain debug -n N SCRIPT`" in err
