@@ -77,7 +77,9 @@ def find_module(path: str) -> ModuleType | None:
     <class 'dtrain.nn.convolution.Conv2d'>
     """
     sources = ALIASES.get(path, path or ".").split()
-    if len(sources) > 1 or path.startswith(_LAYERS):  # linear and flatten share one of dtrain's
+    if len(sources) > 1 or (
+        path in ALIASES and path.startswith(_LAYERS)
+    ):  # linear and flatten share one of dtrain's
         if path not in _joined:
             _joined[path] = _join(path, [_import(source) for source in sources])
         return _joined[path]
@@ -108,6 +110,8 @@ def _join(path: str, modules: list[ModuleType]) -> ModuleType:
     """A module with the names of all `modules`."""
     joined = ModuleType(f"dtrain.{path}", modules[0].__doc__)
     for module in reversed(modules):
-        names = {k: v for k, v in vars(module).items() if not k.startswith("__")}
-        vars(joined).update(names)
+        names = (name for name in vars(module) if not name.startswith("__"))
+        # nn.modules.utils is another module than nn.utils
+        own = {name: getattr(module, name) for name in names if f"{path}.{name}" not in ALIASES}
+        vars(joined).update(own)
     return joined

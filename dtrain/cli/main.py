@@ -1,10 +1,11 @@
-"""The command line: `dtrain run`, `debug`, `bench` and `doctor`."""
+"""The command line: `dtrain run`, `debug`, `check`, `bench` and `doctor`."""
 
 from __future__ import annotations
 
 import typer
 
 from dtrain.cli.bench import bench
+from dtrain.cli.check import check
 from dtrain.cli.debug import debug
 from dtrain.cli.doctor import doctor
 from dtrain.cli.run import run
@@ -21,3 +22,4 @@ app.add_typer(bench, name="bench")
 app.command(context_settings=_script_arguments)(run)
 app.command(context_settings=_script_arguments)(debug)
 app.command()(doctor)
+app.command()(check)
