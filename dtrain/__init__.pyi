@@ -729,7 +729,7 @@ def amin(
     *,
     out: Tensor | None = None,
 ) -> Tensor:
-    """The minimum; equal minima share the gradient. `equal_nan` as in `amax` (torch.amin)."""
+    """The minimum; equal minima share the gradient (torch.amin)."""
 def aminmax(
     input: Tensor,
     *,

@@ -203,7 +203,7 @@ class TensorMethods:
     def amax(self, dim: Any = (), keepdim: builtins.bool = False) -> Tensor:
         """The maximum; equal maxima share the gradient (torch.amax)."""
     def amin(self, dim: Any = (), keepdim: builtins.bool = False) -> Tensor:
-        """The minimum; equal minima share the gradient. `equal_nan` as in `amax` (torch.amin)."""
+        """The minimum; equal minima share the gradient (torch.amin)."""
     def aminmax(
         self,
         *,

@@ -66,7 +66,7 @@ def amax(
 def amin(
     x: Array, *, axis: Axis = None, keepdims: bool = False, equal_nan: bool = False
 ) -> OutputAndVJPs:
-    """The minimum; equal minima share the gradient. `equal_nan` as in `amax`."""
+    """The minimum; equal minima share the gradient."""
     out = x.min(axis, keepdims=keepdims)
     return out, (lambda g: _share_among_extremes(g, x, out, axis, keepdims, equal_nan),)
 
