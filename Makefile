@@ -6,6 +6,7 @@ MPICH := .venv-mpich
 KNOWN_TYPES := 98
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport VIRTUAL_ENV  # launch/mpirun.sh would take it before .venv
+unexport PYTHONDONTWRITEBYTECODE  # every rank would compile all sources anew: half of its start
 
 .PHONY: train test test-mpich lint clean
 

@@ -61,9 +61,13 @@ class Primitive:
         self._settled: set[tuple[CodeType, ...]] = set()
         self._inner = frozenset(_inner_codes(function.__code__))
         self._unseen = set(self._inner)
-        #: the variables of vjps that hold a static argument in every call
-        self._static = _keyword_only(function.__code__) - _reassigned(function.__code__)
-        self._static -= {name for code in self._inner for name in code.co_cellvars}
+
+    @functools.cached_property
+    def _static(self) -> set[str]:
+        """The variables of vjps that hold a static argument in every call."""
+        code = self.function.__code__
+        inner = {name for code in self._inner for name in code.co_cellvars}
+        return _keyword_only(code) - _reassigned(code) - inner
 
     def value_name(self, index: int) -> str:
         """The name of an input, or of the output, for messages."""
