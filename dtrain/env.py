@@ -125,7 +125,8 @@ DEBUG: Variable[Literal["detail"] | None] = Variable(
     _detail,
     None,
     "'detail' or nothing",
-    "`detail` has the ranks compare their weights and optimizer states.",
+    "`detail` has the ranks compare their weights and optimizer states, and names the first NaN or "
+    "infinity in a loss or gradient.",
 )
 DEBUG_EVERY = Variable(
     "DTRAIN_DEBUG_EVERY",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+import weakref
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from dtrain.autograd import grad_mode
@@ -12,6 +14,23 @@ from dtrain.autograd.recorded_array import RecordedArray
 from dtrain.autograd.tensor import Tensor, as_tensor, wrap
 from dtrain.backend import array_module
 from dtrain.backend.profiler import span
+
+Observer = Callable[[Sequence[Tensor]], None]
+
+
+class _PerThread(threading.local):
+    def __init__(self) -> None:
+        self.observers: list[weakref.WeakMethod[Observer]] = []
+
+
+_local = _PerThread()
+
+
+def observe_backward(method: Observer) -> None:
+    """Call a method, held weakly, with the tensors that each backward pass of this thread begins
+    with."""
+    alive = [ref for ref in _local.observers if ref() is not None]
+    _local.observers = [*alive, weakref.WeakMethod(method)]
 
 
 def grad(
@@ -101,6 +120,10 @@ def _run(
 ) -> list[Tensor | None]:
     """Run the backward pass; returns the gradients of `inputs`, or accumulates in the leaves."""
     roots = _roots(outputs, grad_outputs)
+    for ref in _local.observers:
+        observer = ref()
+        if observer is not None:
+            observer([outputs] if isinstance(outputs, Tensor) else outputs)
     keep = create_graph if retain_graph is None else retain_graph
     with span("backward"):
         edges = None if inputs is None else [x._graph_edge() for x in inputs]

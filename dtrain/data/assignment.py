@@ -20,6 +20,12 @@ class Samples(NamedTuple):
 
     source: Any
     indices: np.ndarray  # (n,) int64, or object for other indices, such as keys
+    start: int = 0  # the position of the source's first sample, where that is a part of a stream
+
+    @property
+    def names(self) -> list[Any]:
+        """The samples' indices in the dataset, or their positions in the stream."""
+        return (self.indices + self.start).tolist() if self.start else self.indices.tolist()
 
 
 def assign_batches(
@@ -48,11 +54,13 @@ def assign_stream(
 ) -> Iterator[list[Samples]]:
     """The microbatches of each step of a stream, which every rank reads whole."""
     total = batch_size * count
-    stream.skip(first * total)
+    start = first * total
+    stream.skip(start)
     while samples := stream.read(total):
         if len(samples) == total or not drop_last:
             parts = split(np.arange(len(samples)), batch_size, count)
-            yield [Samples(samples, part) for part in parts]
+            yield [Samples(samples, part, start) for part in parts]
+        start += total
 
 
 def assign_own(
@@ -150,6 +158,6 @@ def _digest(step: list[Samples] | None) -> bytes:
     return digest_sample(
         [
             [source[i] for i in indices] if isinstance(source, list) else indices.tolist()
-            for source, indices in step or ()
+            for source, indices, _ in step or ()
         ]
     )

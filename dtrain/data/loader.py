@@ -191,7 +191,7 @@ class DataLoader:
             )
         for step, microbatches in self._iterate_epoch(ends_with_backward=True, one_backward=True):
             begin_step(step)
-            with microbatch_scope(Microbatch(step, rank)):
+            with microbatch_scope(Microbatch(step, rank, microbatches[rank])):
                 yield self._load(microbatches[rank])
             end_step(step)
 
@@ -226,7 +226,7 @@ class DataLoader:
             low, high = microbatch_range(world.rank(), world.world_size(), self.microbatches)
             for index in range(low, high):
                 if step.sizes[index] or index == low:  # every rank runs one, even an empty one
-                    with microbatch_scope(Microbatch(step, index)):
+                    with microbatch_scope(Microbatch(step, index, microbatches[index])):
                         yield self._load(microbatches[index])
             done = end_step(step)
 
@@ -307,7 +307,7 @@ class DataLoader:
 
     def _load(self, samples: Samples) -> Any:
         with span("load"):
-            return self._make_batch(*samples)
+            return self._make_batch(samples.source, samples.indices)
 
     def _make_batch(self, source: Any, indices: np.ndarray) -> Any:
         integers = indices.dtype == np.int64

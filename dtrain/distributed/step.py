@@ -42,12 +42,22 @@ class Step:
     check: StepCheck | None = None
 
 
+class AssignedSamples(Protocol):
+    """The samples that the loader has assigned to a microbatch."""
+
+    @property
+    def names(self) -> list[Any]:
+        """Their indices in the dataset, or their positions in the stream."""
+
+
 @dataclass(frozen=True, eq=False)
 class Microbatch:
     """One microbatch of a step."""
 
     step: Step
     index: int
+    #: its samples; None outside of a loader
+    samples: AssignedSamples | None = None
 
 
 def current_microbatch() -> Microbatch | None:

@@ -26,6 +26,7 @@ from dtrain.parallel.bucket_layout import BucketLayout
 from dtrain.parallel.bucket_reducer import BucketReducer
 from dtrain.parallel.divergence_check import make_divergence_check
 from dtrain.parallel.model_agreement import Claim, ModelAgreement, mid_step_error
+from dtrain.parallel.non_finite_check import Finding, NonFiniteCheck
 
 
 class _Vote(NamedTuple):
@@ -38,6 +39,7 @@ class _Vote(NamedTuple):
     digest: bytes | None  # of weights and optimizer state, if they are compared in this step
     claim: Claim  # what this rank's model and optimizers are
     of_step: Any  # the claim of the step's own check, if it has one
+    finding: Finding | None  # the first NaN or infinity, if they are looked for
 
 
 class Reducer:
@@ -82,6 +84,9 @@ class Reducer:
             self._thread_comm = comm.duplicate()
         # Outside a DataLoader a rank's backward pass is one of `size` equal microbatches.
         self._unnumbered = Microbatch(Step(-1, (1,) * comm.size, True, True), comm.rank)
+        self._non_finite: NonFiniteCheck | None = None
+        if self._check is not None:
+            self._non_finite = NonFiniteCheck(layout, comm.rank, self._unnumbered)
         self._reset()
         self._use_layout()
 
@@ -203,7 +208,7 @@ class Reducer:
     def _push(self) -> None:
         """Add the gradients of the current microbatch, which is over, to the partial sums."""
         assert self._microbatch is not None
-        index = self._microbatch.index
+        microbatch, index = self._microbatch, self._microbatch.index
         self._updates[index] = [layer.pending_updates or [] for layer in self._layers]
         for layer in self._layers:
             layer.pending_updates = []
@@ -211,7 +216,12 @@ class Reducer:
         if self._microbatch_has_gradients:
             self._microbatch_has_gradients = False
             for reducer in self._reducers[len(self._in_flight) :]:
-                reducer.push(index)
+                self._push_bucket(reducer, microbatch)
+
+    def _push_bucket(self, reducer: BucketReducer, microbatch: Microbatch) -> None:
+        if self._non_finite is not None:
+            self._non_finite.check_gradients(reducer.bucket, microbatch)
+        reducer.push(microbatch.index)
 
     # --- overlap: buckets that are reduced while the backward pass runs ---
 
@@ -234,7 +244,7 @@ class Reducer:
         """Reduce full buckets; all ranks keep one order, so none overtakes one that is not full."""
         assert self._microbatch is not None
         while (sent := len(self._in_flight)) < len(self._reducers) and not self._missing[sent]:
-            self._reducers[sent].push(self._microbatch.index)
+            self._push_bucket(self._reducers[sent], self._microbatch)
             self._send(sent)
 
     def _send(self, index: int) -> None:
@@ -311,12 +321,15 @@ class Reducer:
         digest = self._check.digest(step) if self._check is not None else None
         claim = tuple(self._agreement.claim())
         of_step = None if step.check is None else step.check.claim()
-        vote = (step.number, len(step.sizes), used, self._updates, digest, claim, of_step)
+        finding = None if self._non_finite is None else self._non_finite.take_finding()
+        vote = (step.number, len(step.sizes), used, self._updates, digest, claim, of_step, finding)
         votes = [_Vote(*v) for v in self._comm.allgather(vote, "the end of a step")]
         self._require_same_step(votes)
         if step.check is not None and all(vote.of_step is not None for vote in votes):
             step.check.require_same(self._comm, [vote.of_step for vote in votes])
         self._agreement.require_same([Claim(*vote.claim) for vote in votes], step)
+        if self._non_finite is not None:
+            self._non_finite.report([vote.finding for vote in votes], step)
         if self._check is not None:
             self._check.compare([vote.digest for vote in votes], step)
         by_microbatch = {index: own for vote in votes for index, own in vote.updates.items()}
