@@ -43,7 +43,8 @@ class Tensor(TensorMethods, TensorData):
 
     __array_priority__ = 1000  # NumPy leaves `array + tensor` to Tensor.__radd__
 
-    _version: list[int]  # one counter for all tensors that share memory
+    #: writes, one counter for all tensors that share memory; after it those through `data`, if any
+    _version: list[int]
     # Most tensors never set these: as values of the class they cost nothing to make.
     array: Array
     _node: Node | None = None
@@ -148,10 +149,13 @@ class Tensor(TensorMethods, TensorData):
 
         Assigning replaces the memory.
         """
-        return wrap(self.array)
+        out = wrap(self.array)
+        out._version = _DataVersion(self._version)
+        return out
 
     @data.setter
     def data(self, value: Tensor) -> None:
+        _count_data_write(self._version)
         same = (value.shape, value.dtype, value.device) == (self.shape, self.dtype, self.device)
         if self._bucket is not None and same:
             self.array[...] = value.array  # the memory stays in its bucket
@@ -334,6 +338,25 @@ class Tensor(TensorMethods, TensorData):
                 f"{name}: {what} that requires grad is used in an in-place operation; "
                 "do it under no_grad()"
             )
+
+
+class _DataVersion(list[int]):
+    """The version of a `data` tensor: its tensor's counts writes to it apart from its own."""
+
+    def __init__(self, owner: list[int]):
+        super().__init__((0,))
+        self._owner = owner
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        super().__setitem__(index, value)
+        _count_data_write(self._owner)
+
+
+def _count_data_write(version: list[int]) -> None:
+    """Count, as the second number of a tensor's version, a write that in-place checks ignore."""
+    if len(version) == 1:
+        version.append(0)
+    version[1] += 1
 
 
 def _initialize(tensor: Tensor, array: Array, requires_grad: bool = False) -> None:

@@ -61,6 +61,8 @@ class BucketLayout:
         self.seen: int = -1
         self.names: list[str] = []
         self.params: list[Tensor] = []
+        #: the version of each parameter: how often it was written to in place
+        self.versions: list[list[int]] = []
         self._dtypes: list[np.dtype] = []
         self._digest = b""
         self._missing: list[str] = []
@@ -86,6 +88,7 @@ class BucketLayout:
         if not is_same or dtypes != self._dtypes:
             self.params, self._dtypes = list(params), dtypes
             self.names = [name for name, _ in named]
+            self.versions = [param._version for param in params]
             self._digest = b""
         held = {id(reducer.bucket) for reducer in self.reducers}
         self._missing = [

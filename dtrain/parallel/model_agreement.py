@@ -7,6 +7,7 @@ or after a change of the model, digests of the parameters are compared.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import marshal
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -88,7 +89,7 @@ class ModelAgreement:
         self._known_writes = self._count_writes()
 
     def _count_writes(self) -> int:
-        return sum(param._version[0] for param in self._layout.params)
+        return sum(itertools.chain.from_iterable(self._layout.versions))
 
     def _raise_different_models(self) -> None:
         own = self._layout.describe()

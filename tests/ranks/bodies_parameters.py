@@ -13,6 +13,7 @@ from dtrain.distributed.world import communicator
 from dtrain.errors import DesyncError
 from dtrain.nn import functional as F
 from dtrain.nn.utils import parametrizations
+from dtrain.parallel import ZeroRedundancyOptimizer
 from dtrain.parallel.replicate import copy_from_rank_0
 
 from .bodies import _alone
@@ -256,6 +257,122 @@ def a_rank_that_skips_the_optimizer_is_named():
             optimizer.step()
 
     _require_desync(rf"rank {size - 1} has written to parameters 6 times", lambda: train())
+
+
+def _simple_loop(model, optimizer, skip, before_step=lambda number: None):
+    """The loop of one microbatch a step; `skip(number)`: "backward", "step" or None."""
+    for number, (x, y) in enumerate(DataLoader(_loader().dataset, 2)):
+        loss = F.cross_entropy(model(x), y)
+        if skip(number) == "backward":
+            continue
+        loss.backward()
+        before_step(number)
+        if skip(number) == "step":
+            continue
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+def a_rank_that_skips_its_backward_pass_is_named():
+    rank, size = distributed.rank(), distributed.world_size()
+    model = DataParallel(_model())
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+
+    def skip(number):
+        return "backward" if number == 1 and rank == size - 1 else None
+
+    message = rf"step 2, .*rank {size - 1} has written to parameters 6 times.*optimizer\.step\(\)"
+    _require_desync(message, lambda: _simple_loop(model, optimizer, skip))
+
+
+def a_rank_that_skips_its_optimizer_step_is_named():
+    rank, size = distributed.rank(), distributed.world_size()
+    model = DataParallel(_model())
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+
+    def skip(number):
+        return "step" if number == 1 and rank == size - 1 else None
+
+    message = rf"step 2, .*rank {size - 1} has written to parameters 6 times.*optimizer\.step\(\)"
+    _require_desync(message, lambda: _simple_loop(model, optimizer, skip))
+
+
+def weights_written_through_data_on_one_rank_are_named():
+    rank = distributed.rank()
+
+    def shift(param):
+        param.data[0] += 1e-3
+
+    def replace(param):
+        param.data = param.data + 1e-3
+
+    def fill(param):
+        param.data.detach().view(-1).mul_(1.5)
+
+    def of_data(param):
+        param.data.data.add_(1)
+
+    for write in (shift, replace, fill, of_data):
+        for is_frozen in (False, True):
+            net = _model()
+            net[3].requires_grad_(not is_frozen)
+            model = DataParallel(net)
+            optimizer = optim.SGD([p for p in net.parameters() if p.requires_grad], lr=0.1)
+
+            def disturb(number, write=write, param=net[3].weight):
+                if number == 0 and rank == 0:
+                    write(param)
+
+            run = _simple_loop
+            _require_desync(
+                r"the value of 3\.weight is not the same",
+                lambda: run(model, optimizer, lambda number: None, disturb),  # noqa: B023
+            )
+
+
+def reading_data_on_one_rank_compares_nothing():
+    model = DataParallel(_model())
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    weight = model.module[0].weight
+
+    def read(number):
+        if distributed.rank() == 0:
+            weight.data.norm().item()
+
+    version = list(weight._version)
+    _simple_loop(model, optimizer, lambda number: None, read)
+    assert len(version) == len(weight._version) == 1
+
+
+def a_new_layout_that_would_lose_error_feedback_is_refused():
+    def change(model):
+        model.module.append(nn.Linear(3, 3))
+
+    for compression in ("bfloat16", "float16"):
+        model = DataParallel(_model(), compression=compression)
+        optimizer = optim.SGD(model.parameters(), lr=0.1)
+        _epoch(model, optimizer)
+        change(model)
+        bits = _bits(model)
+        with pytest.raises(RuntimeError, match=r"4\.weight, 4\.bias was added.*error feedback"):
+            _epoch(model, optimizer)
+        assert _bits(model) == bits
+        fresh = DataParallel(model.module, compression=compression)  # as the message says
+        _epoch(fresh, optim.SGD(fresh.parameters(), lr=0.1))
+
+
+def a_new_layout_that_would_lose_sharded_state_is_refused():
+    if distributed.world_size() == 1:
+        return
+    model = DataParallel(_model())
+    optimizer = ZeroRedundancyOptimizer(model.parameters(), optim.Adam, lr=0.01)
+    _epoch(model, optimizer)
+    weight = model.module[3].weight
+    weight.data = weight.data.double()
+    before = [param.detach().numpy().tobytes() for param in model.parameters()]
+    with pytest.raises(RuntimeError, match=r"3\.weight was added, or moved.*consolidate_state_"):
+        _epoch(model, optimizer)
+    assert [param.detach().numpy().tobytes() for param in model.parameters()] == before
 
 
 def different_options_of_optimizers_are_named():
