@@ -3,6 +3,7 @@
 The names are PyTorch's where PyTorch has them: ``import dtrain as torch``.
 """
 
+import importlib as _importlib
 from math import e as e, inf as inf, nan as nan, pi as pi
 from typing import TYPE_CHECKING as _TYPE_CHECKING, Any as _Any
 
@@ -124,6 +125,7 @@ from dtrain.parallel import (
 )
 
 if _TYPE_CHECKING:
+    from dtrain import distributions as distributions
     from dtrain.backend.dtypes import bfloat16 as bfloat16
 
 __version__ = "0.1.0"
@@ -131,13 +133,16 @@ newaxis = None
 globals().update(_FUNCTIONS)
 globals().update({name: _make_type_constructor(name) for name in _TYPES})
 
+_LAZY = {"distributions"}  # modules that take long to import
 _INTERNAL = {"backend", "env", "functions", "primitives"}
-__all__ = sorted({name for name in globals() if name[0] != "_"} - _INTERNAL | {"bfloat16"})
+__all__ = sorted({name for name in globals() if name[0] != "_"} - _INTERNAL | {"bfloat16", *_LAZY})
 
 
 def __getattr__(name: str) -> _Any:
     if name == "bfloat16":  # imports ml_dtypes
         return _dtypes.bfloat16
+    if name in _LAZY:
+        return _importlib.import_module(f"dtrain.{name}")
     raise AttributeError(f"module 'dtrain' has no attribute {name!r}")
 
 

@@ -16,7 +16,7 @@ _SAME_NAMES = (
     "softmax xlogy"
 )
 _NAMES = {
-    **_select(_special, "entr i0e i1 i1e ndtr xlog1py"),
+    **_select(_special, "entr gammainc gammaincc i0e i1 i1e ndtr xlog1py"),
     **{name: _FUNCTIONS[name] for name in _SAME_NAMES.split()},
     **{name: _FUNCTIONS[other] for name, other in _OTHER_NAMES.items()},
 }

@@ -17,6 +17,8 @@ __all__ = [
     "exp2",
     "expit",
     "expm1",
+    "gammainc",
+    "gammaincc",
     "gammaln",
     "i0",
     "i0e",
@@ -53,6 +55,10 @@ def expit(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """1 / (1 + exp(-x)) (torch.sigmoid)."""
 def expm1(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """e ** x - 1, exact near 0 (torch.expm1)."""
+def gammainc(input: Tensor | Number, other: Tensor | Number) -> Tensor:
+    """The regularized lower incomplete gamma function: the gamma distribution's function at x (torch.special.gammainc)."""
+def gammaincc(input: Tensor | Number, other: Tensor | Number) -> Tensor:
+    """1 - gammainc(a, x), exact where that is small (torch.special.gammaincc)."""
 def gammaln(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """log |gamma(x)| (torch.lgamma)."""
 def i0(input: Tensor, *, out: Tensor | None = None) -> Tensor:

@@ -24,6 +24,8 @@ i1: UnaryFunction = floating_unary(primitives.i1, "torch.special")
 i1e: UnaryFunction = floating_unary(primitives.i1e, "torch.special")
 lgamma: UnaryFunction = floating_unary(primitives.lgamma)
 entr: UnaryFunction = floating_unary(primitives.entr, "torch.special")
+gammainc: BinaryFunction = floating_binary(primitives.gammainc, "torch.special")
+gammaincc: BinaryFunction = floating_binary(primitives.gammaincc, "torch.special")
 xlog1py: BinaryFunction = floating_binary(primitives.xlog1py, "torch.special")
 
 

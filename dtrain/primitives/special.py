@@ -14,7 +14,7 @@ from dtrain.autograd.tensor import is_recorded
 from dtrain.backend import Array, array_module
 
 
-def _special(x: Array) -> Any:
+def special_functions(x: Array) -> Any:
     """The special functions for x: scipy.special or cupyx.scipy.special, loaded at first use.
 
     In double backward the primitives of the same names.
@@ -33,21 +33,21 @@ def _special(x: Array) -> Any:
 def erf(x: Array) -> OutputAndVJPs:
     """The error function: 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
     xp = array_module(x)
-    return _special(x).erf(x), (lambda g: g * (2 / math.sqrt(math.pi)) * xp.exp(-x * x),)
+    return special_functions(x).erf(x), (lambda g: g * (2 / math.sqrt(math.pi)) * xp.exp(-x * x),)
 
 
 @op
 def erfc(x: Array) -> OutputAndVJPs:
     """1 - erf(x), exact where that is small."""
     xp = array_module(x)
-    return _special(x).erfc(x), (lambda g: g * (-2 / math.sqrt(math.pi)) * xp.exp(-x * x),)
+    return special_functions(x).erfc(x), (lambda g: g * (-2 / math.sqrt(math.pi)) * xp.exp(-x * x),)
 
 
 @op
 def erfinv(x: Array) -> OutputAndVJPs:
     """The inverse of erf."""
     xp = array_module(x)
-    out = _special(x).erfinv(x)
+    out = special_functions(x).erfinv(x)
     return out, (lambda g: g * (math.sqrt(math.pi) / 2) * xp.exp(out * out),)
 
 
@@ -57,7 +57,7 @@ def erfinv(x: Array) -> OutputAndVJPs:
 @op
 def lgamma(x: Array) -> OutputAndVJPs:
     """log |gamma(x)|"""
-    return _special(x).gammaln(x), (lambda g: g * _polygamma(x, 0),)
+    return special_functions(x).gammaln(x), (lambda g: g * _polygamma(x, 0),)
 
 
 @op
@@ -69,21 +69,93 @@ def polygamma(x: Array, *, n: int) -> OutputAndVJPs:
 def _polygamma(x: Array, n: int) -> Array:
     if is_recorded(x):
         return array_module(x).polygamma(x, n=n)
-    functions = _special(x)
+    functions = special_functions(x)
     if n == 0:
         return functions.digamma(x)
     return (-1) ** (n + 1) * math.factorial(n) * functions.zeta(n + 1.0, x)
+
+
+@op
+def gammainc(a: Array, x: Array) -> OutputAndVJPs:
+    """The regularized lower incomplete gamma function: the gamma distribution's function at x."""
+    out = special_functions(x).gammainc(a, x)
+    return out, (lambda g: g * _gammainc_slope(a, x), lambda g: g * _gamma_density(a, x))
+
+
+@op
+def gammaincc(a: Array, x: Array) -> OutputAndVJPs:
+    """1 - gammainc(a, x), exact where that is small."""
+    out = special_functions(x).gammaincc(a, x)
+    return out, (lambda g: -g * _gammainc_slope(a, x), lambda g: -g * _gamma_density(a, x))
+
+
+@op
+def log_gamma_quantile(a: Array, *, uniform: Array) -> OutputAndVJPs:
+    """The log of the x at which gammainc(a, x) is `uniform`, in (0, 1); a and uniform: float64.
+
+    Its gradient is the implicit one: a change of `a` moves x so that gammainc stays the same.
+    """
+    _refuse_recorded("log_gamma_quantile", a)
+    xp, functions = array_module(a), special_functions(a)
+    upper = uniform > 0.5
+    x = functions.gammaincinv(a, xp.where(upper, 0.5, uniform))
+    x = xp.where(upper, functions.gammainccinv(a, xp.where(upper, 1 - uniform, 0.5)), x)
+    # Near 0 gammainc(a, x) is x^a / gamma(a + 1), up to a factor of 1 - x, where x may underflow.
+    near_zero = (xp.log(uniform) + functions.gammaln(a + 1)) / a
+    is_near = near_zero < -40
+    log_x = xp.where(is_near, near_zero, xp.log(xp.where(is_near, 1, x)))
+
+    def grad_a(g: Array) -> Array:
+        x = xp.exp(log_x)
+        log_density = a * log_x - x - functions.gammaln(a)  # of log x
+        slope = -_gammainc_slope(a, x) / xp.exp(log_density)
+        return g * xp.where(is_near, (functions.digamma(a + 1) - log_x) / a, slope)
+
+    return log_x, (grad_a,)
+
+
+def _gamma_density(a: Array, x: Array) -> Array:
+    """The derivative of gammainc by x."""
+    xp, functions = array_module(x), special_functions(x)
+    log_gamma = functions.lgamma if is_recorded(x) else functions.gammaln
+    return xp.exp(functions.xlogy(a - 1, x) - x - log_gamma(a))
+
+
+def _gammainc_slope(a: Array, x: Array) -> Array:
+    """The derivative of gammainc by a: central differences of fourth order, in float64.
+
+    They are those of the smaller one of gammainc and gammaincc, which has no digits to lose.
+    """
+    _refuse_recorded("gammainc", a)
+    xp, functions = array_module(x), special_functions(x)
+    dtype, a, x = (a + x).dtype, a.astype("float64"), x.astype("float64")
+    h = 2e-3 * xp.minimum(a, xp.sqrt(a))
+
+    def difference(step: Array) -> Array:
+        more, less = a + step, a - step
+        lower = functions.gammainc(more, x) - functions.gammainc(less, x)
+        upper = functions.gammaincc(less, x) - functions.gammaincc(more, x)
+        return xp.where(x < a, lower, upper)
+
+    return ((8 * difference(h) - difference(2 * h)) / (12 * h)).astype(dtype)
+
+
+def _refuse_recorded(name: str, a: Array) -> None:
+    if is_recorded(a):
+        raise NotImplementedError(
+            f"{name}: second derivatives (create_graph=True) by the first argument are not there"
+        )
 
 
 # --- modified Bessel functions of the first kind ---
 
 
 def _i0e(x: Array) -> Array:
-    return _special(x).i0e(x) if _has_scaled_bessel(x) else _scaled_bessel(x, 0)
+    return special_functions(x).i0e(x) if _has_scaled_bessel(x) else _scaled_bessel(x, 0)
 
 
 def _i1e(x: Array) -> Array:
-    return _special(x).i1e(x) if _has_scaled_bessel(x) else _scaled_bessel(x, 1)
+    return special_functions(x).i1e(x) if _has_scaled_bessel(x) else _scaled_bessel(x, 1)
 
 
 def _has_scaled_bessel(x: Array) -> bool:
@@ -93,7 +165,7 @@ def _has_scaled_bessel(x: Array) -> bool:
 
 def _scaled_bessel(x: Array, order: int) -> Array:
     """CuPy's i0e or i1e up to |x| = 40; beyond, Hankel's expansion (DLMF 10.40.1)."""
-    xp, functions = array_module(x), _special(x)
+    xp, functions = array_module(x), special_functions(x)
     size = xp.maximum(xp.abs(x), 40)
     term = total = xp.ones_like(size)
     for k in range(1, 13):
@@ -107,7 +179,7 @@ def _scaled_bessel(x: Array, order: int) -> Array:
 @op
 def i0(x: Array) -> OutputAndVJPs:
     """The modified Bessel function of order 0."""
-    return _special(x).i0(x), (lambda g: g * _special(x).i1(x),)
+    return special_functions(x).i0(x), (lambda g: g * special_functions(x).i1(x),)
 
 
 @op
@@ -121,8 +193,8 @@ def i0e(x: Array) -> OutputAndVJPs:
 @op
 def i1(x: Array) -> OutputAndVJPs:
     """The modified Bessel function of order 1."""
-    out = _special(x).i1(x)
-    return out, (lambda g: g * (_special(x).i0(x) - _divide(out, x)),)
+    out = special_functions(x).i1(x)
+    return out, (lambda g: g * (special_functions(x).i0(x) - _divide(out, x)),)
 
 
 @op
@@ -146,7 +218,7 @@ def _divide(y: Array, x: Array) -> Array:
 def entr(x: Array) -> OutputAndVJPs:
     """-x * log(x); 0 at 0, minus infinity below."""
     xp = array_module(x)
-    return _special(x).entr(x), (lambda g: g * (-1 - xp.log(x)),)
+    return special_functions(x).entr(x), (lambda g: g * (-1 - xp.log(x)),)
 
 
 @op
