@@ -6,6 +6,7 @@ from dtrain.optim.adam import Adam as Adam, AdamW as AdamW
 from dtrain.optim.adam_variants import Adamax as Adamax, NAdam as NAdam, RAdam as RAdam
 from dtrain.optim.asgd import ASGD as ASGD
 from dtrain.optim.layerwise import LAMB as LAMB, LARS as LARS
+from dtrain.optim.lbfgs import LBFGS as LBFGS
 from dtrain.optim.muon import Muon as Muon
 from dtrain.optim.optimizer import Optimizer as Optimizer
 from dtrain.optim.rmsprop import RMSprop as RMSprop

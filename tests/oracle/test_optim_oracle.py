@@ -280,3 +280,37 @@ def test_muon_is_that_of_pytorch_as_far_as_its_bfloat16_goes(shape, options):
 
     ours, theirs = moved(dtrain), moved(torch)
     assert np.abs(ours - theirs).max() < 0.03 * np.abs(theirs).max()
+
+
+def rosenbrock(t, optimizer, x):
+    def closure():
+        optimizer.zero_grad()
+        loss = (100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum()
+        loss.backward()
+        return loss
+
+    return closure
+
+
+LBFGS_OPTIONS = {
+    "search": {"line_search_fn": "strong_wolfe"},
+    "short history": {"line_search_fn": "strong_wolfe", "history_size": 3, "max_iter": 7},
+    "few calls": {"line_search_fn": "strong_wolfe", "max_eval": 6, "lr": 0.5},
+    "no search": {"lr": 1e-3, "max_iter": 5},
+}
+
+
+@pytest.mark.parametrize("options", LBFGS_OPTIONS.values(), ids=LBFGS_OPTIONS)
+@pytest.mark.parametrize("start", [[-1.2, 1.0, 0.5, 2.0], [3.0, -2.0, 1.5, 0.1]])
+def test_lbfgs_takes_the_steps_of_pytorch(options, start):
+    runs = []
+    for t in (dtrain, torch):
+        x = tensor_of(t, np.array(start)).requires_grad_()
+        optimizer = t.optim.LBFGS([x], **options)
+        closure = rosenbrock(t, optimizer, x)
+        losses = [float(optimizer.step(closure)) for _ in range(4)]
+        state = optimizer.state[x]
+        runs.append(([*losses, *x.detach().numpy()], state["func_evals"], state["n_iter"]))
+    (ours, *our_counts), (theirs, *their_counts) = runs
+    assert our_counts == their_counts
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-9)
