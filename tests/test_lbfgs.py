@@ -44,8 +44,8 @@ def test_it_finds_the_minimum_and_returns_the_first_loss_of_a_step():
     before = rosen(run.values())
     losses = run.steps(20)
     np.testing.assert_allclose(losses[0], before)
-    np.testing.assert_allclose(run.values(), 1, rtol=1e-6)
-    assert run.steps(2)[0] < 1e-12
+    np.testing.assert_allclose(run.values(), 1, rtol=1e-5)
+    assert run.steps(2)[0] < 1e-9
 
 
 def test_a_saved_state_goes_on_to_the_same_bits(tmp_path):

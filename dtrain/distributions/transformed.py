@@ -22,8 +22,9 @@ class TransformedDistribution(Distribution):
     base_distribution : the distribution of x
     transforms : a transform, or a list of them that are applied one after the other
 
+    >>> from dtrain import tensor
     >>> from dtrain.distributions import ExpTransform, Normal
-    >>> TransformedDistribution(Normal(0.0, 1.0), ExpTransform()).icdf(Tensor(0.5))
+    >>> TransformedDistribution(Normal(0.0, 1.0), ExpTransform()).icdf(tensor(0.5))
     tensor(1.)
     """
 

@@ -211,9 +211,10 @@ class LBFGS(Optimizer):
         """Restore state and options; tensors are copied, to the parameters' dtype and device."""
         super().load_state_dict({**state_dict, "state": {}})
         like = self.param_groups[0]["params"][0]
-        memory = next(iter(state_dict["state"].values()), {})
-        numbers = {key: int(memory[key]) for key in ("func_evals", "n_iter") if key in memory}
-        self._memory = {**{key: _own(value, like) for key, value in memory.items()}, **numbers}
+        memory: dict[str, Any] = next(iter(state_dict["state"].values()), {})
+        self._memory = {key: _own(value, like) for key, value in memory.items()}
+        for key in {"func_evals", "n_iter"} & self._memory.keys():
+            self._memory[key] = int(self._memory[key])
 
 
 def _own(value: Any, like: Tensor) -> Any:

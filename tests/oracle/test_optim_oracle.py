@@ -308,7 +308,7 @@ def test_lbfgs_takes_the_steps_of_pytorch(options, start):
         x = tensor_of(t, np.array(start)).requires_grad_()
         optimizer = t.optim.LBFGS([x], **options)
         closure = rosenbrock(t, optimizer, x)
-        losses = [float(optimizer.step(closure)) for _ in range(4)]
+        losses = [optimizer.step(closure).item() for _ in range(4)]
         state = optimizer.state[x]
         runs.append(([*losses, *x.detach().numpy()], state["func_evals"], state["n_iter"]))
     (ours, *our_counts), (theirs, *their_counts) = runs
