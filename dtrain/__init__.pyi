@@ -129,7 +129,7 @@ from dtrain.parallel import (
 )
 from math import e as e, inf as inf, nan as nan, pi as pi
 from numpy import dtype as dtype
-from typing import Any, SupportsIndex
+from typing import Any, Literal, SupportsIndex, overload
 import builtins
 import numpy as np
 
@@ -785,7 +785,7 @@ def argmax(
     *,
     out: Tensor | None = None,
 ) -> Tensor:
-    """Where the first maximum is (torch.argmax)."""
+    """The index of the first maximum (torch.argmax)."""
 def argmin(
     input: Tensor,
     dim: builtins.int | None = None,
@@ -793,7 +793,7 @@ def argmin(
     *,
     out: Tensor | None = None,
 ) -> Tensor:
-    """Where the first minimum is (torch.argmin)."""
+    """The index of the first minimum (torch.argmin)."""
 def argsort(
     input: Tensor,
     dim: builtins.int = -1,
@@ -1756,14 +1756,17 @@ def matrix_exp(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The sum of A^k / k! (torch.linalg.matrix_exp), by scaling and squaring (Higham, 2005)."""
 def matrix_power(A: Tensor, n: builtins.int, *, out: Tensor | None = None) -> Tensor:
     """A @ A @ ..., n times; of the inverse if n is negative (torch.linalg.matrix_power)."""
+@overload
+def max(input: Tensor) -> Tensor:
+    """The maximum; with `dim` (values, indices); of two tensors `maximum` (torch.max)."""
+@overload
 def max(
     input: Tensor,
-    dim: Dims | None = None,
+    dim: builtins.int,
     keepdim: builtins.bool = False,
-    *,
-    other: Any = None,
-) -> Any:
-    """The maximum; with `dim` (values, indices); of two tensors `maximum` (torch.max)."""
+) -> ValuesAndIndices: ...
+@overload
+def max(input: Tensor, other: Tensor) -> Tensor: ...
 def maximum(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The larger of each pair; where they are equal each gets half of the gradient (torch.maximum)."""
 def mean(
@@ -1775,22 +1778,28 @@ def mean(
     out: Tensor | None = None,
 ) -> Tensor:
     """The mean; NaN of nothing (torch.mean)."""
+@overload
+def median(input: Tensor) -> Tensor:
+    """The lower median of all, or (values, indices) along `dim`; NaN if any is (torch.median)."""
+@overload
 def median(
     input: Tensor,
-    dim: builtins.int | None = None,
+    dim: builtins.int,
     keepdim: builtins.bool = False,
-) -> Any:
-    """The lower median of all, or (values, indices) along `dim`; NaN if one is (torch.median)."""
+) -> ValuesAndIndices: ...
 def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     """Coordinates of a grid: "ij" as a matrix is read, "xy" as a plane (torch.meshgrid)."""
+@overload
+def min(input: Tensor) -> Tensor:
+    """The minimum; with `dim` (values, indices); of two tensors `minimum` (torch.min)."""
+@overload
 def min(
     input: Tensor,
-    dim: Dims | None = None,
+    dim: builtins.int,
     keepdim: builtins.bool = False,
-    *,
-    other: Any = None,
-) -> Any:
-    """The minimum; with `dim` (values, indices); of two tensors `minimum` (torch.min)."""
+) -> ValuesAndIndices: ...
+@overload
+def min(input: Tensor, other: Tensor) -> Tensor: ...
 def minimum(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The smaller of each pair; where they are equal each gets half of the gradient (torch.minimum)."""
 def mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -1866,12 +1875,15 @@ def nanmean(
     out: Tensor | None = None,
 ) -> Tensor:
     """The mean of what is not NaN (torch.nanmean)."""
+@overload
+def nanmedian(input: Tensor) -> Tensor:
+    """`median` of the elements that are not NaN (torch.nanmedian)."""
+@overload
 def nanmedian(
     input: Tensor,
-    dim: builtins.int | None = None,
+    dim: builtins.int,
     keepdim: builtins.bool = False,
-) -> Any:
-    """The lower median of what is not NaN, as `median` (torch.nanmedian)."""
+) -> ValuesAndIndices: ...
 def nanquantile(
     input: Tensor,
     q: Any,
@@ -1909,11 +1921,14 @@ def negative(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 newaxis: None = None
 def nextafter(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The next number after `input` towards `other` (torch.nextafter)."""
-def nonzero(input: Tensor, *, as_tuple: builtins.bool = False) -> Any:
-    """Indices of nonzero elements: a row each, or a vector for each dim (torch.nonzero)."""
+@overload
+def nonzero(input: Tensor, *, as_tuple: Literal[False] = False) -> Tensor:
+    """Indices of the nonzero elements: a row each, or a vector for each dim (torch.nonzero)."""
+@overload
+def nonzero(input: Tensor, *, as_tuple: Literal[True]) -> tuple[Tensor, ...]: ...
 def norm(
     input: Tensor,
-    p: Any = "fro",
+    p: builtins.float | str | None = "fro",
     dim: Dims | None = None,
     keepdim: builtins.bool = False,
     dtype: DTypeLike = None,
@@ -2363,7 +2378,8 @@ def std(
     keepdim: builtins.bool = False,
     *,
     unbiased: builtins.bool | None = None,
-) -> Any:
+    out: Tensor | None = None,
+) -> Tensor:
     """The standard deviation, the root of `var` (torch.std)."""
 def std_mean(
     input: Tensor,
@@ -2372,7 +2388,7 @@ def std_mean(
     keepdim: builtins.bool = False,
     *,
     unbiased: builtins.bool | None = None,
-) -> Any:
+) -> tuple[Tensor, Tensor]:
     """(standard deviation, mean) (torch.std_mean)."""
 def sub(
     input: Tensor | Number,
@@ -2552,21 +2568,38 @@ def unflatten(
     out: Tensor | None = None,
 ) -> Tensor:
     """One dimension made several; one of `sizes` may be -1 (torch.unflatten)."""
+@overload
+def unique(
+    input: Tensor,
+    sorted: builtins.bool = True,
+    return_inverse: Literal[False] = False,
+    return_counts: Literal[False] = False,
+    dim: builtins.int | None = None,
+) -> Tensor:
+    """The different elements, or slices along `dim`, in ascending order (torch.unique)."""
+@overload
 def unique(
     input: Tensor,
     sorted: builtins.bool = True,
     return_inverse: builtins.bool = False,
     return_counts: builtins.bool = False,
     dim: builtins.int | None = None,
-) -> Any:
-    """The different elements, or slices along `dim`, in order (torch.unique)."""
+) -> tuple[Tensor, ...]: ...
+@overload
+def unique_consecutive(
+    input: Tensor,
+    return_inverse: Literal[False] = False,
+    return_counts: Literal[False] = False,
+    dim: builtins.int | None = None,
+) -> Tensor:
+    """Each run of equal elements, or slices along `dim`, as one (torch.unique_consecutive)."""
+@overload
 def unique_consecutive(
     input: Tensor,
     return_inverse: builtins.bool = False,
     return_counts: builtins.bool = False,
     dim: builtins.int | None = None,
-) -> Any:
-    """Each run of equal elements, or slices along `dim`, as one (torch.unique_consecutive)."""
+) -> tuple[Tensor, ...]: ...
 def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     """Indices into a flattened array as coordinates in its shape (torch.unravel_index)."""
 def unsqueeze(input: Tensor, dim: builtins.int, *, out: Tensor | None = None) -> Tensor:
@@ -2586,7 +2619,8 @@ def var(
     keepdim: builtins.bool = False,
     *,
     unbiased: builtins.bool | None = None,
-) -> Any:
+    out: Tensor | None = None,
+) -> Tensor:
     """The variance, over count - correction (torch.var)."""
 def var_mean(
     input: Tensor,
@@ -2595,7 +2629,7 @@ def var_mean(
     keepdim: builtins.bool = False,
     *,
     unbiased: builtins.bool | None = None,
-) -> Any:
+) -> tuple[Tensor, Tensor]:
     """(variance, mean) (torch.var_mean)."""
 def vdot(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The inner product of two vectors (torch.vdot)."""
@@ -2609,8 +2643,11 @@ def vsplit(
     """Rows, in equal parts or cut at indices (torch.vsplit)."""
 def vstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
     """Joined as rows, along dimension 0 (torch.vstack)."""
-def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
-    """`input` where the condition holds, `other` elsewhere; alone `nonzero` (torch.where)."""
+@overload
+def where(condition: Tensor) -> tuple[Tensor, ...]:
+    """`input` where the condition holds, else `other`; condition alone: `nonzero` (torch.where)."""
+@overload
+def where(condition: Tensor, input: Tensor | Number, other: Tensor | Number) -> Tensor: ...
 def xlogy(
     input: Tensor | Number,
     other: Tensor | Number,

@@ -63,7 +63,7 @@ def cholesky_ex(
     out: tuple[Tensor, ...] | None = None,
 ) -> CholeskyEx:
     """`cholesky`, and which leading minor is not positive, or 0 (torch.linalg.cholesky_ex)."""
-def cond(A: Tensor, p: Any = None, *, out: Tensor | None = None) -> Tensor:
+def cond(A: Tensor, p: float | str | None = None, *, out: Tensor | None = None) -> Tensor:
     """The condition number, by the norm p, 2 if None (torch.linalg.cond)."""
 def cross(
     input: Tensor,
@@ -139,7 +139,7 @@ def matrix_exp(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The sum of A^k / k! (torch.linalg.matrix_exp), by scaling and squaring (Higham, 2005)."""
 def matrix_norm(
     A: Tensor,
-    ord: Any = "fro",
+    ord: float | str = "fro",
     dim: Any = ...,
     keepdim: bool = False,
     *,
@@ -163,7 +163,7 @@ def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor
     """The product of several matrices; the first and the last may be vectors (linalg.multi_dot)."""
 def norm(
     A: Tensor,
-    ord: Any = None,
+    ord: float | str | None = None,
     dim: Dims | None = None,
     keepdim: bool = False,
     *,

@@ -59,6 +59,7 @@ class Stub:
         if not overloads:
             return self._definition(name, function, method)
         mark = self._import("typing", "overload")
+        overloads[0].__doc__ = function.__doc__
         return "".join(f"@{mark}\n{self._definition(name, form, method)}" for form in overloads)
 
     def _definition(self, name: str, function: Callable[..., Any], method: bool) -> str:

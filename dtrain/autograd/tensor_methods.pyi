@@ -16,7 +16,7 @@ from dtrain.functions.reductions import MinAndMax, ValuesAndIndices
 from dtrain.functions.rounding import MantissaAndExponent
 from dtrain.functions.statistics import CountsAndEdges
 from dtrain.functions.subscripts import Index
-from typing import Any, SupportsIndex
+from typing import Any, Literal, SupportsIndex, overload
 import builtins
 
 class TensorMethods:
@@ -244,9 +244,9 @@ class TensorMethods:
     def arctanh_(self) -> Tensor:
         """In-place form of `atanh`; returns the tensor (torch.Tensor.atanh_)."""
     def argmax(self, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> Tensor:
-        """Where the first maximum is (torch.argmax)."""
+        """The index of the first maximum (torch.argmax)."""
     def argmin(self, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> Tensor:
-        """Where the first minimum is (torch.argmin)."""
+        """The index of the first minimum (torch.argmin)."""
     def argsort(
         self,
         dim: builtins.int = -1,
@@ -895,14 +895,13 @@ class TensorMethods:
         """The sum of A^k / k! (torch.linalg.matrix_exp), by scaling and squaring (Higham, 2005)."""
     def matrix_power(self, n: builtins.int) -> Tensor:
         """A @ A @ ..., n times; of the inverse if n is negative (torch.linalg.matrix_power)."""
-    def max(
-        self,
-        dim: Dims | None = None,
-        keepdim: builtins.bool = False,
-        *,
-        other: Any = None,
-    ) -> Any:
+    @overload
+    def max(self) -> Tensor:
         """The maximum; with `dim` (values, indices); of two tensors `maximum` (torch.max)."""
+    @overload
+    def max(self, dim: builtins.int, keepdim: builtins.bool = False) -> ValuesAndIndices: ...
+    @overload
+    def max(self, other: Tensor) -> Tensor: ...
     def maximum(self, other: Tensor) -> Tensor:
         """The larger of each pair; where they are equal each gets half of the gradient (torch.maximum)."""
     def mean(
@@ -913,16 +912,18 @@ class TensorMethods:
         dtype: DTypeLike = None,
     ) -> Tensor:
         """The mean; NaN of nothing (torch.mean)."""
-    def median(self, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> Any:
-        """The lower median of all, or (values, indices) along `dim`; NaN if one is (torch.median)."""
-    def min(
-        self,
-        dim: Dims | None = None,
-        keepdim: builtins.bool = False,
-        *,
-        other: Any = None,
-    ) -> Any:
+    @overload
+    def median(self) -> Tensor:
+        """The lower median of all, or (values, indices) along `dim`; NaN if any is (torch.median)."""
+    @overload
+    def median(self, dim: builtins.int, keepdim: builtins.bool = False) -> ValuesAndIndices: ...
+    @overload
+    def min(self) -> Tensor:
         """The minimum; with `dim` (values, indices); of two tensors `minimum` (torch.min)."""
+    @overload
+    def min(self, dim: builtins.int, keepdim: builtins.bool = False) -> ValuesAndIndices: ...
+    @overload
+    def min(self, other: Tensor) -> Tensor: ...
     def minimum(self, other: Tensor) -> Tensor:
         """The smaller of each pair; where they are equal each gets half of the gradient (torch.minimum)."""
     def mm(self, mat2: Tensor) -> Tensor:
@@ -979,8 +980,11 @@ class TensorMethods:
         dtype: DTypeLike = None,
     ) -> Tensor:
         """The mean of what is not NaN (torch.nanmean)."""
-    def nanmedian(self, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> Any:
-        """The lower median of what is not NaN, as `median` (torch.nanmedian)."""
+    @overload
+    def nanmedian(self) -> Tensor:
+        """`median` of the elements that are not NaN (torch.nanmedian)."""
+    @overload
+    def nanmedian(self, dim: builtins.int, keepdim: builtins.bool = False) -> ValuesAndIndices: ...
     def nanquantile(
         self,
         q: Any,
@@ -1092,11 +1096,14 @@ class TensorMethods:
         """The next number after `input` towards `other` (torch.nextafter)."""
     def nextafter_(self, other: Tensor) -> Tensor:
         """In-place form of `nextafter`; returns the tensor (torch.Tensor.nextafter_)."""
-    def nonzero(self, *, as_tuple: builtins.bool = False) -> Any:
-        """Indices of nonzero elements: a row each, or a vector for each dim (torch.nonzero)."""
+    @overload
+    def nonzero(self, *, as_tuple: Literal[False] = False) -> Tensor:
+        """Indices of the nonzero elements: a row each, or a vector for each dim (torch.nonzero)."""
+    @overload
+    def nonzero(self, *, as_tuple: Literal[True]) -> tuple[Tensor, ...]: ...
     def norm(
         self,
-        p: Any = "fro",
+        p: builtins.float | str | None = "fro",
         dim: Dims | None = None,
         keepdim: builtins.bool = False,
         dtype: DTypeLike = None,
@@ -1341,7 +1348,7 @@ class TensorMethods:
         keepdim: builtins.bool = False,
         *,
         unbiased: builtins.bool | None = None,
-    ) -> Any:
+    ) -> Tensor:
         """The standard deviation, the root of `var` (torch.std)."""
     def sub(self, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
         """input - alpha * other (torch.sub)."""
@@ -1455,21 +1462,38 @@ class TensorMethods:
         generator: Generator | None = None,
     ) -> Tensor:
         """Fill with uniform random numbers in [a, b) (torch.Tensor.uniform_)."""
+    @overload
+    def unique(
+        self,
+        sorted: builtins.bool = True,
+        return_inverse: Literal[False] = False,
+        return_counts: Literal[False] = False,
+        dim: builtins.int | None = None,
+    ) -> Tensor:
+        """The different elements, or slices along `dim`, in ascending order (torch.unique)."""
+    @overload
     def unique(
         self,
         sorted: builtins.bool = True,
         return_inverse: builtins.bool = False,
         return_counts: builtins.bool = False,
         dim: builtins.int | None = None,
-    ) -> Any:
-        """The different elements, or slices along `dim`, in order (torch.unique)."""
+    ) -> tuple[Tensor, ...]: ...
+    @overload
+    def unique_consecutive(
+        self,
+        return_inverse: Literal[False] = False,
+        return_counts: Literal[False] = False,
+        dim: builtins.int | None = None,
+    ) -> Tensor:
+        """Each run of equal elements, or slices along `dim`, as one (torch.unique_consecutive)."""
+    @overload
     def unique_consecutive(
         self,
         return_inverse: builtins.bool = False,
         return_counts: builtins.bool = False,
         dim: builtins.int | None = None,
-    ) -> Any:
-        """Each run of equal elements, or slices along `dim`, as one (torch.unique_consecutive)."""
+    ) -> tuple[Tensor, ...]: ...
     def unsqueeze(self, dim: builtins.int) -> Tensor:
         """With a dimension of length 1 at `dim` (torch.unsqueeze)."""
     def unsqueeze_(self, dim: builtins.int) -> Tensor:
@@ -1481,7 +1505,7 @@ class TensorMethods:
         keepdim: builtins.bool = False,
         *,
         unbiased: builtins.bool | None = None,
-    ) -> Any:
+    ) -> Tensor:
         """The variance, over count - correction (torch.var)."""
     def vdot(self, other: Tensor) -> Tensor:
         """The inner product of two vectors (torch.vdot)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, overload
 
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import Array, array_module
@@ -158,8 +158,16 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     return subscripts.getitem(x, where_to)
 
 
+@overload
+def where(condition: Tensor) -> tuple[Tensor, ...]: ...
+
+
+@overload
+def where(condition: Tensor, input: Tensor | Number, other: Tensor | Number) -> Tensor: ...
+
+
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
-    """`input` where the condition holds, `other` elsewhere; alone `nonzero` (torch.where)."""
+    """`input` where the condition holds, else `other`; condition alone: `nonzero` (torch.where)."""
     if input is None and other is None:
         return nonzero(condition, as_tuple=True)
     if input is None or other is None:
@@ -169,8 +177,16 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     return _select(condition, input, other)
 
 
+@overload
+def nonzero(input: Tensor, *, as_tuple: Literal[False] = False) -> Tensor: ...
+
+
+@overload
+def nonzero(input: Tensor, *, as_tuple: Literal[True]) -> tuple[Tensor, ...]: ...
+
+
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
-    """Indices of nonzero elements: a row each, or a vector for each dim (torch.nonzero)."""
+    """Indices of the nonzero elements: a row each, or a vector for each dim (torch.nonzero)."""
     xp = array_module(input.array)
     array = input.array if input.ndim or not as_tuple else input.array.reshape(1)
     if not array.ndim:

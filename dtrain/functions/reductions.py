@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend import array_module
@@ -95,19 +95,19 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
 
 
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """Where the first maximum is (torch.argmax)."""
+    """The index of the first maximum (torch.argmax)."""
     require_elements("argmax", input, dim)
     return primitives.argmax(input, axis=resolve_axis(input, dim), keepdims=keepdim)
 
 
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """Where the first minimum is (torch.argmin)."""
+    """The index of the first minimum (torch.argmin)."""
     require_elements("argmin", input, dim)
     return primitives.argmin(input, axis=resolve_axis(input, dim), keepdims=keepdim)
 
 
 class ValuesAndIndices(NamedTuple):
-    """What `max`, `sort`, `median`, `cummax` and their like give along a dimension."""
+    """The result of `max`, `sort`, `median`, `cummax` and their like along a dimension."""
 
     values: Tensor
     indices: Tensor
@@ -126,7 +126,19 @@ def _extreme(
     return ValuesAndIndices(values, indices)
 
 
-def max(input: Tensor, dim: Dims | None = None, keepdim: bool = False, *, other: Any = None) -> Any:
+@overload
+def max(input: Tensor) -> Tensor: ...
+
+
+@overload
+def max(input: Tensor, dim: int, keepdim: bool = False) -> ValuesAndIndices: ...
+
+
+@overload
+def max(input: Tensor, other: Tensor, /) -> Tensor: ...
+
+
+def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """The maximum; with `dim` (values, indices); of two tensors `maximum` (torch.max)."""
     dim = dim if other is None else other
     if isinstance(dim, Tensor):
@@ -134,7 +146,19 @@ def max(input: Tensor, dim: Dims | None = None, keepdim: bool = False, *, other:
     return _extreme(input, dim, keepdim, argmax, primitives.amax)
 
 
-def min(input: Tensor, dim: Dims | None = None, keepdim: bool = False, *, other: Any = None) -> Any:
+@overload
+def min(input: Tensor) -> Tensor: ...
+
+
+@overload
+def min(input: Tensor, dim: int, keepdim: bool = False) -> ValuesAndIndices: ...
+
+
+@overload
+def min(input: Tensor, other: Tensor, /) -> Tensor: ...
+
+
+def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """The minimum; with `dim` (values, indices); of two tensors `minimum` (torch.min)."""
     dim = dim if other is None else other
     if isinstance(dim, Tensor):
@@ -143,7 +167,7 @@ def min(input: Tensor, dim: Dims | None = None, keepdim: bool = False, *, other:
 
 
 class MinAndMax(NamedTuple):
-    """What `aminmax` gives."""
+    """The result of `aminmax`."""
 
     min: Tensor
     max: Tensor
@@ -157,14 +181,15 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
 
 def norm(
     input: Tensor,
-    p: Any = "fro",
+    p: float | str | None = "fro",
     dim: Dims | None = None,
     keepdim: bool = False,
     dtype: DTypeLike = None,
 ) -> Tensor:
-    """(sum |x|^p)^(1/p), for (-)infinity the largest (smallest) |x|, for 0 the nonzero's number.
+    """(sum |x|^p)^(1/p) of all elements or over `dim` (torch.norm).
 
-    "fro" is 2; "nuc", of matrices, is the sum of the singular values (torch.norm).
+    inf and -inf: the largest and the smallest |x|; 0: the number of nonzero elements; "fro": 2;
+    "nuc", of matrices: the sum of the singular values.
     """
     input = input if dtype is None else to(input, dtype)
     require_floating("norm", input)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal, overload
 
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import array_module, on_device_of
@@ -81,13 +81,29 @@ def _median(input: Tensor, dim: int | None, keepdim: bool, ignore_nan: bool) -> 
     return reductions.take_sharing_gradient(input, index=index.array)
 
 
+@overload
+def median(input: Tensor) -> Tensor: ...
+
+
+@overload
+def median(input: Tensor, dim: int, keepdim: bool = False) -> ValuesAndIndices: ...
+
+
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
-    """The lower median of all, or (values, indices) along `dim`; NaN if one is (torch.median)."""
+    """The lower median of all, or (values, indices) along `dim`; NaN if any is (torch.median)."""
     return _median(input, dim, keepdim, ignore_nan=False)
 
 
+@overload
+def nanmedian(input: Tensor) -> Tensor: ...
+
+
+@overload
+def nanmedian(input: Tensor, dim: int, keepdim: bool = False) -> ValuesAndIndices: ...
+
+
 def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
-    """The lower median of what is not NaN, as `median` (torch.nanmedian)."""
+    """`median` of the elements that are not NaN (torch.nanmedian)."""
     return _median(input, dim, keepdim, ignore_nan=True)
 
 
@@ -114,6 +130,26 @@ def _unique(input: Tensor, dim: int | None, consecutive: bool, inverse: bool, co
     return tuple(out) if len(out) > 1 else out[0]
 
 
+@overload
+def unique(
+    input: Tensor,
+    sorted: bool = True,
+    return_inverse: Literal[False] = False,
+    return_counts: Literal[False] = False,
+    dim: int | None = None,
+) -> Tensor: ...
+
+
+@overload
+def unique(
+    input: Tensor,
+    sorted: bool = True,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    dim: int | None = None,
+) -> tuple[Tensor, ...]: ...
+
+
 def unique(
     input: Tensor,
     sorted: bool = True,
@@ -121,12 +157,30 @@ def unique(
     return_counts: bool = False,
     dim: int | None = None,
 ) -> Any:
-    """The different elements, or slices along `dim`, in order (torch.unique).
+    """The different elements, or slices along `dim`, in ascending order (torch.unique).
 
-    With them, if so wished, which of them each element is, and how often each is there. It has no
-    gradient.
+    `return_inverse`: with the index of each element of the input among them; `return_counts`: with
+    the number of times that each occurs. There is no gradient.
     """
     return _unique(input, dim, False, return_inverse, return_counts)
+
+
+@overload
+def unique_consecutive(
+    input: Tensor,
+    return_inverse: Literal[False] = False,
+    return_counts: Literal[False] = False,
+    dim: int | None = None,
+) -> Tensor: ...
+
+
+@overload
+def unique_consecutive(
+    input: Tensor,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    dim: int | None = None,
+) -> tuple[Tensor, ...]: ...
 
 
 def unique_consecutive(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import array_module, on_device_of
@@ -19,11 +19,17 @@ from dtrain.functions.shapes import permute, reshape, squeeze, unsqueeze
 from dtrain.functions.sorting import sort
 from dtrain.primitives import arithmetic, comparison, indexing, rounding, statistics as primitives
 
+R = TypeVar("R")
 
-def _spread(operation: Callable[..., Any], name: str, text: str) -> Callable[..., Any]:
-    """PyTorch's signature of the variance and its like; `unbiased` is its older form."""
 
-    @in_float32
+def _make_variance(
+    operation: Callable[..., R], name: str, text: str, result: str = "Tensor"
+) -> Callable[..., R]:
+    """Make a function with the signature of torch.var; `result` is the annotation of its result.
+
+    `unbiased` is the older form of `correction`.
+    """
+
     def function(
         input: Tensor,
         dim: Dims | None = None,
@@ -31,8 +37,8 @@ def _spread(operation: Callable[..., Any], name: str, text: str) -> Callable[...
         keepdim: bool = False,
         *,
         unbiased: bool | None = None,
-    ) -> Any:
-        if isinstance(dim, bool):  # var(unbiased), older still
+    ) -> R:
+        if isinstance(dim, bool):  # var(input, unbiased), the oldest form
             correction, dim = int(dim), None
         if unbiased is not None:
             correction = int(unbiased)
@@ -40,36 +46,41 @@ def _spread(operation: Callable[..., Any], name: str, text: str) -> Callable[...
         return operation(input, dim, 1 if correction is None else correction, keepdim)
 
     function.__name__, function.__doc__ = name, f"{text} (torch.{name})."
-    return function
+    function.__annotations__["return"] = result
+    return in_float32(function)
 
 
 def _variance(input: Tensor, dim: Any, correction: float, keepdim: bool) -> Tensor:
+    """The variance of all elements or over `dim`."""
     return primitives.var(
         input, axis=resolve_axis(input, dim), keepdims=keepdim, correction=correction
     )
 
 
 def _deviation(*args: Any) -> Tensor:
+    """The root of `_variance`."""
     return arithmetic.safe_sqrt(_variance(*args))
 
 
-var = _spread(_variance, "var", "The variance, over count - correction")
-std = _spread(_deviation, "std", "The standard deviation, the root of `var`")
-var_mean = _spread(
+var = _make_variance(_variance, "var", "The variance, over count - correction")
+std = _make_variance(_deviation, "std", "The standard deviation, the root of `var`")
+var_mean = _make_variance(
     lambda x, dim, correction, keepdim: (
         _variance(x, dim, correction, keepdim),
         mean(x, dim, keepdim),
     ),
     "var_mean",
     "(variance, mean)",
+    "tuple[Tensor, Tensor]",
 )
-std_mean = _spread(
+std_mean = _make_variance(
     lambda x, dim, correction, keepdim: (
         _deviation(x, dim, correction, keepdim),
         mean(x, dim, keepdim),
     ),
     "std_mean",
     "(standard deviation, mean)",
+    "tuple[Tensor, Tensor]",
 )
 
 

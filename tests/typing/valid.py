@@ -16,6 +16,16 @@ n -= 1
 n *= 2
 parts = (x[0], x[1:, None], x[..., 0], x[mask], x[n % 4], x[[0, 1]])
 values, indices = x.sort(dim=1)
+largest: dtrain.Tensor = x.max()
+places: dtrain.Tensor = dtrain.max(x, 1).indices
+smaller: dtrain.Tensor = dtrain.min(x, x * 2)
+middle: dtrain.Tensor = x.median(dim=0, keepdim=True).values
+classes: dtrain.Tensor = n.unique()
+counts: tuple[dtrain.Tensor, ...] = dtrain.unique(n, return_counts=True)
+spread: dtrain.Tensor = x.var(dim=0, correction=0)
+chosen: dtrain.Tensor = dtrain.where(mask, x, 0.0)
+rows: tuple[dtrain.Tensor, ...] = mask.nonzero(as_tuple=True)
+lengths: dtrain.Tensor = x.norm(p=2, dim=1)
 numbers = (x.sum(), x.mean(dim=0), x.std(), x.argmax(dim=-1), x.amax(1, keepdim=True), x.any())
 made = (dtrain.zeros(2, 3), dtrain.ones((2, 3)), dtrain.full((2,), 1.0), dtrain.tensor([[1.0]]))
 total: float = x.sum().item()

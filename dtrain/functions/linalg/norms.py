@@ -136,7 +136,7 @@ def _swept(name: str, A: Tensor, dim: Any) -> tuple[int, int]:
 
 def matrix_norm(
     A: Tensor,
-    ord: Any = "fro",
+    ord: float | str = "fro",
     dim: Any = (-2, -1),
     keepdim: bool = False,
     *,
@@ -160,6 +160,7 @@ def matrix_norm(
         return unsqueeze(unsqueeze(out, low), high) if keepdim else out
     if ord == "fro":
         return reductions.norm(A, 2, (rows, columns), keepdim)
+    assert not isinstance(ord, str)
     summed, kept = (rows, columns) if abs(ord) == 1 else (columns, rows)
     sums = A.abs().sum(summed, True)
     out = _largest(sums, kept, True) if ord > 0 else sums.amin(kept, True)
@@ -168,7 +169,7 @@ def matrix_norm(
 
 def norm(
     A: Tensor,
-    ord: Any = None,
+    ord: float | str | None = None,
     dim: Dims | None = None,
     keepdim: bool = False,
     *,
@@ -188,7 +189,7 @@ def norm(
 
 def torch_norm(
     input: Tensor,
-    p: Any = "fro",
+    p: float | str | None = "fro",
     dim: Dims | None = None,
     keepdim: bool = False,
     dtype: DTypeLike = None,
@@ -200,7 +201,7 @@ def torch_norm(
     return reductions.norm(_widened(input, dtype), p, dim, keepdim)
 
 
-def cond(A: Tensor, p: Any = None) -> Tensor:
+def cond(A: Tensor, p: float | str | None = None) -> Tensor:
     """The condition number, by the norm p, 2 if None (torch.linalg.cond)."""
     check_matrices("cond", A)
     if p in (None, 2, -2):
