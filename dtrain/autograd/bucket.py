@@ -86,16 +86,17 @@ class Bucket:
         self.grads = self.new_grads()
         self._take_values()
 
-    def _empty_like(self, array: Array) -> Array:
-        """Memory for the bucket, of the dtype and on the device of `array`."""
+    def _empty_like(self, array: Array, dtype: Any = None) -> Array:
+        """Memory for the bucket on the device of `array`, of its dtype or another."""
+        dtype = array.dtype if dtype is None else dtype
         if isinstance(array, np.ndarray):
-            return self._allocate(self.size, array.dtype)
+            return self._allocate(self.size, dtype)
         with on_device_of(array):
-            return array_module(array).empty(self.size, array.dtype)
+            return array_module(array).empty(self.size, dtype)
 
-    def new_grads(self) -> GradBuffer:
-        """Another buffer for gradients of this bucket, not initialized."""
-        return GradBuffer(self._empty_like(self.data), self.params)
+    def new_grads(self, dtype: Any = None) -> GradBuffer:
+        """Another buffer for gradients of this bucket, not initialized; of its dtype if None."""
+        return GradBuffer(self._empty_like(self.data, dtype), self.params)
 
     def use_grads(self, grads: GradBuffer, filled: Iterable[bool]) -> None:
         """Make the parameters' gradients those of `grads`; where not `filled`, None."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from dtrain.autograd.bucket import Bucket, GradBuffer
 from dtrain.backend import Array
+from dtrain.backend.dtypes import float32, is_half
 from dtrain.distributed.comm.communicator import Communicator
 from dtrain.distributed.comm.tree_reduce import Accumulator, TreeAccumulator, microbatch_range
 from dtrain.parallel.reduction_state import ReductionStateMachine
@@ -27,12 +28,16 @@ class BucketReducer:
     """
 
     used: list[bool]
+    #: whether float16 and bfloat16 gradients are added and divided in float32
+    _widens_halves = True
 
     def __init__(self, bucket: Bucket, exact: bool):
         self.bucket: Bucket = bucket
         self._exact = exact
         self._state = ReductionStateMachine()
         self._buffer_pool: list[GradBuffer] = []
+        self._in_float32: bool = self._widens_halves and is_half(bucket.data.dtype)
+        self._sum_pool: list[GradBuffer] = [] if self._in_float32 else self._buffer_pool
 
     def begin(self, rank: int, size: int, sizes: Sequence[int]) -> None:
         """Begin a step.
@@ -57,10 +62,26 @@ class BucketReducer:
 
     def _add(self, left: GradBuffer, right: GradBuffer) -> None:
         left.flat += right.flat
-        self._buffer_pool.append(right)
+        self._sum_pool.append(right)
 
     def _take_buffer(self) -> GradBuffer:
         return self._buffer_pool.pop() if self._buffer_pool else self.bucket.new_grads()
+
+    def _take_sum(self) -> GradBuffer:
+        """A buffer for sums, of the bucket's dtype or, for halves, of float32."""
+        if self._in_float32 and not self._sum_pool:
+            return self.bucket.new_grads(float32)
+        return self._sum_pool.pop() if self._in_float32 else self._take_buffer()
+
+    def _round_sum(self, total: GradBuffer) -> GradBuffer:
+        """A sum in the dtype of the bucket."""
+        if not self._in_float32:
+            return total
+        rounded = self._take_buffer()
+        with np.errstate(all="ignore"):  # too large is infinity, as in the backward pass
+            rounded.flat[...] = total.flat
+        self._sum_pool.append(total)
+        return rounded
 
     def _use_empty_buffer(self) -> None:
         """Let the next microbatch accumulate in another buffer; every `grad` is None."""
@@ -85,12 +106,17 @@ class BucketReducer:
         self._push_zeros_until(index)
         bucket.fill_missing()
         self.used = [a or b for a, b in zip(self.used, bucket.filled())]
+        grads = bucket.grads
+        if self._in_float32:
+            grads = self._take_sum()
+            grads.flat[...] = bucket.grads.flat
+            self._buffer_pool.append(bucket.grads)
         weight = self._weight(index)
         if weight == 0:  # not a product: the gradients of no samples are NaN
-            bucket.grads.flat[...] = 0
+            grads.flat[...] = 0
         elif weight != 1:
-            bucket.grads.flat *= weight
-        self._sum.push(index, bucket.grads)
+            grads.flat *= weight
+        self._sum.push(index, grads)
         self._use_empty_buffer()
         self._next = index + 1
 
@@ -100,7 +126,7 @@ class BucketReducer:
     def _push_zeros_until(self, index: int) -> None:
         """Add zeros for the microbatches before `index` that had no backward pass."""
         for missed in range(self._next, index):
-            zeros = self._take_buffer()
+            zeros = self._take_sum()
             zeros.flat[...] = 0
             self._sum.push(missed, zeros)
         self._next = max(self._next, index)
@@ -141,7 +167,7 @@ class BucketReducer:
         bucket = self.bucket
         result = self._take_result(used)
         self._buffer_pool.append(bucket.grads)
-        bucket.use_grads(result, used)
+        bucket.use_grads(self._round_sum(result), used)
         shard = find_shard(bucket)
         if shard is not None:
             shard.gradients_are_scattered = self._exact and shard.gradient_bounds is not None
@@ -150,7 +176,7 @@ class BucketReducer:
 
     def _take_result(self, used: list[bool]) -> GradBuffer:
         (_, _, result), *others = self._sum.partials
-        self._buffer_pool += [buffer for _, _, buffer in others]
+        self._sum_pool += [buffer for _, _, buffer in others]
         return result
 
     def _add_preexisting(self, before: GradBuffer, filled: list[bool], used: list[bool]) -> None:
@@ -166,7 +192,7 @@ class BucketReducer:
         """Forget the step: the bucket has the gradients that it had before."""
         if not self._state.roll_back():
             return
-        self._buffer_pool += [buffer for _, _, buffer in self._sum.partials]
+        self._sum_pool += [buffer for _, _, buffer in self._sum.partials]
         self._buffer_pool.append(self.bucket.grads)
         if self._preexisting is None:
             self._use_empty_buffer()

@@ -133,3 +133,37 @@ def the_fast_reduction_gives_the_same_mean():
     np.testing.assert_allclose(gradients(reduction="fast"), gradients(), rtol=1e-5)
     with pytest.raises(ValueError, match="expected reduction 'exact' or 'fast', got 'quick'"):
         DataParallel(nn.Linear(1, 1), reduction="quick")
+
+
+class _Scaled(nn.Module):
+    """A model whose gradient is the mean of the input."""
+
+    def __init__(self, dtype):
+        super().__init__()
+        self.w = nn.Parameter(dtrain.zeros(1, dtype=dtype))
+
+    def forward(self, x):
+        return self.w * x
+
+
+def gradients_of_halves_are_added_in_float32_and_rounded_once():
+    even, uneven = [30_000.0] * 16, [30_000.0, 1.0, 2.5] * 5  # of the latter some have one sample
+    for dtype in (dtrain.float16, dtrain.bfloat16):
+        for values, options in (
+            (even, {}),
+            (even, {"reduction": "fast"}),
+            (uneven, {}),
+            (uneven, {"overlap": True, "bucket_bytes": 1}),
+        ):
+            model = DataParallel(_Scaled(dtype), **options)
+            x = dtrain.tensor(values).to(dtype)
+            expected = x.float().mean().to(dtype).item()
+            for kept in (0.0, 8.0):  # a gradient from before the step is added to the step's
+                model.module.w.grad = dtrain.full((1,), kept, dtype=dtype) if kept else None
+                loader = DataLoader(TensorDataset(x), 2, microbatches=MICROBATCHES)
+                for (part,) in next(loader.steps()):
+                    model(part).mean().backward()
+                grad = model.module.w.grad
+                assert grad.dtype == dtype
+                step = np.spacing(np.float32(expected)) * 2.0 ** (13 if dtype == "float16" else 16)
+                assert abs(grad.item() - expected - kept) <= 2 * step

@@ -30,6 +30,8 @@ class CompressedBucketReducer(BucketReducer):
     memory_slices: list[slice]
     count: int
     steps: int
+    #: the error feedback has the dtype of the gradients
+    _widens_halves = False
 
     def __init__(self, bucket: Bucket, compression: Compression, keys: Sequence[int], seed: int):
         super().__init__(bucket, exact=True)
