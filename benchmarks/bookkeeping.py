@@ -1,4 +1,4 @@
-"""What one small operation costs, forward and backward, in dtrain and in PyTorch.
+"""The time of one small operation, forward and backward, in dtrain and in PyTorch.
 
 A chain of 50 multiplications of 10 x 10 float32 matrices: almost all of it is bookkeeping.
 
@@ -22,7 +22,7 @@ LENGTH, ROUNDS = 50, 300
 
 
 def microseconds(t: Any, both: bool) -> float:
-    """The least time of an operation of the chain; `both` factors, or one, have a gradient."""
+    """The minimum time of one multiplication of the chain; `both` or one factor require grad."""
     x = t.randn(10, 10, requires_grad=True)
     y = t.randn(10, 10, requires_grad=both)
     best = float("inf")

@@ -1,4 +1,4 @@
-"""Times the operations behind dtrain's fused kernels against PyTorch's, in one process, in turns.
+"""Times the operations behind dtrain's fused kernels against PyTorch's, alternating in one process.
 
     python benchmarks/kernels.py
     python benchmarks/kernels.py --only conv2d
@@ -22,7 +22,7 @@ ROUNDS = 15
 
 
 def operation(shapes, call, integers=None):
-    """For a framework T: what runs the operation on random tensors, and its backward."""
+    """prepare(T) returns functions that run the operation in framework T: forward, backward."""
 
     def prepare(T):
         T.manual_seed(0)
@@ -43,7 +43,7 @@ def operation(shapes, call, integers=None):
 
 
 def step(make):
-    """For a framework T: a step of an optimizer over four million parameters."""
+    """prepare(T) returns the step of an optimizer of framework T over four million parameters."""
 
     def prepare(T):
         w = T.zeros(1 << 22).requires_grad_()
@@ -105,7 +105,7 @@ OPERATIONS = {
 
 @contextlib.contextmanager
 def reference_only():
-    """Nothing is compiled: what dtrain does where Numba is not installed."""
+    """Context manager: dtrain runs the reference of every kernel, as without Numba."""
     small = kernels.SMALL, kernels.SMALL_STEP
     kernels.SMALL = kernels.SMALL_STEP = float("inf")
     try:
@@ -115,7 +115,7 @@ def reference_only():
 
 
 def best_of_turns(functions):
-    """The least seconds of each function; they take turns."""
+    """The minimum time of each function in seconds; the functions alternate."""
     best = dict.fromkeys(functions, float("inf"))
     for _ in range(ROUNDS):
         for name, function in functions.items():

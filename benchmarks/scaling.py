@@ -1,4 +1,4 @@
-"""The time of a training step on 8 ... 16,384 ranks: on paper, from what is measured here.
+"""Predicts the time of a training step on 8 to 16,384 ranks from measurements on one machine.
 
     python benchmarks/scaling.py --model gpt --save gpt.json
     python benchmarks/scaling.py --inputs gpt.json --bandwidth-gbit 100 --latency-us 5
@@ -29,7 +29,7 @@ GOAL = 1.1  # of the longer of compute and communication
 
 
 def quartile(values):
-    """The lower one: what other processes of the machine disturb, they only lengthen."""
+    """The lower of two times: other processes can only lengthen a measurement."""
     return sorted(values)[len(values) // 4]
 
 
@@ -37,7 +37,7 @@ def quartile(values):
 
 
 def prepared(model_name, wrap):
-    """A model of step.py; gives what runs its forward pass, and its optimizer."""
+    """Make a model of step.py; returns a function that runs its forward pass, and its optimizer."""
     import dtrain
 
     dtrain.manual_seed(0)
@@ -48,7 +48,7 @@ def prepared(model_name, wrap):
 
 
 def work(model_name, steps):
-    """Times the parts of a step of one rank, and when each bucket is full."""
+    """Measure the parts of a step of one rank, and the time at which each bucket is full."""
     from dtrain import DataParallel
     from dtrain.autograd.bucket import make_buckets
     from dtrain.distributed import world
@@ -99,7 +99,7 @@ def work(model_name, steps):
 
 
 def fold():
-    """The speed of a node's memory, as `reduce_ms` and `gather_ms` count what two ranks touch."""
+    """The memory bandwidth of a node, in the bytes that `reduce_ms` and `gather_ms` count."""
     from dtrain.distributed.bench import time_all_reduce
 
     seconds, _ = time_all_reduce(FOLD_MB)
@@ -107,7 +107,7 @@ def fold():
 
 
 def network():
-    """Latency and bandwidth between ranks 0 and 1, as 2 and 3, and so on; both send at once."""
+    """Latency and bandwidth between pairs of ranks (0 and 1, 2 and 3, ...) that both send."""
     import numpy as np
     from mpi4py import MPI
 
@@ -129,7 +129,7 @@ def network():
 
 
 def steps(model_name, rounds):
-    """Seconds of a step alone, with overlap and without, and of the exchange alone, in turns."""
+    """Alternately measure a step alone, with overlap, without, and the exchange alone; seconds."""
     import numpy as np
 
     from dtrain import DataParallel
@@ -203,7 +203,7 @@ def measured_here(ranks, *words):
 
 
 def measured_on(cluster, *words):
-    """On hosts made of network namespaces, one rank each."""
+    """Run the measurement on hosts made of network namespaces, one rank each."""
     done = cluster.run(
         "--hosts", cluster.hosts(1), __file__, "--worker", *words, timeout_s=600, **ONE_THREAD
     )
@@ -220,7 +220,7 @@ def measured_network():
 
 
 def check(step, model_name, rounds):
-    """Print steps on hosts of one rank beside what the formulas say of them."""
+    """Print measured and predicted steps on hosts of one rank."""
     from tests import hosts
 
     if reason := hosts.why_not():
@@ -255,7 +255,7 @@ def line(hosts, overlap, cells):
 
 
 def table(step, link, ranks_per_node):
-    """Print the milliseconds of a step, and its efficiency: the time of one rank alone over it."""
+    """Print the milliseconds of a step and its efficiency, time of one rank / time of the step."""
     print(f"{'ranks':>6}" + "".join(f"{exchange + ' ms':>18}{'':7}" for exchange in EXCHANGES))
     for ranks in RANKS:
         cluster = Cluster(ranks, ranks_per_node, **link)

@@ -1,4 +1,4 @@
-"""The time of a training step on many ranks, on paper.
+"""A model of the time of a training step on many ranks.
 
 Of P ranks R are on each of H = P / R nodes. Each rank has N bytes of gradients; a and b
 are the latency and the bandwidth of a node's link, m the speed of a node's memory. An exchange
@@ -39,7 +39,7 @@ class Work:
         return self.forward_ms + self.backward_ms + self.optimizer_ms
 
     def slower(self, times):
-        """The step on a core that does `times` as much."""
+        """The same step on a core that is `times` as fast."""
         return replace(
             self,
             forward_ms=self.forward_ms * times,
@@ -104,7 +104,7 @@ def gather_ms(work, cluster, exchange, nbytes):
 
 
 def agreement_ms(work, cluster):
-    """All ranks tell all others that they are at the end of the step, in two collectives.
+    """The agreement of all ranks at the end of the step, in two collectives.
 
     2 ceil(log2 P) a + (P - R) v / b, where there is a network.
     """
@@ -115,7 +115,7 @@ def agreement_ms(work, cluster):
 
 
 def step_ms(work, cluster, exchange, overlap=True):
-    """Milliseconds of a step: F + B, what is left of the exchange then, the agreement, O.
+    """Milliseconds of a step: F + B, the rest of the exchange after it, the agreement, O.
 
     With overlap bucket i leaves when it is full and the one before has arrived:
     end(i) = max(F + ready(i), end(i - 1)) + network(i) + memory(i). Memory is work of the cores
@@ -143,7 +143,7 @@ def step_ms(work, cluster, exchange, overlap=True):
 
 
 def communication_ms(work, cluster):
-    """Milliseconds of the network alone, if nothing were computed: hierarchical."""
+    """Milliseconds of the hierarchical exchange over the network, without computation."""
     return sum(
         half(work, cluster, "hierarchical", nbytes)[0]
         for half in (reduce_ms, gather_ms)

@@ -1,4 +1,4 @@
-"""Times one training step in dtrain and in PyTorch, alone and on several ranks, side by side.
+"""Times one training step in dtrain and in PyTorch, alone and on several ranks.
 
     python benchmarks/step.py
     python benchmarks/step.py --models resnet,gpt --rounds 3 --ranks 1,2,4
@@ -143,7 +143,7 @@ STEPS = {"mlp": 200, "resnet": 15, "gpt": 10, "tiny": 200}
 
 
 def join(setting):
-    """Join the other ranks; gives this rank's number and what make a model data parallel."""
+    """Join the other ranks; returns the rank and functions that make a model data parallel."""
     if setting == "apart":
         return 0, [lambda model: model]
     if setting != "torch":
@@ -159,7 +159,7 @@ def join(setting):
 
 
 def work(setting, model_name, ranks):
-    """Run the steps; rank 0 prints the seconds of each, or their ratio to those of "fast"."""
+    """Run the steps; rank 0 prints the seconds of each, or the ratio to those of "fast"."""
     T = importlib.import_module("torch" if setting == "torch" else "dtrain")
     T.manual_seed(0)
     rank, parallels = join(setting if ranks > 1 else "apart")
@@ -193,7 +193,7 @@ def seconds_of_step(T, model, x, y, optimizer):
 
 
 def measure(setting, model_name, ranks):
-    """The seconds of each step, of fresh processes; of several that are apart, the slowest's."""
+    """The seconds of each step in fresh processes; of several independent ones, the slowest."""
     worker = [os.path.abspath(__file__), "--worker", setting, model_name, str(ranks)]
     environ = {**os.environ, **ONE_THREAD, **(DETAIL if setting == "detail" else {})}
     if ranks == 1 or setting == "apart":
@@ -240,7 +240,7 @@ def main():
 
 
 def one_round(name, every_ranks, there):
-    """The typical seconds of a step by (setting, ranks), measured within a minute or so."""
+    """The median seconds of a step by (setting, ranks), measured within about a minute."""
     return {
         (setting, ranks): statistics.median(measure(setting, name, ranks))
         for ranks in every_ranks
@@ -250,7 +250,7 @@ def one_round(name, every_ranks, there):
 
 
 def figures(rounds, ranks):
-    """The cells of a line of the table: medians over the rounds."""
+    """The cells of a row of the table: medians over the rounds."""
 
     def cell(form, value):
         try:

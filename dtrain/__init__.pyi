@@ -699,7 +699,7 @@ def addr(
 ) -> Tensor:
     """beta * input + alpha * outer(vec1, vec2) (torch.addr)."""
 def adjoint(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """Matrices transposed (torch.adjoint)."""
+    """Transpose the last two dimensions (torch.adjoint)."""
 def all(
     input: Tensor,
     dim: Dims | None = None,

@@ -28,10 +28,10 @@ class TensorMethods:
         """The dimensions in reverse (torch.Tensor.T)."""
     @property
     def mH(self) -> Tensor:
-        """Matrices transposed (torch.adjoint)."""
+        """Transpose the last two dimensions (torch.adjoint)."""
     @property
     def mT(self) -> Tensor:
-        """Matrices transposed (torch.adjoint)."""
+        """Transpose the last two dimensions (torch.adjoint)."""
     def __abs__(self) -> Tensor: ...
     def __add__(self, other: Tensor | Number) -> Tensor: ...
     def __and__(self, other: Tensor | Number) -> Tensor: ...
@@ -189,7 +189,7 @@ class TensorMethods:
     ) -> Tensor:
         """In-place form of `addr`; returns the tensor (torch.Tensor.addr_)."""
     def adjoint(self) -> Tensor:
-        """Matrices transposed (torch.adjoint)."""
+        """Transpose the last two dimensions (torch.adjoint)."""
     def all(self, dim: Dims | None = None, keepdim: builtins.bool = False) -> Tensor:
         """Whether all are nonzero (torch.all)."""
     def allclose(

@@ -29,7 +29,7 @@ class _Binary(Distribution):
 
     arg_constraints = {"probs": constraints.unit_interval, "logits": constraints.real}
 
-    def _set_chances(self, probs: Parameter | None, logits: Parameter | None) -> Tensor:
+    def _set_probabilities(self, probs: Parameter | None, logits: Parameter | None) -> Tensor:
         """Keep the parameter that was given; returns it."""
         require_one(type(self).__name__, probs=probs, logits=logits)
         name, value = ("logits", logits) if probs is None else ("probs", probs)
@@ -72,7 +72,7 @@ class Bernoulli(_Binary):
         logits: Parameter | None = None,
         validate_args: bool | None = None,
     ):
-        super().__init__(self._set_chances(probs, logits).shape, validate_args=validate_args)
+        super().__init__(self._set_probabilities(probs, logits).shape, validate_args=validate_args)
 
     @property
     def support(self) -> Constraint:
@@ -124,7 +124,7 @@ class Geometric(_Binary):
         logits: Parameter | None = None,
         validate_args: bool | None = None,
     ):
-        given = self._set_chances(probs, logits)
+        given = self._set_probabilities(probs, logits)
         super().__init__(given.shape, validate_args=validate_args)
         if self._validate_args and probs is not None and not (given > 0).all():
             raise ValueError(
@@ -185,7 +185,7 @@ class Binomial(_Binary):
         logits: Parameter | None = None,
         validate_args: bool | None = None,
     ):
-        given = self._set_chances(probs, logits)
+        given = self._set_probabilities(probs, logits)
         self.total_count, given = broadcast_all(total_count, given)
         self.total_count = self.total_count.to(given.dtype)
         vars(self)["logits" if probs is None else "probs"] = given

@@ -30,7 +30,7 @@ class LogitRelaxedBernoulli(_Binary):
         logits: Parameter | None = None,
         validate_args: bool | None = None,
     ):
-        shape = self._set_chances(probs, logits).shape
+        shape = self._set_probabilities(probs, logits).shape
         self._temperature = temperature
         super().__init__(shape, validate_args=validate_args)
 

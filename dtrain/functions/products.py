@@ -290,6 +290,7 @@ def linalg_vander(x: Tensor, *, N: int | None = None) -> Tensor:
 
 
 def _powers(x: Tensor, count: int) -> Tensor:
+    """x^0, x^1, ... x^(count - 1) along a new last dimension."""
     base = to(x, promote(x.dtype, int64)) if category(x.dtype) < 2 else x
     full = (*x.shape, max(count - 1, 0))
     ones = ones_like(unsqueeze(base, -1))

@@ -163,7 +163,7 @@ def reversed_dims(input: Tensor) -> Tensor:
 
 
 def adjoint(input: Tensor) -> Tensor:
-    """Matrices transposed (torch.adjoint)."""
+    """Transpose the last two dimensions (torch.adjoint)."""
     if input.ndim == 1:
         raise RuntimeError(f"adjoint: expected a matrix or several, got shape {input.shape}")
     return transpose(input, -2, -1) if input.ndim else reversed_dims(input)

@@ -41,7 +41,7 @@ def prelu(x: Array, slope: Array) -> OutputAndVJPs:
 
 
 def _logistic(x: Array) -> Array:
-    """1 / (1 + exp(-x)); where exp overflows it is 0, as it should be."""
+    """1 / (1 + exp(-x)); 0, its limit, where exp overflows."""
     return 1 / (1 + array_module(x).exp(-x))
 
 

@@ -12,6 +12,8 @@ from dtrain.backend.dtypes import is_floating
 
 
 def _unary(name: str, text: str) -> Callable[[Array], Tensor]:
+    """Make the primitive `name`: NumPy's function of each element, without gradient."""
+
     def rule(x: Array) -> OutputAndVJPs:
         return getattr(array_module(x), name)(x), ()
 
@@ -35,11 +37,13 @@ def signbit(x: Array) -> OutputAndVJPs:
 
 @exact_op
 def invert(x: Array) -> OutputAndVJPs:
-    """Each bit, or each truth value, turned over."""
+    """Each bit inverted, or each truth value negated."""
     return ~x, ()
 
 
 def _binary(name: str, numpy_name: str) -> Callable[[Array, Array], Tensor]:
+    """Make the primitive `name`: NumPy's function of each pair of elements, without gradient."""
+
     def rule(x: Array, y: Array) -> OutputAndVJPs:
         return getattr(array_module(x, y), numpy_name)(x, y), ()
 
@@ -67,7 +71,7 @@ bitwise_right_shift: Callable[[Array, Array], Tensor] = _binary(
 
 @op
 def isclose(x: Array, y: Array, *, rtol: float, atol: float, equal_nan: bool) -> OutputAndVJPs:
-    """Whether |x - y| <= atol + rtol * |y|, or both are the same infinity, or NaN if so wished."""
+    """|x - y| <= atol + rtol |y|, or equal infinities; with `equal_nan` NaN equals NaN."""
     xp = array_module(x, y)
     x, y = xp.asarray(x), xp.asarray(y)
     if not is_floating(x.dtype):

@@ -97,8 +97,8 @@ def binary_cross_entropy(x: Array, target: Array) -> OutputAndVJPs:
     """-target * log(x) - (1 - target) * log(1 - x), each logarithm at least -100."""
     xp = array_module(x)
 
-    def log(chance: Array) -> Array:
-        return xp.maximum(xp.log(chance), -100)
+    def log(probability: Array) -> Array:
+        return xp.maximum(xp.log(probability), -100)
 
     def grad_x(g: Array) -> Array:
         return g * (x - target) / xp.maximum(x * (1 - x), 1e-12)
@@ -111,8 +111,8 @@ def binary_cross_entropy(x: Array, target: Array) -> OutputAndVJPs:
     )
 
 
-#: The logarithm of no chance at all: finite, so that differences of two are no NaN.
-NEVER = -1e30
+#: Stands for log(0); finite, so that the difference of two is not NaN.
+LOG_ZERO = -1e30
 
 
 @op
@@ -120,65 +120,70 @@ def ctc_loss(
     log_probs: Array, *, labels: Array, skips: Array, input_lengths: Array, ends: Array,
     zero_infinity: bool,
 ) -> OutputAndVJPs:  # fmt: skip
-    """-log of the chance of all alignments with the labels (Graves et al. 2006, section 4.1).
+    """-log of the total probability of all alignments with the labels, (n,).
 
+    The forward variables alpha of Graves et al. 2006, section 4.1, as logarithms.
     log_probs: (t, n, c); labels: (n, l), with blanks before, between and after them;
-    skips: (n, l), where a label may follow the one before the blank before it; ends: (n,), the
-    position of a sample's last blank. Returns (n,).
+    skips: (n, l), True where an alignment may skip the blank before a label; ends: (n,), the
+    position of each sample's last blank.
     """
     xp = array_module(log_probs)
     steps, n, _ = shape = log_probs.shape
     length = labels.shape[1]
     label_indices = xp.broadcast_to(labels, (steps, n, length))
-    emitted = xp.maximum(xp.take_along_axis(log_probs, label_indices, 2), NEVER)
-    # Padded by two positions on the left; an alignment begins in the second of them.
-    before = xp.where(xp.arange(length + 2) == 1, emitted.dtype.type(0), emitted.dtype.type(NEVER))
-    reached = xp.broadcast_to(before, (n, length + 2))[None]
-    nowhere = xp.full((1, n, 2), NEVER, emitted.dtype)
-    history, ways = [reached[..., 2:]], []
+    emissions = xp.maximum(xp.take_along_axis(log_probs, label_indices, 2), LOG_ZERO)
+    # alpha is padded by two positions on the left; an alignment begins in the second of them.
+    initial = xp.where(
+        xp.arange(length + 2) == 1, emissions.dtype.type(0), emissions.dtype.type(LOG_ZERO)
+    )
+    alpha = xp.broadcast_to(initial, (n, length + 2))[None]
+    padding = xp.full((1, n, 2), LOG_ZERO, emissions.dtype)
+    history, transitions = [alpha[..., 2:]], []
     for t in range(steps):
-        far = xp.where(skips, reached[..., :-2], emitted.dtype.type(NEVER))
-        sources = xp.concatenate([reached[..., 2:], reached[..., 1:-1], far])
+        skipped = xp.where(skips, alpha[..., :-2], emissions.dtype.type(LOG_ZERO))
+        sources = xp.concatenate([alpha[..., 2:], alpha[..., 1:-1], skipped])
         most = sources.max(0, keepdims=True)
-        chances = xp.exp(sources - most)
-        total = chances.sum(0, keepdims=True)
-        ways.append(chances / total)  # where a sample that is here came from
-        reached = xp.concatenate([nowhere, most + xp.log(total) + emitted[t][None]], 2)
-        history.append(reached[..., 2:])
+        probabilities = xp.exp(sources - most)
+        total = probabilities.sum(0, keepdims=True)
+        transitions.append(probabilities / total)  # probabilities of the sources: stay, step, skip
+        alpha = xp.concatenate([padding, most + xp.log(total) + emissions[t][None]], 2)
+        history.append(alpha[..., 2:])
     last = xp.concatenate(history)[input_lengths, xp.arange(n)]
     two = xp.take_along_axis(last, xp.maximum(xp.stack([ends, ends - 1], 1), 0), 1)
-    two = xp.where((ends[:, None] > 0) | (xp.arange(2) == 0), two, two.dtype.type(NEVER))
+    two = xp.where((ends[:, None] > 0) | (xp.arange(2) == 0), two, two.dtype.type(LOG_ZERO))
     most = two.max(1, keepdims=True)
-    log_chance = most + xp.log(xp.exp(two - most).sum(1, keepdims=True))
-    possible = log_chance > NEVER / 2
-    without = 0.0 if zero_infinity else float("inf")
-    losses = xp.where(possible, -log_chance, log_chance.dtype.type(without))[:, 0]
+    log_likelihood = most + xp.log(xp.exp(two - most).sum(1, keepdims=True))
+    possible = log_likelihood > LOG_ZERO / 2
+    impossible_loss = 0.0 if zero_infinity else float("inf")
+    losses = xp.where(possible, -log_likelihood, log_likelihood.dtype.type(impossible_loss))[:, 0]
     empty = (input_lengths == 0) & (ends == 0)
 
     def grad_log_probs(g: Array) -> Array:
         full = xp.zeros(shape, g.dtype)
-        missing = 0.0 if zero_infinity else float("nan")
-        final = xp.where(possible, -g[:, None] * xp.exp(two - log_chance), g.dtype.type(missing))
-        here = xp.zeros((n, length), g.dtype)
+        impossible_grad = 0.0 if zero_infinity else float("nan")
+        final = xp.where(
+            possible, -g[:, None] * xp.exp(two - log_likelihood), g.dtype.type(impossible_grad)
+        )
+        grad_alpha = xp.zeros((n, length), g.dtype)
         for t in reversed(range(steps)):
             ended = xp.flatnonzero(input_lengths == t + 1)
-            xp.add.at(here, (ended, ends[ended]), final[ended, 0])
+            xp.add.at(grad_alpha, (ended, ends[ended]), final[ended, 0])
             inner = ended[ends[ended] > 0]
-            xp.add.at(here, (inner, ends[inner] - 1), final[inner, 1])
-            xp.add.at(full, (t, xp.arange(n)[:, None], labels), here)
-            stay, step, skip = (here * ways[t][k] for k in range(3))
+            xp.add.at(grad_alpha, (inner, ends[inner] - 1), final[inner, 1])
+            xp.add.at(full, (t, xp.arange(n)[:, None], labels), grad_alpha)
+            stay, step, skip = (grad_alpha * transitions[t][k] for k in range(3))
             earlier = xp.zeros((n, length + 2), g.dtype)
             earlier[:, 2:] = stay
             earlier[:, 1:-1] += step
             earlier[:, :-2] += skip
-            here = earlier[:, 2:]
+            grad_alpha = earlier[:, 2:]
         return full
 
     return xp.where(empty, losses.dtype.type(0), losses), (grad_log_probs,)
 
 
 def _targets(x: Array, target: Array, weight: Array | None, ignore_index: int) -> tuple:
-    """Which targets count, their classes (n, 1, ...), the classes' weights, and the targets'."""
+    """The mask of targets that count, their classes (n, 1, ...), weights by class and by target."""
     xp = array_module(x)
     kept = target != ignore_index
     _check_targets(target, kept, x.shape[1])

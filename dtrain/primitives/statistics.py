@@ -1,4 +1,4 @@
-"""Spread, counts, quantiles and histograms."""
+"""Variance, counts, quantiles and histograms."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def var(
 
 @op
 def count_nonzero(x: Array, *, axis: Axis = None) -> OutputAndVJPs:
-    """How many are not zero; NaN is not."""
+    """The number of elements that are not zero; NaN is not zero."""
     return (x != 0).sum(axis, dtype="int64"), ()
 
 
 @op
 def quantile_ranks(x: Array, q: Array, *, ignore_nan: bool) -> OutputAndVJPs:
-    """How far along the sorted last axis each quantile lies: (..., length of q), in x's dtype."""
+    """The fractional index of each quantile in the sorted last axis: (..., len(q)), x's dtype."""
     xp = array_module(x)
     n = x.shape[-1]
     missing = (x != x).sum(-1, keepdims=True)
@@ -47,7 +47,7 @@ def quantile_ranks(x: Array, q: Array, *, ignore_nan: bool) -> OutputAndVJPs:
 
 @op
 def histogram(x: Array, *, bins: int, low: float, high: float) -> OutputAndVJPs:
-    """How many elements are in each of `bins` equal parts of [low, high], in x's dtype."""
+    """The number of elements in each of `bins` equal intervals of [low, high], in x's dtype."""
     xp = array_module(x)
     x = x.reshape(-1)
     x = x[(x >= low) & (x <= high)]
@@ -57,7 +57,7 @@ def histogram(x: Array, *, bins: int, low: float, high: float) -> OutputAndVJPs:
 
 @op
 def bincount(x: Array, *, weights: Array | None, minlength: int) -> OutputAndVJPs:
-    """How often each number is there, or the sum of its weights."""
+    """The number of occurrences of each integer, or the sum of their weights."""
     counts = array_module(x).bincount(x, weights, minlength)
     if weights is None:
         return counts.astype("int64"), ()

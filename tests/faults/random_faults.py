@@ -1,9 +1,9 @@
-"""Trains again and again on ranks that are lost at random; every run has to end with one digest.
+"""Trains again and again on ranks that fail at random; every run has to end with one digest.
 
     python tests/faults/random_faults.py --runs 100
     python tests/faults/random_faults.py --runs 100 --zero    with ZeroRedundancyOptimizer
 
-Who is lost, how many, at which moment, and how (killed or frozen) is drawn from --seed and the
+Which ranks fail, how many, at which moment, and how (killed or frozen) is drawn from --seed and the
 run's number, so that any run can be had again: --first 37 --runs 1. A job that nobody of survived,
 or nobody who had some shard of the optimizer's state, is started again and goes on from its
 checkpoint: the line says so. It also says how long after the loss the other ranks went on.
@@ -24,7 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 RANKS, STEPS = 4, 46
 FROZEN_AFTER_S = 2
-#: where a rank can be lost: the module and the function whose call it does not survive
+#: where a rank can fail: the module and the function in whose call it is killed or frozen
 MOMENTS = {
     "forward": "dtrain.nn.module:Module.__call__",
     "backward": "dtrain.autograd.tensor:Tensor.backward",
@@ -36,7 +36,7 @@ MOMENTS = {
     "step": "dtrain.optim.optimizer:Optimizer.step",
     "checkpoint": "dtrain.checkpoint.folder_writer:_sync",
 }
-# digits.py on a rank that is lost in the n-th call of a function.
+# digits.py on a rank that fails in the n-th call of a function.
 VICTIM = """
 import importlib, os, pathlib, signal, sys
 from dtrain import ZeroRedundancyOptimizer, distributed, optim
@@ -55,7 +55,7 @@ if fault:
         owner = getattr(owner, part)
     function = getattr(owner, name)
 
-    def or_lost(*args, **options):
+    def call_or_fail(*args, **options):
         global calls
         calls += 1
         if calls == count:
@@ -63,7 +63,7 @@ if fault:
             os.kill(os.getpid(), number)
         return function(*args, **options)
 
-    setattr(owner, name, or_lost)
+    setattr(owner, name, call_or_fail)
 sys.argv[0] = {path!r}
 exec(compile(open({path!r}).read(), {path!r}, "exec"))
 """
@@ -130,7 +130,7 @@ def words_of(found):
 
 
 def digests(text):
-    """Those printed: two where rank 0 was lost after it had printed, and another did so again."""
+    """Those printed: two if rank 0 failed after it had printed, and another rank printed again."""
     return set(re.findall(r"weights sha256 ([0-9a-f]{64})", text))
 
 
@@ -140,7 +140,7 @@ def main():
     parser.add_argument("--first", type=int, default=0, help="number of the first run")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--limit", type=float, default=60, help="seconds for a run")
-    parser.add_argument("--respawn", action="store_true", help="have lost ranks replaced")
+    parser.add_argument("--respawn", action="store_true", help="replace failed ranks")
     parser.add_argument("--zero", action="store_true", help="spread the optimizer's state")
     args = parser.parse_args()
     options = ["--respawn"] if args.respawn else []

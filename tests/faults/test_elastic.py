@@ -117,7 +117,9 @@ exec(compile(open({path!r}).read(), {path!r}, "exec"))
 
 
 @needs_open_mpi
-def test_a_rank_lost_amid_a_recovery_takes_no_survivor_with_it(start, undisturbed, tmp_path):
+def test_a_rank_that_fails_during_a_recovery_takes_no_survivor_with_it(
+    start, undisturbed, tmp_path
+):
     (tmp_path / "rejoin.py").write_text(REJOIN.format(path=SCRIPT))
     run = start("-n", 4, "--elastic", "rejoin.py", "--epochs", 2, "--out", "runs")
     status, out, err = run.end()
@@ -146,7 +148,7 @@ exec(compile(open({path!r}).read(), {path!r}, "exec"))
 
 
 def sharded(start, tmp_path, plan, *options):
-    """The outcome of digits.py with its optimizer spread over 4 ranks: `plan` says who is lost in
+    """The outcome of digits.py with its optimizer spread over 4 ranks: `plan` says which rank fails in
     which step."""
     (tmp_path / "sharded.py").write_text(SHARDED.format(plan=plan, path=SCRIPT))
     words = ["sharded.py", *SHORT, "--checkpoint-every", 20]
@@ -159,7 +161,7 @@ def sharded(start, tmp_path, plan, *options):
     [{(30, 1)}, {(30, 0), (30, 2)}, {(10, 3), (25, 0), (40, 1)}],
     ids=["one", "two", "three"],
 )
-def test_the_shard_of_a_lost_rank_is_with_its_neighbour(start, tmp_path, undisturbed, plan):
+def test_the_shard_of_a_failed_rank_comes_from_its_neighbour(start, tmp_path, undisturbed, plan):
     status, out, err = sharded(start, tmp_path, plan)
     assert (status, weights(out)) == (0, undisturbed), err
     assert len(re.findall(r"(?:failed ranks:|,) \d on", err)) == len(plan)
@@ -167,7 +169,7 @@ def test_the_shard_of_a_lost_rank_is_with_its_neighbour(start, tmp_path, undistu
 
 
 @needs_open_mpi
-def test_a_shard_that_all_have_lost_comes_from_the_checkpoint(start, tmp_path, undisturbed):
+def test_a_shard_without_a_copy_comes_from_the_checkpoint(start, tmp_path, undisturbed):
     status, out, err = sharded(start, tmp_path, {(30, 2), (30, 3)}, "--max-restarts", 1)
     assert "all ranks that held some shard of the optimizer's state have failed" in err
     assert "resumed this job from runs/step-00000020" in err

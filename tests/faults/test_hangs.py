@@ -171,7 +171,7 @@ def test_a_rank_that_is_late_for_too_long_ends_the_job(job):
 @pytest.mark.skipif(
     getattr(launcher(), "kind", None) != "openmpi", reason="ranks are elastic under Open MPI alone"
 )
-def test_elastic_ranks_that_have_ended_go_on_without_one_that_is_lost(job):
+def test_elastic_ranks_that_have_ended_go_on_without_a_failed_rank(job):
     run = job(
         "d.barrier()\n"
         "if rank == 2:\n"

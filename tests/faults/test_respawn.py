@@ -39,7 +39,7 @@ def said(text):
 
 
 @pytest.mark.parametrize("ranks", [{2}, {0}, {0, 1, 3}])
-def test_lost_ranks_are_back_after_the_next_checkpoint(start, tmp_path, undisturbed, ranks):
+def test_failed_ranks_are_back_after_the_next_checkpoint(start, tmp_path, undisturbed, ranks):
     plan = {(0, 13, rank) for rank in ranks} | {(1, 5, 1)}
     (tmp_path / "killed.py").write_text(KILLED.format(plan=plan, path=str(DIGITS)))
     run = start("-n", 4, "--elastic", "--respawn", "killed.py", *SHORT, "--checkpoint-every", 10)

@@ -237,6 +237,7 @@ class LinearLR(LRScheduler):
         return self._base(group) * self._factor(self.last_epoch)
 
     def _next(self, lr: float, group: int) -> float:
+        # the previous rate has the factor of the previous epoch in it: divide it out
         if self.last_epoch == 0:
             return lr * self.start_factor
         if self._is_initial or self.last_epoch > self.total_iters:
