@@ -815,7 +815,7 @@ def as_strided(
 ) -> Tensor:
     """A view with any sizes and steps of the memory of a tensor (torch.as_strided)."""
 def as_tensor(data: Any, dtype: DTypeLike = None, device: DeviceLike = None) -> Tensor:
-    """`data` as a tensor, sharing its memory where that can be (torch.as_tensor)."""
+    """`data` as a tensor, without a copy if possible (torch.as_tensor)."""
 def asarray(
     obj: Any,
     *,
@@ -824,7 +824,7 @@ def asarray(
     copy: builtins.bool | None = None,
     requires_grad: builtins.bool = False,
 ) -> Tensor:
-    """`obj` as a tensor; `copy` says whether memory must, or must not, be new (torch.asarray)."""
+    """`obj` as a tensor; `copy`: True copies, False never does, None if needed (torch.asarray)."""
 def asin(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The angle in [-pi/2, pi/2] of which x is the sine (torch.asin)."""
 def asinh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -879,7 +879,7 @@ def bincount(
     *,
     out: Tensor | None = None,
 ) -> Tensor:
-    """How often each number is there, or the sum of its weights (torch.bincount)."""
+    """The number of occurrences of each integer, or the sum of their weights (torch.bincount)."""
 def bitwise_and(
     input: Tensor | Number,
     other: Tensor | Number,
@@ -999,7 +999,7 @@ def cholesky_solve(
 ) -> Tensor:
     """X with L @ L.mT @ X = B, or L.mT @ L @ X = B if `upper` (torch.cholesky_solve)."""
 def chunk(input: Tensor, chunks: builtins.int, dim: builtins.int = 0) -> tuple[Tensor, ...]:
-    """At most `chunks` parts of equal size, the last may be shorter (torch.chunk)."""
+    """Split into at most `chunks` parts of equal size; the last may be shorter (torch.chunk)."""
 def clamp(
     input: Tensor,
     min: Tensor | Number | None = None,
@@ -1069,7 +1069,7 @@ def count_nonzero(
     *,
     out: Tensor | None = None,
 ) -> Tensor:
-    """How many are not zero (torch.count_nonzero)."""
+    """The number of elements that are not zero (torch.count_nonzero)."""
 def cov(
     input: Tensor,
     *,
@@ -1212,7 +1212,7 @@ def dsplit(
     indices: Any = None,
     sections: Any = None,
 ) -> tuple[Tensor, ...]:
-    """Parts in depth, along dimension 2, equal or cut at indices (torch.dsplit)."""
+    """Split dimension 2 into equal parts or at indices (torch.dsplit)."""
 def dstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
     """Joined in depth, along dimension 2 (torch.dstack)."""
 def einsum(equation: Any, *operands: Any, out: Tensor | None = None) -> Tensor:
@@ -1227,7 +1227,7 @@ def empty(
     memory_format: Any = None,
     pin_memory: builtins.bool = False,
 ) -> Tensor:
-    """Memory that is not initialized (torch.empty)."""
+    """Uninitialized memory (torch.empty)."""
 def empty_like(
     input: Tensor,
     dtype: DTypeLike = None,
@@ -1252,7 +1252,7 @@ def empty_permuted(
     memory_format: Any = None,
     pin_memory: builtins.bool = False,
 ) -> Tensor:
-    """Memory with the dimensions in this order, the last one dense (torch.empty_permuted)."""
+    """Uninitialized memory, dense, with the dimensions in this order (torch.empty_permuted)."""
 def empty_strided(
     size: Sequence[builtins.int],
     stride: Sequence[builtins.int],
@@ -1265,7 +1265,7 @@ def empty_strided(
     memory_format: Any = None,
     pin_memory: builtins.bool = False,
 ) -> Tensor:
-    """Memory that is not initialized, with these steps in elements (torch.empty_strided)."""
+    """Uninitialized memory with these strides, in elements (torch.empty_strided)."""
 def eq(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """numpy.equal of each pair (torch.eq)."""
 def equal(input: Tensor, other: Tensor) -> builtins.bool:
@@ -1369,7 +1369,7 @@ def full(
     memory_format: Any = None,
     pin_memory: builtins.bool = False,
 ) -> Tensor:
-    """One number everywhere (torch.full)."""
+    """A tensor filled with one number (torch.full)."""
 def full_like(
     input: Tensor,
     fill_value: Any,
@@ -1455,7 +1455,7 @@ def histc(
     *,
     out: Tensor | None = None,
 ) -> Tensor:
-    """How many are in each of `bins` equal parts of [min, max] (torch.histc)."""
+    """The number of elements in each of `bins` equal intervals of [min, max] (torch.histc)."""
 def histogram(
     input: Tensor,
     bins: Any,
@@ -1465,7 +1465,7 @@ def histogram(
     density: builtins.bool = False,
     out: tuple[Tensor, ...] | None = None,
 ) -> CountsAndEdges:
-    """How many are in each bin, or their weight, and the bins' edges (torch.histogram)."""
+    """The number of elements in each bin, or their weight, and the edges (torch.histogram)."""
 def hsplit(
     input: Tensor,
     indices_or_sections: Any = None,
@@ -1473,7 +1473,7 @@ def hsplit(
     indices: Any = None,
     sections: Any = None,
 ) -> tuple[Tensor, ...]:
-    """Columns, in equal parts or cut at indices; parts of a vector (torch.hsplit)."""
+    """Split the columns, or a vector, into equal parts or at indices (torch.hsplit)."""
 def hstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
     """Joined side by side: along dimension 1, vectors along 0 (torch.hstack)."""
 def hypot(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -1874,7 +1874,7 @@ def nanmean(
     dtype: DTypeLike = None,
     out: Tensor | None = None,
 ) -> Tensor:
-    """The mean of what is not NaN (torch.nanmean)."""
+    """The mean of the elements that are not NaN (torch.nanmean)."""
 @overload
 def nanmedian(input: Tensor) -> Tensor:
     """`median` of the elements that are not NaN (torch.nanmedian)."""
@@ -1893,7 +1893,7 @@ def nanquantile(
     interpolation: str = "linear",
     out: Tensor | None = None,
 ) -> Tensor:
-    """The quantiles of what is not NaN, as `quantile` (torch.nanquantile)."""
+    """`quantile` of the elements that are not NaN (torch.nanquantile)."""
 def nansum(
     input: Tensor,
     dim: Dims | None = None,
@@ -1902,7 +1902,7 @@ def nansum(
     dtype: DTypeLike = None,
     out: Tensor | None = None,
 ) -> Tensor:
-    """The sum of what is not NaN (torch.nansum)."""
+    """The sum of the elements that are not NaN (torch.nansum)."""
 def narrow(
     input: Tensor,
     dim: builtins.int,
@@ -2046,7 +2046,7 @@ def quantile(
     interpolation: str = "linear",
     out: Tensor | None = None,
 ) -> Tensor:
-    """The quantiles q, a number or a vector, in a first dimension then (torch.quantile)."""
+    """The quantiles q, a number, or a vector for a new first dimension (torch.quantile)."""
 def rad2deg(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Radians in degrees (torch.rad2deg)."""
 def rand(
@@ -2179,7 +2179,7 @@ def renorm(
     *,
     out: Tensor | None = None,
 ) -> Tensor:
-    """Slices along `dim` scaled down to a p-norm of at most `maxnorm` (torch.renorm)."""
+    """Scale slices along `dim` down to a p-norm of at most `maxnorm` (torch.renorm)."""
 def repeat_interleave(
     input: Any = None,
     repeats: Any = None,
@@ -2351,13 +2351,13 @@ def split(
     split_size_or_sections: Any,
     dim: builtins.int = 0,
 ) -> tuple[Tensor, ...]:
-    """Parts of a size, or of the sizes given, along a dimension (torch.split)."""
+    """Split along a dimension into parts of one size, or of the sizes of a list (torch.split)."""
 def split_with_sizes(
     input: Tensor,
     split_sizes: Sequence[builtins.int],
     dim: builtins.int = 0,
 ) -> tuple[Tensor, ...]:
-    """Parts of the sizes given along a dimension (torch.split_with_sizes)."""
+    """Split along a dimension into parts of the given sizes (torch.split_with_sizes)."""
 def sqrt(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The square root (torch.sqrt)."""
 def square(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -2471,7 +2471,7 @@ def tensor_split(
     sections: Any = None,
     tensor_indices_or_sections: Any = None,
 ) -> tuple[Tensor, ...]:
-    """That many parts, the first ones longer, or parts cut at indices (torch.tensor_split)."""
+    """Split into n parts, of which the first may be longer, or at indices (torch.tensor_split)."""
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2, *, out: Tensor | None = None) -> Tensor:
     """Products summed over the last dims of a and the first of b, or lists (torch.tensordot)."""
 def tile(
@@ -2538,7 +2538,7 @@ def tril_indices(
     dtype: DTypeLike = None,
     device: DeviceLike = None,
 ) -> Tensor:
-    """Indices of the lower triangle: a row of rows, a row of columns (torch.tril_indices)."""
+    """Row and column indices of the lower triangle, (2, elements) (torch.tril_indices)."""
 def triu(input: Tensor, diagonal: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
     """The upper triangle, zeros elsewhere (torch.triu)."""
 def triu_indices(
@@ -2548,7 +2548,7 @@ def triu_indices(
     dtype: DTypeLike = None,
     device: DeviceLike = None,
 ) -> Tensor:
-    """Indices of the upper triangle: a row of rows, a row of columns (torch.triu_indices)."""
+    """Row and column indices of the upper triangle, (2, elements) (torch.triu_indices)."""
 def true_divide(
     input: Tensor | Number,
     other: Tensor | Number,
@@ -2559,7 +2559,7 @@ def true_divide(
 def trunc(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The integer part, without the fraction. The gradient is 0 (torch.trunc)."""
 def unbind(input: Tensor, dim: builtins.int = 0) -> tuple[Tensor, ...]:
-    """The slices along a dimension, without it (torch.unbind)."""
+    """Remove a dimension: the tuple of its slices (torch.unbind)."""
 def unflatten(
     input: Tensor,
     dim: builtins.int,
@@ -2640,7 +2640,7 @@ def vsplit(
     indices: Any = None,
     sections: Any = None,
 ) -> tuple[Tensor, ...]:
-    """Rows, in equal parts or cut at indices (torch.vsplit)."""
+    """Split the rows into equal parts or at indices (torch.vsplit)."""
 def vstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
     """Joined as rows, along dimension 0 (torch.vstack)."""
 @overload

@@ -318,7 +318,7 @@ class TensorMethods:
     def bfloat16(self, memory_format: Any = None) -> Tensor:
         """The tensor in dtype bfloat16 (torch.Tensor.bfloat16)."""
     def bincount(self, weights: Tensor | None = None, minlength: builtins.int = 0) -> Tensor:
-        """How often each number is there, or the sum of its weights (torch.bincount)."""
+        """The number of occurrences of each integer, or the sum of their weights (torch.bincount)."""
     def bitwise_and(self, other: Tensor | Number) -> Tensor:
         """numpy.bitwise_and of each pair (torch.bitwise_and)."""
     def bitwise_and_(self, other: Tensor | Number) -> Tensor:
@@ -376,7 +376,7 @@ class TensorMethods:
     def cholesky_solve(self, L: Tensor, upper: builtins.bool = False) -> Tensor:
         """X with L @ L.mT @ X = B, or L.mT @ L @ X = B if `upper` (torch.cholesky_solve)."""
     def chunk(self, chunks: builtins.int, dim: builtins.int = 0) -> tuple[Tensor, ...]:
-        """At most `chunks` parts of equal size, the last may be shorter (torch.chunk)."""
+        """Split into at most `chunks` parts of equal size; the last may be shorter (torch.chunk)."""
     def clamp(
         self,
         min: Tensor | Number | None = None,
@@ -434,7 +434,7 @@ class TensorMethods:
     def cosh_(self) -> Tensor:
         """In-place form of `cosh`; returns the tensor (torch.Tensor.cosh_)."""
     def count_nonzero(self, dim: Dims | None = None) -> Tensor:
-        """How many are not zero (torch.count_nonzero)."""
+        """The number of elements that are not zero (torch.count_nonzero)."""
     def cov(
         self,
         *,
@@ -526,7 +526,7 @@ class TensorMethods:
         indices: Any = None,
         sections: Any = None,
     ) -> tuple[Tensor, ...]:
-        """Parts in depth, along dimension 2, equal or cut at indices (torch.dsplit)."""
+        """Split dimension 2 into equal parts or at indices (torch.dsplit)."""
     def eq(self, other: Tensor | Number) -> Tensor:
         """numpy.equal of each pair (torch.eq)."""
     def eq_(self, other: Tensor | Number) -> Tensor:
@@ -660,7 +660,7 @@ class TensorMethods:
         min: builtins.float = 0,
         max: builtins.float = 0,
     ) -> Tensor:
-        """How many are in each of `bins` equal parts of [min, max] (torch.histc)."""
+        """The number of elements in each of `bins` equal intervals of [min, max] (torch.histc)."""
     def histogram(
         self,
         bins: Any,
@@ -669,7 +669,7 @@ class TensorMethods:
         weight: Tensor | None = None,
         density: builtins.bool = False,
     ) -> CountsAndEdges:
-        """How many are in each bin, or their weight, and the bins' edges (torch.histogram)."""
+        """The number of elements in each bin, or their weight, and the edges (torch.histogram)."""
     def hsplit(
         self,
         indices_or_sections: Any = None,
@@ -677,7 +677,7 @@ class TensorMethods:
         indices: Any = None,
         sections: Any = None,
     ) -> tuple[Tensor, ...]:
-        """Columns, in equal parts or cut at indices; parts of a vector (torch.hsplit)."""
+        """Split the columns, or a vector, into equal parts or at indices (torch.hsplit)."""
     def hypot(self, other: Tensor) -> Tensor:
         """sqrt(x * x + y * y), without overflow (torch.hypot)."""
     def hypot_(self, other: Tensor) -> Tensor:
@@ -979,7 +979,7 @@ class TensorMethods:
         *,
         dtype: DTypeLike = None,
     ) -> Tensor:
-        """The mean of what is not NaN (torch.nanmean)."""
+        """The mean of the elements that are not NaN (torch.nanmean)."""
     @overload
     def nanmedian(self) -> Tensor:
         """`median` of the elements that are not NaN (torch.nanmedian)."""
@@ -993,7 +993,7 @@ class TensorMethods:
         *,
         interpolation: str = "linear",
     ) -> Tensor:
-        """The quantiles of what is not NaN, as `quantile` (torch.nanquantile)."""
+        """`quantile` of the elements that are not NaN (torch.nanquantile)."""
     def nansum(
         self,
         dim: Dims | None = None,
@@ -1001,7 +1001,7 @@ class TensorMethods:
         *,
         dtype: DTypeLike = None,
     ) -> Tensor:
-        """The sum of what is not NaN (torch.nansum)."""
+        """The sum of the elements that are not NaN (torch.nansum)."""
     def narrow(self, dim: builtins.int, start: Any, length: builtins.int) -> Tensor:
         """`length` elements from `start` along a dimension (torch.narrow)."""
     def ndimension(self) -> builtins.int:
@@ -1159,7 +1159,7 @@ class TensorMethods:
         *,
         interpolation: str = "linear",
     ) -> Tensor:
-        """The quantiles q, a number or a vector, in a first dimension then (torch.quantile)."""
+        """The quantiles q, a number, or a vector for a new first dimension (torch.quantile)."""
     def rad2deg(self) -> Tensor:
         """Radians in degrees (torch.rad2deg)."""
     def rad2deg_(self) -> Tensor:
@@ -1188,7 +1188,7 @@ class TensorMethods:
     def remainder_(self, other: Tensor | Number) -> Tensor:
         """In-place form of `remainder`; returns the tensor (torch.Tensor.remainder_)."""
     def renorm(self, p: builtins.float, dim: builtins.int, maxnorm: builtins.float) -> Tensor:
-        """Slices along `dim` scaled down to a p-norm of at most `maxnorm` (torch.renorm)."""
+        """Scale slices along `dim` down to a p-norm of at most `maxnorm` (torch.renorm)."""
     def renorm_(self, p: builtins.float, dim: builtins.int, maxnorm: builtins.float) -> Tensor:
         """In-place form of `renorm`; returns the tensor (torch.Tensor.renorm_)."""
     def repeat(self, *counts: Any, repeats: Any = None) -> Tensor:
@@ -1328,7 +1328,7 @@ class TensorMethods:
         split_sizes: Sequence[builtins.int],
         dim: builtins.int = 0,
     ) -> tuple[Tensor, ...]:
-        """Parts of the sizes given along a dimension (torch.split_with_sizes)."""
+        """Split along a dimension into parts of the given sizes (torch.split_with_sizes)."""
     def sqrt(self) -> Tensor:
         """The square root (torch.sqrt)."""
     def sqrt_(self) -> Tensor:
@@ -1401,7 +1401,7 @@ class TensorMethods:
         sections: Any = None,
         tensor_indices_or_sections: Any = None,
     ) -> tuple[Tensor, ...]:
-        """That many parts, the first ones longer, or parts cut at indices (torch.tensor_split)."""
+        """Split into n parts, of which the first may be longer, or at indices (torch.tensor_split)."""
     def tile(self, *counts: Any, dims: Any = None) -> Tensor:
         """Like `repeat`, with 1 for dimensions in front that are not given (torch.tile)."""
     def to(self, *args: Any, dtype: Any = None, device: Any = None, **_: Any) -> Tensor:
@@ -1449,7 +1449,7 @@ class TensorMethods:
     def type_as(self, other: Tensor) -> Tensor:
         """The tensor in the dtype of `other` (torch.Tensor.type_as)."""
     def unbind(self, dim: builtins.int = 0) -> tuple[Tensor, ...]:
-        """The slices along a dimension, without it (torch.unbind)."""
+        """Remove a dimension: the tuple of its slices (torch.unbind)."""
     def unflatten(self, dim: builtins.int, sizes: Sequence[builtins.int]) -> Tensor:
         """One dimension made several; one of `sizes` may be -1 (torch.unflatten)."""
     def unfold(self, dimension: builtins.int, size: builtins.int, step: builtins.int) -> Tensor:
@@ -1520,7 +1520,7 @@ class TensorMethods:
         indices: Any = None,
         sections: Any = None,
     ) -> tuple[Tensor, ...]:
-        """Rows, in equal parts or cut at indices (torch.vsplit)."""
+        """Split the rows into equal parts or at indices (torch.vsplit)."""
     def where(self, condition: Tensor, other: Tensor | Number) -> Tensor:
         """`self` where the condition holds, `other` elsewhere (torch.Tensor.where)."""
     def xlogy(self, other: Tensor | Number) -> Tensor:

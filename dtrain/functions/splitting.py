@@ -1,4 +1,4 @@
-"""PyTorch's signatures of what cuts a tensor into several, all of them views."""
+"""PyTorch's signatures of functions that split a tensor into views."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _length(name: str, input: Tensor, dim: int) -> int:
 
 
 def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
-    """Parts of a size, or of the sizes given, along a dimension (torch.split)."""
+    """Split along a dimension into parts of one size, or of the sizes of a list (torch.split)."""
     total, size = _length("split", tensor, dim), split_size_or_sections
     if not isinstance(size, int):
         return split_with_sizes(tensor, size, dim)
@@ -31,7 +31,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
 
 
 def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
-    """Parts of the sizes given along a dimension (torch.split_with_sizes)."""
+    """Split along a dimension into parts of the given sizes (torch.split_with_sizes)."""
     total = _length("split", input, dim)
     if sum(split_sizes) != total or min(split_sizes, default=0) < 0:
         raise RuntimeError(
@@ -42,7 +42,7 @@ def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) ->
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-    """At most `chunks` parts of equal size, the last may be shorter (torch.chunk)."""
+    """Split into at most `chunks` parts of equal size; the last may be shorter (torch.chunk)."""
     total = _length("chunk", input, dim)
     if chunks < 1:
         raise RuntimeError(f"chunk: expected chunks above 0, got {chunks}")
@@ -60,7 +60,7 @@ def tensor_split(
     sections: Any = None,
     tensor_indices_or_sections: Any = None,
 ) -> tuple[Tensor, ...]:
-    """That many parts, the first ones longer, or parts cut at indices (torch.tensor_split)."""
+    """Split into n parts, of which the first may be longer, or at indices (torch.tensor_split)."""
     total = _length("tensor_split", input, dim)
     cuts = _one_of(indices_or_sections, indices, sections, tensor_indices_or_sections)
     if isinstance(cuts, Tensor):
@@ -92,7 +92,7 @@ def _split_along(name: str, input: Tensor, dim: int, least: int, cuts: Any) -> t
 def hsplit(
     input: Tensor, indices_or_sections: Any = None, *, indices: Any = None, sections: Any = None
 ) -> tuple[Tensor, ...]:
-    """Columns, in equal parts or cut at indices; parts of a vector (torch.hsplit)."""
+    """Split the columns, or a vector, into equal parts or at indices (torch.hsplit)."""
     cuts = _one_of(indices_or_sections, indices, sections)
     return _split_along("hsplit", input, 1 if input.ndim > 1 else 0, 1, cuts)
 
@@ -100,14 +100,14 @@ def hsplit(
 def vsplit(
     input: Tensor, indices_or_sections: Any = None, *, indices: Any = None, sections: Any = None
 ) -> tuple[Tensor, ...]:
-    """Rows, in equal parts or cut at indices (torch.vsplit)."""
+    """Split the rows into equal parts or at indices (torch.vsplit)."""
     return _split_along("vsplit", input, 0, 2, _one_of(indices_or_sections, indices, sections))
 
 
 def dsplit(
     input: Tensor, indices_or_sections: Any = None, *, indices: Any = None, sections: Any = None
 ) -> tuple[Tensor, ...]:
-    """Parts in depth, along dimension 2, equal or cut at indices (torch.dsplit)."""
+    """Split dimension 2 into equal parts or at indices (torch.dsplit)."""
     return _split_along("dsplit", input, 2, 3, _one_of(indices_or_sections, indices, sections))
 
 
@@ -116,7 +116,7 @@ def _one_of(*given: Any) -> Any:
 
 
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
-    """The slices along a dimension, without it (torch.unbind)."""
+    """Remove a dimension: the tuple of its slices (torch.unbind)."""
     axis = normalize_dim(dim, input.ndim)
     if not input.ndim:
         raise IndexError("unbind: a tensor of shape () has no dimension")

@@ -87,7 +87,7 @@ std_mean = _make_variance(
 def nansum(
     input: Tensor, dim: Dims | None = None, keepdim: bool = False, *, dtype: DTypeLike = None
 ) -> Tensor:
-    """The sum of what is not NaN (torch.nansum)."""
+    """The sum of the elements that are not NaN (torch.nansum)."""
     input = input if dtype is None else to(input, dtype)
     if is_floating(input.dtype):
         input = masked_fill(input, comparison.isnan(input), 0)
@@ -97,7 +97,7 @@ def nansum(
 def nanmean(
     input: Tensor, dim: Dims | None = None, keepdim: bool = False, *, dtype: DTypeLike = None
 ) -> Tensor:
-    """The mean of what is not NaN (torch.nanmean)."""
+    """The mean of the elements that are not NaN (torch.nanmean)."""
     input = input if dtype is None else to(input, dtype)
     require_floating("nanmean", input)
     return _mean_of_numbers(input, dim, keepdim)
@@ -110,7 +110,7 @@ def _mean_of_numbers(input: Tensor, dim: Dims | None, keepdim: bool) -> Tensor:
 
 
 def count_nonzero(input: Tensor, dim: Dims | None = None) -> Tensor:
-    """How many are not zero (torch.count_nonzero)."""
+    """The number of elements that are not zero (torch.count_nonzero)."""
     return primitives.count_nonzero(input, axis=resolve_axis(input, dim))
 
 
@@ -145,7 +145,7 @@ def _quantile(
 
 
 def _at_ranks(ordered: Tensor, levels: Tensor, interpolation: str, ignore_nan: bool) -> Tensor:
-    """The quantiles of sorted lines, along the last dimension."""
+    """The quantiles along the last dimension, which is sorted."""
     ranks = primitives.quantile_ranks(ordered, levels, ignore_nan=ignore_nan)
 
     def at(positions: Tensor) -> Tensor:
@@ -171,7 +171,7 @@ def quantile(
     *,
     interpolation: str = "linear",
 ) -> Tensor:
-    """The quantiles q, a number or a vector, in a first dimension then (torch.quantile)."""
+    """The quantiles q, a number, or a vector for a new first dimension (torch.quantile)."""
     return _quantile("quantile", input, q, dim, keepdim, interpolation)
 
 
@@ -184,12 +184,12 @@ def nanquantile(
     *,
     interpolation: str = "linear",
 ) -> Tensor:
-    """The quantiles of what is not NaN, as `quantile` (torch.nanquantile)."""
+    """`quantile` of the elements that are not NaN (torch.nanquantile)."""
     return _quantile("nanquantile", input, q, dim, keepdim, interpolation)
 
 
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
-    """How many are in each of `bins` equal parts of [min, max] (torch.histc).
+    """The number of elements in each of `bins` equal intervals of [min, max] (torch.histc).
 
     If min equals max, of what is between the smallest and the largest element.
     """
@@ -204,7 +204,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
 
 
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
-    """How often each number is there, or the sum of its weights (torch.bincount)."""
+    """The number of occurrences of each integer, or the sum of their weights (torch.bincount)."""
     if is_floating(input.dtype):
         raise NotImplementedError(f"bincount: expected integers, got {input.dtype}")
     array = input.array
@@ -217,7 +217,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
 
 
 class CountsAndEdges(NamedTuple):
-    """What `histogram` gives."""
+    """The result of `histogram`."""
 
     hist: Tensor
     bin_edges: Tensor
@@ -231,7 +231,7 @@ def histogram(
     weight: Tensor | None = None,
     density: bool = False,
 ) -> CountsAndEdges:
-    """How many are in each bin, or their weight, and the bins' edges (torch.histogram).
+    """The number of elements in each bin, or their weight, and the edges (torch.histogram).
 
     `bins` is a number of equal parts of `range`, or the edges; the last bin has its upper edge.
     """
@@ -266,7 +266,7 @@ def isin(
 
 @in_float32
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
-    """Slices along `dim` scaled down to a p-norm of at most `maxnorm` (torch.renorm)."""
+    """Scale slices along `dim` down to a p-norm of at most `maxnorm` (torch.renorm)."""
     require_floating("renorm", input)
     if p <= 0 or maxnorm < 0 or input.ndim < 2:
         raise RuntimeError(

@@ -1,4 +1,4 @@
-"""Tensors of data that there is already (torch.tensor, torch.as_tensor, torch.from_numpy, ...)."""
+"""Tensors from existing data (torch.tensor, torch.as_tensor, torch.from_numpy, ...)."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _without_tensors(data: Any) -> Any:
 
 
 def as_tensor(data: Any, dtype: DTypeLike = None, device: DeviceLike = None) -> Tensor:
-    """`data` as a tensor, sharing its memory where that can be (torch.as_tensor)."""
+    """`data` as a tensor, without a copy if possible (torch.as_tensor)."""
     if not isinstance(data, (Tensor, np.ndarray)) and hasattr(data, "__dlpack__"):
         data = from_dlpack(data)
     if isinstance(data, np.ndarray):
@@ -115,7 +115,7 @@ def asarray(
     copy: bool | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """`obj` as a tensor; `copy` says whether memory must, or must not, be new (torch.asarray)."""
+    """`obj` as a tensor; `copy`: True copies, False never does, None if needed (torch.asarray)."""
     out = as_tensor(obj, dtype, device)
     source = obj.array if isinstance(obj, Tensor) else obj
     shared = isinstance(source, np.ndarray) and np.may_share_memory(out.array, source)

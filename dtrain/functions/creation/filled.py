@@ -25,7 +25,9 @@ from dtrain.functions.creation.base import (
 )
 
 
-def _filled(make: Callable, size: tuple, dtype: DTypeLike, where: DeviceLike, grad: bool) -> Tensor:
+def _make_filled(
+    make: Callable, size: tuple, dtype: DTypeLike, where: DeviceLike, grad: bool
+) -> Tensor:
     with use_device(where):
         return make_leaf(
             make(module_on(where), parse_shape(size), dtype or get_default_dtype()), grad
@@ -40,7 +42,7 @@ def zeros(
     requires_grad: bool = False,
 ) -> Tensor:
     """Zeros (torch.zeros)."""
-    return _filled(lambda xp, *a: xp.zeros(*a), size, dtype, device, requires_grad)
+    return _make_filled(lambda xp, *a: xp.zeros(*a), size, dtype, device, requires_grad)
 
 
 @factory
@@ -51,7 +53,7 @@ def ones(
     requires_grad: bool = False,
 ) -> Tensor:
     """Ones (torch.ones)."""
-    return _filled(lambda xp, *a: xp.ones(*a), size, dtype, device, requires_grad)
+    return _make_filled(lambda xp, *a: xp.ones(*a), size, dtype, device, requires_grad)
 
 
 @factory
@@ -61,8 +63,8 @@ def empty(
     device: DeviceLike = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Memory that is not initialized (torch.empty)."""
-    return _filled(lambda xp, *a: xp.empty(*a), size, dtype, device, requires_grad)
+    """Uninitialized memory (torch.empty)."""
+    return _make_filled(lambda xp, *a: xp.empty(*a), size, dtype, device, requires_grad)
 
 
 @factory
@@ -73,13 +75,13 @@ def full(
     device: DeviceLike = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """One number everywhere (torch.full)."""
+    """A tensor filled with one number (torch.full)."""
     if not isinstance(size, Sequence):
         raise TypeError(f"full: expected a tuple of integers as size, got {size!r}")
     number = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
     dtype = np.dtype(dtype or scalar_dtype(number))
     number = convert_number(number, dtype)
-    return _filled(
+    return _make_filled(
         lambda xp, shape, t: xp.full(shape, number, t), (size,), dtype, device, requires_grad
     )
 
@@ -108,7 +110,7 @@ def empty_strided(
     device: DeviceLike = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Memory that is not initialized, with these steps in elements (torch.empty_strided)."""
+    """Uninitialized memory with these strides, in elements (torch.empty_strided)."""
     shape, strides = parse_shape((size,)), tuple(stride)
     if len(shape) != len(strides) or any(step < 0 for step in strides):
         raise RuntimeError(f"empty_strided: strides {strides} do not go with size {shape}")
@@ -129,7 +131,7 @@ def empty_permuted(
     device: DeviceLike = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Memory with the dimensions in this order, the last one dense (torch.empty_permuted)."""
+    """Uninitialized memory, dense, with the dimensions in this order (torch.empty_permuted)."""
     shape, order = parse_shape((size,)), tuple(physical_layout)
     if sorted(order) != list(builtins.range(len(shape))):
         raise RuntimeError(f"empty_permuted: {order} is not an order of {len(shape)} dimensions")

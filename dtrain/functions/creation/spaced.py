@@ -84,7 +84,7 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
 
 
 def _spaced(xp: Any, start: Any, end: Any, steps: int, dtype: np.dtype) -> Array:
-    """`steps` numbers in float64, made from both ends as PyTorch makes them."""
+    """`steps` numbers in float64, computed from both ends, as in PyTorch."""
     if operator.index(steps) < 0:
         raise RuntimeError(f"expected steps of at least 0, got {steps}")
     start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
@@ -143,12 +143,12 @@ def _nonzero_indices(mask: np.ndarray, dtype: DTypeLike, device: DeviceLike) -> 
 def tril_indices(
     row: int, col: int, offset: int = 0, dtype: DTypeLike = None, device: DeviceLike = None
 ) -> Tensor:
-    """Indices of the lower triangle: a row of rows, a row of columns (torch.tril_indices)."""
+    """Row and column indices of the lower triangle, (2, elements) (torch.tril_indices)."""
     return _nonzero_indices(np.tri(*_sides(row, col), offset), dtype, device)
 
 
 def triu_indices(
     row: int, col: int, offset: int = 0, dtype: DTypeLike = None, device: DeviceLike = None
 ) -> Tensor:
-    """Indices of the upper triangle: a row of rows, a row of columns (torch.triu_indices)."""
+    """Row and column indices of the upper triangle, (2, elements) (torch.triu_indices)."""
     return _nonzero_indices(1 - np.tri(*_sides(row, col), offset - 1), dtype, device)
