@@ -222,6 +222,20 @@ def test_the_implicit_gradient_is_the_slope_of_the_quantile(a):
     np.testing.assert_allclose(shape.grad.numpy(), slope, rtol=1e-6)
 
 
+def test_quantiles_of_the_upper_tail_keep_their_digits():
+    a, u = np.array([0.5, 3.0, 400.0]), np.full(3, 1 - 1e-14)
+    quantiles = log_gamma_quantile(dtrain.from_numpy(a), uniform=u).numpy()
+    np.testing.assert_allclose(quantiles, np.log(special.gammainccinv(a, 1 - u)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("drawn", [0.0, 1.0])
+def test_uniform_numbers_lie_inside_the_open_interval(drawn, monkeypatch):
+    ends = dtrain.full((2,), drawn)
+    monkeypatch.setattr("dtrain.distributions.draws.rand", lambda *shape, **options: ends)
+    for distribution in (D.Gumbel(dtrain.zeros(2), 1.0), D.Exponential(dtrain.ones(2))):
+        assert distribution.sample().isfinite().all()
+
+
 def test_incomplete_gamma_functions_have_gradients_by_both_arguments():
     a, x = f64([0.5, 2.0, 30.0], [0.2, 4.0, 28.0])
     a.requires_grad_(), x.requires_grad_()
@@ -305,6 +319,8 @@ def test_a_divergence_from_outside_the_support_is_infinite():
         (D.Categorical(dtrain.tensor([0.5, 0.5])), D.Categorical(dtrain.tensor([1.0, 0.0]))),
     ]:
         assert D.kl_divergence(p, q) == math.inf
+    never = D.Categorical(dtrain.tensor([1.0, 0.0]))  # neither draws the second
+    assert D.kl_divergence(never, never) == 0
 
 
 def test_a_divergence_without_a_rule_says_what_to_do_and_takes_the_nearest_rule():
@@ -361,6 +377,15 @@ def test_a_transform_that_decreases_turns_the_quantiles_around():
     x = f64([-0.5, -3.0])[0]
     close(flipped.cdf(x), np.exp(x.numpy() / 2))
     close(flipped.icdf(flipped.cdf(x)), x.numpy())
+
+
+def test_a_reshaped_event_has_the_density_of_the_event():
+    normal = D.Independent(D.Normal(dtrain.zeros(4, 2, 3), 2.0), 2)
+    flat = D.TransformedDistribution(normal, [D.ReshapeTransform((2, 3), (6,)), D.ExpTransform()])
+    assert (flat.batch_shape, flat.event_shape) == ((4,), (6,))
+    x = dtrain.randn(4, 2, 3)
+    expected = normal.log_prob(x) - x.sum((1, 2))  # of the exponential
+    close(flat.log_prob(x.reshape(4, 6).exp()), expected.numpy(), rtol=1e-5)
 
 
 # --- what is refused, and copies ---
