@@ -29,7 +29,7 @@ THREADS = (
 ONE_THREAD = dict.fromkeys(THREADS, "1")
 UNBOUND = {"PRTE_MCA_hwloc_default_binding_policy": "none"}
 SEVERAL_HOSTS = {"OMPI_MCA_mpi_yield_when_idle": "1", "OMPI_MCA_btl_tcp_links": "2"}
-NO_FABRIC = {"OMPI_MCA_btl": "^ofi", "OMPI_MCA_mtl": "^ofi", "OMPI_MCA_osc": "^ucx"}
+NO_FABRIC = {"OMPI_MCA_btl": "^ofi,tcp", "OMPI_MCA_mtl": "^ofi", "OMPI_MCA_osc": "^ucx"}
 AS_ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 
 
@@ -497,3 +497,13 @@ def test_mpijob_starts_a_launcher_and_workers():
     [volume] = pods["Worker"]["volumes"]
     assert worker["volumeMounts"] == [{"name": volume["name"], "mountPath": "/dev/shm"}]
     assert volume["emptyDir"]["medium"] == "Memory"
+
+
+@pytest.mark.parametrize(("free_bytes", "btl"), [(3 << 24, "^ofi,tcp"), ((3 << 24) - 1, "^ofi")])
+def test_tcp_is_left_out_where_shared_memory_suffices(free_bytes, btl):
+    machine = Machine(
+        Launcher("/opt/bin/mpirun", "openmpi", 5), 4, False, frozenset({"localhost"}), {},
+        shared_memory_bytes=free_bytes,
+    )  # fmt: skip
+    variables = launch.plan(JobSpec(3, "train", module=True), machine).env
+    assert variables["OMPI_MCA_btl"] == btl

@@ -49,6 +49,15 @@ def test_each_stall_is_reported_once_and_so_is_its_end():
     assert not it.reported
 
 
+def test_a_rank_that_writes_a_checkpoint_is_named_with_that():
+    writes = computes()._replace(activity="has been writing checkpoint runs/a for 12 s")
+    (text,) = lines(diagnosis(), writes, waits(12), waits(12))
+    assert text == (
+        "ranks 1, 2 have waited 12 s in barrier (train.py:9) for rank 0 on host a, "
+        "which has been writing checkpoint runs/a for 12 s"
+    )
+
+
 def test_a_stall_that_another_rank_reported_is_not_reported_again_nor_is_its_end():
     first, second = diagnosis(), diagnosis()
     assert len(lines(first, waits(6), None, waits(5))) == 1

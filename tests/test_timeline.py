@@ -22,8 +22,8 @@ loader = DataLoader(TensorDataset(dtrain.ones({STEPS} * 4, 4)), 2, microbatches=
 for (x,) in loader:
     model(x).sum().backward()
     optimizer.step()
-if FAILS and d.rank() == 1:
-    raise KeyError("mine")
+if d.rank() == 1:
+    END
 d.barrier()
 """
 
@@ -43,8 +43,8 @@ commands = pytest.mark.parametrize("command", ["debug", under_mpi])
 def trace(run_python, tmp_path):
     """Runs the script; gives the finished process and the spans of each rank's threads."""
 
-    def trace(command, overlap=False, fails=False):
-        source = SCRIPT.replace("OVERLAP", str(overlap)).replace("FAILS", str(fails))
+    def trace(command, overlap=False, end="pass"):
+        source = SCRIPT.replace("OVERLAP", str(overlap)).replace("END", end)
         (tmp_path / "script.py").write_text(source)
         words = ["-n", RANKS, "--trace", "out.json", "script.py"]
         process = run_python("-m", "dtrain.cli", command, *words)
@@ -127,9 +127,17 @@ def test_ranks_share_a_clock(trace, command):
 
 @commands
 def test_a_rank_that_raises_leaves_its_part(trace, command):
-    process, rows = trace(command, fails=True)
+    process, rows = trace(command, end='raise KeyError("mine")')
     assert process.returncode == 1
     assert process.stderr.count("KeyError: 'mine'") == 1
+    assert [span["name"] for span in rows[1, "program"]].count("optimizer step") == STEPS
+
+
+@pytest.mark.skipif(not has_launcher(), reason="no MPI")
+def test_a_rank_that_leaves_with_a_status_leaves_its_part(trace):
+    process, rows = trace("run", end="raise SystemExit(3)")
+    assert process.returncode == 3, process.stderr
+    assert set(rows) == {(1, "program")}
     assert [span["name"] for span in rows[1, "program"]].count("optimizer step") == STEPS
 
 

@@ -11,7 +11,9 @@ import pytest
 
 mpi4py = pytest.importorskip("mpi4py")
 
-from dtrain.distributed.watchdog import monitor  # noqa: E402
+from dtrain.checkpoint import saving  # noqa: E402
+from dtrain.distributed.context import process  # noqa: E402
+from dtrain.distributed.watchdog import activity as activities, monitor  # noqa: E402
 from dtrain.distributed.watchdog.collective_log import CollectiveCall, CollectiveLog  # noqa: E402
 from dtrain.distributed.watchdog.diagnosis import RankState, StallDiagnosis  # noqa: E402
 from dtrain.distributed.watchdog.monitor import Watchdog, _Channel  # noqa: E402
@@ -205,3 +207,23 @@ def test_a_watchdog_that_meets_a_failed_rank_keeps_out_of_mpi_until_the_recovery
     assert comm.revoked.is_set()
     watchdog.join(new)
     assert new.entered.wait(10)
+
+
+def test_a_rank_tells_what_it_is_busy_with(monkeypatch):
+    watchdog, clock = Watchdog(CollectiveLog(), elastic=False), iter([10.0, 22.4])
+    monkeypatch.setattr(activities, "time", types.SimpleNamespace(monotonic=lambda: next(clock)))
+    assert watchdog._state().activity == ""
+    busy = activities.activity("writing checkpoint runs/a")
+    busy.__enter__()
+    assert watchdog._state().activity == "has been writing checkpoint runs/a for 12 s"
+    with pytest.raises(OSError, match="full"):
+        busy.gen.throw(OSError("full"))
+    assert watchdog._state().activity == ""
+
+
+def test_writing_a_checkpoint_is_an_activity(monkeypatch, tmp_path):
+    told = []
+    monkeypatch.setattr(saving, "write_checkpoint", lambda *_: told.append(process.activity[0]))
+    saving.save_checkpoint(tmp_path, 3)
+    assert told == [f"writing checkpoint {tmp_path}/step-00000003"]
+    assert process.activity is None

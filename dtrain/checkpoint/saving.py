@@ -20,6 +20,7 @@ from dtrain.checkpoint.manifest import RANDOM, is_object_name
 from dtrain.checkpoint.stateful import Stateful, gather_state
 from dtrain.distributed import job_name, lifecycle, recoverable, world
 from dtrain.distributed.context import process
+from dtrain.distributed.watchdog.activity import activity
 from dtrain.errors import CheckpointError
 
 
@@ -106,9 +107,10 @@ def _save(folder: Path, step: int, objects: Mapping[str, Stateful]) -> bool:
     error: Exception | None = None
     if writes:
         try:
-            states = {name: value.state_dict() for name, value in objects.items()}
-            states[RANDOM] = default_generator().get_state()
-            write_checkpoint(folder, step, job_name(), states)
+            with activity(f"writing checkpoint {folder}"):
+                states = {name: value.state_dict() for name, value in objects.items()}
+                states[RANDOM] = default_generator().get_state()
+                write_checkpoint(folder, step, job_name(), states)
         except Exception as reason:
             error = reason
     told = None if error is None else f"{type(error).__name__}: {error}"

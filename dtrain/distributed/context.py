@@ -68,6 +68,8 @@ class ProcessContext:
     job_is_aborting: threading.Event = field(default_factory=threading.Event)
     #: told to `dtrain run`: that this rank joins the others ("joining"), or has done so ("joined")
     report_start: Callable[[Literal["joining", "joined"]], None] = lambda _: None
+    #: long work of this process for which other ranks wait, and when it began
+    activity: tuple[str, float] | None = None
     #: what `dtrain debug --replay` resumes from
     replay: Replay | None = None
     #: called on every rank before its first microbatch of a step, by `dtrain debug`

@@ -1,15 +1,19 @@
 """The start and the end of ranks: what each tells `dtrain run`, and what that makes of it."""
 
+import ctypes
 import os
 import re
 import select
 import signal
 import subprocess
 import sys
+import types
 
 import pytest
 
-from dtrain.distributed.launch import start_monitor
+from dtrain.distributed import context, world
+from dtrain.distributed.comm import mpi
+from dtrain.distributed.launch import scratch, start_monitor
 from dtrain.distributed.launch.notices import (
     RAISED,
     NoticeFilter,
@@ -194,3 +198,44 @@ def test_breakpoint_says_how_to_debug(start, tmp_path):
     assert status == 1
     assert "LaunchError: breakpoint() at stops.py:2: a rank of `dtrain run` has no" in err
     assert "`dtrain debug -n N SCRIPT`" in err
+
+
+# --- what joining and launching leave behind ------------------------------------------------------
+
+
+class TakesSignal:
+    """An MPI whose library takes SIGUSR1 for itself when it is loaded, as MPICH does."""
+
+    @property
+    def MPI(self):
+        ctypes.CDLL(None).signal(signal.SIGUSR1, ctypes.c_void_p(1))  # SIG_IGN
+        return types.SimpleNamespace(COMM_WORLD=types.SimpleNamespace(size=1, rank=0))
+
+
+def test_a_signal_that_mpi_took_reaches_the_program_again(monkeypatch):
+    received, reported = [], []
+    monkeypatch.setitem(sys.modules, "mpi4py", TakesSignal())
+    monkeypatch.setattr(mpi, "MpiCommunicator", lambda comm, elastic: comm)
+    monkeypatch.setattr(context.process, "report_start", reported.append)
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "1")
+    monkeypatch.setenv("DTRAIN_RANK_PROCESS", "")
+    before = signal.signal(signal.SIGUSR1, lambda *_: received.append(1))
+    try:
+        assert world._launched_communicator().size == 1
+        os.kill(os.getpid(), signal.SIGUSR1)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert (received, reported) == ([1], ["joining", "joined"])
+
+
+def test_a_folder_that_another_job_uses_costs_no_descriptor(monkeypatch, tmp_path):
+    monkeypatch.setattr(scratch, "_SHARED_MEMORY", tmp_path)
+    used, left = tmp_path / "dtrain-launch-1-a", tmp_path / "dtrain-launch-2-b"
+    used.mkdir()
+    left.mkdir()
+    lock = scratch._try_lock(used)
+    before = set(os.listdir("/proc/self/fd"))
+    scratch._remove_abandoned()
+    assert set(os.listdir("/proc/self/fd")) == before
+    assert (used.exists(), left.exists()) == (True, False)
+    os.close(lock)

@@ -35,6 +35,7 @@ class Machine:
     host_names: frozenset[str]
     environ: Mapping[str, str]
     has_terminal: bool = True
+    shared_memory_bytes: int = 1 << 40  # free in /dev/shm
 
 
 def this_machine() -> Machine:
@@ -47,6 +48,7 @@ def this_machine() -> Machine:
         host_names=frozenset({"localhost", "127.0.0.1", name, name.partition(".")[0]}),
         environ={"HOME": _home(), **without_rank_variables(os.environ)},
         has_terminal=sys.stdout.isatty(),
+        shared_memory_bytes=_free_shared_memory(),
     )
 
 
@@ -67,6 +69,15 @@ def find_launcher(environ: Mapping[str, str]) -> Launcher:
         "Without MPI, `python script.py` runs a world of one rank, "
         "and `dtrain debug -n N script.py` runs N ranks as threads."
     )
+
+
+def _free_shared_memory() -> int:
+    """Bytes free in /dev/shm; 0 where it cannot be written."""
+    try:
+        free = os.statvfs("/dev/shm")
+    except OSError:
+        return 0
+    return free.f_bavail * free.f_frsize if os.access("/dev/shm", os.W_OK) else 0
 
 
 def _home() -> str:

@@ -29,6 +29,7 @@ _EXPORTED_PREFIXES = (
     *("DTRAIN_", "PYTHON", "MPI4PY_", "NCCL_", "CUPY_", "LD_LIBRARY_PATH"),
     *("OMP_", "OPENBLAS_", "MKL_", "BLIS_", "NUMBA_", "NPY_", "NVIDIA_TF32_OVERRIDE"),
 )
+_RANK_SHARED_BYTES = 1 << 24  # of MPI's own messages in /dev/shm, amply
 # Under plain `python` the other ranks would wait for ever for one that raises.
 _RANK = "dtrain.distributed.launch.rank"
 # A batch system or an operator that lists the job's hosts for mpirun sets one of these.
@@ -254,8 +255,11 @@ def _open_mpi_variables(num_ranks: int, one_node: bool, machine: Machine) -> dic
     if machine.is_root:
         variables |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
     if one_node:
-        # Shared memory does it all here, and looking for a fabric costs a second at each start.
-        variables |= {"OMPI_MCA_btl": "^ofi", "OMPI_MCA_mtl": "^ofi", "OMPI_MCA_osc": "^ucx"}
+        # Shared memory does it all here: no rank listens on the network (where it is too small, MPI
+        # needs TCP), and none looks for a fabric, which costs a second at each start.
+        enough = machine.shared_memory_bytes >= num_ranks * _RANK_SHARED_BYTES
+        without = "^ofi,tcp" if enough else "^ofi"
+        variables |= {"OMPI_MCA_btl": without, "OMPI_MCA_mtl": "^ofi", "OMPI_MCA_osc": "^ucx"}
         if num_ranks > machine.num_cores:
             # A rank that waits must leave the core to the one it waits for.
             variables |= {"OMPI_MCA_mpi_yield_when_idle": "1"} | oversubscribed

@@ -30,6 +30,8 @@ class RankState(NamedTuple):
     has_exited: bool = False
     #: stalls of which it knows that a rank has told the user
     announced: frozenset[PendingCall] = frozenset()
+    #: long work for which the others wait, such as "has been writing checkpoint runs/a for 9 s"
+    activity: str = ""
 
     def call(self, communicator: int) -> CollectiveCall:
         """The newest call on a communicator, which this rank may not have created yet."""
@@ -206,6 +208,8 @@ def _waiting_ranks(pending: PendingCall, states: Mapping[int, RankState]) -> lis
 def _format_activity(state: RankState) -> str:
     if state.has_exited:
         return "has come to the end of the program"
+    if state.activity:
+        return state.activity
     other = next((call.name for call in state.calls if call.name), None)
     return f"is at {state.call_site}" + (f", in {other}" if other else "")
 

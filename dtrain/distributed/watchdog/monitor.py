@@ -24,6 +24,7 @@ from dtrain.distributed.comm.objects import allgather_objects
 from dtrain.distributed.context import process
 from dtrain.distributed.launcher_variables import parent_rank_process
 from dtrain.distributed.trace import timeline
+from dtrain.distributed.watchdog.activity import describe_activity
 from dtrain.distributed.watchdog.call_site import thread_call_site
 from dtrain.distributed.watchdog.collective_log import CollectiveLog
 from dtrain.distributed.watchdog.diagnosis import PendingCall, RankState, StallDiagnosis
@@ -129,7 +130,8 @@ class Watchdog:
 
     def _state(self) -> RankState:
         calls = tuple(log.last_call() for log in self._logs)
-        return RankState(calls, thread_call_site(self._program_thread), self._has_exited)
+        site = thread_call_site(self._program_thread)
+        return RankState(calls, site, self._has_exited, activity=describe_activity())
 
 
 class _Channel:
