@@ -372,6 +372,18 @@ def test_a_cached_transform_returns_the_very_x():
         D.TanhTransform(cache_size=2)
 
 
+def test_transforms_are_equal_by_class_and_parameters():
+    assert D.ExpTransform() == D.ExpTransform() != D.TanhTransform()
+    assert D.AffineTransform(1.0, 2.0) == D.AffineTransform(1.0, dtrain.tensor(2.0))
+    assert D.AffineTransform(1.0, 2.0) != D.AffineTransform(1.0, 3.0)
+    assert D.PowerTransform(2.0) != D.PowerTransform(3.0)
+    one, other = (
+        D.ComposeTransform([D.ExpTransform().inv, D.SoftmaxTransform()]) for _ in range(2)
+    )
+    assert one == other
+    assert len({one, other, D.ExpTransform(), D.ExpTransform()}) == 2
+
+
 def test_a_transform_that_decreases_turns_the_quantiles_around():
     flipped = D.TransformedDistribution(D.Exponential(*f64(1.0)), D.AffineTransform(0.0, -2.0))
     x = f64([-0.5, -3.0])[0]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from dtrain.autograd.grad_mode import no_grad
 from dtrain.autograd.tensor import Tensor
@@ -27,7 +28,10 @@ from dtrain.nn.functional import binary_cross_entropy_with_logits, softplus
 class _Binary(Distribution):
     """A distribution of trials, each a success with `probs`, or with log odds `logits`."""
 
-    arg_constraints = {"probs": constraints.unit_interval, "logits": constraints.real}
+    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+        "probs": constraints.unit_interval,
+        "logits": constraints.real,
+    }
 
     def _set_probabilities(self, probs: Parameter | None, logits: Parameter | None) -> Tensor:
         """Keep the parameter that was given; returns it."""
@@ -174,7 +178,10 @@ class Geometric(_Binary):
 class Binomial(_Binary):
     """The number of successes among `total_count` trials."""
 
-    arg_constraints = {"total_count": constraints.nonnegative_integer, **_Binary.arg_constraints}
+    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+        "total_count": constraints.nonnegative_integer,
+        **_Binary.arg_constraints,
+    }
     has_enumerate_support = True
     total_count: Tensor
 

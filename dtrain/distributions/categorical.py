@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from dtrain.autograd.grad_mode import no_grad
 from dtrain.autograd.tensor import Tensor
@@ -40,7 +40,10 @@ class Categorical(Distribution):
     tensor([0.2500, 0.7500])
     """
 
-    arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}
+    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+        "probs": constraints.simplex,
+        "logits": constraints.real_vector,
+    }
     has_enumerate_support = True
 
     def __init__(
@@ -129,7 +132,7 @@ class Categorical(Distribution):
 class _OfCategories(Distribution):
     """A distribution over vectors, made of a Categorical."""
 
-    arg_constraints = Categorical.arg_constraints
+    arg_constraints: ClassVar[Mapping[str, Constraint]] = Categorical.arg_constraints
     _categorical: Categorical
 
     @property

@@ -82,10 +82,8 @@ class ComposeTransform(Transform):
             shape = part.inverse_shape(shape)
         return Size(shape)
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, ComposeTransform) and self.parts == other.parts
-
-    __hash__ = Transform.__hash__
+    def _has_same_parameters(self, other: Any) -> bool:
+        return self.parts == other.parts
 
     def __repr__(self) -> str:
         return f"ComposeTransform({self.parts})"
@@ -100,7 +98,7 @@ def _at_least(constraint: Constraint, event_dim: int) -> Constraint:
     return constraints.independent(constraint, missing) if missing > 0 else constraint
 
 
-identity_transform = ComposeTransform([])
+identity_transform: ComposeTransform = ComposeTransform([])
 
 
 class IndependentTransform(Transform):

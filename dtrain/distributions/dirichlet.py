@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.distributions import constraints
@@ -24,7 +25,9 @@ class Dirichlet(Distribution):
     concentration : (*batch_shape, n), positive
     """
 
-    arg_constraints = {"concentration": constraints.independent(constraints.positive, 1)}
+    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+        "concentration": constraints.independent(constraints.positive, 1)
+    }
     has_rsample = True
     concentration: Tensor
 
@@ -92,7 +95,7 @@ class Beta(Distribution):
     tensor(0.2500)
     """
 
-    arg_constraints = {
+    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
         "concentration1": constraints.positive,
         "concentration0": constraints.positive,
     }

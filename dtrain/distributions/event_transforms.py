@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.size import Size
 from dtrain.distributions import constraints
+from dtrain.distributions.constraints import Constraint
 from dtrain.distributions.transforms import Transform
 from dtrain.nn.functional import logsigmoid, pad
 
@@ -15,9 +17,9 @@ from dtrain.nn.functional import logsigmoid, pad
 class SoftmaxTransform(Transform):
     """y = softmax(x) over the last dimension; many x have one y."""
 
-    bijective = False
-    domain = constraints.real_vector
-    codomain = constraints.simplex
+    bijective: bool = False
+    domain: Constraint = constraints.real_vector
+    codomain: Constraint = constraints.simplex
 
     def _call(self, x: Tensor) -> Tensor:
         return x.softmax(-1)
@@ -25,18 +27,16 @@ class SoftmaxTransform(Transform):
     def _inverse(self, y: Tensor) -> Tensor:
         return y.log()
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, SoftmaxTransform)
-
-    __hash__ = Transform.__hash__
+    def _has_same_parameters(self, other: Any) -> bool:
+        return True
 
 
 class StickBreakingTransform(Transform):
     """From vectors of n numbers to n + 1 positive parts of 1: x[i] says how much of the rest
     y[i] takes."""
 
-    domain = constraints.real_vector
-    codomain = constraints.simplex
+    domain: Constraint = constraints.real_vector
+    codomain: Constraint = constraints.simplex
 
     def _call(self, x: Tensor) -> Tensor:
         taken = (x - self._offsets(x)).sigmoid()
@@ -64,10 +64,8 @@ class StickBreakingTransform(Transform):
         """One number less."""
         return Size((*shape[:-1], shape[-1] - 1))
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, StickBreakingTransform)
-
-    __hash__ = Transform.__hash__
+    def _has_same_parameters(self, other: Any) -> bool:
+        return True
 
 
 class ReshapeTransform(Transform):
@@ -112,8 +110,8 @@ class ReshapeTransform(Transform):
 class LowerCholeskyTransform(Transform):
     """From any square matrices to lower triangular ones with a positive diagonal."""
 
-    domain = constraints.independent(constraints.real, 2)
-    codomain = constraints.lower_cholesky
+    domain: Constraint = constraints.independent(constraints.real, 2)
+    codomain: Constraint = constraints.lower_cholesky
 
     def _call(self, x: Tensor) -> Tensor:
         return x.tril(-1) + x.diagonal(dim1=-2, dim2=-1).exp().diag_embed()
@@ -121,7 +119,5 @@ class LowerCholeskyTransform(Transform):
     def _inverse(self, y: Tensor) -> Tensor:
         return y.tril(-1) + y.diagonal(dim1=-2, dim2=-1).log().diag_embed()
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, LowerCholeskyTransform)
-
-    __hash__ = Transform.__hash__
+    def _has_same_parameters(self, other: Any) -> bool:
+        return True

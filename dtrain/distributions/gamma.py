@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import finfo
@@ -22,7 +23,10 @@ class Gamma(Distribution):
     tensor(1.5000)
     """
 
-    arg_constraints = {"concentration": constraints.positive, "rate": constraints.positive}
+    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+        "concentration": constraints.positive,
+        "rate": constraints.positive,
+    }
     has_rsample = True
     concentration: Tensor
     rate: Tensor
@@ -82,7 +86,7 @@ class Gamma(Distribution):
 class Chi2(Gamma):
     """The distribution of the sum of `df` squares of standard normal numbers."""
 
-    arg_constraints = {"df": constraints.positive}
+    arg_constraints: ClassVar[Mapping[str, Constraint]] = {"df": constraints.positive}
 
     def __init__(self, df: Parameter, validate_args: bool | None = None):
         (self.df,) = broadcast_all(df)
@@ -92,7 +96,7 @@ class Chi2(Gamma):
 class Exponential(Distribution):
     """The exponential distribution of mean 1 / `rate`."""
 
-    arg_constraints = {"rate": constraints.positive}
+    arg_constraints: ClassVar[Mapping[str, Constraint]] = {"rate": constraints.positive}
     has_rsample = True
     rate: Tensor
 

@@ -20,6 +20,9 @@ class Independent(Distribution):
     dtrain.Size([3])
     """
 
+    base_dist: Distribution
+    reinterpreted_batch_ndims: int
+
     def __init__(
         self,
         base_distribution: Distribution,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.distributions import constraints
@@ -18,7 +19,10 @@ _EULER = 0.57721566490153286061
 class Uniform(Distribution):
     """The uniform distribution over [low, high)."""
 
-    arg_constraints = {"low": constraints.dependent, "high": constraints.dependent}
+    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+        "low": constraints.dependent,
+        "high": constraints.dependent,
+    }
     has_rsample = True
     low: Tensor
     high: Tensor
@@ -77,7 +81,10 @@ class Uniform(Distribution):
 class _LocationScale(Distribution):
     """A distribution over all real numbers whose draws are `icdf` of uniform numbers."""
 
-    arg_constraints = {"loc": constraints.real, "scale": constraints.positive}
+    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+        "loc": constraints.real,
+        "scale": constraints.positive,
+    }
     has_rsample = True
     loc: Tensor
     scale: Tensor

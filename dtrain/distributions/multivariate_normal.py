@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.size import Size
@@ -30,7 +31,7 @@ class MultivariateNormal(Distribution):
     Exactly one of the three matrices is given.
     """
 
-    arg_constraints = {
+    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
         "loc": constraints.real_vector,
         "covariance_matrix": constraints.positive_definite,
         "precision_matrix": constraints.positive_definite,

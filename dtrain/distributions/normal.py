@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.distributions import constraints
@@ -22,7 +23,10 @@ class Normal(Distribution):
     tensor(4.)
     """
 
-    arg_constraints = {"loc": constraints.real, "scale": constraints.positive}
+    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+        "loc": constraints.real,
+        "scale": constraints.positive,
+    }
     has_rsample = True
     loc: Tensor
     scale: Tensor
@@ -83,7 +87,7 @@ class Normal(Distribution):
 class HalfNormal(TransformedDistribution):
     """The distribution of |x|, where x is normal of mean 0 and standard deviation `scale`."""
 
-    arg_constraints = {"scale": constraints.positive}
+    arg_constraints: ClassVar[Mapping[str, Constraint]] = {"scale": constraints.positive}
     base_dist: Normal
 
     def __init__(self, scale: Parameter, validate_args: bool | None = None):
@@ -138,7 +142,10 @@ class HalfNormal(TransformedDistribution):
 class LogNormal(TransformedDistribution):
     """The distribution of exp(x), where x is normal of mean `loc` and deviation `scale`."""
 
-    arg_constraints = {"loc": constraints.real, "scale": constraints.positive}
+    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+        "loc": constraints.real,
+        "scale": constraints.positive,
+    }
     base_dist: Normal
 
     def __init__(self, loc: Parameter, scale: Parameter, validate_args: bool | None = None):

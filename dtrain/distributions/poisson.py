@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from dtrain.autograd.grad_mode import no_grad
 from dtrain.autograd.tensor import Tensor
@@ -17,7 +18,7 @@ from dtrain.functions.exponentials import xlogy
 class Poisson(Distribution):
     """The number of events that come at random, `rate` of them on average."""
 
-    arg_constraints = {"rate": constraints.nonnegative}
+    arg_constraints: ClassVar[Mapping[str, Constraint]] = {"rate": constraints.nonnegative}
     rate: Tensor
 
     def __init__(self, rate: Parameter, validate_args: bool | None = None):

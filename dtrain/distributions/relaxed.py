@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.distributions import constraints
@@ -62,7 +63,7 @@ class LogitRelaxedBernoulli(_Binary):
 class RelaxedBernoulli(TransformedDistribution):
     """Numbers in (0, 1) that tend to a Bernoulli's as `temperature` tends to 0."""
 
-    arg_constraints = _Binary.arg_constraints
+    arg_constraints: ClassVar[Mapping[str, Constraint]] = _Binary.arg_constraints
     base_dist: LogitRelaxedBernoulli
 
     def __init__(
@@ -136,7 +137,7 @@ class ExpRelaxedCategorical(_OfCategories):
 class RelaxedOneHotCategorical(TransformedDistribution):
     """Positive parts of 1 that tend to a OneHotCategorical's as `temperature` tends to 0."""
 
-    arg_constraints = Categorical.arg_constraints
+    arg_constraints: ClassVar[Mapping[str, Constraint]] = Categorical.arg_constraints
     base_dist: ExpRelaxedCategorical
 
     def __init__(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.distributions import constraints
@@ -17,7 +18,7 @@ from dtrain.functions.indexing import where
 class StudentT(Distribution):
     """Student's t distribution of `df` degrees of freedom, moved by `loc`, stretched by `scale`."""
 
-    arg_constraints = {
+    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
         "df": constraints.positive,
         "loc": constraints.real,
         "scale": constraints.positive,

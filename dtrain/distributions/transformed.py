@@ -28,6 +28,9 @@ class TransformedDistribution(Distribution):
     tensor(1.)
     """
 
+    base_dist: Distribution
+    transforms: list[Transform]
+
     def __init__(
         self,
         base_distribution: Distribution,

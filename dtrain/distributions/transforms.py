@@ -30,7 +30,7 @@ class Transform:
     cache_size : 1 to keep the last x and y, so that `t.inv(y)` returns that very x; 0 not to
     """
 
-    bijective = True
+    bijective: bool = True
     domain: Constraint = constraints.real
     codomain: Constraint = constraints.real
 
@@ -99,11 +99,15 @@ class Transform:
         """The shape of x for a y of this shape."""
         return Size(shape)
 
+    def _has_same_parameters(self, other: Any) -> bool:
+        """Whether it equals another transform of its class."""
+        return False
+
     def __eq__(self, other: object) -> bool:
-        return self is other
+        return self is other or (type(self) is type(other) and self._has_same_parameters(other))
 
     def __hash__(self) -> int:
-        return id(self)
+        return hash(type(self))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -135,11 +139,8 @@ class _Inverse(Transform):
     def inverse_shape(self, shape: Sequence[int]) -> Size:
         return self._transform.forward_shape(shape)
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Inverse) and self._transform == other._transform
-
-    def __hash__(self) -> int:
-        return hash(("inverse", self._transform))
+    def _has_same_parameters(self, other: Any) -> bool:
+        return self._transform == other._transform
 
     def __repr__(self) -> str:
         return f"{self._transform!r}.inv"
@@ -155,17 +156,14 @@ class _Elementwise(Transform):
         """1: it increases."""
         return self._sign
 
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other)
-
-    def __hash__(self) -> int:
-        return hash(type(self))
+    def _has_same_parameters(self, other: Any) -> bool:
+        return True
 
 
 class ExpTransform(_Elementwise):
     """y = exp(x)"""
 
-    codomain = constraints.positive
+    codomain: Constraint = constraints.positive
 
     def _call(self, x: Tensor) -> Tensor:
         return x.exp()
@@ -181,7 +179,7 @@ class ExpTransform(_Elementwise):
 class SigmoidTransform(_Elementwise):
     """y = 1 / (1 + exp(-x))"""
 
-    codomain = constraints.unit_interval
+    codomain: Constraint = constraints.unit_interval
 
     def _call(self, x: Tensor) -> Tensor:
         return x.sigmoid()
@@ -197,7 +195,7 @@ class SigmoidTransform(_Elementwise):
 class SoftplusTransform(_Elementwise):
     """y = log(1 + exp(x))"""
 
-    codomain = constraints.positive
+    codomain: Constraint = constraints.positive
 
     def _call(self, x: Tensor) -> Tensor:
         return softplus(x)
@@ -213,7 +211,7 @@ class SoftplusTransform(_Elementwise):
 class TanhTransform(_Elementwise):
     """y = tanh(x)"""
 
-    codomain = constraints.interval(-1.0, 1.0)
+    codomain: Constraint = constraints.interval(-1.0, 1.0)
 
     def _call(self, x: Tensor) -> Tensor:
         return x.tanh()
@@ -229,8 +227,8 @@ class TanhTransform(_Elementwise):
 class AbsTransform(_Elementwise):
     """y = |x|, whose inverse takes the positive number."""
 
-    bijective = False
-    codomain = constraints.nonnegative
+    bijective: bool = False
+    codomain: Constraint = constraints.nonnegative
 
     @property
     def sign(self) -> Any:
@@ -247,8 +245,8 @@ class AbsTransform(_Elementwise):
 class PowerTransform(Transform):
     """y = x^exponent, of positive x."""
 
-    domain = constraints.positive
-    codomain = constraints.positive
+    domain: Constraint = constraints.positive
+    codomain: Constraint = constraints.positive
 
     def __init__(self, exponent: Parameter, cache_size: int = 0):
         super().__init__(cache_size)
@@ -275,10 +273,8 @@ class PowerTransform(Transform):
 
     inverse_shape = forward_shape
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, PowerTransform) and _equal(self.exponent, other.exponent)
-
-    __hash__ = Transform.__hash__
+    def _has_same_parameters(self, other: Any) -> bool:
+        return _equal(self.exponent, other.exponent)
 
 
 class AffineTransform(Transform):
@@ -320,20 +316,14 @@ class AffineTransform(Transform):
 
     inverse_shape = forward_shape
 
-    def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, AffineTransform)
-            and _equal(self.loc, other.loc)
-            and _equal(self.scale, other.scale)
-        )
-
-    __hash__ = Transform.__hash__
+    def _has_same_parameters(self, other: Any) -> bool:
+        return _equal(self.loc, other.loc) and _equal(self.scale, other.scale)
 
 
 class CumulativeDistributionTransform(Transform):
     """y = distribution.cdf(x)"""
 
-    codomain = constraints.unit_interval
+    codomain: Constraint = constraints.unit_interval
 
     def __init__(self, distribution: Any, cache_size: int = 0):
         super().__init__(cache_size)

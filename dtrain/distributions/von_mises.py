@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from dtrain.autograd.grad_mode import no_grad
 from dtrain.autograd.tensor import Tensor
@@ -20,7 +21,10 @@ from dtrain.functions.special import i0e, i1e
 class VonMises(Distribution):
     """Angles in [-pi, pi) around `loc`, the closer the greater the `concentration`."""
 
-    arg_constraints = {"loc": constraints.real, "concentration": constraints.positive}
+    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+        "loc": constraints.real,
+        "concentration": constraints.positive,
+    }
     loc: Tensor
     concentration: Tensor
 
