@@ -114,3 +114,9 @@ def test_draws_like_a_tensor_have_its_shape_and_dtype_unless_others_are_given(ma
     plain, asked = make(x, *limit), make(x, *limit, dtype=dtrain.float32, requires_grad=True)
     assert (plain.shape, plain.dtype, plain.requires_grad) == ((2, 3), "float64", False)
     assert (asked.shape, asked.dtype, asked.requires_grad) == ((2, 3), "float32", True)
+
+
+def test_options_of_permutations_windows_and_draws_like_integers():
+    assert dtrain.randperm(3, dtype=dtrain.int32).dtype == "int32"
+    assert dtrain.hann_window(3, dtype=dtrain.float64).dtype == "float64"
+    assert dtrain.rand_like(dtrain.arange(3)).dtype == "float32"

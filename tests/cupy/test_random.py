@@ -62,3 +62,11 @@ def test_dropout_keeps_the_same_elements(p):
     np.testing.assert_array_equal(
         *on_both(lambda d: F.dropout(dtrain.ones(33, 31, device=d), p), seed=3)
     )
+
+
+@pytest.mark.parametrize("make", [dtrain.rand_like, dtrain.randn_like])
+def test_draws_like_a_tensor_are_on_the_device_that_is_given_or_on_its_own(make):
+    host, device = dtrain.ones(3), dtrain.ones(3, device="cuda")
+    assert make(host, device="cuda").is_cuda
+    assert make(device).is_cuda
+    assert not make(device, device="cpu").is_cuda
