@@ -89,3 +89,34 @@ def test_ignored_targets_have_no_gradient_though_the_loss_is_nan(label_smoothing
     loss.backward()
     assert math.isnan(loss.item())
     assert x.grad.tolist() == [[0, 0], [0, 0]]
+
+
+def test_a_slope_that_is_nan_matters_only_where_it_is_used():
+    x = dtrain.tensor([2.0, -1.0], requires_grad=True)
+    out = F.prelu(x, dtrain.tensor([NAN]))
+    assert [math.isnan(v) for v in out.tolist()] == [False, True]
+    out.sum().backward()
+    assert [math.isnan(v) for v in x.grad.tolist()] == [False, True]
+
+
+def test_nan_has_no_gradient_where_the_limits_or_the_angle_take_it():
+    assert gradient(lambda x: x.logit(0.1), [NAN, 0.5]) == [0, 4]
+    assert gradient(dtrain.angle, [NAN, -2.0, 3.0]) == [0, 0, 0]
+    assert math.isnan(dtrain.angle(dtrain.tensor([NAN])).item())
+
+
+def test_a_slope_by_central_differences_does_not_look_at_its_own_place():
+    (slopes,) = dtrain.gradient(dtrain.tensor([1.0, NAN, 5.0, 6.0]))
+    assert slopes[1].item() == 2
+    assert [math.isnan(v) for v in slopes.tolist()] == [True, False, True, False]
+
+
+@pytest.mark.parametrize("reduce", ["amax", "amin"])
+def test_an_extreme_that_nan_was_scattered_to_has_a_gradient_of_nan(reduce):
+    x = dtrain.tensor([1.0, 2.0], requires_grad=True)
+    source = dtrain.tensor([NAN, 3.0, 3.0], requires_grad=True)
+    index = dtrain.tensor([0, 1, 1])
+    x.scatter_reduce(0, index, source, reduce).sum().backward()
+    assert math.isnan(x.grad[0].item())
+    shares = [0, 0.5, 0.5] if reduce == "amax" else [1, 0, 0]
+    assert [x.grad[1].item(), *source.grad[1:].tolist()] == shares

@@ -189,6 +189,11 @@ def _flatten(value: Any, path: str, tensors: dict[str, Array]) -> Any:
                 f"save: {path or 'state'} has the dtype {array.dtype}, which no file has"
             )
         name = path or "value"
+        if not name.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in name):
+            raise TypeError(
+                f"save: the tensor {name!a} has half of a character in its name, which other readers "
+                "of safetensors refuse; expected valid Unicode: rename it"
+            )
         while name in tensors or name == _METADATA:  # {"a.b": x, "a": {"b": y}}
             name += "'"
         tensors[name] = array

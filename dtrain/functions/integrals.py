@@ -125,7 +125,10 @@ def _slope(x: Tensor, dim: int, spacing: Any, edge_order: int) -> Tensor:
     wide = -(x.ndim - dim)  # the dimension of steps
     near, far = _ends(steps, wide) if n > 2 else (steps, steps)
     whole = add(near, far)
-    inner = div(add(mul(left, far), mul(right, near)), whole)
+    if isinstance(spacing, Tensor) and spacing.ndim:
+        inner = div(add(mul(left, far), mul(right, near)), whole)
+    else:
+        inner = div(sub(narrow(x, dim, 2, max(n - 2, 0)), narrow(x, dim, 0, max(n - 2, 0))), whole)
     start, end = narrow(slopes, axis, 0, 1), narrow(slopes, axis, n - 2, 1)
     if edge_order == 2:
         bend = div(sub(right, left), whole)

@@ -34,8 +34,8 @@ def leaky_relu(x: Array, *, slope: float) -> OutputAndVJPs:
 def prelu(x: Array, slope: Array) -> OutputAndVJPs:
     """x where positive, slope * x elsewhere (He et al. 2015)."""
     xp = array_module(x)
-    return xp.maximum(x, 0) + xp.minimum(x, 0) * slope, (
-        lambda g: g * (x > 0) + g * slope * ~(x > 0),
+    return xp.where(x > 0, x, x * slope), (
+        lambda g: xp.where(x > 0, g, g * slope),
         lambda g: g * xp.minimum(x, 0),  # 0 for infinity, too
     )
 

@@ -75,7 +75,7 @@ def logit(x: Array, *, eps: float | None = None) -> OutputAndVJPs:
         slope = g / (x * (1 - x))
         low, high = (0, 1) if eps is None else (eps, 1 - eps)
         beyond = math.nan if eps is None else 0
-        return xp.where((x < low) | (x > high), beyond, slope).astype(g.dtype)
+        return xp.where((x >= low) & (x <= high), slope, beyond).astype(g.dtype)
 
     return xp.log(z / (1 - z)), (grad_x,)
 

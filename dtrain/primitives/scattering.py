@@ -56,8 +56,8 @@ def put_extreme(x: Array, values: Array, *, index: Any, largest: bool) -> Output
         return g / count
 
     return out, (
-        lambda g: xp.where(x == out, shares(g), g.dtype.type(0)),
-        lambda g: xp.where(values == out[index], shares(g)[index], g.dtype.type(0)),
+        lambda g: shares(g) * (x == out),  # NaN where it is NaN, as in PyTorch
+        lambda g: shares(g)[index] * (values == out[index]),
     )
 
 
