@@ -83,6 +83,24 @@ def test_outputs_and_arguments_may_be_structures():
     assert x.grad.tolist() == [6, 6]
 
 
+@pytest.mark.parametrize("structure", [lambda x: {"a": x}, lambda x: (x, None), lambda x: [[x]]])
+def test_a_structure_is_computed_once_more_for_backward(structure):
+    runs = []
+
+    def function(x):
+        runs.append(1)
+        return structure(x.exp())
+
+    x = dtrain.tensor([1.0], requires_grad=True)
+    out = checkpoint(function, x)
+    assert len(runs) == 1
+    while not isinstance(out, dtrain.Tensor):
+        out = out["a"] if isinstance(out, dict) else out[0]
+    out.sum().backward()
+    assert len(runs) == 2
+    assert x.grad.item() == pytest.approx(np.e)
+
+
 def test_it_may_be_nested():
     x = dtrain.tensor([0.5, 2.0], requires_grad=True)
     y = checkpoint(lambda x: checkpoint(lambda z: z.exp() * z, x).sin().sum(), x)
@@ -107,6 +125,8 @@ def test_memory_in_between_is_given_back():
         return size
 
     assert kept(deep) > 10 * kept(lambda x: checkpoint(deep, x))
+    structures = lambda x: {"out": deep(x), "more": [deep(x)]}
+    assert kept(structures) > 10 * kept(lambda x: checkpoint(structures, x))
 
 
 def test_another_function_the_second_time_is_refused():

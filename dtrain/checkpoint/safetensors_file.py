@@ -191,8 +191,8 @@ def _flatten(value: Any, path: str, tensors: dict[str, Array]) -> Any:
         name = path or "value"
         if not name.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in name):
             raise TypeError(
-                f"save: the tensor {name!a} has half of a character in its name, which other readers "
-                "of safetensors refuse; expected valid Unicode: rename it"
+                f"save: the tensor {name!a} has half of a character in its name, which other "
+                "readers of safetensors refuse; expected valid Unicode: rename it"
             )
         while name in tensors or name == _METADATA:  # {"a.b": x, "a": {"b": y}}
             name += "'"
