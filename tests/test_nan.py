@@ -120,3 +120,22 @@ def test_an_extreme_that_nan_was_scattered_to_has_a_gradient_of_nan(reduce):
     assert math.isnan(x.grad[0].item())
     shares = [0, 0.5, 0.5] if reduce == "amax" else [1, 0, 0]
     assert [x.grad[1].item(), *source.grad[1:].tolist()] == shares
+
+
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+def test_nan_in_an_ignored_row_is_not_in_the_loss(label_smoothing):
+    x = dtrain.tensor([[NAN, 0.5], [1.0, 2.0]])
+    target = dtrain.tensor([-100, 1])
+    options = {"label_smoothing": label_smoothing}
+    expected = F.cross_entropy(x[1:], target[1:], **options).item()
+    assert F.cross_entropy(x, target, **options).item() == pytest.approx(expected)
+    assert F.cross_entropy(x, target, reduction="none", **options)[0].item() == 0
+    assert F.nll_loss(x, target).item() == -2
+
+
+def test_a_violation_that_is_nan_or_0_is_no_loss_of_margins():
+    x = dtrain.tensor([[0.0, NAN, 1.0], [2.0, 1.0, 0.0]], requires_grad=True)
+    loss = F.multi_margin_loss(x, dtrain.tensor([0, 0]), reduction="sum")
+    assert loss.item() == pytest.approx(2 / 3)
+    loss.backward()
+    assert x.grad.reshape(-1).tolist() == pytest.approx([-1 / 3, 0, 1 / 3, 0, 0, 0])

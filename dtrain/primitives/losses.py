@@ -35,7 +35,7 @@ def cross_entropy(
         return (by_rows() - top[:, None]) - log_sum[:, None]
 
     losses, top, log_sum = kernels.cross_entropy(by_rows(), picks)
-    losses = losses.reshape(scale.shape) * scale
+    losses = xp.where(kept, losses.reshape(scale.shape) * scale, x.dtype.type(0))
     total = scale.sum()
     spread = label_smoothing / classes
 
@@ -72,6 +72,7 @@ def nll_loss(
     xp = array_module(x)
     kept, picked, _, scale = _targets(x, target, weight, ignore_index)
     losses = -xp.take_along_axis(x, picked, 1)[:, 0] * scale
+    losses = xp.where(kept, losses, x.dtype.type(0))  # NaN that is ignored does not count
     total = scale.sum()
     shape = x.shape
 

@@ -288,6 +288,37 @@ def a_step_left_by_break_is_forgotten():
     assert model.module.weight.grad.item() == 1
 
 
+def gradients_that_the_user_kept_outlive_a_step_left_by_break():
+    model = DataParallel(nn.Linear(1, 1, bias=False))
+    weight = model.module.weight
+    loader = DataLoader(TensorDataset(dtrain.ones(16, 1)), 2, microbatches=MICROBATCHES)
+    for (x,) in next(loader.steps()):
+        (5 * model(x)).mean().backward()
+    assert weight.grad.item() == 5
+    for (x,) in next(loader.steps()):
+        model(x)  # a forward pass alone, and the step is left
+        break
+    assert weight.grad.item() == 5
+    for (x,) in next(loader.steps()):
+        model(x).mean().backward()
+    assert weight.grad.item() == 6
+
+
+def steps_left_by_break_use_their_buffers_again():
+    model = DataParallel(nn.Linear(1, 1, bias=False))
+    bucket = model.module.weight._bucket
+    made = []
+    bucket.new_grads = lambda *args, new=bucket.new_grads: made.append(1) or new(*args)
+    loader = DataLoader(TensorDataset(dtrain.ones(16, 1)), 2, microbatches=MICROBATCHES)
+    counts = []
+    for _ in range(6):
+        for (x,) in next(loader.steps()):
+            model(x).mean().backward()
+            break
+        counts.append(len(made))
+    assert counts[2:] == [counts[2]] * 4
+
+
 def forward_passes_without_backward_leave_the_gradients_alone():
     model = DataParallel(nn.Linear(1, 1, bias=False))
     data = TensorDataset(dtrain.ones(16, 1))

@@ -209,7 +209,8 @@ def multi_margin_loss(
         raise RuntimeError(f"multi_margin_loss: expected {classes} weights, got {weight.shape}")
     check_indices(target.array, classes, "multi_margin_loss: target")
     index = target.reshape(*input.shape[:-1], 1)
-    violation = (margin - input.gather(-1, index) + input).clamp(min=0)
+    violation = margin - input.gather(-1, index) + input
+    violation = _only(violation > 0, violation)  # of NaN none, as in PyTorch
     others = array_module(target.array).arange(classes) != index.array
     losses = (violation if p == 1 else violation * violation) * wrap(others).to(input.dtype)
     if weight is not None:
@@ -246,7 +247,7 @@ def multilabel_margin_loss(
     is_label = ((labels[..., None] == xp.arange(classes)) & counts[..., None]).any(-2)
     pairs = counts[..., :, None] & ~is_label[..., None, :]
     violation = 1 - input.gather(-1, wrap(labels)).unsqueeze(-1) + input.unsqueeze(-2)
-    losses = violation.clamp(min=0) * wrap(pairs).to(input.dtype)
+    losses = _only(violation > 0, violation) * wrap(pairs).to(input.dtype)
     return reduce_losses(losses.sum((-2, -1)) / classes, reduction)
 
 
