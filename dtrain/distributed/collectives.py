@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TypeVar
 
 from dtrain.autograd import Tensor
 from dtrain.backend import array_module
 from dtrain.distributed import world
+from dtrain.distributed.comm.blocks import all_reduce_blocks, broadcast_object, gather_objects
 
 T = TypeVar("T")
 
@@ -44,15 +44,10 @@ def all_reduce(tensor: Tensor, op: str = "sum") -> Tensor:
     """
     if op not in ("sum", "mean", "max", "min"):
         raise ValueError(f"all_reduce: expected op 'sum', 'mean', 'max' or 'min', got {op!r}")
-    comm = world.communicator()
-    xp = array_module(tensor.array)
-    if op in ("max", "min"):
-        combine = xp.maximum if op == "max" else xp.minimum
-        tensor.array[...] = functools.reduce(combine, comm.allgather(tensor.array.copy()))
-        return tensor
-    flat = xp.ascontiguousarray(tensor.array).reshape(-1).copy()
-    comm.all_reduce([flat], flat, comm.size, comm.size if op == "mean" else 1)
-    tensor.array[...] = flat.reshape(tensor.shape)
+    flat = array_module(tensor.array).ascontiguousarray(tensor.array).reshape(-1)
+    all_reduce_blocks(world.communicator(), flat, op)
+    if not tensor.array.flags.c_contiguous:  # `flat` is a copy
+        tensor.array[...] = flat.reshape(tensor.shape)
     return tensor
 
 
@@ -61,7 +56,7 @@ def all_gather(value: T) -> list[T]:
 
     Parameters
     ----------
-    value : any small object that can be pickled
+    value : any object that can be pickled; arrays and tensors in it may be of any size
 
     Returns
     -------
@@ -73,7 +68,7 @@ def all_gather(value: T) -> list[T]:
     >>> distributed.all_gather({"loss": 0.5})  # in a world of one
     [{'loss': 0.5}]
     """
-    return world.communicator().allgather(value)
+    return gather_objects(world.communicator(), value)
 
 
 def broadcast(value: T, root: int = 0) -> T:
@@ -81,7 +76,8 @@ def broadcast(value: T, root: int = 0) -> T:
 
     Parameters
     ----------
-    value : any object that can be pickled; only the root's counts
+    value : any object that can be pickled; only the root's counts. Arrays and tensors in it may
+        be of any size: they are copied in blocks
     root : the rank whose value it is
 
     Returns
@@ -94,4 +90,4 @@ def broadcast(value: T, root: int = 0) -> T:
     >>> distributed.broadcast([1, 2])  # in a world of one
     [1, 2]
     """
-    return world.communicator().broadcast(value, root)
+    return broadcast_object(world.communicator(), value, root)

@@ -12,6 +12,7 @@ from dtrain.autograd import Tensor, is_grad_enabled
 from dtrain.backend import initial_seed
 from dtrain.backend.profiler import span
 from dtrain.distributed import world
+from dtrain.distributed.comm.blocks import copy_from_rank
 from dtrain.distributed.differences import find_difference
 from dtrain.distributed.step import register_step_reduction
 from dtrain.errors import DesyncError
@@ -24,7 +25,6 @@ from dtrain.parallel.compression.protocol import Compression
 from dtrain.parallel.compression.state import CompressionState
 from dtrain.parallel.compression.topk import TopK
 from dtrain.parallel.reducer import Reducer
-from dtrain.parallel.replicate import copy_from_rank_0
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -118,7 +118,7 @@ class DataParallel(Module):
         self.module: Module = module
         _require_same_model(module)
         comm = world.communicator()
-        copy_from_rank_0(comm, [t.array for t in (*module.parameters(), *module.buffers())])
+        copy_from_rank(comm, [t.array for t in (*module.parameters(), *module.buffers())], 0)
         params = [param for param in module.parameters() if param.requires_grad]
         if overlap is None:
             overlap = comm.over_network and all(isinstance(p.array, np.ndarray) for p in params)

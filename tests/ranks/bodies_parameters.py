@@ -9,12 +9,12 @@ import pytest
 import dtrain
 from dtrain import DataParallel, distributed, nn, optim
 from dtrain.data import DataLoader, TensorDataset
+from dtrain.distributed.comm.blocks import copy_from_rank
 from dtrain.distributed.world import communicator
 from dtrain.errors import DesyncError
 from dtrain.nn import functional as F
 from dtrain.nn.utils import parametrizations
 from dtrain.parallel import ZeroRedundancyOptimizer
-from dtrain.parallel.replicate import copy_from_rank_0
 
 from .bodies import _alone
 
@@ -441,13 +441,13 @@ def a_copy_of_the_inner_module_updates_its_own_statistics():
     assert inner[1].num_batches_tracked.item() == 1
 
 
-def arrays_of_any_layout_are_copied_from_rank_0_in_blocks():
-    rank = distributed.rank()
+def arrays_of_any_layout_are_copied_from_a_rank_in_blocks():
+    rank, root = distributed.rank(), distributed.world_size() // 2
     shapes = [((), "f4"), ((0, 3), "f8"), ((5,), "?"), ((7, 3), "f8"), ((1000,), "i2")]
     for block_bytes in (1, 7, 64, 1 << 20):
         arrays = [np.full(shape, 3 + rank, dtype) for shape, dtype in shapes]
         arrays.append(np.full((4, 6), 3 + rank, "f4").T[::2])
         arrays.append(np.full(3, 3 + rank, "u1"))
-        copy_from_rank_0(communicator(), arrays, block_bytes)
+        copy_from_rank(communicator(), arrays, root, block_bytes)
         for array in arrays:
-            assert (array == np.full_like(array, 3)).all()
+            assert (array == np.full_like(array, 3 + root)).all()

@@ -6,6 +6,7 @@ from dtrain import distributed
 
 from . import (
     bodies,
+    bodies_blocks,
     bodies_compression,
     bodies_debug,
     bodies_parameters,
@@ -17,6 +18,7 @@ BODIES = [
     body
     for module in (
         bodies,
+        bodies_blocks,
         bodies_compression,
         bodies_debug,
         bodies_parameters,

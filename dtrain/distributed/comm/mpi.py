@@ -19,7 +19,7 @@ from dtrain.distributed.comm.communicator import (
     SoloCommunicator,
 )
 from dtrain.distributed.comm.host_staging import HostStagedCollectives
-from dtrain.distributed.comm.inter_node import InterNodeExchange, exchange
+from dtrain.distributed.comm.inter_node import InterNodeExchange, cut_slices, exchange
 from dtrain.distributed.comm.nccl import NcclCollectives, connect
 from dtrain.distributed.comm.node_local import NodeLocalGroup
 from dtrain.distributed.comm.objects import (
@@ -42,6 +42,8 @@ from dtrain.distributed.watchdog.call_site import find_call_site
 from dtrain.distributed.watchdog.collective_log import CollectiveLog, collective, describe_array
 from dtrain.distributed.watchdog.monitor import Watchdog
 from dtrain.errors import DesyncError, RankFailedError
+
+_NATIVE_ELEMENTS = 1 << 28  #: in one call of MPI's own Allreduce, which counts to 2**31
 
 
 class MpiCommunicator(ElasticCommunicator):
@@ -233,13 +235,20 @@ class MpiCommunicator(ElasticCommunicator):
         self, flats: Sequence[np.ndarray], bounds: Sequence[int], count: int
     ) -> list[np.ndarray]:
         ranges = [microbatch_range(rank, self.size, count) for rank in range(self.size)]
-        slices: dict[int, np.ndarray] = {}
+        length = bounds[self.rank + 1] - bounds[self.rank]
+        values = [np.empty(length, flats[0].dtype) for _ in range(count)]
         for turn in range(max(high - low for low, high in ranges)):
             senders = [rank for rank, (low, high) in enumerate(ranges) if turn < high - low]
             flat = flats[turn] if turn < len(flats) else None
-            received = exchange(self._comm, self.node.runner, flat, flats[0].dtype, bounds, senders)
-            slices |= {ranges[sender][0] + turn: part for sender, part in zip(senders, received)}
-        return [slices[index] for index in range(count)]
+            for slices in cut_slices(bounds, flats[0].itemsize):
+                own = slices[self.rank]
+                here = slice(own.start - bounds[self.rank], own.stop - bounds[self.rank])
+                received = exchange(
+                    self._comm, self.node.runner, flat, flats[0].dtype, slices, senders
+                )
+                for sender, part in zip(senders, received):
+                    values[ranges[sender][0] + turn][here] = part
+        return values
 
     @collective(lambda flat, *_, **__: describe_array(flat))
     def all_gather_slices(self, flat: Array, bounds: Sequence[int]) -> None:
@@ -270,7 +279,8 @@ class MpiCommunicator(ElasticCommunicator):
         if flat.dtype not in (np.float32, np.float64):  # MPI has no halves
             self.all_reduce([flat], flat, self.size, divisor)
             return
-        self._comm.Allreduce(self._mpi.IN_PLACE, flat)
+        for start in range(0, len(flat), _NATIVE_ELEMENTS):
+            self._comm.Allreduce(self._mpi.IN_PLACE, flat[start : start + _NATIVE_ELEMENTS])
         if divisor != 1:
             divide(flat, divisor)
 
