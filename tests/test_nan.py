@@ -97,10 +97,12 @@ def test_a_slope_that_is_nan_matters_only_where_it_is_used():
     assert [math.isnan(v) for v in out.tolist()] == [False, True]
     out.sum().backward()
     assert [math.isnan(v) for v in x.grad.tolist()] == [False, True]
+    assert gradient(lambda x: F.prelu(x, dtrain.tensor([0.25])), [0.0, 1.0]) == [0.25, 1]
 
 
 def test_nan_has_no_gradient_where_the_limits_or_the_angle_take_it():
-    assert gradient(lambda x: x.logit(0.1), [NAN, 0.5]) == [0, 4]
+    assert gradient(lambda x: x.logit(0.25), [NAN, 0.5, 0.2]) == [0, 4, 0]
+    assert gradient(lambda x: x.logit(0.25), [0.25]) == pytest.approx([16 / 3])
     assert gradient(dtrain.angle, [NAN, -2.0, 3.0]) == [0, 0, 0]
     assert math.isnan(dtrain.angle(dtrain.tensor([NAN])).item())
 

@@ -304,19 +304,25 @@ def gradients_that_the_user_kept_outlive_a_step_left_by_break():
     assert weight.grad.item() == 6
 
 
-def steps_left_by_break_use_their_buffers_again():
-    model = DataParallel(nn.Linear(1, 1, bias=False))
-    bucket = model.module.weight._bucket
-    made = []
-    bucket.new_grads = lambda *args, new=bucket.new_grads: made.append(1) or new(*args)
-    loader = DataLoader(TensorDataset(dtrain.ones(16, 1)), 2, microbatches=MICROBATCHES)
-    counts = []
-    for _ in range(6):
-        for (x,) in next(loader.steps()):
-            model(x).mean().backward()
-            break
-        counts.append(len(made))
-    assert counts[2:] == [counts[2]] * 4
+def steps_use_their_buffers_again_also_those_left_by_break():
+    count = 4 * distributed.world_size()
+    for dtype in (dtrain.float32, dtrain.float16):
+        model = DataParallel(nn.Linear(1, 1, bias=False, dtype=dtype))
+        bucket = model.module.weight._bucket
+        made = []
+        bucket.new_grads = lambda *args, made=made, new=bucket.new_grads: (
+            made.append(1) or new(*args)
+        )
+        data = TensorDataset(dtrain.ones(2 * count, 1, dtype=dtype))
+        counts = []
+        for number in range(8):
+            step = next(DataLoader(data, 2, microbatches=count).steps())
+            for index, (x,) in enumerate(step):
+                model(x).mean().backward()
+                if index == 2 and number % 2:
+                    break
+            counts.append(len(made))
+        assert counts[3:] == [counts[3]] * 5
 
 
 def forward_passes_without_backward_leave_the_gradients_alone():
