@@ -146,7 +146,7 @@ def test_without_any_mpi_there_is_one_hint_and_no_traceback(alone, tmp_path):
         (["--microbatches", "0"], "DataLoader: microbatches must be an integer >= 1, got 0"),
         (["--resume", "nowhere"], "CheckpointError: nowhere: is no checkpoint and holds none"),
         (["--device", "cuda:9"], "device cuda:9: this machine shows"),
-        (["--device", "tpu"], "expected 'cpu', 'cuda' or 'cuda:N', got 'tpu'"),
+        (["--device", "tpu"], "expected 'cpu', 'cuda', 'cuda:N' or N, got 'tpu'"),
     ],
 )
 def test_bad_input_is_refused_before_any_work(run_python, tmp_path, options, message):

@@ -84,3 +84,10 @@ def test_what_it_refuses():
     optimizer = dtrain.optim.LBFGS(model.parameters())
     with pytest.raises(NotImplementedError, match="under DataParallel each rank has its own"):
         optimizer.step(lambda: model(dtrain.ones(1, 2)).sum())
+
+
+def test_defaults_are_those_of_pytorch():
+    assert dtrain.optim.LBFGS([dtrain.ones(2)]).defaults == {
+        "lr": 1, "max_iter": 20, "max_eval": 25, "tolerance_grad": 1e-7, "tolerance_change": 1e-9,
+        "history_size": 100, "line_search_fn": None,
+    }  # fmt: skip

@@ -54,6 +54,7 @@ def load_checkpoint(path: str | Path, **objects: Stateful) -> int:
     Examples
     --------
     >>> import tempfile, dtrain
+    >>> from dtrain.checkpoint import save_checkpoint
     >>> model = dtrain.nn.Linear(2, 1)
     >>> with tempfile.TemporaryDirectory() as root:
     ...     folder = save_checkpoint(root, 400, model=model)

@@ -43,6 +43,7 @@ def resume(root: str | Path, path: str | Path | None = None, **objects: Stateful
     Examples
     --------
     >>> import tempfile, dtrain
+    >>> from dtrain.checkpoint import save_checkpoint
     >>> model = dtrain.nn.Linear(2, 1)
     >>> with tempfile.TemporaryDirectory() as root:
     ...     first = resume(root, model=model)  # a new run

@@ -61,6 +61,7 @@ def save_checkpoint(root: str | Path, step: int, **objects: Stateful) -> Path:
     Examples
     --------
     >>> import tempfile, dtrain
+    >>> from dtrain.checkpoint import load_checkpoint
     >>> model = dtrain.nn.Linear(2, 1)
     >>> with tempfile.TemporaryDirectory() as root:
     ...     folder = save_checkpoint(root, 400, model=model)
