@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
 
 
 def main() -> int:
@@ -20,7 +23,10 @@ def main() -> int:
     options = parser.parse_args()
     command = [str(Path(sys.executable).with_name("pyright")), "--verifytypes", "dtrain"]
     run = subprocess.run(
-        [*command, "--ignoreexternal", "--outputjson"], capture_output=True, text=True
+        [*command, "--ignoreexternal", "--outputjson"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},  # pyright does not see editable installs
     )
     report = json.loads(run.stdout)["typeCompleteness"]
     if options.list:
