@@ -19,7 +19,7 @@ test: $(BIN)/.test
 
 # What starts ranks, under MPICH: two MPIs in one environment would be mixed up.
 test-mpich: $(BIN)/.test $(MPICH)/.test
-	tests/mpich.sh
+	tests/mpich.sh $(LONG)
 
 lint: $(BIN)/.lint
 	$(BIN)/ruff check .
