@@ -72,7 +72,7 @@ SPECIAL = [
         for name in ("gammainc", "gammaincc")
     ),
     Case("log_gamma_quantile", [[(3, 4)]], lambda a: np.log(special.gammaincinv(a, 0.3)),
-         lambda t, a: OPS["log_gamma_quantile"](a.detach(), uniform=np.full(a.shape, 0.3, a.dtype)),
+         lambda t, a: OPS["log_gamma_quantile"](a.detach(), uniform=(0 * a.detach() + 0.3).array),
          low=0.2, high=6, in_torch=False, differentiable=False),
     smooth("entr", special.entr, low=0.1),
     smooth("ndtr", special.ndtr),
