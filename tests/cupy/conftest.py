@@ -2,6 +2,8 @@
 
 HOSTCUDA_LAZY=1 lets the work of a stream wait until something asks for it: a forgotten wait shows.
 HOSTCUDA_DEVICES is how many GPUs there are on host memory.
+HOSTCUDA_EVERY_SAMPLE=1 runs each row of the table on all of its shapes, as on a GPU, not on its
+first alone: compiling kernels takes time.
 """
 
 import importlib.util
@@ -20,6 +22,7 @@ if importlib.util.find_spec("cupy") is None:
 else:
     REASON = None if ON_GPU else hostcuda.why_not()
 HOSTED = REASON is None and not ON_GPU
+EVERY_SAMPLE = not HOSTED or os.environ.get("HOSTCUDA_EVERY_SAMPLE") == "1"
 if HOSTED:  # now, before a test module imports cupy
     hostcuda.install(
         lazy=os.environ.get("HOSTCUDA_LAZY") == "1",
