@@ -11,7 +11,7 @@ _USAGE = """\
 usage: python -m dtrain.as_torch SCRIPT [ARGS]
        python -m dtrain.as_torch -m MODULE [ARGS]
 
-Run a program that imports torch, with dtrain in PyTorch's place."""
+Run a program written for PyTorch: its `import torch` gives dtrain."""
 
 
 def main(words: list[str]) -> None:

@@ -48,7 +48,7 @@ def serve_torch() -> None:
 
 
 class _Loader(Loader):
-    """Puts a module that exists already in the place of the one to be loaded."""
+    """Answers an import by a module that is loaded already, under its own name."""
 
     def __init__(self, module: ModuleType):
         self._module = module

@@ -17,7 +17,7 @@ from dtrain.errors import LaunchError
 
 
 def run_program(script: str, args: Sequence[str] = (), module: bool = False) -> ModuleType:
-    """Run a program written for PyTorch with dtrain in PyTorch's place.
+    """Run a program written for PyTorch: its `import torch` gives dtrain.
 
     `sys.argv`, `sys.path[0]`, `__file__`, `__main__` and tracebacks are those of ``python script
     args`` or ``python -m script args``.

@@ -1,4 +1,4 @@
-"""Compares the names that a program uses with those that dtrain has."""
+"""Finds the names of PyTorch's that a program uses and dtrain lacks or treats otherwise."""
 
 from __future__ import annotations
 

@@ -78,8 +78,8 @@ class Uniform(Distribution):
         return (self.high - self.low).log()
 
 
-class _LocationScale(Distribution):
-    """A distribution over all real numbers whose draws are `icdf` of uniform numbers."""
+class LocationScale(Distribution):
+    """A distribution over all real numbers; its draws are `icdf` of uniform numbers."""
 
     arg_constraints: ClassVar[Mapping[str, Constraint]] = {
         "loc": constraints.real,
@@ -112,7 +112,7 @@ class _LocationScale(Distribution):
         return (value - self.loc) / self.scale
 
 
-class Laplace(_LocationScale):
+class Laplace(LocationScale):
     """The Laplace distribution: two exponential ones, back to back at `loc`."""
 
     @property
@@ -144,7 +144,7 @@ class Laplace(_LocationScale):
         return 1 + (2 * self.scale).log()
 
 
-class Cauchy(_LocationScale):
+class Cauchy(LocationScale):
     """The Cauchy distribution, which has neither mean nor variance."""
 
     @property
@@ -174,7 +174,7 @@ class Cauchy(_LocationScale):
         return math.log(4 * math.pi) + self.scale.log()
 
 
-class Gumbel(_LocationScale):
+class Gumbel(LocationScale):
     """The Gumbel distribution: the limit of maxima."""
 
     @property

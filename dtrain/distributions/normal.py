@@ -9,44 +9,22 @@ from typing import ClassVar
 from dtrain.autograd.tensor import Tensor
 from dtrain.distributions import constraints
 from dtrain.distributions.constraints import Constraint
-from dtrain.distributions.distribution import Distribution
 from dtrain.distributions.draws import draw_normal
-from dtrain.distributions.parameters import Parameter, broadcast_all
+from dtrain.distributions.location_scale import LocationScale
+from dtrain.distributions.parameters import Parameter
 from dtrain.distributions.transformed import TransformedDistribution
 from dtrain.distributions.transforms import AbsTransform, ExpTransform
 
 
-class Normal(Distribution):
+class Normal(LocationScale):
     """The normal distribution of mean `loc` and standard deviation `scale`.
 
     >>> Normal(0.0, 2.0).variance
     tensor(4.)
     """
 
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
-        "loc": constraints.real,
-        "scale": constraints.positive,
-    }
-    has_rsample = True
-    loc: Tensor
-    scale: Tensor
-
-    def __init__(self, loc: Parameter, scale: Parameter, validate_args: bool | None = None):
-        self.loc, self.scale = broadcast_all(loc, scale)
-        super().__init__(self.loc.shape, validate_args=validate_args)
-
-    @property
-    def support(self) -> Constraint:
-        """All real numbers."""
-        return constraints.real
-
     @property
     def mean(self) -> Tensor:
-        """`loc`"""
-        return self.loc
-
-    @property
-    def mode(self) -> Tensor:
         """`loc`"""
         return self.loc
 
@@ -66,8 +44,7 @@ class Normal(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The logarithm of the density at `value`."""
-        self._check_value(value)
-        z = (value - self.loc) / self.scale
+        z = self._standardize(value)
         return -z.square() / 2 - self.scale.log() - math.log(2 * math.pi) / 2
 
     def cdf(self, value: Tensor) -> Tensor:

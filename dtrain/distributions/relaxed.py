@@ -22,7 +22,8 @@ class LogitRelaxedBernoulli(_Binary):
     """The log odds of a RelaxedBernoulli (Maddison et al., 2017: the binary Concrete)."""
 
     has_rsample = True
-    _common = frozenset({"_temperature"})
+    _common = frozenset({"temperature"})
+    temperature: Parameter
 
     def __init__(
         self,
@@ -32,13 +33,8 @@ class LogitRelaxedBernoulli(_Binary):
         validate_args: bool | None = None,
     ):
         shape = self._set_probabilities(probs, logits).shape
-        self._temperature = temperature
+        self.temperature = temperature
         super().__init__(shape, validate_args=validate_args)
-
-    @property
-    def temperature(self) -> Parameter:
-        """How far draws may be from 0 and 1."""
-        return self._temperature
 
     @property
     def support(self) -> Constraint:
@@ -50,17 +46,38 @@ class LogitRelaxedBernoulli(_Binary):
         probs = clamp_probs(self.probs.expand(self._extended_shape(sample_shape)))
         u = draw_uniform(probs.shape, probs)
         odds = u.log() - (-u).log1p() + probs.log() - (-probs).log1p()
-        return odds / self._temperature
+        return odds / self.temperature
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The logarithm of the density at `value`."""
         self._check_value(value)
         logits, value = broadcast_all(self.logits, value)
-        difference = logits - value * self._temperature
-        return _log(self._temperature) + difference - 2 * softplus(difference)
+        difference = logits - value * self.temperature
+        return _log(self.temperature) + difference - 2 * softplus(difference)
 
 
-class RelaxedBernoulli(TransformedDistribution):
+class _Relaxed(TransformedDistribution):
+    """A function of a relaxed distribution, whose parameters are its own."""
+
+    base_dist: LogitRelaxedBernoulli | ExpRelaxedCategorical
+
+    @property
+    def temperature(self) -> Parameter:
+        """How far draws may be from 0 and 1."""
+        return self.base_dist.temperature
+
+    @property
+    def probs(self) -> Tensor:
+        """The probability of a 1, or of each category."""
+        return self.base_dist.probs
+
+    @property
+    def logits(self) -> Tensor:
+        """The log odds of a 1, or the logarithms of the categories' probabilities."""
+        return self.base_dist.logits
+
+
+class RelaxedBernoulli(_Relaxed):
     """Numbers in (0, 1) that tend to a Bernoulli's as `temperature` tends to 0."""
 
     arg_constraints: ClassVar[Mapping[str, Constraint]] = _Binary.arg_constraints
@@ -76,27 +93,13 @@ class RelaxedBernoulli(TransformedDistribution):
         base = LogitRelaxedBernoulli(temperature, probs, logits, validate_args)
         super().__init__(base, SigmoidTransform(), validate_args=validate_args)
 
-    @property
-    def temperature(self) -> Parameter:
-        """How far draws may be from 0 and 1."""
-        return self.base_dist.temperature
-
-    @property
-    def probs(self) -> Tensor:
-        """The probability of a 1."""
-        return self.base_dist.probs
-
-    @property
-    def logits(self) -> Tensor:
-        """The log odds of a 1."""
-        return self.base_dist.logits
-
 
 class ExpRelaxedCategorical(_OfCategories):
     """The logarithm of a RelaxedOneHotCategorical."""
 
     has_rsample = True
-    _common = frozenset({"_temperature"})
+    _common = frozenset({"temperature"})
+    temperature: Parameter
 
     def __init__(
         self,
@@ -106,14 +109,9 @@ class ExpRelaxedCategorical(_OfCategories):
         validate_args: bool | None = None,
     ):
         self._categorical = Categorical(probs, logits)
-        self._temperature = temperature
+        self.temperature = temperature
         shape = self._categorical.param_shape
         super().__init__(shape[:-1], shape[-1:], validate_args=validate_args)
-
-    @property
-    def temperature(self) -> Parameter:
-        """How far draws may be from one-hot vectors."""
-        return self._temperature
 
     @property
     def support(self) -> Constraint:
@@ -123,18 +121,18 @@ class ExpRelaxedCategorical(_OfCategories):
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Draw with gradients to the parameters, by Gumbel noise."""
         u = draw_uniform(self._extended_shape(sample_shape), self.logits)
-        scores = (self.logits - (-u.log()).log()) / self._temperature
+        scores = (self.logits - (-u.log()).log()) / self.temperature
         return scores.log_softmax(-1)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The logarithm of the density at `value`."""
         self._check_value(value)
         n = self.event_shape[0]
-        scores = (self.logits - value * self._temperature).log_softmax(-1).sum(-1)
-        return scores + math.lgamma(n) + (n - 1) * _log(self._temperature)
+        scores = (self.logits - value * self.temperature).log_softmax(-1).sum(-1)
+        return scores + math.lgamma(n) + (n - 1) * _log(self.temperature)
 
 
-class RelaxedOneHotCategorical(TransformedDistribution):
+class RelaxedOneHotCategorical(_Relaxed):
     """Positive parts of 1 that tend to a OneHotCategorical's as `temperature` tends to 0."""
 
     arg_constraints: ClassVar[Mapping[str, Constraint]] = Categorical.arg_constraints
@@ -149,21 +147,6 @@ class RelaxedOneHotCategorical(TransformedDistribution):
     ):
         base = ExpRelaxedCategorical(temperature, probs, logits, validate_args)
         super().__init__(base, ExpTransform(), validate_args=validate_args)
-
-    @property
-    def temperature(self) -> Parameter:
-        """How far draws may be from one-hot vectors."""
-        return self.base_dist.temperature
-
-    @property
-    def probs(self) -> Tensor:
-        """The probabilities of the categories."""
-        return self.base_dist.probs
-
-    @property
-    def logits(self) -> Tensor:
-        """The logarithms of the probabilities."""
-        return self.base_dist.logits
 
     @property
     def support(self) -> Constraint:
