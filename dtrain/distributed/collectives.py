@@ -7,7 +7,11 @@ from typing import TypeVar
 from dtrain.autograd import Tensor
 from dtrain.backend import array_module
 from dtrain.distributed import world
-from dtrain.distributed.comm.blocks import all_reduce_blocks, broadcast_object, gather_objects
+from dtrain.distributed.comm.blocks import (
+    all_reduce_blocks,
+    allgather_in_blocks,
+    broadcast_in_blocks,
+)
 
 T = TypeVar("T")
 
@@ -68,7 +72,7 @@ def all_gather(value: T) -> list[T]:
     >>> distributed.all_gather({"loss": 0.5})  # in a world of one
     [{'loss': 0.5}]
     """
-    return gather_objects(world.communicator(), value)
+    return allgather_in_blocks(world.communicator(), value)
 
 
 def broadcast(value: T, root: int = 0) -> T:
@@ -90,4 +94,4 @@ def broadcast(value: T, root: int = 0) -> T:
     >>> distributed.broadcast([1, 2])  # in a world of one
     [1, 2]
     """
-    return broadcast_object(world.communicator(), value, root)
+    return broadcast_in_blocks(world.communicator(), value, root)

@@ -35,6 +35,14 @@ class Difference(NamedTuple, Generic[T]):
         """The lowest rank whose entry is unlike rank 0's."""
         return next(r for r, entry in enumerate(self.entries) if entry != self.entries[0])
 
+    def describe_entries(self) -> str:
+        """Rank 0's entry, the first unlike it, and all ranks whose lists are unlike rank 0's."""
+        here, there = self.entries[0] or "no more", self.entries[self.rank] or "no more"
+        return (
+            f"where rank 0 has {here}, rank {self.rank} has {there} "
+            f"(ranks unlike rank 0: {self.others})"
+        )
+
     def describe_groups(self) -> str:
         """The ranks that have the same entry, in words: "rank 0, 2 unlike rank 1"."""
         groups: dict[T | None, list[int]] = {}

@@ -215,9 +215,6 @@ def _require_same_model(module: Module) -> None:
             )
     difference = find_difference([lines for lines, _ in ranks])
     if difference is not None:
-        rank, entries = difference.rank, difference.entries
         raise DesyncError(
-            "DataParallel: the ranks built different models: where rank 0 has "
-            f"{entries[0] or 'no more'}, rank {rank} has {entries[rank] or 'no more'} (ranks "
-            f"unlike rank 0: {difference.others})"
+            f"DataParallel: the ranks built different models: {difference.describe_entries()}"
         )

@@ -95,12 +95,10 @@ class ModelAgreement:
         own = self._layout.describe()
         difference = find_difference(self._comm.allgather(own, "the parameters of a model"))
         if difference is not None:
-            rank, entries = difference.rank, difference.entries
             raise DesyncError(
-                "DataParallel: the model is no longer the same on all ranks: where rank 0 has "
-                f"{entries[0] or 'no more'}, rank {rank} has {entries[rank] or 'no more'} (ranks "
-                f"unlike rank 0: {difference.others}): add, replace, freeze or unfreeze "
-                "parameters on every rank"
+                "DataParallel: the model is no longer the same on all ranks: "
+                f"{difference.describe_entries()}: add, replace, freeze or unfreeze parameters on "
+                "every rank"
             )
         raise DesyncError(
             "DataParallel: the ranks have the same parameters in different buckets: make the "

@@ -44,7 +44,7 @@ def copy_from_rank(
                     part[...] = array_module(part).asarray(block[start : start + len(part)])
 
 
-def broadcast_object(comm: Communicator, value: Any, root: int) -> Any:
+def broadcast_in_blocks(comm: Communicator, value: Any, root: int) -> Any:
     """The root's value on every rank; its arrays go in blocks, and are not pickled."""
     if comm.size == 1:
         return value
@@ -56,7 +56,7 @@ def broadcast_object(comm: Communicator, value: Any, root: int) -> Any:
     return _unpack(_deliver(comm, label, None, root))
 
 
-def gather_objects(comm: Communicator, value: Any) -> list[Any]:
+def allgather_in_blocks(comm: Communicator, value: Any) -> list[Any]:
     """Every rank's value, in rank order; arrays go in blocks, and are not pickled."""
     if comm.size == 1:
         return [value]

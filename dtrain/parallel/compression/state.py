@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dtrain.autograd.tensor import wrap
-from dtrain.distributed.comm.blocks import broadcast_object
+from dtrain.distributed.comm.blocks import broadcast_in_blocks
 from dtrain.distributed.comm.communicator import Communicator
 from dtrain.distributed.comm.tree_reduce import equal_bounds, microbatch_range
 from dtrain.parallel.compression.compressed_reducer import CompressedBucketReducer
@@ -82,7 +82,7 @@ class CompressionState:
         for rank in range(self._comm.size):
             for index in range(*microbatch_range(rank, self._comm.size, reducer.count)):
                 own = reducer.errors.get(index)
-                flat = broadcast_object(self._comm, own and own.flat, rank)
+                flat = broadcast_in_blocks(self._comm, own and own.flat, rank)
                 for error, part in zip(errors, reducer.param_slices) if keep else ():
                     error[index] = flat[part].reshape(error.shape[1:])
         return errors
