@@ -128,8 +128,12 @@ def _lock(path):
         yield
 
 
-def _gxx(*arguments):
-    run = subprocess.run(["g++", "-std=c++17", "-O2", "-fPIC", *arguments], capture_output=True, text=True)
+#: of the kernels, and of the precompiled header: g++ takes that only with the same options
+_KERNEL_FLAGS = "-std=c++17 -O2 -march=native -fno-math-errno -w -fpermissive -fPIC -fno-gnu-unique -fvisibility=hidden".split()
+
+
+def _gxx(*arguments, flags=("-std=c++17", "-O2", "-fPIC")):
+    run = subprocess.run(["g++", *flags, *arguments], capture_output=True, text=True)
     if run.returncode:
         raise RuntimeError("hostcuda: g++ %s failed:\n%s" % (" ".join(arguments), run.stderr[:4000]))
 
@@ -154,6 +158,11 @@ def _build(root):
                 pass
         for name in missing:
             _link(folder, name)
+        # Reading the headers is three quarters of compiling a small kernel.
+        precompiled = os.path.join(folder, "hc_shim.h.gch")
+        if not os.path.exists(precompiled):
+            _gxx("-x", "c++-header", os.path.join(SOURCES, "hc_shim.h"), "-o", precompiled + ".tmp", flags=_KERNEL_FLAGS)
+            os.replace(precompiled + ".tmp", precompiled)
     return folder
 
 
@@ -321,7 +330,7 @@ def _host_source(source, expressions):
 def _flags(source, options):
     cccl = re.search(r"#\s*include\s*<(cuda/|cub/|thrust/|cooperative)", source)
     half = re.search("float16|__half|bfloat16", source)
-    flags = ["-I" + SOURCES, *([] if cccl else ["-I" + SOURCES + "/inc"])]
+    flags = ["-I" + os.path.dirname(_kernels), "-I" + SOURCES, *([] if cccl else ["-I" + SOURCES + "/inc"])]
     flags += ["-D__CUDACC_VER_MAJOR__=13"] if half else []
     for option in options:
         toolkit = os.path.exists(os.path.join(option[2:], "cuda_runtime_api.h"))  # ours take its place
@@ -355,8 +364,7 @@ def _compile(cupy, source, text, flags, path):
     start = time.time()
     with open(path + ".cpp", "w") as file:
         file.write(text)
-    command = ["g++", "-std=c++17", "-O2", "-march=native", "-fno-math-errno", "-w", "-fpermissive", "-fPIC", "-shared"]
-    command += ["-fno-gnu-unique", "-fvisibility=hidden", "-Wl,-Bsymbolic", *flags, path + ".cpp", "-o", path + ".tmp"]
+    command = ["g++", *_KERNEL_FLAGS, "-shared", "-Wl,-Bsymbolic", *flags, path + ".cpp", "-o", path + ".tmp"]
     run = subprocess.run(command, capture_output=True, text=True)
     if run.returncode and "section type conflict" in run.stderr:  # see __shared__ in hc_shim.h
         run = subprocess.run([*command, "-DHC_PLAIN_SHARED"], capture_output=True, text=True)
