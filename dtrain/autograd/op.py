@@ -161,6 +161,11 @@ def operation(*inputs, **static):
 """
 
 
+def _first_call(*inputs: Any, **static: Any) -> Tensor:
+    write_out()  # type: ignore[name-defined]  # noqa: F821
+    return operation(*inputs, **static)  # type: ignore[name-defined]  # noqa: F821
+
+
 def _operation(function: Callable[..., Any], widens: bool, recomputed: bool = False) -> Any:
     """The operation of a primitive. What it saves is written out once it is known (`save`)."""
     kinds = inspect.Parameter
@@ -203,7 +208,16 @@ def _operation(function: Callable[..., Any], widens: bool, recomputed: bool = Fa
         exec(compile(source, filename, "exec"), namespace)
         return namespace["operation"]
 
-    operation: Any = functools.update_wrapper(written_out(), function)
+    def write_out() -> None:
+        """Compile the text at the first call: that of all operations is a fifth of the import."""
+        written = written_out()
+        operation.__defaults__ = written.__defaults__  # first: another thread may be calling
+        operation.__code__ = written.__code__
+        namespace["operation"] = operation
+
+    namespace["write_out"] = write_out
+    operation: Any = FunctionType(_first_call.__code__, namespace, name)
+    namespace["operation"] = functools.update_wrapper(operation, function)
     operation.primitive = primitive
     OPS[name] = operation
     return operation

@@ -39,9 +39,13 @@ _NUMBER_FIRST = {
 _TWO_NUMBERS = {"add", "div", "floor_divide", "mul", "sub", "true_divide"}
 
 
+#: Each function is bound twice, as a function and as a method: its signature is read once.
+_signature = functools.cache(inspect.signature)
+
+
 def _parameter_aliases(function: Callable[..., Any]) -> dict[str, str]:
     """Other names of the parameters of a function -> their own names."""
-    own = inspect.signature(function).parameters
+    own = _signature(function).parameters
     return {name: torchs for name, torchs in _OTHER_NAMES if torchs in own and name not in own}
 
 
@@ -76,7 +80,7 @@ def bind_function(
     """
     names = _parameter_aliases(function)
     own_name, public_name = function.__name__, name or function.__name__
-    first = next(iter(inspect.signature(function).parameters))
+    first = next(iter(_signature(function).parameters))
 
     @functools.wraps(function)
     def called(*args: Any, **kwargs: Any) -> Any:
@@ -91,7 +95,7 @@ def bind_function(
         return result if out is None else write_out(public_name, out, result)
 
     called.__name__ = called.__qualname__ = public_name
-    called.__signature__ = _with_out(inspect.signature(function))  # type: ignore[attr-defined]
+    called.__signature__ = _with_out(_signature(function))  # type: ignore[attr-defined]
     return called
 
 
