@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING, Any as _Any
 from numpy import dtype as dtype
 
 from dtrain import (
+    accelerator as accelerator,
     autograd as autograd,
+    backends as backends,
     checkpoint as checkpoint,
+    cuda as cuda,
     data as data,
     distributed as distributed,
     errors as errors,
@@ -37,11 +40,14 @@ from dtrain.autograd import (
 )
 from dtrain.backend import (
     Generator as Generator,
-    cuda as cuda,
     device as device,
     dtypes as _dtypes,
     initial_seed as initial_seed,
     manual_seed as manual_seed,
+)
+from dtrain.backend.device import (
+    get_default_device as get_default_device,
+    set_default_device as set_default_device,
 )
 from dtrain.backend.dtypes import (
     bool_ as bool,
@@ -80,14 +86,37 @@ from dtrain.backend.random import (
     seed as seed,
     set_rng_state as set_rng_state,
 )
+from dtrain.backend.settings import (
+    are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled,
+    get_deterministic_debug_mode as get_deterministic_debug_mode,
+    get_float32_matmul_precision as get_float32_matmul_precision,
+    is_deterministic_algorithms_warn_only_enabled as is_deterministic_algorithms_warn_only_enabled,
+    set_deterministic_debug_mode as set_deterministic_debug_mode,
+    set_float32_matmul_precision as set_float32_matmul_precision,
+    set_flush_denormal as set_flush_denormal,
+    use_deterministic_algorithms as use_deterministic_algorithms,
+)
 from dtrain.backend.size import Size as Size
 from dtrain.backend.threads import (
     get_num_threads as get_num_threads,
     set_num_threads as set_num_threads,
 )
 from dtrain.checkpoint import load as load, save as save
+from dtrain.cuda import OutOfMemoryError as OutOfMemoryError
 from dtrain.functions.table import PUBLIC_FUNCTIONS as _FUNCTIONS
-from dtrain.functions.types import TYPES as _TYPES, make_type_constructor as _make_type_constructor
+from dtrain.functions.tensor_types import (
+    BFloat16Tensor as BFloat16Tensor,
+    BoolTensor as BoolTensor,
+    ByteTensor as ByteTensor,
+    CharTensor as CharTensor,
+    DoubleTensor as DoubleTensor,
+    FloatTensor as FloatTensor,
+    HalfTensor as HalfTensor,
+    IntTensor as IntTensor,
+    LongTensor as LongTensor,
+    ShortTensor as ShortTensor,
+    set_default_tensor_type as set_default_tensor_type,
+)
 from dtrain.nn.functional import (
     adaptive_avg_pool1d as adaptive_avg_pool1d,
     adaptive_max_pool1d as adaptive_max_pool1d,
@@ -131,7 +160,6 @@ if _TYPE_CHECKING:
 __version__ = "0.1.0"
 newaxis = None
 globals().update(_FUNCTIONS)
-globals().update({name: _make_type_constructor(name) for name in _TYPES})
 
 _LAZY = {"distributions"}  # modules that take long to import
 _INTERNAL = {"backend", "env", "functions", "primitives"}

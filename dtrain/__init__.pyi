@@ -5,8 +5,11 @@ Made by scripts/generate_stubs.py from the tables of functions; do not edit.
 
 from collections.abc import Sequence
 from dtrain import (
+    accelerator as accelerator,
     autograd as autograd,
+    backends as backends,
     checkpoint as checkpoint,
+    cuda as cuda,
     data as data,
     distributed as distributed,
     distributions as distributions,
@@ -33,10 +36,14 @@ from dtrain.autograd import (
 )
 from dtrain.backend import (
     Generator as Generator,
-    cuda as cuda,
     device as device,
     initial_seed as initial_seed,
     manual_seed as manual_seed,
+)
+from dtrain.backend.device import (
+    DeviceLike,
+    get_default_device as get_default_device,
+    set_default_device as set_default_device,
 )
 from dtrain.backend.dtypes import (
     DTypeLike,
@@ -77,13 +84,23 @@ from dtrain.backend.random import (
     seed as seed,
     set_rng_state as set_rng_state,
 )
+from dtrain.backend.settings import (
+    are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled,
+    get_deterministic_debug_mode as get_deterministic_debug_mode,
+    get_float32_matmul_precision as get_float32_matmul_precision,
+    is_deterministic_algorithms_warn_only_enabled as is_deterministic_algorithms_warn_only_enabled,
+    set_deterministic_debug_mode as set_deterministic_debug_mode,
+    set_float32_matmul_precision as set_float32_matmul_precision,
+    set_flush_denormal as set_flush_denormal,
+    use_deterministic_algorithms as use_deterministic_algorithms,
+)
 from dtrain.backend.size import Size as Size
 from dtrain.backend.threads import (
     get_num_threads as get_num_threads,
     set_num_threads as set_num_threads,
 )
 from dtrain.checkpoint import load as load, save as save
-from dtrain.functions.creation.base import DeviceLike
+from dtrain.cuda import OutOfMemoryError as OutOfMemoryError
 from dtrain.functions.linalg.factorizations import QR, TorchSVD
 from dtrain.functions.linalg.lu import PLU
 from dtrain.functions.linalg.norms import Slogdet
@@ -92,6 +109,19 @@ from dtrain.functions.operands import Dims, Number
 from dtrain.functions.reductions import MinAndMax, ValuesAndIndices
 from dtrain.functions.rounding import MantissaAndExponent
 from dtrain.functions.statistics import CountsAndEdges
+from dtrain.functions.tensor_types import (
+    BFloat16Tensor as BFloat16Tensor,
+    BoolTensor as BoolTensor,
+    ByteTensor as ByteTensor,
+    CharTensor as CharTensor,
+    DoubleTensor as DoubleTensor,
+    FloatTensor as FloatTensor,
+    HalfTensor as HalfTensor,
+    IntTensor as IntTensor,
+    LongTensor as LongTensor,
+    ShortTensor as ShortTensor,
+    set_default_tensor_type as set_default_tensor_type,
+)
 from dtrain.nn.functional import (
     adaptive_avg_pool1d as adaptive_avg_pool1d,
     adaptive_max_pool1d as adaptive_max_pool1d,
@@ -145,12 +175,14 @@ __all__ = [
     "HalfTensor",
     "IntTensor",
     "LongTensor",
+    "OutOfMemoryError",
     "ShortTensor",
     "Size",
     "Tensor",
     "ZeroRedundancyOptimizer",
     "abs",
     "absolute",
+    "accelerator",
     "acos",
     "acosh",
     "adaptive_avg_pool1d",
@@ -179,6 +211,7 @@ __all__ = [
     "arctan",
     "arctan2",
     "arctanh",
+    "are_deterministic_algorithms_enabled",
     "argmax",
     "argmin",
     "argsort",
@@ -196,6 +229,7 @@ __all__ = [
     "atleast_3d",
     "autograd",
     "avg_pool1d",
+    "backends",
     "baddbmm",
     "bartlett_window",
     "bernoulli",
@@ -330,7 +364,10 @@ __all__ = [
     "gcd",
     "ge",
     "ger",
+    "get_default_device",
     "get_default_dtype",
+    "get_deterministic_debug_mode",
+    "get_float32_matmul_precision",
     "get_num_threads",
     "get_rng_state",
     "gradient",
@@ -368,6 +405,7 @@ __all__ = [
     "inverse",
     "is_anomaly_enabled",
     "is_complex",
+    "is_deterministic_algorithms_warn_only_enabled",
     "is_floating_point",
     "is_grad_enabled",
     "is_inference_mode_enabled",
@@ -526,7 +564,12 @@ __all__ = [
     "select",
     "select_scatter",
     "selu",
+    "set_default_device",
     "set_default_dtype",
+    "set_default_tensor_type",
+    "set_deterministic_debug_mode",
+    "set_float32_matmul_precision",
+    "set_flush_denormal",
     "set_grad_enabled",
     "set_num_threads",
     "set_printoptions",
@@ -589,6 +632,7 @@ __all__ = [
     "unique_consecutive",
     "unravel_index",
     "unsqueeze",
+    "use_deterministic_algorithms",
     "utils",
     "vander",
     "var",
@@ -604,26 +648,6 @@ __all__ = [
 ]
 
 __version__: str
-def BFloat16Tensor(*data: Any) -> Tensor:
-    """A tensor of dtype bfloat16 of lists or sizes (torch.BFloat16Tensor)."""
-def BoolTensor(*data: Any) -> Tensor:
-    """A tensor of dtype bool of lists or sizes (torch.BoolTensor)."""
-def ByteTensor(*data: Any) -> Tensor:
-    """A tensor of dtype uint8 of lists or sizes (torch.ByteTensor)."""
-def CharTensor(*data: Any) -> Tensor:
-    """A tensor of dtype int8 of lists or sizes (torch.CharTensor)."""
-def DoubleTensor(*data: Any) -> Tensor:
-    """A tensor of dtype float64 of lists or sizes (torch.DoubleTensor)."""
-def FloatTensor(*data: Any) -> Tensor:
-    """A tensor of dtype float32 of lists or sizes (torch.FloatTensor)."""
-def HalfTensor(*data: Any) -> Tensor:
-    """A tensor of dtype float16 of lists or sizes (torch.HalfTensor)."""
-def IntTensor(*data: Any) -> Tensor:
-    """A tensor of dtype int32 of lists or sizes (torch.IntTensor)."""
-def LongTensor(*data: Any) -> Tensor:
-    """A tensor of dtype int64 of lists or sizes (torch.LongTensor)."""
-def ShortTensor(*data: Any) -> Tensor:
-    """A tensor of dtype int16 of lists or sizes (torch.ShortTensor)."""
 def abs(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """|x|; the gradient at 0, and at NaN, is 0 (torch.abs)."""
 def absolute(input: Tensor, *, out: Tensor | None = None) -> Tensor:

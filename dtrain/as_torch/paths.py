@@ -13,7 +13,6 @@ from types import ModuleType
 
 #: torch path: dtrain's module; several modules are served as one. "." is the package itself.
 ALIASES: dict[str, str] = {
-    "cuda": "backend.cuda",
     "functional": ".",
     "nn.modules": "nn nn.module",
     "nn.modules.activation": "nn.activations nn.attention",
@@ -56,11 +55,13 @@ ALIASES: dict[str, str] = {
 
 #: PyTorch's namespaces of which a missing name is explained.
 NAMESPACES = (
-    "", "amp", "autograd", "backends", "cuda", "distributed", "distributions", "linalg", "nn",
-    "nn.functional", "nn.init", "nn.modules", "nn.utils", "nn.utils.parametrizations",
-    "nn.utils.parametrize", "nn.utils.rnn", "optim", "optim.lr_scheduler", "optim.swa_utils",
-    "random", "special", "testing", "utils", "utils.checkpoint", "utils.data",
-    "utils.data._utils",
+    "", "accelerator", "amp", "autograd", "backends", "backends.cpu", "backends.cuda",
+    "backends.cudnn", "backends.mkl", "backends.mkldnn", "backends.mps", "backends.openmp",
+    "backends.opt_einsum", "cuda", "cuda.memory", "cuda.nvtx", "cuda.random", "cuda.streams",
+    "distributed", "distributions", "linalg", "nn", "nn.functional", "nn.init", "nn.modules",
+    "nn.utils", "nn.utils.parametrizations", "nn.utils.parametrize", "nn.utils.rnn", "optim",
+    "optim.lr_scheduler", "optim.swa_utils", "random", "special", "testing", "utils",
+    "utils.checkpoint", "utils.data", "utils.data._utils",
 )  # fmt: skip
 
 #: dtrain's own modules, which are no part of PyTorch.

@@ -18,3 +18,4 @@ from dtrain.autograd.grad_mode import (
 from dtrain.autograd.gradcheck import gradcheck as gradcheck, gradgradcheck as gradgradcheck
 from dtrain.autograd.gradient import backward as backward, grad as grad
 from dtrain.autograd.tensor import Tensor as Tensor
+from dtrain.autograd.variable import Variable as Variable

@@ -5,9 +5,9 @@ Made by scripts/generate_stubs.py from the tables of functions; do not edit.
 
 from collections.abc import Sequence
 from dtrain.autograd.tensor import Tensor
+from dtrain.backend.device import DeviceLike
 from dtrain.backend.dtypes import DTypeLike
 from dtrain.backend.random import Generator
-from dtrain.functions.creation.base import DeviceLike
 from dtrain.functions.linalg.factorizations import QR, TorchSVD
 from dtrain.functions.linalg.norms import Slogdet
 from dtrain.functions.linalg.triangular import TriangularSolve

@@ -1,6 +1,5 @@
 """Array modules, devices, dtypes and random numbers."""
 
-from dtrain.backend import cuda as cuda
 from dtrain.backend.array_module import (
     Array as Array,
     address as address,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import nullcontext
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -19,6 +20,37 @@ def cuda_device_count() -> int:
         return cupy.cuda.runtime.getDeviceCount()
     except Exception:  # CuPy reports a missing driver, library or device by several exceptions
         return 0
+
+
+class _PerThread(threading.local):
+    def __init__(self) -> None:
+        self.default: device | None = None
+        self.outer: list[device | None] = []  # the defaults around `with device(...)`
+
+
+_here = _PerThread()  # PyTorch's default device is one a thread, too
+
+
+def set_default_device(device: DeviceLike) -> None:
+    """Set where new tensors are made if no device is given (torch.set_default_device).
+
+    None is the CPU. It holds for the calling thread. A device that does not exist is refused when
+    the first tensor is made.
+
+    >>> set_default_device("cpu"); get_default_device()
+    device(type='cpu')
+    """
+    _here.default = None if device is None else _as_device(device)
+
+
+def get_default_device() -> device:
+    """Where new tensors are made if no device is given (torch.get_default_device)."""
+    return _here.default or device("cpu")
+
+
+def chosen_device(given: DeviceLike) -> DeviceLike:
+    """The device of a new tensor: the one given, else the default; None if nobody chose any."""
+    return _here.default if given is None else given
 
 
 class _CurrentGpu:
@@ -62,6 +94,7 @@ class device:
     A number is that of a GPU: ``device(1)`` is ``device("cuda:1")``.
 
     Mirrors torch.device. Whether a CUDA device exists is checked at its first use, not here.
+    As a context manager it is the default device of its body.
 
     >>> device("cuda:1").type, device("cuda:1").index
     ('cuda', 1)
@@ -81,6 +114,17 @@ class device:
         self.type = name
         self.index = int(number) if number else index
 
+    def __enter__(self) -> device:
+        _here.outer.append(_here.default)
+        set_default_device(self)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        _here.default = _here.outer.pop()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return device, (self.type, self.index)
+
     def __str__(self) -> str:
         return self.type if self.index is None else f"{self.type}:{self.index}"
 
@@ -95,20 +139,28 @@ class device:
         return hash((self.type, self.index))
 
 
+DeviceLike: TypeAlias = device | str | int | None
+
+
+def _as_device(where: DeviceLike) -> device:
+    """The device that is meant; None is the default one."""
+    return get_default_device() if where is None else device(where)
+
+
 def device_of(array: Array) -> device:
     """The device that holds an array."""
     return device("cpu") if isinstance(array, np.ndarray) else device("cuda", array.device.id)
 
 
-def module_on(where: device | str | int | None) -> ModuleType:
-    """The array module of a device.
+def module_on(where: DeviceLike) -> ModuleType:
+    """The array module of a device; None is the default one.
 
     Raises
     ------
     RuntimeError
         If CuPy sees no such CUDA device.
     """
-    where = device("cpu" if where is None else where)
+    where = _as_device(where)
     if where.type == "cpu":
         return np
     count = cuda_device_count()
@@ -124,9 +176,9 @@ def module_on(where: device | str | int | None) -> ModuleType:
     return cupy
 
 
-def use_device(where: device | str | int | None) -> Any:
+def use_device(where: DeviceLike) -> Any:
     """A context manager in which CuPy allocates on `where`; without effect for the CPU."""
-    where = device("cpu" if where is None else where)
+    where = _as_device(where)
     module = module_on(where)
     return nullcontext() if module is np else module.cuda.Device(cuda_index(where))
 
@@ -140,9 +192,9 @@ def on_device_of(*values: Any) -> Any:
     return nullcontext()
 
 
-def move(array: Array, where: device | str | int) -> Array:
+def move(array: Array, where: DeviceLike) -> Array:
     """The array itself if it is on `where`, else a copy there."""
-    where = device(where)
+    where = _as_device(where)
     if where.type == "cpu":
         return to_host(array)
     module = module_on(where)

@@ -1,4 +1,4 @@
-"""What a tensor is: its dtype by PyTorch's old names, and questions with a plain answer."""
+"""What a tensor is: its type by PyTorch's old names, and questions with a plain answer."""
 
 from __future__ import annotations
 
@@ -9,49 +9,21 @@ import numpy as np
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend import dtypes
 from dtrain.backend.dtypes import DTypeLike
-from dtrain.backend.size import Size
-from dtrain.functions import creation
 from dtrain.functions.operands import result_dtype, to
+from dtrain.functions.tensor_types import TYPES, find_type
 from dtrain.primitives import casts
-
-#: The dtype of each of PyTorch's old types of tensors.
-TYPES = {
-    "BFloat16Tensor": "bfloat16",
-    "BoolTensor": "bool_",
-    "ByteTensor": "uint8",
-    "CharTensor": "int8",
-    "DoubleTensor": "float64",
-    "FloatTensor": "float32",
-    "HalfTensor": "float16",
-    "IntTensor": "int32",
-    "LongTensor": "int64",
-    "ShortTensor": "int16",
-}
-
-
-def make_type_constructor(name: str) -> Any:
-    """`Tensor(...)` of a dtype of its own, such as LongTensor([1, 2]) or FloatTensor(2, 3)."""
-
-    def make(*data: Any) -> Tensor:
-        dtype = getattr(dtypes, TYPES[name])
-        if len(data) == 1 and not isinstance(data[0], (int, Size)):
-            return creation.tensor(data[0], dtype=dtype)
-        return creation.empty(*data, dtype=dtype) if data else creation.empty(0, dtype=dtype)
-
-    make.__name__ = name
-    make.__doc__ = f"A tensor of dtype {TYPES[name].rstrip('_')} of lists or sizes (torch.{name})."
-    return make
 
 
 def type_(self: Tensor, dtype: DTypeLike = None, non_blocking: bool = False) -> Any:
     """The old name of the tensor's type, or the tensor in another dtype (torch.Tensor.type)."""
     if dtype is None:
         own = "bool_" if self.dtype == "bool" else str(self.dtype)
-        return next(f"torch.{name}" for name, d in TYPES.items() if d == own)
-    name = getattr(dtype, "__name__", dtype)
-    if isinstance(name, str) and name.rpartition(".")[2] in TYPES:
-        dtype = getattr(dtypes, TYPES[name.rpartition(".")[2]])
-    return to(self, dtype)
+        name = next(name for name, d in TYPES.items() if d == own)
+        return f"torch.{'cuda.' * self.is_cuda}{name}"
+    kind = find_type(dtype)
+    if kind is None:
+        return to(self, dtype)
+    return to(self, kind.dtype, device="cuda" if kind.is_cuda else "cpu")
 
 
 def result_type(tensor1: Any, tensor2: Any) -> np.dtype:

@@ -6,17 +6,16 @@ import functools
 import inspect
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any, ParamSpec, TypeAlias, TypedDict, cast
+from typing import Any, ParamSpec, TypedDict, cast
 
 import numpy as np
 
 from dtrain.autograd.tensor import Tensor, wrap
-from dtrain.backend import Array, device
+from dtrain.backend import Array
+from dtrain.backend.device import DeviceLike as DeviceLike
 from dtrain.backend.dtypes import DTypeLike, category, iinfo
 
 P = ParamSpec("P")
-
-DeviceLike: TypeAlias = device | str | int | None
 
 
 class TensorOptions(TypedDict, total=False):

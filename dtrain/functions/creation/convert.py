@@ -10,6 +10,7 @@ import numpy as np
 
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import module_on, move
+from dtrain.backend.device import chosen_device
 from dtrain.backend.dtypes import (
     DTypeLike,
     category,
@@ -34,6 +35,7 @@ def tensor(
     >>> tensor([[1, 2], [3, 4]]).dtype, tensor([1.0]).dtype
     (dtype('int64'), dtype('float32'))
     """
+    device = chosen_device(device)
     if isinstance(data, Tensor):
         array = data.array.copy()
         array = array if device is None else move(array, device)
@@ -94,6 +96,7 @@ def as_tensor(data: Any, dtype: DTypeLike = None, device: DeviceLike = None) -> 
         data = from_numpy(data)
     elif not isinstance(data, Tensor):
         return tensor(data, dtype, device)
+    device = chosen_device(device)
     data = data if device is None else data.to(device)
     return data if dtype is None else data.to(dtype)
 

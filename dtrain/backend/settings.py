@@ -1,0 +1,82 @@
+"""Settings of PyTorch's that change nothing here: they may be set and read.
+
+Products are computed in the dtype of their operands, with sums in float32 for halves: the highest
+precision. All operations are deterministic.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+_PRECISIONS = ("highest", "high", "medium")
+_MODES = ("default", "warn", "error")
+
+
+class _Settings:
+    float32_matmul_precision = "highest"
+    deterministic_mode = "default"
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    """Note the precision that is enough for products (torch.set_float32_matmul_precision).
+
+    float32 products are computed in float32, whatever is set.
+    """
+    if precision not in _PRECISIONS:
+        warnings.warn(
+            f"set_float32_matmul_precision: expected one of {', '.join(_PRECISIONS)}, got "
+            f"{precision!r}: nothing is changed",
+            stacklevel=2,
+        )
+        return
+    _Settings.float32_matmul_precision = precision
+
+
+def get_float32_matmul_precision() -> str:
+    """What `set_float32_matmul_precision` noted (torch.get_float32_matmul_precision)."""
+    return _Settings.float32_matmul_precision
+
+
+def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
+    """Note that algorithms have to be deterministic, which all are.
+
+    (torch.use_deterministic_algorithms)
+    """
+    if not isinstance(mode, bool):
+        raise TypeError(f"use_deterministic_algorithms: expected a bool, got {mode!r}")
+    _Settings.deterministic_mode = "default" if not mode else "warn" if warn_only else "error"
+
+
+def are_deterministic_algorithms_enabled() -> bool:
+    """Whether `use_deterministic_algorithms` was asked for."""
+    return _Settings.deterministic_mode != "default"
+
+
+def is_deterministic_algorithms_warn_only_enabled() -> bool:
+    """Whether it was asked for with `warn_only`."""
+    return _Settings.deterministic_mode == "warn"
+
+
+def set_deterministic_debug_mode(debug_mode: int | str) -> None:
+    """`use_deterministic_algorithms` by "default", "warn" or "error", or 0, 1 or 2."""
+    if isinstance(debug_mode, int) and 0 <= debug_mode < len(_MODES):
+        debug_mode = _MODES[debug_mode]
+    if debug_mode not in _MODES:
+        raise RuntimeError(
+            f"set_deterministic_debug_mode: expected 'default', 'warn' or 'error', or 0 to 2, "
+            f"got {debug_mode!r}"
+        )
+    _Settings.deterministic_mode = str(debug_mode)
+
+
+def get_deterministic_debug_mode() -> int:
+    """0, 1 or 2: the mode by its number (torch.get_deterministic_debug_mode)."""
+    return _MODES.index(_Settings.deterministic_mode)
+
+
+def set_flush_denormal(mode: bool) -> bool:
+    """Say whether denormal numbers can be flushed to zero: never (torch.set_flush_denormal).
+
+    False, as in PyTorch where a processor cannot: NumPy computes with denormal numbers.
+    """
+    return False
