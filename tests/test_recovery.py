@@ -73,6 +73,7 @@ def test_an_mpi_error_without_a_failed_rank_is_no_recovery(terminated):
         (Position(4, True), [Position(5)], True),
         (Position(4, True), [Position(5, True)], True),
         (Position(5), [Position(4, True)], False),
+        (Position(4), [Position(5)], False),
     ],
 )
 def test_a_transaction_is_committed_if_every_rank_had_done_it(own, others, committed):

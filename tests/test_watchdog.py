@@ -15,7 +15,7 @@ from dtrain.checkpoint import saving  # noqa: E402
 from dtrain.distributed.context import process  # noqa: E402
 from dtrain.distributed.watchdog import activity as activities, monitor  # noqa: E402
 from dtrain.distributed.watchdog.collective_log import CollectiveCall, CollectiveLog  # noqa: E402
-from dtrain.distributed.watchdog.diagnosis import RankState, StallDiagnosis  # noqa: E402
+from dtrain.distributed.watchdog.diagnosis import PendingCall, RankState, StallDiagnosis  # noqa: E402
 from dtrain.distributed.watchdog.monitor import Watchdog, _Channel  # noqa: E402
 from dtrain.errors import DesyncError  # noqa: E402
 
@@ -126,6 +126,63 @@ def test_a_rank_that_was_held_up_does_not_tell_again_what_another_one_told():
     assert ranks.channels[1]._coordinates_until == 0.0  # the lower rank asks from now on
     ranks.states = [computes(4)] * 3
     assert [rank for rank, _ in ranks.run(4)] == [1]
+
+
+@pytest.fixture
+def messages(monkeypatch):
+    """The (sender, receiver, content) of all messages."""
+    sent, isend = [], Comm.isend
+
+    def note(self, message, to):
+        sent.append((self.rank, to, message[1]))
+        return isend(self, message, to)
+
+    monkeypatch.setattr(Comm, "isend", note)
+    return sent
+
+
+def test_one_rank_alone_asks_for_states_once_a_second_as_long_as_it_answers(messages):
+    ranks = Ranks(3)
+    ranks.states[1] = ranks.states[2] = waits(2.0)
+    ranks.run(20)
+    asked = [(sender, to) for sender, to, what in messages if what == monitor._STATE_REQUEST]
+    assert (set(asked), len(asked)) == ({(0, 1), (0, 2)}, 2 * 20)
+    told = [(sender, to) for sender, to, what in messages if what == monitor._STALL_NOTICE]
+    assert (set(told), len(told)) == ({(1, 0), (2, 0)}, 2 * 20)
+
+
+def test_each_wait_begins_with_the_lowest_rank_and_with_fresh_answers(messages):
+    ranks = Ranks(3)
+    ranks.states[1] = waits(2.0)
+    ranks.run(2)
+    ranks.states[1] = computes(4)
+    ranks.run(20)
+    messages.clear()
+    ranks.states[1] = waits(6.0, number=5)
+    ((rank, line),) = ranks.run(2)
+    assert rank == 0
+    late = "for ranks 0, 2 on hosts host0, host2, which is at data.py:17 in load()"
+    assert line.endswith(late)
+    assert {to for _, to, what in messages if what == monitor._STALL_NOTICE} == {0}
+
+
+def test_a_rank_that_has_answered_once_and_froze_later_does_not_answer():
+    ranks = Ranks(3)
+    ranks.states[0] = waits(2.0)
+    assert ranks.run(2) == []
+    ranks.frozen = {2}
+    assert ranks.run(3) == []
+    ranks.states[0] = waits(6.0)
+    ((_, line),) = ranks.run(1)
+    assert "rank 2 on host host2, which does not answer" in line
+
+
+def test_a_rank_is_told_what_another_one_has_announced():
+    ranks = Ranks(2)
+    told = frozenset({PendingCall(0, 4)})
+    ranks.channels[1]._send(0, told)
+    ranks.run(0.25)
+    assert ranks.channels[0].diagnosis.announced == told
 
 
 def test_different_calls_are_refused_by_the_rank_that_asks():
