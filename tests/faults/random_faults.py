@@ -1,16 +1,19 @@
-"""Trains again and again on ranks that fail at random; every run has to end with one digest.
+"""Trains again and again on ranks that fail at random; every run has to end with the same weights.
 
-    python tests/faults/random_faults.py --runs 100
-    python tests/faults/random_faults.py --runs 100 --zero    with ZeroRedundancyOptimizer
+    python tests/faults/random_faults.py --runs 200
+    python tests/faults/random_faults.py --first 37 --runs 1    run 37 again
 
-Which ranks fail, how many, at which moment, and how (killed or frozen) is drawn from --seed and the
-run's number, so that any run can be had again: --first 37 --runs 1. A job that nobody of survived,
-or nobody who had some shard of the optimizer's state, is started again and goes on from its
-checkpoint: the line says so. It also says how long after the loss the other ranks went on.
-A run without a fault, because its moment never came, does not count: another one takes its place.
+Drawn from --seed and the run's number: which ranks fail, how many, when, and how (killed or frozen);
+whether survivors go on (--elastic), failed ranks are replaced (--respawn) or the job is restarted
+from its checkpoint (--max-restarts); whether the optimizer's state is sharded. Two models take
+turns. `faulty_training.py` is the program, and says when a fault comes.
+
+A run counts if all of its faults came; where one did not, the line names it, and another run takes
+the place. The line also says how long after a fault the survivors went on.
 """
 
 import argparse
+import json
 import os
 import random
 import re
@@ -21,82 +24,111 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import NamedTuple
+
+from faulty_training import CHECKPOINT_EVERY, STEPS
 
 ROOT = Path(__file__).parents[2]
-RANKS, STEPS = 4, 46
-FROZEN_AFTER_S = 2
-#: where a rank can fail: the module and the function in whose call it is killed or frozen
-MOMENTS = {
-    "forward": "dtrain.nn.module:Module.__call__",
-    "backward": "dtrain.autograd.tensor:Tensor.backward",
-    "vote": "dtrain.parallel.reducer:Reducer._vote",
-    "reduction": "dtrain.distributed.comm.mpi:combine",
-    "wait": "dtrain.distributed.comm.node_local:NodeLocalGroup.barrier",
-    "commit": "dtrain.distributed.comm.mpi:MpiCommunicator.commit",
-    "recovery": "dtrain.distributed.comm.mpi:MpiCommunicator.recover",
-    "step": "dtrain.optim.optimizer:Optimizer.step",
-    "checkpoint": "dtrain.checkpoint.folder_writer:_sync",
-    "loader": "dtrain.data.loader:DataLoader._iterate_step",
-    "start": "dtrain.distributed.world:_launched_communicator",
-    "join": "dtrain.distributed.comm.mpi:MpiCommunicator._join",
-}
-#: how often a rank makes the call in a run, where it is not once a step
-CALLS = {"forward": 10 * STEPS, "checkpoint": 6, "recovery": 1, "start": 1, "join": 1}
-# digits.py on a rank that fails in the n-th call of a function.
-VICTIM = """
-import importlib, os, pathlib, signal, sys
-from dtrain import ZeroRedundancyOptimizer, distributed, optim
+PROGRAM = Path(__file__).with_name("faulty_training.py")
+RANKS, FROZEN_AFTER_S = 3, 1
+#: phases of every step, and how often a rank comes to them in a step, at least
+OF_STEPS = {"loader": 2, "forward": 1, "backward": 1, "gather": 2, "vote": 1, "reduction": 1,
+            "wait": 2, "commit": 1, "step": 1}  # fmt: skip
+#: phases at which a fault may come a moment later, inside of the library or of MPI
+DELAYED = ("gather", "vote", "reduction", "wait", "commit", "step")
+#: other phases, and in which steps they are
+OTHERS = {"start": [0], "join": [0], "evaluation": [STEPS // 2, STEPS], "end": [STEPS],
+          "checkpoint": range(CHECKPOINT_EVERY, STEPS + 1, CHECKPOINT_EVERY), "exit": [STEPS],
+          "notice": [STEPS], "recovery": range(1, STEPS - 1)}  # fmt: skip
+ELASTIC_ONLY = ("commit", "recovery")
+#: a rank that is frozen elsewhere keeps the launcher for many seconds
+CAN_FREEZE = (*OF_STEPS, "evaluation", "checkpoint")
 
-sgd = optim.SGD
-if {zero}:
-    optim.SGD = lambda params, lr, **how: ZeroRedundancyOptimizer(params, sgd, lr=lr, **how)
-plan = {plan}
-rank = int(os.environ["OMPI_COMM_WORLD_RANK"])  # it has not joined the others yet
-fault = plan.get(rank) if distributed.restart_count() == 0 else None
-if fault:
-    (place, count, number), calls = fault, 0
-    module, _, name = place.partition(":")
-    owner = importlib.import_module(module)
-    *outer, name = name.split(".")
-    for part in outer:
-        owner = getattr(owner, part)
-    function = getattr(owner, name)
 
-    def call_or_fail(*args, **options):
-        global calls
-        calls += 1
-        if calls == count:
-            pathlib.Path(f"{folder}/lost-{{rank}}-{{number}}").touch()
-            os.kill(os.getpid(), number)
-        return function(*args, **options)
+class Fault(NamedTuple):
+    """A rank fails by a signal in the `call`-th call of a phase in a step, or at the next one."""
 
-    setattr(owner, name, call_or_fail)
-sys.argv[0] = {path!r}
-exec(compile(open({path!r}).read(), {path!r}, "exec"))
-"""
+    rank: int
+    phase: str
+    step: int
+    call: int
+    signal: int
+    delay_s: float
+
+    def __str__(self):
+        name = signal.Signals(self.signal).name
+        later = f" {1000 * self.delay_s:.1f} ms after" if self.delay_s else ""
+        return f"rank {self.rank} {name}{later} {self.phase} {self.call} of step {self.step}"
+
+
+class Plan(NamedTuple):
+    """What happens in a run."""
+
+    model: str
+    mode: str  # elastic, respawn or restart
+    sharded: bool
+    faults: list[Fault]
+
+    def options(self):
+        """Those of `dtrain run`."""
+        restarts = ["--max-restarts", len(self.faults) + 1]
+        elastic = ["--elastic", "--frozen-after", FROZEN_AFTER_S]
+        return {"restart": [], "elastic": elastic, "respawn": [*elastic, "--respawn"]}[
+            self.mode
+        ] + restarts
 
 
 def draw(seed, run):
-    """What happens in a run: by rank, the function, the count of its calls, and the signal."""
+    """The plan of a run."""
     rng = random.Random(f"{seed} {run}")
-    plan = {}
-    together = rng.random() < 0.5  # several at the same moment, or each at its own
-    for rank in rng.sample(range(RANKS), rng.choice([1, 1, 1, 2, 2, 3])):
-        if not plan or not together:
-            moment = rng.choice(list(MOMENTS))
-            fault = MOMENTS[moment], rng.randint(1, CALLS.get(moment, STEPS))
-        number = signal.SIGSTOP if rng.random() < 0.2 else signal.SIGKILL
-        plan[rank] = (*fault, int(number))
-    return plan
+    model = ("cnn", "lstm")[run % 2]
+    mode = rng.choices(["elastic", "respawn", "restart"], [5, 3, 2])[0]
+    faults = []
+    ranks = rng.sample(range(RANKS), rng.choice([1, 1, 2, 2, 3]))
+    together = rng.random() < 0.4  # several in the same moment, or each in its own
+    for rank in ranks:
+        moment = faults[0][1:4] if faults and together else draw_moment(rng, mode, rank, faults)
+        faults.append(draw_fault(rng, mode, len(ranks) < RANKS, rank, *moment))
+    if mode == "respawn" and (first := faults[0]).step <= CHECKPOINT_EVERY:
+        # The rank that is back fails again.
+        step = rng.randint(2 * CHECKPOINT_EVERY + 1, STEPS - 1)
+        faults.append(draw_fault(rng, mode, False, first.rank, "forward", step, 1))
+    return Plan(model, mode, model == "cnn" and rng.random() < 0.4, faults)
 
 
-def train(folder, plan, limit_s, zero=False, options=()):
+def draw_moment(rng, mode, rank, faults):
+    """A phase, the step and the call, at which a rank fails for sure."""
+    before = [fault.step for fault in faults if fault.phase in OF_STEPS]
+    while True:
+        phase = rng.choice([*OF_STEPS, *OTHERS])
+        if mode == "restart" and phase in ELASTIC_ONLY:
+            continue
+        if phase in OF_STEPS:
+            return phase, rng.randint(1, STEPS - 2), rng.randint(1, OF_STEPS[phase])
+        if phase == "recovery":  # of another rank's fault
+            if before:
+                return phase, before[0], 1
+        elif phase != "checkpoint":
+            return phase, rng.choice(list(OTHERS[phase])), 1
+        elif rank == 0 and not any(fault.phase == "checkpoint" for fault in faults):
+            return phase, rng.choice(list(OTHERS[phase])), rng.randint(1, 6)
+
+
+def draw_fault(rng, mode, may_freeze, rank, phase, step, call):
+    """How a rank fails."""
+    if phase == "checkpoint" and rank:  # rank 0 alone writes
+        phase, call = "vote", 1
+    freezes = may_freeze and mode != "restart" and phase in CAN_FREEZE and rng.random() < 0.25
+    delay_s = rng.choice([0, rng.uniform(0, 0.003)]) if phase in DELAYED else 0
+    number = signal.SIGSTOP if freezes else signal.SIGKILL
+    return Fault(rank, phase, step, call, int(number), delay_s)
+
+
+def train(folder, plan, limit_s, ranks=RANKS):
     """The exit status, the output, and what was told of it with the times when it was told."""
-    digits = str(ROOT / "examples" / "digits.py")
-    script = folder / "victim.py"
-    script.write_text(VICTIM.format(plan=plan, path=digits, folder=folder, zero=zero))
-    words = ["run", "-n", RANKS, "--elastic", "--frozen-after", FROZEN_AFTER_S,
-             "--max-restarts", 1, *options, script, "--epochs", 2, "--checkpoint-every", 10, "--out", folder / "runs"]  # fmt: skip
+    (folder / "plan.json").write_text(json.dumps([fault._asdict() for fault in plan.faults]))
+    words = ["run", "-n", ranks, *plan.options(), PROGRAM, "--model", plan.model, "--out",
+             folder / "runs", "--marks", folder, *(["--sharded"] if plan.sharded else [])]  # fmt: skip
     environ = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
     with open(folder / "out", "w+") as out:
         process = subprocess.Popen(
@@ -113,69 +145,80 @@ def train(folder, plan, limit_s, zero=False, options=()):
         return status, out.read(), told
 
 
-def pauses(folder, told):
-    """How many seconds after a loss the others went on, by signal; of a kill and a freeze at
-    once that is the freeze's."""
-    marks = [(m.stat().st_mtime, int(m.name.rpartition("-")[2])) for m in folder.glob("lost-*")]
+def results(text):
+    """Those printed: two if rank 0 failed after it had printed, and another rank printed again."""
+    return set(re.findall(r"\d+ steps, \d+ correct, weights sha256 [0-9a-f]{64}", text))
+
+
+def pauses(folder, plan, told):
+    """How many seconds after a fault the survivors went on, by signal."""
+    marks = [
+        (mark.stat().st_mtime, plan.faults[int(mark.name.removeprefix("came-"))].signal)
+        for mark in folder.glob("came-*")
+    ]
     found = {signal.SIGKILL: [], signal.SIGSTOP: []}
     went_on_before = 0
     for went_on_at in [at for at, line in told if line.endswith("go on\n")]:
         here = [(at, number) for at, number in marks if went_on_before < at < went_on_at]
         went_on_before = went_on_at
-        if here:
-            number = max(here, key=lambda mark: mark[1])[1]  # SIGSTOP is the higher one
+        if here:  # of a kill and a freeze at once it is the freeze's: SIGSTOP is the higher one
+            number = max(here, key=lambda mark: mark[1])[1]
             found[number].append(went_on_at - min(at for at, _ in here))
     return found
 
 
-def words_of(found):
+def describe_pauses(found):
     """What a line says of pauses."""
     texts = {signal.SIGKILL: "a kill", signal.SIGSTOP: "a freeze"}
     said = [f"{max(found[n]):.2f} s after {text}" for n, text in texts.items() if found[n]]
-    return " and ".join(said) or "none"
+    return f"went on {' and '.join(said)}" if said else "nobody went on"
 
 
-def digests(text):
-    """Those printed: two if rank 0 failed after it had printed, and another rank printed again."""
-    return set(re.findall(r"weights sha256 ([0-9a-f]{64})", text))
+def run_plan(plan, limit_s):
+    """Status, output, stderr, the faults that did not come, and the pauses, of a run."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        status, out, told = train(folder, plan, limit_s)
+        missing = [f for n, f in enumerate(plan.faults) if not (folder / f"came-{n}").exists()]
+        found = pauses(folder, plan, told)
+    return status, out, "".join(line for _, line in told), missing, found
+
+
+def undisturbed(limit_s):
+    """What each model's run prints on one rank, to which nothing happens."""
+    expected = {}
+    for model in ("cnn", "lstm"):
+        with tempfile.TemporaryDirectory() as folder:
+            status, out, told = train(Path(folder), Plan(model, "restart", False, []), limit_s, 1)
+        expected[model] = results(out)
+        if status or len(expected[model]) != 1:
+            sys.exit(f"the undisturbed run failed with status {status}: {told}")
+    return expected
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=10)
+    parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--first", type=int, default=0, help="number of the first run")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--limit", type=float, default=60, help="seconds for a run")
-    parser.add_argument("--respawn", action="store_true", help="replace failed ranks")
-    parser.add_argument("--zero", action="store_true", help="spread the optimizer's state")
     args = parser.parse_args()
-    options = ["--respawn"] if args.respawn else []
-    with tempfile.TemporaryDirectory() as folder:
-        status, out, told = train(Path(folder), {}, args.limit)
-    expected = digests(out)
-    if status or len(expected) != 1:
-        sys.exit(f"the undisturbed run failed with status {status}: {told}")
+    expected = undisturbed(args.limit)
     failed, longest = [], {signal.SIGKILL: [], signal.SIGSTOP: []}
     counted, run = 0, args.first - 1
     while counted < args.runs:
         run += 1
         plan = draw(args.seed, run)
         began = time.perf_counter()
-        with tempfile.TemporaryDirectory() as folder:
-            status, out, told = train(Path(folder), plan, args.limit, args.zero, options)
-            found = pauses(Path(folder), told)
-            seen = len(list(Path(folder).glob("lost-*")))
-        err = "".join(line for _, line in told)
-        good = status == 0 and digests(out) == expected
-        counted += seen > 0 or not good
-        faults = ", ".join(
-            f"rank {rank} {signal.Signals(number).name} in {place.rpartition(':')[2]} {count}"
-            for rank, (place, count, number) in sorted(plan.items())
-        )
+        status, out, err, missing, found = run_plan(plan, args.limit)
+        good = status == 0 and results(out) == expected[plan.model]
+        counted += not missing or not good
+        restarts = len(re.findall(r"restart \d+ of|restarting the job", err))
         print(
-            f"run {run}: {'good' if good else 'BAD'}  {time.perf_counter() - began:.1f} s  "
-            f"{seen} failed{'' if seen else ': does not count'}{', restarted' if 'restart 1' in err else ''}  "
-            f"went on {words_of(found)}  {faults}",
+            f"run {run}: {'BAD' if not good else 'does not count' if missing else 'good'}  "
+            f"{time.perf_counter() - began:.1f} s  {plan.model}{' sharded' * plan.sharded} "
+            f"{plan.mode}, {restarts} restarts, {describe_pauses(found)}: "
+            + "; ".join(f"{fault}{' DID NOT COME' * (fault in missing)}" for fault in plan.faults),
             flush=True,
         )
         for number, seconds in found.items():
@@ -183,8 +226,8 @@ def main():
         if not good:
             failed.append(run)
             print(f"status {status}\n{out}\n{err}", flush=True)
-    print(f"the ranks that were left went on at the latest {words_of(longest)}")
-    print(f"{counted - len(failed)} passed, {len(failed)} failed")
+    print(f"of all runs the slowest survivors {describe_pauses(longest)}")
+    print(f"{counted - len(failed)} passed, {len(failed)} failed; the next is run {run + 1}")
     sys.exit(bool(failed))
 
 
