@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dtrain.distributed import launch
-from dtrain.distributed.launch import JobSpec, Launcher, LaunchPlan, Machine
+from dtrain.distributed.launch import JobSpec, Launcher, LaunchPlan, Machine, start_monitor
 from dtrain.errors import LaunchError
 
 ROOT = Path(__file__).parents[1]
@@ -51,7 +51,7 @@ def plan(tmp_path, monkeypatch):
 
 
 def python(*args):
-    return [sys.executable, "-m", "dtrain.distributed.launch.rank", *args]
+    return [sys.executable, start_monitor.__file__, *args]
 
 
 # --- the plan: Open MPI ---------------------------------------------------------------------------

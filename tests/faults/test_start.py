@@ -11,7 +11,7 @@ import types
 
 import pytest
 
-from dtrain.distributed import context, world
+from dtrain.distributed import context, launcher_variables, world
 from dtrain.distributed.comm import mpi
 from dtrain.distributed.launch import scratch, start_monitor
 from dtrain.distributed.launch.notices import (
@@ -23,6 +23,7 @@ from dtrain.distributed.launch.notices import (
     write_exit_notice,
     write_start_notice,
 )
+from dtrain.distributed.launch.start_monitor import NOTICE_BEGIN, NOTICE_END
 
 from .conftest import launcher
 
@@ -46,7 +47,7 @@ def test_notices_are_taken_out_of_a_stream_in_any_pieces(pipe):
     os.write(writer, b"a")
     write_start_notice(writer, "joining", 12)
     write_start_notice(writer, "joined", 12)
-    write_start_notice(writer, "lost", 3)
+    os.write(writer, NOTICE_BEGIN + b"lost=3" + NOTICE_END)
     os.write(writer, b"b")
     write_error_notice(writer, error)
     write_exit_notice(writer, RAISED)
@@ -134,6 +135,10 @@ def test_a_rank_that_stays_stopped_is_ended(child, pipe, monkeypatch, capfd):
     assert "rank 5 was stopped (SIGSTOP) for" in capfd.readouterr().err
 
 
+def test_the_monitor_finds_its_rank_where_the_rank_does():
+    assert start_monitor.RANK_VARIABLES == launcher_variables._RANK
+
+
 @linux
 def test_the_monitor_is_no_child_of_the_rank(pipe):
     end = start_monitor.start_monitor(3, pipe[1])
@@ -145,21 +150,27 @@ def test_the_monitor_is_no_child_of_the_rank(pipe):
 
 # --- jobs -----------------------------------------------------------------------------------------
 
-ENDS_EARLY = """
+ENDS = """
 import os, signal, sys
-if os.environ["OMPI_COMM_WORLD_RANK"] == "1" and os.environ["DTRAIN_RESTART_COUNT"] == "0":
+if os.environ.get("OMPI_COMM_WORLD_RANK") == "1" and os.environ["DTRAIN_RESTART_COUNT"] == "0":
     {how}
-from dtrain import distributed as d
-d.barrier()
 """
+JOINS = "from dtrain import distributed as d\nd.barrier()\n"
+#: a module of the folder that dtrain imports first: it takes its own place
+THEN_NUMPY = "del sys.path[0], sys.modules['numpy']\nimport numpy\n"
 
 
 @pytest.mark.skipif(
     getattr(launcher(), "kind", None) != "openmpi", reason="others end the job themselves"
 )
-@pytest.mark.parametrize("how", ["os.kill(os.getpid(), signal.SIGKILL)", "sys.exit(0)"])
-def test_a_rank_that_ends_before_it_joins_does_not_keep_the_others(start, tmp_path, how):
-    (tmp_path / "early.py").write_text(ENDS_EARLY.format(how=how))
+@pytest.mark.parametrize(
+    ("place", "how"), [("numpy", "os.kill(os.getpid(), signal.SIGKILL)"), ("early", "sys.exit(0)")]
+)
+def test_a_rank_that_ends_before_it_joins_does_not_keep_the_others(start, tmp_path, place, how):
+    ends = ENDS.format(how=how)
+    (tmp_path / "early.py").write_text(JOINS if place == "numpy" else ends + JOINS)
+    if place == "numpy":
+        (tmp_path / "numpy.py").write_text(ends + THEN_NUMPY)
     status, _, err = start("-n", 3, "--elastic", "--max-restarts", 1, "early.py").end()
     assert status == 0, err
     said = [line for line in err.splitlines() if line.startswith("dtrain run")]

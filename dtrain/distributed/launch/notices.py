@@ -17,18 +17,17 @@ import re
 import zlib
 from typing import Literal, NamedTuple, TypeAlias
 
+from dtrain.distributed.launch.start_monitor import NOTICE_BEGIN, NOTICE_END
+
 #: in place of an exit status: a rank raised an exception
 RAISED = 256
-# Terminals take it for an unknown command and do not show it. A line, for Open MPI's launcher
-# keeps what is no whole line.
-_BEGIN, _END = b"\x1b]dtrain;", b"\x07\n"
 _COMPLETE = re.compile(rb"\x1b\]dtrain;(?:([a-z]+)=)?([0-9A-Za-z+/=]*[0-9A-Za-z=])\x07\n")
 _INCOMPLETE = re.compile(rb"\x1b(\](d(t(r(a(i(n(;[0-9A-Za-z+/=]*\x07?)?)?)?)?)?)?)?)?\Z")
 # The launcher forwards stderr in pieces of 4 KB, between which other ranks' may stand.
 _MAX_BYTES = 3500
 
-#: joining: it calls MPI_Init; lost: it ended before it had joined
-StartEvent: TypeAlias = Literal["joining", "joined", "lost"]
+#: joining: it calls MPI_Init. The start monitor reports that a rank is lost
+StartEvent: TypeAlias = Literal["joining", "joined"]
 
 
 class RankError(NamedTuple):
@@ -42,12 +41,12 @@ class RankError(NamedTuple):
 
 def write_exit_notice(descriptor: int, status: int) -> None:
     """Report that the program ended with an exit status, or RAISED."""
-    os.write(descriptor, _BEGIN + str(status).encode() + _END)
+    os.write(descriptor, NOTICE_BEGIN + str(status).encode() + NOTICE_END)
 
 
 def write_start_notice(descriptor: int, event: StartEvent, rank: int) -> None:
     """Report how far a rank's start is."""
-    os.write(descriptor, _BEGIN + f"{event}={rank}".encode() + _END)
+    os.write(descriptor, NOTICE_BEGIN + f"{event}={rank}".encode() + NOTICE_END)
 
 
 def write_error_notice(descriptor: int, error: RankError) -> None:
@@ -57,7 +56,7 @@ def write_error_notice(descriptor: int, error: RankError) -> None:
         half = half * 4 // 5
         shortened = f"{text[:half]}\n  ...\n{text[-half:]}"
         error = error._replace(message=error.message[:half], text=shortened)
-    os.write(descriptor, _BEGIN + b"error=" + data + _END)
+    os.write(descriptor, NOTICE_BEGIN + b"error=" + data + NOTICE_END)
 
 
 def _pack(error: RankError) -> bytes:

@@ -30,8 +30,9 @@ _EXPORTED_PREFIXES = (
     *("OMP_", "OPENBLAS_", "MKL_", "BLIS_", "NUMBA_", "NPY_", "NVIDIA_TF32_OVERRIDE"),
 )
 _RANK_SHARED_BYTES = 1 << 24  # of MPI's own messages in /dev/shm, amply
-# Under plain `python` the other ranks would wait for ever for one that raises.
-_RANK = "dtrain.distributed.launch.rank"
+# Under plain `python` the other ranks would wait for ever for one that raises. It is a path, not a
+# module's name: `-m` would import dtrain before the file that watches the import.
+_RANK = str(Path(__file__).with_name("start_monitor.py"))
 # A batch system or an operator that lists the job's hosts for mpirun sets one of these.
 _HOST_LIST_VARIABLES = (
     "PBS_NODEFILE",
@@ -164,7 +165,7 @@ def plan(
         for name in sorted({*variables, *machine.environ}):
             if name.startswith(_EXPORTED_PREFIXES):
                 argv += ["-x", name]
-    argv += [sys.executable, "-m", _RANK, *(["-m"] if job.module else []), job.script, *job.args]
+    argv += [sys.executable, _RANK, *(["-m"] if job.module else []), job.script, *job.args]
     return LaunchPlan(argv, variables, num_ranks, one_node)
 
 

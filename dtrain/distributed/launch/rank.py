@@ -1,4 +1,4 @@
-"""`python -m dtrain.distributed.launch.rank script.py`: the process of one rank of `dtrain run`.
+"""The process of one rank of `dtrain run`, from the import of dtrain on.
 
 The rank dies with its launcher, reports to it how its start and its program end, and aborts all
 ranks when it raises an exception.
@@ -16,6 +16,7 @@ import socket
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from typing import NoReturn, cast
 
 from mpi4py import run
@@ -34,7 +35,6 @@ from dtrain.distributed.launch.notices import (
 )
 from dtrain.distributed.launch.parent import die_with_parent
 from dtrain.distributed.launch.standard_input import end_input_at_mark
-from dtrain.distributed.launch.start_monitor import start_monitor
 from dtrain.distributed.launcher_variables import (
     launched_rank,
     note_rank_process,
@@ -47,12 +47,17 @@ from dtrain.errors import LaunchError, RankFailedError
 _SAME_ERROR_S = 0.5  # in which other ranks raise the same error, before this one aborts them
 
 
-def main() -> None:
-    """Run the program in `sys.argv`."""
+def main(terminal: int, end_monitor: Callable[[], None]) -> None:
+    """Run the program in `sys.argv`.
+
+    Parameters
+    ----------
+    terminal : the descriptor to which notices are written
+    end_monitor : ends the start monitor; called when this rank has joined the others
+    """
     die_with_parent(signal.SIGKILL)
     note_rank_process()
-    terminal = os.dup(2)  # the program may point its stderr elsewhere
-    _report_start(terminal)
+    _report_start(terminal, end_monitor)
     end_input_at_mark()
     if "PYTHONBREAKPOINT" not in os.environ:
         sys.breakpointhook = _refuse_breakpoint
@@ -81,12 +86,11 @@ def main() -> None:
     status.append(0)
 
 
-def _report_start(terminal: int) -> None:
+def _report_start(terminal: int, end_monitor: Callable[[], None]) -> None:
     """Report how far this rank's start is, from now on."""
     rank = launched_rank()
     if rank is None:
         return
-    end_monitor = start_monitor(rank, terminal)
 
     def report(event: StartEvent) -> None:
         write_start_notice(terminal, event, rank)
@@ -154,7 +158,3 @@ def _finish(terminal: int, status: list[int]) -> None:
         if mpi is not None and mpi.Is_initialized() and not mpi.Is_finalized():
             mpi.Finalize()
         write_exit_notice(terminal, status[0])
-
-
-if __name__ == "__main__":
-    main()

@@ -2,6 +2,9 @@
 
 MPI_Init waits for every rank, for ever under ``--elastic``: MPI notices the failure of a rank only
 once it has joined. A rank that was killed cannot report it itself.
+
+This file is what Python runs as a rank, and imports the standard library alone: a rank may end
+while it imports dtrain, too. `rank.py` is the rest.
 """
 
 from __future__ import annotations
@@ -14,7 +17,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from dtrain.distributed.launch.notices import write_start_notice
+#: what a notice begins and ends with. Terminals take it for an unknown command and do not show it.
+#: A line, for Open MPI's launcher keeps what is no whole line
+NOTICE_BEGIN, NOTICE_END = b"\x1b]dtrain;", b"\x07\n"
+#: where launchers tell a rank its number
+RANK_VARIABLES = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID")
 
 _STOPPED_LIMIT_S = 10.0  # a rank that is stopped for so long, and has not joined, is killed
 _TICK_S = 0.5
@@ -65,7 +72,7 @@ def _watch(rank: int, pid: int, process: int, reader: int, terminal: int) -> Non
         if reader in ready and os.read(reader, 1):
             return
         if process in ready:
-            write_start_notice(terminal, "lost", rank)
+            os.write(terminal, NOTICE_BEGIN + f"lost={rank}".encode() + NOTICE_END)
             return
         now = time.monotonic()
         stopped_since = (stopped_since or now) if _is_stopped(pid) else None
@@ -85,3 +92,19 @@ def _is_stopped(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
     except OSError:
         return False
+
+
+def main() -> None:
+    """Run the program in `sys.argv` as a rank, watched until it has joined the others."""
+    if not getattr(sys.flags, "safe_path", False):  # of Python 3.11
+        sys.path[0] = os.getcwd()  # as under `python -m`
+    terminal = os.dup(2)  # the program may point its stderr elsewhere
+    number = next((os.environ[name] for name in RANK_VARIABLES if name in os.environ), "")
+    end = start_monitor(int(number), terminal) if number.isdecimal() else lambda: None
+    from dtrain.distributed.launch import rank
+
+    rank.main(terminal, end)
+
+
+if __name__ == "__main__":
+    main()
