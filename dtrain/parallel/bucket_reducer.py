@@ -28,15 +28,14 @@ class BucketReducer:
     """
 
     used: list[bool]
-    #: whether float16 and bfloat16 gradients are added and divided in float32
-    _widens_halves = True
 
     def __init__(self, bucket: Bucket, exact: bool):
         self.bucket: Bucket = bucket
         self._exact = exact
         self._state = ReductionStateMachine()
         self._buffer_pool: list[GradBuffer] = []
-        self._in_float32: bool = self._widens_halves and is_half(bucket.data.dtype)
+        #: float16 and bfloat16 gradients are added and divided in float32
+        self._in_float32: bool = is_half(bucket.data.dtype)
         self._sum_pool: list[GradBuffer] = [] if self._in_float32 else self._buffer_pool
 
     def begin(self, rank: int, size: int, sizes: Sequence[int]) -> None:
@@ -67,10 +66,13 @@ class BucketReducer:
     def _take_buffer(self) -> GradBuffer:
         return self._buffer_pool.pop() if self._buffer_pool else self.bucket.new_grads()
 
+    def new_sum(self) -> GradBuffer:
+        """Another buffer for sums, not initialized; of float32 if the bucket holds halves."""
+        return self.bucket.new_grads(float32 if self._in_float32 else None)
+
     def _take_sum(self) -> GradBuffer:
-        """A buffer for sums, of the bucket's dtype or, for halves, of float32."""
         if self._in_float32 and not self._sum_pool:
-            return self.bucket.new_grads(float32)
+            return self.new_sum()
         return self._sum_pool.pop() if self._in_float32 else self._take_buffer()
 
     def _round_sum(self, total: GradBuffer) -> GradBuffer:

@@ -193,10 +193,10 @@ def _parse_compression(
             "with a failed rank: run without --elastic, and resume from checkpoints"
         )
     for name, param in module.named_parameters():
-        if not isinstance(param.array, np.ndarray) or param.dtype not in (np.float32, np.float64):
+        if not isinstance(param.array, np.ndarray):
             raise ValueError(
-                "DataParallel: compression is for float32 and float64 in host memory, but "
-                f"{name} is {param.dtype} on {param.device}"
+                "DataParallel: compression is for parameters in host memory, but "
+                f"{name} is on {param.device}"
             )
     return value if isinstance(value, (PowerSGD, TopK)) else HalfPrecisionCompression(str(value))
 

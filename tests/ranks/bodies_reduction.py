@@ -8,6 +8,7 @@ from dtrain import DataParallel, distributed, nn
 from dtrain.data import DataLoader, TensorDataset
 from dtrain.distributed.comm import tree_reduce
 from dtrain.distributed.world import communicator
+from dtrain.parallel import PowerSGD, TopK
 
 from .bodies import MICROBATCHES, _alone, _train
 
@@ -154,6 +155,9 @@ def gradients_of_halves_are_added_in_float32_and_rounded_once():
             (even, {"reduction": "fast"}),
             (uneven, {}),
             (uneven, {"overlap": True, "bucket_bytes": 1}),
+            (even, {"compression": "float16"}),
+            (even, {"compression": TopK(1)}),
+            (even, {"compression": PowerSGD()}),
         ):
             model = DataParallel(_Scaled(dtype), **options)
             x = dtrain.tensor(values).to(dtype)

@@ -30,8 +30,6 @@ class CompressedBucketReducer(BucketReducer):
     memory_slices: list[slice]
     count: int
     steps: int
-    #: the error feedback has the dtype of the gradients
-    _widens_halves = False
 
     def __init__(self, bucket: Bucket, compression: Compression, keys: Sequence[int], seed: int):
         super().__init__(bucket, exact=True)
@@ -50,8 +48,9 @@ class CompressedBucketReducer(BucketReducer):
         self.steps: int = 0
         #: the error feedback of this rank's microbatches, by their index
         self.errors: dict[int, GradBuffer] = {}
+        dtype = np.dtype(np.float32) if self._in_float32 else self.bucket.data.dtype
         self.memory, self.memory_slices = self.compression.init_memory(
-            self.bucket.params, self._keys, self._seed
+            self.bucket.params, self._keys, self._seed, dtype
         )
 
     def begin(self, rank: int, size: int, sizes: Sequence[int]) -> None:
@@ -80,7 +79,7 @@ class CompressedBucketReducer(BucketReducer):
         super().set_aside()
 
     def _exchange(self, comm: Communicator) -> None:
-        self._mean = self._take_buffer()
+        self._mean = self._take_sum()
         totals = []
         for index, _, total in self._sum.partials:
             if index in self.errors:
@@ -100,7 +99,7 @@ class CompressedBucketReducer(BucketReducer):
             before = self.errors.get(index)
             _restore(error.flat, before.flat if before else None, self.param_slices, keep)
             if before is not None:
-                self._buffer_pool.append(before)
+                self._sum_pool.append(before)
             self.errors[index] = error
         _restore(self._new_memory, self.memory, self.memory_slices, keep)
         self.memory = self._new_memory
@@ -110,7 +109,7 @@ class CompressedBucketReducer(BucketReducer):
 
     def roll_back(self) -> None:
         if self._mean is not None:
-            self._buffer_pool.append(self._mean)
+            self._sum_pool.append(self._mean)
             self._mean = None
         super().roll_back()
 

@@ -24,11 +24,11 @@ class HalfPrecisionCompression:
     dtype: str
 
     def init_memory(
-        self, params: Sequence[Tensor], keys: Sequence[int], seed: int
+        self, params: Sequence[Tensor], keys: Sequence[int], seed: int, dtype: np.dtype
     ) -> tuple[np.ndarray, list[slice]]:
         """The rounding errors of the means, of which each rank keeps its slice."""
         slices = make_slices([param.numel() for param in params])
-        return np.zeros(slices[-1].stop, params[0].dtype), slices
+        return np.zeros(slices[-1].stop, dtype), slices
 
     def exchange(self, step: CompressedExchange) -> np.ndarray:
         """All-to-all of rounded slices, tree sum, all-gather of the rounded mean."""

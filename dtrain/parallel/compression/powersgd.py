@@ -67,15 +67,15 @@ class PowerSGD:
         return rank if sent * self.min_compression_rate < rows * columns else 0
 
     def init_memory(
-        self, params: Sequence[Tensor], keys: Sequence[int], seed: int
+        self, params: Sequence[Tensor], keys: Sequence[int], seed: int, dtype: np.dtype
     ) -> tuple[np.ndarray, list[slice]]:
         """Q of each parameter: random, the same on every rank."""
         factors = []
         for param, key in zip(params, keys):
             size = self._rank(param) * math.prod(param.shape[1:])
-            words = words_for(size + size % 2, param.dtype)
+            words = words_for(size + size % 2, dtype)
             bits = philox_bits(np, words, (seed, COMPRESSION_STREAM), (key, 0, 0))
-            factors.append(normal(bits, param.dtype, size))
+            factors.append(normal(bits, dtype, size))
         return np.concatenate(factors), make_slices([len(factor) for factor in factors])
 
     def exchange(self, step: CompressedExchange) -> np.ndarray:

@@ -39,12 +39,12 @@ class Compression(Protocol):
     """A way to compress gradients; its repr names it in saved states."""
 
     def init_memory(
-        self, params: Sequence[Tensor], keys: Sequence[int], seed: int
+        self, params: Sequence[Tensor], keys: Sequence[int], seed: int, dtype: np.dtype
     ) -> tuple[np.ndarray, list[slice]]:
         """The memory that the microbatches share, and each parameter's slice of it.
 
         The memory is a flat array, of which each rank keeps its slice (`equal_bounds`) right.
-        `keys` are the parameters' positions in the model.
+        `keys` are the parameters' positions in the model; `dtype` is that of their sums.
         """
 
     def exchange(self, step: CompressedExchange) -> np.ndarray:

@@ -78,7 +78,7 @@ class CompressionState:
         """For each parameter the errors of all microbatches: (microbatches, *shape)."""
         params = reducer.bucket.params
         rows = reducer.count if keep else 0
-        errors = [np.empty((rows, *param.shape), param.dtype) for param in params]
+        errors = [np.empty((rows, *param.shape), reducer.memory.dtype) for param in params]
         for rank in range(self._comm.size):
             for index in range(*microbatch_range(rank, self._comm.size, reducer.count)):
                 own = reducer.errors.get(index)
@@ -108,7 +108,7 @@ class CompressionState:
                 for index, value in own["errors"][name].items():
                     error = reducer.errors.get(index)
                     if error is None:
-                        error = reducer.errors[index] = reducer.bucket.new_grads()
+                        error = reducer.errors[index] = reducer.new_sum()
                     error.views[position].array[...] = value
 
     def state_dict(self) -> dict[str, Any]:
@@ -142,7 +142,7 @@ class CompressionState:
             for name, part in zip(names, reducer.memory_slices):
                 reducer.memory[part] = state_dict["memory"][name].numpy()
             for index in range(*microbatch_range(self._comm.rank, self._comm.size, count)):
-                error = reducer.errors[index] = reducer.bucket.new_grads()
+                error = reducer.errors[index] = reducer.new_sum()
                 for name, view in zip(names, error.views):
                     view.array[...] = state_dict["errors"][name].numpy()[index]
         self._consolidated = None

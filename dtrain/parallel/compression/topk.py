@@ -46,10 +46,10 @@ class TopK:
             raise ValueError(f"TopK: expected 0 < ratio <= 1, got {self.ratio}")
 
     def init_memory(
-        self, params: Sequence[Tensor], keys: Sequence[int], seed: int
+        self, params: Sequence[Tensor], keys: Sequence[int], seed: int, dtype: np.dtype
     ) -> tuple[np.ndarray, list[slice]]:
         """Empty: top-k has errors alone."""
-        return np.empty(0, params[0].dtype), [slice(0, 0)] * len(params)
+        return np.empty(0, dtype), [slice(0, 0)] * len(params)
 
     def exchange(self, step: CompressedExchange) -> np.ndarray:
         """All-gather the indices and values of all microbatches, and add them."""
