@@ -252,8 +252,9 @@ def test_a_tensor_of_the_name_of_the_header_is_saved(tmp_path):
     with pytest.raises(TypeError, match=r"the tensor 'a\.\\udc80' has half of a character"):
         save({"a": {"\udc80": dtrain.ones(2)}}, tmp_path / "f")
     assert not (tmp_path / "f").exists()
-    save({"__metadata__": dtrain.ones(2)}, tmp_path / "f")
-    assert load(tmp_path / "f")["__metadata__"].tolist() == [1, 1]
+    for name in ("__metadata__", "two\nlines"):
+        save({name: dtrain.ones(2)}, tmp_path / "f")
+        assert load(tmp_path / "f")[name].tolist() == [1, 1]
 
 
 def test_a_state_that_holds_itself_is_refused(tmp_path):

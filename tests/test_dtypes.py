@@ -241,3 +241,8 @@ def test_half_precision_gradients_do_not_overflow_inside_a_rule():
 
 def test_the_mean_of_many_halves_does_not_overflow():
     assert dtrain.full((70000,), 2.0, dtype=float16).mean().item() == 2
+
+
+def test_a_scalar_tensor_has_the_default_dtype_unless_another_is_given():
+    assert dtrain.scalar_tensor(1).dtype == float32
+    assert dtrain.scalar_tensor(1, dtype=int64).dtype == int64

@@ -94,3 +94,10 @@ def test_what_is_read_by_slices_shares_memory():
         assert np.shares_memory(x[index].numpy(), x.numpy())
     for index in ([0], (0, [0]), x == 0):
         assert not np.shares_memory(x[index].numpy(), x.numpy())
+
+
+def test_no_indices_are_unravelled_in_a_shape_without_elements():
+    none = dtrain.zeros(0, dtype=dtrain.int64)
+    assert [part.shape for part in dtrain.unravel_index(none, (0, 3))] == [(0,), (0,)]
+    with pytest.raises(ValueError, match="without negative numbers"):
+        dtrain.unravel_index(none, (-1, 3))

@@ -39,6 +39,10 @@ SCHEDULES = {
         ),
         [0.5, 0.75, 1, 0.5, 0.25],
     ),
+    "CosineAnnealingWarmRestarts": (
+        lambda o: lrs.CosineAnnealingWarmRestarts(o, 3),
+        [1, 0.75, 0.25, 1, 0.75],
+    ),
 }
 each_schedule = pytest.mark.parametrize(
     ("make", "expected"), SCHEDULES.values(), ids=SCHEDULES.keys()
@@ -49,6 +53,24 @@ each_schedule = pytest.mark.parametrize(
 def test_rates_follow_the_formula(make, expected):
     optimizer = optimizer_of(1.0)
     assert rates_of(optimizer, make(optimizer), 4) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("kind", [optim.SGD, optim.Adam])
+def test_a_cycle_raises_the_rate_and_lowers_the_momentum(kind):
+    optimizer = kind([dtrain.ones(1)], lr=0.1)
+    scheduler = lrs.CyclicLR(optimizer, 0.25, 1.0, 2, base_momentum=0.7, max_momentum=0.9)
+    (group,), seen = optimizer.param_groups, []
+    for _ in range(5):
+        seen.append((group["lr"], group["momentum"] if "momentum" in group else group["betas"][0]))
+        scheduler.step()
+    expected = [(0.25, 0.9), (0.625, 0.8), (1, 0.7), (0.625, 0.8), (0.25, 0.9)]
+    assert seen == [pytest.approx(pair) for pair in expected]
+
+
+def test_restarts_end_at_the_smallest_rate():
+    optimizer = optimizer_of(1.0)
+    schedule = lrs.CosineAnnealingWarmRestarts(optimizer, 3, eta_min=0.2)
+    assert rates_of(optimizer, schedule, 3) == pytest.approx([1, 0.8, 0.4, 1])
 
 
 @each_schedule

@@ -346,3 +346,13 @@ def test_repr_nests_and_shows_options():
     assert repr(nn.Parameter(dtrain.ones(1))) == (
         "Parameter containing:\ntensor([1.], requires_grad=True)"
     )
+
+
+@pytest.mark.parametrize(
+    ("layer", "rows", "columns"),
+    [(nn.Linear(3, 2), 2, 3), (nn.ConvTranspose1d(3, 2, 1), 2, 3), (nn.Conv1d(3, 2, 2), 2, 6)],
+)
+def test_spectral_norm_takes_the_outputs_of_a_layer_as_rows(layer, rows, columns):
+    nn.utils.parametrizations.spectral_norm(layer)
+    (norm,) = layer.parametrizations["weight"]
+    assert (norm._u.shape, norm._v.shape) == ((rows,), (columns,))

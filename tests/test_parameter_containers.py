@@ -5,7 +5,27 @@ from collections import OrderedDict
 import pytest
 
 import dtrain
-from dtrain.nn import Parameter, ParameterDict, ParameterList
+from dtrain.autograd.parameter_changes import parameter_changes
+from dtrain.nn import Linear, Parameter, ParameterDict, ParameterList
+
+NEW = Parameter(dtrain.ones(2, 2))
+CHANGES = {
+    "set": lambda registry: registry.__setitem__("weight", NEW),
+    "delete": lambda registry: registry.__delitem__("weight"),
+    "pop": lambda registry: registry.pop("weight"),
+    "popitem": lambda registry: registry.popitem(),
+    "setdefault": lambda registry: registry.setdefault("more", NEW),
+    "update": lambda registry: registry.update(weight=NEW),
+    "clear": lambda registry: registry.clear(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_each_change_of_a_modules_parameters_is_counted(change):
+    layer = Linear(2, 2)
+    before = parameter_changes.count
+    change(layer._parameters)
+    assert parameter_changes.count == before + 1
 
 
 def names(module):

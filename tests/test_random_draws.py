@@ -3,6 +3,7 @@
 import inspect
 import math
 
+import numpy as np
 import pytest
 
 import dtrain
@@ -120,3 +121,19 @@ def test_options_of_permutations_windows_and_draws_like_integers():
     assert dtrain.randperm(3, dtype=dtrain.int32).dtype == "int32"
     assert dtrain.hann_window(3, dtype=dtrain.float64).dtype == "float64"
     assert dtrain.rand_like(dtrain.arange(3)).dtype == "float32"
+
+
+WINDOWS = {
+    "bartlett": np.bartlett,
+    "blackman": np.blackman,
+    "hamming": np.hamming,
+    "hann": np.hanning,
+    "kaiser": lambda count: np.kaiser(count, 12),
+}
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+@pytest.mark.parametrize("periodic", [False, True])
+def test_windows_follow_the_formula(name, periodic):
+    window = getattr(dtrain, f"{name}_window")(5, periodic, dtype=dtrain.float64)
+    np.testing.assert_allclose(window.numpy(), WINDOWS[name](5 + periodic)[:5], atol=1e-12)

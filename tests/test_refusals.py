@@ -50,6 +50,18 @@ REFUSED = {
     "index": (lambda t: _matrix(t)[2], IndexError, "out of bounds"),
     "indices": (lambda t: _matrix(t)[t.tensor([0, 2])], IndexError, "out of bounds"),
     "too many indices": (lambda t: _matrix(t)[0, 0, 0], IndexError, "too many indices"),
+    "unfold size": (lambda t: _matrix(t).unfold(1, 4, 1), RuntimeError, "0 <= size <= 3.*got 4"),
+    "unfold step": (lambda t: _matrix(t).unfold(1, 2, 0), RuntimeError, "step >= 1, got 2 and 0"),
+    "searchsorted side": (
+        lambda t: t.searchsorted(t.arange(3.0), 1.0, side="up"),
+        RuntimeError,
+        "expected side.*got 'up'",
+    ),
+    "searchsorted sides": (
+        lambda t: t.searchsorted(t.arange(3.0), 1.0, side="left", right=True),
+        RuntimeError,
+        "as `right` says, got 'left'",
+    ),
     "narrow length": (lambda t: _matrix(t).narrow(1, 1, 3), RuntimeError, "narrow"),
     "topk k": (lambda t: _matrix(t).topk(4), RuntimeError, "0 <= k <= 3, got 4"),
     "cross_entropy target": (

@@ -332,3 +332,24 @@ def test_an_old_tar_file_is_named_as_one(tmp_path):
         made.add(__file__, "storages")
     with pytest.raises(CheckpointError, match=r"old\.pth: is a tar archive, as PyTorch wrote"):
         dtrain.load(tmp_path / "old.pth")
+
+
+def test_a_default_dict_is_read_with_its_factory():
+    for factory in (list, None):
+        state = collections.defaultdict(factory, {"a": [1]})
+        loaded = dtrain.load(io.BytesIO(archive(pickle.dumps(state, protocol=2))))
+        assert type(loaded) is collections.defaultdict
+        assert loaded == state
+        assert loaded.default_factory is factory
+    pickled = b"\x80\x02" + name_of("collections", "defaultdict") + b"K\x03\x85R."
+    with pytest.raises(CheckpointError, match="a defaultdict of what is no container"):
+        dtrain.load(io.BytesIO(archive(pickled)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [(text("cpu") + b"\x85", "cpu"), (text("cuda") + b"K\x01\x86", "cuda:1")],
+)
+def test_a_device_is_read_as_its_name(arguments, name):
+    pickled = b"\x80\x02" + name_of("torch", "device") + arguments + b"R."
+    assert dtrain.load(io.BytesIO(archive(pickled))) == name

@@ -266,6 +266,18 @@ def test_a_watchdog_that_meets_a_failed_rank_keeps_out_of_mpi_until_the_recovery
     assert new.entered.wait(10)
 
 
+def test_a_watchdog_that_met_a_failed_rank_does_not_say_that_its_wait_is_over(watchdog, capsys):
+    watchdog.join(SlowComm())
+    watchdog._stop.set()
+    watchdog._thread.join()
+    capsys.readouterr()
+    watchdog._channel.diagnosis.report_resolved = lambda *_: ["resolved"]
+    for is_paused, said in ((True, ""), (False, "dtrain: resolved\n")):
+        watchdog._is_paused = is_paused
+        watchdog._run()
+        assert capsys.readouterr().err == said
+
+
 def test_a_rank_tells_what_it_is_busy_with(monkeypatch):
     watchdog, clock = Watchdog(CollectiveLog(), elastic=False), iter([10.0, 22.4])
     monkeypatch.setattr(activities, "time", types.SimpleNamespace(monotonic=lambda: next(clock)))

@@ -1,13 +1,16 @@
 """Joining the world: what was launched, wrongly or not at all."""
 
 import os
+import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from dtrain import distributed
+from dtrain.distributed import world
 from dtrain.distributed.launch import JobSpec, plan
 from dtrain.errors import LaunchError
 
@@ -145,3 +148,11 @@ def test_an_exception_ends_the_job_even_without_our_runner(tmp_path):
     assert process.returncode != 0
     assert process.stderr.count("KeyError: 'lost'") == 1
     assert "dtrain: rank 1 on host" in process.stderr
+
+
+def test_the_handler_of_a_signal_is_restored_by_the_main_thread_alone():
+    before = signal.getsignal(signal.SIGUSR1)
+    with ThreadPoolExecutor(1) as pool:  # where signal.signal() would raise ValueError
+        pool.submit(world._restore_python_handler, signal.SIGUSR1).result()
+    world._restore_python_handler(signal.SIGUSR1)
+    assert signal.getsignal(signal.SIGUSR1) == before
