@@ -141,3 +141,212 @@ def test_a_violation_that_is_nan_or_0_is_no_loss_of_margins():
     assert loss.item() == pytest.approx(2 / 3)
     loss.backward()
     assert x.grad.reshape(-1).tolist() == pytest.approx([-1 / 3, 0, 1 / 3, 0, 0, 0])
+
+
+def is_nan(values):
+    return [math.isnan(value) for value in values]
+
+
+@pytest.mark.parametrize("value", [NAN, math.inf])
+def test_the_gradient_of_a_product_of_one_element_is_1(value):
+    assert gradient(dtrain.prod, value) == 1
+    assert gradient(lambda x: x.cumprod(0), [value]) == [1]
+
+
+def test_the_gradient_of_a_product_of_nan():
+    assert is_nan(gradient(dtrain.prod, [NAN, 1.0, 2.0])) == [True] * 3
+    beside_zero = gradient(dtrain.prod, [NAN, 0.0, 2.0])  # the product of the others
+    assert beside_zero[0] == 0
+    assert is_nan(beside_zero) == [False, True, True]
+    assert gradient(dtrain.prod, [0.0, NAN, 0.0]) == [0, 0, 0]
+    assert is_nan(gradient(lambda x: x.prod(0), [0.0, NAN, 0.0])) == [True, False, True]
+    assert gradient(dtrain.prod, [[math.inf, 0.0]])[0][1] == math.inf
+
+
+def test_running_products_stop_at_the_second_zero():
+    assert gradient(lambda x: x.cumprod(0), [0.0, 0.0, NAN]) == [1, 0, 0]
+    first, second, third = gradient(lambda x: x.cumprod(0), [2.0, -math.inf, 0.0])
+    assert (first, third) == (-math.inf, -math.inf)
+    assert math.isnan(second)
+
+
+def test_the_second_derivative_of_a_product_with_two_zeros():
+    x = dtrain.tensor([0.0, 3.0, 0.0], requires_grad=True)
+    (first,) = dtrain.autograd.grad(x.prod(), x, create_graph=True)
+    (second,) = dtrain.autograd.grad(first[0], x)
+    assert second.tolist() == [0, 0, 3]
+
+
+def test_a_mean_of_nothing_but_nan_has_a_gradient_of_nan():
+    assert is_nan(gradient(dtrain.nanmean, [NAN, NAN])) == [True, True]
+    assert gradient(dtrain.nanmean, [NAN, 1.0, 3.0]) == [0, 0.5, 0.5]
+    assert gradient(dtrain.nansum, [NAN, 1.0]) == [0, 1]
+
+
+def test_an_interpolation_begins_at_the_nearer_end():
+    low, high = dtrain.tensor([-math.inf, 1.0]), dtrain.tensor([2.0, math.inf])
+    assert dtrain.lerp(low, high, 0.5)[0].item() == -math.inf
+    assert dtrain.lerp(low, high, dtrain.tensor([0.75, 0.25])).tolist() == [-math.inf, math.inf]
+    x = dtrain.tensor([-math.inf, 1.0, 2.0, 3.0])
+    assert x.quantile(0.3, interpolation="midpoint").item() == -math.inf
+    assert x.quantile(0.2).item() == -math.inf
+
+
+def test_norms_that_are_nan_scale_nothing():
+    x = [[NAN, 1.0], [3.0, 4.0]]
+    out = dtrain.renorm(dtrain.tensor(x), 2, 0, 5.5)
+    assert out[0, 1].item() == 1
+    assert gradient(lambda x: dtrain.renorm(x, 2, 0, 5.5), x) == [[1, 1], [1, 1]]
+
+
+@pytest.mark.parametrize("name", ["i1", "i1e"])
+def test_the_slope_of_bessel_functions_at_nan_is_that_at_0(name):
+    assert gradient(getattr(dtrain.special, name), [NAN, 0.0]) == [0.5, 0.5]
+
+
+def test_nan_comes_last_in_searches():
+    row = dtrain.tensor([1.0, 2.0, NAN])
+    values = dtrain.tensor([0.0, 1.0, 5.0, NAN])
+    for rows, columns in ((row, values), (row.expand(2, 3), values.expand(2, 4))):
+        for right, expected in ((False, [0, 0, 3, 3]), (True, [0, 1, 3, 3])):
+            found = dtrain.searchsorted(rows, columns, right=right)
+            assert found.reshape(-1, 4)[0].tolist() == expected
+    assert dtrain.bucketize(NAN, dtrain.tensor([1.0, 2.0])).item() == 2
+
+
+def test_norms_of_differences_that_are_nan():
+    y = dtrain.zeros(1, 2)
+
+    def apart(x, p):
+        return dtrain.cdist(dtrain.tensor([x]), y, p).item()
+
+    def slope(x, p):
+        return gradient(lambda x: dtrain.cdist(x, y, p), [x])[0]
+
+    assert math.isnan(apart([NAN, 2.0], 0))
+    assert slope([NAN, 2.0], 0) == [0, 0]
+    assert is_nan(slope([NAN, 2.0], 1)) == [True, False]
+    assert apart([NAN, 2.0], math.inf) == 2
+    assert is_nan(slope([NAN, 2.0], math.inf)) == [True, False]
+    assert is_nan(slope([math.inf, 2.0], math.inf)) == [True, False]
+    pairs = dtrain.tensor([[NAN, 2.0], [0.0, 0.0]])
+    assert math.isnan(F.pdist(pairs, math.inf).item())
+
+
+@pytest.mark.parametrize("dtype", [dtrain.float32, dtrain.float16, dtrain.bfloat16], ids=str)
+def test_the_first_of_the_largest_rows_of_a_bag_has_the_gradient(dtype):
+    weight = dtrain.tensor([[1.0, NAN], [1.0, 2.0], [NAN, 2.0]], dtype=dtype, requires_grad=True)
+    bags, offsets = dtrain.tensor([0, 1, 2, 1, 0]), dtrain.tensor([0, 3, 3])
+    out = F.embedding_bag(bags, weight, offsets, mode="max")
+    assert out[1].tolist() == [0, 0]
+    assert out[::2, 0].tolist() == [1, 1]
+    assert is_nan(out[:, 1].tolist()) == [True, False, False]  # it is in the first row of the bag
+    out.sum().backward()
+    assert weight.grad.tolist() == [[1, 1], [1, 1], [0, 0]]
+
+
+def test_bags_without_rows_are_0():
+    weight = dtrain.ones(3, 2, requires_grad=True)
+    none = dtrain.zeros(0, dtype=dtrain.int64)
+    out = F.embedding_bag(none, weight, dtrain.zeros(2, dtype=dtrain.int64), mode="max")
+    out.sum().backward()
+    assert out.tolist() == weight.grad.new_zeros(2, 2).tolist()
+    assert weight.grad.tolist() == [[0, 0]] * 3
+
+
+def test_attention_adds_its_mask_so_that_nan_is_not_hidden():
+    query, key, value = dtrain.ones(3, 2), dtrain.ones(3, 2), dtrain.ones(3, 2)
+    key[2, 0] = NAN
+    seen = dtrain.tensor([[True, True, False], [False] * 3, [True, False, True]])
+    options = [{"attn_mask": seen}, {"attn_mask": dtrain.where(seen, 0.0, -math.inf)}]
+    for masked in (*options, {"is_causal": True}):
+        out = F.scaled_dot_product_attention(query, key, value, **masked)
+        assert bool(out.isnan().all())
+
+
+def test_a_query_without_keys_gives_0_times_the_values():
+    key, nothing = dtrain.ones(2, 3), dtrain.zeros(1, 2, dtype=dtrain.bool)
+    out = F.scaled_dot_product_attention(key[:1], key, dtrain.tensor([[1.0, NAN], [2, 3]]), nothing)
+    assert is_nan(out[0].tolist()) == [False, True]
+    assert out[0, 0].item() == 0
+    out = F.scaled_dot_product_attention(key[:1] * NAN, key, key, nothing)
+    assert bool(out.isnan().all())
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+def test_pixels_of_weight_0_are_in_an_interpolation(mode):
+    image = dtrain.tensor([[[[1.0, NAN], [1.0, 1.0]]]])
+    out = F.interpolate(image, size=(3, 3), mode=mode, align_corners=True)
+    assert bool(out[0, 0, 0].isnan().all())
+
+
+def test_elements_outside_of_a_window_are_not_in_its_mean():
+    pooled = F.adaptive_avg_pool1d(dtrain.tensor([[1.0, 2.0, 3.0, NAN]]), 3)  # windows of 2, 2, 2
+    assert is_nan(pooled[0].tolist()) == [False, False, True]
+
+
+@pytest.mark.parametrize("zero_infinity", [False, True])
+def test_ctc_loss_of_nan_is_nan_and_no_missing_alignment(zero_infinity):
+    x = dtrain.zeros(3, 2, 3)
+    x[1, 0, 0] = NAN
+    x.requires_grad_()
+    lengths = dtrain.tensor([3, 1]), dtrain.tensor([1, 2])  # the second has no alignment
+    targets = dtrain.tensor([[1, 0], [1, 2]])
+    losses = F.ctc_loss(x, targets, *lengths, reduction="none", zero_infinity=zero_infinity)
+    assert math.isnan(losses[0].item())
+    assert losses[1].item() == (0 if zero_infinity else math.inf)
+    losses.sum().backward()
+    assert bool(x.grad[:, 0, :2].isnan().all())
+    assert bool((x.grad[:, 1] == 0).all()) == zero_infinity
+
+
+def test_logits_that_are_infinite_have_the_loss_of_their_limit():
+    x = dtrain.tensor([math.inf, -80.0, 80.0], requires_grad=True)
+    target = dtrain.tensor([0, 0, 1])
+    losses = F.binary_cross_entropy_with_logits(x, target, reduction="none")
+    assert losses.dtype == dtrain.float32
+    assert losses.tolist() == pytest.approx([math.inf, math.exp(-80), math.exp(-80)])
+    losses.sum().backward()
+    assert x.grad.tolist() == pytest.approx([1, math.exp(-80), 0])
+
+
+def test_an_infinite_variance_has_an_infinite_loss():
+    x = dtrain.tensor([1.0], requires_grad=True)
+    loss = F.gaussian_nll_loss(x, dtrain.tensor([0.0]), dtrain.tensor([math.inf]))
+    loss.backward()
+    assert (loss.item(), x.grad.item()) == (math.inf, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("input", ([NAN], [1.0])), ("target", ([0.5], [NAN])), ("target", ([0.5], [1.5]))],
+)
+def test_what_is_no_probability_is_refused(name, values):
+    with pytest.raises(RuntimeError, match=f"expected probabilities between 0 and 1 as {name}"):
+        F.binary_cross_entropy(*map(dtrain.tensor, values))
+
+
+@pytest.mark.parametrize("value", [NAN, math.inf])
+def test_factorizations_of_what_is_not_finite_are_refused(value):
+    x = dtrain.eye(3)
+    x[1, 1] = value  # LAPACK does not return from some of these
+    for name in ("svd", "svdvals", "eigh"):
+        with pytest.raises(dtrain.linalg.LinAlgError, match="has NaN or infinity"):
+            getattr(dtrain.linalg, name)(x)
+    with pytest.raises(dtrain.linalg.LinAlgError, match="not positive definite"):
+        dtrain.linalg.cholesky(x)
+    assert dtrain.linalg.cholesky_ex(x).info.item() == 2
+    with pytest.raises(RuntimeError, match="histc: expected a finite range"):
+        dtrain.histc(x)
+
+
+def test_matrices_beside_one_that_is_not_finite():
+    x = dtrain.stack([dtrain.eye(3), 2 * dtrain.eye(3)])
+    x[0, 0, 1] = math.inf
+    x.requires_grad_()
+    for function in (dtrain.det, dtrain.linalg.matrix_exp):
+        (slope,) = dtrain.autograd.grad(function(x).sum(), x)
+        assert bool(slope[0].isnan().all())
+        assert bool(slope[1].isfinite().all())
+    assert bool(dtrain.linalg.matrix_exp(x)[0].isnan().all())
+    assert dtrain.linalg.matrix_exp(x)[1, 0, 0].item() == pytest.approx(math.exp(2))

@@ -136,7 +136,6 @@ def positive(input: Tensor) -> Tensor:
     return input
 
 
-@in_float32
 def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
     """input + weight * (end - input) (torch.lerp)."""
     dtypes = [v.dtype for v in (input, end, weight) if isinstance(v, Tensor)]
@@ -144,7 +143,7 @@ def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
         raise RuntimeError(f"lerp: expected one dtype for all, got {[str(d) for d in dtypes]}")
     if not is_floating(input.dtype):
         raise NotImplementedError(f"lerp: expected a floating dtype, got {input.dtype}")
-    return add(input, mul(sub(end, input), weight))
+    return primitives.lerp(*promote_all(input, end, weight))
 
 
 @in_float32

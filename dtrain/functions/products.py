@@ -16,8 +16,7 @@ from dtrain.functions.inplace import make_inplace
 from dtrain.functions.joining import cat
 from dtrain.functions.operands import Number, normalize_dim, promote_pair, to
 from dtrain.functions.shapes import broadcast_to, reshape, squeeze, unsqueeze
-from dtrain.primitives import products as primitives
-from dtrain.primitives.reductions import largest_magnitude
+from dtrain.primitives import products as primitives, reductions
 
 
 def same_dtype(input: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
@@ -248,7 +247,7 @@ def cdist(
             f"cdist: expected rows of one length, got shapes {x1.shape} and {x2.shape}"
         )
     x1, x2 = same_dtype(x1, x2)
-    return _distances(unsqueeze(x1, -2) - unsqueeze(x2, -3), p)
+    return _distances(unsqueeze(x1, -2) - unsqueeze(x2, -3), p, ignore_nan=True)
 
 
 _MODES = [
@@ -258,10 +257,15 @@ _MODES = [
 ]
 
 
-def _distances(apart: Tensor, p: float) -> Tensor:
+def _distances(apart: Tensor, p: float, ignore_nan: bool) -> Tensor:
+    """The p-norms of the rows; `ignore_nan`: in their largest element (p = inf)."""
     if not apart.shape[-1]:
         return apart.sum(-1)
-    return largest_magnitude(apart) if p == math.inf else apart.norm(p, -1)
+    if p == math.inf:
+        return reductions.largest_magnitude(apart, ignore_nan=ignore_nan)
+    if p == 1:
+        return reductions.sum_magnitudes(apart)
+    return reductions.count_differences(apart) if p == 0 else apart.norm(p, -1)
 
 
 @in_float32
@@ -270,7 +274,7 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     if input.ndim != 2 or p < 0:
         raise RuntimeError(f"pdist: expected a matrix and p >= 0, got {input.shape} and {p}")
     first, second = triu_indices(len(input), len(input), 1)
-    return _distances(input[first] - input[second], p)
+    return _distances(input[first] - input[second], p, ignore_nan=False)
 
 
 def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:

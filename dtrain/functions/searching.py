@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from dtrain.autograd.tensor import Tensor, wrap
-from dtrain.backend import array_module
+from dtrain.backend import Array, array_module, on_device_of
 from dtrain.backend.dtypes import category, int64, scalar_dtype
 from dtrain.functions.indexing import gather
 from dtrain.primitives import scattering
@@ -44,13 +44,31 @@ def searchsorted(
             f"searchsorted: expected one row, or as many as of values, got shapes {rows.shape} and "
             f"{values.shape}"
         )
-    way = "right" if right or side == "right" else "left"
-    if rows.ndim == 1 and xp is np:
-        positions = xp.searchsorted(rows, values, way)
-    else:
-        below = xp.less_equal if way == "right" else xp.less
-        positions = below(rows[..., None, :], values[..., None]).sum(-1).reshape(values.shape)
-    return wrap(xp.asarray(positions).astype("int32" if out_int32 else "int64"))
+    is_right = right or side == "right"
+    with on_device_of(rows):
+        if rows.ndim == 1 and xp is np and not ((rows != rows).any() or (values != values).any()):
+            positions = xp.searchsorted(rows, values, "right" if is_right else "left")
+        else:
+            positions = _search_halving(rows, values, xp.greater if is_right else xp.greater_equal)
+        return wrap(xp.asarray(positions).astype("int32" if out_int32 else "int64"))
+
+
+def _search_halving(rows: Array, values: Array, is_behind: Callable[..., Array]) -> Array:
+    """How many elements of a row come before each value, by halving intervals.
+
+    An element for which `is_behind` does not hold is before the value: NaN comes last.
+    """
+    xp, size = array_module(rows), rows.shape[-1]
+    low = xp.zeros(values.shape, "int64")
+    high = xp.full(values.shape, size)
+    for _ in range(size.bit_length()):
+        middle = (low + high) // 2
+        index = xp.minimum(middle, size - 1)
+        element = rows[index] if rows.ndim == 1 else xp.take_along_axis(rows, index, -1)
+        is_open, behind = low < high, is_behind(element, values)
+        low = xp.where(is_open & ~behind, middle + 1, low)
+        high = xp.where(is_open & behind, middle, high)
+    return low
 
 
 def bucketize(

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import builtins
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import array_module, on_device_of
 from dtrain.backend.dtypes import DTypeLike, int64, is_floating
-from dtrain.functions.arithmetic import add, mul, sub
+from dtrain.functions.arithmetic import lerp, mul, sub
 from dtrain.functions.creation import as_tensor, tensor
 from dtrain.functions.half_precision import in_float32
-from dtrain.functions.indexing import masked_fill, where
+from dtrain.functions.indexing import where
 from dtrain.functions.operands import Dims, normalize_dim, promote_pair, resolve_axis, to
 from dtrain.functions.reductions import mean, norm, require_floating, sum
 from dtrain.functions.shapes import permute, reshape, squeeze, unsqueeze
@@ -89,9 +90,9 @@ def nansum(
 ) -> Tensor:
     """The sum of the elements that are not NaN (torch.nansum)."""
     input = input if dtype is None else to(input, dtype)
-    if is_floating(input.dtype):
-        input = masked_fill(input, comparison.isnan(input), 0)
-    return sum(input, dim, keepdim)
+    if not is_floating(input.dtype):
+        return sum(input, dim, keepdim)
+    return primitives.nansum(input, axis=resolve_axis(input, dim), keepdims=keepdim)
 
 
 def nanmean(
@@ -158,8 +159,8 @@ def _at_ranks(ordered: Tensor, levels: Tensor, interpolation: str, ignore_nan: b
         return at(below)
     if interpolation == "higher":
         return at(above)
-    lower, weight = at(below), 0.5 if interpolation == "midpoint" else sub(ranks, below)
-    return add(lower, mul(sub(at(above), lower), weight))
+    weight = 0.5 if interpolation == "midpoint" else sub(ranks, below)
+    return lerp(at(below), at(above), weight)
 
 
 @in_float32
@@ -198,6 +199,11 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
         raise RuntimeError(f"histc: expected bins > 0 and min <= max, got {bins}, {min}, {max}")
     if min == max and input.numel():
         min, max = float(input.array.min()), float(input.array.max())
+    if not (math.isfinite(min) and math.isfinite(max)):
+        raise RuntimeError(
+            f"histc: expected a finite range, got [{min}, {max}]; give min and max, or replace "
+            "what is not finite by nan_to_num"
+        )
     if min == max:
         min, max = min - 1, max + 1
     return primitives.histogram(input, bins=bins, low=min, high=max)
@@ -275,6 +281,7 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
         )
     axis = normalize_dim(dim, input.ndim)
     others = [d for d in builtins.range(input.ndim) if d != axis]
-    size = norm(input, p, others, True)
-    factor = arithmetic.div(maxnorm, size + 1e-7)
-    return mul(input, where(size > maxnorm, factor, 1.0))
+    is_longer = norm(input.detach(), p, others, True) > maxnorm
+    longer = where(is_longer, input, 1.0)  # the norm of the others has no gradient, not even NaN
+    factor = arithmetic.div(maxnorm, norm(longer, p, others, True) + 1e-7)
+    return mul(input, where(is_longer, factor, 1.0))

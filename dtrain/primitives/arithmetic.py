@@ -63,6 +63,24 @@ def _power(x: Array, y: Array) -> Array:
     return x**y
 
 
+@op
+def lerp(x: Array, y: Array, weight: Array) -> OutputAndVJPs:
+    """x + weight * (y - x), computed from the nearer end: with weight 1 it is y exactly."""
+
+    def from_x() -> Array:
+        return x + weight * (y - x)
+
+    def from_y() -> Array:
+        return y - (y - x) * (1 - weight)
+
+    if isinstance(weight, (int, float)):
+        out = from_x() if -0.5 < weight < 0.5 else from_y()
+    else:
+        xp = array_module(weight)
+        out = xp.where(xp.abs(weight) < 0.5, from_x(), from_y())
+    return out, (lambda g: g * (1 - weight), lambda g: g * weight, lambda g: g * (y - x))
+
+
 @exact_op
 def neg(x: Array) -> OutputAndVJPs:
     """-x"""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dtrain.autograd.op import exact_op, op
 from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module, kernels
-from dtrain.primitives.scattering import check_indices
+from dtrain.backend.dtypes import float32, is_half
+from dtrain.primitives.scattering import check_indices, extremes_at
 
 
 @exact_op
@@ -36,3 +37,23 @@ def embedding(
 def bag_sum(x: Array, *, bag: Array, count: int) -> OutputAndVJPs:
     """Rows of x added up by the bag of each: (m, d) to (count, d)."""
     return kernels.embedding_backward(x, bag, count), (lambda g: g[bag],)
+
+
+def find_first_largest(rows: Array, bag: Array, count: int) -> tuple[Array, Array]:
+    """Which row has the maximum of each bag, by columns, and which bags have no rows.
+
+    Of equal rows it is the first. NaN counts in the first row of a bag alone, as in PyTorch: no
+    later row is larger than it. rows: (m, d); bag: (m,), in ascending order; returns (count, d)
+    indices, m - 1 for bags without rows, and (count, 1).
+    """
+    xp, m = array_module(rows), len(bag)
+    rows = rows.astype(float32) if is_half(rows.dtype) else rows
+    inf = rows.dtype.type("inf")
+    begins = xp.concatenate((xp.ones(1, "bool"), bag[1:] != bag[:-1]))[:, None]
+    comparable = xp.where(rows == rows, rows, xp.where(begins, inf, -inf))
+    top = xp.full((count, rows.shape[1]), -inf)
+    extremes_at(top, bag, comparable, largest=True)
+    chosen = xp.full(top.shape, m - 1)
+    candidates = xp.where(comparable == top[bag], xp.arange(m)[:, None], m - 1)
+    extremes_at(chosen, bag, candidates, largest=False)
+    return chosen, xp.bincount(bag, minlength=count)[:, None] == 0

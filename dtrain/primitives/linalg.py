@@ -55,6 +55,8 @@ def cholesky(x: Array) -> OutputAndVJPs:
     """The lower triangular L with L @ L.T = x."""
     xp = array_module(x)
     out = xp.linalg.cholesky(x)
+    if isinstance(out, np.ndarray) and not np.isfinite(np.diagonal(out, 0, -2, -1)).all():
+        raise np.linalg.LinAlgError("Matrix is not positive definite")
 
     def grad_x(g: Array) -> Array:
         inner = xp.tril(_t(out) @ g)
@@ -139,6 +141,7 @@ def lu(x: Array, *, compact: Array) -> OutputAndVJPs:
 def eigh(x: Array, *, uplo: str) -> OutputAndVJPs:
     """Eigenvectors, as columns, above the row of eigenvalues of symmetric matrices."""
     xp = array_module(x)
+    _require_finite(x)
     values, vectors = xp.linalg.eigh(x, uplo)
     out = xp.concatenate([vectors, values[..., None, :]], -2)
 
@@ -157,7 +160,7 @@ def eigh(x: Array, *, uplo: str) -> OutputAndVJPs:
 def svd(x: Array) -> OutputAndVJPs:
     """U (..., m, k) above V (..., n, k) above the row of the k = min(m, n) singular values."""
     xp = array_module(x)
-    u, s, vh = xp.linalg.svd(x, full_matrices=False)
+    u, s, vh = _svd(x)
     m, n = x.shape[-2:]
     k = min(m, n)
     out = xp.concatenate([u, _t(vh), s[..., None, :]], -2)
@@ -181,10 +184,24 @@ def svd(x: Array) -> OutputAndVJPs:
     return out, (grad_x,)
 
 
+def _svd(x: Array, full_matrices: bool = False) -> tuple[Array, Array, Array]:
+    """U, S, Vh. LAPACK does not return from some matrices with infinity."""
+    _require_finite(x)
+    return array_module(x).linalg.svd(x, full_matrices=full_matrices)
+
+
+def _require_finite(x: Array) -> None:
+    if isinstance(x, np.ndarray) and not np.isfinite(x).all():
+        raise np.linalg.LinAlgError(
+            "the input has NaN or infinity, for which the algorithm does not converge; expected "
+            "finite numbers"
+        )
+
+
 @op
 def svdvals(x: Array) -> OutputAndVJPs:
     """The singular values, the largest first."""
-    u, out, vh = array_module(x).linalg.svd(x, full_matrices=False)
+    u, out, vh = _svd(x)
     return out, (lambda g: (u * g[..., None, :]) @ vh,)
 
 
@@ -194,13 +211,14 @@ def det(x: Array) -> OutputAndVJPs:
     xp = array_module(x)
 
     def grad_x(g: Array) -> Array:
-        u, s, vh = xp.linalg.svd(x)
+        is_finite = xp.isfinite(x).all((-2, -1))[..., None, None]
+        u, s, vh = _svd(xp.where(is_finite, x, 0), full_matrices=True)
         ones = xp.ones_like(s[..., :1])
         before = xp.cumprod(xp.concatenate([ones, s[..., :-1]], -1), -1)
         after = xp.cumprod(xp.concatenate([ones, s[..., :0:-1]], -1), -1)[..., ::-1]
         sign = xp.linalg.det(u) * xp.linalg.det(vh)
         cofactors = (u * (before * after)[..., None, :]) @ vh
-        return (g * sign)[..., None, None] * cofactors
+        return (g * sign)[..., None, None] * xp.where(is_finite, cofactors, float("nan"))
 
     return xp.linalg.det(x), (grad_x if x.size else lambda g: xp.zeros(x.shape, g.dtype),)
 
@@ -228,7 +246,7 @@ def pinv(x: Array, *, atol: Array, rtol: Array, hermitian: bool = False) -> Outp
     """
     xp = array_module(x)
     x = xp.tril(x) + _t(xp.tril(x, -1)) if hermitian else x
-    u, s, vh = xp.linalg.svd(x, full_matrices=False)
+    u, s, vh = _svd(x)
     if s.shape[-1]:
         kept = s > xp.maximum(atol, rtol * s[..., :1])
         s = xp.where(kept, 1 / xp.where(kept, s, s.dtype.type(1)), s.dtype.type(0))

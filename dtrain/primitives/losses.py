@@ -104,11 +104,23 @@ def binary_cross_entropy(x: Array, target: Array) -> OutputAndVJPs:
     def grad_x(g: Array) -> Array:
         return g * (x - target) / xp.maximum(x * (1 - x), 1e-12)
 
-    if isinstance(x, np.ndarray) and ((x < 0) | (x > 1)).any():
-        raise ValueError("expected probabilities between 0 and 1")
+    for name, array in (("input", x), ("target", target)):
+        if isinstance(array, np.ndarray) and not ((array >= 0) & (array <= 1)).all():  # NaN, too
+            raise ValueError(f"expected probabilities between 0 and 1 as {name}")
     return (target - 1) * log(1 - x) - target * log(x), (
         grad_x,
         lambda g: g * (log(1 - x) - log(x)),
+    )
+
+
+@op
+def binary_cross_entropy_with_logits(x: Array, target: Array) -> OutputAndVJPs:
+    """(1 - target) * x - log(sigmoid(x))."""
+    xp = array_module(x)
+    log_sigmoid = -(xp.maximum(-x, 0) + xp.log1p(xp.exp(-xp.abs(x))))
+    return (1 - target) * x - log_sigmoid, (
+        lambda g: g * (1 / (1 + xp.exp(-x)) - target),
+        lambda g: -g * x,
     )
 
 
@@ -155,15 +167,16 @@ def ctc_loss(
     most = two.max(1, keepdims=True)
     log_likelihood = most + xp.log(xp.exp(two - most).sum(1, keepdims=True))
     possible = log_likelihood > LOG_ZERO / 2
+    counts = possible | (log_likelihood != log_likelihood)  # NaN is no missing alignment
     impossible_loss = 0.0 if zero_infinity else float("inf")
-    losses = xp.where(possible, -log_likelihood, log_likelihood.dtype.type(impossible_loss))[:, 0]
+    losses = xp.where(counts, -log_likelihood, log_likelihood.dtype.type(impossible_loss))[:, 0]
     empty = (input_lengths == 0) & (ends == 0)
 
     def grad_log_probs(g: Array) -> Array:
         full = xp.zeros(shape, g.dtype)
         impossible_grad = 0.0 if zero_infinity else float("nan")
         final = xp.where(
-            possible, -g[:, None] * xp.exp(two - log_likelihood), g.dtype.type(impossible_grad)
+            counts, -g[:, None] * xp.exp(two - log_likelihood), g.dtype.type(impossible_grad)
         )
         grad_alpha = xp.zeros((n, length), g.dtype)
         for t in reversed(range(steps)):

@@ -24,9 +24,16 @@ def expand_reduced(g: Array, shape: tuple[int, ...], axis: Axis, keepdims: bool)
 def count_reduced(shape: tuple[int, ...], axis: Axis) -> int:
     """How many elements are reduced to one."""
     count = 1
-    for i in range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,):
+    for i in to_axes(axis, len(shape)):
         count *= shape[i]
     return count
+
+
+def to_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
+    """The axes of a reduction as a tuple."""
+    if axis is None:
+        return tuple(range(ndim))
+    return axis if isinstance(axis, tuple) else (axis,)
 
 
 @op
@@ -81,11 +88,36 @@ def _share_among_extremes(
 
 
 @op
-def largest_magnitude(x: Array) -> OutputAndVJPs:
-    """max(|x|) over the last axis; each of equal ones gets the whole gradient."""
+def largest_magnitude(x: Array, *, ignore_nan: bool) -> OutputAndVJPs:
+    """max(|x|) over the last axis; each of equal ones gets the whole gradient.
+
+    The gradient of NaN, and of infinity, is NaN. With `ignore_nan` NaN counts as 0 in the maximum.
+    """
     xp = array_module(x)
-    out = xp.abs(x).max(-1)
-    return out, (lambda g: g[..., None] * xp.sign(x) * (xp.abs(x) == out[..., None]),)
+    size = xp.abs(x)
+    out = (xp.where(x == x, size, 0) if ignore_nan else size).max(-1)
+
+    def grad_x(g: Array) -> Array:
+        distance = xp.abs(x) - out[..., None]
+        share = xp.where(distance == distance, distance == 0, float("nan")).astype(x.dtype)
+        return g[..., None] * xp.sign(x) * share
+
+    return out, (grad_x,)
+
+
+@op
+def sum_magnitudes(x: Array) -> OutputAndVJPs:
+    """The sum of |x| over the last axis; the gradient of NaN is NaN, unlike that of `abs`."""
+    xp = array_module(x)
+    return xp.abs(x).sum(-1), (lambda g: g[..., None] * xp.sign(x),)
+
+
+@op
+def count_differences(x: Array) -> OutputAndVJPs:
+    """The number of nonzero elements over the last axis, NaN with NaN; the gradient is 0."""
+    xp = array_module(x)
+    out = xp.where(x == x, x != 0, float("nan")).sum(-1, dtype=x.dtype)
+    return out, (lambda g: xp.zeros(x.shape, g.dtype),)
 
 
 @op
@@ -107,19 +139,41 @@ def logsumexp(x: Array, *, axis: Axis, keepdims: bool = False) -> OutputAndVJPs:
 
 @op
 def prod(x: Array, *, axis: Axis = None, keepdims: bool = False) -> OutputAndVJPs:
-    """The product; the gradient is right where elements are 0 too."""
+    """The product; the gradient is right where elements are 0, too."""
     xp = array_module(x)
     dtype = None if is_floating(x.dtype) else "int64"
     out = x.prod(axis, keepdims=keepdims, dtype=dtype)
 
     def grad_x(g: Array) -> Array:
+        if not x.ndim:
+            return g
+        g = expand_reduced(g, x.shape, axis, keepdims)
         zeros = x == 0
-        count = zeros.sum(axis, keepdims=True)
-        others = xp.where(zeros, 1, x).prod(axis, keepdims=True)  # the product of the nonzero
-        rest = xp.where(count == 0, others / xp.where(zeros, 1, x), others * (zeros & (count == 1)))
-        return expand_reduced(g, x.shape, axis, keepdims) * rest
+        if not zeros.any():
+            return g * (expand_reduced(out, x.shape, axis, keepdims) / x)
+        rest = _product_of_others(x, axis)
+        if axis is None and int(zeros.sum()) > 1:  # 0, whatever the others are
+            rest = xp.where(xp.isnan(rest), 0, rest)
+        return g * rest
 
     return out, (grad_x,)
+
+
+def _product_of_others(x: Array, axis: Axis) -> Array:
+    """For each element the product of all others along the axes, without a division."""
+    xp = array_module(x)
+    reduced = [d % x.ndim for d in to_axes(axis, x.ndim)]
+    order = [d for d in range(x.ndim) if d not in reduced] + reduced
+    lines = x.transpose(order)
+    shape = lines.shape
+    lines = lines.reshape(*shape[: x.ndim - len(reduced)], -1)
+
+    def product_before(lines: Array) -> Array:
+        ones = xp.ones((*lines.shape[:-1], 1), lines.dtype)
+        return xp.cumprod(xp.concatenate((ones, lines[..., :-1]), -1), -1)
+
+    rest = product_before(lines) * xp.flip(product_before(xp.flip(lines, -1)), -1)
+    return rest.reshape(shape).transpose([order.index(d) for d in range(x.ndim)])
 
 
 @op

@@ -14,7 +14,8 @@ from dtrain.backend import Array, array_module
 class Band(NamedTuple):
     """A matrix: its row i has weights[i, j] in the column columns[i, j] of `size` columns.
 
-    Both are (rows, k) on the host; where a row has fewer nonzeros, weights are 0.
+    Both are (rows, k) on the host; where a row has fewer entries, weights are NaN. An entry of 0
+    counts: 0 times infinity is NaN in the product, as in PyTorch.
     """
 
     columns: np.ndarray
@@ -23,13 +24,13 @@ class Band(NamedTuple):
 
     def transposed(self) -> Band:
         """The matrix transposed."""
-        kept = np.nonzero(self.weights)
+        kept = np.nonzero(~np.isnan(self.weights))
         columns = self.columns[kept]
         order = columns.argsort(kind="stable")
         counts = np.bincount(columns, minlength=self.size)
         slots = np.arange(len(order)) - (counts.cumsum() - counts)[columns[order]]
         shape = self.size, counts.max(initial=0)
-        back = Band(np.zeros(shape, "int64"), np.zeros(shape), len(self.columns))
+        back = Band(np.zeros(shape, "int64"), np.full(shape, np.nan), len(self.columns))
         back.columns[columns[order], slots] = kept[0][order]
         back.weights[columns[order], slots] = self.weights[kept][order]
         return back
@@ -47,9 +48,11 @@ def _product(x: Array, axis: int, band: Band) -> Array:
     for columns, weights in zip(band.columns.T, band.weights.T):
         part = xp.take(x, xp.asarray(columns), axis)
         if (weights != 1).any():
-            column = xp.asarray(weights.astype(x.dtype)).reshape(-1, *[1] * (x.ndim - axis - 1))
-            # what has no weight is not there: 0 * infinity would be NaN
-            part = part * column if weights.all() else xp.where(column != 0, part * column, 0)
+            is_entry = ~np.isnan(weights)
+            shape = (-1, *[1] * (x.ndim - axis - 1))
+            part = part * xp.asarray(np.where(is_entry, weights, 0).astype(x.dtype)).reshape(shape)
+            if not is_entry.all():
+                part = xp.where(xp.asarray(is_entry).reshape(shape), part, 0)
         out = out + part
     if not band.columns.size:
         shape = (*x.shape[:axis], len(band.columns), *x.shape[axis + 1 :])

@@ -35,16 +35,17 @@ def cumprod(x: Array, *, axis: int) -> OutputAndVJPs:
     out = xp.cumprod(x, axis, dtype=dtype).reshape(x.shape)
 
     def grad_x(g: Array) -> Array:
-        # Before the first 0 every product has its factor; at it, those that follow lack a factor
-        # of 0, and are made again without it; behind it, every product is 0 whatever is there.
-        if not x.ndim:
+        # Before the first 0 each product has its factor. At it, the products up to the second 0 are
+        # made again without it. Behind it, products are 0 whatever is there.
+        if not x.ndim or x.shape[axis] == 1:
             return g
         zeros = x == 0
         count = xp.cumsum(zeros, axis)
         first = zeros & (count == 1)
-        before = _reverse_cumsum(g * out, axis) / xp.where(zeros, 1, x)
-        at = _reverse_cumsum(g * xp.cumprod(xp.where(first, 1, x), axis) * (count > 0), axis)
-        return xp.where(first, at, xp.where(count == 0, before, 0))
+        before = xp.where(count == 0, g * out, 0)
+        before = _reverse_cumsum(before, axis) / xp.where(zeros, 1, x)
+        at = xp.where(count == 1, g * xp.cumprod(xp.where(first, 1, x), axis), 0)
+        return xp.where(first, _reverse_cumsum(at, axis), xp.where(count == 0, before, 0))
 
     return out, (grad_x,)
 

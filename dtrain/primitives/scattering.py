@@ -48,7 +48,7 @@ def put_extreme(x: Array, values: Array, *, index: Any, largest: bool) -> Output
     """x with the larger (smaller) of x[index] and values at each index; equal ones share g."""
     xp = array_module(x)
     out = x.copy()
-    _extremes_at(out, index, values, largest)
+    extremes_at(out, index, values, largest)
 
     def shares(g: Array) -> Array:
         count = (x == out).astype(g.dtype)
@@ -61,7 +61,7 @@ def put_extreme(x: Array, values: Array, *, index: Any, largest: bool) -> Output
     )
 
 
-def _extremes_at(out: Array, index: Any, values: Array, largest: bool) -> None:
+def extremes_at(out: Array, index: Any, values: Array, largest: bool) -> None:
     """Write to `out` the larger (smaller) of what is there and of values, for each mention."""
     xp = array_module(out)
     at = (xp.maximum if largest else xp.minimum).at

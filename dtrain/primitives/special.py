@@ -194,7 +194,7 @@ def i0e(x: Array) -> OutputAndVJPs:
 def i1(x: Array) -> OutputAndVJPs:
     """The modified Bessel function of order 1."""
     out = special_functions(x).i1(x)
-    return out, (lambda g: g * (special_functions(x).i0(x) - _divide(out, x)),)
+    return out, (lambda g: g * _bessel_slope(special_functions(x).i0(x), out, x),)
 
 
 @op
@@ -202,13 +202,14 @@ def i1e(x: Array) -> OutputAndVJPs:
     """exp(-|x|) i1(x), without overflow."""
     xp = array_module(x)
     out = _i1e(x)
-    return out, (lambda g: g * (_i0e(x) - xp.sign(x) * out - _divide(out, x)),)
+    return out, (lambda g: g * _bessel_slope(_i0e(x) - xp.sign(x) * out, out, x),)
 
 
-def _divide(y: Array, x: Array) -> Array:
-    """y / x, or its limit 1/2 at x = 0, where y is about x / 2."""
+def _bessel_slope(zeroth: Array, first: Array, x: Array) -> Array:
+    """zeroth - first / x, or its limit 1/2 at x = 0, and at NaN (PyTorch's)."""
     xp = array_module(x)
-    return xp.where(x == 0, 0.5, y / xp.where(x == 0, 1, x))
+    at_limit = (x == 0) | (x != x)
+    return xp.where(at_limit, 0.5, zeroth - first / xp.where(at_limit, 1, x))
 
 
 # --- entropies ---

@@ -25,6 +25,13 @@ def var(
 
 
 @op
+def nansum(x: Array, *, axis: Axis = None, keepdims: bool = False) -> OutputAndVJPs:
+    """The sum of what is not NaN; the gradient of NaN is 0 * g."""
+    out = array_module(x).where(x == x, x, 0).sum(axis, keepdims=keepdims)
+    return out, (lambda g: expand_reduced(g, x.shape, axis, keepdims) * (x == x),)
+
+
+@op
 def count_nonzero(x: Array, *, axis: Axis = None) -> OutputAndVJPs:
     """The number of elements that are not zero; NaN is not zero."""
     return (x != 0).sum(axis, dtype="int64"), ()

@@ -93,7 +93,9 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -
 def _first_bad_minor(matrix: np.ndarray) -> int:
     for size in range(1, len(matrix) + 1):
         try:
-            np.linalg.cholesky(matrix[:size, :size])
+            factor = np.linalg.cholesky(matrix[:size, :size])
+            if not np.isfinite(factor[-1, -1]):
+                return size
         except np.linalg.LinAlgError:
             return size
     return 0
@@ -189,7 +191,7 @@ def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> 
     k = min(m, n)
     u, v = narrow(both, -2, 0, m), narrow(both, -2, m, n)
     if full_matrices and m != n:
-        whole = array_module(A.array).linalg.svd(A.array)
+        whole = array_module(A.array).linalg.svd(A.array)  # finite: `both` has been computed
         u = cat([u, wrap(whole[0][..., k:])], -1)
         v = cat([v, wrap(whole[2][..., k:, :].swapaxes(-1, -2))], -1)
     return SVD(u, squeeze(narrow(both, -2, m + n, 1), -2), mT(v))

@@ -12,7 +12,7 @@ from dtrain.backend.dtypes import float64
 from dtrain.errors import LinAlgError
 from dtrain.functions import diagonals, products
 from dtrain.functions.half_precision import in_float32
-from dtrain.functions.indexing import masked_fill
+from dtrain.functions.indexing import masked_fill, where
 from dtrain.functions.joining import broadcast_shapes
 from dtrain.functions.linalg.factorizations import (
     call_primitive,
@@ -246,7 +246,10 @@ def matrix_exp(A: Tensor) -> Tensor:
     xp, order = array_module(A.array), 13 if A.dtype == float64 else 7
     size = float(xp.abs(A.array).sum(-2).max())
     if not math.isfinite(size):
-        return A * math.nan
+        is_finite = wrap(xp.isfinite(A.array).all((-2, -1), keepdims=True))
+        return where(
+            is_finite, matrix_exp(where(is_finite, A, 0.0)), where(is_finite, 0.0, A) * math.nan
+        )
     squarings = max(0, math.ceil(math.log2(size / _LIMITS[order]))) if size else 0
     A = A / 2**squarings
     square, c = matmul(A, A), _PADE[order]

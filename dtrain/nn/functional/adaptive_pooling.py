@@ -37,7 +37,7 @@ def _adaptive_avg_pool(axes: int, input: Tensor, output_size: Any) -> Tensor:
     for axis, o in enumerate(size, 2):
         if x.shape[axis] != o:
             indices, inside = _windows(x.shape[axis], o)
-            weights = inside / inside.sum(1, keepdims=True)
+            weights = np.where(inside, 1 / inside.sum(1, keepdims=True), np.nan)
             x = resampling.resample(
                 x, axis=axis, band=resampling.Band(indices, weights, x.shape[axis])
             )

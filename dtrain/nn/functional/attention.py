@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dtrain.autograd import Tensor
+from dtrain.autograd.tensor import wrap
 from dtrain.backend import Array, array_module
 from dtrain.functions import products
-from dtrain.functions.creation import zeros
 from dtrain.functions.half_precision import in_float32
 from dtrain.functions.joining import cat, repeat_interleave
 from dtrain.functions.padding import pad
@@ -50,36 +50,40 @@ def scaled_dot_product_attention(
         key, value = (_shared_heads(x, query) for x in (key, value))
     if is_causal:
         seen = array_module(query.array).tri(query.shape[-2], key.shape[-2], dtype=bool)
-        return _attention_with_weights(query, key, value, ~seen, dropout_p, scale)[0]
+        mask = _to_added_mask(~seen, query)
+        return _attention_with_weights(query, key, value, mask, dropout_p, scale)[0]
     if attn_mask is None:
         return _attention_with_weights(query, key, value, None, dropout_p, scale)[0]
     hidden = ~attn_mask.array if attn_mask.dtype == bool else attn_mask.array == MINUS_INFINITY
     fully_masked = hidden.all(-1, keepdims=True)
-    mask = hidden & ~fully_masked  # softmax of nothing but -inf would be NaN
-    if attn_mask.dtype != bool:
+    if attn_mask.dtype == bool:
+        mask = _to_added_mask(hidden & ~fully_masked, query)
+    else:
         mask = indexing.masked_fill(attn_mask, mask=fully_masked, value=0.0)
     out, _ = _attention_with_weights(query, key, value, mask, dropout_p, scale)
-    return indexing.masked_fill(out, mask=fully_masked, value=0.0)
+    # softmax of nothing but -inf would be NaN; of NaN it stays NaN
+    return out * wrap((~fully_masked).astype(out.dtype))
+
+
+def _to_added_mask(hidden: Array, query: Tensor) -> Tensor:
+    """A mask to add to the scores of `query`: -inf where a key is hidden, else 0."""
+    xp = array_module(hidden)
+    return wrap(xp.where(hidden, MINUS_INFINITY, 0.0).astype(query.dtype))
 
 
 def _attention_with_weights(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    mask: Tensor | Array | None,
+    mask: Tensor | None,
     dropout_p: float,
     scale: float | None,
 ) -> tuple[Tensor, Tensor]:
-    """Returns weights @ value and the weights, softmax(scale * query @ key^T + mask).
-
-    mask : a Tensor, added to the scores, or a bool array, True where a query ignores a key
-    """
+    """Returns weights @ value and the weights, softmax(scale * query @ key^T + mask)."""
     scale = query.shape[-1] ** -0.5 if scale is None and query.shape[-1] else scale or 0.0
     scores = products.matmul(query * scale, key.transpose(-2, -1))
-    if isinstance(mask, Tensor):
+    if mask is not None:
         scores = scores + mask
-    elif mask is not None:
-        scores = indexing.masked_fill(scores, mask=mask, value=MINUS_INFINITY)
     weights = dropout(softmax(scores, -1), dropout_p)
     return products.matmul(weights, value), weights
 
@@ -219,14 +223,7 @@ def _merge_masks(
     if padding is not None:
         masks.append(padding.reshape(n, 1, 1, padding.shape[-1]))
     added = [
-        mask
-        if mask.is_floating_point()
-        else indexing.masked_fill(
-            zeros(mask.shape, dtype=query.dtype, device=query.device),
-            mask=mask.array,
-            value=MINUS_INFINITY,
-        )
-        for mask in masks
+        mask if mask.is_floating_point() else _to_added_mask(mask.array, query) for mask in masks
     ]
     return sum(added[1:], added[0]) if added else None
 

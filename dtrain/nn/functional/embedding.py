@@ -8,9 +8,7 @@ from dtrain.autograd import Tensor
 from dtrain.autograd.tensor import wrap
 from dtrain.backend import Array, array_module
 from dtrain.backend.dtypes import category
-from dtrain.functions import scattering
-from dtrain.functions.creation import zeros
-from dtrain.primitives import embedding as primitives
+from dtrain.primitives import embedding as primitives, indexing
 
 
 def embedding(
@@ -96,13 +94,14 @@ def embedding_bag(
         indices, bag = indices[kept], bag[kept]
         scales = None if scales is None else scales[wrap(kept)]
     rows = primitives.embedding(weight, index=indices, by_frequency=scale_grad_by_freq)
-    if mode == "max":
-        nothing = zeros(count, weight.shape[1], dtype=weight.dtype, device=weight.device)
-        return scattering.index_reduce(nothing, 0, wrap(bag), rows, "amax", include_self=False)
+    if mode == "max" and indices.size:
+        chosen, is_empty = primitives.find_first_largest(rows.array, bag, count)
+        largest = indexing.gather(rows, axis=0, index=chosen)
+        return indexing.masked_fill(largest, mask=is_empty, value=0.0)
     if scales is not None:
         rows = rows * scales.unsqueeze(-1)
     sums = primitives.bag_sum(rows, bag=bag, count=count)
-    if mode == "sum":
+    if mode != "mean":
         return sums
     sizes = xp.maximum(xp.bincount(bag, minlength=count), 1)[:, None]
     return sums / wrap(sizes.astype(weight.dtype))

@@ -196,8 +196,8 @@ def _smooth_band(
     end = (centers + reach * wide + 0.5).astype("int64").clip(None, n)
     indices = start[:, None] + np.arange((end - start).max())
     weights = weigh((indices - centers[:, None] + step.dtype.type(0.5)) / wide)
-    weights = np.where(indices < end[:, None], weights, 0)
-    return Band(indices.clip(0, n - 1), weights / weights.sum(1, keepdims=True), n)
+    weights = np.where(indices < end[:, None], weights, np.nan)
+    return Band(indices.clip(0, n - 1), weights / np.nansum(weights, 1, keepdims=True), n)
 
 
 def _step(n: int, o: int, align_corners: bool, scale: float | None, precision: str) -> Any:

@@ -8,9 +8,10 @@ import warnings
 from dtrain.autograd import Tensor
 from dtrain.functions import exponentials
 from dtrain.functions.half_precision import in_float32
+from dtrain.functions.operands import promote_pair
 from dtrain.nn.functional.activations import logsigmoid, require_floats
 from dtrain.nn.functional.losses.reduction import check_reduction, reduce_losses, takes_size_average
-from dtrain.primitives import activations, losses as primitives
+from dtrain.primitives import losses as primitives
 
 
 def _difference(name: str, input: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -157,8 +158,8 @@ def gaussian_nll_loss(
                 f"gaussian_nll_loss: expected variances of shape {input.shape} or "
                 f"{input.shape[:-1]}, got {variance.shape}"
             )
-    # clamped, but with the gradient of the variance as given
-    variance = variance + (variance.clamp(min=eps) - variance).detach()
+    # at least eps, but with the gradient of the variance as given
+    variance = variance + (eps - variance).clamp(min=0).detach()
     losses = (variance.log() + (input - target) ** 2 / variance) * 0.5
     return reduce_losses(losses + 0.5 * math.log(2 * math.pi) if full else losses, reduction)
 
@@ -204,7 +205,7 @@ def binary_cross_entropy_with_logits(
     """
     _require_shape("binary_cross_entropy_with_logits", input, target)
     if pos_weight is None:
-        losses = activations.softplus(input, beta=1.0, threshold=math.inf) - input * target
+        losses = primitives.binary_cross_entropy_with_logits(*promote_pair(input, target))
     else:
         losses = (1 - target) * input - ((pos_weight - 1) * target + 1) * logsigmoid(input)
     return reduce_losses(losses if weight is None else losses * weight, reduction)
