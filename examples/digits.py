@@ -21,7 +21,7 @@ from dtrain.checkpoint import digest, resume, save_checkpoint
 from dtrain.data import DataLoader, TensorDataset, read_idx_folder
 from dtrain.errors import DtrainError
 from dtrain.nn import functional as F
-from dtrain.train import Progress
+from dtrain.train import Accuracy, Mean, Progress
 
 
 def load_digits():
@@ -74,13 +74,11 @@ def build_model(side):
 def evaluate(model, data):
     """The accuracy over the test images of all ranks."""
     model.eval()
-    correct, total = 0, 0
+    accuracy = Accuracy()
     for x, y in DataLoader(data, 50):
-        correct += int((model(x).argmax(1) == y).sum())
-        total += len(y)
+        accuracy.update(model(x), y)
     model.train()
-    correct, total = distributed.all_reduce(dtrain.tensor([correct, total])).tolist()
-    return correct / total
+    return accuracy.compute()
 
 
 def train(args):
@@ -101,24 +99,29 @@ def train(args):
     steps = resume(args.out, args.resume, **job)
 
     for epoch in range(loader.epoch, args.epochs):
+        mean_loss, accuracy = Mean(), Accuracy()
         with Progress(f"epoch {epoch + 1}/{args.epochs}", len(loader)) as progress:
             for step in loader.steps():
                 for x, y in step:
                     output = model(x)
                     loss = F.cross_entropy(output, y)
                     loss.backward()
+                    mean_loss.update(loss, len(y))
+                    accuracy.update(output, y)
                 optimizer.step()
                 optimizer.zero_grad()
                 scheduler.step()
                 steps += 1
-                accuracy = (output.detach().argmax(1) == y).float().mean()
-                loss, accuracy = dtrain.stack([loss.detach(), accuracy]).tolist()
-                progress.advance(args.batch_size * args.microbatches, loss=loss, accuracy=accuracy)
+                progress.advance(  # what this rank has seen of the epoch so far
+                    args.batch_size * args.microbatches,
+                    loss=mean_loss.compute_own(), accuracy=accuracy.compute_own(),
+                )  # fmt: skip
                 stop = distributed.stop_requested()  # by SIGTERM, SIGINT or SIGUSR1
                 if stop or (args.checkpoint_every and steps % args.checkpoint_every == 0):
                     checkpoint = save_checkpoint(args.out, steps, **job)
                 if stop:
                     exit_stopped(checkpoint)
+            progress.advance(0, loss=mean_loss.compute(), accuracy=accuracy.compute())
     finish(args.out, steps, job, test_data)
 
 

@@ -1,3 +1,10 @@
-"""What a training script shows: progress."""
+"""What a training script shows: progress and metrics."""
 
+from dtrain.train.classification import (
+    F1 as F1,
+    Accuracy as Accuracy,
+    ConfusionMatrix as ConfusionMatrix,
+)
+from dtrain.train.mean import Mean as Mean, Perplexity as Perplexity
+from dtrain.train.metric import Metric as Metric
 from dtrain.train.progress import Progress as Progress
