@@ -54,8 +54,6 @@ ADVICE: dict[str, str] = {
     "torch.nn.qat": "there is no quantization: train and save in float32",
     "torch.nn.quantized": "there is no quantization: train and save in float32",
     "torch.nn.utils.prune": "multiply the weight by a mask, by nn.utils.parametrize",
-    "torch.nn.utils.spectral_norm": "nn.utils.parametrizations.spectral_norm is there",
-    "torch.nn.utils.stateless": "load the parameters by load_state_dict, or copy them in no_grad()",
     "torch.onnx": "save the state_dict() as .pth and export it where PyTorch is installed",
     "torch.optim.SparseAdam": _NO_SPARSE + "; optim.Adam updates every row",
     "torch.profiler": "dtrain run --trace FILE writes a timeline; cProfile shows functions",

@@ -58,10 +58,10 @@ NAMESPACES = (
     "", "accelerator", "amp", "autograd", "backends", "backends.cpu", "backends.cuda",
     "backends.cudnn", "backends.mkl", "backends.mkldnn", "backends.mps", "backends.openmp",
     "backends.opt_einsum", "cuda", "cuda.memory", "cuda.nvtx", "cuda.random", "cuda.streams",
-    "distributed", "distributions", "linalg", "nn", "nn.functional", "nn.init", "nn.modules",
-    "nn.utils", "nn.utils.parametrizations", "nn.utils.parametrize", "nn.utils.rnn", "optim",
-    "optim.lr_scheduler", "optim.swa_utils", "random", "special", "testing", "utils",
-    "utils.checkpoint", "utils.data", "utils.data._utils",
+    "distributed", "distributions", "func", "linalg", "nn", "nn.attention", "nn.functional",
+    "nn.init", "nn.modules", "nn.utils", "nn.utils.parametrizations", "nn.utils.parametrize",
+    "nn.utils.rnn", "nn.utils.stateless", "optim", "optim.lr_scheduler", "optim.swa_utils",
+    "random", "special", "testing", "utils", "utils.checkpoint", "utils.data", "utils.data._utils",
 )  # fmt: skip
 
 #: dtrain's own modules, which are no part of PyTorch.

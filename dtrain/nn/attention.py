@@ -7,6 +7,7 @@ from typing import Any
 from dtrain.autograd import Tensor
 from dtrain.functions.creation import empty
 from dtrain.nn import functional as F, init
+from dtrain.nn.attention_kernels import SDPBackend as SDPBackend, sdpa_kernel as sdpa_kernel
 from dtrain.nn.layers import Linear
 from dtrain.nn.module import Module
 from dtrain.nn.parameter import Parameter

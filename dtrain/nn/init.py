@@ -10,8 +10,8 @@ import numpy as np
 from dtrain.autograd import Tensor, no_grad
 from dtrain.backend import Generator, array_module
 from dtrain.backend.dtypes import float32, float64
-from dtrain.functions import special
-from dtrain.functions.creation import eye, random
+from dtrain.functions import creation, special
+from dtrain.functions.creation import random
 from dtrain.functions.linalg import factorizations
 
 _GAINS = {
@@ -183,7 +183,7 @@ def eye_(tensor: Tensor) -> Tensor:
     """Ones on the diagonal of a matrix, zeros elsewhere (torch.nn.init.eye_)."""
     _require_ndim("eye_", tensor, tensor.ndim == 2, "2")
     rows, columns = tensor.shape
-    return tensor.copy_(eye(rows, columns, dtype=tensor.dtype, device=tensor.device))
+    return tensor.copy_(creation.eye(rows, columns, dtype=tensor.dtype, device=tensor.device))
 
 
 @no_grad
@@ -236,3 +236,11 @@ def sparse_(
     ranks = random.rand(tensor.shape, device=tensor.device, generator=generator).argsort(0)
     tensor.normal_(0, std, generator=generator)
     return tensor.masked_fill_(ranks < math.ceil(sparsity * tensor.shape[0]), 0)
+
+
+# --- PyTorch's old names ---
+
+constant, dirac, eye, sparse = constant_, dirac_, eye_, sparse_
+normal, orthogonal, uniform = normal_, orthogonal_, uniform_
+kaiming_normal, kaiming_uniform = kaiming_normal_, kaiming_uniform_
+xavier_normal, xavier_uniform = xavier_normal_, xavier_uniform_

@@ -112,3 +112,14 @@ def clip_grad_value_(
     (torch.nn.utils.clip_grad_value_)."""
     for grad in _gradients(parameters):
         grad.clamp_(-clip_value, clip_value)
+
+
+def clip_grad_norm(
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """The old name of `clip_grad_norm_` (torch.nn.utils.clip_grad_norm)."""
+    return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
