@@ -19,6 +19,7 @@ from dtrain.data import (
     read_idx,
     read_idx_folder,
 )
+from dtrain.data.collate import default_convert
 from dtrain.errors import DataError, DesyncError
 
 
@@ -450,3 +451,10 @@ def test_ranks_with_other_files_are_told_before_they_train():
 
     with pytest.raises(DesyncError, match="sort file lists"):
         distributed.run_ranks(2, body)
+
+
+def test_arrays_of_other_libraries_are_converted_within_a_sample():
+    converted = default_convert({"x": Foreign(), "y": np.ones(2), "z": "a"})
+    assert isinstance(converted["x"], dtrain.Tensor)
+    assert isinstance(converted["y"], dtrain.Tensor)
+    assert converted["z"] == "a"

@@ -1,12 +1,14 @@
 """LBFGS: what it minimizes, its state, and what it refuses. Its steps: tests/oracle."""
 
 import copy
+import math
 
 import numpy as np
 import pytest
 from scipy.optimize import rosen
 
 import dtrain
+from dtrain.optim.line_search import Point, _choose_within, search_strong_wolfe
 
 
 class Rosenbrock:
@@ -91,3 +93,86 @@ def test_defaults_are_those_of_pytorch():
         "lr": 1, "max_iter": 20, "max_eval": 25, "tolerance_grad": 1e-7, "tolerance_change": 1e-9,
         "history_size": 100, "line_search_fn": None,
     }  # fmt: skip
+
+
+# --- the line search, on points that the test gives ---
+
+
+class Line:
+    """Answers the n-th call with the n-th (loss, slope); keeps the lengths that were asked for."""
+
+    def __init__(self, *answers):
+        self.answers, self.lengths = iter(answers), []
+
+    def measure(self, length):
+        self.lengths.append(length)
+        return point(length, *next(self.answers))
+
+
+def point(length, loss, slope):
+    return Point(length, loss, dtrain.zeros(1), slope)
+
+
+START = point(0.0, 0.0, -1.0)
+GOOD = (-5.0, 0.1)  # low enough, and nearly flat
+
+
+def test_a_loss_that_rises_again_ends_the_way_forward_though_it_is_below_the_first():
+    line = Line((-1.0, -1.0), (-3.0, -1.0), (-2.0, -1.0), GOOD)
+    found, calls = search_strong_wolfe(line.measure, START, 1.0, 1.0)
+    _, second, third, fourth = line.lengths
+    assert second < fourth < third
+    assert (found.length, calls) == (fourth, 4)
+
+
+def test_a_straight_line_down_is_followed_to_the_largest_length():
+    line = Line((-1.0, -1.0), (-10.0, -1.0), (-20.0, 0.1))
+    search_strong_wolfe(line.measure, START, 1.0, 1.0)
+    assert line.lengths[:2] == [1, 10]
+    x = dtrain.tensor([2.0], requires_grad=True)
+    optimizer = dtrain.optim.LBFGS([x], max_iter=1, line_search_fn="strong_wolfe")
+
+    def closure():
+        optimizer.zero_grad()
+        loss = x.sum()
+        loss.backward()
+        return loss
+
+    assert optimizer.step(closure).item() == 2
+    assert x.item() < -10
+
+
+def test_the_second_point_may_be_higher_than_the_first():
+    line = Line((-2.0, -1.0), (-1.5, -1.0), GOOD)
+    search_strong_wolfe(line.measure, START, 1.0, 1.0)
+    first, second, third = line.lengths
+    assert first < second < third
+
+
+def test_a_minimum_that_was_passed_lies_between_the_start_and_the_lowest_point():
+    line = Line((1.0, 5.0), (-0.5, 2.0), GOOD)
+    found, _ = search_strong_wolfe(line.measure, START, 1.0, 1.0)
+    first, second, third = line.lengths
+    assert 0 < third < second < first
+    assert found.length == third
+
+
+def test_a_length_close_to_an_end_is_moved_inwards_the_second_time():
+    low, high = point(0.0, 0.0, -0.01), point(1.0, 0.99, 1.99)  # x^2 - x / 100
+    length, stalled = _choose_within(low, high, False)
+    assert 0 < length < 0.1
+    assert stalled
+    assert _choose_within(low, high, True) == (pytest.approx(0.1), False)
+    low, high = point(1.0, 2.5e-5, -0.01), point(0.0, 1.01, -2.01)  # (x - 1.005)^2
+    assert _choose_within(low, high, False) == (pytest.approx(0.9), False)
+
+
+def test_between_points_without_a_cubic_it_takes_the_middle():
+    low, high = point(0.0, 0.0, -1.0), point(1.0, math.nan, 1.0)
+    assert _choose_within(low, high, False) == (0.5, False)
+
+
+def test_a_bracket_narrower_than_the_smallest_change_ends_the_search():
+    line = Line((1.0, 5.0))
+    found, calls = search_strong_wolfe(line.measure, START, 1.0, 1e-10)
+    assert (found.length, calls) == (0.0, 1)

@@ -212,6 +212,7 @@ def test_nan_comes_last_in_searches():
             found = dtrain.searchsorted(rows, columns, right=right)
             assert found.reshape(-1, 4)[0].tolist() == expected
     assert dtrain.bucketize(NAN, dtrain.tensor([1.0, 2.0])).item() == 2
+    assert dtrain.bucketize(5.0, row).item() == 3
 
 
 def test_norms_of_differences_that_are_nan():
@@ -283,6 +284,8 @@ def test_pixels_of_weight_0_are_in_an_interpolation(mode):
 def test_elements_outside_of_a_window_are_not_in_its_mean():
     pooled = F.adaptive_avg_pool1d(dtrain.tensor([[1.0, 2.0, 3.0, NAN]]), 3)  # windows of 2, 2, 2
     assert is_nan(pooled[0].tolist()) == [False, False, True]
+    pooled = F.adaptive_avg_pool1d(dtrain.tensor([[1.0, math.inf, 1.0, 1.0, 1.0]]), 3)  # 2, 3, 2
+    assert pooled[0].tolist() == [math.inf, math.inf, 1]
 
 
 @pytest.mark.parametrize("zero_infinity", [False, True])

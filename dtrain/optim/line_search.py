@@ -97,5 +97,8 @@ def _cubic_minimum(one: Point, other: Point, bounds: tuple[float, float]) -> flo
     if not square >= 0:  # NaN, too
         return (low + high) / 2
     root = math.sqrt(square)
-    part = (right.slope + root - first) / (right.slope - left.slope + 2 * root)
+    divisor = right.slope - left.slope + 2 * root
+    if divisor == 0:  # a straight line
+        return high if right.slope < 0 else low
+    part = (right.slope + root - first) / divisor
     return min(max(right.length - (right.length - left.length) * part, low), high)

@@ -61,6 +61,13 @@ def test_notices_are_taken_out_of_a_stream_in_any_pieces(pipe):
         assert (stream.statuses, stream.errors) == ({RAISED}, [error])
 
 
+@pytest.mark.parametrize("own", [b"other=1", b"lost=all", b"all"])
+def test_a_sequence_that_is_no_notice_is_the_programs_own(own):
+    stream, data = NoticeFilter(), b"\x1b]dtrain;" + own + b"\x07\n"
+    assert stream.feed(data) == data
+    assert not stream.lost | stream.statuses
+
+
 def test_a_long_error_loses_its_middle(pipe):
     reader, writer = pipe
     text = "".join(f"{os.urandom(20).hex()}\n" for _ in range(1000))
