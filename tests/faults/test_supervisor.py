@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -111,3 +112,25 @@ def test_a_launcher_that_locks_itself_up_after_a_failure_is_ended(monkeypatch, c
         "a rank raised an exception, and the launcher does not end: ending it"
         in capfd.readouterr().err
     )
+
+
+def test_each_signal_has_its_time_before_the_next(monkeypatch, capsys):
+    sent, now = [], [100.0]
+    monkeypatch.setattr(attempt, "time", types.SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(attempt, "_END_LIMIT_S", 7.0)
+    process = types.SimpleNamespace(
+        stderr=types.SimpleNamespace(fileno=lambda: -1), send_signal=sent.append
+    )
+    running = attempt._Attempt(process, None, grace_s=30.0, linger_s=None)
+    assert running._time_left() is None
+    for received, number, limit_s in (
+        (signal.SIGTERM, signal.SIGUSR1, 30),
+        (None, signal.SIGTERM, 7),
+        (None, signal.SIGKILL, 7),
+    ):
+        running._escalate(received)
+        assert sent[-1] == number
+        assert running._time_left() == limit_s
+        now[0] += limit_s
+    running._escalate(None)
+    assert len(sent) == 3
