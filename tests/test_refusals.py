@@ -52,6 +52,11 @@ REFUSED = {
     "too many indices": (lambda t: _matrix(t)[0, 0, 0], IndexError, "too many indices"),
     "unfold size": (lambda t: _matrix(t).unfold(1, 4, 1), RuntimeError, "0 <= size <= 3.*got 4"),
     "unfold step": (lambda t: _matrix(t).unfold(1, 2, 0), RuntimeError, "step >= 1, got 2 and 0"),
+    "searchsorted rows": (
+        lambda t: t.searchsorted(_matrix(t), t.ones(3, 1)),
+        RuntimeError,
+        r"expected one row, or as many as of values, got shapes \(2, 3\) and \(3, 1\)",
+    ),
     "searchsorted side": (
         lambda t: t.searchsorted(t.arange(3.0), 1.0, side="up"),
         RuntimeError,
