@@ -63,7 +63,6 @@ def test_what_is_there_guarded_or_not_certain_is_not_listed(source):
     [
         ("torch.load(f, mmap=True)", "dtrain's torch.load has no argument 'mmap': leave it out"),
         ("torch.nn.Linear(2, 3, foo=1)", "dtrain's torch.nn.Linear has no argument 'foo': leave it out"),
-        ("torch.distributed.broadcast(x, 0)", "dtrain's torch.distributed.broadcast is another: it returns the root's value: x = broadcast(x, root)"),
         ("torch.linalg.relu(x)", "dtrain has no torch.linalg.relu: torch.relu is there"),
     ],
 )  # fmt: skip

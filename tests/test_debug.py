@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import dtrain
 from dtrain import distributed
 from dtrain.errors import DesyncError, RankFailedError
 
@@ -46,7 +47,7 @@ def test_breakpoint_stops_one_rank_and_sees_its_variables(debug):
         "from dtrain import distributed as d\n"
         "number = 10 * d.rank()\n"
         "breakpoint()\n"
-        "total = sum(d.all_gather(number))\n"
+        "import dtrain\ntotal = d.all_reduce(dtrain.tensor(number)).item()\n"
         "print('total', total)\n"
     )
     process = debug(source, "-n", 3, "--rank", 2, keys="p number\nnumber = 1000\ncontinue\n")
@@ -147,7 +148,10 @@ def test_the_cause_is_shown_too_and_waiting_is_no_cause(debug):
 
 
 def test_a_rank_that_waits_while_it_handles_its_own_failure(debug):
-    source = "try:\n    if d.rank() == 1: raise ValueError('mine')\n    d.all_gather(1)\nfinally:"
+    source = (
+        "try:\n    if d.rank() == 1: raise ValueError('mine')\n"
+        "    d.all_gather_object([0, 0, 0], 1)\nfinally:"
+    )
     process = debug(BARRIER.format(source).replace("\nd.barrier", "\n    d.barrier"), "-n", 3)
     assert "ValueError: mine" in process.stderr.split("rank 0:")[0].split("rank 2:")[0]
     assert "waited" not in process.stderr
@@ -364,12 +368,27 @@ def test_ranks_in_different_calls_are_named():
         if distributed.rank() == 0:
             distributed.barrier()
         else:
-            distributed.all_gather(1)
+            distributed.all_reduce(dtrain.ones(2))
 
     here = r"\(tests/test_debug.py:\d+ in body\(\)\)"
-    message = rf"rank 0 in barrier {here}, rank 1 in allgather for a value {here}"
+    call = r"allgather for all_reduce \(SUM\) of \(2,\) float32"
+    message = rf"rank 0 in barrier {here}, rank 1 in {call} {here}"
     with pytest.raises(DesyncError, match=message):
         distributed.run_ranks(2, body)
+
+
+def test_messages_that_nobody_sends_are_named():
+    def body():
+        if distributed.rank() == 0:
+            distributed.recv(dtrain.ones(1), 1)
+        elif distributed.rank() == 1:
+            distributed.recv(dtrain.ones(1), 0)
+
+    here = r"\(tests/test_debug.py:\d+ in body\(\)\)"
+    with pytest.raises(DesyncError, match=rf"rank 0 in recv from rank 1 {here}, rank 1 in recv"):
+        distributed.run_ranks(3, body)
+    with pytest.raises(RankFailedError, match=rf"recv from rank 1 {here} for rank 1, which has end"):
+        distributed.run_ranks(2, lambda: distributed.rank() or body())
 
 
 def test_a_rank_that_fails_ends_the_others():

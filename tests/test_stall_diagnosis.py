@@ -2,7 +2,7 @@
 
 import pytest
 
-from dtrain.distributed.watchdog.collective_log import CollectiveCall
+from dtrain.distributed.watchdog.collective_log import CollectiveCall, PendingMessage
 from dtrain.distributed.watchdog.diagnosis import RankState, StallDiagnosis
 from dtrain.errors import DesyncError, RankFailedError
 
@@ -116,3 +116,49 @@ def test_a_timeout_ends_the_job_but_mpi_decides_about_a_silent_elastic_rank():
 def test_0_is_never():
     never = diagnosis(warning_s=0, timeout_s=0)
     assert lines(never, waits(1e9), computes(), waits(1e9)) == []
+
+
+def receives(seconds, peer, number=1):
+    name = f"recv from {'any rank' if peer is None else f'rank {peer}'}"
+    return computes()._replace(message=PendingMessage(number, name, peer, seconds))
+
+
+def test_a_rank_that_waits_for_a_message_is_named_once_with_what_the_other_does():
+    it = diagnosis()
+    states = receives(6, 2), computes(), waits(6)._replace(call_site="eval.py:3")
+    texts = lines(it, *states)
+    assert (
+        "rank 0 has waited 6 s in recv from rank 2 (data.py:17 in load()), which is at eval.py:3, "
+        "in barrier"
+    ) in texts
+    assert not [text for text in lines(it, *states, now=101.0) if "recv" in text]
+    assert "the ranks go on: they had waited 8 s for rank 2" in lines(
+        it, receives(0, 2, number=2), computes(), computes(), now=102.0
+    )
+    with pytest.raises(RankFailedError, match=r"rank 0 has waited 60 s in recv.*--stall-timeout"):
+        lines(diagnosis(), receives(60, 1), computes(), computes())
+    assert lines(diagnosis(warning_s=0, timeout_s=0), receives(99, 1), computes(), computes()) == []
+
+
+def test_a_message_from_an_exited_rank_ends_the_job():
+    exited = computes()._replace(has_exited=True)
+    with pytest.raises(RankFailedError, match="rank 1 on host a came to the end of the program, "):
+        lines(diagnosis(), receives(2, 1), exited, computes())
+    assert lines(diagnosis(), receives(2, 2), exited, computes()) == []
+    assert lines(diagnosis(), receives(2, None), exited, computes()) == []
+    with pytest.raises(RankFailedError, match="ranks 1, 2 on hosts a, b came to the end"):
+        lines(diagnosis(), receives(2, None), exited, exited)
+
+
+def test_a_rank_that_is_not_in_the_group_does_not_block_it():
+    def grouped(seconds):
+        call = CollectiveCall(1, "barrier", seconds, frozenset({0, 2}))
+        return RankState((CollectiveCall(3), call), "train.py:9")
+
+    other = RankState((CollectiveCall(3), CollectiveCall(0)), "load.py:1", has_exited=True)
+    late = RankState((CollectiveCall(3), CollectiveCall(0)), "slow.py:1")
+    (text,) = lines(diagnosis(), grouped(6), other, late)
+    assert text == "rank 0 has waited 6 s in barrier (train.py:9) for rank 2 on host b, which is at slow.py:1"
+    assert lines(diagnosis(), grouped(2), other, grouped(2)) == []
+    with pytest.raises(RankFailedError, match="rank 2 on host b came to the end"):
+        lines(diagnosis(), grouped(2), other, late._replace(has_exited=True))

@@ -88,12 +88,6 @@ ADVICE: dict[str, str] = {
     "torchvision.utils": "make the picture of tensor.numpy(), by matplotlib or pillow",
 }
 
-#: Names that dtrain has and that do something else than PyTorch's.
-DIFFERENT: dict[str, str] = {
-    "torch.distributed.all_gather": "returns the list of all ranks' values: all_gather(value)",
-    "torch.distributed.broadcast": "returns the root's value: x = broadcast(x, root)",
-}
-
 #: Where a name is looked for that its own namespace does not have.
 _NEIGHBOURS = ("", "nn.functional", "nn", "linalg", "special", "nn.utils", "optim")
 

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import dtrain
-from dtrain.as_torch.advice import DIFFERENT, explain_missing
+from dtrain.as_torch.advice import explain_missing
 from dtrain.as_torch.paths import ALIASES, find_module
 from dtrain.check.uses import Use, find_uses
 
@@ -64,8 +64,6 @@ def _explain(use: Use) -> Iterator[str]:
     if value is _MISSING:
         yield explain_missing(use.path)
         return
-    if use.path in DIFFERENT:
-        yield f"dtrain's {use.path} is another: it {DIFFERENT[use.path]}"
     for keyword in use.keywords:
         if not _accepts(value, keyword):
             yield f"dtrain's {use.path} has no argument {keyword!r}: leave it out"

@@ -18,6 +18,7 @@ from dtrain import env
 
 if TYPE_CHECKING:
     from dtrain.distributed.comm.communicator import Communicator
+    from dtrain.distributed.process_group import ProcessGroup
     from dtrain.distributed.step import Microbatch, Step, StepReduction
     from dtrain.distributed.trace.timeline import Row
 
@@ -28,6 +29,10 @@ class RunContext:
 
     #: the ranks of this run; None until something needs them
     communicator: Communicator | None = None
+    #: the group of all ranks (torch.distributed.group.WORLD), once something has asked for it
+    world_group: ProcessGroup | None = None
+    #: the backend's name that `init_process_group` was given; None before it
+    backend: str | None = None
     #: whose loop body runs now: random draws and statistics belong to it
     microbatch: Microbatch | None = None
     #: what is reduced at the end of each step

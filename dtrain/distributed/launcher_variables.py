@@ -7,7 +7,7 @@ their process id there.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 
 from dtrain import env
 from dtrain.errors import LaunchError
@@ -16,6 +16,13 @@ from dtrain.errors import LaunchError
 _WORLD_SIZE = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
 _RANK = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID")
 _LOCAL_RANK = ("OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID")
+_LOCAL_WORLD_SIZE = ("OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS")
+#: what torchrun sets for its ranks
+TORCHRUN_VARIABLES = (
+    *("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "NODE_RANK", "GROUP_RANK"),
+    *("MASTER_ADDR", "MASTER_PORT"),
+)
+_MASTER_PORT = "29500"  # torchrun's; no rank of dtrain listens there
 # What mpirun sets for its ranks: an mpirun that finds them takes itself for one.
 _OF_RANKS = ("OMPI_COMM_WORLD_", "OMPI_MCA_ess", "PMIX_", "PMI_", "MPI_LOCAL", "PRTE_LAUNCHED")
 
@@ -47,9 +54,58 @@ def parent_rank_process() -> int | None:
 
 
 def without_rank_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """An environment without what a launcher has set for one of its ranks."""
+    """An environment without what a launcher and `set_torchrun_variables` set for a rank."""
     of_ranks = (*_OF_RANKS, env.RANK_PROCESS.name)
-    return {name: value for name, value in environ.items() if not name.startswith(of_ranks)}
+    is_rank = any(name in environ for name in _WORLD_SIZE)
+    return {
+        name: value
+        for name, value in environ.items()
+        if not name.startswith(of_ranks) and not (is_rank and name in TORCHRUN_VARIABLES)
+    }
+
+
+def set_torchrun_variables(environ: MutableMapping[str, str] = os.environ) -> None:
+    """Set the variables by which programs for torchrun know their rank; not for other processes."""
+    size, rank, local_rank = launched_world_size(), launched_rank(), launched_local_rank()
+    if size is None or rank is None:
+        return
+    local_size = _read(_LOCAL_WORLD_SIZE) or _read_slurm_local_size() or size
+    local_rank = local_rank or 0
+    variables = torchrun_variables(rank, size, local_rank, local_size)
+    if local_size < size and "MASTER_ADDR" in environ:  # `dtrain run` has named its first host
+        del variables["MASTER_ADDR"]
+    environ.update(variables)
+
+
+def torchrun_variables(rank: int, size: int, local_rank: int, local_size: int) -> dict[str, str]:
+    """What torchrun would set for a rank; machines have equal numbers of ranks.
+
+    >>> torchrun_variables(3, 4, 1, 2)["NODE_RANK"]
+    '1'
+    """
+    node = str((rank - local_rank) // local_size)
+    return {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(local_rank),
+        "WORLD_SIZE": str(size),
+        "LOCAL_WORLD_SIZE": str(local_size),
+        "NODE_RANK": node,
+        "GROUP_RANK": node,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": _MASTER_PORT,
+    }
+
+
+def _read_slurm_local_size() -> int | None:
+    """The number of ranks on this machine, from a text such as "4(x2),3"."""
+    if "SLURM_STEP_TASKS_PER_NODE" not in os.environ:
+        return None
+    sizes: list[int] = []
+    for part in os.environ["SLURM_STEP_TASKS_PER_NODE"].split(","):
+        count, _, times = part.partition("(x")
+        sizes += [int(count)] * int(times.rstrip(")") or 1)
+    node = os.environ.get("SLURM_NODEID", "0")
+    return sizes[int(node)] if node.isdecimal() and int(node) < len(sizes) else None
 
 
 def refuse_other_launchers() -> None:

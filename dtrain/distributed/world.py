@@ -132,22 +132,6 @@ def world_size() -> int:
     return communicator().size
 
 
-def barrier() -> None:
-    """Wait until every rank has called it (torch.distributed.barrier).
-
-    Raises
-    ------
-    RankFailedError
-        If a rank raised or exited instead.
-
-    Examples
-    --------
-    >>> from dtrain import distributed
-    >>> distributed.barrier()
-    """
-    communicator().barrier()
-
-
 def _launched_communicator() -> Communicator | None:
     expected = launched_world_size()
     if expected is None:

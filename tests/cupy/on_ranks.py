@@ -23,6 +23,7 @@ from dtrain.distributed.world import communicator
 from dtrain.errors import DesyncError
 from dtrain.nn import functional as F
 from dtrain.parallel import ZeroRedundancyOptimizer
+from tests.gathered import gathered
 
 DTYPES = [np.dtype(t) for t in ("float32", "float64", "float16", ml_dtypes.bfloat16, "int32")]
 
@@ -175,9 +176,7 @@ def overlap_and_a_sharded_optimizer_keep_the_bits():
             optimizer.zero_grad()
         return digest(model.state_dict())
 
-    assert distributed.all_gather(train()) == distributed.world_size() * distributed.run_ranks(
-        1, train
-    )
+    assert gathered(train()) == distributed.world_size() * distributed.run_ranks(1, train)
 
 
 def a_model_on_another_kind_of_device_is_refused():
@@ -245,9 +244,7 @@ def each_rank_has_a_gpu():
     gpus = dtrain.cuda.device_count()
     expected = f"cuda:{distributed.local_rank() % gpus}"
     # On one machine each has another number; Open MPI may give them in another order.
-    assert sorted(distributed.all_gather(distributed.local_rank())) == [
-        *range(distributed.world_size())
-    ]
+    assert sorted(gathered(distributed.local_rank())) == [*range(distributed.world_size())]
     assert str(dtrain.ones(2).to("cuda").device) == expected
     assert str(dtrain.ones(2, device="cuda").device) == expected
     assert str(dtrain.ones(2, device="cuda:0").device) == "cuda:0"

@@ -7,8 +7,9 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import tests.cupy.conftest  # noqa: F401  CuPy on host memory where there is no GPU
 from dtrain import distributed
 from tests.cupy.test_training import trained
+from tests.gathered import gathered
 
 if __name__ == "__main__":
-    digests = distributed.all_gather(trained("cuda"))
+    digests = gathered(trained("cuda"))
     if distributed.rank() == 0:
         print("digests", *digests)

@@ -51,12 +51,21 @@ LATE = rf"dtrain: ranks 0, 2 have waited [1-9]\d* s in barrier \(script\.py:\d+\
 
 
 def test_a_rank_in_another_call(job):
-    run = job("d.all_gather(1) if rank == 1 else d.barrier()\n")
+    run = job("d.all_gather_object([0] * 3, 1) if rank == 1 else d.barrier()\n")
     ends_by(
         run,
         r"dtrain\.errors\.DesyncError: the ranks wait for each other in different calls: "
         rf"ranks 0, 2 {ON} in barrier \(script\.py:7\); "
         rf"rank 1 {ON} in allgather for a value \(script\.py:7\)",
+    )
+
+
+def test_a_message_from_a_rank_that_has_ended(job):
+    run = job("if rank == 0:\n    d.recv(dtrain.ones(1), 1)\n")
+    ends_by(
+        run,
+        rf"dtrain\.errors\.RankFailedError: rank 1 {ON} came to the end of the program, where "
+        rf"rank 0 {ON} waits in recv from rank 1 \(script\.py:8\)",
     )
 
 
@@ -194,7 +203,9 @@ def test_bad_input_is_refused(job, option):
 
 @pytest.mark.skipif(bool(hosts.why_not()), reason=f"no hosts: {hosts.why_not()}")
 def test_the_host_is_named(tmp_path):
-    (tmp_path / "script.py").write_text(BEGIN + "d.all_gather(1) if rank == 1 else d.barrier()\n")
+    (tmp_path / "script.py").write_text(
+        BEGIN + "d.all_gather_object([0, 0], 1) if rank == 1 else d.barrier()\n"
+    )
     with hosts.hosts(2) as cluster:
         process = cluster.run("--hosts", cluster.hosts(1), "script.py", cwd=tmp_path)
     assert process.returncode != 0

@@ -20,6 +20,7 @@ from dtrain.nn import functional as F
 from tests.cases.layer_case import filled, tensors, weighed
 from tests.cases.layer_cases import MODULES
 from tests.cases.optimizer_cases import BY_PARAMETER, OPTIMIZERS
+from tests.gathered import from_rank_0, gathered
 
 MICROBATCHES = 8
 
@@ -70,7 +71,7 @@ def _sgd(params):
 
 
 def ranks_of_a_machine_have_numbers_of_their_own():
-    numbers = sorted(distributed.all_gather(distributed.local_rank()))
+    numbers = sorted(gathered(distributed.local_rank()))
     assert numbers == list(range(distributed.world_size()))
 
 
@@ -145,7 +146,7 @@ def _once_alone(function):
 
 def _rows_unlike_those_of_one_rank(function):
     """Which rows of a table differ; rank 0 makes those of one rank, once for all world sizes."""
-    alone = distributed.broadcast(_once_alone(function) if distributed.rank() == 0 else None)
+    alone = from_rank_0(_once_alone(function) if distributed.rank() == 0 else None)
     rows = function()
     return [name for name in alone if rows[name] != alone[name]]
 
@@ -163,7 +164,7 @@ def fewer_samples_than_microbatches_in_the_last_step():
 
 
 def all_ranks_have_the_same_weights():
-    assert len(set(distributed.all_gather(_train()))) == 1
+    assert len(set(gathered(_train()))) == 1
 
 
 def bits_do_not_depend_on_bucket_size():
@@ -409,7 +410,7 @@ def sync_batch_norm_has_the_same_bits_on_all_ranks_and_on_threads():
     def bits():
         return [{k: v.tobytes() for k, v in step.items()} for step in _synchronized_steps()]
 
-    everywhere = distributed.all_gather(bits())
+    everywhere = gathered(bits())
     assert everywhere == [everywhere[0]] * distributed.world_size()
     assert everywhere == distributed.run_ranks(distributed.world_size(), bits)
 
@@ -472,7 +473,7 @@ def the_ranks_begin_with_the_weights_of_rank_0():
     model = nn.Linear(3, 2)
     with dtrain.no_grad():
         model.weight += distributed.rank()
-    expected = distributed.broadcast(model.weight.tolist())
+    expected = from_rank_0(model.weight.tolist())
     assert DataParallel(model).module.weight.tolist() == expected
 
 
@@ -526,14 +527,14 @@ def all_reduce_combines_tensors():
     assert distributed.all_reduce(x.clone(), "min").tolist() == [[0, 1]]
     assert distributed.all_reduce(dtrain.tensor(rank)).item() == ranks.sum()
     with pytest.raises(ValueError, match="expected op"):
-        distributed.all_reduce(x, "product")
+        distributed.all_reduce(x, "median")
 
 
 def every_sample_is_seen_once():
     data = TensorDataset(dtrain.arange(53))
     for loader in (DataLoader(data, 3), DataLoader(data, 3, shuffle=True)):
         own = [n for (x,) in loader for n in x.tolist()]
-        assert sorted(_joined(distributed.all_gather(own))) == list(range(53))
+        assert sorted(_joined(gathered(own))) == list(range(53))
 
 
 def the_loader_deals_the_same_steps_to_any_world_size():
@@ -541,7 +542,7 @@ def the_loader_deals_the_same_steps_to_any_world_size():
         loader = DataLoader(_data(), 2, shuffle=True, seed=9, microbatches=MICROBATCHES)
         return [[y.tolist() for _, y in s if len(y)] for _ in range(2) for s in loader.steps()]
 
-    ranks = distributed.all_gather(steps())
+    ranks = gathered(steps())
     together = [_joined(parts) for parts in zip(*ranks)]
     assert together == _alone(steps)
 
@@ -557,10 +558,10 @@ def random_numbers_belong_to_the_microbatch():
         loader = DataLoader(TensorDataset(dtrain.arange(16)), 1, microbatches=MICROBATCHES)
         return [(int(x), dtrain.rand(2).tolist()) for step in loader.steps() for (x,) in step]
 
-    everything = sorted(_joined(distributed.all_gather(drawn())))
+    everything = sorted(_joined(gathered(drawn())))
     assert everything == sorted(_alone(drawn))
     assert len({tuple(numbers) for _, numbers in everything}) == 16
-    outside = distributed.all_gather(dtrain.rand(2).tolist())
+    outside = gathered(dtrain.rand(2).tolist())
     assert all(numbers == outside[0] for numbers in outside)
 
 

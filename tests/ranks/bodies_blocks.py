@@ -7,10 +7,11 @@ import numpy as np
 
 import dtrain
 from dtrain import distributed
-from dtrain.distributed import all_gather, all_reduce, broadcast
+from dtrain.distributed import all_reduce
 from dtrain.distributed.comm import blocks, inter_node, mpi
 from dtrain.distributed.comm.tree_reduce import equal_bounds
 from dtrain.distributed.world import communicator
+from tests.gathered import gathered
 
 
 @contextmanager
@@ -63,12 +64,14 @@ def _require_object(value, rank):
 def _check_objects():
     rank, size = distributed.rank(), distributed.world_size()
     own = _object(rank)
-    values = all_gather(own)
+    values = gathered(own)
     distributed.barrier()
     for theirs, value in enumerate(values):
         _require_object(value, theirs)
     for root in {0, size - 1}:
-        value = broadcast(own if rank == root else None, root)
+        values = [own if rank == root else None]
+        distributed.broadcast_object_list(values, root)
+        value = values[0]
         distributed.barrier()
         if rank != root:
             _require_object(value, root)

@@ -16,6 +16,7 @@ from dtrain.distributed.comm import tree_reduce
 from dtrain.distributed.step import current_microbatch
 from dtrain.nn import functional as F
 from dtrain.parallel import PowerSGD, TopK
+from tests.gathered import from_rank_0, gathered
 
 from .bodies import MICROBATCHES, _alone, _data, _sgd, _train
 
@@ -290,7 +291,7 @@ def _bytes_of_a_step(setting, microbatches_per_rank=1):
     gradients._comm = _Counting(world.communicator())
     grads = {"w": _random((96, 240), 0), "b": _random(240, 0)}
     _step(model, lambda _: grads, count=size * microbatches_per_rank)
-    return sum(distributed.all_gather(gradients._comm.sent))
+    return sum(gathered(gradients._comm.sent))
 
 
 def so_many_bytes_are_sent_as_is_claimed():
@@ -368,7 +369,7 @@ def _run(objects, steps, stop, folder=None):
 
 
 def compression_resumes_on_another_number_of_ranks():
-    folder = distributed.broadcast(tempfile.mkdtemp() if distributed.rank() == 0 else None)
+    folder = from_rank_0(tempfile.mkdtemp() if distributed.rank() == 0 else None)
 
     def resumed(path, stop, save=None):
         objects = _job(setting, bucket_bytes=200)  # of other buckets

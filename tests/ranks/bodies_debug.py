@@ -10,6 +10,7 @@ from dtrain import DataParallel, distributed, nn
 from dtrain.data import DataLoader, TensorDataset
 from dtrain.errors import DesyncError
 from dtrain.parallel import ZeroRedundancyOptimizer
+from tests.gathered import from_rank_0
 
 
 def _compare_every(steps):
@@ -115,7 +116,7 @@ def _warnings_of(run):
         distributed.barrier()
         run()
         distributed.barrier()
-    return distributed.broadcast(told)
+    return from_rank_0(told)
 
 
 def _train_on(samples, disturb, epochs=2, **options):

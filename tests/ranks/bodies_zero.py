@@ -10,6 +10,7 @@ from dtrain import DataParallel, ZeroRedundancyOptimizer, distributed, nn, optim
 from dtrain.checkpoint import digest, load_checkpoint, save_checkpoint
 from dtrain.data import DataLoader
 from dtrain.nn import functional as F
+from tests.gathered import from_rank_0
 
 from .bodies import MICROBATCHES, _alone, _data, _train
 
@@ -109,7 +110,7 @@ def _interrupted(make_optimizer, folder=None):
 
 
 def a_checkpoint_holds_the_state_of_all_ranks():
-    folder = distributed.broadcast(tempfile.mkdtemp() if distributed.rank() == 0 else None)
+    folder = from_rank_0(tempfile.mkdtemp() if distributed.rank() == 0 else None)
     expected = _alone(_interrupted, _whole("AdamW"))
     assert _interrupted(_sharded("AdamW"), folder) == expected
 

@@ -12,6 +12,7 @@ from . import (
     bodies_metrics,
     bodies_parameters,
     bodies_reduction,
+    bodies_torch,
     bodies_zero,
 )
 
@@ -25,6 +26,7 @@ BODIES = [
         bodies_metrics,
         bodies_parameters,
         bodies_reduction,
+        bodies_torch,
         bodies_zero,
     )
     for name, body in vars(module).items()

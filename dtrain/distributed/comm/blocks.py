@@ -100,15 +100,26 @@ def _unpack(parcel: Sequence[Array]) -> Any:
     return pickle.loads(text, buffers=own)
 
 
+#: the function of NumPy and CuPy for operations that are taken in rank order
+_COMBINE = {
+    "max": "maximum",
+    "min": "minimum",
+    "product": "multiply",
+    "band": "bitwise_and",
+    "bor": "bitwise_or",
+    "bxor": "bitwise_xor",
+}
+
+
 def all_reduce_blocks(comm: Communicator, flat: Array, op: str) -> None:
     """Combine a contiguous array of one dimension over the ranks, in place.
 
-    `op` is "sum", "mean", "max" or "min". Where a rank may fail, an interrupted call leaves the
-    array as it was.
+    `op` is "sum", "mean", or one of `_COMBINE`. Where a rank may fail, an interrupted call leaves
+    the array as it was.
     """
     target = flat.copy() if comm.elastic else flat
-    combine = _reduce_by_order if op in ("max", "min") else _reduce_by_tree
-    length = max(_BLOCK_BYTES // flat.itemsize // (comm.size if op in ("max", "min") else 1), 1)
+    combine = _reduce_by_order if op in _COMBINE else _reduce_by_tree
+    length = max(_BLOCK_BYTES // flat.itemsize // (comm.size if op in _COMBINE else 1), 1)
     for start in range(0, max(len(flat), 1), length):
         part = target[start : start + length]
         with on_device_of(part):
@@ -133,7 +144,7 @@ def _reduce_by_order(comm: Communicator, part: Array, op: str) -> None:
     block[bounds[comm.rank] : bounds[comm.rank + 1]] = part
     comm.all_gather_slices(block, bounds)
     part[...] = block[:count]
-    combine = xp.maximum if op == "max" else xp.minimum
+    combine = getattr(xp, _COMBINE[op])
     for start in bounds[1:-1]:
         combine(part, block[start : start + count], out=part)
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from dtrain.backend import Array
+from dtrain.distributed.comm.messages import Transfer
 from dtrain.distributed.comm.tree_reduce import combine
 
 
@@ -109,6 +110,18 @@ class Communicator(ArrayCollectives, Protocol):
         All ranks call it (MPI_Comm_dup).
         """
 
+    def subgroup(self, ranks: Sequence[int]) -> Communicator | None:
+        """The communicator of some of these ranks, in ascending order; None on the other ranks.
+
+        All ranks call it (MPI_Comm_split). A subgroup has no subgroups, and one duplicate.
+        """
+
+    def isend(self, flat: np.ndarray, to: int, tag: int = 0) -> Transfer:
+        """Send a flat host array to another rank; it may change at once (MPI_Isend)."""
+
+    def irecv(self, flat: np.ndarray, source: int | None, tag: int = 0) -> Transfer:
+        """Receive into a flat host array, from any rank if `source` is None (MPI_Irecv)."""
+
     def clock_offset_ns(self) -> int:
         """Nanoseconds to add to this rank's `time.perf_counter_ns` for rank 0's."""
 
@@ -162,6 +175,15 @@ class SoloCommunicator(Communicator):
 
     def duplicate(self) -> SoloCommunicator:
         return self
+
+    def subgroup(self, ranks: Sequence[int]) -> SoloCommunicator | None:
+        return self if ranks else None
+
+    def isend(self, flat: np.ndarray, to: int, tag: int = 0) -> Transfer:
+        raise ValueError("send: a world of one has no other rank")
+
+    def irecv(self, flat: np.ndarray, source: int | None, tag: int = 0) -> Transfer:
+        raise ValueError("recv: a world of one has no other rank")
 
     def clock_offset_ns(self) -> int:
         return 0

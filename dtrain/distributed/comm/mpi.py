@@ -20,6 +20,7 @@ from dtrain.distributed.comm.communicator import (
 )
 from dtrain.distributed.comm.host_staging import HostStagedCollectives
 from dtrain.distributed.comm.inter_node import InterNodeExchange, cut_slices, exchange
+from dtrain.distributed.comm.messages import MessageChannel, Transfer
 from dtrain.distributed.comm.nccl import NcclCollectives, connect
 from dtrain.distributed.comm.node_local import NodeLocalGroup
 from dtrain.distributed.comm.objects import (
@@ -39,7 +40,12 @@ from dtrain.distributed.comm.tree_reduce import (
 )
 from dtrain.distributed.trace import clock
 from dtrain.distributed.watchdog.call_site import find_call_site
-from dtrain.distributed.watchdog.collective_log import CollectiveLog, collective, describe_array
+from dtrain.distributed.watchdog.collective_log import (
+    CollectiveLog,
+    MessageLog,
+    collective,
+    describe_array,
+)
 from dtrain.distributed.watchdog.monitor import Watchdog
 from dtrain.errors import DesyncError, RankFailedError
 
@@ -53,15 +59,23 @@ class MpiCommunicator(ElasticCommunicator):
     ----------
     comm : mpi4py's communicator, which nothing else may use
     elastic : whether survivors can go on when ranks fail (Open MPI's ULFM)
-    watchdog : the watchdog of the communicator that this one duplicates
+    watchdog : the watchdog of the communicator that this one duplicates, or is a subgroup of
+    logs : of a subgroup: its collective log and its duplicate's, which the watchdog knows
     """
 
-    def __init__(self, comm: Any, elastic: bool = False, watchdog: Watchdog | None = None):
+    def __init__(
+        self,
+        comm: Any,
+        elastic: bool = False,
+        watchdog: Watchdog | None = None,
+        logs: Sequence[CollectiveLog] = (),
+    ):
         from mpi4py import MPI
 
         self._mpi = MPI
         self.elastic = elastic
-        self.collective_log: CollectiveLog = CollectiveLog()
+        self.collective_log: CollectiveLog = logs[0] if logs else CollectiveLog()
+        self._reserved_logs = list(logs[1:])
         self._owns_watchdog = watchdog is None
         self.watchdog: Watchdog | None = watchdog or self._new_watchdog(comm)
         self._duplicates: list[MpiCommunicator] = []
@@ -78,6 +92,7 @@ class MpiCommunicator(ElasticCommunicator):
         """Take the ranks of `comm` as this communicator's."""
         self._comm = comm
         self.rank, self.size = comm.Get_rank(), comm.Get_size()
+        self._world_ranks: Sequence[int] = range(self.size)
         self.node: NodeLocalGroup = NodeLocalGroup(comm, self.elastic)
         self._inter_node = (
             InterNodeExchange(comm, self.node) if len(self.node.all_ranks) > 1 else None
@@ -98,10 +113,40 @@ class MpiCommunicator(ElasticCommunicator):
 
     @collective()
     def duplicate(self) -> MpiCommunicator:
-        self._duplicates.append(MpiCommunicator(self._comm.Dup(), self.elastic, self.watchdog))
+        reserved, self._reserved_logs = self._reserved_logs, []
+        made = MpiCommunicator(self._comm.Dup(), self.elastic, self.watchdog, reserved)
+        self._duplicates.append(made)
+        if self.watchdog is not None and not reserved:
+            self.watchdog.add_log(made.collective_log)
+        return made
+
+    @collective(lambda ranks: f" of ranks {', '.join(map(str, ranks))}")
+    def subgroup(self, ranks: Sequence[int]) -> MpiCommunicator | None:
+        # The other ranks have the logs, too: all watchdogs number the communicators alike.
+        logs = [CollectiveLog(ranks=frozenset(ranks)) for _ in range(2)]
         if self.watchdog is not None:
-            self.watchdog.add_log(self._duplicates[-1].collective_log)
-        return self._duplicates[-1]
+            for log in logs:
+                self.watchdog.add_log(log)
+        color = 0 if self.rank in ranks else self._mpi.UNDEFINED
+        comm = self._comm.Split(color, self.rank)
+        if color != 0:
+            return None
+        made = MpiCommunicator(comm, watchdog=self.watchdog, logs=logs)
+        made._world_ranks = sorted(ranks)
+        return made
+
+    # --- messages between two ranks ---
+
+    def isend(self, flat: np.ndarray, to: int, tag: int = 0) -> Transfer:
+        return self._messages.isend(flat, to, tag)
+
+    def irecv(self, flat: np.ndarray, source: int | None, tag: int = 0) -> Transfer:
+        return self._messages.irecv(flat, source, tag)
+
+    @property
+    def _messages(self) -> MessageChannel:
+        log = MessageLog() if self.watchdog is None else self.watchdog.message_log
+        return MessageChannel(self._comm, log, self._world_ranks, self.failure)
 
     # --- failed ranks ---
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, ParamSpec, TypeVar, cast
+from dataclasses import dataclass
+from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from dtrain.backend.profiler import span
 from dtrain.distributed import world
 from dtrain.distributed.blas_threads import limit_blas_threads
 from dtrain.distributed.comm.communicator import Communicator
+from dtrain.distributed.comm.messages import Transfer, require_same_kind
 from dtrain.distributed.comm.tree_reduce import (
     Interval,
     combine,
@@ -40,7 +42,10 @@ class ThreadWorld:
         self._exited: dict[int, str] = {}  # by rank that makes no further call: why
         self._meeting = 0
         self._values: list[Any] = []
-        self._duplicates: list[ThreadWorld] = []
+        #: worlds of the same ranks, or of some of them: by their number there, their number here
+        self._derived: list[tuple[ThreadWorld, Sequence[int]]] = []
+        self._sent: dict[int, list[_Message]] = {}  # by receiver: messages not received yet
+        self._receives: dict[int, list[_Receive]] = {}  # by receiver: receives without a message
 
     def meet(self, rank: int, call: str, value: Any = None) -> list[Any]:
         """Wait until every rank is in the same call; returns their values in rank order.
@@ -55,14 +60,8 @@ class ThreadWorld:
         with span(call), self._changed:
             self._waiting[rank] = (call, value, threading.get_ident())
             if len(self._waiting) == self.size:
-                calls = {r: self._waiting[r][0] for r in sorted(self._waiting)}
-                if len(set(calls.values())) > 1:
-                    self._exited[rank] = "found that the ranks disagree"
-                    self._changed.notify_all()
-                    raise DesyncError(
-                        "the ranks wait for each other in different calls: "
-                        + ", ".join(f"rank {r} in {self._describe_call(r)}" for r in calls)
-                    )
+                if len({waiting for waiting, _, _ in self._waiting.values()}) > 1:
+                    raise self._disagreement(rank)
                 self._values = [self._waiting[r][1] for r in range(self.size)]
                 self._waiting = {}
                 self._meeting += 1
@@ -79,6 +78,63 @@ class ThreadWorld:
                 self._changed.wait()
             return self._values
 
+    def _disagreement(self, rank: int) -> DesyncError:
+        """The error that `rank` raises for all ranks: they wait in calls that cannot end."""
+        self._exited[rank] = "found that the ranks disagree"
+        self._changed.notify_all()
+        return DesyncError(
+            "the ranks wait for each other in different calls: "
+            + ", ".join(f"rank {r} in {self._describe_call(r)}" for r in sorted(self._waiting))
+        )
+
+    # --- messages between two ranks ---
+
+    def send(self, message: _Message, to: int) -> None:
+        """Deliver a message to the first receive that takes it, or keep it."""
+        with self._changed:
+            receives = self._receives.get(to, [])
+            for receive in receives:
+                if receive.takes(message):
+                    receive.message = message
+                    receives.remove(receive)
+                    if receive.is_awaited:
+                        self._waiting.pop(to, None)
+                    self._changed.notify_all()
+                    return
+            self._sent.setdefault(to, []).append(message)
+
+    def receive(self, rank: int, source: int | None, tag: int) -> _Receive:
+        """Take the first message that has been sent, or wait for one in the background."""
+        with self._changed:
+            receive = _Receive(source, tag)
+            messages = self._sent.get(rank, [])
+            receive.message = next((m for m in messages if receive.takes(m)), None)
+            if receive.message is None:
+                self._receives.setdefault(rank, []).append(receive)
+            else:
+                messages.remove(receive.message)
+            return receive
+
+    def wait(self, rank: int, receive: _Receive) -> _Message:
+        """Wait for the message of a receive."""
+        name = f"recv from {'any rank' if receive.source is None else f'rank {receive.source}'}"
+        with span(name), self._changed:
+            if receive.message is None:
+                receive.is_awaited = True
+                self._waiting[rank] = (name, None, threading.get_ident())
+            while receive.message is None:
+                others = {receive.source} if receive.source is not None else set(range(self.size))
+                if others - {rank} <= set(self._exited):
+                    who = min(others - {rank})
+                    raise RankFailedError(
+                        f"rank {rank} waited in {self._describe_call(rank)} for rank {who}, which "
+                        f"{self._exited[who]}"
+                    )
+                if len(self._waiting) + len(self._exited) >= self.size:
+                    raise self._disagreement(rank)
+                self._changed.wait()
+            return receive.message
+
     def _describe_call(self, rank: int) -> str:
         """The call that a rank waits in, and its line of the user's program."""
         call, _, thread = self._waiting[rank]
@@ -89,13 +145,71 @@ class ThreadWorld:
         with self._changed:
             self._exited[rank] = why
             self._changed.notify_all()
-        for duplicate in self._duplicates:
-            duplicate.leave(rank, why)
+        for derived, ranks in self._derived:
+            if rank in ranks:
+                derived.leave(ranks.index(rank), why)
 
-    def duplicate(self) -> ThreadWorld:
-        """Another rendezvous of the same ranks."""
-        self._duplicates.append(ThreadWorld(self.size))
-        return self._duplicates[-1]
+    def derive(self, ranks: Sequence[int]) -> ThreadWorld:
+        """Another rendezvous of some of the ranks."""
+        self._derived.append((ThreadWorld(len(ranks)), ranks))
+        return self._derived[-1][0]
+
+
+class _Message(NamedTuple):
+    """An array that a rank has sent."""
+
+    source: int
+    tag: int
+    flat: np.ndarray
+
+
+@dataclass(eq=False)
+class _Receive:
+    """What a rank is to receive, and the message once there is one."""
+
+    source: int | None
+    tag: int
+    message: _Message | None = None
+    is_awaited: bool = False
+
+    def takes(self, message: _Message) -> bool:
+        """Whether it receives this message."""
+        return self.source in (None, message.source) and self.tag == message.tag
+
+
+class _ThreadTransfer(Transfer):
+    """A message to this rank."""
+
+    def __init__(self, world: ThreadWorld, rank: int, receive: _Receive, flat: np.ndarray):
+        self._world, self._rank = world, rank
+        self._receive, self._flat = receive, flat
+        self._is_copied = False
+
+    def is_complete(self) -> bool:
+        message = self._receive.message
+        if message is not None and not self._is_copied:
+            require_same_kind(message.flat, self._flat, message.source, message.tag)
+            self._flat[...] = message.flat
+            self._is_copied = True
+        return message is not None
+
+    def wait(self) -> int:
+        message = self._world.wait(self._rank, self._receive)
+        self.is_complete()
+        return message.source
+
+
+class _SentTransfer(Transfer):
+    """A message that was copied for its receiver."""
+
+    def __init__(self, to: int):
+        self._to = to
+
+    def is_complete(self) -> bool:
+        return True
+
+    def wait(self) -> int:
+        return self._to
 
 
 class ThreadCommunicator(Communicator):
@@ -108,8 +222,23 @@ class ThreadCommunicator(Communicator):
         self.rank, self.size = rank, world.size
 
     def duplicate(self) -> ThreadCommunicator:
-        made = self._world.duplicate() if self.rank == 0 else None
+        made = self._world.derive(range(self.size)) if self.rank == 0 else None
         return ThreadCommunicator(self._world.meet(self.rank, "duplicate", made)[0], self.rank)
+
+    def subgroup(self, ranks: Sequence[int]) -> ThreadCommunicator | None:
+        call = f"subgroup of ranks {', '.join(map(str, ranks))}"
+        made = self._world.derive(list(ranks)) if self.rank == 0 else None
+        derived = self._world.meet(self.rank, call, made)[0]
+        return ThreadCommunicator(derived, ranks.index(self.rank)) if self.rank in ranks else None
+
+    def isend(self, flat: np.ndarray, to: int, tag: int = 0) -> Transfer:
+        self._world.send(_Message(self.rank, tag, flat.copy()), to)
+        return _SentTransfer(to)
+
+    def irecv(self, flat: np.ndarray, source: int | None, tag: int = 0) -> Transfer:
+        return _ThreadTransfer(
+            self._world, self.rank, self._world.receive(self.rank, source, tag), flat
+        )
 
     def clock_offset_ns(self) -> int:
         return 0  # one process, one clock
@@ -202,11 +331,12 @@ def run_ranks(size: int, body: Callable[P, R], *args: P.args, **options: P.kwarg
 
     Examples
     --------
+    >>> import dtrain
     >>> from dtrain import distributed
     >>> def body(x):
-    ...     return distributed.all_gather(x * distributed.rank())
+    ...     return distributed.all_reduce(dtrain.tensor(x * distributed.rank())).item()
     >>> distributed.run_ranks(3, body, 10)
-    [[0, 10, 20], [0, 10, 20], [0, 10, 20]]
+    [30, 30, 30]
     """
     shared = ThreadWorld(size)
     results: dict[int, R] = {}

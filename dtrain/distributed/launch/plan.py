@@ -26,7 +26,7 @@ THREAD_VARIABLES = (
 # run as a rank here does. The second line's choose a BLAS's or compiler's kernels, and so the
 # bits. PATH is not among them: Python is started by its full path.
 _EXPORTED_PREFIXES = (
-    *("DTRAIN_", "PYTHON", "MPI4PY_", "NCCL_", "CUPY_", "LD_LIBRARY_PATH"),
+    *("DTRAIN_", "PYTHON", "MPI4PY_", "NCCL_", "CUPY_", "LD_LIBRARY_PATH", "MASTER_ADDR"),
     *("OMP_", "OPENBLAS_", "MKL_", "BLIS_", "NUMBA_", "NPY_", "NVIDIA_TF32_OVERRIDE"),
 )
 _RANK_SHARED_BYTES = 1 << 24  # of MPI's own messages in /dev/shm, amply
@@ -142,6 +142,8 @@ def plan(
     one_node = _is_one_node(remaining, machine)
 
     wanted = _thread_variables(job.threads, machine.environ)
+    if not one_node and remaining:
+        wanted["MASTER_ADDR"] = remaining[0].name  # as torchrun does; nothing listens there
     if launcher.kind == "openmpi":
         wanted |= _open_mpi_variables(num_ranks, one_node, machine)
         if job.elastic:

@@ -25,6 +25,7 @@ from dtrain import env
 from dtrain.distributed import lifecycle, world
 from dtrain.distributed.context import process
 from dtrain.distributed.elastic.transaction import recoverable
+from dtrain.distributed.exchange import barrier
 from dtrain.distributed.launch.notices import (
     RAISED,
     RankError,
@@ -148,10 +149,10 @@ def _finish(terminal: int, status: list[int]) -> None:
         mpi = sys.modules.get("mpi4py.MPI")
         if env.ELASTIC.read():  # MPI_Finalize may wait for ever, with or without failures
             if world.current_rank() is not None:
-                recoverable(world.barrier)()
+                recoverable(barrier)()
                 # A rank that exited at once could take its last message along, and count as failed.
                 with contextlib.suppress(RankFailedError):
-                    world.barrier()
+                    barrier()
             write_exit_notice(terminal, status[0])
             sys.stdout.flush()
             os._exit(0)  # at another status mpirun ends the ranks that are not here yet

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
@@ -24,6 +25,7 @@ class CollectiveCall(NamedTuple):
     sequence_number: int = 0  # how many calls have begun, this one included
     name: str | None = None
     elapsed_s: float = 0.0  # time spent in the call so far
+    ranks: frozenset[int] | None = None  # of the communicator, if it is not of all ranks
 
 
 @dataclass
@@ -33,6 +35,7 @@ class CollectiveLog:
     sequence_number: int = 0
     name: str | None = None  # of the call in progress
     started_s: float = 0.0  # on the monotonic clock
+    ranks: frozenset[int] | None = None  # of the communicator, if it is not of all ranks
 
     def last_call(self) -> CollectiveCall:
         """A consistent snapshot of the newest call, for another thread."""
@@ -40,7 +43,44 @@ class CollectiveLog:
             number, name, started_s = self.sequence_number, self.name, self.started_s
             if number == self.sequence_number:
                 elapsed_s = time.monotonic() - started_s if name else 0.0
-                return CollectiveCall(number, name, elapsed_s)
+                return CollectiveCall(number, name, elapsed_s, self.ranks)
+
+
+class PendingMessage(NamedTuple):
+    """A message for which a rank waits."""
+
+    number: int  # of the waits of this rank
+    name: str  # such as "recv from rank 1"
+    peer: int | None  # the other rank; None for any
+    elapsed_s: float = 0.0
+
+
+class MessageLog:
+    """The message between two ranks for which this rank waits; another thread may read it."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._wait: tuple[PendingMessage, float] | None = None
+
+    @contextmanager
+    def waiting(self, what: str, peer: int | None) -> Iterator[None]:
+        """Context manager: the rank waits; `what` is "send to" or "recv from" a rank."""
+        name = f"{what} {'any rank' if peer is None else f'rank {peer}'}"
+        self._number += 1
+        self._wait = PendingMessage(self._number, name, peer), time.monotonic()
+        try:
+            with span(name):
+                yield
+        finally:
+            self._wait = None
+
+    def pending(self) -> PendingMessage | None:
+        """The message for which the rank waits; None if it does not wait."""
+        wait = self._wait
+        if wait is None:
+            return None
+        message, started_s = wait
+        return message._replace(elapsed_s=time.monotonic() - started_s)
 
 
 def collective(signature: Callable[..., str] = lambda *_, **__: "") -> Callable[[F], F]:

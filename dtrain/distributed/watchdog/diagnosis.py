@@ -9,17 +9,24 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from dtrain.distributed.watchdog.collective_log import CollectiveCall
+from dtrain.distributed.watchdog.collective_log import CollectiveCall, PendingMessage
 from dtrain.errors import DesyncError, RankFailedError
 
 _MAX_LISTED = 8  # ranks or hosts that a message lists one by one
 
 
 class PendingCall(NamedTuple):
-    """A collective call in which ranks wait; all ranks number their calls alike."""
+    """A collective call in which ranks wait; all ranks number their calls alike.
+
+    For a message, for which one rank waits, `communicator` is that rank's number less
+    `_MESSAGES`.
+    """
 
     communicator: int
     sequence_number: int
+
+
+_MESSAGES = 1 << 30  # above all numbers of ranks
 
 
 class RankState(NamedTuple):
@@ -32,6 +39,13 @@ class RankState(NamedTuple):
     announced: frozenset[PendingCall] = frozenset()
     #: long work for which the others wait, such as "has been writing checkpoint runs/a for 9 s"
     activity: str = ""
+    #: the message between two ranks for which it waits
+    message: PendingMessage | None = None
+
+    def longest_wait_s(self) -> float:
+        """How long it has waited for other ranks; 0 if it does not."""
+        waits = [call.elapsed_s for call in self.calls if call.name]
+        return max([*waits, self.message.elapsed_s if self.message else 0.0])
 
     def call(self, communicator: int) -> CollectiveCall:
         """The newest call on a communicator, which this rank may not have created yet."""
@@ -84,8 +98,10 @@ class StallDiagnosis:
             return
         self._refuse_disagreement(states)
         self._refuse_exited(states)
+        self._refuse_exited_peers(states)
         yield from self.report_resolved(states, now)
         yield from self._report_late(states, silent, now)
+        yield from self._report_late_peers(states, now)
 
     def _refuse_disagreement(self, states: Mapping[int, RankState]) -> None:
         calls: dict[PendingCall, dict[str, list[int]]] = {}
@@ -110,7 +126,7 @@ class StallDiagnosis:
                 if not call.name:
                     continue
                 pending = PendingCall(communicator, call.sequence_number)
-                missing = [rank for rank in exited if _is_late(states[rank], pending)]
+                missing = [rank for rank in exited if _is_late(rank, states[rank], pending, call)]
                 if missing:
                     waiting = _waiting_ranks(pending, states)
                     raise RankFailedError(
@@ -118,24 +134,66 @@ class StallDiagnosis:
                         f"others wait: {self._format_waiting(call.name, waiting, states)}"
                     )
 
+    def _refuse_exited_peers(self, states: Mapping[int, RankState]) -> None:
+        """Refuse messages from or to a rank that has exited."""
+        for rank, state in sorted(states.items()):
+            if state.message is None:
+                continue
+            peer = state.message.peer
+            others = [other for other in range(len(self.hosts)) if other != rank]
+            peers = others if peer is None else [peer]
+            if all(other in states and states[other].has_exited for other in peers):
+                raise RankFailedError(
+                    f"{self._format_ranks(peers)} came to the end of the program, where "
+                    f"{self._format_ranks([rank])} waits in {state.message.name} "
+                    f"({state.call_site})"
+                )
+
+    def _report_late_peers(self, states: Mapping[int, RankState], now: float) -> Iterator[str]:
+        """Report a rank that waits for a message, and what the other rank does."""
+        for rank, state in sorted(states.items()):
+            message = state.message
+            if message is None:
+                continue
+            pending = PendingCall(rank - _MESSAGES, message.number)
+            text = (
+                f"rank {rank} has waited {message.elapsed_s:.0f} s in {message.name} "
+                f"({state.call_site})"
+            )
+            if message.peer in states:
+                peer = states[message.peer]
+                text += f", which {_format_activity(peer)}"
+            if self.timeout_s and message.elapsed_s >= self.timeout_s:
+                raise RankFailedError(f"{text} (--stall-timeout {self.timeout_s:g})")
+            if (
+                self.warning_s
+                and message.elapsed_s >= self.warning_s
+                and pending not in self.announced
+            ):
+                self.announced.add(pending)
+                late = [] if message.peer is None else [message.peer]
+                self.reported[pending] = late, now - message.elapsed_s
+                yield text
+
     def _report_late(
         self, states: Mapping[int, RankState], silent: Collection[int], now: float
     ) -> Iterator[str]:
         waits = [
-            (call.elapsed_s, PendingCall(communicator, call.sequence_number), call.name)
+            (PendingCall(communicator, call.sequence_number), call)
             for state in states.values()
             for communicator, call in enumerate(state.calls)
             if call.name
         ]
         if not waits:
             return
-        elapsed_s, pending, name = max(waits)
+        pending, call = max(waits, key=lambda wait: (wait[1].elapsed_s, wait[0]))
+        elapsed_s = call.elapsed_s
         late = [
             rank
-            for rank in range(len(self.hosts))
-            if rank in silent or _is_late(states[rank], pending)
+            for rank in call.ranks or range(len(self.hosts))
+            if rank in silent or _is_late(rank, states[rank], pending, call)
         ]
-        text = self._format_stall(pending, name, elapsed_s, late, states)
+        text = self._format_stall(pending, call.name or "", elapsed_s, sorted(late), states)
         if self.timeout_s and elapsed_s >= self.timeout_s and not (self.elastic and silent):
             raise RankFailedError(f"{text} (--stall-timeout {self.timeout_s:g})")
         if self.warning_s and elapsed_s >= self.warning_s and pending not in self.announced:
@@ -190,13 +248,18 @@ class StallDiagnosis:
         return f"{_format_numbers(ranks)} on {on}"
 
 
-def _is_late(state: RankState, pending: PendingCall) -> bool:
-    """Whether a rank has not begun a call yet."""
-    return state.call(pending.communicator).sequence_number < pending.sequence_number
+def _is_late(rank: int, state: RankState, pending: PendingCall, call: CollectiveCall) -> bool:
+    """Whether a rank that takes part in a call has not begun it yet."""
+    takes_part = call.ranks is None or rank in call.ranks
+    return takes_part and state.call(pending.communicator).sequence_number < pending.sequence_number
 
 
 def _waiting_ranks(pending: PendingCall, states: Mapping[int, RankState]) -> list[int]:
-    """The ranks that are inside a call."""
+    """The ranks that are inside a call, or wait for a message."""
+    if pending.communicator < 0:
+        rank = pending.communicator + _MESSAGES
+        message = states[rank].message if rank in states else None
+        return [rank] if message is not None and message.number == pending.sequence_number else []
     return [
         rank
         for rank, state in sorted(states.items())
@@ -210,7 +273,8 @@ def _format_activity(state: RankState) -> str:
         return "has come to the end of the program"
     if state.activity:
         return state.activity
-    other = next((call.name for call in state.calls if call.name), None)
+    waits = [call.name for call in state.calls if call.name]
+    other = next(iter(waits), None) or (state.message and state.message.name)
     return f"is at {state.call_site}" + (f", in {other}" if other else "")
 
 

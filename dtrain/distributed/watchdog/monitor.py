@@ -26,7 +26,7 @@ from dtrain.distributed.launcher_variables import parent_rank_process
 from dtrain.distributed.trace import timeline
 from dtrain.distributed.watchdog.activity import describe_activity
 from dtrain.distributed.watchdog.call_site import thread_call_site
-from dtrain.distributed.watchdog.collective_log import CollectiveLog
+from dtrain.distributed.watchdog.collective_log import CollectiveLog, MessageLog
 from dtrain.distributed.watchdog.diagnosis import PendingCall, RankState, StallDiagnosis
 from dtrain.errors import DtrainError
 
@@ -50,6 +50,7 @@ class Watchdog:
 
     def __init__(self, log: CollectiveLog, elastic: bool):
         self._logs, self._elastic = [log], elastic
+        self.message_log: MessageLog = MessageLog()
         self._warning_s = env.STALL_WARNING.read()
         self._timeout_s = env.STALL_TIMEOUT.read()
         self._program_thread = threading.get_ident()
@@ -131,7 +132,13 @@ class Watchdog:
     def _state(self) -> RankState:
         calls = tuple(log.last_call() for log in self._logs)
         site = thread_call_site(self._program_thread)
-        return RankState(calls, site, self._has_exited, activity=describe_activity())
+        return RankState(
+            calls,
+            site,
+            self._has_exited,
+            activity=describe_activity(),
+            message=self.message_log.pending(),
+        )
 
 
 class _Channel:
@@ -169,7 +176,7 @@ class _Channel:
             else:
                 self._answers[sender] = now, content
         state = state or read_state()
-        if any(call.name and call.elapsed_s > _PATIENCE_S for call in state.calls):
+        if state.longest_wait_s() > _PATIENCE_S:
             self._notify_coordinator(now)
         else:
             self._coordinator, self._coordinator_since = 0, 0.0
