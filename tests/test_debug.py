@@ -387,7 +387,9 @@ def test_messages_that_nobody_sends_are_named():
     here = r"\(tests/test_debug.py:\d+ in body\(\)\)"
     with pytest.raises(DesyncError, match=rf"rank 0 in recv from rank 1 {here}, rank 1 in recv"):
         distributed.run_ranks(3, body)
-    with pytest.raises(RankFailedError, match=rf"recv from rank 1 {here} for rank 1, which has end"):
+    with pytest.raises(
+        RankFailedError, match=rf"recv from rank 1 {here} for rank 1, which has end"
+    ):
         distributed.run_ranks(2, lambda: distributed.rank() or body())
 
 

@@ -158,7 +158,10 @@ def test_a_rank_that_is_not_in_the_group_does_not_block_it():
     other = RankState((CollectiveCall(3), CollectiveCall(0)), "load.py:1", has_exited=True)
     late = RankState((CollectiveCall(3), CollectiveCall(0)), "slow.py:1")
     (text,) = lines(diagnosis(), grouped(6), other, late)
-    assert text == "rank 0 has waited 6 s in barrier (train.py:9) for rank 2 on host b, which is at slow.py:1"
+    assert (
+        text
+        == "rank 0 has waited 6 s in barrier (train.py:9) for rank 2 on host b, which is at slow.py:1"
+    )
     assert lines(diagnosis(), grouped(2), other, grouped(2)) == []
     with pytest.raises(RankFailedError, match="rank 2 on host b came to the end"):
         lines(diagnosis(), grouped(2), other, late._replace(has_exited=True))

@@ -8,8 +8,8 @@ from typing import Any
 from dtrain.as_torch.paths import OWN, find_module
 
 _RANKS = (
-    "dtrain run starts the ranks and joins them; wrap the model in dtrain.DataParallel and ask "
-    "dtrain.distributed for rank() and world_size()"
+    "collectives, messages, groups, DistributedDataParallel and ZeroRedundancyOptimizer are there; "
+    "dtrain run starts the ranks"
 )
 _NO_GRAPH = "call the model as it is: operations run one by one, on compiled kernels"
 _NO_COMPLEX = "there are no complex numbers: keep real and imaginary parts in two tensors"
@@ -46,7 +46,6 @@ ADVICE: dict[str, str] = {
     "torch.library": "write an operation with gradients as a torch.autograd.Function",
     "torch.multiprocessing": _ONE_PROCESS,
     "torch.nested": "pad the sequences (nn.utils.rnn.pad_sequence), or pack them",
-    "torch.nn.DataParallel": "a process has one device: wrap the model in dtrain.DataParallel",
     "torch.nn.modules.utils.consume_prefix_in_state_dict_if_present": (
         "rename the keys: {k.removeprefix('module.'): v for k, v in state.items()}"
     ),
@@ -72,8 +71,6 @@ ADVICE: dict[str, str] = {
     "torch.utils.benchmark": "use Python's timeit",
     "torch.utils.bottleneck": "use Python's cProfile",
     "torch.utils.cpp_extension": "write an operation with gradients as a torch.autograd.Function",
-    "torch.utils.data.DistributedSampler": "a DataLoader shards its dataset over the ranks",
-    "torch.utils.data.distributed": "a DataLoader shards its dataset over the ranks",
     "torch.utils.data.get_worker_info": "a rank loads in its own process, without workers",
     "torch.utils.mobile_optimizer": "save the state_dict() and export where PyTorch is installed",
     "torch.utils.model_zoo": _WEIGHTS,

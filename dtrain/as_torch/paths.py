@@ -13,6 +13,12 @@ from types import ModuleType
 
 #: torch path: dtrain's module; several modules are served as one. "." is the package itself.
 ALIASES: dict[str, str] = {
+    "distributed.algorithms": "parallel.comm_hooks",
+    "distributed.algorithms.ddp_comm_hooks": "parallel.comm_hooks",
+    "distributed.algorithms.ddp_comm_hooks.default_hooks": "parallel.comm_hooks",
+    "distributed.algorithms.ddp_comm_hooks.powerSGD_hook": "parallel.comm_hooks",
+    "distributed.distributed_c10d": "distributed distributed.process_group",
+    "distributed.optim": "parallel.zero",
     "functional": ".",
     "nn.modules": "nn nn.module",
     "nn.modules.activation": "nn.activations nn.attention",
@@ -39,6 +45,9 @@ ALIASES: dict[str, str] = {
     "nn.modules.transformer": "nn.transformer",
     "nn.modules.upsampling": "nn.upsampling",
     "nn.modules.utils": "nn.tuples",
+    "nn.parallel": "nn.data_parallel parallel.distributed_data_parallel",
+    "nn.parallel.data_parallel": "nn.data_parallel",
+    "nn.parallel.distributed": "parallel.distributed_data_parallel",
     "optim.adadelta": "optim.adagrad",
     "optim.adamax": "optim.adam_variants",
     "optim.adamw": "optim.adam",
@@ -50,6 +59,7 @@ ALIASES: dict[str, str] = {
     "utils.data._utils.collate": "data.collate",
     "utils.data.dataloader": "data.loader data.collate",
     "utils.data.dataset": "data.dataset",
+    "utils.data.distributed": "data.distributed_sampler",
     "utils.data.sampler": "data.samplers",
 }
 
@@ -58,16 +68,19 @@ NAMESPACES = (
     "", "accelerator", "amp", "autograd", "backends", "backends.cpu", "backends.cuda",
     "backends.cudnn", "backends.mkl", "backends.mkldnn", "backends.mps", "backends.openmp",
     "backends.opt_einsum", "cuda", "cuda.memory", "cuda.nvtx", "cuda.random", "cuda.streams",
-    "distributed", "distributions", "func", "linalg", "nn", "nn.attention", "nn.functional",
-    "nn.init", "nn.modules", "nn.utils", "nn.utils.parametrizations", "nn.utils.parametrize",
-    "nn.utils.rnn", "nn.utils.stateless", "optim", "optim.lr_scheduler", "optim.swa_utils",
-    "random", "special", "testing", "utils", "utils.checkpoint", "utils.data", "utils.data._utils",
+    "distributed", "distributed.algorithms", "distributed.algorithms.ddp_comm_hooks",
+    "distributions", "func", "linalg", "multiprocessing", "nn", "nn.attention", "nn.functional",
+    "nn.init", "nn.modules", "nn.parallel", "nn.utils", "nn.utils.parametrizations",
+    "nn.utils.parametrize", "nn.utils.rnn", "nn.utils.stateless", "optim", "optim.lr_scheduler",
+    "optim.swa_utils", "random", "special", "testing", "utils", "utils.checkpoint", "utils.data",
+    "utils.data._utils",
+)
 )  # fmt: skip
 
 #: dtrain's own modules, which are no part of PyTorch.
 OWN = {"as_torch", "backend", "check", "cli", "env", "errors", "functions", "primitives"}
 
-_LAYERS = "nn.modules."
+_LAYERS, _HOOKS = "nn.modules.", "distributed.algorithms"
 _joined: dict[str, ModuleType] = {}  # the modules that are served as one
 
 
@@ -79,7 +92,7 @@ def find_module(path: str) -> ModuleType | None:
     """
     sources = ALIASES.get(path, path or ".").split()
     if len(sources) > 1 or (
-        path in ALIASES and path.startswith(_LAYERS)
+        path in ALIASES and path.startswith((_LAYERS, _HOOKS))
     ):  # linear and flatten share one of dtrain's
         if path not in _joined:
             _joined[path] = _join(path, [_import(source) for source in sources])

@@ -11,6 +11,7 @@ from dtrain.data.dataset import (
     TensorDataset as TensorDataset,
     random_split as random_split,
 )
+from dtrain.data.distributed_sampler import DistributedSampler as DistributedSampler
 from dtrain.data.idx import read_idx as read_idx, read_idx_folder as read_idx_folder
 from dtrain.data.loader import DataLoader as DataLoader
 from dtrain.data.samplers import (

@@ -20,15 +20,19 @@ from dtrain.data.assignment import (
 )
 from dtrain.data.collate import default_collate, default_convert, make_empty
 from dtrain.data.dataset import Dataset, TensorDataset
+from dtrain.data.distributed_sampler import has_own_samples
 from dtrain.data.keyed_random import SampleLoader, StreamReader
 from dtrain.data.options import (
     WorkerOptions,
     check_order,
     check_sharded,
     check_workers,
+    exhausted_error,
     is_stream,
     require_at_least_1,
     require_microbatches,
+    require_one_microbatch,
+    require_steps,
 )
 from dtrain.data.sample_check import SampleCheck
 from dtrain.data.samplers import RandomSampler, SequentialSampler, set_epoch
@@ -56,9 +60,10 @@ class DataLoader:
     There are two loops. ``for x, y in loader`` gives one microbatch a step, for as many
     microbatches as ranks. ``for step in loader.steps(): for x, y in step`` is the general one.
 
-    Unlike PyTorch's, the loader shards the data itself: there is no DistributedSampler, and no
-    ``sampler.set_epoch`` to call. A sampler or a stream that the user shards by rank is refused,
-    unless ``sharded=True`` says so.
+    Unlike PyTorch's, the loader shards the data itself, without a DistributedSampler. A sampler or
+    a stream that the user shards by rank is refused, unless ``sharded=True`` says so. With a
+    DistributedSampler, and after `init_process_group` where no `microbatches` are given, it gives
+    a rank all samples, as PyTorch's.
 
     Parameters
     ----------
@@ -145,7 +150,9 @@ class DataLoader:
         self.shuffle: bool = bool(shuffle)
         self.seed: int = seed
         self.drop_last: bool = drop_last
-        self.microbatches: int = size if microbatches is None else microbatches
+        own = microbatches is None and not sharded and has_own_samples(sampler, batch_sampler)
+        self._is_unsharded = own
+        self.microbatches: int = microbatches or (1 if own else size)
         self.collate_fn: Callable[[list[Any]], Any] | None = collate_fn
         if sampler is None and not in_batches and not is_stream(dataset):
             if shuffle:
@@ -159,10 +166,9 @@ class DataLoader:
         self._left_early = False  # whether the last loop was left by a break
         self._steps_before = 0  # steps of the earlier epochs, where an epoch has no known length
         self._samples = SampleLoader()
-        # Samplers of dtrain's give all ranks one order.
         own_order = isinstance(self.sampler, (RandomSampler, SequentialSampler))
-        self._check_order_once = not sharded and not own_order
-        self._check_samples_once = not sharded and not is_stream(dataset)
+        self._check_order_once = not sharded and not own and not own_order
+        self._check_samples_once = not sharded and not own and not is_stream(dataset)
 
     def __len__(self) -> int:
         """The number of optimizer steps in an epoch."""
@@ -182,13 +188,11 @@ class DataLoader:
         return len(source)
 
     def __iter__(self) -> Iterator[Any]:
-        rank, size = world.rank(), world.world_size()
-        if self.microbatches != size:
-            raise RuntimeError(
-                f"DataLoader: with {self.microbatches} microbatches on {size} ranks a rank has "
-                "several batches a step: write `for step in loader.steps():` and, inside it, "
-                "`for x, y in step:`"
-            )
+        if self._is_unsharded:
+            yield from (self._load(samples) for _, (samples,) in self._iterate_epoch(True, True))
+            return
+        rank = world.rank()
+        require_one_microbatch(self.microbatches, world.world_size())
         for step, microbatches in self._iterate_epoch(ends_with_backward=True, one_backward=True):
             begin_step(step)
             with microbatch_scope(Microbatch(step, rank, microbatches[rank])):
@@ -215,6 +219,7 @@ class DataLoader:
         [0, 1]
         [2, 3]
         """
+        require_steps(self._is_unsharded)
         for step, microbatches in self._iterate_epoch(False, one_backward):
             yield self._iterate_step(step, microbatches)
 
@@ -250,11 +255,7 @@ class DataLoader:
             step = Step(before + number, sizes, ends_with_backward, one_backward, check)
             yield step, microbatches
         if epoch and not self._next_step and hasattr(self.dataset, "__next__"):
-            raise RuntimeError(
-                f"DataLoader: the {type(self.dataset).__name__} was read to its end in the first "
-                "epoch and has no samples for another: give an IterableDataset, whose __iter__ "
-                "begins anew"
-            )
+            raise exhausted_error(self.dataset)
         self._begin_epoch(epoch + 1)
 
     def _make_check(self, microbatches: list[Samples]) -> SampleCheck | None:

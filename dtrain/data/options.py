@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypedDict
 
 from dtrain.data.dataset import IterableDataset
+from dtrain.distributed import world
 
 
 class WorkerOptions(TypedDict, total=False):
@@ -45,6 +46,34 @@ def require_microbatches(microbatches: Any, ranks: int) -> int:
             f"{number} on {ranks} ranks: start at most {number} ranks, or raise microbatches"
         )
     return number
+
+
+def require_one_microbatch(microbatches: int, ranks: int) -> None:
+    """Refuse the loop over batches where a rank has several of them in a step."""
+    if microbatches != ranks:
+        raise RuntimeError(
+            f"DataLoader: with {microbatches} microbatches on {ranks} ranks a rank has several "
+            "batches a step: write `for step in loader.steps():` and, inside it, "
+            "`for x, y in step:`"
+        )
+
+
+def exhausted_error(dataset: Any) -> RuntimeError:
+    """The error for an iterator that has been read to its end, where an epoch begins."""
+    return RuntimeError(
+        f"DataLoader: the {type(dataset).__name__} was read to its end in the first epoch and has "
+        "no samples for another: give an IterableDataset, whose __iter__ begins anew"
+    )
+
+
+def require_steps(is_unsharded: bool) -> None:
+    """Refuse the loop over steps where the loader gives each rank its own samples."""
+    if is_unsharded and world.world_size() > 1:
+        raise RuntimeError(
+            "DataLoader.steps(): after init_process_group, or with a DistributedSampler, the "
+            "loader gives each rank its own samples: write `for x, y in loader`, or give "
+            "microbatches= and no DistributedSampler"
+        )
 
 
 def check_sharded(elastic: bool, in_batches: bool) -> None:

@@ -72,7 +72,7 @@ def set_torchrun_variables(environ: MutableMapping[str, str] = os.environ) -> No
     local_size = _read(_LOCAL_WORLD_SIZE) or _read_slurm_local_size() or size
     local_rank = local_rank or 0
     variables = torchrun_variables(rank, size, local_rank, local_size)
-    if local_size < size and "MASTER_ADDR" in environ:  # `dtrain run` has named its first host
+    if local_size < size and "MASTER_ADDR" in environ:  # `dtrain run` has named its own host
         del variables["MASTER_ADDR"]
     environ.update(variables)
 

@@ -64,6 +64,7 @@ from dtrain.nn.convolution import (
     ConvTranspose2d as ConvTranspose2d,
     ConvTranspose3d as ConvTranspose3d,
 )
+from dtrain.nn.data_parallel import DataParallel as DataParallel
 from dtrain.nn.distances import (
     CosineSimilarity as CosineSimilarity,
     PairwiseDistance as PairwiseDistance,

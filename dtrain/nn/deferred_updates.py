@@ -21,6 +21,8 @@ class DeferredBufferUpdates:
 
     #: the updates since the owner last cleared the list, in the order of the forward passes
     pending_updates: list[BufferUpdate] | None = None
+    #: whether the updates change a parameter, not buffers
+    updates_parameters = False
 
     def __getstate__(self) -> dict[str, Any]:
         """The attributes for `copy` and `pickle`: a copy applies its updates itself."""

@@ -27,6 +27,7 @@ class _Table(DeferredBufferUpdates, Module):
     scale_grad_by_freq: bool
     sparse: bool
     weight: Parameter
+    updates_parameters = True
 
     def __init__(
         self,

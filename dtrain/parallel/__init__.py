@@ -3,4 +3,7 @@
 from dtrain.parallel.compression.powersgd import PowerSGD as PowerSGD
 from dtrain.parallel.compression.topk import TopK as TopK
 from dtrain.parallel.data_parallel import DataParallel as DataParallel
+from dtrain.parallel.distributed_data_parallel import (
+    DistributedDataParallel as DistributedDataParallel,
+)
 from dtrain.parallel.zero import ZeroRedundancyOptimizer as ZeroRedundancyOptimizer

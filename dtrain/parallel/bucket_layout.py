@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from dtrain.parallel.compression.compressed_reducer import CompressedBucketReduc
 from dtrain.parallel.compression.protocol import Compression
 from dtrain.parallel.shard import find_shard
 from dtrain.parallel.sync_batch_norm import gather_batch_statistics
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
 
 #: size of the bucket that fills first: the sooner it is sent, the sooner the network is busy
 _FIRST_BUCKET_BYTES = 1 << 20
@@ -43,6 +46,8 @@ class BucketLayout:
     overlap : whether buckets are reduced while the backward pass runs
     exact : whether gradients are added in the order of the tree
     compression : what is sent in place of the gradients
+    torch_rules : reduce pre-existing gradients with the new ones, and let layers update their
+        buffers at once, except those that update parameters or have the statistics of all ranks
     """
 
     def __init__(
@@ -53,8 +58,10 @@ class BucketLayout:
         overlap: bool,
         exact: bool,
         compression: Compression | None,
+        torch_rules: bool = False,
     ):
         self._module, self._allocate = module, allocate
+        self._torch_rules = torch_rules
         self._bucket_bytes, self._overlap = bucket_bytes, overlap
         self._exact, self._compression = exact, compression
         #: the count of `parameter_changes` when the parameters were last looked at
@@ -163,6 +170,8 @@ class BucketLayout:
         for bucket in new:
             bucket.use_memory(self._allocate)
         reducers |= zip(new, self._make_reducers(new))
+        for reducer in reducers.values():
+            reducer.reduces_preexisting = self._torch_rules
         self.reducers = [reducers[bucket] for bucket in buckets]
         self._missing, self._digest = [], b""
         self._defer_buffer_updates()
@@ -209,7 +218,7 @@ class BucketLayout:
         before = {id(layer) for layer in self.layers}
         layers: list[DeferredBufferUpdates] = []
         for layer in self._module.modules():
-            if isinstance(layer, DeferredBufferUpdates) and layer.updates_buffers:
+            if self._is_deferred(layer):
                 if id(layer) not in before or layer.pending_updates is None:
                     layer.pending_updates = []
                 layers.append(layer)
@@ -219,6 +228,13 @@ class BucketLayout:
             if not any(former is layer for layer in layers):
                 former.pending_updates = None
         self.layers = layers
+
+    def _is_deferred(self, layer: Module) -> TypeIs[DeferredBufferUpdates]:
+        """Whether the updates of a layer are applied at the end of the step."""
+        if not isinstance(layer, DeferredBufferUpdates) or not layer.updates_buffers:
+            return False
+        is_shared = layer.updates_parameters or isinstance(layer, SyncBatchNorm)
+        return is_shared or not self._torch_rules
 
 
 def _is(a: Tensor, b: Tensor) -> bool:

@@ -27,6 +27,9 @@ class BucketReducer:
         in the order of the microbatches on a rank, and of MPI or NCCL between the ranks
     """
 
+    #: whether pre-existing gradients are reduced with the new ones, as PyTorch does
+    reduces_preexisting = False
+
     used: list[bool]
 
     def __init__(self, bucket: Bucket, exact: bool):
@@ -97,7 +100,7 @@ class BucketReducer:
             self._preexisting_are_scattered = shard.gradients_are_scattered
             shard.gradients_are_scattered = False
         filled = self.bucket.filled()
-        if any(filled):
+        if any(filled) and not self.reduces_preexisting:
             self._preexisting = self.bucket.grads, filled
             self._use_empty_buffer()
 
@@ -161,7 +164,8 @@ class BucketReducer:
     def _gradient_bounds(self) -> Sequence[int] | None:
         """The borders of the ranks' shards if each rank needs its own shard's gradients alone."""
         shard = find_shard(self.bucket)
-        return None if shard is None else shard.gradient_bounds
+        keeps_whole = shard is None or self.reduces_preexisting
+        return None if keeps_whole else shard.gradient_bounds
 
     def commit(self, used: list[bool]) -> None:
         """Put the mean into the bucket, for the parameters that some rank has used."""
@@ -172,7 +176,8 @@ class BucketReducer:
         bucket.use_grads(self._round_sum(result), used)
         shard = find_shard(bucket)
         if shard is not None:
-            shard.gradients_are_scattered = self._exact and shard.gradient_bounds is not None
+            is_scattered = self._exact and self._gradient_bounds() is not None
+            shard.gradients_are_scattered = is_scattered
         if self._preexisting is not None:
             self._add_preexisting(*self._preexisting, used)
 

@@ -13,6 +13,7 @@ from dtrain.backend import initial_seed
 from dtrain.backend.profiler import span
 from dtrain.distributed import world
 from dtrain.distributed.comm.blocks import copy_from_rank
+from dtrain.distributed.comm.communicator import Communicator
 from dtrain.distributed.differences import find_difference
 from dtrain.distributed.step import register_step_reduction
 from dtrain.errors import DesyncError
@@ -114,10 +115,11 @@ class DataParallel(Module):
                 f"DataParallel: expected reduction 'exact' or 'fast', got {reduction!r}"
             )
         world.init()  # equal bits need a fixed number of BLAS threads
-        compressor = _parse_compression(compression, module, reduction)
+        compressor = parse_compression(compression, module, reduction, "DataParallel")
         self.module: Module = module
-        _require_same_model(module)
         comm = world.communicator()
+        require_same_seed(comm)
+        require_same_model(module, comm, "DataParallel")
         copy_from_rank(comm, [t.array for t in (*module.parameters(), *module.buffers())], 0)
         params = [param for param in module.parameters() if param.requires_grad]
         if overlap is None:
@@ -172,49 +174,56 @@ class DataParallel(Module):
             return self.module(*args, **kwargs)
 
 
-def _parse_compression(
-    value: str | PowerSGD | TopK | None, module: Module, reduction: str
+def parse_compression(
+    value: str | PowerSGD | TopK | None, module: Module, reduction: str, by: str
 ) -> Compression | None:
+    """The compression that an option names; refuses one that the model cannot have.
+
+    `by` is the class that has the option.
+    """
     if value is None:
         return None
     if not isinstance(value, (PowerSGD, TopK)) and str(value) not in ("float16", "bfloat16"):
         raise ValueError(
-            "DataParallel: expected compression 'float16', 'bfloat16', PowerSGD(...), TopK(...) "
+            f"{by}: expected compression 'float16', 'bfloat16', PowerSGD(...), TopK(...) "
             f"or None, got {value!r}"
         )
     if reduction != "exact":
         raise ValueError(
-            f"DataParallel: compression={value!r} adds in an order of its own: omit "
-            f"reduction={reduction!r}"
+            f"{by}: compression={value!r} adds in an order of its own: omit reduction={reduction!r}"
         )
     if world.communicator().elastic:
         raise ValueError(
-            f"DataParallel: compression={value!r} keeps error feedback on each rank, which is lost "
+            f"{by}: compression={value!r} keeps error feedback on each rank, which is lost "
             "with a failed rank: run without --elastic, and resume from checkpoints"
         )
     for name, param in module.named_parameters():
         if not isinstance(param.array, np.ndarray):
             raise ValueError(
-                "DataParallel: compression is for parameters in host memory, but "
+                f"{by}: compression is for parameters in host memory, but "
                 f"{name} is on {param.device}"
             )
     return value if isinstance(value, (PowerSGD, TopK)) else HalfPrecisionCompression(str(value))
 
 
-def _require_same_model(module: Module) -> None:
-    tensors = [*module.named_parameters(), *module.named_buffers()]
-    own = [f"{name} {tuple(t.shape)} {t.dtype} {t.device.type}" for name, t in tensors]
-    ranks = world.communicator().allgather((own, initial_seed()), "a model")
-    seed = ranks[0][1]
-    for rank, (_, their_seed) in enumerate(ranks):
+def require_same_seed(comm: Communicator) -> None:
+    """Raise DesyncError if the ranks have different seeds."""
+    seed, *others = comm.allgather(initial_seed(), "a seed")
+    for rank, their_seed in enumerate(others, 1):
         if their_seed != seed:
             raise DesyncError(
                 f"DataParallel: rank {rank} has the seed {their_seed}, rank 0 has {seed}: call "
                 "manual_seed with one number on every rank; microbatches draw different random "
                 "numbers all the same"
             )
-    difference = find_difference([lines for lines, _ in ranks])
+
+
+def require_same_model(module: Module, comm: Communicator, by: str) -> None:
+    """Raise DesyncError if the ranks' parameters or buffers are not alike, but for their values."""
+    tensors = [*module.named_parameters(), *module.named_buffers()]
+    own = [f"{name} {tuple(t.shape)} {t.dtype} {t.device.type}" for name, t in tensors]
+    difference = find_difference(comm.allgather(own, "a model"))
     if difference is not None:
         raise DesyncError(
-            f"DataParallel: the ranks built different models: {difference.describe_entries()}"
+            f"{by}: the ranks built different models: {difference.describe_entries()}"
         )

@@ -7,7 +7,7 @@ applied one after another in microbatch order.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, NamedTuple
 
@@ -74,6 +74,10 @@ class Reducer:
         self._agreement = ModelAgreement(comm, layout, is_copy)
         self._overlap = overlap
         self._check = make_divergence_check(comm, layout)
+        #: whether gradients that come now are of a step; others are added to the gradients there
+        self.is_enabled: Callable[[], bool] = _always
+        #: called on all ranks at the end of each step
+        self.on_commit: Callable[[], None] | None = None
         if overlap:  # blocking calls in a fixed order, on a communicator of their own
             self._thread = ThreadPoolExecutor(
                 1,
@@ -144,6 +148,8 @@ class Reducer:
             self._begin(self._step)
 
     def _before_accumulate(self, bucket: Bucket) -> None:
+        if not self.is_enabled():
+            return
         microbatch = current_microbatch() or self._unnumbered
         self._enter(microbatch)
         if not self._step_has_gradients:
@@ -288,6 +294,8 @@ class Reducer:
             else:  # no rank has a gradient: nothing was reduced
                 reducer.roll_back()
         self._reset()
+        if self.on_commit is not None:
+            self.on_commit()
 
     def rollback_step(self, step: Step) -> None:
         """Restore gradients and buffers to those before the step, which is run again."""
@@ -356,3 +364,7 @@ class Reducer:
                 for rank, (vote, site) in enumerate(zip(votes, sites))
             )
         )
+
+
+def _always() -> bool:
+    return True

@@ -13,6 +13,7 @@ from dtrain.backend import Array, array_module, on_device_of
 from dtrain.distributed import world
 from dtrain.distributed.comm.tree_reduce import equal_bounds
 from dtrain.distributed.elastic.transaction import run_transaction
+from dtrain.distributed.process_group import Group, group as groups
 from dtrain.optim.optimizer import Optimizer
 from dtrain.parallel.shard import Shard, find_shard
 
@@ -34,7 +35,8 @@ class ZeroRedundancyOptimizer(Optimizer):
     rules that need whole parameters (LARS, LAMB, Muon) end between parameters.
 
     After a step's backward pass `param.grad` raises: call `gather_grads()` on every rank to have
-    the whole gradients, as ``clip_grad_norm_`` needs them.
+    the whole gradients, as ``clip_grad_norm_`` needs them. Those of `DistributedDataParallel` stay
+    whole.
 
     Under ``dtrain run --elastic`` two neighbouring ranks hold each shard, and both update it. At
     the step after a failure the survivors cut new shards. If both ranks of a shard failed before
@@ -44,12 +46,16 @@ class ZeroRedundancyOptimizer(Optimizer):
     ----------
     params : all parameters of the model, or groups of them; DataParallel has the model already
     optimizer_class : an optimizer's class, such as ``dtrain.optim.AdamW``
+    process_group : None or `group.WORLD`: all ranks
+    parameters_as_bucket_view : without effect: parameters are views of buckets
+    overlap_with_ddp : refused
     defaults : options of `optimizer_class`, such as ``lr``
 
     Raises
     ------
     ValueError
-        If `params` are some of the parameters that DataParallel reduces, but not all of them.
+        If an option cannot be had, or `params` are some of the parameters that DataParallel
+        reduces, but not all of them.
 
     >>> import dtrain
     >>> model = dtrain.DataParallel(dtrain.nn.Linear(2, 1))
@@ -62,8 +68,20 @@ class ZeroRedundancyOptimizer(Optimizer):
         self,
         params: Iterable[Tensor] | Iterable[dict[str, Any]],
         optimizer_class: type[Optimizer],
+        process_group: Group = None,
+        parameters_as_bucket_view: bool = False,
+        overlap_with_ddp: bool = False,
         **defaults: Any,
     ):
+        if process_group is not None and process_group is not groups.WORLD:
+            raise ValueError(
+                "ZeroRedundancyOptimizer: the state is sharded over all ranks: omit process_group"
+            )
+        if overlap_with_ddp:
+            raise ValueError(
+                "ZeroRedundancyOptimizer: overlap_with_ddp is not supported: omit it, and call "
+                "step() after backward()"
+            )
         #: the optimizer of this rank's shard
         self.optim: Optimizer = optimizer_class(params, **defaults)
         self._comm = world.communicator()

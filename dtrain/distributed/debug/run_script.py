@@ -22,6 +22,7 @@ from dtrain.distributed import lifecycle, world
 from dtrain.distributed.comm import threads
 from dtrain.distributed.context import Replay, process
 from dtrain.distributed.debug.debugger import RankDebugger
+from dtrain.distributed.debug.rank_environ import set_rank_environ
 from dtrain.distributed.trace import timeline
 from dtrain.distributed.watchdog.call_site import is_user_frame
 from dtrain.errors import DesyncError, LaunchError, RankFailedError
@@ -86,7 +87,8 @@ def run_script(
     lifecycle.install_signal_handlers()  # a thread cannot
     interrupted = 0
     try:
-        threads.run_ranks(ranks, body)
+        with set_rank_environ(ranks):
+            threads.run_ranks(ranks, body)
     except BaseException as failure:
         if not hasattr(failure, "rank"):
             if not isinstance(failure, KeyboardInterrupt):

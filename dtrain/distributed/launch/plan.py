@@ -142,8 +142,6 @@ def plan(
     one_node = _is_one_node(remaining, machine)
 
     wanted = _thread_variables(job.threads, machine.environ)
-    if not one_node and remaining:
-        wanted["MASTER_ADDR"] = remaining[0].name  # as torchrun does; nothing listens there
     if launcher.kind == "openmpi":
         wanted |= _open_mpi_variables(num_ranks, one_node, machine)
         if job.elastic:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import signal
+import socket
 import uuid
 from dataclasses import replace
 
@@ -56,6 +57,8 @@ def run(job: JobSpec, max_restarts: int = 0, grace_s: float = 60) -> int:
     machine = this_machine()
     name = env.JOB.read(machine.environ) or uuid.uuid4().hex
     machine = _with(machine, **{env.JOB.name: name, env.RESTART_COUNT.name: "0"})
+    if "MASTER_ADDR" not in machine.environ:  # programs for torchrun print it; nothing listens
+        machine = _with(machine, MASTER_ADDR=socket.gethostname())
     unreachable: list[str] = []
     failures = 0
     with SignalReceiver() as signals:

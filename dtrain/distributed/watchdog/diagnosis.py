@@ -160,7 +160,7 @@ class StallDiagnosis:
                 f"rank {rank} has waited {message.elapsed_s:.0f} s in {message.name} "
                 f"({state.call_site})"
             )
-            if message.peer in states:
+            if message.peer is not None and message.peer in states:
                 peer = states[message.peer]
                 text += f", which {_format_activity(peer)}"
             if self.timeout_s and message.elapsed_s >= self.timeout_s:

@@ -1,0 +1,102 @@
+"""`DistributedSampler`: this rank's part of a dataset (torch.utils.data.distributed)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence, Sized
+from typing import Any
+
+import numpy as np
+
+from dtrain.data.samplers import Sampler
+from dtrain.distributed import world
+from dtrain.distributed.context import run_context
+
+
+class DistributedSampler(Sampler[int]):
+    """Every `num_replicas`-th index from `rank` on, in PyTorch's order (torch.utils.data's).
+
+    A DataLoader that has it gives this rank all of the sampler's samples, in batches as PyTorch's.
+    dtrain's own loop has no need of it: there the DataLoader shards, so that the results do not
+    depend on the number of ranks.
+
+    Parameters
+    ----------
+    dataset : of which the length is asked for
+    num_replicas, rank : the ranks' number, and this one; those of the world if None
+    shuffle : draw the order from `seed` plus the epoch that `set_epoch` was told, by the
+        generator of PyTorch
+    seed : the same on all ranks
+    drop_last : omit the last samples so that all ranks have as many; otherwise the first samples
+        are repeated
+
+    Raises
+    ------
+    ValueError
+        If `rank` is not below `num_replicas`.
+
+    Examples
+    --------
+    >>> list(DistributedSampler(range(5), num_replicas=2, rank=1, shuffle=False))
+    [1, 3, 0]
+    """
+
+    #: the loader does not call `set_epoch`: the program does, as in PyTorch
+    keeps_epoch = True
+
+    def __init__(
+        self,
+        dataset: Sized,
+        num_replicas: int | None = None,
+        rank: int | None = None,
+        shuffle: bool = True,
+        seed: int = 0,
+        drop_last: bool = False,
+    ):
+        size = world.world_size() if num_replicas is None else num_replicas
+        own = world.rank() if rank is None else rank
+        if not 0 <= own < size:
+            raise ValueError(
+                f"DistributedSampler: expected a rank from 0 to {size - 1}, got rank={own}"
+            )
+        self.dataset, self.num_replicas, self.rank = dataset, size, own
+        self.shuffle, self.seed, self.drop_last = shuffle, seed, drop_last
+        self.epoch: int = 0
+        whole, rest = divmod(len(dataset), size)
+        self.num_samples: int = whole if drop_last or not rest else whole + 1
+        self.total_size: int = self.num_samples * size
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw another order from now on: call it before each epoch."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        count = len(self.dataset)
+        order = (
+            draw_torch_permutation(count, self.seed + self.epoch) if self.shuffle else range(count)
+        )
+        padded = itertools.islice(itertools.cycle(order), self.total_size)
+        return itertools.islice(padded, self.rank, None, self.num_replicas)
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+
+def draw_torch_permutation(count: int, seed: int) -> list[int]:
+    """What torch.randperm draws on a CPU: a shuffle by 32-bit numbers of the Mersenne Twister."""
+    twister = np.random.RandomState(seed % 2**32)
+    drawn = twister.randint(0, 2**32, count, dtype=np.uint32) if count else np.empty(0, np.uint32)
+    steps = drawn[:-1] % np.arange(count, 1, -1, dtype=np.uint32)
+    order = list(range(count))
+    for here, step in enumerate(steps.tolist()):
+        order[here], order[here + step] = order[here + step], order[here]
+    return order
+
+
+def has_own_samples(sampler: Any, batch_sampler: Any) -> bool:
+    """Whether a loader gives a rank all samples of its samplers, as PyTorch's does.
+
+    So it is with a DistributedSampler, and after `init_process_group`.
+    """
+    inner = sampler if batch_sampler is None else getattr(batch_sampler, "sampler", batch_sampler)
+    return isinstance(inner, DistributedSampler) or run_context().backend is not None
