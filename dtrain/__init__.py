@@ -156,14 +156,14 @@ from dtrain.parallel import (
 )
 
 if _TYPE_CHECKING:
-    from dtrain import distributions as distributions
+    from dtrain import distributions as distributions, multiprocessing as multiprocessing
     from dtrain.backend.dtypes import bfloat16 as bfloat16
 
 __version__ = "0.1.0"
 newaxis = None
 globals().update(_FUNCTIONS)
 
-_LAZY = {"distributions"}  # modules that take long to import
+_LAZY = {"distributions", "multiprocessing"}  # modules that take long to import
 _INTERNAL = {"backend", "env", "functions", "primitives"}
 __all__ = sorted({name for name in globals() if name[0] != "_"} - _INTERNAL | {"bfloat16", *_LAZY})
 

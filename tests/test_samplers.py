@@ -10,6 +10,7 @@ from dtrain.data import (
     BatchSampler,
     ConcatDataset,
     DataLoader,
+    DistributedSampler,
     IterableDataset,
     RandomSampler,
     Sampler,
@@ -19,6 +20,7 @@ from dtrain.data import (
     WeightedRandomSampler,
     random_split,
 )
+from dtrain.data.distributed_sampler import draw_torch_permutation
 
 NUMBERS = TensorDataset(dtrain.arange(11))
 
@@ -181,3 +183,25 @@ def test_options_of_workers_change_nothing_and_others_are_refused():
     assert len(list(loader)) == 6
     with pytest.raises(TypeError, match="num_wrokers"):
         DataLoader(NUMBERS, num_wrokers=4)
+
+
+PERMUTATIONS = {
+    3: [6, 0, 3, 7, 8, 5, 1, 9, 2, 4],
+    4: [0, 4, 9, 6, 7, 3, 2, 8, 1, 5],
+}
+THOUSAND = [44, 37, 675, 775]
+
+
+def test_a_distributed_sampler_shuffles_as_pytorch():
+    """torch.randperm(10) by generators with the seeds 3 and 4, and torch.randperm(1000) by 0."""
+    sampler = DistributedSampler(range(10), num_replicas=1, rank=0, seed=3)
+    assert list(sampler) == PERMUTATIONS[3]
+    sampler.set_epoch(1)
+    assert list(sampler) == PERMUTATIONS[4]
+    ranks = [list(DistributedSampler(range(10), 4, rank, seed=3)) for rank in range(4)]
+    padded = PERMUTATIONS[3] + PERMUTATIONS[3][:2]
+    assert ranks == [padded[rank::4] for rank in range(4)]
+    assert list(DistributedSampler(range(1), 3, 2)) == [0]
+    assert list(DistributedSampler(range(0), 3, 2)) == []
+    drawn = draw_torch_permutation(1000, 2**32)
+    assert (drawn[:4], sorted(drawn)) == (THOUSAND, list(range(1000)))

@@ -66,14 +66,15 @@ def without_rank_variables(environ: Mapping[str, str]) -> dict[str, str]:
 
 def set_torchrun_variables(environ: MutableMapping[str, str] = os.environ) -> None:
     """Set the variables by which programs for torchrun know their rank; not for other processes."""
-    size, rank, local_rank = launched_world_size(), launched_rank(), launched_local_rank()
+    size, rank, local_rank = launched_world_size(), launched_rank(), launched_local_rank() or 0
     if size is None or rank is None:
         return
     local_size = _read(_LOCAL_WORLD_SIZE) or _read_slurm_local_size() or size
-    local_rank = local_rank or 0
     variables = torchrun_variables(rank, size, local_rank, local_size)
     if local_size < size and "MASTER_ADDR" in environ:  # `dtrain run` has named its own host
         del variables["MASTER_ADDR"]
+    if "SLURM_NODEID" in os.environ and "SLURM_STEP_TASKS_PER_NODE" in os.environ:
+        variables |= dict.fromkeys(("NODE_RANK", "GROUP_RANK"), os.environ["SLURM_NODEID"])
     environ.update(variables)
 
 

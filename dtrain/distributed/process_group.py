@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from dtrain.backend import cuda
+from dtrain.backend.device import cuda_device_count
 from dtrain.distributed import world
 from dtrain.distributed.comm.communicator import Communicator
 from dtrain.distributed.context import run_context
@@ -197,7 +197,7 @@ def init_process_group(
 
 def default_backend() -> str:
     """The name that PyTorch would choose."""
-    return "nccl" if cuda.is_available() else "gloo"
+    return "nccl" if cuda_device_count() else "gloo"
 
 
 def destroy_process_group(group: Group = None) -> None:
@@ -221,7 +221,7 @@ def is_initialized() -> bool:
 
 def is_nccl_available() -> bool:
     """Whether device arrays can go by NCCL (torch.distributed.is_nccl_available)."""
-    return cuda.is_available()
+    return cuda_device_count() > 0
 
 
 def is_gloo_available() -> bool:

@@ -14,7 +14,7 @@ from dtrain.backend.profiler import span
 from dtrain.distributed import world
 from dtrain.distributed.comm.blocks import copy_from_rank
 from dtrain.distributed.comm.communicator import Communicator
-from dtrain.distributed.process_group import Group, ProcessGroup, group as groups, require_member
+from dtrain.distributed.process_group import Group, ProcessGroup, find_group, group as groups
 from dtrain.distributed.step import register_step_reduction
 from dtrain.nn import Module, SyncBatchNorm
 from dtrain.parallel.bucket_layout import BucketLayout
@@ -257,7 +257,7 @@ def _check_devices(device_ids: Sequence[Any] | None, params: Sequence[Tensor]) -
 
 
 def _find_group(given: Group, module: Module) -> ProcessGroup:
-    found = require_member(given, "DistributedDataParallel")
+    found = find_group(given)
     if found is None:
         raise ValueError("DistributedDataParallel: this rank is not in process_group")
     synchronized = any(isinstance(layer, SyncBatchNorm) for layer in module.modules())

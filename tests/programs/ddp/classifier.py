@@ -67,8 +67,9 @@ def main():
     local_rank = int(os.environ["LOCAL_RANK"])
     world_size = int(os.environ["WORLD_SIZE"])
     dist.init_process_group("gloo", init_method="env://")
-    assert dist.is_initialized() and dist.get_rank() == rank
-    assert dist.get_world_size() == world_size and local_rank == rank
+    assert dist.is_initialized()
+    assert dist.get_world_size() == world_size
+    assert dist.get_rank() == rank == local_rank
     torch.manual_seed(100 + rank)
 
     train_set, test_set = Points(101), Points(40)
@@ -98,7 +99,9 @@ def main():
         dist.barrier()
         if rank == 0:
             test = evaluate(model.module, test_loader)
-            print(f"epoch {epoch} loss {mean:.5f} norm {norm.item():.5f} test {test:.5f}", flush=True)
+            print(
+                f"epoch {epoch} loss {mean:.5f} norm {norm.item():.5f} test {test:.5f}", flush=True
+            )
 
     path = [None]
     if rank == 0:

@@ -1,0 +1,71 @@
+"""Programs for torchrun print the same losses by `dtrain run` and `dtrain debug`, on 1 to 3 ranks.
+
+Beside each stands what it prints by torchrun: `UPDATE=1 pytest tests/programs -m oracle` writes it.
+"""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .test_programs import assert_same
+
+FOLDER = Path(__file__).parent / "ddp"
+CLASSIFIER, SPAWNED = FOLDER / "classifier.py", FOLDER / "spawned.py"
+HAS_TORCH = importlib.util.find_spec("torch") is not None
+HAS_MPI = importlib.util.find_spec("mpi4py") is not None
+
+on_ranks = pytest.mark.parametrize("ranks", [1, 2, 3])
+
+
+def printed(*words):
+    process = subprocess.run(
+        [sys.executable, "-m", *map(str, words)], capture_output=True, text=True, timeout=100
+    )
+    assert process.returncode == 0, process.stderr
+    return process.stdout
+
+
+def expected(ranks):
+    return FOLDER / f"classifier_{ranks}.txt"
+
+
+@on_ranks
+def test_ranks_as_threads_print_what_torchrun_prints(ranks):
+    text = printed("dtrain.cli", "debug", "--as-torch", "-n", ranks, CLASSIFIER)
+    assert_same(text.replace("[0] ", ""), expected(ranks).read_text())
+
+
+@pytest.mark.skipif(not HAS_MPI, reason="mpi4py is not installed")
+def test_dtrain_run_prints_what_torchrun_prints():
+    text = printed("dtrain.cli", "run", "--as-torch", "-n", 2, CLASSIFIER)
+    assert_same(text, expected(2).read_text())
+
+
+@pytest.mark.skipif(not HAS_MPI, reason="mpi4py is not installed")
+def test_spawn_starts_ranks(tmp_path):
+    assert printed("dtrain.as_torch", SPAWNED, tmp_path / "weights") == "done\n"
+    assert_same((tmp_path / "weights").read_text(), (FOLDER / "spawned.txt").read_text())
+
+
+@pytest.mark.oracle
+@pytest.mark.skipif(not HAS_TORCH, reason="PyTorch is not installed")
+@on_ranks
+def test_torchrun_prints_what_is_expected(ranks):
+    text = printed("torch.distributed.run", "--standalone", "--nproc_per_node", ranks, CLASSIFIER)
+    if os.environ.get("UPDATE"):
+        expected(ranks).write_text(text)
+    assert_same(text, expected(ranks).read_text())
+
+
+@pytest.mark.oracle
+@pytest.mark.skipif(not HAS_TORCH, reason="PyTorch is not installed")
+def test_pytorchs_spawn_trains_what_is_expected(tmp_path):
+    out = tmp_path / "weights"
+    subprocess.run([sys.executable, SPAWNED, out], check=True, timeout=100)
+    if os.environ.get("UPDATE"):
+        (FOLDER / "spawned.txt").write_text(out.read_text())
+    assert_same(out.read_text(), (FOLDER / "spawned.txt").read_text())
