@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,9 +19,6 @@ from dtrain.parallel.compression.compressed_reducer import CompressedBucketReduc
 from dtrain.parallel.compression.protocol import Compression
 from dtrain.parallel.shard import find_shard
 from dtrain.parallel.sync_batch_norm import gather_batch_statistics
-
-if TYPE_CHECKING:
-    from typing_extensions import TypeIs
 
 #: size of the bucket that fills first: the sooner it is sent, the sooner the network is busy
 _FIRST_BUCKET_BYTES = 1 << 20
@@ -218,7 +215,7 @@ class BucketLayout:
         before = {id(layer) for layer in self.layers}
         layers: list[DeferredBufferUpdates] = []
         for layer in self._module.modules():
-            if self._is_deferred(layer):
+            if isinstance(layer, DeferredBufferUpdates) and self._is_deferred(layer):
                 if id(layer) not in before or layer.pending_updates is None:
                     layer.pending_updates = []
                 layers.append(layer)
@@ -229,12 +226,10 @@ class BucketLayout:
                 former.pending_updates = None
         self.layers = layers
 
-    def _is_deferred(self, layer: Module) -> TypeIs[DeferredBufferUpdates]:
+    def _is_deferred(self, layer: DeferredBufferUpdates) -> bool:
         """Whether the updates of a layer are applied at the end of the step."""
-        if not isinstance(layer, DeferredBufferUpdates) or not layer.updates_buffers:
-            return False
         is_shared = layer.updates_parameters or isinstance(layer, SyncBatchNorm)
-        return is_shared or not self._torch_rules
+        return layer.updates_buffers and (is_shared or not self._torch_rules)
 
 
 def _is(a: Tensor, b: Tensor) -> bool:

@@ -164,8 +164,7 @@ class BucketReducer:
     def _gradient_bounds(self) -> Sequence[int] | None:
         """The borders of the ranks' shards if each rank needs its own shard's gradients alone."""
         shard = find_shard(self.bucket)
-        keeps_whole = shard is None or self.reduces_preexisting
-        return None if keeps_whole else shard.gradient_bounds
+        return None if shard is None or self.reduces_preexisting else shard.gradient_bounds
 
     def commit(self, used: list[bool]) -> None:
         """Put the mean into the bucket, for the parameters that some rank has used."""

@@ -10,7 +10,7 @@ from dtrain.distributed import world
 from dtrain.distributed.launcher_variables import torchrun_variables
 
 
-class _RankEnviron(os._Environ):  # type: ignore[type-arg]
+class _RankEnviron(os._Environ):
     """The environment, whose RANK and LOCAL_RANK are those of the thread that reads them."""
 
     def __getitem__(self, key: str) -> str:

@@ -13,7 +13,7 @@ def main() -> None:
     """Import the script under another name than `__main__`, and call the function."""
     with open(sys.argv[1], "rb") as file:
         program, call = pickle.load(file)
-    multiprocessing.spawn.prepare(program)  # type: ignore[attr-defined]
+    multiprocessing.spawn.prepare(program)
     fn, args = pickle.loads(call)
     fn(launched_rank(), *args)
 
