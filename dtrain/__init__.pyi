@@ -2050,7 +2050,7 @@ def prod(
     dtype: DTypeLike = None,
     out: Tensor | None = None,
 ) -> Tensor:
-    """The product; the gradient is right where elements are 0 too (torch.prod)."""
+    """The product; the gradient is right where elements are 0, too (torch.prod)."""
 def put(
     input: Tensor,
     index: Tensor,

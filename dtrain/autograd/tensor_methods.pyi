@@ -1144,7 +1144,7 @@ class TensorMethods:
         *,
         dtype: DTypeLike = None,
     ) -> Tensor:
-        """The product; the gradient is right where elements are 0 too (torch.prod)."""
+        """The product; the gradient is right where elements are 0, too (torch.prod)."""
     def put(self, index: Tensor, source: Tensor, accumulate: builtins.bool = False) -> Tensor:
         """`source` written at, or added at, indices into the flattened input (torch.put)."""
     def put_(self, index: Tensor, source: Tensor, accumulate: builtins.bool = False) -> Tensor:

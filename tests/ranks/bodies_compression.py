@@ -108,7 +108,7 @@ def halves_are_compressed_in_float32_to_the_same_bits_and_after_a_resume():
             if key == 2 and resumes:
                 state = model.compression_state
                 state.consolidate_state_dict()
-                saved = distributed.broadcast(state.state_dict() if distributed.rank() == 0 else 0)
+                saved = from_rank_0(state.state_dict() if distributed.rank() == 0 else 0)
                 assert {error.dtype for error in saved["errors"].values()} == {dtrain.float32}
                 model = DataParallel(_Fixed(w=(6, 8), b=(6,)).to(dtype), compression=setting)
                 model.compression_state.load_state_dict(saved)

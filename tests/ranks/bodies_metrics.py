@@ -11,6 +11,7 @@ from dtrain.data import DataLoader, TensorDataset
 from dtrain.distributed.step import Microbatch, Step, microbatch_scope
 from dtrain.nn import functional as F
 from dtrain.train import Accuracy, ConfusionMatrix, Mean
+from tests.gathered import from_rank_0
 
 from .bodies import MICROBATCHES, _alone
 
@@ -38,7 +39,7 @@ def _figures():
     with dtrain.no_grad():
         for x, y in DataLoader(data, 4):
             matrix.update(model(x), y)
-    folder = distributed.broadcast(tempfile.mkdtemp() if distributed.rank() == 0 else None)
+    folder = from_rank_0(tempfile.mkdtemp() if distributed.rank() == 0 else None)
     save_checkpoint(folder, 1, loss=loss_mean, matrix=matrix)
     loss_mean, matrix = Mean(), ConfusionMatrix(2)  # a job that goes on
     load_checkpoint(f"{folder}/step-00000001", loss=loss_mean, matrix=matrix)
