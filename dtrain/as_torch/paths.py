@@ -74,7 +74,6 @@ NAMESPACES = (
     "nn.utils.parametrize", "nn.utils.rnn", "nn.utils.stateless", "optim", "optim.lr_scheduler",
     "optim.swa_utils", "random", "special", "testing", "utils", "utils.checkpoint", "utils.data",
     "utils.data._utils",
-)
 )  # fmt: skip
 
 #: dtrain's own modules, which are no part of PyTorch.
