@@ -6,6 +6,8 @@ import pytest
 
 import dtrain
 from dtrain import distributed as dist
+from dtrain.distributed.comm.threads import ThreadCommunicator
+from dtrain.distributed.world import communicator
 from dtrain.errors import DesyncError
 from tests.gathered import gathered
 
@@ -172,9 +174,9 @@ def messages_arrive_in_order():
     works = [dist.isend(x, right) for x in sent]
     other = dist.isend(dtrain.tensor([rank]), right, tag=7)
     received = [dtrain.zeros(3, 2) for _ in range(3)]
-    receives = [dist.irecv(x, left) for x in received]
     tagged = dtrain.tensor([-1])
-    assert dist.recv(tagged, left, tag=7) == left
+    assert dist.recv(tagged, left, tag=7) == left  # before those that were sent before it
+    receives = [dist.irecv(x, left) for x in received]
     assert tagged.item() == left
     for work in reversed(receives):
         assert work.wait()
@@ -227,6 +229,18 @@ def a_message_of_another_shape_is_refused():
             ):
                 dist.recv(dtrain.zeros(5), 0)
         dist.barrier()
+
+
+def tensors_of_other_shapes_are_named_with_their_ranks():
+    size = dist.get_world_size()
+    if size == 1 or not isinstance(communicator(), ThreadCommunicator):  # it ends an MPI job
+        return
+
+    def body():
+        dist.all_reduce(dtrain.zeros((2, 3) if dist.get_rank() else (6,)))
+
+    with pytest.raises(DesyncError, match=r"rank 0 in .*\(6,\) float32.*rank 1 in .*\(2, 3\) flo"):
+        dist.run_ranks(size, body)
 
 
 def groups_have_ranks_of_their_own():
