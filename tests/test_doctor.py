@@ -14,6 +14,7 @@ from dtrain.distributed.doctor import (
     find_rank_problems,
     inspect_machine,
 )
+from dtrain.distributed.doctor.software import describe_blas_limit
 from dtrain.distributed.launch import Launcher, find_launcher
 from dtrain.errors import LaunchError
 
@@ -144,6 +145,26 @@ def test_nothing_is_said_of_a_good_machine():
 
 
 @pytest.mark.parametrize(
+    ("coretype", "used", "flags", "limit"),
+    [
+        (None, {"Haswell"}, {"avx2", "avx512bw"}, None),
+        ("Haswell", {"Haswell"}, {"avx2"}, None),
+        ("SkylakeX", {"SkylakeX"}, {"avx2", "avx512bw"}, None),
+        ("Haswell", {"Haswell"}, {"avx2", "avx512bw"}, "avx512bw"),
+        ("Nehalem", {"Nehalem"}, {"avx2"}, "avx2"),
+        ("Nehalem", {"Nehalem"}, {"sse2"}, None),
+    ],
+)
+def test_an_environment_that_keeps_the_blas_back_is_noticed(coretype, used, flags, limit):
+    found = describe_blas_limit(coretype, used, flags)
+    assert found == (
+        limit
+        and f"OPENBLAS_CORETYPE={coretype} keeps products of matrices from this "
+        f"processor's {limit} instructions"
+    )
+
+
+@pytest.mark.parametrize(
     ("changed", "found", "fatal"),
     [
         ({"launcher": None, "no_launcher": "no mpirun"}, "no mpirun", False),
@@ -157,6 +178,7 @@ def test_nothing_is_said_of_a_good_machine():
         ({"shared_memory": None}, "no /dev/shm", False),
         ({"numba": {"problem": "gone"}}, "Numba: gone", False),
         ({"busy": 0.75}, "the cores were 75% busy over the last minute", False),
+        ({"blas_limit": "OPENBLAS_CORETYPE=Haswell"}, "OPENBLAS_CORETYPE=Haswell", False),
         ({"gpu_files": 2}, "2 GPUs, but ModuleNotFoundError", False),
         (
             {"threads": {"OMP_NUM_THREADS": "1", "A": "2"}},

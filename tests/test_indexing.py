@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
 
 import dtrain
@@ -50,6 +50,7 @@ def test_ints_slices_none_and_ellipsis(data, shape):
     check(shape, data.draw(hnp.basic_indices(shape, allow_newaxis=True).filter(goes_forward)))
 
 
+@settings(deadline=None)  # a kernel is compiled in between
 @given(st.data(), SHAPES)
 def test_arrays_of_places(data, shape):
     index = data.draw(hnp.integer_array_indices(shape))

@@ -66,7 +66,7 @@ FUSED = (
     ],
 )
 def test_operations_are_right_with_small_arrays_too(case, sample, monkeypatch):
-    monkeypatch.setattr(kernels, "SMALL", 0)
+    monkeypatch.setattr(kernels, "SMALL", {})
     arrays = case.arrays(sample)
     leaves = [leaf(array) for array in arrays]
     outputs = case.run(dtrain, *leaves)
@@ -83,13 +83,21 @@ def test_operations_are_right_with_small_arrays_too(case, sample, monkeypatch):
     [
         [np.ones(1 << 20, np.float16)],
         [np.ones(1 << 20, np.int64)],
-        [np.ones(100, np.float32)],
         [np.ones(1 << 20, np.float32), np.ones(1 << 20)],
     ],
-    ids=["float16", "int64", "small", "mixed"],
+    ids=["float16", "int64", "mixed"],
 )
 def test_the_reference_takes_what_the_others_cannot(arrays):
     assert kernels._choose_body("activation", tuple(arrays)) is None
+
+
+@numba_only
+@pytest.mark.parametrize("family", ["conv", "optimizer"])
+def test_the_reference_takes_small_arrays_of_some_families(family):
+    few, many = np.ones(100, np.float32), np.ones(1 << 16, np.float32)
+    assert kernels._choose_body(family, (few, few)) is None
+    assert kernels._choose_body(family, (few, many)) is not None
+    assert kernels._choose_body("activation", (few,)) is not None
 
 
 # --- without Numba ---

@@ -59,7 +59,9 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
             "stack: expected tensors of the same dimensions, got "
             f"{[tuple(x.shape) for x in tensors]}"
         )
-    return cat([unsqueeze(x, dim) for x in tensors], dim)
+    dtype = _common_dtype(tensors)
+    axis = normalize_dim(dim, tensors[0].ndim + 1)
+    return primitives.stack(*(to(x, dtype) for x in tensors), axis=axis)
 
 
 def _some(name: str, tensors: Sequence[Tensor]) -> Sequence[Tensor]:

@@ -199,8 +199,9 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
         raise TypeError(f"scatter_add: expected a tensor for src, got {type(src).__name__}")
     if not index.numel():
         return casts.clone(input)
-    indices, values = _scattered("scatter_add", input, dim, index, src)
-    return primitives.put(input, values, index=indices, accumulate=True)
+    _, values = _scattered("scatter_add", input, dim, index, src)
+    array = index.array if index.ndim else index.array.reshape(1)
+    return primitives.scatter_add(input, values, axis=normalize_dim(dim, input.ndim), index=array)
 
 
 @_accept_scalars

@@ -41,8 +41,9 @@ def topk(
         return sort(input, dim)
     if not 0 <= k <= input.size(dim):
         raise RuntimeError(f"topk: expected 0 <= k <= {input.size(dim)}, got {k}")
-    values, order = sort(input, dim, descending=largest)
-    return ValuesAndIndices(narrow(values, dim, 0, k), narrow(order, dim, 0, k))
+    axis = normalize_dim(dim, input.ndim)
+    order = primitives.topk(input, axis=axis, k=k, largest=largest)
+    return ValuesAndIndices(indexing.gather(input, axis=axis, index=order.array), order)
 
 
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> ValuesAndIndices:

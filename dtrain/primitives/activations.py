@@ -12,22 +12,14 @@ from dtrain.backend import Array, array_module, kernels
 @op
 def relu(x: Array) -> OutputAndVJPs:
     """max(x, 0); the gradient at 0 is 0."""
-    out = array_module(x).maximum(x, 0)
+    out = kernels.relu(x)
     return out, (lambda g: kernels.relu_backward(g, out),)
-
-
-# Masks multiply below, where `where` might stand: NumPy takes many times as long for that.
 
 
 @op
 def leaky_relu(x: Array, *, slope: float) -> OutputAndVJPs:
     """x where positive, slope * x elsewhere."""
-    xp = array_module(x)
-
-    def grad_x(g: Array) -> Array:
-        return g * (x > 0) + g * slope * ~(x > 0)
-
-    return xp.maximum(x, 0) + xp.minimum(x, 0) * slope, (grad_x,)
+    return kernels.leaky_relu(x, slope), (lambda g: kernels.leaky_relu_backward(g, x, slope),)
 
 
 @op
@@ -40,16 +32,11 @@ def prelu(x: Array, slope: Array) -> OutputAndVJPs:
     )
 
 
-def _logistic(x: Array) -> Array:
-    """1 / (1 + exp(-x)); 0, its limit, where exp overflows."""
-    return 1 / (1 + array_module(x).exp(-x))
-
-
 @op
 def sigmoid(x: Array) -> OutputAndVJPs:
     """1 / (1 + exp(-x))"""
-    out = _logistic(x)
-    return out, (lambda g: g * out * (1 - out),)
+    out = kernels.sigmoid(x)
+    return out, (lambda g: kernels.sigmoid_backward(g, out),)
 
 
 @op
@@ -68,29 +55,15 @@ def silu(x: Array) -> OutputAndVJPs:
 @op
 def softplus(x: Array, *, beta: float, threshold: float) -> OutputAndVJPs:
     """log(1 + exp(beta x)) / beta, without overflow; x itself where beta x > threshold."""
-    xp = array_module(x)
-    z = x * beta
-    soft = (xp.maximum(z, 0) + xp.log1p(xp.exp(-xp.abs(z)))) / beta
-    out = xp.where(z > threshold, x, soft)
-
-    def grad_x(g: Array) -> Array:
-        linear = x * beta > threshold
-        return g * (_logistic(x * beta) * ~linear + linear)
-
-    return out, (grad_x,)
+    out = kernels.softplus(x, beta, threshold)
+    return out, (lambda g: kernels.softplus_backward(g, x, beta, threshold),)
 
 
 @op
 def elu(x: Array, *, alpha: float, scale: float, rate: float) -> OutputAndVJPs:
     """scale * x where positive, scale * alpha * (exp(rate x) - 1) elsewhere."""
-    xp = array_module(x)
-    steep = alpha * scale
-
-    def grad_x(g: Array) -> Array:
-        below = xp.exp(xp.fmin(x, 0) * rate) * (alpha * scale * rate)
-        return g * below * (x <= 0) + g * scale * ~(x <= 0)
-
-    return xp.maximum(x, 0) * scale + xp.expm1(xp.minimum(x, 0) * rate) * steep, (grad_x,)
+    how = scale, alpha * scale, rate
+    return kernels.elu(x, *how), (lambda g: kernels.elu_backward(g, x, *how),)
 
 
 @op
@@ -108,13 +81,7 @@ def hardsigmoid(x: Array) -> OutputAndVJPs:
 @op
 def hardswish(x: Array) -> OutputAndVJPs:
     """x * hardsigmoid(x) (Howard et al. 2019)."""
-    xp = array_module(x)
-
-    def grad_x(g: Array) -> Array:
-        between = (xp.fmin(xp.fmax(x, -3), 3) / 3 + 0.5) * ((x > -3) & (x < 3))
-        return g * (between + ~(x < 3))
-
-    return x * xp.clip(x + 3, 0, 6) / 6, (grad_x,)
+    return kernels.hardswish(x), (lambda g: kernels.hardswish_backward(g, x),)
 
 
 @exact_op

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
+from itertools import accumulate, pairwise
+from typing import Any
+
+import numpy as np
 
 from dtrain.autograd.graph import sum_to
 from dtrain.autograd.op import exact_op
@@ -14,15 +17,27 @@ from dtrain.backend import Array, array_module
 def cat(*arrays: Array, axis: int) -> OutputAndVJPs:
     """Arrays joined along an axis."""
     xp = array_module(*arrays)
-    ends = tuple(accumulate(a.shape[axis] for a in arrays))
+    before = (slice(None),) * (axis % arrays[0].ndim)
+    starts = accumulate([a.shape[axis] for a in arrays], initial=0)
+    vjps = [_part((*before, slice(start, end))) for start, end in pairwise(starts)]
+    return xp.concatenate(arrays, axis), vjps
 
-    def part(i: int) -> VJP:
-        start = 0 if i == 0 else ends[i - 1]
-        index = (slice(None),) * (axis % arrays_ndim) + (slice(start, ends[i]),)
-        return lambda g: g[index]
 
-    arrays_ndim = arrays[0].ndim
-    return xp.concatenate(arrays, axis), tuple(part(i) for i in range(len(ends)))
+@exact_op
+def stack(*arrays: Array, axis: int) -> OutputAndVJPs:
+    """Arrays of one shape joined along a new axis; axis: not negative."""
+    xp = array_module(*arrays)
+    before = (slice(None),) * axis
+    if axis or not isinstance(arrays[0], np.ndarray):
+        new = (*before, None)
+        out = xp.concatenate([a[new] for a in arrays], axis)
+    else:
+        out = np.array(arrays)
+    return out, [_part((*before, i)) for i in range(len(arrays))]
+
+
+def _part(index: tuple[Any, ...]) -> VJP:
+    return lambda g: g[index]
 
 
 @exact_op

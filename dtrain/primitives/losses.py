@@ -88,9 +88,16 @@ def nll_loss(
 @op
 def huber(x: Array, *, delta: float) -> OutputAndVJPs:
     """x^2 / 2 where |x| < delta, delta (|x| - delta / 2) elsewhere."""
-    xp = array_module(x)
-    near = xp.clip(x, -delta, delta)
-    return near * (x - near / 2), (lambda g: g * xp.clip(x, -delta, delta),)
+    return kernels.huber(x, delta), (lambda g: kernels.huber_backward(g, x, delta),)
+
+
+@op
+def binary_cross_entropy_with_logits(x: Array, target: Array) -> OutputAndVJPs:
+    """(1 - target) * x - log(sigmoid(x)), without overflow."""
+    return kernels.bce_with_logits(x, target), (
+        lambda g: kernels.bce_with_logits_backward(g, x, target),
+        lambda g: -g * x,
+    )
 
 
 @op
@@ -110,17 +117,6 @@ def binary_cross_entropy(x: Array, target: Array) -> OutputAndVJPs:
     return (target - 1) * log(1 - x) - target * log(x), (
         grad_x,
         lambda g: g * (log(1 - x) - log(x)),
-    )
-
-
-@op
-def binary_cross_entropy_with_logits(x: Array, target: Array) -> OutputAndVJPs:
-    """(1 - target) * x - log(sigmoid(x))."""
-    xp = array_module(x)
-    log_sigmoid = -(xp.maximum(-x, 0) + xp.log1p(xp.exp(-xp.abs(x))))
-    return (1 - target) * x - log_sigmoid, (
-        lambda g: g * (1 / (1 + xp.exp(-x)) - target),
-        lambda g: -g * x,
     )
 
 

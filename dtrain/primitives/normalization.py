@@ -1,4 +1,4 @@
-"""Normalization: batch, layer and root mean square."""
+"""Normalization: batch, layer, root mean square and group."""
 
 from __future__ import annotations
 
@@ -122,16 +122,41 @@ def layer_norm(
 @op
 def rms_norm(x: Array, weight: Array | None, *, axes: int, eps: float) -> OutputAndVJPs:
     """x / sqrt(mean(x^2) + eps) over the last `axes` axes (Zhang and Sennrich 2019)."""
-    over = tuple(range(x.ndim - axes, x.ndim))
-    rest = tuple(range(x.ndim - axes))
-    scale = 1 / array_module(x).sqrt((x * x).mean(over, keepdims=True) + eps)
-    scaled = x * scale
+    shape, within = x.shape, x.shape[x.ndim - axes :]
+    n = math.prod(within)
+    rows = (math.prod(shape[: x.ndim - axes]), n)
 
-    def grad_x(g: Array) -> Array:
-        g = g if weight is None else g * weight
-        return scale * (g - scaled * (g * scaled).mean(over, keepdims=True))
+    def flat() -> Array | None:
+        return None if weight is None else weight.reshape(n)
 
-    return scaled if weight is None else scaled * weight, (
-        grad_x,
-        lambda g: (g * scaled).sum(rest),
+    out, scale = kernels.rms_norm(x.reshape(rows), flat(), eps)
+
+    @memoize_by_gradient
+    def shared(g: Array) -> Any:
+        return kernels.rms_norm_backward(g.reshape(rows), x.reshape(rows), flat(), scale)
+
+    return out.reshape(shape), (
+        lambda g: shared(g)[0].reshape(shape),
+        lambda g: shared(g)[1].reshape(within),
+    )
+
+
+@op
+def group_norm(
+    x: Array, weight: Array | None, bias: Array | None, *, groups: int, eps: float
+) -> OutputAndVJPs:
+    """Normalize each group of channels of each sample (Wu and He 2018). x: (n, c, ...)."""
+    shape = x.shape
+    out, mean, rstd = kernels.group_norm(_by_channel(x), weight, bias, groups, eps)
+
+    @memoize_by_gradient
+    def shared(g: Array) -> Any:
+        return kernels.group_norm_backward(
+            _by_channel(g), _by_channel(x), weight, mean, rstd, groups
+        )
+
+    return out.reshape(shape), (
+        lambda g: shared(g)[0].reshape(shape),
+        lambda g: shared(g)[1],
+        lambda g: shared(g)[2],
     )

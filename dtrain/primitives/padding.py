@@ -11,14 +11,17 @@ from dtrain.backend import Array, array_module
 def pad_constant(x: Array, *, widths: tuple[tuple[int, int], ...], value: float) -> OutputAndVJPs:
     """Padded by (before, after) along each axis; negative widths cut."""
     xp = array_module(x)
-    keep = tuple(slice(max(-a, 0), n - max(-b, 0)) for (a, b), n in zip(widths, x.shape))
-    grow = tuple((max(a, 0), max(b, 0)) for a, b in widths)
-    inner = tuple(slice(a, a + s.stop - s.start) for (a, _), s in zip(grow, keep))
     shape = x.shape
+    keep = tuple(slice(max(-a, 0), n - max(-b, 0)) for (a, b), n in zip(widths, shape))
+    inner = tuple(slice(max(a, 0), max(a, 0) + s.stop - s.start) for (a, _), s in zip(widths, keep))
+    out = xp.full([n + a + b for (a, b), n in zip(widths, shape)], value, x.dtype)
+    out[inner] = x[keep]
 
     def grad_x(g: Array) -> Array:
+        if keep == tuple(slice(0, n) for n in shape):
+            return g[inner]
         full = xp.zeros(shape, g.dtype)
         full[keep] = g[inner]
         return full
 
-    return xp.pad(x[keep], grow, constant_values=value), (grad_x,)
+    return out, (grad_x,)

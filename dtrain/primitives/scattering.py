@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from dtrain.autograd.op import op
 from dtrain.autograd.primitive import OutputAndVJPs
-from dtrain.backend import Array, array_module, to_host
+from dtrain.backend import Array, array_module, kernels, to_host
 from dtrain.backend.dtypes import float32, is_half
 from dtrain.errors import OutOfBoundsError
 
@@ -16,10 +17,9 @@ from dtrain.errors import OutOfBoundsError
 @op
 def put(x: Array, values: Array, *, index: Any, accumulate: bool) -> OutputAndVJPs:
     """x with `values` written to x[index], or added to what is there, once for each mention."""
-    xp = array_module(x)
     out = x.copy()
     if accumulate:
-        xp.add.at(out, index, values)
+        _add_at(out, index, values)
     else:
         out[index] = values
 
@@ -33,14 +33,61 @@ def put(x: Array, values: Array, *, index: Any, accumulate: bool) -> OutputAndVJ
     return out, (grad_x, lambda g: g[index])
 
 
+@op
+def scatter_add(x: Array, values: Array, *, axis: int, index: Array) -> OutputAndVJPs:
+    """x with `values` added at `index` along an axis, once for each mention."""
+    out = x.copy()
+    kernels.add_along_axis(values, index, out, axis)
+    return out, (lambda g: g, lambda g: kernels.gather(g, index, axis))
+
+
 def add_to_zeros(shape: tuple[int, ...], index: Any, values: Array) -> Array:
     """Zeros of a shape with `values` added at each index, once for each mention; halves are added
     in float32."""
-    xp = array_module(values)
+    return _added(shape, values, lambda full, wide: _add_at(full, index, wide))
+
+
+def add_along_axis(shape: tuple[int, ...], index: Array, values: Array, axis: int) -> Array:
+    """Zeros of a shape with `values` added at `index` along an axis, as `add_to_zeros`."""
+    return _added(shape, values, lambda full, wide: kernels.add_along_axis(wide, index, full, axis))
+
+
+def _added(shape: tuple[int, ...], values: Array, add: Callable[[Array, Array], None]) -> Array:
     wide = values.astype(float32) if is_half(values.dtype) else values
-    full = xp.zeros(shape, wide.dtype)
-    xp.add.at(full, index, wide)
+    full = array_module(values).zeros(shape, wide.dtype)
+    add(full, wide)
     return full if wide is values else full.astype(values.dtype)
+
+
+def _add_at(out: Array, index: Any, values: Array) -> None:
+    """Add values to out[index], once for each mention."""
+    place = find_slice_index(index)
+    if place is None:
+        array_module(values).add.at(out, index, values)
+        return
+    axis, indices = place
+    shape = (*out.shape[:axis], *indices.shape, *out.shape[axis + 1 :])
+    if type(values) is not type(out) or values.shape != shape or not indices.size:
+        array_module(values).add.at(out, index, values)
+        return
+    values = values.reshape((*out.shape[:axis], indices.size, *out.shape[axis + 1 :]))
+    kernels.add_slices(values, indices.reshape(-1), out, axis)
+
+
+def find_slice_index(index: Any) -> tuple[int, Array] | None:
+    """The axis and the array of an index that is one array of integers, others being whole; None
+    if it is another."""
+    if not isinstance(index, tuple):
+        return None
+    axis = 0
+    while axis < len(index) and isinstance(index[axis], slice) and index[axis] == slice(None):
+        axis += 1
+    if len(index) != axis + 1:
+        return None
+    indices = index[axis]
+    if not hasattr(indices, "dtype") or indices.dtype.kind not in "iu" or not indices.ndim:
+        return None
+    return axis, indices
 
 
 @op

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from dtrain.autograd.op import exact_op, op
 from dtrain.autograd.primitive import OutputAndVJPs
-from dtrain.backend import Array, array_module
+from dtrain.backend import Array, array_module, kernels
 
 
 def _in_order(x: Array, axis: int) -> tuple[Array, Array]:
@@ -90,3 +92,14 @@ def sort(x: Array, *, axis: int, descending: bool) -> OutputAndVJPs:
     xp = array_module(x)
     last = x.shape[axis] - 1
     return xp.flip(last - xp.flip(x, axis).argsort(axis, kind="stable"), axis), ()
+
+
+@exact_op
+def topk(x: Array, *, axis: int, k: int, largest: bool) -> OutputAndVJPs:
+    """The indices of the k largest (smallest) elements along an axis, in the order of `sort`."""
+    xp = array_module(x)
+    last = xp.moveaxis(x, axis, -1)
+    shape = last.shape
+    rows = last.reshape(math.prod(shape[:-1]), shape[-1])
+    indices = kernels.topk_indices(rows, k, largest).reshape(*shape[:-1], k)
+    return xp.ascontiguousarray(xp.moveaxis(indices, -1, axis)), ()

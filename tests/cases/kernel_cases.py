@@ -27,6 +27,8 @@ class Case:
     prepare: Any = None  # from the arrays and the dtype to what the kernel takes
     special: bool = True  # NaN and infinities are to come out as from the reference
     in_place: int = 0  # how many of the arrays are written to
+    written: int | None = None  # the only one of the arguments that is written to
+    integers: bool = False  # the results are integers, and equal
     slack: float = 1  # times the tolerance
 
     def __str__(self) -> str:
@@ -45,9 +47,10 @@ class Case:
                 return arrays if self.prepare is None else self.prepare(arrays, dtype)
 
         yield drawn(lambda x: x)
-        if not self.in_place:
+        if not self.in_place and self.written is None:
             yield drawn(_strided)
-            yield drawn(_readonly)
+            if dtype == np.float32:  # Numba compiles once more for it
+                yield drawn(_readonly)
         yield drawn(lambda x: x * dtype(30))
         if self.special:
             for value in (0, 1e4, -1e4, 1e30, np.nan, np.inf, -np.inf):
@@ -72,12 +75,27 @@ def _sprinkled(x: np.ndarray, value: float) -> np.ndarray:
 
 def results(case: Case, body: str, arrays: list) -> list:
     """What a body computes: its results, and the arrays that it wrote to."""
-    module = importlib.import_module(f"dtrain.backend.kernels.{body}.{case.family}")
-    arrays = [x.copy() if x is not None and case.in_place else x for x in arrays]
+    arrays = [
+        x.copy() if x is not None and (case.in_place or i == case.written) else x
+        for i, x in enumerate(arrays)
+    ]
     with np.errstate(all="ignore"):
-        out = getattr(module, case.name)(*arrays, *case.static)
+        out = find_body(case, body)(*arrays, *case.static)
     out = out if isinstance(out, tuple) else () if out is None else (out,)
-    return [to_host(x) for x in (*out, *arrays[: case.in_place]) if x is not None]
+    changed = arrays[: case.in_place] if case.written is None else [arrays[case.written]]
+    return [to_host(x) for x in (*out, *changed) if x is not None]
+
+
+def find_body(case: Case, body: str) -> Any:
+    """The kernel of a body; the reference where it has none, as for CUDA of some."""
+    for name in (body, "reference"):
+        try:
+            module = importlib.import_module(f"dtrain.backend.kernels.{name}.{case.family}")
+        except ModuleNotFoundError:
+            continue
+        if hasattr(module, case.name):
+            return getattr(module, case.name)
+    raise AssertionError(f"{case.family}.{case.name} has no body")
 
 
 def assert_close(case: Case, arrays: list, given: list, expected: list) -> None:
@@ -86,6 +104,9 @@ def assert_close(case: Case, arrays: list, given: list, expected: list) -> None:
     dtype = arrays[0].dtype
     summed = [arrays[0]] if "backward" in case.name or "grad" in case.name else []
     for a, b in zip(given, expected):
+        if case.integers:
+            assert (a.shape, a.tolist()) == (b.shape, b.tolist())
+            continue
         assert (a.shape, a.dtype) == (b.shape, b.dtype) == (b.shape, dtype)
         largest = max(np.abs(x[np.isfinite(x)]).max(initial=0) for x in (b, *summed))
         tolerance = case.slack * 32 * np.finfo(dtype).eps
@@ -133,6 +154,23 @@ def after_layer_norm(arrays: list, dtype: Any) -> list:
     return [g, x, weight, *layer_norm(x, weight, None, 1e-5)[1:]]
 
 
+def after_rms_norm(arrays: list, dtype: Any) -> list:
+    from dtrain.backend.kernels.reference.norm import rms_norm
+
+    g, x, weight = arrays
+    return [g, x, weight, rms_norm(x, weight, 1e-5)[1]]
+
+
+def after_group_norm(groups: int) -> Any:
+    def prepare(arrays: list, dtype: Any) -> list:
+        from dtrain.backend.kernels.reference.norm import group_norm
+
+        g, x, weight = arrays
+        return [g, x, weight, *group_norm(x, weight, None, groups, 1e-5)[1:]]
+
+    return prepare
+
+
 def after_statistics(arrays: list, dtype: Any) -> list:
     from dtrain.backend.kernels.reference.norm import channel_statistics
 
@@ -147,6 +185,23 @@ def with_bias_and_statistics(arrays: list, dtype: Any) -> list:
 
 def with_index(arrays: list, dtype: Any) -> list:
     return [arrays[0], np.arange(len(arrays[0])) ** 2 % 5]
+
+
+def with_index_along(axis: int, shape: tuple) -> Any:
+    """The index of `gather` and `add_along_axis`: any of the positions of an axis, negative ones
+    too, some twice."""
+
+    def prepare(arrays: list, dtype: Any) -> list:
+        length = (arrays[-1] if len(arrays) > 1 else arrays[0]).shape[axis]
+        index = (np.arange(np.prod(shape, dtype=int)) ** 2 % (2 * max(length, 1))).reshape(shape)
+        return [arrays[0], index - length, *arrays[1:]]
+
+    return prepare
+
+
+def rounded(arrays: list, dtype: Any) -> list:
+    """Many elements are equal."""
+    return [np.rint(x) for x in arrays]
 
 
 def squares(arrays: list, dtype: Any) -> list:
@@ -168,17 +223,29 @@ def all_squares(arrays: list, dtype: Any) -> list:
 FLAT = [(1000,), (1,), (0,), (3, 5, 7)]
 ROWS = [(5, 65), (1, 1), (0, 3), (3, 300)]
 
+#: activations and the numbers that they take
+ACTIVATION_NUMBERS = {
+    "silu": (), "gelu": (), "gelu_tanh": (), "relu": (), "sigmoid": (), "hardswish": (),
+    "leaky_relu": (0.1,), "softplus": (1.5, 20.0), "elu": (1.1, 1.3, 0.7), "huber": (0.8,),
+}  # fmt: skip
+
 ACTIVATIONS = [
     *(
-        Case("activation", name, (shape,))
+        Case("activation", name, (shape,), numbers)
         for shape in FLAT
-        for name in ("silu", "gelu", "gelu_tanh")
+        for name, numbers in ACTIVATION_NUMBERS.items()
+    ),
+    Case("activation", "softplus", ((1000,),), (1.0, np.inf)),
+    *(Case("activation", "bce_with_logits", (shape, shape), special=False) for shape in FLAT),
+    *(
+        Case("activation", "bce_with_logits_backward", (shape,) * 3, special=False)
+        for shape in FLAT
     ),
     # beyond exp's range, or at relu's 0, a fused gradient is the limit, the reference's inf * 0
     *(
-        Case("activation", f"{name}_backward", (shape, shape), special=False)
+        Case("activation", f"{name}_backward", (shape, shape), numbers, special=False)
         for shape in FLAT
-        for name in ("relu", "silu", "gelu", "gelu_tanh")
+        for name, numbers in ACTIVATION_NUMBERS.items()
     ),
 ]
 
@@ -191,6 +258,8 @@ SOFTMAX = [
     *(Case("softmax", "cross_entropy_backward", (shape[:1], shape), (), after_cross_entropy) for shape in ROWS),
 ]  # fmt: skip
 
+#: arrays (n, channels, inner) and their numbers of groups
+GROUPS = [((3, 4, 35), 2), ((2, 6, 5), 3), ((4, 8, 1), 2), ((0, 4, 3), 2)]
 IMAGES = [(3, 4, 35), (2, 3, 5), (1, 1, 8), (4, 3, 1)]
 
 NORMS = [
@@ -198,6 +267,14 @@ NORMS = [
       for shape in ROWS for affine in ((shape[1:], shape[1:]), (None, None))),
     *(Case("norm", "layer_norm_backward", (shape, shape, weight), (), after_layer_norm, special=False, slack=4)
       for shape in ROWS[:1] + ROWS[2:] for weight in (shape[1:], None)),
+    *(Case("norm", "rms_norm", (shape, weight), (1e-5,)) for shape in ROWS for weight in (shape[1:], None)),
+    *(Case("norm", "rms_norm_backward", (shape, shape, weight), (), after_rms_norm, special=False, slack=4)
+      for shape in ROWS[:1] + ROWS[2:] for weight in (shape[1:], None)),
+    *(Case("norm", "group_norm", (shape, *affine), (groups, 1e-5), special=False)
+      for shape, groups in GROUPS for affine in ((shape[1:2],) * 2, (None, None))),
+    *(Case("norm", "group_norm_backward", (shape, shape, weight), (groups,), after_group_norm(groups),
+           special=False, slack=4)
+      for shape, groups in GROUPS for weight in (shape[1:2], None)),
     *(Case("norm", "channel_statistics", (shape,)) for shape in IMAGES),
     *(Case("norm", "channel_norm", (shape, *affine), (1e-5,), with_bias_and_statistics, special=False)
       for shape in IMAGES for affine in ((shape[1:2],) * 2, (None, None))),
@@ -255,6 +332,13 @@ CONVOLUTIONS = [
     *convolutions((3, 32, 9, 6), (16, 32, 1, 1), (2, 2), (0, 0), ONE, 1),
     *convolutions((2, 16, 9, 7), (32, 16, 3, 3), (2, 2), ONE, ONE, 1),
     *convolutions((2, 16, 9, 9), (16, 16, 5, 3), ONE, (2, 1), (1, 2), 1),
+    # few channels in a group: sums of shifted images
+    *convolutions((2, 6, 9, 8), (6, 1, 3, 3), ONE, ONE, ONE, 6),
+    *convolutions((2, 3, 30, 21), (6, 1, 7, 5), (2, 3), (3, 1), ONE, 3),
+    *convolutions((1, 4, 6, 5), (8, 2, 2, 2), (3, 3), (2, 2), (2, 1), 2),
+    *convolutions((2, 5, 9, 70), (5, 1, 1, 3), ONE, (0, 0), (1, 2), 5),
+    # few windows for the weight
+    *convolutions((1, 48, 4, 4), (32, 48, 3, 3), ONE, ONE, ONE, 1),
     *convolutions((0, 16, 6, 6), (16, 16, 3, 3), ONE, ONE, ONE, 1),
     # Winograd's: its intermediate numbers are larger than its results
     *convolutions((3, 16, 8, 8), (32, 16, 3, 3), ONE, ONE, ONE, 1, slack=10),
@@ -265,6 +349,64 @@ CONVOLUTIONS = [
 EMBEDDINGS = [
     Case("embedding", "embedding_backward", (shape,), (5,), with_index)
     for shape in ((40, 7), (1, 1), (0, 3), (300, 33))
+]
+
+INDEXED = [  # the last index is shorter than the array along another axis
+    ((4, 6, 3), (4, 5, 3), 1), ((5, 7), (5, 9), 1), ((7, 4), (2, 4), 0), ((8,), (12,), 0), ((4, 6), (3, 2), 1),
+]  # fmt: skip
+INDEXINGS = [
+    *(Case("indexing", "gather", (shape,), (axis,), with_index_along(axis, index))
+      for shape, index, axis in INDEXED),
+    *(Case("indexing", "add_along_axis", (index, shape), (axis,), with_index_along(axis, index), written=2)
+      for shape, index, axis in INDEXED),
+    *(Case("indexing", "add_slices", ((*shape[:axis], 9, *shape[axis + 1 :]), shape), (axis,),
+           with_index_along(axis, (9,)), written=2)
+      for shape, _, axis in INDEXED),
+]  # fmt: skip
+
+SORTINGS = [
+    Case("sorting", "topk_indices", (shape,), (k, largest), rounded, integers=True)
+    for shape, k in (
+        ((5, 65), 7),
+        ((3, 4), 4),
+        ((2, 300), 1),
+        ((2, 300), 200),
+        ((0, 3), 2),
+        ((4, 1), 0),
+    )
+    for largest in (True, False)
+]
+
+#: the sizes of the batch at each step of packed sequences
+BATCHES = [((3, 3, 3), False), ((5, 4, 4, 1), False), ((5, 4, 1), True), ((1,), False)]
+
+
+def lstm_case(sizes: tuple, reverse: bool, n: int, projection: int | None) -> list[Case]:
+    rows, width = sum(sizes), projection or n
+    weights = ((4 * n, width), None if projection is None else (projection, n))
+    shapes = ((rows, 4 * n), (sizes[0], width), (sizes[0], n), *weights)
+    return [
+        Case("recurrent", "lstm", shapes, (sizes, reverse), special=False),
+        Case("recurrent", "lstm_backward", ((rows, width + n), *shapes), (sizes, reverse),
+             after_lstm(sizes, reverse), special=False, slack=4),
+    ]  # fmt: skip
+
+
+def after_lstm(sizes: tuple, reverse: bool) -> Any:
+    def prepare(arrays: list, dtype: Any) -> list:
+        from dtrain.backend.kernels.reference.recurrent import lstm
+
+        g, *inputs = arrays
+        return [g, *inputs[3:], *lstm(*inputs, sizes, reverse)[1:]]
+
+    return prepare
+
+
+RECURRENT = [
+    case
+    for sizes, reverse in BATCHES
+    for n, projection in ((16, None), (5, None), (4, 3))
+    for case in lstm_case(sizes, reverse, n, projection)
 ]
 
 STEPS = [
@@ -306,4 +448,15 @@ REDUCTIONS = [
     for scale in (1.0, 0.125)
 ]
 
-CASES = [*ACTIVATIONS, *SOFTMAX, *NORMS, *POOLS, *CONVOLUTIONS, *EMBEDDINGS, *STEPS, *REDUCTIONS]
+CASES = [
+    *ACTIVATIONS,
+    *SOFTMAX,
+    *NORMS,
+    *POOLS,
+    *CONVOLUTIONS,
+    *EMBEDDINGS,
+    *INDEXINGS,
+    *SORTINGS,
+    *STEPS,
+    *REDUCTIONS,
+]

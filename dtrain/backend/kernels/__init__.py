@@ -3,7 +3,8 @@
 `reference` is array code for any array module, and the specification; `cpu` is compiled by Numba
 for NumPy's float32 and float64; `cuda` is CUDA C++ for CuPy. The module, dtypes and sizes of the
 arguments choose the body, never the rank, so that all ranks take the same one. The reference
-computes what a compiled body does not support, and everything if DTRAIN_KERNELS=reference.
+computes what a compiled body does not support or has no kernel for, and everything if
+DTRAIN_KERNELS=reference.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ import numpy as np
 
 from dtrain import env
 
-#: Host arrays of fewer elements are computed by the reference: nothing is compiled for them, and
-#: small models start at once. Optimizers compile from fewer elements on: their bits are equal.
-SMALL, SMALL_STEP = 1 << 16, 1 << 14
+#: Host arrays of fewer elements than this are computed by the reference, for the families where it
+#: is as fast for them: matrix products decide small convolutions, and the bits of optimizers are
+#: equal, so that nothing need be compiled for small models.
+SMALL: dict[str, int] = {"conv": 1 << 16, "optimizer": 1 << 14}
 
 #: Takes arrays and returns arrays, as the reference of the same name specifies.
 Kernel: TypeAlias = Callable[..., Any]
@@ -34,7 +36,7 @@ def _kernel(family: str, name: str) -> Kernel:
     @functools.wraps(reference)
     def kernel(*args: Any) -> Any:
         body = _choose_body(family, args)
-        return (reference if body is None else getattr(body, name))(*args)
+        return (reference if body is None else getattr(body, name, reference))(*args)
 
     return kernel
 
@@ -42,19 +44,24 @@ def _kernel(family: str, name: str) -> Kernel:
 def _choose_body(family: str, args: tuple) -> ModuleType | None:
     """The module of compiled kernels, `cpu/<family>.py` or `cuda/<family>.py`, that computes with
     these arguments; None if the reference does."""
-    kind, dtype, size = type(args[0]), args[0].dtype, args[0].size
+    kind, dtype = type(args[0]), args[0].dtype
     if dtype.char not in "fd":
         return None
     for value in args[1:]:
-        if not hasattr(value, "dtype") or isinstance(value, np.generic):
+        other = type(value)
+        if other is not kind and (not hasattr(value, "dtype") or isinstance(value, np.generic)):
             continue
-        if type(value) is not kind or (value.dtype.kind == "f" and value.dtype != dtype):
+        if other is not kind or (value.dtype is not dtype and _is_other_float(value.dtype, dtype)):
             return None
-        size = max(size, value.size)
     if kind is np.ndarray:
-        small = SMALL_STEP if family == "optimizer" else SMALL
-        return _import_body("cpu", family) if size >= small else None
+        if family in SMALL and max(a.size for a in args if type(a) is kind) < SMALL[family]:
+            return None
+        return _import_body("cpu", family)
     return _import_body("cuda", family) if kind.__module__.startswith("cupy") else None
+
+
+def _is_other_float(dtype: np.dtype, expected: np.dtype) -> bool:
+    return dtype.kind == "f" and dtype != expected
 
 
 @functools.cache
@@ -63,6 +70,8 @@ def _import_body(where: str, family: str) -> ModuleType | None:
     if env.KERNELS.read() == "reference":
         return None
     if where == "cpu" and importlib.util.find_spec("numba") is None:
+        return None
+    if importlib.util.find_spec(f"{__name__}.{where}.{family}") is None:
         return None
     return importlib.import_module(f"{__name__}.{where}.{family}")
 
@@ -76,10 +85,15 @@ cross_entropy_backward: Kernel = _kernel("softmax", "cross_entropy_backward")
 
 layer_norm: Kernel = _kernel("norm", "layer_norm")
 layer_norm_backward: Kernel = _kernel("norm", "layer_norm_backward")
+rms_norm: Kernel = _kernel("norm", "rms_norm")
+rms_norm_backward: Kernel = _kernel("norm", "rms_norm_backward")
+group_norm: Kernel = _kernel("norm", "group_norm")
+group_norm_backward: Kernel = _kernel("norm", "group_norm_backward")
 channel_statistics: Kernel = _kernel("norm", "channel_statistics")
 channel_norm: Kernel = _kernel("norm", "channel_norm")
 channel_norm_backward: Kernel = _kernel("norm", "channel_norm_backward")
 
+relu: Kernel = _kernel("activation", "relu")
 relu_backward: Kernel = _kernel("activation", "relu_backward")
 silu: Kernel = _kernel("activation", "silu")
 silu_backward: Kernel = _kernel("activation", "silu_backward")
@@ -87,6 +101,20 @@ gelu: Kernel = _kernel("activation", "gelu")
 gelu_backward: Kernel = _kernel("activation", "gelu_backward")
 gelu_tanh: Kernel = _kernel("activation", "gelu_tanh")
 gelu_tanh_backward: Kernel = _kernel("activation", "gelu_tanh_backward")
+leaky_relu: Kernel = _kernel("activation", "leaky_relu")
+leaky_relu_backward: Kernel = _kernel("activation", "leaky_relu_backward")
+sigmoid: Kernel = _kernel("activation", "sigmoid")
+sigmoid_backward: Kernel = _kernel("activation", "sigmoid_backward")
+softplus: Kernel = _kernel("activation", "softplus")
+softplus_backward: Kernel = _kernel("activation", "softplus_backward")
+elu: Kernel = _kernel("activation", "elu")
+elu_backward: Kernel = _kernel("activation", "elu_backward")
+hardswish: Kernel = _kernel("activation", "hardswish")
+hardswish_backward: Kernel = _kernel("activation", "hardswish_backward")
+huber: Kernel = _kernel("activation", "huber")
+huber_backward: Kernel = _kernel("activation", "huber_backward")
+bce_with_logits: Kernel = _kernel("activation", "bce_with_logits")
+bce_with_logits_backward: Kernel = _kernel("activation", "bce_with_logits_backward")
 
 max_pool: Kernel = _kernel("window", "max_pool")
 max_pool_backward: Kernel = _kernel("window", "max_pool_backward")
@@ -98,6 +126,15 @@ conv_grad_x: Kernel = _kernel("conv", "conv_grad_x")
 conv_grad_weight: Kernel = _kernel("conv", "conv_grad_weight")
 
 embedding_backward: Kernel = _kernel("embedding", "embedding_backward")
+
+gather: Kernel = _kernel("indexing", "gather")
+add_along_axis: Kernel = _kernel("indexing", "add_along_axis")
+add_slices: Kernel = _kernel("indexing", "add_slices")
+
+topk_indices: Kernel = _kernel("sorting", "topk_indices")
+
+lstm: Kernel = _kernel("recurrent", "lstm")
+lstm_backward: Kernel = _kernel("recurrent", "lstm_backward")
 
 mean_of_both: Kernel = _kernel("reduction", "mean_of_both")
 

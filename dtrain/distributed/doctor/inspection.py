@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dtrain.distributed.doctor.software import software
+from dtrain.distributed.doctor.software import find_blas_limit, software
 from dtrain.distributed.launch.machine import Launcher, find_launcher, num_cores
 from dtrain.distributed.launch.plan import THREAD_VARIABLES
 from dtrain.errors import LaunchError
@@ -42,6 +42,7 @@ class MachineReport:
     clock: str
     software: dict[str, str]
     threads: dict[str, str]  # environment variables that set the number of threads
+    blas_limit: str | None = None  # how the environment slows products of matrices down
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ def inspect_machine() -> MachineReport:
         f"resolution {resolution * 1e9:g} ns",
         software=software(),
         threads={name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ},
+        blas_limit=find_blas_limit(),
     )
 
 

@@ -83,6 +83,12 @@ def _check_kernels(machine: MachineReport) -> Iterator[Problem]:
             "norms, softmax, pooling and optimizer steps are plain NumPy: slower",
             "pip install 'dtrain[cpu]'",
         )
+    if machine.blas_limit is not None:
+        yield Problem(
+            machine.blas_limit,
+            "they take up to twice the time",
+            "unset OPENBLAS_CORETYPE, unless ranks on older processors must give the same bits",
+        )
     if machine.gpu_files and not machine.cuda.get("gpus"):
         why = machine.cuda.get("problem", "CuPy sees no GPU")
         yield Problem(

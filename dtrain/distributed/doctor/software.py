@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import platform
+from collections.abc import Set
 from importlib import metadata
 from pathlib import Path
+from typing import Any
+
+#: Vector instructions, as /proc/cpuinfo names them, and the OpenBLAS kernels that use them.
+_VECTOR_KERNELS = {
+    "avx512bw": ("SkylakeX", "Cooperlake", "SapphireRapids"),
+    "avx2": ("Haswell", "Zen"),
+}
 
 _PACKAGES = ("dtrain", "numpy", "numba", "mpi4py", "safetensors", "ml_dtypes")
 
@@ -17,23 +26,55 @@ def software() -> dict[str, str]:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             versions[package] = "not installed"
-    return {**versions, "BLAS": _blas(), "processor": _processor()}
+    return {**versions, "BLAS": blas(), "processor": _processor()}
 
 
-def _blas() -> str:
+def _blas_pools() -> list[dict[str, Any]]:
+    """What threadpoolctl knows of NumPy's BLAS."""
     import numpy  # noqa: F401  loads it
     from threadpoolctl import threadpool_info
 
-    found = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    return [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+
+def blas() -> str:
+    """NumPy's BLAS: its name, its version and the processor whose kernels it uses."""
     names = [
-        f"{pool['internal_api']} {pool['version']} {pool.get('architecture', '')}" for pool in found
+        f"{pool['internal_api']} {pool['version']} {pool.get('architecture', '')}"
+        for pool in _blas_pools()
     ]
     return ", ".join(sorted({name.strip() for name in names})) or "unknown"
 
 
-def _processor() -> str:
+def find_blas_limit() -> str | None:
+    """How the environment keeps OpenBLAS from this processor's vector instructions; None if it
+    does not."""
+    coretype = os.environ.get("OPENBLAS_CORETYPE")
+    used = {pool.get("architecture") for pool in _blas_pools()}
+    return describe_blas_limit(coretype, used, set(_cpuinfo("flags").split()))
+
+
+def describe_blas_limit(coretype: str | None, used: Set[Any], flags: Set[str]) -> str | None:
+    """`find_blas_limit` for the kernels in use and a processor's flags."""
+    for flag, kernels in _VECTOR_KERNELS.items():
+        if not coretype or used & set(kernels):
+            return None
+        if flag in flags:
+            return (
+                f"OPENBLAS_CORETYPE={coretype} keeps products of matrices from this processor's "
+                f"{flag} instructions"
+            )
+    return None
+
+
+def _cpuinfo(name: str) -> str:
+    """The first processor's entry `name` in /proc/cpuinfo; empty if there is none."""
     cpuinfo = Path("/proc/cpuinfo")
     for line in cpuinfo.read_text().splitlines() if cpuinfo.exists() else []:
-        if line.startswith("model name"):
+        if line.startswith(name):
             return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    return ""
+
+
+def _processor() -> str:
+    return _cpuinfo("model name") or platform.processor() or platform.machine()

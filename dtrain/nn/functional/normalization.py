@@ -90,20 +90,23 @@ def group_norm(
             f"group_norm: expected more than one value in a group, got {input.shape} in "
             f"{num_groups} groups"
         )
-    rows = input.reshape(n * num_groups, math.prod(input.shape[1:]) // num_groups)
-    normalized = normalization.layer_norm(rows, None, None, axes=1, eps=eps).reshape(input.shape)
-    return _by_channel("group_norm", normalized, weight, bias)
+    _check_by_channel("group_norm", input, weight, bias)
+    return normalization.group_norm(input, weight, bias, groups=num_groups, eps=eps)
+
+
+def _check_by_channel(name: str, input: Tensor, weight: Tensor | None, bias: Tensor | None) -> None:
+    for parameter in (weight, bias):
+        if parameter is not None and parameter.shape != input.shape[1:2]:
+            raise RuntimeError(
+                f"{name}: expected a parameter for each of {input.shape[1]} channels, got "
+                f"{parameter.shape}"
+            )
 
 
 def _by_channel(name: str, input: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
     """input * weight + bias, for weight and bias (c,)."""
+    _check_by_channel(name, input, weight, bias)
     shape = (input.shape[1], *(1,) * (input.ndim - 2))
-    for parameter in (weight, bias):
-        if parameter is not None and parameter.shape != shape[:1]:
-            raise RuntimeError(
-                f"{name}: expected a parameter for each of {shape[0]} channels, got "
-                f"{parameter.shape}"
-            )
     input = input if weight is None else input * weight.reshape(shape)
     return input if bias is None else input + bias.reshape(shape)
 

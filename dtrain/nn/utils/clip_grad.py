@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
 
 from dtrain.autograd import Tensor, no_grad
+from dtrain.autograd.tensor import wrap
 from dtrain.backend.dtypes import float32, is_half
 from dtrain.functions.creation import tensor
 from dtrain.functions.joining import stack
@@ -22,6 +26,24 @@ def _widen(x: Tensor) -> Tensor:
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     return [param.grad for param in _all(parameters) if param.grad is not None]
+
+
+def _are_host_arrays(tensors: list[Tensor]) -> bool:
+    """Whether all tensors are on the host and of float32, or all of float64."""
+    dtype = tensors[0].array.dtype
+    return dtype.char in "fd" and all(
+        type(x.array) is np.ndarray and x.array.dtype == dtype for x in tensors
+    )
+
+
+def _euclidean_norm(tensors: list[Tensor]) -> Tensor:
+    """The root of the sum of all squares; the sums of the tensors are added in float64."""
+    flat = [np.ravel(x.array) for x in tensors]
+    with np.errstate(all="ignore"):
+        total = math.fsum(float(np.dot(x, x)) for x in flat)
+        if not math.isfinite(total):  # of float32 the squares may be too large, the norm is not
+            total = math.fsum(float(np.square(x, dtype=np.float64).sum()) for x in flat)
+    return tensor(math.sqrt(total), dtype=tensors[0].dtype)
 
 
 @no_grad
@@ -46,16 +68,29 @@ def get_total_norm(
     >>> get_total_norm([dtrain.tensor([3.0]), dtrain.tensor([4.0])])
     tensor(5.)
     """
-    norms = [norm(_widen(x), norm_type) for x in _all(tensors)]
-    if not norms:
+    every = _all(tensors)
+    if not every:
         return tensor(0.0)
-    total = norm(stack(norms), norm_type)
+    if norm_type == 2 and _are_host_arrays(every):
+        total = _euclidean_norm(every)
+    else:
+        total = norm(stack([norm(_widen(x), norm_type) for x in every]), norm_type)
     if error_if_nonfinite and not math.isfinite(total.item()):
         raise RuntimeError(
             f"the norm of order {norm_type} of the gradients is {total.item()}: "
             "it cannot be clipped; give error_if_nonfinite=False to scale all the same"
         )
     return total
+
+
+def _scale_in_place(grad: Tensor, factor: Any) -> None:
+    """`mul_` with a number of the gradient's dtype, for most gradients without its checks."""
+    flags = grad.array.flags
+    if flags.c_contiguous and flags.writeable and not grad.requires_grad:
+        grad.array *= factor
+        grad._version[0] += 1
+    else:
+        grad.mul_(wrap(factor))
 
 
 @no_grad
@@ -68,7 +103,15 @@ def clip_grads_with_norm_(
     """Scale all gradients, whose common norm is `total_norm`, to a norm of at most `max_norm`
     (torch.nn.utils.clip_grads_with_norm_)."""
     scale = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
-    for grad in _gradients(parameters):
+    gradients = _gradients(parameters)
+    if gradients and not scale.is_cuda and _are_host_arrays(gradients):
+        factor = scale.array.astype(gradients[0].array.dtype)
+        if factor == 1:
+            return
+        for grad in gradients:
+            _scale_in_place(grad, factor)
+        return
+    for grad in gradients:
         if is_half(grad.dtype):  # a small scale is 0 in float16
             grad.copy_(_widen(grad) * scale.to(grad.device, float32))
         else:

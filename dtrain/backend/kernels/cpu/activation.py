@@ -11,7 +11,7 @@ from numba.core import types
 from numba.extending import overload
 
 from dtrain.backend.kernels.cpu.compiler import compiled, inlined
-from dtrain.backend.kernels.cpu.exponential import exp
+from dtrain.backend.kernels.cpu.exponential import exp, expm1, log1p
 from dtrain.backend.kernels.reference.activation import CUBIC, SCALE
 from dtrain.backend.kernels.reference.erf import FLOAT32
 
@@ -44,6 +44,14 @@ def _choose_erf(x: Any) -> Callable[[Any], Any]:
         return math.erf(x)  # type: ignore[return-value]
 
     return erf_float32 if x == types.float32 else erf_float64
+
+
+@compiled
+def _relu(x: np.ndarray, out: np.ndarray) -> None:
+    """out = max(x, 0)."""
+    zero = x.dtype.type(0)
+    for i in range(x.size):
+        out[i] = zero if x[i] <= zero else x[i]
 
 
 @compiled
@@ -113,19 +121,160 @@ def _gelu_tanh_backward(g: np.ndarray, x: np.ndarray, grad: np.ndarray) -> None:
         grad[i] = g[i] * (s + v * s * (one - s) * scale * (one + slope * v * v))
 
 
-def _elementwise(loop: Callable) -> Callable[..., np.ndarray]:
-    """Make the kernel of a compiled loop: it takes arrays of one shape and returns a new one."""
+@compiled
+def _leaky_relu(x: np.ndarray, slope: Any, out: np.ndarray) -> None:
+    """out = x if x > 0 else slope x."""
+    zero = x.dtype.type(0)
+    for i in range(x.size):
+        out[i] = x[i] if x[i] > zero else x[i] * slope
 
-    def kernel(*arrays: np.ndarray) -> np.ndarray:
-        shape = arrays[0].shape
-        flat = [np.ascontiguousarray(a).reshape(-1) for a in arrays]
-        out = np.empty(flat[0].size, flat[0].dtype)
+
+@compiled
+def _leaky_relu_backward(g: np.ndarray, x: np.ndarray, slope: Any, grad: np.ndarray) -> None:
+    """grad = g if x > 0 else slope g."""
+    zero = x.dtype.type(0)
+    for i in range(x.size):
+        grad[i] = g[i] if x[i] > zero else g[i] * slope
+
+
+@compiled
+def _sigmoid(x: np.ndarray, out: np.ndarray) -> None:
+    """out = 1 / (1 + exp(-x))."""
+    one = x.dtype.type(1)
+    for i in range(x.size):
+        out[i] = one / (one + exp(-x[i]))
+
+
+@compiled
+def _sigmoid_backward(g: np.ndarray, out: np.ndarray, grad: np.ndarray) -> None:
+    """grad = g out (1 - out)."""
+    one = out.dtype.type(1)
+    for i in range(out.size):
+        grad[i] = g[i] * out[i] * (one - out[i])
+
+
+@compiled
+def _softplus(x: np.ndarray, beta: Any, threshold: Any, out: np.ndarray) -> None:
+    """out = (max(z, 0) + log(1 + exp(-|z|))) / beta, z = beta x; x where z > threshold."""
+    zero, scale = x.dtype.type(0), x.dtype.type(1) / beta
+    for i in range(x.size):
+        z = x[i] * beta
+        soft = ((zero if z < zero else z) + log1p(exp(-abs(z)))) * scale
+        out[i] = x[i] if z > threshold else soft
+
+
+@compiled
+def _softplus_backward(
+    g: np.ndarray, x: np.ndarray, beta: Any, threshold: Any, grad: np.ndarray
+) -> None:
+    """grad = g / (1 + exp(-z)), z = beta x; g where z > threshold."""
+    one = x.dtype.type(1)
+    for i in range(x.size):
+        z = x[i] * beta
+        soft = g[i] / (one + exp(-z))
+        grad[i] = g[i] if z > threshold else soft
+
+
+@compiled
+def _elu(x: np.ndarray, scale: Any, steep: Any, rate: Any, out: np.ndarray) -> None:
+    """out = scale x if x > 0 else steep (exp(rate x) - 1)."""
+    zero = x.dtype.type(0)
+    for i in range(x.size):
+        below = expm1((zero if x[i] > zero else x[i]) * rate) * steep
+        out[i] = x[i] * scale if x[i] > zero else below
+
+
+@compiled
+def _elu_backward(
+    g: np.ndarray, x: np.ndarray, scale: Any, steep: Any, rate: Any, grad: np.ndarray
+) -> None:
+    """grad = scale g if x > 0, or is NaN, else rate steep exp(rate x) g."""
+    zero, slope = x.dtype.type(0), rate * steep
+    for i in range(x.size):
+        below = exp(x[i] * rate) * slope
+        grad[i] = g[i] * (below if x[i] <= zero else scale)
+
+
+@compiled
+def _hardswish(x: np.ndarray, out: np.ndarray) -> None:
+    """out = x min(max(x + 3, 0), 6) / 6."""
+    zero, three, six = x.dtype.type(0), x.dtype.type(3), x.dtype.type(6)
+    sixth = x.dtype.type(1 / 6)
+    for i in range(x.size):
+        gate = x[i] + three
+        gate = zero if gate < zero else gate
+        out[i] = x[i] * (six if gate > six else gate) * sixth
+
+
+@compiled
+def _hardswish_backward(g: np.ndarray, x: np.ndarray, grad: np.ndarray) -> None:
+    """grad = g (x / 3 + 1/2) within (-3, 3), 0 below, g above and where x is NaN."""
+    zero, one, half = x.dtype.type(0), x.dtype.type(1), x.dtype.type(0.5)
+    three, third = x.dtype.type(3), x.dtype.type(1 / 3)
+    for i in range(x.size):
+        slope = x[i] * third + half
+        slope = zero if x[i] <= -three else slope
+        grad[i] = g[i] * (slope if x[i] < three else one)
+
+
+@compiled
+def _huber(x: np.ndarray, delta: Any, out: np.ndarray) -> None:
+    """out = near (x - near / 2), near = min(max(x, -delta), delta)."""
+    half = x.dtype.type(0.5)
+    for i in range(x.size):
+        near = -delta if x[i] < -delta else x[i]
+        near = delta if near > delta else near
+        out[i] = near * (x[i] - near * half)
+
+
+@compiled
+def _huber_backward(g: np.ndarray, x: np.ndarray, delta: Any, grad: np.ndarray) -> None:
+    """grad = g min(max(x, -delta), delta)."""
+    for i in range(x.size):
+        near = -delta if x[i] < -delta else x[i]
+        grad[i] = g[i] * (delta if near > delta else near)
+
+
+@compiled
+def _bce_with_logits(x: np.ndarray, target: np.ndarray, out: np.ndarray) -> None:
+    """out = (1 - target) x + max(-x, 0) + log(1 + exp(-|x|))."""
+    zero, one = x.dtype.type(0), x.dtype.type(1)
+    for i in range(x.size):
+        soft = (zero if x[i] > zero else -x[i]) + log1p(exp(-abs(x[i])))
+        out[i] = (one - target[i]) * x[i] + soft
+
+
+@compiled
+def _bce_with_logits_backward(
+    g: np.ndarray, x: np.ndarray, target: np.ndarray, grad: np.ndarray
+) -> None:
+    """grad = g (1 / (1 + exp(-x)) - target)."""
+    one = x.dtype.type(1)
+    for i in range(x.size):
+        grad[i] = g[i] * (one / (one + exp(-x[i])) - target[i])
+
+
+def _flatten(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The elements in order, broadcast to a shape."""
+    x = x if x.shape == shape else np.broadcast_to(x, shape)
+    return np.ascontiguousarray(x).reshape(-1)
+
+
+def _elementwise(loop: Callable) -> Callable[..., np.ndarray]:
+    """Make the kernel of a compiled loop: it takes arrays of one shape, then numbers, and returns a
+    new array."""
+
+    def kernel(*args: Any) -> np.ndarray:
+        shape, dtype = args[0].shape, args[0].dtype
+        flat = [_flatten(a, shape) if isinstance(a, np.ndarray) else dtype.type(a) for a in args]
+        out = np.empty(args[0].size, dtype)
         loop(*flat, out)
         return out.reshape(shape)
 
     return kernel
 
 
+relu: Callable[..., np.ndarray] = _elementwise(_relu)
 relu_backward: Callable[..., np.ndarray] = _elementwise(_relu_backward)
 silu: Callable[..., np.ndarray] = _elementwise(_silu)
 silu_backward: Callable[..., np.ndarray] = _elementwise(_silu_backward)
@@ -133,3 +282,17 @@ gelu: Callable[..., np.ndarray] = _elementwise(_gelu)
 gelu_backward: Callable[..., np.ndarray] = _elementwise(_gelu_backward)
 gelu_tanh: Callable[..., np.ndarray] = _elementwise(_gelu_tanh)
 gelu_tanh_backward: Callable[..., np.ndarray] = _elementwise(_gelu_tanh_backward)
+leaky_relu: Callable[..., np.ndarray] = _elementwise(_leaky_relu)
+leaky_relu_backward: Callable[..., np.ndarray] = _elementwise(_leaky_relu_backward)
+sigmoid: Callable[..., np.ndarray] = _elementwise(_sigmoid)
+sigmoid_backward: Callable[..., np.ndarray] = _elementwise(_sigmoid_backward)
+softplus: Callable[..., np.ndarray] = _elementwise(_softplus)
+softplus_backward: Callable[..., np.ndarray] = _elementwise(_softplus_backward)
+elu: Callable[..., np.ndarray] = _elementwise(_elu)
+elu_backward: Callable[..., np.ndarray] = _elementwise(_elu_backward)
+hardswish: Callable[..., np.ndarray] = _elementwise(_hardswish)
+hardswish_backward: Callable[..., np.ndarray] = _elementwise(_hardswish_backward)
+huber: Callable[..., np.ndarray] = _elementwise(_huber)
+huber_backward: Callable[..., np.ndarray] = _elementwise(_huber_backward)
+bce_with_logits: Callable[..., np.ndarray] = _elementwise(_bce_with_logits)
+bce_with_logits_backward: Callable[..., np.ndarray] = _elementwise(_bce_with_logits_backward)

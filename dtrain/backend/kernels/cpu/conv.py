@@ -1,8 +1,10 @@
-"""Convolution over two axes: as one matrix product (1x1), by Winograd's algorithm, or by im2col.
+"""Convolution over two axes: as one matrix product (1x1), by Winograd's algorithm, by sums of
+shifted images (few channels in a group), or by im2col.
 
 A few images at a time, so that their patches stay in a core's cache. Patches are copied from images
-with channels last, where the elements of a window lie in a few contiguous runs. float64, and
-channels that are no multiple of LANES, take the reference's im2col instead.
+with channels last, where the elements of a window lie in a few contiguous runs. float64, channels
+that are no multiple of LANES, and few windows take the reference's im2col, whose products have the
+weight as it lies in memory.
 
 x: (n, c, h, w), weight: (m, c / groups, kh, kw), g and the output: (n, m, oh, ow).
 """
@@ -13,7 +15,7 @@ import math
 
 import numpy as np
 
-from dtrain.backend.kernels.cpu import winograd
+from dtrain.backend.kernels.cpu import direct, winograd
 from dtrain.backend.kernels.cpu.compiler import compiled
 from dtrain.backend.kernels.cpu.layout import channels_first, channels_last, split_images
 from dtrain.backend.kernels.cpu.vector import LANES, load, store
@@ -31,6 +33,16 @@ def _is_one_by_one(kernel: Pair, padding: Pair, groups: int) -> bool:
     return kernel == (1, 1) and padding == (0, 0) and groups == 1
 
 
+def _is_direct(dtype: np.dtype, c: int, groups: int) -> bool:
+    """Whether sums of shifted images are the fastest: with few channels in a group."""
+    return dtype == np.float32 and groups > 1 and c // groups <= 2 * LANES
+
+
+def _has_few_windows(n: int, size: Pair, c: int, m: int) -> bool:
+    """Whether a layer's weight is larger than its images, so that it should be read but once."""
+    return n * math.prod(size) < 2 * min(c, m)
+
+
 def conv(
     x: np.ndarray, weight: np.ndarray, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> np.ndarray:
@@ -41,6 +53,10 @@ def conv(
     if _is_one_by_one(kernel, padding, groups):
         pixels = np.ascontiguousarray(x[:, :, :: stride[0], :: stride[1]])
         return (weight.reshape(m, c) @ pixels.reshape(n, c, math.prod(size))).reshape(n, m, *size)
+    if _is_direct(x.dtype, c, groups):
+        return direct.conv(x, weight, stride, padding, dilation, groups)
+    if groups == 1 and _has_few_windows(n, size, c, m):
+        return reference.conv(x, weight, stride, padding, dilation, groups)
     out = np.empty((n, m, *size), x.dtype)
     if not _fills_vectors(x, c, m, groups):
         for part in split_images(n, patch_elements):
@@ -70,6 +86,10 @@ def conv_grad_x(
         out = np.zeros((n, c, *hw), g.dtype)
         out[:, :, :: stride[0], :: stride[1]] = grad_pixels.reshape(n, c, *size)
         return out
+    if _is_direct(g.dtype, c, groups):
+        return direct.conv_grad_x(g, weight, hw, stride, padding, dilation, groups)
+    if groups == 1 and _has_few_windows(n, size, c, m):
+        return reference.conv_grad_x(g, weight, hw, stride, padding, dilation, groups)
     out = np.empty((n, c, *hw), g.dtype)
     if not _fills_vectors(g, c, m, groups):
         for part in split_images(n, patch_elements):
@@ -105,6 +125,10 @@ def conv_grad_weight(
         for image in range(n):
             total += g[image].reshape(m, -1) @ pixels[image].reshape(c, -1).T
         return total.reshape(shape)
+    if _is_direct(x.dtype, c, groups):
+        return direct.conv_grad_weight(g, x, kernel, stride, padding, dilation, groups)
+    if groups == 1 and _has_few_windows(n, size, c, m):
+        return reference.conv_grad_weight(g, x, kernel, stride, padding, dilation, groups)
     if not _fills_vectors(x, c, m, groups):
         total = np.zeros(shape, x.dtype)
         for part in split_images(n, patch_elements):

@@ -170,12 +170,13 @@ def _cross_entropy_backward(
 def _apply_to_rows(kernel: Any, *arrays: np.ndarray, axis: int) -> np.ndarray:
     """Run a loop over rows, which writes its last argument, along any axis of the arrays."""
     shape = arrays[0].shape
-    axis = axis if shape else 0
-    last = [np.ascontiguousarray(np.moveaxis(np.atleast_1d(a), axis, -1)) for a in arrays]
-    out = np.empty_like(last[0])
-    *lead, n = out.shape
-    kernel(*(a.reshape(math.prod(lead), n) for a in (*last, out)))
-    return np.moveaxis(out, -1, axis).reshape(shape)
+    moves = bool(shape) and axis not in (-1, len(shape) - 1)
+    rows = [np.moveaxis(a, axis, -1) for a in arrays] if moves else list(arrays)
+    out = np.empty(rows[0].shape, rows[0].dtype)
+    if out.size:
+        n = out.shape[-1] if shape else 1
+        kernel(*(np.ascontiguousarray(a).reshape(-1, n) for a in rows), out.reshape(-1, n))
+    return np.moveaxis(out, -1, axis) if moves else out
 
 
 def softmax(x: np.ndarray, axis: int) -> np.ndarray:

@@ -136,6 +136,9 @@ for _function, _instruction in ((operator.add, "fadd"), (operator.sub, "fsub")):
     _define_operator(_function, _instruction)
 
 
+_define_operator(operator.mul, "fmul")
+
+
 @infer_global(operator.mul)
 class _ScaleTyping(ConcreteTemplate):
     cases = [signature(float32x16, types.float32, float32x16)]  # noqa: RUF012

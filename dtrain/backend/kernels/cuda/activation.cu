@@ -1,4 +1,4 @@
-// Activations of `count` elements, out[i] = f(x[i]); the formulas: reference/activation.py.
+// Activations and elementwise losses of `count` elements, out[i] = f(x[i]); the formulas: reference/activation.py.
 __device__ REAL logistic(REAL x) { return 1 / (1 + exp(-x)); }
 __device__ REAL normal_cdf(REAL x) { return (REAL)0.5 * (1 + erf(x * (REAL)0.7071067811865476)); }
 
@@ -46,5 +46,126 @@ extern "C" __global__ void gelu_tanh_backward(const REAL *g, const REAL *x, REAL
     FOR_EACH(i, count) {
         REAL v = x[i], s = gelu_gate(v);
         grad[i] = g[i] * (s + v * s * (1 - s) * 2 * SCALE * (1 + 3 * CUBIC * v * v));
+    }
+}
+
+__device__ REAL clip(REAL x, REAL low, REAL high) {  // NaN stays
+    return x < low ? low : x > high ? high : x;
+}
+__device__ REAL log_of_one_plus_exp(REAL x) { return (x < 0 ? 0 : x) + log1p(exp(-abs(x))); }
+
+extern "C" __global__ void relu(const REAL *xs, REAL *outs, long long count) {
+    FOR_EACH(i, count) {
+        REAL x = xs[i];
+        outs[i] = x <= 0 ? 0 : x;
+    }
+}
+
+extern "C" __global__ void leaky_relu(const REAL *xs, REAL slope, REAL *outs, long long count) {
+    FOR_EACH(i, count) {
+        REAL x = xs[i];
+        outs[i] = x > 0 ? x : x * slope;
+    }
+}
+
+extern "C" __global__ void leaky_relu_backward(const REAL *gs, const REAL *xs, REAL slope,
+                                               REAL *grads, long long count) {
+    FOR_EACH(i, count) {
+        REAL g = gs[i], x = xs[i];
+        grads[i] = x > 0 ? g : g * slope;
+    }
+}
+
+extern "C" __global__ void sigmoid(const REAL *xs, REAL *outs, long long count) {
+    FOR_EACH(i, count) {
+        REAL x = xs[i];
+        outs[i] = logistic(x);
+    }
+}
+
+extern "C" __global__ void sigmoid_backward(const REAL *gs, const REAL *outs, REAL *grads,
+                                            long long count) {
+    FOR_EACH(i, count) {
+        REAL g = gs[i], out = outs[i];
+        grads[i] = g * out * (1 - out);
+    }
+}
+
+extern "C" __global__ void softplus(const REAL *xs, REAL beta, REAL limit, REAL *outs,
+                                    long long count) {
+    FOR_EACH(i, count) {
+        REAL x = xs[i];
+        outs[i] = x * beta > limit ? x : log_of_one_plus_exp(x * beta) / beta;
+    }
+}
+
+extern "C" __global__ void softplus_backward(const REAL *gs, const REAL *xs, REAL beta, REAL limit,
+                                             REAL *grads, long long count) {
+    FOR_EACH(i, count) {
+        REAL g = gs[i], x = xs[i];
+        grads[i] = x * beta > limit ? g : g * logistic(x * beta);
+    }
+}
+
+extern "C" __global__ void elu(const REAL *xs, REAL scale, REAL steep, REAL rate, REAL *outs,
+                               long long count) {
+    FOR_EACH(i, count) {
+        REAL x = xs[i];
+        outs[i] = x > 0 ? x * scale : expm1(x * rate) * steep;
+    }
+}
+
+extern "C" __global__ void elu_backward(const REAL *gs, const REAL *xs, REAL scale, REAL steep,
+                                        REAL rate, REAL *grads, long long count) {
+    FOR_EACH(i, count) {
+        REAL g = gs[i], x = xs[i];
+        grads[i] = g * (x <= 0 ? exp(x * rate) * rate * steep : scale);
+    }
+}
+
+extern "C" __global__ void hardswish(const REAL *xs, REAL *outs, long long count) {
+    FOR_EACH(i, count) {
+        REAL x = xs[i];
+        outs[i] = x * clip(x + 3, 0, 6) / 6;
+    }
+}
+
+extern "C" __global__ void hardswish_backward(const REAL *gs, const REAL *xs, REAL *grads,
+                                              long long count) {
+    FOR_EACH(i, count) {
+        REAL g = gs[i], x = xs[i];
+        grads[i] = g * (x <= -3 ? 0 : x < 3 ? x / 3 + (REAL)0.5 : 1);
+    }
+}
+
+extern "C" __global__ void huber(const REAL *xs, REAL delta, REAL *outs, long long count) {
+    FOR_EACH(i, count) {
+        REAL x = xs[i];
+        outs[i] = clip(x, -delta, delta) * (x - clip(x, -delta, delta) / 2);
+    }
+}
+
+extern "C" __global__ void huber_backward(const REAL *gs, const REAL *xs, REAL delta, REAL *grads,
+                                          long long count) {
+    FOR_EACH(i, count) {
+        REAL g = gs[i], x = xs[i];
+        grads[i] = g * clip(x, -delta, delta);
+    }
+}
+
+extern "C" __global__ void bce_with_logits(const REAL *xs, const REAL *targets, REAL *outs,
+                                           long long count) {
+    FOR_EACH(i, count) {
+        REAL x = xs[i], target = targets[i];
+        outs[i] = (1 - target) * x + log_of_one_plus_exp(-x);
+    }
+}
+
+extern "C" __global__ void bce_with_logits_backward(const REAL *gs, const REAL *xs,
+                                                    const REAL *targets, REAL *grads,
+                                                    long long count) {
+    FOR_EACH(i, count) {
+        REAL g = gs[i], x = xs[i], target = targets[i];
+        grads[i] = g * (logistic(x) - target);
     }
 }

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from dtrain.backend.array_module import Array
 from dtrain.backend.kernels.cuda.compiler import for_each
 
 
 def _elementwise(name: str) -> Callable[..., Array]:
-    """Make the kernel `name` of activation.cu: it takes arrays of one shape, returns a new one."""
+    """Make the kernel `name` of activation.cu: it takes arrays of one shape, then numbers, and
+    returns a new array."""
 
-    def kernel(*arrays: Array) -> Array:
+    def kernel(*args: Any) -> Array:
         import cupy
 
-        inputs = [cupy.ascontiguousarray(a) for a in arrays]
-        out = cupy.empty(arrays[0].shape, arrays[0].dtype)
+        inputs = [
+            cupy.ascontiguousarray(a) if isinstance(a, cupy.ndarray) else float(a) for a in args
+        ]
+        out = cupy.empty(args[0].shape, args[0].dtype)
         for_each("activation", name, out.size, *inputs, out)
         return out
 
@@ -29,3 +33,18 @@ gelu: Callable[..., Array] = _elementwise("gelu")
 gelu_backward: Callable[..., Array] = _elementwise("gelu_backward")
 gelu_tanh: Callable[..., Array] = _elementwise("gelu_tanh")
 gelu_tanh_backward: Callable[..., Array] = _elementwise("gelu_tanh_backward")
+relu: Callable[..., Array] = _elementwise("relu")
+leaky_relu: Callable[..., Array] = _elementwise("leaky_relu")
+leaky_relu_backward: Callable[..., Array] = _elementwise("leaky_relu_backward")
+sigmoid: Callable[..., Array] = _elementwise("sigmoid")
+sigmoid_backward: Callable[..., Array] = _elementwise("sigmoid_backward")
+softplus: Callable[..., Array] = _elementwise("softplus")
+softplus_backward: Callable[..., Array] = _elementwise("softplus_backward")
+elu: Callable[..., Array] = _elementwise("elu")
+elu_backward: Callable[..., Array] = _elementwise("elu_backward")
+hardswish: Callable[..., Array] = _elementwise("hardswish")
+hardswish_backward: Callable[..., Array] = _elementwise("hardswish_backward")
+huber: Callable[..., Array] = _elementwise("huber")
+huber_backward: Callable[..., Array] = _elementwise("huber_backward")
+bce_with_logits: Callable[..., Array] = _elementwise("bce_with_logits")
+bce_with_logits_backward: Callable[..., Array] = _elementwise("bce_with_logits_backward")

@@ -53,6 +53,18 @@ def layer_norm_backward(
     return grad_x, grad_weight, grad_bias
 
 
+def group_norm(
+    x: Array, weight: Array | None, bias: Array | None, groups: int, eps: float
+) -> tuple[Array, Array, Array]:
+    """Normalize each group of channels; returns the output, mean and rstd, (n * groups, 1)."""
+    n, channels, inner = x.shape
+    rows = x.reshape(n * groups, channels // groups * inner)
+    out, mean, rstd = layer_norm(rows, None, None, eps)
+    out = out.reshape(x.shape)
+    out = out if weight is None else out * weight[:, None]
+    return out if bias is None else out + bias[:, None], mean, rstd
+
+
 def channel_statistics(x: Array) -> tuple[Array, Array]:
     """The mean and the biased variance, (channels,), of each channel of x."""
     import cupy

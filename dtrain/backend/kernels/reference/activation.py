@@ -1,4 +1,8 @@
-"""Activations that need several passes over the array as array code. x: any shape."""
+"""Activations and elementwise losses, as array code in several passes. x: any shape.
+
+Masks multiply here, where `where` might stand: NumPy takes many times as long for that. An infinite
+gradient then gives NaN where the compiled bodies give 0.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +15,13 @@ from dtrain.backend.kernels.reference.erf import erf
 SCALE, CUBIC = math.sqrt(2 / math.pi), 0.044715
 
 
-def relu_backward(g: Array, out: Array) -> Array:
-    """The gradient of x, from that of out = max(x, 0).
+def relu(x: Array) -> Array:
+    """max(x, 0)"""
+    return array_module(x).maximum(x, 0)
 
-    An infinite g where out is 0 gives NaN here and 0 in the compiled bodies: NumPy's `where` would
-    take eight times as long as the product.
-    """
+
+def relu_backward(g: Array, out: Array) -> Array:
+    """The gradient of x, from that of out = max(x, 0)."""
     return g * (out != 0)
 
 
@@ -62,3 +67,85 @@ def gelu_tanh_backward(g: Array, x: Array) -> Array:
     t = array_module(x).tanh(SCALE * (x + CUBIC * x * x * x))
     slope = SCALE * (1 + 3 * CUBIC * x * x)
     return g * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * slope)
+
+
+def leaky_relu(x: Array, slope: float) -> Array:
+    """x where positive, slope * x elsewhere."""
+    xp = array_module(x)
+    return xp.maximum(x, 0) + xp.minimum(x, 0) * slope
+
+
+def leaky_relu_backward(g: Array, x: Array, slope: float) -> Array:
+    """The gradient of x, from that of leaky_relu(x, slope)."""
+    return g * (x > 0) + g * slope * ~(x > 0)
+
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x)); 0, its limit, where exp overflows."""
+    return _logistic(x)
+
+
+def sigmoid_backward(g: Array, out: Array) -> Array:
+    """The gradient of x, from that of out = sigmoid(x)."""
+    return g * out * (1 - out)
+
+
+def softplus(x: Array, beta: float, threshold: float) -> Array:
+    """log(1 + exp(beta x)) / beta, without overflow; x itself where beta x > threshold."""
+    xp = array_module(x)
+    z = x * beta
+    soft = (xp.maximum(z, 0) + xp.log1p(xp.exp(-xp.abs(z)))) / beta
+    return xp.where(z > threshold, x, soft)
+
+
+def softplus_backward(g: Array, x: Array, beta: float, threshold: float) -> Array:
+    """The gradient of x, from that of softplus(x, beta, threshold)."""
+    linear = x * beta > threshold
+    return g * (_logistic(x * beta) * ~linear + linear)
+
+
+def elu(x: Array, scale: float, steep: float, rate: float) -> Array:
+    """scale * x where positive, steep * (exp(rate x) - 1) elsewhere."""
+    xp = array_module(x)
+    return xp.maximum(x, 0) * scale + xp.expm1(xp.minimum(x, 0) * rate) * steep
+
+
+def elu_backward(g: Array, x: Array, scale: float, steep: float, rate: float) -> Array:
+    """The gradient of x, from that of elu(x, scale, steep, rate)."""
+    xp = array_module(x)
+    below = xp.exp(xp.fmin(x, 0) * rate) * (steep * rate)
+    return g * below * (x <= 0) + g * scale * ~(x <= 0)
+
+
+def hardswish(x: Array) -> Array:
+    """x * min(max(x + 3, 0), 6) / 6 (Howard et al. 2019)."""
+    return x * array_module(x).clip(x + 3, 0, 6) / 6
+
+
+def hardswish_backward(g: Array, x: Array) -> Array:
+    """The gradient of x, from that of hardswish(x); at NaN that is g."""
+    xp = array_module(x)
+    between = (xp.fmin(xp.fmax(x, -3), 3) / 3 + 0.5) * ((x > -3) & (x < 3))
+    return g * (between + ~(x < 3))
+
+
+def huber(x: Array, delta: float) -> Array:
+    """x^2 / 2 where |x| < delta, delta (|x| - delta / 2) elsewhere."""
+    near = array_module(x).clip(x, -delta, delta)
+    return near * (x - near / 2)
+
+
+def huber_backward(g: Array, x: Array, delta: float) -> Array:
+    """The gradient of x, from that of huber(x, delta)."""
+    return g * array_module(x).clip(x, -delta, delta)
+
+
+def bce_with_logits(x: Array, target: Array) -> Array:
+    """(1 - target) * x - log(sigmoid(x)): binary cross-entropy of sigmoid(x), without overflow."""
+    xp = array_module(x)
+    return (1 - target) * x + (xp.maximum(-x, 0) + xp.log1p(xp.exp(-xp.abs(x))))
+
+
+def bce_with_logits_backward(g: Array, x: Array, target: Array) -> Array:
+    """The gradient of x, from that of bce_with_logits(x, target)."""
+    return g * (_logistic(x) - target)

@@ -32,6 +32,57 @@ def layer_norm_backward(
     return grad_x, (g * normal).sum(0), g.sum(0)
 
 
+def rms_norm(x: Array, weight: Array | None, eps: float) -> tuple[Array, Array]:
+    """Divide each row of x, (rows, n), by the root of its mean square; weight: (n,).
+
+    Returns the output, and for the gradient 1 / root, (rows, 1).
+    """
+    scale = 1 / array_module(x).sqrt((x * x).mean(1, keepdims=True) + eps)
+    out = x * scale
+    return out if weight is None else out * weight, scale
+
+
+def rms_norm_backward(
+    g: Array, x: Array, weight: Array | None, scale: Array
+) -> tuple[Array, Array]:
+    """The gradients of x, (rows, n), and weight, (n,); scale: of `rms_norm`."""
+    scaled = x * scale
+    grad_scaled = g if weight is None else g * weight
+    along = (grad_scaled * scaled).mean(1, keepdims=True)
+    return (grad_scaled - scaled * along) * scale, (g * scaled).sum(0)
+
+
+def group_norm(
+    x: Array, weight: Array | None, bias: Array | None, groups: int, eps: float
+) -> tuple[Array, Array, Array]:
+    """Normalize each group of channels of x: (n, channels, inner); weight, bias: (channels,).
+
+    Returns the output, and for the gradient the mean and 1 / standard deviation, (n * groups, 1).
+    """
+    out, mean, rstd = layer_norm(_rows_of_groups(x, groups), None, None, eps)
+    out = out.reshape(x.shape)
+    out = out if weight is None else out * weight[:, None]
+    return out if bias is None else out + bias[:, None], mean, rstd
+
+
+def group_norm_backward(
+    g: Array, x: Array, weight: Array | None, mean: Array, rstd: Array, groups: int
+) -> tuple[Array, Array, Array]:
+    """The gradients of x, weight and bias; mean and rstd: of `group_norm`."""
+    rows = _rows_of_groups(x, groups)
+    normal = ((rows - mean) * rstd).reshape(x.shape)
+    grad_normal = g if weight is None else g * weight[:, None]
+    grad_rows = _rows_of_groups(grad_normal, groups)
+    grad_x = layer_norm_backward(grad_rows, rows, None, mean, rstd)[0].reshape(x.shape)
+    return grad_x, (g * normal).sum((0, 2)), g.sum((0, 2))
+
+
+def _rows_of_groups(x: Array, groups: int) -> Array:
+    """(n, channels, inner) as a row for each group of each sample."""
+    n, channels, inner = x.shape
+    return x.reshape(n * groups, channels // groups * inner)
+
+
 def channel_statistics(x: Array) -> tuple[Array, Array]:
     """The mean and the (biased) variance of each channel of x: (n, channels, inner)."""
     mean = x.mean((0, 2))

@@ -1,0 +1,96 @@
+"""Elements chosen and added by index along an axis, in one pass over the indices.
+
+Arrays are taken as (outer, length, inner), where `length` is that of the axis.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from dtrain.backend.kernels.cpu.compiler import compiled
+from dtrain.backend.kernels.reference import indexing as reference
+
+
+@compiled
+def _gather(x: np.ndarray, index: np.ndarray, out: np.ndarray) -> None:
+    """out[o, k, i] = x[o, index[o, k, i], i]."""
+    n = x.shape[1]
+    for o in range(index.shape[0]):
+        for k in range(index.shape[1]):
+            for i in range(index.shape[2]):
+                at = index[o, k, i]
+                out[o, k, i] = x[o, at if at >= 0 else at + n, i]
+
+
+@compiled
+def _add_along_axis(values: np.ndarray, index: np.ndarray, out: np.ndarray) -> None:
+    """Add values[o, k, i] to out[o, index[o, k, i], i]."""
+    n = out.shape[1]
+    for o in range(index.shape[0]):
+        for k in range(index.shape[1]):
+            for i in range(index.shape[2]):
+                at = index[o, k, i]
+                out[o, at if at >= 0 else at + n, i] += values[o, k, i]
+
+
+@compiled
+def _add_slices(values: np.ndarray, index: np.ndarray, out: np.ndarray) -> None:
+    """Add values[o, k] to out[o, index[k]]."""
+    n = out.shape[1]
+    for o in range(values.shape[0]):
+        for k in range(index.size):
+            at = index[k] if index[k] >= 0 else index[k] + n
+            for i in range(values.shape[2]):
+                out[o, at, i] += values[o, k, i]
+
+
+def _in_three(x: np.ndarray, axis: int) -> np.ndarray:
+    """x as (outer, length, inner)."""
+    return x.reshape(math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :]))
+
+
+def _is_aligned(x: np.ndarray, index: np.ndarray, axis: int) -> bool:
+    """Whether the index is as long as x along the other axes, and in range."""
+    others = [d for d in range(x.ndim) if d != axis]
+    n = x.shape[axis]
+    return (
+        all(x.shape[d] == index.shape[d] for d in others)
+        and index.size > 0
+        and -n <= index.min()
+        and index.max() < n
+    )
+
+
+def gather(x: np.ndarray, index: np.ndarray, axis: int) -> np.ndarray:
+    """The elements of x at `index` along an axis."""
+    if not _is_aligned(x, index, axis):
+        return reference.gather(x, index, axis)
+    out = np.empty(index.shape, x.dtype)
+    x, index = np.ascontiguousarray(x), index.astype(np.int64, "C", copy=False)
+    _gather(*(_in_three(a, axis) for a in (x, index, out)))
+    return out
+
+
+def add_along_axis(values: np.ndarray, index: np.ndarray, out: np.ndarray, axis: int) -> None:
+    """Add values to the elements of `out` at `index` along an axis."""
+    if not (
+        values.shape == index.shape and out.flags.c_contiguous and _is_aligned(out, index, axis)
+    ):
+        reference.add_along_axis(values, index, out, axis)
+        return
+    values, index = np.ascontiguousarray(values), index.astype(np.int64, "C", copy=False)
+    _add_along_axis(*(_in_three(a, axis) for a in (values, index, out)))
+
+
+def add_slices(values: np.ndarray, index: np.ndarray, out: np.ndarray, axis: int) -> None:
+    """Add slices of values to those of `out` at `index` along an axis."""
+    n = out.shape[axis]
+    shape = (*out.shape[:axis], index.size, *out.shape[axis + 1 :])
+    is_aligned = values.shape == shape and out.flags.c_contiguous and values.size
+    if not (is_aligned and -n <= index.min() and index.max() < n):
+        reference.add_slices(values, index, out, axis)
+        return
+    values, index = np.ascontiguousarray(values), index.astype(np.int64, "C", copy=False)
+    _add_slices(_in_three(values, axis), index, _in_three(out, axis))

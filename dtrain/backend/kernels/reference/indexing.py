@@ -1,0 +1,35 @@
+"""Elements chosen and added by index along an axis.
+
+`index` of `gather` and `add_along_axis` has as many axes as the array, and is no longer than it
+along the other ones; `index` of `add_slices` has one axis. Indices are in range.
+"""
+
+from __future__ import annotations
+
+from dtrain.backend.array_module import Array, array_module
+
+
+def gather(x: Array, index: Array, axis: int) -> Array:
+    """x[..., index[..., k, ...], ...] along an axis; returns the shape of the index."""
+    return x[_grid(index, axis)]
+
+
+def add_along_axis(values: Array, index: Array, out: Array, axis: int) -> None:
+    """Add values[..., k, ...] to out[..., index[..., k, ...], ...], in ascending order."""
+    array_module(values).add.at(out, _grid(index, axis), values)
+
+
+def add_slices(values: Array, index: Array, out: Array, axis: int) -> None:
+    """Add slice k of `values` along an axis to slice index[k] of out, in ascending order."""
+    array_module(values).add.at(out, (*(slice(None),) * axis, index), values)
+
+
+def _grid(index: Array, axis: int) -> tuple[Array, ...]:
+    """The index arrays of all axes: `index` along one, each element's own position elsewhere."""
+    xp, ndim = array_module(index), index.ndim
+    grid = [
+        xp.arange(n).reshape([-1 if e == d else 1 for e in range(ndim)])
+        for d, n in enumerate(index.shape)
+    ]
+    grid[axis] = index
+    return tuple(grid)
