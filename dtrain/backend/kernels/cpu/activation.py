@@ -195,7 +195,7 @@ def _elu_backward(
         grad[i] = g[i] * (below if x[i] <= zero else scale)
 
 
-@compiled
+@compiled(fastmath=False)  # x * 6 / 6 may be infinite, as in PyTorch
 def _hardswish(x: np.ndarray, out: np.ndarray) -> None:
     """out = x min(max(x + 3, 0), 6) / 6."""
     zero, three, six = x.dtype.type(0), x.dtype.type(3), x.dtype.type(6)
