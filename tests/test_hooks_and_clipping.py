@@ -73,6 +73,15 @@ def test_a_norm_that_is_not_finite_is_refused_if_asked():
     assert params[1].grad.tolist() == before
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gradients_whose_squares_are_too_large_are_clipped(dtype):
+    param = dtrain.zeros(3, 2, dtype=dtype, requires_grad=True)
+    large = dtype(1e30 if dtype == np.float32 else 1e100)
+    param.grad = dtrain.from_numpy(np.full((2, 3), large, dtype).T)  # not contiguous
+    assert clip_grad_norm_(param, 1.0).item() == pytest.approx(float(large) * 6**0.5, rel=1e-6)
+    np.testing.assert_allclose(param.grad.numpy(), 6**-0.5, rtol=1e-6)
+
+
 def test_gradients_are_limited_by_value():
     params = with_gradients()
     expected = [np.clip(p.grad.numpy(), -0.25, 0.25) for p in params[:2]]

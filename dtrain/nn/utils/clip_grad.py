@@ -40,9 +40,9 @@ def _euclidean_norm(tensors: list[Tensor]) -> Tensor:
     """The root of the sum of all squares; the sums of the tensors are added in float64."""
     flat = [np.ravel(x.array) for x in tensors]
     with np.errstate(all="ignore"):
-        total = math.fsum(float(np.dot(x, x)) for x in flat)
+        total = sum(float(np.dot(x, x)) for x in flat)
         if not math.isfinite(total):  # of float32 the squares may be too large, the norm is not
-            total = math.fsum(float(np.square(x, dtype=np.float64).sum()) for x in flat)
+            total = sum(float(np.square(x, dtype=np.float64).sum()) for x in flat)
     return tensor(math.sqrt(total), dtype=tensors[0].dtype)
 
 
