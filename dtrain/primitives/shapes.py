@@ -8,7 +8,7 @@ import numpy as np
 
 from dtrain.autograd.op import exact_op, op, view_op
 from dtrain.autograd.primitive import OutputAndVJPs
-from dtrain.backend import Array, array_module
+from dtrain.backend import Array, array_module, kernels
 from dtrain.backend.dtypes import float32, is_half
 from dtrain.primitives.scattering import add_to_zeros
 
@@ -46,7 +46,7 @@ def flip_view(x: Array, *, axes: tuple[int, ...]) -> OutputAndVJPs:
 @exact_op
 def contiguous(x: Array) -> OutputAndVJPs:
     """The same elements, in order in memory."""
-    return array_module(x).ascontiguousarray(x), (lambda g: g,)
+    return kernels.contiguous(x), (lambda g: g,)
 
 
 @exact_op

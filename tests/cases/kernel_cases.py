@@ -204,6 +204,11 @@ def rounded(arrays: list, dtype: Any) -> list:
     return [np.rint(x) for x in arrays]
 
 
+def swapped(arrays: list, dtype: Any) -> list:
+    """The last two axes change places, without a copy."""
+    return [x.swapaxes(-1, -2) if x.ndim > 1 else x for x in arrays]
+
+
 def squares(arrays: list, dtype: Any) -> list:
     """Adam's second moments are not negative."""
     return [x if i < 3 or x is None else x * x for i, x in enumerate(arrays)]
@@ -402,6 +407,11 @@ def after_lstm(sizes: tuple, reverse: bool) -> Any:
     return prepare
 
 
+LAYOUTS = [
+    Case("layout", "contiguous", (shape,), (), swapped)
+    for shape in ((40, 33), (2, 16, 35), (3, 2), (7,), (), (0, 3))
+]
+
 RECURRENT = [
     case
     for sizes, reverse in BATCHES
@@ -457,6 +467,7 @@ CASES = [
     *EMBEDDINGS,
     *INDEXINGS,
     *SORTINGS,
+    *LAYOUTS,
     *STEPS,
     *REDUCTIONS,
 ]

@@ -133,6 +133,8 @@ add_slices: Kernel = _kernel("indexing", "add_slices")
 
 topk_indices: Kernel = _kernel("sorting", "topk_indices")
 
+contiguous: Kernel = _kernel("layout", "contiguous")
+
 lstm: Kernel = _kernel("recurrent", "lstm")
 lstm_backward: Kernel = _kernel("recurrent", "lstm_backward")
 

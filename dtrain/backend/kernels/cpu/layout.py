@@ -1,4 +1,5 @@
-"""Transposes between channels first and channels last; batches cut to the size of a cache."""
+"""Transposes: of matrices, and between channels first and channels last; batches cut to the size of
+a cache."""
 
 from __future__ import annotations
 
@@ -58,3 +59,33 @@ def channels_first(x: np.ndarray, out: np.ndarray) -> None:
                     for i in range(p, h * w):
                         for j in range(LANES):
                             target[to + j * h * w + i] = source[at + i * c + j]
+
+
+@compiled
+def _transpose(x: np.ndarray, out: np.ndarray) -> None:
+    """Copy float32 matrices x, (n, rows, columns), to out, (n, columns, rows)."""
+    n, rows, columns = x.shape
+    source, target = x.reshape(-1), out.reshape(-1)
+    for matrix in range(n):
+        first = matrix * rows * columns
+        for i in range(0, rows, LANES):
+            for j in range(0, columns, LANES):
+                at, to = first + i * columns + j, first + j * rows + i
+                if i + LANES <= rows and j + LANES <= columns:
+                    transpose(source, at, columns, target, to, rows)
+                    continue
+                for a in range(min(LANES, rows - i)):
+                    for b in range(min(LANES, columns - j)):
+                        target[to + b * rows + a] = source[at + a * columns + b]
+
+
+def contiguous(x: np.ndarray) -> np.ndarray:
+    """x with its elements in order in memory; x itself if they are."""
+    if x.ndim < 2 or x.dtype != np.float32 or x.flags.c_contiguous:
+        return np.ascontiguousarray(x)
+    swapped = x.swapaxes(-1, -2)
+    if not swapped.flags.c_contiguous:
+        return np.ascontiguousarray(x)
+    out = np.empty(x.shape, np.float32)
+    _transpose(swapped.reshape(-1, *swapped.shape[-2:]), out.reshape(-1, *x.shape[-2:]))
+    return out
