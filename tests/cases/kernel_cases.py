@@ -235,6 +235,7 @@ ACTIVATION_NUMBERS = {
 }  # fmt: skip
 
 ACTIVATIONS = [
+    Case("activation", "relu", ((20_000,),)),
     *(
         Case("activation", name, (shape,), numbers)
         for shape in FLAT
