@@ -14,11 +14,13 @@ from dtrain import (
     autograd as autograd,
     backends as backends,
     checkpoint as checkpoint,
+    compiler as compiler,
     cuda as cuda,
     data as data,
     distributed as distributed,
     errors as errors,
     func as func,
+    jit as jit,
     linalg as linalg,
     models as models,
     nn as nn,
@@ -119,6 +121,7 @@ from dtrain.functions.tensor_types import (
     ShortTensor as ShortTensor,
     set_default_tensor_type as set_default_tensor_type,
 )
+from dtrain.jit.compiling import compile as compile
 from dtrain.nn.functional import (
     adaptive_avg_pool1d as adaptive_avg_pool1d,
     adaptive_max_pool1d as adaptive_max_pool1d,

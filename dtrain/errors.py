@@ -2,6 +2,7 @@
 
 DtrainError
 ├── CheckpointError (ValueError)   a checkpoint that is missing, cut, edited, or of another model
+├── CompileError (RuntimeError)    a function that cannot be recorded as a graph
 ├── DataError (ValueError)         a data file that is missing, cut, or not what it should be
 ├── DesyncError (RuntimeError)     the ranks disagree: models, seeds, steps, gradients
 ├── GradcheckError (RuntimeError)  a gradient is not that of central differences
@@ -20,6 +21,10 @@ class DtrainError(Exception):
 
 class CheckpointError(DtrainError, ValueError):
     """A checkpoint that is missing, cut, edited, or of another model."""
+
+
+class CompileError(DtrainError, RuntimeError):
+    """A function cannot be recorded as a graph, or its file cannot be loaded."""
 
 
 class DataError(DtrainError, ValueError):

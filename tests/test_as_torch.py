@@ -130,7 +130,7 @@ def test_advice_is_only_for_names_that_are_not_there():
     there = [name for name in ADVICE if _resolves(name)]
     assert not there
     assert all("dtrain has no" not in text for text in ADVICE.values())
-    assert explain_missing("torch.jit.script").startswith("dtrain has no torch.jit.script: call")
+    assert explain_missing("torch.fx.wrap").startswith("dtrain has no torch.fx.wrap: no graph")
 
 
 def _resolves(name):

@@ -12,7 +12,7 @@ def found(source):
 @pytest.mark.parametrize(
     ("source", "name"),
     [
-        ("import torch\n\ntorch.jit.script(f)", "torch.jit.script"),
+        ("import torch\n\ntorch.fx.wrap(f)", "torch.fx.wrap"),
         ("import torch as t\n\nt.nn.functional.relux(x)", "torch.nn.functional.relux"),
         ("import torch.nn.functional as F\n\nF.relux(x)", "torch.nn.functional.relux"),
         ("from torch import nn\n\nclass A(nn.Modulex): pass", "torch.nn.Modulex"),
@@ -81,7 +81,7 @@ def test_a_scope_ends_with_its_function():
 def test_guards_cover_their_own_statements_alone():
     source = (
         "import torch\ntry:\n    pass\nexcept AttributeError:\n    torch.vmap\n"
-        "try:\n    torch.jit\nexcept ValueError:\n    pass\n"
+        "try:\n    torch.fx\nexcept ValueError:\n    pass\n"
     )
     assert [line for line, _ in found(source)] == [5, 7]
 

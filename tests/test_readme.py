@@ -8,10 +8,11 @@ README = (Path(__file__).parent.parent / "README.md").read_text()
 
 def test_the_loops_of_the_readme_run(run_python, tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     # The second goes on where the first has ended; x and y are its whole data again.
     data = "x, y = dtrain.randn(1000, 20), dtrain.randint(0, 3, (1000,))\n"
-    (tmp_path / "train.py").write_text(blocks[0] + data + blocks[1])
+    graphs = "x = x[:8]\n" + blocks[2]
+    (tmp_path / "train.py").write_text(blocks[0] + data + blocks[1] + graphs)
     for command in (["train.py"], ["-m", "dtrain.cli", "debug", "-n", 4, "train.py"]):
         process = run_python(*command)
         assert process.returncode == 0, process.stderr

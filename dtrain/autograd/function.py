@@ -11,6 +11,7 @@ from dtrain.autograd.graph import Node
 from dtrain.autograd.recorded_array import RecordedArray
 from dtrain.autograd.tensor import Tensor, as_tensor, wrap
 from dtrain.backend import Array, array_module
+from dtrain.backend.tracing import current_tracer, tracers
 
 
 class Context:
@@ -81,6 +82,8 @@ class Function:
     @classmethod
     def apply(cls, *inputs: Any) -> Any:
         """Run `forward`, and record it if an input wants a gradient."""
+        if tracers and (tracer := current_tracer()) is not None:
+            return tracer.call(cls.apply, inputs, {}, cls.__name__, opaque=True)
         edges = [x._graph_edge() if isinstance(x, Tensor) else None for x in inputs]
         ctx = Context(tuple(edge is not None for edge in edges))
         recorded = grad_mode.is_grad_enabled() and any(ctx.needs_input_grad)

@@ -14,6 +14,7 @@ from dtrain.autograd.recorded_array import RecordedArray
 from dtrain.autograd.tensor import Tensor, as_tensor, wrap
 from dtrain.backend import array_module
 from dtrain.backend.profiler import span
+from dtrain.backend.tracing import refuse_recording
 
 Observer = Callable[[Sequence[Tensor]], None]
 
@@ -119,6 +120,7 @@ def _run(
     inputs: Sequence[Tensor] | None,
 ) -> list[Tensor | None]:
     """Run the backward pass; returns the gradients of `inputs`, or accumulates in the leaves."""
+    refuse_recording("it runs a backward pass")
     roots = _roots(outputs, grad_outputs)
     for ref in _local.observers:
         observer = ref()

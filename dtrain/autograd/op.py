@@ -25,6 +25,7 @@ from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.autograd.view import set_view_metadata
 from dtrain.backend import Array, on_device_of
 from dtrain.backend.dtypes import float32, is_half, promote
+from dtrain.backend.tracing import current_tracer, tracers
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -124,6 +125,8 @@ def record(
 #: An operation, written out for its inputs: that takes half of the time of loops over them.
 _SOURCE = """\
 def operation({parameters}, **static):
+    if tracers:
+        return traced(({names},), static)
     {arrays}
     try:
         if type({first}) is ndarray and {first}.itemsize != 2:
@@ -150,6 +153,8 @@ def operation({parameters}, **static):
 
 _SOURCE_OF_MANY = """\
 def operation(*inputs, **static):
+    if tracers:
+        return traced(inputs, static)
     arrays = [x.array if isinstance(x, Tensor) else x for x in inputs]
     try:
         out, vjps = run_on_device(function, *arrays, **static)
@@ -171,6 +176,7 @@ def _operation(function: Callable[..., Any], widens: bool, recomputed: bool = Fa
     kinds = inspect.Parameter
     parameters = inspect.signature(function).parameters.values()
     inputs = [p for p in parameters if p.kind == kinds.POSITIONAL_OR_KEYWORD]
+    parameters_are_named = bool(inputs)
     name = function.__name__
     primitive = Primitive(function, [p.name for p in inputs], recomputed)
 
@@ -193,12 +199,33 @@ def _operation(function: Callable[..., Any], widens: bool, recomputed: bool = Fa
         if primitive.is_settled:
             operation.__code__ = written_out().__code__
 
+    def traced(inputs: Sequence[Any], static: dict) -> Tensor:
+        """Run the operation while a thread, this one or another, records a graph."""
+        tracer = current_tracer()
+        if tracer is not None:
+            return tracer.call(run_untraced, inputs, static, name, recorded=OPS[name])
+        return run_untraced(*inputs, **static)
+
+    def run_untraced(*inputs: Any, **static: Any) -> Tensor:
+        arrays = [x.array if isinstance(x, Tensor) else x for x in inputs]
+        try:
+            half = _host_half(*arrays) if widens and parameters_are_named else None
+            if half is not None:
+                return _in_float32(operation, half, inputs, static)
+            out, vjps = _run_on_device(function, *arrays, **static)
+        except (ValueError, OverflowError) as error:
+            raise _refusal(name, error)  # noqa: B904  it has its cause
+        result = record(primitive, inputs, out, vjps)
+        save(result, inputs, arrays, out, static)
+        return result
+
     namespace: dict[str, Any] = {
         "Node": Node, "OUTPUT": OUTPUT, "Tensor": Tensor, "as_array": _as_array,
         "function": function, "host_half": _host_half, "in_float32": _in_float32,
         "mode": grad_mode._mode, "name": name, "ndarray": np.ndarray, "new": object.__new__,
         "primitive": primitive, "quiet": _quiet, "record": record, "refusal": _refusal,
-        "run_on_device": _run_on_device, "save": save, "widens": widens,
+        "run_on_device": _run_on_device, "save": save, "traced": traced, "tracers": tracers,
+        "widens": widens,
     }  # fmt: skip
 
     def written_out() -> FunctionType:

@@ -20,3 +20,6 @@ class ChangeCounter:
 
 
 parameter_changes: ChangeCounter = ChangeCounter()
+
+#: the number of attributes that were set on modules
+attribute_changes: ChangeCounter = ChangeCounter()

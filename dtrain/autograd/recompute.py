@@ -14,6 +14,7 @@ from dtrain.autograd import grad_mode
 from dtrain.autograd.graph import Node, nodes_since, now
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend import default_generator
+from dtrain.backend.tracing import refuse_recording
 
 
 def checkpoint(
@@ -46,6 +47,7 @@ def checkpoint(
     """
     if not grad_mode.is_grad_enabled():
         return function(*args, **kwargs)
+    refuse_recording("checkpoint runs its function again in the backward pass")
     state = default_generator().get_state() if preserve_rng_state else None
     start = now()
     outputs = function(*args, **kwargs)

@@ -21,6 +21,7 @@ from dtrain.autograd.tensor_methods import TensorMethods
 from dtrain.backend import Array, array_module
 from dtrain.backend.dtypes import category, get_default_dtype, is_floating
 from dtrain.backend.size import Size
+from dtrain.backend.tracing import current_tracer, refuse_recording, tracers
 
 if TYPE_CHECKING:
     from dtrain.autograd.bucket import Bucket
@@ -155,6 +156,7 @@ class Tensor(TensorMethods, TensorData):
 
     @data.setter
     def data(self, value: Tensor) -> None:
+        refuse_recording("the memory of a tensor is replaced")
         _count_data_write(self._version)
         same = (value.shape, value.dtype, value.device) == (self.shape, self.dtype, self.device)
         if self._bucket is not None and same:
@@ -321,6 +323,7 @@ class Tensor(TensorMethods, TensorData):
 
     def _edge_hooks(self) -> list[Callable[[Array], Array]]:
         """The hooks on the gradient of this tensor: those of its node, or of the leaf itself."""
+        refuse_recording("a hook is registered on a tensor")
         edge = self._graph_edge()
         assert edge is not None
         if edge.hooks is None:
@@ -371,6 +374,8 @@ def wrap(array: Array) -> Tensor:
     tensor = _new(Tensor)
     tensor.array = array
     tensor._version = [0]
+    if tracers and (tracer := current_tracer()) is not None:
+        tracer.note_tensor(tensor)
     return tensor
 
 

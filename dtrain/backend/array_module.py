@@ -20,9 +20,9 @@ def array_module(*arrays: Array) -> ModuleType:
     """
     module: Any = np
     for array in arrays:
-        if isinstance(array, np.ndarray):
+        if type(array) is np.ndarray:
             continue
-        if hasattr(array, "array_module"):  # a RecordedArray, which wraps a Tensor
+        if hasattr(array, "array_module"):  # a RecordedArray, which wraps a Tensor, or a proxy
             return array.array_module
         if type(array).__module__.startswith("cupy"):
             import cupy

@@ -13,6 +13,7 @@ from dtrain.autograd.view import rebase_history
 from dtrain.backend import array_module
 from dtrain.backend.dtypes import category
 from dtrain.backend.mapped_file import mapped_blocks
+from dtrain.backend.tracing import current_tracer, tracers
 from dtrain.functions.subscripts import require_no_internal_overlap
 
 
@@ -20,6 +21,8 @@ def make_inplace(name: str, operation: Callable[..., Tensor]) -> Callable[..., T
     """The method that writes the result of an operation into its tensor; same gradient."""
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if tracers and (tracer := current_tracer()) is not None:
+            return tracer.call(method, (self, *args), kwargs, name, writes=(self,))
         tensors = [x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)]
         value_grad = any(x.requires_grad for x in tensors)
         self._require_writable(name, value_grad)

@@ -87,7 +87,7 @@ def promote_pair(x: Any, y: Any, wrap_around: bool = True) -> tuple[Any, Any]:
     if isinstance(y, (np.ndarray, np.generic)):
         y = as_tensor(np.asarray(y))
     if isinstance(x, Tensor) and isinstance(y, Tensor):
-        if type(x.array) is not type(y.array):
+        if x.is_cuda != y.is_cuda:
             x, y = _on_one_device(x, y)
         if x.dtype == y.dtype:
             return x, y

@@ -14,6 +14,7 @@ from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.autograd.view import rebase_history
 from dtrain.backend import Array, array_module
 from dtrain.backend.dtypes import is_floating
+from dtrain.backend.tracing import current_tracer, tracers
 from dtrain.functions.creation import tensor
 from dtrain.primitives import indexing as primitives
 
@@ -121,6 +122,9 @@ def getitem(x: Tensor, index: Index) -> Tensor:
 
 def setitem(x: Tensor, index: Index, value: Any) -> None:
     """x[index] = value (torch.Tensor.__setitem__)."""
+    if tracers and (tracer := current_tracer()) is not None:
+        tracer.call(setitem, (x, index, value), {}, writes=(x,))
+        return
     basic, arrays = _split_index(x.array, index)
     if arrays is None and 0 in x.array.strides:  # the indexed part may still own its memory
         _assign(primitives.getitem(x, index=basic), (...,), value)

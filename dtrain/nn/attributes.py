@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dtrain.autograd import Tensor
-from dtrain.autograd.parameter_changes import parameter_changes
+from dtrain.autograd.parameter_changes import attribute_changes, parameter_changes
 from dtrain.nn.parameter import Buffer, Parameter
 
 #: For each table of a module: what its entries are called, and the type they must have.
@@ -86,6 +86,7 @@ class Attributes:
                     )
                 tables[table][name] = value
                 return
+        attribute_changes.count += 1
         object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
@@ -95,6 +96,7 @@ class Attributes:
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __delattr__(self, name: str) -> None:
+        attribute_changes.count += 1
         if not self._remove(name):
             object.__delattr__(self, name)
 

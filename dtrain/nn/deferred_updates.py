@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dtrain.backend import Array
+from dtrain.backend.tracing import current_tracer, tracers
 
 BufferUpdate = tuple[Array, ...]
 
@@ -35,7 +36,10 @@ class DeferredBufferUpdates:
 
     def update_buffers(self, *update: Array) -> None:
         """Apply the update of one forward pass, or queue it if updates are deferred."""
-        if self.pending_updates is None:
+        if tracers and (tracer := current_tracer()) is not None:
+            update_buffers = DeferredBufferUpdates.update_buffers
+            tracer.call(update_buffers, (self, *update), {}, writes=True)
+        elif self.pending_updates is None:
             self.apply_update(update)
         else:
             self.pending_updates.append(update)

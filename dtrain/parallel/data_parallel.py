@@ -99,6 +99,7 @@ class DataParallel(Module):
     """
 
     compression_state: CompressionState
+    compiled_part = "module"  # dtrain.compile compiles this submodule
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ from dtrain.autograd.op import memoize_by_gradient, op
 from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module, kernels
 from dtrain.backend.dtypes import float32, is_half
+from dtrain.backend.tracing import current_tracer, tracers
 
 
 def _by_channel(x: Array) -> Array:
@@ -20,6 +21,8 @@ def _by_channel(x: Array) -> Array:
 def batch_statistics(x: Array) -> tuple[Array, Array]:
     """The mean and the (biased) variance of each channel, of halves in float32. x: (n, c, ...);
     returns (c,), (c,)."""
+    if tracers and (tracer := current_tracer()) is not None:
+        return tracer.call(batch_statistics, (x,), {})
     x = x.astype(float32) if is_half(x.dtype) else x
     return kernels.channel_statistics(_by_channel(x))
 

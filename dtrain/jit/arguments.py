@@ -1,0 +1,128 @@
+"""The form of a call's arguments, by which graphs are chosen, and how messages show it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dtrain.autograd import grad_mode
+from dtrain.autograd.tensor import Tensor
+from dtrain.backend.dtypes import get_default_dtype
+from dtrain.nn.module import Module
+
+
+def same_results(first: Any, second: Any) -> bool:
+    """Whether two results have the same structure and the same bits."""
+    if isinstance(first, Tensor) and isinstance(second, Tensor):
+        a, b = first.array, second.array
+        if a.shape != b.shape or a.dtype != b.dtype or first.requires_grad != second.requires_grad:
+            return False
+        return a is b or bool((a == b).all()) or a.tobytes() == b.tobytes()
+    if type(first) is not type(second):
+        return False
+    if isinstance(first, (list, tuple)):
+        return len(first) == len(second) and all(map(same_results, first, second))
+    if isinstance(first, dict):
+        return first.keys() == second.keys() and all(
+            same_results(first[key], second[key]) for key in first
+        )
+    return first is second or bool(first == second) or (first != first and second != second)
+
+
+def flatten(value: Any, leaves: list[Any], modules: list[Any], seen: dict[int, int]) -> Any:
+    """The form of arguments, a key of graphs; appends tensors and floats to `leaves`, modules
+    to `modules`."""
+    if isinstance(value, Tensor):
+        if id(value) in seen:
+            return "same", seen[id(value)]
+        seen[id(value)] = len(leaves)
+        leaves.append(value)
+        array = value.array
+        layout = None if type(array) is np.ndarray and array.flags.c_contiguous else array.strides
+        return "tensor", array.shape, array.dtype, layout, value.requires_grad, type(array)
+    kind = type(value)
+    if kind is float:
+        leaves.append(value)
+        return "float"
+    if isinstance(value, (list, tuple)):
+        return kind, *[flatten(item, leaves, modules, seen) for item in value]
+    if isinstance(value, dict):
+        items = [(key, flatten(item, leaves, modules, seen)) for key, item in value.items()]
+        return kind, *items
+    if isinstance(value, Module):
+        modules.append(Identity(value))
+        return modules[-1]
+    try:
+        hash(value)
+    except TypeError:
+        return Identity(value)
+    return kind, value
+
+
+class Identity:
+    """An object in a key: equal to itself alone."""
+
+    def __init__(self, value: Any):
+        self._value = value
+
+    def __hash__(self) -> int:
+        return id(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Identity) and other._value is self._value
+
+    def __repr__(self) -> str:
+        return type(self._value).__name__
+
+
+def global_modes() -> tuple[Any, ...]:
+    """What else chooses among graphs: the grad modes and the default dtype."""
+    mode = grad_mode._mode
+    return mode.enabled, mode.inference, get_default_dtype()
+
+
+def describe_difference(known: Any, new: Any) -> str:
+    """Which guard failed, for a message."""
+    names = ("arguments", "training mode", "grad mode", "inference mode", "default dtype")
+    for name, before, now in zip(names, known, new):
+        if before != now:
+            return f"{name} were {_describe(before)} last, and are {_describe(now)} now"
+    return "nothing differs"
+
+
+def _describe(form: Any) -> str:
+    if isinstance(form, tuple) and form and form[0] == "tensor":
+        return f"{form[2]}{list(form[1])}" + (" requiring grad" if form[4] else "")
+    if isinstance(form, tuple) and form and isinstance(form[0], type):
+        if len(form) == 2 and not isinstance(form[1], tuple):
+            return repr(form[1])
+        return f"({', '.join(_describe(item) for item in form[1:])})"
+    return repr(form)
+
+
+def argument_names(function: Callable[..., Any], args: Any, kwargs: Any) -> list[str]:
+    """A name for each tensor and float among the arguments: its parameter's, numbered if many."""
+    try:
+        bound = inspect.signature(function).bind(*args, **kwargs)
+    except (TypeError, ValueError):
+        return [f"x{i}" for i in range(1000)]
+    names: list[str] = []
+
+    def visit(name: str, value: Any) -> None:
+        if isinstance(value, (Tensor, float)):
+            names.append(name)
+        elif isinstance(value, (list, tuple)):
+            for index, item in enumerate(value):
+                visit(f"{name}_{index}", item)
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                visit(f"{name}_{key}" if name else str(key), item)
+
+    positional = list(bound.signature.parameters)
+    for index, value in enumerate(args):
+        visit(positional[index] if index < len(positional) else f"x{index}", value)
+    visit("", kwargs)
+    return names + [f"x{i}" for i in range(len(names), 1000)]

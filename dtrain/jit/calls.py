@@ -1,0 +1,42 @@
+"""Calls of recorded graphs that are no primitives, by the names that files have for them."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from dtrain.autograd.tensor import Tensor, wrap
+from dtrain.backend.random import draw_bits
+from dtrain.functions.subscripts import setitem
+from dtrain.jit.proxies import _get, _method
+from dtrain.jit.tracer import _item
+from dtrain.nn.deferred_updates import DeferredBufferUpdates
+from dtrain.primitives.normalization import batch_statistics
+
+BY_NAME: dict[str, Callable[..., Any]] = {
+    "batch_statistics": batch_statistics,
+    "detach": Tensor.detach,
+    "draw_bits": draw_bits,
+    "setitem": setitem,
+    "update_buffers": DeferredBufferUpdates.update_buffers,
+    "wrap": wrap,
+    "number.item": _item,
+    **{
+        f"number.{function.__name__}": function
+        for function in (
+            bool, float, int, operator.index, round, math.trunc, math.floor, math.ceil,
+            float.is_integer,
+        )
+    },
+}  # fmt: skip
+
+
+def array_call(name: str) -> Callable[..., Any]:
+    """What a graph's call of "array.<name>" calls."""
+    if name == "getitem":
+        return operator.getitem
+    if name == "setitem":
+        return operator.setitem
+    return _get if name in ("T", "real", "imag") else _method

@@ -1,0 +1,306 @@
+"""`Program`: runs the recorded paths of a graph, each step as one generated function.
+
+The calls are the operations of eager mode, in the same order on the same values, so that results
+and gradients have eager mode's bits. What is saved is all Python between the operations.
+"""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from dtrain.autograd import grad_mode
+from dtrain.autograd.primitive import is_floating_array
+from dtrain.jit.graph import Call, Graph, Ref, Step, rebuild, refs_in
+from dtrain.jit.tracer import GraphTracer, Refusal, outcome_key
+
+#: The most paths through one graph.
+MAX_PATHS = 16
+
+#: What `Program.run` returns where a decision had an outcome that was not recorded.
+UNKNOWN: Any = object()
+
+
+class Program:
+    """The paths of one graph, and the functions that run them."""
+
+    def __init__(self, graph: Graph):
+        self.graph = graph
+        self.is_recorded = False
+
+    # --- recording ---
+
+    def add_path(self, tracer: GraphTracer) -> None:
+        """Add a recorded path to the tree of steps.
+
+        Raises
+        ------
+        Refusal
+            If the path differs from the others before a decision, or there are too many paths.
+        """
+        if not self.is_recorded:
+            self.graph = tracer.graph
+            (self.graph.root, _, _), *rest = tracer.steps
+            self.is_recorded = True
+            step = self.graph.root
+        else:
+            step, rest = self._follow(tracer)
+        for new, outcome, _ in rest:
+            step.branches[outcome] = new
+            step = new
+        self.finish()
+
+    def finish(self) -> None:
+        """Make the functions that run the graph."""
+        self._write_out(self.graph.root)
+
+    def _follow(self, tracer: GraphTracer) -> tuple[Step, list[Any]]:
+        """Find the step after which a path leaves those that are known, and what comes then."""
+        step, rest = self.graph.root, list(tracer.steps)
+        matching = _Matching(self.graph, tracer.graph)
+        first, _, _ = rest.pop(0)
+        matching.require_same(step, first)
+        while rest and rest[0][1] in step.branches:
+            new, outcome, _ = rest.pop(0)
+            step = step.branches[outcome]
+            matching.require_same(step, new)
+        if not rest:
+            raise Refusal(f"{step.place}: the same decisions led to another result")
+        if self.graph.root.paths() >= MAX_PATHS:
+            raise Refusal(f"{step.place}: more than {MAX_PATHS} paths, one for each outcome")
+        matching.take_over_rest()
+        for new, _, _ in rest:
+            matching.renumber(new)
+        return step, rest
+
+    def _write_out(self, step: Step) -> set[int]:
+        """Make the functions of a step and of those after it; returns the values they use."""
+        later: set[int] = set()
+        for branch in step.branches.values():
+            later |= self._write_out(branch)
+        step.run = _generate(self.graph, step, later)
+        return later | {ref.value for ref in _refs_of(step)}
+
+    # --- running ---
+
+    def run(self, inputs: list[Any]) -> Any:
+        """The outputs for these inputs; UNKNOWN if a decision has an outcome without a path.
+
+        Nothing outside of the graph has changed in that case, but the random generator.
+        """
+        values: list[Any] = [None] * len(self.graph.values)
+        for index, tensor in self.graph.tensors.items():
+            values[index] = tensor.clone() if index in self.graph.copied else tensor
+        for index, given in zip(self.graph.inputs, inputs):
+            values[index] = given
+        step = self.graph.root
+        enabled = grad_mode._mode.enabled
+        try:
+            while True:
+                assert step.run is not None
+                result = step.run(values)
+                if step.decides is None:
+                    return result
+                branch = step.branches.get(outcome_key(result))
+                if branch is None:
+                    return UNKNOWN
+                step = branch
+        finally:
+            grad_mode._mode.enabled = enabled
+
+    @property
+    def changes_outside(self) -> bool:
+        """Whether a run changes more than the random generator."""
+        return any(call.writes_outside for call in self.graph.root.all_calls())
+
+
+class _Matching:
+    """Which values of a graph those of a new path are."""
+
+    def __init__(self, graph: Graph, path: Graph):
+        self._graph, self._path = graph, path
+        given = ("input", "parameter", "buffer")  # the first values of every path
+        self._index = {i: i for i, value in enumerate(path.values) if value.kind in given}
+
+    def require_same(self, known: Step, new: Step) -> None:
+        """Raise a Refusal if the same decisions led to other calls."""
+        for first, second in zip(known.calls, new.calls):
+            if not self._same_call(first, second):
+                raise Refusal(
+                    f"{second.place}: the same arguments led to another call, of {second.name} "
+                    f"instead of {first.name}"
+                )
+        if len(known.calls) != len(new.calls) or not self._same(known.decides, new.decides):
+            raise Refusal(f"{new.place or known.place}: the same arguments led to other calls")
+
+    def _same_call(self, first: Call, second: Call) -> bool:
+        same = (
+            first.name == second.name
+            and first.grad_enabled == second.grad_enabled
+            and [path for path, _ in first.outputs] == [path for path, _ in second.outputs]
+            and self._same(first.args, second.args)
+            and self._same(first.kwargs, second.kwargs)
+        )
+        for (_, value), (_, other) in zip(first.outputs, second.outputs):
+            self._index[other] = value
+        return same
+
+    def _same(self, first: Any, second: Any) -> bool:
+        """Whether an argument of the graph and one of the path are equal."""
+        if isinstance(first, Ref) and isinstance(second, Ref):
+            return first.of_array == second.of_array and self._same_value(first.value, second.value)
+        if type(first) is not type(second):
+            return False
+        if isinstance(first, (list, tuple)):
+            return len(first) == len(second) and all(map(self._same, first, second))
+        if isinstance(first, dict):
+            keys = first.keys()
+            return keys == second.keys() and all(self._same(first[k], second[k]) for k in keys)
+        if isinstance(first, slice):
+            ends = (second.start, second.stop, second.step)
+            return self._same((first.start, first.stop, first.step), ends)
+        return same_arguments(first, second)
+
+    def _same_value(self, known: int, new: int) -> bool:
+        if new in self._index:
+            return self._index[new] == known
+        mine, other = self._graph.tensors.get(known), self._path.tensors.get(new)
+        if mine is None or other is None:
+            return False
+        self._index[new] = known
+        return mine is other or same_arguments(mine.array, other.array)
+
+    def take_over_rest(self) -> None:
+        """Add the values that the graph does not have."""
+        for new, value in enumerate(self._path.values):
+            if new not in self._index:
+                self._index[new] = len(self._graph.values)
+                self._graph.values.append(value)
+                if new in self._path.tensors:
+                    self._graph.tensors[self._index[new]] = self._path.tensors[new]
+        self._graph.copied |= {self._index[new] for new in self._path.copied}
+
+    def _leaf(self, item: Any) -> Any:
+        return Ref(self._index[item.value], item.of_array) if isinstance(item, Ref) else item
+
+    def renumber(self, step: Step) -> None:
+        """Give the values of a step of the path their indices in the graph."""
+        for call in step.calls:
+            call.args, call.kwargs = (
+                rebuild(call.args, self._leaf),
+                rebuild(call.kwargs, self._leaf),
+            )
+            call.outputs = [(path, self._index[value]) for path, value in call.outputs]
+        step.decides = self._leaf(step.decides)
+        step.outputs = rebuild(step.outputs, self._leaf)
+
+
+def _refs_of(step: Step) -> Iterator[Ref]:
+    """All values that a step uses."""
+    for call in step.calls:
+        yield from refs_in((call.args, call.kwargs))
+    yield from refs_in((step.decides, step.outputs))
+
+
+def same_arguments(first: Any, second: Any) -> bool:
+    """Whether two arguments are equal; arrays by their elements."""
+    if first is second:
+        return True
+    if type(first) is not type(second):
+        return False
+    if isinstance(first, (list, tuple)):
+        return len(first) == len(second) and all(map(same_arguments, first, second))
+    if isinstance(first, dict):
+        return first.keys() == second.keys() and all(
+            same_arguments(first[key], second[key]) for key in first
+        )
+    if isinstance(first, slice):
+        ends = (second.start, second.stop, second.step)
+        return same_arguments((first.start, first.stop, first.step), ends)
+    if isinstance(first, (np.ndarray, np.generic)):
+        nan_too = is_floating_array(first)
+        return first.dtype == second.dtype and np.array_equal(first, second, equal_nan=nan_too)
+    if callable(first) and hasattr(first, "__code__"):
+        return first.__code__ is second.__code__
+    return bool(first == second) or (first != first and second != second)
+
+
+def _last_uses(graph: Graph, step: Step, later: set[int]) -> list[list[int]]:
+    """For each call of a step the values that nobody needs after it."""
+    needed = later | {ref.value for ref in refs_in((step.decides, step.outputs))}
+    needed |= set(graph.inputs) | graph.tensors.keys()
+    dropped: list[list[int]] = []
+    for call in reversed(step.calls):
+        used = {ref.value for ref in refs_in((call.args, call.kwargs))}
+        used |= {value for _, value in call.outputs}
+        dropped.append(sorted(used - needed))
+        needed |= used
+    return dropped[::-1]
+
+
+def _generate(graph: Graph, step: Step, later: set[int]) -> Callable[[list[Any]], Any]:
+    """A step as a Python function of the list of values; `later` are those of later steps."""
+    namespace: dict[str, Any] = {"mode": grad_mode._mode}
+    lines = ["def step(v):"]
+    enabled = graph.grad_enabled
+
+    def constant(value: Any) -> str:
+        name = f"k{len(namespace)}"
+        namespace[name] = value
+        return name
+
+    def text(argument: Any) -> str:
+        if isinstance(argument, Ref):
+            return f"v[{argument.value}].array" if argument.of_array else f"v[{argument.value}]"
+        if not any(refs_in(argument)):
+            if argument is None or type(argument) in (bool, int, str):
+                return repr(argument)
+            if not isinstance(argument, (list, dict)):
+                return constant(argument)
+        if isinstance(argument, tuple) and hasattr(argument, "_fields"):
+            return f"{constant(type(argument))}({', '.join(map(text, argument))})"
+        if isinstance(argument, tuple):
+            return f"({''.join(text(item) + ', ' for item in argument)})"
+        if isinstance(argument, list):
+            return f"[{', '.join(map(text, argument))}]"
+        if isinstance(argument, slice):
+            ends = (argument.start, argument.stop, argument.step)
+            return f"slice({', '.join(map(text, ends))})"
+        assert isinstance(argument, dict)
+        items = ", ".join(f"{constant(key)}: {text(item)}" for key, item in argument.items())
+        if type(argument) is dict:
+            return f"{{{items}}}"
+        return f"{constant(type(argument))}({{{items}}})"
+
+    for call, dropped in zip(step.calls, _last_uses(graph, step, later)):
+        if call.grad_enabled != enabled:
+            enabled = call.grad_enabled
+            lines.append(f"mode.enabled = {enabled}")
+        arguments = [text(argument) for argument in call.args]
+        arguments += [
+            f"{name}={text(argument)}"
+            if name.isidentifier()
+            else f"**{{{name!r}: {text(argument)}}}"
+            for name, argument in call.kwargs.items()
+        ]
+        called = f"{constant(call.function)}({', '.join(arguments)})"
+        if [path for path, _ in call.outputs] == [()]:
+            lines.append(f"v[{call.outputs[0][1]}] = {called}")
+        elif not call.outputs:
+            lines.append(called)
+        else:
+            lines.append(f"r = {called}")
+            for path, value in call.outputs:
+                lines.append(f"v[{value}] = r" + "".join(f"[{key!r}]" for key in path))
+        if dropped:
+            lines.append("; ".join(f"v[{value}] = None" for value in dropped))
+    final = step.outputs if step.decides is None else step.decides
+    lines.append(f"return {text(final)}")
+    source = "\n    ".join(lines) + "\n"
+    filename = f"<dtrain graph {graph.name} {id(step):x}>"
+    exec(compile(source, filename, "exec"), namespace)
+    linecache.cache[filename] = len(source), None, source.splitlines(True), filename
+    return namespace["step"]

@@ -1,0 +1,394 @@
+"""`GraphTracer`: records the calls of a function, while it runs on real values, as a path.
+
+Tensors that the function can reach hold an `ArrayProxy` instead of their array while it runs. Each
+operation on Tensors is one call; array code outside of operations is recorded call by call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dtrain.autograd import grad_mode
+from dtrain.autograd.tensor import Tensor, wrap
+from dtrain.backend import default_generator
+from dtrain.backend.tracing import current_tracer, recording, suspended
+from dtrain.jit.graph import Call, Graph, Ref, Step, rebuild, refs_in
+from dtrain.jit.places import find_place, library_reads
+from dtrain.jit.proxies import ArrayProxy, NumberProxy, StandIn, real, tensors_in, written_arguments
+from dtrain.jit.side_effects import CountedDraws
+
+
+class Refusal(Exception):
+    """A function cannot be recorded; says why, and at which line."""
+
+
+class GraphTracer:
+    """Records one path through a function.
+
+    Parameters
+    ----------
+    graph : the graph to which values are added
+    on_decision : if given, what the user's code reads of a value becomes a constant, with a call
+        of `on_decision(place)`, instead of a decision (torch.jit.trace)
+    """
+
+    def __init__(self, graph: Graph, on_decision: Callable[[str], None] | None = None):
+        self.graph = Graph(graph.name)  # of this path alone; Program.add_path joins the paths
+        self.graph.grad_enabled = grad_mode.is_grad_enabled()
+        self.refusal: str | None = None
+        #: each step, the outcome of the decision before it, and the number of values before it
+        self.steps: list[tuple[Step, Any, int]] = [(Step(), None, 0)]
+        self.writes_outside = False
+        self._on_decision = on_decision
+        self._known: dict[int, Ref] = {}  # by the id of a Tensor, or of a real array
+        self._proxies: dict[int, ArrayProxy] = {}
+        self._kept: list[Any] = []
+        self._made: list[Tensor] = []
+        self._outside: list[Any] = []  # arrays that existed before
+        self._fresh: set[int] = set()  # tensors made meanwhile, by their ids
+        self._inside: list[int] = []  # those of them that are values: constants
+        self._stand_ins: dict[int, StandIn] = {}  # by the id of the original
+
+    # --- values ---
+
+    def _new_value(self, kind: str, like: Any = None, name: str = "") -> int:
+        return self.graph.add(kind, like, name)
+
+    def add_tensor(self, kind: str, tensor: Tensor, name: str) -> Ref:
+        """Add an input, a parameter, a buffer or another tensor from outside."""
+        index = self._new_value(kind, tensor.array, name)
+        if kind == "input":
+            self.graph.inputs.append(index)
+        else:
+            self.graph.tensors[index] = tensor
+        ref = Ref(index)
+        self._outside.append(real(tensor.array))
+        self._know(tensor, ref)
+        return ref
+
+    def add_input(self, tensor: Tensor, name: str) -> Tensor:
+        """Add a Tensor that is an argument; returns what stands for it."""
+        stand_in = object.__new__(StandIn)
+        stand_in.array, stand_in._version = real(tensor.array), tensor._version
+        stand_in._requires_grad, stand_in._node = tensor.requires_grad, tensor._node
+        stand_in.original = tensor
+        self._stand_ins[id(tensor)] = stand_in
+        ref = self.add_tensor("input", stand_in, name)
+        self._known.setdefault(id(tensor), ref)
+        self._kept.append(tensor)
+        return stand_in
+
+    def add_number(self, value: float, name: str) -> NumberProxy:
+        """Add a float that is an argument."""
+        index = self._new_value("input", None, name)
+        self.graph.inputs.append(index)
+        return NumberProxy(value, Ref(index), self)
+
+    def _know(self, tensor: Tensor, ref: Ref) -> None:
+        self._known[id(tensor)] = ref
+        self._kept.append(tensor)
+        array = real(tensor.array)
+        proxy = self._proxies.get(id(array))
+        if proxy is None:
+            proxy = self._proxy(array, Ref(ref.value, of_array=True))
+        tensor.array = proxy
+
+    def _proxy(self, array: Any, ref: Ref) -> ArrayProxy:
+        proxy = self._proxies[id(array)] = ArrayProxy(array, ref, self)
+        return proxy
+
+    def note_tensor(self, tensor: Tensor) -> None:
+        """Note a Tensor that was made around an array, not by a recorded call."""
+        self._made.append(tensor)
+        self._fresh.add(id(tensor))
+
+    def _ref_of(self, tensor: Tensor) -> Ref:
+        ref = self._known.get(id(tensor))
+        if ref is not None:
+            return ref
+        if type(tensor.array) is ArrayProxy:
+            return self._alias(tensor, tensor.array)
+        proxy = self._proxies.get(id(tensor.array))
+        if proxy is not None:
+            return self._alias(tensor, proxy)
+        return self._capture(tensor)
+
+    def _alias(self, tensor: Tensor, proxy: ArrayProxy) -> Ref:
+        """A Tensor that was put around a known array: as `detach` does, or anew."""
+        index = self._new_value("tensor", proxy.real)
+        for known in self._kept:
+            if not isinstance(known, Tensor) or id(known) not in self._known:
+                continue
+            if known._version is tensor._version and real(known.array) is proxy.real:
+                function: Callable[..., Any] = Tensor.detach
+                argument = self._known[id(known)]
+                break
+        else:
+            function, argument = wrap, proxy.ref
+        self._append(function.__name__, function, (argument,), {}, [((), index)], [])
+        self._known[id(tensor)] = Ref(index)
+        self._kept.append(tensor)
+        return Ref(index)
+
+    def _capture(self, tensor: Tensor) -> Ref:
+        """A Tensor from outside of the function, or one made of constants inside."""
+        if tensor._node is not None:
+            self.refuse("a tensor with a history from outside of the function is used")
+        index = self._new_value("constant", tensor.array)
+        self.graph.tensors[index] = tensor
+        if id(tensor) not in self._fresh:
+            self._outside.append(tensor.array)
+        else:
+            self._inside.append(index)
+        self._know(tensor, Ref(index))
+        return Ref(index)
+
+    def encode(self, value: Any) -> Any:
+        """An argument with a Ref for each value of the graph in it."""
+        return rebuild(value, self._encode_leaf)
+
+    def _encode_leaf(self, value: Any) -> Any:
+        if isinstance(value, Tensor):
+            return self._ref_of(value)
+        if type(value) in (ArrayProxy, NumberProxy):
+            return value.ref
+        if isinstance(value, np.ndarray) and id(value) in self._proxies:
+            return self._proxies[id(value)].ref
+        return real(value)
+
+    # --- events ---
+
+    @property
+    def step(self) -> Step:
+        """The step that is being recorded."""
+        return self.steps[-1][0]
+
+    def _append(
+        self, name: str, function: Callable[..., Any], args: Any, kwargs: dict[str, Any],
+        outputs: list[Any], written: list[Any],
+    ) -> None:  # fmt: skip
+        outside = any(self._is_outside(array) for array in written)
+        self.writes_outside = self.writes_outside or outside
+        enabled = grad_mode.is_grad_enabled()
+        place = find_place()
+        self.step.calls.append(Call(name, function, args, kwargs, outputs, enabled, place, outside))
+
+    def _is_outside(self, array: Any) -> bool:
+        if not isinstance(array, np.ndarray):
+            return True
+        return any(
+            isinstance(other, np.ndarray) and np.may_share_memory(array, other)
+            for other in self._outside
+        )
+
+    def call(
+        self, function: Callable[..., Any], args: Sequence[Any], kwargs: Any, name: str = "",
+        recorded: Callable[..., Any] | None = None, writes: Any = None, opaque: bool = False,
+    ) -> Any:  # fmt: skip
+        """Run `function` on real arrays with nothing recorded inside; record it as one call.
+
+        `recorded` is what later runs call instead of `function`. `writes`: the Tensors that it
+        changes, or True if it changes what the graph does not know. `opaque`: it may use tensors
+        that are no arguments.
+        """
+        name = name or function.__name__
+        encoded, encoded_kwargs = self.encode(tuple(args)), self.encode(dict(kwargs))
+        written = written_arguments(function, args, kwargs, name)
+        if any(type(array) is not ArrayProxy for array in written) and any(
+            refs_in((encoded, encoded_kwargs))
+        ):
+            self.refuse("values are written into an array from outside of the function")
+        written = [real(array) for array in written]
+        self._keep_constants(written + [real(x.array) for x in tensors_in((writes,))])
+        stand_ins = [x for x in tensors_in((args, kwargs)) if type(x) is StandIn]
+        real_args, real_kwargs = real(tuple(args)), real(dict(kwargs))
+        reached = [*tensors_in((real_args, real_kwargs))]
+        if opaque:  # it may use any tensor that it can find
+            reached += [x for x in self._kept if isinstance(x, Tensor)]
+        swapped = list({id(x): x for x in reached}.values())
+        places = [(tensor, tensor.array) for tensor in swapped]
+        for tensor in swapped:
+            tensor.array = real(tensor.array)
+        arrays = [tensor.array for tensor in swapped]
+        try:
+            with suspended():
+                result = function(*real_args, **real_kwargs)
+        finally:
+            for (tensor, before), array in zip(places, arrays):
+                if tensor.array is array:
+                    tensor.array = before
+                else:
+                    self.refuse(f"{name} replaces the memory of a tensor")
+        for tensor in stand_ins:
+            tensor._node = tensor.original._node
+            tensor._requires_grad = tensor.original._requires_grad
+        if writes is True:
+            self.writes_outside = True
+        elif writes is not None:
+            written += [real(tensor.array) for tensor in writes]
+        outputs: list[tuple[tuple[Any, ...], int]] = []
+        guards: list[tuple[Ref, Any]] = []
+        returned = self._take_outputs(result, (), outputs, guards)
+        self._append(name, recorded or function, encoded, encoded_kwargs, outputs, written)
+        if writes is True:
+            self.step.calls[-1].writes_outside = True
+        for ref, value in guards:
+            self._decide(ref, value)
+        return returned
+
+    def _keep_constants(self, written: list[Any]) -> None:
+        """Keep the values of constants that are about to be written to: a run begins with them."""
+        for index in self._inside:
+            constant = self.graph.tensors[index]
+            array = real(constant.array)
+            if index in self.graph.copied or not any(
+                isinstance(other, np.ndarray) and np.may_share_memory(array, other)
+                for other in written
+            ):
+                continue
+            self._copy_constants((index,))
+
+    def _copy_constants(self, indices: Iterable[int]) -> None:
+        """Keep the values of constants as they are now, for each run to begin with a copy."""
+        for index in indices:
+            constant = self.graph.tensors[index]
+            if constant._requires_grad:
+                self.refuse("it makes a leaf that requires grad, and writes to it or returns it")
+            if index not in self.graph.copied:
+                self.graph.copied.add(index)
+                self.graph.tensors[index] = _plain_tensor(real(constant.array).copy())
+
+    def _take_outputs(self, result: Any, path: tuple, outputs: list, guards: list) -> Any:
+        """What a call returned, with proxies; notes the values and what is to be guarded."""
+        if isinstance(result, Tensor):
+            if id(result) not in self._known:
+                index = self._new_value("tensor", result.array)
+                outputs.append((path, index))
+                self._know(result, Ref(index))
+            return self._stand_ins.get(id(result), result)
+        if isinstance(result, (np.ndarray, np.generic)) or hasattr(
+            result, "__cuda_array_interface__"
+        ):
+            proxy = self._proxies.get(id(result))
+            if proxy is None:
+                index = self._new_value("array", result)
+                outputs.append((path, index))
+                proxy = self._proxy(result, Ref(index))
+                self._kept.append(result)
+            return proxy
+        if isinstance(result, tuple) and hasattr(result, "_fields"):
+            return type(result)(
+                *(self._take_outputs(x, (*path, i), outputs, guards) for i, x in enumerate(result))
+            )
+        if type(result) in (list, tuple):
+            return type(result)(
+                [self._take_outputs(x, (*path, i), outputs, guards) for i, x in enumerate(result)]
+            )
+        if type(result) is dict:
+            return {
+                key: self._take_outputs(item, (*path, key), outputs, guards)
+                for key, item in result.items()
+            }
+        if type(result) is float:
+            index = self._new_value("number")
+            outputs.append((path, index))
+            return NumberProxy(result, Ref(index), self)
+        if result is not None and isinstance(result, (bool, int, str)):
+            index = self._new_value("number")
+            outputs.append((path, index))
+            guards.append((Ref(index), result))
+        elif result is not None:
+            self.refuse(f"an object of type {type(result).__name__} comes out of a call")
+        return result
+
+    def guard(
+        self, source: Any, value: Any, function: Callable[..., Any] = bool,
+        args: tuple[Any, ...] = (), name: str = "",
+    ) -> Any:  # fmt: skip
+        """Note that Python read `value`, which is `function(source, *args)`; returns it."""
+        if self._on_decision is not None and not library_reads():
+            self._on_decision(find_place())
+            return value
+        if name == "number.item":
+            function = _item
+        index = self._new_value("number")
+        encoded = (source.ref, *self.encode(args))
+        self._append(
+            name or f"number.{function.__name__}", function, encoded, {}, [((), index)], []
+        )
+        self._decide(Ref(index), value)
+        return value
+
+    def _decide(self, ref: Ref, value: Any) -> None:
+        if any(call.writes_outside for step, _, _ in self.steps for call in step.calls):
+            self.refuse("a branch on a value comes after a change of something outside")
+        self.step.decides = ref
+        self.step.place = find_place()
+        self.steps.append((Step(), outcome_key(value), len(self.graph.values)))
+
+    def refuse(self, reason: str) -> None:
+        """Note that what happens now cannot be part of a graph; the first reason counts."""
+        if self.refusal is None:
+            self.refusal = f"{find_place()}: {reason}"
+
+    # --- the whole ---
+
+    def record(self, function: Callable[[], Any]) -> Any:
+        """Run a function under this tracer; returns what it returned, and the outputs' form."""
+        generator = default_generator()
+        draws = CountedDraws(generator)
+        enabled = grad_mode.is_grad_enabled()
+        try:
+            with recording(self), draws:
+                result = function()
+                if current_tracer() is not self or grad_mode.is_grad_enabled() != enabled:
+                    self.refuse("it changes the grad mode of its caller")
+                self.step.outputs = rebuild(result, self._output_leaf)
+                returned = {ref.value for ref in refs_in(self.step.outputs)}
+                self._copy_constants(returned.intersection(self._inside))
+            if draws.moved():
+                self.refuse("it sets the state of the random generator")
+            return rebuild(result, _to_real)
+        finally:
+            self._restore()
+
+    def _output_leaf(self, value: Any) -> Any:
+        if isinstance(value, Tensor) or type(value) in (ArrayProxy, NumberProxy):
+            return self._encode_leaf(value)
+        if isinstance(value, (int, float, str, bytes, type(None), np.dtype)):
+            return value
+        self.refuse(f"it returns a {type(value).__name__}, which is no tensor")
+        return value
+
+    def _restore(self) -> None:
+        """Give the Tensors their arrays back."""
+        for tensor in (*self._kept, *self._made):
+            if isinstance(tensor, Tensor) and type(tensor.array) is ArrayProxy:
+                tensor.array = tensor.array.real
+
+
+def _to_real(value: Any) -> Any:
+    if isinstance(value, StandIn):
+        return value.original
+    return real(value)
+
+
+def _item(array: Any) -> Any:
+    return array.item()
+
+
+def outcome_key(value: Any) -> Any:
+    """A value on which Python branched, as the key of a branch: NaN is one value."""
+    if isinstance(value, float) and value != value:
+        return "nan"
+    if isinstance(value, list):
+        return repr(value)
+    return value
+
+
+def _plain_tensor(array: Any) -> Tensor:
+    with suspended():
+        return wrap(array)
