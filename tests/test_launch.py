@@ -499,11 +499,27 @@ def test_mpijob_starts_a_launcher_and_workers():
     assert volume["emptyDir"]["medium"] == "Memory"
 
 
-@pytest.mark.parametrize(("free_bytes", "btl"), [(3 << 24, "^ofi,tcp"), ((3 << 24) - 1, "^ofi")])
-def test_tcp_is_left_out_where_shared_memory_suffices(free_bytes, btl):
+def plan_with(free_bytes, **options):
+    """The plan of three ranks on a machine with so much shared memory."""
     machine = Machine(
         Launcher("/opt/bin/mpirun", "openmpi", 5), 4, False, frozenset({"localhost"}), {},
         shared_memory_bytes=free_bytes,
     )  # fmt: skip
-    variables = launch.plan(JobSpec(3, "train", module=True), machine).env
-    assert variables["OMPI_MCA_btl"] == btl
+    return launch.plan(JobSpec(3, "train", module=True, **options), machine)
+
+
+def test_messages_go_by_shared_memory_where_it_suffices():
+    made = plan_with(3 << 24)
+    assert made.env["OMPI_MCA_btl"] == "^ofi,tcp"
+    assert "OMPI_MCA_btl_tcp_if_include" not in made.env
+    assert made.notes == ()
+
+
+def test_messages_go_by_tcp_within_the_machine_where_it_does_not_and_the_user_is_told():
+    made = plan_with((3 << 24) - 1)
+    assert made.env["OMPI_MCA_btl"] == "self,tcp"
+    assert made.env["OMPI_MCA_btl_tcp_if_include"] == "127.0.0.1/8"
+    (note,) = made.notes
+    assert note.startswith("/dev/shm has 47 MB free, and MPI's messages between 3 ranks take 48 MB")
+    assert "docker run --shm-size" in note
+    assert plan_with(0, elastic=True).notes == ()  # which goes by TCP anyway

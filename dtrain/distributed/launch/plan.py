@@ -29,7 +29,9 @@ _EXPORTED_PREFIXES = (
     *("DTRAIN_", "PYTHON", "MPI4PY_", "NCCL_", "CUPY_", "LD_LIBRARY_PATH", "MASTER_ADDR"),
     *("OMP_", "OPENBLAS_", "MKL_", "BLIS_", "NUMBA_", "NPY_", "NVIDIA_TF32_OVERRIDE"),
 )
-_RANK_SHARED_BYTES = 1 << 24  # of MPI's own messages in /dev/shm, amply
+_RANK_SHARED_BYTES = 1 << 24  # that MPI takes in /dev/shm for its own messages
+#: MPI's messages by TCP, within this machine
+_OVER_LOOPBACK = {"OMPI_MCA_btl": "self,tcp", "OMPI_MCA_btl_tcp_if_include": "127.0.0.1/8"}
 # Under plain `python` the other ranks would wait for ever for one that raises. It is a path, not a
 # module's name: `-m` would import dtrain before the file that watches the import.
 _RANK = str(Path(__file__).with_name("start_monitor.py"))
@@ -87,6 +89,8 @@ class LaunchPlan:
     env: dict[str, str]
     num_ranks: int = 1
     one_node: bool = True
+    #: what the user is told before the ranks start
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """The plan as one line for a shell."""
@@ -166,7 +170,8 @@ def plan(
             if name.startswith(_EXPORTED_PREFIXES):
                 argv += ["-x", name]
     argv += [sys.executable, _RANK, *(["-m"] if job.module else []), job.script, *job.args]
-    return LaunchPlan(argv, variables, num_ranks, one_node)
+    notes = _describe_shared_memory(num_ranks, machine) if _uses_tcp(variables) else ()
+    return LaunchPlan(argv, variables, num_ranks, one_node, notes)
 
 
 def named_hosts(job: JobSpec, launcher: Launcher) -> list[Host]:
@@ -256,11 +261,11 @@ def _open_mpi_variables(num_ranks: int, one_node: bool, machine: Machine) -> dic
     if machine.is_root:
         variables |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
     if one_node:
-        # Shared memory does it all here: no rank listens on the network (where it is too small, MPI
-        # needs TCP), and none looks for a fabric, which costs a second at each start.
+        # Shared memory does it all here: no rank listens on the network, and none looks for a
+        # fabric, which costs a second at each start.
         enough = machine.shared_memory_bytes >= num_ranks * _RANK_SHARED_BYTES
-        without = "^ofi,tcp" if enough else "^ofi"
-        variables |= {"OMPI_MCA_btl": without, "OMPI_MCA_mtl": "^ofi", "OMPI_MCA_osc": "^ucx"}
+        variables |= {"OMPI_MCA_btl": "^ofi,tcp"} if enough else _OVER_LOOPBACK
+        variables |= {"OMPI_MCA_mtl": "^ofi", "OMPI_MCA_osc": "^ucx"}
         if num_ranks > machine.num_cores:
             # A rank that waits must leave the core to the one it waits for.
             variables |= {"OMPI_MCA_mpi_yield_when_idle": "1"} | oversubscribed
@@ -272,6 +277,20 @@ def _open_mpi_variables(num_ranks: int, one_node: bool, machine: Machine) -> dic
     return variables
 
 
+def _uses_tcp(variables: Mapping[str, str]) -> bool:
+    """Whether MPI's messages go by TCP because there is too little shared memory."""
+    return _OVER_LOOPBACK.items() <= variables.items() and env.ELASTIC.name not in variables
+
+
+def _describe_shared_memory(num_ranks: int, machine: Machine) -> tuple[str, ...]:
+    free, wanted = (n >> 20 for n in (machine.shared_memory_bytes, num_ranks * _RANK_SHARED_BYTES))
+    return (
+        f"/dev/shm has {free} MB free, and MPI's messages between {num_ranks} ranks take {wanted} "
+        "MB there: they go by TCP within this machine, which is slower. A larger /dev/shm cures it "
+        "(docker run --shm-size=1g)",
+    )
+
+
 def _elastic_variables(job: JobSpec, one_node: bool) -> dict[str, str]:
     """Variables for ULFM: only this transport, with these heartbeats, detects failed ranks."""
     detector = "OMPI_MCA_mpi_ft_detector"
@@ -281,8 +300,7 @@ def _elastic_variables(job: JobSpec, one_node: bool) -> dict[str, str]:
         "OMPI_MCA_pml": "ob1",
         # In shared memory (sm) the first heartbeat reaches ranks that are still in MPI_Init, before
         # they can take it, and ends them: one start of ten, where ranks share cores.
-        "OMPI_MCA_btl": "self,tcp",
-        **({"OMPI_MCA_btl_tcp_if_include": "127.0.0.1/8"} if one_node else {}),
+        **(_OVER_LOOPBACK if one_node else {"OMPI_MCA_btl": "self,tcp"}),
         # The other algorithms of Allgatherv report success with an untouched buffer when a rank
         # dies in it; the ring raises.
         "OMPI_MCA_coll_tuned_use_dynamic_rules": "1",

@@ -110,6 +110,8 @@ def _run_once(
         print_message(
             f"{', '.join(unreachable)} does not answer: goes on with {launch_plan.num_ranks} ranks"
         )
+    for note in launch_plan.notes:
+        print_message(note)
     with scratch_folder(machine, launch_plan.one_node) as scratch:
         environ = {**scratch, **machine.environ, **launch_plan.env}
         linger_s = job.frozen_after_s + _LINGER_S if job.elastic else None
