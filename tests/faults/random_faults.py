@@ -157,13 +157,15 @@ def pauses(folder, plan, told):
         for mark in folder.glob("came-*")
     ]
     found = {signal.SIGKILL: [], signal.SIGSTOP: []}
-    went_on_before = 0
-    for went_on_at in [at for at, line in told if line.endswith("go on\n")]:
-        here = [(at, number) for at, number in marks if went_on_before < at < went_on_at]
-        went_on_before = went_on_at
-        if here:  # of a kill and a freeze at once it is the freeze's: SIGSTOP is the higher one
-            number = max(here, key=lambda mark: mark[1])[1]
-            found[number].append(went_on_at - min(at for at, _ in here))
+    before = 0  # when survivors went on, or the job was restarted, the last time
+    for at, line in told:
+        if not line.endswith("go on\n") and "restart" not in line:
+            continue
+        here = [(came, number) for came, number in marks if before < came < at]
+        before = at
+        if here and "restart" not in line:
+            number = max(number for _, number in here)  # a freeze's, of both: SIGSTOP is higher
+            found[number].append(at - min(came for came, _ in here))
     return found
 
 
