@@ -84,8 +84,10 @@ def test_operations_are_right_with_small_arrays_too(case, sample, monkeypatch):
         [np.ones(1 << 20, np.float16)],
         [np.ones(1 << 20, np.int64)],
         [np.ones(1 << 20, np.float32), np.ones(1 << 20)],
+        [np.ones(1 << 20, np.float32), np.ones(1 << 20, np.float16)],
+        [np.ones(1 << 20, np.float32), np.ones(1 << 20, dtrain.bfloat16)],
     ],
-    ids=["float16", "int64", "mixed"],
+    ids=["float16", "int64", "mixed", "mixed with float16", "mixed with bfloat16"],
 )
 def test_the_reference_takes_what_the_others_cannot(arrays):
     assert kernels._choose_body("activation", tuple(arrays)) is None

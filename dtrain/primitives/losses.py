@@ -45,7 +45,8 @@ def cross_entropy(
         losses = losses * (1 - label_smoothing) + smooth * spread
 
     def grad_x(g: Array) -> Array:
-        g = xp.where(kept, g / total if reduction == "mean" else g, 0)  # also where total is 0
+        g = g / total if reduction == "mean" else g
+        g = xp.where(kept, g, x.dtype.type(0))  # also where total is 0
         at_target = (g * scale * (1 - label_smoothing)).reshape(-1)
         grad = kernels.cross_entropy_backward(at_target, by_rows(), picks, top, log_sum)
         if label_smoothing:
@@ -77,7 +78,8 @@ def nll_loss(
     shape = x.shape
 
     def grad_x(g: Array) -> Array:
-        g = xp.where(kept, g / total if reduction == "mean" else g, 0)  # also where total is 0
+        g = g / total if reduction == "mean" else g
+        g = xp.where(kept, g, x.dtype.type(0))  # also where total is 0
         return xp.where(_one_hot(picked, shape), xp.expand_dims(-scale * g, 1), 0)
 
     if reduction == "none":

@@ -128,3 +128,14 @@ def test_all_reduce_of_device_tensors(op):
         return distributed.all_reduce(mine, op).cpu().tolist()
 
     assert distributed.run_ranks(3, body, "cuda") == distributed.run_ranks(3, body, "cpu")
+
+
+@pytest.mark.parametrize("dtype", [dtrain.float16, dtrain.bfloat16])
+@pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.1}, {"ignore_index": 3}])
+def test_cross_entropy_of_halves_has_gradients_of_their_dtype(dtype, options):
+    x, y = dtrain.randn(64, 10).to(dtype), dtrain.randint(0, 10, (64,))
+    expected, here = x.float().requires_grad_(), x.to("cuda").requires_grad_()
+    F.cross_entropy(expected, y, **options).backward()
+    F.cross_entropy(here, y.to("cuda"), **options).backward()
+    assert here.grad.dtype == dtype
+    np.testing.assert_allclose(here.grad.float().cpu().numpy(), expected.grad.numpy(), atol=2e-3)

@@ -61,7 +61,7 @@ def _choose_body(family: str, args: tuple) -> ModuleType | None:
 
 
 def _is_other_float(dtype: np.dtype, expected: np.dtype) -> bool:
-    return dtype.kind == "f" and dtype != expected
+    return dtype.kind in "fV" and dtype != expected  # V: bfloat16
 
 
 @functools.cache
