@@ -8,6 +8,7 @@ figures mean.
 """
 
 import argparse
+import contextlib
 import functools
 import importlib.util
 import json
@@ -20,8 +21,9 @@ import time
 
 #: on several ranks: "apart" is so many processes of dtrain that know nothing of each other,
 #: "fast" takes turns, step by step, with DataParallel(reduction="fast") and tells how much longer
-#: the exact one takes, "detail" compares the ranks' weights in each step
-SETTINGS = ("dtrain", "torch", "apart", "fast", "detail")
+#: the exact one takes, "detail" compares the ranks' weights in each step. Alone, "autocast" takes
+#: turns with steps in float32
+SETTINGS = ("dtrain", "torch", "apart", "fast", "detail", "autocast")
 DETAIL = {"DTRAIN_DEBUG": "detail", "DTRAIN_DEBUG_EVERY": "1"}
 #: by default: the settings take turns so often, each time in fresh processes. Ratios are those of
 #: one round, for a machine that others use, too, is now faster, now slower
@@ -166,6 +168,8 @@ def work(setting, model_name, ranks):
     jobs = [job_of(T, model_name, parallel) for parallel in parallels]
     warm_up = STEPS[model_name] // 2
     steps = range(warm_up + STEPS[model_name])
+    if setting == "autocast":
+        jobs = [(*jobs[0], True), jobs[0]]
     turns = [[seconds_of_step(T, *job) for job in jobs] for _ in steps]
     if rank == 0:
         times = [turn[0] / turn[1] if len(turn) > 1 else turn[0] for turn in turns]
@@ -181,9 +185,11 @@ def job_of(T, model_name, parallel):
     return model, x, y, make_optimizer(model.parameters())
 
 
-def seconds_of_step(T, model, x, y, optimizer):
+def seconds_of_step(T, model, x, y, optimizer, autocast=False):
     start = time.perf_counter()
-    T.nn.functional.cross_entropy(model(x), y).backward()
+    with T.autocast("cpu") if autocast else contextlib.nullcontext():
+        loss = T.nn.functional.cross_entropy(model(x), y)
+    loss.backward()
     optimizer.step()
     optimizer.zero_grad()
     return time.perf_counter() - start
@@ -231,7 +237,7 @@ def main():
     if "torch" not in there:
         print("PyTorch is not installed: dtrain alone is measured")
     columns = ("dtrain ms", "torch ms", "dtrain/torch", "dtrain keeps", "torch keeps")
-    print(line("model", "ranks", (*columns, "apart keep", "exact/fast", "detail")))
+    print(line("model", "ranks", (*columns, "apart keep", "exact/fast", "detail", "autocast")))
     every_ranks = [int(ranks) for ranks in args.ranks.split(",")]
     for name in models:
         rounds = [one_round(name, every_ranks, there) for _ in range(args.rounds)]
@@ -245,7 +251,7 @@ def one_round(name, every_ranks, there):
         (setting, ranks): statistics.median(measure(setting, name, ranks))
         for ranks in every_ranks
         for setting in there
-        if ranks > 1 or setting in SETTINGS[:2]
+        if (setting != "autocast" if ranks > 1 else setting in (*SETTINGS[:2], "autocast"))
     }
 
 
@@ -269,6 +275,7 @@ def figures(rounds, ranks):
         yield ratio(".0%", (alone, 1), (setting, ranks)) if ranks > 1 else "-"
     yield cell(".2f", lambda times: times["fast", ranks])
     yield cell(".2%", lambda times: (times["detail", ranks] / times[own] - 1) / 100)
+    yield cell(".2f", lambda times: times["autocast", ranks])
 
 
 def line(name, ranks, cells):

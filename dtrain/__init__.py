@@ -11,10 +11,12 @@ from numpy import dtype as dtype
 
 from dtrain import (
     accelerator as accelerator,
+    amp as amp,
     autograd as autograd,
     backends as backends,
     checkpoint as checkpoint,
     compiler as compiler,
+    cpu as cpu,
     cuda as cuda,
     data as data,
     distributed as distributed,
@@ -31,6 +33,22 @@ from dtrain import (
     train as train,
     utils as utils,
 )
+from dtrain.amp.autocast_mode import (
+    autocast as autocast,
+    get_autocast_cpu_dtype as get_autocast_cpu_dtype,
+    get_autocast_dtype as get_autocast_dtype,
+    get_autocast_gpu_dtype as get_autocast_gpu_dtype,
+    is_autocast_cache_enabled as is_autocast_cache_enabled,
+    is_autocast_cpu_enabled as is_autocast_cpu_enabled,
+    is_autocast_enabled as is_autocast_enabled,
+    set_autocast_cache_enabled as set_autocast_cache_enabled,
+    set_autocast_cpu_dtype as set_autocast_cpu_dtype,
+    set_autocast_cpu_enabled as set_autocast_cpu_enabled,
+    set_autocast_dtype as set_autocast_dtype,
+    set_autocast_enabled as set_autocast_enabled,
+    set_autocast_gpu_dtype as set_autocast_gpu_dtype,
+)
+from dtrain.amp.grad_scaler import GradScaler as GradScaler
 from dtrain.autograd import (
     Tensor as Tensor,
     enable_grad as enable_grad,
@@ -41,6 +59,11 @@ from dtrain.autograd import (
     no_grad as no_grad,
     set_grad_enabled as set_grad_enabled,
     set_printoptions as set_printoptions,
+)
+from dtrain.autograd.autocast_mode import (
+    autocast_decrement_nesting as autocast_decrement_nesting,
+    autocast_increment_nesting as autocast_increment_nesting,
+    clear_autocast_cache as clear_autocast_cache,
 )
 from dtrain.backend import (
     Generator as Generator,

@@ -15,7 +15,6 @@ _NO_GRAPH = "call the model as it is: operations run one by one, on compiled ker
 _NO_COMPLEX = "there are no complex numbers: keep real and imaginary parts in two tensors"
 _NO_SPARSE = "there are no sparse tensors: use a dense one, or index_add on the indices"
 _ONE_PROCESS = "use Python's multiprocessing on NumPy arrays; dtrain run -n N starts ranks"
-_NO_AUTOCAST = "there is no automatic mixed precision: train in float32, or model.bfloat16()"
 _WEIGHTS = "download the file yourself and read it by torch.load or load_state_dict"
 
 #: A name, or the namespace above it: what to do instead.
@@ -23,22 +22,18 @@ ADVICE: dict[str, str] = {
     "torch._C": "it is PyTorch's C++ core: use the public name",
     "torch._dynamo": _NO_GRAPH,
     "torch.ao": "there is no quantization: train and save in float32",
-    "torch.amp": _NO_AUTOCAST,
-    "torch.autocast": _NO_AUTOCAST,
     "torch.autograd.functional": "call torch.autograd.grad(..., create_graph=True) for each output",
     "torch.cdouble": _NO_COMPLEX,
     "torch.cfloat": _NO_COMPLEX,
     "torch.complex": _NO_COMPLEX,
     "torch.complex128": _NO_COMPLEX,
     "torch.complex64": _NO_COMPLEX,
-    "torch.cuda.amp": _NO_AUTOCAST,
     "torch.cuda.nccl": "dtrain run exchanges gradients by NCCL where CuPy has it",
     "torch.cuda.nvtx": "dtrain run --trace FILE writes a timeline of all ranks",
     "torch.distributed": _RANKS,
     "torch.export": "save the state_dict() and build the model by its class",
     "torch.fft": "there are no complex numbers: apply numpy.fft to tensor.numpy(); no gradients",
     "torch.fx": "no graph that could be changed: jit.trace(f, x).graph shows the operations",
-    "torch.GradScaler": _NO_AUTOCAST,
     "torch.hub": _WEIGHTS,
     "torch.is_storage": "look at tensor.numpy(), which shares the tensor's memory",
     "torch.library": "write an operation with gradients as a torch.autograd.Function",

@@ -13,6 +13,12 @@ from types import ModuleType
 
 #: torch path: dtrain's module; several modules are served as one. "." is the package itself.
 ALIASES: dict[str, str] = {
+    "cpu.amp": "amp.cpu",
+    "cpu.amp.autocast_mode": "amp.cpu",
+    "cpu.amp.grad_scaler": "amp.cpu",
+    "cuda.amp": "amp.cuda",
+    "cuda.amp.autocast_mode": "amp.cuda",
+    "cuda.amp.grad_scaler": "amp.cuda",
     "distributed.algorithms": "parallel.comm_hooks",
     "distributed.algorithms.ddp_comm_hooks": "parallel.comm_hooks",
     "distributed.algorithms.ddp_comm_hooks.default_hooks": "parallel.comm_hooks",
@@ -67,12 +73,13 @@ ALIASES: dict[str, str] = {
 NAMESPACES = (
     "", "accelerator", "amp", "autograd", "backends", "backends.cpu", "backends.cuda",
     "backends.cudnn", "backends.mkl", "backends.mkldnn", "backends.mps", "backends.openmp",
-    "backends.opt_einsum", "cuda", "cuda.memory", "cuda.nvtx", "cuda.random", "cuda.streams",
-    "distributed", "distributed.algorithms", "distributed.algorithms.ddp_comm_hooks",
-    "distributions", "func", "linalg", "multiprocessing", "nn", "nn.attention", "nn.functional",
-    "nn.init", "nn.modules", "nn.parallel", "nn.utils", "nn.utils.parametrizations",
-    "nn.utils.parametrize", "nn.utils.rnn", "nn.utils.stateless", "optim", "optim.lr_scheduler",
-    "optim.swa_utils", "random", "special", "testing", "utils", "utils.checkpoint", "utils.data",
+    "backends.opt_einsum", "cpu", "cpu.amp", "cuda", "cuda.amp", "cuda.memory", "cuda.nvtx",
+    "cuda.random", "cuda.streams", "distributed", "distributed.algorithms",
+    "distributed.algorithms.ddp_comm_hooks", "distributions", "func", "linalg",
+    "multiprocessing", "nn", "nn.attention", "nn.functional", "nn.init", "nn.modules",
+    "nn.parallel", "nn.utils", "nn.utils.parametrizations", "nn.utils.parametrize",
+    "nn.utils.rnn", "nn.utils.stateless", "optim", "optim.lr_scheduler", "optim.swa_utils",
+    "random", "special", "testing", "utils", "utils.checkpoint", "utils.data",
     "utils.data._utils",
 )  # fmt: skip
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from dtrain.autograd import grad_mode
+from dtrain.autograd import autocast_mode, grad_mode
 from dtrain.autograd.graph import Node, nodes_since, now
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend import default_generator
@@ -49,10 +49,16 @@ def checkpoint(
         return function(*args, **kwargs)
     refuse_recording("checkpoint runs its function again in the backward pass")
     state = default_generator().get_state() if preserve_rng_state else None
+    mode = autocast_mode.get_mode()
+
+    def run() -> Any:
+        with autocast_mode.restored(mode):
+            return function(*args, **kwargs)
+
     start = now()
-    outputs = function(*args, **kwargs)
+    outputs = run()
     nodes = nodes_since(start, _edges_of(outputs))
-    region = _Region(lambda: function(*args, **kwargs), state, nodes)
+    region = _Region(run, state, nodes)
     for index, node in enumerate(nodes):
         if node.call is not None:
             node.call = _Call(region, index)

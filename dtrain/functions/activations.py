@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import DTypeLike
+from dtrain.functions.autocast import autocasts
 from dtrain.functions.elementwise import UnaryFunction, floating_unary, unary
 from dtrain.functions.operands import (
     resolve_axis,
@@ -23,11 +24,13 @@ sigmoid: UnaryFunction = floating_unary(primitives.sigmoid)
 relu: UnaryFunction = unary(primitives.relu)
 
 
+@autocasts
 def softmax(input: Tensor, dim: int, dtype: DTypeLike = None) -> Tensor:
     """exp(x) / sum(exp(x)) along `dim` (torch.softmax)."""
     return _softmax(primitives.softmax, input, dim, dtype)
 
 
+@autocasts
 def log_softmax(input: Tensor, dim: int, dtype: DTypeLike = None) -> Tensor:
     """log(softmax(x)) along `dim` (torch.log_softmax)."""
     return _softmax(primitives.log_softmax, input, dim, dtype)

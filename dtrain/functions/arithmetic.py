@@ -11,6 +11,7 @@ from dtrain.backend.dtypes import (
     int64,
     is_floating,
 )
+from dtrain.functions.autocast import autocasts
 from dtrain.functions.elementwise import (
     BinaryFunction,
     UnaryFunction,
@@ -110,6 +111,7 @@ def neg(input: Tensor) -> Tensor:
     return primitives.neg(input)
 
 
+@autocasts
 def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
     """input ** exponent (torch.pow)."""
     x, y = promote_pair(input, exponent)
@@ -146,6 +148,7 @@ def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
     return primitives.lerp(*promote_all(input, end, weight))
 
 
+@autocasts
 @in_float32
 def addcmul(
     input: Tensor, tensor1: Tensor | Number, tensor2: Tensor | Number, *, value: Number = 1
@@ -155,6 +158,7 @@ def addcmul(
     return add(input, mul(tensor1, tensor2), alpha=value)
 
 
+@autocasts
 @in_float32
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:
     """input + value * tensor1 / tensor2 (torch.addcdiv)."""

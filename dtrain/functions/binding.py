@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 from dtrain.autograd import grad_mode
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import can_cast
+from dtrain.functions.autocast import without_autocast
 from dtrain.functions.creation.base import add_keywords
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -91,8 +92,9 @@ def bind_function(
         if requires_tensor and not (args and isinstance(args[0], Tensor)):
             given = args[0] if args else kwargs.get(first, kwargs.get("self"))
             _require_tensor(own_name, public_name, given, [*args, *kwargs.values()])
-        result = function(*args, **kwargs)
-        return result if out is None else write_out(public_name, out, result)
+        if out is None:
+            return function(*args, **kwargs)
+        return write_out(public_name, out, without_autocast(function, *args, **kwargs))
 
     called.__name__ = called.__qualname__ = public_name
     called.__signature__ = _with_out(_signature(function))  # type: ignore[attr-defined]

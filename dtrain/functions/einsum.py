@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from dtrain.autograd import autocast_mode
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import promote
+from dtrain.functions.autocast import autocasts
 from dtrain.functions.diagonals import diagonal
 from dtrain.functions.joining import broadcast_shapes
 from dtrain.functions.operands import to
@@ -16,6 +18,7 @@ from dtrain.functions.shapes import reshape
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
+@autocasts
 def einsum(equation: Any, *operands: Any) -> Tensor:
     """A sum of products, such as "ij,jk->ik"; operands are taken from left to right (torch.einsum).
 
@@ -30,7 +33,7 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
     terms = given.split(",")
     if len(terms) != len(operands):
         raise RuntimeError(f"einsum: {equation!r} has {len(terms)} terms, got {len(operands)}")
-    if len({x.dtype for x in operands}) > 1:
+    if len({x.dtype for x in operands}) > 1 and not autocast_mode.get_mode().devices:
         raise RuntimeError(f"einsum: expected one dtype, got {[str(x.dtype) for x in operands]}")
     wide = max(len(_dots(t, x, equation)) for t, x in zip(terms, operands))
     dots = [c for c in _LETTERS if c not in equation][:wide]  # letters for `...`
@@ -136,7 +139,8 @@ def _contract(names: str, x: Tensor, other: str, y: Tensor, kept: set[str]) -> t
     a, b = arranged(names, x, [batch, left, summed]), arranged(other, y, [batch, summed, right])
     full = broadcast_shapes(a.shape[: len(batch)], b.shape[: len(batch)])
     lengths = [x.shape[names.index(c)] for c in left] + [y.shape[other.index(c)] for c in right]
-    return "".join(batch + left + right), reshape(matmul(a, b), *full, *lengths)
+    product = matmul(a, b) if summed else a * b
+    return "".join(batch + left + right), reshape(product, *full, *lengths)
 
 
 def _run(order: list[list[str]], k: int) -> range:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from dtrain.autograd.tensor import Tensor
+from dtrain.functions.autocast import LISTED, autocasts
 from dtrain.functions.operands import (
     Number,
     promote_pair,
@@ -46,7 +47,7 @@ def name_like(function: F, primitive: Callable[..., Any], namespace: str = "torc
     function.__name__ = function.__qualname__ = name
     function.__module__ = primitive.__module__.replace(".primitives.", ".functions.")
     function.__doc__ = f"{summary.rstrip('.')} ({namespace}.{name}).{newline}{rest}"
-    return function
+    return autocasts(function) if name in LISTED else function
 
 
 def unary(primitive: Callable[..., Tensor], no_bools: bool = False) -> UnaryFunction:

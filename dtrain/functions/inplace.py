@@ -14,6 +14,7 @@ from dtrain.backend import array_module
 from dtrain.backend.dtypes import category
 from dtrain.backend.mapped_file import mapped_blocks
 from dtrain.backend.tracing import current_tracer, tracers
+from dtrain.functions.autocast import without_autocast
 from dtrain.functions.subscripts import require_no_internal_overlap
 
 
@@ -31,7 +32,7 @@ def make_inplace(name: str, operation: Callable[..., Tensor]) -> Callable[..., T
             # The primitive may save what is overwritten here, so it gets a copy.
             source = wrap(self.array.copy())
             source._requires_grad, source._node = self.requires_grad, self._node
-        result = operation(source, *args, **kwargs)
+        result = without_autocast(operation, source, *args, **kwargs)
         if source is not self and self.requires_grad and not result.requires_grad:
             xp = array_module(result.array)  # the overwritten values have no influence any more
             result = record(name, (source,), result.array, (lambda g: xp.zeros_like(g),))

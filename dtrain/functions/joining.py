@@ -13,6 +13,7 @@ from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import Array, array_module, to_host
 from dtrain.backend.dtypes import promote
 from dtrain.functions import subscripts
+from dtrain.functions.autocast import autocasts
 from dtrain.functions.creation import zeros
 from dtrain.functions.operands import normalize_dim, to, unpack_integers
 from dtrain.functions.shapes import broadcast_to, flatten, narrow, reshape, unsqueeze
@@ -32,6 +33,7 @@ def _common_dtype(tensors: Sequence[Tensor]) -> np.dtype:
     return functools.reduce(promote, {x.dtype for x in tensors})
 
 
+@autocasts
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors joined along a dimension that they have (torch.cat)."""
     if not _tensors("cat", tensors):
@@ -50,6 +52,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return primitives.cat(*(to(x, dtype) for x in whole), axis=axis)
 
 
+@autocasts
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors of one shape joined along a new dimension (torch.stack)."""
     if not _tensors("stack", tensors):

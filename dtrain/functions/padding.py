@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dtrain.autograd.tensor import Tensor
+from dtrain.functions.autocast import autocasts
 from dtrain.functions.shapes import broadcast_to, flip, narrow
 from dtrain.primitives import casts, joining, padding as primitives
 
@@ -39,6 +40,18 @@ def pad(
         )
     if 0 in input.shape[input.ndim - len(pairs) - 1 :]:
         raise RuntimeError(f"pad: expected elements to pad, got a tensor of shape {input.shape}")
+    if mode == "circular":
+        return _pad_dims(input, pairs, mode)
+    return pad_edges(input, pairs, mode)
+
+
+@autocasts
+def pad_edges(input: Tensor, pairs: Sequence[Pair], mode: str) -> Tensor:
+    """Padded by "reflect" or "replicate", whose names in PyTorch's lists are those of the modes."""
+    return _pad_dims(input, pairs, mode)
+
+
+def _pad_dims(input: Tensor, pairs: Sequence[Pair], mode: str) -> Tensor:
     for i, width in enumerate(pairs):
         input = _pad_edges(input, input.ndim - 1 - i, width, mode)
     return input

@@ -8,6 +8,7 @@ from typing import Any
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import bool_, category, int64, is_floating, promote
+from dtrain.functions.autocast import autocasts
 from dtrain.functions.comparison import bitwise_and, bitwise_or
 from dtrain.functions.creation import ones_like, triu_indices
 from dtrain.functions.diagonals import diagonal
@@ -35,6 +36,7 @@ def _numbers(name: str, input: Tensor) -> Tensor:
     return input
 
 
+@autocasts
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """Matrix product, with vectors and batches as in torch.matmul."""
     if not hasattr(other, "ndim"):
@@ -51,6 +53,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     return squeeze(out, -1) if y.ndim == 1 else out
 
 
+@autocasts
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """The product of two matrices (torch.mm)."""
     if input.ndim != 2 or mat2.ndim != 2:
@@ -58,6 +61,7 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
     return matmul(input, mat2)
 
 
+@autocasts
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """Products of matrices, pair by pair of two batches (torch.bmm)."""
     if input.ndim != 3 or mat2.ndim != 3 or len(input) != len(mat2):
@@ -67,6 +71,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     return matmul(input, mat2)
 
 
+@autocasts
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """A matrix times a vector (torch.mv)."""
     if input.ndim != 2 or vec.ndim != 1:
@@ -74,6 +79,7 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
     return matmul(input, vec)
 
 
+@autocasts
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """The inner product of two vectors (torch.dot)."""
     if input.ndim != 1 or tensor.ndim != 1:
@@ -99,6 +105,7 @@ def _added(name: str, input: Tensor, product: Tensor, beta: Number, alpha: Numbe
     return product if beta == 0 else product + (input if beta == 1 else input * beta)
 
 
+@autocasts
 @in_float32
 def addmm(
     input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Number = 1, alpha: Number = 1
@@ -107,6 +114,7 @@ def addmm(
     return _added("addmm", *same_dtype(input, mm(mat1, mat2)), beta, alpha)
 
 
+@autocasts
 @in_float32
 def addmv(
     input: Tensor, mat: Tensor, vec: Tensor, *, beta: Number = 1, alpha: Number = 1
@@ -115,6 +123,7 @@ def addmv(
     return _added("addmv", *same_dtype(input, mv(mat, vec)), beta, alpha)
 
 
+@autocasts
 @in_float32
 def addr(
     input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Number = 1, alpha: Number = 1
@@ -130,6 +139,7 @@ def addr(
     return _added("addr", to(input, dtype), to(product, dtype), beta, alpha)
 
 
+@autocasts
 @in_float32
 def baddbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, alpha: Number = 1
@@ -138,6 +148,7 @@ def baddbmm(
     return _added("baddbmm", *same_dtype(input, bmm(batch1, batch2)), beta, alpha)
 
 
+@autocasts
 @in_float32
 def addbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, alpha: Number = 1
@@ -148,6 +159,7 @@ def addbmm(
     )
 
 
+@autocasts
 def inner(input: Tensor, other: Tensor) -> Tensor:
     """Inner products over the last dimensions (torch.inner)."""
     if not input.ndim or not other.ndim:
@@ -155,11 +167,13 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
     return tensordot(input, other, ([-1], [-1]))
 
 
+@autocasts
 def vdot(input: Tensor, other: Tensor) -> Tensor:
     """The inner product of two vectors (torch.vdot)."""
     return dot(input, other)
 
 
+@autocasts
 @in_float32
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     """Inner products along a dimension; the others broadcast (torch.linalg.vecdot)."""
@@ -168,6 +182,7 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     return (x * y).sum(dim)
 
 
+@autocasts
 @in_float32
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     """Products summed over the last dims of a and the first of b, or lists (torch.tensordot)."""
@@ -206,6 +221,7 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     return reshape(left * right, [n * m for n, m in zip(a, b)])
 
 
+@autocasts
 @in_float32
 def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     """Cross products along a dimension of size 3, the first there is if None (torch.cross)."""
@@ -227,6 +243,7 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     return input.roll(-1, dim) * other.roll(-2, dim) - input.roll(-2, dim) * other.roll(-1, dim)
 
 
+@autocasts
 @in_float32
 def cdist(
     x1: Tensor,
@@ -268,6 +285,7 @@ def _distances(apart: Tensor, p: float, ignore_nan: bool) -> Tensor:
     return reductions.count_differences(apart) if p == 0 else apart.norm(p, -1)
 
 
+@autocasts
 @in_float32
 def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     """Distances, by the p-norm, of each row to all rows after it (torch.pdist)."""
@@ -302,6 +320,7 @@ def _powers(x: Tensor, count: int) -> Tensor:
     return cat([ones, powers], -1).narrow(-1, 0, count)
 
 
+@autocasts
 def trace(input: Tensor) -> Tensor:
     """The sum of the diagonal of a matrix (torch.trace)."""
     if input.ndim != 2:
@@ -309,11 +328,13 @@ def trace(input: Tensor) -> Tensor:
     return diagonal(_numbers("trace", input)).sum()
 
 
+@autocasts
 def chain_matmul(*check_matrices: Tensor) -> Tensor:
     """The product of several matrices, in the order that costs least (torch.chain_matmul)."""
     return multi_dot(check_matrices) if len(check_matrices) > 1 else check_matrices[0]
 
 
+@autocasts
 def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
     """The product of several matrices; the first and the last may be vectors (linalg.multi_dot)."""
     count = len(tensors)

@@ -10,6 +10,7 @@ from dtrain.autograd.tensor import Tensor
 from dtrain.backend import array_module
 from dtrain.backend.dtypes import DTypeLike, is_floating
 from dtrain.functions.arithmetic import sub
+from dtrain.functions.autocast import autocasts
 from dtrain.functions.elementwise import name_like
 from dtrain.functions.half_precision import in_float32
 from dtrain.functions.limits import maximum, minimum
@@ -87,6 +88,7 @@ amax, amin = _extreme_reduction(primitives.amax), _extreme_reduction(primitives.
 all, any = _truth_reduction(primitives.all), _truth_reduction(primitives.any)
 
 
+@autocasts
 def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     """log(sum(exp(input))) over `dim` (torch.logsumexp)."""
     if not input.numel():
@@ -230,6 +232,7 @@ def _nuclear_norm(input: Tensor, dim: Any, keepdim: bool) -> Tensor:
     return out
 
 
+@autocasts
 @in_float32
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The p-norm of the difference (torch.dist)."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import DTypeLike, is_floating
 from dtrain.functions.arithmetic import sub
+from dtrain.functions.autocast import autocasts
 from dtrain.functions.comparison import logical_xor
 from dtrain.functions.joining import cat
 from dtrain.functions.operands import normalize_dim, resolve_axis, to
@@ -15,6 +16,7 @@ from dtrain.functions.shapes import narrow
 from dtrain.primitives import casts, indexing, scans as primitives
 
 
+@autocasts
 def cumsum(input: Tensor, dim: int, *, dtype: DTypeLike = None) -> Tensor:
     """Running sums along `dim` (torch.cumsum)."""
     input = input if dtype is None else to(input, dtype)
@@ -22,6 +24,7 @@ def cumsum(input: Tensor, dim: int, *, dtype: DTypeLike = None) -> Tensor:
     return out if dtype is None else to(out, dtype)
 
 
+@autocasts
 def cumprod(input: Tensor, dim: int, *, dtype: DTypeLike = None) -> Tensor:
     """Running products along `dim` (torch.cumprod)."""
     input = input if dtype is None else to(input, dtype)

@@ -14,6 +14,7 @@ from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import array_module
 from dtrain.backend.dtypes import DTypeLike, bool_, int64, is_floating
 from dtrain.functions import subscripts
+from dtrain.functions.autocast import autocasts
 from dtrain.functions.diagonals import two_axes
 from dtrain.functions.indexing import build_index_grid, check_index, check_mask
 from dtrain.functions.inplace import make_inplace
@@ -74,6 +75,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     )
 
 
+@autocasts
 @_accept_scalars
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """The input with slices of `source` written at `index` along `dim` (torch.index_copy)."""
@@ -127,6 +129,7 @@ def index_reduce(
     return _reduced(input, indices, values, reduce, include_self)
 
 
+@autocasts
 def index_put(
     input: Tensor, indices: Sequence[Any], values: Tensor, accumulate: bool = False
 ) -> Tensor:
@@ -192,6 +195,7 @@ def _scattered(name: str, input: Tensor, dim: int, index: Tensor, src: Any) -> t
     return indices, values if index.ndim else reshape(values, 1)
 
 
+@autocasts
 @_accept_scalars
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """`src` added at `index` along `dim` (torch.scatter_add)."""

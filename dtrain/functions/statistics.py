@@ -11,6 +11,7 @@ from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import array_module, on_device_of
 from dtrain.backend.dtypes import DTypeLike, int64, is_floating
 from dtrain.functions.arithmetic import lerp, mul, sub
+from dtrain.functions.autocast import autocasts
 from dtrain.functions.creation import as_tensor, tensor
 from dtrain.functions.half_precision import in_float32
 from dtrain.functions.indexing import where
@@ -85,6 +86,7 @@ std_mean = _make_variance(
 )
 
 
+@autocasts
 def nansum(
     input: Tensor, dim: Dims | None = None, keepdim: bool = False, *, dtype: DTypeLike = None
 ) -> Tensor:
@@ -163,6 +165,7 @@ def _at_ranks(ordered: Tensor, levels: Tensor, interpolation: str, ignore_nan: b
     return lerp(at(below), at(above), weight)
 
 
+@autocasts
 @in_float32
 def quantile(
     input: Tensor,
@@ -176,6 +179,7 @@ def quantile(
     return _quantile("quantile", input, q, dim, keepdim, interpolation)
 
 
+@autocasts
 @in_float32
 def nanquantile(
     input: Tensor,
@@ -270,6 +274,7 @@ def isin(
     return primitives.isin(x, among=y.array, invert=invert)
 
 
+@autocasts
 @in_float32
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     """Scale slices along `dim` down to a p-norm of at most `maxnorm` (torch.renorm)."""

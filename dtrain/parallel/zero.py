@@ -160,6 +160,17 @@ class ZeroRedundancyOptimizer(Optimizer):
             self._apply_resharding(resharding)
         return results[0]
 
+    def _agree_on_found_inf(self, found: bool) -> bool:
+        """Whether some gradient is not finite in the shard of any rank; every rank calls it."""
+        answers: list[bool] = []
+
+        def work() -> None:
+            answers[:] = self._comm.allgather(found, "whether gradients are finite")
+
+        while not run_transaction(work, answers.clear):
+            pass
+        return any(answers)
+
     def _has_failed_ranks(self) -> bool:
         """Whether ranks have failed since the shards were assigned."""
         return self._comm.size != len(self._assignment)

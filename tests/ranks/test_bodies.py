@@ -6,6 +6,7 @@ from dtrain import distributed
 
 from . import (
     bodies,
+    bodies_amp,
     bodies_blocks,
     bodies_compression,
     bodies_ddp,
@@ -22,6 +23,7 @@ BODIES = [
     body
     for module in (
         bodies,
+        bodies_amp,
         bodies_blocks,
         bodies_compression,
         bodies_ddp,

@@ -11,6 +11,7 @@ from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import array_module, to_host
 from dtrain.backend.dtypes import float16, is_floating
 from dtrain.errors import LinAlgError
+from dtrain.functions.autocast import autocasts
 from dtrain.functions.joining import cat
 from dtrain.functions.products import matmul
 from dtrain.functions.shapes import narrow, reshape, squeeze, transpose
@@ -54,6 +55,7 @@ def eye_like(A: Tensor, n: int | None = None) -> Tensor:
 # --- Cholesky ---
 
 
+@autocasts
 def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
     """L with L @ L.mT = A, or its transpose if `upper` (torch.linalg.cholesky)."""
     check_matrices("cholesky", A, square=True)
@@ -61,6 +63,7 @@ def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
     return mT(out) if upper else out
 
 
+@autocasts
 def torch_cholesky(input: Tensor, upper: bool = False) -> Tensor:
     """The Cholesky factor (torch.cholesky)."""
     return cholesky(input, upper=upper)
@@ -73,6 +76,7 @@ class CholeskyEx(NamedTuple):
     info: Tensor
 
 
+@autocasts
 def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> CholeskyEx:
     """`cholesky`, and which leading minor is not positive, or 0 (torch.linalg.cholesky_ex).
 
@@ -121,6 +125,7 @@ class QR(NamedTuple):
     R: Tensor
 
 
+@autocasts
 def qr(A: Tensor, mode: str = "reduced") -> QR:
     """Q with orthonormal columns and an upper triangular R: Q @ R = A (torch.linalg.qr).
 
@@ -142,6 +147,7 @@ def qr(A: Tensor, mode: str = "reduced") -> QR:
     return QR(narrow(reshape(q, -1), 0, 0, 0) if mode == "r" else q, r)
 
 
+@autocasts
 def torch_qr(input: Tensor, some: bool = True) -> QR:
     """The reduced, or the complete, QR factorization (torch.qr)."""
     return qr(input, "reduced" if some else "complete")
@@ -157,6 +163,7 @@ class Eigh(NamedTuple):
     eigenvectors: Tensor
 
 
+@autocasts
 def eigh(A: Tensor, UPLO: str = "L") -> Eigh:
     """Eigenvalues, the smallest first, and eigenvectors of symmetric matrices (linalg.eigh)."""
     check_matrices("eigh", A, square=True)
@@ -167,6 +174,7 @@ def eigh(A: Tensor, UPLO: str = "L") -> Eigh:
     return Eigh(squeeze(narrow(both, -2, n, 1), -2), narrow(both, -2, 0, n))
 
 
+@autocasts
 def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
     """Eigenvalues of symmetric matrices, the smallest first (torch.linalg.eigvalsh)."""
     return eigh(A, UPLO).eigenvalues
@@ -180,6 +188,7 @@ class SVD(NamedTuple):
     Vh: Tensor
 
 
+@autocasts
 def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> SVD:
     """U, S, Vh with U @ diag(S) @ Vh = A (torch.linalg.svd).
 
@@ -210,6 +219,7 @@ class TorchSVD(NamedTuple):
     V: Tensor
 
 
+@autocasts
 def torch_svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> TorchSVD:
     """U, S, V with U @ diag(S) @ V.mT = input (torch.svd)."""
     if not compute_uv:
@@ -220,6 +230,7 @@ def torch_svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Torc
     return TorchSVD(u, s, mT(vh))
 
 
+@autocasts
 def svdvals(A: Tensor, *, driver: str | None = None) -> Tensor:
     """The singular values, the largest first (torch.linalg.svdvals)."""
     _no_driver(driver)

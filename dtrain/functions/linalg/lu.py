@@ -11,6 +11,7 @@ from dtrain.autograd.grad_mode import is_grad_enabled
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import array_module, to_host
 from dtrain.errors import LinAlgError
+from dtrain.functions.autocast import autocasts
 from dtrain.functions.diagonals import tril, triu
 from dtrain.functions.joining import cat
 from dtrain.functions.linalg.factorizations import check_matrices, mT
@@ -76,6 +77,7 @@ def _compose(rows: Tensor, compact: Any) -> Tensor:
     return out
 
 
+@autocasts
 def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -> LUFactorEx:
     """`lu_factor`, and where U has its first 0, from 1, or else 0 (torch.linalg.lu_factor_ex)."""
     both, pivots, _, info = _factored(A, pivot)
@@ -84,6 +86,7 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -
     return LUFactorEx(both, pivots, wrap(info))
 
 
+@autocasts
 def lu_factor(A: Tensor, *, pivot: bool = True) -> LUFactor:
     """L below U in one matrix, and the exchanges of rows (torch.linalg.lu_factor)."""
     both, pivots, _, info = _factored(A, pivot)
@@ -92,12 +95,14 @@ def lu_factor(A: Tensor, *, pivot: bool = True) -> LUFactor:
     return LUFactor(both, pivots)
 
 
+@autocasts
 def lu(A: Tensor, *, pivot: bool = True) -> PLU:
     """P, L, U with P @ L @ U = A (torch.linalg.lu)."""
     both, _, order, _ = _factored(A, pivot)
     return PLU(_permutation(both, order), *_triangles(both))
 
 
+@autocasts
 def torch_lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> tuple[Tensor, ...]:
     """L below U in one matrix, the exchanges, and info if wanted (torch.lu)."""
     both, pivots, info = lu_factor_ex(A, pivot=pivot)
@@ -129,6 +134,7 @@ def _order_of(pivots: Tensor, rows: int) -> Any:
     return array_module(pivots.array).asarray(order.reshape(*pivots.shape[:-1], rows))
 
 
+@autocasts
 def lu_unpack(
     LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True
 ) -> PLU:
@@ -141,6 +147,7 @@ def lu_unpack(
     return PLU(none if order is None else _permutation(LU_data, order), *parts)
 
 
+@autocasts
 def lu_solve(
     LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False
 ) -> Tensor:
@@ -160,6 +167,7 @@ def lu_solve(
     return solve_triangular(upper, half, upper=True)
 
 
+@autocasts
 def torch_lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
     """`lu_solve` with its arguments in another order (torch.lu_solve)."""
     return lu_solve(LU_data, LU_pivots, b)

@@ -11,6 +11,7 @@ from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import Array, array_module
 from dtrain.backend.dtypes import DTypeLike, is_floating, promote
 from dtrain.functions import reductions
+from dtrain.functions.autocast import autocasts
 from dtrain.functions.indexing import masked_fill
 from dtrain.functions.linalg.factorizations import (
     call_primitive,
@@ -64,6 +65,7 @@ def tolerances(A: Tensor, atol: Any, rtol: Any) -> tuple[Array, Array]:
     return absolute, xp.where(absolute > 0, A.dtype.type(0), A.dtype.type(default))
 
 
+@autocasts
 def matrix_rank(
     A: Tensor,
     tol: float | Tensor | None = None,
@@ -89,6 +91,7 @@ def matrix_rank(
 # --- norms ---
 
 
+@autocasts
 def vector_norm(
     x: Tensor,
     ord: float = 2,
@@ -134,6 +137,7 @@ def _swept(name: str, A: Tensor, dim: Any) -> tuple[int, int]:
     return rows, columns
 
 
+@autocasts
 def matrix_norm(
     A: Tensor,
     ord: float | str = "fro",
@@ -187,6 +191,7 @@ def norm(
     return vector_norm(A, 2 if ord is None else ord, dim, keepdim, dtype=dtype)
 
 
+@autocasts
 def torch_norm(
     input: Tensor,
     p: float | str | None = "fro",
@@ -201,6 +206,7 @@ def torch_norm(
     return reductions.norm(_widened(input, dtype), p, dim, keepdim)
 
 
+@autocasts
 def cond(A: Tensor, p: float | str | None = None) -> Tensor:
     """The condition number, by the norm p, 2 if None (torch.linalg.cond)."""
     check_matrices("cond", A)

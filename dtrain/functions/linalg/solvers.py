@@ -11,6 +11,7 @@ from dtrain.backend import array_module
 from dtrain.backend.dtypes import float64
 from dtrain.errors import LinAlgError
 from dtrain.functions import diagonals, products
+from dtrain.functions.autocast import autocasts
 from dtrain.functions.half_precision import in_float32
 from dtrain.functions.indexing import masked_fill, where
 from dtrain.functions.joining import broadcast_shapes
@@ -42,6 +43,7 @@ def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> T
 # --- inverses ---
 
 
+@autocasts
 def inv(A: Tensor) -> Tensor:
     """The inverse (torch.linalg.inv)."""
     return call_primitive(primitives.inv, check_matrices("inv", A, square=True))
@@ -57,6 +59,7 @@ class InvEx(NamedTuple):
     info: Tensor
 
 
+@autocasts
 def inv_ex(A: Tensor, *, check_errors: bool = False) -> InvEx:
     """`inv`, and where elimination met a 0, counted from 1, or 0 (torch.linalg.inv_ex).
 
@@ -97,11 +100,13 @@ def pinv(
     return call_primitive(primitives.pinv, A, atol=atol, rtol=rtol, hermitian=hermitian)
 
 
+@autocasts
 def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
     """The pseudoinverse (torch.pinverse)."""
     return pinv(input, rtol=rcond)
 
 
+@autocasts
 def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
     """The inverse of A as a map from its last dims to its first `ind` (torch.linalg.tensorinv)."""
     if ind < 1:
@@ -115,6 +120,7 @@ def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
 # --- equations ---
 
 
+@autocasts
 def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     """X with A @ X = B, or X @ A = B if not `left` (torch.linalg.solve)."""
     check_matrices("solve", A, square=True)
@@ -155,6 +161,7 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
     return SolveEx(solve(replace_by_eye(A, info), B, left=left), wrap(info))
 
 
+@autocasts
 def tensorsolve(A: Tensor, B: Tensor, dims: Sequence[int] | None = None) -> Tensor:
     """X with tensordot(A, X, X.ndim) = B; `dims` of A go last first (torch.linalg.tensorsolve)."""
     if dims is not None:
@@ -177,6 +184,7 @@ class Solution(NamedTuple):
     singular_values: Tensor
 
 
+@autocasts
 def lstsq(
     A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None
 ) -> Solution:
@@ -238,6 +246,7 @@ _PADE = {
 }  # fmt: skip
 
 
+@autocasts
 def matrix_exp(A: Tensor) -> Tensor:
     """The sum of A^k / k! (torch.linalg.matrix_exp), by scaling and squaring (Higham, 2005)."""
     check_matrices("matrix_exp", A, square=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dtrain.autograd.tensor import Tensor
+from dtrain.functions.autocast import autocasts
 from dtrain.functions.diagonals import tril, triu
 from dtrain.functions.joining import broadcast_shapes
 from dtrain.functions.linalg.factorizations import call_primitive, check_matrices, eye_like, mT
@@ -13,6 +14,7 @@ from dtrain.functions.shapes import broadcast_to
 from dtrain.primitives import linalg as primitives
 
 
+@autocasts
 def solve_triangular(
     A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False
 ) -> Tensor:
@@ -40,6 +42,7 @@ class TriangularSolve(NamedTuple):
     cloned_coefficient: Tensor
 
 
+@autocasts
 def triangular_solve(
     b: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False
 ) -> TriangularSolve:
@@ -51,12 +54,14 @@ def triangular_solve(
     return TriangularSolve(solution, A.clone())
 
 
+@autocasts
 def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     """X with L @ L.mT @ X = B, or L.mT @ L @ X = B if `upper` (torch.cholesky_solve)."""
     lower = mT(L) if upper else L
     return solve_triangular(mT(lower), solve_triangular(lower, B, upper=False), upper=True)
 
 
+@autocasts
 def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
     """The inverse of the matrix whose Cholesky factor is L (torch.cholesky_inverse)."""
     return cholesky_solve(eye_like(check_matrices("cholesky_inverse", L, square=True)), L, upper)

@@ -12,6 +12,7 @@ from dtrain.autograd import Tensor
 from dtrain.backend.dtypes import float32, is_floating
 from dtrain.functions import activations as functions, scattering, splitting
 from dtrain.functions.activations import sigmoid as sigmoid, tanh as tanh
+from dtrain.functions.autocast import autocasts
 from dtrain.functions.creation import random
 from dtrain.functions.half_precision import in_float32
 from dtrain.functions.inplace import make_inplace
@@ -65,6 +66,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     return apply_operation(inplace, activations.leaky_relu, input, slope=negative_slope)
 
 
+@autocasts
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """x if x > 0 else weight * x (torch.nn.functional.prelu; He et al. 2015).
 
@@ -233,6 +235,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     return values * sigmoid(gates)
 
 
+@autocasts
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + exp(beta * x)) / beta; x where beta * x > threshold
     (torch.nn.functional.softplus).

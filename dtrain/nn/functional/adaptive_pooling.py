@@ -9,6 +9,7 @@ import numpy as np
 
 from dtrain.autograd import Tensor
 from dtrain.backend import array_module
+from dtrain.functions.autocast import autocasts
 from dtrain.functions.creation import zeros
 from dtrain.functions.creation.random import rand
 from dtrain.functions.half_precision import in_float32
@@ -152,6 +153,7 @@ def adaptive_avg_pool2d() -> None:
     """
 
 
+@autocasts
 @implemented_by(_adaptive_avg_pool, axes=3)
 def adaptive_avg_pool3d() -> None:
     """Mean pooling to output_size (torch.nn.functional.adaptive_avg_pool3d).
@@ -179,6 +181,7 @@ def adaptive_max_pool2d() -> None:
     """
 
 
+@autocasts
 @implemented_by(_adaptive_max_pool, axes=3)
 def adaptive_max_pool3d() -> None:
     """Max pooling to output_size (torch.nn.functional.adaptive_max_pool3d).
@@ -188,6 +191,7 @@ def adaptive_max_pool3d() -> None:
     """
 
 
+@autocasts
 @implemented_by(_fractional_max_pool, axes=2)
 def fractional_max_pool2d() -> None:
     """Max pooling with random windows (torch.nn.functional.fractional_max_pool2d; Graham 2014).
@@ -197,6 +201,7 @@ def fractional_max_pool2d() -> None:
     """
 
 
+@autocasts
 @implemented_by(_fractional_max_pool, axes=3)
 def fractional_max_pool3d() -> None:
     """Max pooling with random windows (torch.nn.functional.fractional_max_pool3d; Graham 2014).
@@ -206,6 +211,7 @@ def fractional_max_pool3d() -> None:
     """
 
 
+@autocasts
 @implemented_by(_max_unpool, axes=1)
 def max_unpool1d() -> None:
     """The maxima of max_pool1d at their indices, zeros elsewhere
@@ -215,6 +221,7 @@ def max_unpool1d() -> None:
     """
 
 
+@autocasts
 @implemented_by(_max_unpool, axes=2)
 def max_unpool2d() -> None:
     """The maxima of max_pool2d at their indices, zeros elsewhere
@@ -224,6 +231,7 @@ def max_unpool2d() -> None:
     """
 
 
+@autocasts
 @implemented_by(_max_unpool, axes=3)
 def max_unpool3d() -> None:
     """The maxima of max_pool3d at their indices, zeros elsewhere

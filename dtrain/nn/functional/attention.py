@@ -8,8 +8,10 @@ from dtrain.autograd import Tensor
 from dtrain.autograd.tensor import wrap
 from dtrain.backend import Array, array_module
 from dtrain.functions import products
+from dtrain.functions.autocast import autocasts
 from dtrain.functions.half_precision import in_float32
 from dtrain.functions.joining import cat, repeat_interleave
+from dtrain.functions.operands import to
 from dtrain.functions.padding import pad
 from dtrain.nn.functional.activations import softmax
 from dtrain.nn.functional.dropout import dropout
@@ -19,6 +21,7 @@ from dtrain.primitives import indexing
 MINUS_INFINITY = float("-inf")
 
 
+@autocasts
 @in_float32(on_device=False)
 def scaled_dot_product_attention(
     query: Tensor,
@@ -83,7 +86,7 @@ def _attention_with_weights(
     scale = query.shape[-1] ** -0.5 if scale is None and query.shape[-1] else scale or 0.0
     scores = products.matmul(query * scale, key.transpose(-2, -1))
     if mask is not None:
-        scores = scores + mask
+        scores = scores + to(mask, scores.dtype)
     weights = dropout(softmax(scores, -1), dropout_p)
     return products.matmul(weights, value), weights
 

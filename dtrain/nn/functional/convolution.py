@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from dtrain.autograd import Tensor
+from dtrain.functions.autocast import autocasts
 from dtrain.functions.half_precision import in_float32
 from dtrain.nn.functional.spatial import (
     Ints,
@@ -93,6 +94,7 @@ def _conv_transpose(
     return like_input(out, input)
 
 
+@autocasts
 @implemented_by(_conv, axes=1)
 def conv1d() -> None:
     """Cross-correlation (torch.nn.functional.conv1d).
@@ -102,6 +104,7 @@ def conv1d() -> None:
     """
 
 
+@autocasts
 @implemented_by(_conv, axes=2)
 def conv2d() -> None:
     """Cross-correlation (torch.nn.functional.conv2d).
@@ -111,6 +114,7 @@ def conv2d() -> None:
     """
 
 
+@autocasts
 @implemented_by(_conv, axes=3)
 def conv3d() -> None:
     """Cross-correlation (torch.nn.functional.conv3d).
@@ -120,6 +124,7 @@ def conv3d() -> None:
     """
 
 
+@autocasts
 @implemented_by(_conv_transpose, axes=1)
 def conv_transpose1d() -> None:
     """The gradient of conv1d for its input (torch.nn.functional.conv_transpose1d).
@@ -129,6 +134,7 @@ def conv_transpose1d() -> None:
     """
 
 
+@autocasts
 @implemented_by(_conv_transpose, axes=2)
 def conv_transpose2d() -> None:
     """The gradient of conv2d for its input (torch.nn.functional.conv_transpose2d).
@@ -138,6 +144,7 @@ def conv_transpose2d() -> None:
     """
 
 
+@autocasts
 @implemented_by(_conv_transpose, axes=3)
 def conv_transpose3d() -> None:
     """The gradient of conv3d for its input (torch.nn.functional.conv_transpose3d).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dtrain.autograd import Tensor
 from dtrain.functions import joining, limits, reductions
+from dtrain.functions.autocast import autocasts
 from dtrain.functions.binding import write_out
 from dtrain.functions.half_precision import in_float32
 
@@ -21,6 +22,7 @@ def _normalize(input: Tensor, p: float, dim: int, eps: float) -> Tensor:
     return input / limits.clamp_min(reductions.norm(input, p, dim, keepdim=True), eps)
 
 
+@autocasts
 @in_float32
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """x1 . x2 / (|x1| |x2|) along `dim`, each norm at least eps; x1 and x2 are broadcast together

@@ -12,6 +12,7 @@ import numpy as np
 
 from dtrain.autograd import Tensor
 from dtrain.backend import array_module
+from dtrain.functions.autocast import autocasts
 from dtrain.functions.creation import tensor
 from dtrain.primitives import indexing
 
@@ -46,6 +47,7 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     return grid.reshape(size[0], *size[2:], axes)
 
 
+@autocasts
 def grid_sample(
     input: Tensor,
     grid: Tensor,

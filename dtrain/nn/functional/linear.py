@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dtrain.autograd import Tensor
 from dtrain.functions import products
+from dtrain.functions.autocast import autocasts
 from dtrain.functions.half_precision import in_float32
 from dtrain.primitives import linear as primitives
 
 
+@autocasts
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input @ weight.T + bias (torch.nn.functional.linear).
 
@@ -21,6 +23,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return primitives.linear(input, weight, bias)
 
 
+@autocasts
 @in_float32(on_device=False)
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input1^T weight input2 + bias (torch.nn.functional.bilinear).

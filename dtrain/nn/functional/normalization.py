@@ -8,11 +8,13 @@ from typing import Any
 from dtrain.autograd import Tensor
 from dtrain.backend import array_module
 from dtrain.backend.dtypes import finfo, float32, is_half
+from dtrain.functions.autocast import autocasts
 from dtrain.functions.half_precision import in_float32
 from dtrain.functions.padding import pad
 from dtrain.primitives import normalization
 
 
+@autocasts
 def layer_norm(
     input: Tensor,
     normalized_shape: Any,
@@ -27,6 +29,7 @@ def layer_norm(
     return normalization.layer_norm(input, weight, bias, axes=len(shape), eps=eps)
 
 
+@autocasts
 def rms_norm(
     input: Tensor,
     normalized_shape: Any,
@@ -64,7 +67,8 @@ def _last_shape(
     return shape
 
 
-@in_float32
+@autocasts
+@in_float32(like_first=True)
 def group_norm(
     input: Tensor,
     num_groups: int,
@@ -143,7 +147,7 @@ def instance_statistics(input: Tensor) -> tuple[Any, Any]:
     return mean.reshape(n, channels).mean(0), var.reshape(n, channels).mean(0)
 
 
-@in_float32
+@in_float32(like_first=True)
 def normalize_instances(
     input: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> Tensor:
@@ -221,7 +225,7 @@ def unbiased(var: Any, input: Tensor) -> Any:
     return var * (count / (count - 1))
 
 
-@in_float32
+@in_float32(like_first=True)
 def normalize_channels(
     input: Tensor,
     mean: Any,

@@ -13,6 +13,7 @@ import numpy as np
 
 from dtrain.autograd import Tensor
 from dtrain.backend import dtypes
+from dtrain.functions.autocast import autocasts
 from dtrain.functions.creation import tensor
 from dtrain.functions.half_precision import in_float32
 from dtrain.nn.functional.spatial import (
@@ -133,6 +134,7 @@ def max_pool2d() -> None:
     """
 
 
+@autocasts
 @implemented_by(max_pool_nd, axes=3)
 def max_pool3d() -> None:
     """The maximum of each window (torch.nn.functional.max_pool3d).
@@ -160,6 +162,7 @@ def avg_pool2d() -> None:
     """
 
 
+@autocasts
 @implemented_by(avg_pool_nd, axes=3)
 def avg_pool3d() -> None:
     """The mean of each window (torch.nn.functional.avg_pool3d).
@@ -185,6 +188,7 @@ def lp_pool2d() -> None:
     """
 
 
+@autocasts
 @implemented_by(_lp_pool, axes=3)
 def lp_pool3d() -> None:
     """(sum of x^p)^(1 / p) over each window, p = norm_type (torch.nn.functional.lp_pool3d).

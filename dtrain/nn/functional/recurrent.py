@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from dtrain.autograd import Tensor
+from dtrain.functions.autocast import autocasts
 from dtrain.functions.creation import as_tensor
 from dtrain.nn.functional.linear import linear
 from dtrain.primitives import recurrent
@@ -22,6 +23,7 @@ def rnn_mode(nonlinearity: str) -> str:
     return f"RNN_{nonlinearity.upper()}"
 
 
+@autocasts
 def run_direction(
     mode: str,
     input: Tensor,

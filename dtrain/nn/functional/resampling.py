@@ -9,6 +9,7 @@ import numpy as np
 
 from dtrain.autograd import Tensor
 from dtrain.backend import dtypes
+from dtrain.functions.autocast import autocasts
 from dtrain.nn.functional.adaptive_pooling import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -31,6 +32,7 @@ MODES: dict[str, tuple[int, ...]] = {
 _SMOOTHED = ("bilinear", "bicubic", "lanczos")
 
 
+@autocasts
 def interpolate(
     input: Tensor,
     size: Any = None,

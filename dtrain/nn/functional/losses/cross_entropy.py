@@ -5,11 +5,13 @@ from __future__ import annotations
 from dtrain.autograd import Tensor
 from dtrain.backend.dtypes import is_floating
 from dtrain.functions import activations
+from dtrain.functions.autocast import autocasts
 from dtrain.functions.half_precision import in_float32
 from dtrain.nn.functional.losses.reduction import check_reduction, takes_size_average
 from dtrain.primitives import losses
 
 
+@autocasts
 @takes_size_average
 def nll_loss(
     input: Tensor,
@@ -40,6 +42,7 @@ def nll_loss(
     )
 
 
+@autocasts
 @takes_size_average
 def cross_entropy(
     input: Tensor,

@@ -10,11 +10,13 @@ from dtrain.autograd import Tensor
 from dtrain.autograd.tensor import wrap
 from dtrain.backend import Array, array_module, to_host
 from dtrain.backend.dtypes import category
+from dtrain.functions.autocast import autocasts
 from dtrain.functions.half_precision import in_float32
 from dtrain.nn.functional.losses.reduction import check_reduction
 from dtrain.primitives import losses as primitives
 
 
+@autocasts
 @in_float32
 def ctc_loss(
     log_probs: Tensor,

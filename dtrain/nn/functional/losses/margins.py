@@ -8,6 +8,7 @@ from dtrain.autograd import Tensor
 from dtrain.autograd.tensor import wrap
 from dtrain.backend import array_module
 from dtrain.functions import indexing, limits
+from dtrain.functions.autocast import autocasts
 from dtrain.functions.comparison import eq, ne
 from dtrain.functions.half_precision import in_float32
 from dtrain.nn.functional.activations import logsigmoid
@@ -23,6 +24,7 @@ from dtrain.primitives.scattering import check_indices
 # --- scores ---
 
 
+@autocasts
 @takes_size_average
 @in_float32
 def hinge_embedding_loss(
@@ -41,6 +43,7 @@ def hinge_embedding_loss(
     return reduce_losses(losses, reduction)
 
 
+@autocasts
 @takes_size_average
 @in_float32
 def soft_margin_loss(
@@ -55,6 +58,7 @@ def soft_margin_loss(
     return reduce_losses(losses, reduction)
 
 
+@autocasts
 @takes_size_average
 @in_float32
 def margin_ranking_loss(
@@ -82,6 +86,7 @@ def _only(condition: Tensor, losses: Tensor) -> Tensor:
 # --- vectors ---
 
 
+@autocasts
 @takes_size_average
 @in_float32
 def cosine_embedding_loss(
@@ -110,6 +115,7 @@ def cosine_embedding_loss(
     return reduce_losses(losses, reduction)
 
 
+@autocasts
 @takes_size_average
 @in_float32
 def triplet_margin_loss(
@@ -173,6 +179,7 @@ def triplet_margin_with_distance_loss(
 # --- classes ---
 
 
+@autocasts
 @takes_size_average
 @in_float32
 def multi_margin_loss(
@@ -218,6 +225,7 @@ def multi_margin_loss(
     return reduce_losses(losses.sum(-1) / classes, reduction)
 
 
+@autocasts
 @takes_size_average
 @in_float32
 def multilabel_margin_loss(

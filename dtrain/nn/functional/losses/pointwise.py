@@ -7,6 +7,7 @@ import warnings
 
 from dtrain.autograd import Tensor
 from dtrain.functions import exponentials
+from dtrain.functions.autocast import autocasts
 from dtrain.functions.half_precision import in_float32
 from dtrain.functions.operands import promote_pair
 from dtrain.nn.functional.activations import logsigmoid, require_floats
@@ -38,6 +39,7 @@ def _require_shape(name: str, input: Tensor, target: Tensor) -> None:
 # --- regression ---
 
 
+@autocasts
 @takes_size_average
 @in_float32
 def mse_loss(
@@ -54,6 +56,7 @@ def mse_loss(
     return reduce_losses(squares if weight is None else squares * weight, reduction, weight)
 
 
+@autocasts
 @takes_size_average
 @in_float32
 def l1_loss(
@@ -69,6 +72,7 @@ def l1_loss(
     return reduce_losses(sizes if weight is None else sizes * weight, reduction, weight)
 
 
+@autocasts
 @in_float32
 def huber_loss(
     input: Tensor,
@@ -86,6 +90,7 @@ def huber_loss(
     return reduce_losses(losses if weight is None else losses * weight, reduction)
 
 
+@autocasts
 @takes_size_average
 @in_float32
 def smooth_l1_loss(
@@ -107,6 +112,7 @@ def smooth_l1_loss(
     )
 
 
+@autocasts
 @takes_size_average
 @in_float32
 def poisson_nll_loss(
@@ -167,6 +173,7 @@ def gaussian_nll_loss(
 # --- probabilities ---
 
 
+@autocasts
 @takes_size_average
 @in_float32
 def binary_cross_entropy(
@@ -187,6 +194,7 @@ def binary_cross_entropy(
     return reduce_losses(losses if weight is None else losses * weight, reduction)
 
 
+@autocasts
 @takes_size_average
 @in_float32
 def binary_cross_entropy_with_logits(
@@ -211,6 +219,7 @@ def binary_cross_entropy_with_logits(
     return reduce_losses(losses if weight is None else losses * weight, reduction)
 
 
+@autocasts
 @takes_size_average
 @in_float32
 def kl_div(
