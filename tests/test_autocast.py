@@ -296,6 +296,25 @@ def test_recomputation_is_in_the_same_settings():
     assert found[0] == found[1]
 
 
+def test_a_compiled_function_has_a_graph_for_each_setting():
+    dtrain.manual_seed(0)
+    layer = nn.Sequential(nn.Linear(4, 4), nn.GELU(), nn.Linear(4, 2))
+    compiled, x = dtrain.compile(layer), dtrain.randn(3, 4)
+    found = []
+    for model in (layer, compiled):
+        for enabled in (False, True, True, True, False, True):
+            layer.zero_grad()
+            with dtrain.autocast("cpu", enabled=enabled):
+                layer(x)  # fills the cache
+                out = model(x)
+            out.float().sum().backward()
+            assert out.dtype == (BF16 if enabled else FLOAT)
+            found.append([out.tolist(), *(p.grad.tolist() for p in layer.parameters())])
+            with dtrain.no_grad():
+                layer[0].weight.mul_(1.0)
+    assert found[:6] == found[6:]
+
+
 def test_second_derivatives_and_hooks():
     x = dtrain.randn(3, 2, requires_grad=True)
     layer, seen = nn.Linear(2, 2), []

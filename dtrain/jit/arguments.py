@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dtrain.autograd import grad_mode
+from dtrain.autograd import autocast_mode, grad_mode
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import get_default_dtype
 from dtrain.nn.module import Module
@@ -79,14 +79,16 @@ class Identity:
 
 
 def global_modes() -> tuple[Any, ...]:
-    """What else chooses among graphs: the grad modes and the default dtype."""
-    mode = grad_mode._mode
-    return mode.enabled, mode.inference, get_default_dtype()
+    """What else chooses among graphs: the grad modes, the default dtype, and autocast."""
+    mode, autocast = grad_mode._mode, autocast_mode.get_mode()
+    settings = autocast._replace(cache_enabled=True) if autocast.devices else None
+    return mode.enabled, mode.inference, get_default_dtype(), settings
 
 
 def describe_difference(known: Any, new: Any) -> str:
     """Which guard failed, for a message."""
-    names = ("arguments", "training mode", "grad mode", "inference mode", "default dtype")
+    names = ("arguments", "training mode", "grad mode", "inference mode", "default dtype",
+             "autocast")  # fmt: skip
     for name, before, now in zip(names, known, new):
         if before != now:
             return f"{name} were {_describe(before)} last, and are {_describe(now)} now"

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from dtrain.autograd import grad_mode
+from dtrain.autograd import autocast_mode, grad_mode
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import default_generator
 from dtrain.backend.tracing import current_tracer, recording, suspended
@@ -342,7 +342,9 @@ class GraphTracer:
         draws = CountedDraws(generator)
         enabled = grad_mode.is_grad_enabled()
         try:
-            with recording(self), draws:
+            # casts of parameters are part of the graph, whether they were made before or not
+            casts = autocast_mode.restored(autocast_mode.get_mode())
+            with recording(self), draws, casts:
                 result = function()
                 if current_tracer() is not self or grad_mode.is_grad_enabled() != enabled:
                     self.refuse("it changes the grad mode of its caller")

@@ -10,6 +10,8 @@ from dtrain.checkpoint import digest, load_checkpoint, save_checkpoint
 from dtrain.data import DataLoader
 from dtrain.distributed.step import current_microbatch
 from dtrain.nn import functional as F
+from dtrain.parallel import DistributedDataParallel
+from tests.gathered import gathered
 
 from .bodies import MICROBATCHES, _alone, _data, _model
 
@@ -42,7 +44,7 @@ def _train(make_optimizer, dtype, **options):
         scaler.update()
         optimizer.zero_grad()
         skipped = digest(dict(model.named_parameters())) == before
-        assert distributed.all_gather(skipped) == [number[0] == 1] * distributed.world_size()
+        assert gathered(skipped) == [number[0] == 1] * distributed.get_world_size()
         scales.append(scaler.get_scale())
         number[0] += 1
     assert scales == [512, 256, 512]
@@ -68,9 +70,30 @@ def a_scaler_is_saved_with_the_checkpoint():
     scaler.scale(layer(dtrain.full((1, 2), np.inf)).sum()).backward()
     scaler.step(optimizer)
     scaler.update()
-    folder = distributed.broadcast(tempfile.mkdtemp() if distributed.rank() == 0 else None)
+    folder = gathered(tempfile.mkdtemp())[0]
     save_checkpoint(folder, 1, scaler=scaler)
     other = amp.GradScaler("cpu")
     load_checkpoint(folder, scaler=other)
     assert other.state_dict() == scaler.state_dict()
     assert other.get_scale() == 2
+
+
+def ranks_of_ddp_skip_the_same_step():
+    rank, size = distributed.get_rank(), distributed.get_world_size()
+    dtrain.manual_seed(3)
+    module = nn.Linear(3, 2)
+    model = DistributedDataParallel(module)
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    scaler = amp.GradScaler("cpu", init_scale=256.0)
+    for bad in (False, True, False):
+        before = digest(module.state_dict())
+        factor = np.inf if bad and rank == size - 1 else 1.0
+        with dtrain.autocast("cpu"):
+            loss = model(dtrain.ones(2, 3)).float().square().mean() * factor
+        optimizer.zero_grad()
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        assert gathered(digest(module.state_dict()) == before) == [bad] * size
+    assert len(set(gathered((scaler.get_scale(), digest(module.state_dict()))))) == 1
+    assert scaler.get_scale() == 128
