@@ -111,7 +111,8 @@ def autocasts(function: F) -> F:
         parameters = list(inspect.signature(function).parameters.values())
         names = [p.name for p in parameters]
         namespace["dtype_index"] = names.index("dtype") if "dtype" in names else None
-        exec(_WRAPPER.format(**_write_parameters(parameters, namespace)), namespace)
+        text = _WRAPPER.format(**_write_parameters(parameters, namespace))
+        exec(compile(text, f"<dtrain autocast {name}>", "exec"), namespace)
         written = namespace["wrapper"]
         wrapper.__defaults__ = written.__defaults__  # first: another thread may be calling
         wrapper.__kwdefaults__ = written.__kwdefaults__

@@ -11,8 +11,8 @@ from dtrain.nn.functional.losses.reduction import check_reduction, takes_size_av
 from dtrain.primitives import losses
 
 
-@autocasts
 @takes_size_average
+@autocasts
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -42,8 +42,8 @@ def nll_loss(
     )
 
 
-@autocasts
 @takes_size_average
+@autocasts
 def cross_entropy(
     input: Tensor,
     target: Tensor,

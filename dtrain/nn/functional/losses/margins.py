@@ -24,8 +24,8 @@ from dtrain.primitives.scattering import check_indices
 # --- scores ---
 
 
-@autocasts
 @takes_size_average
+@autocasts
 @in_float32
 def hinge_embedding_loss(
     input: Tensor,
@@ -43,8 +43,8 @@ def hinge_embedding_loss(
     return reduce_losses(losses, reduction)
 
 
-@autocasts
 @takes_size_average
+@autocasts
 @in_float32
 def soft_margin_loss(
     input: Tensor,
@@ -58,8 +58,8 @@ def soft_margin_loss(
     return reduce_losses(losses, reduction)
 
 
-@autocasts
 @takes_size_average
+@autocasts
 @in_float32
 def margin_ranking_loss(
     input1: Tensor,
@@ -86,8 +86,8 @@ def _only(condition: Tensor, losses: Tensor) -> Tensor:
 # --- vectors ---
 
 
-@autocasts
 @takes_size_average
+@autocasts
 @in_float32
 def cosine_embedding_loss(
     input1: Tensor,
@@ -115,8 +115,8 @@ def cosine_embedding_loss(
     return reduce_losses(losses, reduction)
 
 
-@autocasts
 @takes_size_average
+@autocasts
 @in_float32
 def triplet_margin_loss(
     anchor: Tensor,
@@ -179,8 +179,8 @@ def triplet_margin_with_distance_loss(
 # --- classes ---
 
 
-@autocasts
 @takes_size_average
+@autocasts
 @in_float32
 def multi_margin_loss(
     input: Tensor,
@@ -225,8 +225,8 @@ def multi_margin_loss(
     return reduce_losses(losses.sum(-1) / classes, reduction)
 
 
-@autocasts
 @takes_size_average
+@autocasts
 @in_float32
 def multilabel_margin_loss(
     input: Tensor,

@@ -39,8 +39,8 @@ def _require_shape(name: str, input: Tensor, target: Tensor) -> None:
 # --- regression ---
 
 
-@autocasts
 @takes_size_average
+@autocasts
 @in_float32
 def mse_loss(
     input: Tensor,
@@ -56,8 +56,8 @@ def mse_loss(
     return reduce_losses(squares if weight is None else squares * weight, reduction, weight)
 
 
-@autocasts
 @takes_size_average
+@autocasts
 @in_float32
 def l1_loss(
     input: Tensor,
@@ -90,8 +90,8 @@ def huber_loss(
     return reduce_losses(losses if weight is None else losses * weight, reduction)
 
 
-@autocasts
 @takes_size_average
+@autocasts
 @in_float32
 def smooth_l1_loss(
     input: Tensor,
@@ -112,8 +112,8 @@ def smooth_l1_loss(
     )
 
 
-@autocasts
 @takes_size_average
+@autocasts
 @in_float32
 def poisson_nll_loss(
     input: Tensor,
@@ -173,8 +173,8 @@ def gaussian_nll_loss(
 # --- probabilities ---
 
 
-@autocasts
 @takes_size_average
+@autocasts
 @in_float32
 def binary_cross_entropy(
     input: Tensor,
@@ -194,8 +194,8 @@ def binary_cross_entropy(
     return reduce_losses(losses if weight is None else losses * weight, reduction)
 
 
-@autocasts
 @takes_size_average
+@autocasts
 @in_float32
 def binary_cross_entropy_with_logits(
     input: Tensor,
@@ -219,8 +219,8 @@ def binary_cross_entropy_with_logits(
     return reduce_losses(losses if weight is None else losses * weight, reduction)
 
 
-@autocasts
 @takes_size_average
+@autocasts
 @in_float32
 def kl_div(
     input: Tensor,
