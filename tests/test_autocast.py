@@ -269,6 +269,15 @@ def test_a_parameter_that_is_written_is_converted_again(write):
     assert not after.equal(before)
 
 
+def test_a_parameter_is_converted_for_each_lower_precision():
+    layer, x = nn.Linear(2, 2), dtrain.ones(1, 2)
+    with dtrain.autocast("cpu"):
+        layer(x)
+        with dtrain.autocast("cpu", dtype=HALF):
+            assert layer(x).dtype == HALF
+        assert layer(x).dtype == BF16
+
+
 def test_what_was_converted_without_a_graph_is_converted_again():
     layer, x = nn.Linear(2, 2), dtrain.ones(1, 2)
     with dtrain.autocast("cpu"):
