@@ -28,6 +28,7 @@ from dtrain import (
     nn as nn,
     optim as optim,
     parallel as parallel,
+    profiler as profiler,
     special as special,
     testing as testing,
     train as train,
@@ -206,6 +207,8 @@ def __dir__() -> list[str]:
     return [*__all__, "__all__", "__doc__", "__version__"]
 
 
+from dtrain.as_torch.einops import teach_einops as _teach_einops  # noqa: E402
 from dtrain.as_torch.finder import explain_missing_names as _explain_missing_names  # noqa: E402
 
 _explain_missing_names()
+_teach_einops()

@@ -34,6 +34,11 @@ def record(spans: MutableSequence[Span] | None) -> None:
     enabled = enabled or spans is not None
 
 
+def recorded() -> MutableSequence[Span] | None:
+    """The list to which the spans of this thread are appended."""
+    return _here.spans
+
+
 def span(name: str, number: int | None = None) -> AbstractContextManager[Any]:
     """Context manager: record the time of its body as the span "name" or "name number"."""
     return _Timed(name if number is None else f"{name} {number}") if enabled else _NOTHING

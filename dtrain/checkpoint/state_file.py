@@ -1,7 +1,8 @@
 """State files: nested state as safetensors; everything that is not a tensor is JSON in the header.
 
 Files with PyTorch's suffixes are written and read in PyTorch's format (torch_writer.py,
-torch_reader.py). Reading a file never runs code from it.
+torch_reader.py). Reading a file never runs code from it, unless `weights_only=False` is given for
+one of whole Python objects (object_file.py).
 """
 
 from __future__ import annotations
@@ -14,6 +15,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from dtrain.backend import device
+from dtrain.checkpoint.object_file import (
+    ObjectWriter,
+    holds_objects,
+    is_object_file,
+    read_objects,
+)
 from dtrain.checkpoint.safetensors_file import StateWriter, read_state
 from dtrain.checkpoint.torch_reader import is_torch_file, read_torch
 from dtrain.checkpoint.torch_writer import TorchWriter
@@ -30,7 +37,9 @@ def save(state: Any, f: str | Path | BinaryIO) -> None:
 
     Parameters
     ----------
-    state : tensors, arrays, numbers, strings, None, and lists, tuples and dicts of them
+    state : tensors, arrays, numbers, strings, None, and lists, tuples and dicts of them. With a
+        module or an argparse.Namespace in it, it is pickled whole, to be loaded with
+        ``weights_only=False`` where their classes can be imported
     f : a path, or a binary file to write to
 
     Raises
@@ -48,11 +57,18 @@ def save(state: Any, f: str | Path | BinaryIO) -> None:
     """
     if isinstance(f, (str, Path)):
         as_torch = Path(f).suffix in _TORCH_SUFFIXES
-        writer = TorchWriter(state) if as_torch else StateWriter(state)
+        writer = _find_writer(state, as_torch)
         with Path(f).open("wb") as file:
             writer.write(file)
     else:
-        StateWriter(state).write(f)
+        _find_writer(state, as_torch=False).write(f)
+
+
+def _find_writer(state: Any, as_torch: bool) -> StateWriter | TorchWriter | ObjectWriter:
+    """What writes a state, which is checked."""
+    if holds_objects(state):
+        return ObjectWriter(state)
+    return TorchWriter(state) if as_torch else StateWriter(state)
 
 
 def load(
@@ -69,8 +85,8 @@ def load(
     ----------
     f : a path, or a binary file to read from
     map_location : the device of the tensors; the CPU if None
-    weights_only : accepted for PyTorch's sake, and always true: only tensors, containers and
-        numbers are read
+    weights_only : whether files of whole Python objects are refused. With False reading one runs
+        the code that it asks for: only for files whose writer you trust
 
     Returns
     -------
@@ -97,6 +113,8 @@ def load(
             file.seek(0)
             beginning = file.read(tarfile.BLOCKSIZE)
             file.seek(0)
+            if is_object_file(beginning):
+                return read_objects(file, name, map_location, weights_only)
             if _is_tar(beginning):
                 raise CheckpointError(
                     f"{name}: is a tar archive, as PyTorch wrote before version 0.1.10; load it "

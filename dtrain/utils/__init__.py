@@ -1,3 +1,8 @@
-"""`DataLoader`, `checkpoint` and DLPack under PyTorch's paths (torch.utils)."""
+"""PyTorch's paths torch.utils: `DataLoader`, `checkpoint`, DLPack, TensorBoard."""
 
-from dtrain.utils import checkpoint as checkpoint, data as data, dlpack as dlpack
+from dtrain.utils import (
+    checkpoint as checkpoint,
+    data as data,
+    dlpack as dlpack,
+    tensorboard as tensorboard,
+)

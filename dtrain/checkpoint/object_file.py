@@ -1,0 +1,67 @@
+"""Files of whole Python objects, such as modules: pickles, which can run any code when read."""
+
+from __future__ import annotations
+
+import argparse
+import pickle
+from collections.abc import Mapping
+from typing import Any, BinaryIO
+
+from dtrain.errors import CheckpointError
+from dtrain.nn import Module
+
+_MAGIC = b"dtrain objects 1\n"
+
+
+def holds_objects(state: Any) -> bool:
+    """Whether a state has a module or an argparse.Namespace in it, which only a pickle can hold."""
+    if isinstance(state, Mapping):
+        return any(holds_objects(value) for value in state.values())
+    if isinstance(state, (list, tuple)):
+        return any(holds_objects(value) for value in state)
+    return isinstance(state, (Module, argparse.Namespace))
+
+
+class ObjectWriter:
+    """A state that is pickled and ready to be written, after a line that says so."""
+
+    def __init__(self, state: Any):
+        self._contents = pickle.dumps(state, protocol=4)
+
+    def write(self, to: BinaryIO) -> None:
+        """Write the whole file."""
+        to.write(_MAGIC + self._contents)
+
+
+def is_object_file(beginning: bytes) -> bool:
+    """Whether a file that begins so was written by `ObjectWriter`."""
+    return beginning.startswith(_MAGIC)
+
+
+def read_objects(file: BinaryIO, name: str, map_location: Any, weights_only: bool) -> Any:
+    """Read what `ObjectWriter` wrote; this runs the code that the file asks for.
+
+    Raises
+    ------
+    CheckpointError
+        If `weights_only`, or the file is cut.
+    """
+    if weights_only:
+        raise CheckpointError(
+            f"{name}: holds Python objects (a module or options), and reading them can run any "
+            "code: give weights_only=False if you trust who wrote it, or save model.state_dict()"
+        )
+    file.seek(len(_MAGIC))
+    try:
+        state = pickle.load(file)
+    except (pickle.UnpicklingError, EOFError) as reason:
+        raise CheckpointError(f"{name}: the file was cut or changed: {reason}") from reason
+    return state if map_location is None else _move(state, map_location)
+
+
+def _move(state: Any, where: Any) -> Any:
+    if isinstance(state, Mapping):
+        return type(state)((key, _move(value, where)) for key, value in state.items())  # type: ignore[call-arg]
+    if isinstance(state, (list, tuple)):
+        return type(state)(_move(value, where) for value in state)
+    return state.to(where) if hasattr(state, "to") else state
