@@ -392,7 +392,7 @@ def lstm_case(sizes: tuple, reverse: bool, n: int, projection: int | None) -> li
     weights = ((4 * n, width), None if projection is None else (projection, n))
     shapes = ((rows, 4 * n), (sizes[0], width), (sizes[0], n), *weights)
     return [
-        Case("recurrent", "lstm", shapes, (sizes, reverse), special=False),
+        Case("recurrent", "lstm", shapes, (sizes, reverse), special=False, slack=4),
         Case("recurrent", "lstm_backward", ((rows, width + n), *shapes), (sizes, reverse),
              after_lstm(sizes, reverse), special=False, slack=4),
     ]  # fmt: skip
@@ -469,6 +469,7 @@ CASES = [
     *INDEXINGS,
     *SORTINGS,
     *LAYOUTS,
+    *RECURRENT,
     *STEPS,
     *REDUCTIONS,
 ]
