@@ -26,7 +26,8 @@ class Stream:
             self._set(cupy.cuda.Stream(non_blocking=True, priority=priority), where)
 
     def _set(self, stream: Any, where: str) -> None:
-        self._stream, self.device = stream, Device(where)
+        self._stream = stream
+        self.device: Device = Device(where)
 
     @property
     def cuda_stream(self) -> int:

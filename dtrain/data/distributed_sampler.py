@@ -59,8 +59,12 @@ class DistributedSampler(Sampler[int]):
             raise ValueError(
                 f"DistributedSampler: expected a rank from 0 to {size - 1}, got rank={own}"
             )
-        self.dataset, self.num_replicas, self.rank = dataset, size, own
-        self.shuffle, self.seed, self.drop_last = shuffle, seed, drop_last
+        self.dataset: Sized = dataset
+        self.num_replicas: int = size
+        self.rank: int = own
+        self.shuffle: bool = shuffle
+        self.seed: int = seed
+        self.drop_last: bool = drop_last
         self.epoch: int = 0
         whole, rest = divmod(len(dataset), size)
         self.num_samples: int = whole if drop_last or not rest else whole + 1

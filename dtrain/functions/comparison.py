@@ -11,6 +11,7 @@ from dtrain.backend.dtypes import is_floating
 from dtrain.functions.elementwise import (
     BinaryFunction,
     TensorBinaryFunction,
+    UnaryFunction,
     binary,
     name_like,
     tensors_only,
@@ -37,18 +38,20 @@ def _compare(operation: Callable[..., Tensor]) -> Comparison:
     return name_like(function, operation)
 
 
-eq, ne = _compare(primitives.eq), _compare(primitives.ne)
-lt, le = _compare(primitives.lt), _compare(primitives.le)
-gt, ge = _compare(primitives.gt), _compare(primitives.ge)
+eq: Comparison = _compare(primitives.eq)
+ne: Comparison = _compare(primitives.ne)
+lt: Comparison = _compare(primitives.lt)
+le: Comparison = _compare(primitives.le)
+gt: Comparison = _compare(primitives.gt)
+ge: Comparison = _compare(primitives.ge)
 logical_and: TensorBinaryFunction = tensors_only(binary(primitives.logical_and))
 logical_or: TensorBinaryFunction = tensors_only(binary(primitives.logical_or))
 logical_xor: TensorBinaryFunction = tensors_only(binary(primitives.logical_xor))
-logical_not, signbit = unary(primitives.logical_not), unary(primitives.signbit)
-isfinite, isinf, isnan = (
-    unary(primitives.isfinite),
-    unary(primitives.isinf),
-    unary(primitives.isnan),
-)
+logical_not: UnaryFunction = unary(primitives.logical_not)
+signbit: UnaryFunction = unary(primitives.signbit)
+isfinite: UnaryFunction = unary(primitives.isfinite)
+isinf: UnaryFunction = unary(primitives.isinf)
+isnan: UnaryFunction = unary(primitives.isnan)
 
 
 def _bitwise(operation: Callable[..., Tensor]) -> BinaryFunction:
@@ -66,7 +69,8 @@ def _bitwise(operation: Callable[..., Tensor]) -> BinaryFunction:
     return name_like(function, operation)
 
 
-bitwise_and, bitwise_or = _bitwise(primitives.bitwise_and), _bitwise(primitives.bitwise_or)
+bitwise_and: BinaryFunction = _bitwise(primitives.bitwise_and)
+bitwise_or: BinaryFunction = _bitwise(primitives.bitwise_or)
 bitwise_xor: BinaryFunction = _bitwise(primitives.bitwise_xor)
 bitwise_left_shift: BinaryFunction = _bitwise(primitives.bitwise_left_shift)
 bitwise_right_shift: BinaryFunction = _bitwise(primitives.bitwise_right_shift)

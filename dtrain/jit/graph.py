@@ -96,7 +96,7 @@ class Graph:
     def __init__(self, name: str):
         self.name = name
         self.values: list[Value] = []
-        self.root = Step()
+        self.root: Step = Step()
         #: the Tensors that values of kind parameter, buffer and constant are
         self.tensors: dict[int, Any] = {}
         #: those of them that each run begins with a copy of, as it writes to them

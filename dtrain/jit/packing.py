@@ -53,7 +53,7 @@ class Packer:
     """Collects the functions, modules and tensors of one file."""
 
     def __init__(self) -> None:
-        self.encoder = _ProgramEncoder(self)
+        self.encoder: _ProgramEncoder = _ProgramEncoder(self)
         self.functions: list[dict[str, Any]] = []
         self.modules: list[dict[str, Any]] = []
         #: names of methods that programs use

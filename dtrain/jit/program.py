@@ -28,8 +28,8 @@ class Program:
     """The paths of one graph, and the functions that run them."""
 
     def __init__(self, graph: Graph):
-        self.graph = graph
-        self.is_recorded = False
+        self.graph: Graph = graph
+        self.is_recorded: bool = False
 
     # --- recording ---
 

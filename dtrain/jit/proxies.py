@@ -56,9 +56,9 @@ class ArrayProxy(np.lib.mixins.NDArrayOperatorsMixin):
     __slots__ = ("real", "ref", "tracer")
 
     def __init__(self, real: Any, ref: Ref, tracer: GraphTracer):
-        self.real = real
-        self.ref = ref
-        self.tracer = tracer
+        self.real: Any = real
+        self.ref: Ref = ref
+        self.tracer: GraphTracer = tracer
 
     # what isinstance() asks
     __class__: Any = property(lambda self: type(self.real))
@@ -250,9 +250,9 @@ class NumberProxy:
     __slots__ = ("real", "ref", "tracer")
 
     def __init__(self, real: float, ref: Ref, tracer: GraphTracer):
-        self.real = real
-        self.ref = ref
-        self.tracer = tracer
+        self.real: float = real
+        self.ref: Ref = ref
+        self.tracer: GraphTracer = tracer
 
     # what isinstance() asks
     __class__: Any = property(lambda self: float)

@@ -36,12 +36,15 @@ class GraphTracer:
     """
 
     def __init__(self, graph: Graph, on_decision: Callable[[str], None] | None = None):
-        self.graph = Graph(graph.name)  # of this path alone; Program.add_path joins the paths
+        # of this path alone; Program.add_path joins the paths
+        self.graph: Graph = Graph(
+            graph.name
+        )  # of this path alone; Program.add_path joins the paths
         self.graph.grad_enabled = grad_mode.is_grad_enabled()
         self.refusal: str | None = None
         #: each step, the outcome of the decision before it, and the number of values before it
         self.steps: list[tuple[Step, Any, int]] = [(Step(), None, 0)]
-        self.writes_outside = False
+        self.writes_outside: bool = False
         self._on_decision = on_decision
         self._known: dict[int, Ref] = {}  # by the id of a Tensor, or of a real array
         self._proxies: dict[int, ArrayProxy] = {}

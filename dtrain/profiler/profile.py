@@ -97,7 +97,7 @@ class profile:
         self._waits = ProfilerActivity.CUDA in chosen and is_available()
         self._schedule = schedule
         self._on_trace_ready = on_trace_ready
-        self.step_num = 0
+        self.step_num: int = 0
         self._spans: list[Span] = []
         self._outer: Any = None  # what records the spans of this thread otherwise
         self._recording = False

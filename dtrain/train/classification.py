@@ -68,7 +68,8 @@ class Accuracy(Counts):
     def __init__(self, top_k: int = 1, ignore_index: int | None = None) -> None:
         if top_k < 1:
             raise ValueError(f"Accuracy: expected top_k >= 1, got {top_k}")
-        self.top_k, self.ignore_index = top_k, ignore_index
+        self.top_k: int = top_k
+        self.ignore_index: int | None = ignore_index
         super().__init__(2)
 
     def update(self, output: Tensor, target: Tensor) -> None:

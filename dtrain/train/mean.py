@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
 from dtrain.autograd import Tensor
+from dtrain.backend import Array
 from dtrain.train.exact_sum import ExactSum
 from dtrain.train.metric import Metric
 
 
+@dataclass(frozen=True)
 class WeightedSum:
     """The state of `Mean`: exact sums, and the terms that are still on a device."""
 
-    def __init__(self, total: ExactSum, weight: ExactSum, waiting: tuple = ()) -> None:
-        self.total, self.weight, self.waiting = total, weight, waiting
+    total: ExactSum
+    weight: ExactSum
+    waiting: tuple[tuple[Array, float], ...] = ()
 
     def settled(self) -> WeightedSum:
         """With the terms on a device, which are read now, in the sums."""

@@ -171,7 +171,10 @@ class ElasticCommunicator(Communicator, Protocol):
 class SoloCommunicator(Communicator):
     """The communicator of a world of one."""
 
-    rank, size, over_network, elastic = 0, 1, False, False
+    rank: int = 0
+    size: int = 1
+    over_network: bool = False
+    elastic: bool = False
 
     def duplicate(self) -> SoloCommunicator:
         return self

@@ -91,7 +91,8 @@ class MpiCommunicator(ElasticCommunicator):
     def _join(self, comm: Any) -> None:
         """Take the ranks of `comm` as this communicator's."""
         self._comm = comm
-        self.rank, self.size = comm.Get_rank(), comm.Get_size()
+        self.rank: int = comm.Get_rank()
+        self.size: int = comm.Get_size()
         self._world_ranks: Sequence[int] = range(self.size)
         self.node: NodeLocalGroup = NodeLocalGroup(comm, self.elastic)
         self._inter_node = (

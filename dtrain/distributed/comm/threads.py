@@ -215,11 +215,13 @@ class _SentTransfer(Transfer):
 class ThreadCommunicator(Communicator):
     """The communicator of a rank that is a thread."""
 
-    over_network, elastic = False, False
+    over_network: bool = False
+    elastic: bool = False
 
     def __init__(self, world: ThreadWorld, rank: int):
         self._world = world
-        self.rank, self.size = rank, world.size
+        self.rank: int = rank
+        self.size: int = world.size
 
     def duplicate(self) -> ThreadCommunicator:
         made = self._world.derive(range(self.size)) if self.rank == 0 else None
