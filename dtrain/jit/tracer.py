@@ -37,9 +37,7 @@ class GraphTracer:
 
     def __init__(self, graph: Graph, on_decision: Callable[[str], None] | None = None):
         # of this path alone; Program.add_path joins the paths
-        self.graph: Graph = Graph(
-            graph.name
-        )  # of this path alone; Program.add_path joins the paths
+        self.graph: Graph = Graph(graph.name)
         self.graph.grad_enabled = grad_mode.is_grad_enabled()
         self.refusal: str | None = None
         #: each step, the outcome of the decision before it, and the number of values before it
