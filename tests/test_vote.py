@@ -70,7 +70,7 @@ class FirstOfTwo(SoloCommunicator):
 
     def questions(self):
         """What rank 0 has asked beside the votes, since the model was wrapped."""
-        return [what for what in self.asked if what not in (VOTE, "a model", "a value")]
+        return [what for what in self.asked if what not in (VOTE, "a model", "a seed", "a value")]
 
 
 def train(comm, steps=1, make=lambda: DataParallel(nn.Linear(2, 1)), before_vote=lambda *_: None):

@@ -41,13 +41,14 @@ class SampleLoader:
         key: tuple[int, int],
     ) -> Any:
         """``collate([get(index) for index in indices])``; `key` is (seed, epoch)."""
-        before = None if self._draws_globally else _global_state()
-        if before is not None:
-            batch = _load(get, indices, collate, key, seeded=False)
-            if _global_state() == before:
-                return batch
-            self._draws_globally = True
-            _restore(before)
+        with _globals_lock:  # else a rank that is another thread changes the states meanwhile
+            before = None if self._draws_globally else _global_state()
+            if before is not None:
+                batch = _load(get, indices, collate, key, seeded=False)
+                if _global_state() == before:
+                    return batch
+                self._draws_globally = True
+                _restore(before)
         with _restored_globals():
             return _load(get, indices, collate, key, seeded=True)
 

@@ -32,7 +32,7 @@ def getitem(x: Array, *, index: tuple) -> OutputAndVJPs:
         return full
 
     place = find_slice_index(index)
-    if place is not None and isinstance(x, np.ndarray):  # faster than x[index]
+    if place is not None and isinstance(x, np.ndarray) and x.size:  # faster than x[index]
         return np.take(x, place[1], place[0]), (grad_x,)
     return x[index], (grad_x,)
 

@@ -134,7 +134,7 @@ class Communicator(ArrayCollectives, Protocol):
     def allgather(self, value: Any, what: str = "a value") -> list[Any]:
         """Return every rank's value, in rank order: Python objects, small ones.
 
-        `what` names the value. Ranks that gather different things raise DesyncError.
+        `what` names the value. Ranks that gather different values raise DesyncError.
         """
 
     def empty(self, size: int, dtype: np.dtype) -> np.ndarray:

@@ -215,7 +215,7 @@ class MpiCommunicator(ElasticCommunicator):
         if any(theirs != what for theirs, _ in told):
             sites = allgather_objects(self._comm, find_call_site(sys._getframe()), number)
             raise DesyncError(
-                "the ranks gather different things: "
+                "the ranks call different collectives: "
                 + ", ".join(
                     f"rank {rank} {theirs} ({site})"
                     for rank, ((theirs, _), site) in enumerate(zip(told, sites))
