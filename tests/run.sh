@@ -1,7 +1,7 @@
 #!/bin/sh
 # All tests: in one process, then those with ranks under mpirun. A rank that fails ends its job:
 # `dtrain run` starts Python by mpi4py's runner, and pytest stops at the first failure.
-# Arguments choose among the former; VENV is the environment, .venv by default.
+# Arguments choose among the former, RANKS among the latter; VENV is the environment, .venv by default.
 set -eu
 cd "$(dirname -- "$0")/.."
 PATH=$PWD/${VENV:-.venv}/bin:$PATH
@@ -10,7 +10,9 @@ export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 # CuPy on host memory replaces CUDA in the whole process: its tests run in one of their own.
 # Two processes: what waits for ranks, in one, leaves its core to the other.
 python -m pytest -q -n 2 --dist loadfile --ignore=tests/cupy "$@"
-for ranks in "2" "3" "5 --nodes 2"; do  # the last: as if on machines of two and three ranks
-    python -m dtrain.cli run -n ${ranks%% *} -m pytest -q -x --with-mpi -m mpi \
-        -p no:cacheprovider tests/ranks ${ranks#[0-9]}
+for ranks in ${RANKS:-2 3 5@2}; do  # 5@2: as if on two machines, of two and of three ranks
+    case $ranks in *@*) nodes="--nodes ${ranks#*@}" ;; *) nodes= ;; esac
+    # shellcheck disable=SC2086 # $nodes is an option and its value
+    python -m dtrain.cli run -n "${ranks%@*}" -m pytest -q -x --with-mpi -m mpi \
+        -p no:cacheprovider tests/ranks $nodes
 done
