@@ -15,11 +15,15 @@ _MAGIC = b"dtrain objects 1\n"
 
 def holds_objects(state: Any) -> bool:
     """Whether a state has a module or an argparse.Namespace in it, which only a pickle can hold."""
-    if isinstance(state, Mapping):
-        return any(holds_objects(value) for value in state.values())
-    if isinstance(state, (list, tuple)):
-        return any(holds_objects(value) for value in state)
-    return isinstance(state, (Module, argparse.Namespace))
+    waiting, seen = [state], set()
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, (Module, argparse.Namespace)):
+            return True
+        if isinstance(value, (Mapping, list, tuple)) and id(value) not in seen:
+            seen.add(id(value))  # a container that holds itself is refused where it is written
+            waiting += value.values() if isinstance(value, Mapping) else value
+    return False
 
 
 class ObjectWriter:
