@@ -88,7 +88,8 @@ class MpiTransfer(Transfer):
             if not MPI.Request.Testall(self._requests, statuses):
                 return False
         except MPI.Exception as error:
-            codes = [error.Get_error_class(), *(s.Get_error() for s in statuses)]
+            codes = [MPI.Get_error_class(s.Get_error()) for s in statuses]
+            codes.append(error.Get_error_class())
             if self._flat is None or MPI.ERR_TRUNCATE not in codes:
                 raise
             source = statuses[0].Get_source() if self._peer is None else self._peer
