@@ -190,6 +190,13 @@ def test_lists_of_a_gpu(cuda_lists):
         assert F.binary_cross_entropy_with_logits(x, x).dtype == FLOAT
 
 
+def test_tensors_in_named_tuples_are_converted():
+    pair = dtrain.aminmax(dtrain.randn(3, 2), dim=0)
+    mixed = pair._replace(min=pair.min.bfloat16())
+    with dtrain.autocast("cpu"):
+        assert dtrain.stack(mixed).equal(dtrain.stack((mixed.min.float(), mixed.max)))
+
+
 def test_out_and_inplace_forms_compute_in_their_own_dtype():
     x, y = dtrain.randn(3, 4), dtrain.randn(4, 3)
     out, total = dtrain.empty(3, 3), dtrain.zeros(3, 3)

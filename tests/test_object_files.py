@@ -1,6 +1,7 @@
 """torch.save of whole modules, and load(weights_only=False), which alone reads them."""
 
 import argparse
+import collections
 import io
 
 import pytest
@@ -29,6 +30,18 @@ def test_options_beside_weights_are_saved():
     again = dtrain.load(io.BytesIO(file.getvalue()), map_location="cpu", weights_only=False)
     assert again["args"].lr == 0.1
     assert again["w"][0].tolist() == [1, 1]
+
+
+def test_containers_keep_their_types_where_tensors_are_moved():
+    file = io.BytesIO()
+    named = dtrain.nn.utils.rnn.pack_sequence([dtrain.ones(2, 1)])
+    counted = collections.defaultdict(list, w=[dtrain.ones(2)])
+    dtrain.save({"args": argparse.Namespace(), "named": named, "counted": counted}, file)
+    again = dtrain.load(io.BytesIO(file.getvalue()), map_location="cpu", weights_only=False)
+    assert type(again["named"]) is type(named)
+    assert again["named"].data.tolist() == [[1], [1]]
+    assert again["counted"]["w"][0].tolist() == [1, 1]
+    assert again["counted"]["other"] == []
 
 
 def test_a_cut_file_is_refused():

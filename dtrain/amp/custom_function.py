@@ -11,6 +11,7 @@ import numpy as np
 from dtrain.amp.autocast_mode import autocast, get_autocast_dtype, is_autocast_enabled
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import DTypeLike
+from dtrain.backend.nested import map_nested
 from dtrain.functions.autocast import is_eligible
 from dtrain.functions.operands import to
 
@@ -34,9 +35,14 @@ def custom_fwd(
         ctx._fwd_used_autocast = enabled and cast_inputs is None
         if cast_inputs is None or not enabled:
             return fwd(ctx, *args, **kwargs)
+        dtype = np.dtype(cast_inputs)
+
+        def cast(value: Any) -> Any:
+            castable = isinstance(value, Tensor) and is_eligible(value, device_type)
+            return to(value, dtype) if castable else value
+
         with autocast(device_type, enabled=False):
-            dtype = np.dtype(cast_inputs)
-            return fwd(ctx, *_cast(args, device_type, dtype), **_cast(kwargs, device_type, dtype))
+            return fwd(ctx, *map_nested(args, cast), **map_nested(kwargs, cast))
 
     return forward
 
@@ -54,13 +60,3 @@ def custom_bwd(bwd: _Method | None = None, *, device_type: str) -> Any:
             return bwd(ctx, *grads)
 
     return backward
-
-
-def _cast(value: Any, device_type: str, dtype: np.dtype) -> Any:
-    if isinstance(value, Tensor):
-        return to(value, dtype) if is_eligible(value, device_type) else value
-    if isinstance(value, (list, tuple)):
-        return type(value)([_cast(part, device_type, dtype) for part in value])
-    if isinstance(value, dict):
-        return {key: _cast(part, device_type, dtype) for key, part in value.items()}
-    return value

@@ -14,6 +14,7 @@ from dtrain.autograd import autocast_mode, grad_mode
 from dtrain.autograd.graph import Node, nodes_since, now
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend import default_generator
+from dtrain.backend.nested import find_nested
 from dtrain.backend.tracing import refuse_recording
 
 
@@ -68,13 +69,8 @@ def checkpoint(
 
 def _edges_of(outputs: Any) -> list[Node]:
     """The nodes of the Tensors in an output, also within dicts, lists and tuples."""
-    if isinstance(outputs, Tensor):
-        return [] if outputs.grad_fn is None else [outputs.grad_fn]
-    if isinstance(outputs, dict):
-        outputs = list(outputs.values())
-    if isinstance(outputs, (list, tuple)):
-        return [edge for part in outputs for edge in _edges_of(part)]
-    return []
+    tensors = find_nested((outputs,), Tensor)
+    return [tensor.grad_fn for tensor in tensors if tensor.grad_fn is not None]
 
 
 class _Region:

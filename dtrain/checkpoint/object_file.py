@@ -7,6 +7,7 @@ import pickle
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
+from dtrain.backend.nested import map_nested
 from dtrain.errors import CheckpointError
 from dtrain.nn import Module
 
@@ -60,12 +61,6 @@ def read_objects(file: BinaryIO, name: str, map_location: Any, weights_only: boo
         state = pickle.load(file)
     except (pickle.UnpicklingError, EOFError) as reason:
         raise CheckpointError(f"{name}: the file was cut or changed: {reason}") from reason
-    return state if map_location is None else _move(state, map_location)
-
-
-def _move(state: Any, where: Any) -> Any:
-    if isinstance(state, Mapping):
-        return type(state)((key, _move(value, where)) for key, value in state.items())  # type: ignore[call-arg]
-    if isinstance(state, (list, tuple)):
-        return type(state)(_move(value, where) for value in state)
-    return state.to(where) if hasattr(state, "to") else state
+    if map_location is None:
+        return state
+    return map_nested(state, lambda x: x.to(map_location) if hasattr(x, "to") else x)

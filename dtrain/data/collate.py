@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dtrain.autograd import Tensor
+from dtrain.backend.nested import mapping_like
 from dtrain.functions.creation import from_dlpack, from_numpy, tensor
 from dtrain.functions.joining import stack
 
@@ -52,7 +53,7 @@ def default_collate(samples: Sequence[Any]) -> Any:
     if isinstance(first, (np.number, np.bool_)):
         return from_numpy(np.array([_item(sample) for sample in samples], first.dtype))
     if isinstance(first, Mapping):
-        return _mapping_like(
+        return mapping_like(
             first, {key: default_collate([sample[key] for sample in samples]) for key in first}
         )
     if isinstance(first, tuple) and hasattr(first, "_fields"):
@@ -82,7 +83,7 @@ def default_convert(sample: Any) -> Any:
     if isinstance(sample, np.ndarray) or _is_foreign_array(sample):
         return _as_tensor(sample)
     if isinstance(sample, Mapping):
-        return _mapping_like(sample, {k: default_convert(v) for k, v in sample.items()})
+        return mapping_like(sample, {k: default_convert(v) for k, v in sample.items()})
     if isinstance(sample, tuple) and hasattr(sample, "_fields"):
         return type(sample)(*map(default_convert, sample))
     if isinstance(sample, (list, tuple)):
@@ -98,7 +99,7 @@ def make_empty(batch: Any) -> Any:
     if isinstance(batch, (Tensor, np.ndarray)):
         return batch[:0] if batch.ndim else batch
     if isinstance(batch, Mapping):
-        return _mapping_like(batch, {key: make_empty(value) for key, value in batch.items()})
+        return mapping_like(batch, {key: make_empty(value) for key, value in batch.items()})
     if isinstance(batch, tuple) and hasattr(batch, "_fields"):
         return type(batch)(*map(make_empty, batch))
     if isinstance(batch, (list, tuple)):
@@ -139,16 +140,3 @@ def _item(sample: Any) -> Any:
         "default_collate: the samples of a batch differ in kind: expected a number, got "
         f"{type(sample).__name__}"
     )
-
-
-def _mapping_like(mapping: Mapping[Any, Any], values: dict[Any, Any]) -> Any:
-    """The values as a mapping of the same type, with what a defaultdict has beside its items."""
-    if type(mapping) is dict:
-        return values
-    try:
-        made = mapping.copy()  # type: ignore[attr-defined]  # a mutable mapping keeps its extras
-        made.clear()
-        made.update(values)
-        return made
-    except (AttributeError, TypeError):  # an immutable one, or one without copy()
-        return values

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import FunctionType
 from typing import Any, TypeVar, cast
 
@@ -18,6 +18,7 @@ from dtrain.autograd import autocast_mode, grad_mode
 from dtrain.autograd.autocast_mode import AutocastMode, CachedCast
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import float32, float64, is_floating
+from dtrain.backend.nested import find_nested, map_nested
 from dtrain.primitives import casts
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -180,7 +181,8 @@ def _run(
             chosen = args[dtype_index]
         target = None if chosen is not None else _target_dtype(name, device, mode, args, kwargs)
         if target is not None:
-            args, kwargs = _cast(args, device, target, mode), _cast(kwargs, device, target, mode)
+            convert = _make_cast(device, target, mode)
+            args, kwargs = map_nested(args, convert), map_nested(kwargs, convert)
         elif not _is_listed(name, device):
             return function(*args, **kwargs)  # what it calls may be listed
     return without_autocast(function, *args, **kwargs)
@@ -204,18 +206,8 @@ def _is_listed(name: str, device: str) -> bool:
 
 def _device_type(mode: AutocastMode, values: Any) -> str | None:
     """The device of the tensors among the values, if autocast is on there; a GPU's before."""
-    devices = {"cuda" if tensor.is_cuda else "cpu" for tensor in _tensors_in(values)}
+    devices = {"cuda" if tensor.is_cuda else "cpu" for tensor in find_nested(values, Tensor)}
     return next((name for name in ("cuda", "cpu") if name in devices & mode.devices), None)
-
-
-def _tensors_in(values: Any) -> Iterator[Tensor]:
-    for value in values:
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, (list, tuple)):
-            yield from _tensors_in(value)
-        elif isinstance(value, dict):
-            yield from _tensors_in(value.values())
 
 
 def _target_dtype(
@@ -229,7 +221,7 @@ def _target_dtype(
     if name not in PROMOTED[device]:
         return None
     widest = lower = mode.dtype(device)
-    for tensor in _tensors_in((*args, *kwargs.values())):
+    for tensor in find_nested((*args, *kwargs.values()), Tensor):
         if not is_eligible(tensor, device):
             continue
         if tensor.dtype not in (lower, float32):
@@ -247,17 +239,16 @@ def is_eligible(tensor: Tensor, device: str) -> bool:
     return is_floating(dtype) and dtype != float64 and tensor.is_cuda == (device == "cuda")
 
 
-def _cast(value: Any, device: str, dtype: np.dtype, mode: AutocastMode) -> Any:
-    """A value with the tensors in it converted."""
-    if isinstance(value, Tensor):
-        if value.array.dtype == dtype or not is_eligible(value, device):
+def _make_cast(device: str, dtype: np.dtype, mode: AutocastMode) -> Callable[[Any], Any]:
+    """The function that converts a value if it is a tensor that autocast converts."""
+    cached = mode.cache_enabled and dtype == mode.dtype(device)
+
+    def convert(value: Any) -> Any:
+        if not isinstance(value, Tensor) or value.array.dtype == dtype:
             return value
-        return _cast_tensor(value, dtype, mode.cache_enabled and dtype == mode.dtype(device))
-    if isinstance(value, (list, tuple)):
-        return type(value)([_cast(part, device, dtype, mode) for part in value])
-    if isinstance(value, dict):
-        return {key: _cast(part, device, dtype, mode) for key, part in value.items()}
-    return value
+        return _cast_tensor(value, dtype, cached) if is_eligible(value, device) else value
+
+    return convert
 
 
 def _cast_tensor(source: Tensor, dtype: np.dtype, cached: bool) -> Tensor:

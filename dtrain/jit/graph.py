@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from dtrain.backend.nested import find_nested, mapping_like
+
 
 @dataclass(frozen=True)
 class Ref:
@@ -182,15 +184,7 @@ class Graph:
 
 def refs_in(argument: Any) -> Iterator[Ref]:
     """The Refs in an argument."""
-    if isinstance(argument, Ref):
-        yield argument
-    elif isinstance(argument, (list, tuple)):
-        for item in argument:
-            yield from refs_in(item)
-    elif isinstance(argument, dict):
-        yield from refs_in(list(argument.values()))
-    elif isinstance(argument, slice):
-        yield from refs_in((argument.start, argument.stop, argument.step))
+    return find_nested((argument,), Ref)
 
 
 def rebuild(argument: Any, leaf: Callable[[Any], Any]) -> Any:
@@ -202,14 +196,7 @@ def rebuild(argument: Any, leaf: Callable[[Any], Any]) -> Any:
         return kind([rebuild(item, leaf) for item in argument])
     if isinstance(argument, dict):
         items = {key: rebuild(item, leaf) for key, item in argument.items()}
-        return items if kind is dict else _same_dict(argument, items)
+        return mapping_like(argument, items)
     if kind is slice:
         return slice(*(rebuild(x, leaf) for x in (argument.start, argument.stop, argument.step)))
     return leaf(argument)
-
-
-def _same_dict(like: dict, items: dict) -> dict:
-    """A dict of a subclass, such as OrderedDict, with these items."""
-    copy = like.copy()
-    copy.update(items)
-    return copy

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -174,19 +174,6 @@ def written_arguments(function: Callable[..., Any], args: Any, kwargs: Any, name
     elif function is _method and short in _WRITING_METHODS:
         written.append(args[1])
     return [array for array in written if array is not None]
-
-
-def tensors_in(value: Any) -> Iterator[Tensor]:
-    """The Tensors in an argument."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from tensors_in(item)
-    elif isinstance(value, dict):
-        yield from tensors_in(list(value.values()))
-    elif isinstance(value, slice):
-        yield from tensors_in((value.start, value.stop, value.step))
 
 
 class RecordingModule:

@@ -16,6 +16,7 @@ import numpy as np
 
 from dtrain.autograd.parameter_changes import attribute_changes, parameter_changes
 from dtrain.autograd.tensor import Tensor
+from dtrain.backend.nested import find_nested
 from dtrain.jit.places import is_library_file
 from dtrain.nn.module import Module
 
@@ -39,9 +40,8 @@ class Surroundings:
         self._roots: list[Module] = []
         self._seen: set[int] = set()
         self._visit(function)
-        for argument in _items_in(arguments):
-            if isinstance(argument, Module):
-                self._add_module(argument)
+        for module in find_nested((arguments,), Module):
+            self._add_module(module)
         self._take_modules()
         self._counts = self._current_counts()
         self._state = self._snapshot()
@@ -222,16 +222,6 @@ def _copy_plain(value: Any) -> Any:
     if type(value) in (list, tuple):
         return type(value)(map(_copy_plain, value))
     return value
-
-
-def _items_in(value: Any) -> Iterator[Any]:
-    if isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _items_in(item)
-    elif isinstance(value, dict):
-        yield from _items_in(list(value.values()))
-    else:
-        yield value
 
 
 @functools.cache

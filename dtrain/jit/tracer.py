@@ -14,10 +14,11 @@ import numpy as np
 from dtrain.autograd import autocast_mode, grad_mode
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import default_generator
+from dtrain.backend.nested import find_nested
 from dtrain.backend.tracing import current_tracer, recording, suspended
 from dtrain.jit.graph import Call, Graph, Ref, Step, rebuild, refs_in
 from dtrain.jit.places import find_place, library_reads
-from dtrain.jit.proxies import ArrayProxy, NumberProxy, StandIn, real, tensors_in, written_arguments
+from dtrain.jit.proxies import ArrayProxy, NumberProxy, StandIn, real, written_arguments
 from dtrain.jit.side_effects import CountedDraws
 
 
@@ -203,10 +204,10 @@ class GraphTracer:
         ):
             self.refuse("values are written into an array from outside of the function")
         written = [real(array) for array in written]
-        self._keep_constants(written + [real(x.array) for x in tensors_in((writes,))])
-        stand_ins = [x for x in tensors_in((args, kwargs)) if type(x) is StandIn]
+        self._keep_constants(written + [real(x.array) for x in find_nested((writes,), Tensor)])
+        stand_ins = [x for x in find_nested((args, kwargs), Tensor) if type(x) is StandIn]
         real_args, real_kwargs = real(tuple(args)), real(dict(kwargs))
-        reached = [*tensors_in((real_args, real_kwargs))]
+        reached = [*find_nested((real_args, real_kwargs), Tensor)]
         if opaque:  # it may use any tensor that it can find
             reached += [x for x in self._kept if isinstance(x, Tensor)]
         swapped = list({id(x): x for x in reached}.values())

@@ -10,6 +10,7 @@ import numpy as np
 
 import dtrain.parallel.unreduced_check  # noqa: F401  watches all optimizers
 from dtrain.autograd import Tensor, is_grad_enabled
+from dtrain.backend.nested import map_nested
 from dtrain.backend.profiler import span
 from dtrain.distributed import world
 from dtrain.distributed.comm.blocks import copy_from_rank
@@ -179,7 +180,10 @@ class DistributedDataParallel(Module):
         if is_grad_enabled() and self.require_backward_grad_sync:
             self._gradients.before_forward()
         if self.device_ids:
-            inputs, kwargs = _move((inputs, kwargs), self.device_ids[0])
+            device = self.device_ids[0]
+            inputs, kwargs = map_nested(
+                (inputs, kwargs), lambda x: x.to(device) if isinstance(x, Tensor) else x
+            )
         with span("forward"):
             return self.module(*inputs, **kwargs)
 
@@ -281,14 +285,3 @@ def _make_buffer_sync(module: Module, comm: Communicator) -> Callable[[], None]:
         copy_from_rank(comm, [buffer.array for buffer in buffers], 0)
 
     return copy_buffers
-
-
-def _move(value: Any, device: Any) -> Any:
-    """The same with all tensors in it on a device."""
-    if isinstance(value, Tensor):
-        return value.to(device)
-    if isinstance(value, dict):
-        return {key: _move(part, device) for key, part in value.items()}
-    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
-        return type(value)(_move(part, device) for part in value)
-    return value

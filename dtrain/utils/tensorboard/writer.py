@@ -8,6 +8,7 @@ from typing import Any
 
 from dtrain.autograd import Tensor
 from dtrain.backend import to_host
+from dtrain.backend.nested import map_nested
 from dtrain.utils.tensorboard.graph import make_graph
 
 _INSTALL = (
@@ -119,7 +120,7 @@ class SummaryWriter:
     ) -> None:
         """Hyperparameters and what came of them; the domains are the values that occur."""
         metrics = {name: _to_number(value) for name, value in metric_dict.items()}
-        hparams = {name: _to_arrays(value) for name, value in hparam_dict.items()}
+        hparams = map_nested(hparam_dict, _to_array)
         self._writer.add_hparams(hparams, metrics, run_name, global_step)
 
     def add_graph(
@@ -156,9 +157,7 @@ def _make_method(name: str, doc: str) -> Callable[..., None]:
     """The method `name`: tensorboardX's, with arrays in place of tensors."""
 
     def method(self: SummaryWriter, *args: Any, **kwargs: Any) -> None:
-        arrays = [_to_arrays(value) for value in args]
-        named = {key: _to_arrays(value) for key, value in kwargs.items()}
-        getattr(self._writer, name)(*arrays, **named)
+        getattr(self._writer, name)(*map_nested(args, _to_array), **map_nested(kwargs, _to_array))
 
     method.__name__, method.__qualname__ = name, f"SummaryWriter.{name}"
     method.__doc__ = doc
@@ -196,13 +195,9 @@ def _to_number(value: Any) -> Any:
     return value.item() if isinstance(value, Tensor) else value
 
 
-def _to_arrays(value: Any) -> Any:
-    """The value with NumPy arrays in place of tensors."""
-    if isinstance(value, Tensor):
-        array = to_host(value.detach().array)
-        return array.astype("float32") if array.dtype.kind == "V" else array
-    if isinstance(value, (list, tuple)):
-        return type(value)(_to_arrays(item) for item in value)
-    if isinstance(value, dict):
-        return {key: _to_arrays(item) for key, item in value.items()}
-    return value
+def _to_array(value: Any) -> Any:
+    """A NumPy array in place of a tensor."""
+    if not isinstance(value, Tensor):
+        return value
+    array = to_host(value.detach().array)
+    return array.astype("float32") if array.dtype.kind == "V" else array

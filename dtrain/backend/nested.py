@@ -1,0 +1,53 @@
+"""Nested values: lists, tuples, named tuples and mappings, with tensors and other items in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def map_nested(value: Any, function: Callable[[Any], Any]) -> Any:
+    """The same containers, with `function(item)` in place of each item that is no container.
+
+    >>> map_nested({"a": [1, (2, 3)]}, lambda item: -item)
+    {'a': [-1, (-2, -3)]}
+    """
+    if isinstance(value, (list, tuple)):
+        items = [map_nested(item, function) for item in value]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    if isinstance(value, Mapping):
+        return mapping_like(value, {key: map_nested(v, function) for key, v in value.items()})
+    return function(value)
+
+
+def find_nested(values: Iterable[Any], kind: type[T]) -> Iterator[T]:
+    """The instances of a class among `values`, and in the containers and slices among them.
+
+    >>> list(find_nested(["a", [1, {"b": (2.5, 3)}]], int))
+    [1, 3]
+    """
+    for value in values:
+        if isinstance(value, kind):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from find_nested(value, kind)
+        elif isinstance(value, dict):
+            yield from find_nested(value.values(), kind)
+        elif isinstance(value, slice):
+            yield from find_nested((value.start, value.stop, value.step), kind)
+
+
+def mapping_like(mapping: Mapping[Any, Any], values: dict[Any, Any]) -> Any:
+    """The values as a mapping of the same type, with what a defaultdict has beside its items."""
+    if type(mapping) is dict:
+        return values
+    like: Any = mapping
+    try:
+        made = like.copy()  # a mutable mapping keeps its extras
+        made.clear()
+        made.update(values)
+        return made
+    except (AttributeError, TypeError):  # an immutable one, or one without copy()
+        return values
