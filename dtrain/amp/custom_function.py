@@ -37,12 +37,11 @@ def custom_fwd(
             return fwd(ctx, *args, **kwargs)
         dtype = np.dtype(cast_inputs)
 
-        def cast(value: Any) -> Any:
-            castable = isinstance(value, Tensor) and is_eligible(value, device_type)
-            return to(value, dtype) if castable else value
+        def cast(tensor: Tensor) -> Tensor:
+            return to(tensor, dtype) if is_eligible(tensor, device_type) else tensor
 
         with autocast(device_type, enabled=False):
-            return fwd(ctx, *map_nested(args, cast), **map_nested(kwargs, cast))
+            return fwd(ctx, *map_nested(args, Tensor, cast), **map_nested(kwargs, Tensor, cast))
 
     return forward
 

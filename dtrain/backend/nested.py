@@ -1,4 +1,4 @@
-"""Nested values: lists, tuples, named tuples and mappings, with tensors and other items in them."""
+"""Nested values: lists, tuples, named tuples and dicts, with tensors and other items in them."""
 
 from __future__ import annotations
 
@@ -8,22 +8,27 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def map_nested(value: Any, function: Callable[[Any], Any]) -> Any:
-    """The same containers, with `function(item)` in place of each item that is no container.
+def map_nested(
+    value: Any, kind: type[Any] | tuple[type[Any], ...], function: Callable[[Any], Any]
+) -> Any:
+    """The same containers, with `function(item)` in place of each instance of `kind`.
 
-    >>> map_nested({"a": [1, (2, 3)]}, lambda item: -item)
-    {'a': [-1, (-2, -3)]}
+    >>> map_nested({"a": [1, (2.5, 3)]}, int, lambda item: -item)
+    {'a': [-1, (2.5, -3)]}
     """
+    if isinstance(value, kind):
+        return function(value)
     if isinstance(value, (list, tuple)):
-        items = [map_nested(item, function) for item in value]
+        items = [map_nested(item, kind, function) for item in value]
         return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
-    if isinstance(value, Mapping):
-        return mapping_like(value, {key: map_nested(v, function) for key, v in value.items()})
-    return function(value)
+    if isinstance(value, dict):
+        made = {key: map_nested(item, kind, function) for key, item in value.items()}
+        return mapping_like(value, made)
+    return value
 
 
 def find_nested(values: Iterable[Any], kind: type[T]) -> Iterator[T]:
-    """The instances of a class among `values`, and in the containers and slices among them.
+    """The instances of `kind` among `values`, and in the containers and slices among them.
 
     >>> list(find_nested(["a", [1, {"b": (2.5, 3)}]], int))
     [1, 3]

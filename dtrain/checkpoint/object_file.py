@@ -7,6 +7,7 @@ import pickle
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
+from dtrain.autograd.tensor import Tensor
 from dtrain.backend.nested import map_nested
 from dtrain.errors import CheckpointError
 from dtrain.nn import Module
@@ -63,4 +64,4 @@ def read_objects(file: BinaryIO, name: str, map_location: Any, weights_only: boo
         raise CheckpointError(f"{name}: the file was cut or changed: {reason}") from reason
     if map_location is None:
         return state
-    return map_nested(state, lambda x: x.to(map_location) if hasattr(x, "to") else x)
+    return map_nested(state, (Module, Tensor), lambda x: x.to(map_location))

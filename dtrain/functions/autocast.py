@@ -182,7 +182,7 @@ def _run(
         target = None if chosen is not None else _target_dtype(name, device, mode, args, kwargs)
         if target is not None:
             convert = _make_cast(device, target, mode)
-            args, kwargs = map_nested(args, convert), map_nested(kwargs, convert)
+            args, kwargs = map_nested(args, Tensor, convert), map_nested(kwargs, Tensor, convert)
         elif not _is_listed(name, device):
             return function(*args, **kwargs)  # what it calls may be listed
     return without_autocast(function, *args, **kwargs)
@@ -239,14 +239,14 @@ def is_eligible(tensor: Tensor, device: str) -> bool:
     return is_floating(dtype) and dtype != float64 and tensor.is_cuda == (device == "cuda")
 
 
-def _make_cast(device: str, dtype: np.dtype, mode: AutocastMode) -> Callable[[Any], Any]:
-    """The function that converts a value if it is a tensor that autocast converts."""
+def _make_cast(device: str, dtype: np.dtype, mode: AutocastMode) -> Callable[[Tensor], Tensor]:
+    """The function that converts a tensor, if it is one that autocast converts."""
     cached = mode.cache_enabled and dtype == mode.dtype(device)
 
-    def convert(value: Any) -> Any:
-        if not isinstance(value, Tensor) or value.array.dtype == dtype:
-            return value
-        return _cast_tensor(value, dtype, cached) if is_eligible(value, device) else value
+    def convert(tensor: Tensor) -> Tensor:
+        if tensor.array.dtype == dtype or not is_eligible(tensor, device):
+            return tensor
+        return _cast_tensor(tensor, dtype, cached)
 
     return convert
 

@@ -181,9 +181,7 @@ class DistributedDataParallel(Module):
             self._gradients.before_forward()
         if self.device_ids:
             device = self.device_ids[0]
-            inputs, kwargs = map_nested(
-                (inputs, kwargs), lambda x: x.to(device) if isinstance(x, Tensor) else x
-            )
+            inputs, kwargs = map_nested((inputs, kwargs), Tensor, lambda x: x.to(device))
         with span("forward"):
             return self.module(*inputs, **kwargs)
 

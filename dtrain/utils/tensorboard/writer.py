@@ -120,7 +120,7 @@ class SummaryWriter:
     ) -> None:
         """Hyperparameters and what came of them; the domains are the values that occur."""
         metrics = {name: _to_number(value) for name, value in metric_dict.items()}
-        hparams = map_nested(hparam_dict, _to_array)
+        hparams = map_nested(dict(hparam_dict), Tensor, _to_array)
         self._writer.add_hparams(hparams, metrics, run_name, global_step)
 
     def add_graph(
@@ -157,7 +157,8 @@ def _make_method(name: str, doc: str) -> Callable[..., None]:
     """The method `name`: tensorboardX's, with arrays in place of tensors."""
 
     def method(self: SummaryWriter, *args: Any, **kwargs: Any) -> None:
-        getattr(self._writer, name)(*map_nested(args, _to_array), **map_nested(kwargs, _to_array))
+        args, kwargs = map_nested((args, kwargs), Tensor, _to_array)
+        getattr(self._writer, name)(*args, **kwargs)
 
     method.__name__, method.__qualname__ = name, f"SummaryWriter.{name}"
     method.__doc__ = doc
@@ -195,9 +196,7 @@ def _to_number(value: Any) -> Any:
     return value.item() if isinstance(value, Tensor) else value
 
 
-def _to_array(value: Any) -> Any:
-    """A NumPy array in place of a tensor."""
-    if not isinstance(value, Tensor):
-        return value
-    array = to_host(value.detach().array)
+def _to_array(tensor: Tensor) -> Any:
+    """The tensor's elements as a NumPy array."""
+    array = to_host(tensor.detach().array)
     return array.astype("float32") if array.dtype.kind == "V" else array
