@@ -4,6 +4,7 @@ import importlib
 import pickle
 import threading
 
+import numpy as np
 import pytest
 
 import dtrain
@@ -24,6 +25,21 @@ def test_libraries_that_are_not_used_are_not_available(name):
     assert not getattr(dtrain.backends, name).is_available()
     assert not dtrain.backends.mps.is_built()
     assert dtrain.backends.cudnn.version() is None
+
+
+@pytest.mark.parametrize(
+    ("name", "simd"),
+    [
+        ("AVX512", {"baseline": ["SSE3"], "found": ["AVX2", "AVX512_SKX"]}),
+        ("AVX512", {"baseline": ["X86_V2"], "found": ["X86_V3", "X86_V4"]}),
+        ("AVX2", {"baseline": ["X86_V3"], "not found": ["X86_V4"]}),
+        ("AVX2", {"baseline": ["SSE3"], "found": ["AVX2"], "not found": ["AVX512_SKX"]}),
+        ("DEFAULT", {"baseline": ["NEON"], "found": ["SVE"]}),
+    ],
+)
+def test_the_processors_vectors_have_pytorchs_names(name, simd, monkeypatch):
+    monkeypatch.setattr(np, "show_config", lambda mode: {"SIMD Extensions": simd})
+    assert dtrain.backends.cpu.get_cpu_capability() == name
 
 
 def test_flags_are_kept_and_restored(monkeypatch):
