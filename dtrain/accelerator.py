@@ -62,7 +62,7 @@ def set_device_index(device: device | str | int) -> None:
 
 
 def current_stream(device: device | str | int | None = None) -> Stream:
-    """The stream that takes the work of a GPU (torch.accelerator.current_stream)."""
+    """The stream to which a GPU's work is submitted (torch.accelerator.current_stream)."""
     _require()
     return _current_stream(device)
 

@@ -28,10 +28,10 @@ class OptState(enum.Enum):
 
 
 class _Progress:
-    """An optimizer since the last `update`."""
+    """The state of an optimizer since the last `update`."""
 
     def __init__(self, optimizer: Optimizer):
-        self.optimizer = optimizer  # kept, so that its id is of no other
+        self.optimizer = optimizer  # kept alive, so that no other object gets its id
         self.stage = OptState.READY
         self.found_inf: bool | None = None
 
@@ -275,7 +275,7 @@ class GradScaler:
 
 
 def _unscale(optimizer: Optimizer, scale: float) -> bool:
-    """Divide the gradients by the scale; returns whether some were not finite."""
+    """Divide the gradients by the scale; returns whether any was infinity or NaN."""
     params = [param for group in optimizer.param_groups for param in group["params"]]
     buckets = make_buckets(params)
     for bucket in buckets:
@@ -299,7 +299,7 @@ def _unscale(optimizer: Optimizer, scale: float) -> bool:
 
 
 def _ranges(params: Iterable[Tensor]) -> Iterator[tuple[Bucket, int, int]]:
-    """The gradients of parameters in the buckets, as ranges of the part that is updated here."""
+    """The ranges of the parameters' gradients in their buckets, of those that this rank updates."""
     for param in params:
         bucket = param._bucket
         assert bucket is not None
@@ -310,7 +310,7 @@ def _ranges(params: Iterable[Tensor]) -> Iterator[tuple[Bucket, int, int]]:
 
 
 def _unscale_array(grad: Array, inverse: np.float32) -> bool:
-    """Multiply an array of gradients in place; returns whether some were not finite."""
+    """Multiply gradients by `inverse` in place; returns whether any was infinity or NaN."""
     xp = array_module(grad)
     wide = grad.astype(float32) if is_half(grad.dtype) else grad
     found = not bool(xp.isfinite(wide.sum())) and not bool(xp.isfinite(wide).all())

@@ -15,7 +15,7 @@ import numpy as np
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend import dtypes
 
-#: The devices on which autocast is there.
+#: The kinds of devices that autocast supports.
 DEVICE_TYPES = ("cpu", "cuda")
 
 
@@ -35,11 +35,11 @@ class AutocastMode(NamedTuple):
 
 
 class CachedCast(NamedTuple):
-    """A parameter's values in the lower precision, and what they were converted from."""
+    """A parameter converted to the lower precision, with the array and version it was made from."""
 
     source: Tensor
-    values: Any  # the array of the source at that time, and its version (with writes to `data`)
-    version: tuple[int, ...]
+    values: Any  # the source's array when it was converted
+    version: tuple[int, ...]  # and its version, which counts writes to `data`, too
     cast: Tensor
 
 
@@ -51,7 +51,7 @@ class _PerThread(threading.local):
 
 
 class _Process:
-    #: whether autocast was on at any time, on any thread: before, nothing else is looked at
+    #: whether autocast has been on, on any thread; until then operations check nothing else
     used: bool = False
 
 

@@ -1,4 +1,4 @@
-"""The GPUs of this machine: whether there are any, what they can do, waiting for one."""
+"""Number, properties and current device of the machine's GPUs; synchronization (torch.cuda)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def is_initialized() -> bool:
 
 
 def gpu_name(where: Device | str | int | None) -> str:
-    """The device of a number, of a device or its name, or the current one.
+    """The name, with its index, of a GPU given by index, device or name; None: the current one.
 
     >>> gpu_name(1)
     'cuda:1'
@@ -74,7 +74,7 @@ def device_of(obj: Tensor) -> device:
 
 @dataclass(frozen=True)
 class _DeviceProperties:
-    """What CUDA says of a GPU (torch.cuda.get_device_properties)."""
+    """The properties of a GPU (torch.cuda.get_device_properties)."""
 
     name: str
     major: int

@@ -1,4 +1,4 @@
-"""The memory of GPUs: what arrays occupy, what CuPy's pool holds, peaks (torch.cuda.memory)."""
+"""Bytes of GPU memory: allocated, reserved by CuPy's pool, peaks of both (torch.cuda.memory)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ _GIB = 1 << 30
 
 
 class _Peaks:
-    """The greatest sizes since the last reset, of each GPU by its name."""
+    """The most bytes allocated and reserved since the last reset, of each GPU by its name."""
 
-    allocated: dict[str, int] = {}  # noqa: RUF012 - one for the process, as CuPy's pool is
-    reserved: dict[str, int] = {}  # noqa: RUF012
-    hook: Any = None
+    def __init__(self) -> None:
+        self.allocated: dict[str, int] = {}
+        self.reserved: dict[str, int] = {}
+        self.hook: Any = None  # CuPy's, which counts allocations
+
+
+_peaks = _Peaks()  # one for the process, as CuPy's pool is
 
 
 def empty_cache() -> None:
@@ -27,7 +31,7 @@ def empty_cache() -> None:
         import cupy
 
         where = gpu_name(None)
-        _Peaks.reserved[where] = max_memory_reserved()
+        _peaks.reserved[where] = max_memory_reserved()
         cupy.get_default_memory_pool().free_all_blocks()
 
 
@@ -53,16 +57,16 @@ def max_memory_allocated(device: Device | str | int | None = None) -> int:
     """
     if not is_available():
         return 0
-    if _Peaks.hook is None:
+    if _peaks.hook is None:
         return max_memory_reserved(device)
-    return max(_Peaks.allocated.get(gpu_name(device), 0), memory_allocated(device))
+    return max(_peaks.allocated.get(gpu_name(device), 0), memory_allocated(device))
 
 
 def max_memory_reserved(device: Device | str | int | None = None) -> int:
     """The most bytes that CuPy held on a GPU (torch.cuda.max_memory_reserved)."""
     if not is_available():
         return 0
-    return max(_Peaks.reserved.get(gpu_name(device), 0), memory_reserved(device))
+    return max(_peaks.reserved.get(gpu_name(device), 0), memory_reserved(device))
 
 
 def reset_peak_memory_stats(device: Device | str | int | None = None) -> None:
@@ -72,10 +76,10 @@ def reset_peak_memory_stats(device: Device | str | int | None = None) -> None:
     """
     where = gpu_name(device)
     with use_device(where):
-        if _Peaks.hook is None:
-            _Peaks.hook = _count_allocations()
-        _Peaks.allocated[where] = memory_allocated(where)
-        _Peaks.reserved[where] = memory_reserved(where)
+        if _peaks.hook is None:
+            _peaks.hook = _count_allocations()
+        _peaks.allocated[where] = memory_allocated(where)
+        _peaks.reserved[where] = memory_reserved(where)
 
 
 def reset_max_memory_allocated(device: Device | str | int | None = None) -> None:
@@ -84,7 +88,7 @@ def reset_max_memory_allocated(device: Device | str | int | None = None) -> None
 
 
 def _count_allocations() -> Any:
-    """Install a hook in CuPy that notes the peaks of each GPU."""
+    """Install a hook in CuPy that updates the most bytes allocated on each GPU."""
     import cupy
 
     class Hook(cupy.cuda.MemoryHook):
@@ -93,7 +97,7 @@ def _count_allocations() -> Any:
         def malloc_postprocess(self, **allocation: Any) -> None:
             where = f"cuda:{allocation['device_id']}"
             used = cupy.get_default_memory_pool().used_bytes()
-            _Peaks.allocated[where] = max(_Peaks.allocated.get(where, 0), used)
+            _peaks.allocated[where] = max(_peaks.allocated.get(where, 0), used)
 
     hook = Hook()
     hook.__enter__()

@@ -1,4 +1,4 @@
-"""Streams and events: queues of a GPU's work, and marks in them (torch.cuda.streams)."""
+"""Streams, queues of a GPU's work, and events recorded in them (torch.cuda.streams)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dtrain.cuda.devices import gpu_name
 
 
 class Stream:
-    """A queue of work on a GPU (torch.cuda.Stream); as a context manager, that of its body.
+    """A queue of work on a GPU (torch.cuda.Stream); as a context manager, the current stream.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class Stream:
         return bool(self._stream.done)
 
     def record_event(self, event: Event | None = None) -> Event:
-        """Mark this place in the stream; returns the event (torch.cuda.Stream.record_event)."""
+        """Record an event, by default a new one; returns it (torch.cuda.Stream.record_event)."""
         event = Event() if event is None else event
         event.record(self)
         return event
@@ -75,11 +75,11 @@ class Stream:
 
 
 class Event:
-    """A mark in a stream, which can be waited for and timed (torch.cuda.Event).
+    """A point in a stream's work, to wait for or to time (torch.cuda.Event).
 
     Parameters
     ----------
-    enable_timing : whether `elapsed_time` can be asked
+    enable_timing : whether `elapsed_time` can be called
     blocking : whether `synchronize` sleeps instead of polling
     interprocess : whether other processes can use it
     """
@@ -93,7 +93,7 @@ class Event:
             self._event = cupy.cuda.Event(blocking, not enable_timing, interprocess)
 
     def record(self, stream: Stream | None = None) -> None:
-        """Mark the present end of a stream, by default the current (torch.cuda.Event.record)."""
+        """Record the event in a stream, by default the current one (torch.cuda.Event.record)."""
         self._event.record(None if stream is None else stream._stream)
 
     def wait(self, stream: Stream | None = None) -> None:
@@ -101,11 +101,11 @@ class Event:
         (current_stream() if stream is None else stream).wait_event(self)
 
     def query(self) -> bool:
-        """Whether the work before the mark is done (torch.cuda.Event.query)."""
+        """Whether the work recorded before the event is done (torch.cuda.Event.query)."""
         return bool(self._event.done)
 
     def synchronize(self) -> None:
-        """Wait until the work before the mark is done (torch.cuda.Event.synchronize)."""
+        """Wait until the work recorded before the event is done (torch.cuda.Event.synchronize)."""
         self._event.synchronize()
 
     def elapsed_time(self, end_event: Event) -> float:
@@ -122,7 +122,7 @@ def _wrap(stream: Any, where: str) -> Stream:
 
 
 def current_stream(device: Device | str | int | None = None) -> Stream:
-    """The stream that takes the work of a GPU (torch.cuda.current_stream)."""
+    """The stream to which a GPU's work is submitted (torch.cuda.current_stream)."""
     with use_device(gpu_name(device)):
         import cupy
 
@@ -130,7 +130,7 @@ def current_stream(device: Device | str | int | None = None) -> Stream:
 
 
 def default_stream(device: Device | str | int | None = None) -> Stream:
-    """The stream that takes the work unless another is set (torch.cuda.default_stream)."""
+    """The stream of a GPU's work unless another is set (torch.cuda.default_stream)."""
     with use_device(gpu_name(device)):
         import cupy
 
@@ -138,12 +138,12 @@ def default_stream(device: Device | str | int | None = None) -> Stream:
 
 
 def set_stream(stream: Stream) -> None:
-    """Give a stream all work from now on (torch.cuda.set_stream)."""
+    """Make a stream the current one (torch.cuda.set_stream)."""
     stream._stream.use()
 
 
 def stream(stream: Stream | None) -> AbstractContextManager[Any]:
-    """Context manager: the stream takes the work of its body; None changes nothing.
+    """Context manager: the stream is the current one in its body; None changes nothing.
 
     (torch.cuda.stream)
     """
