@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextvars
 import functools
 import inspect
-import linecache
 import threading
 from collections.abc import Callable, Sequence
 from types import FunctionType
@@ -25,6 +24,7 @@ from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.autograd.view import set_view_metadata
 from dtrain.backend import Array, on_device_of
 from dtrain.backend.dtypes import float32, is_half, promote
+from dtrain.backend.generated_code import make_at_first_call, make_function
 from dtrain.backend.tracing import current_tracer, tracers
 
 P = ParamSpec("P")
@@ -125,8 +125,8 @@ def record(
 #: An operation, written out for its inputs: that takes half of the time of loops over them.
 _SOURCE = """\
 def operation({parameters}, **static):
-    if tracers:
-        return traced(({names},), static)
+    if tracers and (tracer := current_tracer()) is not None:
+        return tracer.call(operation, ({names},), static, name, recorded=ops[name])
     {arrays}
     try:
         if type({first}) is ndarray and {first}.itemsize != 2:
@@ -153,8 +153,8 @@ def operation({parameters}, **static):
 
 _SOURCE_OF_MANY = """\
 def operation(*inputs, **static):
-    if tracers:
-        return traced(inputs, static)
+    if tracers and (tracer := current_tracer()) is not None:
+        return tracer.call(operation, inputs, static, name, recorded=ops[name])
     arrays = [x.array if isinstance(x, Tensor) else x for x in inputs]
     try:
         out, vjps = run_on_device(function, *arrays, **static)
@@ -166,17 +166,11 @@ def operation(*inputs, **static):
 """
 
 
-def _first_call(*inputs: Any, **static: Any) -> Tensor:
-    write_out()  # type: ignore[name-defined]  # noqa: F821
-    return operation(*inputs, **static)  # type: ignore[name-defined]  # noqa: F821
-
-
 def _operation(function: Callable[..., Any], widens: bool, recomputed: bool = False) -> Any:
     """The operation of a primitive. What it saves is written out once it is known (`save`)."""
     kinds = inspect.Parameter
     parameters = inspect.signature(function).parameters.values()
     inputs = [p for p in parameters if p.kind == kinds.POSITIONAL_OR_KEYWORD]
-    parameters_are_named = bool(inputs)
     name = function.__name__
     primitive = Primitive(function, [p.name for p in inputs], recomputed)
 
@@ -197,54 +191,23 @@ def _operation(function: Callable[..., Any], widens: bool, recomputed: bool = Fa
         if rerun:
             node.call = function, arrays, static
         if primitive.is_settled:
-            operation.__code__ = written_out().__code__
-
-    def traced(inputs: Sequence[Any], static: dict) -> Tensor:
-        """Run the operation while a thread, this one or another, records a graph."""
-        tracer = current_tracer()
-        if tracer is not None:
-            return tracer.call(run_untraced, inputs, static, name, recorded=OPS[name])
-        return run_untraced(*inputs, **static)
-
-    def run_untraced(*inputs: Any, **static: Any) -> Tensor:
-        arrays = [x.array if isinstance(x, Tensor) else x for x in inputs]
-        try:
-            half = _host_half(*arrays) if widens and parameters_are_named else None
-            if half is not None:
-                return _in_float32(operation, half, inputs, static)
-            out, vjps = _run_on_device(function, *arrays, **static)
-        except (ValueError, OverflowError) as error:
-            raise _refusal(name, error)  # noqa: B904  it has its cause
-        result = record(primitive, inputs, out, vjps)
-        save(result, inputs, arrays, out, static)
-        return result
+            operation.__code__ = write().__code__
 
     namespace: dict[str, Any] = {
         "Node": Node, "OUTPUT": OUTPUT, "Tensor": Tensor, "as_array": _as_array,
-        "function": function, "host_half": _host_half, "in_float32": _in_float32,
-        "mode": grad_mode._mode, "name": name, "ndarray": np.ndarray, "new": object.__new__,
-        "primitive": primitive, "quiet": _quiet, "record": record, "refusal": _refusal,
-        "run_on_device": _run_on_device, "save": save, "traced": traced, "tracers": tracers,
-        "widens": widens,
+        "current_tracer": current_tracer, "function": function, "host_half": _host_half,
+        "in_float32": _in_float32, "mode": grad_mode._mode, "name": name, "ndarray": np.ndarray,
+        "new": object.__new__, "ops": OPS, "primitive": primitive, "quiet": _quiet,
+        "record": record, "refusal": _refusal, "run_on_device": _run_on_device, "save": save,
+        "tracers": tracers, "widens": widens,
     }  # fmt: skip
 
-    def written_out() -> FunctionType:
+    def write() -> FunctionType:
         source = _source(primitive, inputs) if inputs else _source_of_many(primitive)
-        filename = f"<dtrain operation {name}>"
-        linecache.cache[filename] = len(source), None, source.splitlines(True), filename
-        exec(compile(source, filename, "exec"), namespace)
-        return namespace["operation"]
+        return make_function(source, f"<dtrain operation {name}>", namespace)
 
-    def write_out() -> None:
-        """Compile the text at the first call: that of all operations is a fifth of the import."""
-        written = written_out()
-        operation.__defaults__ = written.__defaults__  # first: another thread may be calling
-        operation.__code__ = written.__code__
-        namespace["operation"] = operation
-
-    namespace["write_out"] = write_out
-    operation: Any = FunctionType(_first_call.__code__, namespace, name)
-    namespace["operation"] = functools.update_wrapper(operation, function)
+    operation = make_at_first_call(function, namespace, write)
+    namespace["operation"] = operation
     operation.primitive = primitive
     OPS[name] = operation
     return operation

@@ -6,7 +6,6 @@ dtype of its inputs. Inside of a listed function autocast is off, as it is in Py
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable
 from types import FunctionType
@@ -18,6 +17,7 @@ from dtrain.autograd import autocast_mode, grad_mode
 from dtrain.autograd.autocast_mode import AutocastMode, CachedCast
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import float32, float64, is_floating
+from dtrain.backend.generated_code import make_at_first_call, make_function
 from dtrain.backend.nested import find_nested, map_nested
 from dtrain.primitives import casts
 
@@ -107,28 +107,14 @@ def autocasts(function: F) -> F:
         "function": function, "name": name,
     }  # fmt: skip
 
-    def write_out() -> None:
-        """Compile the text at the first call, as operations do: imports take less time."""
+    def write() -> FunctionType:
         parameters = list(inspect.signature(function).parameters.values())
         names = [p.name for p in parameters]
         namespace["dtype_index"] = names.index("dtype") if "dtype" in names else None
         text = _WRAPPER.format(**_write_parameters(parameters, namespace))
-        exec(compile(text, f"<dtrain autocast {name}>", "exec"), namespace)
-        written = namespace["wrapper"]
-        wrapper.__defaults__ = written.__defaults__  # first: another thread may be calling
-        wrapper.__kwdefaults__ = written.__kwdefaults__
-        wrapper.__code__ = written.__code__
-        namespace["wrapper"] = wrapper
+        return make_function(text, f"<dtrain autocast {name}>", namespace)
 
-    namespace["write_out"] = write_out
-    wrapper: Any = FunctionType(_first_call.__code__, namespace, name)
-    namespace["wrapper"] = functools.update_wrapper(wrapper, function)
-    return cast("F", wrapper)
-
-
-def _first_call(*args: Any, **kwargs: Any) -> Any:
-    write_out()  # type: ignore[name-defined]  # noqa: F821
-    return wrapper(*args, **kwargs)  # type: ignore[name-defined]  # noqa: F821
+    return cast("F", make_at_first_call(function, namespace, write))
 
 
 def _write_parameters(parameters: list[inspect.Parameter], namespace: dict) -> dict[str, str]:

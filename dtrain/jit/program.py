@@ -6,7 +6,6 @@ and gradients have eager mode's bits. What is saved is all Python between the op
 
 from __future__ import annotations
 
-import linecache
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from dtrain.autograd import grad_mode
 from dtrain.autograd.primitive import is_floating_array
+from dtrain.backend.generated_code import make_function
 from dtrain.jit.graph import Call, Graph, Ref, Step, rebuild, refs_in
 from dtrain.jit.tracer import GraphTracer, Refusal, outcome_key
 
@@ -301,6 +301,4 @@ def _generate(graph: Graph, step: Step, later: set[int]) -> Callable[[list[Any]]
     lines.append(f"return {text(final)}")
     source = "\n    ".join(lines) + "\n"
     filename = f"<dtrain graph {graph.name} {id(step):x}>"
-    exec(compile(source, filename, "exec"), namespace)
-    linecache.cache[filename] = len(source), None, source.splitlines(True), filename
-    return namespace["step"]
+    return make_function(source, filename, namespace)

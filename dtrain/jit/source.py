@@ -15,6 +15,7 @@ from collections.abc import Callable
 from types import FunctionType, ModuleType
 from typing import Any
 
+from dtrain.backend.generated_code import make_function
 from dtrain.errors import CompileError
 from dtrain.jit.names import attribute_names
 from dtrain.jit.surroundings import global_names
@@ -236,11 +237,5 @@ def compile_program(text: str, name: str, values: dict[str, Any], attributes: se
         raise CompileError(f"load: the program of {name} is not one of dtrain's: {error}") from None
     if len(tree.body) != 1 or not isinstance(tree.body[0], ast.FunctionDef):
         raise CompileError(f"load: the program of {name} is not one function")
-    function = tree.body[0].name
     namespace: dict[str, Any] = {"__builtins__": {}, **values}
-    filename = f"<dtrain program {name}>"
-    exec(compile(tree, filename, "exec"), namespace)
-    import linecache
-
-    linecache.cache[filename] = len(text), None, text.splitlines(True), filename
-    return namespace[function]
+    return make_function(text, f"<dtrain program {name}>", namespace)
