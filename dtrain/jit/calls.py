@@ -10,8 +10,8 @@ from typing import Any
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend.random import draw_bits
 from dtrain.functions.subscripts import setitem
-from dtrain.jit.proxies import _get, _method
-from dtrain.jit.tracer import _item
+from dtrain.jit.proxies import call_method, get_attribute
+from dtrain.jit.tracer import item
 from dtrain.nn.deferred_updates import DeferredBufferUpdates
 from dtrain.primitives.normalization import batch_statistics
 
@@ -22,7 +22,7 @@ BY_NAME: dict[str, Callable[..., Any]] = {
     "setitem": setitem,
     "update_buffers": DeferredBufferUpdates.update_buffers,
     "wrap": wrap,
-    "number.item": _item,
+    "number.item": item,
     **{
         f"number.{function.__name__}": function
         for function in (
@@ -39,4 +39,4 @@ def array_call(name: str) -> Callable[..., Any]:
         return operator.getitem
     if name == "setitem":
         return operator.setitem
-    return _get if name in ("T", "real", "imag") else _method
+    return get_attribute if name in ("T", "real", "imag") else call_method

@@ -82,11 +82,17 @@ class Step:
         """The number of ways through the graph from here."""
         return sum(branch.paths() for branch in self.branches.values()) or 1
 
-    def all_calls(self) -> Iterator[Call]:
-        """The calls of this step and of all later ones."""
-        yield from self.calls
+    def all_steps(self) -> Iterator[Step]:
+        """This step and all later ones."""
+        yield self
         for branch in self.branches.values():
-            yield from branch.all_calls()
+            yield from branch.all_steps()
+
+    def refs(self) -> Iterator[Ref]:
+        """The values that this step uses."""
+        for call in self.calls:
+            yield from refs_in((call.args, call.kwargs))
+        yield from refs_in((self.decides, self.outputs))
 
 
 class Graph:
@@ -119,19 +125,11 @@ class Graph:
 
     def used_values(self) -> set[int]:
         """The values that calls take, or that are outputs."""
-
-        def visit(step: Step) -> Iterator[Ref]:
-            for call in step.calls:
-                yield from refs_in((call.args, call.kwargs))
-            yield from refs_in((step.decides, step.outputs))
-            for branch in step.branches.values():
-                yield from visit(branch)
-
-        return {ref.value for ref in visit(self.root)}
+        return {ref.value for step in self.root.all_steps() for ref in step.refs()}
 
     def nodes(self) -> list[Call]:
         """All calls (torch.Graph.nodes)."""
-        return list(self.root.all_calls())
+        return [call for step in self.root.all_steps() for call in step.calls]
 
     def __str__(self) -> str:
         inputs = ", ".join(f"{self.label(i)}: {self.values[i].type}" for i in self.inputs)

@@ -6,7 +6,7 @@ and gradients have eager mode's bits. What is saved is all Python between the op
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -43,12 +43,12 @@ class Program:
         """
         if not self.is_recorded:
             self.graph = tracer.graph
-            (self.graph.root, _, _), *rest = tracer.steps
+            (self.graph.root, _), *rest = tracer.steps
             self.is_recorded = True
             step = self.graph.root
         else:
             step, rest = self._follow(tracer)
-        for new, outcome, _ in rest:
+        for new, outcome in rest:
             step.branches[outcome] = new
             step = new
         self.finish()
@@ -61,10 +61,10 @@ class Program:
         """Find the step after which a path leaves those that are known, and what comes then."""
         step, rest = self.graph.root, list(tracer.steps)
         matching = _Matching(self.graph, tracer.graph)
-        first, _, _ = rest.pop(0)
+        first, _ = rest.pop(0)
         matching.require_same(step, first)
         while rest and rest[0][1] in step.branches:
-            new, outcome, _ = rest.pop(0)
+            new, outcome = rest.pop(0)
             step = step.branches[outcome]
             matching.require_same(step, new)
         if not rest:
@@ -72,7 +72,7 @@ class Program:
         if self.graph.root.paths() >= MAX_PATHS:
             raise Refusal(f"{step.place}: more than {MAX_PATHS} paths, one for each outcome")
         matching.take_over_rest()
-        for new, _, _ in rest:
+        for new, _ in rest:
             matching.renumber(new)
         return step, rest
 
@@ -82,7 +82,7 @@ class Program:
         for branch in step.branches.values():
             later |= self._write_out(branch)
         step.run = _generate(self.graph, step, later)
-        return later | {ref.value for ref in _refs_of(step)}
+        return later | {ref.value for ref in step.refs()}
 
     # --- running ---
 
@@ -114,7 +114,7 @@ class Program:
     @property
     def changes_outside(self) -> bool:
         """Whether a run changes more than the random generator."""
-        return any(call.writes_outside for call in self.graph.root.all_calls())
+        return any(call.writes_outside for call in self.graph.nodes())
 
 
 class _Matching:
@@ -196,13 +196,6 @@ class _Matching:
             call.outputs = [(path, self._index[value]) for path, value in call.outputs]
         step.decides = self._leaf(step.decides)
         step.outputs = rebuild(step.outputs, self._leaf)
-
-
-def _refs_of(step: Step) -> Iterator[Ref]:
-    """All values that a step uses."""
-    for call in step.calls:
-        yield from refs_in((call.args, call.kwargs))
-    yield from refs_in((step.decides, step.outputs))
 
 
 def same_arguments(first: Any, second: Any) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.tracing import current_tracer
-from dtrain.jit.graph import Ref
+from dtrain.jit.graph import Ref, rebuild
 
 if TYPE_CHECKING:
     from dtrain.jit.tracer import GraphTracer
@@ -75,7 +75,7 @@ class ArrayProxy(np.lib.mixins.NDArrayOperatorsMixin):
     def _call(self, function: Callable[..., Any], *args: Any, name: str, **kwargs: Any) -> Any:
         if self._is_recorded():
             return self.tracer.call(function, args, kwargs, name)
-        return function(*_real(args), **_real(kwargs))
+        return function(*real(args), **real(kwargs))
 
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kwargs: Any) -> Any:
         function = ufunc if method == "__call__" else getattr(ufunc, method)
@@ -84,7 +84,7 @@ class ArrayProxy(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if function.__name__ in _ABOUT_MEMORY:
-            return function(*_real(args), **_real(kwargs))
+            return function(*real(args), **real(kwargs))
         name = f"{function.__module__}.{function.__name__}"
         return self._call(function, *args, name=name, **kwargs)
 
@@ -100,15 +100,15 @@ class ArrayProxy(np.lib.mixins.NDArrayOperatorsMixin):
         if name.startswith("__") and name != "__getitem__":
             raise AttributeError(name)
         if not callable(attribute):  # T, real, imag, flat
-            return self._call(_get, self, name, name=f"array.{name}")
+            return self._call(get_attribute, self, name, name=f"array.{name}")
 
         def method(*args: Any, **kwargs: Any) -> Any:
-            called = operator.methodcaller(name, *_real(args), **_real(kwargs))
+            called = operator.methodcaller(name, *real(args), **real(kwargs))
             if not self._is_recorded():
                 return called(self.real)
             if name == "item" and self.real.dtype.kind not in "fV":
                 return self.tracer.guard(self, called(self.real), name="number.item")
-            return self.tracer.call(_method, (name, self, *args), kwargs, f"array.{name}")
+            return self.tracer.call(call_method, (name, self, *args), kwargs, f"array.{name}")
 
         return method
 
@@ -149,11 +149,11 @@ class ArrayProxy(np.lib.mixins.NDArrayOperatorsMixin):
     __hash__ = object.__hash__
 
 
-def _get(array: Any, name: str) -> Any:
+def get_attribute(array: Any, name: str) -> Any:
     return getattr(array, name)
 
 
-def _method(name: str, array: Any, *args: Any, **kwargs: Any) -> Any:
+def call_method(name: str, array: Any, *args: Any, **kwargs: Any) -> Any:
     return getattr(array, name)(*args, **kwargs)
 
 
@@ -171,7 +171,7 @@ def written_arguments(function: Callable[..., Any], args: Any, kwargs: Any, name
     short = name.rpartition(".")[2]
     if function is operator.setitem or short in _WRITING_FUNCTIONS or name.endswith(".at"):
         written.append(args[0])
-    elif function is _method and short in _WRITING_METHODS:
+    elif function is call_method and short in _WRITING_METHODS:
         written.append(args[1])
     return [array for array in written if array is not None]
 
@@ -192,9 +192,9 @@ class RecordingModule:
         def called(*args: Any, **kwargs: Any) -> Any:
             tracer = current_tracer()
             if tracer is None or not _has_proxy((args, kwargs)):
-                return found(*_real(args), **_real(kwargs))
+                return found(*real(args), **real(kwargs))
             if name in _ABOUT_MEMORY:
-                return found(*_real(args), **_real(kwargs))
+                return found(*real(args), **real(kwargs))
             return tracer.call(found, args, kwargs, f"{self.module.__name__}.{name}")
 
         return called
@@ -208,27 +208,18 @@ def _has_proxy(value: Any) -> bool:
     return type(value) in (ArrayProxy, NumberProxy)
 
 
-def _real(value: Any) -> Any:
+def real(value: Any) -> Any:
     """Real arrays and numbers in place of those that stand for them."""
+    return rebuild(value, _real_item)
+
+
+def _real_item(value: Any) -> Any:
     kind = type(value)
     if kind in (ArrayProxy, NumberProxy):
         return value.real
     if kind is RecordingModule:
         return value.module
-    if kind is StandIn:
-        return value.original
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return kind(*map(_real, value))
-    if kind in (list, tuple):
-        return kind(map(_real, value))
-    if kind is dict:
-        return {key: _real(item) for key, item in value.items()}
-    if kind is slice:
-        return slice(_real(value.start), _real(value.stop), _real(value.step))
-    return value
-
-
-real = _real
+    return value.original if kind is StandIn else value
 
 
 class NumberProxy:
@@ -308,7 +299,7 @@ def _arithmetic(function: Callable[..., Any], reflected: bool) -> Callable[..., 
             return NotImplemented
         args = (*other, self) if reflected else (self, *other)
         if not self._is_recorded():
-            return function(*_real(args))
+            return function(*real(args))
         return self.tracer.call(function, args, {}, f"operator.{function.__name__}")
 
     return method
@@ -318,7 +309,7 @@ def _comparison(function: Callable[..., Any]) -> Callable[..., Any]:
     def method(self: Any, other: Any) -> Any:
         if not isinstance(other, (int, float)):
             return NotImplemented
-        result = function(*_real((self, other)))
+        result = function(*real((self, other)))
         if not self._is_recorded():
             return result
         name = f"operator.{function.__name__}"

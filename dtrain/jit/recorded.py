@@ -147,7 +147,7 @@ class RecordedFunction:
     def _record(self, state: _State, entry: _Entry, args: Any, kwargs: Any) -> Any:
         """Run the function, and add its path to the graph of an entry."""
         burned: list[str] = []
-        tracer = GraphTracer(entry.program.graph, burned.append if self.options.one_path else None)
+        tracer = GraphTracer(self.name, burned.append if self.options.one_path else None)
         surroundings = state.surroundings
         undo = Undo(surroundings)
         try:

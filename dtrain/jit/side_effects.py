@@ -8,26 +8,11 @@ from dtrain.backend import default_generator
 from dtrain.jit.surroundings import Surroundings
 
 
-class CountedDraws:
-    """Whether the default generator did anything but draw."""
-
-    def __init__(self, generator: Any):
-        self._generator = generator
-        self._before = generator.get_state()
-        self._after = self._before
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *exception: object) -> None:
-        self._after = self._generator.get_state()
-
-    def moved(self) -> bool:
-        """Whether seed, stream, step or microbatch changed, or it went back."""
-        before, after = self._before, self._after
-        same = [before[k] == after[k] for k in ("seed", "stream")]
-        moved = after["place"][0] < before["place"][0] or after["place"][1:] != before["place"][1:]
-        return moved or not all(same)
+def only_drew(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    """Whether a generator did nothing but draw between two of its states: `call` alone grew."""
+    same = all(before[key] == after[key] for key in ("seed", "stream"))
+    (call, *place), (later, *later_place) = before["place"], after["place"]
+    return same and later >= call and later_place == place
 
 
 class Undo:

@@ -19,7 +19,7 @@ from dtrain.backend.tracing import current_tracer, recording, suspended
 from dtrain.jit.graph import Call, Graph, Ref, Step, rebuild, refs_in
 from dtrain.jit.places import find_place, library_reads
 from dtrain.jit.proxies import ArrayProxy, NumberProxy, StandIn, real, written_arguments
-from dtrain.jit.side_effects import CountedDraws
+from dtrain.jit.side_effects import only_drew
 
 
 class Refusal(Exception):
@@ -31,18 +31,18 @@ class GraphTracer:
 
     Parameters
     ----------
-    graph : the graph to which values are added
+    name : the name of the function, for the graph
     on_decision : if given, what the user's code reads of a value becomes a constant, with a call
         of `on_decision(place)`, instead of a decision (torch.jit.trace)
     """
 
-    def __init__(self, graph: Graph, on_decision: Callable[[str], None] | None = None):
+    def __init__(self, name: str, on_decision: Callable[[str], None] | None = None):
         # of this path alone; Program.add_path joins the paths
-        self.graph: Graph = Graph(graph.name)
+        self.graph: Graph = Graph(name)
         self.graph.grad_enabled = grad_mode.is_grad_enabled()
         self.refusal: str | None = None
-        #: each step, the outcome of the decision before it, and the number of values before it
-        self.steps: list[tuple[Step, Any, int]] = [(Step(), None, 0)]
+        #: each step, and the outcome of the decision before it
+        self.steps: list[tuple[Step, Any]] = [(Step(), None)]
         self.writes_outside: bool = False
         self._on_decision = on_decision
         self._known: dict[int, Ref] = {}  # by the id of a Tensor, or of a real array
@@ -56,12 +56,9 @@ class GraphTracer:
 
     # --- values ---
 
-    def _new_value(self, kind: str, like: Any = None, name: str = "") -> int:
-        return self.graph.add(kind, like, name)
-
     def add_tensor(self, kind: str, tensor: Tensor, name: str) -> Ref:
         """Add an input, a parameter, a buffer or another tensor from outside."""
-        index = self._new_value(kind, tensor.array, name)
+        index = self.graph.add(kind, tensor.array, name)
         if kind == "input":
             self.graph.inputs.append(index)
         else:
@@ -85,7 +82,7 @@ class GraphTracer:
 
     def add_number(self, value: float, name: str) -> NumberProxy:
         """Add a float that is an argument."""
-        index = self._new_value("input", None, name)
+        index = self.graph.add("input", None, name)
         self.graph.inputs.append(index)
         return NumberProxy(value, Ref(index), self)
 
@@ -120,7 +117,7 @@ class GraphTracer:
 
     def _alias(self, tensor: Tensor, proxy: ArrayProxy) -> Ref:
         """A Tensor that was put around a known array: as `detach` does, or anew."""
-        index = self._new_value("tensor", proxy.real)
+        index = self.graph.add("tensor", proxy.real)
         for known in self._kept:
             if not isinstance(known, Tensor) or id(known) not in self._known:
                 continue
@@ -139,7 +136,7 @@ class GraphTracer:
         """A Tensor from outside of the function, or one made of constants inside."""
         if tensor._node is not None:
             self.refuse("a tensor with a history from outside of the function is used")
-        index = self._new_value("constant", tensor.array)
+        index = self.graph.add("constant", tensor.array)
         self.graph.tensors[index] = tensor
         if id(tensor) not in self._fresh:
             self._outside.append(tensor.array)
@@ -179,12 +176,7 @@ class GraphTracer:
         self.step.calls.append(Call(name, function, args, kwargs, outputs, enabled, place, outside))
 
     def _is_outside(self, array: Any) -> bool:
-        if not isinstance(array, np.ndarray):
-            return True
-        return any(
-            isinstance(other, np.ndarray) and np.may_share_memory(array, other)
-            for other in self._outside
-        )
+        return not isinstance(array, np.ndarray) or _overlaps(array, self._outside)
 
     def call(
         self, function: Callable[..., Any], args: Sequence[Any], kwargs: Any, name: str = "",
@@ -243,15 +235,12 @@ class GraphTracer:
 
     def _keep_constants(self, written: list[Any]) -> None:
         """Keep the values of constants that are about to be written to: a run begins with them."""
-        for index in self._inside:
-            constant = self.graph.tensors[index]
-            array = real(constant.array)
-            if index in self.graph.copied or not any(
-                isinstance(other, np.ndarray) and np.may_share_memory(array, other)
-                for other in written
-            ):
-                continue
-            self._copy_constants((index,))
+        self._copy_constants(
+            index
+            for index in self._inside
+            if index not in self.graph.copied
+            and _overlaps(real(self.graph.tensors[index].array), written)
+        )
 
     def _copy_constants(self, indices: Iterable[int]) -> None:
         """Keep the values of constants as they are now, for each run to begin with a copy."""
@@ -267,7 +256,7 @@ class GraphTracer:
         """What a call returned, with proxies; notes the values and what is to be guarded."""
         if isinstance(result, Tensor):
             if id(result) not in self._known:
-                index = self._new_value("tensor", result.array)
+                index = self.graph.add("tensor", result.array)
                 outputs.append((path, index))
                 self._know(result, Ref(index))
             return self._stand_ins.get(id(result), result)
@@ -276,7 +265,7 @@ class GraphTracer:
         ):
             proxy = self._proxies.get(id(result))
             if proxy is None:
-                index = self._new_value("array", result)
+                index = self.graph.add("array", result)
                 outputs.append((path, index))
                 proxy = self._proxy(result, Ref(index))
                 self._kept.append(result)
@@ -295,11 +284,11 @@ class GraphTracer:
                 for key, item in result.items()
             }
         if type(result) is float:
-            index = self._new_value("number")
+            index = self.graph.add("number")
             outputs.append((path, index))
             return NumberProxy(result, Ref(index), self)
         if result is not None and isinstance(result, (bool, int, str)):
-            index = self._new_value("number")
+            index = self.graph.add("number")
             outputs.append((path, index))
             guards.append((Ref(index), result))
         elif result is not None:
@@ -315,8 +304,8 @@ class GraphTracer:
             self._on_decision(find_place())
             return value
         if name == "number.item":
-            function = _item
-        index = self._new_value("number")
+            function = item
+        index = self.graph.add("number")
         encoded = (source.ref, *self.encode(args))
         self._append(
             name or f"number.{function.__name__}", function, encoded, {}, [((), index)], []
@@ -325,11 +314,11 @@ class GraphTracer:
         return value
 
     def _decide(self, ref: Ref, value: Any) -> None:
-        if any(call.writes_outside for step, _, _ in self.steps for call in step.calls):
+        if any(call.writes_outside for step, _ in self.steps for call in step.calls):
             self.refuse("a branch on a value comes after a change of something outside")
         self.step.decides = ref
         self.step.place = find_place()
-        self.steps.append((Step(), outcome_key(value), len(self.graph.values)))
+        self.steps.append((Step(), outcome_key(value)))
 
     def refuse(self, reason: str) -> None:
         """Note that what happens now cannot be part of a graph; the first reason counts."""
@@ -341,21 +330,21 @@ class GraphTracer:
     def record(self, function: Callable[[], Any]) -> Any:
         """Run a function under this tracer; returns what it returned, and the outputs' form."""
         generator = default_generator()
-        draws = CountedDraws(generator)
+        state = generator.get_state()
         enabled = grad_mode.is_grad_enabled()
         try:
             # casts of parameters are part of the graph, whether they were made before or not
             casts = autocast_mode.restored(autocast_mode.get_mode())
-            with recording(self), draws, casts:
+            with recording(self), casts:
                 result = function()
                 if current_tracer() is not self or grad_mode.is_grad_enabled() != enabled:
                     self.refuse("it changes the grad mode of its caller")
                 self.step.outputs = rebuild(result, self._output_leaf)
                 returned = {ref.value for ref in refs_in(self.step.outputs)}
                 self._copy_constants(returned.intersection(self._inside))
-            if draws.moved():
+            if not only_drew(state, generator.get_state()):
                 self.refuse("it sets the state of the random generator")
-            return rebuild(result, _to_real)
+            return real(result)
         finally:
             self._restore()
 
@@ -374,13 +363,14 @@ class GraphTracer:
                 tensor.array = tensor.array.real
 
 
-def _to_real(value: Any) -> Any:
-    if isinstance(value, StandIn):
-        return value.original
-    return real(value)
+def _overlaps(array: Any, others: Iterable[Any]) -> bool:
+    """Whether an array on the host may share memory with one of the others."""
+    return any(
+        isinstance(other, np.ndarray) and np.may_share_memory(array, other) for other in others
+    )
 
 
-def _item(array: Any) -> Any:
+def item(array: Any) -> Any:
     return array.item()
 
 
