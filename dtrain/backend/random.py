@@ -109,19 +109,13 @@ class Generator:
     def bits(self, xp: Any, count: int) -> Array:
         """Draw `count` uint64 words of random bits; increments `call` of the counter."""
         if tracers and (tracer := current_tracer()) is not None:
-            return tracer.call(draw_bits, (self, xp, count), {}, writes=self._elsewhere() or None)
+            outside = True if self is not default_generator() else None
+            return tracer.call(
+                Generator.bits, (self, xp, count), {}, name="draw_bits", writes=outside
+            )
         call, microbatch, step = self._counter
         self._counter = (call + 1, microbatch, step)
         return philox_bits(xp, count, (self._seed, self._stream), (call, microbatch, step))
-
-    def _elsewhere(self) -> bool:
-        """Whether this is not the default generator of the thread."""
-        return self is not default_generator()
-
-
-def draw_bits(generator: Generator, xp: Any, count: int) -> Array:
-    """The generator's `bits`; its own default generator for the one of another thread."""
-    return generator.bits(xp, count)
 
 
 class _PerThread(threading.local):

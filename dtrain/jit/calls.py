@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dtrain.autograd.tensor import Tensor, wrap
-from dtrain.backend.random import draw_bits
+from dtrain.backend.random import Generator
 from dtrain.functions.subscripts import setitem
 from dtrain.jit.proxies import call_method, get_attribute
 from dtrain.jit.tracer import item
@@ -18,7 +18,7 @@ from dtrain.primitives.normalization import batch_statistics
 BY_NAME: dict[str, Callable[..., Any]] = {
     "batch_statistics": batch_statistics,
     "detach": Tensor.detach,
-    "draw_bits": draw_bits,
+    "draw_bits": Generator.bits,
     "setitem": setitem,
     "update_buffers": DeferredBufferUpdates.update_buffers,
     "wrap": wrap,

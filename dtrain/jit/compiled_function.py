@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from dtrain.backend.tracing import current_tracer, tracers
-from dtrain.errors import CompileError
 from dtrain.jit.graph import Graph
 from dtrain.jit.recorded import Options, RecordedFunction
 
@@ -38,10 +37,7 @@ class ScriptFunction:
     @property
     def graph(self) -> Graph:
         """The graph of the shapes that came last."""
-        graph = self._compiled.last_graph()
-        if graph is None:
-            raise CompileError(f"graph: {self.name} has no graph yet; call it first")
-        return graph
+        return self._compiled.graph
 
     @property
     def code(self) -> str:

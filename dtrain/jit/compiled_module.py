@@ -10,7 +10,6 @@ import copy
 from pathlib import Path
 from typing import Any
 
-from dtrain.errors import CompileError
 from dtrain.jit.graph import Graph
 from dtrain.jit.recorded import Options, RecordedFunction
 from dtrain.nn.module import Module
@@ -31,12 +30,7 @@ class CompiledModule:
     @property
     def graph(self) -> Graph:
         """The graph of the shapes that came last."""
-        graph = self._compiled.last_graph()
-        if graph is None:
-            raise CompileError(
-                f"graph: {self._compiled.name} has no graph yet; call it with example inputs first"
-            )
-        return graph
+        return self._compiled.graph
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         original = copy.deepcopy(self._orig_mod, memo)

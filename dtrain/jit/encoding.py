@@ -27,7 +27,6 @@ class Encoder:
     def __init__(self) -> None:
         self.tensors: dict[str, Tensor] = {}
         self._names: dict[int, str] = {}
-        self._kept: list[Any] = []
 
     def add_tensor(self, tensor: Tensor, name: str = "") -> str:
         """Keep a tensor, once, under a name or the next free one; returns its name."""
@@ -35,7 +34,6 @@ class Encoder:
         if known is None:
             known = name if name and name not in self.tensors else f"#{len(self.tensors)}"
             self._names[id(tensor)] = known
-            self._kept.append(tensor)
             self.tensors[known] = tensor
         return known
 

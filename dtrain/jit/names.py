@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import functools
 import math
+import operator
 import sys
 from types import FunctionType
 from typing import Any
@@ -23,6 +24,7 @@ from dtrain.backend import dtypes
 from dtrain.backend.size import Size
 from dtrain.errors import CompileError
 from dtrain.functions.table import PUBLIC_FUNCTIONS
+from dtrain.jit import calls, scripting
 from dtrain.nn import functional
 from dtrain.nn.module import Module
 
@@ -82,8 +84,6 @@ def _true() -> bool:
 
 @functools.cache
 def _names_by_id() -> dict[int, str]:
-    from dtrain.jit import scripting  # scripting.py knows nothing of files
-
     names: dict[int, str] = {id(scripting.is_scripting): "jit.is_scripting"}
     for name, value in functions().items():
         names.setdefault(id(value), name)
@@ -160,10 +160,6 @@ def find_call(name: str) -> Any:
     CompileError
         If no graph of dtrain's has calls of this name.
     """
-    import operator
-
-    from dtrain.jit import calls
-
     space, _, short = name.rpartition(".")
     if not space and name in OPS:
         return OPS[name]

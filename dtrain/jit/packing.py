@@ -14,11 +14,9 @@ from dtrain.jit.encoding import Encoder, Unencodable
 from dtrain.jit.graph import Call, Graph, Step
 from dtrain.jit.names import class_name, find_call, module_classes
 from dtrain.jit.places import is_library_file
-from dtrain.jit.source import FunctionSource, NoProgram, check_program
+from dtrain.jit.source import FunctionSource, NoProgram, check_program, names_of_modules
+from dtrain.jit.surroundings import MODULE_TABLES
 from dtrain.nn.module import Module
-
-_TABLES = {"_parameters", "_buffers", "_modules", "_hooks", "_transient_buffers", "training",
-           "pending_updates"}  # fmt: skip
 
 
 class _ProgramEncoder(Encoder):
@@ -62,7 +60,6 @@ class Packer:
         self._module_ids: dict[int, int] = {}
         self._user_modules: list[tuple[Module, dict[str, Any]]] = []
         self._trees: list[FunctionSource] = []
-        self._kept: list[Any] = []
 
     def pack(self, made: Any) -> dict[str, Any]:
         """The JSON of a script or trace."""
@@ -112,7 +109,6 @@ class Packer:
         if known is not None:
             return known
         index = self._function_ids[id(function)] = len(self.functions)
-        self._kept.append(function)
         source = FunctionSource(function)
         packed: dict[str, Any] = {"name": source.name, "table": {}}
         self.functions.append(packed)
@@ -142,7 +138,7 @@ class Packer:
                         packed["methods"][name] = self._method(method)
             for module, packed in list(self._user_modules):
                 for name, value in module.__dict__.items():
-                    if name in self.wanted and name not in _TABLES:
+                    if name in self.wanted and name not in MODULE_TABLES:
                         self._add_attribute(module, packed, name, value)
 
     def _method(self, method: Any) -> int | None:
@@ -157,12 +153,7 @@ class Packer:
         return self.add_function(method)
 
     def _check(self) -> None:
-        attributes = {
-            name
-            for module in self.modules
-            for table in ("attributes", "parameters", "buffers", "modules", "methods")
-            for name in module[table]
-        }
+        attributes = names_of_modules(self.modules)
         for source in self._trees:
             check_program(source.tree, attributes, source.place)
 
@@ -176,7 +167,6 @@ class Packer:
         if known is not None:
             return known
         index = self._module_ids[id(module)] = len(self.modules)
-        self._kept.append(module)
         if module._hooks is not None and (module._hooks.forward or module._hooks.forward_pre):
             raise Unencodable(f"{type(module).__name__} has hooks")
         kind = class_name(type(module))
@@ -196,7 +186,7 @@ class Packer:
             packed["modules"][name] = None if child is None else self.add_module(child)
         if own_class:
             for name, value in module.__dict__.items():
-                if name not in _TABLES:
+                if name not in MODULE_TABLES:
                     self._add_attribute(module, packed, name, value)
         else:
             self._user_modules.append((module, packed))
@@ -216,7 +206,7 @@ class Packer:
     # --- graphs ---
 
     def _pack_graph(self, graph: Graph) -> dict[str, Any]:
-        encode = self.encoder.encode
+        encode, used = self.encoder.encode, graph.used_values()
         return {
             "grad_enabled": graph.grad_enabled,
             "inputs": graph.inputs,
@@ -224,15 +214,13 @@ class Packer:
                 [v.kind, list(v.shape), encode(v.dtype), v.name] for v in graph.values
             ],
             "tensors": {
-                str(index): self._tensor(tensor) for index, tensor in self._used_tensors(graph)
+                str(index): self._tensor(tensor)
+                for index, tensor in graph.tensors.items()
+                if index in used
             },
             "copied": sorted(graph.copied),
             "root": self._pack_step(graph.root),
         }  # fmt: skip
-
-    def _used_tensors(self, graph: Graph) -> Any:
-        used = graph.used_values()
-        return [(index, tensor) for index, tensor in graph.tensors.items() if index in used]
 
     def _pack_step(self, step: Step) -> dict[str, Any]:
         encode = self.encoder.encode

@@ -46,10 +46,10 @@ class StandIn(Tensor):
         return self.original._graph_edge()
 
 
-class ArrayProxy(np.lib.mixins.NDArrayOperatorsMixin):
-    """An array of which every use is recorded.
+class _Proxy:
+    """What stands for a value while it is recorded.
 
-    real : the array itself
+    real : the array or number itself
     ref : the value of the graph that it is
     """
 
@@ -60,15 +60,6 @@ class ArrayProxy(np.lib.mixins.NDArrayOperatorsMixin):
         self.ref: Ref = ref
         self.tracer: GraphTracer = tracer
 
-    # what isinstance() asks
-    __class__: Any = property(lambda self: type(self.real))
-
-    @property
-    def array_module(self) -> Any:
-        """NumPy or CuPy, such that functions like `asarray` are recorded, too."""
-        module = np if isinstance(self.real, (np.ndarray, np.generic)) else _module_of(self.real)
-        return RecordingModule(module) if self._is_recorded() else module
-
     def _is_recorded(self) -> bool:
         return current_tracer() is self.tracer
 
@@ -76,6 +67,10 @@ class ArrayProxy(np.lib.mixins.NDArrayOperatorsMixin):
         if self._is_recorded():
             return self.tracer.call(function, args, kwargs, name)
         return function(*real(args), **real(kwargs))
+
+    def _guard(self, convert: Callable[..., Any], *args: Any) -> Any:
+        value = convert(self.real, *args)
+        return self.tracer.guard(self, value, convert, args) if self._is_recorded() else value
 
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kwargs: Any) -> Any:
         function = ufunc if method == "__call__" else getattr(ufunc, method)
@@ -87,6 +82,21 @@ class ArrayProxy(np.lib.mixins.NDArrayOperatorsMixin):
             return function(*real(args), **real(kwargs))
         name = f"{function.__module__}.{function.__name__}"
         return self._call(function, *args, name=name, **kwargs)
+
+
+class ArrayProxy(_Proxy, np.lib.mixins.NDArrayOperatorsMixin):
+    """An array of which every use is recorded."""
+
+    __slots__ = ()
+
+    # what isinstance() asks
+    __class__: Any = property(lambda self: type(self.real))
+
+    @property
+    def array_module(self) -> Any:
+        """NumPy or CuPy, such that functions like `asarray` are recorded, too."""
+        module = np if isinstance(self.real, (np.ndarray, np.generic)) else _module_of(self.real)
+        return RecordingModule(module) if self._is_recorded() else module
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         if self._is_recorded():
@@ -142,10 +152,6 @@ class ArrayProxy(np.lib.mixins.NDArrayOperatorsMixin):
     def __repr__(self) -> str:
         return repr(self.real)
 
-    def _guard(self, convert: Callable[[Any], Any]) -> Any:
-        value = convert(self.real)
-        return self.tracer.guard(self, value, convert) if self._is_recorded() else value
-
     __hash__ = object.__hash__
 
 
@@ -191,9 +197,7 @@ class RecordingModule:
 
         def called(*args: Any, **kwargs: Any) -> Any:
             tracer = current_tracer()
-            if tracer is None or not _has_proxy((args, kwargs)):
-                return found(*real(args), **real(kwargs))
-            if name in _ABOUT_MEMORY:
+            if tracer is None or name in _ABOUT_MEMORY or not _has_proxy((args, kwargs)):
                 return found(*real(args), **real(kwargs))
             return tracer.call(found, args, kwargs, f"{self.module.__name__}.{name}")
 
@@ -222,35 +226,13 @@ def _real_item(value: Any) -> Any:
     return value.original if kind is StandIn else value
 
 
-class NumberProxy:
+class NumberProxy(_Proxy):
     """A float of which every use is recorded: arithmetic as calls, comparisons as decisions."""
 
-    __slots__ = ("real", "ref", "tracer")
-
-    def __init__(self, real: float, ref: Ref, tracer: GraphTracer):
-        self.real: float = real
-        self.ref: Ref = ref
-        self.tracer: GraphTracer = tracer
+    __slots__ = ()
 
     # what isinstance() asks
     __class__: Any = property(lambda self: float)
-
-    def _is_recorded(self) -> bool:
-        return current_tracer() is self.tracer
-
-    def _guard(self, convert: Callable[..., Any], *args: Any) -> Any:
-        value = convert(self.real, *args)
-        if not self._is_recorded():
-            return value
-        return self.tracer.guard(self, value, convert, args)
-
-    def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kwargs: Any) -> Any:
-        return ArrayProxy.__array_ufunc__(self, ufunc, method, *args, **kwargs)  # type: ignore
-
-    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        return ArrayProxy.__array_function__(self, function, types, args, kwargs)  # type: ignore
-
-    _call = ArrayProxy._call
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         return np.asarray(float(self), dtype)

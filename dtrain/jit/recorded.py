@@ -254,6 +254,14 @@ class RecordedFunction:
         states = self._local.states.values()
         return {key: entry for state in states for key, entry in state.entries.items()}
 
+    @property
+    def graph(self) -> Graph:
+        """`last_graph`, which must be there."""
+        graph = self.last_graph()
+        if graph is None:
+            raise CompileError(f"graph: {self.name} has no graph yet; call it first")
+        return graph
+
     def last_graph(self) -> Graph | None:
         """The graph of the shapes that came last; None before the first call."""
         graphs = [

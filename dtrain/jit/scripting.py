@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from dtrain.backend.tracing import current_tracer
 from dtrain.errors import CompileError
@@ -163,7 +164,7 @@ def unused(function: F) -> F:
         return function(*args, **kwargs)
 
     refused.__name__, refused.__doc__ = function.__name__, function.__doc__
-    return refused  # type: ignore[return-value]
+    return cast("F", refused)
 
 
 def export(function: F) -> F:
@@ -183,10 +184,8 @@ def freeze(mod: Any, preserved_attrs: Any = None, optimize_numerics: bool = True
     """
     if not isinstance(mod, CompiledModule):
         raise TypeError(f"freeze: expected a module from script or trace, got {type(mod).__name__}")
-    if mod.training:  # type: ignore[attr-defined]
+    if mod._orig_mod.training:
         raise RuntimeError("freeze: expected a module in eval mode; call eval() first")
-    import copy
-
     frozen = copy.deepcopy(mod)
-    frozen.requires_grad_(False)  # type: ignore[attr-defined]
+    frozen._orig_mod.requires_grad_(False)
     return frozen

@@ -62,6 +62,12 @@ def check_program(tree: ast.AST, attributes: set[str], place: Callable[[int], st
             raise NoProgram(f"{line}: {type(node.value).__name__} is not supported in programs")
 
 
+def names_of_modules(modules: list[dict[str, Any]]) -> set[str]:
+    """The names of all that the modules of a file have, which its programs may use."""
+    tables = ("attributes", "parameters", "buffers", "modules", "methods")
+    return {name for module in modules for table in tables for name in module[table]}
+
+
 class FunctionSource:
     """The syntax tree of a function, without annotations, and what its names stand for."""
 

@@ -21,8 +21,10 @@ from dtrain.jit.places import is_library_file
 from dtrain.nn.module import Module
 
 #: Attributes of modules that are compared otherwise, or belong to DataParallel.
-_TABLES = {"_parameters", "_buffers", "_modules", "_hooks", "_transient_buffers", "training",
-           "pending_updates"}  # fmt: skip
+MODULE_TABLES = {
+    "_parameters", "_buffers", "_modules", "_hooks", "_transient_buffers", "training",
+    "pending_updates",
+}  # fmt: skip
 _PLAIN = (bool, int, float, str, bytes, type(None), np.dtype)
 
 
@@ -158,7 +160,7 @@ class Surroundings:
             f"{name}.{key}" if name else key: _copy_plain(value)
             for name, module in self.modules
             for key, value in module.__dict__.items()
-            if key not in _TABLES
+            if key not in MODULE_TABLES
         }
         identities = {name: id(module) for name, module in self.modules}
         return (

@@ -11,7 +11,7 @@ from dtrain.jit.encoding import Decoder
 from dtrain.jit.graph import Call, Graph, Step, Value
 from dtrain.jit.names import find_call, module_classes
 from dtrain.jit.program import UNKNOWN, Program
-from dtrain.jit.source import compile_program
+from dtrain.jit.source import compile_program, names_of_modules
 from dtrain.nn.module import Module
 from dtrain.nn.parameter import Parameter
 
@@ -87,12 +87,7 @@ class Unpacker:
             self.modules.append(self._make_module(packed))
         for module, packed in zip(self.modules, program["modules"]):
             self._link(module, packed)
-        attributes = {
-            name
-            for packed in program["modules"]
-            for table in ("attributes", "parameters", "buffers", "modules", "methods")
-            for name in packed[table]
-        }
+        attributes = names_of_modules(program["modules"])
         for late, packed in zip(self.functions, program["functions"]):
             values = {
                 _checked_name(name): self._decoder.decode(value)
