@@ -14,24 +14,6 @@ from dtrain.backend.dtypes import get_default_dtype
 from dtrain.nn.module import Module
 
 
-def same_results(first: Any, second: Any) -> bool:
-    """Whether two results have the same structure and the same bits."""
-    if isinstance(first, Tensor) and isinstance(second, Tensor):
-        a, b = first.array, second.array
-        if a.shape != b.shape or a.dtype != b.dtype or first.requires_grad != second.requires_grad:
-            return False
-        return a is b or bool((a == b).all()) or a.tobytes() == b.tobytes()
-    if type(first) is not type(second):
-        return False
-    if isinstance(first, (list, tuple)):
-        return len(first) == len(second) and all(map(same_results, first, second))
-    if isinstance(first, dict):
-        return first.keys() == second.keys() and all(
-            same_results(first[key], second[key]) for key in first
-        )
-    return first is second or bool(first == second) or (first != first and second != second)
-
-
 def flatten(value: Any, leaves: list[Any], modules: list[Any], seen: dict[int, int]) -> Any:
     """The form of arguments, a key of graphs; appends tensors and floats to `leaves`, modules
     to `modules`."""

@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from dtrain.autograd import grad_mode
-from dtrain.autograd.primitive import is_floating_array
 from dtrain.backend.generated_code import make_function
+from dtrain.jit.comparison import same_arguments, same_items, same_structure
 from dtrain.jit.graph import Call, Graph, Ref, Step, rebuild, refs_in
 from dtrain.jit.tracer import GraphTracer, Refusal, outcome_key
 
@@ -150,19 +148,12 @@ class _Matching:
 
     def _same(self, first: Any, second: Any) -> bool:
         """Whether an argument of the graph and one of the path are equal."""
+        return same_structure(first, second, self._same_item)
+
+    def _same_item(self, first: Any, second: Any) -> bool:
         if isinstance(first, Ref) and isinstance(second, Ref):
             return first.of_array == second.of_array and self._same_value(first.value, second.value)
-        if type(first) is not type(second):
-            return False
-        if isinstance(first, (list, tuple)):
-            return len(first) == len(second) and all(map(self._same, first, second))
-        if isinstance(first, dict):
-            keys = first.keys()
-            return keys == second.keys() and all(self._same(first[k], second[k]) for k in keys)
-        if isinstance(first, slice):
-            ends = (second.start, second.stop, second.step)
-            return self._same((first.start, first.stop, first.step), ends)
-        return same_arguments(first, second)
+        return same_items(first, second)
 
     def _same_value(self, known: int, new: int) -> bool:
         if new in self._index:
@@ -196,29 +187,6 @@ class _Matching:
             call.outputs = [(path, self._index[value]) for path, value in call.outputs]
         step.decides = self._leaf(step.decides)
         step.outputs = rebuild(step.outputs, self._leaf)
-
-
-def same_arguments(first: Any, second: Any) -> bool:
-    """Whether two arguments are equal; arrays by their elements."""
-    if first is second:
-        return True
-    if type(first) is not type(second):
-        return False
-    if isinstance(first, (list, tuple)):
-        return len(first) == len(second) and all(map(same_arguments, first, second))
-    if isinstance(first, dict):
-        return first.keys() == second.keys() and all(
-            same_arguments(first[key], second[key]) for key in first
-        )
-    if isinstance(first, slice):
-        ends = (second.start, second.stop, second.step)
-        return same_arguments((first.start, first.stop, first.step), ends)
-    if isinstance(first, (np.ndarray, np.generic)):
-        nan_too = is_floating_array(first)
-        return first.dtype == second.dtype and np.array_equal(first, second, equal_nan=nan_too)
-    if callable(first) and hasattr(first, "__code__"):
-        return first.__code__ is second.__code__
-    return bool(first == second) or (first != first and second != second)
 
 
 def _last_uses(graph: Graph, step: Step, later: set[int]) -> list[list[int]]:

@@ -23,8 +23,8 @@ from dtrain.jit.arguments import (
     describe_difference,
     flatten,
     global_modes,
-    same_results,
 )
+from dtrain.jit.comparison import same_results
 from dtrain.jit.graph import Graph, rebuild
 from dtrain.jit.program import UNKNOWN, Program
 from dtrain.jit.side_effects import Undo

@@ -399,6 +399,14 @@ def test_two_calls_before_a_backward_pass():
         assert np.array_equal(got, x.grad.numpy())
 
 
+def test_arrays_are_returned_too():
+    compiled = dtrain.compile(lambda x: (x.numpy() * 2, {"x": x.numpy()}), fullgraph=True)
+    for k in range(4):
+        doubled, named = compiled(dtrain.full((2,), float(k)))
+        assert doubled.tolist() == [2 * k] * 2
+        assert named["x"].tolist() == [k] * 2
+
+
 def test_disabled_functions_run_each_time():
     seen = []
 
