@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -87,12 +88,12 @@ def _describe(form: Any) -> str:
     return repr(form)
 
 
-def argument_names(function: Callable[..., Any], args: Any, kwargs: Any) -> list[str]:
+def argument_names(function: Callable[..., Any], args: Any, kwargs: Any) -> Iterator[str]:
     """A name for each tensor and float among the arguments: its parameter's, numbered if many."""
     try:
         bound = inspect.signature(function).bind(*args, **kwargs)
     except (TypeError, ValueError):
-        return [f"x{i}" for i in range(1000)]
+        return (f"x{i}" for i in itertools.count())
     names: list[str] = []
 
     def visit(name: str, value: Any) -> None:
@@ -109,4 +110,4 @@ def argument_names(function: Callable[..., Any], args: Any, kwargs: Any) -> list
     for index, value in enumerate(args):
         visit(positional[index] if index < len(positional) else f"x{index}", value)
     visit("", kwargs)
-    return names + [f"x{i}" for i in range(len(names), 1000)]
+    return itertools.chain(names, (f"x{i}" for i in itertools.count(len(names))))

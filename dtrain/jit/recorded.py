@@ -39,7 +39,7 @@ class Options:
     kind : the public function that made it, for messages
     limit : the most graphs, one for each combination of shapes, dtypes and Python values
     refuses : raise an error where the function cannot be recorded, instead of running it plainly
-    one_path : what Python reads of a value is a constant, with a warning (torch.jit.trace)
+    one_path : what Python reads of a value becomes a constant, with a warning (torch.jit.trace)
     """
 
     kind: str
@@ -163,8 +163,8 @@ class RecordedFunction:
             return result
         for place in dict.fromkeys(burned):
             warnings.warn(
-                f"{self.options.kind}: {place}: a tensor's value is read by Python; the graph has "
-                "what came of it as a constant, and may be wrong for other values",
+                f"{self.options.kind}: {place}: a tensor's value, or a number, is read by Python; "
+                "the graph has what came of it as a constant, and may be wrong for other values",
                 TracerWarning,
                 stacklevel=4,
             )
@@ -185,19 +185,17 @@ class RecordedFunction:
     def _stand_ins(self, tracer: GraphTracer, args: Any, kwargs: Any) -> Any:
         """The arguments with what stands for tensors and floats while they are recorded."""
         names = argument_names(self.function, args, kwargs)
-        made: dict[int, Any] = {}
-        labels = iter(names)
+        made: dict[int, Tensor] = {}
 
         def leaf(value: Any) -> Any:
+            if not isinstance(value, (Tensor, float)):
+                return value
+            name = next(names)
             if isinstance(value, Tensor):
                 if id(value) not in made:
-                    made[id(value)] = tracer.add_input(value, next(labels))
+                    made[id(value)] = tracer.add_input(value, name)
                 return made[id(value)]
-            if type(value) is float and not self.options.one_path:
-                return tracer.add_number(value, next(labels))
-            if type(value) is float:
-                next(labels)
-            return value
+            return tracer.add_number(value, name) if type(value) is float else value
 
         return rebuild(args, leaf), rebuild(kwargs, leaf)
 

@@ -241,9 +241,9 @@ def _inputs_in(value: Any) -> Any:
             yield from _inputs_in(item)
     elif isinstance(value, dict):
         yield from _inputs_in(list(value.values()))
-    elif isinstance(value, Tensor):
+    elif isinstance(value, Tensor) or type(value) is float:
         yield value
 
 
-def _type_of(tensor: Tensor) -> str:
-    return f"{tensor.dtype}{list(tensor.shape)}"
+def _type_of(value: Tensor | float) -> str:
+    return "float" if isinstance(value, float) else f"{value.dtype}{list(value.shape)}"

@@ -171,6 +171,11 @@ def test_draws_and_statistics_of_a_trace():
     require_same(loaded.running_var, norm.running_var)
 
 
+def test_a_number_is_an_input_of_a_trace():
+    traced = dtrain.jit.trace(lambda k, x: x.clamp(min=k) * k, (2.0, dtrain.ones(3)))
+    assert through_a_file(traced)(0.5, dtrain.ones(3)).tolist() == [0.5] * 3
+
+
 def test_the_class_need_not_be_at_hand(tmp_path):
     path = tmp_path / "net.dtg"
     model = Net().eval()

@@ -223,6 +223,13 @@ def test_a_graph_reads_like_a_program():
     assert all("test_graphs.py:" in line for line in calls[:-1])
 
 
+def test_arguments_have_the_names_of_their_parameters():
+    compiled = dtrain.compile(lambda x, again, y: x + again * y)
+    x = dtrain.ones(2)
+    compiled(x, x, dtrain.zeros(2))
+    assert str(compiled.graph).startswith("graph <lambda>(x: float32[2], y: float32[2]):")
+
+
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
@@ -436,6 +443,8 @@ def test_options():
 def test_traces():
     traced = dtrain.jit.trace(lambda x: x * 2 + x.sum(), dtrain.ones(3))
     assert traced(dtrain.ones(4)).tolist() == [6] * 4
+    scaled = dtrain.jit.trace(lambda k, x: x * k, (2.0, dtrain.ones(2)))
+    assert scaled(3.0, dtrain.ones(2)).tolist() == [3, 3]
     with pytest.warns(dtrain.jit.TracerWarning, match=r"test_graphs.py:\d+: a tensor's value"):
         one_path = dtrain.jit.trace(branches, (dtrain.ones(3),))
     assert one_path(-dtrain.ones(3)).tolist() == [-2] * 3
