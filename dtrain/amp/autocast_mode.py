@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -107,7 +107,7 @@ class autocast:
             with again:
                 return function(*args, **kwargs)
 
-        return with_autocast  # type: ignore[return-value]
+        return cast("F", with_autocast)
 
 
 def _require_device(device_type: Any) -> None:
