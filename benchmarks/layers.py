@@ -4,7 +4,8 @@
     python benchmarks/layers.py --rows conv,lstm --json layers.json
 
 One thread, float32. In a round dtrain and PyTorch take turns; a cell is the median over the rounds
-of the ratio dtrain / torch within a round: below 1 dtrain is faster. rows.py has the rows.
+of the ratio dtrain / torch within a round: below 1 dtrain is faster. layer_rows.py has
+the rows.
 """
 
 import argparse
