@@ -14,12 +14,11 @@ from typing import Any
 
 from dtrain.autograd import Tensor
 from dtrain.backend import Array, array_module, on_device_of
-from dtrain.distributed.comm.blocks import copy_from_rank
+from dtrain.distributed.comm.blocks import copy_from_rank, empty_for_ranks, gather_rows
 from dtrain.distributed.comm.communicator import Communicator
 from dtrain.distributed.process_group import Group, ProcessGroup, require_member
 from dtrain.distributed.reduce_op import (
     ReduceOp,
-    empty_for_ranks,
     reduce_flat,
     reduce_slices,
     require_op_takes,
@@ -331,10 +330,5 @@ def _fill(flat: Array, tensors: Iterable[Tensor]) -> None:
 
 def _gather_rows(comm: Communicator, tensor: Tensor) -> Array:
     """Every rank's values: (ranks, n)."""
-    count = tensor.numel()
     with on_device_of(tensor.array):
-        flat = empty_for_ranks(comm, tensor.array, comm.size * count)
-        flat[comm.rank * count : (comm.rank + 1) * count] = tensor.array.reshape(-1)
-        if count:
-            comm.all_gather_slices(flat, range(0, comm.size * count + 1, count))
-        return flat.reshape(comm.size, count)
+        return gather_rows(comm, tensor.array.reshape(-1))

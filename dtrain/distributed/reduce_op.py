@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dtrain.backend import Array, array_module
+from dtrain.backend import Array
 from dtrain.backend.dtypes import float32, is_floating, is_half
 from dtrain.distributed.comm.blocks import all_reduce_blocks
 from dtrain.distributed.comm.communicator import Communicator
@@ -89,15 +89,3 @@ def reduce_slices(comm: Communicator, flat: Array, out: Array, op: ReduceOp) -> 
     else:
         reduce_flat(comm, flat, op)
         out[...] = flat[own]
-
-
-def empty_for_ranks(comm: Communicator, like: Array, count: int) -> Array:
-    """An uninitialized array (count,) on the device of `like`, which the ranks share if they can.
-
-    Returns
-    -------
-    (count,) of the dtype of `like`
-    """
-    if isinstance(like, np.ndarray):
-        return comm.empty(count, like.dtype)
-    return array_module(like).empty(count, like.dtype)

@@ -6,7 +6,7 @@ import numpy as np
 
 from dtrain.backend import Array, array_module
 from dtrain.distributed import world
-from dtrain.distributed.comm.communicator import Communicator
+from dtrain.distributed.comm.blocks import gather_rows
 from dtrain.distributed.comm.tree_reduce import combine
 from dtrain.distributed.step import current_microbatch
 from dtrain.nn.sync_batch_norm import GlobalBatchStatistics
@@ -38,7 +38,7 @@ def gather_batch_statistics(count: int, mean: Array, var: Array) -> GlobalBatchS
         )
     samples = 1 if len(set(sizes)) == 1 else sizes[comm.rank]
     channels, xp = len(mean), array_module(mean)
-    table = _gather_rows(comm, xp.concatenate([xp.full(1, count), mean, var], dtype=np.float64))
+    table = gather_rows(comm, xp.concatenate([xp.full(1, count), mean, var], dtype=np.float64))
     counts, means, variances = table[:, :1], table[:, 1 : channels + 1], table[:, channels + 1 :]
     total = _sum_rows(counts)
     at_least_one = xp.maximum(total, 1)
@@ -47,19 +47,10 @@ def gather_batch_statistics(count: int, mean: Array, var: Array) -> GlobalBatchS
 
     def gradient_means(first: Array, second: Array) -> tuple[Array, Array]:
         sums = xp.concatenate([first, second], dtype=np.float64) * samples
-        gradients = _sum_rows(_gather_rows(comm, sums)) / (at_least_one * max(samples, 1))
+        gradients = _sum_rows(gather_rows(comm, sums)) / (at_least_one * max(samples, 1))
         return tuple(gradients.astype(first.dtype).reshape(2, channels))
 
     return GlobalBatchStatistics(total, mean, var, gradient_means, comm.rank == 0)
-
-
-def _gather_rows(comm: Communicator, row: Array) -> Array:
-    """Every rank's row: (ranks, len(row))."""
-    empty = comm.empty if isinstance(row, np.ndarray) else array_module(row).empty
-    flat = empty(comm.size * len(row), row.dtype)
-    flat.reshape(comm.size, -1)[comm.rank] = row
-    comm.all_gather_slices(flat, range(0, len(flat) + 1, len(row)))
-    return flat.reshape(comm.size, -1)
 
 
 def _sum_rows(rows: Array) -> Array:

@@ -128,25 +128,41 @@ def all_reduce_blocks(comm: Communicator, flat: Array, op: str) -> None:
         flat[...] = target
 
 
+def empty_for_ranks(comm: Communicator, like: Array, count: int) -> Array:
+    """An uninitialized array (count,) on the device of `like`, which the ranks share if they can.
+
+    Returns
+    -------
+    (count,) of the dtype of `like`
+    """
+    if isinstance(like, np.ndarray):
+        return comm.empty(count, like.dtype)
+    return array_module(like).empty(count, like.dtype)
+
+
+def gather_rows(comm: Communicator, row: Array) -> Array:
+    """Every rank's row, on the device of `row`: (ranks, len(row))."""
+    count = len(row)
+    flat = empty_for_ranks(comm, row, comm.size * count)
+    flat[comm.rank * count : (comm.rank + 1) * count] = row
+    comm.all_gather_slices(flat, [rank * count for rank in range(comm.size + 1)])
+    return flat.reshape(comm.size, count)
+
+
 def _reduce_by_tree(comm: Communicator, part: Array, op: str) -> None:
     divisor = comm.size if op == "mean" else 1
-    block = comm.empty(len(part), part.dtype) if isinstance(part, np.ndarray) else part.copy()
+    block = empty_for_ranks(comm, part, len(part))
     block[...] = part
     comm.all_reduce([block], block, comm.size, divisor)
     part[...] = block
 
 
 def _reduce_by_order(comm: Communicator, part: Array, op: str) -> None:
-    xp, count = array_module(part), len(part)
-    bounds = [rank * count for rank in range(comm.size + 1)]
-    is_host = isinstance(part, np.ndarray)
-    block = (comm.empty if is_host else xp.empty)(comm.size * count, part.dtype)
-    block[bounds[comm.rank] : bounds[comm.rank + 1]] = part
-    comm.all_gather_slices(block, bounds)
-    part[...] = block[:count]
-    combine = getattr(xp, _COMBINE[op])
-    for start in bounds[1:-1]:
-        combine(part, block[start : start + count], out=part)
+    first, *others = gather_rows(comm, part)
+    part[...] = first
+    combine = getattr(array_module(part), _COMBINE[op])
+    for row in others:
+        combine(part, row, out=part)
 
 
 def _split(arrays: Sequence[Array], size: int) -> Iterator[list[tuple[int, Array]]]:
