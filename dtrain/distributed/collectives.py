@@ -12,8 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from dtrain.autograd import Tensor
-from dtrain.backend import Array, array_module, on_device_of
+from dtrain.backend import Array, array_module, on_device_of, to_host
 from dtrain.distributed.comm.blocks import copy_from_rank, empty_for_ranks, gather_rows
 from dtrain.distributed.comm.communicator import Communicator
 from dtrain.distributed.process_group import Group, ProcessGroup, require_member
@@ -86,7 +88,7 @@ def reduce(
     if found is None:
         return None
     require_op_takes(op, tensor.dtype, "reduce")
-    root = find_root(found, dst, group_dst, "reduce")
+    root = find_group_rank(found, dst, group_dst, "reduce")
 
     def call(comm: Communicator) -> None:
         _agree(comm, f"reduce ({op.name}) of {describe(tensor)} to rank {root}")
@@ -94,7 +96,7 @@ def reduce(
             flat = tensor.array.flatten()
             reduce_flat(comm, flat, op)
             if comm.rank == root:
-                _put(tensor, flat)
+                write_values(tensor, flat)
 
     return found.run(call, async_op, [tensor])
 
@@ -110,7 +112,7 @@ def broadcast(
     found = require_member(group, "broadcast")
     if found is None:
         return None
-    root = find_root(found, src, group_src, "broadcast")
+    root = find_group_rank(found, src, group_src, "broadcast")
 
     def call(comm: Communicator) -> None:
         _agree(comm, f"broadcast of {describe(tensor)} from rank {root}")
@@ -135,7 +137,7 @@ def all_gather(
     def call(comm: Communicator) -> None:
         _agree(comm, f"all_gather of {describe(tensor)}")
         for out, part in zip(tensor_list, _gather_rows(comm, tensor)):
-            _put(out, part)
+            write_values(out, part)
 
     return found.run(call, async_op, [*tensor_list])
 
@@ -152,7 +154,7 @@ def all_gather_into_tensor(
     def call(comm: Communicator) -> None:
         _agree(comm, f"all_gather_into_tensor of {describe(input_tensor)}")
         rows = _gather_rows(comm, input_tensor)
-        _put(output_tensor, rows.reshape(-1))
+        write_values(output_tensor, rows.reshape(-1))
 
     return found.run(call, async_op, [output_tensor])
 
@@ -169,7 +171,7 @@ def gather(
     found = require_member(group, "gather")
     if found is None:
         return None
-    root = find_root(found, dst, group_dst, "gather")
+    root = find_group_rank(found, dst, group_dst, "gather")
     outs = gather_list if gather_list is not None else []
     if found.rank() == root:
         _require_list("gather", "gather_list", outs, tensor, found)
@@ -179,7 +181,7 @@ def gather(
         rows = _gather_rows(comm, tensor)
         if comm.rank == root:
             for out, part in zip(outs, rows):
-                _put(out, part)
+                write_values(out, part)
 
     return found.run(call, async_op, [*outs])
 
@@ -196,7 +198,7 @@ def scatter(
     found = require_member(group, "scatter")
     if found is None:
         return None
-    root = find_root(found, src, group_src, "scatter")
+    root = find_group_rank(found, src, group_src, "scatter")
     given = scatter_list if scatter_list is not None else []
     if found.rank() == root:
         _require_list("scatter", "scatter_list", given, tensor, found)
@@ -208,7 +210,7 @@ def scatter(
             if comm.rank == root:
                 _fill(rows, given)
             copy_from_rank(comm, [rows], root)
-            _put(tensor, rows.reshape(comm.size, -1)[comm.rank])
+            write_values(tensor, rows.reshape(comm.size, -1)[comm.rank])
 
     return found.run(call, async_op, [tensor])
 
@@ -260,7 +262,7 @@ def _reduce_scatter(
             _fill(flat, inputs)
             out = array_module(flat).empty(output.numel(), flat.dtype)
             reduce_slices(comm, flat, out, op)
-            _put(output, out)
+            write_values(output, out)
 
     return group.run(call, async_op, [output])
 
@@ -268,7 +270,9 @@ def _reduce_scatter(
 # --- shared by the calls ---
 
 
-def find_root(group: ProcessGroup, rank: int | None, group_rank: int | None, call: str) -> int:
+def find_group_rank(
+    group: ProcessGroup, rank: int | None, group_rank: int | None, call: str
+) -> int:
     """The number in the group of the rank that `src` or `dst`, or `group_src` …, names."""
     if rank is not None and group_rank is not None:
         raise ValueError(f"{call}: give a rank of the world or one of the group, not both")
@@ -313,11 +317,17 @@ def _require_whole(call: str, name: str, whole: Tensor, part: Tensor, group: Pro
         )
 
 
-def _put(tensor: Tensor, values: Array) -> None:
-    """Write values into a tensor."""
+def write_values(tensor: Tensor, values: Array) -> None:
+    """Overwrite a tensor by as many values, which are on its device or in host memory."""
     with on_device_of(tensor.array):
-        tensor.array[...] = values.reshape(tensor.shape)
+        on_device = array_module(tensor.array).asarray(values)
+        tensor.array[...] = on_device.reshape(tensor.shape)
     tensor._version[0] += 1
+
+
+def flatten_to_host(tensor: Tensor) -> np.ndarray:
+    """The values in host memory, as a contiguous array of one dimension."""
+    return np.ascontiguousarray(to_host(tensor.array)).reshape(-1)
 
 
 def _fill(flat: Array, tensors: Iterable[Tensor]) -> None:

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from dtrain.autograd import Tensor
-from dtrain.backend import array_module, on_device_of, to_host
-from dtrain.distributed.collectives import describe
+from dtrain.distributed.collectives import describe, flatten_to_host, write_values
 from dtrain.distributed.comm.communicator import Communicator
 from dtrain.distributed.process_group import Group, require_member
 from dtrain.distributed.work import Work
@@ -67,7 +66,6 @@ def all_to_all_single(
 
     def call(comm: Communicator) -> None:
         _exchange(comm, "all_to_all_single", sent, received)
-        output._version[0] += 1
 
     return found.run(call, async_op, [output])
 
@@ -105,23 +103,18 @@ def _exchange(
     for rank in range(comm.size):
         out, own = received[rank], sent[rank]
         if rank == comm.rank:
-            with on_device_of(out.array):
-                out.array[...] = own.array
-            out._version[0] += 1
+            write_values(out, own.array)
             continue
         inbox = np.empty(out.numel(), out.dtype)
         transfers.append((comm.irecv(inbox, rank, _TAG), inbox, out))
     pending = [
-        comm.isend(np.ascontiguousarray(to_host(own.array)).reshape(-1), rank, _TAG)
+        comm.isend(flatten_to_host(own), rank, _TAG)
         for rank, own in enumerate(sent)
         if rank != comm.rank
     ]
     for transfer, inbox, out in transfers:
         transfer.wait()
-        with on_device_of(out.array):
-            xp = array_module(out.array)
-            out.array[...] = xp.asarray(inbox.reshape(out.shape))
-        out._version[0] += 1
+        write_values(out, inbox)
     for transfer in pending:
         transfer.wait()
 

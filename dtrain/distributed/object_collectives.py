@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dtrain.distributed.collectives import find_root
+from dtrain.distributed.collectives import find_group_rank
 from dtrain.distributed.comm.blocks import allgather_in_blocks, broadcast_in_blocks
 from dtrain.distributed.process_group import Group, ProcessGroup, require_member
 
@@ -45,7 +45,7 @@ def gather_object(
     found = require_member(group, "gather_object")
     if found is None:
         return
-    root = find_root(found, dst, group_dst, "gather_object")
+    root = find_group_rank(found, dst, group_dst, "gather_object")
     if found.rank() == root:
         _require_length("gather_object", "object_gather_list", object_gather_list, found)
     gathered = allgather_in_blocks(found.comm, obj)
@@ -64,7 +64,7 @@ def broadcast_object_list(
     found = require_member(group, "broadcast_object_list")
     if found is None:
         return
-    root = find_root(found, src, group_src, "broadcast_object_list")
+    root = find_group_rank(found, src, group_src, "broadcast_object_list")
     received = broadcast_in_blocks(found.comm, object_list, root)
     if len(received) != len(object_list):
         raise ValueError(
@@ -87,7 +87,7 @@ def scatter_object_list(
         return
     if not scatter_object_output_list:
         raise ValueError("scatter_object_list: expected an output list of at least one object")
-    root = find_root(found, src, group_src, "scatter_object_list")
+    root = find_group_rank(found, src, group_src, "scatter_object_list")
     if found.rank() == root:
         name = "scatter_object_input_list"
         _require_length("scatter_object_list", name, scatter_object_input_list, found)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from dtrain.autograd import Tensor
-from dtrain.backend import array_module, on_device_of, to_host
+from dtrain.distributed.collectives import find_group_rank, flatten_to_host, write_values
 from dtrain.distributed.process_group import Group, ProcessGroup, require_member
 from dtrain.distributed.work import MessageWork, Work
 
@@ -67,7 +67,7 @@ def isend(
     if to is None:
         raise ValueError("send: expected dst, the rank that receives the tensor")
     _require_tag(tag)
-    return MessageWork(found.comm.isend(_to_flat(tensor), to, tag))
+    return MessageWork(found.comm.isend(flatten_to_host(tensor), to, tag))
 
 
 def irecv(
@@ -84,15 +84,11 @@ def irecv(
     source = _find_peer(found, src, group_src, "recv")
     _require_tag(tag)
     inbox = np.empty(tensor.numel(), tensor.dtype)
-
-    def deliver() -> None:
-        with on_device_of(tensor.array):
-            received = array_module(tensor.array).asarray(inbox)
-            tensor.array[...] = received.reshape(tensor.shape)
-        tensor._version[0] += 1
-
-    transfer = found.comm.irecv(inbox, source, tag)
-    return MessageWork(transfer, deliver, lambda rank: found.ranks[rank])
+    return MessageWork(
+        found.comm.irecv(inbox, source, tag),
+        lambda: write_values(tensor, inbox),
+        lambda rank: found.ranks[rank],
+    )
 
 
 @dataclass
@@ -180,12 +176,7 @@ def _find_peer(
     """The number in the group of the other rank; None for any."""
     if rank is None and group_rank is None:
         return None
-    if rank is not None and group_rank is not None:
-        raise ValueError(f"{call}: give a rank of the world or one of the group, not both")
-    peer = group.group_rank(rank, call) if rank is not None else group_rank
-    assert peer is not None
-    if not 0 <= peer < group.size():
-        raise ValueError(f"{call}: the group has ranks 0 to {group.size() - 1}, not {peer}")
+    peer = find_group_rank(group, rank, group_rank, call)
     if peer == group.rank():
         raise ValueError(f"{call}: rank {group.ranks[peer]} is this rank itself")
     return peer
@@ -194,8 +185,3 @@ def _find_peer(
 def _require_tag(tag: int) -> None:
     if not 0 <= tag <= _LARGEST_TAG:
         raise ValueError(f"expected a tag from 0 to {_LARGEST_TAG}, got {tag}")
-
-
-def _to_flat(tensor: Tensor) -> np.ndarray:
-    """The values in host memory, as a contiguous array of one dimension."""
-    return np.ascontiguousarray(to_host(tensor.array)).reshape(-1)
