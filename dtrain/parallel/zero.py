@@ -12,7 +12,7 @@ from dtrain.autograd.bucket import Bucket, make_buckets
 from dtrain.backend import Array, array_module, on_device_of
 from dtrain.distributed import world
 from dtrain.distributed.comm.tree_reduce import equal_bounds
-from dtrain.distributed.elastic.transaction import run_transaction
+from dtrain.distributed.elastic.transaction import recoverable, run_transaction
 from dtrain.distributed.process_group import Group, group as groups
 from dtrain.optim.optimizer import Optimizer
 from dtrain.parallel.shard import Shard, find_shard
@@ -162,14 +162,7 @@ class ZeroRedundancyOptimizer(Optimizer):
 
     def _agree_on_found_inf(self, found: bool) -> bool:
         """Whether some gradient is not finite in the shard of any rank; every rank calls it."""
-        answers: list[bool] = []
-
-        def work() -> None:
-            answers[:] = self._comm.allgather(found, "whether gradients are finite")
-
-        while not run_transaction(work, answers.clear):
-            pass
-        return any(answers)
+        return any(recoverable(self._comm.allgather)(found, "whether gradients are finite"))
 
     def _has_failed_ranks(self) -> bool:
         """Whether ranks have failed since the shards were assigned."""
