@@ -202,11 +202,9 @@ def default_backend() -> str:
 
 def destroy_process_group(group: Group = None) -> None:
     """Leave PyTorch's rules (torch.distributed.destroy_process_group); the ranks stay joined."""
-    found = find_group(group)
-    context = run_context()
-    if found is None or (found is not context.world_group and group is not None):
-        return
-    context.backend = None
+    found, context = find_group(group), run_context()
+    if found is not None and found is context.world_group:
+        context.backend = None
 
 
 def is_available() -> bool:
