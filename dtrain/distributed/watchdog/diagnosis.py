@@ -18,15 +18,11 @@ _MAX_LISTED = 8  # ranks or hosts that a message lists one by one
 class PendingCall(NamedTuple):
     """A collective call in which ranks wait; all ranks number their calls alike.
 
-    For a message, for which one rank waits, `communicator` is that rank's number less
-    `_MESSAGES`.
+    A message, for which one rank waits, has the number -1 - rank in place of a communicator's.
     """
 
     communicator: int
     sequence_number: int
-
-
-_MESSAGES = 1 << 30  # above all numbers of ranks
 
 
 class RankState(NamedTuple):
@@ -155,7 +151,7 @@ class StallDiagnosis:
             message = state.message
             if message is None:
                 continue
-            pending = PendingCall(rank - _MESSAGES, message.number)
+            pending = PendingCall(-1 - rank, message.number)
             text = (
                 f"rank {rank} has waited {message.elapsed_s:.0f} s in {message.name} "
                 f"({state.call_site})"
@@ -257,7 +253,7 @@ def _is_late(rank: int, state: RankState, pending: PendingCall, call: Collective
 def _waiting_ranks(pending: PendingCall, states: Mapping[int, RankState]) -> list[int]:
     """The ranks that are inside a call, or wait for a message."""
     if pending.communicator < 0:
-        rank = pending.communicator + _MESSAGES
+        rank = -1 - pending.communicator
         message = states[rank].message if rank in states else None
         return [rank] if message is not None and message.number == pending.sequence_number else []
     return [
