@@ -2,49 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-import dtrain.parallel.unreduced_check  # noqa: F401  watches all optimizers
-from dtrain.autograd import Tensor, is_grad_enabled
+from dtrain.autograd import is_grad_enabled
 from dtrain.backend import initial_seed
 from dtrain.backend.profiler import span
 from dtrain.distributed import world
 from dtrain.distributed.comm.blocks import copy_from_rank
 from dtrain.distributed.comm.communicator import Communicator
 from dtrain.distributed.differences import find_difference
-from dtrain.distributed.step import register_step_reduction
 from dtrain.errors import DesyncError
 from dtrain.nn import Module
-from dtrain.parallel.bucket_layout import BucketLayout
-from dtrain.parallel.compression.compressed_reducer import CompressedBucketReducer
 from dtrain.parallel.compression.half_precision import HalfPrecisionCompression
 from dtrain.parallel.compression.powersgd import PowerSGD
 from dtrain.parallel.compression.protocol import Compression
-from dtrain.parallel.compression.state import CompressionState
 from dtrain.parallel.compression.topk import TopK
-from dtrain.parallel.reducer import Reducer
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
+from dtrain.parallel.reduced_module import ReducedModule, ReductionOptions
 
 
-#: the attributes that belong to the buckets of one DataParallel
-_OF_THE_BUCKETS = ("_gradients", "compression_state")
-
-
-class _Options(NamedTuple):
-    """How DataParallel reduces; a copy reduces the same way."""
-
-    bucket_bytes: int | None
-    exact: bool
-    overlap: bool
-    compression: Compression | None
-
-
-class DataParallel(Module):
+class DataParallel(ReducedModule):
     """Trains `module` on all ranks as if on one (torch.nn.parallel.DistributedDataParallel).
 
     Parameters and buffers begin with rank 0's values. In ``for x, y in loader`` each backward pass
@@ -98,7 +76,6 @@ class DataParallel(Module):
     tensor([1.])
     """
 
-    compression_state: CompressionState
     compiled_part = "module"  # dtrain.compile compiles this submodule
 
     def __init__(
@@ -125,47 +102,11 @@ class DataParallel(Module):
         params = [param for param in module.parameters() if param.requires_grad]
         if overlap is None:
             overlap = comm.over_network and all(isinstance(p.array, np.ndarray) for p in params)
-        self._options = _Options(bucket_bytes, reduction == "exact", overlap, compressor)
+        self._options = ReductionOptions(bucket_bytes, overlap, reduction == "exact", compressor)
         self._make_reducer(is_copy=False)
 
-    def _make_reducer(self, is_copy: bool) -> None:
-        comm, options = world.communicator(), self._options
-        layout = BucketLayout(
-            self.module,
-            comm.empty,
-            options.bucket_bytes,
-            options.overlap,
-            options.exact,
-            options.compression,
-        )
-        if options.compression is not None:
-            reducers = [r for r in layout.reducers if isinstance(r, CompressedBucketReducer)]
-            names = {id(param): name for name, param in self.module.named_parameters()}
-            self.compression_state: CompressionState = CompressionState(comm, reducers, names)
-        self._gradients = Reducer(comm, layout, options.overlap, is_copy)
-        register_step_reduction(self._gradients)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """The attributes for `copy` and `pickle`: a copy has buckets of its own."""
-        state = {k: v for k, v in self.__dict__.items() if k not in _OF_THE_BUCKETS}
-        if self._options.compression is not None:
-            state["_error_feedback"] = self.compression_state.copy_own()
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        error_feedback = state.pop("_error_feedback", None)
-        self.__dict__.update(state)
-        if error_feedback is not None:  # the ranks share its memory in the order of the buckets
-            for param in self.module.parameters():
-                param._bucket = None
-        self._make_reducer(is_copy=True)
-        if error_feedback is not None:
-            self.compression_state.restore_own(error_feedback)
-
-    def _replace_tensors(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        super()._replace_tensors(fn, recurse)
-        self._gradients.follow_changes()
-        return self
+    def _communicator(self) -> Communicator:
+        return world.communicator()
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The output of `module`, on this rank's microbatch."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
-import dtrain.parallel.unreduced_check  # noqa: F401  watches all optimizers
 from dtrain.autograd import Tensor, is_grad_enabled
 from dtrain.backend.nested import map_nested
 from dtrain.backend.profiler import span
@@ -16,23 +15,15 @@ from dtrain.distributed import world
 from dtrain.distributed.comm.blocks import copy_from_rank
 from dtrain.distributed.comm.communicator import Communicator
 from dtrain.distributed.process_group import Group, ProcessGroup, find_group, group as groups
-from dtrain.distributed.step import register_step_reduction
 from dtrain.nn import Module, SyncBatchNorm
-from dtrain.parallel.bucket_layout import BucketLayout
 from dtrain.parallel.comm_hooks import find_compression
-from dtrain.parallel.compression.compressed_reducer import CompressedBucketReducer
-from dtrain.parallel.compression.protocol import Compression
-from dtrain.parallel.compression.state import CompressionState
 from dtrain.parallel.data_parallel import parse_compression, require_same_model
-from dtrain.parallel.reducer import Reducer
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
+from dtrain.parallel.reduced_module import ReducedModule, ReductionOptions
 
 _MB = 1 << 20
 
 
-class DistributedDataParallel(Module):
+class DistributedDataParallel(ReducedModule):
     """Trains `module` on the ranks of a group (torch.nn.parallel.DistributedDataParallel).
 
     After each ``backward()`` every `param.grad` is the mean over the ranks of what it would be
@@ -82,7 +73,7 @@ class DistributedDataParallel(Module):
     tensor([1.])
     """
 
-    compression_state: CompressionState
+    _not_copied = (*ReducedModule._not_copied, "process_group")
 
     def __init__(
         self,
@@ -128,52 +119,32 @@ class DistributedDataParallel(Module):
         world.init()  # equal bits need a fixed number of BLAS threads
         self.process_group: ProcessGroup = _find_group(process_group, module)
         self.module: Module = module
-        require_same_model(module, self.process_group.comm, "DistributedDataParallel")
+        comm = self._communicator()
+        require_same_model(module, comm, "DistributedDataParallel")
         if init_sync:
-            tensors = [t.array for t in (*module.parameters(), *module.buffers())]
-            copy_from_rank(self.process_group.comm, tensors, 0)
-        self._bucket_bytes = None if bucket_cap_mb is None else max(int(bucket_cap_mb * _MB), 1)
-        self._compression: Compression | None = None
-        self._make_reducer(is_copy=not init_sync)
-
-    def _make_reducer(self, is_copy: bool) -> None:
-        comm = self.process_group.comm
-        on_host = all(isinstance(param.array, np.ndarray) for param in self.module.parameters())
-        is_world = self.process_group is groups.WORLD
-        overlap = comm.over_network and on_host and is_world
-        layout = BucketLayout(
-            self.module,
-            comm.empty,
-            self._bucket_bytes,
-            overlap,
-            True,
-            self._compression,
+            copy_from_rank(comm, [t.array for t in (*module.parameters(), *module.buffers())], 0)
+        on_host = all(isinstance(param.array, np.ndarray) for param in module.parameters())
+        self._options = ReductionOptions(
+            bucket_bytes=None if bucket_cap_mb is None else max(int(bucket_cap_mb * _MB), 1),
+            overlap=comm.over_network and on_host and self.process_group is groups.WORLD,
+            exact=True,
+            compression=None,
             torch_rules=True,
         )
-        if self._compression is not None:
-            reducers = [r for r in layout.reducers if isinstance(r, CompressedBucketReducer)]
-            names = {id(param): name for name, param in self.module.named_parameters()}
-            self.compression_state = CompressionState(comm, reducers, names)
-        self._gradients = Reducer(comm, layout, overlap, is_copy)
+        self._make_reducer(is_copy=not init_sync)
+
+    def _communicator(self) -> Communicator:
+        return self.process_group.comm
+
+    def _make_reducer(self, is_copy: bool) -> None:
+        super()._make_reducer(is_copy)
         self._gradients.is_enabled = _make_flag(self)
         if self.broadcast_buffers:
-            self._gradients.on_commit = _make_buffer_sync(self.module, comm)
-        register_step_reduction(self._gradients)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """The attributes for `copy` and `pickle`: a copy has buckets of its own, on all ranks."""
-        left_out = ("_gradients", "compression_state", "process_group")
-        return {k: v for k, v in self.__dict__.items() if k not in left_out}
+            self._gradients.on_commit = _make_buffer_sync(self.module, self._communicator())
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
         self.process_group = groups.WORLD
-        self._make_reducer(is_copy=True)
-
-    def _replace_tensors(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        super()._replace_tensors(fn, recurse)
-        self._gradients.follow_changes()
-        return self
+        super().__setstate__(state)
 
     def forward(self, *inputs: Any, **kwargs: Any) -> Any:
         """The output of `module` on this rank's batch."""
@@ -224,9 +195,8 @@ class DistributedDataParallel(Module):
             If it is another, or gradients of this dtype or device cannot be compressed.
         """
         found = find_compression(state, hook)
-        self._compression = parse_compression(
-            found, self.module, "exact", "DistributedDataParallel"
-        )
+        compression = parse_compression(found, self.module, "exact", "DistributedDataParallel")
+        self._options = self._options._replace(compression=compression)
         self._make_reducer(is_copy=False)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:

@@ -202,6 +202,20 @@ def copies_train_on():
     assert model.module[0].weight.grad is None
 
 
+def copies_have_the_error_feedback_of_their_original():
+    rank, model = dist.get_rank(), DistributedDataParallel(_module())
+    model.register_comm_hook(None, comm_hooks.bf16_compress_hook)
+    _loss(model, rank).backward()
+    model.zero_grad()
+    fresh = DistributedDataParallel(copy.deepcopy(model.module))
+    fresh.register_comm_hook(None, comm_hooks.bf16_compress_hook)
+    models = [copy.deepcopy(model), pickle.loads(pickle.dumps(model)), model, fresh]
+    for each in models:
+        _loss(each, rank, 1).backward()
+    copied, pickled, own, without = [_gradient_bits(each.module) for each in models]
+    assert copied == pickled == own != without
+
+
 def what_cannot_be_had_is_refused():
     size = dist.get_world_size()
     frozen = _module().requires_grad_(False)
@@ -235,9 +249,8 @@ def a_sampler_deals_as_pytorchs():
         batches = [x.tolist() for (x,) in loader]
         assert batches == [expected[a : a + 4] for a in range(0, len(expected), 4)]
         assert len(loader) == len(batches)
-        (batched,) = [
-            [x.tolist() for (x,) in DataLoader(data, batch_sampler=BatchSampler(sampler, 4, False))]
-        ]
+        in_batches = DataLoader(data, batch_sampler=BatchSampler(sampler, 4, False))
+        batched = [x.tolist() for (x,) in in_batches]
         assert batched == batches
     shuffled = DistributedSampler(data, seed=7)
     loader = DataLoader(data, 23, sampler=shuffled)
