@@ -142,6 +142,16 @@ class DistributedDataParallel(ReducedModule):
         if self.broadcast_buffers:
             self._gradients.on_commit = _make_buffer_sync(self.module, self._communicator())
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The attributes for `copy` and `pickle`; a copy reduces over all ranks."""
+        if self.process_group is not groups.WORLD:
+            raise RuntimeError(
+                "DistributedDataParallel: a model with a process_group cannot be copied or "
+                "pickled: copy model.module, and give the copy and the group to "
+                "DistributedDataParallel"
+            )
+        return super().__getstate__()
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.process_group = groups.WORLD
         super().__setstate__(state)

@@ -191,6 +191,9 @@ def a_group_trains_a_model_of_its_own():
     assert module.weight.tolist() == [[others[0]] * 2]
     model(dtrain.full((1, 2), float(rank))).sum().backward()
     assert module.weight.grad.tolist() == [[pytest.approx(np.mean(others))] * 2]
+    for make_copy in (copy.deepcopy, pickle.dumps):
+        with pytest.raises(RuntimeError, match=r"cannot be copied or pickled: copy model\.module"):
+            make_copy(model)
 
 
 def copies_train_on():
