@@ -16,16 +16,16 @@ from dtrain.distributed.context import run_context
 class DistributedSampler(Sampler[int]):
     """Every `num_replicas`-th index from `rank` on, in PyTorch's order (torch.utils.data's).
 
-    A DataLoader that has it gives this rank all of the sampler's samples, in batches as PyTorch's.
+    A DataLoader with this sampler gives the rank all of its samples, in the batches of PyTorch.
     dtrain's own loop has no need of it: there the DataLoader shards, so that the results do not
     depend on the number of ranks.
 
     Parameters
     ----------
-    dataset : of which the length is asked for
-    num_replicas, rank : the ranks' number, and this one; those of the world if None
-    shuffle : draw the order from `seed` plus the epoch that `set_epoch` was told, by the
-        generator of PyTorch
+    dataset : its length is read
+    num_replicas, rank : the number of ranks, and this rank's; None: those of the world
+    shuffle : draw the order from `seed` plus the epoch given to `set_epoch`, by PyTorch's
+        generator
     seed : the same on all ranks
     drop_last : omit the last samples so that all ranks have as many; otherwise the first samples
         are repeated
@@ -98,9 +98,9 @@ def draw_torch_permutation(count: int, seed: int) -> list[int]:
 
 
 def has_own_samples(sampler: Any, batch_sampler: Any) -> bool:
-    """Whether a loader gives a rank all samples of its samplers, as PyTorch's does.
+    """Whether a loader gives a rank every sample of its sampler, as PyTorch's does.
 
-    So it is with a DistributedSampler, and after `init_process_group`.
+    That holds with a DistributedSampler, and after `init_process_group`.
     """
     inner = sampler if batch_sampler is None else getattr(batch_sampler, "sampler", batch_sampler)
     return isinstance(inner, DistributedSampler) or run_context().backend is not None

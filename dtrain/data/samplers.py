@@ -250,6 +250,6 @@ class BatchSampler(Sampler[list[int]]):
 
 
 def set_epoch(sampler: Any, epoch: int) -> None:
-    """Call `sampler.set_epoch(epoch)` if the sampler has this method, and leaves it to loaders."""
+    """Call `sampler.set_epoch(epoch)` if it exists, unless the program calls it (`keeps_epoch`)."""
     if hasattr(sampler, "set_epoch") and not getattr(sampler, "keeps_epoch", False):
         sampler.set_epoch(epoch)

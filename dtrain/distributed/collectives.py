@@ -34,7 +34,7 @@ def all_reduce(
     group: Group = None,
     async_op: bool = False,
 ) -> Any:
-    """Combine `tensor` over the ranks, in place (torch.distributed.all_reduce).
+    """Reduce the ranks' tensors by `op`, into `tensor` on every rank (torch's all_reduce).
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def all_reduce(
     Raises
     ------
     ValueError
-        If `op` is another, or the dtype does not have it.
+        If `op` is unknown, or not defined for the dtype.
 
     Examples
     --------
@@ -83,7 +83,7 @@ def reduce(
     async_op: bool = False,
     group_dst: int | None = None,
 ) -> Work | None:
-    """Combine `tensor` over the ranks, in place on rank `dst` alone (torch.distributed.reduce)."""
+    """Reduce the ranks' tensors by `op`, into `tensor` on rank `dst` alone (torch's reduce)."""
     found, op = require_member(group, "reduce"), ReduceOp(op)
     if found is None:
         return None
@@ -108,7 +108,7 @@ def broadcast(
     async_op: bool = False,
     group_src: int | None = None,
 ) -> Work | None:
-    """Overwrite `tensor` by that of rank `src` (torch.distributed.broadcast)."""
+    """Overwrite `tensor` by the tensor of rank `src` (torch.distributed.broadcast)."""
     found = require_member(group, "broadcast")
     if found is None:
         return None
@@ -145,7 +145,7 @@ def all_gather(
 def all_gather_into_tensor(
     output_tensor: Tensor, input_tensor: Tensor, group: Group = None, async_op: bool = False
 ) -> Work | None:
-    """Write every rank's tensor into one, along its first dimension or stacked (torch's)."""
+    """Write every rank's tensor into one, concatenated along dimension 0 or stacked (torch's)."""
     found = require_member(group, "all_gather_into_tensor")
     if found is None:
         return None
@@ -194,7 +194,7 @@ def scatter(
     async_op: bool = False,
     group_src: int | None = None,
 ) -> Work | None:
-    """Write into `tensor` this rank's of the tensors of rank `src` (torch.distributed.scatter)."""
+    """Write the r-th tensor of rank `src` into `tensor` on rank r (torch.distributed.scatter)."""
     found = require_member(group, "scatter")
     if found is None:
         return None
@@ -222,7 +222,7 @@ def reduce_scatter(
     group: Group = None,
     async_op: bool = False,
 ) -> Work | None:
-    """Combine each tensor of the lists over the ranks; rank r gets the r-th (torch's)."""
+    """Reduce the ranks' lists tensor by tensor by `op`; rank r gets the r-th result (torch's)."""
     found = require_member(group, "reduce_scatter")
     if found is None:
         return None
@@ -237,7 +237,7 @@ def reduce_scatter_tensor(
     group: Group = None,
     async_op: bool = False,
 ) -> Work | None:
-    """Combine `input` over the ranks; rank r gets the r-th part of it (torch's)."""
+    """Reduce the ranks' inputs by `op`; rank r gets the r-th part of the result (torch's)."""
     found = require_member(group, "reduce_scatter_tensor")
     if found is None:
         return None

@@ -1,6 +1,6 @@
-"""Collective operations on Python objects, in place in lists (torch.distributed).
+"""Collective operations on Python objects, which overwrite lists (torch.distributed).
 
-Objects are pickled. Arrays and tensors in them may be of any size: they go in blocks.
+Objects are pickled. Arrays and tensors in them may be of any size: they are sent in blocks.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def scatter_object_list(
     group: Group = None,
     group_src: int | None = None,
 ) -> None:
-    """Write this rank's of the objects of rank `src` into the first place of a list (torch's)."""
+    """Write the r-th object of rank `src` into the output list's element 0 on rank r (torch's)."""
     found = require_member(group, "scatter_object_list")
     if found is None:
         return

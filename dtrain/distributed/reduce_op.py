@@ -35,7 +35,7 @@ class ReduceOp(enum.Enum):
 
 
 _BITWISE = {ReduceOp.BAND, ReduceOp.BOR, ReduceOp.BXOR}
-#: what an operation is for bool, where True + True is True
+#: the operation that takes another's place for bool, where True + True is True
 _OF_BOOL = {
     ReduceOp.SUM: ReduceOp.MAX,
     ReduceOp.PRODUCT: ReduceOp.MIN,
@@ -56,9 +56,9 @@ def require_op_takes(op: ReduceOp, dtype: np.dtype, call: str) -> None:
 
 
 def reduce_flat(comm: Communicator, flat: Array, op: ReduceOp) -> None:
-    """Combine a contiguous array of one dimension over the ranks, in place, in rank order.
+    """Reduce a contiguous array of one dimension over the ranks, in place, in a fixed order.
 
-    Halves are computed in float32 and rounded once; of bool, a sum is True if any value is.
+    Halves are reduced in float32 and rounded once; a sum of bool is True if any value is.
     """
     if flat.dtype == bool:
         reduce_flat(comm, flat.view(np.uint8), _OF_BOOL.get(op, op))

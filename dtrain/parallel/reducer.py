@@ -74,7 +74,8 @@ class Reducer:
         self._agreement = ModelAgreement(comm, layout, is_copy)
         self._overlap = overlap
         self._check = make_divergence_check(comm, layout)
-        #: whether gradients that come now are of a step; others are added to the gradients there
+        #: whether gradients of the current backward pass are reduced; where not, they are added to
+        #: this rank's gradients alone
         self.is_enabled: Callable[[], bool] = _always
         #: called on all ranks at the end of each step
         self.on_commit: Callable[[], None] | None = None

@@ -22,7 +22,7 @@ _SHORTEST_NAP_S, _LONGEST_NAP_S = 20e-6, 200e-6
 
 
 class Transfer(Protocol):
-    """A message that is on its way."""
+    """A message in flight."""
 
     def is_complete(self) -> bool:
         """Whether the message has been sent, or received."""
@@ -54,15 +54,15 @@ def _different_message(sent: str, expected: np.ndarray, source: int, tag: int) -
 
 
 class MpiTransfer(Transfer):
-    """A message over MPI; `MessageChannel` makes it.
+    """A message over MPI; `MessageChannel.isend` and `irecv` return it.
 
     Parameters
     ----------
     requests : mpi4py's, one for each part of the message
     packed : the header and the bytes
-    flat : what receives the bytes; None where they are sent
+    flat : the array that receives the bytes; None where they are sent
     peer : the other rank; None for any
-    channel : what it goes through
+    channel : the channel that sends or receives it
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class MpiTransfer(Transfer):
 
 @dataclass(frozen=True)
 class MessageChannel:
-    """What messages over MPI go through.
+    """Sends and receives messages over MPI.
 
     Parameters
     ----------

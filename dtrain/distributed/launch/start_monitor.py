@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 #: what a notice begins and ends with. Terminals take it for an unknown command and do not show it.
-#: A line, for Open MPI's launcher keeps what is no whole line
+#: It ends with a newline because Open MPI's launcher holds an incomplete line back
 NOTICE_BEGIN, NOTICE_END = b"\x1b]dtrain;", b"\x07\n"
 #: where launchers tell a rank its number
 RANK_VARIABLES = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID")
