@@ -86,7 +86,7 @@ def test_states_of_equal_models_are_stacked():
         stack_module_state([norm_layer(), nn.Linear(2, 2)])
 
 
-@pytest.mark.parametrize("dim", [0, 1, None])
+@pytest.mark.parametrize("dim", [0, 1, -2, None])
 def test_the_older_weight_norm_trains_g_and_v(dim):
     layer, x = nn.Linear(3, 2), dtrain.rand(4, 3)
     before, out = layer.weight.detach().clone(), layer(x)

@@ -47,6 +47,9 @@ MADE = {
     "weight_norm of columns": lambda t: t.nn.utils.parametrizations.weight_norm(
         t.nn.Linear(3, 4), dim=1
     ),
+    "weight_norm of dim -2": lambda t: t.nn.utils.parametrizations.weight_norm(
+        t.nn.Linear(3, 4), dim=-2
+    ),
     "weight_norm of all": lambda t: t.nn.utils.parametrizations.weight_norm(
         t.nn.Linear(3, 4), dim=None
     ),

@@ -13,21 +13,24 @@ from dtrain.nn.module import Module
 from dtrain.nn.utils.parametrize import register_parametrization
 
 
+def norm_except_dim(weight: Tensor, dim: int | None) -> Tensor:
+    """The norm of each index of `dim`; for None, or -1 as in PyTorch, of the whole weight."""
+    if dim is None or dim == -1:
+        return norm(weight)
+    dims = tuple(i for i in range(weight.ndim) if i != dim % weight.ndim)
+    return norm(weight, dim=dims, keepdim=True)
+
+
 class _WeightNorm(Module):
     def __init__(self, dim: int | None = 0):
         super().__init__()
         self.dim = -1 if dim is None else dim
 
-    def _norm(self, weight: Tensor) -> Tensor:
-        if self.dim == -1:
-            return norm(weight)
-        return norm(weight, dim=tuple(i for i in range(weight.ndim) if i != self.dim), keepdim=True)
-
     def forward(self, weight_g: Tensor, weight_v: Tensor) -> Tensor:
-        return weight_v * (weight_g / self._norm(weight_v))
+        return weight_v * (weight_g / norm_except_dim(weight_v, self.dim))
 
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, Tensor]:
-        return self._norm(weight), weight
+        return norm_except_dim(weight, self.dim), weight
 
 
 def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:

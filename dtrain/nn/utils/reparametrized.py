@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from dtrain.autograd import Tensor, no_grad
-from dtrain.functions.reductions import norm
 from dtrain.nn.module import Module
 from dtrain.nn.parameter import Parameter
 from dtrain.nn.utils import parametrizations
+from dtrain.nn.utils.parametrizations import norm_except_dim
 from dtrain.nn.utils.parametrize import is_parametrized, remove_parametrizations
 
 
@@ -21,17 +21,10 @@ class _WeightNormHook:
     def __init__(self, name: str, dim: int | None):
         self.name, self.dim = name, dim
 
-    def measure(self, weight: Tensor) -> Tensor:
-        """The norm of each index of `dim`, or of the whole weight."""
-        if self.dim is None or self.dim == -1:
-            return norm(weight)
-        dims = tuple(i for i in range(weight.ndim) if i != self.dim % weight.ndim)
-        return norm(weight, dim=dims, keepdim=True)
-
     def compute(self, module: Module) -> Tensor:
         """The weight of the layer's norm and direction."""
-        direction = getattr(module, f"{self.name}_v")
-        return direction * (getattr(module, f"{self.name}_g") / self.measure(direction))
+        length, direction = getattr(module, f"{self.name}_g"), getattr(module, f"{self.name}_v")
+        return direction * (length / norm_except_dim(direction, self.dim))
 
     def __call__(self, module: Module, inputs: Any) -> None:
         setattr(module, self.name, self.compute(module))
@@ -58,7 +51,7 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
     hook, weight = _WeightNormHook(name, dim), getattr(module, name)
     delattr(module, name)
     with no_grad():
-        lengths = hook.measure(weight)
+        lengths = norm_except_dim(weight, dim)
     module.register_parameter(f"{name}_g", Parameter(lengths))
     module.register_parameter(f"{name}_v", Parameter(weight.detach()))
     hook(module, None)
