@@ -12,6 +12,10 @@ from dtrain.nn.deferred_updates import DeferredBufferUpdates
 from dtrain.nn.module import Module
 
 _State = Mapping[str, Tensor]
+#: full name -> the table of parameters or of buffers of a module, and the name in it
+_Slots = dict[str, tuple[dict[str, Any], str]]
+#: a table, a name in it, and the tensor of that name
+_Entry = tuple[dict[str, Any], str, Tensor]
 
 
 def functional_call(
@@ -57,26 +61,19 @@ def functional_call(
     if tie_weights:
         given = _tie(given, slots)
     arguments = args if isinstance(args, tuple) else () if args is None else (args,)
-    with _replaced(module, {slots[name]: x for name, x in given.items() if name in slots}):
+    with _replaced(module, [(*slots[name], x) for name, x in given.items() if name in slots]):
         return module(*arguments, **(kwargs or {}))
 
 
-class _Slots(dict[str, tuple[int, str]]):
-    """Where the tensors of a module are: (the id of a table, the name in it) by full name."""
-
-    tables: dict[int, dict[str, Any]]
-
-
 def _find_slots(module: Module) -> _Slots:
-    slots = _Slots()
-    slots.tables = {}
-    for prefix, owner in module.named_modules(remove_duplicate=False):
-        for table in (owner._parameters, owner._buffers):
-            slots.tables[id(table)] = table
-            for name, tensor in table.items():
-                if tensor is not None:
-                    slots[f"{prefix}.{name}" if prefix else name] = (id(table), name)
-    return slots
+    """Where the tensors of a module are, by their names in its state dict."""
+    return {
+        f"{prefix}.{name}" if prefix else name: (table, name)
+        for prefix, owner in module.named_modules(remove_duplicate=False)
+        for table in (owner._parameters, owner._buffers)
+        for name, tensor in table.items()
+        if tensor is not None
+    }
 
 
 def _merge(states: _State | Sequence[_State]) -> dict[str, Tensor]:
@@ -110,7 +107,7 @@ def _tie(given: dict[str, Tensor], slots: _Slots) -> dict[str, Tensor]:
     """The given tensors, under all names of those of the module that they replace."""
     names: dict[int, list[str]] = {}
     for name, (table, key) in slots.items():
-        names.setdefault(id(slots.tables[table][key]), []).append(name)
+        names.setdefault(id(table[key]), []).append(name)
     tied = dict(given)
     for group in names.values():
         values = {id(given[name]): given[name] for name in group if name in given}
@@ -125,11 +122,10 @@ def _tie(given: dict[str, Tensor], slots: _Slots) -> dict[str, Tensor]:
 
 
 @contextlib.contextmanager
-def _replaced(module: Module, tensors: dict[tuple[int, str], Tensor]) -> Iterator[None]:
-    """Context manager: these tensors in a module's tables, then its own again."""
-    tables = {id(table): table for m in module.modules() for table in (m._parameters, m._buffers)}
-    own = {(table, name): tables[table][name] for table, name in tensors}
-    changed = {table for table, _ in tensors}
+def _replaced(module: Module, entries: list[_Entry]) -> Iterator[None]:
+    """Context manager: write these entries to a module's tables, then its own again."""
+    own = [(table, name, table[name]) for table, name, _ in entries]
+    changed = {id(table) for table, _, _ in entries}
     deferred = [
         (m, m.pending_updates)
         for m in module.modules()
@@ -138,17 +134,17 @@ def _replaced(module: Module, tensors: dict[tuple[int, str], Tensor]) -> Iterato
     for layer, _ in deferred:
         layer.pending_updates = None  # which would be applied to the module's own buffers
     try:
-        _write(tables, tensors)
+        _write(entries)
         yield
     finally:
-        _write(tables, own)
+        _write(own)
         for layer, pending in deferred:
             layer.pending_updates = pending
 
 
-def _write(tables: dict[int, dict[str, Any]], tensors: dict[tuple[int, str], Tensor]) -> None:
-    for (table, name), tensor in tensors.items():
-        dict.__setitem__(tables[table], name, tensor)  # no change of the module's parameters
+def _write(entries: list[_Entry]) -> None:
+    for table, name, tensor in entries:
+        dict.__setitem__(table, name, tensor)  # no change of the module's parameters
 
 
 def stack_module_state(
