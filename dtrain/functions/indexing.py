@@ -45,12 +45,9 @@ def check_index(name: str, input: Tensor, dim: int, index: Tensor) -> Array:
     return index.array
 
 
-def build_index_grid(
-    name: str, input: Tensor, dim: int, index: Tensor
-) -> tuple[int, tuple[Array, ...]]:
-    """The axis, and the index arrays of gather and scatter: `index` along `dim`, each element's own
-    position along the others.
-    """
+def check_index_along(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[int, Array]:
+    """Check an index of gather or scatter, with as many dimensions as the input; returns the axis
+    and the index's array, of one dimension at least."""
     axis = normalize_dim(dim, input.ndim)
     if index.ndim != input.ndim and index.numel() and max(index.ndim, input.ndim) > 1:
         raise RuntimeError(
@@ -64,14 +61,7 @@ def build_index_grid(
             f"got {index.shape}"
         )
     array = check_index(name, input, axis, index)
-    if not input.ndim:
-        return axis, ()
-    shape = array.shape if array.ndim else (1,)
-    xp = array_module(array)
-    lines = [xp.arange(n).reshape([-1 if e == d else 1 for e in range(len(shape))])
-             for d, n in enumerate(shape)]  # fmt: skip
-    lines[axis : axis + 1] = [array.reshape(shape)]
-    return axis, tuple(lines)
+    return axis, array if array.ndim else array.reshape(1)
 
 
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
@@ -79,10 +69,8 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     if not index.numel():
         normalize_dim(dim, input.ndim)
         return subscripts.getitem(flatten(input), wrap(index.array.astype("int64")))
-    axis, _ = build_index_grid("gather", input, dim, index)
-    x, array = input, index.array
-    if not (x.ndim and array.ndim):
-        x, array = reshape(x, -1) if not x.ndim else x, array.reshape(-1)
+    axis, array = check_index_along("gather", input, dim, index)
+    x = input if input.ndim else reshape(input, -1)
     return reshape(primitives.gather(x, axis=axis, index=array), index.shape)
 
 

@@ -11,12 +11,13 @@ import numpy as np
 
 from dtrain.autograd.grad_mode import is_grad_enabled
 from dtrain.autograd.tensor import Tensor, wrap
-from dtrain.backend import array_module
+from dtrain.backend import Array, array_module
 from dtrain.backend.dtypes import DTypeLike, bool_, int64, is_floating
+from dtrain.backend.kernels.reference.indexing import index_grid
 from dtrain.functions import subscripts
 from dtrain.functions.autocast import autocasts
 from dtrain.functions.diagonals import two_axes
-from dtrain.functions.indexing import build_index_grid, check_index, check_mask
+from dtrain.functions.indexing import check_index, check_index_along, check_mask
 from dtrain.functions.inplace import make_inplace
 from dtrain.functions.joining import broadcast_tensors
 from dtrain.functions.operands import normalize_dim, to
@@ -183,16 +184,24 @@ def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, **options: 
 
 def _scattered(name: str, input: Tensor, dim: int, index: Tensor, src: Any) -> tuple[Any, Any]:
     """The index arrays that scatter writes to, and as many values."""
-    _, indices = build_index_grid(name, input, dim, index)
+    axis, array, values = _scattered_along(name, input, dim, index, src)
+    return index_grid(array, axis) if input.ndim else (), values
+
+
+def _scattered_along(
+    name: str, input: Tensor, dim: int, index: Tensor, src: Any
+) -> tuple[int, Array, Any]:
+    """The axis, the index along it, and as many values, or one number."""
+    axis, array = check_index_along(name, input, dim, index)
     if not isinstance(src, Tensor):
-        return indices, _number_or_tensor(input, src)
+        return axis, array, _number_or_tensor(input, src)
     _same_dtype(name, input, src)
     if src.ndim != index.ndim or any(n > m for n, m in zip(index.shape, src.shape)):
         raise RuntimeError(
             f"{name}: expected an index no larger than src {src.shape}, got {index.shape}"
         )
     values = subscripts.getitem(src, tuple(slice(n) for n in index.shape))
-    return indices, values if index.ndim else reshape(values, 1)
+    return axis, array, values if index.ndim else reshape(values, 1)
 
 
 @autocasts
@@ -203,9 +212,8 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
         raise TypeError(f"scatter_add: expected a tensor for src, got {type(src).__name__}")
     if not index.numel():
         return casts.clone(input)
-    _, values = _scattered("scatter_add", input, dim, index, src)
-    array = index.array if index.ndim else index.array.reshape(1)
-    return primitives.scatter_add(input, values, axis=normalize_dim(dim, input.ndim), index=array)
+    axis, array, values = _scattered_along("scatter_add", input, dim, index, src)
+    return primitives.scatter_add(input, values, axis=axis, index=array)
 
 
 @_accept_scalars

@@ -11,12 +11,12 @@ from dtrain.backend.array_module import Array, array_module
 
 def gather(x: Array, index: Array, axis: int) -> Array:
     """x[..., index[..., k, ...], ...] along an axis; returns the shape of the index."""
-    return x[_grid(index, axis)]
+    return x[index_grid(index, axis)]
 
 
 def add_along_axis(values: Array, index: Array, out: Array, axis: int) -> None:
     """Add values[..., k, ...] to out[..., index[..., k, ...], ...], in ascending order."""
-    array_module(values).add.at(out, _grid(index, axis), values)
+    array_module(values).add.at(out, index_grid(index, axis), values)
 
 
 def add_slices(values: Array, index: Array, out: Array, axis: int) -> None:
@@ -24,7 +24,7 @@ def add_slices(values: Array, index: Array, out: Array, axis: int) -> None:
     array_module(values).add.at(out, (*(slice(None),) * axis, index), values)
 
 
-def _grid(index: Array, axis: int) -> tuple[Array, ...]:
+def index_grid(index: Array, axis: int) -> tuple[Array, ...]:
     """The index arrays of all axes: `index` along one, each element's own position elsewhere."""
     xp, ndim = array_module(index), index.ndim
     grid = [
