@@ -7,6 +7,7 @@ import math
 from dtrain.autograd.op import exact_op, op
 from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module, kernels
+from dtrain.backend.kernels.reference.sorting import stable_order
 
 
 def _in_order(x: Array, axis: int) -> tuple[Array, Array]:
@@ -87,11 +88,7 @@ def sort(x: Array, *, axis: int, descending: bool) -> OutputAndVJPs:
     """Where each element of the sorted order comes from; equal ones keep their order."""
     if not x.ndim:
         return array_module(x).zeros((), "int64"), ()
-    if not descending:
-        return x.argsort(axis, kind="stable"), ()
-    xp = array_module(x)
-    last = x.shape[axis] - 1
-    return xp.flip(last - xp.flip(x, axis).argsort(axis, kind="stable"), axis), ()
+    return stable_order(x, axis, descending), ()
 
 
 @exact_op

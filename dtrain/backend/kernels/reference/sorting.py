@@ -5,12 +5,17 @@ from __future__ import annotations
 from dtrain.backend.array_module import Array, array_module
 
 
+def stable_order(x: Array, axis: int, descending: bool) -> Array:
+    """The order of x along an axis. Equal elements keep their order; NaN is the largest."""
+    if not descending:
+        return x.argsort(axis, kind="stable")
+    xp, last = array_module(x), x.shape[axis] - 1
+    return xp.flip(last - xp.flip(x, axis).argsort(axis, kind="stable"), axis)
+
+
 def topk_indices(x: Array, k: int, largest: bool) -> Array:
     """The indices of the k largest (smallest) elements of each row of x, (rows, n), in order.
 
     Of equal elements the first comes first; NaN is the largest.
     """
-    if not largest:
-        return x.argsort(1, kind="stable")[:, :k]
-    xp, last = array_module(x), x.shape[1] - 1
-    return xp.flip(last - xp.flip(x, 1).argsort(1, kind="stable"), 1)[:, :k]
+    return stable_order(x, 1, largest)[:, :k]
