@@ -1,6 +1,6 @@
-"""The rows of layers.py: what is timed, written once for a module `T` that is dtrain or torch.
+"""The rows of layers.py: the calls that are timed, as functions of `T`, the module dtrain or torch.
 
-A row is a context manager of T; it gives {direction: function}, each of which runs once.
+ROWS: name -> context manager of T. It yields {direction: function}; the function is one call.
 """
 
 import contextlib
@@ -256,7 +256,7 @@ for _in_optimizer in (True, False):
 
 
 def loader(T):
-    data = T.utils.data if hasattr(T.utils, "data") else T.data
+    data = T.utils.data
     dataset = data.TensorDataset(T.randn(10000, 16), T.randint(0, 10, (10000,)))
 
     def epoch():

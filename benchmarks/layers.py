@@ -4,8 +4,8 @@
     python benchmarks/layers.py --rows conv,lstm --json layers.json
 
 One thread, float32. In a round dtrain and PyTorch take turns; a cell is the median over the rounds
-of the ratio dtrain / torch within a round: below 1 dtrain is faster. layer_rows.py has
-the rows.
+of the ratio dtrain / torch within a round: below 1 dtrain is faster.
+The rows are in layer_rows.py.
 """
 
 import argparse
@@ -15,7 +15,6 @@ import importlib.util
 import json
 import os
 import statistics
-import sys
 import time
 
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -104,4 +103,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
