@@ -20,9 +20,9 @@ import numpy as np
 
 from dtrain import env
 
-#: Host arrays of fewer elements than this are computed by the reference, for the families where it
-#: is as fast for them: matrix products decide small convolutions, and the bits of optimizers are
-#: equal, so that nothing need be compiled for small models.
+#: Family -> the reference computes with host arrays of fewer elements: it is as fast for them, and
+#: nothing is compiled for small models. A small convolution takes the time of its matrix product;
+#: optimizers have the same bits by either body.
 SMALL: dict[str, int] = {"conv": 1 << 16, "optimizer": 1 << 14}
 
 #: Takes arrays and returns arrays, as the reference of the same name specifies.

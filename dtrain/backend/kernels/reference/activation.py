@@ -1,7 +1,7 @@
 """Activations and elementwise losses, as array code in several passes. x: any shape.
 
-Masks multiply here, where `where` might stand: NumPy takes many times as long for that. An infinite
-gradient then gives NaN where the compiled bodies give 0.
+Gradients are multiplied by masks, because NumPy's `where` takes many times as long. An infinite
+gradient times a mask of 0 is NaN; the compiled bodies, which choose, give 0.
 """
 
 from __future__ import annotations
