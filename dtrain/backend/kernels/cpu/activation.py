@@ -7,15 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba.core import types
-from numba.extending import overload
 
-from dtrain.backend.kernels.cpu.compiler import compiled, inlined
+from dtrain.backend.kernels.cpu.compiler import compiled, inlined, overload_by_width
 from dtrain.backend.kernels.cpu.exponential import exp, expm1, log1p
 from dtrain.backend.kernels.reference.activation import CUBIC, SCALE
 from dtrain.backend.kernels.reference.erf import FLOAT32
-
-_FEW = 1 << 14
 
 _P0, _P1, _P2, _P3, _P4, _P5, _P6 = map(np.float32, FLOAT32[0])
 _Q0, _Q1, _Q2, _Q3, _Q4 = map(np.float32, FLOAT32[1])
@@ -35,17 +31,7 @@ def _erf(x: Any) -> Any:
     raise NotImplementedError("only compiled functions can call _erf")
 
 
-@overload(_erf, inline="always")
-def _choose_erf(x: Any) -> Callable[[Any], Any]:
-    """Choose the code that Numba compiles for a call of `_erf`, by the type of its argument."""
-
-    def erf_float32(x: Any) -> Callable[[Any], Any]:
-        return _erf_float32(x)
-
-    def erf_float64(x: Any) -> Callable[[Any], Any]:
-        return math.erf(x)  # type: ignore[return-value]
-
-    return erf_float32 if x == types.float32 else erf_float64
+overload_by_width(_erf, _erf_float32, math.erf)
 
 
 @compiled
@@ -275,6 +261,7 @@ def _elementwise(loop: Callable) -> Callable[..., np.ndarray]:
     return kernel
 
 
+_FEW = 1 << 14
 _large_relu = _elementwise(_relu)
 
 

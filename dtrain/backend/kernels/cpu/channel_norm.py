@@ -86,7 +86,8 @@ def _channel_norm_backward(
                 grad_x[i, c, j] = (g[i, c, j] - (x[i, c, j] - m) * a - t) * s
 
 
-# Where `inner` is 1, x: (n, channels); the loops over channels are the inner ones.
+# Where `inner` is 1, x: (n, channels). The loops over channels are the inner ones, so that they
+# are vector code; over one element they would not be.
 
 
 @compiled
@@ -154,8 +155,8 @@ def _column_norm_backward(
 
 
 def _run_by_channel(columns: Any, channels: Any, *arrays: np.ndarray) -> None:
-    """Run the loop for columns, on arrays (n, channels), or that for channels; the images are the
-    arrays of three axes."""
+    """Call `channels(*arrays)`; where `inner` is 1, `columns` with (n, channels) in place of arrays
+    of three axes."""
     if all(a.shape[2] == 1 for a in arrays if a.ndim == 3):
         columns(*(a[:, :, 0] if a.ndim == 3 else a for a in arrays))
     else:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numba
 from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.extending import overload
 
 #: Sums may be split over the lanes of a vector register, products and sums fused. NaN, infinity
 #: and what is not summed are left alone.
@@ -75,3 +76,17 @@ def _one_process(folder: str) -> Iterator[None]:
 def inlined(function: Callable) -> Callable:
     """Compile a function of numbers into the loops that call it, its sums in order; decorator."""
     return numba.njit(function, fastmath={"contract"}, error_model="numpy", forceinline=True)
+
+
+def overload_by_width(stub: Callable, of_32_bits: Callable, of_64_bits: Callable) -> None:
+    """Let compiled functions call `stub(number)`: one function for 32 bits, another for 64."""
+
+    def call_of_32_bits(x: Any) -> Any:
+        return of_32_bits(x)
+
+    def call_of_64_bits(x: Any) -> Any:
+        return of_64_bits(x)
+
+    @overload(stub, inline="always")
+    def choose(x: Any) -> Callable[[Any], Any]:
+        return call_of_32_bits if x.bitwidth == 32 else call_of_64_bits

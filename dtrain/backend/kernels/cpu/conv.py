@@ -38,9 +38,9 @@ def _is_direct(dtype: np.dtype, c: int, groups: int) -> bool:
     return dtype == np.float32 and groups > 1 and c // groups <= 2 * LANES
 
 
-def _has_few_windows(n: int, size: Pair, c: int, m: int) -> bool:
+def _has_few_windows(n: int, size: Pair, c: int, m: int, groups: int) -> bool:
     """Whether a layer's weight is larger than its images, so that it should be read but once."""
-    return n * math.prod(size) < 2 * min(c, m)
+    return groups == 1 and n * math.prod(size) < 2 * min(c, m)
 
 
 def conv(
@@ -55,7 +55,7 @@ def conv(
         return (weight.reshape(m, c) @ pixels.reshape(n, c, math.prod(size))).reshape(n, m, *size)
     if _is_direct(x.dtype, c, groups):
         return direct.conv(x, weight, stride, padding, dilation, groups)
-    if groups == 1 and _has_few_windows(n, size, c, m):
+    if _has_few_windows(n, size, c, m, groups):
         return reference.conv(x, weight, stride, padding, dilation, groups)
     out = np.empty((n, m, *size), x.dtype)
     if not _fills_vectors(x, c, m, groups):
@@ -88,7 +88,7 @@ def conv_grad_x(
         return out
     if _is_direct(g.dtype, c, groups):
         return direct.conv_grad_x(g, weight, hw, stride, padding, dilation, groups)
-    if groups == 1 and _has_few_windows(n, size, c, m):
+    if _has_few_windows(n, size, c, m, groups):
         return reference.conv_grad_x(g, weight, hw, stride, padding, dilation, groups)
     out = np.empty((n, c, *hw), g.dtype)
     if not _fills_vectors(g, c, m, groups):
@@ -127,7 +127,7 @@ def conv_grad_weight(
         return total.reshape(shape)
     if _is_direct(x.dtype, c, groups):
         return direct.conv_grad_weight(g, x, kernel, stride, padding, dilation, groups)
-    if groups == 1 and _has_few_windows(n, size, c, m):
+    if _has_few_windows(n, size, c, m, groups):
         return reference.conv_grad_weight(g, x, kernel, stride, padding, dilation, groups)
     if not _fills_vectors(x, c, m, groups):
         total = np.zeros(shape, x.dtype)

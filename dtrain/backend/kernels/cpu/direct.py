@@ -167,8 +167,8 @@ def _images(x: np.ndarray) -> np.ndarray:
 def _shifts(
     channels: int, kernel: Pair, size: Pair, stride: Pair, dilation: Pair
 ) -> tuple[Pair, np.ndarray]:
-    """The rows and the pitch of planes for windows of `size`, and the shifts of the taps of all
-    channels of a group."""
+    """The rows and the pitch of the planes for an output of `size`, and the shifts of the taps of
+    all channels of a group."""
     reach = [d * (k - 1) for d, k in zip(dilation, kernel)]
     rows, pitch = (n + r // s for n, r, s in zip(size, reach, stride))
     tops, lefts = (np.arange(k) * d for k, d in zip(kernel, dilation))

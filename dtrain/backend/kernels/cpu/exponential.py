@@ -6,16 +6,13 @@ exp(x) = 2^n exp(r), with |r| <= log(2) / 2 (Moshier, Cephes: expf, exp).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba.core import types
-from numba.extending import overload
 
-from dtrain.backend.kernels.cpu.compiler import inlined
+from dtrain.backend.kernels.cpu.compiler import inlined, overload_by_width
 
-_F, _D = np.float32, np.float64
+_F = np.float32
 
 # exp(r) = 1 + r + r^2 P(r). 2^n is 0 for _LOWEST, instead of a denormal, and infinity for _HIGHEST.
 _LOWEST_F, _HIGHEST_F, _LOG2_E_F = _F(-88), _F(88.5), _F(1.44269504)
@@ -128,20 +125,6 @@ def log1p(x: Any) -> Any:
     raise NotImplementedError("only compiled functions can call log1p")
 
 
-def _overload_by_type(function: Callable, of_float32: Callable, of_float64: Callable) -> None:
-    """Choose the code that Numba compiles for a call of `function`, by the type of its argument."""
-
-    def float32_version(x: Any) -> Any:
-        return of_float32(x)
-
-    def float64_version(x: Any) -> Any:
-        return of_float64(x)
-
-    @overload(function, inline="always")
-    def choose(x: Any) -> Callable[[Any], Any]:
-        return float32_version if x == types.float32 else float64_version
-
-
-_overload_by_type(exp, _exp_float32, _exp_float64)
-_overload_by_type(expm1, _expm1_float32, _expm1_float64)
-_overload_by_type(log1p, _log1p_float32, _log1p_float64)
+overload_by_width(exp, _exp_float32, _exp_float64)
+overload_by_width(expm1, _expm1_float32, _expm1_float64)
+overload_by_width(log1p, _log1p_float32, _log1p_float64)

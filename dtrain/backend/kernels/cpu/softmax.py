@@ -6,14 +6,11 @@ The loops write into their last arguments, in the dtype of x, float32 or float64
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba.core import types
-from numba.extending import overload
 
-from dtrain.backend.kernels.cpu.compiler import compiled, inlined
+from dtrain.backend.kernels.cpu.compiler import compiled, inlined, overload_by_width
 from dtrain.backend.kernels.cpu.exponential import exp
 
 
@@ -24,17 +21,6 @@ def _to_ordered_int(x: Any) -> Any:
     LLVM vectorizes the maximum of integers, not that of floating-point numbers with NaN.
     """
     raise NotImplementedError("only compiled functions can call _to_ordered_int")
-
-
-@overload(_to_ordered_int, inline="always")
-def _choose_to_ordered_int(x: Any) -> Callable[[Any], Any]:
-    def from_float32(x: Any) -> Callable[[Any], Any]:
-        return _float32_to_ordered_int(x)
-
-    def from_float64(x: Any) -> Callable[[Any], Any]:
-        return _float64_to_ordered_int(x)
-
-    return from_float32 if x == types.float32 else from_float64
 
 
 @inlined
@@ -49,20 +35,25 @@ def _float64_to_ordered_int(x: Any) -> Any:
     return bits ^ ((bits >> 63) & 0x7FFFFFFFFFFFFFFF)
 
 
+overload_by_width(_to_ordered_int, _float32_to_ordered_int, _float64_to_ordered_int)
+
+
 def _from_ordered_int(n: Any) -> Any:
     """The number of which `_to_ordered_int` gives n."""
     raise NotImplementedError("only compiled functions can call _from_ordered_int")
 
 
-@overload(_from_ordered_int, inline="always")
-def _choose_from_ordered_int(n: Any) -> Callable[[Any], Any]:
-    def to_float32(n: Any) -> Callable[[Any], Any]:
-        return np.int32(n ^ np.int32((n >> 31) & 0x7FFFFFFF)).view(np.float32)
+@inlined
+def _float32_from_ordered_int(n: Any) -> Any:
+    return np.int32(n ^ np.int32((n >> 31) & 0x7FFFFFFF)).view(np.float32)
 
-    def to_float64(n: Any) -> Callable[[Any], Any]:
-        return np.int64(n ^ ((n >> 63) & 0x7FFFFFFFFFFFFFFF)).view(np.float64)
 
-    return to_float32 if n == types.int32 else to_float64
+@inlined
+def _float64_from_ordered_int(n: Any) -> Any:
+    return np.int64(n ^ ((n >> 63) & 0x7FFFFFFFFFFFFFFF)).view(np.float64)
+
+
+overload_by_width(_from_ordered_int, _float32_from_ordered_int, _float64_from_ordered_int)
 
 
 @compiled

@@ -30,8 +30,8 @@ def _topk(x: np.ndarray, largest: bool, out: np.ndarray, best: np.ndarray) -> No
             value = x[i, j]
             if filled == k and not _precedes(value, best[k - 1], largest):
                 continue
-            at = filled = min(filled + 1, k)
-            at -= 1
+            filled = min(filled + 1, k)
+            at = filled - 1
             while at > 0 and _precedes(value, best[at - 1], largest):
                 best[at], out[i, at] = best[at - 1], out[i, at - 1]
                 at -= 1

@@ -132,10 +132,8 @@ def _define_operator(function: Any, instruction: Any) -> None:
         return getattr(builder, instruction)(*arguments, flags=_FUSED)
 
 
-for _function, _instruction in ((operator.add, "fadd"), (operator.sub, "fsub")):
-    _define_operator(_function, _instruction)
-
-
+_define_operator(operator.add, "fadd")
+_define_operator(operator.sub, "fsub")
 _define_operator(operator.mul, "fmul")
 
 
