@@ -49,9 +49,8 @@ def make_row(space: str, names: list[str]) -> str:
     missing = find_missing(space, names)
     there = len(names) - len(missing)
     if not there and space in ADVICE:
-        return (
-            f"| `{space}` | 0 of {len(names)} | all: {ADVICE[space].replace('|', chr(92) + '|')} |"
-        )
+        advice = ADVICE[space].replace("|", r"\|")
+        return f"| `{space}` | 0 of {len(names)} | all: {advice} |"
     more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
     listed = ", ".join(f"`{name}`" for name in missing[:SHOWN])
     return f"| `{space}` | {there} of {len(names)} | {listed}{more} |"

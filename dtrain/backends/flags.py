@@ -9,7 +9,7 @@ from typing import Any
 
 @contextlib.contextmanager
 def set_temporarily(variables: dict[str, Any], **values: Any) -> Iterator[None]:
-    """Context manager: these values in `variables`, a module's or an object's, then the old ones.
+    """Context manager: set items of `variables`, a module's or an object's dict; restore them.
 
     >>> import types
     >>> module = types.SimpleNamespace(enabled=True)

@@ -1,4 +1,4 @@
-"""Names in NVIDIA's profilers (torch.cuda.nvtx)."""
+"""Named ranges and marks for NVIDIA's profilers (torch.cuda.nvtx)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def range_pop() -> None:
 
 
 def mark(msg: str) -> None:
-    """Mark a moment with a name (torch.cuda.nvtx.mark)."""
+    """Record a named mark at this time (torch.cuda.nvtx.mark)."""
     _find_nvtx().Mark(msg)
 
 

@@ -105,7 +105,7 @@ class profile:
 
     @property
     def current_action(self) -> ProfilerAction:
-        """What is done during the present step."""
+        """The action of the current step."""
         if self._schedule is None:
             return ProfilerAction.RECORD
         return self._schedule(self.step_num)
@@ -115,7 +115,7 @@ class profile:
         self._follow_schedule()
 
     def stop(self) -> None:
-        """End the last step; hands over what was recorded and not handed over yet."""
+        """End the last step; calls `on_trace_ready` if it was recorded."""
         if self._recording:
             self._stop_recording()
             self._hand_over()

@@ -1,4 +1,4 @@
-"""At which steps of a program a profiler records."""
+"""`schedule`: which steps a profiler skips, warms up in and records."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ def schedule(
 
     Parameters
     ----------
-    wait, warmup, active : the steps of a cycle; the last active one hands over what was recorded
+    wait, warmup, active : the steps of a cycle; the last active one ends by
+        `on_trace_ready`
     repeat : the number of cycles; 0: without end
     skip_first : steps before the first cycle
     skip_first_wait : if not 0, the first cycle does not wait
