@@ -296,3 +296,13 @@ def test_writing_a_checkpoint_is_an_activity(monkeypatch, tmp_path):
     saving.save_checkpoint(tmp_path, 3)
     assert told == [f"writing checkpoint {tmp_path}/step-00000003"]
     assert process.activity is None
+
+
+def test_work_of_two_threads_leaves_no_activity_behind():
+    first, second = activities.activity("writing a"), activities.activity("writing b")
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert process.activity[0] == "writing b"
+    second.__exit__(None, None, None)
+    assert process.activity is None

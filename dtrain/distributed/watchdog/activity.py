@@ -12,11 +12,12 @@ from dtrain.distributed.context import process
 @contextmanager
 def activity(text: str) -> Iterator[None]:
     """Context manager: this process does what `text` tells, such as "writing checkpoint runs/a"."""
-    outer, process.activity = process.activity, (text, time.monotonic())
+    own = process.activity = text, time.monotonic()
     try:
         yield
     finally:
-        process.activity = outer
+        if process.activity is own:  # else a rank that is another thread has begun one
+            process.activity = None
 
 
 def describe_activity() -> str:
