@@ -1,4 +1,4 @@
-"""Which line of whose code runs now, for messages."""
+"""The file and line that runs now, and whether it is the user's code or dtrain's."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def find_place() -> str:
     last = ""
     while frame is not None:
         filename = frame.f_code.co_filename
-        if not filename.startswith((_LIBRARY, "<dtrain ")):
+        if not is_library_file(filename):
             return f"{filename}:{frame.f_lineno}"
         last = last or f"{filename}:{frame.f_lineno}"
         frame = frame.f_back

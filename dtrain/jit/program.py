@@ -116,7 +116,7 @@ class Program:
 
 
 class _Matching:
-    """Which values of a graph those of a new path are."""
+    """Maps the values of a newly recorded path to those of the graph."""
 
     def __init__(self, graph: Graph, path: Graph):
         self._graph, self._path = graph, path

@@ -1,4 +1,4 @@
-"""What a function changes while it is recorded: the random generator, buffers; and its undoing."""
+"""What recording a function changes: the random generator and buffers; how it is undone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def only_drew(before: dict[str, Any], after: dict[str, Any]) -> bool:
 
 
 class Undo:
-    """Sets back what a recording may have changed before it failed."""
+    """Restores what a recording that failed may have changed."""
 
     def __init__(self, surroundings: Surroundings):
         self._generator = default_generator()
@@ -33,7 +33,7 @@ class Undo:
         ]
 
     def undo(self) -> None:
-        """Set it back."""
+        """Restore the random generator, the buffers and the queues of deferred updates."""
         self._generator.set_state(self._state)
         for tensor, array, values in self._buffers:
             tensor.array = array

@@ -328,7 +328,7 @@ class GraphTracer:
     # --- the whole ---
 
     def record(self, function: Callable[[], Any]) -> Any:
-        """Run a function under this tracer; returns what it returned, and the outputs' form."""
+        """Run a function under this tracer; returns its result, with real arrays and numbers."""
         generator = default_generator()
         state = generator.get_state()
         enabled = grad_mode.is_grad_enabled()
