@@ -88,6 +88,39 @@ def _describe(form: Any) -> str:
     return repr(form)
 
 
+def inputs_in(value: Any) -> Iterator[Any]:
+    """The items of arguments that are no containers, in order."""
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from inputs_in(item)
+    elif isinstance(value, dict):
+        yield from inputs_in(list(value.values()))
+    else:
+        yield value
+
+
+def is_graph_input(value: Any) -> bool:
+    """Whether an argument is an input of graphs, not a constant in them."""
+    return isinstance(value, Tensor) or type(value) is float
+
+
+def describe_inputs(args: Any, kwargs: Any) -> list[str]:
+    """The shapes and dtypes of arguments, "float" for a float, other values as they print.
+
+    A tensor that is given again is one input of the graph: its next places say so.
+    """
+    described: list[str] = []
+    seen: set[int] = set()
+    for value in inputs_in((args, kwargs)):
+        if isinstance(value, Tensor):
+            again = " again" if id(value) in seen else ""
+            described.append(f"{value.dtype}{list(value.shape)}{again}")
+            seen.add(id(value))
+        else:
+            described.append("float" if is_graph_input(value) else repr(value))
+    return described
+
+
 def argument_names(function: Callable[..., Any], args: Any, kwargs: Any) -> Iterator[str]:
     """A name for each tensor and float among the arguments: its parameter's, numbered if many."""
     try:

@@ -86,7 +86,11 @@ class Packer:
             entries = made._compiled.entries()
             count = len(list(target.modules())) if is_module else 0
             packed["graphs"] = [
-                {"modes": list(key[1])[:count], "graph": self._pack_graph(entry.program.graph)}
+                {
+                    "modes": list(key[1])[:count],
+                    "inputs": entry.inputs,
+                    "graph": self._pack_graph(entry.program.graph),
+                }
                 for key, entry in entries.items()
                 if entry.refusal is None and entry.program.is_recorded
             ]

@@ -21,6 +21,7 @@ from dtrain.jit.arguments import (
     Identity,
     argument_names,
     describe_difference,
+    describe_inputs,
     flatten,
     global_modes,
 )
@@ -51,8 +52,9 @@ class Options:
 class _Entry:
     """The graph for arguments of certain shapes."""
 
-    def __init__(self, graph: Graph):
+    def __init__(self, graph: Graph, inputs: list[str]):
         self.program = Program(graph)
+        self.inputs = inputs  # what a file says of the arguments
         self.is_verified = False
         self.refusal: str | None = None
 
@@ -130,7 +132,7 @@ class RecordedFunction:
             reason = f"there are {self.options.limit} graphs already: {difference}"
             self._local.refusal = reason
             return self._run_plainly(reason, args, kwargs)
-        entry = state.entries[key] = _Entry(Graph(self.name))
+        entry = state.entries[key] = _Entry(Graph(self.name), describe_inputs(args, kwargs))
         return self._record(state, entry, args, kwargs)
 
     def _forget(self, state: _State, change: str, args: Any, kwargs: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.errors import CompileError
+from dtrain.jit.arguments import describe_inputs, inputs_in, is_graph_input
 from dtrain.jit.encoding import Decoder
 from dtrain.jit.graph import Call, Graph, Step, Value
 from dtrain.jit.names import find_call, module_classes
@@ -148,7 +149,7 @@ class Unpacker:
 
     # --- graphs ---
 
-    def _graph(self, packed: dict[str, Any]) -> tuple[list[bool], Program]:
+    def _graph(self, packed: dict[str, Any]) -> tuple[list[bool], list[str], Program]:
         form, decode = packed["graph"], self._decoder.decode
         graph = Graph(str(self._program["name"]))
         graph.grad_enabled = bool(form["grad_enabled"])
@@ -167,7 +168,7 @@ class Unpacker:
         graph.root = self._step(form["root"])
         program = Program(graph)
         program.finish()
-        return list(packed["modes"]), program
+        return list(packed["modes"]), list(packed["inputs"]), program
 
     def _step(self, packed: dict[str, Any]) -> Step:
         decode = self._decoder.decode
@@ -202,20 +203,17 @@ def _checked_name(name: Any) -> str:
 class LoadedGraphs:
     """The graphs of a trace: calls the one that was recorded for such inputs."""
 
-    def __init__(self, name: str, graphs: list[tuple[list[bool], Program]]):
+    def __init__(self, name: str, graphs: list[tuple[list[bool], list[str], Program]]):
         self.name = name
         self.module: Module | None = None
         self._graphs = graphs
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        inputs = [*_inputs_in((args, kwargs))]
-        form = [_type_of(value) for value in inputs]
+        form = [text.removesuffix(" again") for text in describe_inputs(args, kwargs)]
+        inputs = [x for x in inputs_in((args, kwargs)) if is_graph_input(x)]
         modes = None if self.module is None else [m.training for m in self.module.modules()]
-        for recorded, program in self._graphs:
-            values = program.graph.values
-            if (modes is None or recorded == modes) and form == [
-                values[index].type for index in program.graph.inputs
-            ]:
+        for recorded, expected, program in self._graphs:
+            if (modes is None or recorded == modes) and form == expected:
                 result = program.run(inputs)
                 if result is UNKNOWN:
                     raise CompileError(
@@ -223,27 +221,8 @@ class LoadedGraphs:
                         "script instead of a trace"
                     )
                 return result
-        known = " or ".join(
-            dict.fromkeys(
-                str([program.graph.values[i].type for i in program.graph.inputs])
-                for _, program in self._graphs
-            )
-        )
+        known = " or ".join(dict.fromkeys(str(expected) for _, expected, _ in self._graphs))
         raise CompileError(
             f"{self.name}: expected inputs {known}, in the training mode in which it was traced, "
             f"got {form}; call the trace with such inputs before it is saved, or save a script"
         )
-
-
-def _inputs_in(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _inputs_in(item)
-    elif isinstance(value, dict):
-        yield from _inputs_in(list(value.values()))
-    elif isinstance(value, Tensor) or type(value) is float:
-        yield value
-
-
-def _type_of(value: Tensor | float) -> str:
-    return "float" if isinstance(value, float) else f"{value.dtype}{list(value.shape)}"

@@ -176,6 +176,22 @@ def test_a_number_is_an_input_of_a_trace():
     assert through_a_file(traced)(0.5, dtrain.ones(3)).tolist() == [0.5] * 3
 
 
+def test_other_values_choose_among_the_graphs_of_a_trace():
+    loaded = through_a_file(dtrain.jit.trace(lambda x, n: x * n, (dtrain.ones(1), 2)))
+    assert loaded(dtrain.ones(1), 2).tolist() == [2]
+    with pytest.raises(CompileError, match=r"expected inputs \['float32\[1\]', '2'\]"):
+        loaded(dtrain.ones(1), 3)
+
+
+def test_a_trace_of_one_tensor_given_twice_is_not_one_of_two_tensors():
+    x, y = dtrain.ones(1), dtrain.zeros(1)
+    loaded = through_a_file(dtrain.jit.trace(lambda a, b: a + b, (x, x)))
+    with pytest.raises(
+        CompileError, match=r"expected inputs \['float32\[1\]', 'float32\[1\] again'"
+    ):
+        loaded(x, y)
+
+
 def test_the_class_need_not_be_at_hand(tmp_path):
     path = tmp_path / "net.dtg"
     model = Net().eval()
