@@ -66,14 +66,14 @@ PROMOTED = {
         addcdiv addcmul atan2 bilinear cross dot grid_sample index_put scatter_add tensordot
         vdot"""),
 }
-#: Autocast is off inside, for they call functions of the lists above, and PyTorch's do not.
+#: Autocast is off inside: these call functions of the lists above where PyTorch's do not.
 UNCHANGED = {
     "cpu": _names("addmv bilinear dot inner lu_solve matrix_exp mv solve_triangular vdot"),
     "cuda": _names("""
         inner lstsq lu lu_factor lu_factor_ex lu_solve lu_unpack matrix_exp nansum solve_triangular
         trace"""),
 }
-#: Functions that PyTorch refuses.
+#: PyTorch refuses these under autocast.
 REFUSED = {"cpu": _names(""), "cuda": _names("binary_cross_entropy")}
 
 #: Every function of some list.
@@ -191,7 +191,7 @@ def _is_listed(name: str, device: str) -> bool:
 
 
 def _device_type(mode: AutocastMode, values: Any) -> str | None:
-    """The device of the tensors among the values, if autocast is on there; a GPU's before."""
+    """The device type of tensors among the values for which autocast is on; "cuda" before "cpu"."""
     devices = {"cuda" if tensor.is_cuda else "cpu" for tensor in find_nested(values, Tensor)}
     return next((name for name in ("cuda", "cpu") if name in devices & mode.devices), None)
 
@@ -220,7 +220,7 @@ def _target_dtype(
 
 
 def is_eligible(tensor: Tensor, device: str) -> bool:
-    """Whether autocast converts a tensor: one of floating numbers other than float64, there."""
+    """Whether autocast on a device converts a tensor: one there, floating, and not float64."""
     dtype = tensor.array.dtype
     return is_floating(dtype) and dtype != float64 and tensor.is_cuda == (device == "cuda")
 

@@ -47,7 +47,7 @@ def pad(
 
 @autocasts
 def pad_edges(input: Tensor, pairs: Sequence[Pair], mode: str) -> Tensor:
-    """Padded by "reflect" or "replicate", whose names in PyTorch's lists are those of the modes."""
+    """Padded by "reflect" or "replicate": the modes that PyTorch's lists of autocast name."""
     return _pad_dims(input, pairs, mode)
 
 

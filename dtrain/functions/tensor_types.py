@@ -28,7 +28,8 @@ TYPES = {
 
 
 class TensorType(type):
-    """The type of `FloatTensor` & co.: calling one makes a Tensor, of which it is no class."""
+    """The metaclass of `FloatTensor` and the others: a call returns a Tensor; `isinstance` tests a
+    dtype and a device."""
 
     is_cuda: bool
 
