@@ -90,8 +90,12 @@ class Accuracy(Counts):
             right = scores == classes
         else:
             right = _rank_of_target("Accuracy", scores, classes) < self.top_k
-        counted = right == right if self.ignore_index is None else classes != self.ignore_index
-        self.add(array_module(right).stack([(right & counted).sum(), counted.sum()]))
+        xp = array_module(right)
+        if self.ignore_index is None:
+            counted = xp.ones_like(right)
+        else:
+            counted = classes != self.ignore_index
+        self.add(xp.stack([(right & counted).sum(), counted.sum()]))
 
     def figure(self, state: Array) -> float:
         """The accuracy in [0, 1]; NaN without any sample."""
