@@ -328,7 +328,19 @@ def test_state_of_other_parameters_is_refused_and_nothing_is_changed(others, mes
 
 @pytest.mark.parametrize(
     "name",
-    ["ASGD", "Adadelta", "Adagrad", "Adamax", "LAMB", "LARS", "Muon", "NAdam", "RAdam", "RMSprop"],
+    [
+        "ASGD",
+        "Adadelta",
+        "Adafactor",
+        "Adagrad",
+        "Adamax",
+        "LAMB",
+        "LARS",
+        "Muon",
+        "NAdam",
+        "RAdam",
+        "RMSprop",
+    ],
 )
 def test_a_run_that_is_resumed_has_the_bits_of_one_that_was_not(name):
     def begun():
@@ -366,3 +378,43 @@ def test_muon_takes_matrices_alone():
         dtrain.optim.Muon([dtrain.ones(2, 2), dtrain.ones(3)])
     with pytest.raises(ValueError, match="expected adjust_lr_fn None"):
         dtrain.optim.Muon([dtrain.ones(2, 2)], adjust_lr_fn="best")
+
+
+def test_adafactor_keeps_a_vector_for_rows_and_one_for_columns():
+    params = [dtrain.ones(4, 3, 2, requires_grad=True), dtrain.ones(5, requires_grad=True)]
+    optimizer = dtrain.optim.Adafactor(params)
+    set_gradients(params, 1)
+    optimizer.step()
+    shapes = [{k: v.shape for k, v in state.items()} for state in optimizer.state.values()]
+    assert shapes == [
+        {"step": (), "row_var": (4, 3, 1), "col_var": (4, 1, 2)},
+        {"step": (), "variance": (5,)},
+    ]
+    state = optimizer.state_dict()
+    state["state"][0]["row_var"] = dtrain.ones(4, 3)
+    before = bits(params)
+    with pytest.raises(ValueError, match=r"expected row_var of parameter 0 with shape \(4, 3, 1\)"):
+        optimizer.load_state_dict(state)
+    assert bits(params) == before
+    params[0].data = params[0].data.double()  # the state follows its parameter
+    params[0].grad = dtrain.ones(4, 3, 2, dtype=dtrain.float64)
+    optimizer.step()
+    assert optimizer.state[params[0]]["col_var"].dtype == dtrain.float64
+    with pytest.raises(ValueError, match="state of Adafactor cannot be sharded"):
+        dtrain.parallel.ZeroRedundancyOptimizer(params, dtrain.optim.Adafactor)
+    for wrong, message in (
+        ({"eps": (-1, 0)}, "0 <= eps"),
+        ({"beta2_decay": 1}, "beta2_decay <= 0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            dtrain.optim.Adafactor(params, **wrong)
+
+
+def test_an_empty_parameter_does_no_harm():
+    params = [dtrain.ones(0, 3, requires_grad=True), dtrain.ones(2, requires_grad=True)]
+    for name in ("Adafactor", "SparseAdam"):
+        for param in params:
+            param.grad = dtrain.ones(*param.shape)
+        before = params[1].tolist()
+        getattr(dtrain.optim, name)(params).step()
+        assert params[1].tolist() != before

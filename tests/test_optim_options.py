@@ -22,6 +22,9 @@ DEFAULTS = {
         "lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 1e-2, "amsgrad": False,
     },
     "Adamax": {"lr": 2e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0},
+    "Adafactor": {
+        "lr": 1e-2, "beta2_decay": -0.8, "eps": (None, 1e-3), "d": 1.0, "weight_decay": 0,
+    },
     "LAMB": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-6, "weight_decay": 0},
     "LARS": {
         "lr": 1e-2, "momentum": 0.9, "weight_decay": 0, "trust_coefficient": 1e-3, "eps": 1e-8,
@@ -42,6 +45,7 @@ DEFAULTS = {
         "lr": 1e-2, "alpha": 0.99, "eps": 1e-8, "weight_decay": 0, "momentum": 0, "centered": False,
     },
     "Rprop": {"lr": 1e-2, "etas": (0.5, 1.2), "step_sizes": (1e-6, 50)},
+    "SparseAdam": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8},
     "SGD": {"lr": 1e-3, "momentum": 0, "dampening": 0, "weight_decay": 0, "nesterov": False},
 }  # fmt: skip
 #: the names of numbers and of tuples of numbers among the options, for each optimizer
@@ -105,7 +109,10 @@ def test_numbers_are_taken_in_any_form(name, form):
     options["lr"] = 0.25
     whole = {key for key in options if key == "ns_steps"}
     formed = {key: np.int64(v) if key in whole else form(v) for key, v in options.items()}
-    tuples = {key: tuple(map(form, DEFAULTS[name][key])) for key in TUPLES[name]}
+    tuples = {
+        key: tuple(None if x is None else form(x) for x in DEFAULTS[name][key])
+        for key in TUPLES[name]
+    }
     expected = moved(lambda params: make(params, **options))
     assert expected != matrix().tolist()
     assert moved(lambda params: make(params, **formed, **tuples)) == expected

@@ -1,6 +1,7 @@
 """Optimizers and learning-rate schedules (torch.optim)."""
 
 from dtrain.optim import lr_scheduler as lr_scheduler, swa_utils as swa_utils
+from dtrain.optim.adafactor import Adafactor as Adafactor
 from dtrain.optim.adagrad import Adadelta as Adadelta, Adagrad as Adagrad
 from dtrain.optim.adam import Adam as Adam, AdamW as AdamW
 from dtrain.optim.adam_variants import Adamax as Adamax, NAdam as NAdam, RAdam as RAdam
@@ -12,3 +13,4 @@ from dtrain.optim.optimizer import Optimizer as Optimizer
 from dtrain.optim.rmsprop import RMSprop as RMSprop
 from dtrain.optim.rprop import Rprop as Rprop
 from dtrain.optim.sgd import SGD as SGD
+from dtrain.optim.sparse_adam import SparseAdam as SparseAdam

@@ -41,6 +41,8 @@ class LBFGS(Optimizer):
     tensor([1.], requires_grad=True)
     """
 
+    _has_flat_state = False
+
     def __init__(
         self,
         params: Params,

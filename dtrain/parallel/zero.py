@@ -32,7 +32,8 @@ class ZeroRedundancyOptimizer(Optimizer):
     Each bucket of DataParallel's gradients is cut into one shard a rank. A rank gets the mean
     gradients of its shard alone (reduce-scatter) and updates that shard; then the parameters are
     gathered from all ranks. The bits are those of `optimizer_class` on one rank. The shards of
-    rules that need whole parameters (LARS, LAMB, Muon) end between parameters.
+    rules that need whole parameters (LARS, LAMB, Muon, SparseAdam) end between parameters.
+    Adafactor and LBFGS cannot be sharded.
 
     After a step's backward pass `param.grad` raises: call `gather_grads()` on every rank to have
     the whole gradients, as ``clip_grad_norm_`` needs them. Those of `DistributedDataParallel` stay
@@ -81,6 +82,11 @@ class ZeroRedundancyOptimizer(Optimizer):
             raise ValueError(
                 "ZeroRedundancyOptimizer: overlap_with_ddp is not supported: omit it, and call "
                 "step() after backward()"
+            )
+        if not optimizer_class._has_flat_state:
+            raise ValueError(
+                f"ZeroRedundancyOptimizer: the state of {optimizer_class.__name__} cannot be "
+                f"sharded: use optim.{optimizer_class.__name__} itself, or shard another optimizer"
             )
         #: the optimizer of this rank's shard
         self.optim: Optimizer = optimizer_class(params, **defaults)

@@ -45,17 +45,31 @@ OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {
         {"etas": (0.3, 1.5), "step_sizes": (0.02, 0.4), "maximize": True},
     ),
     "ASGD": ("ASGD", {}),
+    "Adafactor": ("Adafactor", {}),
+    "Adafactor options": (
+        "Adafactor",
+        {
+            "beta2_decay": -0.5,
+            "eps": (1e-4, 0.01),
+            "d": 1.5,
+            "weight_decay": 0.1,
+            "maximize": True,
+        },
+    ),
     "ASGD options": (
         "ASGD",
         {"lambd": 0.1, "t0": 5, "weight_decay": 0.1, "maximize": True},
     ),
 }
-#: those that see a parameter whole; PyTorch has no LARS and LAMB, and its Muon works in bfloat16
+#: those that see a parameter whole; PyTorch has no LARS and LAMB, its Muon works in bfloat16, its
+#: SparseAdam refuses dense gradients
 BY_PARAMETER: dict[str, tuple[str, dict[str, Any]]] = {
     "LARS": ("LARS", {"trust_coefficient": 0.1}),
     "LARS options": ("LARS", {"momentum": 0.0, "weight_decay": 0.1, "maximize": True}),
     "LAMB": ("LAMB", {}),
     "LAMB options": ("LAMB", {"betas": (0.5, 0.9), "weight_decay": 0.1, "maximize": True}),
+    "SparseAdam": ("SparseAdam", {}),
+    "SparseAdam options": ("SparseAdam", {"betas": (0.5, 0.9), "eps": 1e-3, "maximize": True}),
     "Muon": ("Muon", {}),
     "Muon options": ("Muon", {"nesterov": False, "adjust_lr_fn": "match_rms_adamw"}),
 }

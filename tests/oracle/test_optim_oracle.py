@@ -314,3 +314,23 @@ def test_lbfgs_takes_the_steps_of_pytorch(options, start):
     (ours, *our_counts), (theirs, *their_counts) = runs
     assert our_counts == their_counts
     np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("options", [{}, {"betas": (0.5, 0.9), "eps": 1e-3, "maximize": True}])
+def test_sparse_adam_moves_the_rows_that_it_moves_in_pytorch(options):
+    start = np.random.default_rng(0).normal(size=(7, 3))
+    runs = []
+    for t in (dtrain, torch):
+        table = t.nn.Embedding(7, 3, padding_idx=2, sparse=True, dtype=t.float64)
+        with t.no_grad():
+            table.weight.copy_(tensor_of(t, start))
+        optimizer = t.optim.SparseAdam(table.parameters(), lr=0.1, **options)
+        for words in ([1, 1, 4], [2, 4], [0, 6, 1], [2, 5]):
+            optimizer.zero_grad()
+            (table(t.tensor(words)) ** 2).sum().backward()
+            optimizer.step()
+        state = optimizer.state[table.weight]
+        parts = table.weight, state["exp_avg"], state["exp_avg_sq"]
+        runs.append([part.detach().numpy() for part in parts])
+    assert_same(*runs)
+    assert (runs[0][0][3] == start[3]).all()

@@ -24,9 +24,10 @@ def embedding(
 
     Shape: input (*) of integers, weight (rows, d) to (*, d). The row `padding_idx` gets no
     gradient. `max_norm` first shortens longer rows (by the norm of order norm_type) in the table
-    itself; `scale_grad_by_freq` divides a row's gradient by the number of its occurrences.
+    itself; `scale_grad_by_freq` divides a row's gradient by the number of its occurrences. The
+    gradient is dense with `sparse`, too; `optim.SparseAdam` updates the rows that have one.
     """
-    indices = _check_indices("embedding", input, sparse)
+    indices = _check_indices("embedding", input)
     if weight.ndim != 2:
         raise RuntimeError(f"embedding: expected a weight (rows, d), got {weight.shape}")
     rows = weight.shape[0]
@@ -39,9 +40,7 @@ def embedding(
     )
 
 
-def _check_indices(name: str, input: Tensor, sparse: bool) -> Array:
-    if sparse:
-        raise NotImplementedError(f"{name}: sparse gradients are not supported; omit sparse")
+def _check_indices(name: str, input: Tensor) -> Array:
     if category(input.dtype) != 1:
         raise RuntimeError(f"{name}: expected integers as indices, got {input.dtype}")
     return input.array
@@ -78,7 +77,7 @@ def embedding_bag(
     Returns (n, d).
     """
     _check_bags(input, weight, offsets, mode, scale_grad_by_freq, per_sample_weights)
-    indices = _check_indices("embedding_bag", input, sparse)
+    indices = _check_indices("embedding_bag", input)
     xp = array_module(indices)
     if offsets is None:
         count, per_bag = indices.shape
