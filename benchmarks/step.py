@@ -3,8 +3,7 @@
     python benchmarks/step.py
     python benchmarks/step.py --models resnet,gpt --rounds 3 --ranks 1,2,4
 
-A model is written once, for a module `T` that is dtrain or torch. README.md says what the
-figures mean.
+The models: models/. README.md says what the figures mean.
 """
 
 import argparse
@@ -19,6 +18,8 @@ import subprocess
 import sys
 import time
 
+from models import MODELS
+
 #: on several ranks: "apart" is so many processes of dtrain that know nothing of each other,
 #: "fast" takes turns, step by step, with DataParallel(reduction="fast") and tells how much longer
 #: the exact one takes, "detail" compares the ranks' weights in each step. Alone, "autocast" takes
@@ -31,114 +32,13 @@ ROUNDS = 5
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
-# --- the models: (module, input, target, optimizer of the parameters) ---
-
-
-def mlp(T):
-    """784-512-512-10, a batch of 128."""
-    nn = T.nn
-    model = nn.Sequential(
-        nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10)
-    )
-    return model, T.randn(128, 784), T.randint(0, 10, (128,)), lambda p: T.optim.Adam(p, 1e-3)
-
-
-def resnet(T):
-    """Three stages of two basic blocks, 32, 64 and 128 wide, on 32 images of 3x32x32."""
-    nn = T.nn
-
-    def conv(inputs, outputs, kernel, stride=1):
-        layer = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
-        return [layer, nn.BatchNorm2d(outputs)]
-
-    class Block(nn.Module):
-        def __init__(self, inputs, outputs, stride):
-            super().__init__()
-            self.body = nn.Sequential(
-                *conv(inputs, outputs, 3, stride), nn.ReLU(), *conv(outputs, outputs, 3)
-            )
-            same = inputs == outputs
-            self.shortcut = nn.Sequential(*([] if same else conv(inputs, outputs, 1, stride)))
-
-        def forward(self, x):
-            return nn.functional.relu(self.body(x) + self.shortcut(x))
-
-    class GlobalAverage(nn.Module):
-        def forward(self, x):
-            return x.mean((2, 3))
-
-    model = nn.Sequential(
-        *conv(3, 32, 3), nn.ReLU(),
-        Block(32, 32, 1), Block(32, 32, 1),
-        Block(32, 64, 2), Block(64, 64, 1),
-        Block(64, 128, 2), Block(128, 128, 1),
-        GlobalAverage(), nn.Linear(128, 10),
-    )  # fmt: skip
-    x, y = T.randn(32, 3, 32, 32), T.randint(0, 10, (32,))
-    return model, x, y, lambda p: T.optim.SGD(p, 0.05, momentum=0.9)
-
-
-def gpt(T):
-    """Four pre-norm blocks, 256 wide, 8 heads, on 8 sequences of 128 out of 65 characters."""
-    nn = T.nn
-    width, heads, length, vocabulary = 256, 8, 128, 65
-
-    class Attention(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-
-        def forward(self, x):
-            batch = x.shape[0]
-            q, k, v = (
-                part.reshape(batch, length, heads, width // heads).transpose(1, 2)
-                for part in self.qkv(x).chunk(3, -1)
-            )
-            y = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
-            return self.out(y.transpose(1, 2).reshape(batch, length, width))
-
-    class Block(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.attention = nn.Sequential(nn.LayerNorm(width), Attention())
-            self.mlp = nn.Sequential(
-                nn.LayerNorm(width),
-                nn.Linear(width, 4 * width),
-                nn.GELU(),
-                nn.Linear(4 * width, width),
-            )
-
-        def forward(self, x):
-            x = x + self.attention(x)
-            return x + self.mlp(x)
-
-    class GPT(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.token = nn.Embedding(vocabulary, width)
-            self.place = nn.Embedding(length, width)
-            self.blocks = nn.Sequential(*(Block() for _ in range(4)))
-            self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, vocabulary))
-
-        def forward(self, tokens):
-            x = self.token(tokens) + self.place(T.arange(length))
-            return self.head(self.blocks(x)).reshape(-1, vocabulary)
-
-    x = T.randint(0, vocabulary, (8, length))
-    return GPT(), x, x.reshape(-1), lambda p: T.optim.AdamW(p, 3e-4)
-
-
-def tiny(T):
-    """64 layers 32 wide, each with a normalization, a batch of 64: 256 small parameters."""
-    nn = T.nn
-    layers = [nn.Sequential(nn.Linear(32, 32), nn.LayerNorm(32), nn.ReLU()) for _ in range(64)]
-    model = nn.Sequential(*layers, nn.Linear(32, 10))
-    return model, T.randn(64, 32), T.randint(0, 10, (64,)), lambda p: T.optim.Adam(p, 1e-3)
-
-
-MODELS = {"mlp": mlp, "resnet": resnet, "gpt": gpt, "tiny": tiny}
-#: timed in a round, after half as many to warm up: one to three seconds
-STEPS = {"mlp": 200, "resnet": 15, "gpt": 10, "tiny": 200}
+#: the steps timed in a round, after half as many to warm up: one to three seconds
+STEPS = {
+    "mlp": 200, "resnet": 15, "gpt": 10, "tiny": 200, "lstm": 15, "gru": 25, "mobile": 30,
+    "resnet18": 8, "unet": 15, "vit": 10, "llama": 8, "audio": 60, "deepnarrow": 200, "bert": 10,
+}  # fmt: skip
+#: measured where no models are chosen
+CHOSEN = "mlp,resnet,gpt,tiny"
 
 
 # --- in the processes that are measured ---
@@ -226,11 +126,11 @@ def measure(setting, model_name, ranks):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--models", default=",".join(MODELS), help="some of mlp,resnet,gpt,tiny")
+    parser.add_argument("--models", default=CHOSEN, help=f"some of {','.join(MODELS)}, or all")
     parser.add_argument("--ranks", default="1,2", help="numbers of ranks")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often to measure each")
     args = parser.parse_args()
-    models = args.models.split(",")
+    models = list(MODELS) if args.models == "all" else args.models.split(",")
     if unknown := set(models) - set(MODELS):
         parser.error(f"--models: there is no {', '.join(sorted(unknown))}, only {list(MODELS)}")
     there = [s for s in SETTINGS if s != "torch" or importlib.util.find_spec(s)]

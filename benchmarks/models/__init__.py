@@ -1,0 +1,17 @@
+"""The models that step.py trains, each written once for a module `T` that is dtrain or torch.
+
+A model is a function of T: it gives (module, input, target, optimizer of the parameters).
+"""
+
+from models.basic import deepnarrow, mlp, resnet, tiny
+from models.recurrent import audio, gru, lstm
+from models.transformers import bert, gpt, llama, vit
+from models.vision import mobile, resnet18, unet
+
+MODELS = {
+    model.__name__: model
+    for model in (
+        mlp, resnet, gpt, tiny, lstm, gru, mobile, resnet18, unet, vit, llama, audio, deepnarrow,
+        bert,
+    )
+}  # fmt: skip
