@@ -183,14 +183,18 @@ from dtrain.parallel import (
 )
 
 if _TYPE_CHECKING:
-    from dtrain import distributions as distributions, multiprocessing as multiprocessing
+    from dtrain import (
+        distributions as distributions,
+        multiprocessing as multiprocessing,
+        vision as vision,
+    )
     from dtrain.backend.dtypes import bfloat16 as bfloat16
 
 __version__ = "0.1.0"
 newaxis = None
 globals().update(_FUNCTIONS)
 
-_LAZY = {"distributions", "multiprocessing"}  # modules that take long to import
+_LAZY = {"distributions", "multiprocessing", "vision"}  # modules that take long to import
 _INTERNAL = {"backend", "env", "functions", "primitives"}
 __all__ = sorted({name for name in globals() if name[0] != "_"} - _INTERNAL | {"bfloat16", *_LAZY})
 

@@ -30,6 +30,7 @@ from dtrain import (
     testing as testing,
     train as train,
     utils as utils,
+    vision as vision,
 )
 from dtrain.amp.autocast_mode import (
     autocast as autocast,
@@ -694,6 +695,7 @@ __all__ = [
     "var",
     "var_mean",
     "vdot",
+    "vision",
     "vsplit",
     "vstack",
     "where",

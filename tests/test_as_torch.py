@@ -62,7 +62,7 @@ def test_the_version_says_that_it_is_dtrain(torch):
 def test_all_public_names_are_there_and_internal_packages_are_not(torch):
     names = {}
     exec("from torch import *", names)
-    assert set(names) >= set(dtrain.__all__) - {"errors"}
+    assert set(names) >= set(dtrain.__all__) - {"errors", "vision"}
     assert {"nn", "version"} <= set(dir(torch))
     assert not hasattr(torch, "primitives")
     with pytest.raises(MissingModuleError, match=r"^dtrain has no torch\.primitives: "):
@@ -100,7 +100,18 @@ def test_a_missing_name_says_what_to_do(torch, statement, message):
         ("from torch.linalg import relu", "dtrain has no torch.linalg.relu: torch.relu is there"),
         ("from dtrain.linalg import relu", "dtrain has no torch.linalg.relu: torch.relu is there"),
         ("from dtrain.nn import Softmx", "dtrain has no torch.nn.Softmx: did you mean"),
-        ("import torchvision.transforms", "dtrain has no torchvision.transforms: draw and compute"),
+        (
+            "import torchvision.ops",
+            "dtrain has no torchvision.ops: write it with torch's operations",
+        ),
+        (
+            "from torchvision.transforms import AutoAugment",
+            "dtrain has no torchvision.transforms.AutoAugment: write it as a function",
+        ),
+        (
+            "import torchvision.transforms.v2",
+            "dtrain has no torchvision.transforms.v2: use the names",
+        ),
     ],
 )
 def test_a_missing_import_says_what_to_do(torch, statement, message):
@@ -118,6 +129,8 @@ def test_hasattr_is_false_for_missing_names(torch):
     assert not hasattr(dtrain, "__wrapped__")
     assert not hasattr(torchvision, "io")
     assert torchvision.models.resnet18 is dtrain.models.resnet18
+    assert torchvision.transforms.Compose is dtrain.vision.transforms.Compose
+    assert not hasattr(torchvision.transforms, "AutoAugment")
     assert hasattr(dtrain, "bfloat16")
 
 

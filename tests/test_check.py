@@ -24,7 +24,7 @@ def found(source):
         ("import torch\n\ndef f(x: torch.ComplexType = torch.pi): pass", "torch.ComplexType"),
         ("\n\nimport torch.fx", "torch.fx"),
         ("\n\nfrom torch.fx import Graph", "torch.fx.Graph"),
-        ("\n\nfrom torchvision import transforms", "torchvision.transforms"),
+        ("\n\nfrom torchvision import ops", "torchvision.ops"),
         ("import dtrain as torch\n\ntorch.vmap(f)", "torch.vmap"),
         ("import torch\n\ntorch.nn.modules.utils._pairs", "torch.nn.modules.utils._pairs"),
     ],

@@ -69,10 +69,11 @@ ADVICE: dict[str, str] = {
     "torch.view_as_real": _NO_COMPLEX,
     "torch.vmap": "write the batch dimension out: operations broadcast",
     "torch.func.vmap": "write the batch dimension out: operations broadcast",
-    "torchvision.datasets": "dtrain.data.read_idx_folder reads MNIST's files",
+    "torchvision.datasets": "read the files in the __getitem__ of a Dataset; ImageFolder is there",
     "torchvision.ops": "write it with torch's operations",
-    "torchvision.transforms": "draw and compute in the dataset's __getitem__ with NumPy",
-    "torchvision.utils": "make the picture of tensor.numpy(), by matplotlib or pillow",
+    "torchvision.transforms": "write it as a function and give that to Compose",
+    "torchvision.transforms.v2": "use the names of torchvision.transforms",
+    "torchvision.utils": "draw on tensor.numpy() by matplotlib or pillow; make_grid is there",
 }
 
 #: Where a name is looked for that its own namespace does not have.

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable, Sequence
 from importlib.abc import Loader, MetaPathFinder
@@ -15,7 +16,14 @@ from typing import Any
 
 import dtrain
 from dtrain.as_torch.advice import explain_missing
-from dtrain.as_torch.paths import ALIASES, NAMESPACES, OWN, find_module, has_module
+from dtrain.as_torch.paths import (
+    ALIASES,
+    NAMESPACES,
+    OWN,
+    TORCHVISION,
+    find_module,
+    has_module,
+)
 from dtrain.errors import LaunchError, MissingModuleError, MissingNameError
 
 #: The release of PyTorch whose names and behaviour dtrain has.
@@ -87,6 +95,9 @@ class _DtrainFinder(_Finder):
         # `from dtrain.nn import Nothing` comes here, too.
         if path and path.rpartition(".")[0] in NAMESPACES and not has_module(path):
             raise MissingModuleError(explain_missing(f"torch.{path}"))
+        root, _, below = path.partition(".")
+        if root == "vision" and below.rpartition(".")[0] in TORCHVISION and not has_module(path):
+            raise MissingModuleError(explain_missing(f"torchvision.{below}"))
         return None
 
 
@@ -151,22 +162,33 @@ def _make_version() -> ModuleType:
 def _find_torchvision(name: str) -> ModuleType:
     """dtrain's module for `torchvision` or a module below it."""
     if name == "torchvision":
-        torchvision = ModuleType(name, "Architectures under torchvision's path.")
+        torchvision = ModuleType(name, "torchvision's names, of dtrain.models and dtrain.vision.")
         torchvision.__path__ = []
         vars(torchvision).update(
             __version__=f"0.28.0+dtrain.{dtrain.__version__}",
-            __getattr__=_miss_torchvision,
+            __getattr__=_get_from_torchvision,
             models=dtrain.models,
         )
         return torchvision
     path = name.partition(".")[2]
-    module = find_module(path) if path.partition(".")[0] == "models" else None
-    if module is None:
+    source = path if path.partition(".")[0] == "models" else f"vision.{path}"
+    if not has_module(source):
         raise MissingModuleError(explain_missing(name))
+    module = importlib.import_module(f"dtrain.{source}")
+    if path in TORCHVISION:
+
+        def miss(missing: str) -> Any:
+            if missing.startswith("__"):
+                raise AttributeError(f"module {name!r} has no attribute {missing!r}")
+            raise MissingNameError(explain_missing(f"{name}.{missing}"))
+
+        vars(module)["__getattr__"] = miss
     return module
 
 
-def _miss_torchvision(name: str) -> Any:
+def _get_from_torchvision(name: str) -> Any:
+    if name in TORCHVISION:
+        return importlib.import_module(f"torchvision.{name}")
     raise MissingNameError(explain_missing(f"torchvision.{name}"))
 
 

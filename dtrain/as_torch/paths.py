@@ -84,7 +84,12 @@ NAMESPACES = (
 )  # fmt: skip
 
 #: dtrain's own modules, which are no part of PyTorch.
-OWN = {"as_torch", "backend", "check", "cli", "env", "errors", "functions", "primitives"}
+OWN = {
+    "as_torch", "backend", "check", "cli", "env", "errors", "functions", "primitives", "vision",
+}  # fmt: skip
+
+#: torchvision's modules that dtrain.vision has.
+TORCHVISION = ("datasets", "transforms", "transforms.functional", "utils")
 
 _LAYERS, _HOOKS = "nn.modules.", "distributed.algorithms"
 _joined: dict[str, ModuleType] = {}  # the modules that are served as one

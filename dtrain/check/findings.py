@@ -77,7 +77,7 @@ def _look_up(path: str) -> Any:
     if names[:1] == ["version"] or path == "torchvision":
         return None
     if root == "torchvision" and names[0] != "models":
-        return _MISSING
+        names = ["vision", *names]
     value: Any = dtrain
     for number, name in enumerate(names, 1):
         if value is _MISSING:

@@ -1,0 +1,3 @@
+"""Pictures under torchvision's names: `datasets`, `transforms`, `utils`."""
+
+from dtrain.vision import datasets as datasets, transforms as transforms, utils as utils

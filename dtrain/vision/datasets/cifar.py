@@ -1,0 +1,152 @@
+"""`CIFAR10` and `CIFAR100`, from the batches for Python, which are read without running code."""
+
+from __future__ import annotations
+
+import pickle
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from dtrain.errors import DataError
+from dtrain.vision.datasets.vision import Transform, VisionDataset
+from dtrain.vision.pictures import load_pillow
+
+
+class CIFAR10(VisionDataset):
+    """Pictures of ten kinds of things: 50,000 of 32 x 32 pixels, 10,000 for testing (CIFAR10).
+
+    Parameters
+    ----------
+    root : has the folder cifar-10-batches-py, or the archive cifar-10-python.tar.gz with it
+    train : the training or the test set
+    transform, target_transform : take a picture (mode RGB), and a class's number
+    download : only for PyTorch's sake: nothing is downloaded, missing files are an error either way
+
+    Attributes
+    ----------
+    data : numpy.ndarray (n, 32, 32, 3) uint8
+    targets : list of int
+    classes : list of str
+    """
+
+    base_folder: str = "cifar-10-batches-py"
+    filename: str = "cifar-10-python.tar.gz"
+    _batches: tuple[tuple[str, ...], tuple[str, ...]] = (
+        tuple(f"data_batch_{number}" for number in range(1, 6)),
+        ("test_batch",),
+    )
+    _names: tuple[str, str, str] = ("batches.meta", "label_names", "labels")
+
+    def __init__(
+        self,
+        root: str | Path,
+        train: bool = True,
+        transform: Transform | None = None,
+        target_transform: Transform | None = None,
+        download: bool = False,
+    ) -> None:
+        super().__init__(root, transform=transform, target_transform=target_transform)
+        self.train: bool = train
+        meta, classes, labels = self._names
+        self.classes: list[str] = list(self._read(meta, classes)[classes])
+        batches = [self._read(name, "data", labels) for name in self._batches[not train]]
+        rows = np.concatenate([np.asarray(batch["data"], np.uint8) for batch in batches])
+        self.targets: list[int] = [int(n) for batch in batches for n in batch[labels]]
+        self._check(rows)
+        pixels = rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        self.data: np.ndarray = np.ascontiguousarray(pixels)
+
+    @property
+    def class_to_idx(self) -> dict[str, int]:
+        """The number of each class."""
+        return {name: number for number, name in enumerate(self.classes)}
+
+    def _check(self, rows: np.ndarray) -> None:
+        where = f"{self.root}/{self.base_folder}"
+        if rows.ndim != 2 or rows.shape != (len(self.targets), 3072):
+            raise DataError(
+                f"{where}: expected {len(self.targets)} pictures of 3,072 numbers, one for each "
+                f"label, got {rows.shape}"
+            )
+        wrong = [n for n in self.targets if not 0 <= n < len(self.classes)]
+        if wrong:
+            raise DataError(
+                f"{where}: label {wrong[0]} is out of range: expected 0 <= label < "
+                f"{len(self.classes)}"
+            )
+
+    def _read(self, name: str, *keys: str) -> dict[str, Any]:
+        """The dict in a batch file, which has these keys."""
+        path = f"{self.root}/{self.base_folder}/{name}"
+        with self._open(name) as file:
+            try:
+                contents = _BatchUnpickler(file, encoding="latin1").load()
+                missing = [key for key in keys if key not in contents]
+            except Exception as reason:
+                raise DataError(f"{path}: cannot be read: {reason}") from reason
+        if missing:
+            raise DataError(
+                f"{path}: has no {', '.join(missing)}: it is no batch of {self.filename}"
+            )
+        return contents
+
+    @contextmanager
+    def _open(self, name: str) -> Iterator[BinaryIO]:
+        root = Path(self.root or "").expanduser()
+        plain, archive = root / self.base_folder / name, root / self.filename
+        if plain.exists():
+            with plain.open("rb") as file:
+                yield file
+        elif archive.exists():
+            with tarfile.open(archive) as tar:
+                member = tar.extractfile(f"{self.base_folder}/{name}")
+                assert member is not None
+                yield member
+        else:
+            raise DataError(
+                f"{type(self).__name__}: found neither {plain} nor {archive}, and nothing is "
+                f"downloaded: get {self.filename} from https://www.cs.toronto.edu/~kriz/cifar.html "
+                f"and put it into {root}"
+            )
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        picture = load_pillow().fromarray(self.data[index])
+        return self.apply_transforms(picture, self.targets[index])
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def extra_repr(self) -> str:
+        """Which split it is."""
+        return f"Split: {'Train' if self.train else 'Test'}"
+
+
+class CIFAR100(CIFAR10):
+    """Pictures of a hundred kinds of things, in the form of `CIFAR10` (CIFAR100)."""
+
+    base_folder: str = "cifar-100-python"
+    filename: str = "cifar-100-python.tar.gz"
+    _batches = (("train",), ("test",))
+    _names = ("meta", "fine_label_names", "fine_labels")
+
+
+class _BatchUnpickler(pickle.Unpickler):
+    """Makes arrays and Python's own containers, and nothing else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if name == "_reconstruct" and module.endswith("multiarray"):
+            return np.zeros(0).__reduce__()[0]  # type: ignore[index]
+        allowed = {"ndarray": np.ndarray, "dtype": np.dtype}
+        if module == "numpy" and name in allowed:
+            return allowed[name]
+        if (module, name) == ("_codecs", "encode"):  # of bytes, in protocol 2
+            return _encode
+        raise pickle.UnpicklingError(f"it makes a {module}.{name}, expected arrays alone")
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    return text.encode(encoding)

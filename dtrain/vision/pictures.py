@@ -1,0 +1,64 @@
+"""Pillow, imported where the first picture is read or made, and what a picture is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dtrain.autograd import Tensor
+
+if TYPE_CHECKING:
+    import PIL.Image
+    from typing_extensions import TypeIs
+
+
+def load_pillow() -> Any:
+    """The module PIL.Image.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If Pillow is not installed; says how to install it.
+    """
+    try:
+        import PIL.Image
+    except ModuleNotFoundError as missing:
+        raise ModuleNotFoundError(
+            "pictures need the package pillow: pip install 'dtrain[vision]', or pip install pillow"
+        ) from missing
+    return PIL.Image
+
+
+def is_picture(value: Any) -> TypeIs[PIL.Image.Image]:
+    """Whether a value is one of Pillow's images."""
+    return hasattr(value, "getbands") and isinstance(value, load_pillow().Image)
+
+
+def require_image(value: Any, function: str) -> None:
+    """Refuse what is neither one of Pillow's images nor a tensor (..., H, W)."""
+    if isinstance(value, Tensor):
+        if value.ndim < 2:
+            raise TypeError(
+                f"{function}: expected a tensor of shape (..., H, W), got shape "
+                f"{tuple(value.shape)}"
+            )
+    elif not is_picture(value):
+        raise TypeError(
+            f"{function}: expected a PIL image or a tensor (..., H, W), got {describe(value)}"
+        )
+
+
+def require_picture(value: Any, function: str) -> None:
+    """Refuse what is none of Pillow's images, where only these have the operation."""
+    if isinstance(value, Tensor):
+        raise TypeError(
+            f"{function}: expected a PIL image, got a tensor of shape {tuple(value.shape)}: put "
+            "this transform before ToTensor, or convert by to_pil_image"
+        )
+    require_image(value, function)
+
+
+def describe(value: Any) -> str:
+    """The type of a value, with the shape where it has one."""
+    shape = getattr(value, "shape", None)
+    kind = f"a {type(value).__name__}"
+    return kind if shape is None else f"{kind} of shape {tuple(shape)}"
