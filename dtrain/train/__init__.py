@@ -1,10 +1,11 @@
-"""What a training script shows: progress and metrics."""
+"""What a training script needs beside its loop: metrics, progress, logs."""
 
 from dtrain.train.classification import (
     F1 as F1,
     Accuracy as Accuracy,
     ConfusionMatrix as ConfusionMatrix,
 )
+from dtrain.train.logs import Logs as Logs, read_log as read_log
 from dtrain.train.mean import Mean as Mean, Perplexity as Perplexity
 from dtrain.train.metric import Metric as Metric
 from dtrain.train.progress import Progress as Progress

@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 
@@ -95,7 +95,7 @@ class CIFAR10(VisionDataset):
         return contents
 
     @contextmanager
-    def _open(self, name: str) -> Iterator[BinaryIO]:
+    def _open(self, name: str) -> Iterator[IO[bytes]]:
         root = Path(self.root or "").expanduser()
         plain, archive = root / self.base_folder / name, root / self.filename
         if plain.exists():
@@ -139,7 +139,7 @@ class _BatchUnpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if name == "_reconstruct" and module.endswith("multiarray"):
-            return np.zeros(0).__reduce__()[0]  # type: ignore[index]
+            return np.zeros(0).__reduce__()[0]
         allowed = {"ndarray": np.ndarray, "dtype": np.dtype}
         if module == "numpy" and name in allowed:
             return allowed[name]
