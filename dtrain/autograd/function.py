@@ -8,6 +8,7 @@ from typing import Any
 
 from dtrain.autograd import grad_mode
 from dtrain.autograd.graph import Node
+from dtrain.autograd.output_grads import OutputGrads
 from dtrain.autograd.recorded_array import RecordedArray
 from dtrain.autograd.tensor import Tensor, as_tensor, wrap
 from dtrain.backend import Array, array_module
@@ -118,18 +119,6 @@ def _alias(tensor: Tensor) -> Tensor:
     return out
 
 
-class _OutputGrads(dict):
-    """The gradients of a Function's outputs by index, added up like an array."""
-
-    shape = dtype = None
-
-    def __add__(self, other: _OutputGrads) -> _OutputGrads:
-        both = _OutputGrads(self)
-        for index, grad in other.items():
-            both[index] = both[index] + grad if index in both else grad
-        return both
-
-
 class _FunctionNode(Node):
     """Calls a Function's backward."""
 
@@ -138,7 +127,7 @@ class _FunctionNode(Node):
     def __init__(
         self, function: type[Function], ctx: Context, parents: Sequence[Any], outputs: list[Any]
     ):
-        super().__init__(function.__name__, parents, (), _OutputGrads())
+        super().__init__(function.__name__, parents, (), OutputGrads())
         self.function = function
         self.ctx = ctx
         self.output_likes = [
@@ -147,7 +136,7 @@ class _FunctionNode(Node):
         ]
 
     def slot(self, index: int) -> Any:
-        return lambda grad: _OutputGrads({index: grad})
+        return lambda grad: OutputGrads({index: grad})
 
     def take_vjps(
         self, grad: Any, keep: bool, record_vjps: Callable[..., Any] | None

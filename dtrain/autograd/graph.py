@@ -11,7 +11,7 @@ import operator
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -35,6 +35,8 @@ class Node:
     stack : the lines that called the operation, in anomaly mode
     """
 
+    #: whether `take_vjps` returns the gradients of the parents themselves, one after the other
+    yields_parts = False
     hooks: list[Callable[..., Any]] | None = None
     saved: Sequence[tuple[int, list[int], int] | None] = ()
     stack: traceback.StackSummary | None = None
@@ -52,7 +54,7 @@ class Node:
         self.vjps: Iterable[Callable[..., Any]] | None = vjps
         self.shape: tuple[int, ...] = out.shape
         self.dtype: np.dtype = out.dtype
-        self.order: int = next(_order)
+        self.order: float = next(_order)
         if anomaly.enabled:
             self.stack = call_stack()
 
@@ -64,6 +66,9 @@ class Node:
     def __repr__(self) -> str:
         return f"<{self.name} backward>"
 
+    def expand(self) -> Any:
+        """Replace a parent of several operations by the nodes of these."""
+
     def take_vjps(
         self, grad: Array, keep: bool, record_vjps: Callable[[Node], Iterable[VJP]] | None
     ) -> Iterable[VJP]:
@@ -73,10 +78,7 @@ class Node:
         """
         vjps = self.vjps
         if vjps is None:
-            raise RuntimeError(
-                f"backward: the values saved by {self.name} were freed by an earlier backward "
-                "pass; to go through this graph again, call backward(retain_graph=True) first"
-            )
+            refuse_freed(self.name)
         for saved in self.saved:
             if saved is not None and saved[1][0] != saved[2]:
                 self._refuse_modified(vjps, saved, record_vjps is not None)
@@ -101,11 +103,24 @@ class Node:
         inputs = None if self.call is None else list(self.call)[1]
         runs_again = double_backward and inputs is not None
         if runs_again or self.primitive.keeps(index, wanted, inputs):
-            raise RuntimeError(
-                f"backward: {self.name} needs its `{self.primitive.value_name(index)}`, of which "
-                f"one was modified by an in-place operation after {self.name} had used it (it is "
-                f"at version {now}, expected version {then}); write to a clone() instead"
-            )
+            refuse_modified(self.name, self.primitive.value_name(index), now, then)
+
+
+def refuse_freed(name: str) -> NoReturn:
+    """Raise the error for a second backward pass through an operation."""
+    raise RuntimeError(
+        f"backward: the values saved by {name} were freed by an earlier backward "
+        "pass; to go through this graph again, call backward(retain_graph=True) first"
+    )
+
+
+def refuse_modified(name: str, value: str, now: int, then: int) -> NoReturn:
+    """Raise the error for a value that an operation saved and that was modified since."""
+    raise RuntimeError(
+        f"backward: {name} needs its `{value}`, of which "
+        f"one was modified by an in-place operation after {name} had used it (it is "
+        f"at version {now}, expected version {then}); write to a clone() instead"
+    )
 
 
 def sum_to(grad: Array, shape: tuple[int, ...]) -> Array:
@@ -154,6 +169,10 @@ def run_backward(
         RecordedArrays
     """
     nodes, leaf_uses = _reachable([root for root, _ in roots])
+    if record_vjps is not None and any(node.yields_parts for node in nodes):
+        for node in nodes:
+            node.expand()
+        nodes, leaf_uses = _reachable([root for root, _ in roots])
     relevant = None if wanted is None else _nodes_leading_to(wanted, nodes)
     wanted_ids = {id(want) for want in wanted or ()}
     pending: dict[int, Array] = {}
@@ -224,7 +243,7 @@ def run_backward(
                         continue
                     leaf = None if isinstance(parent, Node) else parent
                     if relevant is None or id(parent) in relevant:
-                        part = vjp(grad)
+                        part = vjp if node.yields_parts else vjp(grad)
                         if check_nan:
                             position = [id(other) for other in node.parents].index(id(parent))
                             refuse_nan(node.name, node.stack, position, part)

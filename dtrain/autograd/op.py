@@ -90,6 +90,7 @@ def view_op(primitive: Callable[P, OutputAndVJPs]) -> Callable[P, Tensor]:
         )
         return result
 
+    view.is_view = True  # type: ignore[attr-defined]
     OPS[primitive.__name__] = view
     return cast("Callable[P, Tensor]", view)
 
@@ -113,7 +114,7 @@ def record(
     primitive: Primitive | str, inputs: Sequence[Any], out: Array, vjps: Sequence[VJP]
 ) -> Tensor:
     """The output as a Tensor, with a Node behind it if an input requires grad."""
-    result = wrap(_as_array(out))
+    result = wrap(as_array(out))
     if vjps and grad_mode.is_grad_enabled():
         edges = [x._graph_edge() if isinstance(x, Tensor) else None for x in inputs]
         if any(edge is not None for edge in edges):
@@ -194,11 +195,11 @@ def _operation(function: Callable[..., Any], widens: bool, recomputed: bool = Fa
             operation.__code__ = write().__code__
 
     namespace: dict[str, Any] = {
-        "Node": Node, "OUTPUT": OUTPUT, "Tensor": Tensor, "as_array": _as_array,
+        "Node": Node, "OUTPUT": OUTPUT, "Tensor": Tensor, "as_array": as_array,
         "current_tracer": current_tracer, "function": function, "host_half": _host_half,
         "in_float32": _in_float32, "mode": grad_mode._mode, "name": name, "ndarray": np.ndarray,
         "new": object.__new__, "ops": OPS, "primitive": primitive, "quiet": _quiet,
-        "record": record, "refusal": _refusal, "run_on_device": _run_on_device, "save": save,
+        "record": record, "refusal": refusal_of, "run_on_device": _run_on_device, "save": save,
         "tracers": tracers, "widens": widens,
     }  # fmt: skip
 
@@ -283,12 +284,12 @@ def _in_float32(operation: Callable, half: np.dtype, inputs: Sequence, static: d
     return cast(out, dtype=half) if out.dtype == float32 else out
 
 
-def _as_array(out: Any) -> Array:
+def as_array(out: Any) -> Array:
     """The output as an array, also where it is a number, which NumPy's reductions give."""
     return out if type(out).__module__.startswith("cupy") else np.asarray(out)
 
 
-def _refusal(name: str, error: ValueError | OverflowError) -> Exception:
+def refusal_of(name: str, error: ValueError | OverflowError) -> Exception:
     """Shapes or numbers that do not fit are a RuntimeError in PyTorch, wrong axes an IndexError."""
     if isinstance(error, IndexError):
         return error

@@ -144,6 +144,16 @@ class Primitive:
             return any(_share_memory(array, inputs[index]) for array in _arrays_in(values))
         return any(index in self.kept_by.get(vjp.__code__, ()) for vjp in vjps)
 
+    def kept_name(self, vjps: Iterable[Callable[..., Any]], array: Array) -> str | None:
+        """The name of the value that one of these vjps keeps and that shares memory with `array`;
+        None if none does."""
+        for vjp in vjps:
+            for code, name, value in _closure(vjp):
+                if any(_share_memory(array, other) for other in _arrays_in([value])):
+                    place = self.places.get((code, name), STATIC)
+                    return name if place == STATIC else self.value_name(place)
+        return None
+
 
 def _closure(function: Any) -> Iterator[tuple[CodeType, str, Any]]:
     """The variables that a function, and the functions it can call by its closure, keep.

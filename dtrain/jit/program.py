@@ -1,18 +1,17 @@
 """`Program`: runs the recorded paths of a graph, each step as one generated function.
 
-The calls are the operations of eager mode, in the same order on the same values, so that results
-and gradients have eager mode's bits. What is saved is all Python between the operations.
+A step runs the primitives of eager mode, in the same order on the same values, so that results and
+gradients have eager mode's bits. What is saved is all Python between them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from dtrain.autograd import grad_mode
-from dtrain.backend.generated_code import make_function
 from dtrain.jit.comparison import same_arguments, same_items, same_structure
-from dtrain.jit.graph import Call, Graph, Ref, Step, rebuild, refs_in
+from dtrain.jit.graph import Call, Graph, Ref, Step, rebuild
+from dtrain.jit.step_code import make_step
 from dtrain.jit.tracer import GraphTracer, Refusal, outcome_key
 
 #: The most paths through one graph.
@@ -79,7 +78,7 @@ class Program:
         later: set[int] = set()
         for branch in step.branches.values():
             later |= self._write_out(branch)
-        step.run = _generate(self.graph, step, later)
+        step.run = make_step(self.graph, step, later)
         return later | {ref.value for ref in step.refs()}
 
     # --- running ---
@@ -187,79 +186,3 @@ class _Matching:
             call.outputs = [(path, self._index[value]) for path, value in call.outputs]
         step.decides = self._leaf(step.decides)
         step.outputs = rebuild(step.outputs, self._leaf)
-
-
-def _last_uses(graph: Graph, step: Step, later: set[int]) -> list[list[int]]:
-    """For each call of a step the values that nobody needs after it."""
-    needed = later | {ref.value for ref in refs_in((step.decides, step.outputs))}
-    needed |= set(graph.inputs) | graph.tensors.keys()
-    dropped: list[list[int]] = []
-    for call in reversed(step.calls):
-        used = {ref.value for ref in refs_in((call.args, call.kwargs))}
-        used |= {value for _, value in call.outputs}
-        dropped.append(sorted(used - needed))
-        needed |= used
-    return dropped[::-1]
-
-
-def _generate(graph: Graph, step: Step, later: set[int]) -> Callable[[list[Any]], Any]:
-    """A step as a Python function of the list of values; `later` are those of later steps."""
-    namespace: dict[str, Any] = {"mode": grad_mode._mode}
-    lines = ["def step(v):"]
-    enabled = graph.grad_enabled
-
-    def constant(value: Any) -> str:
-        name = f"k{len(namespace)}"
-        namespace[name] = value
-        return name
-
-    def text(argument: Any) -> str:
-        if isinstance(argument, Ref):
-            return f"v[{argument.value}].array" if argument.of_array else f"v[{argument.value}]"
-        if not any(refs_in(argument)):
-            if argument is None or type(argument) in (bool, int, str):
-                return repr(argument)
-            if not isinstance(argument, (list, dict)):
-                return constant(argument)
-        if isinstance(argument, tuple) and hasattr(argument, "_fields"):
-            return f"{constant(type(argument))}({', '.join(map(text, argument))})"
-        if isinstance(argument, tuple):
-            return f"({''.join(text(item) + ', ' for item in argument)})"
-        if isinstance(argument, list):
-            return f"[{', '.join(map(text, argument))}]"
-        if isinstance(argument, slice):
-            ends = (argument.start, argument.stop, argument.step)
-            return f"slice({', '.join(map(text, ends))})"
-        assert isinstance(argument, dict)
-        items = ", ".join(f"{constant(key)}: {text(item)}" for key, item in argument.items())
-        if type(argument) is dict:
-            return f"{{{items}}}"
-        return f"{constant(type(argument))}({{{items}}})"
-
-    for call, dropped in zip(step.calls, _last_uses(graph, step, later)):
-        if call.grad_enabled != enabled:
-            enabled = call.grad_enabled
-            lines.append(f"mode.enabled = {enabled}")
-        arguments = [text(argument) for argument in call.args]
-        arguments += [
-            f"{name}={text(argument)}"
-            if name.isidentifier()
-            else f"**{{{name!r}: {text(argument)}}}"
-            for name, argument in call.kwargs.items()
-        ]
-        called = f"{constant(call.function)}({', '.join(arguments)})"
-        if [path for path, _ in call.outputs] == [()]:
-            lines.append(f"v[{call.outputs[0][1]}] = {called}")
-        elif not call.outputs:
-            lines.append(called)
-        else:
-            lines.append(f"r = {called}")
-            for path, value in call.outputs:
-                lines.append(f"v[{value}] = r" + "".join(f"[{key!r}]" for key in path))
-        if dropped:
-            lines.append("; ".join(f"v[{value}] = None" for value in dropped))
-    final = step.outputs if step.decides is None else step.decides
-    lines.append(f"return {text(final)}")
-    source = "\n    ".join(lines) + "\n"
-    filename = f"<dtrain graph {graph.name} {id(step):x}>"
-    return make_function(source, filename, namespace)

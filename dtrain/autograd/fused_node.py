@@ -1,0 +1,146 @@
+"""`FusedNode`: several recorded operations as one node, which a compiled graph makes.
+
+Its backward pass is one function that runs the vjps of the operations, in the order and with the
+additions of `run_backward`. Where more is asked than gradients (create_graph), the node is replaced
+by the nodes of its operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from dtrain.autograd import grad_mode
+from dtrain.autograd.graph import Node, refuse_freed, refuse_modified
+from dtrain.autograd.output_grads import OutputGrads
+from dtrain.autograd.primitive import Primitive
+from dtrain.autograd.tensor import Tensor, wrap
+from dtrain.backend import Array
+
+#: (vjps of each operation, OutputGrads, whether to keep the vjps) -> for each parent in turn its
+#: gradient, or None
+Backward: TypeAlias = Callable[[list[Any], OutputGrads, bool], Iterator[Array | None]]
+
+
+@dataclass(frozen=True)
+class FusedPlan:
+    """What is the same in all runs of a sequence of operations.
+
+    operations : of each operation that is differentiated, in order, its primitive, and which of its
+        inputs have gradients
+    targets : for each gradient in the order of the backward pass, the index of its input
+    backward : the backward function for gradients of these outputs
+    rerun : runs the operations one by one, on input Tensors and arrays that are no Tensors of the
+        graph; returns the Tensor of each operation and those that are outputs
+    """
+
+    operations: Sequence[tuple[Primitive, Sequence[int]]]
+    targets: Sequence[int]
+    backward: Callable[[tuple[int, ...]], Backward]
+    rerun: Callable[[Sequence[Tensor], Sequence[Any]], tuple[list[Tensor], list[Tensor]]]
+
+
+class FusedNode(Node):
+    """The operations of a `FusedPlan` in one run.
+
+    Parameters
+    ----------
+    inputs, edges : the Tensors that the operations take from outside, and their graph edges
+    vjps : of each operation, which are given to the backward function
+    extras : arrays and numbers that operations take besides
+    """
+
+    yields_parts = True
+
+    def __init__(
+        self, plan: FusedPlan, inputs: Sequence[Tensor], edges: Sequence[Any], vjps: list[Any],
+        extras: Sequence[Any],
+    ):  # fmt: skip
+        parents = [edges[i] for i in plan.targets]
+        super().__init__(plan.operations[-1][0], parents, (), OutputGrads())
+        self._all_vjps: list[Any] | None = vjps
+        self._plan = plan
+        self._edges = edges
+        self._extras = extras
+        self._arrays = [x.array for x in inputs]
+        self._versions = [x._version for x in inputs]
+        self._then = [version[0] for version in self._versions]
+        self._expanded: list[Node] | None = None
+
+    def add_output(self, tensor: Tensor, index: int, primitive: Primitive) -> None:
+        """Make a Tensor an output, which `primitive` computed."""
+        tensor._node = FusedOutput(self, index, primitive, tensor.array)
+        tensor._requires_grad = True
+        self._arrays.append(tensor.array)
+        self._versions.append(tensor._version)
+        self._then.append(0)
+
+    def take_vjps(self, grad: Any, keep: bool, record_vjps: Any) -> Any:
+        """The gradient of each parent in turn, instead of vjps."""
+        self._check_saved()
+        vjps = self._all_vjps
+        assert vjps is not None
+        if not keep:
+            self._all_vjps = None
+        return self._plan.backward(tuple(sorted(grad)))(vjps, grad, keep)
+
+    def _check_saved(self) -> None:
+        """Raise if the vjps were freed, or keep a value that was modified in place."""
+        if self._all_vjps is None:
+            refuse_freed(self.name)
+        if [version[0] for version in self._versions] == self._then:
+            return
+        for array, (now,), then in zip(self._arrays, self._versions, self._then):
+            for (primitive, wanted), vjps in zip(self._plan.operations, self._all_vjps):
+                kept = [vjps[i] for i in wanted] if now != then else ()
+                if (name := primitive.kept_name(kept, array)) is not None:
+                    refuse_modified(primitive.name, name, now, then)
+
+    def expand(self) -> list[Node]:
+        """The nodes that make the outputs, of operations that are recorded one by one."""
+        if self._expanded is None:
+            self._check_saved()
+            inputs = [_linked(*pair, self.order) for pair in zip(self._arrays, self._edges)]
+            with grad_mode.enable_grad(), np.errstate(all="ignore"):
+                made, outputs = self._plan.rerun(inputs, self._extras)
+            for index, tensor in enumerate(made):  # between the orders of this node and the next
+                if tensor._node is not None:
+                    tensor._node.order = self.order + (index + 1) / (len(made) + 1)
+            self._expanded = [tensor._node for tensor in outputs]  # type: ignore[misc]
+        return self._expanded
+
+
+class FusedOutput(Node):
+    """The node of one output of a FusedNode."""
+
+    def __init__(self, node: FusedNode, index: int, primitive: Primitive, out: Array):
+        super().__init__(primitive, (node,), (), out)
+        self.vjps = (lambda grad: OutputGrads({index: grad}),)
+        self._index = index
+
+    def expand(self) -> None:
+        """Have the operations of the FusedNode as parents instead of it."""
+        (parent,) = self.parents
+        if isinstance(parent, FusedNode):
+            self.parents = (parent.expand()[self._index],)
+            self.primitive, self.vjps = self.name, (_same,)
+
+
+def _same(grad: Any) -> Any:
+    return grad
+
+
+def _linked(array: Array, edge: Any, order: float) -> Tensor:
+    """An array of the forward pass, in its place in the graph."""
+    if isinstance(edge, Tensor):
+        if edge.array is array:
+            return edge
+        edge = Node("input", (edge,), (_same,), array)
+        edge.order = order
+    tensor = wrap(array)
+    if edge is not None:
+        tensor._node, tensor._requires_grad = edge, True
+    return tensor

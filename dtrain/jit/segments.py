@@ -1,0 +1,219 @@
+"""Segments: runs of calls in a graph that are executed as one.
+
+A segment holds primitives, array code, and calls that change no Tensor: statistics, random draws
+and updates of buffers, which stay at their place. A value that the user can reach before the
+segment ends (returned, written to, given to another function) ends it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dtrain.autograd.op import OPS
+from dtrain.autograd.tensor import Tensor, wrap
+from dtrain.backend.dtypes import is_half
+from dtrain.backend.random import Generator
+from dtrain.jit.graph import Call, Graph, Ref, Step, refs_in
+from dtrain.jit.proxies import written_arguments
+from dtrain.nn.deferred_updates import DeferredBufferUpdates
+from dtrain.primitives.normalization import batch_statistics
+
+#: What may stand in a segment besides primitives and array code, if it is given no Tensors.
+_CALLS = (batch_statistics, Generator.bits, DeferredBufferUpdates.update_buffers)
+_ALIASES = (Tensor.detach, wrap)
+#: Fewer primitives are not worth a segment.
+MIN_PRIMITIVES = 2
+
+
+class Observed:
+    """What a run shows of the values of a graph: which are differentiated, which on a device."""
+
+    def __init__(self, graph: Graph):
+        self._graph = graph
+        self.differentiated: set[int] = set()
+        self.on_device: set[int] = set()
+
+    def note_given(self, values: Sequence[Any]) -> None:
+        """Note the values that are there before a step."""
+        for index, value in enumerate(values):
+            if value is not None:
+                self.note(index, value)
+
+    def note(self, index: int, value: Any) -> None:
+        """Note one value."""
+        if isinstance(value, Tensor):
+            if value._graph_edge() is not None:
+                self.differentiated.add(index)
+            value = value.array
+        if type(value).__module__.startswith("cupy"):
+            self.on_device.add(index)
+
+
+@dataclass
+class Segment:
+    """Calls that are executed as one.
+
+    inputs, outputs : the values that it takes, and those that are used after it
+    run : the function that executes it
+    """
+
+    calls: list[Call]
+    grad_enabled: bool
+    inputs: list[int] = field(default_factory=list)
+    outputs: list[int] = field(default_factory=list)
+    run: Callable[[list[Any]], None] | None = None
+
+
+def is_primitive(call: Call) -> bool:
+    """Whether a call is of an operation that autograd records."""
+    primitive = getattr(call.function, "primitive", None)
+    return primitive is not None and OPS.get(primitive.name) is call.function
+
+
+def is_array_code(call: Call) -> bool:
+    """Whether a call is of a function of arrays without effects but writes to arrays."""
+    return call.name.startswith(("numpy.", "array."))
+
+
+def is_number_free(call: Call, graph: Graph) -> bool:
+    """Whether arrays alone come out of a call."""
+    return all(graph.values[value].dtype is not None for _, value in call.outputs)
+
+
+def divide(graph: Graph, step: Step, later: set[int], observed: Observed) -> list[Call | Segment]:
+    """The calls of a step in order, with those that can be executed together in Segments."""
+    members = _Members(graph, step, later)
+    items: list[Call | Segment] = []
+    part: list[Call] = []
+    made: set[int] = set()
+
+    def close() -> None:
+        if part:
+            modes = [call.grad_enabled for call in part if is_primitive(call)]
+            items.append(Segment(list(part), (modes or [part[0].grad_enabled])[0]))
+        part.clear()
+        made.clear()
+
+    for call in step.calls:
+        if not members.has(call):
+            close()
+            items.append(call)
+            continue
+        modes = [x.grad_enabled for x in part if is_primitive(x)]
+        reached = {r.value for r in refs_in((call.args, call.kwargs))} & members.exposed & made
+        if (modes and is_primitive(call) and modes[0] != call.grad_enabled) or (
+            reached & observed.differentiated
+        ):
+            close()
+        part.append(call)
+        made.update(value for _, value in call.outputs)
+    close()
+    _find_ends(step, items, later)
+    divided: list[Call | Segment] = []
+    for item in items:
+        if isinstance(item, Call) or sum(map(is_primitive, item.calls)) >= MIN_PRIMITIVES:
+            divided.append(item)
+        else:
+            divided.extend(item.calls)
+    return divided
+
+
+class _Members:
+    """Which calls of a step may stand in segments."""
+
+    def __init__(self, graph: Graph, step: Step, later: set[int]):
+        self._graph = graph
+        self._root: dict[int, int] = {}
+        for call in step.calls:
+            if _makes_alias(call):
+                source = next(refs_in(call.args), None)
+                for _, value in call.outputs:
+                    self._root[value] = value if source is None else self._root_of(source.value)
+        given = {*graph.inputs, *graph.tensors}
+        ends = {ref.value for ref in refs_in((step.decides, step.outputs))} | later
+        others = [call for call in step.calls if not self._fits(call)]
+        touched = {r.value for c in others for r in refs_in((c.args, c.kwargs))}
+        #: the values that somebody outside of segments can reach
+        self.exposed: set[int] = ends | touched
+        self._open = {self._root_of(value) for value in touched}
+        self._open |= {self._root_of(value) for value in ends} - given
+        for call in step.calls:  # views of those are made one by one
+            if _makes_alias(call) and not self.has(call):
+                self.exposed |= {ref.value for ref in refs_in(call.args)}
+
+    def _root_of(self, value: int) -> int:
+        return self._root.get(value, value)
+
+    def has(self, call: Call) -> bool:
+        """Whether a call may stand in a segment."""
+        if not self._fits(call):
+            return False
+        if not _makes_alias(call):
+            return True
+        return all(self._root_of(value) not in self._open for _, value in call.outputs)
+
+    def _fits(self, call: Call) -> bool:
+        values = [self._graph.values[ref.value] for ref in refs_in((call.args, call.kwargs))]
+        if is_primitive(call):
+            values += [self._graph.values[value] for _, value in call.outputs]
+            halves = any(x.dtype is not None and is_half(x.dtype) for x in values)
+            return not halves and [path for path, _ in call.outputs] == [()]
+        if call.function in _ALIASES:
+            return [path for path, _ in call.outputs] == [()]
+        known = is_array_code(call) or call.function in _CALLS
+        tensors = any(self._is_tensor(ref) for ref in refs_in((call.args, call.kwargs)))
+        return known and not tensors and is_number_free(call, self._graph)
+
+    def _is_tensor(self, ref: Ref) -> bool:
+        return not ref.of_array and is_tensor(self._graph, ref.value)
+
+
+def is_tensor(graph: Graph, value: int) -> bool:
+    """Whether a value of a graph is a Tensor, rather than an array or a number."""
+    return graph.values[value].kind not in ("array", "number") and (
+        graph.values[value].dtype is not None
+    )
+
+
+def _makes_alias(call: Call) -> bool:
+    """Whether a call's output may share memory with its first argument, as a Tensor."""
+    return call.function in _ALIASES or (is_primitive(call) and hasattr(call.function, "is_view"))
+
+
+def _find_ends(step: Step, items: Sequence[Call | Segment], later: set[int]) -> None:
+    """Find the inputs and outputs of the segments; drop the calls that nobody needs."""
+    needed = later | {ref.value for ref in refs_in((step.decides, step.outputs))}
+    for item in reversed(items):
+        if isinstance(item, Segment):
+            after = set(needed)
+            item.calls = _without_unused(item.calls, after)
+            made = {value for call in item.calls for _, value in call.outputs}
+            item.outputs = sorted(made & after)
+            item.inputs = sorted(_used(item.calls) - made)
+            needed |= set(item.inputs)
+        else:
+            needed |= _used([item])
+
+
+def _used(calls: Iterable[Call]) -> set[int]:
+    return {ref.value for call in calls for ref in refs_in((call.args, call.kwargs))}
+
+
+def _without_unused(calls: Sequence[Call], needed: set[int]) -> list[Call]:
+    kept: list[Call] = []
+    needed = set(needed)
+    for call in reversed(calls):
+        pure = is_primitive(call) or call.function in _ALIASES or call.function is batch_statistics
+        pure = pure or (is_array_code(call) and not written_values(call))
+        if not pure or any(value in needed for _, value in call.outputs):
+            kept.append(call)
+            needed |= _used([call])
+    return kept[::-1]
+
+
+def written_values(call: Call) -> list[int]:
+    """The values whose arrays a call of array code writes to."""
+    written = written_arguments(call.function, call.args, call.kwargs, call.name)
+    return [ref.value for ref in refs_in(written)]

@@ -1,0 +1,97 @@
+"""Steps of a graph as Python functions: call by call at first, then segments as one call each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from dtrain.autograd import grad_mode
+from dtrain.jit.code_text import CodeText
+from dtrain.jit.graph import Call, Graph, Ref, Step, refs_in
+from dtrain.jit.segment_code import write_segment
+from dtrain.jit.segments import Observed, Segment, divide
+
+#: Runs on the list of values, which it fills; returns the outputs, or the value that decides.
+StepFunction: TypeAlias = Callable[[list[Any]], Any]
+
+
+def make_step(graph: Graph, step: Step, later: set[int]) -> StepFunction:
+    """A step as a function; `later` are the values that later steps use.
+
+    Its first run notes which values are differentiated; then `step.run` is a faster one.
+    """
+    observed = Observed(graph)
+    plain = _write(graph, step, step.calls, later, graph.grad_enabled, observed)
+
+    def first(values: list[Any]) -> Any:
+        observed.note_given(values)
+        result = plain(values)
+        items = divide(graph, step, later, observed)
+        for item in items:
+            if isinstance(item, Segment):
+                alone = Step(item.calls)
+                calls = _write(graph, alone, alone.calls, set(item.outputs), item.grad_enabled)
+                item.run = write_segment(graph, item, observed, calls)
+        step.run = _write(graph, step, items, later, graph.grad_enabled)
+        return result
+
+    return first
+
+
+def _write(
+    graph: Graph, step: Step, items: Sequence[Call | Segment], later: set[int], enabled: bool,
+    observed: Observed | None = None,
+) -> StepFunction:  # fmt: skip
+    """The function of a step whose calls are in `items`; `enabled`: the grad mode before them."""
+    code = CodeText(_value_text, {"mode": grad_mode._mode})
+    note = None if observed is None else code.constant(observed.note)
+    code.lines.append("def step(v):")
+    for item, dropped in zip(items, _last_uses(graph, step, items, later)):
+        if item.grad_enabled != enabled:
+            enabled = item.grad_enabled
+            code.lines.append(f"    mode.enabled = {enabled}")
+        if isinstance(item, Segment):
+            code.lines.append(f"    {code.constant(item.run)}(v)")
+        else:
+            code.lines += [f"    {line}" for line in _call_lines(code, item)]
+            if note is not None:
+                code.lines += [f"    {note}({i}, v[{i}])" for _, i in item.outputs]
+        if dropped:
+            code.lines.append("    " + "; ".join(f"v[{value}] = None" for value in dropped))
+    final = step.outputs if step.decides is None else step.decides
+    code.lines.append(f"    return {code.text(final)}")
+    return code.make(f"<dtrain graph {graph.name} {id(code):x}>")
+
+
+def _value_text(ref: Ref) -> str:
+    return f"v[{ref.value}].array" if ref.of_array else f"v[{ref.value}]"
+
+
+def _call_lines(code: CodeText, call: Call) -> list[str]:
+    called = code.call(call.function, call.args, call.kwargs)
+    if [path for path, _ in call.outputs] == [()]:
+        return [f"v[{call.outputs[0][1]}] = {called}"]
+    if not call.outputs:
+        return [called]
+    lines = [f"r = {called}"]
+    for path, value in call.outputs:
+        lines.append(f"v[{value}] = r" + "".join(f"[{key!r}]" for key in path))
+    return lines
+
+
+def _last_uses(
+    graph: Graph, step: Step, items: Sequence[Call | Segment], later: set[int]
+) -> list[list[int]]:
+    """For each item of a step the values that nobody needs after it."""
+    needed = later | {ref.value for ref in refs_in((step.decides, step.outputs))}
+    needed |= set(graph.inputs) | graph.tensors.keys()
+    dropped: list[list[int]] = []
+    for item in reversed(items):
+        if isinstance(item, Segment):
+            used = {*item.inputs, *item.outputs}
+        else:
+            used = {ref.value for ref in refs_in((item.args, item.kwargs))}
+            used |= {value for _, value in item.outputs}
+        dropped.append(sorted(used - needed))
+        needed |= used
+    return dropped[::-1]
