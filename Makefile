@@ -8,14 +8,18 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport VIRTUAL_ENV  # launch/mpirun.sh would take it before .venv
 unexport PYTHONDONTWRITEBYTECODE  # every rank would compile all sources anew: half of its start
 
-.PHONY: train test test-mpich lint clean
+.PHONY: train test test-all test-mpich lint clean
 
 train: $(BIN)/.train
 	launch/mpirun.sh -n 2 examples/digits.py
 
-# The suite once with ranks as threads, then the tests with ranks under mpirun.
+# The suite with ranks as threads, then what needs ranks on 2 of them under mpirun.
 test: $(BIN)/.test
-	tests/run.sh
+	RANKS=2 tests/run.sh -m "not slow"
+
+# And what starts many ranks, kills them, or runs on several hosts.
+test-all: test
+	RANKS="3 5@2" tests/run.sh -m slow tests
 
 # What starts ranks, under MPICH: two MPIs in one environment would be mixed up.
 test-mpich: $(BIN)/.test $(MPICH)/.test

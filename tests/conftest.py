@@ -52,7 +52,7 @@ def fresh_seed():
 def run_python(tmp_path):
     """Runs a program in a process of its own, with a time limit; gives the finished process."""
 
-    def run(*argv, timeout_s=120, **environ):
+    def run(*argv, timeout_s=300, **environ):
         env = {**os.environ, "PYTHONPATH": str(ROOT), **environ}
         return subprocess.run(
             [sys.executable, *map(str, argv)],

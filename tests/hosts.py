@@ -93,7 +93,7 @@ class Cluster:
             env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 
-    def run(self, *words: object, timeout_s: float = 60, **options) -> subprocess.CompletedProcess:
+    def run(self, *words: object, timeout_s: float = 300, **options) -> subprocess.CompletedProcess:
         """The finished `dtrain run WORDS` on the first host."""
         process = self.start(*words, **options)
         try:

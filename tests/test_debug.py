@@ -12,6 +12,8 @@ import dtrain
 from dtrain import distributed
 from dtrain.errors import DesyncError, RankFailedError
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -22,7 +24,7 @@ def debug(tmp_path):
         script.write_text(source)
         return subprocess.run(
             [sys.executable, "-m", "dtrain.cli", "debug", *map(str, options), str(script), *args],
-            capture_output=True, text=True, timeout=60, cwd=tmp_path,
+            capture_output=True, text=True, timeout=300, cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(ROOT)}, **streams or {"input": keys},
         )  # fmt: skip
 

@@ -12,6 +12,8 @@ import pytest
 from dtrain.distributed.launch import find_launcher
 from dtrain.errors import LaunchError
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 DIGITS = ROOT / "examples" / "digits.py"
 SHORT = ("--epochs", 1)
@@ -43,7 +45,7 @@ def alone(tmp_path_factory):
     """The output of a world of one."""
     argv = [sys.executable, str(DIGITS), *map(str, SHORT), "--out", "runs"]
     folder = tmp_path_factory.mktemp("alone")
-    return finished(subprocess.run(argv, capture_output=True, text=True, timeout=120, cwd=folder))
+    return finished(subprocess.run(argv, capture_output=True, text=True, timeout=300, cwd=folder))
 
 
 def test_the_last_line_says_how_well_it_did_and_where_the_checkpoint_is(alone):
@@ -128,7 +130,7 @@ def test_without_any_mpi_there_is_one_hint_and_no_traceback(alone, tmp_path):
                     (packages / package.name).symlink_to(package)
     process = subprocess.run(
         [venv / "bin" / "python", DIGITS, *map(str, SHORT)],
-        capture_output=True, text=True, timeout=120, cwd=tmp_path,
+        capture_output=True, text=True, timeout=300, cwd=tmp_path,
         env={**os.environ, "PATH": "/nowhere", "PYTHONPATH": str(ROOT), "DTRAIN_THREADS": "1"},
     )  # fmt: skip
     assert weights(finished(process)) == weights(alone)

@@ -18,6 +18,8 @@ from dtrain.distributed.doctor.software import describe_blas_limit
 from dtrain.distributed.launch import Launcher, find_launcher
 from dtrain.errors import LaunchError
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 GOOD = MachineReport(
     host="a",

@@ -15,7 +15,7 @@ DIGITS = hosts.ROOT / "examples" / "digits.py"
 SHORT = ("--epochs", 1)
 
 needs_hosts = pytest.mark.skipif(bool(hosts.why_not()), reason=f"no hosts: {hosts.why_not()}")
-pytestmark = [needs_mpi, needs_hosts]
+pytestmark = [needs_mpi, needs_hosts, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def alone(tmp_path_factory):
     pytest.importorskip("sklearn", reason="the digits come with scikit-learn")
     argv = [sys.executable, DIGITS, *map(str, SHORT)]
     folder = tmp_path_factory.mktemp("alone")
-    process = subprocess.run(argv, capture_output=True, text=True, timeout=120, cwd=folder)
+    process = subprocess.run(argv, capture_output=True, text=True, timeout=300, cwd=folder)
     return weights(finished(process))
 
 
@@ -126,7 +126,7 @@ def test_an_exception_on_another_host_ends_the_job_and_is_shown_once(pair, tmp_p
         "if MPI.COMM_WORLD.rank == 1: raise ValueError('the second host')\n"
         "MPI.COMM_WORLD.Barrier()\n"
     )
-    process = pair.run("--hosts", pair.hosts(1), "raises.py", cwd=tmp_path, timeout_s=30)
+    process = pair.run("--hosts", pair.hosts(1), "raises.py", cwd=tmp_path, timeout_s=300)
     assert process.returncode == 1
     assert process.stderr.count("ValueError: the second host") == 1
 
@@ -153,7 +153,7 @@ def test_a_signal_ends_the_ranks_of_all_hosts(pair, tmp_path):
     try:
         ranks = [int(process.stdout.readline()) for _ in range(2)]
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=300)
     finally:
         process.kill()
     assert all_end(ranks)
@@ -168,7 +168,7 @@ def test_hosts_end_with_what_runs_on_them(tmp_path):
         process = cluster.start("--hosts", cluster.hosts(1), "wait.py", cwd=tmp_path)
         ranks = [int(process.stdout.readline()) for _ in range(2)]
         raise KeyError("a test failed")
-    process.communicate(timeout=20)
+    process.communicate(timeout=300)
     assert not any(map(is_running, [*ranks, *cluster.pids.values()]))
 
 

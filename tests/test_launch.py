@@ -342,7 +342,7 @@ def dtrain_run(*words, **options):
     """The exit status, stdout and stderr of `dtrain run`, which has a minute to end."""
     process = start(*words, **options)
     try:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=300)
     finally:
         process.kill()
     return process.returncode, out, err
@@ -434,7 +434,7 @@ def test_a_signal_ends_all_ranks(tmp_path, number):
     try:
         ranks = [int(process.stdout.readline()) for _ in range(2)]
         process.send_signal(number)
-        process.communicate(timeout=20)
+        process.communicate(timeout=300)
     finally:
         process.kill()
     assert process.returncode != 0

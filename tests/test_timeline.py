@@ -9,6 +9,8 @@ import pytest
 from dtrain.distributed import launch
 from dtrain.errors import LaunchError
 
+pytestmark = pytest.mark.slow
+
 STEPS, RANKS = 3, 2
 SCRIPT = f"""
 import dtrain

@@ -16,7 +16,7 @@ from dtrain.errors import LaunchError
 ROOT = Path(__file__).parents[2]
 DIGITS = ROOT / "examples" / "digits.py"
 SHORT = ("--epochs", "2", "--out", "runs")  # 46 steps
-LIMIT_S = 90
+LIMIT_S = 300
 
 
 def launcher():

@@ -10,6 +10,8 @@ from dtrain.errors import LaunchError
 
 from .conftest import KILLED_STATUS, ROOT, SHORT, launcher, weights
 
+pytestmark = pytest.mark.slow
+
 needs_open_mpi = pytest.mark.skipif(
     launcher() is None or launcher().kind != "openmpi", reason="ULFM is Open MPI's"
 )

@@ -20,6 +20,8 @@ from dtrain.errors import LaunchError
 
 from .conftest import LIMIT_S, environment
 
+pytestmark = pytest.mark.slow
+
 CHILDREN = """
 import multiprocessing, os, subprocess, sys
 from dtrain import distributed as d

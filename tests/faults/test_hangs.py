@@ -9,6 +9,8 @@ import pytest
 from .. import hosts
 from .conftest import launcher, wait_until
 
+pytestmark = pytest.mark.slow
+
 BEGIN = """
 import os, sys, time
 import dtrain

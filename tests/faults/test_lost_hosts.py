@@ -10,7 +10,10 @@ from tests import hosts
 
 from .conftest import DIGITS, LIMIT_S, SHORT, is_running, wait_until, weights
 
-pytestmark = pytest.mark.skipif(bool(hosts.why_not()), reason=str(hosts.why_not()))
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(hosts.why_not()), reason=str(hosts.why_not())),
+]
 DAEMONS = ("prted", "hydra_pmi_proxy")  # Open MPI's, MPICH's
 
 # digits.py, whose ranks wait at a step of their first start.

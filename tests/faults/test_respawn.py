@@ -4,9 +4,12 @@ import pytest
 
 from .conftest import DIGITS, SHORT, launcher, weights
 
-pytestmark = pytest.mark.skipif(
-    launcher() is None or launcher().kind != "openmpi", reason="ULFM is Open MPI's"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        launcher() is None or launcher().kind != "openmpi", reason="ULFM is Open MPI's"
+    ),
+]
 # digits.py, of which ranks are killed: (start, step of the start, number of ranks, rank).
 KILLED = """
 import atexit, os, signal

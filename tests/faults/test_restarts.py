@@ -7,6 +7,8 @@ import pytest
 
 from .conftest import DIGITS, KILLED_STATUS, SHORT, weights
 
+pytestmark = pytest.mark.slow
+
 # digits.py, of which one rank kills itself at some step of each of its first starts.
 KILLED = """
 import os, signal, sys

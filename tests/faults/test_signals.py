@@ -6,6 +6,8 @@ import pytest
 
 from .conftest import DIGITS, SHORT, launcher, wait_until, weights
 
+pytestmark = pytest.mark.slow
+
 LONG = ("--epochs", "1000", "--out", "runs")
 ASKS = "import os, time; from dtrain import distributed as d\n"
 PID = "open(f'rank{d.rank()}.pid', 'w').write(str(os.getpid()))\n"

@@ -27,6 +27,8 @@ from dtrain.distributed.launch.start_monitor import NOTICE_BEGIN, NOTICE_END
 
 from .conftest import launcher
 
+pytestmark = pytest.mark.slow
+
 ON = r"on host \S+"
 
 

@@ -13,6 +13,8 @@ from dtrain.distributed.launch.notices import RAISED
 
 from .conftest import LIMIT_S, children, environment
 
+pytestmark = pytest.mark.slow
+
 WAITS = """
 import os, time
 from dtrain import distributed

@@ -13,6 +13,8 @@ import pytest
 
 from .test_programs import assert_same
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(__file__).parent / "ddp"
 CLASSIFIER, SPAWNED = FOLDER / "classifier.py", FOLDER / "spawned.py"
 HAS_TORCH = importlib.util.find_spec("torch") is not None
@@ -23,7 +25,7 @@ on_ranks = pytest.mark.parametrize("ranks", [1, 2, 3])
 
 def printed(*words):
     process = subprocess.run(
-        [sys.executable, "-m", *map(str, words)], capture_output=True, text=True, timeout=100
+        [sys.executable, "-m", *map(str, words)], capture_output=True, text=True, timeout=300
     )
     assert process.returncode == 0, process.stderr
     return process.stdout
@@ -65,7 +67,7 @@ def test_torchrun_prints_what_is_expected(ranks):
 @pytest.mark.skipif(not os.environ.get("UPDATE"), reason="takes long: UPDATE=1 runs it")
 def test_pytorchs_spawn_trains_what_is_expected(tmp_path):
     out = tmp_path / "weights"
-    subprocess.run([sys.executable, SPAWNED, out], check=True, timeout=100)
+    subprocess.run([sys.executable, SPAWNED, out], check=True, timeout=300)
     if os.environ.get("UPDATE"):
         (FOLDER / "spawned.txt").write_text(out.read_text())
     assert_same(out.read_text(), (FOLDER / "spawned.txt").read_text())
