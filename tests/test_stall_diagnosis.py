@@ -80,7 +80,37 @@ def test_late_ranks_are_grouped_by_what_they_do():
 
 def test_when_no_rank_is_late_the_messages_are_stuck():
     (text,) = lines(diagnosis(), waits(6), waits(6), waits(6))
-    assert text.endswith("all ranks are there, and the messages between them do not come through")
+    assert text.endswith(": all ranks are there, but no message has come through for 6 s")
+
+
+def receiving(seconds, *megabytes):
+    """States of ranks in one call that has received so much."""
+    return [
+        RankState((CollectiveCall(4, "barrier", seconds, received_bytes=m * 10**6),), "train.py:9")
+        for m in megabytes
+    ]
+
+
+def test_a_slow_transfer_is_no_stall_until_its_messages_stop():
+    it = diagnosis()
+    for second in range(6, 90, 4):  # beyond the time limit of 60 s
+        assert lines(it, *receiving(second, 0, second, 0), now=100.0 + second) == []
+    assert lines(it, *receiving(90, 0, 86, 0), now=190.0) == []
+    (text,) = lines(it, *receiving(92, 0, 86, 0), now=192.0)
+    assert text == (
+        "ranks 0, 1, 2 have waited 92 s in barrier (train.py:9): all ranks are there, but no "
+        "message has come through for 6 s; 86 MB came before"
+    )
+    assert lines(it, *receiving(94, 0, 86, 0), now=194.0) == []
+    with pytest.raises(RankFailedError, match=r"for 60 s; 86 MB .* \(--stall-timeout 60\)"):
+        lines(it, *receiving(146, 0, 86, 0), now=246.0)
+
+
+def test_the_messages_of_an_earlier_call_are_no_progress_of_the_next():
+    it = diagnosis()
+    assert lines(it, *receiving(6, 9, 9, 9), now=100.0) == []
+    (text,) = lines(it, *[waits(6, number=5)] * 3, now=106.0)
+    assert text.endswith("no message has come through for 6 s")
 
 
 def test_calls_of_the_same_sequence_number_have_one_name():

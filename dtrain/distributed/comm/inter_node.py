@@ -64,7 +64,10 @@ class InterNodeExchange:
             joined = _join(flat, slices)
             starts, lengths = _in_bytes(slices, flat.dtype)
             whole = [_bytes(joined), (lengths, starts), self._mpi.BYTE]
-            self._runner.run("Allgatherv", self._comm, self._mpi.IN_PLACE, whole)
+            received_bytes = sum(lengths) - lengths[self._index]
+            self._runner.run(
+                "Allgatherv", self._comm, self._mpi.IN_PLACE, whole, received_bytes=received_bytes
+            )
             if joined is not flat:
                 borders = np.cumsum([s.stop - s.start for s in slices])[:-1]
                 for part, received in zip(slices, np.split(joined, borders)):
@@ -110,7 +113,8 @@ def exchange(
     inbox = np.empty((len(senders), length), np.uint8)
     received = [length if rank in senders else 0 for rank in range(len(lengths))]
     outbox = [_bytes(None if flat is None else _join(flat, slices)), (sent, starts)]
-    runner.run("Alltoallv", comm, outbox, [inbox, received])
+    received_bytes = sum(received) - received[comm.rank]
+    runner.run("Alltoallv", comm, outbox, [inbox, received], received_bytes=received_bytes)
     return list(inbox.view(dtype))
 
 

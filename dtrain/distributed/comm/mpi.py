@@ -94,7 +94,7 @@ class MpiCommunicator(ElasticCommunicator):
         self.rank: int = comm.Get_rank()
         self.size: int = comm.Get_size()
         self._world_ranks: Sequence[int] = range(self.size)
-        self.node: NodeLocalGroup = NodeLocalGroup(comm, self.elastic)
+        self.node: NodeLocalGroup = NodeLocalGroup(comm, self.elastic, self.collective_log)
         self._inter_node = (
             InterNodeExchange(comm, self.node) if len(self.node.all_ranks) > 1 else None
         )

@@ -15,6 +15,7 @@ from dtrain.distributed.comm.objects import allgather_objects
 from dtrain.distributed.comm.polling import CollectiveRunner
 from dtrain.distributed.comm.shared_memory import OwnMemory, PeerMemory, own_memory
 from dtrain.distributed.watchdog.call_site import find_call_site
+from dtrain.distributed.watchdog.collective_log import CollectiveLog
 from dtrain.errors import DesyncError
 
 
@@ -25,9 +26,10 @@ class NodeLocalGroup:
     ----------
     comm : mpi4py's communicator of all ranks
     elastic : whether survivors go on when ranks fail
+    log : the collective log of the communicator
     """
 
-    def __init__(self, comm: Any, elastic: bool):
+    def __init__(self, comm: Any, elastic: bool, log: CollectiveLog):
         from mpi4py import MPI
 
         self._mpi = MPI
@@ -36,7 +38,8 @@ class NodeLocalGroup:
         self.all_ranks: list[range] = groups  # of each node
         self.index: int = next(i for i, group in enumerate(groups) if comm.rank in group)
         self.ranks: range = groups[self.index]
-        self.runner: CollectiveRunner = CollectiveRunner(asleep=len(groups) > 1 and not elastic)
+        asleep = len(groups) > 1 and not elastic
+        self.runner: CollectiveRunner = CollectiveRunner(asleep, log)
         self.size: int = len(self.ranks)
         self.comm: Any = comm.Split(self.index, comm.rank)
         self.rank: Any = self.comm.rank

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from dtrain.distributed.watchdog.collective_log import CollectiveLog
+
 _SHORTEST_NAP_S, _LONGEST_NAP_S = 20e-6, 200e-6
 
 
@@ -17,16 +19,21 @@ class CollectiveRunner:
     Parameters
     ----------
     asleep : False waits in MPI's blocking calls, which alone report a failed rank reliably
+    log : the communicator's; the watchdog sees there whether messages come through
     """
 
-    def __init__(self, asleep: bool):
-        self._asleep = asleep
+    def __init__(self, asleep: bool, log: CollectiveLog):
+        self._asleep, self._log = asleep, log
 
-    def run(self, call: str, comm: Any, *buffers: Any) -> None:
+    def run(self, call: str, comm: Any, *buffers: Any, received_bytes: int = 0) -> None:
         """Make the collective call of that MPI name, and wait until it is complete."""
-        if not self._asleep:
+        if self._asleep:
+            self._sleep_through(call, comm, *buffers)
+        else:
             getattr(comm, call)(*buffers)
-            return
+        self._log.received_bytes += received_bytes
+
+    def _sleep_through(self, call: str, comm: Any, *buffers: Any) -> None:
         request, nap_s = getattr(comm, f"I{call.lower()}")(*buffers), _SHORTEST_NAP_S
         while not request.Test():
             time.sleep(nap_s)

@@ -19,6 +19,7 @@ from dtrain.distributed import world
 from dtrain.distributed.comm.node_local import NodeLocalGroup
 from dtrain.distributed.doctor.software import software
 from dtrain.distributed.launch.machine import num_cores
+from dtrain.distributed.watchdog.collective_log import CollectiveLog
 
 _PINGS = 200
 _MESSAGE_BYTES = 4 << 20
@@ -32,7 +33,7 @@ def main() -> None:
     from mpi4py import MPI
 
     comm = MPI.COMM_WORLD
-    node = NodeLocalGroup(comm, elastic=False).index
+    node = NodeLocalGroup(comm, elastic=False, log=CollectiveLog()).index
     about = comm.allgather((socket.gethostname(), node, num_cores(), software()))
     hosts, nodes, cores, versions = map(list, zip(*about))
     pairs = []

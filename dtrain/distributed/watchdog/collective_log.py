@@ -26,6 +26,7 @@ class CollectiveCall(NamedTuple):
     name: str | None = None
     elapsed_s: float = 0.0  # time spent in the call so far
     ranks: frozenset[int] | None = None  # of the communicator, if it is not of all ranks
+    received_bytes: int = 0  # from other machines, in the call so far
 
 
 @dataclass
@@ -36,6 +37,7 @@ class CollectiveLog:
     name: str | None = None  # of the call in progress
     started_s: float = 0.0  # on the monotonic clock
     ranks: frozenset[int] | None = None  # of the communicator, if it is not of all ranks
+    received_bytes: int = 0  # from other machines, in the call in progress
 
     def last_call(self) -> CollectiveCall:
         """A consistent snapshot of the newest call, for another thread."""
@@ -43,7 +45,7 @@ class CollectiveLog:
             number, name, started_s = self.sequence_number, self.name, self.started_s
             if number == self.sequence_number:
                 elapsed_s = time.monotonic() - started_s if name else 0.0
-                return CollectiveCall(number, name, elapsed_s, self.ranks)
+                return CollectiveCall(number, name, elapsed_s, self.ranks, self.received_bytes)
 
 
 class PendingMessage(NamedTuple):
@@ -101,7 +103,7 @@ def collective(signature: Callable[..., str] = lambda *_, **__: "") -> Callable[
             if log.name is not None:
                 return method(self, *args, **options)
             log.sequence_number += 1
-            log.started_s = time.monotonic()
+            log.started_s, log.received_bytes = time.monotonic(), 0
             log.name = method.__name__ + signature(*args, **options)
             try:
                 with span(log.name):

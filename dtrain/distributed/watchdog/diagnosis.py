@@ -69,6 +69,8 @@ class StallDiagnosis:
     reported: dict[PendingCall, tuple[list[int], float]] = field(default_factory=dict)
     #: stalls that any rank reported, as far as this one knows
     announced: set[PendingCall] = field(default_factory=set)
+    #: the call of the last check, how many bytes had come in it, and when the first check saw them
+    _progress: tuple[PendingCall, int, float] | None = None
 
     def check(
         self, states: Mapping[int, RankState], silent: Collection[int], now: float
@@ -184,18 +186,39 @@ class StallDiagnosis:
             return
         pending, call = max(waits, key=lambda wait: (wait[1].elapsed_s, wait[0]))
         elapsed_s = call.elapsed_s
+        received_bytes = sum(
+            states[rank].call(pending.communicator).received_bytes
+            for rank in _waiting_ranks(pending, states)
+        )
+        quiet_s = self._measure_silence(pending, received_bytes, elapsed_s, now)
         late = [
             rank
             for rank in call.ranks or range(len(self.hosts))
             if rank in silent or _is_late(rank, states[rank], pending, call)
         ]
         text = self._format_stall(pending, call.name or "", elapsed_s, sorted(late), states)
-        if self.timeout_s and elapsed_s >= self.timeout_s and not (self.elastic and silent):
+        if not late:
+            text += (
+                f": all ranks are there, but no message has come through for {quiet_s:.0f} s"
+                + (f"; {received_bytes / 1e6:.0f} MB came before" if received_bytes else "")
+            )
+        if self.timeout_s and quiet_s >= self.timeout_s and not (self.elastic and silent):
             raise RankFailedError(f"{text} (--stall-timeout {self.timeout_s:g})")
-        if self.warning_s and elapsed_s >= self.warning_s and pending not in self.announced:
+        if self.warning_s and quiet_s >= self.warning_s and pending not in self.announced:
             self.announced.add(pending)
             self.reported[pending] = late, now - elapsed_s
             yield text
+
+    def _measure_silence(
+        self, pending: PendingCall, received_bytes: int, elapsed_s: float, now: float
+    ) -> float:
+        """For how long a call has waited without a message from another machine.
+
+        A large array goes in many messages: as long as they come through, nothing is stalled.
+        """
+        if self._progress is None or self._progress[:2] != (pending, received_bytes):
+            self._progress = pending, received_bytes, now
+        return now - self._progress[2] if received_bytes else elapsed_s
 
     def report_resolved(self, states: Mapping[int, RankState], now: float) -> Iterator[str]:
         """Yield a message for each reported stall in which no rank waits any more."""
@@ -218,7 +241,7 @@ class StallDiagnosis:
         site = states[waiting[0]].call_site
         text = f"{_format_numbers(waiting)} {has} waited {elapsed_s:.0f} s in {name} ({site})"
         if not late:
-            return f"{text}: all ranks are there, and the messages between them do not come through"
+            return text
         silent = [rank for rank in late if rank not in states]
         groups = {
             "does not answer: stopped, swapped out, held up in C code, or its host is gone": silent
