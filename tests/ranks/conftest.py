@@ -3,6 +3,7 @@
 import pytest
 
 from dtrain.distributed.comm import node_local
+from dtrain.distributed.world import communicator
 
 
 def pytest_addoption(parser):
@@ -21,5 +22,9 @@ def nodes(request):
 
     patch = pytest.MonkeyPatch()
     patch.setattr(node_local, "_group_ranks", split)
+    comm = communicator()
+    comm._join(comm._comm)  # `dtrain run` has joined the ranks before pytest starts
+    assert len(comm.node.all_ranks) == min(count, comm.size)
+    assert comm.over_network
     yield
     patch.undo()
