@@ -288,6 +288,47 @@ def test_elements_outside_of_a_window_are_not_in_its_mean():
     assert pooled[0].tolist() == [math.inf, math.inf, 1]
 
 
+def test_the_last_nan_of_a_window_is_its_maximum():
+    rows = [[NAN, NAN, 1.0, NAN], [2.0, 2.0, -math.inf, -math.inf]]
+    expected = [[0, 1, 0, 1], [1, 0, 1, 0]]  # of equal ones the first
+    for pool in (F.max_pool1d, lambda x, n: F.adaptive_max_pool1d(x, n)):
+        assert gradient(lambda x, pool=pool: pool(x, 2), rows) == expected
+    for repeated in (lambda x: x.reshape(1, 2, 1, 4), lambda x: x.reshape(1, 2, 1, 1, 4)):
+        whole = repeated(dtrain.tensor(rows))
+        pools = [F.max_pool2d, F.max_pool3d][whole.ndim - 4]
+        kernel = (1,) * (whole.ndim - 3) + (2,)
+        out, places = pools(whole, kernel, return_indices=True)
+        assert places.reshape(-1).tolist() == [1, 3, 0, 2]
+        assert is_nan(out.reshape(-1).tolist()) == [True, True, False, False]
+        assert gradient(lambda x, f=repeated, p=pools, k=kernel: p(f(x), k), rows) == expected
+    _, places = F.max_pool1d(  # what is outside of the row is in no window
+        dtrain.tensor([[NAN, NAN, 1.0]]), 3, 1, padding=1, return_indices=True
+    )
+    assert places.tolist() == [[1, 1, 1]]
+    image = dtrain.full((1, 4, 4), NAN)
+    samples = dtrain.full((1, 1, 2), 0.5)
+    _, places = F.fractional_max_pool2d(
+        image, 2, output_size=2, return_indices=True, _random_samples=samples
+    )
+    assert places.reshape(-1).tolist() == [5, 7, 13, 15]
+
+
+@pytest.mark.parametrize("inner", [1, 3])
+def test_nan_does_not_reach_the_gradient_of_a_norm_by_running_statistics(inner):
+    x = dtrain.ones(2, 2, inner)
+    x[0, 0, 0], x[1, 1, 0] = NAN, math.inf
+    x.requires_grad_()
+    weight = dtrain.tensor([2.0, -3.0], requires_grad=True)
+    var = dtrain.tensor([3.0, 8.0])
+    for norm in (F.batch_norm, lambda *a, **k: F.instance_norm(*a, use_input_stats=False, **k)):
+        norm(x, dtrain.zeros(2), var, weight, eps=1.0).sum().backward()
+        assert x.grad[0, :, 0].tolist() == [1, -1]
+        assert bool((x.grad[:, 1] == -1).all())
+        assert bool((x.grad[:, 0] == 1).all())
+        assert weight.grad.isfinite().tolist() == [False, False]
+        x.grad = None
+
+
 @pytest.mark.parametrize("zero_infinity", [False, True])
 def test_ctc_loss_of_nan_is_nan_and_no_missing_alignment(zero_infinity):
     x = dtrain.zeros(3, 2, 3)

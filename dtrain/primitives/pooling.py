@@ -15,7 +15,7 @@ Pair = tuple[int, int]
 def max_pool2d(
     x: Array, *, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
 ) -> OutputAndVJPs:
-    """The maximum of each window; the first of equal ones gets the gradient."""
+    """The maximum of each window; the first of equal ones, or the last NaN, gets the gradient."""
     windows = kernel, stride, padding, dilation
     out = kernels.max_pool(x, *windows)
     return out, (lambda g: kernels.max_pool_backward(g, x, out, *windows),)
@@ -31,14 +31,21 @@ def avg_pool2d(x: Array, *, kernel: Pair, stride: Pair, padding: Pair) -> Output
 
 @exact_op
 def window_argmax(x: Array, *, windows: np.ndarray) -> OutputAndVJPs:
-    """The index of the first maximum of each window. x: (..., elements); out: (..., windows).
+    """The index of the first maximum, or the last NaN, of each window.
 
+    x: (..., elements); out: (..., windows).
     windows: (windows, size) on the host, or (..., windows, size): indices of elements.
     """
     xp = array_module(x)
     windows = xp.asarray(windows)
     if windows.ndim == 2:
-        best = x[..., windows].argmax(-1)
-        return windows[xp.arange(len(windows)), best], ()
+        return windows[xp.arange(len(windows)), _argmax(x[..., windows])], ()
     lines = xp.take_along_axis(x[..., None, :], windows, -1)
-    return xp.take_along_axis(windows, lines.argmax(-1)[..., None], -1)[..., 0], ()
+    return xp.take_along_axis(windows, _argmax(lines)[..., None], -1)[..., 0], ()
+
+
+def _argmax(lines: Array) -> Array:
+    """The index of the first maximum, or the last NaN, along the last axis."""
+    is_nan = lines != lines
+    last_nan = lines.shape[-1] - 1 - is_nan[..., ::-1].argmax(-1)
+    return array_module(lines).where(is_nan.any(-1), last_nan, lines.argmax(-1))

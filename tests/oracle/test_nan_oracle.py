@@ -89,6 +89,26 @@ CASES = {
         for corners in (False, True)
         for mode, shape in {"bilinear": (2, 3), "bicubic": (2, 3), "trilinear": (1, 2, 3)}.items()
     },
+    **{
+        f"max_pool{axes}d {name}": (
+            lambda t, x, axes=axes, call=call: call(t, f"max_pool{axes}d")(x[None], 2),
+            [np.where(np.arange(4**axes) % 3 < 2, NAN, 1.0).reshape(1, *[4] * axes)],
+        )
+        for axes in (1, 2, 3)
+        for name, call in {
+            "": lambda t, name: getattr(t.nn.functional, name),
+            "adaptive": lambda t, name: getattr(t.nn.functional, f"adaptive_{name}"),
+        }.items()
+    },
+    **{
+        f"{name}_norm by running statistics": (
+            lambda t, x, w, b, name=name, options=options: getattr(
+                t.nn.functional, f"{name}_norm"
+            )(x, t.zeros(2), t.ones(2), w, b, **options),
+            [[[[NAN, 1], [2, INF]], [[0, 1], [2, 3]]], [1, 2], [0, 1]],
+        )
+        for name, options in {"batch": {}, "instance": {"use_input_stats": False}}.items()
+    },
     "binary_cross_entropy_with_logits": (
         lambda t, x, y: t.nn.functional.binary_cross_entropy_with_logits(x, y, reduction="none"),
         [[INF, -INF, INF, 80, -80, NAN], [0, 1, 1, 0, 0, 1]],

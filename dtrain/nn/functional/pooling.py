@@ -269,11 +269,12 @@ def _pad_end(
 
 
 def _window_indices(n: int, count: int, k: int, s: int, p: int, d: int) -> np.ndarray:
-    """The indices of each window along an axis, (count, k); an index outside repeats the first."""
+    """The indices of each window along an axis, (count, k); one outside repeats the nearest."""
     indices = np.arange(count)[:, None] * s - p + np.arange(k) * d
     inside = (indices >= 0) & (indices < n)
     first = np.take_along_axis(indices, inside.argmax(1)[:, None], 1)
-    return np.where(inside, indices, first).clip(0, n - 1)
+    last = np.take_along_axis(indices, k - 1 - inside[:, ::-1].argmax(1)[:, None], 1)
+    return indices.clip(first, last).clip(0, n - 1)
 
 
 def _window_sizes(n: int, count: int, k: int, s: int, p: int, with_padding: bool) -> np.ndarray:

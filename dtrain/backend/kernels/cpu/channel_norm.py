@@ -204,8 +204,12 @@ def channel_norm_backward(
     grad_weight, grad_bias = np.empty((2, len(mean)), x.dtype)
     _run_by_channel(_column_sums, _channel_sums, g, x, mean, rstd, grad_weight, grad_bias)
     scale = rstd if weight is None else rstd * weight
-    share = x.dtype.type(from_batch / max(x.shape[0] * x.shape[2], 1))
     grad_x = np.empty(x.shape, x.dtype)
+    if not from_batch:  # NaN in x does not reach its gradient
+        zeros = np.zeros_like(scale)
+        _run_by_channel(_column_norm, _channel_norm, g, zeros, scale, zeros, grad_x)
+        return grad_x, grad_weight, grad_bias
+    share = x.dtype.type(1 / max(x.shape[0] * x.shape[2], 1))
     along, total = grad_weight * rstd * share, grad_bias * share
     _run_by_channel(
         _column_norm_backward, _channel_norm_backward, g, x, mean, scale, along, total, grad_x

@@ -59,7 +59,7 @@ def _max_pool_backward(
     dilation: Pair,
     grad: np.ndarray,
 ) -> None:
-    """Add g to grad at the first maximum of each window; grad: zeros."""
+    """Add g to grad at the first maximum, or the last NaN, of each window; grad: zeros."""
     n, c, h, w = x.shape
     oh, ow = out.shape[2:]
     for image in range(n):
@@ -70,7 +70,7 @@ def _max_pool_backward(
                 for k in range(ow):
                     left = k * stride[1] - padding[1]
                     largest = out[image, channel, y, k]
-                    found = False
+                    at_row, at_column, found = -1, -1, False
                     for i in range(kernel[0]):
                         row = top + i * dilation[0]
                         if found or row < 0 or row >= h:
@@ -81,9 +81,11 @@ def _max_pool_backward(
                                 continue
                             here = source[row, column]
                             if here == largest or here != here:
-                                to[row, column] += g[image, channel, y, k]
-                                found = True
+                                at_row, at_column, found = row, column, here == here
+                            if found:
                                 break
+                    if at_row >= 0:
+                        to[at_row, at_column] += g[image, channel, y, k]
 
 
 @compiled

@@ -111,9 +111,13 @@ def channel_norm_backward(
         "norm", "channel_sums", channels, g, x, mean, rstd, grad_weight, grad_bias, n, inner
     )
     scale = rstd if weight is None else rstd * weight
-    share = from_batch / max(n * inner, 1)
-    along, total = grad_weight * rstd * share, grad_bias * share
     grad_x = cupy.empty(x.shape, x.dtype)
+    if not from_batch:  # NaN in x does not reach its gradient
+        zeros = cupy.zeros_like(scale)
+        for_each("norm", "channel_norm", x.size, g, zeros, scale, zeros, grad_x, inner, channels)
+        return grad_x, grad_weight, grad_bias
+    share = 1 / max(n * inner, 1)
+    along, total = grad_weight * rstd * share, grad_bias * share
     for_each(
         "norm",
         "channel_norm_of_x",

@@ -82,7 +82,7 @@ extern "C" __global__ void max_pool_backward(const REAL *g, const REAL *image, c
             long long window = (plane * oh + oy) * ow + ox, first = -1;
             in_window(s, oy, ox, [&](long long, long long, long long y, long long x) {
                 REAL value = image[plane * h * w + y * w + x];
-                if (first < 0 && (value == out[window] || value != value)) first = y * w + x;
+                if (value != value || (first < 0 && value == out[window])) first = y * w + x;
             });
             if (first == here) total += g[window];
         });

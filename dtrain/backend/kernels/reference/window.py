@@ -87,16 +87,19 @@ def max_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
 def max_pool_backward(
     g: Array, x: Array, out: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
 ) -> Array:
-    """The gradient of x: the first of equal maxima of a window gets that of the window."""
+    """The gradient of x: the first of equal maxima of a window, or its last NaN, gets that of the
+    window."""
     xp = array_module(x)
     padded, real = _pad(x, padding), _pad(xp.ones(x.shape, bool), padding, False)
     full = xp.zeros(padded.shape, g.dtype)
-    free = xp.ones(out.shape, bool)  # windows whose maximum was not found yet
-    for _, _, index in _window_slices(x.shape[2:], kernel, stride, padding, dilation):
+    slices = list(_window_slices(x.shape[2:], kernel, stride, padding, dilation))
+    found = xp.full(out.shape, -1)  # which element of the window is its maximum
+    for k, (_, _, index) in enumerate(slices):
         values = padded[index]
-        hit = ((values == out) | (values != values)) & free & real[index]
-        free = free & ~hit
-        full[index] += xp.where(hit, g, 0)
+        is_first = (values == out) & (found < 0) & real[index]
+        found = xp.where(is_first | (values != values), k, found)
+    for k, (_, _, index) in enumerate(slices):
+        full[index] += xp.where(found == k, g, 0)
     return _crop(full, padding)
 
 
