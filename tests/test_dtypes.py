@@ -227,6 +227,13 @@ def test_what_would_lose_the_result_is_refused(operation, message):
         operation()
 
 
+def test_integers_to_negative_powers_are_whole():
+    x = dtrain.tensor([1, -1, -1, 2, -3, 0, 2])
+    powers = x ** dtrain.tensor([-3, -1, -2, -1, -2, -1, 3])
+    assert powers.dtype == int64
+    assert powers.tolist() == [1, -1, 1, 0, 0, 0, 8]
+
+
 def test_in_place_operations_keep_the_dtype():
     assert vector(float32).mul_(vector(float64)).dtype == float32
     assert vector(float16).add_(1.5).dtype == float16

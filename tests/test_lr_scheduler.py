@@ -249,6 +249,21 @@ def test_lines_and_powers_end_and_stay():
     assert some_rates(down, 4) == [0.5, 0, 0.5, 0]
 
 
+def test_one_cycle_has_two_phases_or_three():
+    for options, expected in (
+        ({"final_div_factor": 1}, [0.625, 1, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25]),
+        (
+            {"final_div_factor": 0.25, "three_phase": True},
+            [0.625, 1, 0.625, 0.25, 0.4375, 0.625, 0.8125, 1],
+        ),
+    ):
+        schedule = lrs.OneCycleLR(
+            optimizer_of(1.0), 1.0, 9, pct_start=1 / 3, anneal_strategy="linear", div_factor=4,
+            cycle_momentum=False, **options,
+        )  # fmt: skip
+        assert some_rates(schedule, 8) == pytest.approx(expected)
+
+
 def test_a_formula_that_divides_by_zero_is_told_with_its_options():
     schedule = lrs.ConstantLR(optimizer_of(1.0), 0.0, 2)
     schedule.step()

@@ -236,6 +236,8 @@ _LINALG = [
     ),
     Case("linalg.tensorinv", [[(6, 6)]], lambda x: np.linalg.tensorinv(invertible(x).reshape(2, 3, 6)),
          lambda t, x: t.linalg.tensorinv(torch_invertible(t, x).reshape(2, 3, 6))),
+    Case("linalg.tensorinv", [[(6, 6)]], lambda x: np.linalg.tensorinv(invertible(x).reshape(6, 2, 3), 1),
+         lambda t, x: t.linalg.tensorinv(torch_invertible(t, x).reshape(6, 2, 3), ind=1), "ind=1"),
     Case("linalg.tensorsolve", [[(6, 6), (2, 3)]], lambda x, y: np.linalg.tensorsolve(invertible(x).reshape(2, 3, 6), y),
          lambda t, x, y: t.linalg.tensorsolve(torch_invertible(t, x).reshape(2, 3, 6), y)),
     Case("linalg.pinv", [[(3, 3)]], lambda x: np.linalg.pinv(symmetric(x)), lambda t, x: t.linalg.pinv(symmetric(x), hermitian=True), "hermitian",

@@ -9,6 +9,7 @@ import dtrain
 from dtrain import distributed
 from dtrain.distributed import all_reduce
 from dtrain.distributed.comm import blocks, inter_node, mpi
+from dtrain.distributed.comm.host_staging import HostStagedCollectives
 from dtrain.distributed.comm.tree_reduce import equal_bounds
 from dtrain.distributed.world import communicator
 from tests.gathered import gathered
@@ -141,3 +142,34 @@ def the_native_reduction_goes_in_parts():
     distributed.barrier()
     mpi._NATIVE_ELEMENTS = before
     np.testing.assert_array_equal(flat, np.arange(23))
+
+
+class _OnDevice(np.ndarray):
+    """An array that is copied as CuPy's are."""
+
+    def get(self, out):
+        out[...] = self
+
+    def set(self, host):
+        self[...] = host
+
+
+def device_arrays_go_through_host_memory_to_the_same_bits():
+    rank, size = distributed.rank(), distributed.world_size()
+    comm, bounds = communicator(), equal_bounds(23, size)
+    calls = {
+        "all_reduce": lambda comm, flat: comm.all_reduce([flat], flat, size, 3),
+        "reduce_scatter": lambda comm, flat: comm.reduce_scatter([flat], flat, bounds, size, 3),
+        "all_gather_slices": lambda comm, flat: comm.all_gather_slices(flat, bounds),
+        "native_all_reduce": lambda comm, flat: comm.native_all_reduce(flat, 3),
+    }
+    own = slice(bounds[rank], bounds[rank + 1])
+    for name, call in calls.items():
+        values = np.random.default_rng(rank).normal(size=23).astype("f4")
+        host, device = values.copy(), values.copy().view(_OnDevice)
+        call(comm, host)
+        call(HostStagedCollectives(comm), device)
+        if name == "reduce_scatter":
+            host[: own.start], host[own.stop :] = values[: own.start], values[own.stop :]
+        assert device.tobytes() == host.tobytes()
+        assert size == 1 or not np.array_equal(host, values) or name == "all_gather_slices"
