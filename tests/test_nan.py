@@ -313,6 +313,44 @@ def test_the_last_nan_of_a_window_is_its_maximum():
     assert places.reshape(-1).tolist() == [5, 7, 13, 15]
 
 
+def test_a_relu_of_nan_in_a_recurrent_layer_has_the_gradient_of_nan():
+    layer = dtrain.nn.RNN(1, 2, nonlinearity="relu")
+    with dtrain.no_grad():
+        for p in layer.parameters():
+            p.fill_(0.5)
+    for value, expected in ((NAN, 3), (1.0, 3), (-9.0, 0)):
+        layer.zero_grad()
+        out, _ = layer(dtrain.tensor([[value], [value]]))
+        out.sum().backward()  # 1 for the second step; 1 and two times 0.5 for the first
+        assert layer.bias_ih_l0.grad.tolist() == [expected] * 2
+
+
+def test_images_are_sampled_at_positions_that_are_not_finite():
+    image = dtrain.arange(1.0, 7).reshape(1, 1, 2, 3).requires_grad_()
+    grid = dtrain.tensor([[[[NAN, 1.0], [math.inf, 0.9]]]], requires_grad=True)
+    for mode, padding, expected in (
+        ("bilinear", "border", [4, 6]),
+        ("bilinear", "reflection", [4, 4]),
+        ("bilinear", "zeros", [NAN, NAN]),
+        ("nearest", "border", [4, 6]),
+        ("nearest", "zeros", [0, 0]),
+        ("bicubic", "border", [NAN, NAN]),
+    ):
+        out = F.grid_sample(image, grid, mode, padding, align_corners=True)
+        assert out.reshape(-1).tolist() == pytest.approx(expected, nan_ok=True, abs=0.16)
+    F.grid_sample(image, grid, "bilinear", "border", align_corners=True).sum().backward()
+    assert grid.grad[..., 0].tolist() == [[[0, 0]]]
+    grid.grad = None
+    F.grid_sample(image, grid, "nearest", align_corners=True).sum().backward()
+    assert grid.grad.tolist() == [[[[0, 0], [0, 0]]]]
+    assert image.grad.sum().item() == pytest.approx(2)
+    volume, places = image.detach()[:, :, None], dtrain.zeros(1, 1, 1, 2, 3)
+    places[..., 0, 0], places[..., 1, 1] = NAN, math.inf
+    assert F.grid_sample(volume, places, align_corners=True).tolist() == [[[[[0, 0]]]]]
+    out = F.grid_sample(volume, places, padding_mode="border", align_corners=True)
+    assert out.tolist() == [[[[[2.5, 5]]]]]
+
+
 @pytest.mark.parametrize("inner", [1, 3])
 def test_nan_does_not_reach_the_gradient_of_a_norm_by_running_statistics(inner):
     x = dtrain.ones(2, 2, inner)

@@ -3,9 +3,11 @@
 import pickle
 import zlib
 from array import array
+from types import SimpleNamespace
 
 import pytest
 
+from dtrain.distributed import point_to_point
 from dtrain.distributed.comm import objects
 from dtrain.distributed.comm.objects import (
     IncompleteMessageError,
@@ -106,3 +108,18 @@ def test_what_a_broadcast_did_not_deliver_is_noticed(place, data, message):
     root.sent[place] = data
     with pytest.raises(IncompleteMessageError, match=message):
         broadcast_object(Receiver(root.sent), None, 7, root=1)
+
+
+def test_objects_have_been_sent_when_the_call_returns(monkeypatch):
+    waited = []
+
+    def isend(data, to, tag):
+        assert to == 1
+        return SimpleNamespace(wait=lambda: waited.append(len(data)))
+
+    group = SimpleNamespace(comm=SimpleNamespace(isend=isend))
+    monkeypatch.setattr(point_to_point, "require_member", lambda *_: group)
+    monkeypatch.setattr(point_to_point, "_find_peer", lambda *_: 1)
+    objects = ["a", {"b": 2}]
+    point_to_point.send_object_list(objects, 1)
+    assert waited == [1, len(pickle.dumps(objects, pickle.HIGHEST_PROTOCOL))]

@@ -116,3 +116,12 @@ def test_a_view_tells_of_its_bases_new_history():
     with dtrain.no_grad():
         assert view.requires_grad
     assert not dtrain.zeros(3)[:2].requires_grad
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_repeated_elements_share_no_memory(times):
+    x = dtrain.tensor([[1.0, 2.0]])
+    for dim in (0, 1):
+        x.repeat_interleave(times, dim).add_(5)
+    dtrain.repeat_interleave(x, times).add_(5)
+    assert x.tolist() == [[1, 2]]

@@ -101,6 +101,19 @@ CASES = {
         }.items()
     },
     **{
+        f"grid_sample {mode} {padding} {axes}": (
+            lambda t, x, mode=mode, padding=padding, axes=axes: t.nn.functional.grid_sample(
+                t.arange(1.0, 1 + 2**axes * 3).reshape(1, 1, *[2] * (axes - 1), 6), x.detach(),
+                mode, padding, True,
+            ),
+            [np.array([NAN, INF, -INF, 0.5] * axes).reshape(1, *[1] * (axes - 1), 4, axes)],
+        )
+        for axes in (2, 3)
+        for mode in ("bilinear", "nearest")
+        for padding in ("zeros", "border", "reflection")
+        if axes == 2 or padding == "zeros"  # for volumes PyTorch's CPU and GPU code differ
+    },
+    **{
         f"{name}_norm by running statistics": (
             lambda t, x, w, b, name=name, options=options: getattr(
                 t.nn.functional, f"{name}_norm"

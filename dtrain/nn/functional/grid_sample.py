@@ -12,8 +12,9 @@ import numpy as np
 
 from dtrain.autograd import Tensor
 from dtrain.backend import array_module
+from dtrain.backend.dtypes import bool_
 from dtrain.functions.autocast import autocasts
-from dtrain.functions.creation import tensor
+from dtrain.functions.creation import ones_like, tensor
 from dtrain.primitives import indexing
 
 MODES, PADDING_MODES = ("bilinear", "nearest", "bicubic"), ("zeros", "border", "reflection")
@@ -72,10 +73,10 @@ def grid_sample(
     n, c, *size = input.shape
     count = grid[0, ..., 0].numel() if n else 0
     positions = grid.reshape(n, count, len(size)).flip(-1).unbind(-1)
-    taps = [
-        _taps(_to_indices(x, m, align_corners), m, mode, padding_mode, bool(align_corners))
-        for x, m in zip(positions, size)
-    ]
+    indices = [_to_indices(x, m, align_corners) for x, m in zip(positions, size)]
+    if len(size) == 3 and padding_mode == "zeros":  # in images NaN stays NaN
+        indices = [x.masked_fill(~x.isfinite(), -2) for x in indices]
+    taps = [_taps(x, m, mode, padding_mode, bool(align_corners)) for x, m in zip(indices, size)]
     pixels = input.flatten(2).permute(0, 2, 1)
     xp = array_module(input.array)
     rows = xp.arange(n)[:, None]
@@ -135,7 +136,9 @@ def _taps(
         return [(_as_integers(p), weight) for p, weight in zip(positions, weights)]
     x = _apply_padding(x, n, padding_mode, align_corners)
     if mode == "nearest":
-        return [(_as_integers(x.detach().round()), None)]
+        # A weight of 1, so that the grid has a gradient: zeros.
+        weight = x.masked_fill(ones_like(x, dtype=bool_), 1) if x.requires_grad else None
+        return [(_as_integers(x.detach().round()), weight)]
     first = x.detach().floor()
     return [(_as_integers(first), 1 - (x - first)), (_as_integers(first) + 1, x - first)]
 
@@ -163,6 +166,8 @@ def _apply_padding(x: Tensor, n: int, padding_mode: str, align_corners: bool) ->
     """Move positions outside the image into it, by the padding mode."""
     if padding_mode == "zeros":
         return x
+    # where a position is lost, the first element is taken
+    x = x.masked_fill(x.isnan() if padding_mode == "border" else ~x.isfinite(), 0)
     if padding_mode == "reflection":
         low, span = (0.0, n - 1) if align_corners else (-0.5, n)
         if not span:
