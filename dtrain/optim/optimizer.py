@@ -64,8 +64,7 @@ class Optimizer:
     _post_hooks: list[Hook] | None = None
     #: True if the rule needs each parameter whole and in its shape (norms, matrices)
     _by_parameter = False
-    #: False if the state lies elsewhere than in arrays over buckets, which can be sharded
-    _has_flat_state = True
+    _has_flat_state = True  #: False if the state is not in arrays over buckets: no sharding
 
     def __init__(
         self,
