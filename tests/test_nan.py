@@ -351,6 +351,18 @@ def test_images_are_sampled_at_positions_that_are_not_finite():
     assert out.tolist() == [[[[[2.5, 5]]]]]
 
 
+@pytest.mark.parametrize(("reduce", "value"), [("amin", math.inf), ("amax", -math.inf)])
+def test_a_place_that_is_not_reduced_has_no_share_in_the_gradient(reduce, value):
+    x = dtrain.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    source = dtrain.tensor([value, value, 5.0], requires_grad=True)
+    index = dtrain.tensor([0, 0, 2])
+    out = x.scatter_reduce(0, index, source, reduce, include_self=False)
+    assert out.tolist() == [value, 2, 5]
+    out.sum().backward()
+    assert source.grad.tolist() == [0.5, 0.5, 1]
+    assert x.grad.tolist() == [0, 1, 0]
+
+
 @pytest.mark.parametrize("inner", [1, 3])
 def test_nan_does_not_reach_the_gradient_of_a_norm_by_running_statistics(inner):
     x = dtrain.ones(2, 2, inner)

@@ -235,7 +235,10 @@ def _reduced(
         start = _number_or_tensor(input, _neutral(reduce, input.dtype))
         input = primitives.put(input, start, index=indices, accumulate=False)
     if reduce in ("amax", "amin"):
-        return primitives.put_extreme(input, values, index=indices, largest=reduce == "amax")
+        largest = reduce == "amax"
+        return primitives.put_extreme(
+            input, values, index=indices, largest=largest, include_self=include_self
+        )
     if reduce == "prod":
         return primitives.put_product(input, values, index=indices)
     total = primitives.put(input, values, index=indices, accumulate=True)

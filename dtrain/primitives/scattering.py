@@ -91,14 +91,21 @@ def find_slice_index(index: Any) -> tuple[int, Array] | None:
 
 
 @op
-def put_extreme(x: Array, values: Array, *, index: Any, largest: bool) -> OutputAndVJPs:
-    """x with the larger (smaller) of x[index] and values at each index; equal ones share g."""
+def put_extreme(
+    x: Array, values: Array, *, index: Any, largest: bool, include_self: bool
+) -> OutputAndVJPs:
+    """x with the larger (smaller) of x[index] and values at each index; equal ones share g.
+
+    Without `include_self` x[index] is the least (greatest) number, which has no share.
+    """
     xp = array_module(x)
     out = x.copy()
     extremes_at(out, index, values, largest)
 
     def shares(g: Array) -> Array:
         count = (x == out).astype(g.dtype)
+        if not include_self:
+            count[index] = 0
         xp.add.at(count, index, (values == out[index]).astype(g.dtype))
         return g / count
 
