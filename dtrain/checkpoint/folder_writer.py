@@ -20,7 +20,9 @@ from dtrain.checkpoint.safetensors_file import StateWriter
 from dtrain.errors import CheckpointError
 
 
-def write_checkpoint(folder: Path, step: int, job: str | None, states: Mapping[str, Any]) -> None:
+def write_checkpoint(
+    folder: Path, step: int, job: str | None, states: Mapping[str, StateWriter]
+) -> None:
     """Write `states` to `folder`, in place of the checkpoint that is there.
 
     Raises
@@ -28,7 +30,7 @@ def write_checkpoint(folder: Path, step: int, job: str | None, states: Mapping[s
     CheckpointError
         If a file or a link is where a folder should be.
     """
-    writers = {f"{name}{SUFFIX}": StateWriter(state) for name, state in states.items()}
+    writers = {f"{name}{SUFFIX}": state for name, state in states.items()}
     _make_root(folder.parent)
     _require_folder(folder)
     with contextlib.ExitStack() as held:
@@ -97,6 +99,13 @@ def _remove(previous: Path) -> None:
     """Remove a checkpoint, which is not seen any more from the first moment on."""
     with contextlib.suppress(OSError):
         shutil.rmtree(previous.rename(Path(tempfile.mkdtemp(prefix=".step-", dir=previous.parent))))
+
+
+def remove_checkpoint(folder: Path) -> None:
+    """Remove a checkpoint, if it is there: wholly, or it stays whole."""
+    if folder.is_dir():
+        with _lock(folder.parent):
+            _remove(folder)
 
 
 def _put_in_place(temporary: Path, folder: Path) -> None:

@@ -85,6 +85,21 @@ class StateWriter:
         text = json.dumps(header, separators=(",", ":")).encode()
         self._header = text + b" " * (-len(text) % 8)
 
+    def copy_arrays(self, buffers: dict[str, np.ndarray], prefix: str) -> None:
+        """Copy the arrays to host memory, so that their owners may go on changing them.
+
+        `buffers` keeps the memory, by `prefix` and name, for the next copy of the same state.
+        """
+        copies = []
+        for name, array in self._arrays:
+            key = prefix + name
+            kept = buffers.get(key)
+            if kept is None or (kept.shape, kept.dtype) != (array.shape, array.dtype):
+                kept = buffers[key] = np.empty(array.shape, array.dtype)
+            kept[...] = to_host(array)
+            copies.append((name, kept))
+        self._arrays = copies
+
     def write(self, to: Sink) -> None:
         """Write the whole file."""
         to.write(len(self._header).to_bytes(8, "little"))

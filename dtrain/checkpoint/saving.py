@@ -17,6 +17,7 @@ from pathlib import Path
 from dtrain.backend import default_generator
 from dtrain.checkpoint.folder_writer import write_checkpoint
 from dtrain.checkpoint.manifest import RANDOM, is_object_name
+from dtrain.checkpoint.safetensors_file import StateWriter
 from dtrain.checkpoint.stateful import Stateful, gather_state
 from dtrain.distributed import job_name, lifecycle, recoverable, world
 from dtrain.distributed.context import process
@@ -68,25 +69,25 @@ def save_checkpoint(root: str | Path, step: int, **objects: Stateful) -> Path:
     ...     folder.name, load_checkpoint(root, model=model)
     ('step-00000400', 400)
     """
-    step = _check_step(step)
+    folder = checkpoint_folder(root, step)
     for name in objects:
-        _check_name(name)
-    folder = Path(root) / f"step-{step:08d}"
-    writes = _save(folder, step, objects)
+        check_object_name(name)
+    writes = _save(folder, operator.index(step), objects)
     lifecycle.exit_for_respawn(writes)
     return folder
 
 
-def _check_step(step: int) -> int:
+def checkpoint_folder(root: str | Path, step: int) -> Path:
+    """The folder of a step's checkpoint; refuses what is no number of steps."""
     if isinstance(step, bool) or not hasattr(step, "__index__"):
         raise TypeError(f"save_checkpoint: step is {step!r}, expected the number of steps, an int")
     number = operator.index(step)
     if number < 0:
         raise ValueError(f"save_checkpoint: step is {number}, expected 0 or more")
-    return number
+    return Path(root) / f"step-{number:08d}"
 
 
-def _check_name(name: str) -> None:
+def check_object_name(name: str) -> None:
     if name == RANDOM:
         raise ValueError(
             f"save_checkpoint: an object is named {RANDOM!r}, under which every checkpoint keeps "
@@ -99,6 +100,13 @@ def _check_name(name: str) -> None:
         )
 
 
+def collect_states(objects: Mapping[str, Stateful]) -> dict[str, StateWriter]:
+    """The states of `objects`, and of the random generator, checked and ready to be written."""
+    states = {name: StateWriter(value.state_dict()) for name, value in objects.items()}
+    states[RANDOM] = StateWriter(default_generator().get_state())
+    return states
+
+
 @recoverable
 def _save(folder: Path, step: int, objects: Mapping[str, Stateful]) -> bool:
     """Write a checkpoint by rank 0; returns whether this rank has written it."""
@@ -109,9 +117,7 @@ def _save(folder: Path, step: int, objects: Mapping[str, Stateful]) -> bool:
     if writes:
         try:
             with activity(f"writing checkpoint {folder}"):
-                states = {name: value.state_dict() for name, value in objects.items()}
-                states[RANDOM] = default_generator().get_state()
-                write_checkpoint(folder, step, job_name(), states)
+                write_checkpoint(folder, step, job_name(), collect_states(objects))
         except Exception as reason:
             error = reason
     told = None if error is None else f"{type(error).__name__}: {error}"

@@ -1,0 +1,270 @@
+"""`Checkpoints`: checkpoints written by a thread beside training, of which some are kept."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from dtrain import env
+from dtrain.checkpoint import Stateful, load_checkpoint, resume
+from dtrain.checkpoint.folder_writer import remove_checkpoint, write_checkpoint
+from dtrain.checkpoint.safetensors_file import StateWriter
+from dtrain.checkpoint.saving import check_object_name, checkpoint_folder, collect_states
+from dtrain.checkpoint.stateful import gather_state
+from dtrain.distributed import job_name, lifecycle, recoverable, world
+from dtrain.distributed.context import process
+from dtrain.distributed.watchdog.activity import activity
+from dtrain.errors import CheckpointError
+from dtrain.train.early_stopping import check_mode, is_better
+
+_OWN = "checkpoints"
+
+
+class Checkpoints:
+    """Saves a run's objects while training goes on, and keeps the newest and best checkpoints.
+
+    `save` copies the state of the objects to host memory; a thread of rank 0 writes the copy, as
+    `save_checkpoint` does: whole under its name, or not there, whenever the process is killed. The
+    next `save`, and the end of the with statement, wait until it is written. Every rank calls each
+    method.
+
+    Parameters
+    ----------
+    folder : the run's folder
+    objects : what a checkpoint holds, by name: ``{"model": model, "optimizer": optimizer}``
+    keep_last : how many of the newest checkpoints are kept; None: all
+    keep_best : how many with the best figures are kept beside them
+    monitor : the figure, by its name in `save`, that says which are the best
+    mode : "min" if lower figures are better, "max" if higher ones
+    every_steps, every_minutes : when `save_if_due` saves
+
+    Examples
+    --------
+    >>> import tempfile, dtrain
+    >>> model = dtrain.nn.Linear(2, 1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with Checkpoints(folder, {"model": model}, keep_last=1, monitor="loss") as kept:
+    ...         for step, loss in ((10, 0.2), (20, 0.5), (30, 0.4)):
+    ...             _ = kept.save(step, loss=loss)
+    ...     sorted(path.name for path in Path(folder).iterdir()), kept.best.name
+    (['step-00000010', 'step-00000030'], 'step-00000010')
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        objects: Mapping[str, Stateful],
+        *,
+        keep_last: int | None = 3,
+        keep_best: int = 1,
+        monitor: str | None = None,
+        mode: str = "min",
+        every_steps: int | None = None,
+        every_minutes: float | None = None,
+    ) -> None:
+        for name, value, least in (
+            ("keep_last", keep_last, 1),
+            ("keep_best", keep_best, 0),
+            ("every_steps", every_steps, 1),
+        ):
+            optional = value is None and name != "keep_best"
+            if not optional and (not isinstance(value, int) or value < least):
+                raise ValueError(f"Checkpoints: expected {name} of {least} or more, got {value!r}")
+        if every_minutes is not None and not every_minutes > 0:
+            raise ValueError(f"Checkpoints: expected every_minutes > 0, got {every_minutes!r}")
+        for name in objects:
+            check_object_name(name)
+            if name == _OWN:
+                raise ValueError(f"Checkpoints: {_OWN!r} names its own record: rename the object")
+        self.folder: Path = Path(folder)
+        self.keep_last: int | None = keep_last
+        self.keep_best: int = keep_best
+        self.monitor: str | None = monitor
+        self.mode: str = check_mode(mode, "Checkpoints")
+        self.every_steps: int | None = every_steps
+        self.every_minutes: float | None = every_minutes
+        self._objects: dict[str, Stateful] = {**objects, _OWN: self}
+        self._figures: dict[int, float | None] = {}  # of the kept checkpoints, by step
+        self._figures_before: dict[int, float | None] = {}  # the last `save`
+        self._buffers: dict[str, np.ndarray] = {}
+        self._writer: threading.Thread | None = None
+        self._error: BaseException | None = None
+        self._saved_at = time.monotonic()
+
+    def resume(self, path: str | Path | None = None) -> int:
+        """Load the state from which the job continues, as `dtrain.checkpoint.resume`; its step."""
+        return resume(self.folder, path, **self._objects)
+
+    def save_if_due(self, step: int, **figures: float) -> bool:
+        """`save` if `every_steps` or `every_minutes` says so; returns whether it did."""
+        due = self.every_steps is not None and step % self.every_steps == 0
+        if self.every_minutes is not None:
+            late = time.monotonic() - self._saved_at >= 60 * self.every_minutes
+            due = _ask_rank_0(late) or due
+        if due:
+            self.save(step, **figures)
+        return due
+
+    def save(self, step: int, **figures: float) -> Path:
+        """Copy the state, and have it written; returns the folder that will be there.
+
+        Parameters
+        ----------
+        step : the number of optimizer steps that the run has made
+        **figures : such as ``val_loss=0.3``, the same on all ranks
+
+        Raises
+        ------
+        ValueError
+            If there is no figure of the name `monitor` where others are.
+        OSError, CheckpointError
+            If rank 0 could not write this checkpoint's predecessor: the disk is full, for example.
+            Earlier checkpoints are whole. The other ranks raise CheckpointError.
+        """
+        folder = checkpoint_folder(self.folder, step)
+        if self.monitor is not None and figures and self.monitor not in figures:
+            raise ValueError(
+                f"Checkpoints.save: expected a figure {self.monitor!r}, which monitor= names, got "
+                f"{sorted(figures)}"
+            )
+        self.wait()
+        self._figures_before = dict(self._figures)
+        value = figures.get(self.monitor) if self.monitor is not None else None
+        self._figures[step] = None if value is None else float(value)
+        unwanted = self._choose_unwanted()
+        writes = self._copy_and_write(folder, step, unwanted)
+        self._saved_at = time.monotonic()
+        if env.RESPAWN.read():  # the script may end here, with a checkpoint that is complete
+            self.wait()
+            lifecycle.exit_for_respawn(writes)
+        return folder
+
+    @recoverable
+    def _copy_and_write(self, folder: Path, step: int, unwanted: list[Path]) -> bool:
+        for value in self._objects.values():
+            gather_state(value, to=0)
+        if world.rank() != 0 or process.replay is not None:
+            return False
+        self._join()  # of a transaction that runs again
+        states = collect_states(self._objects)
+        for name, state in states.items():
+            state.copy_arrays(self._buffers, f"{name}/")
+        arguments = (folder, step, job_name(), states, unwanted)
+        self._writer = threading.Thread(target=self._write, args=arguments, name="checkpoint")
+        self._writer.start()
+        return True
+
+    def _write(
+        self,
+        folder: Path,
+        step: int,
+        job: str | None,
+        states: dict[str, StateWriter],
+        unwanted: list[Path],
+    ) -> None:
+        try:
+            write_checkpoint(folder, step, job, states)
+            for path in unwanted:
+                remove_checkpoint(path)
+        except BaseException as reason:
+            self._error = reason  # for `wait`, to which a run that ends early does not come
+            print(f"dtrain: {folder}: could not be written: {reason}", file=sys.stderr)
+
+    def _choose_unwanted(self) -> list[Path]:
+        """Forget the checkpoints that are not to be kept; returns their folders."""
+        steps = sorted(self._figures)
+        last = steps if self.keep_last is None else steps[-self.keep_last :]
+        best = sorted(
+            (step for step in steps if self._figures[step] is not None), key=self._order_by_figure
+        )
+        kept = {*last, *best[: self.keep_best]}
+        unwanted = [step for step in steps if step not in kept]
+        for step in unwanted:
+            del self._figures[step]
+        return [checkpoint_folder(self.folder, step) for step in unwanted]
+
+    def _order_by_figure(self, step: int) -> tuple[bool, float, int]:
+        figure = self._figures[step]
+        assert figure is not None
+        return figure != figure, figure if self.mode == "min" else -figure, step  # NaN comes last
+
+    def wait(self) -> None:
+        """Wait until the last checkpoint is written.
+
+        Raises
+        ------
+        OSError, CheckpointError
+            If rank 0 could not write it. Earlier checkpoints are whole.
+        """
+        with activity(f"writing a checkpoint to {self.folder}"):
+            self._join()
+        error, self._error = self._error, None
+        told = _ask_rank_0(None if error is None else f"{type(error).__name__}: {error}")
+        if told is not None:
+            self._figures = self._figures_before
+        if error is not None:
+            raise error
+        if told is not None:
+            raise CheckpointError(
+                f"{self.folder}: rank 0 could not write the last checkpoint: {told}"
+            )
+
+    def _join(self) -> None:
+        if self._writer is not None:
+            self._writer.join()
+            self._writer = None
+
+    @property
+    def best(self) -> Path | None:
+        """The folder of the checkpoint with the best figure; None without any."""
+        best: tuple[float, int] | None = None
+        for step, figure in sorted(self._figures.items()):
+            if figure is not None and is_better(figure, best and best[0], self.mode):
+                best = figure, step
+        return None if best is None else checkpoint_folder(self.folder, best[1])
+
+    def load_best(self) -> int:
+        """Load the checkpoint with the best figure, by its objects; returns its step."""
+        self.wait()
+        if self.best is None:
+            raise CheckpointError(
+                f"{self.folder}: no checkpoint has a figure: give monitor= and, to save, the figure"
+            )
+        figures = dict(self._figures)
+        step = load_checkpoint(self.best, **self._objects)
+        self._figures = figures
+        return step
+
+    def state_dict(self) -> dict[str, Any]:
+        """The figures of the kept checkpoints."""
+        return {"figures": {str(step): value for step, value in self._figures.items()}}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a state that `state_dict` returned."""
+        self._figures = {int(step): value for step, value in state_dict["figures"].items()}
+
+    def __enter__(self) -> Checkpoints:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.wait()
+        else:
+            self._join()  # the other ranks may not come
+
+
+@recoverable
+def _ask_rank_0(value: Any) -> Any:
+    return world.communicator().broadcast(value)
