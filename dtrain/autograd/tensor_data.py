@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from html import escape
 from typing import Any, overload
 
 import numpy as np
@@ -9,6 +11,7 @@ import numpy as np
 from dtrain.backend import Array, device, device_of, to_host
 from dtrain.backend.dtypes import is_floating
 from dtrain.backend.layout import layout, strided
+from dtrain.backend.nested import map_nested
 from dtrain.backend.size import Size
 
 
@@ -150,6 +153,18 @@ class TensorData:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.numpy(), dtype) if copy else np.asarray(self.numpy(), dtype)
+
+    def __array_function__(
+        self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any
+    ) -> Any:
+        """Call a function of NumPy's, as `numpy.mean`, with the arrays of `numpy()`."""
+        args, kwargs = map_nested((args, kwargs), TensorData, TensorData.numpy)
+        return func(*args, **kwargs)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the values, then shape, dtype and device."""
+        about = f"shape {tuple(self.shape)}, {self.dtype}, {self.device}"
+        return f"<pre>{escape(repr(self))}</pre><small>{escape(about)}</small>"
 
     def __dlpack__(self, **options: Any) -> Any:
         """A DLPack capsule that shares the memory with another library."""

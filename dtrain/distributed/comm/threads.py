@@ -312,7 +312,7 @@ class ThreadCommunicator(Communicator):
 def run_ranks(size: int, body: Callable[P, R], *args: P.args, **options: P.kwargs) -> list[R]:
     """Run ``body(*args, **options)`` as `size` ranks, each a thread of this process.
 
-    For tests and debuggers: the ranks share the interpreter, so they are no faster than one.
+    For notebooks, tests and debuggers. The ranks share the interpreter and are no faster than one.
 
     Parameters
     ----------
@@ -327,6 +327,8 @@ def run_ranks(size: int, body: Callable[P, R], *args: P.args, **options: P.kwarg
 
     Raises
     ------
+    TypeError, ValueError
+        If `size` is no number of ranks, or `body` no function.
     BaseException
         The first exception that a rank raised, with the rank as its attribute `rank`; the other
         ranks end at their next collective call.
@@ -340,6 +342,13 @@ def run_ranks(size: int, body: Callable[P, R], *args: P.args, **options: P.kwarg
     >>> distributed.run_ranks(3, body, 10)
     [30, 30, 30]
     """
+    if not callable(body) or isinstance(size, bool) or not hasattr(size, "__index__"):
+        raise TypeError(
+            "run_ranks: expected the number of ranks, then what each of them runs, as "
+            f"run_ranks(2, body); got {size!r} and {body!r}"
+        )
+    if size < 1:
+        raise ValueError(f"run_ranks: expected at least 1 rank, got {size}")
     shared = ThreadWorld(size)
     results: dict[int, R] = {}
     failures: list[tuple[int, BaseException]] = []
