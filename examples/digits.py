@@ -21,7 +21,7 @@ from dtrain.checkpoint import digest, resume, save_checkpoint
 from dtrain.data import DataLoader, TensorDataset, read_idx_folder
 from dtrain.errors import DtrainError
 from dtrain.nn import functional as F
-from dtrain.train import Accuracy, Mean, Progress
+from dtrain.train import Accuracy, Logs, Mean, Progress
 
 
 def load_digits():
@@ -98,6 +98,8 @@ def train(args):
     job = {"model": model, "optimizer": optimizer, "scheduler": scheduler, "loader": loader}
     steps = resume(args.out, args.resume, **job)
 
+    logs = Logs(args.out, config=vars(args))  # for `dtrain plot`
+
     for epoch in range(loader.epoch, args.epochs):
         mean_loss, accuracy = Mean(), Accuracy()
         with Progress(f"epoch {epoch + 1}/{args.epochs}", len(loader)) as progress:
@@ -112,16 +114,15 @@ def train(args):
                 optimizer.zero_grad()
                 scheduler.step()
                 steps += 1
-                progress.advance(  # what this rank has seen of the epoch so far
-                    args.batch_size * args.microbatches,
-                    loss=mean_loss.compute_own(), accuracy=accuracy.compute_own(),
-                )  # fmt: skip
+                progress.advance(
+                    args.batch_size * args.microbatches, loss=mean_loss, accuracy=accuracy
+                )
                 stop = distributed.stop_requested()  # by SIGTERM, SIGINT or SIGUSR1
                 if stop or (args.checkpoint_every and steps % args.checkpoint_every == 0):
                     checkpoint = save_checkpoint(args.out, steps, **job)
                 if stop:
                     exit_stopped(checkpoint)
-            progress.advance(0, loss=mean_loss.compute(), accuracy=accuracy.compute())
+        logs.log(steps, lr=scheduler.get_last_lr()[0], **progress.figures)
     finish(args.out, steps, job, test_data)
 
 
