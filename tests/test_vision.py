@@ -2,6 +2,7 @@
 
 import gzip
 import pickle
+import shutil
 import tarfile
 import warnings
 
@@ -11,7 +12,7 @@ import pytest
 import dtrain
 from dtrain import distributed
 from dtrain.data import DataLoader
-from dtrain.errors import DataError
+from dtrain.errors import DataError, DesyncError
 from dtrain.vision import datasets, pictures, transforms as T, utils
 from dtrain.vision.transforms import functional as F
 
@@ -272,3 +273,22 @@ def test_torchvision_is_served_beside_torch(served_torch):
     assert save_image is utils.save_image
     assert to_tensor is F.to_tensor
     assert torchvision.transforms is transforms is T
+
+
+def test_classes_that_differ_between_ranks_are_refused_in_the_first_step(folder, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    shutil.copytree(folder, other, dirs_exist_ok=True)
+    (other / "dog").rename(other / "ant")  # its number is another one
+
+    def body():
+        root = folder if distributed.rank() == 0 else other
+        data = datasets.ImageFolder(root, T.Compose([T.Resize((2, 2)), T.ToTensor()]))
+        model = dtrain.DataParallel(
+            dtrain.nn.Sequential(dtrain.nn.Flatten(), dtrain.nn.Linear(12, 2))
+        )
+        for step in DataLoader(data, 1, microbatches=2).steps():
+            for x, y in step:
+                dtrain.nn.functional.cross_entropy(model(x), y).backward()
+
+    with pytest.raises(DesyncError, match="not the same on all ranks: rank 0 unlike rank 1"):
+        distributed.run_ranks(2, body)
