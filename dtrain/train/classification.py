@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import Array, array_module, to_host
+from dtrain.distributed import world
 from dtrain.train.metric import Metric
+from dtrain.train.plots import draw_confusion_matrix
 
 
 class Counts(Metric[Array]):
@@ -155,6 +159,15 @@ class ConfusionMatrix(Counts):
     def figure(self, state: Array) -> Any:
         """The counts, (num_classes, num_classes) int64."""
         return wrap(to_host(state))
+
+    def plot(self, path: str | Path, names: Sequence[str] | None = None) -> None:
+        """Draw the counts of all ranks to a .png, .svg, .pdf or .html file; every rank calls it.
+
+        Rank 0 writes it, by Matplotlib; `names` are the classes'.
+        """
+        counts = to_host(self._merge_ranks(self.merge(self._own, self._step), self._shared))
+        if world.rank() == 0:
+            draw_confusion_matrix(counts, path, names)
 
     def _require_classes(self, name: str, values: Array) -> None:
         on_host = isinstance(values, np.ndarray)  # else the check would wait for the device

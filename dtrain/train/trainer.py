@@ -1,0 +1,299 @@
+"""`Trainer`: the training loop with what belongs around it, in plain loops to copy out of it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from dtrain import distributed
+from dtrain.amp import GradScaler, autocast
+from dtrain.autograd import Tensor, no_grad
+from dtrain.checkpoint import Stateful
+from dtrain.data import DataLoader
+from dtrain.nn import Module
+from dtrain.nn.utils import clip_grad_norm_
+from dtrain.optim import Optimizer
+from dtrain.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from dtrain.parallel import DataParallel
+from dtrain.train.checkpoints import Checkpoints
+from dtrain.train.early_stopping import EarlyStopping
+from dtrain.train.logs import Logs
+from dtrain.train.mean import Mean
+from dtrain.train.progress import Progress
+
+Metrics = Mapping[str, Any]
+Callback = Callable[["Trainer"], object]
+
+
+class Trainer:
+    """Trains a model on all ranks, and evaluates, logs, saves and resumes it.
+
+    Each epoch trains on the steps of a loader, evaluates on another one, logs the figures of all
+    ranks and saves a checkpoint. A run that is asked to stop (SIGTERM) saves and exits with
+    ``distributed.STOPPED``; a restarted one goes on from its newest checkpoint.
+
+    Parameters
+    ----------
+    model : a Module, or a DataParallel of one
+    optimizer : of the model's parameters
+    loss : (output, target) -> mean loss of the batch
+    folder : for checkpoints and logs; None: none are written
+    metrics : by name, each with ``update(output, target)``; training and validation have one each
+    scheduler : stepped after each step of the optimizer
+    max_norm : gradients are clipped to this norm
+    precision : None, "bfloat16" or "float16", of autocast
+    ema : decay of an average of the weights, which is evaluated and saved in place of the model
+    monitor, mode : the figure that is best where it is lowest ("min") or highest ("max")
+    patience : epochs without a better figure after which training ends; None: never
+    keep_last, every_steps : as of `Checkpoints`
+    after_step, after_epoch : functions of the trainer, called then on each rank
+
+    Attributes
+    ----------
+    steps, epoch : int
+        How many steps of the optimizer have been made, and epochs begun.
+    figures : dict of str to float
+        The last epoch's: "loss" and the metrics, and "val_loss" and so on of the validation.
+    history : list of dict
+        The figures of this call's epochs.
+
+    Examples
+    --------
+    >>> import dtrain
+    >>> from dtrain.nn import functional as F
+    >>> _ = dtrain.manual_seed(0)
+    >>> x = dtrain.randn(64, 2)
+    >>> data = dtrain.data.TensorDataset(x, (x[:, 0] > 0).long())
+    >>> loader = dtrain.data.DataLoader(data, 16, microbatches=1)
+    >>> model = dtrain.nn.Linear(2, 2)
+    >>> optimizer = dtrain.optim.SGD(model.parameters(), lr=1.0)
+    >>> trainer = Trainer(model, optimizer, F.cross_entropy)
+    >>> history = trainer.fit(loader, loader, epochs=2)
+    epoch 1/2 ...
+    epoch 2/2 ...
+    >>> history[1]["val_loss"] < history[0]["loss"]
+    True
+    """
+
+    def __init__(
+        self,
+        model: Module,
+        optimizer: Optimizer,
+        loss: Callable[[Any, Any], Tensor],
+        folder: str | Path | None = None,
+        *,
+        metrics: Callable[[], Metrics] = dict,
+        scheduler: Any = None,
+        max_norm: float | None = None,
+        precision: str | None = None,
+        ema: float | None = None,
+        monitor: str = "val_loss",
+        mode: str = "min",
+        patience: int | None = None,
+        keep_last: int | None = 3,
+        every_steps: int | None = None,
+        after_step: Callback | None = None,
+        after_epoch: Callback | None = None,
+        config: dict[str, Any] | None = None,
+    ) -> None:
+        if precision not in (None, "bfloat16", "float16"):
+            raise ValueError(
+                f"Trainer: expected precision None, 'bfloat16' or 'float16', got {precision!r}"
+            )
+        if ema is not None and not 0 < ema < 1:
+            raise ValueError(f"Trainer: expected ema between 0 and 1, got {ema!r}")
+        if not callable(metrics):
+            raise TypeError(
+                "Trainer: expected metrics to be a function that makes them, as lambda: "
+                f"{{'accuracy': Accuracy()}}, got {metrics!r}"
+            )
+        self.model: Any = model if isinstance(model, DataParallel) else DataParallel(model)
+        self.optimizer: Optimizer = optimizer
+        self.loss: Callable[[Any, Any], Tensor] = loss
+        self.scheduler: Any = scheduler
+        self.max_norm: float | None = max_norm
+        self.precision: str | None = precision
+        self.scaler: GradScaler = GradScaler(self._device_type, enabled=precision == "float16")
+        self.average: AveragedModel | None = (
+            None if ema is None else _make_average(self.model.module, ema)
+        )
+        self.monitor: str = monitor
+        self.stopping: EarlyStopping = EarlyStopping(
+            sys.maxsize if patience is None else patience, mode
+        )
+        self.after_step: Callback | None = after_step
+        self.after_epoch: Callback | None = after_epoch
+        self.steps: int = 0
+        self.epoch: int = 0
+        self.figures: dict[str, Any] = {}
+        self.history: list[dict[str, Any]] = []
+        self._make_metrics = metrics
+        self._folder = folder
+        self._logs = None if folder is None else Logs(folder, config=config)
+        self._checkpoints: Checkpoints | None = None
+        self._options: dict[str, Any] = {
+            "keep_last": keep_last,
+            "mode": mode,
+            "every_steps": every_steps,
+        }
+
+    def fit(
+        self,
+        train: DataLoader,
+        val: DataLoader | None = None,
+        epochs: int = 1,
+        resume: str | Path | None = None,
+    ) -> list[dict[str, Any]]:
+        """Train up to `epochs` epochs in all; returns the figures of each epoch of this call.
+
+        Parameters
+        ----------
+        train : its `microbatches` are accumulated for each step
+        val : evaluated after each epoch
+        epochs : of the whole run; those of a resumed checkpoint count
+        resume : a checkpoint's or a run's folder to begin from
+        """
+        if self.monitor.startswith("val_") and val is None and self.stopping.patience < sys.maxsize:
+            raise ValueError(f"Trainer.fit: patience needs val=, for it monitors {self.monitor!r}")
+        self.history = []
+        saved = self._checkpoints = self._make_checkpoints(train)
+        if saved is not None:
+            self.steps = saved.resume(resume)
+        elif resume is not None:
+            raise ValueError("Trainer.fit: resume needs a folder: Trainer(..., folder=...)")
+        with saved or nullcontext(), self._logs or nullcontext():
+            for self.epoch in range(train.epoch, epochs):
+                if self.stopping.should_stop:
+                    break
+                self._train_epoch(train, f"epoch {self.epoch + 1}/{epochs}", val, saved)
+                self.history.append(self.figures)
+                self._log(lr=self.optimizer.param_groups[0]["lr"], epoch=self.epoch + 1)
+                if self.monitor in self.figures:
+                    self.stopping.update(self.figures[self.monitor])
+                if saved is not None:
+                    saved.save(self.steps, **self._monitored())
+                if self.after_epoch is not None:
+                    self.after_epoch(self)
+        return self.history
+
+    def _train_epoch(
+        self, train: DataLoader, title: str, val: DataLoader | None, saved: Checkpoints | None
+    ) -> None:
+        """One epoch: the loop that a reader may want to copy."""
+        mean_loss, metrics = Mean(), self._make_metrics()
+        self.model.train()
+        with Progress(title, len(train)) as progress:
+            for step in train.steps():
+                for x, y in step:
+                    with self._autocast():
+                        output = self.model(x)
+                        loss = self.loss(output, y)
+                    self.scaler.scale(loss).backward()
+                    mean_loss.update(loss.detach(), len(y))
+                    for metric in metrics.values():
+                        metric.update(output.detach(), y)
+                self._step_optimizer()
+                samples = (train.batch_size or 1) * train.microbatches
+                progress.advance(samples, loss=mean_loss, **metrics)
+                self._finish_step(saved)
+            if val is not None:
+                progress.show(**self.evaluate(val))
+        self.figures = progress.figures
+
+    def _step_optimizer(self) -> None:
+        if self.max_norm is not None:
+            self.scaler.unscale_(self.optimizer)
+            clip_grad_norm_(self.model.parameters(), self.max_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad()
+        if self.scheduler is not None:
+            self.scheduler.step()
+        if self.average is not None:
+            self.average.update_parameters(self.model.module)
+        self.steps += 1
+
+    def _finish_step(self, saved: Checkpoints | None) -> None:
+        """What comes after a step: callbacks, checkpoints, the end on request."""
+        if self.after_step is not None:
+            self.after_step(self)
+        stops = distributed.stop_requested()
+        if saved is None:
+            return
+        if stops:
+            folder = saved.save(self.steps)
+            saved.wait()
+            if distributed.rank() == 0:
+                print(f"stopped; to continue: resume={str(folder)!r}")
+            sys.exit(distributed.STOPPED)
+        saved.save_if_due(self.steps)
+
+    def load_best(self) -> Trainer:
+        """Load the checkpoint with the best figure; returns this trainer."""
+        if self._checkpoints is None:
+            raise ValueError("Trainer.load_best: call fit first, with a folder for checkpoints")
+        self.steps = self._checkpoints.load_best()
+        return self
+
+    @distributed.recoverable
+    def evaluate(self, loader: DataLoader, metrics: Metrics | None = None) -> dict[str, Any]:
+        """The mean loss and the metrics over the samples of all ranks, as "val_loss" and so on.
+
+        Parameters
+        ----------
+        metrics : in place of the trainer's; they are reset
+        """
+        model = self.model.module if self.average is None else self.average
+        mean_loss, metrics = Mean(), self._make_metrics() if metrics is None else metrics
+        for metric in metrics.values():
+            metric.reset()
+        model.eval()
+        with no_grad():
+            for step in loader.steps():
+                for x, y in step:
+                    with self._autocast():
+                        output = model(x)
+                        loss = self.loss(output, y)
+                    mean_loss.update(loss, len(y))
+                    for metric in metrics.values():
+                        metric.update(output, y)
+        model.train()
+        figures = {name: metric.compute() for name, metric in metrics.items()}
+        return {"val_loss": mean_loss.compute()} | {f"val_{n}": v for n, v in figures.items()}
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        if self.precision is None:
+            return nullcontext()
+        return autocast(self._device_type, dtype=self.precision)
+
+    @property
+    def _device_type(self) -> str:
+        return next(self.model.parameters()).device.type
+
+    def _make_checkpoints(self, train: DataLoader) -> Checkpoints | None:
+        if self._folder is None:
+            return None
+        objects: dict[str, Stateful] = {
+            "model": self.model.module, "optimizer": self.optimizer, "loader": train,
+            "scaler": self.scaler, "stopping": self.stopping,
+        }  # fmt: skip
+        if self.scheduler is not None:
+            objects["scheduler"] = self.scheduler
+        if self.average is not None:
+            objects["average"] = self.average
+        return Checkpoints(self._folder, objects, monitor=self.monitor, **self._options)
+
+    def _monitored(self) -> dict[str, float]:
+        value = self.figures.get(self.monitor)
+        return {} if value is None else {self.monitor: value}
+
+    def _log(self, **values: Any) -> None:
+        if self._logs is not None:
+            self._logs.log(self.steps, **self.figures, **values)
+
+
+def _make_average(model: Module, decay: float) -> AveragedModel:
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)

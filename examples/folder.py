@@ -1,0 +1,30 @@
+"""Trains a ResNet on pictures in class folders, on any number of ranks, to the same bits.
+
+dtrain run -n 2 examples/folder.py FOLDER    with pictures as FOLDER/cat/1.jpg, FOLDER/dog/7.png
+dtrain plot runs/folder                      the learning curves; confusion.png is there, too
+"""
+
+import sys
+
+import dtrain
+from dtrain.data import DataLoader, Subset, random_split
+from dtrain.models import resnet18
+from dtrain.nn.functional import cross_entropy
+from dtrain.train import Accuracy, ConfusionMatrix, Trainer
+from dtrain.vision import transforms as T
+from dtrain.vision.datasets import ImageFolder
+
+SIDE = 64
+augment = T.Compose([T.RandomResizedCrop(SIDE, (0.5, 1)), T.RandomHorizontalFlip(), T.ToTensor()])
+plain = ImageFolder(sys.argv[1], T.Compose([T.Resize((SIDE, SIDE)), T.ToTensor()]))
+train, val = random_split(plain, [0.8, 0.2], dtrain.Generator(0))
+train = Subset(ImageFolder(sys.argv[1], augment), train.indices)
+loader, val_loader = (DataLoader(d, 16, shuffle=d is train, microbatches=4) for d in (train, val))
+model = resnet18(num_classes=len(plain.classes))
+optimizer = dtrain.optim.AdamW(model.parameters(), lr=1e-3)
+trainer = Trainer(model, optimizer, cross_entropy, "runs/folder", patience=5,
+                  metrics=lambda: {"accuracy": Accuracy()})  # fmt: skip
+trainer.fit(loader, val_loader, epochs=30)
+confusion = ConfusionMatrix(len(plain.classes))
+trainer.load_best().evaluate(val_loader, {"confusion": confusion})
+confusion.plot("runs/folder/confusion.png", plain.classes)
