@@ -444,3 +444,35 @@ def test_matrices_beside_one_that_is_not_finite():
         assert bool(slope[1].isfinite().all())
     assert bool(dtrain.linalg.matrix_exp(x)[0].isnan().all())
     assert dtrain.linalg.matrix_exp(x)[1, 0, 0].item() == pytest.approx(math.exp(2))
+
+
+def test_nan_is_throughout_the_solutions_of_its_matrix_alone():
+    x = dtrain.stack([dtrain.eye(3), 2 * dtrain.eye(3)])
+    x[0, 0, 0] = NAN  # where elimination would begin, and does not
+    x.requires_grad_()
+    for out in (dtrain.linalg.inv(x), dtrain.linalg.solve(x, dtrain.ones(3, 2))):
+        assert bool(out[0].isnan().all())
+        assert out[1, 0, 0].item() == 0.5
+        (slope,) = dtrain.autograd.grad(out.sum(), x)
+        assert bool(slope[0].isnan().all())
+        assert bool(slope[1].isfinite().all())
+    sign, size = dtrain.linalg.slogdet(x)
+    assert sign.tolist() == [0, 1]
+    assert size.isnan().tolist() == [True, False]
+    (slope,) = dtrain.autograd.grad(size.sum(), x)
+    assert bool(slope[0].isnan().all())
+    assert slope[1].tolist() == [[0.5, 0, 0], [0, 0.5, 0], [0, 0, 0.5]]
+
+
+def test_singular_matrices_have_no_finite_inverse():
+    x = dtrain.stack([dtrain.zeros(2, 2), 2 * dtrain.eye(2)]).requires_grad_()
+    for right in (dtrain.ones(2, 2), dtrain.ones(2, 2, 3)):
+        for out in (dtrain.linalg.inv_ex(x), dtrain.linalg.solve_ex(x, right)):
+            assert out.info.tolist() == [1, 0]
+            assert bool(out[0][0].isnan().all())
+            assert out[0][1].reshape(-1)[0].item() == 0.5
+    sign, size = dtrain.linalg.slogdet(x)
+    assert (sign.tolist(), size[0].item()) == ([0, 1], -math.inf)
+    (slope,) = dtrain.autograd.grad(size.sum(), x)
+    assert bool(slope[0].isnan().all())
+    assert slope[1].tolist() == [[0.5, 0], [0, 0.5]]

@@ -31,23 +31,49 @@ def _over(x: Array, gaps: Array) -> Array:
     return xp.where(zero, x, x / xp.where(zero, gaps.dtype.type(1), gaps))
 
 
+def _spread_nan(x: Array, out: Array) -> Array:
+    """`out`, all NaN where a matrix of x has NaN.
+
+    LAPACK leaves finite numbers: its choice of pivots passes over NaN.
+    """
+    if isinstance(x, np.ndarray) and isinstance(out, np.ndarray):
+        is_nan = np.isnan(x).any((-2, -1), keepdims=True)
+        if is_nan.any():
+            return np.where(is_nan, out.dtype.type(np.nan), out)
+    return out
+
+
+def _solve(x: Array, y: Array) -> Array:
+    return _spread_nan(x, array_module(x).linalg.solve(x, y))
+
+
+def _inverse_or_nan(x: Array) -> Array:
+    """The inverses; NaN for singular matrices."""
+    xp = array_module(x)
+    try:
+        return _spread_nan(x, xp.linalg.inv(x))
+    except np.linalg.LinAlgError:
+        is_singular = (xp.linalg.slogdet(x)[0] == 0)[..., None, None]
+        out = xp.linalg.inv(xp.where(is_singular, xp.eye(x.shape[-1], dtype=x.dtype), x))
+        return xp.where(is_singular, x.dtype.type(np.nan), _spread_nan(x, out))
+
+
 @op
 def inv(x: Array) -> OutputAndVJPs:
     """The inverses."""
-    out = array_module(x).linalg.inv(x)
+    out = _spread_nan(x, array_module(x).linalg.inv(x))
     return out, (lambda g: -_t(out) @ g @ _t(out),)
 
 
 @op
 def solve(x: Array, y: Array) -> OutputAndVJPs:
     """The solutions of x @ out = y. x: (..., n, n); y: (..., n, k)."""
-    xp = array_module(x)
-    out = xp.linalg.solve(x, y)
+    out = _solve(x, y)
 
     def grad_x(g: Array) -> Array:
-        return -xp.linalg.solve(_t(x), g) @ _t(out)
+        return -_solve(_t(x), g) @ _t(out)
 
-    return out, (grad_x, lambda g: xp.linalg.solve(_t(x), g))
+    return out, (grad_x, lambda g: _solve(_t(x), g))
 
 
 @op
@@ -226,16 +252,18 @@ def det(x: Array) -> OutputAndVJPs:
 @op
 def logabsdet(x: Array) -> OutputAndVJPs:
     """The logarithms of the absolute determinants."""
-    xp = array_module(x)
-    return xp.linalg.slogdet(x)[1], (lambda g: g[..., None, None] * _t(xp.linalg.inv(x)),)
+    out = _spread_nan(x, array_module(x).linalg.slogdet(x)[1][..., None, None])[..., 0, 0]
+    return out, (lambda g: g[..., None, None] * _t(_inverse_or_nan(x)),)
 
 
 @op
 def sign_of_det(x: Array) -> OutputAndVJPs:
-    """The signs of the determinants; they do not change, so their gradient is zero."""
+    """The signs of the determinants, 0 for NaN; they do not change, so their gradient is zero."""
     xp = array_module(x)
     shape = x.shape
-    return xp.linalg.slogdet(x)[0], (lambda g: xp.zeros(shape, g.dtype),)
+    sign, size = xp.linalg.slogdet(x)
+    is_nan = xp.isnan(size) | xp.isnan(x).any((-2, -1))
+    return xp.where(is_nan, sign.dtype.type(0), sign), (lambda g: xp.zeros(shape, g.dtype),)
 
 
 @op

@@ -63,7 +63,7 @@ class InvEx(NamedTuple):
 def inv_ex(A: Tensor, *, check_errors: bool = False) -> InvEx:
     """`inv`, and where elimination met a 0, counted from 1, or 0 (torch.linalg.inv_ex).
 
-    Where it did, the inverse means nothing.
+    Where it did, the inverse is NaN.
     """
     check_matrices("inv_ex", A, square=True)
     try:
@@ -72,7 +72,12 @@ def inv_ex(A: Tensor, *, check_errors: bool = False) -> InvEx:
         if check_errors:
             raise
     info = _first_zero(A)
-    return InvEx(inv(replace_by_eye(A, info)), wrap(info))
+    return InvEx(_mark_singular(inv(replace_by_eye(A, info)), info), wrap(info))
+
+
+def _mark_singular(out: Tensor, info: Any) -> Tensor:
+    """The results, NaN for the matrices whose `info` is not 0."""
+    return masked_fill(out, wrap(info[..., None, None] > 0), math.nan)
 
 
 def _first_zero(A: Tensor) -> Any:
@@ -150,7 +155,7 @@ class SolveEx(NamedTuple):
 def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> SolveEx:
     """`solve`, and where elimination met a 0, counted from 1, or 0 (torch.linalg.solve_ex).
 
-    Where it did, the result means nothing.
+    Where it did, the result is NaN.
     """
     try:
         return SolveEx(solve(A, B, left=left), zero_info(A))
@@ -158,7 +163,10 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
         if check_errors:
             raise
     info = _first_zero(A)
-    return SolveEx(solve(replace_by_eye(A, info), B, left=left), wrap(info))
+    result = solve(replace_by_eye(A, info), B, left=left)
+    is_vector = result.ndim < A.ndim
+    marked = _mark_singular(unsqueeze(result, -1) if is_vector else result, info)
+    return SolveEx(squeeze(marked, -1) if is_vector else marked, wrap(info))
 
 
 @autocasts
