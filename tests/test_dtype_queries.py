@@ -183,3 +183,11 @@ def test_integers_that_do_not_fit():
     ):
         with pytest.raises(RuntimeError, match="without overflow"):
             refused()
+
+
+def test_two_numbers_are_added_and_divided():
+    assert dtrain.add(2, 3).item() == 5
+    assert dtrain.sub(2.5, 1).item() == 1.5
+    assert dtrain.div(1, 4).item() == 0.25
+    with pytest.raises(TypeError, match="add: expected a tensor as input, got str"):
+        dtrain.add("2", 3)
