@@ -23,8 +23,9 @@ from models import MODELS
 #: on several ranks: "apart" is so many processes of dtrain that know nothing of each other,
 #: "fast" takes turns, step by step, with DataParallel(reduction="fast") and tells how much longer
 #: the exact one takes, "detail" compares the ranks' weights in each step. Alone, "autocast" takes
-#: turns with steps in float32
-SETTINGS = ("dtrain", "torch", "apart", "fast", "detail", "autocast")
+#: turns with steps in float32, "compile" those of the compiled model with eager ones
+SETTINGS = ("dtrain", "torch", "apart", "fast", "detail", "autocast", "compile")
+ALONE = ("dtrain", "torch", "autocast", "compile")
 DETAIL = {"DTRAIN_DEBUG": "detail", "DTRAIN_DEBUG_EVERY": "1"}
 #: by default: the settings take turns so often, each time in fresh processes. Ratios are those of
 #: one round, for a machine that others use, too, is now faster, now slower
@@ -65,6 +66,8 @@ def work(setting, model_name, ranks):
     T = importlib.import_module("torch" if setting == "torch" else "dtrain")
     T.manual_seed(0)
     rank, parallels = join(setting if ranks > 1 else "apart")
+    if setting == "compile":
+        parallels = [functools.partial(T.compile, fullgraph=True), *parallels]
     jobs = [job_of(T, model_name, parallel) for parallel in parallels]
     warm_up = STEPS[model_name] // 2
     steps = range(warm_up + STEPS[model_name])
@@ -129,16 +132,20 @@ def main():
     parser.add_argument("--models", default=CHOSEN, help=f"some of {','.join(MODELS)}, or all")
     parser.add_argument("--ranks", default="1,2", help="numbers of ranks")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often to measure each")
+    parser.add_argument(
+        "--compile", action="store_true", help="measure the compiled model alone, beside eager"
+    )
     args = parser.parse_args()
     models = list(MODELS) if args.models == "all" else args.models.split(",")
     if unknown := set(models) - set(MODELS):
         parser.error(f"--models: there is no {', '.join(sorted(unknown))}, only {list(MODELS)}")
     there = [s for s in SETTINGS if s != "torch" or importlib.util.find_spec(s)]
-    if "torch" not in there:
+    there = ["dtrain", "compile"] if args.compile else there
+    if "torch" not in there and not args.compile:
         print("PyTorch is not installed: dtrain alone is measured")
     columns = ("dtrain ms", "torch ms", "dtrain/torch", "dtrain keeps", "torch keeps")
-    print(line("model", "ranks", (*columns, "apart keep", "exact/fast", "detail", "autocast")))
-    every_ranks = [int(ranks) for ranks in args.ranks.split(",")]
+    print(line("model", "ranks", (*columns, "apart keep", "exact/fast", "detail", *ALONE[2:])))
+    every_ranks = [1] if args.compile else [int(ranks) for ranks in args.ranks.split(",")]
     for name in models:
         rounds = [one_round(name, every_ranks, there) for _ in range(args.rounds)]
         for ranks in every_ranks:
@@ -151,7 +158,7 @@ def one_round(name, every_ranks, there):
         (setting, ranks): statistics.median(measure(setting, name, ranks))
         for ranks in every_ranks
         for setting in there
-        if (setting != "autocast" if ranks > 1 else setting in (*SETTINGS[:2], "autocast"))
+        if (setting not in ALONE[2:] if ranks > 1 else setting in ALONE)
     }
 
 
@@ -176,6 +183,7 @@ def figures(rounds, ranks):
     yield cell(".2f", lambda times: times["fast", ranks])
     yield cell(".2%", lambda times: (times["detail", ranks] / times[own] - 1) / 100)
     yield cell(".2f", lambda times: times["autocast", ranks])
+    yield cell(".2f", lambda times: times["compile", ranks])
 
 
 def line(name, ranks, cells):
