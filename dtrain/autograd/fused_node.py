@@ -85,6 +85,7 @@ class FusedNode(Node):
         assert vjps is not None
         if not keep:
             self._all_vjps = None
+            self._arrays, self._extras = [], ()
         return self._plan.backward(tuple(sorted(grad)))(vjps, grad, keep)
 
     def _check_saved(self) -> None:

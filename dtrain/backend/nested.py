@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -56,3 +57,12 @@ def mapping_like(mapping: Mapping[Any, Any], values: dict[Any, Any]) -> Any:
         return made
     except (AttributeError, TypeError):  # an immutable one, or one without copy()
         return values
+
+
+def list_like(like: list[Any], items: list[Any]) -> Any:
+    """The items as a list of the same type, with what a subclass has beside its items."""
+    if type(like) is list:
+        return items
+    made = copy.copy(like)
+    made[:] = items
+    return made

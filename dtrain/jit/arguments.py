@@ -31,7 +31,8 @@ def flatten(value: Any, leaves: list[Any], modules: list[Any], seen: dict[int, i
         leaves.append(value)
         return "float"
     if isinstance(value, (list, tuple)):
-        return kind, *[flatten(item, leaves, modules, seen) for item in value]
+        items = [flatten(item, leaves, modules, seen) for item in value]
+        return (kind, *items) if kind in (list, tuple) else (kind, *items, _attributes(value))
     if isinstance(value, dict):
         items = [(key, flatten(item, leaves, modules, seen)) for key, item in value.items()]
         return kind, *items
@@ -43,6 +44,22 @@ def flatten(value: Any, leaves: list[Any], modules: list[Any], seen: dict[int, i
     except TypeError:
         return Identity(value)
     return kind, value
+
+
+def _attributes(value: Any) -> tuple[Any, ...]:
+    """What an object of a subclass of list or tuple has beside its items; constants of graphs."""
+    return tuple(
+        (name, Identity(item) if _is_mutable(item) else (type(item), item))
+        for name, item in getattr(value, "__dict__", {}).items()
+    )
+
+
+def _is_mutable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return True
+    return isinstance(value, Tensor)
 
 
 class Identity:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from dtrain.backend.nested import find_nested, mapping_like
+from dtrain.backend.nested import find_nested, list_like, mapping_like
 
 
 @dataclass(frozen=True)
@@ -190,8 +190,10 @@ def rebuild(argument: Any, leaf: Callable[[Any], Any]) -> Any:
     kind = type(argument)
     if isinstance(argument, tuple) and hasattr(argument, "_fields"):
         return kind(*(rebuild(item, leaf) for item in argument))
-    if kind in (list, tuple):
-        return kind([rebuild(item, leaf) for item in argument])
+    if isinstance(argument, list):
+        return list_like(argument, [rebuild(item, leaf) for item in argument])
+    if kind is tuple:
+        return tuple([rebuild(item, leaf) for item in argument])
     if isinstance(argument, dict):
         items = {key: rebuild(item, leaf) for key, item in argument.items()}
         return mapping_like(argument, items)

@@ -166,3 +166,17 @@ def test_a_frozen_parameter_and_a_constant_that_begins_to_require_grad():
         compiled(dtrain.randn(2, 3)).sum().backward()
     assert model[0].weight.grad is None
     assert model[0].bias.grad is not None
+
+
+def test_a_list_subclass_among_the_arguments():
+    class Pair(list):
+        scale = 1.0
+
+    def function(pair):
+        return (pair[0] * pair.scale + pair[1]).tanh() * len(pair)
+
+    compiled = dtrain.compile(function, fullgraph=True)
+    for scale in (2.0, 2.0, 2.0, 3.0, 2.0):
+        pair = Pair([leaf(3), leaf(3)])
+        pair.scale = scale
+        assert np.array_equal(compiled(pair).detach().numpy(), function(pair).detach().numpy())
