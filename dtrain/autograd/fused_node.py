@@ -33,6 +33,7 @@ class FusedPlan:
         inputs have gradients
     targets : for each gradient in the order of the backward pass, the index of its input
     backward : the backward function for gradients of these outputs
+    reached : the operations, by index, that these outputs come from
     rerun : runs the operations one by one, on input Tensors and arrays that are no Tensors of the
         graph; returns the Tensor of each operation and those that are outputs
     """
@@ -40,6 +41,7 @@ class FusedPlan:
     operations: Sequence[tuple[Primitive, Sequence[int]]]
     targets: Sequence[int]
     backward: Callable[[tuple[int, ...]], Backward]
+    reached: Callable[[tuple[int, ...]], Sequence[int]]
     rerun: Callable[[Sequence[Tensor], Sequence[Any]], tuple[list[Tensor], list[Tensor]]]
 
 
@@ -80,30 +82,32 @@ class FusedNode(Node):
 
     def take_vjps(self, grad: Any, keep: bool, record_vjps: Any) -> Any:
         """The gradient of each parent in turn, instead of vjps."""
-        self._check_saved()
-        vjps = self._all_vjps
-        assert vjps is not None
+        given = tuple(sorted(grad))
+        vjps = self._check_saved(given)
         if not keep:
             self._all_vjps = None
             self._arrays, self._extras = [], ()
-        return self._plan.backward(tuple(sorted(grad)))(vjps, grad, keep)
+        return self._plan.backward(given)(vjps, grad, keep)
 
-    def _check_saved(self) -> None:
-        """Raise if the vjps were freed, or keep a value that was modified in place."""
+    def _check_saved(self, outputs: tuple[int, ...]) -> list[Any]:
+        """The vjps; raises if they were freed, or if those of the operations that these outputs
+        come from keep a value that was modified in place."""
         if self._all_vjps is None:
             refuse_freed(self.name)
-        if [version[0] for version in self._versions] == self._then:
-            return
-        for array, (now,), then in zip(self._arrays, self._versions, self._then):
-            for (primitive, wanted), vjps in zip(self._plan.operations, self._all_vjps):
-                kept = [vjps[i] for i in wanted] if now != then else ()
-                if (name := primitive.kept_name(kept, array)) is not None:
-                    refuse_modified(primitive.name, name, now, then)
+        if [version[0] for version in self._versions] != self._then:
+            for index in self._plan.reached(outputs):
+                primitive, wanted = self._plan.operations[index]
+                kept = [self._all_vjps[index][i] for i in wanted]
+                for array, (now,), then in zip(self._arrays, self._versions, self._then):
+                    name = primitive.kept_name(kept, array) if now != then else None
+                    if name is not None:
+                        refuse_modified(primitive.name, name, now, then)
+        return self._all_vjps
 
-    def expand(self) -> list[Node]:
-        """The nodes that make the outputs, of operations that are recorded one by one."""
+    def expand_output(self, output: int) -> Node:
+        """The node that makes an output, of operations that are recorded one by one."""
+        self._check_saved((output,))
         if self._expanded is None:
-            self._check_saved()
             inputs = [_linked(*pair, self.order) for pair in zip(self._arrays, self._edges)]
             with grad_mode.enable_grad(), np.errstate(all="ignore"):
                 made, outputs = self._plan.rerun(inputs, self._extras)
@@ -111,7 +115,7 @@ class FusedNode(Node):
                 if tensor._node is not None:
                     tensor._node.order = self.order + (index + 1) / (len(made) + 1)
             self._expanded = [tensor._node for tensor in outputs]  # type: ignore[misc]
-        return self._expanded
+        return self._expanded[output]
 
 
 class FusedOutput(Node):
@@ -126,7 +130,7 @@ class FusedOutput(Node):
         """Have the operations of the FusedNode as parents instead of it."""
         (parent,) = self.parents
         if isinstance(parent, FusedNode):
-            self.parents = (parent.expand()[self._index],)
+            self.parents = (parent.expand_output(self._index),)
             self.primitive, self.vjps = self.name, (_same,)
 
 

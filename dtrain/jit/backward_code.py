@@ -28,6 +28,27 @@ def make_backward(
     return backward
 
 
+def reached_calls(
+    calls: Sequence[Call], outputs: Sequence[int], differentiated: set[int], given: Sequence[int]
+) -> list[int]:
+    """The calls, by index and the last one first, that the `given` outputs come from."""
+    wanted, found = {outputs[n] for n in given}, []
+    for index, call in reversed(list(enumerate(calls))):
+        if call.outputs[0][1] in wanted:
+            found.append(index)
+            wanted |= {value for _, value in _wanted(call, differentiated)}
+    return found
+
+
+def _wanted(call: Call, differentiated: set[int]) -> list[tuple[int, int]]:
+    """(position, value) of the arguments of a call that have a gradient."""
+    return [
+        (n, arg.value)
+        for n, arg in enumerate(call.args)
+        if isinstance(arg, Ref) and not arg.of_array and arg.value in differentiated
+    ]
+
+
 def _write(
     graph: Graph, calls: Sequence[Call], outputs: Sequence[int], differentiated: set[int],
     given: tuple[int, ...],
@@ -41,11 +62,7 @@ def _write(
     made = {call.outputs[0][1] for call in calls}
     for index, call in reversed(list(enumerate(calls))):
         out = call.outputs[0][1]
-        wanted = [
-            (n, arg.value)
-            for n, arg in enumerate(call.args)
-            if isinstance(arg, Ref) and not arg.of_array and arg.value in differentiated
-        ]
+        wanted = _wanted(call, differentiated)
         if out not in parts:
             lines += ["    yield None" for _, value in wanted if value not in made]
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,7 +14,7 @@ from dtrain.autograd.fused_node import FusedNode, FusedPlan
 from dtrain.autograd.op import as_array, refusal_of
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend import on_device_of
-from dtrain.jit.backward_code import make_backward
+from dtrain.jit.backward_code import make_backward, reached_calls
 from dtrain.jit.code_text import CodeText
 from dtrain.jit.graph import Call, Graph, Ref, refs_in
 from dtrain.jit.segments import (
@@ -191,7 +192,8 @@ class _Writer:
             for arg in call.args
             if differentiates(arg, known) and arg.value not in made
         ]
-        return FusedPlan(operations, targets, backward, self._rerun(outputs))
+        reached = functools.partial(reached_calls, self._differentiated, outputs, known)
+        return FusedPlan(operations, targets, backward, reached, self._rerun(outputs))
 
     def _is_run_again(self, call: Call) -> bool:
         """Whether a call makes a Tensor, without effects."""

@@ -136,6 +136,27 @@ def test_a_saved_value_that_was_modified_is_refused_by_the_operations_name():
     assert w.grad.tolist() == [2.0, 2.0, 2.0]
 
 
+def test_a_value_that_only_a_decision_needs_may_be_modified():
+    def function(x, w):
+        y = x @ w - x
+        while y.abs().max() > 1.0:
+            y *= 0.25
+        return y * 2
+
+    require_eager_bits(function, lambda: (leaf(3, 3), leaf(3, 3)), calls=8)
+
+
+def test_a_value_used_within_its_segment_and_in_a_later_one():
+    def function(x):
+        h = x.exp()
+        s = h.sin() + h
+        other = x * 2
+        other += 1  # between the segments
+        return (h * other + s).cos()
+
+    require_eager_bits(function, lambda: (leaf(3, 3),))
+
+
 def test_an_error_in_a_segment_is_that_of_the_operation():
     def function(x, index):
         return x.exp()[index].sin()
