@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from dtrain.autograd import Tensor
-from dtrain.distributed import world
+from dtrain.distributed import restart_count, world
 from dtrain.distributed.context import process
 from dtrain.errors import DataError
 from dtrain.train.log_file import JsonLines, Row, format_csv, make_csv, read_rows, replace_file
@@ -120,7 +120,7 @@ class Logs:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._note_start()
         lines = JsonLines(self.folder / LOG, first_step)
-        if lines.dropped:
+        if lines.dropped and not restart_count():  # a restarted job goes on as expected
             print(
                 f"dtrain: {lines.path}: {lines.dropped} lines from step {first_step} on are "
                 "written anew",
