@@ -26,6 +26,7 @@ from dtrain import (
     linalg as linalg,
     models as models,
     nn as nn,
+    onnx as onnx,
     optim as optim,
     parallel as parallel,
     profiler as profiler,

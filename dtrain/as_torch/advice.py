@@ -46,7 +46,6 @@ ADVICE: dict[str, str] = {
     "torch.nn.qat": "there is no quantization: train and save in float32",
     "torch.nn.quantized": "there is no quantization: train and save in float32",
     "torch.nn.utils.prune": "multiply the weight by a mask, by nn.utils.parametrize",
-    "torch.onnx": "save the state_dict() as .pth and export it where PyTorch is installed",
     "torch.quantization": "there is no quantization: train and save in float32",
     "torch.quantize_per_tensor": "there is no quantization: train and save in float32",
     "torch.sparse": _NO_SPARSE,

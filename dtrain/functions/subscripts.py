@@ -57,7 +57,7 @@ def _normalize_part(part: Any) -> Any:
     )
 
 
-def _split_index(x: Array, index: Any) -> tuple[Any, Any]:
+def split_index(x: Array, index: Any) -> tuple[Any, Any]:
     """Split an index into basic indexing, which gives a view, and advanced indexing of that view.
 
     Either is None if there is none of it. Integers beside arrays are basic indices, unlike NumPy's;
@@ -114,7 +114,7 @@ def _num_indexed_dims(part: Any) -> int:
 
 def getitem(x: Tensor, index: Index) -> Tensor:
     """x[index] (torch.Tensor.__getitem__)."""
-    basic, arrays = _split_index(x.array, index)
+    basic, arrays = split_index(x.array, index)
     if basic is not None:
         x = primitives.getitem(x, index=basic)
     return x if arrays is None else primitives.getitem(x, index=arrays)
@@ -125,7 +125,7 @@ def setitem(x: Tensor, index: Index, value: Any) -> None:
     if tracers and (tracer := current_tracer()) is not None:
         tracer.call(setitem, (x, index, value), {}, writes=(x,))
         return
-    basic, arrays = _split_index(x.array, index)
+    basic, arrays = split_index(x.array, index)
     if arrays is None and 0 in x.array.strides:  # the indexed part may still own its memory
         _assign(primitives.getitem(x, index=basic), (...,), value)
     elif arrays is None:

@@ -7,7 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 _LIBRARY = str(Path(__file__).parents[1]) + os.sep
+
+_NUMPY = str(Path(np.__file__).parent) + os.sep
 
 
 def is_library_file(filename: str) -> bool:
@@ -35,7 +39,7 @@ def find_place() -> str:
     last = ""
     while frame is not None:
         filename = frame.f_code.co_filename
-        if not is_library_file(filename):
+        if not is_library_file(filename) and not filename.startswith(_NUMPY):
             return f"{filename}:{frame.f_lineno}"
         last = last or f"{filename}:{frame.f_lineno}"
         frame = frame.f_back

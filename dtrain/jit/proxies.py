@@ -174,8 +174,9 @@ def written_arguments(function: Callable[..., Any], args: Any, kwargs: Any, name
     """The arrays to which a call of the array module writes."""
     out = kwargs.get("out")
     written = list(out) if isinstance(out, tuple) else [out]
-    short = name.rpartition(".")[2]
-    if function is operator.setitem or short in _WRITING_FUNCTIONS or name.endswith(".at"):
+    module, _, short = name.rpartition(".")  # a primitive has no module
+    writes = module and short in (*_WRITING_FUNCTIONS, "at")
+    if function is operator.setitem or writes:
         written.append(args[0])
     elif function is call_method and short in _WRITING_METHODS:
         written.append(args[1])

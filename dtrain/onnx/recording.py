@@ -1,0 +1,241 @@
+"""Recordings for export: of one path through a function, at one or several sizes, joined."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from dtrain.autograd.grad_mode import no_grad
+from dtrain.autograd.tensor import Tensor
+from dtrain.backend import to_host
+from dtrain.functions.subscripts import setitem, split_index
+from dtrain.jit.arguments import argument_names
+from dtrain.jit.graph import Call, Graph, Ref, Step, Value, rebuild, refs_in
+from dtrain.jit.places import is_library_file
+from dtrain.jit.recorded import TracerWarning
+from dtrain.jit.side_effects import Undo
+from dtrain.jit.surroundings import Surroundings
+from dtrain.jit.tracer import GraphTracer
+from dtrain.onnx.proto import Unsupported
+from dtrain.onnx.sizes import Dim, Repeated, find_pattern, unify_numbers, unify_shapes
+from dtrain.primitives.indexing import getitem
+
+
+class ExportTracer(GraphTracer):
+    """Records in-place methods as the operation, then a write, "copy_"; x[index] = value as a view
+    of x, then a "setitem" by arrays of indices alone."""
+
+    def call(
+        self, function: Callable[..., Any], args: Any, kwargs: Any, name: str = "",
+        recorded: Callable[..., Any] | None = None, writes: Any = None, opaque: bool = False,
+    ) -> Any:  # fmt: skip
+        """Run and record; see GraphTracer.call."""
+        if function is setitem:
+            return self._set_item(*args)
+        operation = getattr(function, "__wrapped__", None)
+        if writes is None or writes is True or operation is None or function is Tensor.copy_:
+            return super().call(function, args, kwargs, name, recorded, writes, opaque)
+        result = operation(*args, **kwargs)
+        return super().call(Tensor.copy_, (args[0], result), {}, "copy_", None, writes)
+
+    def _decide(self, ref: Ref, value: Any) -> None:
+        if type(value) is not bool and not _is_check():
+            self.refuse(f"a result depends on numbers that are read of a tensor, here {value!r}")
+        super()._decide(ref, value)
+
+    def _set_item(self, x: Tensor, index: Any, value: Any) -> None:
+        basic, arrays = split_index(x.array, index)
+        target = x if basic is None else getitem(x, index=basic)
+        arrays = (Ellipsis,) if arrays is None else arrays
+        super().call(setitem, (target, arrays, value), {}, "setitem", None, (target,))
+
+
+def _is_check() -> bool:
+    """Whether a function of dtrain's reads a value that checks something, by its name."""
+    frame: Any = sys._getframe(1)
+    while frame is not None and is_library_file(frame.f_code.co_filename):
+        if frame.f_code.co_name.lstrip("_").startswith(("check", "require")):
+            return True
+        frame = frame.f_back
+    return False
+
+
+@dataclass
+class Recording:
+    """What one run of a function did: its values, and the step of its calls."""
+
+    graph: Graph
+    step: Step
+    #: (name, value) of each tensor and number among the arguments
+    inputs: list[tuple[str, int]] = field(default_factory=list)
+
+
+def record(function: Callable[..., Any], args: tuple[Any, ...], name: str) -> Recording:
+    """Run a function, without gradients, and record what it does.
+
+    Raises
+    ------
+    Unsupported
+        If something that it does cannot be recorded; names the line.
+    """
+    burned: list[str] = []
+    tracer = ExportTracer(name, burned.append)
+    surroundings = Surroundings(function, (args, {}))
+    undo = Undo(surroundings)
+    names = argument_names(function, args, {})
+
+    def stand_in(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            return tracer.add_input(value, next(names))
+        return tracer.add_number(value, next(names)) if type(value) is float else value
+
+    try:
+        for kind, known, tensor in surroundings.named_tensors():
+            tracer.add_tensor(kind, tensor, known)
+        stand_ins = rebuild(args, stand_in)
+        with no_grad():
+            tracer.record(lambda: function(*stand_ins))
+    finally:
+        tracer._restore()
+        undo.undo()
+    if tracer.refusal is not None:
+        raise Unsupported(tracer.refusal)
+    for place in dict.fromkeys(burned):
+        warnings.warn(
+            f"onnx.export: {place}: a tensor's value, or a number, is read by Python; the file has "
+            "what came of it as a constant: use jit.script for branches and loops",
+            TracerWarning,
+            stacklevel=4,
+        )
+    graph = tracer.graph
+    # the decisions are checks of dtrain's own, such as of indices: the file has none of them
+    step = Step([call for part, _ in tracer.steps for call in part.calls])
+    step.outputs = tracer.step.outputs
+    step.calls = _needed(step)
+    return Recording(graph, step, [(graph.values[i].name, i) for i in graph.inputs])
+
+
+def _needed(step: Step) -> list[Call]:
+    """The calls on which the outputs depend, and those that change something."""
+    wanted = {ref.value for ref in refs_in(step.outputs)}
+    kept = []
+    for call in reversed(step.calls):
+        writes = call.writes_outside or call.name in ("copy_", "setitem")
+        if writes or any(index in wanted for _, index in call.outputs):
+            kept.append(call)
+            wanted.update(ref.value for ref in refs_in((call.args, call.kwargs)))
+    return kept[::-1]
+
+
+@dataclass
+class JoinedGraph:
+    """Recordings at several sizes as one: shapes and arguments have a Dim where they differ.
+
+    tensors : the array of each parameter, buffer and constant, or its Pattern
+    """
+
+    values: list[Value]
+    tensors: dict[int, Any]
+    inputs: list[tuple[str, int]]
+    step: Step
+
+
+def join(recordings: list[Recording]) -> JoinedGraph:
+    """Join recordings of one function at several sizes.
+
+    Raises
+    ------
+    Unsupported
+        If they differ in more than numbers that can be computed from the sizes.
+    """
+    first = recordings[0]
+    step = _join_steps([r.step for r in recordings])
+    used = {ref.value for ref in step.refs()} | {index for _, index in first.inputs}
+    used |= {index for call in step.calls for _, index in call.outputs}
+    values, tensors = [], {}
+    for index, value in enumerate(first.graph.values):
+        if index not in used:
+            values.append(value)
+            continue
+        shape = unify_shapes([r.graph.values[index].shape for r in recordings])
+        values.append(Value(value.kind, shape, value.dtype, value.name))
+        if index in first.graph.tensors:
+            arrays = [to_host(r.graph.tensors[index].array) for r in recordings]
+            tensors[index] = _join_arrays(arrays)
+    return JoinedGraph(values, tensors, first.inputs, step)
+
+
+def _join_steps(steps: list[Step]) -> Step:
+    for calls in zip(*(step.calls for step in steps)):
+        if len({call.name for call in calls}) > 1:
+            raise Unsupported(f"{calls[0].place}: {_OTHER_PATH}")
+    if len({len(step.calls) for step in steps}) > 1:
+        raise Unsupported(_OTHER_PATH)
+    joined = Step([_join_calls(list(calls)) for calls in zip(*(step.calls for step in steps))])
+    joined.outputs = join_values([step.outputs for step in steps])
+    return joined
+
+
+_OTHER_PATH = "the function makes other calls when dynamic axes have other sizes"
+
+
+def _join_calls(calls: list[Call]) -> Call:
+    first = calls[0]
+    try:
+        args = join_values([call.args for call in calls])
+        kwargs = join_values([call.kwargs for call in calls])
+    except Unsupported as reason:
+        raise Unsupported(f"{first.place}: {first.name}: {reason}") from None
+    return Call(first.name, first.function, args, kwargs, first.outputs, False, first.place)
+
+
+def join_values(given: list[Any]) -> Any:
+    """The arguments of one call in all recordings, as one."""
+    first = given[0]
+    if len(given) == 1 or all(item is first for item in given):
+        return first
+    if isinstance(first, Step):
+        return _join_steps(given)
+    if isinstance(first, (tuple, list)):
+        if len({len(item) for item in given}) > 1:
+            return _join_repeated(given)
+        items = [join_values(list(items)) for items in zip(*given)]
+        return type(first)(*items) if hasattr(first, "_fields") else type(first)(items)
+    if isinstance(first, dict):
+        return {key: join_values([item[key] for item in given]) for key in first}
+    if isinstance(first, slice):
+        ends = [[s.start for s in given], [s.stop for s in given], [s.step for s in given]]
+        return slice(*map(join_values, ends))
+    if isinstance(first, Ref):
+        if any(item != first for item in given):
+            raise Unsupported(_OTHER_PATH)
+        return first
+    if isinstance(first, (np.ndarray, np.generic)):
+        return _join_arrays([np.asarray(item) for item in given])
+    return unify_numbers(given)
+
+
+def _join_arrays(arrays: list[np.ndarray]) -> Any:
+    same = all(a is arrays[0] or _equal(a, arrays[0]) for a in arrays)
+    if same:
+        return arrays[0]
+    pattern = find_pattern(arrays)
+    if pattern is None:
+        raise Unsupported("an array of constants depends on the sizes of dynamic axes")
+    return pattern
+
+
+def _equal(a: np.ndarray, b: np.ndarray) -> bool:
+    return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
+
+
+def _join_repeated(given: list[Any]) -> Repeated:
+    items = [join_values(list(set(item))) if len(set(item)) == 1 else None for item in given]
+    if any(item is None for item in items):
+        raise Unsupported("a list's length depends on the sizes of dynamic axes")
+    return Repeated(join_values(items), Dim(tuple(map(len, given))))
