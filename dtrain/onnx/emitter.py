@@ -8,8 +8,9 @@ import numpy as np
 
 from dtrain.jit.graph import Call, Ref, Step, rebuild
 from dtrain.onnx.builder import Builder, Wire
-from dtrain.onnx.forms import FORMS, VIEWS
 from dtrain.onnx.forms.indexing import flat_indices, scatter_flat
+from dtrain.onnx.forms.registry import FORMS
+from dtrain.onnx.forms.shapes import VIEWS
 from dtrain.onnx.proto import Names, Unsupported
 from dtrain.onnx.recording import JoinedGraph
 from dtrain.onnx.sizes import Pattern
