@@ -52,6 +52,8 @@ def test_a_missing_name_is_listed_with_its_line(source, name):
         "import torch\ntorch.utils.data.DataLoader(d, num_workers=2, pin_memory=True)",
         "import torch\ntorch.nn.Conv2d(1, 2, 3, padding_mode='zeros', **options)",
         "import torchrec.fx, numpy\nnumpy.torch.fx",
+        "import torch\ntorch.cat([x, y], axis=1), torch.sum(x, axis=0, keepdims=True)",
+        "from torch.optim.lr_scheduler import _LRScheduler\n_LRScheduler(o)",
     ],
 )  # fmt: skip
 def test_what_is_there_guarded_or_not_certain_is_not_listed(source):

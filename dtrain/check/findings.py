@@ -114,6 +114,8 @@ def _accepts(function: Any, keyword: str) -> bool:
     except (TypeError, ValueError):
         return True
     kinds = {p.kind for p in parameters.values()}
+    if keyword in getattr(function, "parameter_aliases", ()):  # NumPy's names: axis, keepdims
+        return True
     return keyword in parameters or inspect.Parameter.VAR_KEYWORD in kinds
 
 

@@ -97,6 +97,7 @@ def bind_function(
         return write_out(public_name, out, without_autocast(function, *args, **kwargs))
 
     called.__name__ = called.__qualname__ = public_name
+    called.parameter_aliases = names  # type: ignore[attr-defined]
     called.__signature__ = _with_out(_signature(function))  # type: ignore[attr-defined]
     return called
 

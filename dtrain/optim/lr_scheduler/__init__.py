@@ -1,6 +1,9 @@
 """Schedules of the learning rate (torch.optim.lr_scheduler)."""
 
-from dtrain.optim.lr_scheduler.base import LRScheduler as LRScheduler
+from dtrain.optim.lr_scheduler.base import (
+    LRScheduler as LRScheduler,
+    LRScheduler as _LRScheduler,  # programs subclass it by its old name  # noqa: F401
+)
 from dtrain.optim.lr_scheduler.composed import (
     ChainedScheduler as ChainedScheduler,
     SequentialLR as SequentialLR,
