@@ -72,3 +72,15 @@ def test_the_default_type_is_a_dtype_and_a_device():
     for wrong in (dtrain.LongTensor, "torch.Float", dtrain.float32):
         with pytest.raises(TypeError, match="set_default_tensor_type: expected a"):
             dtrain.set_default_tensor_type(wrong)
+
+
+def test_the_strategy_of_sharing_is_a_name():
+    from dtrain import multiprocessing
+
+    assert multiprocessing.get_sharing_strategy() in multiprocessing.get_all_sharing_strategies()
+    multiprocessing.set_sharing_strategy("file_system")
+    assert multiprocessing.get_sharing_strategy() == "file_system"
+    with pytest.raises(ValueError, match=r"expected one of .*file_system.*, got 'pipe'"):
+        multiprocessing.set_sharing_strategy("pipe")
+    assert multiprocessing.get_sharing_strategy() == "file_system"
+    multiprocessing.set_sharing_strategy("file_descriptor")
