@@ -30,6 +30,7 @@ from dtrain import (
     optim as optim,
     parallel as parallel,
     profiler as profiler,
+    sparse as sparse,
     special as special,
     testing as testing,
     train as train,
@@ -108,6 +109,7 @@ from dtrain.backend.layout import (
     layout as layout,
     memory_format as memory_format,
     preserve_format as preserve_format,
+    sparse_coo as sparse_coo,
     strided as strided,
 )
 from dtrain.backend.random import (
@@ -132,6 +134,7 @@ from dtrain.backend.threads import (
 )
 from dtrain.checkpoint import load as load, save as save
 from dtrain.cuda import OutOfMemoryError as OutOfMemoryError
+from dtrain.functions.sparse import mm as spmm, sparse_coo_tensor as sparse_coo_tensor
 from dtrain.functions.table import PUBLIC_FUNCTIONS as _FUNCTIONS
 from dtrain.functions.tensor_types import (
     BFloat16Tensor as BFloat16Tensor,

@@ -27,6 +27,7 @@ from dtrain import (
     optim as optim,
     parallel as parallel,
     profiler as profiler,
+    sparse as sparse,
     special as special,
     testing as testing,
     train as train,
@@ -108,6 +109,7 @@ from dtrain.backend.layout import (
     layout as layout,
     memory_format as memory_format,
     preserve_format as preserve_format,
+    sparse_coo as sparse_coo,
     strided as strided,
 )
 from dtrain.backend.random import (
@@ -139,6 +141,7 @@ from dtrain.functions.linalg.triangular import TriangularSolve
 from dtrain.functions.operands import Dims, Number
 from dtrain.functions.reductions import MinAndMax, ValuesAndIndices
 from dtrain.functions.rounding import MantissaAndExponent
+from dtrain.functions.sparse import mm as spmm, sparse_coo_tensor as sparse_coo_tensor
 from dtrain.functions.statistics import CountsAndEdges
 from dtrain.functions.tensor_types import (
     BFloat16Tensor as BFloat16Tensor,
@@ -644,9 +647,13 @@ __all__ = [
     "slogdet",
     "softmax",
     "sort",
+    "sparse",
+    "sparse_coo",
+    "sparse_coo_tensor",
     "special",
     "split",
     "split_with_sizes",
+    "spmm",
     "sqrt",
     "square",
     "squeeze",

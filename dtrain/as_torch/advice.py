@@ -13,7 +13,9 @@ _RANKS = (
 )
 _NO_GRAPH = "call the model as it is: operations run one by one, on compiled kernels"
 _NO_COMPLEX = "there are no complex numbers: keep real and imaginary parts in two tensors"
-_NO_SPARSE = "there are no sparse tensors: use a dense one, or index_add on the indices"
+_NO_SPARSE = (
+    "sparse tensors have the COO layout alone: torch.sparse_coo_tensor, coalesce, to_dense, mm"
+)
 _ONE_PROCESS = "use Python's multiprocessing on NumPy arrays; dtrain run -n N starts ranks"
 _WEIGHTS = "download the file yourself and read it by torch.load or load_state_dict"
 
@@ -49,14 +51,11 @@ ADVICE: dict[str, str] = {
     "torch.quantization": "there is no quantization: train and save in float32",
     "torch.quantize_per_tensor": "there is no quantization: train and save in float32",
     "torch.sparse": _NO_SPARSE,
-    "torch.sparse_coo_tensor": _NO_SPARSE,
     "torch.sparse_csr_tensor": _NO_SPARSE,
+    "torch.Tensor.to_sparse_csr": _NO_SPARSE,
     "torch.Tensor.cfloat": _NO_COMPLEX,
-    "torch.Tensor.coalesce": _NO_SPARSE,
-    "torch.Tensor.is_sparse": _NO_SPARSE,
     "torch.Tensor.pin_memory": "omit the call: .to('cuda') copies from ordinary memory",
     "torch.Tensor.storage": "look at tensor.numpy(), which shares the tensor's memory",
-    "torch.Tensor.to_sparse": _NO_SPARSE,
     "torch.Tensor.untyped_storage": "look at tensor.numpy(), which shares the tensor's memory",
     "torch.utils.benchmark": "use Python's timeit",
     "torch.utils.bottleneck": "use Python's cProfile",

@@ -79,7 +79,7 @@ NAMESPACES = (
     "multiprocessing", "nn", "nn.attention", "nn.functional", "nn.init", "nn.modules",
     "nn.parallel", "nn.utils", "nn.utils.parametrizations", "nn.utils.parametrize",
     "nn.utils.rnn", "nn.utils.stateless", "optim", "optim.lr_scheduler", "optim.swa_utils",
-    "profiler", "random", "special", "testing", "utils", "utils.checkpoint", "utils.data",
+    "profiler", "random", "sparse", "special", "testing", "utils", "utils.checkpoint", "utils.data",
     "utils.data._utils", "utils.tensorboard",
 )  # fmt: skip
 

@@ -55,8 +55,13 @@ class TensorData:
 
     @property
     def layout(self) -> layout:
-        """Always `dtrain.strided` (torch.Tensor.layout)."""
+        """`dtrain.strided`, or `sparse_coo` of a sparse tensor (torch.Tensor.layout)."""
         return strided
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether the layout is `sparse_coo` (torch.Tensor.is_sparse)."""
+        return False
 
     def get_device(self) -> int:
         """The index of the GPU; -1 on the host (torch.Tensor.get_device)."""

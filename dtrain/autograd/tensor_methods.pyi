@@ -411,6 +411,8 @@ class TensorMethods:
         """In-place form of `clamp`; returns the tensor (torch.Tensor.clamp_)."""
     def clone(self, *, memory_format: Any = None) -> Tensor:
         """A copy of the tensor (torch.clone)."""
+    def coalesce(self) -> Tensor:
+        """Sorted indices without repetition, of a sparse tensor (torch.Tensor.coalesce)."""
     def conj(self) -> Tensor:
         """The tensor itself (torch.conj)."""
     def conj_physical(self) -> Tensor:
@@ -748,12 +750,16 @@ class TensorMethods:
         """In-place form of `index_reduce`; returns the tensor (torch.Tensor.index_reduce_)."""
     def index_select(self, dim: builtins.int, index: Tensor) -> Tensor:
         """The slices at `index` along `dim` (torch.index_select)."""
+    def indices(self) -> Tensor:
+        """The indices, (sparse_dim, n), of a coalesced sparse tensor (torch.Tensor.indices)."""
     def inner(self, other: Tensor) -> Tensor:
         """Inner products over the last dimensions (torch.inner)."""
     def int(self, memory_format: Any = None) -> Tensor:
         """The tensor in dtype int32 (torch.Tensor.int)."""
     def inverse(self) -> Tensor:
         """The inverse (torch.linalg.inv)."""
+    def is_coalesced(self) -> builtins.bool:
+        """Whether a sparse tensor's indices are sorted and unique (torch.Tensor.is_coalesced)."""
     def is_nonzero(self) -> builtins.bool:
         """Whether the only element is not zero (torch.is_nonzero)."""
     def is_same_size(self, other: Tensor) -> builtins.bool:
@@ -1406,6 +1412,15 @@ class TensorMethods:
         """Like `repeat`, with 1 for dimensions in front that are not given (torch.tile)."""
     def to(self, *args: Any, dtype: Any = None, device: Any = None, **_: Any) -> Tensor:
         """The tensor in another dtype or on another device; itself if it is so (torch.Tensor.to)."""
+    def to_dense(self, dtype: DTypeLike = None) -> Tensor:
+        """The tensor itself; a sparse one with its zeros (torch.Tensor.to_dense)."""
+    def to_sparse(
+        self,
+        sparse_dim: builtins.int | None = None,
+        *,
+        layout: Any = None,
+    ) -> Tensor:
+        """The elements that are not zero, as a sparse tensor (torch.Tensor.to_sparse)."""
     def topk(
         self,
         k: builtins.int,
@@ -1498,6 +1513,8 @@ class TensorMethods:
         """With a dimension of length 1 at `dim` (torch.unsqueeze)."""
     def unsqueeze_(self, dim: builtins.int) -> Tensor:
         """In-place form of `unsqueeze`; returns the tensor (torch.Tensor.unsqueeze_)."""
+    def values(self) -> Tensor:
+        """The values, (n, ...), of a coalesced sparse tensor (torch.Tensor.values)."""
     def var(
         self,
         dim: Dims | None = None,

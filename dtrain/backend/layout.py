@@ -14,7 +14,7 @@ class memory_format:
 
 
 class layout(memory_format):
-    """A layout (torch.layout); `strided` is the only one."""
+    """A layout (torch.layout): `strided`, or `sparse_coo` of indices and values."""
 
 
 contiguous_format: memory_format = memory_format("contiguous_format")
@@ -22,3 +22,4 @@ preserve_format: memory_format = memory_format("preserve_format")
 channels_last: memory_format = memory_format("channels_last")
 channels_last_3d: memory_format = memory_format("channels_last_3d")
 strided: layout = layout("strided")
+sparse_coo: layout = layout("sparse_coo")

@@ -38,7 +38,7 @@ def in_float32(function: Any = None, *, on_device: bool = True, like_first: bool
         for value in (*args, *kwargs.values()) if kwargs else args:
             if (
                 isinstance(value, Tensor)
-                and is_half(value.array.dtype)
+                and is_half(value.dtype)
                 and (on_device or not value.is_cuda)
             ):
                 break

@@ -38,9 +38,13 @@ def to(input: Tensor, *args: Any, dtype: Any = None, device: Any = None, **_: An
         elif not isinstance(arg, bool):  # the old positional non_blocking
             dtype = arg
     if device is not None and not is_on_device(input, device):
+        if input.is_sparse:
+            return input.to(dtype=dtype, device=device)
         input = casts.to_device(input, move=lambda array: move(array, device))
     if dtype is None or input.dtype == dtype:
         return input
+    if input.is_sparse:
+        return input.to(dtype=dtype)
     return casts.cast(input, dtype=np.dtype(dtype))
 
 

@@ -17,6 +17,7 @@ from dtrain.functions.inplace import make_inplace
 from dtrain.functions.joining import cat
 from dtrain.functions.operands import Number, normalize_dim, promote_pair, to
 from dtrain.functions.shapes import broadcast_to, reshape, squeeze, unsqueeze
+from dtrain.functions.sparse_tensor import SparseTensor
 from dtrain.primitives import products as primitives, reductions
 
 
@@ -39,6 +40,8 @@ def _numbers(name: str, input: Tensor) -> Tensor:
 @autocasts
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """Matrix product, with vectors and batches as in torch.matmul."""
+    if isinstance(input, SparseTensor):
+        return input.matmul(other)
     if not hasattr(other, "ndim"):
         raise TypeError(f"matmul: expected a tensor to multiply by, got {type(other).__name__}")
     if not input.ndim or not other.ndim:

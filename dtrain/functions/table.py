@@ -34,6 +34,7 @@ from dtrain.functions import (
     searching,
     shapes,
     sorting,
+    sparse,
     special,
     splitting,
     statistics,
@@ -197,6 +198,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "repeat": joining.repeat,
     "repeat_interleave": joining.repeat_interleave,
     "to": to,
+    **select(sparse, "coalesce indices is_coalesced to_dense to_sparse values"),
     "view": shapes.view,
     "unfold": shapes.unfold,
     **{

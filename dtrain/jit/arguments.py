@@ -18,7 +18,7 @@ from dtrain.nn.module import Module
 def flatten(value: Any, leaves: list[Any], modules: list[Any], seen: dict[int, int]) -> Any:
     """The form of arguments, a key of graphs; appends tensors and floats to `leaves`, modules
     to `modules`."""
-    if isinstance(value, Tensor):
+    if isinstance(value, Tensor) and not value.is_sparse:
         if id(value) in seen:
             return "same", seen[id(value)]
         seen[id(value)] = len(leaves)
