@@ -41,6 +41,8 @@ def assert_same(text, expected):
 
 @each
 def test_dtrain_prints_what_pytorch_prints(name, served_torch, monkeypatch):
+    if name == "summary_writer":
+        pytest.importorskip("tensorboardX")
     for attribute, value in (("argv", list(sys.argv)), ("path", list(sys.path))):
         monkeypatch.setattr(sys, attribute, value)
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
@@ -52,6 +54,8 @@ def test_dtrain_prints_what_pytorch_prints(name, served_torch, monkeypatch):
 @pytest.mark.skipif(not HAS_TORCH, reason="PyTorch is not installed")
 @each
 def test_pytorch_prints_what_is_expected(name):
+    if name == "summary_writer":
+        pytest.importorskip("tensorboard", reason="torch.utils.tensorboard needs tensorboard")
     text = printed(lambda script: runpy.run_path(script, run_name="__main__"), name)
     file = FOLDER / f"{name}.txt"
     if os.environ.get("UPDATE"):
