@@ -21,6 +21,7 @@ from dtrain import (
     data as data,
     distributed as distributed,
     errors as errors,
+    fft as fft,
     func as func,
     jit as jit,
     linalg as linalg,
@@ -82,6 +83,10 @@ from dtrain.backend.device import (
 from dtrain.backend.dtypes import (
     bool_ as bool,
     can_cast as can_cast,
+    complex64 as cfloat,
+    complex64 as complex64,
+    complex128 as cdouble,
+    complex128 as complex128,
     finfo as finfo,
     float16 as float16,
     float16 as half,

@@ -17,6 +17,7 @@ from dtrain import (
     distributed as distributed,
     distributions as distributions,
     errors as errors,
+    fft as fft,
     func as func,
     jit as jit,
     linalg as linalg,
@@ -82,6 +83,10 @@ from dtrain.backend.dtypes import (
     bfloat16 as bfloat16,
     bool_ as bool,
     can_cast as can_cast,
+    complex128 as cdouble,
+    complex128 as complex128,
+    complex64 as cfloat,
+    complex64 as complex64,
     finfo as finfo,
     float16 as float16,
     float16 as half,
@@ -294,8 +299,10 @@ __all__ = [
     "cartesian_prod",
     "cat",
     "cdist",
+    "cdouble",
     "ceil",
     "celu",
+    "cfloat",
     "chain_matmul",
     "channel_shuffle",
     "channels_last",
@@ -315,6 +322,9 @@ __all__ = [
     "combinations",
     "compile",
     "compiler",
+    "complex",
+    "complex128",
+    "complex64",
     "concat",
     "concatenate",
     "conj",
@@ -380,6 +390,7 @@ __all__ = [
     "exp2",
     "expm1",
     "eye",
+    "fft",
     "fill",
     "finfo",
     "fix",
@@ -435,6 +446,7 @@ __all__ = [
     "hypot",
     "i0",
     "iinfo",
+    "imag",
     "index_add",
     "index_copy",
     "index_fill",
@@ -456,10 +468,12 @@ __all__ = [
     "is_autocast_cpu_enabled",
     "is_autocast_enabled",
     "is_complex",
+    "is_conj",
     "is_deterministic_algorithms_warn_only_enabled",
     "is_floating_point",
     "is_grad_enabled",
     "is_inference_mode_enabled",
+    "is_neg",
     "is_nonzero",
     "is_same_size",
     "is_tensor",
@@ -471,6 +485,7 @@ __all__ = [
     "isneginf",
     "isposinf",
     "isreal",
+    "istft",
     "jit",
     "kaiser_window",
     "kron",
@@ -570,6 +585,7 @@ __all__ = [
     "pinverse",
     "pixel_shuffle",
     "pixel_unshuffle",
+    "polar",
     "polygamma",
     "positive",
     "pow",
@@ -660,6 +676,7 @@ __all__ = [
     "stack",
     "std",
     "std_mean",
+    "stft",
     "strided",
     "sub",
     "subtract",
@@ -704,6 +721,8 @@ __all__ = [
     "var",
     "var_mean",
     "vdot",
+    "view_as_complex",
+    "view_as_real",
     "vision",
     "vsplit",
     "vstack",
@@ -716,9 +735,9 @@ __all__ = [
 
 __version__: str
 def abs(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """|x|; the gradient at 0, and at NaN, is 0 (torch.abs)."""
+    """|input|; of complex numbers a real tensor (torch.abs)."""
 def absolute(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """|x|; the gradient at 0, and at NaN, is 0 (torch.abs)."""
+    """|input|; of complex numbers a real tensor (torch.abs)."""
 def acos(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The angle in [0, pi] of which x is the cosine (torch.acos)."""
 def acosh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -790,7 +809,7 @@ def addr(
 ) -> Tensor:
     """beta * input + alpha * outer(vec1, vec2) (torch.addr)."""
 def adjoint(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """Transpose the last two dimensions (torch.adjoint)."""
+    """The last two dimensions transposed, complex numbers conjugated (torch.adjoint)."""
 def all(
     input: Tensor,
     dim: Dims | None = None,
@@ -832,7 +851,7 @@ def aminmax(
 ) -> MinAndMax:
     """(minimum, maximum) of all, or along `dim` (torch.aminmax)."""
 def angle(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """pi of what is negative, 0 of what is not, NaN of NaN (torch.angle)."""
+    """The angle of complex numbers (torch.angle)."""
 def any(
     input: Tensor,
     dim: Dims | None = None,
@@ -1123,6 +1142,8 @@ def combinations(
     out: Tensor | None = None,
 ) -> Tensor:
     """All ways to take r elements of a vector, as rows (torch.combinations)."""
+def complex(real: Tensor, imag: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """real + i * imag, in the complex dtype with parts of their dtype (torch.complex)."""
 def concat(
     tensors: Sequence[Tensor],
     dim: builtins.int = 0,
@@ -1138,9 +1159,9 @@ def concatenate(
 ) -> Tensor:
     """Tensors joined along a dimension that they have (torch.cat)."""
 def conj(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The tensor itself (torch.conj)."""
+    """The complex conjugates; a real tensor itself (torch.conj)."""
 def conj_physical(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The tensor itself (torch.conj)."""
+    """The complex conjugates; a real tensor itself (torch.conj)."""
 def copysign(
     input: Tensor | Number,
     other: Tensor | Number,
@@ -1410,7 +1431,7 @@ def float_power(
     *,
     out: Tensor | None = None,
 ) -> Tensor:
-    """input ** exponent in float64 (torch.float_power)."""
+    """input ** exponent in float64, of complex numbers in complex128 (torch.float_power)."""
 def floor(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The largest integer not above. The gradient is 0 (torch.floor)."""
 def floor_divide(
@@ -1571,6 +1592,8 @@ def hypot(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """sqrt(x * x + y * y), without overflow (torch.hypot)."""
 def i0(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The modified Bessel function of order 0 (torch.i0)."""
+def imag(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The imaginary parts, a view (torch.imag)."""
 def index_add(
     input: Tensor,
     dim: builtins.int,
@@ -1632,9 +1655,13 @@ def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
 def inverse(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The inverse (torch.linalg.inv)."""
 def is_complex(input: Tensor) -> builtins.bool:
-    """False: there are no complex numbers (torch.is_complex)."""
+    """Whether the dtype is complex64 or complex128 (torch.is_complex)."""
+def is_conj(input: Tensor) -> builtins.bool:
+    """False: conjugates are never lazy (torch.is_conj)."""
 def is_floating_point(input: Tensor) -> builtins.bool:
     """Whether the dtype is a floating one (torch.is_floating_point)."""
+def is_neg(input: Tensor) -> builtins.bool:
+    """False: conjugates are never lazy (torch.is_conj)."""
 def is_nonzero(input: Tensor) -> builtins.bool:
     """Whether the only element is not zero (torch.is_nonzero)."""
 def is_same_size(input: Tensor, other: Tensor) -> builtins.bool:
@@ -1671,7 +1698,22 @@ def isneginf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 def isposinf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Whether each is positive infinity (torch.isposinf)."""
 def isreal(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """True everywhere: there are no complex numbers (torch.isreal)."""
+    """Whether each has no imaginary part (torch.isreal)."""
+def istft(
+    input: Tensor,
+    n_fft: builtins.int,
+    hop_length: builtins.int | None = None,
+    win_length: builtins.int | None = None,
+    window: Tensor | None = None,
+    center: builtins.bool = True,
+    normalized: builtins.bool = False,
+    onesided: builtins.bool | None = None,
+    length: builtins.int | None = None,
+    return_complex: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The signal of the spectra that :func:`stft` gives (torch.istft)."""
 def kaiser_window(
     window_length: builtins.int,
     periodic: builtins.bool = True,
@@ -2092,6 +2134,8 @@ def pinverse(
     out: Tensor | None = None,
 ) -> Tensor:
     """The pseudoinverse (torch.pinverse)."""
+def polar(abs: Tensor, angle: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """abs * exp(i * angle) (torch.polar)."""
 def polygamma(n: builtins.int, input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The derivative of order n of digamma (torch.polygamma)."""
 def positive(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -2250,7 +2294,7 @@ def range(
 def ravel(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """All elements in one dimension (torch.ravel)."""
 def real(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The tensor itself (torch.real)."""
+    """The real parts, a view; a real tensor itself (torch.real)."""
 def reciprocal(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """1 / x (torch.reciprocal)."""
 def relu(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -2288,9 +2332,9 @@ def reshape(
 ) -> Tensor:
     """The same elements in another shape, shared if that can be (torch.reshape)."""
 def resolve_conj(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The tensor itself (torch.conj)."""
+    """The tensor itself: conjugates are never lazy (torch.resolve_conj)."""
 def resolve_neg(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The tensor itself (torch.real)."""
+    """The tensor itself: conjugates are never lazy (torch.resolve_conj)."""
 def result_type(tensor1: Any, tensor2: Any) -> np.dtype:
     """The dtype of an operation between two tensors or numbers (torch.result_type)."""
 def roll(
@@ -2394,7 +2438,7 @@ def select_scatter(
 ) -> Tensor:
     """The input with `src` as its slice at `index` along `dim` (torch.select_scatter)."""
 def sgn(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """-1, 0 or 1; 0 for NaN. The gradient is 0 (torch.sign)."""
+    """input / |input|, 0 at 0; of real numbers the sign (torch.sgn)."""
 def sigmoid(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """1 / (1 + exp(-x)) (torch.sigmoid)."""
 def sign(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -2481,6 +2525,22 @@ def std_mean(
     unbiased: builtins.bool | None = None,
 ) -> tuple[Tensor, Tensor]:
     """(standard deviation, mean) (torch.std_mean)."""
+def stft(
+    input: Tensor,
+    n_fft: builtins.int,
+    hop_length: builtins.int | None = None,
+    win_length: builtins.int | None = None,
+    window: Tensor | None = None,
+    center: builtins.bool = True,
+    pad_mode: str = "reflect",
+    normalized: builtins.bool = False,
+    onesided: builtins.bool | None = None,
+    return_complex: builtins.bool | None = None,
+    align_to_window: builtins.bool | None = None,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The spectra, (..., frequencies, frames), of windows every `hop_length` (torch.stft)."""
 def sub(
     input: Tensor | Number,
     other: Tensor | Number,
@@ -2723,7 +2783,11 @@ def var_mean(
 ) -> tuple[Tensor, Tensor]:
     """(variance, mean) (torch.var_mean)."""
 def vdot(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The inner product of two vectors (torch.vdot)."""
+    """The inner product of two vectors, the first conjugated (torch.vdot)."""
+def view_as_complex(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """A complex view of a tensor whose last dimension has both parts (torch.view_as_complex)."""
+def view_as_real(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """A view with real and imaginary parts in a new last dimension of 2 (torch.view_as_real)."""
 def vsplit(
     input: Tensor,
     indices_or_sections: Any = None,

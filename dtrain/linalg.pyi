@@ -229,7 +229,7 @@ def tensorsolve(
 def vander(x: Tensor, *, N: int | None = None, out: Tensor | None = None) -> Tensor:
     """Powers 0 to N - 1 of each element, in a new last dimension (torch.linalg.vander)."""
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:
-    """Inner products along a dimension; the others broadcast (torch.linalg.vecdot)."""
+    """Inner products along a dimension, `x` conjugated; others broadcast (torch.linalg.vecdot)."""
 def vector_norm(
     x: Tensor,
     ord: float = 2,

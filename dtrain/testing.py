@@ -10,7 +10,7 @@ import numpy as np
 from dtrain.autograd import Tensor
 from dtrain.autograd.tensor import wrap
 from dtrain.backend import to_host
-from dtrain.backend.dtypes import DTypeLike, is_floating
+from dtrain.backend.dtypes import DTypeLike, complex64, is_complex, is_floating, is_inexact
 from dtrain.functions import creation
 
 __all__ = ["assert_close", "make_tensor"]
@@ -23,6 +23,8 @@ _TOLERANCES = {
     "bfloat16": (1.6e-2, 1e-5),
     "float32": (1.3e-6, 1e-5),
     "float64": (1e-7, 1e-7),
+    "complex64": (1.3e-6, 1e-5),
+    "complex128": (1e-7, 1e-7),
 }
 
 
@@ -188,7 +190,7 @@ class _Comparison:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (bool, int, float, np.number, np.bool_))
+    return isinstance(value, (bool, int, float, complex, np.number, np.bool_))
 
 
 def _is_sequence(value: Any) -> bool:
@@ -201,6 +203,8 @@ def _as_tensor(value: Any) -> Tensor:
 
 def _widen(array: np.ndarray) -> np.ndarray:
     """The array in a type that holds all differences of its values."""
+    if is_complex(array.dtype):
+        return array.astype(np.complex128)
     return array.astype(np.float64 if is_floating(array.dtype) else np.int64)
 
 
@@ -235,9 +239,12 @@ def make_tensor(
     kind = np.dtype(dtype)
     sizes = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], Sequence) else shape
     stored = (*sizes[:-1], 2 * sizes[-1]) if noncontiguous and sizes else sizes
-    if is_floating(kind):
+    if is_inexact(kind):
         lowest, highest = (-9 if low is None else low), (9 if high is None else high)
-        made = creation.rand(stored, device=device) * (highest - lowest) + lowest
+        drawn = creation.rand(stored, dtype=complex64 if is_complex(kind) else None, device=device)
+        made = drawn * (highest - lowest) + (
+            complex(lowest, lowest) if is_complex(kind) else lowest
+        )
     else:
         unsigned = kind.kind in "bu"
         lowest = (0 if unsigned else -9) if low is None else low

@@ -13,7 +13,7 @@ import dtrain
 
 #: the packages of dtrain's own names, and those that mirror PyTorch's
 OWN = ("checkpoint", "data", "distributed", "parallel", "train")
-MIRRORED = ("", "autograd", "linalg", "nn", "nn.functional", "optim", "special", "utils")
+MIRRORED = ("", "autograd", "fft", "linalg", "nn", "nn.functional", "optim", "special", "utils")
 
 
 def documented(package: str) -> tuple[list[str], list[str]]:

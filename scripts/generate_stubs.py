@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import dtrain
+import dtrain.fft
 import dtrain.linalg
 import dtrain.special
 from dtrain.functions import table
@@ -241,6 +242,7 @@ def stubs() -> dict[Path, tuple[str, list[str]]]:
     """The text of each stub, and what in it has no type, by path."""
     return {
         PACKAGE / "__init__.pyi": module_stub(dtrain),
+        PACKAGE / "fft.pyi": module_stub(dtrain.fft),
         PACKAGE / "linalg.pyi": module_stub(dtrain.linalg),
         PACKAGE / "special.pyi": module_stub(dtrain.special),
         PACKAGE / "autograd" / "tensor_methods.pyi": tensor_methods_stub(),

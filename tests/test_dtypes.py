@@ -200,8 +200,10 @@ def test_a_conversion_to_integers_is_not_differentiable():
     assert not x.bool().requires_grad
 
 
-def test_only_floating_tensors_can_require_gradients():
-    with pytest.raises(RuntimeError, match="only floating tensors can require gradients"):
+def test_only_floating_and_complex_tensors_can_require_gradients():
+    with pytest.raises(
+        RuntimeError, match="only floating and complex tensors can require gradients"
+    ):
         vector(int64).requires_grad_()
 
 

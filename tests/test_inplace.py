@@ -26,6 +26,7 @@ OTHER = np.array([1.25, 0.75, 2.0])
 # name: (call on a tensor and another, the same in NumPy)
 FORMS = {
     "add_": (lambda x, y: x.add_(y, alpha=2), lambda x, y: x + 2 * y),
+    "conj_physical_": (lambda x, y: x.conj_physical_(), lambda x, y: x),
     "sub_": (lambda x, y: x.sub_(y), lambda x, y: x - y),
     "mul_": (lambda x, y: x.mul_(y), lambda x, y: x * y),
     "div_": (lambda x, y: x.div_(y), lambda x, y: x / y),

@@ -12,7 +12,6 @@ _RANKS = (
     "dtrain run starts the ranks"
 )
 _NO_GRAPH = "call the model as it is: operations run one by one, on compiled kernels"
-_NO_COMPLEX = "there are no complex numbers: keep real and imaginary parts in two tensors"
 _NO_SPARSE = (
     "sparse tensors have the COO layout alone: torch.sparse_coo_tensor, coalesce, to_dense, mm"
 )
@@ -25,16 +24,10 @@ ADVICE: dict[str, str] = {
     "torch._dynamo": _NO_GRAPH,
     "torch.ao": "there is no quantization: train and save in float32",
     "torch.autograd.functional": "call torch.autograd.grad(..., create_graph=True) for each output",
-    "torch.cdouble": _NO_COMPLEX,
-    "torch.cfloat": _NO_COMPLEX,
-    "torch.complex": _NO_COMPLEX,
-    "torch.complex128": _NO_COMPLEX,
-    "torch.complex64": _NO_COMPLEX,
     "torch.cuda.nccl": "dtrain run exchanges gradients by NCCL where CuPy has it",
     "torch.cuda.nvtx": "dtrain run --trace FILE writes a timeline of all ranks",
     "torch.distributed": _RANKS,
     "torch.export": "save the state_dict() and build the model by its class",
-    "torch.fft": "there are no complex numbers: apply numpy.fft to tensor.numpy(); no gradients",
     "torch.fx": "no graph that could be changed: jit.trace(f, x).graph shows the operations",
     "torch.hub": _WEIGHTS,
     "torch.is_storage": "look at tensor.numpy(), which shares the tensor's memory",
@@ -53,7 +46,6 @@ ADVICE: dict[str, str] = {
     "torch.sparse": _NO_SPARSE,
     "torch.sparse_csr_tensor": _NO_SPARSE,
     "torch.Tensor.to_sparse_csr": _NO_SPARSE,
-    "torch.Tensor.cfloat": _NO_COMPLEX,
     "torch.Tensor.pin_memory": "omit the call: .to('cuda') copies from ordinary memory",
     "torch.Tensor.storage": "look at tensor.numpy(), which shares the tensor's memory",
     "torch.Tensor.untyped_storage": "look at tensor.numpy(), which shares the tensor's memory",
@@ -63,8 +55,6 @@ ADVICE: dict[str, str] = {
     "torch.utils.data.get_worker_info": "a rank loads in its own process, without workers",
     "torch.utils.mobile_optimizer": "save the state_dict() and export where PyTorch is installed",
     "torch.utils.model_zoo": _WEIGHTS,
-    "torch.view_as_complex": _NO_COMPLEX,
-    "torch.view_as_real": _NO_COMPLEX,
     "torch.vmap": "write the batch dimension out: operations broadcast",
     "torch.func.vmap": "write the batch dimension out: operations broadcast",
     "torchvision.datasets": "read the files in the __getitem__ of a Dataset; ImageFolder is there",
@@ -75,7 +65,7 @@ ADVICE: dict[str, str] = {
 }
 
 #: Where a name is looked for that its own namespace does not have.
-_NEIGHBOURS = ("", "nn.functional", "nn", "linalg", "special", "nn.utils", "optim")
+_NEIGHBOURS = ("", "nn.functional", "nn", "fft", "linalg", "special", "nn.utils", "optim")
 
 
 def explain_missing(path: str) -> str:

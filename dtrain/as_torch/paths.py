@@ -75,7 +75,7 @@ NAMESPACES = (
     "backends.cudnn", "backends.mkl", "backends.mkldnn", "backends.mps", "backends.openmp",
     "backends.opt_einsum", "cpu", "cpu.amp", "cuda", "cuda.amp", "cuda.memory", "cuda.nvtx",
     "cuda.random", "cuda.streams", "distributed", "distributed.algorithms",
-    "distributed.algorithms.ddp_comm_hooks", "distributions", "func", "linalg",
+    "distributed.algorithms.ddp_comm_hooks", "distributions", "fft", "func", "linalg",
     "multiprocessing", "nn", "nn.attention", "nn.functional", "nn.init", "nn.modules",
     "nn.parallel", "nn.utils", "nn.utils.parametrizations", "nn.utils.parametrize",
     "nn.utils.rnn", "nn.utils.stateless", "optim", "optim.lr_scheduler", "optim.swa_utils",

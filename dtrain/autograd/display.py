@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dtrain.backend import to_host
-from dtrain.backend.dtypes import get_default_dtype, is_half
+from dtrain.backend.dtypes import complex_dtype, get_default_dtype, is_half
 
 if TYPE_CHECKING:
     from dtrain.autograd.tensor import Tensor
@@ -79,7 +79,7 @@ def display(tensor: Tensor) -> str:
         host = host.astype(np.float32)
     implied = {get_default_dtype()}
     if host.size:
-        implied |= {np.dtype(np.int64), np.dtype(np.bool_)}
+        implied |= {complex_dtype(get_default_dtype()), np.dtype(np.int64), np.dtype(np.bool_)}
     extras = [f"device='{tensor.device}'"] if tensor.is_cuda else []
     if not host.size and host.ndim != 1:
         extras.append(f"size={tuple(tensor.shape)}")
@@ -119,12 +119,22 @@ def _edges(host: np.ndarray) -> np.ndarray:
 
 def _choose_format(host: np.ndarray) -> tuple[Callable[[Any], str], int]:
     """A function that formats an element, and the width of the finite nonzero elements."""
+    if host.dtype.kind == "c":
+        (real, real_width), (imag, imag_width) = map(_choose_format, (host.real, host.imag))
+        return lambda value: _complex_text(real(value.real), imag(value.imag)), (
+            real_width + imag_width + 1
+        )
     shown = _number_format(host)
     finite = (
         np.isfinite(host) & (host != 0) if host.dtype.kind == "f" else np.ones(host.shape, bool)
     )
     width = max((len(shown(value)) for value in host[finite].tolist()), default=1)
     return lambda value: shown(value).rjust(width), width
+
+
+def _complex_text(real: str, imag: str) -> str:
+    imag = imag.lstrip()
+    return f"{real}{imag}j" if imag.startswith("-") else f"{real}+{imag}j"
 
 
 def _number_format(host: np.ndarray) -> Callable[[Any], str]:

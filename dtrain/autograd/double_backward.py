@@ -16,7 +16,7 @@ from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 from dtrain.autograd.graph import Node
-from dtrain.autograd.primitive import OUTPUT, STATIC, VJP, is_floating_array
+from dtrain.autograd.primitive import OUTPUT, STATIC, VJP, is_inexact_array
 from dtrain.autograd.recorded_array import NotRecordable, RecordedArray, RecordedModule
 from dtrain.autograd.tensor import Tensor, wrap
 
@@ -43,7 +43,7 @@ def _vjps_over_tensors(node: Node) -> Sequence[VJP]:
     if node.call is not None:
         function, inputs, static = node.call
         recorded = [
-            _linked("input", value, edge) if is_floating_array(value) else value
+            _linked("input", value, edge) if is_inexact_array(value) else value
             for value, edge in zip(inputs, node.parents)
         ]
         return _run_by_name(node.name, functools.partial(function, **static), *recorded)[1]
@@ -96,7 +96,7 @@ class _Rebinding:
             return RecordedModule(value)
         if isinstance(value, FunctionType):
             return self.function(value) if value.__closure__ else value
-        if not is_floating_array(value):
+        if not is_inexact_array(value):
             return value
         node = self._node
         known = {} if isinstance(node.primitive, str) else node.primitive.places

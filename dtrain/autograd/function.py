@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dtrain.autograd import grad_mode
-from dtrain.autograd.graph import Node
+from dtrain.autograd.graph import Node, conjugate
 from dtrain.autograd.output_grads import OutputGrads
 from dtrain.autograd.recorded_array import RecordedArray
 from dtrain.autograd.tensor import Tensor, as_tensor, wrap
@@ -144,7 +144,7 @@ class _FunctionNode(Node):
         grads = [
             None
             if like is None
-            else as_tensor(grad[i])
+            else as_tensor(conjugate(grad[i]))
             if i in grad
             else wrap(like[0].zeros(*like[1:]))
             for i, like in enumerate(self.output_likes)
@@ -171,5 +171,5 @@ class _FunctionNode(Node):
                     f"got {type(part).__name__}"
                 )
             array = part.array if record_vjps is None else RecordedArray(part)
-            vjps.append(functools.partial(_always, array))
+            vjps.append(functools.partial(_always, conjugate(array)))
         return vjps

@@ -11,6 +11,7 @@ from dtrain.autograd import grad_mode
 from dtrain.autograd.gradient import grad
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import Array, array_module, to_host
+from dtrain.backend.dtypes import is_inexact, real_dtype
 from dtrain.errors import GradcheckError
 
 
@@ -27,7 +28,8 @@ def gradcheck(
     Parameters
     ----------
     func : takes the inputs, returns a Tensor or a tuple of Tensors
-    inputs : the Tensors that require grad are differentiated; they should be float64
+    inputs : the Tensors that require grad are differentiated; they should be float64, or
+        complex128, of which real and imaginary parts are changed one by one
     eps : the step of the central differences
 
     Raises
@@ -73,7 +75,7 @@ def gradgradcheck(
 
     Parameters
     ----------
-    grad_outputs : float64 gradients of the outputs; fixed numbers if None
+    grad_outputs : float64 or complex128 gradients of the outputs; fixed numbers if None
     gen_non_contig_grad_outputs : make these numbers a non-contiguous Tensor
 
     >>> import dtrain
@@ -107,55 +109,65 @@ def gradgradcheck(
 def _fixed_grad_outputs(out: Tensor, non_contiguous: bool) -> Tensor:
     """Numbers between -1 and 1 in the shape of `out`, which require grad."""
     xp = array_module(out.array)
-    numbers = xp.sin(xp.arange(1, out.numel() + 1, dtype=out.dtype)).reshape(out.shape)
+    count = out.numel() * (2 if out.is_complex() else 1)
+    numbers = xp.sin(xp.arange(1, count + 1, dtype=real_dtype(out.dtype)))
+    numbers = numbers.view(out.dtype).reshape(out.shape)
     if non_contiguous:
         numbers = xp.repeat(numbers[..., None], 2, -1)[..., 0]
     return wrap(numbers).requires_grad_()
 
 
 def _outputs(result: Any) -> list[Tensor]:
-    """The floating-point Tensors among the outputs."""
+    """The floating-point and complex Tensors among the outputs."""
     several = result if isinstance(result, (tuple, list)) else (result,)
-    return [out for out in several if isinstance(out, Tensor) and out.is_floating_point()]
+    return [out for out in several if isinstance(out, Tensor) and is_inexact(out.dtype)]
+
+
+def _parts(array: Array) -> np.ndarray:
+    """The elements on the host, flat; of complex ones real and imaginary parts in turn."""
+    flat = np.ascontiguousarray(to_host(array)).reshape(-1)
+    return flat.view(real_dtype(flat.dtype))
 
 
 def _analytic_jacobian(out: Tensor, x: Tensor) -> np.ndarray:
-    """The Jacobian, (elements of x, elements of out): a backward pass for each element of out."""
+    """The Jacobian, (parts of x, parts of out): a backward pass for each part of out."""
     xp = array_module(out.array)
-    jacobian = np.zeros((x.numel(), out.numel()))
+    jacobian = np.zeros((_parts(x.array).size, _parts(out.array).size))
     if not out.requires_grad:
         return jacobian
-    for position in range(out.numel()):
-        seed = xp.zeros(out.numel(), out.dtype)
+    for position in range(jacobian.shape[1]):
+        seed = xp.zeros(jacobian.shape[1], real_dtype(out.dtype))
         seed[position] = 1
+        seed = seed.view(out.dtype)
         (column,) = grad(
             out, x, wrap(seed.reshape(out.shape)), retain_graph=True, allow_unused=True
         )
         if column is not None:
-            jacobian[:, position] = to_host(column.array).reshape(-1)
+            jacobian[:, position] = _parts(column.array)
     return jacobian
 
 
 def _numeric_jacobian(
     func: Callable[..., Any], inputs: Sequence[Any], index: int, number: int, eps: float
 ) -> np.ndarray:
-    """The Jacobian, (elements of x, elements of out), by central differences."""
+    """The Jacobian, (parts of x, parts of out), by central differences."""
     array = inputs[index].array
     original = array.copy()
+    size = _parts(original).size
 
     def output_after(position: int, change: float) -> Array:
-        """The output with `change` added to one element of the input."""
+        """The output with `change` added to one part of the input."""
         flat = original.copy().reshape(-1)
-        flat[position] += change
+        flat.view(real_dtype(flat.dtype))[position] += change
         array[...] = flat.reshape(original.shape)
-        return to_host(_outputs(func(*inputs))[number].array).reshape(-1)
+        return _parts(_outputs(func(*inputs))[number].array)
 
     try:
         with grad_mode.no_grad():
             rows = [
                 (output_after(position, eps) - output_after(position, -eps)) / (2 * eps)
-                for position in range(original.size)
+                for position in range(size)
             ]
     finally:
         array[...] = original
-    return np.array(rows).reshape(original.size, -1)
+    return np.array(rows).reshape(size, -1)

@@ -174,10 +174,20 @@ def _seed(output: Tensor, gradient: Tensor | None) -> Tensor:
                 "backward: grad can be implicitly created only for scalar outputs, this "
                 f"tensor has shape {output.shape}; reduce it, or give backward(gradient=...)"
             )
+        if output.is_complex():
+            raise RuntimeError(
+                "backward: grad can be implicitly created only for real scalar outputs, this "
+                f"tensor has dtype {output.dtype}; take real or abs, or give "
+                "backward(gradient=...)"
+            )
         return wrap(array_module(output.array).ones_like(output.array))
     if gradient.shape != output.shape:
         raise RuntimeError(
             f"backward: expected a gradient of shape {output.shape}, got {gradient.shape}"
+        )
+    if gradient.is_complex() and not output.is_complex():
+        raise RuntimeError(
+            f"backward: expected a gradient of dtype {output.dtype}, got {gradient.dtype}"
         )
     if gradient.device != output.device:
         raise RuntimeError(

@@ -2,6 +2,10 @@
 
 Nodes refer to nodes and to leaf tensors. Only the vjps keep arrays alive, so an array that no vjp
 needs is freed during the forward pass.
+
+The gradient of a complex tensor z = x + iy is dL/dx + i dL/dy in PyTorch, which users, hooks and
+custom Functions see. Between the nodes its conjugate runs, dL/dx - i dL/dy: it is mapped by the
+transposed derivative alone, so that a holomorphic operation needs no other rule than a real one.
 """
 
 from __future__ import annotations
@@ -136,6 +140,18 @@ def sum_to(grad: Array, shape: tuple[int, ...]) -> Array:
     return grad.sum(axes, keepdims=True).reshape(shape)
 
 
+def conjugate(grad: Array) -> Array:
+    """The gradient that users see of one between nodes, and the other way round."""
+    return grad.conj() if grad.dtype.kind == "c" else grad
+
+
+def convert(grad: Array, dtype: np.dtype) -> Array:
+    """A gradient in the dtype of its tensor; what is imaginary does not change a real tensor."""
+    if grad.dtype.kind == "c" and dtype.kind != "c":
+        grad = grad.real
+    return grad if grad.dtype == dtype else grad.astype(dtype)
+
+
 class _PerThread(threading.local):
     def __init__(self) -> None:
         self.callbacks: list[Callable[[], None]] | None = None
@@ -186,7 +202,7 @@ def run_backward(
         if grad.shape != like.shape:
             grad = sum_to(grad, like.shape)
         if grad.dtype is not like.dtype and grad.dtype != like.dtype:
-            grad = grad.astype(like.dtype)
+            grad = convert(grad, like.dtype)
         key = id(target)
         if key not in pending:
             pending[key] = grad
@@ -203,16 +219,19 @@ def run_backward(
         if not leaf_uses[key] and key in pending:
             grad = complete(leaf, pending.pop(key))
             if wanted is None and leaf._requires_grad:  # not if it was frozen since
-                leaf.accumulate_grad(grad)
+                leaf.accumulate_grad(conjugate(grad))
 
     def complete(target: Any, grad: Array) -> Array:
         """Run the hooks on the complete gradient of a node or leaf; returns the gradient."""
         if isinstance(grad, np.generic):  # NumPy's operators return scalars for 0-d arrays
             grad = np.asarray(grad)
-        for hook in target.hooks or ():
-            grad = hook(grad)
-        if id(target) in wanted_ids:
-            found[id(target)] = grad
+        if target.hooks or id(target) in wanted_ids:
+            seen = conjugate(grad)
+            for hook in target.hooks or ():
+                seen = hook(seen)
+            if id(target) in wanted_ids:
+                found[id(target)] = seen
+            grad = conjugate(seen)
         summed.discard(id(target))
         return grad
 
@@ -220,6 +239,7 @@ def run_backward(
         # as in PyTorch, no warnings for NaN and infinity
         with np.errstate(all="ignore"), on_device_of(*(grad for _, grad in roots)):
             for root, grad in roots:
+                grad = conjugate(grad)
                 if isinstance(root, Node):
                     add_gradient(root, root, grad)
                 else:

@@ -13,7 +13,7 @@ import inspect
 import threading
 from collections.abc import Callable, Sequence
 from types import FunctionType
-from typing import Any, ParamSpec, TypeVar, cast, overload
+from typing import Any, ParamSpec, TypeVar, overload
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from dtrain.autograd import grad_mode
 from dtrain.autograd.graph import Node
 from dtrain.autograd.primitive import OUTPUT, VJP, OutputAndVJPs, Primitive
 from dtrain.autograd.tensor import Tensor, wrap
-from dtrain.autograd.view import set_view_metadata
+from dtrain.autograd.view import set_part_view_metadata, set_view_metadata
 from dtrain.backend import Array, on_device_of
 from dtrain.backend.dtypes import float32, is_half, promote
 from dtrain.backend.generated_code import make_at_first_call, make_function
@@ -32,6 +32,11 @@ T = TypeVar("T")
 
 #: Every operation by name; the tests walk it.
 OPS: dict[str, Callable[..., Tensor]] = {}
+
+
+#: The dtypes of host arrays that a primitive is run on as they are; halves are widened.
+_REAL = frozenset(map(np.dtype, ("?", "u1", "i1", "i2", "i4", "i8", "f4", "f8")))
+_ALL = _REAL | frozenset(map(np.dtype, ("c8", "c16")))
 
 
 class _Quiet(threading.local):
@@ -54,35 +59,64 @@ def op(primitive: Callable[P, OutputAndVJPs]) -> Callable[P, Tensor]: ...
 
 
 @overload
-def op(*, recomputed: bool) -> Callable[[Callable[P, OutputAndVJPs]], Callable[P, Tensor]]: ...
+def op(
+    *, recomputed: bool = False, takes_complex: bool = False
+) -> Callable[[Callable[P, OutputAndVJPs]], Callable[P, Tensor]]: ...
 
 
-def op(primitive: Any = None, *, recomputed: bool = False) -> Any:
+def op(primitive: Any = None, *, recomputed: bool = False, takes_complex: bool = False) -> Any:
     """Make a primitive, a function of arrays, an operation on Tensors that autograd records.
 
     float16 and bfloat16 on the host are computed in float32, and the output is rounded once.
     `recomputed` marks a primitive of which a static argument was computed from an input, as a
     batch's mean: for second derivatives it is run again, and computes that itself. Primitives
     whose vjps keep intermediates are run again without being marked.
+
+    `takes_complex` marks a primitive that is defined for complex numbers; others refuse them. Its
+    vjps are transposed maps, without conjugates, as for real numbers: if it is holomorphic, one
+    rule serves both (`autograd/graph.py` says which gradients run through the graph).
     """
-    if primitive is None:
-        return functools.partial(_operation, widens=True, recomputed=recomputed)
-    return _operation(primitive, widens=True)
+    return _decorator(primitive, widens=True, recomputed=recomputed, takes_complex=takes_complex)
 
 
-def exact_op(primitive: Callable[P, OutputAndVJPs]) -> Callable[P, Tensor]:
+@overload
+def exact_op(primitive: Callable[P, OutputAndVJPs]) -> Callable[P, Tensor]: ...
+
+
+@overload
+def exact_op(
+    *, takes_complex: bool
+) -> Callable[[Callable[P, OutputAndVJPs]], Callable[P, Tensor]]: ...
+
+
+def exact_op(primitive: Any = None, *, takes_complex: bool = False) -> Any:
     """`op` for a primitive that never rounds: it moves, chooses, compares or converts."""
-    return _operation(primitive, widens=False)
+    return _decorator(primitive, widens=False, takes_complex=takes_complex)
+
+
+def _decorator(primitive: Any, **options: Any) -> Any:
+    if primitive is None:
+        return functools.partial(_operation, **options)
+    return _operation(primitive, **options)
 
 
 def view_op(primitive: Callable[P, OutputAndVJPs]) -> Callable[P, Tensor]:
     """`op` for a primitive whose output may share the memory of its first argument."""
-    operation = _operation(primitive, widens=False)
+    return _view_operation(primitive, set_view_metadata)
+
+
+def part_view_op(primitive: Callable[P, OutputAndVJPs]) -> Callable[P, Tensor]:
+    """`view_op` for a primitive that views complex numbers as real ones, or the other way."""
+    return _view_operation(primitive, set_part_view_metadata)
+
+
+def _view_operation(primitive: Callable[..., Any], set_metadata: Callable[..., None]) -> Any:
+    operation = _operation(primitive, widens=False, takes_complex=True)
 
     @functools.wraps(operation)
     def view(source: Any, **static: Any) -> Any:
         result = operation(source, **static)
-        set_view_metadata(
+        set_metadata(
             result,
             source,
             lambda base: operation(base, **static),
@@ -92,7 +126,7 @@ def view_op(primitive: Callable[P, OutputAndVJPs]) -> Callable[P, Tensor]:
 
     view.is_view = True  # type: ignore[attr-defined]
     OPS[primitive.__name__] = view
-    return cast("Callable[P, Tensor]", view)
+    return view
 
 
 def memoize_by_gradient(function: Callable[[Array], T]) -> Callable[[Array], T]:
@@ -130,7 +164,7 @@ def operation({parameters}, **static):
         return tracer.call(operation, ({names},), static, name, recorded=ops[name])
     {arrays}
     try:
-        if type({first}) is ndarray and {first}.itemsize != 2:
+        if type({first}) is ndarray and {first}.dtype in dtypes:
             out, vjps = quiet.run(function, {array_names}, **static)
         elif widens and (half := host_half({array_names})) is not None:
             return in_float32(operation, half, ({names},), static)
@@ -167,7 +201,12 @@ def operation(*inputs, **static):
 """
 
 
-def _operation(function: Callable[..., Any], widens: bool, recomputed: bool = False) -> Any:
+def _operation(
+    function: Callable[..., Any],
+    widens: bool,
+    recomputed: bool = False,
+    takes_complex: bool = False,
+) -> Any:
     """The operation of a primitive. What it saves is written out once it is known (`save`)."""
     kinds = inspect.Parameter
     parameters = inspect.signature(function).parameters.values()
@@ -196,10 +235,12 @@ def _operation(function: Callable[..., Any], widens: bool, recomputed: bool = Fa
 
     namespace: dict[str, Any] = {
         "Node": Node, "OUTPUT": OUTPUT, "Tensor": Tensor, "as_array": as_array,
-        "current_tracer": current_tracer, "function": function, "host_half": _host_half,
+        "current_tracer": current_tracer, "dtypes": _ALL if takes_complex else _REAL,
+        "function": function, "host_half": _host_half,
         "in_float32": _in_float32, "mode": grad_mode._mode, "name": name, "ndarray": np.ndarray,
         "new": object.__new__, "ops": OPS, "primitive": primitive, "quiet": _quiet,
-        "record": record, "refusal": refusal_of, "run_on_device": _run_on_device, "save": save,
+        "record": record, "refusal": refusal_of,
+        "run_on_device": _run_on_device if takes_complex else _run_real, "save": save,
         "tracers": tracers, "widens": widens,
     }  # fmt: skip
 
@@ -267,6 +308,18 @@ def _source_of_many(primitive: Primitive) -> str:
 def _run_on_device(function: Callable[..., Any], *arrays: Any, **static: Any) -> Any:
     with on_device_of(*arrays):
         return _quiet.run(function, *arrays, **static)
+
+
+def _run_real(function: Callable[..., Any], *arrays: Any, **static: Any) -> Any:
+    """Run a primitive that is not defined for complex numbers."""
+    for array in arrays:
+        if isinstance(array, complex) or getattr(getattr(array, "dtype", None), "kind", "") == "c":
+            raise NotImplementedError(
+                f"{function.__name__}: expected real numbers, got "
+                f"{getattr(array, 'dtype', 'a complex number')}; use real, imag, abs or "
+                "view_as_real"
+            )
+    return _run_on_device(function, *arrays, **static)
 
 
 def _host_half(*arrays: Any) -> np.dtype | None:

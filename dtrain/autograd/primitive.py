@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from dtrain.backend import Array, array_module
-from dtrain.backend.dtypes import is_floating
+from dtrain.backend.dtypes import is_inexact
 
 #: The gradient of the output -> the gradient of one input (a vector-Jacobian product).
 VJP: TypeAlias = Callable[[Array], Array]
@@ -115,7 +115,7 @@ class Primitive:
                     places = [i for i, other in enumerate(values) if other is value]
                     settled = settled and places in ([], [len(inputs)])
                     places = [OUTPUT if i == len(inputs) else i for i in places]
-                    if not places and is_floating_array(value) and id(value) in constants:
+                    if not places and is_inexact_array(value) and id(value) in constants:
                         places = [STATIC]
                 if len(places) == 1 and name:
                     if places[0] != STATIC:
@@ -126,7 +126,7 @@ class Primitive:
                 for array in _arrays_in([value]):
                     sharing = [i for i, other in enumerate(values) if _share_memory(array, other)]
                     kept_by.update(OUTPUT if i == len(inputs) else i for i in sharing)
-                    if is_floating_array(array) and id(array) not in constants:
+                    if is_inexact_array(array) and id(array) not in constants:
                         recomputed = True
             self.kept |= kept_by
         if settled:
@@ -202,9 +202,9 @@ def _is_array(value: Any) -> bool:
     )  # numpy and cupy have functions of these names
 
 
-def is_floating_array(value: Any) -> bool:
+def is_inexact_array(value: Any) -> bool:
     """Whether this is an array, or a number of an array's type, that could have a gradient."""
-    return _is_array(value) and is_floating(value.dtype)
+    return _is_array(value) and is_inexact(value.dtype)
 
 
 def _share_memory(array: Any, other: Any) -> bool:

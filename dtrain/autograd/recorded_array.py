@@ -41,6 +41,11 @@ class RecordedArray:
     ndim: property = property(lambda self: self.tensor.array.ndim)
     size: property = property(lambda self: self.tensor.array.size)
     T = property(lambda self: self.transpose())
+    real = property(lambda self: _run("real", self))
+    imag = property(lambda self: _run("imag", self))
+
+    def conj(self) -> RecordedArray:
+        return _run("conj", self) if self.dtype.kind == "c" else self
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         raise NotRecordable("its gradient needs the values of an array")
@@ -286,7 +291,7 @@ class _Add:
 def _creation(name: str) -> Callable:
     def create(self: RecordedModule, *args: Any, **static: Any) -> Any:
         made = getattr(self._plain, name)(*map(_values, args), **static)
-        return RecordedArray(wrap(made)) if made.dtype.kind == "f" else made
+        return RecordedArray(wrap(made)) if made.dtype.kind in "fc" else made
 
     return create
 

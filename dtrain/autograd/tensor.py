@@ -19,7 +19,7 @@ from dtrain.autograd.parameter_changes import parameter_changes
 from dtrain.autograd.tensor_data import TensorData
 from dtrain.autograd.tensor_methods import TensorMethods
 from dtrain.backend import Array, array_module
-from dtrain.backend.dtypes import category, get_default_dtype, is_floating
+from dtrain.backend.dtypes import category, get_default_dtype, is_inexact
 from dtrain.backend.size import Size
 from dtrain.backend.tracing import current_tracer, refuse_recording, tracers
 
@@ -179,8 +179,10 @@ class Tensor(TensorMethods, TensorData):
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Set `requires_grad` of this leaf; returns the tensor (torch.Tensor.requires_grad_)."""
-        if requires_grad and not is_floating(self.dtype):
-            raise RuntimeError(f"only floating tensors can require gradients, not {self.dtype}")
+        if requires_grad and not is_inexact(self.dtype):
+            raise RuntimeError(
+                f"only floating and complex tensors can require gradients, not {self.dtype}"
+            )
         if not requires_grad and self._node is not None:
             raise RuntimeError("only leaf tensors can stop requiring gradients; use detach()")
         if requires_grad != self._requires_grad and self._node is None:

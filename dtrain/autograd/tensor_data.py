@@ -126,8 +126,8 @@ class TensorData:
         return is_floating(self.dtype)
 
     def is_complex(self) -> bool:
-        """False: dtrain has no complex dtypes (torch.Tensor.is_complex)."""
-        return False
+        """Whether the dtype is complex64 or complex128 (torch.Tensor.is_complex)."""
+        return self.array.dtype.kind == "c"
 
     def is_signed(self) -> bool:
         """Whether the dtype has negative numbers (torch.Tensor.is_signed)."""
@@ -138,6 +138,9 @@ class TensorData:
         if self.numel() != 1:
             raise RuntimeError(f"item: expected one element, got a tensor of shape {self.shape}")
         return self.array.item()
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
 
     def tolist(self) -> Any:
         """The elements as nested lists of Python numbers (torch.Tensor.tolist)."""

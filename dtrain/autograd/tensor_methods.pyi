@@ -22,16 +22,22 @@ import builtins
 class TensorMethods:
     @property
     def H(self) -> Tensor:
-        """One matrix transposed (torch.Tensor.H)."""
+        """One matrix transposed, complex numbers conjugated (torch.Tensor.H)."""
     @property
     def T(self) -> Tensor:
         """The dimensions in reverse (torch.Tensor.T)."""
     @property
+    def imag(self) -> Tensor:
+        """The imaginary parts, a view (torch.imag)."""
+    @property
     def mH(self) -> Tensor:
-        """Transpose the last two dimensions (torch.adjoint)."""
+        """The last two dimensions transposed, complex numbers conjugated (torch.adjoint)."""
     @property
     def mT(self) -> Tensor:
-        """Transpose the last two dimensions (torch.adjoint)."""
+        """The last two dimensions transposed (torch.Tensor.mT)."""
+    @property
+    def real(self) -> Tensor:
+        """The real parts, a view; a real tensor itself (torch.real)."""
     def __abs__(self) -> Tensor: ...
     def __add__(self, other: Tensor | Number) -> Tensor: ...
     def __and__(self, other: Tensor | Number) -> Tensor: ...
@@ -84,11 +90,11 @@ class TensorMethods:
     def __truediv__(self, other: Tensor | Number) -> Tensor: ...
     def __xor__(self, other: Tensor | Number) -> Tensor: ...
     def abs(self) -> Tensor:
-        """|x|; the gradient at 0, and at NaN, is 0 (torch.abs)."""
+        """|input|; of complex numbers a real tensor (torch.abs)."""
     def abs_(self) -> Tensor:
         """In-place form of `abs`; returns the tensor (torch.Tensor.abs_)."""
     def absolute(self) -> Tensor:
-        """|x|; the gradient at 0, and at NaN, is 0 (torch.abs)."""
+        """|input|; of complex numbers a real tensor (torch.abs)."""
     def absolute_(self) -> Tensor:
         """In-place form of `abs`; returns the tensor (torch.Tensor.abs_)."""
     def acos(self) -> Tensor:
@@ -189,7 +195,7 @@ class TensorMethods:
     ) -> Tensor:
         """In-place form of `addr`; returns the tensor (torch.Tensor.addr_)."""
     def adjoint(self) -> Tensor:
-        """Transpose the last two dimensions (torch.adjoint)."""
+        """The last two dimensions transposed, complex numbers conjugated (torch.adjoint)."""
     def all(self, dim: Dims | None = None, keepdim: builtins.bool = False) -> Tensor:
         """Whether all are nonzero (torch.all)."""
     def allclose(
@@ -212,7 +218,7 @@ class TensorMethods:
     ) -> MinAndMax:
         """(minimum, maximum) of all, or along `dim` (torch.aminmax)."""
     def angle(self) -> Tensor:
-        """pi of what is negative, 0 of what is not, NaN of NaN (torch.angle)."""
+        """The angle of complex numbers (torch.angle)."""
     def any(self, dim: Dims | None = None, keepdim: builtins.bool = False) -> Tensor:
         """Whether one is nonzero (torch.any)."""
     def arccos(self) -> Tensor:
@@ -363,10 +369,14 @@ class TensorMethods:
         generator: Generator | None = None,
     ) -> Tensor:
         """Fill with Cauchy distributed random numbers (torch.Tensor.cauchy_)."""
+    def cdouble(self, memory_format: Any = None) -> Tensor:
+        """The tensor in dtype complex128 (torch.Tensor.cdouble)."""
     def ceil(self) -> Tensor:
         """The smallest integer not below. The gradient is 0 (torch.ceil)."""
     def ceil_(self) -> Tensor:
         """In-place form of `ceil`; returns the tensor (torch.Tensor.ceil_)."""
+    def cfloat(self, memory_format: Any = None) -> Tensor:
+        """The tensor in dtype complex64 (torch.Tensor.cfloat)."""
     def char(self, memory_format: Any = None) -> Tensor:
         """The tensor in dtype int8 (torch.Tensor.char)."""
     def cholesky(self, upper: builtins.bool = False) -> Tensor:
@@ -414,9 +424,11 @@ class TensorMethods:
     def coalesce(self) -> Tensor:
         """Sorted indices without repetition, of a sparse tensor (torch.Tensor.coalesce)."""
     def conj(self) -> Tensor:
-        """The tensor itself (torch.conj)."""
+        """The complex conjugates; a real tensor itself (torch.conj)."""
     def conj_physical(self) -> Tensor:
-        """The tensor itself (torch.conj)."""
+        """The complex conjugates; a real tensor itself (torch.conj)."""
+    def conj_physical_(self) -> Tensor:
+        """In-place form of `conj`; returns the tensor (torch.Tensor.conj_physical_)."""
     def contiguous(self, *, memory_format: Any = None) -> Tensor:
         """Itself if its elements lie in order in memory, else a copy (torch.Tensor.contiguous)."""
     def copy_(self, src: Tensor, non_blocking: builtins.bool = False) -> Tensor:
@@ -593,7 +605,7 @@ class TensorMethods:
     def float(self, memory_format: Any = None) -> Tensor:
         """The tensor in dtype float32 (torch.Tensor.float)."""
     def float_power(self, exponent: Tensor | Number) -> Tensor:
-        """input ** exponent in float64 (torch.float_power)."""
+        """input ** exponent in float64, of complex numbers in complex128 (torch.float_power)."""
     def float_power_(self, exponent: Tensor | Number) -> Tensor:
         """In-place form of `float_power`; returns the tensor (torch.Tensor.float_power_)."""
     def floor(self) -> Tensor:
@@ -760,6 +772,10 @@ class TensorMethods:
         """The inverse (torch.linalg.inv)."""
     def is_coalesced(self) -> builtins.bool:
         """Whether a sparse tensor's indices are sorted and unique (torch.Tensor.is_coalesced)."""
+    def is_conj(self) -> builtins.bool:
+        """False: conjugates are never lazy (torch.is_conj)."""
+    def is_neg(self) -> builtins.bool:
+        """False: conjugates are never lazy (torch.is_conj)."""
     def is_nonzero(self) -> builtins.bool:
         """Whether the only element is not zero (torch.is_nonzero)."""
     def is_same_size(self, other: Tensor) -> builtins.bool:
@@ -783,7 +799,20 @@ class TensorMethods:
     def isposinf(self) -> Tensor:
         """Whether each is positive infinity (torch.isposinf)."""
     def isreal(self) -> Tensor:
-        """True everywhere: there are no complex numbers (torch.isreal)."""
+        """Whether each has no imaginary part (torch.isreal)."""
+    def istft(
+        self,
+        n_fft: builtins.int,
+        hop_length: builtins.int | None = None,
+        win_length: builtins.int | None = None,
+        window: Tensor | None = None,
+        center: builtins.bool = True,
+        normalized: builtins.bool = False,
+        onesided: builtins.bool | None = None,
+        length: builtins.int | None = None,
+        return_complex: builtins.bool = False,
+    ) -> Tensor:
+        """The signal of the spectra that :func:`stft` gives (torch.istft)."""
     def kron(self, other: Tensor) -> Tensor:
         """Kronecker product: blocks of `other`, one for each element of the input (torch.kron)."""
     def kthvalue(
@@ -1122,7 +1151,7 @@ class TensorMethods:
         *,
         generator: Generator | None = None,
     ) -> Tensor:
-        """Fill with normal random numbers (torch.Tensor.normal_)."""
+        """Fill with normal random numbers; `mean` is that of each part of complex ones (torch.Tensor.normal_)."""
     def not_equal(self, other: Tensor | Number) -> Tensor:
         """numpy.not_equal of each pair (torch.ne)."""
     def not_equal_(self, other: Tensor | Number) -> Tensor:
@@ -1179,8 +1208,6 @@ class TensorMethods:
         """Fill with integers in [from, to), in [0, to), or all that the dtype holds exactly (torch.Tensor.random_)."""
     def ravel(self) -> Tensor:
         """All elements in one dimension (torch.ravel)."""
-    def real(self) -> Tensor:
-        """The tensor itself (torch.real)."""
     def reciprocal(self) -> Tensor:
         """1 / x (torch.reciprocal)."""
     def reciprocal_(self) -> Tensor:
@@ -1216,9 +1243,9 @@ class TensorMethods:
     def reshape_as(self, other: Tensor) -> Tensor:
         """The same elements in the shape of `other` (torch.Tensor.reshape_as)."""
     def resolve_conj(self) -> Tensor:
-        """The tensor itself (torch.conj)."""
+        """The tensor itself: conjugates are never lazy (torch.resolve_conj)."""
     def resolve_neg(self) -> Tensor:
-        """The tensor itself (torch.real)."""
+        """The tensor itself: conjugates are never lazy (torch.resolve_conj)."""
     def roll(self, shifts: Any, dims: Any = None) -> Tensor:
         """Elements shifted along `dims`, around the end (torch.roll)."""
     def rot90(self, k: builtins.int = 1, dims: Sequence[builtins.int] = ...) -> Tensor:
@@ -1276,9 +1303,9 @@ class TensorMethods:
     def select_scatter(self, src: Tensor, dim: builtins.int, index: builtins.int) -> Tensor:
         """The input with `src` as its slice at `index` along `dim` (torch.select_scatter)."""
     def sgn(self) -> Tensor:
-        """-1, 0 or 1; 0 for NaN. The gradient is 0 (torch.sign)."""
+        """input / |input|, 0 at 0; of real numbers the sign (torch.sgn)."""
     def sgn_(self) -> Tensor:
-        """In-place form of `sign`; returns the tensor (torch.Tensor.sgn_)."""
+        """In-place form of `sgn`; returns the tensor (torch.Tensor.sgn_)."""
     def short(self, memory_format: Any = None) -> Tensor:
         """The tensor in dtype int16 (torch.Tensor.short)."""
     def sigmoid(self) -> Tensor:
@@ -1356,6 +1383,20 @@ class TensorMethods:
         unbiased: builtins.bool | None = None,
     ) -> Tensor:
         """The standard deviation, the root of `var` (torch.std)."""
+    def stft(
+        self,
+        n_fft: builtins.int,
+        hop_length: builtins.int | None = None,
+        win_length: builtins.int | None = None,
+        window: Tensor | None = None,
+        center: builtins.bool = True,
+        pad_mode: str = "reflect",
+        normalized: builtins.bool = False,
+        onesided: builtins.bool | None = None,
+        return_complex: builtins.bool | None = None,
+        align_to_window: builtins.bool | None = None,
+    ) -> Tensor:
+        """The spectra, (..., frequencies, frames), of windows every `hop_length` (torch.stft)."""
     def sub(self, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
         """input - alpha * other (torch.sub)."""
     def sub_(self, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
@@ -1476,7 +1517,7 @@ class TensorMethods:
         *,
         generator: Generator | None = None,
     ) -> Tensor:
-        """Fill with uniform random numbers in [a, b) (torch.Tensor.uniform_)."""
+        """Fill with uniform random numbers in [a, b); of complex ones, each part (torch.Tensor.uniform_)."""
     @overload
     def unique(
         self,
@@ -1525,7 +1566,7 @@ class TensorMethods:
     ) -> Tensor:
         """The variance, over count - correction (torch.var)."""
     def vdot(self, other: Tensor) -> Tensor:
-        """The inner product of two vectors (torch.vdot)."""
+        """The inner product of two vectors, the first conjugated (torch.vdot)."""
     def view(self, *sizes: Any, size: Any = None, dtype: DTypeLike = None) -> Tensor:
         """The same memory in another shape, or in another dtype (torch.Tensor.view)."""
     def view_as(self, other: Tensor) -> Tensor:

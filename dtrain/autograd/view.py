@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from dtrain.autograd.graph import Node
-from dtrain.autograd.tensor import Tensor
+from dtrain.autograd.graph import Node, conjugate
+from dtrain.autograd.tensor import Tensor, is_recorded
 from dtrain.backend import Array, array_module
 
 
@@ -24,12 +24,14 @@ class View:
     history : the node that had made the base when the view's own history was made
     operation : makes the view of the base, by recorded operations
     part : the view of an array of the base's shape
+    keeps_dtype : False if it goes from complex numbers to their parts, or back
     """
 
     base: Tensor
     history: Node | None
     operation: Callable[[Tensor], Tensor]
     part: Callable[[Array], Array]
+    keeps_dtype: bool = True
 
 
 def set_view_metadata(
@@ -54,7 +56,20 @@ def set_view_metadata(
             outer.history,
             lambda base: operation(outer.operation(base)),
             lambda array: part(outer.part(array)),
+            outer.keeps_dtype,
         )
+
+
+def set_part_view_metadata(
+    result: Tensor,
+    source: Any,
+    operation: Callable[[Tensor], Tensor],
+    part: Callable[[Array], Array],
+) -> None:
+    """`set_view_metadata` for a view of complex numbers as real ones, or the other way."""
+    set_view_metadata(result, source, operation, part)
+    if result._view is not None:
+        result._view.keeps_dtype = False
 
 
 def rebase_history(target: Tensor, result: Tensor) -> None:
@@ -78,6 +93,23 @@ def rebase_history(target: Tensor, result: Tensor) -> None:
     def grad_result(g: Array) -> Array:
         return g.reshape(-1)[indices()].reshape(shape)
 
+    def part_of(g: Array) -> Array:
+        if not is_recorded(g):
+            return view.part(g)
+        part = view.operation(g.tensor)
+        set_part_view_metadata(part, g.tensor, view.operation, view.part)
+        return type(g)(part)
+
+    def grad_base_of_parts(g: Array) -> Array:
+        rest = array_module(g).array(g)
+        part_of(rest)[...] = 0
+        return rest
+
+    def grad_result_of_parts(g: Array) -> Array:
+        return conjugate(part_of(conjugate(g)))
+
+    of_parts = (grad_base_of_parts, grad_result_of_parts)
+    vjps = (grad_base, grad_result) if view.keeps_dtype else of_parts
     edges = (base._graph_edge(), result._graph_edge())
-    base._node = Node("write to a view", edges, (grad_base, grad_result), base.array)
+    base._node = Node("write to a view", edges, vjps, base.array)
     base._requires_grad = True

@@ -25,6 +25,8 @@ int64: np.dtype = np.dtype(np.int64)
 float16: np.dtype = np.dtype(np.float16)
 float32: np.dtype = np.dtype(np.float32)
 float64: np.dtype = np.dtype(np.float64)
+complex64: np.dtype = np.dtype(np.complex64)
+complex128: np.dtype = np.dtype(np.complex128)
 
 _default: np.dtype = float32
 
@@ -56,9 +58,40 @@ def is_floating(dtype: Any) -> bool:
     return np.dtype(dtype).kind in FLOATING
 
 
+def is_inexact(dtype: Any) -> bool:
+    """Whether `dtype` is a floating or a complex type: one whose tensors can have gradients."""
+    return np.dtype(dtype).kind in INEXACT
+
+
+def is_complex(dtype: Any) -> bool:
+    """Whether `dtype` is one of the complex types."""
+    return np.dtype(dtype).kind == "c"
+
+
+def real_dtype(dtype: Any) -> np.dtype:
+    """The dtype of the real part of numbers of a dtype.
+
+    >>> real_dtype(complex64), real_dtype(float64)
+    (dtype('float32'), dtype('float64'))
+    """
+    dtype = np.dtype(dtype)
+    return np.dtype(f"f{dtype.itemsize // 2}") if dtype.kind == "c" else dtype
+
+
+def complex_dtype(dtype: Any) -> np.dtype:
+    """The complex dtype with parts of a floating dtype; of a half one complex64.
+
+    >>> complex_dtype(float32), complex_dtype(float64)
+    (dtype('complex64'), dtype('complex128'))
+    """
+    return complex128 if np.dtype(dtype) in (float64, complex128) else complex64
+
+
 #: The kinds of the floating dtypes; bfloat16 has kind "V" in NumPy.
 FLOATING = "fV"
-_CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2, "V": 2}
+#: The kinds of the floating and the complex dtypes.
+INEXACT = "fVc"
+_CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2, "V": 2, "c": 3}
 
 
 def is_half(dtype: np.dtype) -> bool:
@@ -67,7 +100,7 @@ def is_half(dtype: np.dtype) -> bool:
 
 
 def category(dtype: np.dtype) -> int:
-    """0 for bool, 1 for integers, 2 for floating types: the order in which PyTorch promotes."""
+    """0 for bool, 1 for integers, 2 for floating types, 3 for complex ones: PyTorch's order."""
     return _CATEGORY[dtype.kind]
 
 
@@ -79,8 +112,11 @@ def promote(x: np.dtype, y: np.dtype) -> np.dtype:
     >>> promote(int64, float32)
     dtype('float32')
     """
-    if category(x) != category(y):
-        return x if category(x) > category(y) else y
+    low, high = sorted((category(x), category(y)))
+    if (low, high) == (2, 3):
+        return complex128 if {x, y} & {float64, complex128} else complex64
+    if low != high:
+        return x if category(x) == high else y
     if x != y and is_half(x) and is_half(y):
         return float32
     return np.promote_types(x, y)
@@ -94,17 +130,23 @@ def scalar_dtype(value: Any) -> np.dtype:
     """
     if isinstance(value, (bool, np.bool_)):
         return bool_
+    if isinstance(value, (complex, np.complexfloating)):
+        return complex_dtype(_default)
     return int64 if isinstance(value, (int, np.integer)) else _default
 
 
-def as_number(value: float, dtype: np.dtype) -> float:
+def as_number(value: Any, dtype: np.dtype) -> Any:
     """`value` rounded to `dtype`; raises RuntimeError if it is out of range.
 
     >>> as_number(1.5, int64)
     1
     """
-    if dtype.kind == "b":
-        return bool(value)
+    if dtype.kind in "bc":
+        return bool(value) if dtype.kind == "b" else complex(value)
+    if isinstance(value, complex):
+        if value.imag:
+            raise RuntimeError(f"value {value} cannot be converted to {dtype} without overflow")
+        value = value.real
     if is_floating(dtype) and not math.isfinite(value):
         return value
     limits: Any = finfo(dtype) if is_floating(dtype) else iinfo(dtype)
@@ -144,7 +186,7 @@ class finfo:
     smallest_normal: float
 
     def __init__(self, type: Any = None):
-        dtype = np.dtype(type or _default)
+        dtype = real_dtype(type or _default)
         if not is_floating(dtype):
             raise TypeError(f"finfo: expected a floating dtype, got {dtype}; use iinfo")
         limits: Any

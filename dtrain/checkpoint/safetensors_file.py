@@ -28,7 +28,7 @@ _SMALLEST_MAPPED = 1 << 20
 _NAMES = {
     "bool": "BOOL", "uint8": "U8", "int8": "I8", "uint16": "U16", "int16": "I16", "float16": "F16",
     "bfloat16": "BF16", "uint32": "U32", "int32": "I32", "float32": "F32", "uint64": "U64",
-    "int64": "I64", "float64": "F64",
+    "int64": "I64", "float64": "F64", "complex64": "C64",
 }  # fmt: skip
 _DTYPES = {
     name: dtypes.bfloat16 if dtype == "bfloat16" else np.dtype(dtype)
@@ -201,7 +201,8 @@ def _flatten(value: Any, path: str, tensors: dict[str, Array]) -> Any:
         array = value.array if isinstance(value, Tensor) else value
         if array.dtype.name not in _NAMES:
             raise TypeError(
-                f"save: {path or 'state'} has the dtype {array.dtype}, which no file has"
+                f"save: {path or 'state'} has the dtype {array.dtype}, which no file has; save "
+                "one that safetensors knows, of complex128 view_as_real()"
             )
         name = path or "value"
         if not name.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in name):

@@ -31,11 +31,15 @@ _PICKLE_BYTES = 40 << 20
 
 _STORAGES = {
     "BFloat16Storage": "bfloat16", "BoolStorage": "bool_", "ByteStorage": "uint8",
-    "CharStorage": "int8", "DoubleStorage": "float64", "FloatStorage": "float32",
+    "CharStorage": "int8", "ComplexDoubleStorage": "complex128",
+    "ComplexFloatStorage": "complex64", "DoubleStorage": "float64", "FloatStorage": "float32",
     "HalfStorage": "float16", "IntStorage": "int32", "LongStorage": "int64",
     "ShortStorage": "int16",
 }  # fmt: skip
-_DTYPES = ("bfloat16", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8")
+_DTYPES = (
+    "bfloat16", "complex64", "complex128", "float16", "float32", "float64", "int8", "int16",
+    "int32", "int64", "uint8",
+)  # fmt: skip
 
 
 class Budget:
@@ -216,6 +220,8 @@ class Unpickler(_Pickle):
         size: Sequence[int],
         stride: Sequence[int],
         requires_grad: bool = False,
+        hooks: Any = None,
+        metadata: Any = None,
         *_: Any,
     ) -> Tensor:
         if not all(isinstance(numbers, tuple) and len(numbers) <= 64 for numbers in (size, stride)):
@@ -235,6 +241,9 @@ class Unpickler(_Pickle):
             )
         strides = [step * storage.itemsize for step in stride]
         view = np.lib.stride_tricks.as_strided(storage[offset:], size, strides)
+        flags = metadata if isinstance(metadata, dict) else {}
+        view = view.conj() if flags.get("conj") else view  # PyTorch's lazy conjugate and negative
+        view = -view if flags.get("neg") else view
         tensor = wrap(move(view, self._device))
         return tensor.requires_grad_() if requires_grad else tensor
 

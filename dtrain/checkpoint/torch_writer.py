@@ -21,7 +21,8 @@ from dtrain.nn import Parameter
 
 _STORAGES = {
     "bfloat16": "BFloat16Storage", "bool": "BoolStorage", "uint8": "ByteStorage",
-    "int8": "CharStorage", "float64": "DoubleStorage", "float32": "FloatStorage",
+    "int8": "CharStorage", "complex128": "ComplexDoubleStorage",
+    "complex64": "ComplexFloatStorage", "float64": "DoubleStorage", "float32": "FloatStorage",
     "float16": "HalfStorage", "int32": "IntStorage", "int64": "LongStorage",
     "int16": "ShortStorage",
 }  # fmt: skip

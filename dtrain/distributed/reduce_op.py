@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dtrain.backend import Array
-from dtrain.backend.dtypes import float32, is_floating, is_half
+from dtrain.backend.dtypes import float32, is_half, is_inexact
 from dtrain.distributed.comm.blocks import all_reduce_blocks
 from dtrain.distributed.comm.communicator import Communicator
 
@@ -46,12 +46,16 @@ _OF_BOOL = {
 
 def require_op_takes(op: ReduceOp, dtype: np.dtype, call: str) -> None:
     """Refuse an operation that a dtype does not have."""
-    if op is ReduceOp.AVG and not is_floating(dtype):
+    if op is ReduceOp.AVG and not is_inexact(dtype):
         raise ValueError(
             f"{call}: ReduceOp.AVG takes a floating dtype, got {dtype}: sum in float32, or divide "
             "the sum"
         )
-    if op in _BITWISE and is_floating(dtype):
+    if op in (ReduceOp.MIN, ReduceOp.MAX) and dtype.kind == "c":
+        raise ValueError(
+            f"{call}: ReduceOp.{op.name} takes real numbers, got {dtype}: reduce view_as_real()"
+        )
+    if op in _BITWISE and is_inexact(dtype):
         raise ValueError(f"{call}: ReduceOp.{op.name} takes an integer dtype or bool, got {dtype}")
 
 

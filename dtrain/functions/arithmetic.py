@@ -9,7 +9,8 @@ from dtrain.backend.dtypes import (
     category,
     float64,
     int64,
-    is_floating,
+    is_inexact,
+    promote,
 )
 from dtrain.functions.autocast import autocasts
 from dtrain.functions.elementwise import (
@@ -18,7 +19,6 @@ from dtrain.functions.elementwise import (
     binary,
     floating_binary,
     floating_unary,
-    unary,
 )
 from dtrain.functions.half_precision import in_float32
 from dtrain.functions.operands import (
@@ -30,12 +30,16 @@ from dtrain.functions.operands import (
     to_floating,
 )
 from dtrain.functions.rounding import _rounded
-from dtrain.primitives import arithmetic as primitives
+from dtrain.primitives import arithmetic as primitives, complex_numbers
 
 mul: BinaryFunction = binary(primitives.mul)
 
 
-abs: UnaryFunction = unary(primitives.abs, no_bools=True)
+def abs(input: Tensor) -> Tensor:
+    """|input|; of complex numbers a real tensor (torch.abs)."""
+    if input.dtype == "bool":
+        raise NotImplementedError("abs: expected numbers, got dtype bool")
+    return complex_numbers.modulus(input) if input.is_complex() else primitives.abs(input)
 
 
 reciprocal: UnaryFunction = floating_unary(primitives.reciprocal)
@@ -55,7 +59,7 @@ def _scaled(name: str, input: Tensor | Number, other: Tensor | Number, alpha: Nu
     if alpha == 1:
         return other
     kinds = [category(v.dtype) for v in (input, other) if isinstance(v, Tensor)]
-    if isinstance(alpha, float) and max(kinds, default=2) < 2:
+    if isinstance(alpha, (float, complex)) and max(kinds, default=2) < 2:
         raise RuntimeError(f"{name}: expected a whole alpha for integers, got {alpha}")
     if isinstance(other, Tensor) and other.dtype == "bool":
         return (
@@ -115,14 +119,16 @@ def neg(input: Tensor) -> Tensor:
 def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
     """input ** exponent (torch.pow)."""
     x, y = promote_pair(input, exponent)
-    if isinstance(exponent, int) and exponent < 0 and not is_floating(x.dtype):
+    if isinstance(exponent, int) and exponent < 0 and not is_inexact(x.dtype):
         raise RuntimeError("pow: integers to negative integer powers are not allowed")
     return primitives.pow(x, y)
 
 
 def float_power(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
-    """input ** exponent in float64 (torch.float_power)."""
-    x, y = (to(v, float64) if isinstance(v, Tensor) else v for v in (input, exponent))
+    """input ** exponent in float64, of complex numbers in complex128 (torch.float_power)."""
+    x, y = (
+        to(v, promote(v.dtype, float64)) if isinstance(v, Tensor) else v for v in (input, exponent)
+    )
     return pow(x, y)
 
 
@@ -143,7 +149,7 @@ def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
     dtypes = [v.dtype for v in (input, end, weight) if isinstance(v, Tensor)]
     if len(set(dtypes)) > 1:
         raise RuntimeError(f"lerp: expected one dtype for all, got {[str(d) for d in dtypes]}")
-    if not is_floating(input.dtype):
+    if not is_inexact(input.dtype):
         raise NotImplementedError(f"lerp: expected a floating dtype, got {input.dtype}")
     return primitives.lerp(*promote_all(input, end, weight))
 
@@ -162,7 +168,7 @@ def addcmul(
 @in_float32
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:
     """input + value * tensor1 / tensor2 (torch.addcdiv)."""
-    if not is_floating(tensor1.dtype) and not is_floating(tensor2.dtype):
+    if not is_inexact(tensor1.dtype) and not is_inexact(tensor2.dtype):
         raise RuntimeError(
             f"addcdiv: expected a floating dtype, got {tensor1.dtype} and {tensor2.dtype}; "
             "convert one with .float()"
@@ -182,7 +188,7 @@ def div(
         return _rounded(input, other, rounding_mode)
     x, y = promote_pair(input, other)
     tensor = x if isinstance(x, Tensor) else y
-    if not is_floating(tensor.dtype):
+    if not is_inexact(tensor.dtype):
         x, y = (to_floating(v) if isinstance(v, Tensor) else v for v in (x, y))
     return primitives.div(x, y)
 

@@ -115,7 +115,9 @@ def _require_tensor(own_name: str, name: str, first: Any, operands: list[Any]) -
     numbers_fit = own_name in _TWO_NUMBERS or (
         own_name in _NUMBER_FIRST and any(isinstance(x, Tensor) for x in operands)
     )
-    if not isinstance(first, Tensor) and not (numbers_fit and isinstance(first, (int, float))):
+    if not isinstance(first, Tensor) and not (
+        numbers_fit and isinstance(first, (int, float, complex))
+    ):
         raise TypeError(f"{name}: expected a tensor as input, got {type(first).__name__}")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from dtrain.autograd.tensor import Tensor
-from dtrain.backend.dtypes import is_floating
+from dtrain.backend.dtypes import is_inexact
 from dtrain.functions.elementwise import (
     BinaryFunction,
     TensorBinaryFunction,
@@ -17,8 +17,14 @@ from dtrain.functions.elementwise import (
     tensors_only,
     unary,
 )
-from dtrain.functions.operands import Number, promote_pair, require_tensors, scalar_like
-from dtrain.primitives import comparison as primitives
+from dtrain.functions.operands import (
+    Number,
+    keeps_dtype,
+    promote_pair,
+    require_tensors,
+    scalar_like,
+)
+from dtrain.primitives import comparison as primitives, complex_numbers
 
 
 class Comparison(Protocol):
@@ -31,7 +37,7 @@ def _compare(operation: Callable[..., Tensor]) -> Comparison:
     """A comparison, which converts a number to the dtype of the tensor."""
 
     def function(input: Tensor, other: Tensor | Number) -> Tensor:
-        if not isinstance(other, Tensor) and is_floating(input.dtype):
+        if not isinstance(other, Tensor) and keeps_dtype(input, other):
             return operation(input, scalar_like(other, input))
         return operation(*promote_pair(input, other, wrap_around=False))
 
@@ -60,7 +66,7 @@ def _bitwise(operation: Callable[..., Tensor]) -> BinaryFunction:
     def function(input: Tensor | Number, other: Tensor | Number) -> Tensor:
         x, y = promote_pair(input, other)
         dtype = (x if isinstance(x, Tensor) else y).dtype
-        if is_floating(dtype):
+        if is_inexact(dtype):
             raise NotImplementedError(
                 f"{operation.__name__}: expected integers or bools, got {dtype}"
             )
@@ -78,7 +84,7 @@ bitwise_right_shift: BinaryFunction = _bitwise(primitives.bitwise_right_shift)
 
 def bitwise_not(input: Tensor) -> Tensor:
     """Each bit, or each bool, inverted (torch.bitwise_not)."""
-    if is_floating(input.dtype):
+    if is_inexact(input.dtype):
         raise NotImplementedError(f"bitwise_not: expected integers or bools, got {input.dtype}")
     return primitives.invert(input)
 
@@ -94,7 +100,9 @@ def isneginf(input: Tensor) -> Tensor:
 
 
 def isreal(input: Tensor) -> Tensor:
-    """True everywhere: there are no complex numbers (torch.isreal)."""
+    """Whether each has no imaginary part (torch.isreal)."""
+    if input.is_complex():
+        return eq(complex_numbers.imag(input), 0)
     return eq(input, input) | isnan(input)
 
 

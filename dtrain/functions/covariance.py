@@ -5,6 +5,7 @@ from __future__ import annotations
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import category, is_floating
 from dtrain.functions.arithmetic import div, mul, sqrt, sub
+from dtrain.functions.complex_numbers import conj
 from dtrain.functions.diagonals import diagonal
 from dtrain.functions.half_precision import in_float32
 from dtrain.functions.operands import to_floating
@@ -46,7 +47,7 @@ def cov(
         divisor = total - div(mul(sum(mul(weight, aweights)), correction), total)
     divisor = divisor.clamp(min=0) if isinstance(divisor, Tensor) else max(divisor, 0)
     other = centered if weight is None else mul(centered, weight)
-    return squeeze(div(matmul(centered, transpose(other, 0, 1)), divisor))
+    return squeeze(div(matmul(centered, conj(transpose(other, 0, 1))), divisor))
 
 
 def _weight(count: int, fweights: Tensor | None, aweights: Tensor | None) -> Tensor | None:

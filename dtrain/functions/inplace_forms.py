@@ -12,6 +12,7 @@ from dtrain.functions import (
     activations,
     arithmetic,
     comparison,
+    complex_numbers,
     exponentials,
     indexing,
     limits,
@@ -67,13 +68,14 @@ INPLACE = {
         "abs add addcdiv addcmul copysign div float_power lerp mul neg pow reciprocal "
         "rsqrt sqrt square sub true_divide",
     ),
+    **_inplace_forms(complex_numbers, "sgn"),
+    "conj_physical_": make_inplace("conj_physical_", complex_numbers.conj),
     **_inplace_forms(exponentials, "exp exp2 expm1 ldexp log log10 log1p log2 logit xlogy"),
     **_inplace_forms(limits, "clamp clamp_max clamp_min nan_to_num"),
     **_inplace_forms(indexing, "masked_fill"),
     **_inplace_forms(
         rounding,
-        "ceil floor floor_divide fmod frac gcd heaviside lcm nextafter remainder round "
-        "sgn sign trunc",
+        "ceil floor floor_divide fmod frac gcd heaviside lcm nextafter remainder round sign trunc",
     ),
     **_inplace_forms(special, "digamma erf erfc erfinv i0 lgamma mvlgamma"),
     **_inplace_forms(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import (
     finfo,
-    is_floating,
+    is_inexact,
 )
 from dtrain.functions.elementwise import TensorBinaryFunction, binary, tensors_only
 from dtrain.functions.operands import (
@@ -33,7 +35,8 @@ def clamp(
     for limit in (min, max):
         if limit is not None:
             input = to(input, result_dtype(input, limit))
-    return primitives.clamp(input, min=min, max=max)
+    limits: Any = {"min": min, "max": max}  # a complex one made the input complex: refused
+    return primitives.clamp(input, **limits)
 
 
 def clamp_min(input: Tensor, min: Tensor | Number) -> Tensor:
@@ -53,7 +56,7 @@ def nan_to_num(
     neginf: float | None = None,
 ) -> Tensor:
     """Numbers in place of NaN, 0, and the infinities, the dtype's limits (torch.nan_to_num)."""
-    if not is_floating(input.dtype):
+    if not is_inexact(input.dtype):
         return casts.clone(input)
     info = finfo(input.dtype)
     return primitives.nan_to_num(

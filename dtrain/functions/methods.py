@@ -16,6 +16,8 @@ CASTS = {
     "bfloat16": "bfloat16",
     "bool": "bool_",
     "byte": "uint8",
+    "cdouble": "complex128",
+    "cfloat": "complex64",
     "char": "int8",
     "double": "float64",
     "float": "float32",

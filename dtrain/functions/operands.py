@@ -12,16 +12,18 @@ import numpy as np
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import array_module, cuda_index, device as Device, move
 from dtrain.backend.dtypes import (
+    INEXACT,
     category,
+    complex_dtype,
     get_default_dtype,
-    is_floating,
+    is_inexact,
     promote,
     scalar_dtype,
 )
 from dtrain.functions.creation import as_tensor
 from dtrain.primitives import casts
 
-Number: TypeAlias = int | float | bool
+Number: TypeAlias = int | float | complex | bool
 Dims: TypeAlias = int | Sequence[int]
 
 
@@ -59,11 +61,18 @@ def result_dtype(x: Any, y: Any) -> np.dtype:
     """The dtype of x op y: numbers and 0-d tensors do not widen tensors with dimensions."""
     if not isinstance(y, Tensor):
         number = scalar_dtype(y)
-        return x.dtype if category(number) <= category(x.dtype) else number
+        return _widened(x.dtype, number)
     if (x.ndim == 0) == (y.ndim == 0):
         return promote(x.dtype, y.dtype)
     full, single = (x, y) if x.ndim else (y, x)
-    return full.dtype if category(single.dtype) <= category(full.dtype) else single.dtype
+    return _widened(full.dtype, single.dtype)
+
+
+def _widened(full: np.dtype, single: np.dtype) -> np.dtype:
+    """The dtype of a tensor with dimensions beside a number or a 0-d tensor."""
+    if category(single) <= category(full):
+        return full
+    return complex_dtype(full) if single.kind == "c" and is_inexact(full) else single
 
 
 def promote_all(*operands: Any) -> list[Any]:
@@ -72,8 +81,8 @@ def promote_all(*operands: Any) -> list[Any]:
     full = [v for v in tensors if v.ndim]
     dtype = functools.reduce(promote, (v.dtype for v in full or tensors))
     for single in tensors if full else ():
-        if not single.ndim and category(single.dtype) > category(dtype):
-            dtype = single.dtype
+        if not single.ndim:
+            dtype = _widened(dtype, single.dtype)
     return [to(v, dtype) if isinstance(v, Tensor) else v for v in operands]
 
 
@@ -98,19 +107,33 @@ def promote_pair(x: Any, y: Any, wrap_around: bool = True) -> tuple[Any, Any]:
         dtype = result_dtype(x, y)
         return to(x, dtype), to(y, dtype)
     if isinstance(x, Tensor):
-        return (x, y) if is_floating(x.dtype) else _with_number(x, y, wrap_around)
+        return (x, y) if keeps_dtype(x, y) else _with_number(x, y, wrap_around)
     if isinstance(y, Tensor):
-        return (x, y) if is_floating(y.dtype) else _with_number(y, x, wrap_around)[::-1]
+        return (x, y) if keeps_dtype(y, x) else _with_number(y, x, wrap_around)[::-1]
     dtype = promote(scalar_dtype(x), scalar_dtype(y))
     return as_tensor(x, dtype=dtype), as_tensor(y, dtype=dtype)
 
 
+def keeps_dtype(x: Tensor, number: Any) -> bool:
+    """Whether a tensor keeps its dtype beside any such number."""
+    kind = x.array.dtype.kind
+    return kind in INEXACT and (kind == "c" or not isinstance(number, complex))
+
+
 def _with_number(x: Tensor, number: Any, wrap_around: bool) -> tuple[Tensor, Any]:
-    """Integers or bools beside a number."""
+    """Integers or bools beside a number, or real numbers beside a complex one."""
     x = to(x, result_dtype(x, number))
     if wrap_around and isinstance(number, int) and x.dtype.kind in "iu" and x.dtype.itemsize < 8:
         number = int(np.asarray(number).astype(x.dtype))
     return x, number
+
+
+def require_real(name: str, input: Tensor) -> None:
+    """Refuse complex numbers, which have no order."""
+    if input.is_complex():
+        raise NotImplementedError(
+            f"{name}: expected real numbers, got {input.dtype}; use real, imag or abs"
+        )
 
 
 def require_tensors(name: str, *values: Any) -> None:
@@ -135,7 +158,7 @@ def _on_one_device(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 def to_floating(x: Any) -> Tensor:
     """x, or x in the default dtype if it has integers or bools."""
     x = as_tensor(x)
-    return x if is_floating(x.dtype) else to(x, get_default_dtype())
+    return x if is_inexact(x.dtype) else to(x, get_default_dtype())
 
 
 def scalar_like(value: Number, like: Tensor) -> Tensor:

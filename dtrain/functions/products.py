@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from dtrain.autograd.tensor import Tensor
-from dtrain.backend.dtypes import bool_, category, int64, is_floating, promote
+from dtrain.backend.dtypes import bool_, category, int64, is_inexact, promote
 from dtrain.functions.autocast import autocasts
 from dtrain.functions.comparison import bitwise_and, bitwise_or
+from dtrain.functions.complex_numbers import conj
 from dtrain.functions.creation import ones_like, triu_indices
 from dtrain.functions.diagonals import diagonal
 from dtrain.functions.half_precision import in_float32
@@ -101,8 +102,8 @@ def _added(name: str, input: Tensor, product: Tensor, beta: Number, alpha: Numbe
     """beta * input + alpha * product; with beta 0 the input counts for nothing, not even NaN."""
     if not isinstance(input, Tensor):
         raise TypeError(f"{name}: expected a tensor for input, got {type(input).__name__}")
-    if not is_floating(product.dtype):
-        beta, alpha = int(beta), int(alpha)
+    if not is_inexact(product.dtype):
+        beta, alpha = int(beta), int(alpha)  # type: ignore[arg-type]  # not of complex ones
     input = broadcast_to(input, product.shape)
     product = product if alpha == 1 else product * alpha
     return product if beta == 0 else product + (input if beta == 1 else input * beta)
@@ -137,7 +138,7 @@ def addr(
     if dtype == bool_:
         input = broadcast_to(input, product.shape)
         return bitwise_or(bitwise_and(input, bool(beta)), bitwise_and(product, bool(alpha)))
-    if not is_floating(dtype) and (isinstance(beta, float) or isinstance(alpha, float)):
+    if not is_inexact(dtype) and (isinstance(beta, float) or isinstance(alpha, float)):
         raise RuntimeError(f"addr: expected integers for beta and alpha, got {beta} and {alpha}")
     return _added("addr", to(input, dtype), to(product, dtype), beta, alpha)
 
@@ -172,17 +173,17 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
 
 @autocasts
 def vdot(input: Tensor, other: Tensor) -> Tensor:
-    """The inner product of two vectors (torch.vdot)."""
-    return dot(input, other)
+    """The inner product of two vectors, the first conjugated (torch.vdot)."""
+    return dot(conj(input), other)
 
 
 @autocasts
 @in_float32
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
-    """Inner products along a dimension; the others broadcast (torch.linalg.vecdot)."""
-    if not is_floating(x.dtype):
+    """Inner products along a dimension, `x` conjugated; others broadcast (torch.linalg.vecdot)."""
+    if not is_inexact(x.dtype):
         raise RuntimeError(f"linalg.vecdot: expected a floating dtype, got {x.dtype}")
-    return (x * y).sum(dim)
+    return (conj(x) * y).sum(dim)
 
 
 @autocasts

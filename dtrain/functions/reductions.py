@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, overload
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend import array_module
-from dtrain.backend.dtypes import DTypeLike, is_floating
+from dtrain.backend.dtypes import DTypeLike, is_inexact
 from dtrain.functions.arithmetic import sub
 from dtrain.functions.autocast import autocasts
 from dtrain.functions.elementwise import name_like
@@ -18,6 +18,7 @@ from dtrain.functions.operands import Dims, normalize_dim, resolve_axis, to, to_
 from dtrain.functions.shapes import movedim, squeeze, unsqueeze
 from dtrain.primitives import (
     arithmetic,
+    complex_numbers,
     exponentials,
     indexing,
     linalg,
@@ -28,7 +29,7 @@ from dtrain.primitives import (
 
 def require_floating(name: str, input: Tensor) -> None:
     """Refuse integers and bools."""
-    if not is_floating(input.dtype):
+    if not is_inexact(input.dtype):
         raise RuntimeError(
             f"{name}: expected a floating dtype, got {input.dtype}; convert it with .float()"
         )
@@ -205,6 +206,8 @@ def norm(
 
 @in_float32
 def _vector_norm(input: Tensor, p: float, dim: Dims | None, keepdim: bool) -> Tensor:
+    if input.is_complex():
+        input = complex_numbers.modulus(input)
     if p == 2:
         return arithmetic.safe_sqrt(sum(input * input, dim, keepdim))
     size = arithmetic.abs(input)

@@ -82,9 +82,6 @@ def frac(input: Tensor) -> Tensor:
 sign: UnaryFunction = unary(primitives.sign)
 
 
-sgn: UnaryFunction = unary(primitives.sign)
-
-
 ceil: UnaryFunction = unary(primitives.ceil, no_bools=True)
 
 

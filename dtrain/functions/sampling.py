@@ -119,21 +119,23 @@ def multinomial(
 def _uniform(
     self: Tensor, a: float = 0, b: float = 1, *, generator: Generator | None = None
 ) -> Array:
-    """Fill with uniform random numbers in [a, b)."""
-    _floating_only("uniform_", self)
+    """Fill with uniform random numbers in [a, b); of complex ones, each part."""
+    if not self.is_complex():
+        _floating_only("uniform_", self)
     _require("uniform_", a <= b, "from <= to", (a, b))
     drawn = random.rand(self.shape, dtype=self.dtype, device=self.device, generator=generator)
-    return drawn.array * (b - a) + a
+    return drawn.array * (b - a) + (complex(a, a) if self.is_complex() else a)
 
 
 def _normal(
     self: Tensor, mean: float = 0, std: float = 1, *, generator: Generator | None = None
 ) -> Array:
-    """Fill with normal random numbers."""
-    _floating_only("normal_", self)
+    """Fill with normal random numbers; `mean` is that of each part of complex ones."""
+    if not self.is_complex():
+        _floating_only("normal_", self)
     _require("normal_", std >= 0, "std >= 0", std)
     drawn = random.randn(self.shape, dtype=self.dtype, device=self.device, generator=generator)
-    return drawn.array * std + mean
+    return drawn.array * std + (complex(mean, mean) if self.is_complex() else mean)
 
 
 def _bernoulli(

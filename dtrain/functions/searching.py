@@ -12,6 +12,7 @@ from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import Array, array_module, on_device_of
 from dtrain.backend.dtypes import category, int64, scalar_dtype
 from dtrain.functions.indexing import gather
+from dtrain.functions.operands import require_real
 from dtrain.primitives import scattering
 
 
@@ -25,6 +26,7 @@ def searchsorted(
     sorter: Tensor | None = None,
 ) -> Tensor:
     """Where to insert values into sorted rows, before equal ones (torch.searchsorted)."""
+    require_real("searchsorted", sorted_sequence)
     if side not in (None, "left", "right") or (side == "left" and right):
         raise RuntimeError(
             f'searchsorted: expected side "left" or "right", as `right` says, got {side!r}'

@@ -14,7 +14,7 @@ from dtrain.backend.dtypes import DTypeLike, category
 from dtrain.functions import subscripts
 from dtrain.functions.inplace import describe_method
 from dtrain.functions.operands import normalize_dim, to_axis, unpack_integers
-from dtrain.primitives import casts, shapes as primitives
+from dtrain.primitives import casts, complex_numbers, shapes as primitives
 
 # --- another shape ---
 
@@ -163,17 +163,26 @@ def reversed_dims(input: Tensor) -> Tensor:
 
 
 def adjoint(input: Tensor) -> Tensor:
-    """Transpose the last two dimensions (torch.adjoint)."""
+    """The last two dimensions transposed, complex numbers conjugated (torch.adjoint)."""
+    return _conj(transposed_matrix(input))
+
+
+def transposed_matrix(input: Tensor) -> Tensor:
+    """The last two dimensions transposed (torch.Tensor.mT)."""
     if input.ndim == 1:
         raise RuntimeError(f"adjoint: expected a matrix or several, got shape {input.shape}")
     return transpose(input, -2, -1) if input.ndim else reversed_dims(input)
 
 
 def matrix_adjoint(input: Tensor) -> Tensor:
-    """One matrix transposed (torch.Tensor.H)."""
+    """One matrix transposed, complex numbers conjugated (torch.Tensor.H)."""
     if input.ndim not in (0, 2):
         raise RuntimeError(f"H: expected a matrix, got shape {input.shape}; use mH for several")
-    return reversed_dims(input)
+    return _conj(reversed_dims(input))
+
+
+def _conj(input: Tensor) -> Tensor:
+    return complex_numbers.conj(input) if input.is_complex() else input
 
 
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any, Literal, overload
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import array_module, on_device_of
 from dtrain.backend.dtypes import is_floating
-from dtrain.functions.operands import normalize_dim, scalar_like
+from dtrain.functions.operands import normalize_dim, require_real, scalar_like
 from dtrain.functions.reductions import ValuesAndIndices
 from dtrain.functions.shapes import narrow, reshape, squeeze
 from dtrain.primitives import indexing, reductions, sorting as primitives
@@ -119,6 +119,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> ValuesAndIndice
 
 
 def _unique(input: Tensor, dim: int | None, consecutive: bool, inverse: bool, counts: bool) -> Any:
+    require_real("unique", input)
     xp, array = array_module(input.array), input.array
     with on_device_of(array):
         moved = array.reshape(-1) if dim is None else xp.moveaxis(array, dim, 0)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import array_module, on_device_of
-from dtrain.backend.dtypes import DTypeLike, int64, is_floating
+from dtrain.backend.dtypes import DTypeLike, int64, is_inexact
 from dtrain.functions.arithmetic import lerp, mul, sub
 from dtrain.functions.autocast import autocasts
 from dtrain.functions.creation import as_tensor, tensor
@@ -19,7 +19,14 @@ from dtrain.functions.operands import Dims, normalize_dim, promote_pair, resolve
 from dtrain.functions.reductions import mean, norm, require_floating, sum
 from dtrain.functions.shapes import permute, reshape, squeeze, unsqueeze
 from dtrain.functions.sorting import sort
-from dtrain.primitives import arithmetic, comparison, indexing, rounding, statistics as primitives
+from dtrain.primitives import (
+    arithmetic,
+    comparison,
+    complex_numbers,
+    indexing,
+    rounding,
+    statistics as primitives,
+)
 
 R = TypeVar("R")
 
@@ -53,7 +60,10 @@ def _make_variance(
 
 
 def _variance(input: Tensor, dim: Any, correction: float, keepdim: bool) -> Tensor:
-    """The variance of all elements or over `dim`."""
+    """The variance of all elements or over `dim`; of complex numbers that of both parts."""
+    if input.is_complex():
+        parts = (complex_numbers.real(input), complex_numbers.imag(input))
+        return arithmetic.add(*(_variance(part, dim, correction, keepdim) for part in parts))
     return primitives.var(
         input, axis=resolve_axis(input, dim), keepdims=keepdim, correction=correction
     )
@@ -92,7 +102,7 @@ def nansum(
 ) -> Tensor:
     """The sum of the elements that are not NaN (torch.nansum)."""
     input = input if dtype is None else to(input, dtype)
-    if not is_floating(input.dtype):
+    if not is_inexact(input.dtype):
         return sum(input, dim, keepdim)
     return primitives.nansum(input, axis=resolve_axis(input, dim), keepdims=keepdim)
 
@@ -215,7 +225,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
 
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
     """The number of occurrences of each integer, or the sum of their weights (torch.bincount)."""
-    if is_floating(input.dtype):
+    if is_inexact(input.dtype):
         raise NotImplementedError(f"bincount: expected integers, got {input.dtype}")
     array = input.array
     if array.ndim != 1 or (array.size and int(array.min()) < 0):

@@ -13,7 +13,7 @@ from dtrain.autograd.op import record
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.autograd.view import rebase_history
 from dtrain.backend import Array, array_module
-from dtrain.backend.dtypes import is_floating
+from dtrain.backend.dtypes import is_inexact
 from dtrain.backend.tracing import current_tracer, tracers
 from dtrain.functions.creation import tensor
 from dtrain.primitives import indexing as primitives
@@ -144,7 +144,7 @@ def require_no_internal_overlap(name: str, array: Array) -> None:
 
 
 def _assign(x: Tensor, index: tuple, value: Any) -> None:
-    if not isinstance(value, (Tensor, int, float, np.generic)):
+    if not isinstance(value, (Tensor, int, float, complex, np.generic)):
         raise TypeError(
             f"x[index] = value: expected a tensor or a number, got {type(value).__name__}; "
             "make it one with tensor()"
@@ -155,7 +155,12 @@ def _assign(x: Tensor, index: tuple, value: Any) -> None:
                 f"x[index] = value: expected a value of dtype {x.dtype}, got {value.dtype}; "
                 "convert it with .to(dtype)"
             )
-        value = value if is_floating(x.dtype) else value.detach()
+        value = value if is_inexact(x.dtype) else value.detach()
+    if isinstance(value, complex) and x.dtype.kind != "c":
+        raise RuntimeError(
+            f"x[index] = value: {value} cannot be converted to {x.dtype}; take its real part, or "
+            "make x complex"
+        )
     require_no_internal_overlap("x[index] = value", x.array)
     value_grad = isinstance(value, Tensor) and value.requires_grad
     x._require_writable("x[index] = value", value_grad)

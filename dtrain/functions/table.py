@@ -14,6 +14,7 @@ from dtrain.functions import (
     arithmetic,
     casts,
     comparison,
+    complex_numbers,
     covariance,
     creation,
     diagonals,
@@ -25,7 +26,6 @@ from dtrain.functions import (
     limits,
     methods,
     products,
-    reals,
     reductions,
     rounding,
     sampling,
@@ -38,6 +38,7 @@ from dtrain.functions import (
     special,
     splitting,
     statistics,
+    stft,
     trigonometry,
     types,
 )
@@ -66,7 +67,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     **select(
         rounding,
         "ceil floor floor_divide fmod frac frexp gcd heaviside lcm nextafter remainder "
-        "round sgn sign trunc",
+        "round sign trunc",
     ),
     **select(special, "digamma erf erfc erfinv i0 lgamma mvlgamma"),
     **select(
@@ -75,7 +76,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     ),
     **select(covariance, "corrcoef cov"),
     **select(sampling, "bernoulli multinomial"),
-    **select(reals, "angle conj real"),
+    **select(complex_numbers, "angle conj resolve_conj sgn"),
     **select(
         comparison,
         "allclose bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift "
@@ -100,6 +101,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
         "adjoint as_strided broadcast_to flatten flip fliplr flipud movedim narrow permute ravel "
         "reshape roll rot90 squeeze swapaxes t transpose unflatten unsqueeze",
     ),
+    **select(stft, "istft stft"),
     **select(diagonals, "diag diag_embed diagflat diagonal tril triu"),
     **select(joining, "tile"),
     **select(splitting, "chunk dsplit hsplit split split_with_sizes tensor_split unbind vsplit"),
@@ -149,8 +151,7 @@ ALIASES = {
     "multiply": "mul",
     "negative": "neg",
     "not_equal": "ne",
-    "resolve_conj": "conj",
-    "resolve_neg": "real",
+    "resolve_neg": "resolve_conj",
     "subtract": "sub",
     "swapdims": "transpose",
 }
@@ -162,6 +163,7 @@ INPLACE_ALIASES = {
 #: Public functions that are no methods.
 FREE_FUNCTIONS: dict[str, Callable[..., Any]] = {
     **select(statistics, "isin std_mean var_mean"),
+    **select(complex_numbers, "complex imag polar real view_as_complex view_as_real"),
     "fill": types.fill,
     "zero_": INPLACE["zero_"],
     **select(integrals, "cumulative_trapezoid gradient trapezoid"),
@@ -193,6 +195,8 @@ METHODS: dict[str, Callable[..., Any]] = {
     "contiguous": shapes.contiguous,
     "expand": shapes.expand,
     "fill_diagonal_": diagonals.fill_diagonal_,
+    "is_conj": complex_numbers.is_conj,
+    "is_neg": complex_numbers.is_conj,
     "is_nonzero": types.is_nonzero,
     "is_same_size": types.is_same_size,
     "repeat": joining.repeat,
@@ -224,7 +228,9 @@ PROPERTIES: dict[str, Callable[[Tensor], Tensor]] = {
     "H": shapes.matrix_adjoint,
     "T": shapes.reversed_dims,
     "mH": shapes.adjoint,
-    "mT": shapes.adjoint,
+    "imag": complex_numbers.imag,
+    "mT": shapes.transposed_matrix,
+    "real": complex_numbers.real,
 }
 
 
@@ -234,6 +240,8 @@ IN_PLACE = (INPLACE, diagonals.INPLACE, products.INPLACE, scattering.INPLACE, sh
 #: Functions that are public as they are, without `out=` and other names of parameters.
 UNBOUND_FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{name: function for name, function in vars(creation).items() if callable(function)},
+    "is_conj": complex_numbers.is_conj,
+    "is_neg": complex_numbers.is_conj,
     **select(
         types,
         "is_complex is_floating_point is_nonzero is_same_size is_tensor numel result_type",

@@ -18,6 +18,8 @@ TYPES = {
     "BoolTensor": "bool_",
     "ByteTensor": "uint8",
     "CharTensor": "int8",
+    "ComplexDoubleTensor": "complex128",
+    "ComplexFloatTensor": "complex64",
     "DoubleTensor": "float64",
     "FloatTensor": "float32",
     "HalfTensor": "float16",

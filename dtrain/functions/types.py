@@ -46,7 +46,7 @@ def is_floating_point(input: Tensor) -> bool:
 
 
 def is_complex(input: Tensor) -> bool:
-    """False: there are no complex numbers (torch.is_complex)."""
+    """Whether the dtype is complex64 or complex128 (torch.is_complex)."""
     return input.is_complex()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from dtrain.autograd.fused_node import Backward
-from dtrain.autograd.graph import sum_to
+from dtrain.autograd.graph import convert, sum_to
 from dtrain.jit.code_text import CodeText
 from dtrain.jit.graph import Call, Graph, Ref
 
@@ -53,7 +53,8 @@ def _write(
     graph: Graph, calls: Sequence[Call], outputs: Sequence[int], differentiated: set[int],
     given: tuple[int, ...],
 ) -> Backward:  # fmt: skip
-    code = CodeText(str, {"asarray": np.asarray, "generic": np.generic, "sum_to": sum_to})
+    names = {"asarray": np.asarray, "convert": convert, "generic": np.generic, "sum_to": sum_to}
+    code = CodeText(str, names)
     lines = code.lines
     lines.append("def backward(saved, grads, keep):")
     lines += [f"    g{outputs[n]} = grads[{n}]" for n in given]
@@ -84,7 +85,7 @@ def _addition(code: CodeText, graph: Graph, value: int, parts: dict[int, int]) -
     shape, dtype = graph.values[value].shape, graph.values[value].dtype
     known = code.constant(dtype)
     lines = [f"    if p.shape != {shape}: p = sum_to(p, {shape})"]
-    lines.append(f"    if p.dtype is not {known} and p.dtype != {known}: p = p.astype({known})")
+    lines.append(f"    if p.dtype is not {known} and p.dtype != {known}: p = convert(p, {known})")
     count = parts.get(value, 0)
     parts[value] = count + 1
     lines.append(f"    g{value} " + ("= p", f"= g{value} + p", "+= p")[min(count, 2)])

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dtrain.autograd.primitive import is_floating_array
+from dtrain.autograd.primitive import is_inexact_array
 from dtrain.autograd.tensor import Tensor
 
 
@@ -46,7 +46,7 @@ def same_items(first: Any, second: Any) -> bool:
     if type(first) is not type(second):
         return False
     if isinstance(first, (np.ndarray, np.generic)):
-        nan_too = is_floating_array(first)
+        nan_too = is_inexact_array(first)
         return first.dtype == second.dtype and np.array_equal(first, second, equal_nan=nan_too)
     if callable(first) and hasattr(first, "__code__"):
         return first.__code__ is second.__code__

@@ -10,7 +10,7 @@ import numpy as np
 import dtrain.functions.table  # noqa: F401  Tensor's methods
 from dtrain.autograd import Tensor
 from dtrain.backend import dtypes
-from dtrain.functions.creation import empty_like
+from dtrain.functions.creation import empty, empty_like
 from dtrain.nn import state
 from dtrain.nn.attributes import Attributes
 from dtrain.nn.hooks import Hookable
@@ -250,14 +250,21 @@ class Module(Hookable, Attributes):
                 param.grad.zero_()
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
-        """Move parameters and buffers to a device, floating ones to a dtype; returns self."""
+        """Move parameters and buffers to a device, floating ones to a dtype; returns self.
+
+        Complex ones stay as they are, unless the dtype is complex: none loses its imaginary part.
+        """
         for wanted in (*args, kwargs.get("dtype")):
-            if isinstance(wanted, np.dtype) and not dtypes.is_floating(wanted):
-                raise TypeError(f"Module.to: expected a floating dtype, got {wanted}")
+            if isinstance(wanted, np.dtype) and not dtypes.is_inexact(wanted):
+                raise TypeError(f"Module.to: expected a floating or complex dtype, got {wanted}")
 
         def moved(tensor: Tensor) -> Tensor:
+            if tensor.is_complex():
+                like = empty(0, device=tensor.device).to(*args, **kwargs)
+                if not like.is_complex():
+                    return tensor.detach().to(like.device)
             out = tensor.detach().to(*args, **kwargs)
-            if out.dtype != tensor.dtype and not tensor.is_floating_point():
+            if out.dtype != tensor.dtype and not dtypes.is_inexact(tensor.dtype):
                 out = out.to(tensor.dtype)
             return out
 

@@ -10,6 +10,7 @@ from dtrain.autograd import Tensor
 from dtrain.autograd.tensor import wrap
 from dtrain.backend import Array, array_module, move
 from dtrain.backend.dtypes import finfo, is_half
+from dtrain.optim.complex_parts import require_real
 from dtrain.optim.half_precision import in_float32
 from dtrain.optim.optimizer import Optimizer, Run
 from dtrain.optim.options import as_number, as_numbers, check_options
@@ -72,6 +73,7 @@ class Adafactor(Optimizer):
         super().__init__(params, defaults, implementation)
 
     def _read_options(self, group: Group) -> None:
+        require_real("Adafactor", group["params"])
         super()._read_options(group)
         group["eps"] = _read_eps(group["eps"])
 

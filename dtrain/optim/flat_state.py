@@ -37,7 +37,7 @@ def new_array(optimizer: Optimizer, bucket: Bucket, name: str) -> Array:
         if group is None or name not in optimizer._slots(group):
             continue
         here, there = _slices(bucket, index)
-        array[here] = optimizer._fill(name, group)
+        array[here] = _initial(optimizer, name, group, array)
         old, old_index = left.get(id(param), (None, 0))
         if old is not None and name in optimizer._flat[old] and id(param) in optimizer._numbers:
             _require_whole(old)
@@ -65,7 +65,7 @@ def write_initial(optimizer: Optimizer, param: Tensor, group: Group) -> None:
     with on_device_of(bucket.data):
         flat = optimizer._flat_state(bucket, group)
         for name in optimizer._slots(group):
-            flat[name][here] = optimizer._fill(name, group)
+            flat[name][here] = _initial(optimizer, name, group, flat[name])
 
 
 def load(optimizer: Optimizer, param: Tensor, group: Group, state: dict[str, Any]) -> None:
@@ -84,7 +84,7 @@ def load(optimizer: Optimizer, param: Tensor, group: Group, state: dict[str, Any
         if name in values:
             copy_values(wrap(flat[name][here]), values[name].reshape(-1)[there])
         else:
-            flat[name][here] = optimizer._fill(name, group)
+            flat[name][here] = _initial(optimizer, name, group, flat[name])
 
 
 def collect(optimizer: Optimizer) -> list[ParamState]:
@@ -118,6 +118,12 @@ def restore(optimizer: Optimizer, states: list[ParamState]) -> None:
         flat = optimizer._flat_state(bucket, groups[id(param)])
         for name, array in arrays.items():
             flat[name][here] = array.reshape(-1)[there]
+
+
+def _initial(optimizer: Optimizer, name: str, group: Group, array: Array) -> complex:
+    """The initial value in a state array; of complex parameters, that of both parts."""
+    value = optimizer._fill(name, group)
+    return complex(value, value) if array.dtype.kind == "c" else value
 
 
 def _slices(bucket: Bucket, index: int) -> tuple[slice, slice]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from dtrain.autograd import Tensor, enable_grad, no_grad
 from dtrain.functions.joining import cat
+from dtrain.optim.complex_parts import require_real
 from dtrain.optim.line_search import Point, search_strong_wolfe
 from dtrain.optim.optimizer import Optimizer
 from dtrain.optim.options import check_options
@@ -74,6 +75,7 @@ class LBFGS(Optimizer):
         if self.param_groups:
             raise ValueError("LBFGS has one parameter group: its directions go through all of them")
         super().add_param_group(group)
+        require_real("LBFGS", self.param_groups[0]["params"])
 
     def _slots(self, group: Group) -> tuple[str, ...]:
         return ()

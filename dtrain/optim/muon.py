@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from dtrain.backend import Array, array_module
+from dtrain.optim.complex_parts import require_real
 from dtrain.optim.optimizer import Optimizer
 from dtrain.optim.options import as_number, as_numbers, check_options
 from dtrain.optim.types import Group, Numbers, Params, State
@@ -73,6 +74,7 @@ class Muon(Optimizer):
                     f"Muon: parameter {index} has shape {matrix.shape}, expected a matrix; give "
                     "other shapes to AdamW"
                 )
+        require_real("Muon", [p[1] if isinstance(p, tuple) else p for p in params])
         super().add_param_group({**group, "params": params})
 
     def _slots(self, group: Group) -> tuple[str, ...]:

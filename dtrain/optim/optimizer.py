@@ -18,10 +18,9 @@ from dtrain.autograd.bucket import Bucket, make_buckets
 from dtrain.autograd.hooks import HookHandle
 from dtrain.autograd.tensor import wrap
 from dtrain.backend import Array, on_device_of, pieces
-from dtrain.backend.dtypes import is_half
 from dtrain.backend.profiler import span
 from dtrain.optim import flat_state, step_hooks
-from dtrain.optim.half_precision import in_float32
+from dtrain.optim.complex_parts import adapt
 from dtrain.optim.options import like_default, plain_options
 from dtrain.optim.step_hooks import Hook
 from dtrain.optim.types import Group, Implementation, Numbers, Params, State
@@ -263,7 +262,7 @@ class Optimizer:
 
     def _update_blocks(self, run: Run, group: Group) -> None:
         bucket, flat = run.bucket, self._flat_state(run.bucket, group)
-        update = in_float32(self._update) if is_half(bucket.data.dtype) else self._update
+        update = adapt(self._update, bucket.data.dtype)
         for start, stop, shape in self._parts(run):
             part = slice(start, stop)
             here = slice(start - bucket.update_range.start, stop - bucket.update_range.start)

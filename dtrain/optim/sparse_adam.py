@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from dtrain.backend import Array, array_module
+from dtrain.optim.complex_parts import require_real
 from dtrain.optim.optimizer import Optimizer
 from dtrain.optim.options import as_numbers, check_options
 from dtrain.optim.types import Group, Numbers, Params, State
@@ -46,6 +47,8 @@ class SparseAdam(Optimizer):
         )  # fmt: skip
         defaults = {"lr": lr, "betas": betas, "eps": eps, "maximize": maximize}
         super().__init__(params, defaults)
+        for group in self.param_groups:
+            require_real("SparseAdam", group["params"])
 
     def _slots(self, group: Group) -> tuple[str, ...]:
         return ("exp_avg", "exp_avg_sq")

@@ -32,14 +32,14 @@ def prelu(x: Array, slope: Array) -> OutputAndVJPs:
     )
 
 
-@op
+@op(takes_complex=True)
 def sigmoid(x: Array) -> OutputAndVJPs:
     """1 / (1 + exp(-x))"""
     out = kernels.sigmoid(x)
     return out, (lambda g: kernels.sigmoid_backward(g, out),)
 
 
-@op
+@op(takes_complex=True)
 def tanh(x: Array) -> OutputAndVJPs:
     """The hyperbolic tangent."""
     out = array_module(x).tanh(x)

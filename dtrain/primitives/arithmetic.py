@@ -10,43 +10,43 @@ from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module
 
 
-@op
+@op(takes_complex=True)
 def add(x: Array, y: Array) -> OutputAndVJPs:
     """x + y"""
     return x + y, (lambda g: g, lambda g: g)
 
 
-@op
+@op(takes_complex=True)
 def sub(x: Array, y: Array) -> OutputAndVJPs:
     """x - y"""
     return x - y, (lambda g: g, lambda g: -g)
 
 
-@op
+@op(takes_complex=True)
 def mul(x: Array, y: Array) -> OutputAndVJPs:
     """x * y"""
     return x * y, (lambda g: g * y, lambda g: g * x)
 
 
-@op
+@op(takes_complex=True)
 def div(x: Array, y: Array) -> OutputAndVJPs:
     """x / y"""
     return x / y, (lambda g: g / y, lambda g: -g * (x / y / y))  # y * y may overflow
 
 
-@op
+@op(takes_complex=True)
 def pow(x: Array, y: Array) -> OutputAndVJPs:
     """x ** y"""
     xp = array_module(x, y)
 
     def grad_x(g: Array) -> Array:
-        if isinstance(y, (int, float)):
+        if isinstance(y, (int, float, complex)):
             return xp.zeros_like(g) if y == 0 else g * (x if y == 2 else _power(x, y - 1)) * y
         return g * xp.where(y == 0, 0, y * x ** xp.where(y == 0, 1, y - 1))
 
     def grad_y(g: Array) -> Array:
         base = xp.asarray(x, out.dtype)
-        zero = (base == 0) & (y >= 0)
+        zero = (base == 0) & (y.real >= 0)
         return g * xp.where(zero, 0, out * xp.log(xp.where(zero, 1, base)))
 
     out = _power(x, y)
@@ -54,7 +54,7 @@ def pow(x: Array, y: Array) -> OutputAndVJPs:
 
 
 def _power(x: Array, y: Array) -> Array:
-    if isinstance(y, (int, float)):
+    if isinstance(y, (int, float, complex)):
         if y in (2, 3) and not isinstance(y, bool):  # many times as fast as powers
             return x * x if y == 2 else x * x * x
         return x**y
@@ -65,7 +65,7 @@ def _power(x: Array, y: Array) -> Array:
     return x**y
 
 
-@op
+@op(takes_complex=True)
 def lerp(x: Array, y: Array, weight: Array) -> OutputAndVJPs:
     """x + weight * (y - x), computed from the nearer end: with weight 1 it is y exactly."""
 
@@ -83,7 +83,7 @@ def lerp(x: Array, y: Array, weight: Array) -> OutputAndVJPs:
     return out, (lambda g: g * (1 - weight), lambda g: g * weight, lambda g: g * (y - x))
 
 
-@exact_op
+@exact_op(takes_complex=True)
 def neg(x: Array) -> OutputAndVJPs:
     """-x"""
     return -x, (lambda g: -g,)
@@ -96,14 +96,14 @@ def abs(x: Array) -> OutputAndVJPs:
     return xp.abs(x), (lambda g: g * xp.where(x == x, xp.sign(x), 0),)
 
 
-@op
+@op(takes_complex=True)
 def reciprocal(x: Array) -> OutputAndVJPs:
     """1 / x"""
     out = 1 / x
     return out, (lambda g: -g * out * out,)
 
 
-@op
+@op(takes_complex=True)
 def square(x: Array) -> OutputAndVJPs:
     """x * x"""
     return x * x, (lambda g: g * x * 2,)
@@ -117,7 +117,7 @@ def copysign(x: Array, y: Array) -> OutputAndVJPs:
     return out, (lambda g: g * xp.where(x == 0, 0, out / x), lambda g: xp.zeros_like(g))
 
 
-@op
+@op(takes_complex=True)
 def sqrt(x: Array) -> OutputAndVJPs:
     """The square root."""
     out = array_module(x).sqrt(x)
@@ -132,7 +132,7 @@ def safe_sqrt(x: Array) -> OutputAndVJPs:
     return out, (lambda g: g * xp.where(out == 0, 0, 0.5 / out),)
 
 
-@op
+@op(takes_complex=True)
 def rsqrt(x: Array) -> OutputAndVJPs:
     """1 / sqrt(x)"""
     out = 1 / array_module(x).sqrt(x)

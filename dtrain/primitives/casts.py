@@ -10,22 +10,22 @@ from dtrain.autograd.op import exact_op
 from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.autograd.tensor import is_recorded
 from dtrain.backend import Array, array_module, device_of, move as move_array
-from dtrain.backend.dtypes import is_floating
+from dtrain.backend.dtypes import is_inexact
 
 
-@exact_op
+@exact_op(takes_complex=True)
 def cast(x: Array, *, dtype: np.dtype) -> OutputAndVJPs:
     """x as another dtype; always a copy."""
-    return x.astype(dtype), (lambda g: g,) if is_floating(dtype) else ()
+    return x.astype(dtype), (lambda g: g,) if is_inexact(dtype) else ()
 
 
-@exact_op
+@exact_op(takes_complex=True)
 def clone(x: Array) -> OutputAndVJPs:
     """A copy of x."""
     return x.copy(), (lambda g: g,)
 
 
-@exact_op
+@exact_op(takes_complex=True)
 def to_device(x: Array, *, move: Callable[[Array], Array]) -> OutputAndVJPs:
     """x where `move` brings it; the gradient goes back to the device of x."""
     source = device_of(x)

@@ -9,14 +9,14 @@ from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module
 
 
-@exact_op
+@exact_op(takes_complex=True)
 def tril(x: Array, *, diagonal: int = 0) -> OutputAndVJPs:
     """The lower triangle of the last two axes, zero elsewhere."""
     xp = array_module(x)
     return xp.tril(x, diagonal), (lambda g: xp.tril(g, diagonal),)
 
 
-@exact_op
+@exact_op(takes_complex=True)
 def triu(x: Array, *, diagonal: int = 0) -> OutputAndVJPs:
     """The upper triangle of the last two axes, zero elsewhere."""
     xp = array_module(x)
@@ -42,7 +42,7 @@ def diagonal(x: Array, *, offset: int, axis1: int, axis2: int) -> OutputAndVJPs:
     return out, (grad_x,)
 
 
-@exact_op
+@exact_op(takes_complex=True)
 def diag_embed(x: Array, *, offset: int, axis1: int, axis2: int) -> OutputAndVJPs:
     """Matrices, in two axes of the output, with the rows of x on a diagonal."""
     xp = array_module(x)

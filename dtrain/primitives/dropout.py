@@ -9,7 +9,7 @@ from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module, default_generator
 
 
-@op
+@op(takes_complex=True)
 def dropout(x: Array, *, mask: Array) -> OutputAndVJPs:
     """x * mask."""
     return x * mask, (lambda g: g * mask,)

@@ -9,7 +9,7 @@ from dtrain.backend.dtypes import float32, is_half
 from dtrain.primitives.scattering import check_indices, extremes_at
 
 
-@exact_op
+@exact_op(takes_complex=True)
 def embedding(
     weight: Array, *, index: Array, padding_index: int | None = None, by_frequency: bool = False
 ) -> OutputAndVJPs:

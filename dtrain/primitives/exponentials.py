@@ -20,7 +20,7 @@ def xlogy(x: Array, y: Array) -> OutputAndVJPs:
     )
 
 
-@op
+@op(takes_complex=True)
 def exp(x: Array) -> OutputAndVJPs:
     """e ** x"""
     out = array_module(x).exp(x)
@@ -34,32 +34,32 @@ def exp2(x: Array) -> OutputAndVJPs:
     return out, (lambda g: g * out * math.log(2),)
 
 
-@op
+@op(takes_complex=True)
 def expm1(x: Array) -> OutputAndVJPs:
     """e ** x - 1, exact near 0."""
     out = array_module(x).expm1(x)
     return out, (lambda g: g * (out + 1),)
 
 
-@op
+@op(takes_complex=True)
 def log(x: Array) -> OutputAndVJPs:
     """The natural logarithm."""
     return array_module(x).log(x), (lambda g: g / x,)
 
 
-@op
+@op(takes_complex=True)
 def log2(x: Array) -> OutputAndVJPs:
     """The logarithm to base 2."""
     return array_module(x).log2(x), (lambda g: g / (x * math.log(2)),)
 
 
-@op
+@op(takes_complex=True)
 def log10(x: Array) -> OutputAndVJPs:
     """The logarithm to base 10."""
     return array_module(x).log10(x), (lambda g: g / (x * math.log(10)),)
 
 
-@op
+@op(takes_complex=True)
 def log1p(x: Array) -> OutputAndVJPs:
     """log(1 + x), exact near 0."""
     return array_module(x).log1p(x), (lambda g: g / (x + 1),)

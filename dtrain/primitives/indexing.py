@@ -37,7 +37,7 @@ def getitem(x: Array, *, index: tuple) -> OutputAndVJPs:
     return x[index], (grad_x,)
 
 
-@exact_op
+@exact_op(takes_complex=True)
 def where(x: Array, y: Array, *, condition: Array) -> OutputAndVJPs:
     """x where the condition holds, y elsewhere."""
     xp = array_module(condition)
@@ -48,7 +48,7 @@ def where(x: Array, y: Array, *, condition: Array) -> OutputAndVJPs:
     )
 
 
-@exact_op
+@exact_op(takes_complex=True)
 def masked_fill(x: Array, *, mask: Array, value: Any) -> OutputAndVJPs:
     """x with `value` where the mask holds."""
     xp = array_module(x)
@@ -56,7 +56,7 @@ def masked_fill(x: Array, *, mask: Array, value: Any) -> OutputAndVJPs:
     return out, (lambda g: xp.where(mask, g.dtype.type(0), g),)
 
 
-@exact_op
+@exact_op(takes_complex=True)
 def gather(x: Array, *, axis: int, index: Array) -> OutputAndVJPs:
     """The elements of x at `index` along an axis; the other axes go together."""
     shape = x.shape

@@ -13,7 +13,7 @@ from dtrain.autograd.primitive import VJP, OutputAndVJPs
 from dtrain.backend import Array, array_module
 
 
-@exact_op
+@exact_op(takes_complex=True)
 def cat(*arrays: Array, axis: int) -> OutputAndVJPs:
     """Arrays joined along an axis."""
     xp = array_module(*arrays)
@@ -23,7 +23,7 @@ def cat(*arrays: Array, axis: int) -> OutputAndVJPs:
     return xp.concatenate(arrays, axis), vjps
 
 
-@exact_op
+@exact_op(takes_complex=True)
 def stack(*arrays: Array, axis: int) -> OutputAndVJPs:
     """Arrays of one shape joined along a new axis; axis: not negative."""
     xp = array_module(*arrays)
@@ -40,7 +40,7 @@ def _part(index: tuple[Any, ...]) -> VJP:
     return lambda g: g[index]
 
 
-@exact_op
+@exact_op(takes_complex=True)
 def repeat(x: Array, *, repeats: tuple[int, ...]) -> OutputAndVJPs:
     """The whole array laid side by side, `repeats` times along each axis."""
     xp = array_module(x)

@@ -58,14 +58,14 @@ def _inverse_or_nan(x: Array) -> Array:
         return xp.where(is_singular, x.dtype.type(np.nan), _spread_nan(x, out))
 
 
-@op
+@op(takes_complex=True)
 def inv(x: Array) -> OutputAndVJPs:
     """The inverses."""
     out = _spread_nan(x, array_module(x).linalg.inv(x))
     return out, (lambda g: -_t(out) @ g @ _t(out),)
 
 
-@op
+@op(takes_complex=True)
 def solve(x: Array, y: Array) -> OutputAndVJPs:
     """The solutions of x @ out = y. x: (..., n, n); y: (..., n, k)."""
     out = _solve(x, y)

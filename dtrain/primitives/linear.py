@@ -9,7 +9,7 @@ from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array
 
 
-@op
+@op(takes_complex=True)
 def linear(x: Array, weight: Array, bias: Array | None = None) -> OutputAndVJPs:
     """x @ weight.T + bias. x: (..., n); weight: (m, n); bias: (m,)."""
     n, m = weight.shape[1], weight.shape[0]

@@ -7,7 +7,7 @@ from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module
 
 
-@exact_op
+@exact_op(takes_complex=True)
 def pad_constant(x: Array, *, widths: tuple[tuple[int, int], ...], value: float) -> OutputAndVJPs:
     """Padded by (before, after) along each axis; negative widths cut."""
     xp = array_module(x)

@@ -7,7 +7,7 @@ from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array
 
 
-@op
+@op(takes_complex=True)
 def matmul(x: Array, y: Array) -> OutputAndVJPs:
     """Matrix product over the last two axes; leading axes broadcast."""
     return x @ y, (

@@ -7,7 +7,7 @@ from typing import TypeAlias
 from dtrain.autograd.op import op
 from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module
-from dtrain.backend.dtypes import is_floating
+from dtrain.backend.dtypes import is_inexact
 
 #: The axes of a reduction: all, one or several.
 Axis: TypeAlias = int | tuple[int, ...] | None
@@ -36,16 +36,16 @@ def to_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
     return axis if isinstance(axis, tuple) else (axis,)
 
 
-@op
+@op(takes_complex=True)
 def sum(x: Array, *, axis: Axis = None, keepdims: bool = False) -> OutputAndVJPs:
     """The sum; of integers and bools as int64."""
     shape = x.shape
-    dtype = None if is_floating(x.dtype) else "int64"
+    dtype = None if is_inexact(x.dtype) else "int64"
     out = x.sum(axis, keepdims=keepdims, dtype=dtype)
     return out, (lambda g: expand_reduced(g, shape, axis, keepdims),)
 
 
-@op
+@op(takes_complex=True)
 def mean(x: Array, *, axis: Axis = None, keepdims: bool = False) -> OutputAndVJPs:
     """The mean; NaN of nothing."""
     shape = x.shape
@@ -137,11 +137,11 @@ def logsumexp(x: Array, *, axis: Axis, keepdims: bool = False) -> OutputAndVJPs:
     return out, (grad_x,)
 
 
-@op
+@op(takes_complex=True)
 def prod(x: Array, *, axis: Axis = None, keepdims: bool = False) -> OutputAndVJPs:
     """The product; the gradient is right where elements are 0, too."""
     xp = array_module(x)
-    dtype = None if is_floating(x.dtype) else "int64"
+    dtype = None if is_inexact(x.dtype) else "int64"
     out = x.prod(axis, keepdims=keepdims, dtype=dtype)
 
     def grad_x(g: Array) -> Array:
@@ -188,13 +188,13 @@ def argmin(x: Array, *, axis: Axis = None, keepdims: bool = False) -> OutputAndV
     return x.argmin(axis, keepdims=keepdims), ()
 
 
-@op
+@op(takes_complex=True)
 def all(x: Array, *, axis: Axis = None, keepdims: bool = False) -> OutputAndVJPs:
     """Whether all are nonzero."""
     return x.all(axis, keepdims=keepdims), ()
 
 
-@op
+@op(takes_complex=True)
 def any(x: Array, *, axis: Axis = None, keepdims: bool = False) -> OutputAndVJPs:
     """Whether one is nonzero."""
     return x.any(axis, keepdims=keepdims), ()

@@ -9,7 +9,7 @@ import numpy as np
 from dtrain.autograd.op import op
 from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module
-from dtrain.backend.dtypes import is_floating
+from dtrain.backend.dtypes import is_inexact
 
 
 def _reverse_cumsum(g: Array, axis: int) -> Array:
@@ -18,20 +18,20 @@ def _reverse_cumsum(g: Array, axis: int) -> Array:
     return xp.flip(xp.cumsum(xp.flip(g, axis), axis), axis)
 
 
-@op
+@op(takes_complex=True)
 def cumsum(x: Array, *, axis: int) -> OutputAndVJPs:
     """Running sums along an axis; of integers and bools as int64."""
     xp = array_module(x)
-    dtype = None if is_floating(x.dtype) else "int64"
+    dtype = None if is_inexact(x.dtype) else "int64"
     out = xp.cumsum(x, axis, dtype=dtype).reshape(x.shape)  # that of a 0-d array is 1-d
     return out, (lambda g: _reverse_cumsum(g, axis),)
 
 
-@op
+@op(takes_complex=True)
 def cumprod(x: Array, *, axis: int) -> OutputAndVJPs:
     """Running products along an axis; the gradient is right where elements are 0 too."""
     xp = array_module(x)
-    dtype = None if is_floating(x.dtype) else "int64"
+    dtype = None if is_inexact(x.dtype) else "int64"
     out = xp.cumprod(x, axis, dtype=dtype).reshape(x.shape)
 
     def grad_x(g: Array) -> Array:

@@ -14,7 +14,7 @@ from dtrain.backend.dtypes import float32, is_half
 from dtrain.errors import OutOfBoundsError
 
 
-@op
+@op(takes_complex=True)
 def put(x: Array, values: Array, *, index: Any, accumulate: bool) -> OutputAndVJPs:
     """x with `values` written to x[index], or added to what is there, once for each mention."""
     out = x.copy()
@@ -33,7 +33,7 @@ def put(x: Array, values: Array, *, index: Any, accumulate: bool) -> OutputAndVJ
     return out, (grad_x, lambda g: g[index])
 
 
-@op
+@op(takes_complex=True)
 def scatter_add(x: Array, values: Array, *, axis: int, index: Array) -> OutputAndVJPs:
     """x with `values` added at `index` along an axis, once for each mention."""
     out = x.copy()

@@ -43,13 +43,13 @@ def flip_view(x: Array, *, axes: tuple[int, ...]) -> OutputAndVJPs:
     return xp.flip(x, axes), (lambda g: xp.flip(g, axes),)
 
 
-@exact_op
+@exact_op(takes_complex=True)
 def contiguous(x: Array) -> OutputAndVJPs:
     """The same elements, in order in memory."""
     return kernels.contiguous(x), (lambda g: g,)
 
 
-@exact_op
+@exact_op(takes_complex=True)
 def roll(
     x: Array, *, shifts: int | tuple[int, ...], axis: int | tuple[int, ...] | None
 ) -> OutputAndVJPs:
@@ -76,7 +76,7 @@ def unfold(x: Array, *, axis: int, size: int, step: int, dilation: int = 1) -> O
     )
 
 
-@op
+@op(takes_complex=True)
 def overlap_add(x: Array, *, axis: int, length: int, step: int, dilation: int = 1) -> OutputAndVJPs:
     """The sums of what windows have for each element of an axis: `unfold` transposed."""
     count, size = x.shape[axis], x.shape[-1]

@@ -31,7 +31,7 @@ def nansum(x: Array, *, axis: Axis = None, keepdims: bool = False) -> OutputAndV
     return out, (lambda g: expand_reduced(g, x.shape, axis, keepdims) * (x == x),)
 
 
-@op
+@op(takes_complex=True)
 def count_nonzero(x: Array, *, axis: Axis = None) -> OutputAndVJPs:
     """The number of elements that are not zero; NaN is not zero."""
     return (x != 0).sum(axis, dtype="int64"), ()

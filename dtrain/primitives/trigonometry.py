@@ -9,42 +9,42 @@ from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module
 
 
-@op
+@op(takes_complex=True)
 def sin(x: Array) -> OutputAndVJPs:
     """The sine of radians."""
     xp = array_module(x)
     return xp.sin(x), (lambda g: g * xp.cos(x),)
 
 
-@op
+@op(takes_complex=True)
 def cos(x: Array) -> OutputAndVJPs:
     """The cosine of radians."""
     xp = array_module(x)
     return xp.cos(x), (lambda g: -g * xp.sin(x),)
 
 
-@op
+@op(takes_complex=True)
 def tan(x: Array) -> OutputAndVJPs:
     """The tangent of radians."""
     out = array_module(x).tan(x)
     return out, (lambda g: g * (1 + out * out),)
 
 
-@op
+@op(takes_complex=True)
 def asin(x: Array) -> OutputAndVJPs:
     """The angle in [-pi/2, pi/2] of which x is the sine."""
     xp = array_module(x)
     return xp.arcsin(x), (lambda g: g / xp.sqrt(1 - x * x),)
 
 
-@op
+@op(takes_complex=True)
 def acos(x: Array) -> OutputAndVJPs:
     """The angle in [0, pi] of which x is the cosine."""
     xp = array_module(x)
     return xp.arccos(x), (lambda g: -g / xp.sqrt(1 - x * x),)
 
 
-@op
+@op(takes_complex=True)
 def atan(x: Array) -> OutputAndVJPs:
     """The angle in (-pi/2, pi/2) of which x is the tangent."""
     return array_module(x).arctan(x), (lambda g: g / (1 + x * x),)
@@ -69,35 +69,45 @@ def hypot(x: Array, y: Array) -> OutputAndVJPs:
     return out, (lambda g: g * (x / out), lambda g: g * (y / out))
 
 
-@op
+@op(takes_complex=True)
 def sinh(x: Array) -> OutputAndVJPs:
     """The hyperbolic sine."""
     xp = array_module(x)
     return xp.sinh(x), (lambda g: g * xp.cosh(x),)
 
 
-@op
+@op(takes_complex=True)
 def cosh(x: Array) -> OutputAndVJPs:
     """The hyperbolic cosine."""
     xp = array_module(x)
     return xp.cosh(x), (lambda g: g * xp.sinh(x),)
 
 
-@op
+@op(takes_complex=True)
 def asinh(x: Array) -> OutputAndVJPs:
     """The number of which x is the hyperbolic sine."""
     xp = array_module(x)
-    return xp.arcsinh(x), (lambda g: g / xp.hypot(x, 1),)
+
+    def grad_x(g: Array) -> Array:
+        return g / (xp.sqrt(x * x + 1) if x.dtype.kind == "c" else xp.hypot(x, 1))
+
+    return xp.arcsinh(x), (grad_x,)
 
 
-@op
+@op(takes_complex=True)
 def acosh(x: Array) -> OutputAndVJPs:
     """The number of which x, at least 1, is the hyperbolic cosine."""
     xp = array_module(x)
-    return xp.arccosh(x), (lambda g: g / xp.sqrt(x * x - 1),)
+
+    def grad_x(g: Array) -> Array:
+        if x.dtype.kind == "c":
+            return g / (xp.sqrt(x - 1) * xp.sqrt(x + 1))
+        return g / xp.sqrt(x * x - 1)
+
+    return xp.arccosh(x), (grad_x,)
 
 
-@op
+@op(takes_complex=True)
 def atanh(x: Array) -> OutputAndVJPs:
     """The number of which x is the hyperbolic tangent."""
     return array_module(x).arctanh(x), (lambda g: g / (1 - x * x),)

@@ -10,7 +10,9 @@ from tests.cases.attention import ATTENTION
 from tests.cases.binary import BINARY
 from tests.cases.case import ANY, MATRIX, Case
 from tests.cases.class_losses import CLASS_LOSSES
+from tests.cases.complex_numbers import COMPLEX_NUMBERS
 from tests.cases.elementwise import ELEMENTWISE
+from tests.cases.fourier import FOURIER
 from tests.cases.images import CONVOLUTION
 from tests.cases.indexing import INDEXING
 from tests.cases.losses import LOSSES
@@ -147,6 +149,8 @@ SHAPES = [
 CASES = [
     *ELEMENTWISE,
     *BINARY,
+    *COMPLEX_NUMBERS,
+    *FOURIER,
     *REDUCTIONS,
     *SCANS,
     *STATISTICS,

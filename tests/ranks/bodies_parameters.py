@@ -451,3 +451,24 @@ def arrays_of_any_layout_are_copied_from_a_rank_in_blocks():
         copy_from_rank(communicator(), arrays, root, block_bytes)
         for array in arrays:
             assert (array == np.full_like(array, 3 + root)).all()
+
+
+class _Spectral(nn.Module):
+    def __init__(self):
+        super().__init__()
+        dtrain.manual_seed(3)
+        self.head = nn.Linear(4, 3)
+        self.weight = nn.Parameter(dtrain.randn(3, 4, dtype=dtrain.complex64))
+
+    def forward(self, x):
+        return self.head(dtrain.fft.irfft(dtrain.fft.rfft(x.real) @ self.weight[:, :3], 4))
+
+
+def _train_spectral(**options):
+    model = DataParallel(_Spectral(), **options)
+    _epoch(model, optim.Adam(model.parameters(), lr=1e-2))
+    return _bits(model)
+
+
+def complex_parameters_do_not_depend_on_world_size():
+    assert _train_spectral() == _alone(_train_spectral)

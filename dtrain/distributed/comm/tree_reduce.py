@@ -18,6 +18,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 
 from dtrain.backend import Array, array_module, kernels, on_device_of, pieces
+from dtrain.backend.dtypes import real_dtype
 
 _PIECE = 1 << 16  # elements that are added at once, small enough for a core's cache
 
@@ -148,7 +149,8 @@ def combine(
     array([2., 3.])
     """
     inverse = _exact_inverse(outs[0].dtype, divisor)
-    if inverse is not None and _are_both_halves(partials, node, outs):
+    is_real = outs[0].dtype.kind != "c"
+    if is_real and inverse is not None and _are_both_halves(partials, node, outs):
         with on_device_of(outs[0]):
             kernels.mean_of_both(outs[0][elements], outs[1][elements], inverse)
         return
@@ -178,6 +180,8 @@ def _are_both_halves(
 
 def divide(flat: Array, divisor: float) -> None:
     """Divide `flat` in place; by a multiplication where that gives the same bits."""
+    if flat.dtype.kind == "c":  # both parts, as real numbers: infinity stays infinity
+        flat = flat.view(real_dtype(flat.dtype))
     inverse = _exact_inverse(flat.dtype, divisor)
     if inverse is None:
         flat /= flat.dtype.type(divisor)

@@ -114,6 +114,8 @@ def parse_shape(size: tuple[Any, ...]) -> tuple[int, ...]:
 def convert_number(value: Any, dtype: np.dtype) -> Any:
     """A number, or a 0-d tensor's, as a dtype can hold it; one too large is refused."""
     value = value.item() if isinstance(value, Tensor) else value
+    if isinstance(value, complex) and dtype.kind != "c":
+        raise RuntimeError(f"value {value} cannot be converted to {dtype} without overflow")
     if category(dtype) != 1:
         return value
     limits = iinfo(dtype)

@@ -55,8 +55,12 @@ def _host_array(data: Any, dtype: DTypeLike) -> np.ndarray:
     array = np.array(data)
     if isinstance(data, (np.ndarray, np.generic)):
         return array
-    if array.dtype.kind not in "biufV":
+    if array.dtype.kind not in "biufcV":
         raise TypeError(f"tensor: expected numbers, got {type(data).__name__}: {data!r}")
+    if array.dtype.kind == "c" and dtype is not None and np.dtype(dtype).kind != "c":
+        raise RuntimeError(
+            f"tensor: complex numbers cannot be converted to {np.dtype(dtype)} without overflow"
+        )
     if dtype is not None and category(np.dtype(dtype)) == 1 and array.size:
         limit = iinfo(dtype).max  # as in PyTorch, -1 may be given for the largest of uint8
         if not (-limit - 1 <= array.min() and array.max() <= limit):  # NaN too
@@ -105,8 +109,10 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
     """A tensor that shares the memory of a NumPy array (torch.from_numpy)."""
     if not isinstance(ndarray, np.ndarray):
         raise TypeError(f"from_numpy: expected a numpy.ndarray, got {type(ndarray).__name__}")
-    if ndarray.dtype.kind not in "biufV":
-        raise TypeError(f"from_numpy: expected bools, integers or floats, got {ndarray.dtype}")
+    if ndarray.dtype.kind not in "biufcV":
+        raise TypeError(
+            f"from_numpy: expected bools, integers, floats or complex numbers, got {ndarray.dtype}"
+        )
     return wrap(ndarray)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend import Array, Generator, default_generator, module_on, random as rng, use_device
-from dtrain.backend.dtypes import get_default_dtype, is_floating
+from dtrain.backend.dtypes import get_default_dtype, is_complex, is_inexact, real_dtype
 from dtrain.functions.creation.base import TensorOptions, factory, make_leaf, parse_shape
 
 if TYPE_CHECKING:
@@ -25,11 +25,17 @@ def _draw(
 ) -> Tensor:
     """A tensor of numbers from draw(generator, array module, dtype, count)."""
     shape, dtype = parse_shape(size), np.dtype(options.get("dtype") or get_default_dtype())
-    if not is_floating(dtype):
-        raise RuntimeError(f"random numbers of this kind have a floating dtype, not {dtype}")
+    if not is_inexact(dtype):
+        raise RuntimeError(
+            f"random numbers of this kind have a floating or complex dtype, not {dtype}"
+        )
     with use_device(device := options.get("device")):
         numbers = generator or default_generator()
-        array = draw(numbers, module_on(device), dtype, math.prod(shape))
+        count = math.prod(shape)
+        if is_complex(dtype):
+            array = draw(numbers, module_on(device), real_dtype(dtype), 2 * count).view(dtype)
+        else:
+            array = draw(numbers, module_on(device), dtype, count)
         return make_leaf(array.reshape(shape), options.get("requires_grad", False))
 
 
@@ -58,15 +64,21 @@ def randn(
     generator: Generator | None = None,
     **options: Unpack[TensorOptions],
 ) -> Tensor:
-    """Standard normal random numbers (torch.randn), from Philox: other numbers than PyTorch's."""
-    return _draw(_normal, size, generator, options)
+    """Standard normal random numbers (torch.randn), from Philox: other numbers than PyTorch's.
+
+    Complex ones have a variance of 1: that of each part is 1/2.
+    """
+    out = _draw(_normal, size, generator, options)
+    if out.is_complex():
+        out.array *= math.sqrt(0.5)
+    return out
 
 
 def _options_like(input: Tensor, options: TensorOptions) -> TensorOptions:
     """The options with the device of a tensor, and its dtype if it is floating, as defaults."""
     if not isinstance(input, Tensor):
         raise TypeError(f"expected a tensor to be like, got {type(input).__name__}")
-    dtype = input.dtype if is_floating(input.dtype) else get_default_dtype()
+    dtype = input.dtype if is_inexact(input.dtype) else get_default_dtype()
     device = options.get("device")
     return {
         "dtype": options.get("dtype") or dtype,

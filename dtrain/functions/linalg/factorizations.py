@@ -18,7 +18,9 @@ from dtrain.functions.shapes import narrow, reshape, squeeze, transpose
 from dtrain.primitives import indexing, linalg as primitives
 
 
-def check_matrices(name: str, input: Tensor, square: bool = False) -> Tensor:
+def check_matrices(
+    name: str, input: Tensor, square: bool = False, takes_complex: bool = False
+) -> Tensor:
     """Refuse an input that does not hold (square) matrices of float32 or float64."""
     if input.ndim < 2:
         raise RuntimeError(f"linalg.{name}: expected matrices (..., m, n), got shape {input.shape}")
@@ -27,6 +29,8 @@ def check_matrices(name: str, input: Tensor, square: bool = False) -> Tensor:
             f"linalg.{name}: A must be batches of square matrices, but they are "
             f"{input.shape[-2]} by {input.shape[-1]} matrices"
         )
+    if takes_complex and input.is_complex():
+        return input
     if not is_floating(input.dtype) or input.dtype == float16:
         raise RuntimeError(f"linalg.{name}: expected float32 or float64, got {input.dtype}")
     return input

@@ -10,7 +10,7 @@ import numpy as np
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import Array, array_module
 from dtrain.backend.dtypes import DTypeLike, is_floating, promote
-from dtrain.functions import reductions
+from dtrain.functions import arithmetic, reductions
 from dtrain.functions.autocast import autocasts
 from dtrain.functions.indexing import masked_fill
 from dtrain.functions.linalg.factorizations import (
@@ -102,6 +102,7 @@ def vector_norm(
 ) -> Tensor:
     """(sum |x|^ord)^(1/ord) of all elements, or over `dim` (torch.linalg.vector_norm)."""
     x = _widened(x, dtype)
+    x = arithmetic.abs(x) if x.is_complex() else x
     if not is_floating(x.dtype):
         raise RuntimeError(f"linalg.vector_norm: expected a floating dtype, got {x.dtype}")
     if not isinstance(ord, (int, float)):
@@ -148,6 +149,8 @@ def matrix_norm(
 ) -> Tensor:
     """The norm of matrices: "fro", "nuc", 1, 2, inf or their negatives (linalg.matrix_norm)."""
     A = _widened(A, dtype)
+    if A.is_complex() and ord not in ("nuc", 2, -2):
+        A = arithmetic.abs(A)
     if A.ndim < 2 or not is_floating(A.dtype):
         raise RuntimeError(
             f"linalg.matrix_norm: expected matrices of floats, got {A.dtype} and shape {A.shape}"

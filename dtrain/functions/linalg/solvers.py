@@ -46,7 +46,7 @@ def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> T
 @autocasts
 def inv(A: Tensor) -> Tensor:
     """The inverse (torch.linalg.inv)."""
-    return call_primitive(primitives.inv, check_matrices("inv", A, square=True))
+    return call_primitive(primitives.inv, check_matrices("inv", A, square=True, takes_complex=True))
 
 
 inverse = inv
@@ -128,7 +128,7 @@ def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
 @autocasts
 def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     """X with A @ X = B, or X @ A = B if not `left` (torch.linalg.solve)."""
-    check_matrices("solve", A, square=True)
+    check_matrices("solve", A, square=True, takes_complex=True)
     same_dtype(A, B)
     vector = B.ndim == 1 or (B.ndim == A.ndim - 1 and B.shape == A.shape[:-1])
     if not left:

@@ -1,0 +1,99 @@
+"""Rows for complex numbers, made of two real tensors; the outputs are their parts."""
+
+import numpy as np
+
+from .case import Case
+
+PAIR = [[(2, 3), (2, 3)]]
+
+
+def parts(z):
+    z = np.asarray(z, complex)
+    return np.stack([z.real, z.imag], -1)
+
+
+def row(op, reference, call=None, samples=PAIR, low=0.3, **options):
+    """`reference` and `call`, which is the method or function `op` if None, take complex x."""
+
+    def run(t, x, y):
+        z = t.complex(x, y)
+        out = getattr(t, op)(z) if call is None else call(t, z)
+        return t.view_as_real(out) if out.is_complex() else out
+
+    def expected(x, y):
+        out = np.asarray(reference(x + 1j * y))
+        return parts(out) if out.dtype.kind == "c" else out
+
+    return Case(op, samples, expected, run, "complex", low=low, **options)
+
+
+def _made(x, y):
+    return parts(x + 1j * y)
+
+
+EYE = 3 * np.eye(3)
+
+
+def plus(t, z):
+    return 3 * t.eye(3, dtype=z.real.dtype, device=z.device)
+
+
+SQUARE = [[(3, 3), (3, 3)]]
+MATRICES = [[(2, 3, 3), (2, 3, 3)]]
+RULES = [
+    "exp", "expm1", "log", "log2", "log10", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh",
+    "tanh", "reciprocal", "square", "positive", "abs", "angle", "real", "imag", "prod", "mean",
+    "sum",
+]  # fmt: skip
+RENAMED = {
+    "asin": "arcsin", "acos": "arccos", "atan": "arctan", "asinh": "arcsinh", "acosh": "arccosh",
+    "atanh": "arctanh", "conj_physical": "conj", "neg": "negative",
+}  # fmt: skip
+
+COMPLEX_NUMBERS = [
+    Case("complex", [*PAIR, [(), ()], [(0, 3), (0, 3)]], _made, lambda t, x, y: t.view_as_real(t.complex(x, y))),
+    Case("complex", [[(3, 1), (4,)]], lambda x, y: parts(x + 1j * y),
+         lambda t, x, y: t.view_as_real(t.complex(x, y)), "broadcast"),
+    Case("polar", PAIR, lambda x, y: parts(x * np.exp(1j * y)),
+         lambda t, x, y: t.view_as_real(t.polar(x, y)), low=0.2),
+    Case("view_as_complex", [[(3, 4, 2)], [(2,)]], lambda x: parts((x[..., 0] + 1j * x[..., 1]) ** 2),
+         lambda t, x: t.view_as_real(t.view_as_complex(x.contiguous()) ** 2)),
+    row("view_as_real", lambda z: parts(z), lambda t, z: t.view_as_real(z)),
+    *(row(op, getattr(np, op if op != "positive" else "positive")) for op in RULES),
+    *(row(op, getattr(np, name)) for op, name in RENAMED.items()),
+    row("conj", np.conj),
+    row("resolve_conj", lambda z: z),
+    row("sgn", lambda z: z / np.abs(z)),
+    row("rsqrt", lambda z: 1 / np.sqrt(z)),
+    row("sigmoid", lambda z: 1 / (1 + np.exp(-z))),
+    row("mul", lambda z: z * (2 - 1j) * z.conj(), lambda t, z: z * (2 - 1j) * z.conj()),
+    row("mul", lambda z: z * z.real * z.imag, lambda t, z: z * z.real * z.imag, low=-2),
+    row("div", lambda z: (1j / z) + z / z.conj(), lambda t, z: (1j / z) + z / z.conj()),
+    row("sub", lambda z: 1j - z - z.real, lambda t, z: 1j - z - z.real),
+    row("pow", lambda z: z**3 + z**2 + z**-1.5 + z**1j, lambda t, z: z**3 + z**2 + z**-1.5 + z**1j),
+    row("pow", lambda z: z**z + 2.0**z + z**z.real, lambda t, z: z**z + 2.0**z + z**z.real),
+    row("lerp", lambda z: z + 0.3 * (z * z - z), lambda t, z: t.lerp(z, z * z, 0.3)),
+    row("addcmul", lambda z: z + 2 * z * z, lambda t, z: t.addcmul(z, z, z, value=2)),
+    row("matmul", lambda z: z @ z.conj().swapaxes(-1, -2), lambda t, z: z @ z.mH, MATRICES),
+    row("einsum", lambda z: np.einsum("bij,bkj->bik", z, z), samples=MATRICES,
+        call=lambda t, z: t.einsum("bij,bkj->bik", z, z)),
+    row("linalg.inv", lambda z: np.linalg.inv(z + EYE), lambda t, z: t.linalg.inv(z + plus(t, z)), SQUARE, solver=True),
+    row("linalg.solve", lambda z: np.linalg.solve(z + EYE, z[:, :2] * 1j), lambda t, z: t.linalg.solve(z + plus(t, z), z[:, :2] * 1j), SQUARE, solver=True),
+    row("F.linear", lambda z: z @ z.T + z[0], lambda t, z: t.nn.functional.linear(z, z, z[0]), SQUARE),
+    row("vdot", lambda z: np.vdot(z, z * z), lambda t, z: t.vdot(z, z * z), [[(4,), (4,)]]),
+    row("adjoint", lambda z: z.conj().T, lambda t, z: t.adjoint(z), SQUARE),
+    row("norm", lambda z: np.linalg.norm(z, 2, 1), lambda t, z: t.norm(z, dim=1), SQUARE),
+    row("var", lambda z: z.real.var(1, ddof=1) + z.imag.var(1, ddof=1), lambda t, z: t.var(z, 1), SQUARE),
+    row("cov", np.cov, lambda t, z: t.cov(z), SQUARE),
+    row("cumsum", lambda z: np.cumsum(z, 1), lambda t, z: t.cumsum(z, 1), SQUARE),
+    row("cumprod", lambda z: np.cumprod(z, 1), lambda t, z: t.cumprod(z, 1), SQUARE),
+    row("cat", lambda z: np.concatenate([z, z.real]), lambda t, z: t.cat([z, z.real]), SQUARE),
+    row("stack", lambda z: np.stack([z, z * z]), lambda t, z: t.stack([z, z * z]), SQUARE),
+    row("where", lambda z: np.where(z.real > 1, z, z * 1j),
+        lambda t, z: t.where(z.real > 1, z, z * 1j), SQUARE, smooth=False),
+    row("masked_fill", lambda z: np.where(z.real > 1, 2j, z),
+        lambda t, z: t.masked_fill(z, z.real > 1, 2j), SQUARE, smooth=False),
+    row("getitem", lambda z: z[[0, 2, 0]], lambda t, z: z[[0, 2, 0]], SQUARE),
+    row("index_add", lambda z: np.stack([z[0] + z[1] * 1j, z[1], z[2]]),
+        lambda t, z: z.index_add(0, t.tensor([0], device=z.device), z[1:2] * 1j), SQUARE),
+]  # fmt: skip

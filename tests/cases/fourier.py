@@ -1,0 +1,81 @@
+"""Rows for Fourier transforms: of real tensors, or of complex ones made of two."""
+
+import numpy as np
+
+from .case import Case
+from .complex_numbers import parts, row
+
+CUBE = [[(2, 3, 4), (2, 3, 4)]]
+WINDOW = np.hanning(9)[:8] + 0.1
+
+
+def _real(op, reference, call, samples=((2, 3, 5),), label=""):
+    def run(t, x):
+        out = call(t, x)
+        return t.view_as_real(out) if out.is_complex() else out
+
+    def expected(x):
+        out = reference(x)
+        return parts(out) if out.dtype.kind == "c" else out
+
+    return Case(op, [[shape] for shape in samples], expected, run, label)
+
+
+def _transform(name, samples=CUBE, **options):
+    """A transform of complex numbers by torch's `options`, which NumPy calls axis and axes."""
+    names = {"dim": "axes" if name[-1] in "2n" else "axis"}
+    renamed = {names.get(key, key): value for key, value in options.items()}
+    return row(f"fft.{name}", lambda z: getattr(np.fft, name)(z, **renamed),
+               lambda t, z: getattr(t.fft, name)(z, **options), samples)  # fmt: skip
+
+
+def _real_transform(name, samples=((2, 3, 5),), **options):
+    names = {"dim": "axes" if name[-1] in "2n" else "axis"}
+    renamed = {names.get(key, key): value for key, value in options.items()}
+    return _real(f"fft.{name}", lambda x: getattr(np.fft, name)(x, **renamed),
+                 lambda t, x: getattr(t.fft, name)(x, **options), samples)  # fmt: skip
+
+
+def _stft(x):
+    """Frames of 8 elements every 3, of the signal reflected at both ends."""
+    full = np.pad(x, [(0, 0)] * (x.ndim - 1) + [(4, 4)], mode="reflect")
+    count = (full.shape[-1] - 8) // 3 + 1
+    frames = np.stack([full[..., 3 * i : 3 * i + 8] for i in range(count)], -1)
+    return np.fft.rfft(frames * WINDOW[:, None], axis=-2)
+
+
+def _window(t, x):
+    return t.tensor(WINDOW, dtype=x.real.dtype, device=x.device)
+
+
+def _round_trip(t, x):
+    options = {"n_fft": 8, "hop_length": 3, "window": _window(t, x), "normalized": True}
+    return t.istft(t.stft(x, **options, return_complex=True), **options, length=x.shape[-1])
+
+
+FOURIER = [
+    _transform("fft"),
+    _transform("fft", n=3, dim=1, norm="ortho"),
+    _transform("ifft", n=6, norm="forward"),
+    _transform("fft2", s=(2, 5), norm="ortho"),
+    _transform("ifft2", dim=(0, 2)),
+    _transform("fftn"),
+    _transform("ifftn", s=(4, 3), dim=(0, 1)),
+    _transform("irfft"),
+    _transform("irfft", n=5, dim=1, norm="ortho"),
+    _transform("irfft2", s=(3, 7)),
+    _transform("irfftn", norm="forward"),
+    _transform("hfft", n=5),
+    _real("fft.fft", np.fft.fft, lambda t, x: t.fft.fft(x), label="real"),
+    _real_transform("rfft", ((2, 4), (2, 5))),
+    _real_transform("rfft", n=4, dim=1, norm="forward"),
+    _real_transform("rfft2", s=(4, 4), norm="ortho"),
+    _real_transform("rfftn"),
+    _real_transform("ihfft", norm="ortho"),
+    _real("fft.fftshift", np.fft.fftshift, lambda t, x: t.fft.fftshift(x)),
+    _real("fft.ifftshift", lambda x: np.fft.ifftshift(x, (1, 2)),
+          lambda t, x: t.fft.ifftshift(x, (1, 2))),
+    _real("stft", _stft, lambda t, x: t.stft(x, 8, 3, window=_window(t, x), return_complex=True),
+          ((20,), (2, 17))),
+    _real("istft", np.copy, _round_trip, ((20,), (2, 17))),
+]  # fmt: skip
