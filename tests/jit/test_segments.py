@@ -157,6 +157,20 @@ def test_a_value_used_within_its_segment_and_in_a_later_one():
     require_eager_bits(function, lambda: (leaf(3, 3),))
 
 
+def test_a_returned_view_is_a_view_of_the_returned_value():
+    def function(x):
+        h = x.exp() * 2
+        return h, h.reshape(-1)
+
+    compiled, found = compiled_thrice(function, lambda: (leaf(2, 3),)), []
+    x = leaf(2, 3)
+    for run in (function, compiled):
+        h, flat = run(x)
+        flat.mul_(3.0)
+        found.append(dtrain.autograd.grad((h * flat.reshape(2, 3)).sum(), x)[0].numpy())
+    assert np.array_equal(*found)
+
+
 def test_an_error_in_a_segment_is_that_of_the_operation():
     def function(x, index):
         return x.exp()[index].sin()
