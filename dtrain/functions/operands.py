@@ -116,7 +116,7 @@ def promote_pair(x: Any, y: Any, wrap_around: bool = True) -> tuple[Any, Any]:
 
 def keeps_dtype(x: Tensor, number: Any) -> bool:
     """Whether a tensor keeps its dtype beside any such number."""
-    kind = x.array.dtype.kind
+    kind = x.dtype.kind
     return kind in INEXACT and (kind == "c" or not isinstance(number, complex))
 
 
