@@ -9,6 +9,7 @@ long=${1:+tests/faults/test_restarts.py tests/faults/test_supervisor.py tests/fa
 # shellcheck disable=SC2086 # $long is a list
 VENV=.venv-mpich RANKS=${1:+2 3 }5@2 tests/run.sh -n 0 tests/test_launch.py tests/test_world.py tests/test_hosts.py \
     tests/faults/test_signals.py tests/test_timeline.py $long \
+    tests/test_data_workers.py::test_a_program_with_workers_under_a_launcher \
     tests/test_digits.py::test_the_same_bits_under_mpirun \
     tests/test_digits.py::test_a_killed_run_resumes_on_another_number_of_ranks
 

@@ -52,7 +52,6 @@ ADVICE: dict[str, str] = {
     "torch.utils.benchmark": "use Python's timeit",
     "torch.utils.bottleneck": "use Python's cProfile",
     "torch.utils.cpp_extension": "write an operation with gradients as a torch.autograd.Function",
-    "torch.utils.data.get_worker_info": "a rank loads in its own process, without workers",
     "torch.utils.mobile_optimizer": "save the state_dict() and export where PyTorch is installed",
     "torch.utils.model_zoo": _WEIGHTS,
     "torch.vmap": "write the batch dimension out: operations broadcast",

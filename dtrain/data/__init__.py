@@ -1,6 +1,9 @@
 """Datasets, samplers and the loader (torch.utils.data)."""
 
-from dtrain.data.collate import default_collate as default_collate
+from dtrain.data.collate import (
+    default_collate as default_collate,
+    default_convert as default_convert,
+)
 from dtrain.data.dataset import (
     ChainDataset as ChainDataset,
     ConcatDataset as ConcatDataset,
@@ -22,3 +25,4 @@ from dtrain.data.samplers import (
     SubsetRandomSampler as SubsetRandomSampler,
     WeightedRandomSampler as WeightedRandomSampler,
 )
+from dtrain.data.workers.info import get_worker_info as get_worker_info

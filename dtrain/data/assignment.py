@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from dtrain.data.keyed_random import StreamReader
 from dtrain.data.sample_check import digest_sample
 from dtrain.distributed import world
 from dtrain.distributed.comm.tree_reduce import microbatch_range
 from dtrain.errors import DesyncError
+
+
+class Stream(Protocol):
+    """A stream of samples or indices that is read in parts."""
+
+    def skip(self, count: int) -> None:
+        """Read `count` samples and forget them."""
+
+    def read(self, count: int) -> list[Any]:
+        """The next `count` samples; fewer at the end of the stream."""
 
 
 class Samples(NamedTuple):
@@ -50,7 +59,7 @@ def assign_indices(
 
 
 def assign_stream(
-    stream: StreamReader, batch_size: int, count: int, first: int, drop_last: bool
+    stream: Stream, batch_size: int, count: int, first: int, drop_last: bool
 ) -> Iterator[list[Samples]]:
     """The microbatches of each step of a stream, which every rank reads whole."""
     total = batch_size * count
@@ -64,7 +73,7 @@ def assign_stream(
 
 
 def assign_own(
-    stream: StreamReader, source: Any, batch_size: int, count: int, first: int, drop_last: bool
+    stream: Stream, source: Any, batch_size: int, count: int, first: int, drop_last: bool
 ) -> Iterator[list[Samples]]:
     """The microbatches of each step if each rank brings samples of its own (`sharded=True`).
 

@@ -5,28 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from dtrain.backend import Generator, initial_seed
-from dtrain.backend.profiler import span
 from dtrain.data.assignment import (
     Samples,
-    as_indices,
     assign_batches,
     assign_indices,
     assign_own,
     assign_stream,
     check_same_samples,
 )
-from dtrain.data.collate import default_collate, default_convert, make_empty
-from dtrain.data.dataset import Dataset, TensorDataset
+from dtrain.data.batches import BatchMaker
+from dtrain.data.dataset import Dataset
 from dtrain.data.distributed_sampler import has_own_samples
-from dtrain.data.keyed_random import SampleLoader, StreamReader
+from dtrain.data.keyed_random import Key
+from dtrain.data.loading import EpochLoader, WorkerPool
 from dtrain.data.options import (
-    WorkerOptions,
     check_order,
+    check_position,
     check_sharded,
-    check_workers,
     exhausted_error,
     is_stream,
     require_at_least_1,
@@ -34,12 +30,12 @@ from dtrain.data.options import (
     require_one_microbatch,
     require_steps,
 )
-from dtrain.data.sample_check import SampleCheck
+from dtrain.data.sample_check import SampleCheck, make_sample_check
 from dtrain.data.samplers import RandomSampler, SequentialSampler, set_epoch
+from dtrain.data.worker_options import WorkerOptions, read_worker_options
 from dtrain.distributed import world
 from dtrain.distributed.comm.tree_reduce import microbatch_range
 from dtrain.distributed.step import Microbatch, Step, begin_step, end_step, microbatch_scope
-from dtrain.functions.creation import from_numpy
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -85,8 +81,19 @@ class DataLoader:
         dataset that is sharded by rank. The epoch ends together when no rank has any samples
         left; `len(loader)` counts this rank's. Not under ``dtrain run --elastic``, where other
         ranks could not load a failed rank's samples.
-    **workers : PyTorch's options for worker processes, such as `num_workers` and `pin_memory`;
-        accepted, without effect
+    num_workers : processes that load batches ahead, to the same bits; 0: the program itself loads.
+        They start from a fork server, not from this process: what the program itself defines is
+        sent to them by cloudpickle (``pip install 'dtrain[workers]'``)
+    worker_type : "thread": threads in place of processes, for samples that are read, or decoded by
+        a library. Not for streams; a dataset that draws from `random` is loaded without overlap
+    prefetch : batches that a thread loads ahead with ``num_workers=0``
+    prefetch_factor : batches that each worker loads ahead; 2 if None
+    persistent_workers : keep the workers, and their copies of the dataset, for the next epoch
+    timeout : seconds in which a worker must give a batch; 0 for any time
+    worker_init_fn : called in each worker with its number, before it loads
+    pin_memory, pin_memory_device : accepted: ``.to("cuda")`` copies through pinned memory of
+        CuPy's, beside the computation, without them; a warning without a GPU
+    in_order, multiprocessing_context : accepted; a warning where they would change something
 
     Attributes
     ----------
@@ -106,6 +113,7 @@ class DataLoader:
     Examples
     --------
     >>> import dtrain
+    >>> from dtrain.data import TensorDataset
     >>> data = TensorDataset(dtrain.arange(5))
     >>> [x.tolist() for (x,) in DataLoader(data, batch_size=2)]
     [[0, 1], [2, 3], [4]]
@@ -134,7 +142,7 @@ class DataLoader:
             batch_size = require_at_least_1("batch_size", batch_size)
         elif drop_last:
             raise ValueError("DataLoader: drop_last needs a batch_size, got batch_size=None")
-        check_workers(workers)
+        settings = read_worker_options(workers, dataset)
         size = world.world_size()
         if microbatches is not None:
             microbatches = require_microbatches(microbatches, size)
@@ -154,6 +162,7 @@ class DataLoader:
         self._is_unsharded = own
         self.microbatches: int = microbatches or (1 if own else size)
         self.collate_fn: Callable[[list[Any]], Any] | None = collate_fn
+        self.num_workers: int = workers.get("num_workers", 0)
         if sampler is None and not in_batches and not is_stream(dataset):
             if shuffle:
                 sampler = RandomSampler(dataset, generator=Generator(seed))
@@ -165,7 +174,10 @@ class DataLoader:
         self._next_step = 0  # within the epoch
         self._left_early = False  # whether the last loop was left by a break
         self._steps_before = 0  # steps of the earlier epochs, where an epoch has no known length
-        self._samples = SampleLoader()
+        self._stream_parts = 1  # of the stream that was read last
+        self._expected_parts: int | None = None  # where a state says so
+        self._maker = BatchMaker(batch_size, collate_fn)
+        self._workers = WorkerPool(settings, dataset, self._maker, seed)
         own_order = isinstance(self.sampler, (RandomSampler, SequentialSampler))
         self._check_order_once = not sharded and not own and not own_order
         self._check_samples_once = not sharded and not own and not is_stream(dataset)
@@ -189,14 +201,15 @@ class DataLoader:
 
     def __iter__(self) -> Iterator[Any]:
         if self._is_unsharded:
-            yield from (self._load(samples) for _, (samples,) in self._iterate_epoch(True, True))
+            for _, (samples,), load in self._iterate_epoch(True, True):
+                yield load(samples)
             return
         rank = world.rank()
         require_one_microbatch(self.microbatches, world.world_size())
-        for step, microbatches in self._iterate_epoch(ends_with_backward=True, one_backward=True):
+        for step, microbatches, load in self._iterate_epoch(True, True):
             begin_step(step)
             with microbatch_scope(Microbatch(step, rank, microbatches[rank])):
-                yield self._load(microbatches[rank])
+                yield load(microbatches[rank])
             end_step(step)
 
     def steps(self, one_backward: bool = False) -> Iterator[Iterator[Any]]:
@@ -212,70 +225,77 @@ class DataLoader:
 
         Examples
         --------
-        >>> import dtrain
-        >>> loader = DataLoader(TensorDataset(dtrain.arange(4)), batch_size=1, microbatches=2)
+        >>> loader = DataLoader(range(4), batch_size=1, microbatches=2)
         >>> for step in loader.steps():
-        ...     print([x.item() for (x,) in step])
+        ...     print([x.item() for x in step])
         [0, 1]
         [2, 3]
         """
         require_steps(self._is_unsharded)
-        for step, microbatches in self._iterate_epoch(False, one_backward):
-            yield self._iterate_step(step, microbatches)
+        for step, microbatches, load in self._iterate_epoch(False, one_backward):
+            yield self._iterate_step(step, microbatches, load)
 
-    def _iterate_step(self, step: Step, microbatches: list[Samples]) -> Iterator[Any]:
+    def _iterate_step(
+        self, step: Step, microbatches: list[Samples], load: Callable[[Samples], Any]
+    ) -> Iterator[Any]:
         """This rank's batches of a step; all of them again if a rank fails before its end."""
         begin_step(step)
         done = False
         while not done:
-            low, high = microbatch_range(world.rank(), world.world_size(), self.microbatches)
+            low, high = self._own_range()
             for index in range(low, high):
                 if step.sizes[index] or index == low:  # every rank runs one, even an empty one
                     with microbatch_scope(Microbatch(step, index, microbatches[index])):
-                        yield self._load(microbatches[index])
+                        yield load(microbatches[index])
             done = end_step(step)
+
+    def _own_range(self) -> tuple[int, int]:
+        """The microbatches that this rank runs of each step."""
+        if self._is_unsharded:
+            return 0, 1
+        return microbatch_range(world.rank(), world.world_size(), self.microbatches)
 
     def _iterate_epoch(
         self, ends_with_backward: bool, one_backward: bool
-    ) -> Iterator[tuple[Step, list[Samples]]]:
-        """The remaining steps of the epoch, each with the samples of all its microbatches."""
+    ) -> Iterator[tuple[Step, list[Samples], Callable[[Samples], Any]]]:
+        """The remaining steps of the epoch, the samples of their microbatches, what loads them."""
         if self._left_early:
             self._begin_epoch(self.epoch + 1)
         epoch, first = self.epoch, self._next_step
         before = self._steps_before if self._has_no_length() else epoch * len(self)
-        steps = self._assign_samples(epoch, first)
-        if self._check_order_once and world.world_size() > 1:
-            steps = check_same_samples(steps)
-        self._check_order_once = False
-        for number, microbatches in enumerate(steps, first):
-            # A state_dict taken in the loop body counts this step as done.
-            self._next_step, self._left_early = number + 1, True
-            sizes = tuple(len(samples.indices) for samples in microbatches)
-            check = self._make_check(microbatches) if self._check_samples_once else None
-            step = Step(before + number, sizes, ends_with_backward, one_backward, check)
-            yield step, microbatches
+        key, sampler = Key(self.seed, epoch, initial_seed()), None if self.sharded else self.sampler
+        loader = EpochLoader(self._workers, self._maker, self.dataset, sampler, key)
+        try:
+            steps = self._assign_samples(loader, first)
+            if self._check_order_once and world.world_size() > 1:
+                steps = check_same_samples(steps)
+            self._check_order_once = False
+            ranks = 1 if self._is_unsharded else world.world_size()
+            steps = loader.read_ahead(steps, self._own_range, self.microbatches / ranks)
+            for number, microbatches in enumerate(steps, first):
+                # A state_dict taken in the loop body counts this step as done.
+                self._next_step, self._left_early = number + 1, True
+                self._stream_parts = loader.stream_parts
+                sizes = tuple(len(samples.indices) for samples in microbatches)
+                check = self._make_check(loader, microbatches)
+                step = Step(before + number, sizes, ends_with_backward, one_backward, check)
+                yield step, microbatches, loader.load
+        finally:
+            loader.close()
         if epoch and not self._next_step and hasattr(self.dataset, "__next__"):
             raise exhausted_error(self.dataset)
         self._begin_epoch(epoch + 1)
 
-    def _make_check(self, microbatches: list[Samples]) -> SampleCheck | None:
+    def _make_check(self, loader: EpochLoader, microbatches: list[Samples]) -> SampleCheck | None:
         """What the ranks compare in the first step that ends with a vote."""
-        if world.world_size() == 1:
+        if not self._check_samples_once or world.world_size() == 1:
             return None
-        indices: Sequence[Any]
-        if isinstance(self.sampler, (RandomSampler, SequentialSampler)):
-            indices = range(len(self.sampler.data_source))
-        else:
-            indices = [i for samples in microbatches for i in samples.indices.tolist()]
-        length = len(self.dataset) if hasattr(self.dataset, "__len__") else None
-        return SampleCheck(self._load_to_compare, indices, length)
 
-    def _load_to_compare(self, index: Any) -> Any:
-        self._check_samples_once = False
-        key = self.seed, self.epoch
-        return self._samples.load(
-            self.dataset.__getitem__, [index], lambda samples: samples[0], key
-        )
+        def load(index: Any) -> Any:
+            self._check_samples_once = False
+            return loader.load_one(index)
+
+        return make_sample_check(self.dataset, self.sampler, microbatches, load)
 
     def _has_no_length(self) -> bool:
         """Whether the number of steps of an epoch is not known before its end."""
@@ -284,8 +304,9 @@ class DataLoader:
         order = self.sampler if self.batch_sampler is None else self.batch_sampler
         return not hasattr(order, "__len__")
 
-    def _assign_samples(self, epoch: int, first: int) -> Iterator[list[Samples]]:
+    def _assign_samples(self, loader: EpochLoader, first: int) -> Iterator[list[Samples]]:
         """The samples of all microbatches of each step of an epoch, from step `first` on."""
+        epoch = loader.key.epoch
         count, batch_size = self.microbatches, self.batch_size or 1
         if self.batch_sampler is not None:
             set_epoch(self.batch_sampler, epoch)
@@ -296,7 +317,8 @@ class DataLoader:
         if self.sampler is not None and not self.sharded:
             return assign_indices(self.dataset, order, batch_size, count, first, self.drop_last)
         shard = world.rank() if self.sharded else 0
-        stream = StreamReader(iter(order), self.seed, epoch, shard)
+        parts, self._expected_parts = self._expected_parts if first else None, None
+        stream = loader.open_stream(order, shard, batch_size * count, parts)
         if not self.sharded:
             return assign_stream(stream, batch_size, count, first, self.drop_last)
         source = None if self.sampler is None else self.dataset
@@ -305,38 +327,6 @@ class DataLoader:
     def _begin_epoch(self, epoch: int) -> None:
         self._steps_before += self._next_step
         self.epoch, self._next_step, self._left_early = epoch, 0, False
-
-    def _load(self, samples: Samples) -> Any:
-        with span("load"):
-            return self._make_batch(samples.source, samples.indices)
-
-    def _make_batch(self, source: Any, indices: np.ndarray) -> Any:
-        integers = indices.dtype == np.int64
-        whole_rows = isinstance(source, TensorDataset) and integers and self.batch_size
-        if self.collate_fn is None and whole_rows:
-            return list(source[from_numpy(indices)])
-        if not len(indices):  # a batch of 0 samples has the shapes of one with samples
-            return make_empty(self._make_batch(source, self._any_index(source)))
-        listed = indices.tolist()
-        key = self.seed, self.epoch
-        if self.batch_size is None:
-            convert = self.collate_fn or default_convert
-            return self._samples.load(
-                source.__getitem__, listed, lambda samples: convert(samples[0]), key
-            )
-        collate = self.collate_fn or default_collate
-        if hasattr(source, "__getitems__"):
-            return self._samples.load(
-                source.__getitems__, [listed], lambda batches: collate(batches[0]), key
-            )
-        return self._samples.load(source.__getitem__, listed, collate, key)
-
-    def _any_index(self, source: Any) -> np.ndarray:
-        """An index that `source` has, for a rank that has no sample in a step."""
-        if source is self.dataset and self.sampler is not None and not self.sharded:
-            for index in self.sampler:
-                return as_indices([index])
-        return np.zeros(1, np.int64)
 
     def state_dict(self) -> dict[str, Any]:
         """The loader's position (epoch, next step), and the options that assign its samples.
@@ -348,6 +338,7 @@ class DataLoader:
             "next_step": self._next_step,
             "steps": self._assignment(),
             "steps_before": self._steps_before,
+            "stream_parts": self._stream_parts,
         }
 
     def _assignment(self) -> dict[str, int | None]:
@@ -386,15 +377,13 @@ class DataLoader:
         >>> next(iter(resumed))
         tensor([2, 3])
         """
-        for key in ("epoch", "next_step", "steps_before"):
-            number = state.get(key, 0) if key == "steps_before" else state[key]
-            if isinstance(number, bool) or not hasattr(number, "__index__") or number < 0:
-                raise ValueError(f"DataLoader: the state has {key}={number!r}, expected 0 or more")
+        check_position(state)
         for key, own in self._assignment().items():
             if state["steps"][key] != own:
                 raise ValueError(
                     f"DataLoader: the state is of a loader with {key}={state['steps'][key]}, this "
                     f"one has {key}={own}: its steps would hold other samples"
                 )
+        self._expected_parts = state.get("stream_parts")
         self._begin_epoch(state["epoch"])
         self._next_step, self._steps_before = state["next_step"], state.get("steps_before", 0)

@@ -3,28 +3,11 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
-from typing import Any, TypedDict
+from collections.abc import Mapping
+from typing import Any
 
 from dtrain.data.dataset import IterableDataset
 from dtrain.distributed import world
-
-
-class WorkerOptions(TypedDict, total=False):
-    """PyTorch's options for worker processes: accepted, and without effect.
-
-    A rank loads in its own process; the batches are the same.
-    """
-
-    in_order: bool
-    multiprocessing_context: Any
-    num_workers: int
-    persistent_workers: bool
-    pin_memory: bool
-    pin_memory_device: str
-    prefetch_factor: int | None
-    timeout: float
-    worker_init_fn: Callable[[int], None] | None
 
 
 def require_at_least_1(name: str, value: Any) -> int:
@@ -66,6 +49,15 @@ def exhausted_error(dataset: Any) -> RuntimeError:
     )
 
 
+def other_parts_error(expected: int, parts: int) -> ValueError:
+    """The error for a stream that would come in another order than where its state was taken."""
+    return ValueError(
+        f"DataLoader: the state is of a stream that {expected} workers read in parts, here it has "
+        f"{parts}: its samples would come in another order. Give num_workers={expected}, or begin "
+        "the epoch anew"
+    )
+
+
 def require_steps(is_unsharded: bool) -> None:
     """Refuse the loop over steps where the loader gives each rank its own samples."""
     if is_unsharded and world.world_size() > 1:
@@ -90,18 +82,12 @@ def check_sharded(elastic: bool, in_batches: bool) -> None:
         )
 
 
-def check_workers(workers: Any) -> None:
-    """Refuse unknown options for worker processes, and values that no worker could take."""
-    for name in workers:
-        if name not in WorkerOptions.__annotations__:
-            raise TypeError(f"DataLoader: unexpected argument {name!r}")
-    for name, optional in (("num_workers", False), ("prefetch_factor", True), ("timeout", False)):
-        value = workers.get(name, 0)
-        if value is None and optional:
-            continue
-        kinds = (int, float) if name == "timeout" else int
-        if not isinstance(value, kinds) or isinstance(value, bool) or value < 0:
-            raise ValueError(f"DataLoader: {name} must be >= 0, got {value!r}")
+def check_position(state: Mapping[str, Any]) -> None:
+    """Refuse a loader's state without a position."""
+    for key in ("epoch", "next_step", "steps_before", "stream_parts"):
+        number = state.get(key, 0) if key.startswith("st") else state[key]
+        if isinstance(number, bool) or not hasattr(number, "__index__") or number < 0:
+            raise ValueError(f"DataLoader: the state has {key}={number!r}, expected 0 or more")
 
 
 def is_stream(dataset: Any) -> bool:

@@ -9,15 +9,19 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dtrain.autograd import Tensor
 from dtrain.backend import to_host
+from dtrain.data.samplers import RandomSampler, SequentialSampler
 from dtrain.distributed.comm.communicator import Communicator
 from dtrain.distributed.differences import find_difference
 from dtrain.errors import DesyncError
+
+if TYPE_CHECKING:
+    from dtrain.data.assignment import Samples
 
 _COMPARED = 4  # samples
 
@@ -76,6 +80,18 @@ class SampleCheck:
                 f"DataLoader: sample {index!r} of the dataset is not the same on all ranks: "
                 f"{difference.describe_groups()}{_ADVICE}"
             )
+
+
+def make_sample_check(
+    dataset: Any, sampler: Any, microbatches: Sequence[Samples], load: Callable[[Any], Any]
+) -> SampleCheck:
+    """Compare samples of the whole dataset, or of the step where a sampler may omit some."""
+    indices: Sequence[Any]
+    if isinstance(sampler, (RandomSampler, SequentialSampler)):
+        indices = range(len(sampler.data_source))
+    else:
+        indices = [i for samples in microbatches for i in samples.indices.tolist()]
+    return SampleCheck(load, indices, len(dataset) if hasattr(dataset, "__len__") else None)
 
 
 _ADVICE = (

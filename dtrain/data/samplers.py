@@ -58,6 +58,8 @@ class SequentialSampler(Sampler[int]):
 
 #: indices that are drawn at once with replacement
 _PART_SIZE = 1 << 20
+#: indices that are Python integers at once, which take five times the memory of an array's
+_LISTED = 1 << 14
 
 
 class _RandomOrderSampler(Sampler[int]):
@@ -78,7 +80,11 @@ class _RandomOrderSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         epoch, self._epoch = self._epoch, self._epoch + 1  # a new order for the next iteration
-        return chain.from_iterable(part.tolist() for part in self._draw_parts(epoch))
+        return chain.from_iterable(
+            part[begin : begin + _LISTED].tolist()
+            for part in self._draw_parts(epoch)
+            for begin in range(0, len(part), _LISTED)
+        )
 
     def __len__(self) -> int:
         return self.num_samples

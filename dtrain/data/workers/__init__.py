@@ -1,0 +1,1 @@
+"""Worker processes and threads of a DataLoader, which load its batches ahead."""
