@@ -92,7 +92,7 @@ class DataLoader:
     timeout : seconds in which a worker must give a batch; 0 for any time
     worker_init_fn : called in each worker with its number, before it loads
     pin_memory, pin_memory_device : accepted: ``.to("cuda")`` copies through pinned memory of
-        CuPy's, beside the computation, without them; a warning without a GPU
+        CuPy's, and does not wait for it, in any case; a warning without a GPU
     in_order, multiprocessing_context : accepted; a warning where they would change something
 
     Attributes
