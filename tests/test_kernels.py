@@ -102,6 +102,42 @@ def test_the_reference_takes_small_arrays_of_some_families(family):
     assert kernels._choose_body("activation", (few,)) is not None
 
 
+# --- rounding ---
+
+
+def convolution_errors():
+    """The root mean square errors of a 3x3 convolution's output and gradients, of unit size."""
+    rng = np.random.default_rng(0)
+    x, g = rng.normal(size=(2, 4, 64, 16, 16))
+    weight = rng.normal(size=(64, 64, 3, 3)) / 24
+    results = []
+    for dtype in (np.float64, np.float32):
+        leaves = [dtrain.from_numpy(a.astype(np.float32).astype(dtype)) for a in (x, weight, g)]
+        for leaf_ in leaves[:2]:
+            leaf_.requires_grad = True
+        out = F.conv2d(*leaves[:2], padding=1)
+        out.backward(leaves[2])
+        results.append([y.detach().numpy() for y in (out, *(a.grad for a in leaves[:2]))])
+    return [np.std(given - exact) / np.std(exact) for exact, given in zip(*results)]
+
+
+@numba_only
+def test_winograd_rounds_little_more_than_the_definition_which_is_used_on_demand():
+    conv = dtrain.backends.mkldnn.conv
+    by_tiles = convolution_errors()
+    assert max(by_tiles) < 9e-7, by_tiles
+    conv.fp32_precision = "ieee"
+    try:
+        exact = convolution_errors()
+        with pytest.raises(RuntimeError, match="fp32_precision: expected one of none, ieee"):
+            conv.fp32_precision = "exact"
+        assert conv.fp32_precision == "ieee"
+    finally:
+        conv.fp32_precision = "none"
+    assert all(1.2 * a < b for a, b in zip(exact, by_tiles)), (exact, by_tiles)
+    assert convolution_errors() == by_tiles
+
+
 # --- without Numba ---
 
 

@@ -1,4 +1,5 @@
-"""Settings of PyTorch's that change nothing here: they may be set and read.
+"""Settings of PyTorch's. One changes results: whether float32 convolutions may round more than
+their definition. The others may be set and read, and change nothing.
 
 Products are computed in the dtype of their operands, with sums in float32 for halves: the highest
 precision. All operations are deterministic.
@@ -9,11 +10,13 @@ from __future__ import annotations
 import warnings
 
 _PRECISIONS = ("highest", "high", "medium")
+_CONVOLUTION_PRECISIONS = ("none", "ieee", "tf32", "bf16")
 _MODES = ("default", "warn", "error")
 
 
 class _Settings:
     float32_matmul_precision = "highest"
+    convolution_precision = "none"
     deterministic_mode = "default"
 
 
@@ -35,6 +38,25 @@ def set_float32_matmul_precision(precision: str) -> None:
 def get_float32_matmul_precision() -> str:
     """What `set_float32_matmul_precision` noted (torch.get_float32_matmul_precision)."""
     return _Settings.float32_matmul_precision
+
+
+def set_convolution_precision(precision: str) -> None:
+    """Set the precision of float32 convolutions: "none", "ieee", "tf32" or "bf16".
+
+    "ieee" excludes algorithms that round more than a convolution's definition. The others allow
+    them, and nothing that is less exact.
+    """
+    if precision not in _CONVOLUTION_PRECISIONS:
+        raise RuntimeError(
+            f"fp32_precision: expected one of {', '.join(_CONVOLUTION_PRECISIONS)}, got "
+            f"{precision!r}"
+        )
+    _Settings.convolution_precision = precision
+
+
+def get_convolution_precision() -> str:
+    """What `set_convolution_precision` set."""
+    return _Settings.convolution_precision
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:

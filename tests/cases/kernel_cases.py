@@ -340,6 +340,8 @@ CONVOLUTIONS = [
     *convolutions((3, 16, 8, 8), (32, 16, 3, 3), ONE, ONE, ONE, 1, slack=10),
     *convolutions((2, 32, 5, 7), (16, 32, 3, 3), ONE, (0, 2), ONE, 1, slack=10),
     *convolutions((33, 16, 32, 32), (16, 16, 3, 3), ONE, ONE, ONE, 1, slack=10),
+    *convolutions((1, 64, 50, 50), (32, 64, 3, 3), ONE, ONE, ONE, 1, slack=10),
+    *convolutions((2, 512, 6, 6), (16, 512, 3, 3), ONE, ONE, ONE, 1, slack=10),
 ]
 
 EMBEDDINGS = [

@@ -10,12 +10,12 @@ import numpy as np
 from dtrain.backend.kernels.cpu.compiler import compiled
 from dtrain.backend.kernels.cpu.vector import LANES, load, store, transpose
 
-_CACHED = 3 << 16  # elements that fit into the level 2 cache of a core, often 1 MB
+CACHED = 3 << 16  # elements that fit into the level 2 cache of a core, often 1 MB
 
 
 def split_images(n: int, elements: int) -> Iterator[slice]:
     """Slices of n images that fit into the cache, if one image needs so many elements."""
-    count = max(_CACHED // max(elements, 1), 1)
+    count = max(CACHED // max(elements, 1), 1)
     return (slice(start, min(start + count, n)) for start in range(0, n, count))
 
 
