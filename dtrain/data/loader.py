@@ -83,7 +83,7 @@ class DataLoader:
         ranks could not load a failed rank's samples.
     num_workers : processes that load batches ahead, to the same bits; 0: the program itself loads.
         They start from a fork server, not from this process: what the program itself defines is
-        sent to them by cloudpickle (``pip install 'dtrain[workers]'``)
+        sent to them by cloudpickle
     worker_type : "thread": threads in place of processes, for samples that are read, or decoded by
         a library. Not for streams; a dataset that draws from `random` is loaded without overlap
     prefetch : batches that a thread loads ahead with ``num_workers=0``

@@ -6,7 +6,6 @@ could import: cloudpickle pickles it by value.
 
 from __future__ import annotations
 
-import importlib
 import io
 import mmap
 import pickle
@@ -55,13 +54,9 @@ def unpack(data: Any, buffers: list[Any]) -> Any:
 
 
 def _program_pickler() -> Callable[..., pickle.Pickler]:
-    try:
-        base = importlib.import_module("cloudpickle").Pickler
-        by_value = True
-    except ImportError:
-        base, by_value = pickle.Pickler, False
+    import cloudpickle
 
-    class ProgramPickler(base):  # type: ignore[misc, valid-type]
+    class ProgramPickler(cloudpickle.Pickler):
         def __init__(self, file: Any, callback: Callable[[Any], Any], modules: set[str]):
             super().__init__(file, protocol=5, buffer_callback=callback)
             self._modules = modules
@@ -72,14 +67,7 @@ def _program_pickler() -> Callable[..., pickle.Pickler]:
             self._modules.add(str(module))
             if isinstance(item, np.memmap) and (opened := _describe_mapping(item)) is not None:
                 return _open_mapping, opened
-            if by_value:
-                return super().reducer_override(item)
-            if isinstance(item, (type, FunctionType)) and item.__module__ == "__main__":
-                raise pickle.PicklingError(
-                    f"the program itself defines {item.__qualname__}, which needs cloudpickle: "
-                    "pip install 'dtrain[workers]', or move it to a module"
-                )
-            return NotImplemented
+            return super().reducer_override(item)
 
     return ProgramPickler
 
