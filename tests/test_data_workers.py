@@ -1,6 +1,7 @@
 """Workers of a loader: the same batches as without them, and what is told when one fails."""
 
 import collections
+import gc
 import os
 import random
 import re
@@ -16,6 +17,7 @@ from dtrain import distributed
 from dtrain.data import DataLoader, Dataset, IterableDataset, get_worker_info
 from dtrain.data.worker_options import WorkerOptions
 from dtrain.data.workers import processes
+from dtrain.data.workers.server import fork_server
 from dtrain.distributed.context import process
 
 
@@ -205,6 +207,35 @@ def test_a_dead_worker_is_replaced_where_ranks_are(tmp_path, monkeypatch, capsys
     always = DataLoader(Failing(lambda: os.kill(os.getpid(), signal.SIGKILL)), 2, num_workers=1)
     with pytest.raises(RuntimeError, match="was ended by SIGKILL"):
         list(always)
+
+
+def test_workers_that_the_garbage_collector_ends_while_others_start(monkeypatch):
+    loader = DataLoader(range(4), 2, num_workers=1, persistent_workers=True)
+    assert len(list(loader)) == 2
+    loader.itself = loader
+    (worker,) = loader._workers._kept._workers
+    del loader
+    server = fork_server()
+    conn = server._conn
+
+    class Collecting:
+        recv, fileno = conn.recv, conn.fileno
+
+        def send(self, message):
+            gc.collect()
+            conn.send(message)
+
+    monkeypatch.setattr(server, "_conn", Collecting())
+    read = []
+    thread = threading.Thread(target=start_and_read, args=(read,), daemon=True)
+    thread.start()
+    thread.join(60)
+    assert [batch.tolist() for batch in read] == [[0, 1], [2, 3]]
+    assert server.read_status(worker.pid) in (None, 0)
+
+
+def start_and_read(batches):
+    batches.extend(DataLoader(range(4), 2, num_workers=1))
 
 
 @pytest.mark.parametrize("kind", ["process", "thread"])

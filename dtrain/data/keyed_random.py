@@ -207,8 +207,11 @@ class _SharedLock:
                 )
             if self._owner != me:
                 self._waiting += 1
-                self._changed.wait_for(lambda: self._owner is None and not self._sharing)
-                self._waiting -= 1
+                try:
+                    self._changed.wait_for(lambda: self._owner is None and not self._sharing)
+                finally:  # also of Ctrl-C
+                    self._waiting -= 1
+                    self._changed.notify_all()
                 self._owner = me
             self._depth += 1
 

@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 import traceback
+from collections import deque
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle, send_handle
 from typing import Any
@@ -37,6 +38,7 @@ class ForkServer:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._to_end: deque[int] = deque()  # workers of whose end the server is not told yet
         self._owner = os.getpid()
         own, its = socket.socketpair()
         path = [os.path.abspath(entry) for entry in sys.path]
@@ -58,6 +60,7 @@ class ForkServer:
         """Have the server import modules, for all workers that start later."""
         with self._lock:
             self._conn.send(("import", sorted(names)))
+        self._send_ends()
 
     def start_worker(self, conn: socket.socket, memory_fd: int) -> int:
         """Start a worker with these two files; returns its process id."""
@@ -67,7 +70,8 @@ class ForkServer:
                 send_handle(self._conn, conn.fileno(), None)
                 send_handle(self._conn, memory_fd, None)
                 pid: int = self._conn.recv()
-                return pid
+            self._send_ends()
+            return pid
         except (EOFError, OSError) as reason:
             raise RuntimeError(
                 "DataLoader: the fork server, which starts its workers, has ended (process "
@@ -75,17 +79,31 @@ class ForkServer:
             ) from reason
 
     def end_worker(self, pid: int) -> None:
-        """Have a worker ended: its connection is closed; if that does not end it, it is killed."""
-        if self.is_usable():
-            with self._lock:
-                self._conn.send(("end", pid))
+        """Have a worker ended: its connection is closed; if that does not end it, it is killed.
+
+        The garbage collector may call it at any moment, also while this thread talks to the server.
+        """
+        self._to_end.append(pid)
+        self._send_ends()
+
+    def _send_ends(self) -> None:
+        """Tell the server which workers end; if somebody talks to it, that one does so after it."""
+        while self._to_end and self._lock.acquire(blocking=False):
+            try:
+                if self.is_usable():
+                    self._conn.send(("end", self._to_end.popleft()))
+                else:
+                    self._to_end.clear()
+            finally:
+                self._lock.release()
 
     def read_status(self, pid: int) -> int | None:
         """The exit status of a worker whose connection is gone, negative for a signal."""
         with self._lock:
             self._conn.send(("status", pid))
             status: int | None = self._conn.recv()
-            return status
+        self._send_ends()
+        return status
 
     def _end(self) -> None:
         if self._owner == os.getpid():
