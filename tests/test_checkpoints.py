@@ -181,6 +181,11 @@ def test_sharded_state_and_any_number_of_ranks(tmp_path):
             assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
+class Unsaveable:
+    def state_dict(self):
+        return {"x": object()}
+
+
 def test_options_that_cannot_be_meant_are_refused(tmp_path):
     for options, message in (
         ({"keep_last": 0}, "keep_last of 1 or more, got 0"),
@@ -196,6 +201,10 @@ def test_options_that_cannot_be_meant_are_refused(tmp_path):
     kept = Checkpoints(tmp_path, {"model": make_model()}, monitor="val_loss")
     with pytest.raises(ValueError, match=r"a figure 'val_loss', .* got \['loss'\]"):
         kept.save(1, loss=1.0)
+    with Checkpoints(tmp_path, {"wrong": Unsaveable()}, monitor="loss") as other:
+        with pytest.raises(TypeError, match="x is a object"):
+            other.save(1, loss=1.0)
+        assert (other.best, other.state_dict()) == (None, {"figures": {}})
     with pytest.raises(CheckpointError, match="no checkpoint has a figure"):
         kept.load_best()
     assert list(tmp_path.iterdir()) == []

@@ -55,6 +55,30 @@ def test_a_resumed_run_has_no_step_twice(tmp_path, capsys):
     assert len(json.loads((tmp_path / "run.json").read_text())["starts"]) == 2
 
 
+def test_a_job_killed_where_it_goes_on_has_its_log(tmp_path, monkeypatch):
+    with Logs(tmp_path) as logs:
+        for step in range(1, 8):
+            logs.log(step, loss=step / 2)
+
+    def kill(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(log_file, "_write", kill)
+    logs = Logs(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        logs.log(5, loss=0.0)
+    with pytest.warns(UserWarning, match="1 lines could not be written"):
+        logs.close()
+    assert read_log(tmp_path)["loss"] == [0.5, 1, 1.5, 2]
+    monkeypatch.undo()
+    with Logs(tmp_path) as logs:  # steps that do not rise
+        for step in (9, 5, 6):
+            logs.log(step, loss=1.0)
+    with Logs(tmp_path) as logs:
+        logs.log(6, loss=2.0)
+    assert read_log(tmp_path)["step"] == [1, 2, 3, 4, 5, 6]
+
+
 def test_rank_0_alone_writes(tmp_path):
     def body():
         with Logs(tmp_path) as logs:

@@ -97,6 +97,30 @@ def test_it_ends_early_and_keeps_the_best(tmp_path):
     assert trainer.load_best().steps == 6
 
 
+def test_a_second_fit_goes_on(tmp_path):
+    trainer, loader = make(tmp_path, keep_last=1, monitor="loss")
+    first = trainer.fit(loader, epochs=2)
+    trainer.model.eval()
+    trainer.evaluate(DataLoader(make_data(21), 5, microbatches=4))
+    assert not trainer.model.module.training
+    rest = trainer.fit(loader, epochs=4)
+    whole, loader = make()
+    assert whole.fit(loader, epochs=4) == first + rest
+    assert trainer.steps == whole.steps == 12
+    assert read_log(tmp_path)["step"] == [3, 6, 9, 12]
+    best = min(range(4), key=lambda epoch: (first + rest)[epoch]["loss"])
+    kept = sorted({3 * best + 3, 12})
+    assert sorted(int(p.name[5:]) for p in tmp_path.glob("step-*")) == kept
+
+
+def test_a_stop_ends_a_run_without_a_folder_too(monkeypatch):
+    monkeypatch.setattr(distributed, "stop_requested", lambda: trainer.steps == 4)
+    trainer, loader = make()
+    with pytest.raises(SystemExit) as stopped:
+        trainer.fit(loader, epochs=3)
+    assert (stopped.value.code, trainer.steps) == (distributed.STOPPED, 4)
+
+
 def test_callbacks_are_called_and_a_stop_leaves_a_checkpoint(tmp_path, capsys, monkeypatch):
     seen = []
     monkeypatch.setattr(distributed, "stop_requested", lambda: len(seen) == 5)
@@ -125,6 +149,11 @@ def test_what_cannot_be_meant_is_refused(tmp_path):
     trainer, loader = make(patience=3)
     with pytest.raises(ValueError, match="patience needs val="):
         trainer.fit(loader)
+    for options in ({"monitor": "val_acc"}, {"monitor": "acc", "patience": 2}):
+        other = make(**options)[0]
+        with pytest.raises(ValueError, match=r"figures loss, accuracy, val_loss, .*, got '.*acc'"):
+            other.fit(loader, loader)
+        assert (other.steps, loader.epoch) == (0, 0)
     with pytest.raises(ValueError, match="resume needs a folder"):
         make()[0].fit(loader, resume=tmp_path)
     with pytest.raises(ValueError, match="call fit first"):
@@ -154,6 +183,9 @@ def test_a_search_for_the_learning_rate_changes_nothing_and_is_the_same_on_ranks
     trainer.fit(loader, epochs=1)
     assert after == digest(trainer.model.module.state_dict())
     assert distributed.run_ranks(2, search) == [(rates, losses, after)] * 2
+    trainer, loader = make()
+    falls = find_lr(trainer.model, trainer.optimizer, lambda x, y: x.mean() - 9, loader, steps=20)
+    assert len(falls.losses) == 20  # a loss below zero
     falling = LRSearch(np.array([1, 10, 100, 1000.0]), np.array([5, 4.9, 3, 2.95]))
     assert falling.suggestion == 10
     assert (tmp_path / "lr.svg").exists()

@@ -139,7 +139,11 @@ class Checkpoints:
         value = figures.get(self.monitor) if self.monitor is not None else None
         self._figures[step] = None if value is None else float(value)
         unwanted = self._choose_unwanted()
-        writes = self._copy_and_write(folder, step, unwanted)
+        try:
+            writes = self._copy_and_write(folder, step, unwanted)
+        except BaseException:
+            self._figures = self._figures_before
+            raise
         self._saved_at = time.monotonic()
         if env.RESPAWN.read():  # the script may end here, with a checkpoint that is complete
             self.wait()

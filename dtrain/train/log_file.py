@@ -93,10 +93,15 @@ class JsonLines:
         """Remove the rows from a step on, and a line that was cut; the others, and their number."""
         rows = list(read_rows(self.path))
         kept = [row for row in rows if row["step"] < first_step]
-        contents = b"".join(map(encode_row, kept))
-        os.ftruncate(self._descriptor, 0)
-        _write(self._descriptor, contents)
-        self._size = len(contents)
+        if kept == rows[: len(kept)]:  # the steps rise: what is kept stays, also if this is killed
+            with self.path.open("rb") as file:
+                self._size = sum(len(line) for line, _ in zip(file, kept))
+            os.ftruncate(self._descriptor, self._size)
+        else:
+            contents = b"".join(map(encode_row, kept))
+            os.ftruncate(self._descriptor, 0)
+            _write(self._descriptor, contents)
+            self._size = len(contents)
         return kept, len(rows) - len(kept)
 
     def append(self, row: Row) -> None:

@@ -88,7 +88,8 @@ def find_lr(
             optimizer.step()
             optimizer.zero_grad()
             losses.append(mean.compute())
-            if not math.isfinite(losses[-1]) or losses[-1] > _WORSE * min(losses):
+            lowest = min(losses)
+            if not math.isfinite(losses[-1]) or losses[-1] - lowest > (_WORSE - 1) * abs(lowest):
                 break
     finally:
         for item, state in zip(objects, before):

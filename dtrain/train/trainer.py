@@ -50,11 +50,12 @@ class Trainer:
     patience : epochs without a better figure after which training ends; None: never
     keep_last, every_steps : as of `Checkpoints`
     after_step, after_epoch : functions of the trainer, called then on each rank
+    config : options of the run, for run.json
 
     Attributes
     ----------
     steps, epoch : int
-        How many steps of the optimizer have been made, and epochs begun.
+        How many steps of the optimizer have been made; the current epoch, from 0.
     figures : dict of str to float
         The last epoch's: "loss" and the metrics, and "val_loss" and so on of the validation.
     history : list of dict
@@ -156,12 +157,11 @@ class Trainer:
         epochs : of the whole run; those of a resumed checkpoint count
         resume : a checkpoint's or a run's folder to begin from
         """
-        if self.monitor.startswith("val_") and val is None and self.stopping.patience < sys.maxsize:
-            raise ValueError(f"Trainer.fit: patience needs val=, for it monitors {self.monitor!r}")
+        self._check_monitor(val)
         self.history = []
         saved = self._checkpoints = self._make_checkpoints(train)
         if saved is not None:
-            self.steps = saved.resume(resume)
+            self.steps = saved.resume(resume) or self.steps
         elif resume is not None:
             raise ValueError("Trainer.fit: resume needs a folder: Trainer(..., folder=...)")
         with saved or nullcontext(), self._logs or nullcontext():
@@ -178,6 +178,19 @@ class Trainer:
                 if self.after_epoch is not None:
                     self.after_epoch(self)
         return self.history
+
+    def _check_monitor(self, val: DataLoader | None) -> None:
+        """Refuse a figure that no epoch will have, where the best one is asked for."""
+        is_patient = self.stopping.patience < sys.maxsize
+        if self.monitor.startswith("val_") and val is None and is_patient:
+            raise ValueError(f"Trainer.fit: patience needs val=, for it monitors {self.monitor!r}")
+        names = ["loss", *self._make_metrics()]
+        names += [] if val is None else [f"val_{name}" for name in names]
+        if self.monitor not in names and (is_patient or self.monitor != "val_loss"):
+            raise ValueError(
+                f"Trainer.fit: expected monitor to be one of the figures {', '.join(names)}, got "
+                f"{self.monitor!r}"
+            )
 
     def _train_epoch(
         self, train: DataLoader, title: str, val: DataLoader | None, saved: Checkpoints | None
@@ -220,16 +233,15 @@ class Trainer:
         """What comes after a step: callbacks, checkpoints, the end on request."""
         if self.after_step is not None:
             self.after_step(self)
-        stops = distributed.stop_requested()
-        if saved is None:
-            return
-        if stops:
-            folder = saved.save(self.steps)
-            saved.wait()
-            if distributed.rank() == 0:
-                print(f"stopped; to continue: resume={str(folder)!r}")
+        if distributed.stop_requested():
+            if saved is not None:
+                folder = saved.save(self.steps)
+                saved.wait()
+                if distributed.rank() == 0:
+                    print(f"stopped; to continue: resume={str(folder)!r}")
             sys.exit(distributed.STOPPED)
-        saved.save_if_due(self.steps)
+        if saved is not None:
+            saved.save_if_due(self.steps)
 
     def load_best(self) -> Trainer:
         """Load the checkpoint with the best figure; returns this trainer."""
@@ -250,17 +262,20 @@ class Trainer:
         mean_loss, metrics = Mean(), self._make_metrics() if metrics is None else metrics
         for metric in metrics.values():
             metric.reset()
+        was_training = model.training
         model.eval()
-        with no_grad():
-            for step in loader.steps():
-                for x, y in step:
-                    with self._autocast():
-                        output = model(x)
-                        loss = self.loss(output, y)
-                    mean_loss.update(loss, len(y))
-                    for metric in metrics.values():
-                        metric.update(output, y)
-        model.train()
+        try:
+            with no_grad():
+                for step in loader.steps():
+                    for x, y in step:
+                        with self._autocast():
+                            output = model(x)
+                            loss = self.loss(output, y)
+                        mean_loss.update(loss, len(y))
+                        for metric in metrics.values():
+                            metric.update(output, y)
+        finally:
+            model.train(was_training)
         figures = {name: metric.compute() for name, metric in metrics.items()}
         return {"val_loss": mean_loss.compute()} | {f"val_{n}": v for n, v in figures.items()}
 
@@ -284,7 +299,10 @@ class Trainer:
             objects["scheduler"] = self.scheduler
         if self.average is not None:
             objects["average"] = self.average
-        return Checkpoints(self._folder, objects, monitor=self.monitor, **self._options)
+        made = Checkpoints(self._folder, objects, monitor=self.monitor, **self._options)
+        if self._checkpoints is not None:  # of an earlier call of `fit`
+            made.load_state_dict(self._checkpoints.state_dict())
+        return made
 
     def _monitored(self) -> dict[str, float]:
         value = self.figures.get(self.monitor)
