@@ -143,6 +143,16 @@ def test_crops_pad_and_refuse_small_images():
     with pytest.raises(ValueError, match=r"size \(8, 8\) is larger than the image, \(4, 5\)"):
         T.RandomCrop(8)(x)
     assert F.crop(x, 10, 10, 2, 3).tolist() == dtrain.zeros(3, 2, 3).tolist()
+    x = dtrain.arange(12.0).reshape(1, 3, 4).requires_grad_()
+    for mode in ("constant", "edge", "reflect", "symmetric"):
+        options = {"constant_values": 7} if mode == "constant" else {}
+        expected = np.pad(x.detach().numpy()[:, 1:], [(0, 0), (0, 1), (2, 1)], mode, **options)
+        padded = F.pad(x, [2, -1, 1, 1], 7, mode)
+        np.testing.assert_array_equal(padded.detach(), expected)
+        (grad,) = dtrain.autograd.grad(padded.sum(), x)
+        counts = [(expected == value).sum() for value in x.detach().numpy().ravel()]
+        counts[7] -= (expected == 7).sum() - 1 if mode == "constant" else 0
+        assert grad.flatten().tolist() == counts
     picture = Image.new("P", (5, 4))
     picture.putpalette([1, 2, 3])
     for mode in ("constant", "edge"):

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from dtrain.autograd import Tensor
-from dtrain.autograd.tensor import wrap
-from dtrain.backend import array_module
 from dtrain.backend.dtypes import is_floating
-from dtrain.nn.functional import interpolate
+from dtrain.functions.creation import tensor
+from dtrain.nn.functional import interpolate, pad as pad_tensor
 from dtrain.vision.pictures import load_pillow, require_image
 from dtrain.vision.transforms.functional.conversion import get_dimensions
 from dtrain.vision.transforms.functional.interpolation import (
@@ -21,7 +20,7 @@ from dtrain.vision.transforms.functional.interpolation import (
     pillow_filter,
 )
 
-_PADDINGS = {"constant": "constant", "edge": "edge", "reflect": "reflect", "symmetric": "symmetric"}
+_PADDINGS = ("constant", "edge", "reflect", "symmetric")
 
 
 def as_size(size: Any, function: str) -> tuple[int, int]:
@@ -113,15 +112,14 @@ def pad(img: Any, padding: Any, fill: Any = 0, padding_mode: str = "constant") -
         raise ValueError(f"pad: expected padding_mode {', '.join(_PADDINGS)}, got {padding_mode!r}")
     if not isinstance(img, Tensor):
         return _pad_picture(img, (left, top, right, bottom), fill, padding_mode)
-    array = img.array
-    rows, columns = array.shape[-2:]
-    array = array[
-        ..., max(-top, 0) : rows - max(-bottom, 0), max(-left, 0) : columns - max(-right, 0)
-    ]
-    widths = [(0, 0)] * (array.ndim - 2)
-    widths += [(max(top, 0), max(bottom, 0)), (max(left, 0), max(right, 0))]
-    options = {"constant_values": fill} if padding_mode == "constant" else {}
-    return wrap(array_module(array).pad(array, widths, padding_mode, **options))
+    if padding_mode == "constant":
+        (value,) = np.reshape(fill, -1).tolist()
+        return pad_tensor(img, (left, right, top, bottom), value=value)
+    for dim, before, after in ((-2, top, bottom), (-1, left, right)):
+        kept = np.arange(max(-before, 0), img.shape[dim] - max(-after, 0))
+        index = np.pad(kept, (max(before, 0), max(after, 0)), padding_mode)  # type: ignore[call-overload]
+        img = img.index_select(dim, tensor(index, device=img.device))
+    return img
 
 
 def _as_edges(padding: Any) -> tuple[int, int, int, int]:
@@ -151,7 +149,7 @@ def _pad_picture(img: Any, edges: tuple[int, int, int, int], fill: Any, mode: st
     )
     pixels = np.asarray(img)
     widths = [(max(top, 0), max(bottom, 0)), (max(left, 0), max(right, 0)), (0, 0)][: pixels.ndim]
-    padded = load_pillow().fromarray(np.pad(pixels, widths, _PADDINGS[mode]))  # type: ignore[call-overload]
+    padded = load_pillow().fromarray(np.pad(pixels, widths, mode))  # type: ignore[call-overload]
     if palette is not None:
         padded.putpalette(palette)
     return padded
