@@ -257,6 +257,8 @@ def test_fourier_transforms_refuse_what_pytorch_refuses():
         (lambda: dtrain.fft.fft(x, 0), "at least one element"),
         (lambda: dtrain.fft.fft(x, norm="x"), "invalid norm 'x'"),
         (lambda: dtrain.fft.fftn(x, dim=(0, 0)), "different dimensions"),
+        (lambda: dtrain.fft.rfftn(x, s=()), "rfftn: expected at least one dimension"),
+        (lambda: dtrain.fft.irfft2(x, dim=()), "irfft2: expected at least one dimension"),
         (lambda: dtrain.fft.fftn(x, s=(2, 2), dim=(0,)), "as many lengths as dimensions"),
         (lambda: dtrain.stft(x, 4), "return_complex"),
         (lambda: dtrain.stft(x, 4, window=x[:3], return_complex=True), "a window of win_length=4"),

@@ -412,6 +412,15 @@ def test_adafactor_keeps_a_vector_for_rows_and_one_for_columns():
             dtrain.optim.Adafactor(params, **wrong)
 
 
+def test_complex_parameters_are_refused_also_later():
+    wrong = dtrain.ones(2, dtype=dtrain.complex64, requires_grad=True)
+    for name in ("Adafactor", "SparseAdam"):
+        optimizer = getattr(dtrain.optim, name)([dtrain.ones(2, requires_grad=True)])
+        with pytest.raises(RuntimeError, match=f"{name}: parameter 0 is complex"):
+            optimizer.add_param_group({"params": [wrong]})
+        assert len(optimizer.param_groups) == 1
+
+
 def test_an_empty_parameter_does_no_harm():
     params = [dtrain.ones(0, 3, requires_grad=True), dtrain.ones(2, requires_grad=True)]
     for name in ("Adafactor", "SparseAdam"):

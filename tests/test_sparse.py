@@ -100,6 +100,8 @@ def test_gradients_of_values_go_through_and_can_be_differentiated():
 
     assert gradcheck(compute, (leaf(VALUES), leaf(X)))
     assert gradgradcheck(compute, (leaf(VALUES), leaf(X)))
+    for work in (lambda v: sparse(v).to_dense(), lambda v: sparse(v).coalesce().values()):
+        assert gradcheck(work, leaf(VALUES * (1 + 2j)))
     x = leaf(DENSE)
     (x.to_sparse() @ dtrain.from_numpy(X)).sum().backward()
     assert x.grad.tolist() == (np.outer(DENSE.any(1), X.sum(1)) * (DENSE != 0)).tolist()

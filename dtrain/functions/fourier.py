@@ -60,6 +60,8 @@ def _plan(
     else:
         given = (dim,) if isinstance(dim, int) else tuple(dim)
     axes = [normalize_dim(d, input.ndim) for d in given]
+    if not axes and "rfft" in name:
+        raise RuntimeError(f"fft.{name}: expected at least one dimension to transform, got none")
     if len(set(axes)) < len(axes):
         raise RuntimeError(f"fft.{name}: expected different dimensions, got {dim}")
     if s is not None and len(s) != len(axes):

@@ -18,6 +18,7 @@ from dtrain.backend.size import Size
 from dtrain.backend.tracing import refuse_recording
 from dtrain.functions.operands import Number, to
 from dtrain.primitives import embedding as primitives, sparse
+from dtrain.primitives.complex_numbers import view_as_complex, view_as_real
 
 _IN_A_GRAPH = "a sparse tensor is used"
 
@@ -386,6 +387,8 @@ def _ravel(coordinates: Array, sizes: Sequence[int]) -> Array:
 
 def _sum_by_place(values: Tensor, places: Array, count: int) -> Tensor:
     """The sums of the values at each of `count` places, (count, *dense sizes)."""
+    if values.is_complex():
+        return view_as_complex(_sum_by_place(view_as_real(values), places, count))
     dense = tuple(values.shape[1:])
     if is_floating(values.dtype):
         flat = values.reshape(len(places), math.prod(dense))

@@ -47,8 +47,10 @@ class SparseAdam(Optimizer):
         )  # fmt: skip
         defaults = {"lr": lr, "betas": betas, "eps": eps, "maximize": maximize}
         super().__init__(params, defaults)
-        for group in self.param_groups:
-            require_real("SparseAdam", group["params"])
+
+    def _read_options(self, group: Group) -> None:
+        require_real("SparseAdam", group["params"])
+        super()._read_options(group)
 
     def _slots(self, group: Group) -> tuple[str, ...]:
         return ("exp_avg", "exp_avg_sq")
