@@ -45,7 +45,7 @@ class DynamicAxes:
             )
         #: name of an axis: (input, axis) of each that has it
         self._axes: dict[str, list[tuple[int, int]]] = {}
-        self._output_labels: dict[str, dict[int, str]] = {}
+        self._given: list[str] = list(dynamic or {})
         self._read(dynamic or {}, leaves)
         self._sizes: dict[str, tuple[int, ...]] = {}
 
@@ -128,6 +128,15 @@ class DynamicAxes:
             return wrap(array)
 
         return rebuild(self._args, leaf)
+
+    def check_names(self, outputs: Sequence[str]) -> None:
+        """Refuse `dynamic_axes` of what is neither an input nor one of the outputs."""
+        for name in self._given:
+            if name not in (*self.names, *outputs):
+                raise ValueError(
+                    f"onnx.export: dynamic_axes has {name!r}, expected the name of an input or "
+                    f"output: {', '.join([*self.names, *outputs])}"
+                )
 
     def label(self, shape: Sequence[Any]) -> list[Any]:
         """A shape with names of dynamic axes, None for other sizes that are dynamic."""

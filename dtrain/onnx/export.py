@@ -188,6 +188,7 @@ class _Writer:
                 f"returned, got {len(names)}"
             )
         names = names or [f"output_{i}" if len(found) > 1 else "output" for i in range(len(found))]
+        self._axes.check_names(names)
         return [self._output(name, item) for name, item in zip(names, found)]
 
     def _output(self, name: str, item: Any) -> Any:

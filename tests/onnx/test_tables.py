@@ -1,6 +1,7 @@
 """Every row of the tables of layers and operations in ONNX Runtime, or refused by name."""
 
 import functools
+import io
 import re
 
 import numpy as np
@@ -71,6 +72,16 @@ CASES = {
     for case in rows
     if isinstance(case, Case)
 }
+
+
+def test_dynamic_axes_of_what_is_not_there_are_refused():
+    model, file = dtrain.nn.Linear(3, 2), io.BytesIO()
+    dtrain.onnx.export(model, dtrain.zeros(1, 3), file, output_names=["y"],
+                       dynamic_axes={"input": {0: "n"}, "y": {0: "n"}})  # fmt: skip
+    size = file.tell()
+    with pytest.raises(ValueError, match=r"dynamic_axes has 'x', .*: input, output$"):
+        dtrain.onnx.export(model, dtrain.zeros(1, 3), file, dynamic_axes={"x": {0: "n"}})
+    assert 0 < size == file.tell()
 
 
 @pytest.mark.parametrize("start", range(8))
