@@ -476,3 +476,33 @@ def test_singular_matrices_have_no_finite_inverse():
     (slope,) = dtrain.autograd.grad(size.sum(), x)
     assert bool(slope[0].isnan().all())
     assert slope[1].tolist() == [[0.5, 0], [0, 0.5]]
+
+
+@pytest.mark.parametrize("copies", [1, 9])  # many small matrices are solved row by row
+def test_a_triangular_solve_reads_one_triangle_and_divides_by_zeros(copies):
+    x = dtrain.tensor([[2.0, NAN, NAN], [1, 0, NAN], [3, 1, 4]]).repeat(copies, 1, 1)
+    right = dtrain.tensor([[4.0, 0], [8, 0], [1, math.inf]])
+    for a, upper in ((x, False), (x.flip(-2, -1), True)):
+        y = right.flip(0) if upper else right
+        out = dtrain.linalg.solve_triangular(a, y, upper=upper)
+        expected = dtrain.tensor([[2.0, 0], [math.inf, NAN], [-math.inf, NAN]])
+        for one in out.flip(-2) if upper else out:
+            assert str(one.tolist()) == str(expected.tolist())  # NaN is not equal to NaN
+        out = dtrain.linalg.solve_triangular(a, y, upper=upper, unitriangular=True)
+        for one in out.flip(-2) if upper else out:
+            assert one.tolist() == [[4, 0], [4, 0], [-15, math.inf]]
+    x.requires_grad_()
+    out = dtrain.linalg.solve_triangular(x, right[:, :1], upper=False, unitriangular=True)
+    (out * dtrain.tensor([[1.0], [2], [1]])).sum().backward()
+    for slope in x.grad:
+        assert slope.tolist() == [[0, 0, 0], [-4, 0, 0], [-4, -4, 0]]
+
+
+def test_solutions_by_singular_factors_are_not_finite():
+    factor = dtrain.tensor([[1.0, 0], [1, 0]])
+    assert not bool(dtrain.cholesky_solve(dtrain.ones(2, 1), factor).isfinite().any())
+    lu, pivots, info = dtrain.linalg.lu_factor_ex(dtrain.tensor([[1.0, 1], [1, 1]]))
+    assert info.item() == 2
+    assert not bool(
+        dtrain.linalg.lu_solve(lu, pivots, dtrain.tensor([[1.0], [2]])).isfinite().any()
+    )

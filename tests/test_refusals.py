@@ -302,6 +302,11 @@ REFUSED = {
     "solve": (lambda t: t.linalg.solve(t.ones(2, 2), t.ones(2)), RuntimeError, "Singular"),
     "cholesky": (lambda t: t.linalg.cholesky(-t.eye(2)), RuntimeError, "positive definite"),
     "lu_factor": (lambda t: t.linalg.lu_factor(t.zeros(2, 2)), RuntimeError, "singular"),
+    "cholesky_inverse": (
+        lambda t: t.cholesky_inverse(t.tensor([[2.0, 0], [1, 0]])),
+        RuntimeError,
+        "singular",
+    ),
     "det": (lambda t: t.linalg.det(_matrix(t)), RuntimeError, "square"),
     "eigh half": (lambda t: t.linalg.eigh(t.eye(2).half()), RuntimeError, "float32 or float64"),
     # values that cannot be

@@ -14,6 +14,7 @@ import numpy as np
 from dtrain.autograd.op import op
 from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module
+from dtrain.primitives.triangular import substitute
 
 
 def _t(x: Array) -> Array:
@@ -87,8 +88,8 @@ def cholesky(x: Array) -> OutputAndVJPs:
     def grad_x(g: Array) -> Array:
         inner = xp.tril(_t(out) @ g)
         half = inner - 0.5 * inner * xp.eye(inner.shape[-1], dtype=g.dtype)
-        back = xp.linalg.inv(out)
-        return _t(back) @ (0.5 * (half + _t(half))) @ back
+        left = substitute(_t(out), 0.5 * (half + _t(half)), upper=True)
+        return _t(substitute(_t(out), _t(left), upper=True))
 
     return out, (grad_x,)
 
@@ -105,7 +106,7 @@ def qr(x: Array) -> OutputAndVJPs:
         grad_q, grad_r = g[..., :m, :], g[..., m:, :]
         inner = r @ _t(grad_r) - _t(grad_q) @ q
         both = xp.tril(inner) + _t(xp.tril(inner, -1))
-        return _t(xp.linalg.solve(r, _t(grad_q + q @ both)))
+        return _t(substitute(r, _t(grad_q + q @ both), upper=True))
 
     return out, (grad_x,)
 
@@ -157,8 +158,8 @@ def lu(x: Array, *, compact: Array) -> OutputAndVJPs:
         lower = xp.tril(out, -1) + xp.eye(out.shape[-1], dtype=out.dtype)
         inner = xp.tril(_t(lower) @ xp.tril(g, -1), -1)
         inner = inner + xp.triu(xp.triu(g) @ _t(xp.triu(out)))
-        left = xp.linalg.solve(_t(lower), inner)
-        return _t(xp.linalg.solve(xp.triu(out), _t(left)))
+        left = substitute(_t(lower), inner, upper=True, unitriangular=True)
+        return _t(substitute(out, _t(left), upper=True))
 
     return out, (grad_x,)
 

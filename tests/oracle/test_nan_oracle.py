@@ -156,3 +156,23 @@ def test_values_and_gradients_are_those_of_pytorch(call, values):
         assert (ours is None) == (theirs is None)
         if theirs is not None:
             np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("copies", [1, 9])  # many small matrices are solved row by row
+def test_triangular_solves_are_those_of_pytorch(copies):
+    rng = np.random.default_rng(0)
+    given = [rng.normal(size=(copies, 3, 3)) + 2 * np.eye(3), rng.normal(size=(copies, 3, 2))]
+    for upper, unitriangular, left in itertools.product((False, True), repeat=3):
+        for value, which, place in itertools.product((NAN, INF, 0), (0, 1), (0, 2, 3, 4)):
+            values = [x.copy() for x in given]
+            values[which].reshape(copies, -1)[0, place] = value
+            results = []
+            for t in (dtrain, torch):
+                a, b = leaves = [t.tensor(x.astype("f4")).requires_grad_() for x in values]
+                out = t.linalg.solve_triangular(
+                    a, b if left else b.mT, upper=upper, left=left, unitriangular=unitriangular
+                )
+                out.backward(t.arange(1.0, out.numel() + 1).reshape(out.shape))
+                results.append([x.detach().numpy() for x in (out, *(x.grad for x in leaves))])
+            for ours, theirs in zip(*results):
+                np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3)

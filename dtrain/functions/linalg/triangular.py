@@ -5,20 +5,23 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dtrain.autograd.tensor import Tensor
+from dtrain.errors import LinAlgError
 from dtrain.functions.autocast import autocasts
-from dtrain.functions.diagonals import tril, triu
 from dtrain.functions.joining import broadcast_shapes
-from dtrain.functions.linalg.factorizations import call_primitive, check_matrices, eye_like, mT
+from dtrain.functions.linalg.factorizations import check_matrices, eye_like, mT
 from dtrain.functions.products import same_dtype
 from dtrain.functions.shapes import broadcast_to
-from dtrain.primitives import linalg as primitives
+from dtrain.primitives import triangular as primitives
 
 
 @autocasts
 def solve_triangular(
     A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False
 ) -> Tensor:
-    """`solve` with only the upper or lower triangle of A (torch.linalg.solve_triangular)."""
+    """`solve` by the upper or lower triangle of A alone (torch.linalg.solve_triangular).
+
+    A 0 on the diagonal gives infinity or NaN, no error.
+    """
     check_matrices("solve_triangular", A, square=True)
     check_matrices("solve_triangular", B)
     same_dtype(A, B)
@@ -27,12 +30,9 @@ def solve_triangular(
         return mT(flipped)
     if A.shape[-1] != B.shape[-2]:
         raise RuntimeError(f"linalg.solve_triangular: {A.shape} and {B.shape} do not fit")
-    part = triu if upper else tril
-    A = part(A, 1 if upper else -1) + eye_like(A) if unitriangular else part(A)
     lead = broadcast_shapes(A.shape[:-2], B.shape[:-2])
-    return call_primitive(
-        primitives.solve, *(broadcast_to(x, (*lead, *x.shape[-2:])) for x in (A, B))
-    )
+    A, B = (broadcast_to(x, (*lead, *x.shape[-2:])) for x in (A, B))
+    return primitives.solve_triangular(A, B, upper=upper, unitriangular=unitriangular)
 
 
 class TriangularSolve(NamedTuple):
@@ -64,4 +64,7 @@ def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
 @autocasts
 def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
     """The inverse of the matrix whose Cholesky factor is L (torch.cholesky_inverse)."""
-    return cholesky_solve(eye_like(check_matrices("cholesky_inverse", L, square=True)), L, upper)
+    check_matrices("cholesky_inverse", L, square=True)
+    if (L.array.diagonal(0, -2, -1) == 0).any():
+        raise LinAlgError("cholesky_inverse: L is singular: its diagonal has a 0")
+    return cholesky_solve(eye_like(L), L, upper)
