@@ -255,3 +255,18 @@ def test_the_mean_of_many_halves_does_not_overflow():
 def test_a_scalar_tensor_has_the_default_dtype_unless_another_is_given():
     assert dtrain.scalar_tensor(1).dtype == float32
     assert dtrain.scalar_tensor(1, dtype=int64).dtype == int64
+
+
+def test_to_gives_the_tensor_itself_or_a_copy_and_refuses_other_options():
+    x = dtrain.ones(2, requires_grad=True)
+    for same in (x.to(float32), x.to("cpu", float32, True), x.to(x, non_blocking=True)):
+        assert same is x
+    for copied in (x.to(float32, copy=True), x.to("cpu", False, True), x.to(x, True, True)):
+        assert copied.grad_fn is not None
+        with dtrain.no_grad():
+            copied.zero_()
+        assert (x.tolist(), copied.tolist()) == ([1, 1], [0, 0])
+    for tensor in (x, dtrain.ones(2, 2).to_sparse()):
+        assert tensor.to(float64, copy=True).dtype == float64
+        with pytest.raises(TypeError, match="unexpected keyword argument 'dtyp'"):
+            tensor.to(dtyp=float64)

@@ -1451,7 +1451,15 @@ class TensorMethods:
         """Split into n parts, of which the first may be longer, or at indices (torch.tensor_split)."""
     def tile(self, *counts: Any, dims: Any = None) -> Tensor:
         """Like `repeat`, with 1 for dimensions in front that are not given (torch.tile)."""
-    def to(self, *args: Any, dtype: Any = None, device: Any = None, **_: Any) -> Tensor:
+    def to(
+        self,
+        *args: Any,
+        dtype: Any = None,
+        device: Any = None,
+        non_blocking: builtins.bool = False,
+        copy: builtins.bool = False,
+        memory_format: Any = None,
+    ) -> Tensor:
         """The tensor in another dtype or on another device; itself if it is so (torch.Tensor.to)."""
     def to_dense(self, dtype: DTypeLike = None) -> Tensor:
         """The tensor itself; a sparse one with its zeros (torch.Tensor.to_dense)."""

@@ -27,24 +27,38 @@ Number: TypeAlias = int | float | complex | bool
 Dims: TypeAlias = int | Sequence[int]
 
 
-def to(input: Tensor, *args: Any, dtype: Any = None, device: Any = None, **_: Any) -> Tensor:
+def to(
+    input: Tensor,
+    *args: Any,
+    dtype: Any = None,
+    device: Any = None,
+    non_blocking: bool = False,
+    copy: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
     """The tensor in another dtype or on another device; itself if it is so (torch.Tensor.to).
 
-    Takes a dtype, a device, both in any order, or another tensor to be like.
+    Takes a dtype, a device, both in any order, or another tensor to be like; then non_blocking,
+    which has no effect, and copy: a new tensor in any case.
     """
+    flags: tuple[bool, ...] = ()
     for arg in args:
         if isinstance(arg, Tensor):
             dtype, device = arg.dtype, arg.device
         elif isinstance(arg, (str, Device)) or type(arg) is int:
             device = arg
-        elif not isinstance(arg, bool):  # the old positional non_blocking
+        elif isinstance(arg, bool):
+            flags += (arg,)
+        else:
             dtype = arg
     if device is not None and not is_on_device(input, device):
         if input.is_sparse:
             return input.to(dtype=dtype, device=device)
-        input = casts.to_device(input, move=lambda array: move(array, device))
+        input, copy = casts.to_device(input, move=lambda array: move(array, device)), False
+    elif flags[1:]:
+        copy = flags[1]
     if dtype is None or input.dtype == dtype:
-        return input
+        return casts.clone(input) if copy else input
     if input.is_sparse:
         return input.to(dtype=dtype)
     return casts.cast(input, dtype=np.dtype(dtype))

@@ -250,9 +250,9 @@ class SparseTensor(Tensor):
         copied._coordinates = self._coordinates.copy()
         return copied
 
-    def to(self, *args: Any, dtype: Any = None, device: Any = None, **_: Any) -> Tensor:
+    def to(self, *args: Any, **options: Any) -> Tensor:
         """In another dtype or on another device (torch.Tensor.to)."""
-        values = to(self._elements, *args, dtype=dtype, device=device)
+        values = to(self._elements, *args, **options)
         moved = to(wrap(self._coordinates), device=values.device)
         return make_sparse(moved.array, values, self._size, self._is_coalesced)
 
