@@ -77,7 +77,7 @@ class Comm:
 class Node:
     """The ranks of one machine."""
 
-    def __init__(self, comm, elastic):
+    def __init__(self, comm, elastic, log):
         comm.job.enter("join")
         self.all_ranks = [range(comm.size)]
         self.comm = Comm(comm.job, comm.ranks, f"node of {comm.name}")

@@ -72,7 +72,8 @@ class EpochLoader:
         key: Key,
     ):
         self._pool, self._maker, self._dataset = pool, maker, dataset
-        self._sampler, self.key = sampler, key
+        self._sampler = sampler
+        self.key: Key = key
         self._workers: Workers | None = None
         self._lookahead: Lookahead | None = None
         self._stream: StreamWorkers | None = None

@@ -34,8 +34,8 @@ class Wire:
     def __init__(
         self, name: str, dtype: Any, shape: tuple[Any, ...] | None = None, is_weak: bool = False
     ):
-        self.name = name
-        self.is_weak = is_weak
+        self.name: str = name
+        self.is_weak: bool = is_weak
         self.dtype: Any = np.dtype(dtype)
         self.shape: Any = shape
 

@@ -24,7 +24,6 @@ from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle, send_handle
 from typing import Any
 
-import mpi4py
 import numpy as np
 
 _GRACE_S = 5.0  # for a worker to finish its batch
@@ -143,7 +142,8 @@ def serve(fd: int) -> None:
     conn = Connection(fd)
     try:
         sys.argv, served = conn.recv()
-        mpi4py.rc.initialize = False  # a module of the dataset's may import mpi4py.MPI
+        # A module of the dataset's may import mpi4py.MPI.
+        importlib.import_module("mpi4py").rc.initialize = False
         if served:  # `import torch` gives dtrain in the program
             importlib.import_module("dtrain.as_torch").serve_torch()
         importlib.import_module("dtrain.data.workers.child")

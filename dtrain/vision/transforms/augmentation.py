@@ -38,7 +38,7 @@ class RandomErasing(Transform):
     True
     """
 
-    shown = ("p", "scale", "ratio", "value", "inplace")
+    shown: tuple[str, ...] = ("p", "scale", "ratio", "value", "inplace")
 
     def __init__(
         self,
@@ -205,7 +205,7 @@ class RandAugment(_Augmentation):
     magnitude : the strength, from 0 to num_magnitude_bins - 1
     """
 
-    shown = ("num_ops", "magnitude", "num_magnitude_bins", "interpolation", "fill")
+    shown: tuple[str, ...] = ("num_ops", "magnitude", "num_magnitude_bins", "interpolation", "fill")
 
     def __init__(
         self,
@@ -239,7 +239,7 @@ class TrivialAugmentWide(_Augmentation):
     (torchvision.transforms.TrivialAugmentWide)
     """
 
-    shown = ("num_magnitude_bins", "interpolation", "fill")
+    shown: tuple[str, ...] = ("num_magnitude_bins", "interpolation", "fill")
 
     def __init__(
         self,

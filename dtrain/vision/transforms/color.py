@@ -31,7 +31,7 @@ class ColorJitter(Transform):
     hue : (low, high) within -0.5 to 0.5; or a number, for (-number, number)
     """
 
-    shown = ("brightness", "contrast", "saturation", "hue")
+    shown: tuple[str, ...] = ("brightness", "contrast", "saturation", "hue")
 
     def __init__(
         self, brightness: Any = 0, contrast: Any = 0, saturation: Any = 0, hue: Any = 0
@@ -76,7 +76,7 @@ class ColorJitter(Transform):
 class Grayscale(Transform):
     """Gray, of 1 or 3 equal channels (torchvision.transforms.Grayscale)."""
 
-    shown = ("num_output_channels",)
+    shown: tuple[str, ...] = ("num_output_channels",)
 
     def __init__(self, num_output_channels: int = 1) -> None:
         super().__init__()
@@ -135,7 +135,7 @@ class RandomEqualize(_WithProbability):
 class RandomPosterize(_WithProbability):
     """Values of few bits with probability `p` (torchvision.transforms.RandomPosterize)."""
 
-    shown = ("bits", "p")
+    shown: tuple[str, ...] = ("bits", "p")
 
     def __init__(self, bits: int, p: float = 0.5) -> None:
         super().__init__(p)
@@ -149,7 +149,7 @@ class RandomPosterize(_WithProbability):
 class RandomSolarize(_WithProbability):
     """The negative of high values with probability `p` (torchvision.transforms.RandomSolarize)."""
 
-    shown = ("threshold", "p")
+    shown: tuple[str, ...] = ("threshold", "p")
 
     def __init__(self, threshold: float, p: float = 0.5) -> None:
         super().__init__(p)
@@ -163,7 +163,7 @@ class RandomSolarize(_WithProbability):
 class RandomAdjustSharpness(_WithProbability):
     """Sharpness changed with probability `p` (torchvision.transforms.RandomAdjustSharpness)."""
 
-    shown = ("sharpness_factor", "p")
+    shown: tuple[str, ...] = ("sharpness_factor", "p")
 
     def __init__(self, sharpness_factor: float, p: float = 0.5) -> None:
         super().__init__(p)
@@ -183,7 +183,7 @@ class GaussianBlur(Transform):
     sigma : the standard deviation in pixels, or its (low, high)
     """
 
-    shown = ("kernel_size", "sigma")
+    shown: tuple[str, ...] = ("kernel_size", "sigma")
 
     def __init__(self, kernel_size: Any, sigma: float | Sequence[float] = (0.1, 2.0)) -> None:
         super().__init__()

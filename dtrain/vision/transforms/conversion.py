@@ -39,7 +39,7 @@ class PILToTensor(Transform):
 class ToPILImage(Transform):
     """A tensor (C, H, W) or array (H, W, C) as a picture (torchvision.transforms.ToPILImage)."""
 
-    shown = ("mode",)
+    shown: tuple[str, ...] = ("mode",)
 
     def __init__(self, mode: str | None = None) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class ToPILImage(Transform):
 class ConvertImageDtype(Transform):
     """A tensor in another dtype, floats from 0 to 1 (torchvision.transforms.ConvertImageDtype)."""
 
-    shown = ("dtype",)
+    shown: tuple[str, ...] = ("dtype",)
 
     def __init__(self, dtype: Any = None) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class Normalize(Transform):
     tensor([[[2.]]])
     """
 
-    shown = ("mean", "std")
+    shown: tuple[str, ...] = ("mean", "std")
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], inplace: bool = False) -> None:
         super().__init__()

@@ -24,7 +24,7 @@ from dtrain.vision.transforms.transform import (
 class Resize(Transform):
     """Scale to (height, width), or the shorter edge to a number (torchvision.transforms.Resize)."""
 
-    shown = ("size", "interpolation", "max_size", "antialias")
+    shown: tuple[str, ...] = ("size", "interpolation", "max_size", "antialias")
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class FiveCrop(CenterCrop):
 class TenCrop(CenterCrop):
     """FiveCrop of the image and of the flipped image (torchvision.transforms.TenCrop)."""
 
-    shown = ("size", "vertical_flip")
+    shown: tuple[str, ...] = ("size", "vertical_flip")
 
     def __init__(self, size: Any, vertical_flip: bool = False) -> None:
         super().__init__(size)
@@ -84,7 +84,7 @@ class TenCrop(CenterCrop):
 class Pad(Transform):
     """New pixels at the edges (torchvision.transforms.Pad)."""
 
-    shown = ("padding", "fill", "padding_mode")
+    shown: tuple[str, ...] = ("padding", "fill", "padding_mode")
 
     def __init__(self, padding: Any, fill: Any = 0, padding_mode: str = "constant") -> None:
         super().__init__()
@@ -102,7 +102,7 @@ class Pad(Transform):
 class RandomHorizontalFlip(Transform):
     """Left and right exchanged with probability `p` (torchvision's RandomHorizontalFlip)."""
 
-    shown = ("p",)
+    shown: tuple[str, ...] = ("p",)
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
@@ -136,7 +136,7 @@ class RandomCrop(Transform):
     dtrain.Size([3, 2, 2])
     """
 
-    shown = ("size", "padding")
+    shown: tuple[str, ...] = ("size", "padding")
 
     def __init__(
         self,
@@ -188,7 +188,7 @@ class RandomResizedCrop(Transform):
     ratio : the range of width / height
     """
 
-    shown = ("size", "scale", "ratio", "interpolation", "antialias")
+    shown: tuple[str, ...] = ("size", "scale", "ratio", "interpolation", "antialias")
 
     def __init__(
         self,

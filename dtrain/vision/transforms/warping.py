@@ -26,7 +26,7 @@ class RandomRotation(Transform):
     expand, center, fill : as of `functional.rotate`
     """
 
-    shown = ("degrees", "interpolation", "expand", "center", "fill")
+    shown: tuple[str, ...] = ("degrees", "interpolation", "expand", "center", "fill")
 
     def __init__(
         self,
@@ -65,7 +65,15 @@ class RandomAffine(Transform):
     shear : a number for (-shear, shear) along x; (low, high) along x; or these of x and y
     """
 
-    shown = ("degrees", "translate", "scale", "shear", "interpolation", "fill", "center")
+    shown: tuple[str, ...] = (
+        "degrees",
+        "translate",
+        "scale",
+        "shear",
+        "interpolation",
+        "fill",
+        "center",
+    )
 
     def __init__(
         self,
@@ -139,7 +147,7 @@ class RandomPerspective(Transform):
     distortion_scale : the largest moves, as parts of half of the width and height
     """
 
-    shown = ("distortion_scale", "p", "interpolation", "fill")
+    shown: tuple[str, ...] = ("distortion_scale", "p", "interpolation", "fill")
 
     def __init__(
         self,
