@@ -29,6 +29,10 @@ def test_a_sparse_tensor_has_the_values_of_a_dense_one():
     a = sparse()
     assert (a.shape, a.dtype, a.ndim, a.numel()) == ((4, 3), dtrain.float64, 2, 12)
     assert (a.is_sparse, a.layout, a._nnz(), a.sparse_dim()) == (True, dtrain.sparse_coo, 6, 2)
+    for tensor in (a, dtrain.ones(2)):
+        assert tensor.is_cpu
+        others = "is_cuda", "is_mps", "is_xpu", "is_meta", "is_quantized"
+        assert not any(getattr(tensor, name) for name in others)
     assert (dtrain.ones(2).is_sparse, dtrain.ones(2).layout) == (False, dtrain.strided)
     assert isinstance(a, dtrain.Tensor)
     b = a.coalesce()
@@ -72,6 +76,9 @@ PRODUCTS = {
     "coalesced": lambda a, x: a.coalesce().mm(x),
     "addmm": lambda a, x: dtrain.sparse.addmm(dtrain.zeros(4, 5).double(), a, x),
     "vectors": lambda a, x: dtrain.stack([a @ x[:, i] for i in range(5)], 1),
+    "from the right": lambda a, x: (x.T @ a.t()).T,
+    "torch.mm from the right": lambda a, x: dtrain.mm(x.T, a.t()).T,
+    "vectors from the right": lambda a, x: dtrain.stack([x[:, i] @ a.t() for i in range(5)], 1),
     "twice transposed": lambda a, x: a.t().t() @ x,
 }
 
@@ -91,6 +98,38 @@ def test_products_and_their_gradients_are_those_of_dense_matrices(multiply):
     np.testing.assert_allclose(a.grad.to_dense(), dense.grad.numpy() * mask, rtol=1e-12)
     a.grad = None
     assert a.grad is None
+
+
+def test_dense_plus_or_minus_sparse_is_dense_and_promotes():
+    a, x = sparse(requires_grad=True), leaf(np.arange(12.0).reshape(4, 3))
+    total, difference = x + a, x - a
+    np.testing.assert_array_equal(total.detach(), x.detach().numpy() + DENSE)
+    np.testing.assert_array_equal(difference.detach(), x.detach().numpy() - DENSE)
+    (total * 3 + difference).sum().backward()
+    assert x.grad.unique().tolist() == [4]
+    np.testing.assert_array_equal(a.grad.to_dense(), 2.0 * (DENSE != 0))
+    counts = sparse(np.arange(6)).to(dtrain.int64)
+    assert (dtrain.ones(4, 3) + counts).dtype == dtrain.float32
+    assert (dtrain.ones(4, 3) + counts)[2].tolist() == [2, 1, 6]
+
+
+AUTOCAST = {
+    "mm": dtrain.mm, "@": lambda a, x: a @ x, "sparse.mm": dtrain.sparse.mm,
+    "from the right": lambda a, x: (x.T @ a.t()).T,
+    "addmm": lambda a, x: dtrain.addmm(dtrain.zeros(4, 5), a, x),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("multiply", AUTOCAST.values(), ids=AUTOCAST)
+def test_autocast_multiplies_in_the_lower_precision(multiply):
+    a, x = sparse(requires_grad=True).float(), dtrain.from_numpy(X).float().requires_grad_()
+    with dtrain.autocast("cpu", dtype=dtrain.bfloat16):
+        product = multiply(a, x)
+    assert product.dtype == dtrain.bfloat16
+    np.testing.assert_allclose(product.float().detach(), DENSE @ X, rtol=0.02, atol=0.05)
+    product.float().sum().backward()
+    assert x.grad.dtype == dtrain.float32
+    np.testing.assert_allclose(x.grad, np.tile(DENSE.sum(0)[:, None], 5), rtol=0.02)
 
 
 def test_gradients_of_values_go_through_and_can_be_differentiated():
@@ -144,9 +183,15 @@ REFUSED = {
     "tolist": (lambda a: a.tolist(), "tolist: not supported"),
     "in place": (lambda a: a.zero_(), "not supported for sparse"),
     "cat": (lambda a: dtrain.cat([a, a]), "not supported for sparse"),
-    "from the right": (lambda a: dtrain.ones(2, 4).double() @ a, "not supported for sparse"),
+    "from the right": (lambda a: dtrain.ones(2, 3).double() @ a, r"cannot be multiplied \(.*2, 3"),
+    "a batch": (lambda a: dtrain.ones(2, 2, 4).double() @ a, "expected a dense matrix or vector"),
     "two": (lambda a: a @ a.t(), "matmul by a sparse tensor"),
-    "linear": (lambda a: nn.Linear(3, 2)(a.float()), "not supported for sparse"),
+    "linear": (lambda a: nn.Linear(3, 2)(a.float()), "^linear: not supported for sparse"),
+    "another shape": (
+        lambda a: dtrain.ones(3) + a,
+        r"expected a dense tensor of the sparse .*4, 3",
+    ),
+    "add of a sparse tensor": (lambda a: dtrain.ones(4, 3).add_(a), "^add_?: not supported"),
     "indices": (lambda a: a.indices(), "indices: the tensor is not coalesced"),
     "optimizer": (lambda a: dtrain.optim.SGD([a.requires_grad_()]), "not supported for sparse"),
     "shapes": (lambda a: a @ dtrain.ones(4, 2).double(), r"cannot be multiplied \(.*4, 3"),

@@ -51,7 +51,27 @@ class TensorData:
     @property
     def is_cpu(self) -> bool:
         """Whether the array is on the host (torch.Tensor.is_cpu)."""
-        return isinstance(self.array, np.ndarray)
+        return not self.is_cuda
+
+    @property
+    def is_mps(self) -> bool:
+        """False: there are no such devices (torch.Tensor.is_mps)."""
+        return False
+
+    @property
+    def is_xpu(self) -> bool:
+        """False: there are no such devices (torch.Tensor.is_xpu)."""
+        return False
+
+    @property
+    def is_meta(self) -> bool:
+        """False: every tensor has its values (torch.Tensor.is_meta)."""
+        return False
+
+    @property
+    def is_quantized(self) -> bool:
+        """False: there is no quantization (torch.Tensor.is_quantized)."""
+        return False
 
     @property
     def layout(self) -> layout:

@@ -221,7 +221,7 @@ def _target_dtype(
 
 def is_eligible(tensor: Tensor, device: str) -> bool:
     """Whether autocast on a device converts a tensor: one there, floating, and not float64."""
-    dtype = tensor.array.dtype
+    dtype = tensor.dtype
     return is_floating(dtype) and dtype != float64 and tensor.is_cuda == (device == "cuda")
 
 
@@ -230,7 +230,7 @@ def _make_cast(device: str, dtype: np.dtype, mode: AutocastMode) -> Callable[[Te
     cached = mode.cache_enabled and dtype == mode.dtype(device)
 
     def convert(tensor: Tensor) -> Tensor:
-        if tensor.array.dtype == dtype or not is_eligible(tensor, device):
+        if tensor.dtype == dtype or not is_eligible(tensor, device):
             return tensor
         return _cast_tensor(tensor, dtype, cached)
 
@@ -242,6 +242,8 @@ def _cast_tensor(source: Tensor, dtype: np.dtype, cached: bool) -> Tensor:
 
     A cast is made again if the parameter was written, or if it is to be recorded and was not.
     """
+    if source.is_sparse:
+        return source.to(dtype=dtype)
     if not (cached and source.is_leaf and source.requires_grad and source._view is None):
         return casts.cast(source, dtype=dtype)
     known = autocast_mode.get_casts()

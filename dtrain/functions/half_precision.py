@@ -62,11 +62,15 @@ def in_float32(function: Any = None, *, on_device: bool = True, like_first: bool
 
 def _widen(value: Any) -> Any:
     if isinstance(value, Tensor) and is_half(value.dtype):
-        return casts.cast(value, dtype=float32)
+        return _cast(value, float32)
     return value
 
 
 def _round(value: Any, half: Any) -> Any:
     if isinstance(value, Tensor) and value.dtype == float32:
-        return casts.cast(value, dtype=half)
+        return _cast(value, half)
     return value
+
+
+def _cast(value: Tensor, dtype: Any) -> Tensor:
+    return value.to(dtype) if value.is_sparse else casts.cast(value, dtype=dtype)

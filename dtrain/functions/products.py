@@ -43,6 +43,8 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     """Matrix product, with vectors and batches as in torch.matmul."""
     if isinstance(input, SparseTensor):
         return input.matmul(other)
+    if isinstance(other, SparseTensor):
+        return other.__rmatmul__(input)
     if not hasattr(other, "ndim"):
         raise TypeError(f"matmul: expected a tensor to multiply by, got {type(other).__name__}")
     if not input.ndim or not other.ndim:

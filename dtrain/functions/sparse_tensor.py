@@ -6,19 +6,20 @@ import copy
 import math
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import Array, array_module, device
-from dtrain.backend.dtypes import is_floating
 from dtrain.backend.layout import layout, sparse_coo
 from dtrain.backend.size import Size
 from dtrain.backend.tracing import refuse_recording
+from dtrain.functions.autocast import autocasts
 from dtrain.functions.operands import Number, to
-from dtrain.primitives import embedding as primitives, sparse
-from dtrain.primitives.complex_numbers import view_as_complex, view_as_real
+from dtrain.functions.sparse_places import row_major_places, sum_by_place
+from dtrain.functions.sparse_refusals import find_operation, refuse
+from dtrain.primitives import sparse
 
 _IN_A_GRAPH = "a sparse tensor is used"
 
@@ -44,9 +45,7 @@ class SparseTensor(Tensor):
     @property
     def array(self) -> Array:
         """Raises RuntimeError: there is no array of all elements."""
-        code = sys._getframe(1).f_code
-        name = code.co_filename.removeprefix("<dtrain operation ").rstrip(">")
-        refuse(name if name != code.co_filename else code.co_name)
+        refuse(find_operation(sys._getframe(1)))
 
     # --- what it is ---
 
@@ -182,7 +181,7 @@ class SparseTensor(Tensor):
         sizes = self._size[: self.sparse_dim()]
         xp = array_module(self._coordinates)
         # Values at one place are parts of one element: each has the gradient of that element.
-        places, first = xp.unique(_ravel(self._coordinates, sizes), return_index=True)
+        places, first = xp.unique(row_major_places(self._coordinates, sizes), return_index=True)
         coordinates = xp.stack(xp.unravel_index(places, sizes))
         return make_sparse(coordinates, grad[wrap(first)], self._size, True)
 
@@ -227,15 +226,17 @@ class SparseTensor(Tensor):
             return self
         sizes = self._size[: self.sparse_dim()]
         xp = array_module(self._coordinates)
-        places, positions = xp.unique(_ravel(self._coordinates, sizes), return_inverse=True)
-        values = _sum_by_place(self._elements, positions.reshape(-1), len(places))
+        places, positions = xp.unique(
+            row_major_places(self._coordinates, sizes), return_inverse=True
+        )
+        values = sum_by_place(self._elements, positions.reshape(-1), len(places))
         return make_sparse(xp.stack(xp.unravel_index(places, sizes)), values, self._size, True)
 
     def to_dense(self, dtype: Any = None) -> Tensor:
         """The tensor with its zeros (torch.Tensor.to_dense)."""
         sizes = self._size[: self.sparse_dim()]
-        places = _ravel(self._coordinates, sizes)
-        full = _sum_by_place(self._values(), places, math.prod(sizes)).reshape(self._size)
+        places = row_major_places(self._coordinates, sizes)
+        full = sum_by_place(self._values(), places, math.prod(sizes)).reshape(self._size)
         return full if dtype is None else to(full, dtype)
 
     def to_sparse(self, sparse_dim: int | None = None, *, layout: Any = None) -> Tensor:
@@ -276,6 +277,7 @@ class SparseTensor(Tensor):
         """The transpose of a matrix (torch.Tensor.T)."""
         return self.t()
 
+    @autocasts
     def matmul(self, other: Tensor) -> Tensor:
         """The product of a sparse matrix and a dense matrix or vector, dense (torch.matmul)."""
         if not isinstance(other, Tensor) or isinstance(other, SparseTensor):
@@ -306,6 +308,19 @@ class SparseTensor(Tensor):
         if mat2.ndim != 2:
             raise RuntimeError(f"mm: expected two matrices, got {self.shape} and {mat2.shape}")
         return self.matmul(mat2)
+
+    def __rmatmul__(self, other: Tensor | Number) -> Tensor:
+        """The product of a dense matrix or vector and a sparse matrix, dense."""
+        if not isinstance(other, Tensor) or other.ndim not in (1, 2) or self.ndim != 2:
+            raise RuntimeError(
+                "matmul: expected a dense matrix or vector and a sparse matrix, got shapes "
+                f"{getattr(other, 'shape', type(other).__name__)} and {self.shape}"
+            )
+        if other.shape[-1] != self.shape[0]:
+            raise RuntimeError(
+                f"matmul: shapes cannot be multiplied ({other.shape} and {self.shape})"
+            )
+        return self.t().matmul(other.T).T if other.ndim == 2 else self.t().matmul(other)
 
     __matmul__ = matmul
 
@@ -351,6 +366,14 @@ class SparseTensor(Tensor):
         """The difference of two sparse tensors of one shape (torch.Tensor.sub)."""
         return self.add(other, alpha=-alpha)
 
+    def __radd__(self, other: Tensor | Number) -> Tensor:
+        """A dense tensor plus this one, dense."""
+        return _require_shape("add", other, self.shape) + self.to_dense()
+
+    def __rsub__(self, other: Tensor | Number) -> Tensor:
+        """A dense tensor minus this one, dense."""
+        return _require_shape("sub", other, self.shape) - self.to_dense()
+
     __add__, __sub__, __mul__, __rmul__, __truediv__, __neg__ = add, sub, mul, mul, div, neg
 
 
@@ -364,36 +387,14 @@ def make_sparse(coordinates: Array, values: Tensor, size: Size, coalesced: bool)
     return made
 
 
-def refuse(name: str) -> NoReturn:
-    """Say that an operation has no form for sparse tensors."""
-    raise RuntimeError(
-        f"{name}: not supported for sparse tensors: use to_dense(), or compute with values()"
-    )
-
-
 def _require_number(name: str, other: Any) -> Any:
     if isinstance(other, Tensor) and (isinstance(other, SparseTensor) or other.ndim):
         refuse(f"{name} by a tensor")
     return other
 
 
-def _ravel(coordinates: Array, sizes: Sequence[int]) -> Array:
-    """The place of each value among the sparse dimensions, in row-major order."""
-    places = array_module(coordinates).zeros(coordinates.shape[1], "int64")
-    for row, size in zip(coordinates, sizes):
-        places = places * size + row
-    return places
-
-
-def _sum_by_place(values: Tensor, places: Array, count: int) -> Tensor:
-    """The sums of the values at each of `count` places, (count, *dense sizes)."""
-    if values.is_complex():
-        return view_as_complex(_sum_by_place(view_as_real(values), places, count))
-    dense = tuple(values.shape[1:])
-    if is_floating(values.dtype):
-        flat = values.reshape(len(places), math.prod(dense))
-        return primitives.bag_sum(flat, bag=places, count=count).reshape(count, *dense)
-    xp = array_module(places)
-    sums = xp.zeros((count, *dense), values.dtype)
-    xp.add.at(sums, places, values.array)
-    return wrap(sums)
+def _require_shape(name: str, dense: Any, shape: Size) -> Tensor:
+    if not isinstance(dense, Tensor) or dense.shape != shape:
+        given = getattr(dense, "shape", type(dense).__name__)
+        raise RuntimeError(f"{name}: expected a dense tensor of the sparse {shape}, got {given}")
+    return dense
