@@ -108,6 +108,10 @@ def test_a_missing_name_says_what_to_do(torch, statement, message):
             "dtrain has no torchvision.transforms.AutoAugment: write it as a function",
         ),
         (
+            "from torchvision.models import vit_b_16",
+            "dtrain has no torchvision.models.vit_b_16: pretrained weights are not downloaded",
+        ),
+        (
             "import torchvision.transforms.v2",
             "dtrain has no torchvision.transforms.v2: use the names",
         ),
@@ -130,6 +134,8 @@ def test_hasattr_is_false_for_missing_names(torch):
     assert torchvision.models.resnet18 is dtrain.models.resnet18
     assert torchvision.transforms.Compose is dtrain.vision.transforms.Compose
     assert not hasattr(torchvision.transforms, "AutoAugment")
+    with pytest.raises(MissingNameError, match=r"models.ResNet18_Weights: pretrained weights are"):
+        torchvision.models.ResNet18_Weights.DEFAULT  # noqa: B018
     assert hasattr(dtrain, "bfloat16")
 
 

@@ -57,6 +57,9 @@ ADVICE: dict[str, str] = {
     "torch.vmap": "write the batch dimension out: operations broadcast",
     "torch.func.vmap": "write the batch dimension out: operations broadcast",
     "torchvision.datasets": "read the files in the __getitem__ of a Dataset; ImageFolder is there",
+    "torchvision.models": (
+        "pretrained weights are not downloaded: give the file or state dict as weights=..."
+    ),
     "torchvision.ops": "write it with torch's operations",
     "torchvision.transforms": "write it as a function and give that to Compose",
     "torchvision.transforms.v2": "use the names of torchvision.transforms",

@@ -95,9 +95,10 @@ class _DtrainFinder(_Finder):
         # `from dtrain.nn import Nothing` comes here, too.
         if path and path.rpartition(".")[0] in NAMESPACES and not has_module(path):
             raise MissingModuleError(explain_missing(f"torch.{path}"))
-        root, _, below = path.partition(".")
-        if root == "vision" and below.rpartition(".")[0] in TORCHVISION and not has_module(path):
-            raise MissingModuleError(explain_missing(f"torchvision.{below}"))
+        name = path.removeprefix("vision.")
+        served = name != path or f"torchvision.{name.rpartition('.')[0]}" in sys.modules
+        if served and name.rpartition(".")[0] in TORCHVISION and not has_module(path):
+            raise MissingModuleError(explain_missing(f"torchvision.{name}"))
         return None
 
 
@@ -167,7 +168,6 @@ def _find_torchvision(name: str) -> ModuleType:
         vars(torchvision).update(
             __version__=f"0.28.0+dtrain.{dtrain.__version__}",
             __getattr__=_get_from_torchvision,
-            models=dtrain.models,
         )
         return torchvision
     path = name.partition(".")[2]

@@ -89,7 +89,7 @@ OWN = {
 }  # fmt: skip
 
 #: torchvision's modules that dtrain.vision has.
-TORCHVISION = ("datasets", "transforms", "transforms.functional", "utils")
+TORCHVISION = ("datasets", "models", "transforms", "transforms.functional", "utils")
 
 _LAYERS, _HOOKS = "nn.modules.", "distributed.algorithms"
 _joined: dict[str, ModuleType] = {}  # the modules that are served as one
