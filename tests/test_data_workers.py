@@ -209,6 +209,17 @@ def test_a_dead_worker_is_replaced_where_ranks_are(tmp_path, monkeypatch, capsys
         list(always)
 
 
+@pytest.mark.parametrize("kind", ["process", "thread"])
+def test_a_worker_init_fn_that_raises_is_told(kind):
+    def refuse(number):
+        raise LookupError("no such file")
+
+    loader = DataLoader(range(4), 2, num_workers=1, worker_type=kind, worker_init_fn=refuse)
+    with pytest.raises(RuntimeError, match="no such file") as caught:
+        list(loader)
+    assert isinstance(caught.value.__cause__, LookupError)
+
+
 def test_workers_that_the_garbage_collector_ends_while_others_start(monkeypatch):
     loader = DataLoader(range(4), 2, num_workers=1, persistent_workers=True)
     assert len(list(loader)) == 2

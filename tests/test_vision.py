@@ -180,6 +180,8 @@ def test_crops_pad_and_refuse_small_images():
         (lambda: T.GaussianBlur(3, 0), ValueError, "sigma"),
         (lambda: T.RandAugment(magnitude=31), ValueError, "magnitude from 0 to 30"),
         (lambda: T.RandomErasing(value="x"), ValueError, "got 'x'"),
+        (lambda: T.RandomErasing(ratio=(0, 1)), ValueError, r"ratio \(low, high\) > 0"),
+        (lambda: T.RandomResizedCrop(2, ratio=(0, 1)), ValueError, "ratio > 0, got"),
         (lambda: T.RandomAffine(9, translate=(2, 0)), ValueError, "translate of 0 to 1"),
         (lambda: T.Compose([1]), TypeError, "callable, got 1"),
         (lambda: T.RandomChoice([]), ValueError, "at least one transform"),
@@ -256,6 +258,17 @@ def test_cifar_reads_batches_and_archives_without_running_code(tmp_path):
         tmp_path / "cifar-100-python", ["train", "test"], "meta", "fine_labels", "fine_label_names"
     )
     assert datasets.CIFAR100(tmp_path, train=False).targets == [0, 1, 1]
+    whole = (tmp_path / "cifar-10-python.tar.gz").read_bytes()
+    other = tmp_path / "other"
+    other.mkdir()
+    with tarfile.open(other / "cifar-100-python.tar.gz", "w:gz"):
+        pass
+    for contents in (b"x" * 99, whole[: len(whole) // 2]):
+        (other / "cifar-10-python.tar.gz").write_bytes(contents)
+        with pytest.raises(DataError, match=r"tar\.gz: cifar-10-batches-py/.* cannot be read"):
+            datasets.CIFAR10(other)
+    with pytest.raises(DataError, match="cifar-100-python/meta cannot be read of it"):
+        datasets.CIFAR100(other)
 
 
 def test_fake_data_is_a_function_of_the_index():

@@ -35,14 +35,19 @@ class ThreadWorkers:
     ):
         self._dataset, self._maker, self._timeout_s = dataset, maker, timeout_s
         numbers, communicator = itertools.count(), world.communicator()
+        self._failures: list[Exception] = []  # of init_fn
+        failures = self._failures
 
         def begin() -> None:
             number = next(numbers)
             world.set_communicator(communicator)  # the dataset may ask for its rank
             become_worker(WorkerInfo(number, num_workers, seed + number, dataset))
             if init_fn is not None:
-                with restored_globals():
-                    init_fn(number)
+                try:
+                    with restored_globals():
+                        init_fn(number)
+                except Exception as error:
+                    failures.append(error)
 
         self._pool = ThreadPoolExecutor(num_workers, "dtrain-loader", begin)
         self._finalizer = weakref.finalize(
@@ -65,7 +70,7 @@ class ThreadWorkers:
         elif self._maker.samples.draws_globally:  # made where its result is asked for
             future.set_exception(SharedStateError())
         else:
-            future = self._pool.submit(self._maker.make, self._dataset, task, beside=True)
+            future = self._pool.submit(_make, self._failures, self._maker, self._dataset, task)
         self._pending[ticket] = task, future
         return ticket
 
@@ -110,3 +115,11 @@ class ThreadWorkers:
     def close(self) -> None:
         """End the threads when they have finished what they load."""
         self._finalizer()
+
+
+def _make(failures: list[Exception], maker: BatchMaker, dataset: Any, task: BatchTask) -> Any:
+    if failures:
+        raise RuntimeError(
+            f"DataLoader: worker_init_fn raised {failures[0]!r} in a thread"
+        ) from failures[0]
+    return maker.make(dataset, task, beside=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import tarfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -102,10 +104,7 @@ class CIFAR10(VisionDataset):
             with plain.open("rb") as file:
                 yield file
         elif archive.exists():
-            with tarfile.open(archive) as tar:
-                member = tar.extractfile(f"{self.base_folder}/{name}")
-                assert member is not None
-                yield member
+            yield io.BytesIO(_read_member(archive, f"{self.base_folder}/{name}"))
         else:
             raise DataError(
                 f"{type(self).__name__}: found neither {plain} nor {archive}, and nothing is "
@@ -132,6 +131,19 @@ class CIFAR100(CIFAR10):
     filename: str = "cifar-100-python.tar.gz"
     _batches = (("train",), ("test",))
     _names = ("meta", "fine_label_names", "fine_labels")
+
+
+def _read_member(archive: Path, name: str) -> bytes:
+    """The contents of a file in an archive."""
+    try:
+        with tarfile.open(archive) as tar:
+            member = tar.extractfile(name)
+            assert member is not None
+            return member.read()
+    except (tarfile.TarError, KeyError, EOFError, OSError, zlib.error) as reason:
+        raise DataError(
+            f"{archive}: {name} cannot be read of it: {reason}; download the archive again"
+        ) from reason
 
 
 class _BatchUnpickler(pickle.Unpickler):

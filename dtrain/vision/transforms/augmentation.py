@@ -56,6 +56,8 @@ class RandomErasing(Transform):
         self.p: float = check_probability(p, self)
         self.scale: tuple[float, float] = as_range(scale, "scale", self, 0, 1)
         self.ratio: tuple[float, float] = as_range(ratio, "ratio", self, 0)
+        if not self.ratio[0]:
+            raise ValueError(f"RandomErasing: expected ratio (low, high) > 0, got {ratio!r}")
         self.value: Any = value
         self.inplace: bool = inplace
 

@@ -206,6 +206,10 @@ class RandomResizedCrop(Transform):
                 warnings.warn(
                     f"RandomResizedCrop: {name} is {values}, expected (low, high)", stacklevel=2
                 )
+        if min(scale) < 0 or min(ratio) <= 0:
+            raise ValueError(
+                f"RandomResizedCrop: expected scale >= 0 and ratio > 0, got {scale} and {ratio}"
+            )
         self.size: tuple[int, int] = as_size(size, "RandomResizedCrop")
         self.scale: Sequence[float] = scale
         self.ratio: Sequence[float] = ratio
