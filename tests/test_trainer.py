@@ -92,7 +92,7 @@ def test_it_ends_early_and_keeps_the_best(tmp_path):
     trainer, loader = make(tmp_path, patience=2, keep_last=1)
     losses = iter([0.5, 0.3, 0.4, math.nan, 0.1])
     trainer.evaluate = lambda loader: {"val_loss": next(losses)}
-    assert len(trainer.fit(loader, loader, epochs=9)) == 4
+    assert len(trainer.fit(loader, make()[1], epochs=9)) == 4
     assert sorted(p.name for p in tmp_path.glob("step-*")) == ["step-00000006", "step-00000012"]
     assert trainer.load_best().steps == 6
 
@@ -152,8 +152,10 @@ def test_what_cannot_be_meant_is_refused(tmp_path):
     for options in ({"monitor": "val_acc"}, {"monitor": "acc", "patience": 2}):
         other = make(**options)[0]
         with pytest.raises(ValueError, match=r"figures loss, accuracy, val_loss, .*, got '.*acc'"):
-            other.fit(loader, loader)
+            other.fit(loader, make()[1])
         assert (other.steps, loader.epoch) == (0, 0)
+    with pytest.raises(ValueError, match="train and val are one loader"):
+        trainer.fit(loader, loader)
     with pytest.raises(ValueError, match="resume needs a folder"):
         make()[0].fit(loader, resume=tmp_path)
     with pytest.raises(ValueError, match="call fit first"):

@@ -68,11 +68,11 @@ class Trainer:
     >>> _ = dtrain.manual_seed(0)
     >>> x = dtrain.randn(64, 2)
     >>> data = dtrain.data.TensorDataset(x, (x[:, 0] > 0).long())
-    >>> loader = dtrain.data.DataLoader(data, 16, microbatches=1)
+    >>> train, val = (dtrain.data.DataLoader(data, 16, microbatches=1) for _ in range(2))
     >>> model = dtrain.nn.Linear(2, 2)
     >>> optimizer = dtrain.optim.SGD(model.parameters(), lr=1.0)
     >>> trainer = Trainer(model, optimizer, F.cross_entropy)
-    >>> history = trainer.fit(loader, loader, epochs=2)
+    >>> history = trainer.fit(train, val, epochs=2)
     epoch 1/2 ...
     epoch 2/2 ...
     >>> history[1]["val_loss"] < history[0]["loss"]
@@ -153,10 +153,15 @@ class Trainer:
         Parameters
         ----------
         train : its `microbatches` are accumulated for each step
-        val : evaluated after each epoch
+        val : evaluated after each epoch; another loader than `train`, whose epochs count
         epochs : of the whole run; those of a resumed checkpoint count
         resume : a checkpoint's or a run's folder to begin from
         """
+        if val is train:
+            raise ValueError(
+                "Trainer.fit: train and val are one loader, which would count an evaluation as an "
+                "epoch: give another DataLoader of the same dataset as val"
+            )
         self._check_monitor(val)
         self.history = []
         saved = self._checkpoints = self._make_checkpoints(train)
