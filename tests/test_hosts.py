@@ -116,7 +116,7 @@ def test_a_rank_0_on_another_host_knows_that_there_is_no_terminal(pair, tmp_path
     )
     far = list(pair.pids)[1]
     output = finished(pair.run("--hosts", far, "progress.py", cwd=tmp_path))
-    assert "epoch 1/1 loss 0.5" in output
+    assert "epoch 1/1  loss 0.5000" in output
     assert "\x1b" not in output
 
 
