@@ -205,7 +205,7 @@ def solve_triangular(
     unitriangular: bool = False,
     out: Tensor | None = None,
 ) -> Tensor:
-    """`solve` with only the upper or lower triangle of A (torch.linalg.solve_triangular)."""
+    """`solve` by the upper or lower triangle of A alone (torch.linalg.solve_triangular)."""
 def svd(
     A: Tensor,
     full_matrices: bool = True,

@@ -79,6 +79,14 @@ def test_pickles_name_classes_that_both_find(torch):
     [
         ("torch.linalg.relu", "dtrain has no torch.linalg.relu: torch.relu is there"),
         ("torch.nn.Softmx", "dtrain has no torch.nn.Softmx: did you mean torch.nn.Softmax?"),
+        (
+            "torch.linalg.eigvals",
+            "dtrain has no torch.linalg.eigvals: linalg.eigh and eigvalsh are",
+        ),
+        (
+            "torch.testing.assert_allclose",
+            "dtrain has no torch.testing.assert_allclose: call assert_c",
+        ),
         ("torch.zzz", "dtrain has no torch.zzz: write it with the operations that are there"),
         ("torch.nn.modules.conv.Conv2", "dtrain has no torch.nn.modules.conv.Conv2: did you mean"),
     ],

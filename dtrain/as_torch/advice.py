@@ -16,6 +16,7 @@ _NO_SPARSE = (
     "sparse tensors have the COO layout alone: torch.sparse_coo_tensor, coalesce, to_dense, mm"
 )
 _ONE_PROCESS = "use Python's multiprocessing on NumPy arrays; dtrain run -n N starts ranks"
+_SYMMETRIC = "linalg.eigh and eigvalsh are there, for symmetric matrices; numpy.linalg for others"
 _WEIGHTS = "download the file yourself and read it by torch.load or load_state_dict"
 
 #: A name, or the namespace above it: what to do instead.
@@ -32,6 +33,8 @@ ADVICE: dict[str, str] = {
     "torch.hub": _WEIGHTS,
     "torch.is_storage": "look at tensor.numpy(), which shares the tensor's memory",
     "torch.library": "write an operation with gradients as a torch.autograd.Function",
+    "torch.linalg.eig": _SYMMETRIC,
+    "torch.linalg.eigvals": _SYMMETRIC,
     "torch.multiprocessing": _ONE_PROCESS,
     "torch.nested": "pad the sequences (nn.utils.rnn.pad_sequence), or pack them",
     "torch.nn.modules.utils.consume_prefix_in_state_dict_if_present": (
@@ -49,6 +52,8 @@ ADVICE: dict[str, str] = {
     "torch.Tensor.pin_memory": "omit the call: .to('cuda') copies from ordinary memory",
     "torch.Tensor.storage": "look at tensor.numpy(), which shares the tensor's memory",
     "torch.Tensor.untyped_storage": "look at tensor.numpy(), which shares the tensor's memory",
+    "torch.testing.assert_allclose": "call assert_close, whose tolerances are smaller",
+    "torch.utils._pytree": "write the loop over the lists and dicts out",
     "torch.utils.benchmark": "use Python's timeit",
     "torch.utils.bottleneck": "use Python's cProfile",
     "torch.utils.cpp_extension": "write an operation with gradients as a torch.autograd.Function",
@@ -57,6 +62,7 @@ ADVICE: dict[str, str] = {
     "torch.vmap": "write the batch dimension out: operations broadcast",
     "torch.func.vmap": "write the batch dimension out: operations broadcast",
     "torchvision.datasets": "read the files in the __getitem__ of a Dataset; ImageFolder is there",
+    "torchvision.datasets.utils": "nothing is downloaded: put the files where the dataset looks",
     "torchvision.models": (
         "pretrained weights are not downloaded: give the file or state dict as weights=..."
     ),

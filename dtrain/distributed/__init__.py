@@ -51,6 +51,7 @@ from dtrain.distributed.process_group import (
     ProcessGroup as ProcessGroup,
     destroy_process_group as destroy_process_group,
     get_backend as get_backend,
+    get_default_backend_for_device as get_default_backend_for_device,
     get_global_rank as get_global_rank,
     get_group_rank as get_group_rank,
     get_node_local_rank as get_node_local_rank,

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from dtrain.backend.device import cuda_device_count
+from dtrain.backend.device import cuda_device_count, device as Device
 from dtrain.distributed import world
 from dtrain.distributed.comm.communicator import Communicator
 from dtrain.distributed.context import run_context
@@ -240,6 +240,18 @@ def is_backend_available(backend: str) -> bool:
 def is_torchelastic_launched() -> bool:
     """False: torchrun starts no ranks here (torch.distributed.is_torchelastic_launched)."""
     return False
+
+
+def get_default_backend_for_device(device: Device | str) -> str:
+    """PyTorch's name: "gloo" of the CPU, "nccl" of a GPU.
+
+    Mirrors torch.distributed.get_default_backend_for_device. `init_process_group` takes either,
+    and the ranks communicate by MPI, or NCCL where CuPy has it.
+
+    >>> get_default_backend_for_device("cpu")
+    'gloo'
+    """
+    return "nccl" if Device(device).type == "cuda" else "gloo"
 
 
 def get_backend(group: Group = None) -> str:

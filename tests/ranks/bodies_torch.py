@@ -332,6 +332,8 @@ def init_process_group_follows_the_launcher():
     dist.init_process_group("NCCL", "env://", world_size=size, rank=rank)
     assert dist.is_initialized()
     assert dist.get_backend() == "nccl"
+    backends = [dist.get_default_backend_for_device(d) for d in ("cpu", dtrain.device("cuda", 0))]
+    assert backends == ["gloo", "nccl"]
     with pytest.raises(ValueError, match="called before"):
         dist.init_process_group("gloo")
     dist.destroy_process_group()
