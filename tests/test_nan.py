@@ -506,3 +506,20 @@ def test_solutions_by_singular_factors_are_not_finite():
     assert not bool(
         dtrain.linalg.lu_solve(lu, pivots, dtrain.tensor([[1.0], [2]])).isfinite().any()
     )
+
+
+@pytest.mark.parametrize("value", [NAN, -math.inf])
+def test_qr_is_nan_from_the_column_on_that_is_not_finite(value):
+    sound = dtrain.tensor([[3.0, 1, 2], [1, 4, 1], [2, 0, 5], [1, 1, 1]])
+    x = dtrain.stack([sound, sound])
+    x[0, 3, 1] = value  # LAPACK's norms pass over some of these
+    for mode, columns in (("reduced", 3), ("complete", 4)):
+        q, r = dtrain.linalg.qr(x, mode)
+        assert q[0].isnan().tolist() == [[False] + [True] * (columns - 1)] * 4
+        assert r[0].isfinite().tolist()[:3] == [[1, 0, 1], [1, 0, 0], [1, 1, 0]]
+        assert r[0].tril(-1).count_nonzero().item() == 0
+        assert dtrain.allclose(q[1] @ r[1], sound, atol=1e-5)
+        assert q[0, :, 0].tolist() == q[1, :, 0].tolist()
+    q, r = dtrain.linalg.qr(x[:, 2:])  # (2, 3): the last row has no reflection
+    assert bool(q.isfinite().all())
+    assert r[0].isfinite().tolist() == [[1, 0, 1], [1, 0, 1]]

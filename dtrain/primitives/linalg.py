@@ -94,12 +94,30 @@ def cholesky(x: Array) -> OutputAndVJPs:
     return out, (grad_x,)
 
 
+def _mark_reflections(x: Array, q: Array, r: Array) -> tuple[Array, Array]:
+    """Q and R, NaN from the first reflection on that is of a column with NaN or infinity.
+
+    LAPACK takes the norms of such columns for finite ones. The last row has no reflection.
+    """
+    if not isinstance(x, np.ndarray) or np.isfinite(x).all():
+        return q, r
+    is_bad = ~np.isfinite(x).all(-2)
+    first = np.where(is_bad.any(-1), is_bad.argmax(-1), x.shape[-2])[..., None]
+    first = np.where(first < x.shape[-2] - 1, first, x.shape[-2])
+    nan, columns, rows = q.dtype.type(np.nan), np.arange(q.shape[-1]), np.arange(r.shape[-2])
+    upper = np.tri(*r.shape[:-3:-1], dtype=bool).T
+    return (
+        np.where((columns >= first)[..., None, :], nan, q),
+        np.where((rows >= first)[..., :, None] & upper, nan, r),
+    )
+
+
 @op
 def qr(x: Array) -> OutputAndVJPs:
     """Q (..., m, n) above R (..., n, n), for matrices with m >= n."""
     xp = array_module(x)
     m = x.shape[-2]
-    out = xp.concatenate(xp.linalg.qr(x), -2)
+    out = xp.concatenate(_mark_reflections(x, *xp.linalg.qr(x)), -2)
 
     def grad_x(g: Array) -> Array:
         q, r = out[..., :m, :], out[..., m:, :]
@@ -115,7 +133,7 @@ def qr(x: Array) -> OutputAndVJPs:
 def qr_complete(x: Array) -> OutputAndVJPs:
     """A square Q beside R, of the shape of x, for m > n; it has no gradient."""
     xp = array_module(x)
-    q, r = xp.linalg.qr(x, "complete")
+    q, r = _mark_reflections(x, *xp.linalg.qr(x, "complete"))
 
     def grad_x(g: Array) -> Array:
         raise RuntimeError(

@@ -122,6 +122,15 @@ CASES = {
         )
         for name, options in {"batch": {}, "instance": {"use_input_stats": False}}.items()
     },
+    **{
+        f"qr {shape}, NaN at {place}": (
+            lambda t, x: t.cat([part.flatten() for part in t.linalg.qr(x)]),
+            [np.where(np.arange(math.prod(shape)) == math.prod(shape) - place, NAN,
+                      np.random.default_rng(1).normal(size=math.prod(shape))).reshape(shape)],
+        )
+        for shape in ((4, 3), (3, 3), (2, 4), (2, 4, 3))
+        for place in (1, 2, 3)
+    },
     "binary_cross_entropy_with_logits": (
         lambda t, x, y: t.nn.functional.binary_cross_entropy_with_logits(x, y, reduction="none"),
         [[INF, -INF, INF, 80, -80, NAN], [0, 1, 1, 0, 0, 1]],
