@@ -70,7 +70,8 @@ def _rmsprop(
         if centered:
             m = mean[i] + fresh * (g - mean[i])
             mean[i] = m
-            s = s - m * m
+            # a square that overflows stays infinite where m * m overflows, too
+            s = s if (s == np.inf) & (abs(m) < np.inf) else s - m * m
         change = g / (np.sqrt(s) + eps)
         if has_buffer:
             change = buffer[i] * momentum + change

@@ -43,7 +43,7 @@ extern "C" __global__ void rmsprop(REAL *param, const REAL *grad, REAL *square, 
         if (centered) {
             REAL m = mean[i] + fresh * (g - mean[i]);
             mean[i] = m;
-            s -= m * m;
+            if (!(isinf(s) && isfinite(m))) s -= m * m;  // m * m overflows, too
         }
         REAL change = g / (sqrt(s) + eps);
         if (has_buffer) buffer[i] = change = buffer[i] * momentum + change;

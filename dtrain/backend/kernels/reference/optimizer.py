@@ -75,7 +75,8 @@ def rmsprop(
     spread = square
     if mean is not None:
         mean += (1 - alpha) * (grad - mean)
-        spread = square - mean * mean
+        too_large = xp.isinf(square) & xp.isfinite(mean)
+        spread = xp.where(too_large, square, square - mean * mean)
     change = grad / (xp.sqrt(spread) + eps)
     if buffer is not None:
         buffer *= momentum
