@@ -523,3 +523,21 @@ def test_qr_is_nan_from_the_column_on_that_is_not_finite(value):
     q, r = dtrain.linalg.qr(x[:, 2:])  # (2, 3): the last row has no reflection
     assert bool(q.isfinite().all())
     assert r[0].isfinite().tolist() == [[1, 0, 1], [1, 0, 1]]
+
+
+def test_a_target_of_0_has_pytorchs_gradient_in_the_full_poisson_loss():
+    assert is_nan(gradient(lambda y: F.poisson_nll_loss(y * 0, y, full=True), [0.0, 1, 2])) == [
+        1,
+        0,
+        0,
+    ]
+    assert F.poisson_nll_loss(dtrain.zeros(1), dtrain.zeros(1), full=True).item() == 1
+
+
+def test_a_mean_square_that_overflows_makes_no_step_of_centered_rmsprop():
+    weight = dtrain.nn.Parameter(dtrain.ones(4))
+    optimizer = dtrain.optim.RMSprop([weight], centered=True, momentum=0.5)
+    weight.grad = dtrain.tensor([1e30, -3e38, 0, math.inf])
+    optimizer.step()
+    assert weight.tolist()[:3] == [1, 1, 1]
+    assert is_nan(weight.tolist()) == [0, 0, 0, 1]

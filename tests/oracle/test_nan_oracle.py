@@ -135,6 +135,15 @@ CASES = {
         lambda t, x, y: t.nn.functional.binary_cross_entropy_with_logits(x, y, reduction="none"),
         [[INF, -INF, INF, 80, -80, NAN], [0, 1, 1, 0, 0, 1]],
     ),
+    **{
+        f"poisson_nll_loss {log_input}": (
+            lambda t, x, y, log_input=log_input: t.nn.functional.poisson_nll_loss(
+                x, y, log_input, full=True, reduction="none"
+            ),
+            [[1, 0, 0.5, NAN, 2, 3, 1], [0, 1, 0.5, 2, NAN, INF, -1]],
+        )
+        for log_input in (False, True)
+    },
     "gaussian_nll_loss": (
         lambda t, *xs: t.nn.functional.gaussian_nll_loss(*xs, reduction="none"),
         [[1, NAN, 2], [0, 1, INF], [INF, 1, 0]],

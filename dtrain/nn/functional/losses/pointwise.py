@@ -131,10 +131,8 @@ def poisson_nll_loss(
     """
     losses = input.exp() - target * input if log_input else input - target * (input + eps).log()
     if full:
-        few = target <= 1
-        t = target.masked_fill(few, 1)
-        stirling = t * t.log() - t + 0.5 * (2 * math.pi * t).log()
-        losses = losses + stirling.masked_fill(few, 0)
+        stirling = target * target.log() - target + 0.5 * (2 * math.pi * target).log()
+        losses = losses + stirling.masked_fill(target <= 1, 0)
     return reduce_losses(losses, reduction)
 
 
