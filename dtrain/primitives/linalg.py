@@ -105,7 +105,7 @@ def _mark_reflections(x: Array, q: Array, r: Array) -> tuple[Array, Array]:
     first = np.where(is_bad.any(-1), is_bad.argmax(-1), x.shape[-2])[..., None]
     first = np.where(first < x.shape[-2] - 1, first, x.shape[-2])
     nan, columns, rows = q.dtype.type(np.nan), np.arange(q.shape[-1]), np.arange(r.shape[-2])
-    upper = np.tri(*r.shape[:-3:-1], dtype=bool).T
+    upper = np.tri(*r.shape[:-3:-1], dtype=np.bool_).T
     return (
         np.where((columns >= first)[..., None, :], nan, q),
         np.where((rows >= first)[..., :, None] & upper, nan, r),
