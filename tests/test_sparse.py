@@ -192,6 +192,7 @@ REFUSED = {
         r"expected a dense tensor of the sparse .*4, 3",
     ),
     "add of a sparse tensor": (lambda a: dtrain.ones(4, 3).add_(a), "^add_?: not supported"),
+    "dropout": (lambda a: nn.functional.dropout(a, 0.5), "^dropout: not supported"),
     "indices": (lambda a: a.indices(), "indices: the tensor is not coalesced"),
     "optimizer": (lambda a: dtrain.optim.SGD([a.requires_grad_()]), "not supported for sparse"),
     "shapes": (lambda a: a @ dtrain.ones(4, 2).double(), r"cannot be multiplied \(.*4, 3"),

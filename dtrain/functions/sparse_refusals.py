@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import FrameType
 from typing import NoReturn
 
@@ -26,7 +27,7 @@ def find_operation(frame: FrameType) -> str:
         code = caller.f_code
         if code.co_filename.startswith("<dtrain "):
             return code.co_filename.rstrip(">").rsplit(" ", 1)[-1]
-        if hasattr(Tensor, code.co_name):
+        if hasattr(Tensor, code.co_name) or hasattr(_nn_functional(), code.co_name):
             return code.co_name
         caller = caller.f_back
     return frame.f_code.co_name
@@ -36,3 +37,7 @@ def _is_own(frame: FrameType) -> bool:
     return str(frame.f_globals.get("__name__", "")).startswith("dtrain.") or (
         frame.f_code.co_filename.startswith("<dtrain ")
     )
+
+
+def _nn_functional() -> object:
+    return sys.modules.get("dtrain.nn.functional")
