@@ -35,7 +35,13 @@ NO_FORM = {
     "draw_bits", "eigh", "erfinv", "exponent", "gammainc", "gammaincc", "gcd", "histogram", "i0",
     "i0e", "i1", "i1e", "inv", "lcm", "lgamma", "log_gamma_quantile", "lu", "mantissa",
     "mode_indices", "nextafter", "pinv", "polygamma", "qr",
-    "qr_complete", "sign_of_det", "solve", "svd", "svdvals",
+    "qr_complete", "sign_of_det", "solve", "solve_triangular", "svd", "svdvals",
+}  # fmt: skip
+
+#: Primitives of complex numbers, which ONNX's operators do not take.
+OF_COMPLEX = {
+    "conj", "fft_c2c", "fft_c2r", "fft_r2c", "imag", "make_complex", "modulus", "real",
+    "view_as_complex", "view_as_real",
 }  # fmt: skip
 
 #: Why else an operation may be refused.
@@ -86,7 +92,7 @@ def test_dynamic_axes_of_what_is_not_there_are_refused():
 
 @pytest.mark.parametrize("start", range(8))
 def test_an_operation_answers_the_same_in_onnx_runtime(start):
-    refused = set()
+    refused, of_complex = set(), 0
     for case in list(CASES.values())[start::8]:
         tensors = [dtrain.from_numpy(a.astype(np.float32)) for a in case.arrays(case.samples[0])]
         try:
@@ -95,6 +101,9 @@ def test_an_operation_answers_the_same_in_onnx_runtime(start):
             refused.add((str(case), str(error)))
     for case, error in refused:
         name = re.search(r"\.py:\d+: (\S+): it has no ONNX form", error)
-        named = name and (name[1] in NO_FORM or name[1].startswith(("numpy.", "array.")))
+        of_complex += bool(name and name[1] in OF_COMPLEX)
+        named = name and (
+            name[1] in NO_FORM | OF_COMPLEX or name[1].startswith(("numpy.", "array."))
+        )
         assert named or any(reason in error for reason in OTHER_REASONS), (case, error)
-    assert len(refused) <= len(CASES) // 8 // 4
+    assert len(refused) - of_complex <= len(CASES) // 8 // 4

@@ -167,7 +167,9 @@ def put(b: Builder, x: Wire, values: Any, *, index: Any, accumulate: bool) -> Wi
     return _put("add" if accumulate else "none")(b, x, values, index=index)
 
 
-def put_extreme(b: Builder, x: Wire, values: Any, *, index: Any, largest: bool) -> Wire:
+def put_extreme(
+    b: Builder, x: Wire, values: Any, *, index: Any, largest: bool, include_self: bool
+) -> Wire:
     """x with the larger (smaller) of x[index] and values."""
     return _put("max" if largest else "min")(b, x, values, index=index)
 
