@@ -1,17 +1,18 @@
 #!/bin/sh
 # What starts ranks, under MPICH (.venv-mpich); and that its weights are Open MPI's (.venv).
-# --long: restarts, hangs and the supervisor, too, and more numbers of ranks.
+# --long: hosts, timelines, restarts, hangs and the supervisor, too, and more numbers of ranks.
 set -eu
 cd "$(dirname -- "$0")/.."
 
+long="tests/test_hosts.py tests/test_timeline.py tests/faults/test_restarts.py tests/faults/test_supervisor.py
+    tests/faults/test_hangs.py tests/test_digits.py::test_the_same_bits_under_mpirun
+    tests/test_digits.py::test_a_killed_run_resumes_on_another_number_of_ranks"
 # One test after another: MPICH's ranks do not leave their cores while they wait.
-long=${1:+tests/faults/test_restarts.py tests/faults/test_supervisor.py tests/faults/test_hangs.py}
 # shellcheck disable=SC2086 # $long is a list
-VENV=.venv-mpich RANKS=${1:+2 3 }5@2 tests/run.sh -n 0 tests/test_launch.py tests/test_world.py tests/test_hosts.py \
-    tests/faults/test_signals.py tests/test_timeline.py $long \
-    tests/test_data_workers.py::test_a_program_with_workers_under_a_launcher \
-    tests/test_digits.py::test_the_same_bits_under_mpirun \
-    tests/test_digits.py::test_a_killed_run_resumes_on_another_number_of_ranks
+VENV=.venv-mpich RANKS=${1:+2 3 }5@2 tests/run.sh -n 0 tests/test_launch.py tests/test_world.py \
+    tests/faults/test_signals.py tests/test_data_workers.py::test_a_program_with_workers_under_a_launcher \
+    "tests/test_digits.py::test_the_same_bits_under_mpirun[2]" \
+    "tests/test_digits.py::test_a_killed_run_resumes_on_another_number_of_ranks[2-1-3]" ${1:+$long}
 
 out=$(mktemp -d)
 trap 'rm -r "$out"' EXIT
