@@ -51,8 +51,8 @@ FLOAT32 = {
         cholesky cholesky_ex cholesky_inverse cholesky_solve cond cross_entropy ctc_loss eigh
         eigvalsh fractional_max_pool2d fractional_max_pool3d grid_sample inv inv_ex lp_pool3d lstsq
         matrix_rank max_pool3d max_unpool1d max_unpool2d max_unpool3d nanquantile pad_edges pinverse
-        prod qr quantile solve svd svdvals tensorinv tensorsolve torch_cholesky torch_lu
-        torch_lu_solve torch_qr torch_svd trace triangular_solve"""),
+        polar prod qr quantile solve svd svdvals tensorinv tensorsolve torch_cholesky torch_lu
+        torch_lu_solve torch_qr torch_svd trace triangular_solve view_as_complex"""),
     "cuda": _names(f"""
         {_LOSSES} acos asin cdist cosh cosine_similarity cumprod cumsum dist erfinv exp expm1
         group_norm interpolate layer_norm log log10 log1p log2 log_softmax logsumexp matrix_norm

@@ -8,6 +8,7 @@ from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import float32, float64
 from dtrain.functions import rounding
 from dtrain.functions.arithmetic import div, mul
+from dtrain.functions.autocast import autocasts
 from dtrain.functions.comparison import eq, ge, lt
 from dtrain.functions.indexing import masked_fill
 from dtrain.functions.joining import broadcast_tensors
@@ -22,6 +23,7 @@ def complex(real: Tensor, imag: Tensor) -> Tensor:
     return primitives.make_complex(*broadcast_tensors(real, imag))
 
 
+@autocasts
 def polar(abs: Tensor, angle: Tensor) -> Tensor:
     """abs * exp(i * angle) (torch.polar)."""
     _require_parts("polar", abs, angle)
@@ -86,6 +88,7 @@ def view_as_real(input: Tensor) -> Tensor:
     return primitives.view_as_real(input)
 
 
+@autocasts
 def view_as_complex(input: Tensor) -> Tensor:
     """A complex view of a tensor whose last dimension has both parts (torch.view_as_complex)."""
     if input.dtype not in (float32, float64):

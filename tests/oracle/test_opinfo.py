@@ -58,7 +58,9 @@ def find(path):
 
 def own_function(info):
     """dtrain's function of an OpInfo: of its name, or the OpInfo's own lambda with dtrain in it."""
-    function = find(info.name) or getattr(dtrain.Tensor, info.name, None)
+    function = find(info.name)
+    if function is None or isinstance(function, np.dtype):  # `cfloat` is a method and a dtype
+        function = getattr(dtrain.Tensor, info.name, None)
     if getattr(info.op, "__name__", "") != "<lambda>" or function is None:
         return function
     names = info.op.__code__.co_names
