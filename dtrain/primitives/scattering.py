@@ -11,6 +11,7 @@ from dtrain.autograd.op import op
 from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module, kernels, to_host
 from dtrain.backend.dtypes import float32, is_half
+from dtrain.backend.kernels.reference.indexing import add_at
 from dtrain.errors import OutOfBoundsError
 
 
@@ -63,12 +64,12 @@ def _add_at(out: Array, index: Any, values: Array) -> None:
     """Add values to out[index], once for each mention."""
     place = find_slice_index(index)
     if place is None:
-        array_module(values).add.at(out, index, values)
+        add_at(out, index, values)
         return
     axis, indices = place
     shape = (*out.shape[:axis], *indices.shape, *out.shape[axis + 1 :])
     if type(values) is not type(out) or values.shape != shape or not indices.size:
-        array_module(values).add.at(out, index, values)
+        add_at(out, index, values)
         return
     values = values.reshape((*out.shape[:axis], indices.size, *out.shape[axis + 1 :]))
     kernels.add_slices(values, indices.reshape(-1), out, axis)

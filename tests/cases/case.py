@@ -38,7 +38,7 @@ class Case:
     differentiable: bool = True
     smooth: bool = True  # False: the gradient jumps where elements are equal
     in_torch: bool = True
-    solver: bool = False  # it calls LAPACK: cuSOLVER on a GPU, which host memory does not emulate
+    solver: bool = False  # cuSOLVER or cuFFT runs it on a GPU: host memory does not emulate them
 
     def __str__(self) -> str:
         return f"{self.op} {self.label}".strip()

@@ -97,5 +97,5 @@ COMPLEX_NUMBERS = [
         lambda t, z: t.masked_fill(z, z.real > 1, 2j), SQUARE, smooth=False),
     row("getitem", lambda z: z[[0, 2, 0]], lambda t, z: z[[0, 2, 0]], SQUARE),
     row("index_add", lambda z: np.stack([z[0] + z[1] * 1j, z[1], z[2]]),
-        lambda t, z: z.index_add(0, t.tensor([0], device=z.device), z[1:2] * 1j), SQUARE),
+        lambda t, z: z.index_add(0, t.tensor([0]).to(z.device), z[1:2] * 1j), SQUARE),
 ]  # fmt: skip

@@ -14,7 +14,7 @@ SAMPLES = [
         sample,
         id=f"{case} {sample}",
         marks=pytest.mark.skipif(
-            case.solver and HOSTED, reason="cuSOLVER is not emulated on host memory"
+            case.solver and HOSTED, reason="cuSOLVER and cuFFT are not emulated on host memory"
         ),
     )
     for case in CASES

@@ -6,6 +6,8 @@ along the other ones; `index` of `add_slices` has one axis. Indices are in range
 
 from __future__ import annotations
 
+from typing import Any
+
 from dtrain.backend.array_module import Array, array_module
 
 
@@ -16,12 +18,22 @@ def gather(x: Array, index: Array, axis: int) -> Array:
 
 def add_along_axis(values: Array, index: Array, out: Array, axis: int) -> None:
     """Add values[..., k, ...] to out[..., index[..., k, ...], ...], in ascending order."""
-    array_module(values).add.at(out, index_grid(index, axis), values)
+    add_at(out, index_grid(index, axis), values)
 
 
 def add_slices(values: Array, index: Array, out: Array, axis: int) -> None:
     """Add slice k of `values` along an axis to slice index[k] of out, in ascending order."""
-    array_module(values).add.at(out, (*(slice(None),) * axis, index), values)
+    add_at(out, (*(slice(None),) * axis, index), values)
+
+
+def add_at(out: Array, index: Any, values: Array) -> None:
+    """Add values to out[index], once for each mention; CuPy adds the parts of complex numbers."""
+    add = array_module(values).add.at
+    if type(out).__module__.startswith("cupy") and out.dtype.kind == "c":
+        add(out.real, index, values.real)
+        add(out.imag, index, values.imag)
+    else:
+        add(out, index, values)
 
 
 def index_grid(index: Array, axis: int) -> tuple[Array, ...]:
