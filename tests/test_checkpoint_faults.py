@@ -221,6 +221,7 @@ def save_and_load(root):
     for step in range(3):
         save_checkpoint(root, step, model=model)
         assert load_checkpoint(root, model=model) == step
+        distributed.barrier()  # before rank 0 saves the next step
     return model.weight[0, 0].item()
 
 

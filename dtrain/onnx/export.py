@@ -75,6 +75,7 @@ def export(
         raise ValueError(
             f"onnx.export: expected an opset from {OPSETS[0]} to {OPSETS[-1]}, got {opset}"
         )
+    f = getattr(f, "_orig_mod", f)  # a compiled module's own forward has the names of its inputs
     args = tuple(example_inputs) if isinstance(example_inputs, (tuple, list)) else (example_inputs,)
     if next(find_nested((args,), Tensor), None) is None:
         raise ValueError("onnx.export: expected a tensor among the example inputs, got none")

@@ -72,3 +72,10 @@ class UNet(nn.Module):
 def test_a_unet_takes_images_of_any_even_size():
     axes = {"x": {0: "batch", 2: "height", 3: "width"}}
     check(UNet(), [R(2, 1, 8, 8)], [R(1, 1, 12, 6)], dynamic_axes=axes)
+
+
+def test_a_compiled_module_is_exported_as_the_module():
+    compiled = dtrain.compile(nn.Sequential(nn.Linear(3, 2)).eval())
+    for _ in range(3):
+        compiled(R(2, 3))
+    check(compiled, [R(2, 3)], [R(5, 3)], dynamic_axes={"input": {0: "batch"}})
