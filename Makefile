@@ -19,7 +19,7 @@ test: $(BIN)/.test
 
 # And what starts many ranks, kills them, or runs on several hosts.
 test-all: test
-	RANKS="$(if $(LONG),3 )5@2" tests/run.sh -m slow tests
+	RANKS="$(if $(LONG),3 )5@2" tests/run.sh -m "slow$(if $(LONG),, and not long)" tests
 
 # What starts ranks, under MPICH: two MPIs in one environment would be mixed up.
 test-mpich: $(BIN)/.test $(MPICH)/.test

@@ -79,6 +79,7 @@ def second_derivatives(case, sample, device):
     return [g.array for g in dtrain.autograd.grad(slopes, leaves, materialize_grads=True)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("case", "sample"),
     [p for p in SAMPLES if p.values[0].differentiable and p.values[1] is p.values[0].samples[0]],

@@ -41,8 +41,13 @@ BODIES = [
 bodies_by_name = pytest.mark.parametrize("body", BODIES, ids=lambda body: body.__name__)
 
 
+LONG = (pytest.mark.slow, pytest.mark.long)
+
+
 @bodies_by_name
-@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 8])
+@pytest.mark.parametrize(
+    "size", [1, 2, 3, 5, pytest.param(4, marks=LONG), pytest.param(8, marks=LONG)]
+)
 def test_on_threads(body, size):
     distributed.run_ranks(size, body)
 
