@@ -8,7 +8,8 @@ DtrainError
 ├── GradcheckError (RuntimeError)  a gradient is not that of central differences
 ├── LaunchError (RuntimeError)     the job cannot be started, or was started wrongly
 ├── LinAlgError (RuntimeError)     a matrix without the requested inverse or factorization
-├── MissingModuleError (ModuleNotFoundError) a module of PyTorch's that dtrain does not have
+├── MissingModuleError (ModuleNotFoundError) a module of PyTorch's that dtrain does not have, or an
+│                                  optional package that is not installed
 ├── MissingNameError (AttributeError) a name of PyTorch's that dtrain does not have
 ├── OutOfBoundsError (IndexError, RuntimeError) an index outside of a dimension
 └── RankFailedError (RuntimeError) another rank raised or exited while this one waited for it
@@ -48,7 +49,7 @@ class LinAlgError(DtrainError, RuntimeError):
 
 
 class MissingModuleError(DtrainError, ModuleNotFoundError):
-    """A module of PyTorch's, or a name to import from one, that dtrain does not have."""
+    """A module of PyTorch's, or a name in one, that dtrain does not have; a missing package."""
 
 
 class MissingNameError(DtrainError, AttributeError):

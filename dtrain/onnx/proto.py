@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dtrain.errors import MissingModuleError
+from dtrain.backend.optional_packages import import_optional
 
 
 class Unsupported(Exception):
@@ -15,13 +15,7 @@ class Unsupported(Exception):
 
 def import_onnx() -> Any:
     """The `onnx` package."""
-    try:
-        import onnx
-    except ModuleNotFoundError:
-        raise MissingModuleError(
-            "onnx.export needs the package onnx: pip install 'dtrain[onnx]'"
-        ) from None
-    return onnx
+    return import_optional("onnx", "onnx", "onnx", "onnx.export needs")
 
 
 def onnx_type(dtype: Any) -> int:

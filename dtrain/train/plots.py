@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dtrain.backend.optional_packages import import_optional
 from dtrain.train.logs import read_log
 
 #: Okabe and Ito's colours, which people with any colour vision tell apart
@@ -25,21 +28,20 @@ _HIDDEN = ("step", "time", "epoch")
 
 
 def load_matplotlib() -> Any:
-    """The module matplotlib.
+    """The module matplotlib, with matplotlib.figure."""
+    import_optional("matplotlib.figure", "matplotlib", "plots", "pictures of runs need")
+    return sys.modules["matplotlib"]
 
-    Raises
-    ------
-    ModuleNotFoundError
-        If it is not installed; says how to install it.
-    """
-    try:
-        import matplotlib.figure
-    except ModuleNotFoundError as missing:
-        raise ModuleNotFoundError(
-            "pictures of runs need the package matplotlib: pip install 'dtrain[plots]', or pip "
-            "install matplotlib"
-        ) from missing
-    return matplotlib
+
+@contextmanager
+def _drawing(path: Path, height_in: float, **style: Any) -> Iterator[Any]:
+    """Context manager: a new figure in this style, which is saved at the end."""
+    matplotlib = load_matplotlib()
+    with matplotlib.rc_context({**_STYLE, **style}):
+        size = (_WIDTH_PX / _DPI, height_in)
+        figure = matplotlib.figure.Figure(figsize=size, dpi=_DPI, layout="constrained")
+        yield figure
+        _save(figure, path)
 
 
 def plot_runs(
@@ -79,16 +81,12 @@ def plot_runs(
     groups = _group_figures(runs, names)
     columns = 1 if len(groups) == 1 else 2
     rows = -(-len(groups) // columns)
-    matplotlib = load_matplotlib()
-    with matplotlib.rc_context(_STYLE):
-        size = (_WIDTH_PX / _DPI, (3.6 if columns == 1 else 2.7) * rows)
-        figure = matplotlib.figure.Figure(figsize=size, dpi=_DPI, layout="constrained")
+    with _drawing(path, (3.6 if columns == 1 else 2.7) * rows) as figure:
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         for ax, (name, members) in zip(axes, groups.items()):
             _draw_curves(ax, name, members, runs, smooth)
         for ax in axes[len(groups) :]:
             ax.set_axis_off()
-        _save(figure, path)
     return [member for members in groups.values() for member in members]
 
 
@@ -194,11 +192,7 @@ def draw_confusion_matrix(
             f"ConfusionMatrix.plot: expected {classes} names, one a class, got {len(labels)}"
         )
     parts = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    matplotlib = load_matplotlib()
-    with matplotlib.rc_context({**_STYLE, "axes.grid": False}):
-        side = _WIDTH_PX / _DPI
-        figure = matplotlib.figure.Figure(figsize=(side, side * 0.85), dpi=_DPI,
-                                          layout="constrained")  # fmt: skip
+    with _drawing(path, 0.85 * _WIDTH_PX / _DPI, **{"axes.grid": False}) as figure:
         ax = figure.subplots()
         picture = ax.imshow(parts, cmap="cividis", vmin=0, vmax=1)
         size = max(4.0, min(11.0, 130 / classes))
@@ -214,18 +208,13 @@ def draw_confusion_matrix(
         ax.set_xlabel("predicted class")
         ax.set_ylabel("true class")
         figure.colorbar(picture, label="part of the true class", shrink=0.8)
-        _save(figure, path)
 
 
 def draw_lr_search(
     rates: np.ndarray, losses: np.ndarray, suggestion: float, output: str | Path
 ) -> None:
     """Draw the losses of a search for the learning rate, with the suggested one marked."""
-    path = _check_output(output)
-    matplotlib = load_matplotlib()
-    with matplotlib.rc_context(_STYLE):
-        size = (_WIDTH_PX / _DPI, 4.2)
-        figure = matplotlib.figure.Figure(figsize=size, dpi=_DPI, layout="constrained")
+    with _drawing(_check_output(output), 4.2) as figure:
         ax = figure.subplots()
         ax.plot(rates, losses, color=COLORS[0])
         ax.axvline(suggestion, color=COLORS[1], linestyle="--", label=f"suggested {suggestion:.2g}")
@@ -233,7 +222,6 @@ def draw_lr_search(
         ax.set_xlabel("learning rate")
         ax.set_ylabel("loss, smoothed")
         ax.legend()
-        _save(figure, path)
 
 
 def _check_output(output: str | Path) -> Path:
@@ -253,6 +241,6 @@ def _save(figure: Any, path: Path) -> None:
     encoded = base64.b64encode(picture.getvalue()).decode()
     path.write_text(
         f'<!DOCTYPE html><meta charset="utf-8"><title>{path.stem}</title>\n'
-        f'<img alt="learning curves" style="max-width: 100%" '
+        f'<img alt="{path.stem}" style="max-width: 100%" '
         f'src="data:image/svg+xml;base64,{encoded}">\n'
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dtrain.autograd import Tensor
+from dtrain.backend.optional_packages import import_optional
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -12,20 +13,8 @@ if TYPE_CHECKING:
 
 
 def load_pillow() -> Any:
-    """The module PIL.Image.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        If Pillow is not installed; says how to install it.
-    """
-    try:
-        import PIL.Image
-    except ModuleNotFoundError as missing:
-        raise ModuleNotFoundError(
-            "pictures need the package pillow: pip install 'dtrain[vision]', or pip install pillow"
-        ) from missing
-    return PIL.Image
+    """The module PIL.Image."""
+    return import_optional("PIL.Image", "pillow", "vision", "pictures need")
 
 
 def is_picture(value: Any) -> TypeIs[PIL.Image.Image]:

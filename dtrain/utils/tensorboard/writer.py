@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import Any
 
 from dtrain.autograd import Tensor
 from dtrain.backend import to_host
 from dtrain.backend.nested import map_nested
+from dtrain.backend.optional_packages import import_optional
 from dtrain.utils.tensorboard.graph import make_graph
-
-_INSTALL = (
-    "utils.tensorboard needs the package tensorboardX: pip install 'dtrain[tensorboard]', or "
-    "pip install tensorboardX"
-)
 
 
 class SummaryWriter:
@@ -33,7 +28,7 @@ class SummaryWriter:
 
     Raises
     ------
-    ModuleNotFoundError
+    MissingModuleError
         If tensorboardX is not installed.
 
     Examples
@@ -65,10 +60,9 @@ class SummaryWriter:
         flush_secs: int = 120,
         filename_suffix: str = "",
     ):
-        try:
-            import tensorboardX
-        except ModuleNotFoundError as missing:
-            raise ModuleNotFoundError(_INSTALL) from missing
+        tensorboardX = import_optional(
+            "tensorboardX", "tensorboardX", "tensorboard", "utils.tensorboard needs"
+        )
         self._writer = tensorboardX.SummaryWriter(
             None if log_dir is None else str(log_dir),
             comment=comment,
@@ -144,12 +138,7 @@ class SummaryWriter:
     def __enter__(self) -> SummaryWriter:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
 
