@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from dtrain.distributed import job_name, lifecycle, recoverable, world
 from dtrain.distributed.context import process
 from dtrain.distributed.watchdog.activity import activity
 from dtrain.errors import CheckpointError
-from dtrain.train.early_stopping import check_mode, is_better
+from dtrain.train.early_stopping import check_mode
 
 _OWN = "checkpoints"
 
@@ -185,19 +185,21 @@ class Checkpoints:
         """Forget the checkpoints that are not to be kept; returns their folders."""
         steps = sorted(self._figures)
         last = steps if self.keep_last is None else steps[-self.keep_last :]
-        best = sorted(
-            (step for step in steps if self._figures[step] is not None), key=self._order_by_figure
-        )
-        kept = {*last, *best[: self.keep_best]}
+        kept = {*last, *self._rank_by_figure()[: self.keep_best]}
         unwanted = [step for step in steps if step not in kept]
         for step in unwanted:
             del self._figures[step]
         return [checkpoint_folder(self.folder, step) for step in unwanted]
 
-    def _order_by_figure(self, step: int) -> tuple[bool, float, int]:
-        figure = self._figures[step]
-        assert figure is not None
-        return figure != figure, figure if self.mode == "min" else -figure, step  # NaN comes last
+    def _rank_by_figure(self, with_nan: bool = True) -> list[int]:
+        """The steps that have a figure, from the best to the worst; those with NaN come last."""
+        sign = 1 if self.mode == "min" else -1
+        ranked = sorted(
+            (math.isnan(figure), sign * figure, step)
+            for step, figure in self._figures.items()
+            if figure is not None
+        )
+        return [step for is_nan, _, step in ranked if with_nan or not is_nan]
 
     def wait(self) -> None:
         """Wait until the last checkpoint is written.
@@ -228,11 +230,8 @@ class Checkpoints:
     @property
     def best(self) -> Path | None:
         """The folder of the checkpoint with the best figure; None without any."""
-        best: tuple[float, int] | None = None
-        for step, figure in sorted(self._figures.items()):
-            if figure is not None and is_better(figure, best and best[0], self.mode):
-                best = figure, step
-        return None if best is None else checkpoint_folder(self.folder, best[1])
+        best = self._rank_by_figure(with_nan=False)
+        return checkpoint_folder(self.folder, best[0]) if best else None
 
     def load_best(self) -> int:
         """Load the checkpoint with the best figure, by its objects; returns its step."""
@@ -257,13 +256,8 @@ class Checkpoints:
     def __enter__(self) -> Checkpoints:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None:
+    def __exit__(self, *exception: object) -> None:
+        if exception[0] is None:
             self.wait()
         else:
             self._join()  # the other ranks may not come

@@ -165,7 +165,7 @@ class ConfusionMatrix(Counts):
 
         Rank 0 writes it, by Matplotlib; `names` are the classes'.
         """
-        counts = to_host(self._merge_ranks(self.merge(self._own, self._step), self._shared))
+        counts = self.compute().array
         if world.rank() == 0:
             draw_confusion_matrix(counts, path, names)
 

@@ -13,15 +13,6 @@ def check_mode(mode: str, kind: str) -> str:
     return mode
 
 
-def is_better(value: float, than: float | None, mode: str, by: float = 0.0) -> bool:
-    """Whether a figure is better than the best one so far, by more than `by`; NaN never is."""
-    if math.isnan(value):
-        return False
-    if than is None:
-        return True
-    return value < than - by if mode == "min" else value > than + by
-
-
 class EarlyStopping:
     """Says when a figure has not improved for `patience` epochs.
 
@@ -56,11 +47,19 @@ class EarlyStopping:
 
     def update(self, value: float) -> bool:
         """Take the figure of an epoch; returns whether to stop. NaN is no improvement."""
-        if is_better(float(value), self.best, self.mode, self.min_delta):
+        if self._is_better(float(value)):
             self.best, self.epochs_without = float(value), 0
         else:
             self.epochs_without += 1
         return self.should_stop
+
+    def _is_better(self, value: float) -> bool:
+        """Whether a figure is better than the best one so far; NaN never is."""
+        if self.best is None:
+            return not math.isnan(value)
+        if self.mode == "min":
+            return value < self.best - self.min_delta
+        return value > self.best + self.min_delta
 
     @property
     def should_stop(self) -> bool:

@@ -73,7 +73,7 @@ class JsonLines:
         self._descriptor = os.open(path, flags, 0o644)
         try:
             self._lock()
-            self.kept, self.dropped = self._cut(first_step)
+            self.dropped = self._cut(first_step)
         except BaseException:
             os.close(self._descriptor)
             raise
@@ -89,8 +89,8 @@ class JsonLines:
         except OSError:  # a file system without locks
             pass
 
-    def _cut(self, first_step: int) -> tuple[list[Row], int]:
-        """Remove the rows from a step on, and a line that was cut; the others, and their number."""
+    def _cut(self, first_step: int) -> int:
+        """Remove the rows from a step on, and a half line; returns how many rows were removed."""
         rows = list(read_rows(self.path))
         kept = [row for row in rows if row["step"] < first_step]
         if kept == rows[: len(kept)]:  # the steps rise: what is kept stays, also if this is killed
@@ -102,7 +102,7 @@ class JsonLines:
             os.ftruncate(self._descriptor, 0)
             _write(self._descriptor, contents)
             self._size = len(contents)
-        return kept, len(rows) - len(kept)
+        return len(rows) - len(kept)
 
     def append(self, row: Row) -> None:
         """Write a row, and rows that could not be written before; OSError keeps it for later."""
@@ -134,9 +134,14 @@ def _write(descriptor: int, contents: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
+def list_columns(rows: list[Row]) -> list[str]:
+    """The names in the rows, each once; "step" is the first."""
+    return list(dict.fromkeys(["step", *(name for row in rows for name in row)]))
+
+
 def make_csv(rows: list[Row]) -> tuple[list[str], bytes]:
-    """The columns of some rows, and the rows as CSV with them."""
-    columns = list(dict.fromkeys(["step", *(name for row in rows for name in row)]))
+    """The columns of the rows, and a table of CSV with a header."""
+    columns = list_columns(rows)
     return columns, format_csv([dict(zip(columns, columns)), *rows], columns)
 
 

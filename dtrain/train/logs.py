@@ -10,7 +10,6 @@ import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,15 @@ from dtrain.autograd import Tensor
 from dtrain.distributed import restart_count, world
 from dtrain.distributed.context import process
 from dtrain.errors import DataError
-from dtrain.train.log_file import JsonLines, Row, format_csv, make_csv, read_rows, replace_file
+from dtrain.train.log_file import (
+    JsonLines,
+    Row,
+    format_csv,
+    list_columns,
+    make_csv,
+    read_rows,
+    replace_file,
+)
 from dtrain.train.run_description import describe_run
 from dtrain.utils.tensorboard import SummaryWriter
 
@@ -172,12 +179,7 @@ class Logs:
     def __enter__(self) -> Logs:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
 
@@ -224,5 +226,4 @@ def read_log(folder: str | Path) -> dict[str, list[Any]]:
     if not path.is_file():
         raise DataError(f"{folder}: has no {LOG}; give a folder that dtrain.train.Logs wrote to")
     rows = list(read_rows(path))
-    columns = list(dict.fromkeys(["step", *(name for row in rows for name in row)]))
-    return {name: [row.get(name) for row in rows] for name in columns}
+    return {name: [row.get(name) for row in rows] for name in list_columns(rows)}

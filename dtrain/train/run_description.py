@@ -6,7 +6,6 @@ import platform
 import subprocess
 import sys
 import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +35,11 @@ def describe_run(config: dict[str, Any] | None = None) -> dict[str, Any]:
 
 
 def _find_version(package: str) -> str | None:
+    from importlib import metadata  # here: it is slow to import, and only rank 0 needs it
+
     try:
-        return version(package)
-    except PackageNotFoundError:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
         return None
 
 

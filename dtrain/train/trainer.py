@@ -1,4 +1,4 @@
-"""`Trainer`: the training loop with what belongs around it, in plain loops to copy out of it."""
+"""`Trainer`: a training loop with metrics, logs and checkpoints, in plain loops to copy."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from dtrain.train.early_stopping import EarlyStopping
 from dtrain.train.logs import Logs
 from dtrain.train.mean import Mean
 from dtrain.train.progress import Progress
+from dtrain.train.trainer_options import check_loaders, check_monitor, check_options
 
 Metrics = Mapping[str, Any]
 Callback = Callable[["Trainer"], object]
@@ -45,11 +46,11 @@ class Trainer:
     scheduler : stepped after each step of the optimizer
     max_norm : gradients are clipped to this norm
     precision : None, "bfloat16" or "float16", of autocast
-    ema : decay of an average of the weights, which is evaluated and saved in place of the model
+    ema : decay of an average of the weights, which is evaluated instead of the model, and saved
     monitor, mode : the figure that is best where it is lowest ("min") or highest ("max")
     patience : epochs without a better figure after which training ends; None: never
-    keep_last, every_steps : as of `Checkpoints`
-    after_step, after_epoch : functions of the trainer, called then on each rank
+    keep_last, every_steps : of `Checkpoints`
+    after_step, after_epoch : called with the trainer after each step and each epoch, on each rank
     config : options of the run, for run.json
 
     Attributes
@@ -100,17 +101,7 @@ class Trainer:
         after_epoch: Callback | None = None,
         config: dict[str, Any] | None = None,
     ) -> None:
-        if precision not in (None, "bfloat16", "float16"):
-            raise ValueError(
-                f"Trainer: expected precision None, 'bfloat16' or 'float16', got {precision!r}"
-            )
-        if ema is not None and not 0 < ema < 1:
-            raise ValueError(f"Trainer: expected ema between 0 and 1, got {ema!r}")
-        if not callable(metrics):
-            raise TypeError(
-                "Trainer: expected metrics to be a function that makes them, as lambda: "
-                f"{{'accuracy': Accuracy()}}, got {metrics!r}"
-            )
+        check_options(metrics, precision, ema)
         self.model: Any = model if isinstance(model, DataParallel) else DataParallel(model)
         self.optimizer: Optimizer = optimizer
         self.loss: Callable[[Any, Any], Tensor] = loss
@@ -157,12 +148,9 @@ class Trainer:
         epochs : of the whole run; those of a resumed checkpoint count
         resume : a checkpoint's or a run's folder to begin from
         """
-        if val is train:
-            raise ValueError(
-                "Trainer.fit: train and val are one loader, which would count an evaluation as an "
-                "epoch: give another DataLoader of the same dataset as val"
-            )
-        self._check_monitor(val)
+        check_loaders(train, val)
+        is_patient = self.stopping.patience < sys.maxsize
+        check_monitor(self.monitor, [*self._make_metrics()], val is not None, is_patient)
         self.history = []
         saved = self._checkpoints = self._make_checkpoints(train)
         if saved is not None:
@@ -175,27 +163,17 @@ class Trainer:
                     break
                 self._train_epoch(train, f"epoch {self.epoch + 1}/{epochs}", val, saved)
                 self.history.append(self.figures)
-                self._log(lr=self.optimizer.param_groups[0]["lr"], epoch=self.epoch + 1)
-                if self.monitor in self.figures:
-                    self.stopping.update(self.figures[self.monitor])
+                if self._logs is not None:
+                    lr = self.optimizer.param_groups[0]["lr"]
+                    self._logs.log(self.steps, **self.figures, lr=lr, epoch=self.epoch + 1)
+                monitored = {n: v for n, v in self.figures.items() if n == self.monitor}
+                if monitored:
+                    self.stopping.update(monitored[self.monitor])
                 if saved is not None:
-                    saved.save(self.steps, **self._monitored())
+                    saved.save(self.steps, **monitored)
                 if self.after_epoch is not None:
                     self.after_epoch(self)
         return self.history
-
-    def _check_monitor(self, val: DataLoader | None) -> None:
-        """Refuse a figure that no epoch will have, where the best one is asked for."""
-        is_patient = self.stopping.patience < sys.maxsize
-        if self.monitor.startswith("val_") and val is None and is_patient:
-            raise ValueError(f"Trainer.fit: patience needs val=, for it monitors {self.monitor!r}")
-        names = ["loss", *self._make_metrics()]
-        names += [] if val is None else [f"val_{name}" for name in names]
-        if self.monitor not in names and (is_patient or self.monitor != "val_loss"):
-            raise ValueError(
-                f"Trainer.fit: expected monitor to be one of the figures {', '.join(names)}, got "
-                f"{self.monitor!r}"
-            )
 
     def _train_epoch(
         self, train: DataLoader, title: str, val: DataLoader | None, saved: Checkpoints | None
@@ -235,7 +213,7 @@ class Trainer:
         self.steps += 1
 
     def _finish_step(self, saved: Checkpoints | None) -> None:
-        """What comes after a step: callbacks, checkpoints, the end on request."""
+        """Run the callback, save a checkpoint if it is due, exit if the run is asked to stop."""
         if self.after_step is not None:
             self.after_step(self)
         if distributed.stop_requested():
@@ -261,7 +239,7 @@ class Trainer:
 
         Parameters
         ----------
-        metrics : in place of the trainer's; they are reset
+        metrics : computed instead of the trainer's; they are reset
         """
         model = self.model.module if self.average is None else self.average
         mean_loss, metrics = Mean(), self._make_metrics() if metrics is None else metrics
@@ -281,8 +259,8 @@ class Trainer:
                             metric.update(output, y)
         finally:
             model.train(was_training)
-        figures = {name: metric.compute() for name, metric in metrics.items()}
-        return {"val_loss": mean_loss.compute()} | {f"val_{n}": v for n, v in figures.items()}
+        figures = {"loss": mean_loss, **metrics}
+        return {f"val_{name}": figure.compute() for name, figure in figures.items()}
 
     def _autocast(self) -> AbstractContextManager[Any]:
         if self.precision is None:
@@ -308,14 +286,6 @@ class Trainer:
         if self._checkpoints is not None:  # of an earlier call of `fit`
             made.load_state_dict(self._checkpoints.state_dict())
         return made
-
-    def _monitored(self) -> dict[str, float]:
-        value = self.figures.get(self.monitor)
-        return {} if value is None else {self.monitor: value}
-
-    def _log(self, **values: Any) -> None:
-        if self._logs is not None:
-            self._logs.log(self.steps, **self.figures, **values)
 
 
 def _make_average(model: Module, decay: float) -> AveragedModel:
