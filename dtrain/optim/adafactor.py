@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 from dtrain.autograd import Tensor
 from dtrain.autograd.tensor import wrap
 from dtrain.backend import Array, array_module, move
-from dtrain.backend.dtypes import finfo, is_half
-from dtrain.optim.complex_parts import require_real
-from dtrain.optim.half_precision import in_float32
+from dtrain.backend.dtypes import finfo
+from dtrain.optim.complex_parts import adapt, require_real
 from dtrain.optim.optimizer import Optimizer, Run
 from dtrain.optim.options import as_number, as_numbers, check_options
 from dtrain.optim.types import Group, Implementation, Numbers, Params, State
@@ -24,7 +23,7 @@ class Adafactor(Optimizer):
     """Adam's scaling with factored second moments (torch.optim.Adafactor; Shazeer and Stern 2018).
 
     The mean squares of a gradient (..., n, m) are estimated from their means over rows and over
-    columns, n + m numbers in place of n * m. For step t, with w = t ** beta2_decay and
+    columns: n + m numbers instead of n * m. For step t, with w = t ** beta2_decay and
     rho = min(lr, 1 / sqrt(t)): row_var += w * (mean(grad ** 2, -1) - row_var), likewise col_var;
     u = grad / sqrt(row_var * col_var / mean(row_var)); param *= 1 - lr * weight_decay;
     param -= rho * max(eps[1], rms(param)) * u / max(1, rms(u) / d).
@@ -84,7 +83,7 @@ class Adafactor(Optimizer):
 
     def _update_blocks(self, run: Run, group: Group) -> None:
         bucket = run.bucket
-        update = in_float32(self._update) if is_half(bucket.data.dtype) else self._update
+        update = adapt(self._update, bucket.data.dtype)
         for param in run.params:
             if not param.numel():
                 continue
@@ -154,7 +153,7 @@ class Adafactor(Optimizer):
 
 
 def _read_eps(eps: Any) -> tuple[float | None, float]:
-    """The option `eps` as Python numbers, of which the first may be None."""
+    """The option `eps` as Python numbers; the first may be None."""
     parts = tuple(eps) if isinstance(eps, (tuple, list)) else (eps,)
     is_default = parts[0] is None
     first, second = as_numbers("Adafactor: eps", (0.0, *parts[1:]) if is_default else parts, 2)
@@ -170,7 +169,7 @@ def _shapes(shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
 
 
 def _make_state(param: Array, state: State | None) -> State:
-    """The state arrays of a parameter, in its dtype and on its device; zeros in the beginning."""
+    """The state arrays of a parameter, in its dtype and on its device; zeros at first."""
     xp = array_module(param)
     if state is None:
         return {name: xp.zeros(size, param.dtype) for name, size in _shapes(param.shape).items()}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dtrain.backend import Array, kernels
 from dtrain.optim.optimizer import Optimizer
-from dtrain.optim.options import as_numbers, check_options
+from dtrain.optim.options import check_adam_options
 from dtrain.optim.types import Group, Implementation, Numbers, Params, State
 
 if TYPE_CHECKING:
@@ -26,11 +26,9 @@ class AdamBase(Optimizer):
         options: dict[str, Any],
         implementation: Implementation,
     ):
-        inf, betas = float("inf"), as_numbers(f"{type(self).__name__}: betas", betas, 2)
-        check_options(
-            type(self).__name__, lr=(lr, 0, inf), eps=(eps, 0, inf), beta1=(betas[0], 0, 1),
-            beta2=(betas[1], 0, 1), weight_decay=(weight_decay, 0, inf),
-        )  # fmt: skip
+        betas = check_adam_options(
+            type(self).__name__, lr, betas, eps, weight_decay=(weight_decay, 0, float("inf"))
+        )
         defaults = {
             "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, **options,
         }  # fmt: skip

@@ -15,7 +15,7 @@ from dtrain.optim.types import Group, Numbers, State
 
 
 def adapt(rule: UpdateRule, dtype: np.dtype) -> UpdateRule:
-    """The rule for parameters of a dtype: of halves it computes in float32."""
+    """The rule for parameters of a dtype: halves are updated in float32, complex ones by parts."""
     if is_half(dtype):
         return in_float32(rule)
     return in_parts(rule) if is_complex(dtype) else rule
@@ -40,7 +40,7 @@ def in_parts(update: UpdateRule) -> UpdateRule:
 
 
 def require_real(name: str, params: Sequence[Tensor]) -> None:
-    """Refuse complex parameters of an optimizer whose rule looks at whole numbers."""
+    """Refuse complex parameters, for rules that do not treat the two parts separately."""
     for index, param in enumerate(params):
         if param.is_complex():
             raise RuntimeError(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from dtrain.backend import Array, array_module, pieces
 from dtrain.optim.optimizer import BLOCK, Optimizer
-from dtrain.optim.options import as_numbers, check_options
+from dtrain.optim.options import check_adam_options, check_options
 from dtrain.optim.types import Group, Numbers, Params, State
 
 
@@ -107,11 +107,9 @@ class LAMB(Optimizer):
         *,
         maximize: bool = False,
     ):
-        inf, betas = float("inf"), as_numbers("LAMB: betas", betas, 2)
-        check_options(
-            "LAMB", lr=(lr, 0, inf), eps=(eps, 0, inf), beta1=(betas[0], 0, 1),
-            beta2=(betas[1], 0, 1), weight_decay=(weight_decay, 0, inf),
-        )  # fmt: skip
+        betas = check_adam_options(
+            "LAMB", lr, betas, eps, weight_decay=(weight_decay, 0, float("inf"))
+        )
         defaults = {
             "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay,
             "maximize": maximize,

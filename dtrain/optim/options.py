@@ -78,6 +78,22 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def check_adam_options(
+    name: str,
+    lr: float,
+    betas: tuple[float, float],
+    eps: float,
+    **options: tuple[Any, float, float],
+) -> tuple[float, float]:
+    """Check the options of Adam and its variants, and others; returns betas as Python numbers."""
+    inf, betas = float("inf"), as_numbers(f"{name}: betas", betas, 2)
+    check_options(
+        name, lr=(lr, 0, inf), eps=(eps, 0, inf), beta1=(betas[0], 0, 1), beta2=(betas[1], 0, 1),
+        **options,
+    )  # fmt: skip
+    return betas
+
+
 def check_options(name: str, **options: tuple[Any, float, float]) -> None:
     """Refuse an option that is no number in [low, high); each is (value, low, high)."""
     for option, (value, low, high) in options.items():

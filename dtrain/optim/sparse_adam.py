@@ -1,4 +1,4 @@
-"""`SparseAdam`: Adam for embeddings, of which a step sees few rows."""
+"""`SparseAdam`: Adam for embeddings, where a step reads few rows of the table."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 from dtrain.backend import Array, array_module
 from dtrain.optim.complex_parts import require_real
 from dtrain.optim.optimizer import Optimizer
-from dtrain.optim.options import as_numbers, check_options
+from dtrain.optim.options import check_adam_options
 from dtrain.optim.types import Group, Numbers, Params, State
 
 
 class SparseAdam(Optimizer):
-    """Adam that updates the rows with a gradient alone (torch.optim.SparseAdam).
+    """Adam that updates only the rows that have a gradient (torch.optim.SparseAdam).
 
-    A row is param[i]; of a row without gradient the means stay as they are, too. Gradients are
-    dense here, those of ``nn.Embedding(sparse=True)`` as well: a row whose gradient is zero
-    throughout counts as one without gradient. Under DataParallel a row is updated if it has a
+    A row is param[i]; a row without a gradient keeps its means as well. Gradients are dense here,
+    also those of ``nn.Embedding(sparse=True)``: a row whose gradient is all zeros counts as a row
+    without a gradient. Under DataParallel a row is updated if it has a
     gradient on any rank.
 
     >>> import dtrain
@@ -40,11 +40,7 @@ class SparseAdam(Optimizer):
         eps: float = 1e-8,
         maximize: bool = False,
     ):
-        inf, betas = float("inf"), as_numbers("SparseAdam: betas", betas, 2)
-        check_options(
-            "SparseAdam", lr=(lr, 0, inf), eps=(eps, 0, inf), beta1=(betas[0], 0, 1),
-            beta2=(betas[1], 0, 1),
-        )  # fmt: skip
+        betas = check_adam_options("SparseAdam", lr, betas, eps)
         defaults = {"lr": lr, "betas": betas, "eps": eps, "maximize": maximize}
         super().__init__(params, defaults)
 
