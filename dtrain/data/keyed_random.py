@@ -23,7 +23,7 @@ from dtrain.backend import default_generator
 
 
 class Key(NamedTuple):
-    """On what the random numbers of an epoch's samples depend, beside the samples' indices."""
+    """The seeds of an epoch's samples; their random numbers depend on it and on their indices."""
 
     seed: int  #: the loader's, for `random` and `numpy.random`
     epoch: int
@@ -76,9 +76,7 @@ class SampleLoader:
         collate: Callable[[list[Any]], Any],
         key: Key,
     ) -> Any:
-        """As `load`, while other threads load, too.
-
-        Threads share the states of `random` and `numpy.random`.
+        """As `load`, while other threads load, which share the states of `random` and NumPy.
 
         Raises
         ------

@@ -258,7 +258,7 @@ class DataLoader:
     def _iterate_epoch(
         self, ends_with_backward: bool, one_backward: bool
     ) -> Iterator[tuple[Step, list[Samples], Callable[[Samples], Any]]]:
-        """The remaining steps of the epoch, the samples of their microbatches, what loads them."""
+        """The remaining steps of the epoch: step, samples of its microbatches, their loader."""
         if self._left_early:
             self._begin_epoch(self.epoch + 1)
         epoch, first = self.epoch, self._next_step

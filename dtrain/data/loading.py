@@ -38,11 +38,13 @@ class WorkerPool:
         if kept is not None:
             return kept
         settings = self.settings
-        what = settings.count, self._dataset, self._maker, settings.init_fn
+        options = (
+            settings.count, self._dataset, self._maker, settings.init_fn, self._seed,
+            settings.timeout_s,
+        )  # fmt: skip
         if settings.threads:
-            return ThreadWorkers(*what, self._seed, settings.timeout_s)
-        elastic = world.communicator().elastic
-        return ProcessWorkers(*what, self._seed, settings.timeout_s, replaces=elastic)
+            return ThreadWorkers(*options)
+        return ProcessWorkers(*options, replaces=world.communicator().elastic)
 
     def put_back(self, workers: Workers) -> None:
         """Keep the workers for the next epoch, or end them."""
@@ -57,8 +59,8 @@ class EpochLoader:
 
     Parameters
     ----------
-    pool : of the workers; without any the calling thread loads
-    maker, dataset : make the batches of what
+    pool : has the workers; the calling thread loads if there are none
+    maker : makes the batches of the dataset's samples
     sampler : gives an index that the dataset has; None if it has index 0
     key : of the samples' random numbers
     """
@@ -81,14 +83,14 @@ class EpochLoader:
     def open_stream(
         self, order: Iterable[Any], shard: int, chunk: int, parts: int | None
     ) -> StreamReader | StreamWorkers:
-        """What reads a stream, of samples or of indices.
+        """Make the reader of a stream of samples or of indices.
 
         Parameters
         ----------
         order : the dataset, or a sampler
         shard : the rank where each rank reads a stream of its own; 0 otherwise
         chunk : the samples of a step
-        parts : those that the stream must have; None if any number serves
+        parts : the number of parts that the stream must have; None: any number
         """
         settings = self._pool.settings
         if order is not self._dataset or not settings.count:

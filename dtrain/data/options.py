@@ -84,8 +84,9 @@ def check_sharded(elastic: bool, in_batches: bool) -> None:
 
 def check_position(state: Mapping[str, Any]) -> None:
     """Refuse a loader's state without a position."""
-    for key in ("epoch", "next_step", "steps_before", "stream_parts"):
-        number = state.get(key, 0) if key.startswith("st") else state[key]
+    optional = ("steps_before", "stream_parts")  # older states lack them
+    for key in ("epoch", "next_step", *optional):
+        number = state.get(key, 0) if key in optional else state[key]
         if isinstance(number, bool) or not hasattr(number, "__index__") or number < 0:
             raise ValueError(f"DataLoader: the state has {key}={number!r}, expected 0 or more")
 

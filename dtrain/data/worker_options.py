@@ -32,7 +32,7 @@ class WorkerOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """What the options say."""
+    """The options, checked, with their defaults."""
 
     count: int  # 0: the program's own thread loads
     threads: bool
@@ -82,7 +82,7 @@ def read_worker_options(options: WorkerOptions, dataset: Any) -> WorkerSettings:
         )
     _warn_of_effectless(options)
     return WorkerSettings(
-        count or bool(prefetch),
+        count or min(prefetch, 1),
         bool(prefetch) or kind == "thread",
         prefetch or count * (factor or _DEFAULT_AHEAD),
         persistent,
@@ -99,7 +99,7 @@ def _whole_number(options: WorkerOptions, name: str, minimum: int) -> int:
 
 
 def _refuse_without_workers(options: WorkerOptions) -> None:
-    """Refuse what PyTorch refuses with num_workers=0, and what would have no effect."""
+    """Refuse the options of workers with num_workers=0, as PyTorch does; warn of worker_init_fn."""
     for name in ("multiprocessing_context", "persistent_workers", "prefetch_factor", "timeout"):
         if options.get(name):
             raise ValueError(

@@ -115,7 +115,7 @@ class Embedding(_Table):
     """weight[input] (torch.nn.Embedding).
 
     Shape: (*) of integers to (*, embedding_dim). Under DataParallel `max_norm` shortens rows at the
-    end of a step, in microbatch order; gradients are dense with `sparse`, too.
+    end of a step, in microbatch order; gradients are dense, also with `sparse`.
 
     >>> import dtrain
     >>> Embedding(10, 3)(dtrain.tensor([[1, 2], [4, 5]])).shape

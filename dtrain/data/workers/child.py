@@ -17,7 +17,7 @@ import numpy as np
 
 from dtrain.backend import manual_seed
 from dtrain.data.batches import BatchMaker, BatchTask
-from dtrain.data.keyed_random import Key, StreamReader, hash_number
+from dtrain.data.keyed_random import Key, StreamReader
 from dtrain.data.workers.info import WorkerInfo, become_worker, was_asked
 from dtrain.data.workers.packing import pack, pack_program, unpack
 from dtrain.data.workers.segments import SegmentWriter, Written, cut
@@ -80,7 +80,7 @@ class Answer(NamedTuple):
 
 
 class _WorkerCommunicator(SoloCommunicator):
-    """What a dataset in a worker sees of the ranks: their number, and its loader's."""
+    """The communicator in a worker: it has the rank and size of the loader, and sends nothing."""
 
     def __init__(self, rank: int, size: int):
         self.rank, self.size = rank, size
@@ -175,15 +175,10 @@ class _Worker:
 
 
 def _describe_failure(error: Exception) -> Failure:
-    """The exception, or one that can be pickled in its place, and its traceback."""
+    """The exception and its traceback; a RuntimeError instead of one that cannot be pickled."""
     text = "".join(traceback.format_exception(error))
     try:
         unpack(*pack_program(error, "error")[:2])
     except Exception:
         error = RuntimeError(f"{type(error).__qualname__}: {error}")
     return Failure(error.with_traceback(None), text)
-
-
-def make_shard(shard: int, worker: int) -> int:
-    """The number of a worker's part of a stream, by which its random numbers are keyed."""
-    return hash_number((shard, worker)) if worker else shard

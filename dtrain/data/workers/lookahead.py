@@ -29,14 +29,14 @@ class Workers(Protocol):
 
 
 class Lookahead:
-    """An epoch's steps, whose batches on this rank workers load before they are asked for.
+    """An epoch's steps; workers load this rank's batches before the program asks for them.
 
     Parameters
     ----------
     workers : load the batches
     steps : the microbatches of each step
     own : gives the range of microbatches that this rank runs
-    dataset : what the workers load; they load no samples of other sources
+    dataset : the workers load its samples, and no samples of other sources
     make_task : makes a task of a microbatch's samples
     steps_ahead, batches_ahead : how far the steps are read ahead, the same on all ranks because
         they may communicate; and how many batches are loaded ahead

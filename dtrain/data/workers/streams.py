@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
-from dtrain.data.keyed_random import Key
+from dtrain.data.keyed_random import Key, hash_number
 from dtrain.data.options import other_parts_error
-from dtrain.data.workers.child import ReadSamples, ReadTask, make_shard
+from dtrain.data.workers.child import ReadSamples, ReadTask
 from dtrain.data.workers.processes import ProcessWorkers
 
 _iterations = itertools.count()
@@ -25,7 +25,7 @@ class StreamWorkers:
 
     Parameters
     ----------
-    workers : one for each part
+    workers, count : the workers, one for each part, and how many they are
     name : of the stream, for messages
     key, shard : of the random numbers
     chunk : samples that a worker reads at once
@@ -90,7 +90,8 @@ class StreamWorkers:
         """Have the workers read ahead."""
         for worker in self._readers:
             while not self._ended[worker] and len(self._asked[worker]) < self._ahead:
-                shard = make_shard(self._shard, worker)
+                # A part of its own for each worker: the key of its random numbers.
+                shard = hash_number((self._shard, worker)) if worker else self._shard
                 task = ReadTask(self._key, shard, self._chunk, self._iteration)
                 self._asked[worker].append(self._workers.submit(task, worker))
 

@@ -25,7 +25,7 @@ def embedding(
     Shape: input (*) of integers, weight (rows, d) to (*, d). The row `padding_idx` gets no
     gradient. `max_norm` first shortens longer rows (by the norm of order norm_type) in the table
     itself; `scale_grad_by_freq` divides a row's gradient by the number of its occurrences. The
-    gradient is dense with `sparse`, too; `optim.SparseAdam` updates the rows that have one.
+    gradient is dense, also with `sparse`; `optim.SparseAdam` updates the rows that have one.
     """
     indices = _check_indices("embedding", input)
     if weight.ndim != 2:
