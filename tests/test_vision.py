@@ -218,6 +218,9 @@ def test_mnist_reads_idx_files_and_says_which_are_missing(tmp_path):
     assert data[1][1] == 2
     assert datasets.FashionMNIST(tmp_path)[0][0].mode == "L"
     assert "Split: Train" in repr(data)
+    kept = data.targets == 2  # as a program keeps some of the classes
+    data.data, data.targets = data.data[kept], data.targets[kept]
+    assert (len(data), data[0][1], data[0][0].tolist()) == (1, 2, images[1:2].tolist())
     with pytest.raises(DataError, match="has no test images"):
         datasets.MNIST(tmp_path, train=False)
 

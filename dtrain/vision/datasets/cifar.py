@@ -14,11 +14,10 @@ from typing import IO, Any
 import numpy as np
 
 from dtrain.errors import DataError
-from dtrain.vision.datasets.vision import Transform, VisionDataset
-from dtrain.vision.pictures import load_pillow
+from dtrain.vision.datasets.arrays import ArrayDataset
 
 
-class CIFAR10(VisionDataset):
+class CIFAR10(ArrayDataset):
     """Pictures of ten kinds of things: 50,000 of 32 x 32 pixels, 10,000 for testing (CIFAR10).
 
     Parameters
@@ -43,29 +42,18 @@ class CIFAR10(VisionDataset):
     )
     _names: tuple[str, str, str] = ("batches.meta", "label_names", "labels")
 
-    def __init__(
-        self,
-        root: str | Path,
-        train: bool = True,
-        transform: Transform | None = None,
-        target_transform: Transform | None = None,
-        download: bool = False,
-    ) -> None:
-        super().__init__(root, transform=transform, target_transform=target_transform)
-        self.train: bool = train
+    data: np.ndarray
+    targets: list[int]
+
+    def _read_files(self) -> None:
         meta, classes, labels = self._names
-        self.classes: list[str] = list(self._read(meta, classes)[classes])
-        batches = [self._read(name, "data", labels) for name in self._batches[not train]]
+        self.classes = list(self._read(meta, classes)[classes])
+        batches = [self._read(name, "data", labels) for name in self._batches[not self.train]]
         rows = np.concatenate([np.asarray(batch["data"], np.uint8) for batch in batches])
-        self.targets: list[int] = [int(n) for batch in batches for n in batch[labels]]
+        self.targets = [int(n) for batch in batches for n in batch[labels]]
         self._check(rows)
         pixels = rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-        self.data: np.ndarray = np.ascontiguousarray(pixels)
-
-    @property
-    def class_to_idx(self) -> dict[str, int]:
-        """The number of each class."""
-        return {name: number for number, name in enumerate(self.classes)}
+        self.data = np.ascontiguousarray(pixels)
 
     def _check(self, rows: np.ndarray) -> None:
         where = f"{self.root}/{self.base_folder}"
@@ -98,7 +86,7 @@ class CIFAR10(VisionDataset):
 
     @contextmanager
     def _open(self, name: str) -> Iterator[IO[bytes]]:
-        root = Path(self.root or "").expanduser()
+        root = self._folder
         plain, archive = root / self.base_folder / name, root / self.filename
         if plain.exists():
             with plain.open("rb") as file:
@@ -111,17 +99,6 @@ class CIFAR10(VisionDataset):
                 f"downloaded: get {self.filename} from https://www.cs.toronto.edu/~kriz/cifar.html "
                 f"and put it into {root}"
             )
-
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
-        picture = load_pillow().fromarray(self.data[index])
-        return self.apply_transforms(picture, self.targets[index])
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def extra_repr(self) -> str:
-        """Which split it is."""
-        return f"Split: {'Train' if self.train else 'Test'}"
 
 
 class CIFAR100(CIFAR10):
