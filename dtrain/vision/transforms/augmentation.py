@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,16 +16,16 @@ from dtrain.vision.pictures import require_picture
 from dtrain.vision.transforms import functional as F
 from dtrain.vision.transforms.functional.interpolation import InterpolationMode, as_mode
 from dtrain.vision.transforms.transform import (
+    RandomTransform,
     Transform,
     as_range,
-    check_probability,
     draw_integer,
     draw_uniform,
     happens,
 )
 
 
-class RandomErasing(Transform):
+class RandomErasing(RandomTransform):
     """A rectangle of a tensor overwritten, with probability `p` (RandomErasing; Zhong et al. 2020).
 
     Parameters
@@ -48,12 +49,11 @@ class RandomErasing(Transform):
         value: Any = 0,
         inplace: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(p)
         if isinstance(value, str) and value != "random":
             raise ValueError(
                 f"RandomErasing: expected a number, numbers or 'random', got {value!r}"
             )
-        self.p: float = check_probability(p, self)
         self.scale: tuple[float, float] = as_range(scale, "scale", self, 0, 1)
         self.ratio: tuple[float, float] = as_range(ratio, "ratio", self, 0)
         if not self.ratio[0]:
@@ -80,10 +80,7 @@ class RandomErasing(Transform):
                 return top, draw_integer(0, columns - width + 1), height, width, written
         return 0, 0, rows, columns, img
 
-    def forward(self, img: Tensor) -> Tensor:
-        """The tensor, with a rectangle erased or as it is."""
-        if not happens(self.p):
-            return img
+    def _change(self, img: Tensor) -> Tensor:
         value = None if self.value == "random" else np.atleast_1d(self.value)
         if value is not None and len(value) not in (1, img.shape[-3]):
             raise ValueError(
@@ -98,6 +95,7 @@ class RandomErasing(Transform):
 _Space = dict[str, tuple[np.ndarray, bool]]
 
 
+@lru_cache(maxsize=64)  # to make a space takes as long as to apply an operation
 def _rand_augment_space(bins: int, height: int, width: int) -> _Space:
     moves = 150.0 / 331.0
     return _make_space(
@@ -105,6 +103,7 @@ def _rand_augment_space(bins: int, height: int, width: int) -> _Space:
     )
 
 
+@lru_cache(maxsize=64)
 def _trivial_augment_space(bins: int) -> _Space:
     return _make_space(bins, 0.99, (32.0, 32.0), 135.0, 0.99, 6, np.arange(bins) / ((bins - 1) / 6))
 

@@ -10,12 +10,11 @@ import numpy as np
 from dtrain.vision.transforms import functional as F
 from dtrain.vision.transforms.functional.filters import as_kernel_size
 from dtrain.vision.transforms.transform import (
+    RandomTransform,
     Transform,
     as_range,
-    check_probability,
     draw_order,
     draw_uniform,
-    happens,
 )
 
 _Range = tuple[float, float]
@@ -87,52 +86,38 @@ class Grayscale(Transform):
         return F.rgb_to_grayscale(img, self.num_output_channels)
 
 
-class _WithProbability(Transform):
-    shown: tuple[str, ...] = ("p",)
-
-    def __init__(self, p: float = 0.5) -> None:
-        super().__init__()
-        self.p: float = check_probability(p, self)
-
-
-class RandomGrayscale(_WithProbability):
+class RandomGrayscale(RandomTransform):
     """Gray with probability `p`, of as many channels (torchvision.transforms.RandomGrayscale)."""
 
     def __init__(self, p: float = 0.1) -> None:
         super().__init__(p)
 
-    def forward(self, img: Any) -> Any:
-        """The image, gray or as it is."""
-        if not happens(self.p):
-            return img
+    def _change(self, img: Any) -> Any:
         return F.rgb_to_grayscale(img, F.get_image_num_channels(img))
 
 
-class RandomInvert(_WithProbability):
+class RandomInvert(RandomTransform):
     """The negative with probability `p` (torchvision.transforms.RandomInvert)."""
 
-    def forward(self, img: Any) -> Any:
-        """The image, inverted or as it is."""
-        return F.invert(img) if happens(self.p) else img
+    def _change(self, img: Any) -> Any:
+        return F.invert(img)
 
 
-class RandomAutocontrast(_WithProbability):
+class RandomAutocontrast(RandomTransform):
     """The whole range of values with probability `p` (torchvision's RandomAutocontrast)."""
 
-    def forward(self, img: Any) -> Any:
-        """The picture, changed or as it is."""
-        return F.autocontrast(img) if happens(self.p) else img
+    def _change(self, img: Any) -> Any:
+        return F.autocontrast(img)
 
 
-class RandomEqualize(_WithProbability):
+class RandomEqualize(RandomTransform):
     """All values equally frequent with probability `p` (torchvision.transforms.RandomEqualize)."""
 
-    def forward(self, img: Any) -> Any:
-        """The picture, changed or as it is."""
-        return F.equalize(img) if happens(self.p) else img
+    def _change(self, img: Any) -> Any:
+        return F.equalize(img)
 
 
-class RandomPosterize(_WithProbability):
+class RandomPosterize(RandomTransform):
     """Values of few bits with probability `p` (torchvision.transforms.RandomPosterize)."""
 
     shown: tuple[str, ...] = ("bits", "p")
@@ -141,12 +126,11 @@ class RandomPosterize(_WithProbability):
         super().__init__(p)
         self.bits: int = bits
 
-    def forward(self, img: Any) -> Any:
-        """The image, changed or as it is."""
-        return F.posterize(img, self.bits) if happens(self.p) else img
+    def _change(self, img: Any) -> Any:
+        return F.posterize(img, self.bits)
 
 
-class RandomSolarize(_WithProbability):
+class RandomSolarize(RandomTransform):
     """The negative of high values with probability `p` (torchvision.transforms.RandomSolarize)."""
 
     shown: tuple[str, ...] = ("threshold", "p")
@@ -155,12 +139,11 @@ class RandomSolarize(_WithProbability):
         super().__init__(p)
         self.threshold: float = threshold
 
-    def forward(self, img: Any) -> Any:
-        """The image, changed or as it is."""
-        return F.solarize(img, self.threshold) if happens(self.p) else img
+    def _change(self, img: Any) -> Any:
+        return F.solarize(img, self.threshold)
 
 
-class RandomAdjustSharpness(_WithProbability):
+class RandomAdjustSharpness(RandomTransform):
     """Sharpness changed with probability `p` (torchvision.transforms.RandomAdjustSharpness)."""
 
     shown: tuple[str, ...] = ("sharpness_factor", "p")
@@ -169,9 +152,8 @@ class RandomAdjustSharpness(_WithProbability):
         super().__init__(p)
         self.sharpness_factor: float = sharpness_factor
 
-    def forward(self, img: Any) -> Any:
-        """The picture, changed or as it is."""
-        return F.adjust_sharpness(img, self.sharpness_factor) if happens(self.p) else img
+    def _change(self, img: Any) -> Any:
+        return F.adjust_sharpness(img, self.sharpness_factor)
 
 
 class GaussianBlur(Transform):

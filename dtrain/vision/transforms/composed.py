@@ -29,13 +29,10 @@ class Compose:
 
     def __call__(self, img: Any) -> Any:
         """The result of all transforms."""
-        for transform in self.transforms:
-            img = transform(img)
-        return img
+        return _apply_all(self.transforms, img)
 
     def __repr__(self) -> str:
-        lines = [f"    {transform}" for transform in self.transforms]
-        return "\n".join([f"{type(self).__name__}(", *lines, ")"])
+        return _list_transforms(self)
 
 
 class Lambda:
@@ -61,8 +58,7 @@ class _OfSeveral(Transform):
         self.transforms: Sequence[Callable[[Any], Any]] = transforms
 
     def __repr__(self) -> str:
-        lines = [f"    {transform}" for transform in self.transforms]
-        return "\n".join([f"{type(self).__name__}(", *lines, ")"])
+        return _list_transforms(self)
 
 
 class RandomApply(_OfSeveral):
@@ -74,7 +70,7 @@ class RandomApply(_OfSeveral):
 
     def forward(self, img: Any) -> Any:
         """The image, transformed or as it is."""
-        return Compose(self.transforms)(img) if happens(self.p) else img
+        return _apply_all(self.transforms, img) if happens(self.p) else img
 
 
 class RandomChoice(_OfSeveral):
@@ -110,6 +106,17 @@ class RandomOrder(_OfSeveral):
         for number in draw_order(len(self.transforms)):
             img = self.transforms[number](img)
         return img
+
+
+def _apply_all(transforms: Sequence[Callable[[Any], Any]], img: Any) -> Any:
+    for transform in transforms:
+        img = transform(img)
+    return img
+
+
+def _list_transforms(composed: Compose | _OfSeveral) -> str:
+    lines = [f"    {transform}" for transform in composed.transforms]
+    return "\n".join([f"{type(composed).__name__}(", *lines, ")"])
 
 
 def _require_callables(transforms: Any, kind: str) -> None:

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 
 from dtrain.vision.transforms import functional as F
-from dtrain.vision.transforms.functional.geometry import as_size
+from dtrain.vision.transforms.functional.geometry import as_edges, as_size
 from dtrain.vision.transforms.functional.interpolation import InterpolationMode, as_mode
 from dtrain.vision.transforms.transform import (
+    RandomTransform,
     Transform,
-    check_probability,
     draw_integer,
     draw_uniform,
-    happens,
 )
 
 
@@ -88,8 +87,7 @@ class Pad(Transform):
 
     def __init__(self, padding: Any, fill: Any = 0, padding_mode: str = "constant") -> None:
         super().__init__()
-        if np.ndim(padding) and len(padding) not in (1, 2, 4):
-            raise ValueError(f"Pad: expected 1, 2 or 4 numbers, got {padding!r}")
+        as_edges(padding, "Pad")
         self.padding: Any = padding
         self.fill: Any = fill
         self.padding_mode: str = padding_mode
@@ -99,26 +97,18 @@ class Pad(Transform):
         return F.pad(img, self.padding, self.fill, self.padding_mode)
 
 
-class RandomHorizontalFlip(Transform):
+class RandomHorizontalFlip(RandomTransform):
     """Left and right exchanged with probability `p` (torchvision's RandomHorizontalFlip)."""
 
-    shown: tuple[str, ...] = ("p",)
-
-    def __init__(self, p: float = 0.5) -> None:
-        super().__init__()
-        self.p: float = check_probability(p, self)
-
-    def forward(self, img: Any) -> Any:
-        """The image, flipped or as it is."""
-        return F.hflip(img) if happens(self.p) else img
+    def _change(self, img: Any) -> Any:
+        return F.hflip(img)
 
 
-class RandomVerticalFlip(RandomHorizontalFlip):
+class RandomVerticalFlip(RandomTransform):
     """Top and bottom exchanged with probability `p` (torchvision's RandomVerticalFlip)."""
 
-    def forward(self, img: Any) -> Any:
-        """The image, flipped or as it is."""
-        return F.vflip(img) if happens(self.p) else img
+    def _change(self, img: Any) -> Any:
+        return F.vflip(img)
 
 
 class RandomCrop(Transform):

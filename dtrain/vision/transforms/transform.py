@@ -28,6 +28,23 @@ class Transform(Module):
         return f"{type(self).__name__}({options})"
 
 
+class RandomTransform(Transform):
+    """Changes an image with probability `p`; a subclass defines `_change`."""
+
+    shown: tuple[str, ...] = ("p",)
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__()
+        self.p: float = check_probability(p, self)
+
+    def forward(self, img: Any) -> Any:
+        """The image, changed or as it is."""
+        return self._change(img) if happens(self.p) else img
+
+    def _change(self, img: Any) -> Any:
+        raise NotImplementedError
+
+
 def _show(value: Any) -> Any:
     return getattr(value, "value", value)
 

@@ -8,12 +8,11 @@ from typing import Any
 from dtrain.vision.transforms import functional as F
 from dtrain.vision.transforms.functional.interpolation import InterpolationMode, as_mode
 from dtrain.vision.transforms.transform import (
+    RandomTransform,
     Transform,
     as_range,
-    check_probability,
     draw_integer,
     draw_uniform,
-    happens,
 )
 
 
@@ -139,7 +138,7 @@ class RandomAffine(Transform):
         return F.affine(img, *params, self.interpolation, self.fill, self.center)
 
 
-class RandomPerspective(Transform):
+class RandomPerspective(RandomTransform):
     """The corners moved inwards, with probability `p` (torchvision.transforms.RandomPerspective).
 
     Parameters
@@ -156,13 +155,12 @@ class RandomPerspective(Transform):
         interpolation: Any = InterpolationMode.BILINEAR,
         fill: Any = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(p)
         if not 0 <= distortion_scale <= 1:
             raise ValueError(
                 f"RandomPerspective: expected distortion_scale from 0 to 1, got {distortion_scale}"
             )
         self.distortion_scale: float = distortion_scale
-        self.p: float = check_probability(p, self)
         self.interpolation: InterpolationMode = as_mode(interpolation, "RandomPerspective")
         self.fill: Any = fill
 
@@ -179,10 +177,7 @@ class RandomPerspective(Transform):
             moved.append([x - dx if x else dx, y - dy if y else dy])
         return corners, moved
 
-    def forward(self, img: Any) -> Any:
-        """The picture, transformed or as it is."""
-        if not happens(self.p):
-            return img
+    def _change(self, img: Any) -> Any:
         width, height = F.get_image_size(img)
         points = self.get_params(width, height, self.distortion_scale)
         return F.perspective(img, *points, self.interpolation, self.fill)

@@ -8,18 +8,17 @@ import numpy as np
 
 from dtrain.autograd import Tensor
 from dtrain.backend.dtypes import is_floating
-from dtrain.functions.table import PUBLIC_FUNCTIONS
+from dtrain.functions.creation import zeros_like
+from dtrain.functions.indexing import where
 from dtrain.vision.pictures import load_pillow, require_image, require_picture
 from dtrain.vision.transforms.functional.conversion import convert_image_dtype
-
-_zeros_like = PUBLIC_FUNCTIONS["zeros_like"]
 
 
 def adjust_brightness(img: Any, brightness_factor: float) -> Any:
     """Multiply by a factor; 0 gives black (torchvision's adjust_brightness)."""
     _check(img, "adjust_brightness", brightness_factor)
     if isinstance(img, Tensor):
-        return _blend(img, _zeros_like(img), brightness_factor)
+        return _blend(img, zeros_like(img), brightness_factor)
     return _enhance(img, "Brightness", brightness_factor)
 
 
@@ -130,7 +129,7 @@ def solarize(img: Any, threshold: float) -> Any:
     """The negative of the values from `threshold` on (torchvision's solarize)."""
     require_image(img, "solarize")
     if isinstance(img, Tensor):
-        return PUBLIC_FUNCTIONS["where"](img >= threshold, invert(img), img)
+        return where(img >= threshold, invert(img), img)
     return _operations().solarize(img, threshold)
 
 

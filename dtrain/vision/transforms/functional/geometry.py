@@ -107,7 +107,7 @@ def pad(img: Any, padding: Any, fill: Any = 0, padding_mode: str = "constant") -
     padding_mode : "constant", "edge", "reflect" or "symmetric"
     """
     require_image(img, "pad")
-    left, top, right, bottom = _as_edges(padding)
+    left, top, right, bottom = as_edges(padding, "pad")
     if padding_mode not in _PADDINGS:
         raise ValueError(f"pad: expected padding_mode {', '.join(_PADDINGS)}, got {padding_mode!r}")
     if not isinstance(img, Tensor):
@@ -122,14 +122,15 @@ def pad(img: Any, padding: Any, fill: Any = 0, padding_mode: str = "constant") -
     return img
 
 
-def _as_edges(padding: Any) -> tuple[int, int, int, int]:
+def as_edges(padding: Any, function: str) -> tuple[int, int, int, int]:
+    """(left, top, right, bottom) of one number, two, or four."""
     edges = (padding,) if isinstance(padding, (int, np.integer)) else tuple(padding)
     if len(edges) == 1:
         edges *= 4
     elif len(edges) == 2:
         edges *= 2
     if len(edges) != 4:
-        raise ValueError(f"pad: expected 1, 2 or 4 numbers, got {padding!r}")
+        raise ValueError(f"{function}: expected 1, 2 or 4 numbers, got {padding!r}")
     left, top, right, bottom = (int(edge) for edge in edges)
     return left, top, right, bottom
 
