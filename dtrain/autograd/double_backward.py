@@ -19,6 +19,7 @@ from dtrain.autograd.graph import Node
 from dtrain.autograd.primitive import OUTPUT, STATIC, VJP, is_inexact_array
 from dtrain.autograd.recorded_array import NotRecordable, RecordedArray, RecordedModule
 from dtrain.autograd.tensor import Tensor, wrap
+from dtrain.backend import Array
 
 
 def record_vjps(node: Node) -> Sequence[VJP]:
@@ -43,7 +44,7 @@ def _vjps_over_tensors(node: Node) -> Sequence[VJP]:
     if node.call is not None:
         function, inputs, static = node.call
         recorded = [
-            _linked("input", value, edge) if is_inexact_array(value) else value
+            RecordedArray(link_array("input", value, edge)) if is_inexact_array(value) else value
             for value, edge in zip(inputs, node.parents)
         ]
         return _run_by_name(node.name, functools.partial(function, **static), *recorded)[1]
@@ -55,16 +56,23 @@ def _vjps_over_tensors(node: Node) -> Sequence[VJP]:
     ]
 
 
-def _linked(name: str, value: Any, edge: Any) -> RecordedArray:
-    """An array of the forward pass, in its place in the graph."""
-    tensor = wrap(value)
+def link_array(name: str, value: Array, edge: Any, order: float | None = None) -> Tensor:
+    """An array of the forward pass as a Tensor that has `edge` in the graph.
+
+    Parameters
+    ----------
+    name, order : of a node that is made for a leaf whose values have changed since
+    """
     if isinstance(edge, Tensor):
         if edge.array is value:
-            return RecordedArray(edge)
-        edge = Node(name, (edge,), (lambda g: g,), value)  # its values as they were then
+            return edge
+        edge = Node(name, (edge,), (lambda g: g,), value)
+        if order is not None:
+            edge.order = order
+    tensor = wrap(value)
     if edge is not None:
         tensor._node, tensor._requires_grad = edge, True
-    return RecordedArray(tensor)
+    return tensor
 
 
 class _Rebinding:
@@ -104,9 +112,9 @@ class _Rebinding:
         if place == STATIC:
             return value
         if place == OUTPUT and value.shape == node.shape:
-            return _linked(name, value, node)
+            return RecordedArray(link_array(name, value, node))
         if place is not None and place != OUTPUT:
-            return _linked(name, value, node.parents[place])
+            return RecordedArray(link_array(name, value, node.parents[place]))
         raise RuntimeError(
             f"create_graph: {node.name} cannot be differentiated twice: its gradient keeps "
             f"`{name}`, which has no place in the graph"

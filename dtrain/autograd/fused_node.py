@@ -14,10 +14,11 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from dtrain.autograd import grad_mode
+from dtrain.autograd.double_backward import link_array
 from dtrain.autograd.graph import Node, refuse_freed, refuse_modified
 from dtrain.autograd.output_grads import OutputGrads
 from dtrain.autograd.primitive import Primitive
-from dtrain.autograd.tensor import Tensor, wrap
+from dtrain.autograd.tensor import Tensor
 from dtrain.backend import Array
 
 #: (vjps of each operation, OutputGrads, whether to keep the vjps) -> for each parent in turn its
@@ -70,7 +71,7 @@ class FusedNode(Node):
         self._arrays = [x.array for x in inputs]
         self._versions = [x._version for x in inputs]
         self._then = [version[0] for version in self._versions]
-        self._expanded: list[Node] | None = None
+        self._expanded: list[Node | None] | None = None
 
     def add_output(self, tensor: Tensor, index: int, primitive: Primitive) -> None:
         """Make a Tensor an output, which `primitive` computed."""
@@ -104,17 +105,18 @@ class FusedNode(Node):
                         refuse_modified(primitive.name, name, now, then)
         return self._all_vjps
 
-    def expand_output(self, output: int) -> Node:
+    def expand_output(self, output: int) -> Node | None:
         """The node that makes an output, of operations that are recorded one by one."""
         self._check_saved((output,))
         if self._expanded is None:
-            inputs = [_linked(*pair, self.order) for pair in zip(self._arrays, self._edges)]
+            given = zip(self._arrays, self._edges)
+            inputs = [link_array("input", array, edge, self.order) for array, edge in given]
             with grad_mode.enable_grad(), np.errstate(all="ignore"):
                 made, outputs = self._plan.rerun(inputs, self._extras)
             for index, tensor in enumerate(made):  # between the orders of this node and the next
                 if tensor._node is not None:
                     tensor._node.order = self.order + (index + 1) / (len(made) + 1)
-            self._expanded = [tensor._node for tensor in outputs]  # type: ignore[misc]
+            self._expanded = [tensor._node for tensor in outputs]
         return self._expanded[output]
 
 
@@ -136,16 +138,3 @@ class FusedOutput(Node):
 
 def _same(grad: Any) -> Any:
     return grad
-
-
-def _linked(array: Array, edge: Any, order: float) -> Tensor:
-    """An array of the forward pass, in its place in the graph."""
-    if isinstance(edge, Tensor):
-        if edge.array is array:
-            return edge
-        edge = Node("input", (edge,), (_same,), array)
-        edge.order = order
-    tensor = wrap(array)
-    if edge is not None:
-        tensor._node, tensor._requires_grad = edge, True
-    return tensor

@@ -146,7 +146,7 @@ def conjugate(grad: Array) -> Array:
 
 
 def convert(grad: Array, dtype: np.dtype) -> Array:
-    """A gradient in the dtype of its tensor; what is imaginary does not change a real tensor."""
+    """A gradient in the dtype of its tensor; that of a real tensor is the real part."""
     if grad.dtype.kind == "c" and dtype.kind != "c":
         grad = grad.real
     return grad if grad.dtype == dtype else grad.astype(dtype)

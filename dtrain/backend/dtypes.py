@@ -141,8 +141,10 @@ def as_number(value: Any, dtype: np.dtype) -> Any:
     >>> as_number(1.5, int64)
     1
     """
-    if dtype.kind in "bc":
-        return bool(value) if dtype.kind == "b" else complex(value)
+    if dtype.kind == "b":
+        return bool(value)
+    if dtype.kind == "c":
+        return complex(value)
     if isinstance(value, complex):
         if value.imag:
             raise RuntimeError(f"value {value} cannot be converted to {dtype} without overflow")

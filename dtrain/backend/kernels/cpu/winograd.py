@@ -33,8 +33,11 @@ def _count_sums(c: int) -> int:
 
 
 def _split_batch(n: int, grid: Pair, c: int, m: int) -> tuple[list[slice], int]:
-    """Slices of n images, and the number of tiles that are multiplied at once: their points fit
-    into the cache, but so many that the filters, larger with many channels, are worth reading."""
+    """Slices of n images, and the number of tiles that are multiplied at once.
+
+    The points of these tiles fit into the cache. With many channels there are more tiles than fit,
+    since each product reads all filters.
+    """
     per_image = max(math.prod(grid), 1)
     tiles = max(2 * CACHED // (36 * (c + m * _count_sums(c))), 64, max(c, m) // 4)
     count = max(min(round(tiles / per_image), n), 1)
