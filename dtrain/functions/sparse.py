@@ -11,6 +11,7 @@ import numpy as np
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import array_module
 from dtrain.backend.dtypes import DTypeLike, category, float32, float64
+from dtrain.backend.layout import sparse_coo
 from dtrain.backend.size import Size
 from dtrain.functions.creation import as_tensor
 from dtrain.functions.creation.base import DeviceLike
@@ -90,7 +91,7 @@ def to_sparse(self: Tensor, sparse_dim: int | None = None, *, layout: Any = None
 
     `sparse_dim`: how many of the dimensions the indices have; by default all.
     """
-    if layout is not None and str(layout) not in ("dtrain.sparse_coo", "torch.sparse_coo"):
+    if layout not in (None, sparse_coo):
         refuse(f"to_sparse to {layout}")
     count = self.ndim if sparse_dim is None else sparse_dim
     if not 0 < count <= self.ndim:
