@@ -19,6 +19,7 @@ from dtrain.functions.elementwise import (
     binary,
     floating_binary,
     floating_unary,
+    unary,
 )
 from dtrain.functions.half_precision import in_float32
 from dtrain.functions.operands import (
@@ -35,11 +36,12 @@ from dtrain.primitives import arithmetic as primitives, complex_numbers
 mul: BinaryFunction = binary(primitives.mul)
 
 
+_abs_of_real: UnaryFunction = unary(primitives.abs, no_bools=True)
+
+
 def abs(input: Tensor) -> Tensor:
     """|input|; of complex numbers a real tensor (torch.abs)."""
-    if input.dtype == "bool":
-        raise NotImplementedError("abs: expected numbers, got dtype bool")
-    return complex_numbers.modulus(input) if input.is_complex() else primitives.abs(input)
+    return complex_numbers.modulus(input) if input.is_complex() else _abs_of_real(input)
 
 
 reciprocal: UnaryFunction = floating_unary(primitives.reciprocal)

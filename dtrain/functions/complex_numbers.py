@@ -72,7 +72,7 @@ def is_conj(input: Tensor) -> bool:
 def angle(input: Tensor) -> Tensor:
     """The angle of complex numbers (torch.angle).
 
-    Of real ones: pi of what is negative, 0 of what is not, NaN of NaN.
+    Of real ones: pi for negative numbers, 0 for others, NaN for NaN.
     """
     if input.is_complex():
         return atan2(primitives.imag(input), primitives.real(input))

@@ -18,14 +18,12 @@ from dtrain.primitives import fourier as primitives, padding
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-_NORMS = ("backward", "ortho", "forward")
-_OPPOSITE = {"backward": "forward", "forward": "backward", "ortho": "ortho"}
-
 
 def _check_norm(name: str, norm: str | None) -> str:
     norm = "backward" if norm is None else norm
-    if norm not in _NORMS:
-        raise RuntimeError(f"fft.{name}: invalid norm {norm!r}; expected one of {_NORMS}")
+    if norm not in primitives.OPPOSITE_NORM:
+        known = tuple(primitives.OPPOSITE_NORM)
+        raise RuntimeError(f"fft.{name}: invalid norm {norm!r}; expected one of {known}")
     return norm
 
 
@@ -65,7 +63,9 @@ def _plan(
     if len(set(axes)) < len(axes):
         raise RuntimeError(f"fft.{name}: expected different dimensions, got {dim}")
     if s is not None and len(s) != len(axes):
-        raise RuntimeError(f"fft.{name}: expected as many lengths as dimensions, got s={s}, {dim}")
+        raise RuntimeError(
+            f"fft.{name}: expected as many lengths as dimensions, got s={s}, dim={dim}"
+        )
     lengths = [None if n == -1 else n for n in s or [-1] * len(axes)]
     return list(zip(axes, lengths))
 
@@ -135,13 +135,13 @@ def irfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None =
 
 def hfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
     """The real transform of a Hermitian signal, of which half is given (torch.fft.hfft)."""
-    norm = _OPPOSITE[_check_norm("hfft", norm)]
+    norm = primitives.OPPOSITE_NORM[_check_norm("hfft", norm)]
     return _to_real("hfft", conj(input), _one(n), dim, norm)
 
 
 def ihfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
     """The inverse of `hfft` (torch.fft.ihfft)."""
-    norm = _OPPOSITE[_check_norm("ihfft", norm)]
+    norm = primitives.OPPOSITE_NORM[_check_norm("ihfft", norm)]
     return conj(_transform_real("ihfft", input, _one(n), dim, norm))
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, overload
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import float32, is_floating, is_half, promote
-from dtrain.primitives import casts
+from dtrain.functions.operands import to
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -62,15 +62,11 @@ def in_float32(function: Any = None, *, on_device: bool = True, like_first: bool
 
 def _widen(value: Any) -> Any:
     if isinstance(value, Tensor) and is_half(value.dtype):
-        return _cast(value, float32)
+        return to(value, float32)
     return value
 
 
 def _round(value: Any, half: Any) -> Any:
     if isinstance(value, Tensor) and value.dtype == float32:
-        return _cast(value, half)
+        return to(value, half)
     return value
-
-
-def _cast(value: Tensor, dtype: Any) -> Tensor:
-    return value.to(dtype) if value.is_sparse else casts.cast(value, dtype=dtype)

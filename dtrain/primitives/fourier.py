@@ -13,8 +13,8 @@ from dtrain.autograd.tensor import is_recorded
 from dtrain.backend import Array, array_module
 from dtrain.backend.dtypes import real_dtype
 
-#: The norm of the inverse transform that has the same factor.
-_SAME_FACTOR = {"backward": "forward", "forward": "backward", "ortho": "ortho"}
+#: The norm with which the inverse transform has the same factor.
+OPPOSITE_NORM = {"backward": "forward", "forward": "backward", "ortho": "ortho"}
 
 
 @op(takes_complex=True)
@@ -27,7 +27,7 @@ def fft_c2c(x: Array, *, axes: tuple[int, ...], inverse: bool, norm: str) -> Out
 def fft_r2c(x: Array, *, axis: int, norm: str) -> OutputAndVJPs:
     """The transform of n real numbers along an axis: n // 2 + 1 frequencies."""
     n = x.shape[axis]
-    back = _SAME_FACTOR[norm]
+    back = OPPOSITE_NORM[norm]
 
     def grad_x(g: Array) -> Array:
         return _c2r(g.conj() / _occurrences(g, axis, n), axis, n, back)
@@ -38,7 +38,7 @@ def fft_r2c(x: Array, *, axis: int, norm: str) -> OutputAndVJPs:
 @op(takes_complex=True)
 def fft_c2r(x: Array, *, axis: int, n: int, norm: str) -> OutputAndVJPs:
     """The inverse of `fft_r2c`: n real numbers from n // 2 + 1 frequencies."""
-    back = _SAME_FACTOR[norm]
+    back = OPPOSITE_NORM[norm]
 
     def grad_x(g: Array) -> Array:
         out = _r2c(g, axis, back).conj()
