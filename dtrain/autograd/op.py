@@ -21,8 +21,8 @@ from dtrain.autograd import grad_mode
 from dtrain.autograd.graph import Node
 from dtrain.autograd.primitive import OUTPUT, VJP, OutputAndVJPs, Primitive
 from dtrain.autograd.tensor import Tensor, wrap
-from dtrain.autograd.view import set_part_view_metadata, set_view_metadata
-from dtrain.backend import Array, on_device_of
+from dtrain.autograd.view import set_view_metadata
+from dtrain.backend import Array, is_cupy, on_device_of
 from dtrain.backend.dtypes import float32, is_half, promote
 from dtrain.backend.generated_code import make_at_first_call, make_function
 from dtrain.backend.tracing import current_tracer, tracers
@@ -102,29 +102,30 @@ def _decorator(primitive: Any, **options: Any) -> Any:
 
 def view_op(primitive: Callable[P, OutputAndVJPs]) -> Callable[P, Tensor]:
     """`op` for a primitive whose output may share the memory of its first argument."""
-    return _view_operation(primitive, set_view_metadata)
+    return _view_operation(primitive)
 
 
 def part_view_op(primitive: Callable[P, OutputAndVJPs]) -> Callable[P, Tensor]:
     """`view_op` for a primitive that views complex numbers as real ones, or the other way."""
-    return _view_operation(primitive, set_part_view_metadata)
+    return _view_operation(primitive, keeps_dtype=False)
 
 
-def _view_operation(primitive: Callable[..., Any], set_metadata: Callable[..., None]) -> Any:
+def _view_operation(primitive: Callable[..., Any], keeps_dtype: bool = True) -> Any:
     operation = _operation(primitive, widens=False, takes_complex=True)
 
     @functools.wraps(operation)
     def view(source: Any, **static: Any) -> Any:
         result = operation(source, **static)
-        set_metadata(
+        set_view_metadata(
             result,
             source,
             lambda base: operation(base, **static),
             lambda array: primitive(array, **static)[0],
+            keeps_dtype,
         )
         return result
 
-    view.is_view = True  # type: ignore[attr-defined]
+    operation.primitive.is_view = True
     OPS[primitive.__name__] = view
     return view
 
@@ -339,7 +340,7 @@ def _in_float32(operation: Callable, half: np.dtype, inputs: Sequence, static: d
 
 def as_array(out: Any) -> Array:
     """The output as an array, also where it is a number, which NumPy's reductions give."""
-    return out if type(out).__module__.startswith("cupy") else np.asarray(out)
+    return out if is_cupy(out) else np.asarray(out)
 
 
 def refusal_of(name: str, error: ValueError | OverflowError) -> Exception:

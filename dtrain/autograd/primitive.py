@@ -51,6 +51,8 @@ class Primitive:
         self.name: str = function.__name__
         self.inputs: tuple[str, ...] = tuple(inputs)
         self.is_recomputed: bool = recomputed
+        #: whether the output may share the memory of the first input
+        self.is_view: bool = False
         #: the inputs, by index, and the output, that some vjp keeps
         self.kept: set[int] = set()
         #: the same for each vjp, by its code

@@ -39,6 +39,7 @@ def set_view_metadata(
     source: Any,
     operation: Callable[[Tensor], Tensor],
     part: Callable[[Array], Array],
+    keeps_dtype: bool = True,
 ) -> None:
     """Record `result` as a view, made by `operation(source)`, if they share memory."""
     shared = isinstance(source, Tensor) and array_module(result.array).may_share_memory(
@@ -49,27 +50,15 @@ def set_view_metadata(
     result._version = source._version
     outer = source._view
     if outer is None:
-        result._view = View(source, source._node, operation, part)
+        result._view = View(source, source._node, operation, part, keeps_dtype)
     else:
         result._view = View(
             outer.base,
             outer.history,
             lambda base: operation(outer.operation(base)),
             lambda array: part(outer.part(array)),
-            outer.keeps_dtype,
+            keeps_dtype and outer.keeps_dtype,
         )
-
-
-def set_part_view_metadata(
-    result: Tensor,
-    source: Any,
-    operation: Callable[[Tensor], Tensor],
-    part: Callable[[Array], Array],
-) -> None:
-    """`set_view_metadata` for a view of complex numbers as real ones, or the other way."""
-    set_view_metadata(result, source, operation, part)
-    if result._view is not None:
-        result._view.keeps_dtype = False
 
 
 def rebase_history(target: Tensor, result: Tensor) -> None:
@@ -97,7 +86,7 @@ def rebase_history(target: Tensor, result: Tensor) -> None:
         if not is_recorded(g):
             return view.part(g)
         part = view.operation(g.tensor)
-        set_part_view_metadata(part, g.tensor, view.operation, view.part)
+        set_view_metadata(part, g.tensor, view.operation, view.part, keeps_dtype=False)
         return type(g)(part)
 
     def grad_base_of_parts(g: Array) -> Array:

@@ -4,6 +4,7 @@ from dtrain.backend.array_module import (
     Array as Array,
     address as address,
     array_module as array_module,
+    is_cupy as is_cupy,
     pieces as pieces,
     to_host as to_host,
 )

@@ -24,11 +24,16 @@ def array_module(*arrays: Array) -> ModuleType:
             continue
         if hasattr(array, "array_module"):  # a RecordedArray, which wraps a Tensor, or a proxy
             return array.array_module
-        if type(array).__module__.startswith("cupy"):
+        if is_cupy(array):
             import cupy
 
             module = cupy
     return module
+
+
+def is_cupy(value: Any) -> bool:
+    """Whether a value is a CuPy array; does not import CuPy."""
+    return type(value).__module__.startswith("cupy")
 
 
 def to_host(array: Array) -> np.ndarray:

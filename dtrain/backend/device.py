@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from dtrain.backend.array_module import Array, to_host
+from dtrain.backend.array_module import Array, is_cupy, to_host
 
 
 def cuda_device_count() -> int:
@@ -187,7 +187,7 @@ def on_device_of(*values: Any) -> Any:
     """A context manager for the device of the first CuPy array among `values`; without effect if
     there is none."""
     for value in values:
-        if type(value).__module__.startswith("cupy"):
+        if is_cupy(value):
             return value.device
     return nullcontext()
 

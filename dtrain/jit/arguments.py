@@ -39,15 +39,11 @@ def flatten(value: Any, leaves: list[Any], modules: list[Any], seen: dict[int, i
     if isinstance(value, Module):
         modules.append(Identity(value))
         return modules[-1]
-    try:
-        hash(value)
-    except TypeError:
-        return Identity(value)
-    return kind, value
+    return Identity(value) if _is_mutable(value) else (kind, value)
 
 
 def _attributes(value: Any) -> tuple[Any, ...]:
-    """What an object of a subclass of list or tuple has beside its items; constants of graphs."""
+    """The attributes of an instance of a subclass of list or tuple: constants of graphs."""
     return tuple(
         (name, Identity(item) if _is_mutable(item) else (type(item), item))
         for name, item in getattr(value, "__dict__", {}).items()
@@ -124,7 +120,7 @@ def is_graph_input(value: Any) -> bool:
 def describe_inputs(args: Any, kwargs: Any) -> list[str]:
     """The shapes and dtypes of arguments, "float" for a float, other values as they print.
 
-    A tensor that is given again is one input of the graph: its next places say so.
+    A tensor that is given twice is one input of the graph; its second description ends in "again".
     """
     described: list[str] = []
     seen: set[int] = set()
@@ -139,7 +135,7 @@ def describe_inputs(args: Any, kwargs: Any) -> list[str]:
 
 
 def argument_names(function: Callable[..., Any], args: Any, kwargs: Any) -> Iterator[str]:
-    """A name for each tensor and float among the arguments: its parameter's, numbered if many."""
+    """A name for each input of graphs among the arguments: its parameter's, numbered if many."""
     try:
         bound = inspect.signature(function).bind(*args, **kwargs)
     except (TypeError, ValueError):
@@ -147,7 +143,7 @@ def argument_names(function: Callable[..., Any], args: Any, kwargs: Any) -> Iter
     names: list[str] = []
 
     def visit(name: str, value: Any) -> None:
-        if isinstance(value, (Tensor, float)):
+        if is_graph_input(value):
             names.append(name)
         elif isinstance(value, (list, tuple)):
             for index, item in enumerate(value):

@@ -36,11 +36,11 @@ def reached_calls(
     for index, call in reversed(list(enumerate(calls))):
         if call.outputs[0][1] in wanted:
             found.append(index)
-            wanted |= {value for _, value in _wanted(call, differentiated)}
+            wanted |= {value for _, value in differentiated_arguments(call, differentiated)}
     return found
 
 
-def _wanted(call: Call, differentiated: set[int]) -> list[tuple[int, int]]:
+def differentiated_arguments(call: Call, differentiated: set[int]) -> list[tuple[int, int]]:
     """(position, value) of the arguments of a call that have a gradient."""
     return [
         (n, arg.value)
@@ -63,7 +63,7 @@ def _write(
     made = {call.outputs[0][1] for call in calls}
     for index, call in reversed(list(enumerate(calls))):
         out = call.outputs[0][1]
-        wanted = _wanted(call, differentiated)
+        wanted = differentiated_arguments(call, differentiated)
         if out not in parts:
             lines += ["    yield None" for _, value in wanted if value not in made]
             continue

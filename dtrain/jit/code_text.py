@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dtrain.backend.generated_code import make_function
-from dtrain.jit.graph import Ref, refs_in
+from dtrain.jit.graph import Call, Ref, refs_in
 
 _PLAIN = (bool, int, float, str, type(None), type(Ellipsis))
 
@@ -70,6 +70,17 @@ class CodeText:
             for name, argument in kwargs.items()
         ]
         return f"{self.constant(function)}({', '.join(arguments)})"
+
+    def call_lines(self, call: Call, called: str) -> list[str]:
+        """The lines that run `called`, the text of a call, and store its outputs."""
+        if not call.outputs:
+            return [called]
+        if [path for path, _ in call.outputs] == [()]:
+            return [f"{self._ref(Ref(call.outputs[0][1]))} = {called}"]
+        return [f"r = {called}"] + [
+            f"{self._ref(Ref(value))} = r" + "".join(f"[{key!r}]" for key in path)
+            for path, value in call.outputs
+        ]
 
     def make(self, filename: str) -> Any:
         """The function."""

@@ -16,11 +16,6 @@ def same_results(first: Any, second: Any) -> bool:
     return same_structure(first, second, _same_result)
 
 
-def same_arguments(first: Any, second: Any) -> bool:
-    """Whether two arguments are equal; arrays by their elements."""
-    return same_structure(first, second, same_items)
-
-
 def same_structure(first: Any, second: Any, same: Callable[[Any, Any], bool]) -> bool:
     """Whether two values are the same containers of items of which `same` holds."""
 
@@ -40,7 +35,7 @@ def same_structure(first: Any, second: Any, same: Callable[[Any, Any], bool]) ->
 
 
 def same_items(first: Any, second: Any) -> bool:
-    """Whether two values that are no containers are equal; NaN is itself."""
+    """Whether two values that are no containers are equal, arrays by elements; NaN is itself."""
     if first is second:
         return True
     if type(first) is not type(second):

@@ -7,7 +7,7 @@ Recording, running, files and pictures work on this form.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,6 +66,10 @@ class Call:
     place: str
     writes_outside: bool = False
 
+    def refs(self) -> Iterator[Ref]:
+        """The values that this call uses."""
+        return refs_in((self.args, self.kwargs))
+
 
 @dataclass
 class Step:
@@ -91,7 +95,7 @@ class Step:
     def refs(self) -> Iterator[Ref]:
         """The values that this step uses."""
         for call in self.calls:
-            yield from refs_in((call.args, call.kwargs))
+            yield from call.refs()
         yield from refs_in((self.decides, self.outputs))
 
 
@@ -183,6 +187,18 @@ class Graph:
 def refs_in(argument: Any) -> Iterator[Ref]:
     """The Refs in an argument."""
     return find_nested((argument,), Ref)
+
+
+def find_last_uses(used: Sequence[set[int]], needed: set[int]) -> list[list[int]]:
+    """For each item of a sequence the values that no later one uses, nor `needed` has.
+
+    used : the values of each item, those that it makes among them
+    """
+    known, dropped = set(needed), []
+    for values in reversed(used):
+        dropped.append(sorted(values - known))
+        known |= values
+    return dropped[::-1]
 
 
 def rebuild(argument: Any, leaf: Callable[[Any], Any]) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from dtrain.autograd import grad_mode
-from dtrain.jit.comparison import same_arguments, same_items, same_structure
+from dtrain.jit.comparison import same_items, same_structure
 from dtrain.jit.graph import Call, Graph, Ref, Step, rebuild
 from dtrain.jit.step_code import make_step
 from dtrain.jit.tracer import GraphTracer, Refusal, outcome_key
@@ -161,7 +161,7 @@ class _Matching:
         if mine is None or other is None:
             return False
         self._index[new] = known
-        return mine is other or same_arguments(mine.array, other.array)
+        return mine is other or same_items(mine.array, other.array)
 
     def take_over_rest(self) -> None:
         """Add the values that the graph does not have."""

@@ -47,7 +47,7 @@ class StandIn(Tensor):
 
 
 class _Proxy:
-    """What stands for a value while it is recorded.
+    """Stands for a value while it is recorded.
 
     real : the array or number itself
     ref : the value of the graph that it is

@@ -24,6 +24,7 @@ from dtrain.jit.arguments import (
     describe_inputs,
     flatten,
     global_modes,
+    is_graph_input,
 )
 from dtrain.jit.comparison import same_results
 from dtrain.jit.graph import Graph, rebuild
@@ -190,14 +191,14 @@ class RecordedFunction:
         made: dict[int, Tensor] = {}
 
         def leaf(value: Any) -> Any:
-            if not isinstance(value, (Tensor, float)):
+            if not is_graph_input(value):
                 return value
             name = next(names)
-            if isinstance(value, Tensor):
-                if id(value) not in made:
-                    made[id(value)] = tracer.add_input(value, name)
-                return made[id(value)]
-            return tracer.add_number(value, name) if type(value) is float else value
+            if not isinstance(value, Tensor):
+                return tracer.add_number(value, name)
+            if id(value) not in made:
+                made[id(value)] = tracer.add_input(value, name)
+            return made[id(value)]
 
         return rebuild(args, leaf), rebuild(kwargs, leaf)
 

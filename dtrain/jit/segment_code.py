@@ -14,15 +14,16 @@ from dtrain.autograd.fused_node import FusedNode, FusedPlan
 from dtrain.autograd.op import as_array, refusal_of
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend import on_device_of
-from dtrain.jit.backward_code import make_backward, reached_calls
+from dtrain.jit.backward_code import differentiated_arguments, make_backward, reached_calls
 from dtrain.jit.code_text import CodeText
-from dtrain.jit.graph import Call, Graph, Ref, refs_in
+from dtrain.jit.graph import Call, Graph, find_last_uses
 from dtrain.jit.segments import (
     Observed,
     Segment,
     is_array_code,
     is_primitive,
     is_tensor,
+    primitive_of,
     written_values,
 )
 
@@ -117,17 +118,14 @@ class _Writer:
             else:
                 self._line(call, f"a{value} = {called}[0]")
             self._line(call, f"if type(a{value}) is not ndarray: a{value} = as_array(a{value})")
-        elif [path for path, _ in call.outputs] == [()]:
-            self._line(call, f"a{values[0]} = {called}")
         else:
-            self._line(call, f"r = {called}")
-            for path, value in call.outputs:
-                self._line(call, f"a{value} = r" + "".join(f"[{key!r}]" for key in path))
+            for line in self._code.call_lines(call, called):
+                self._line(call, line)
 
     def _line(self, call: Call, text: str) -> None:
         self._code.lines.append(" " * 12 + text)
         if is_primitive(call):
-            self._names[len(self._code.lines)] = call.function.primitive.name  # type: ignore[attr-defined]
+            self._names[len(self._code.lines)] = primitive_of(call).name
 
     def _called(self, call: Call) -> str:
         """The text that runs a call on arrays."""
@@ -135,28 +133,26 @@ class _Writer:
             if call.function is Tensor.detach or call.name == "wrap":
                 return self._code.text(call.args[0])
             return self._code.call(call.function, call.args, call.kwargs)
-        primitive: Any = call.function.primitive  # type: ignore[attr-defined]
+        primitive = primitive_of(call)
         missing = [None] * (len(primitive.inputs) - len(call.args))
         return self._code.call(primitive.function, (*call.args, *missing), call.kwargs)
 
     def _last_uses(self) -> list[list[int]]:
         """For each call the values that nobody needs after it."""
         again = [call for call in self._segment.calls if self._is_run_again(call)]
-        taken = {r.value for c in again for r in refs_in((c.args, c.kwargs))}
+        taken = {ref.value for call in again for ref in call.refs()}
         other = [call for call in self._segment.calls if not self._is_run_again(call)]
         arrays = {value for call in other for _, value in call.outputs}
         arrays |= set(self._segment.inputs) - set(self._tensors)
         self._extras = sorted(taken & arrays) if self._differentiated else []
         needed = {*self._segment.outputs, *map(self._name, self._extras)}
-        dropped: list[list[int]] = []
-        for call in reversed(self._segment.calls):
-            used = {self._name(ref.value) for ref in refs_in((call.args, call.kwargs))}
-            used |= {self._name(value) for _, value in call.outputs}
-            dropped.append(sorted(used - needed))
-            needed |= used
-        return dropped[::-1]
+        used = [
+            {*(ref.value for ref in call.refs()), *(value for _, value in call.outputs)}
+            for call in self._segment.calls
+        ]
+        return find_last_uses([set(map(self._name, values)) for values in used], needed)
 
-    # --- what comes out ---
+    # --- outputs ---
 
     def _write_outputs(self) -> None:
         code, observed = self._code, self._observed
@@ -175,22 +171,23 @@ class _Writer:
             )
             if value in outputs:
                 (call,) = [c for c in self._differentiated if c.outputs[0][1] == value]
-                primitive = code.constant(call.function.primitive)  # type: ignore[attr-defined]
+                primitive = code.constant(primitive_of(call))
                 code.lines.append(f"    node.add_output(r, {outputs.index(value)}, {primitive})")
 
     def _plan(self, outputs: list[int]) -> FusedPlan:
         known = self._observed.differentiated
-        operations = []
-        for call in self._differentiated:
-            wanted = [n for n, arg in enumerate(call.args) if differentiates(arg, known)]
-            operations.append((call.function.primitive, wanted))  # type: ignore[attr-defined]
+        wanted = [differentiated_arguments(call, known) for call in self._differentiated]
+        operations = [
+            (primitive_of(call), [n for n, _ in arguments])
+            for call, arguments in zip(self._differentiated, wanted)
+        ]
         made = {call.outputs[0][1] for call in self._differentiated}
         backward = make_backward(self._graph, self._differentiated, outputs, known)
         targets = [
-            self._tensors.index(arg.value)
-            for call in reversed(self._differentiated)
-            for arg in call.args
-            if differentiates(arg, known) and arg.value not in made
+            self._tensors.index(value)
+            for arguments in reversed(wanted)
+            for _, value in arguments
+            if value not in made
         ]
         reached = functools.partial(reached_calls, self._differentiated, outputs, known)
         return FusedPlan(operations, targets, backward, reached, self._rerun(outputs))
@@ -225,15 +222,6 @@ class _Writer:
         return error
 
 
-def differentiates(argument: Any, differentiated: set[int]) -> bool:
-    """Whether an argument of an operation has a gradient."""
-    return (
-        isinstance(argument, Ref)
-        and not argument.of_array
-        and argument.value in differentiated
-    )  # fmt: skip
-
-
 def _edges_of(tensors: Sequence[Tensor]) -> list[Any]:
     """The graph edges of Tensors, as `Tensor._graph_edge` gives them."""
     return [
@@ -255,7 +243,7 @@ def _find_same(segment: Segment, text: Callable[[Call], str], same: dict[int, in
     for call in segment.calls:
         values = [value for _, value in call.outputs]
         pure = is_primitive(call) or (is_array_code(call) and not written_values(call))
-        used = {ref.value for ref in refs_in((call.args, call.kwargs))}
+        used = {ref.value for ref in call.refs()}
         if pure and len(values) == 1 and not excluded & {*values, *used}:
             earlier = known.setdefault(text(call), values[0])
             if earlier != values[0]:

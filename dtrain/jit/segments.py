@@ -1,8 +1,8 @@
 """Segments: runs of calls in a graph that are executed as one.
 
-A segment holds primitives, array code, and calls that change no Tensor: statistics, random draws
-and updates of buffers, which stay at their place. A value that the user can reach before the
-segment ends (returned, written to, given to another function) ends it.
+A segment holds primitives, code on arrays, and batch statistics, random draws and updates of
+buffers, in their order. A value that the user can reach before the segment ends (returned, written
+to, given to another function) ends it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dtrain.autograd.op import OPS
+from dtrain.autograd.primitive import Primitive
 from dtrain.autograd.tensor import Tensor, wrap
+from dtrain.backend import is_cupy
 from dtrain.backend.dtypes import is_half
 from dtrain.backend.random import Generator
 from dtrain.jit.graph import Call, Graph, Ref, Step, refs_in
@@ -30,8 +32,7 @@ MIN_PRIMITIVES = 2
 class Observed:
     """What a run shows of the values of a graph: which are differentiated, which on a device."""
 
-    def __init__(self, graph: Graph):
-        self._graph = graph
+    def __init__(self) -> None:
         self.differentiated: set[int] = set()
         self.on_device: set[int] = set()
 
@@ -47,13 +48,13 @@ class Observed:
             if value._graph_edge() is not None:
                 self.differentiated.add(index)
             value = value.array
-        if type(value).__module__.startswith("cupy"):
+        if is_cupy(value):
             self.on_device.add(index)
 
 
 @dataclass
 class Segment:
-    """Calls that are executed as one.
+    """Calls that are executed as one function.
 
     inputs, outputs : the values that it takes, and those that are used after it
     run : the function that executes it
@@ -72,6 +73,12 @@ def is_primitive(call: Call) -> bool:
     return primitive is not None and OPS.get(primitive.name) is call.function
 
 
+def primitive_of(call: Call) -> Primitive:
+    """The primitive of a call for which `is_primitive` holds."""
+    operation: Any = call.function
+    return operation.primitive
+
+
 def is_array_code(call: Call) -> bool:
     """Whether a call is of a function of arrays without effects but writes to arrays."""
     return call.name.startswith(("numpy.", "array."))
@@ -88,26 +95,27 @@ def divide(graph: Graph, step: Step, later: set[int], observed: Observed) -> lis
     items: list[Call | Segment] = []
     part: list[Call] = []
     made: set[int] = set()
+    mode: bool | None = None  # the grad mode of the primitives in `part`
 
     def close() -> None:
+        nonlocal mode
         if part:
-            modes = [call.grad_enabled for call in part if is_primitive(call)]
-            items.append(Segment(list(part), (modes or [part[0].grad_enabled])[0]))
+            items.append(Segment(list(part), part[0].grad_enabled if mode is None else mode))
         part.clear()
         made.clear()
+        mode = None
 
     for call in step.calls:
         if not members.has(call):
             close()
             items.append(call)
             continue
-        modes = [x.grad_enabled for x in part if is_primitive(x)]
-        reached = {r.value for r in refs_in((call.args, call.kwargs))} & members.exposed & made
-        if (modes and is_primitive(call) and modes[0] != call.grad_enabled) or (
-            reached & observed.differentiated
-        ):
+        reached = {ref.value for ref in call.refs()} & members.exposed & made
+        changes_mode = is_primitive(call) and mode not in (None, call.grad_enabled)
+        if changes_mode or reached & observed.differentiated:
             close()
         part.append(call)
+        mode = call.grad_enabled if is_primitive(call) else mode
         made.update(value for _, value in call.outputs)
     close()
     _find_ends(step, items, later)
@@ -134,7 +142,7 @@ class _Members:
         given = {*graph.inputs, *graph.tensors}
         ends = {ref.value for ref in refs_in((step.decides, step.outputs))} | later
         others = [call for call in step.calls if not self._fits(call)]
-        touched = {r.value for c in others for r in refs_in((c.args, c.kwargs))}
+        touched = {ref.value for call in others for ref in call.refs()}
         #: the values that somebody outside of segments can reach
         self.exposed: set[int] = ends | touched
         self._open = {self._root_of(value) for value in touched}
@@ -155,7 +163,7 @@ class _Members:
         return all(self._root_of(value) not in self._open for _, value in call.outputs)
 
     def _fits(self, call: Call) -> bool:
-        values = [self._graph.values[ref.value] for ref in refs_in((call.args, call.kwargs))]
+        values = [self._graph.values[ref.value] for ref in call.refs()]
         if is_primitive(call):
             values += [self._graph.values[value] for _, value in call.outputs]
             halves = any(x.dtype is not None and is_half(x.dtype) for x in values)
@@ -163,7 +171,7 @@ class _Members:
         if call.function in _ALIASES:
             return [path for path, _ in call.outputs] == [()]
         known = is_array_code(call) or call.function in _CALLS
-        tensors = any(self._is_tensor(ref) for ref in refs_in((call.args, call.kwargs)))
+        tensors = any(self._is_tensor(ref) for ref in call.refs())
         return known and not tensors and is_number_free(call, self._graph)
 
     def _is_tensor(self, ref: Ref) -> bool:
@@ -179,7 +187,7 @@ def is_tensor(graph: Graph, value: int) -> bool:
 
 def _makes_alias(call: Call) -> bool:
     """Whether a call's output may share memory with its first argument, as a Tensor."""
-    return call.function in _ALIASES or (is_primitive(call) and hasattr(call.function, "is_view"))
+    return call.function in _ALIASES or (is_primitive(call) and primitive_of(call).is_view)
 
 
 def _find_ends(step: Step, items: Sequence[Call | Segment], later: set[int]) -> None:
@@ -198,7 +206,7 @@ def _find_ends(step: Step, items: Sequence[Call | Segment], later: set[int]) -> 
 
 
 def _used(calls: Iterable[Call]) -> set[int]:
-    return {ref.value for call in calls for ref in refs_in((call.args, call.kwargs))}
+    return {ref.value for call in calls for ref in call.refs()}
 
 
 def _without_unused(calls: Sequence[Call], needed: set[int]) -> list[Call]:

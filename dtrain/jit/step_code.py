@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from dtrain.autograd import grad_mode
 from dtrain.jit.code_text import CodeText
-from dtrain.jit.graph import Call, Graph, Ref, Step, refs_in
+from dtrain.jit.graph import Call, Graph, Ref, Step, find_last_uses, refs_in
 from dtrain.jit.segment_code import write_segment
 from dtrain.jit.segments import Observed, Segment, divide
 
@@ -20,7 +20,7 @@ def make_step(graph: Graph, step: Step, later: set[int]) -> StepFunction:
 
     Its first run notes which values are differentiated; then `step.run` is a faster one.
     """
-    observed = Observed(graph)
+    observed = Observed()
     plain = _write(graph, step, step.calls, later, graph.grad_enabled, observed)
 
     def first(values: list[Any]) -> Any:
@@ -53,7 +53,8 @@ def _write(
         if isinstance(item, Segment):
             code.lines.append(f"    {code.constant(item.run)}(v)")
         else:
-            code.lines += [f"    {line}" for line in _call_lines(code, item)]
+            called = code.call(item.function, item.args, item.kwargs)
+            code.lines += [f"    {line}" for line in code.call_lines(item, called)]
             if note is not None:
                 code.lines += [f"    {note}({i}, v[{i}])" for _, i in item.outputs]
         if dropped:
@@ -67,31 +68,16 @@ def _value_text(ref: Ref) -> str:
     return f"v[{ref.value}].array" if ref.of_array else f"v[{ref.value}]"
 
 
-def _call_lines(code: CodeText, call: Call) -> list[str]:
-    called = code.call(call.function, call.args, call.kwargs)
-    if [path for path, _ in call.outputs] == [()]:
-        return [f"v[{call.outputs[0][1]}] = {called}"]
-    if not call.outputs:
-        return [called]
-    lines = [f"r = {called}"]
-    for path, value in call.outputs:
-        lines.append(f"v[{value}] = r" + "".join(f"[{key!r}]" for key in path))
-    return lines
-
-
 def _last_uses(
     graph: Graph, step: Step, items: Sequence[Call | Segment], later: set[int]
 ) -> list[list[int]]:
     """For each item of a step the values that nobody needs after it."""
     needed = later | {ref.value for ref in refs_in((step.decides, step.outputs))}
     needed |= set(graph.inputs) | graph.tensors.keys()
-    dropped: list[list[int]] = []
-    for item in reversed(items):
-        if isinstance(item, Segment):
-            used = {*item.inputs, *item.outputs}
-        else:
-            used = {ref.value for ref in refs_in((item.args, item.kwargs))}
-            used |= {value for _, value in item.outputs}
-        dropped.append(sorted(used - needed))
-        needed |= used
-    return dropped[::-1]
+    used = [
+        {*item.inputs, *item.outputs}
+        if isinstance(item, Segment)
+        else {*(ref.value for ref in item.refs()), *(value for _, value in item.outputs)}
+        for item in items
+    ]
+    return find_last_uses(used, needed)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dtrain.autograd.op import OPS
-from dtrain.backend import profiler
+from dtrain.backend import is_cupy, profiler
 
 _lock = threading.Lock()
 _primitives: dict[str, Callable[..., Any]] = {}  # those that are replaced by timed ones
@@ -50,7 +50,7 @@ def _make_timed(name: str, primitive: Callable[..., Any], waits: bool) -> Callab
     def timed(*inputs: Any, **static: Any) -> Any:
         with profiler.span(name):
             result = primitive(*inputs, **static)
-            if waits and type(result[0]).__module__.startswith("cupy"):
+            if waits and is_cupy(result[0]):
                 import cupy
 
                 cupy.cuda.get_current_stream().synchronize()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dtrain.backend.array_module import Array, array_module
+from dtrain.backend.array_module import Array, array_module, is_cupy
 
 
 def gather(x: Array, index: Array, axis: int) -> Array:
@@ -29,7 +29,7 @@ def add_slices(values: Array, index: Array, out: Array, axis: int) -> None:
 def add_at(out: Array, index: Any, values: Array) -> None:
     """Add values to out[index], once for each mention; CuPy adds the parts of complex numbers."""
     add = array_module(values).add.at
-    if type(out).__module__.startswith("cupy") and out.dtype.kind == "c":
+    if is_cupy(out) and out.dtype.kind == "c":
         add(out.real, index, values.real)
         add(out.imag, index, values.imag)
     else:
