@@ -9,15 +9,14 @@ from typing import Any
 import numpy as np
 
 from dtrain.autograd.tensor import Tensor, wrap
-from dtrain.jit.arguments import argument_names
+from dtrain.jit.arguments import argument_names, inputs_in, is_graph_input
 from dtrain.jit.graph import rebuild
-from dtrain.nn.module import Module
 from dtrain.onnx.proto import Unsupported
 from dtrain.onnx.recording import Recording
 from dtrain.onnx.sizes import Dim
 
-#: Added to a size, or times it, in the second and the third recording, by the axis's place among
-#: the dynamic ones: other numbers for each, so that sizes are told apart.
+#: For each dynamic axis in turn, how its size changes in the second and the third recording: these
+#: are added to the size, or multiply it. Axes have different numbers, so that their sizes differ.
 _ADDED = [(1, 3), (2, 5), (4, 9), (7, 12), (11, 17), (13, 23)]
 
 
@@ -26,15 +25,16 @@ class DynamicAxes:
 
     Parameters
     ----------
-    f, args : the function, and example arguments
+    function, args : the function, and example arguments
     names : names of the inputs, or None
     dynamic : as in `export`
     """
 
-    def __init__(self, f: Any, args: tuple[Any, ...], names: Sequence[str] | None, dynamic: Any):
+    def __init__(
+        self, function: Callable[..., Any], args: tuple[Any, ...], names: Sequence[str] | None,
+        dynamic: Any,
+    ):  # fmt: skip
         self._args = args
-        function = f.forward if isinstance(f, Module) else f
-        function = getattr(function, "__wrapped_function__", function)
         leaves = _leaves(args)
         own = argument_names(function, args, {})
         self.names: list[str] = list(names or itertools.islice(own, len(leaves)))
@@ -117,7 +117,7 @@ class DynamicAxes:
         count = itertools.count()
 
         def leaf(value: Any) -> Any:
-            if not isinstance(value, (Tensor, float)):
+            if not is_graph_input(value):
                 return value
             changes = wanted.get(next(count), {})
             if not isinstance(value, Tensor):
@@ -130,7 +130,7 @@ class DynamicAxes:
         return rebuild(self._args, leaf)
 
     def check_names(self, outputs: Sequence[str]) -> None:
-        """Refuse `dynamic_axes` of what is neither an input nor one of the outputs."""
+        """Refuse names in `dynamic_axes` that neither an input nor an output has."""
         for name in self._given:
             if name not in (*self.names, *outputs):
                 raise ValueError(
@@ -146,6 +146,4 @@ class DynamicAxes:
 
 def _leaves(args: Any) -> list[Any]:
     """The tensors and floats among arguments, in order."""
-    found: list[Any] = []
-    rebuild(args, lambda value: found.append(value) if isinstance(value, (Tensor, float)) else None)
-    return found
+    return [value for value in inputs_in(args) if is_graph_input(value)]

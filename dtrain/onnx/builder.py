@@ -46,18 +46,16 @@ class Wire:
 
 
 class Builder:
-    """The nodes of one graph, or of a branch or loop body in it.
+    """The nodes of one graph, or of the body of a Scan in it.
 
     ``b.Add(x, y)`` adds a node and returns its output. Operands may be Wires, Python numbers or
     arrays, which become constants; a number has the dtype of the first Wire.
-
     """
 
     def __init__(self, names: Names, outer: Builder | None = None):
         self.names: Names = names
         self.nodes: list[Any] = []
         self.initializers: list[Any] = [] if outer is None else outer.initializers
-        self.outer: Builder | None = outer
         self._sizes: dict[Dim, Wire] = {} if outer is None else dict(outer._sizes)
         #: the first value, and its axis, that has each dynamic size
         self.sources: dict[Dim, tuple[Wire, int]] = {} if outer is None else dict(outer.sources)
@@ -113,7 +111,7 @@ class Builder:
         return made
 
     def subgraph(self, inputs: Sequence[Wire], outputs: Sequence[Wire]) -> Any:
-        """This builder's nodes as a body for a node of the outer one."""
+        """This builder's nodes as the body of a node of the outer builder."""
         outputs = [self.Identity(wire) for wire in outputs]
         given = [make_value(wire.name, wire.dtype) for wire in inputs]
         made = [make_value(wire.name, wire.dtype) for wire in outputs]

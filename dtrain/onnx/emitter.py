@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from dtrain.autograd.tensor import Tensor
 from dtrain.jit.graph import Call, Ref, Step, rebuild
+from dtrain.jit.segments import is_primitive, primitive_of
 from dtrain.onnx.builder import Builder, Wire
 from dtrain.onnx.forms.indexing import flat_indices, scatter_flat
 from dtrain.onnx.forms.registry import FORMS
-from dtrain.onnx.forms.shapes import VIEWS
 from dtrain.onnx.proto import Names, Unsupported
 from dtrain.onnx.recording import JoinedGraph
 from dtrain.onnx.sizes import Pattern
@@ -34,8 +35,7 @@ class Emitter:
             tensor, value = self.graph.tensors[index], self.graph.values[index]
             if isinstance(tensor, Pattern):
                 return _pattern_wire(self.builder, tensor)
-            outermost = self.builder
-            self.wires[index] = outermost.constant(tensor, value.name)
+            self.wires[index] = self.builder.constant(tensor, value.name)
             self.wires[index].shape = value.shape
         return self.wires[index]
 
@@ -74,7 +74,7 @@ class Emitter:
             raise Unsupported(f"{call.place}: {call.name}: {reason}") from None
         for path, index in call.outputs:
             self.bind(index, outputs[path[0]] if path else outputs)
-        if call.name in VIEWS and isinstance(call.args[0], Ref):
+        if _makes_view(call) and isinstance(call.args[0], Ref):
             self._views[call.outputs[0][1]] = call.args[0].value, call
 
     def _run_form(self, call: Call, first: Wire | None = None) -> Any:
@@ -123,6 +123,11 @@ class Emitter:
             if base in changed and index not in changed:
                 self.bind(index, self._run_form(view))
                 changed.add(index)
+
+
+def _makes_view(call: Call) -> bool:
+    """Whether a call's output shares memory with its input: a write to one changes the other."""
+    return call.function is Tensor.detach or (is_primitive(call) and primitive_of(call).is_view)
 
 
 def _pattern_wire(b: Builder, pattern: Pattern) -> Wire:

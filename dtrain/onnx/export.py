@@ -22,7 +22,7 @@ from dtrain.onnx.axes import DynamicAxes
 from dtrain.onnx.builder import Wire
 from dtrain.onnx.emitter import Emitter
 from dtrain.onnx.proto import Unsupported, import_onnx, make_graph, make_value, onnx_type
-from dtrain.onnx.recording import JoinedGraph, Recording, join, record
+from dtrain.onnx.recording import JoinedGraph, join, record
 
 #: The operator sets of ONNX that the forms are written in.
 OPSETS = range(18, 24)
@@ -44,18 +44,20 @@ def export(
 ) -> None:
     """Write a function or module as an ONNX file, which other runtimes run (torch.onnx.export).
 
-    A module is exported in eval mode. Its parameters keep their names of the state_dict.
+    A module is exported in eval mode. Its parameters keep their names in the state_dict.
 
     Parameters
     ----------
-    f : a function or a Module; from `jit.script`: with its branches and loops, as If and Loop
+    f : a function or a Module, also a compiled one; the path that it takes for the example inputs
+        is recorded, with a warning where it depends on the value of a tensor
     example_inputs : a Tensor, or a tuple of arguments
     path : where the file is written, or a binary file
     input_names, output_names : names of the tensors among arguments and results, in order
     dynamic_axes : for each input the axes whose size may change, by number: ``{"x": {0: "batch"}}``
         or ``{"x": [0]}``; axes of one name have one size. The function runs with several sizes.
     opset : the version of ONNX's operators, 18 to 23
-    options : PyTorch's `opset_version`, which is `opset`; of its others those that change nothing
+    options : PyTorch's `opset_version`, which is `opset`, and options of PyTorch's that do not
+        change the file
 
     Raises
     ------
@@ -75,15 +77,17 @@ def export(
         raise ValueError(
             f"onnx.export: expected an opset from {OPSETS[0]} to {OPSETS[-1]}, got {opset}"
         )
-    f = getattr(f, "_orig_mod", f)  # a compiled module's own forward has the names of its inputs
+    f = f._orig_mod if isinstance(f, CompiledModule) else f
+    function = f.__wrapped_function__ if isinstance(f, ScriptFunction) else f
+    function = function.forward if isinstance(function, Module) else function
     args = tuple(example_inputs) if isinstance(example_inputs, (tuple, list)) else (example_inputs,)
     if next(find_nested((args,), Tensor), None) is None:
         raise ValueError("onnx.export: expected a tensor among the example inputs, got none")
     name = getattr(f, "__name__", type(f).__name__)
     try:
-        axes = DynamicAxes(f, args, input_names, dynamic_axes)
+        axes = DynamicAxes(function, args, input_names, dynamic_axes)
         with _in_eval_mode(f):
-            joined = join(_record(f, axes, name))
+            joined = join(axes.try_sizes(lambda args: record(function, args, name)))
         graph = _Writer(joined, axes, output_names).graph(name)
     except Unsupported as reason:
         raise CompileError(f"onnx.export: {name}: {reason}") from None
@@ -133,15 +137,6 @@ def _in_eval_mode(f: Any) -> Iterator[None]:
     finally:
         for module, mode in zip(modules, modes):
             module.training = mode
-
-
-def _record(f: Any, axes: DynamicAxes, name: str) -> list[Recording]:
-    """The recordings of a function at all sizes to try."""
-    if isinstance(f, CompiledModule):
-        f = f._orig_mod
-    function = f.__wrapped_function__ if isinstance(f, ScriptFunction) else f
-    function = function.forward if isinstance(function, Module) else function
-    return axes.try_sizes(lambda args: record(function, args, name))
 
 
 class _Writer:

@@ -74,5 +74,5 @@ def make_value(name: str, dtype: Any, shape: Any = None) -> Any:
 def make_graph(
     name: str, nodes: list[Any], inputs: list[Any], outputs: list[Any], initializers: list[Any]
 ) -> Any:
-    """A graph, or a body of Scan, Loop or If."""
+    """A graph, or the body of a Scan."""
     return import_onnx().helper.make_graph(nodes, name, inputs, outputs, initializers)

@@ -108,7 +108,7 @@ def record(function: Callable[..., Any], args: tuple[Any, ...], name: str) -> Re
     for place in dict.fromkeys(burned):
         warnings.warn(
             f"onnx.export: {place}: a tensor's value, or a number, is read by Python; the file has "
-            "what came of it as a constant: use jit.script for branches and loops",
+            "what came of it as a constant, and may be wrong for other values",
             TracerWarning,
             stacklevel=4,
         )
@@ -128,7 +128,7 @@ def _needed(step: Step) -> list[Call]:
         writes = call.writes_outside or call.name in ("copy_", "setitem")
         if writes or any(index in wanted for _, index in call.outputs):
             kept.append(call)
-            wanted.update(ref.value for ref in refs_in((call.args, call.kwargs)))
+            wanted.update(ref.value for ref in call.refs())
     return kept[::-1]
 
 
@@ -199,8 +199,6 @@ def join_values(given: list[Any]) -> Any:
     first = given[0]
     if len(given) == 1 or all(item is first for item in given):
         return first
-    if isinstance(first, Step):
-        return _join_steps(given)
     if isinstance(first, (tuple, list)):
         if len({len(item) for item in given}) > 1:
             return _join_repeated(given)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from dtrain.onnx.builder import Builder, Wire
+from dtrain.onnx.forms.comparison import signbit
 from dtrain.onnx.forms.table import Form, binary, unary
 
 
@@ -36,18 +35,11 @@ def lerp(b: Builder, x: Any, y: Any, weight: Any) -> Wire:
     return b.where(b.Less(b.Abs(w), b.wire(0.5, w.dtype)), from_x, from_y)
 
 
-def _is_negative(b: Builder, x: Wire) -> Wire:
-    """Whether the sign of a float is set, of -0.0 too: 1 / x is negative for it."""
-    inverse = b.Reciprocal(x)
-    zero = b.wire(0, x.dtype)
-    return b.where(b.Equal(x, zero), b.Less(inverse, zero), b.Less(x, zero))
-
-
 def copysign(b: Builder, x: Any, y: Any) -> Wire:
     """|x| with the sign of y."""
     x, y = b.promoted(x, y)
     size = b.Abs(x)
-    return b.where(_is_negative(b, y), b.Neg(size), size)
+    return b.where(signbit(b, y), b.Neg(size), size)
 
 
 def expm1(b: Builder, x: Wire) -> Wire:
@@ -90,34 +82,28 @@ def logit(b: Builder, x: Wire, *, eps: float | None = None) -> Wire:
     return b.Log(b.Div(z, b.Sub(b.wire(1, x.dtype), z)))
 
 
-def xlogy(b: Builder, x: Any, y: Any) -> Wire:
+def _times_log(log: Form) -> Form:
     """x log(y), 0 where x is 0 and y is no NaN."""
-    x, y = b.promoted(x, y)
-    zero = b.And(b.Equal(x, b.wire(0, x.dtype)), b.Not(b.IsNaN(y)))
-    return b.where(zero, 0.0, b.Mul(x, b.Log(y)), x.dtype)
+
+    def form(b: Builder, x: Any, y: Any) -> Wire:
+        x, y = b.promoted(x, y)
+        zero = b.And(b.Equal(x, b.wire(0, x.dtype)), b.Not(b.IsNaN(y)))
+        return b.where(zero, 0.0, b.Mul(x, log(b, y)), x.dtype)
+
+    return form
 
 
-def xlog1py(b: Builder, x: Any, y: Any) -> Wire:
-    """x log(1 + y), 0 where x is 0 and y is no NaN."""
-    x, y = b.promoted(x, y)
-    zero = b.And(b.Equal(x, b.wire(0, x.dtype)), b.Not(b.IsNaN(y)))
-    return b.where(zero, 0.0, b.Mul(x, log1p(b, y)), x.dtype)
+def _or_logical(kind: str, of_bools: str) -> Form:
+    """The node `kind` of two operands; of bools, which it does not take, the node `of_bools`."""
+
+    def form(b: Builder, x: Any, y: Any) -> Wire:
+        x, y = b.promoted(x, y)
+        return getattr(b, of_bools if x.dtype == bool else kind)(x, y)
+
+    return form
 
 
-def larger(b: Builder, x: Any, y: Any) -> Wire:
-    """max(x, y); NaN wins."""
-    x, y = b.promoted(x, y)
-    if x.dtype == bool:
-        return b.Or(x, y)
-    return b.Max(x, y)
-
-
-def smaller(b: Builder, x: Any, y: Any) -> Wire:
-    """min(x, y); NaN wins."""
-    x, y = b.promoted(x, y)
-    if x.dtype == bool:
-        return b.And(x, y)
-    return b.Min(x, y)
+larger, smaller = _or_logical("Max", "Or"), _or_logical("Min", "And")  # NaN wins
 
 
 def _skip_nan(of: Form) -> Form:
@@ -148,7 +134,7 @@ def atan2(b: Builder, x: Any, y: Any) -> Wire:
     """The angle of (y, x): the primitive's x is the ordinate."""
     x, y = b.promoted(x, y)
     zero, pi = b.wire(0, x.dtype), math.pi
-    below, left = _is_negative(b, x), _is_negative(b, y)
+    below, left = signbit(b, x), signbit(b, y)
     infinite = b.And(b.IsInf(x), b.IsInf(y))
     base = b.Atan(b.Div(b.Abs(x), b.Abs(y)))
     base = b.where(infinite, pi / 4, base, x.dtype)
@@ -193,9 +179,9 @@ def _scaled(factor: float) -> Form:
 
 
 FORMS: dict[str, Form] = {
-    "add": lambda b, x, y: larger_or(b, "Add", x, y),
+    "add": _or_logical("Add", "Or"),
     "sub": binary("Sub"),
-    "mul": lambda b, x, y: larger_or(b, "Mul", x, y),
+    "mul": _or_logical("Mul", "And"),
     "div": divide,
     "pow": power,
     "lerp": lerp,
@@ -217,8 +203,8 @@ FORMS: dict[str, Form] = {
     "logit": logit,
     "logaddexp": logaddexp,
     "logaddexp2": lambda b, x, y: logaddexp(b, x, y, math.log(2)),
-    "xlogy": xlogy,
-    "xlog1py": xlog1py,
+    "xlogy": _times_log(unary("Log")),
+    "xlog1py": _times_log(log1p),
     "maximum": larger,
     "minimum": smaller,
     "fmax": _skip_nan(larger),
@@ -240,7 +226,7 @@ FORMS: dict[str, Form] = {
     "rad2deg": _scaled(180 / math.pi),
     "erfc": erfc,
     "entr": entr,
-    # what is computed of numbers that are arguments
+    # operators of Python, on numbers that are arguments
     **{
         f"operator.{name}": form
         for name, form in {
@@ -249,11 +235,3 @@ FORMS: dict[str, Form] = {
         }.items()
     },
 }  # fmt: skip
-
-
-def larger_or(b: Builder, kind: str, x: Any, y: Any) -> Wire:
-    """Sum or product; of bools, which ONNX has none of, Or and And."""
-    x, y = b.promoted(x, y)
-    if x.dtype == np.bool_:
-        return b.Or(x, y) if kind == "Add" else b.And(x, y)
-    return getattr(b, kind)(x, y)

@@ -10,7 +10,7 @@ from dtrain.onnx.builder import Builder, Wire
 from dtrain.onnx.forms import arithmetic, comparison, indexing, reductions, rounding, shapes
 from dtrain.onnx.forms.table import Form
 
-#: NumPy's name of what is a primitive under another.
+#: Functions of NumPy's, and the forms of the primitives that compute the same.
 _PRIMITIVES: dict[str, Form] = {
     **{name: arithmetic.FORMS[name] for name in ("maximum", "minimum", "exp", "log", "sqrt")},
     "add": arithmetic.FORMS["add"],

@@ -69,17 +69,18 @@ def where(b: Builder, x: Any, y: Any, *, condition: Wire) -> Wire:
     return b.where(condition, x, y)
 
 
-FORMS: dict[str, Form] = {
+_COMPARISONS = {
     "eq": _compare("Equal"),
     "ne": _compare("Equal", negated=True),
     "lt": _compare("Less"),
     "le": _compare("LessOrEqual"),
     "gt": _compare("Greater"),
     "ge": _compare("GreaterOrEqual"),
-    **{f"operator.{name}": _compare(kind, name == "ne") for name, kind in (
-        ("eq", "Equal"), ("ne", "Equal"), ("lt", "Less"), ("le", "LessOrEqual"),
-        ("gt", "Greater"), ("ge", "GreaterOrEqual"),
-    )},
+}
+
+FORMS: dict[str, Form] = {
+    **_COMPARISONS,
+    **{f"operator.{name}": form for name, form in _COMPARISONS.items()},
     "logical_and": _logical("And"),
     "logical_or": _logical("Or"),
     "logical_xor": _logical("Xor"),
@@ -95,4 +96,4 @@ FORMS: dict[str, Form] = {
     "isclose": isclose,
     "where": where,
     "masked_fill": lambda b, x, *, mask, value: b.where(mask, value, x, x.dtype),
-}  # fmt: skip
+}

@@ -47,9 +47,8 @@ def _read_basic(b: Builder, x: Wire, index: tuple[Any, ...]) -> Wire:
             if part == _EVERY:
                 axis += 1
                 continue
-            start, stop = part.start or 0 if not _is_dim(part.start) else part.start, part.stop
-            starts.append(start)
-            stops.append(END if stop is None else stop)
+            starts.append(0 if part.start is None else part.start)
+            stops.append(END if part.stop is None else part.stop)
             steps.append(1 if part.step is None else part.step)
         else:  # an int: a slice of length 1 whose axis is dropped
             starts.append(part)
@@ -66,15 +65,11 @@ def _read_basic(b: Builder, x: Wire, index: tuple[Any, ...]) -> Wire:
     return b.unsqueeze(out, *added) if added else out
 
 
-def _is_dim(value: Any) -> bool:
-    return value is not None and not isinstance(value, int)
-
-
 def _without_ellipsis(x: Wire, index: tuple[Any, ...]) -> list[Any]:
     parts = [part for part in index if part is not Ellipsis]
-    used = sum(part.ndim if _is_mask(part) else 1 for part in parts)
     if len(parts) == len(index):
         return parts
+    used = sum(part.ndim if _is_mask(part) else 1 for part in parts)
     at = next(i for i, part in enumerate(index) if part is Ellipsis)
     return [*parts[:at], *[_EVERY] * (x.ndim - used), *parts[at:]]
 
@@ -105,7 +100,7 @@ def _read_by_arrays(b: Builder, x: Wire, index: Sequence[Any]) -> Wire:
     shape = b.Shape(_sum_of(b, arrays), dtype=np.int64)
     together = [b.unsqueeze(b.Expand(array, shape), ndim) for array in arrays]
     out = b.GatherND(b.transpose(x, [*axes, *rest]), b.Concat(*together, axis=-1))
-    if axes == list(range(axes[0], axes[0] + len(axes))):  # they stay at their place
+    if axes == list(range(axes[0], axes[0] + len(axes))):  # the result has its axes there
         order = [
             *range(ndim, ndim + axes[0]),
             *range(ndim),

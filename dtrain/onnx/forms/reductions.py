@@ -12,6 +12,7 @@ from dtrain.onnx.builder import Builder, Wire, fixed
 from dtrain.onnx.forms.arithmetic import logaddexp
 from dtrain.onnx.forms.comparison import truth
 from dtrain.onnx.forms.table import Form
+from dtrain.primitives.reductions import to_axes
 
 
 def reduce(b: Builder, kind: str, x: Wire, axis: Any, keepdims: bool = False) -> Wire:
@@ -98,8 +99,7 @@ def logsumexp(b: Builder, x: Wire, *, axis: Any, keepdims: bool = False) -> Wire
     out = b.Add(b.Log(reduce(b, "ReduceSum", b.Exp(b.Sub(x, top)), axis, True)), top)
     if keepdims or axis == () or not x.ndim:
         return out
-    axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    return b.squeeze(out, *axes)
+    return b.squeeze(out, *to_axes(axis, x.ndim))
 
 
 def var(
@@ -109,8 +109,7 @@ def var(
     mean = reduce(b, "ReduceMean", x, axis, True)
     centered = b.Sub(x, mean)
     squares = reduce(b, "ReduceSum", b.Mul(centered, centered), axis, keepdims)
-    axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    count = b.numel([x.shape[i] for i in axes])
+    count = b.numel([x.shape[i] for i in to_axes(axis, x.ndim)])
     if not isinstance(count, Wire):
         divisor = max(count - correction, 0)
         return b.Mul(squares, 1 / divisor if divisor else math.inf)
@@ -119,7 +118,7 @@ def var(
 
 
 def nansum(b: Builder, x: Wire, *, axis: Any = None, keepdims: bool = False) -> Wire:
-    """The sum of what is not NaN."""
+    """The sum of the elements that are not NaN."""
     return reduce(b, "ReduceSum", b.where(b.is_nan(x), 0, x, x.dtype), axis, keepdims)
 
 

@@ -13,15 +13,9 @@ from dtrain.onnx.forms.table import Form
 from dtrain.onnx.proto import Unsupported
 from dtrain.onnx.sizes import Dim
 
-#: Primitives whose output shares memory with their input: a write to one changes the other.
-VIEWS = {
-    "reshape", "permute", "expand", "flip_view", "getitem", "unfold", "strided", "diagonal",
-    "detach",
-}  # fmt: skip
-
 
 def reshape(b: Builder, x: Wire, *, shape: Sequence[Any]) -> Wire:
-    """Into a shape; one dynamic size that is not known from elsewhere is what is left."""
+    """Into a shape; a size that cannot be computed is -1, which ONNX infers."""
     sizes: list[Any] = list(shape)
     known = [*x.shape, *sizes]
     if -1 in sizes and not any(isinstance(size, Dim) for size in known):

@@ -1,4 +1,4 @@
-"""Sorting, the largest elements, medians, quantiles, and what is among others."""
+"""Sorting, the largest elements, medians, quantiles and membership."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def topk(b: Builder, x: Wire, *, axis: int, k: Any, largest: bool) -> Wire:
     """The indices of the k largest (smallest) elements, of equal ones the first."""
     if not x.ndim:
         return b.wire(0, np.int64)
-    x = x if x.dtype in (np.float32, np.float64, np.int64, np.int32) else b.cast(
-        x, "float32" if x.dtype.kind == "f" else "int32")  # fmt: skip
+    if x.dtype not in (np.float32, np.float64, np.int64, np.int32):
+        x = b.cast(x, "float32" if x.dtype.kind == "f" else "int32")
     outputs = [x.dtype, np.int64]
     return b.node("TopK", [x, b.ints([k])], outputs, axis=axis, largest=int(largest), sorted=1)[1]
 
