@@ -6,10 +6,9 @@ import io
 import pickle
 import tarfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -47,8 +46,10 @@ class CIFAR10(ArrayDataset):
 
     def _read_files(self) -> None:
         meta, classes, labels = self._names
-        self.classes = list(self._read(meta, classes)[classes])
-        batches = [self._read(name, "data", labels) for name in self._batches[not self.train]]
+        names = self._batches[not self.train]
+        files = self._find_files((meta, *names))
+        self.classes = list(self._unpickle(meta, files.pop(meta), classes)[classes])
+        batches = [self._unpickle(name, files.pop(name), "data", labels) for name in names]
         rows = np.concatenate([np.asarray(batch["data"], np.uint8) for batch in batches])
         self.targets = [int(n) for batch in batches for n in batch[labels]]
         self._check(rows)
@@ -69,36 +70,32 @@ class CIFAR10(ArrayDataset):
                 f"{len(self.classes)}"
             )
 
-    def _read(self, name: str, *keys: str) -> dict[str, Any]:
+    def _find_files(self, names: Sequence[str]) -> dict[str, bytes]:
+        """The contents of the files with these names, of the folder or else of the archive."""
+        folder, archive = self._folder / self.base_folder, self._folder / self.filename
+        found = {name: (folder / name).read_bytes() for name in names if (folder / name).exists()}
+        missing = [name for name in names if name not in found]
+        if missing and not archive.exists():
+            raise DataError(
+                f"{type(self).__name__}: found neither {folder / missing[0]} nor {archive}, and "
+                f"nothing is downloaded: get {self.filename} from "
+                f"https://www.cs.toronto.edu/~kriz/cifar.html and put it into {self._folder}"
+            )
+        return found | (_read_members(archive, self.base_folder, missing) if missing else {})
+
+    def _unpickle(self, name: str, contents: bytes, *keys: str) -> dict[str, Any]:
         """The dict in a batch file, which has these keys."""
         path = f"{self.root}/{self.base_folder}/{name}"
-        with self._open(name) as file:
-            try:
-                contents = _BatchUnpickler(file, encoding="latin1").load()
-                missing = [key for key in keys if key not in contents]
-            except Exception as reason:
-                raise DataError(f"{path}: cannot be read: {reason}") from reason
+        try:
+            batch = _BatchUnpickler(io.BytesIO(contents), encoding="latin1").load()
+            missing = [key for key in keys if key not in batch]
+        except Exception as reason:
+            raise DataError(f"{path}: cannot be read: {reason}") from reason
         if missing:
             raise DataError(
                 f"{path}: has no {', '.join(missing)}: it is no batch of {self.filename}"
             )
-        return contents
-
-    @contextmanager
-    def _open(self, name: str) -> Iterator[IO[bytes]]:
-        root = self._folder
-        plain, archive = root / self.base_folder / name, root / self.filename
-        if plain.exists():
-            with plain.open("rb") as file:
-                yield file
-        elif archive.exists():
-            yield io.BytesIO(_read_member(archive, f"{self.base_folder}/{name}"))
-        else:
-            raise DataError(
-                f"{type(self).__name__}: found neither {plain} nor {archive}, and nothing is "
-                f"downloaded: get {self.filename} from https://www.cs.toronto.edu/~kriz/cifar.html "
-                f"and put it into {root}"
-            )
+        return batch
 
 
 class CIFAR100(CIFAR10):
@@ -110,16 +107,21 @@ class CIFAR100(CIFAR10):
     _names = ("meta", "fine_label_names", "fine_labels")
 
 
-def _read_member(archive: Path, name: str) -> bytes:
-    """The contents of a file in an archive."""
+def _read_members(archive: Path, folder: str, names: Sequence[str]) -> dict[str, bytes]:
+    """The contents of files in a folder of an archive, which is decompressed once."""
+    found: dict[str, bytes] = {}
+    wanted = {f"{folder}/{name}": name for name in names}
     try:
         with tarfile.open(archive) as tar:
-            member = tar.extractfile(name)
-            assert member is not None
-            return member.read()
+            for member in tar:
+                if member.name in wanted and (file := tar.extractfile(member)) is not None:
+                    found[wanted[member.name]] = file.read()
+        return {name: found[name] for name in names}
     except (tarfile.TarError, KeyError, EOFError, OSError, zlib.error) as reason:
+        missing = next((name for name in names if name not in found), names[0])
         raise DataError(
-            f"{archive}: {name} cannot be read of it: {reason}; download the archive again"
+            f"{archive}: {folder}/{missing} cannot be read of it: {reason}; download the archive "
+            "again"
         ) from reason
 
 
