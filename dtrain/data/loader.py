@@ -82,9 +82,9 @@ class DataLoader:
         left; `len(loader)` counts this rank's. Not under ``dtrain run --elastic``, where other
         ranks could not load a failed rank's samples.
     num_workers : processes that load batches ahead, to the same bits; 0: the program itself loads.
-        They start from a fork server, not from this process: what the program itself defines is
-        sent to them by cloudpickle
-    worker_type : "thread": threads in place of processes, for samples that are read, or decoded by
+        They start from a fork server, not from this process: functions and classes of the program
+        itself are sent to them by cloudpickle
+    worker_type : "thread": threads instead of processes, for samples that are read, or decoded by
         a library. Not for streams; a dataset that draws from `random` is loaded without overlap
     prefetch : batches that a thread loads ahead with ``num_workers=0``
     prefetch_factor : batches that each worker loads ahead; 2 if None

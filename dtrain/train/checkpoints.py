@@ -1,4 +1,4 @@
-"""`Checkpoints`: checkpoints written by a thread beside training, of which some are kept."""
+"""`Checkpoints`: a thread writes checkpoints beside training; the newest and best are kept."""
 
 from __future__ import annotations
 

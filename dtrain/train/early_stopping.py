@@ -16,7 +16,7 @@ def check_mode(mode: str, kind: str) -> str:
 class EarlyStopping:
     """Says when a figure has not improved for `patience` epochs.
 
-    Give it figures of all ranks, as of `Metric.compute`: it then says the same on each. It can be
+    Give it figures of all ranks, such as those of `Metric.compute`: all ranks then agree. It can be
     saved in a checkpoint.
 
     Parameters

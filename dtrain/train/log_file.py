@@ -93,7 +93,7 @@ class JsonLines:
         """Remove the rows from a step on, and a half line; returns how many rows were removed."""
         rows = list(read_rows(self.path))
         kept = [row for row in rows if row["step"] < first_step]
-        if kept == rows[: len(kept)]:  # the steps rise: what is kept stays, also if this is killed
+        if kept == rows[: len(kept)]:  # the steps rise: the kept rows stay if this is killed
             with self.path.open("rb") as file:
                 self._size = sum(len(line) for line, _ in zip(file, kept))
             os.ftruncate(self._descriptor, self._size)

@@ -52,8 +52,9 @@ def plot_runs(
 ) -> list[str]:
     """Draw the learning curves of runs: a diagram for each figure, with its best point marked.
 
-    "val_loss" stands in the diagram of "loss", dashed. A loss is best where it is lowest; what has
-    no "loss" in its name, but learning rates, norms and rates, where it is highest.
+    "val_loss" stands in the diagram of "loss", dashed. Losses, errors and perplexities are best
+    where they are lowest; learning rates, gradient norms and speeds have no best point; other
+    figures are best where they are highest.
 
     Parameters
     ----------
@@ -143,7 +144,7 @@ def smooth_values(values: np.ndarray, weight: float) -> np.ndarray:
 
 
 def _find_best(name: str, values: np.ndarray) -> int | None:
-    """The index of the best value; None for figures of which no value is better than another."""
+    """The index of the best value; None for a figure that has no better and worse values."""
     if any(word in name for word in ("loss", "error", "perplexity", "nll")):
         return int(values.argmin())
     if name in ("lr", "grad_norm") or "_per_s" in name or "learning_rate" in name:

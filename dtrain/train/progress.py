@@ -40,7 +40,7 @@ class Progress:
     Attributes
     ----------
     figures : dict of str to float
-        What was shown last; after the loop the metrics of all ranks.
+        The figures shown last; after the loop the metrics of all ranks.
 
     Examples
     --------

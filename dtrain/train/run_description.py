@@ -1,4 +1,4 @@
-"""What a run was started with: git revision, arguments, versions, number of ranks."""
+"""How a run was started: git revision, arguments, versions, number of ranks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pillow, imported where the first picture is read or made, and what a picture is."""
+"""Pillow, imported with the first picture that is read or made, and checks of pictures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def is_picture(value: Any) -> TypeIs[PIL.Image.Image]:
 
 
 def require_image(value: Any, function: str) -> None:
-    """Refuse what is neither one of Pillow's images nor a tensor (..., H, W)."""
+    """Refuse a value that is neither a PIL image nor a tensor (..., H, W)."""
     if isinstance(value, Tensor):
         if value.ndim < 2:
             raise TypeError(
@@ -37,7 +37,7 @@ def require_image(value: Any, function: str) -> None:
 
 
 def require_picture(value: Any, function: str) -> None:
-    """Refuse what is none of Pillow's images, where only these have the operation."""
+    """Refuse anything but a PIL image, for operations that tensors do not have."""
     if isinstance(value, Tensor):
         raise TypeError(
             f"{function}: expected a PIL image, got a tensor of shape {tuple(value.shape)}: put "

@@ -32,7 +32,7 @@ def make_grid(
     nrow : pictures in a row
     padding : pixels between them
     normalize : shift and scale the values to 0 to 1
-    value_range : what becomes 0 and 1; the least and largest value by default
+    value_range : the values that become 0 and 1; by default the least and the largest
     scale_each : the least and largest value of each picture, not of all
     pad_value : the value between the pictures
 
@@ -100,8 +100,9 @@ def save_image(
 
     Parameters
     ----------
-    tensor, **kwargs : as of `make_grid`
-    fp : path or file; the format is of the path's end, if `format` is not given
+    tensor, **kwargs : as in `make_grid`
+    fp : path or file
+    format : Pillow's name of the format; by default that of the path's suffix
     """
     grid = to_host(make_grid(tensor, **kwargs).array)
     pixels = np.clip(grid * grid.dtype.type(255) + grid.dtype.type(0.5), 0, 255).astype(np.uint8)

@@ -22,7 +22,7 @@ class Workers(Protocol):
         """Wait for a batch; each is given once."""
 
     def forget(self, ticket: int) -> None:
-        """Nobody asks for this batch."""
+        """Drop a batch that nobody will ask for."""
 
     def close(self) -> None:
         """End the workers."""
@@ -99,7 +99,7 @@ class Lookahead:
         self._to_submit = deque(s for s in self._to_submit if s is not samples)
 
     def close(self) -> None:
-        """Forget what was loaded ahead."""
+        """Drop the batches that were loaded ahead."""
         for ticket in self._tickets.values():
             self._workers.forget(ticket)
         self._tickets.clear()

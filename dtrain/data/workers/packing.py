@@ -26,9 +26,9 @@ def pack(value: Any) -> tuple[bytes, Buffers]:
 
 
 def pack_program(value: Any, what: str) -> tuple[bytes, Buffers, set[str]]:
-    """As `pack`, for what the program defines: datasets and functions, in `what` by name.
+    """As `pack`, for datasets and functions of the program; `what` names them in errors.
 
-    The third part is the modules to import for it.
+    The third part of the result is the modules that they need.
 
     Raises
     ------

@@ -64,7 +64,7 @@ class _Worker:
         return answer.ticket, answer.failed, [data, *arrays]
 
     def describe_task(self) -> str:
-        """What it does now."""
+        """The task that the worker runs."""
         return next(iter(self.tasks.values())).describe() if self.tasks else "nothing"
 
     def describe(self) -> str:
@@ -77,7 +77,8 @@ class ProcessWorkers:
     Parameters
     ----------
     num_workers : how many
-    dataset, maker, init_fn : what they load, how, and what each calls at its start
+    dataset, maker : the samples, and the maker of their batches
+    init_fn : called by each worker, with its number, at its start
     seed : of the workers' `WorkerInfo`
     timeout_s : for one result; 0 for none
     replaces : whether a worker that died is replaced, and its tasks done again
@@ -139,7 +140,7 @@ class ProcessWorkers:
         return ticket
 
     def forget(self, ticket: int) -> None:
-        """Nobody asks for the result of this task."""
+        """Drop the result of a task, which nobody will ask for."""
         if self._done.pop(ticket, None) is None:
             self._forgotten.add(ticket)
 
@@ -149,7 +150,7 @@ class ProcessWorkers:
         Raises
         ------
         RuntimeError
-            If the worker died, or did not answer in time. What the task raised is raised here.
+            If the worker died, or did not answer in time. An error of the task is raised here, too.
         """
         if ticket not in self._done:
             self._receive_waiting()
@@ -188,7 +189,7 @@ class ProcessWorkers:
         return next(worker for worker in self._workers if ticket in worker.tasks)
 
     def _receive_waiting(self, timeout_s: float | None = 0) -> None:
-        """Receive what the workers have answered."""
+        """Receive the workers' answers."""
         by_conn = {worker.conn: worker for worker in self._workers}
         ready: Sequence[Any] = wait(list(by_conn), timeout_s)
         for conn in ready:

@@ -96,7 +96,7 @@ class StreamWorkers:
                 self._asked[worker].append(self._workers.submit(task, worker))
 
     def _note_parts(self, is_sharded: bool) -> None:
-        """Note after the first samples, which are the first worker's, what the stream has asked."""
+        """Note, after the first worker's first samples, whether the stream is read in parts."""
         parts = len(self._held) if is_sharded else 1
         if self.parts is None:
             if self._expected_parts not in (None, parts):
@@ -123,5 +123,5 @@ class StreamWorkers:
             tickets.clear()
 
     def close(self) -> None:
-        """Forget what was read ahead."""
+        """Drop the samples that were read ahead."""
         self._forget(self._asked)

@@ -75,7 +75,7 @@ class ThreadWorkers:
         return ticket
 
     def forget(self, ticket: int) -> None:
-        """Nobody asks for this batch."""
+        """Drop a batch that nobody will ask for."""
         self._pending.pop(ticket)[1].cancel()
 
     def result(self, ticket: int) -> Any:
@@ -84,7 +84,7 @@ class ThreadWorkers:
         Raises
         ------
         RuntimeError
-            If it is not there in time. What the dataset raised is raised here.
+            If it is not there in time. An error of the dataset is raised here, too.
         """
         task, future = self._pending.pop(ticket)
         if holds_globals():  # a dataset that iterates over this loader: the threads wait for it
@@ -113,7 +113,7 @@ class ThreadWorkers:
             ) from None
 
     def close(self) -> None:
-        """End the threads when they have finished what they load."""
+        """End the threads when they have finished their batches."""
         self._finalizer()
 
 

@@ -24,7 +24,7 @@ def pil_loader(path: str) -> Any:
         return load_pillow().open(file).convert("RGB")
 
 
-#: what ImageFolder reads files by
+#: the function that ImageFolder reads files with
 default_loader: Callable[[str], Any] = pil_loader
 
 
@@ -58,7 +58,7 @@ def make_dataset(
     Parameters
     ----------
     extensions : the ends of the names of files that are taken, in any case
-    is_valid_file : says of a path whether it is taken, in place of `extensions`
+    is_valid_file : whether the file of a path is taken, instead of `extensions`
     allow_empty : take classes without a file, which are refused otherwise
 
     Raises
@@ -102,10 +102,10 @@ class DatasetFolder(VisionDataset):
     ----------
     root : has one folder a class
     loader : makes a sample of a path
-    extensions, is_valid_file, allow_empty : which files are taken, as of `make_dataset`
+    extensions, is_valid_file, allow_empty : which files are taken, as in `make_dataset`
     transform, target_transform : take a sample, and a class's number
     on_error : what to do with a file that the loader cannot read. "raise": DataError with its
-        path; "skip": warn with its path, and take the next readable file in its place
+        path; "skip": warn with its path, and take the next readable file instead
 
     Attributes
     ----------
@@ -185,7 +185,7 @@ class ImageFolder(DatasetFolder):
     Parameters
     ----------
     root : has one folder a class, as root/cat/1.jpg
-    others : as of `DatasetFolder`
+    others : as in `DatasetFolder`
 
     >>> import tempfile
     >>> from pathlib import Path

@@ -12,12 +12,12 @@ Transform = Callable[[Any], Any]
 
 
 class VisionDataset(Dataset[Any]):
-    """A folder, and what is done to its pictures and targets (torchvision.datasets.VisionDataset).
+    """Pictures and targets of a folder, with their transforms (torchvision.datasets.VisionDataset).
 
     Parameters
     ----------
     root : the folder
-    transforms : takes (picture, target) and returns both; in place of the other two
+    transforms : takes (picture, target) and returns both; instead of the other two
     transform, target_transform : take a picture, and a target
     """
 
@@ -44,7 +44,7 @@ class VisionDataset(Dataset[Any]):
         self.target_transform: Transform | None = target_transform
 
     def apply_transforms(self, picture: Any, target: Any) -> tuple[Any, Any]:
-        """What the transforms make of a sample."""
+        """Apply the transforms to a sample."""
         if self.transforms is not None:
             return self.transforms(picture, target)
         if self.transform is not None:

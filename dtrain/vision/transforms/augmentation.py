@@ -32,7 +32,7 @@ class RandomErasing(RandomTransform):
     ----------
     scale : the range of the rectangle's part of the area
     ratio : the range of height / width
-    value : what is written: a number, one for each channel, or "random" for normal numbers
+    value : the new elements: a number, one for each channel, or "random" for normal numbers
 
     >>> import dtrain
     >>> bool((RandomErasing(p=1)(dtrain.ones(3, 8, 8)) == 0).any())

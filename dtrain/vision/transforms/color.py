@@ -57,7 +57,7 @@ class ColorJitter(Transform):
         saturation: _Range | None,
         hue: _Range | None,
     ) -> tuple[Any, ...]:
-        """Draw (order, brightness, contrast, saturation, hue); None for what does not change."""
+        """Draw (order, brightness, contrast, saturation, hue); None where nothing changes."""
         ranges = (brightness, contrast, saturation, hue)
         order = draw_order(4)
         return order, *(None if r is None else draw_uniform(*r) for r in ranges)

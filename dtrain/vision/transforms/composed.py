@@ -44,7 +44,7 @@ class Lambda:
         self.lambd: Callable[[Any], Any] = lambd
 
     def __call__(self, img: Any) -> Any:
-        """What the function returns."""
+        """The function's result."""
         return self.lambd(img)
 
     def __repr__(self) -> str:
@@ -92,7 +92,7 @@ class RandomChoice(_OfSeveral):
         self.p: Sequence[float] | None = p
 
     def forward(self, img: Any) -> Any:
-        """What one of the transforms gives."""
+        """The result of one of the transforms."""
         ends = np.cumsum([1.0] * len(self.transforms) if self.p is None else self.p)
         chosen = int(np.searchsorted(ends, draw_uniforms(1)[0] * ends[-1], side="right"))
         return self.transforms[chosen](img)

@@ -117,7 +117,7 @@ class RandomCrop(Transform):
     Parameters
     ----------
     size : of the rectangle, a number or (height, width)
-    padding : pixels that are added first, as of `Pad`
+    padding : pixels that are added first, as in `Pad`
     pad_if_needed : pad an image that is smaller than the rectangle, which is refused otherwise
     fill, padding_mode : of the new pixels
 

@@ -1,4 +1,4 @@
-"""`Transform`, the base of the transforms, and what they draw: from dtrain's generator alone.
+"""`Transform`, the base of the transforms, and their random numbers, from dtrain's generator.
 
 In a loader a sample's draws depend on (seed, epoch, sample index), whichever rank or worker loads
 it; elsewhere on the seed and on the draws before.

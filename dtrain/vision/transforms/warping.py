@@ -22,7 +22,7 @@ class RandomRotation(Transform):
     Parameters
     ----------
     degrees : (low, high), or a number for (-degrees, degrees)
-    expand, center, fill : as of `functional.rotate`
+    expand, center, fill : as in `functional.rotate`
     """
 
     shown: tuple[str, ...] = ("degrees", "interpolation", "expand", "center", "fill")

@@ -1,4 +1,4 @@
-"""Brightness, contrast, saturation, hue, gamma, gray: of Pillow's images, most of tensors, too."""
+"""Brightness, contrast, saturation, hue, gamma, gray: of PIL images, and many of tensors."""
 
 from __future__ import annotations
 

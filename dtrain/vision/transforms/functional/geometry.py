@@ -48,7 +48,7 @@ def vflip(img: Any) -> Any:
 
 
 def crop(img: Any, top: int, left: int, height: int, width: int) -> Any:
-    """A rectangle; what lies outside of the image is 0 (torchvision's crop)."""
+    """A rectangle; pixels outside of the image are 0 (torchvision's crop)."""
     require_image(img, "crop")
     if not isinstance(img, Tensor):
         return img.crop((left, top, left + width, top + height))
