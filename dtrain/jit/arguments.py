@@ -134,6 +134,20 @@ def describe_inputs(args: Any, kwargs: Any) -> list[str]:
     return described
 
 
+def graph_inputs(args: Any, kwargs: Any) -> list[Any]:
+    """The arguments that are inputs of graphs, in order; a tensor that is given twice, twice."""
+    return [value for value in inputs_in((args, kwargs)) if is_graph_input(value)]
+
+
+def find_repeats(inputs: list[Any]) -> list[int]:
+    """For each input its index, or that of the same tensor before it."""
+    first: dict[int, int] = {}
+    return [
+        first.setdefault(id(value), index) if isinstance(value, Tensor) else index
+        for index, value in enumerate(inputs)
+    ]
+
+
 def argument_names(function: Callable[..., Any], args: Any, kwargs: Any) -> Iterator[str]:
     """A name for each input of graphs among the arguments: its parameter's, numbered if many."""
     try:

@@ -89,6 +89,7 @@ class Packer:
                 {
                     "modes": list(key[1])[:count],
                     "inputs": entry.inputs,
+                    "repeats": entry.repeats,
                     "graph": self._pack_graph(entry.program.graph),
                 }
                 for key, entry in entries.items()

@@ -22,8 +22,10 @@ from dtrain.jit.arguments import (
     argument_names,
     describe_difference,
     describe_inputs,
+    find_repeats,
     flatten,
     global_modes,
+    graph_inputs,
     is_graph_input,
 )
 from dtrain.jit.comparison import same_results
@@ -53,9 +55,11 @@ class Options:
 class _Entry:
     """The graph for arguments of certain shapes."""
 
-    def __init__(self, graph: Graph, inputs: list[str]):
+    def __init__(self, graph: Graph, args: Any, kwargs: Any):
         self.program = Program(graph)
-        self.inputs = inputs  # what a file says of the arguments
+        # for a file: the arguments, and which of them are one input
+        self.inputs = describe_inputs(args, kwargs)
+        self.repeats = find_repeats(graph_inputs(args, kwargs))
         self.is_verified = False
         self.refusal: str | None = None
 
@@ -133,7 +137,7 @@ class RecordedFunction:
             reason = f"there are {self.options.limit} graphs already: {difference}"
             self._local.refusal = reason
             return self._run_plainly(reason, args, kwargs)
-        entry = state.entries[key] = _Entry(Graph(self.name), describe_inputs(args, kwargs))
+        entry = state.entries[key] = _Entry(Graph(self.name), args, kwargs)
         return self._record(state, entry, args, kwargs)
 
     def _forget(self, state: _State, change: str, args: Any, kwargs: Any) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from types import MethodType
-from typing import Any
+from typing import Any, NamedTuple
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.errors import CompileError
-from dtrain.jit.arguments import describe_inputs, inputs_in, is_graph_input
+from dtrain.jit.arguments import describe_inputs, graph_inputs
 from dtrain.jit.encoding import Decoder
 from dtrain.jit.graph import Call, Graph, Step, Value
 from dtrain.jit.names import find_call, module_classes
@@ -149,7 +149,7 @@ class Unpacker:
 
     # --- graphs ---
 
-    def _graph(self, packed: dict[str, Any]) -> tuple[list[bool], list[str], Program]:
+    def _graph(self, packed: dict[str, Any]) -> _LoadedGraph:
         form, decode = packed["graph"], self._decoder.decode
         graph = Graph(str(self._program["name"]))
         graph.grad_enabled = bool(form["grad_enabled"])
@@ -168,7 +168,8 @@ class Unpacker:
         graph.root = self._step(form["root"])
         program = Program(graph)
         program.finish()
-        return list(packed["modes"]), list(packed["inputs"]), program
+        repeats = [int(index) for index in packed["repeats"]]
+        return _LoadedGraph(list(packed["modes"]), list(packed["inputs"]), repeats, program)
 
     def _step(self, packed: dict[str, Any]) -> Step:
         decode = self._decoder.decode
@@ -200,28 +201,47 @@ def _checked_name(name: Any) -> str:
     return name
 
 
+class _LoadedGraph(NamedTuple):
+    """A graph of a trace, and the training modes and arguments with which it was recorded.
+
+    inputs, repeats : see `describe_inputs` and `find_repeats`
+    """
+
+    modes: list[bool]
+    inputs: list[str]
+    repeats: list[int]
+    program: Program
+
+    def takes(self, form: list[str], inputs: list[Any]) -> bool:
+        """Whether arguments have this form, and are one tensor where the recorded ones were."""
+        return [text.removesuffix(" again") for text in self.inputs] == form and all(
+            inputs[index] is inputs[first] for index, first in enumerate(self.repeats)
+        )
+
+
 class LoadedGraphs:
     """The graphs of a trace: calls the one that was recorded for such inputs."""
 
-    def __init__(self, name: str, graphs: list[tuple[list[bool], list[str], Program]]):
+    def __init__(self, name: str, graphs: list[_LoadedGraph]):
         self.name = name
         self.module: Module | None = None
         self._graphs = graphs
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         form = [text.removesuffix(" again") for text in describe_inputs(args, kwargs)]
-        inputs = [x for x in inputs_in((args, kwargs)) if is_graph_input(x)]
+        inputs = graph_inputs(args, kwargs)
         modes = None if self.module is None else [m.training for m in self.module.modules()]
-        for recorded, expected, program in self._graphs:
-            if (modes is None or recorded == modes) and form == expected:
-                result = program.run(inputs)
+        for graph in self._graphs:
+            if (modes is None or graph.modes == modes) and graph.takes(form, inputs):
+                given = [inputs[i] for i, first in enumerate(graph.repeats) if i == first]
+                result = graph.program.run(given)
                 if result is UNKNOWN:
                     raise CompileError(
                         f"{self.name}: these values take a branch that was not traced; save a "
                         "script instead of a trace"
                     )
                 return result
-        known = " or ".join(dict.fromkeys(str(expected) for _, expected, _ in self._graphs))
+        known = " or ".join(dict.fromkeys(str(graph.inputs) for graph in self._graphs))
         raise CompileError(
             f"{self.name}: expected inputs {known}, in the training mode in which it was traced, "
             f"got {form}; call the trace with such inputs before it is saved, or save a script"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dtrain.autograd.tensor import Tensor, wrap
-from dtrain.jit.arguments import argument_names, inputs_in, is_graph_input
+from dtrain.jit.arguments import argument_names, graph_inputs, is_graph_input
 from dtrain.jit.graph import rebuild
 from dtrain.onnx.proto import Unsupported
 from dtrain.onnx.recording import Recording
@@ -35,7 +35,7 @@ class DynamicAxes:
         dynamic: Any,
     ):  # fmt: skip
         self._args = args
-        leaves = _leaves(args)
+        leaves = graph_inputs(args, {})
         own = argument_names(function, args, {})
         self.names: list[str] = list(names or itertools.islice(own, len(leaves)))
         if len(self.names) != len(leaves):
@@ -94,7 +94,7 @@ class DynamicAxes:
 
     def _candidates(self) -> Iterator[dict[str, tuple[int, ...]]]:
         """Sizes to try for each axis: larger ones, multiples, smaller ones."""
-        leaves = _leaves(self._args)
+        leaves = graph_inputs(self._args, {})
         given = {}
         for label, places in self._axes.items():
             sizes = {leaves[i].shape[axis] for i, axis in places}
@@ -142,8 +142,3 @@ class DynamicAxes:
         """A shape with names of dynamic axes, None for other sizes that are dynamic."""
         labels = {Dim(sizes): label for label, sizes in self._sizes.items()}
         return [labels.get(size) if isinstance(size, Dim) else int(size) for size in shape]
-
-
-def _leaves(args: Any) -> list[Any]:
-    """The tensors and floats among arguments, in order."""
-    return [value for value in inputs_in(args) if is_graph_input(value)]

@@ -192,6 +192,15 @@ def test_a_trace_of_one_tensor_given_twice_is_not_one_of_two_tensors():
         loaded(x, y)
 
 
+def test_a_trace_of_one_tensor_given_twice_takes_one_tensor_given_twice():
+    x, y = dtrain.ones(1), dtrain.zeros(1) + 3
+    loaded = through_a_file(dtrain.jit.trace(lambda a, b, c: a - b * c, (x, y, x)))
+    assert loaded(y, x, y).tolist() == [0]
+    assert loaded(x, y, x).tolist() == [-2]
+    with pytest.raises(CompileError, match=r"expected inputs"):
+        loaded(x, y, y)
+
+
 def test_the_class_need_not_be_at_hand(tmp_path):
     path = tmp_path / "net.dtg"
     model = Net().eval()
