@@ -44,6 +44,7 @@ def rnn(
 
     @memoize_by_gradient
     def gradients(g: Array) -> Any:
+        # of NaN 1, as in PyTorch
         slope = 1 - (out <= 0).astype(out.dtype) if relu else 1 - out * out
 
         def step_back(i: int, rows: slice, dh: Array) -> tuple[Any, Array]:

@@ -90,6 +90,15 @@ def test_dynamic_axes_of_what_is_not_there_are_refused():
     assert 0 < size == file.tell()
 
 
+def test_a_number_of_numpy_is_a_constant_and_takes_no_name():
+    import onnx
+
+    file = io.BytesIO()
+    dtrain.onnx.export(lambda k, x, s: x * k + s, (np.float64(2), dtrain.ones(2), 3.0), file)
+    model = onnx.load_from_string(file.getvalue())
+    assert [value.name for value in model.graph.input] == ["x", "s"]
+
+
 @pytest.mark.parametrize("start", range(8))
 def test_an_operation_answers_the_same_in_onnx_runtime(start):
     refused, of_complex = set(), 0
