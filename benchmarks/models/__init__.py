@@ -3,10 +3,10 @@
 A model is a function of T: it gives (module, input, target, optimizer of the parameters).
 """
 
-from models.basic import deepnarrow, mlp, resnet, tiny
+from models.basic import deepnarrow, mlp, tiny
 from models.recurrent import audio, gru, lstm
 from models.transformers import bert, gpt, llama, vit
-from models.vision import mobile, resnet18, unet
+from models.vision import mobile, resnet, resnet18, unet
 
 MODELS = {
     model.__name__: model

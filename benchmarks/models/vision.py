@@ -1,22 +1,81 @@
-"""Convolutional networks: depthwise, wide, and with a decoder."""
+"""Convolutional networks: residual, depthwise, and with a decoder."""
+
+
+def _convolution(nn, inputs, outputs, kernel, stride=1, groups=1):
+    """The layers of a convolution without a bias, and a normalization."""
+    layer = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
+    return [layer, nn.BatchNorm2d(outputs)]
+
+
+def _make_basic_block(nn):
+    """The class of ResNet's block of two 3x3 convolutions."""
+
+    class Block(nn.Module):
+        def __init__(self, inputs, outputs, stride):
+            super().__init__()
+            self.body = nn.Sequential(
+                *_convolution(nn, inputs, outputs, 3, stride), nn.ReLU(),
+                *_convolution(nn, outputs, outputs, 3),
+            )  # fmt: skip
+            same = inputs == outputs
+            self.shortcut = nn.Sequential(
+                *([] if same else _convolution(nn, inputs, outputs, 1, stride))
+            )
+
+        def forward(self, x):
+            return nn.functional.relu(self.body(x) + self.shortcut(x))
+
+    return Block
+
+
+def resnet(T):
+    """Three stages of two basic blocks, 32, 64 and 128 wide, on 32 images of 3x32x32."""
+    nn = T.nn
+    Block = _make_basic_block(nn)
+
+    class GlobalAverage(nn.Module):
+        def forward(self, x):
+            return x.mean((2, 3))
+
+    model = nn.Sequential(
+        *_convolution(nn, 3, 32, 3), nn.ReLU(),
+        Block(32, 32, 1), Block(32, 32, 1),
+        Block(32, 64, 2), Block(64, 64, 1),
+        Block(64, 128, 2), Block(128, 128, 1),
+        GlobalAverage(), nn.Linear(128, 10),
+    )  # fmt: skip
+    x, y = T.randn(32, 3, 32, 32), T.randint(0, 10, (32,))
+    return model, x, y, lambda p: T.optim.SGD(p, 0.05, momentum=0.9)
+
+
+def resnet18(T):
+    """ResNet-18, to 512 channels, on 4 images of 3x112x112."""
+    nn = T.nn
+    Block = _make_basic_block(nn)
+    blocks, inputs = [], 64
+    for outputs in (64, 128, 256, 512):
+        blocks += [Block(inputs, outputs, 1 if outputs == 64 else 2), Block(outputs, outputs, 1)]
+        inputs = outputs
+    model = nn.Sequential(
+        *_convolution(nn, 3, 64, 7, 2), nn.ReLU(), nn.MaxPool2d(3, 2, 1), *blocks,
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 100),
+    )  # fmt: skip
+    x, y = T.randn(4, 3, 112, 112), T.randint(0, 100, (4,))
+    return model, x, y, lambda p: T.optim.SGD(p, 0.05, momentum=0.9)
 
 
 def mobile(T):
     """Inverted bottlenecks with depthwise 3x3 convolutions, on 16 images of 3x64x64."""
     nn = T.nn
 
-    def convolution(inputs, outputs, kernel, stride=1, groups=1):
-        layer = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
-        return [layer, nn.BatchNorm2d(outputs)]
-
     class Block(nn.Module):
         def __init__(self, inputs, outputs, stride):
             super().__init__()
             wide = 4 * inputs
             self.body = nn.Sequential(
-                *convolution(inputs, wide, 1), nn.ReLU6(),
-                *convolution(wide, wide, 3, stride, wide), nn.ReLU6(),
-                *convolution(wide, outputs, 1),
+                *_convolution(nn, inputs, wide, 1), nn.ReLU6(),
+                *_convolution(nn, wide, wide, 3, stride, wide), nn.ReLU6(),
+                *_convolution(nn, wide, outputs, 1),
             )  # fmt: skip
             self.adds = stride == 1 and inputs == outputs
 
@@ -24,46 +83,11 @@ def mobile(T):
             return x + self.body(x) if self.adds else self.body(x)
 
     model = nn.Sequential(
-        *convolution(3, 16, 3, 2), nn.ReLU6(),
+        *_convolution(nn, 3, 16, 3, 2), nn.ReLU6(),
         Block(16, 24, 2), Block(24, 24, 1), Block(24, 32, 2), Block(32, 32, 1),
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10),
     )  # fmt: skip
     x, y = T.randn(16, 3, 64, 64), T.randint(0, 10, (16,))
-    return model, x, y, lambda p: T.optim.SGD(p, 0.05, momentum=0.9)
-
-
-def resnet18(T):
-    """ResNet-18, to 512 channels, on 4 images of 3x112x112."""
-    nn = T.nn
-
-    def convolution(inputs, outputs, kernel, stride=1):
-        layer = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
-        return [layer, nn.BatchNorm2d(outputs)]
-
-    class Block(nn.Module):
-        def __init__(self, inputs, outputs, stride):
-            super().__init__()
-            self.body = nn.Sequential(
-                *convolution(inputs, outputs, 3, stride), nn.ReLU(),
-                *convolution(outputs, outputs, 3),
-            )  # fmt: skip
-            same = inputs == outputs
-            self.shortcut = nn.Sequential(
-                *([] if same else convolution(inputs, outputs, 1, stride))
-            )
-
-        def forward(self, x):
-            return nn.functional.relu(self.body(x) + self.shortcut(x))
-
-    blocks, inputs = [], 64
-    for outputs in (64, 128, 256, 512):
-        blocks += [Block(inputs, outputs, 1 if outputs == 64 else 2), Block(outputs, outputs, 1)]
-        inputs = outputs
-    model = nn.Sequential(
-        *convolution(3, 64, 7, 2), nn.ReLU(), nn.MaxPool2d(3, 2, 1), *blocks,
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 100),
-    )  # fmt: skip
-    x, y = T.randn(4, 3, 112, 112), T.randint(0, 100, (4,))
     return model, x, y, lambda p: T.optim.SGD(p, 0.05, momentum=0.9)
 
 
