@@ -339,7 +339,7 @@ def start(*words, program=(sys.executable, "-m", "dtrain.cli", "run"), cwd=None)
 
 
 def dtrain_run(*words, **options):
-    """The exit status, stdout and stderr of `dtrain run`, which has a minute to end."""
+    """The exit status, stdout and stderr of `dtrain run`, which has five minutes to end."""
     process = start(*words, **options)
     try:
         out, err = process.communicate(timeout=300)

@@ -1,6 +1,7 @@
 """Pictures of runs: what is drawn, in which files, and what is refused."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -100,6 +101,6 @@ def test_a_confusion_matrix_is_drawn_of_all_ranks_samples(drawn, tmp_path):
 
 
 def test_without_matplotlib_the_extra_is_named(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'dtrain\[plots\]'"):
         plots.load_matplotlib()

@@ -3,6 +3,7 @@
 import gzip
 import pickle
 import shutil
+import sys
 import tarfile
 import warnings
 
@@ -283,7 +284,7 @@ def test_fake_data_is_a_function_of_the_index():
 
 
 def test_without_pillow_the_extra_is_named(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "PIL.Image", None)
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'dtrain\[vision\]'"):
         pictures.load_pillow()
 

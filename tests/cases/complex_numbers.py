@@ -12,23 +12,35 @@ def parts(z):
     return np.stack([z.real, z.imag], -1)
 
 
+def parts_of_output(t, out):
+    """The parts of a complex output of dtrain or torch; a real output itself."""
+    return t.view_as_real(t.resolve_conj(out)) if out.is_complex() else out
+
+
+def parts_of_reference(out):
+    """The parts of a complex array; a real array itself."""
+    return parts(out) if out.dtype.kind == "c" else out
+
+
 def row(op, reference, call=None, samples=PAIR, low=0.3, **options):
     """`reference` and `call`, which is the method or function `op` if None, take complex x."""
 
     def run(t, x, y):
         z = t.complex(x, y)
-        out = getattr(t, op)(z) if call is None else call(t, z)
-        return t.view_as_real(t.resolve_conj(out)) if out.is_complex() else out
+        return parts_of_output(t, getattr(t, op)(z) if call is None else call(t, z))
 
     def expected(x, y):
-        out = np.asarray(reference(x + 1j * y))
-        return parts(out) if out.dtype.kind == "c" else out
+        return parts_of_reference(np.asarray(reference(x + 1j * y)))
 
     return Case(op, samples, expected, run, "complex", low=low, **options)
 
 
 def _made(x, y):
     return parts(x + 1j * y)
+
+
+def _make(t, x, y):
+    return t.view_as_real(t.complex(x, y))
 
 
 EYE = 3 * np.eye(3)
@@ -51,17 +63,15 @@ RENAMED = {
 }  # fmt: skip
 
 COMPLEX_NUMBERS = [
-    Case("complex", [*PAIR, [(), ()]], _made, lambda t, x, y: t.view_as_real(t.complex(x, y))),
-    Case("complex", [[(0, 3), (0, 3)]], _made, lambda t, x, y: t.view_as_real(t.complex(x, y)), "empty",
-         in_torch=False),  # its own gradient fails
-    Case("complex", [[(3, 1), (4,)]], lambda x, y: parts(x + 1j * y),
-         lambda t, x, y: t.view_as_real(t.complex(x, y)), "broadcast"),
+    Case("complex", [*PAIR, [(), ()]], _made, _make),
+    Case("complex", [[(0, 3), (0, 3)]], _made, _make, "empty", in_torch=False),  # its own gradient fails
+    Case("complex", [[(3, 1), (4,)]], _made, _make, "broadcast"),
     Case("polar", PAIR, lambda x, y: parts(x * np.exp(1j * y)),
          lambda t, x, y: t.view_as_real(t.polar(x, y)), low=0.2),
     Case("view_as_complex", [[(3, 4, 2)], [(2,)]], lambda x: parts((x[..., 0] + 1j * x[..., 1]) ** 2),
          lambda t, x: t.view_as_real(t.view_as_complex(x.contiguous()) ** 2)),
-    row("view_as_real", lambda z: parts(z), lambda t, z: t.view_as_real(z)),
-    *(row(op, getattr(np, op if op != "positive" else "positive")) for op in RULES),
+    row("view_as_real", parts, lambda t, z: t.view_as_real(z)),
+    *(row(op, getattr(np, op)) for op in RULES),
     *(row(op, getattr(np, name)) for op, name in RENAMED.items()),
     row("conj", np.conj),
     row("resolve_conj", lambda z: z),

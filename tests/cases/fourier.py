@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from .case import Case
-from .complex_numbers import parts, row
+from .complex_numbers import parts_of_output, parts_of_reference, row
 
 CUBE = [[(2, 3, 4), (2, 3, 4)]]
 WINDOW = np.hanning(9)[:8] + 0.1
@@ -13,29 +13,30 @@ WINDOW = np.hanning(9)[:8] + 0.1
 
 def _real(op, reference, call, samples=((2, 3, 5),), label=""):
     def run(t, x):
-        out = call(t, x)
-        return t.view_as_real(t.resolve_conj(out)) if out.is_complex() else out
+        return parts_of_output(t, call(t, x))
 
     def expected(x):
-        out = reference(x)
-        return parts(out) if out.dtype.kind == "c" else out
+        return parts_of_reference(reference(x))
 
     return Case(op, [[shape] for shape in samples], expected, run, label)
 
 
-def _transform(name, samples=CUBE, **options):
-    """A transform of complex numbers by torch's `options`, which NumPy calls axis and axes."""
+def _both(name, options):
+    """NumPy's transform and torch's by `options`, of which NumPy calls dim axis or axes."""
     names = {"dim": "axes" if name[-1] in "2n" else "axis"}
     renamed = {names.get(key, key): value for key, value in options.items()}
-    return row(f"fft.{name}", lambda z: getattr(np.fft, name)(z, **renamed),
-               lambda t, z: getattr(t.fft, name)(z, **options), samples)  # fmt: skip
+    return (lambda x: getattr(np.fft, name)(x, **renamed),
+            lambda t, x: getattr(t.fft, name)(x, **options))  # fmt: skip
+
+
+def _transform(name, samples=CUBE, **options):
+    """A transform of complex numbers."""
+    return row(f"fft.{name}", *_both(name, options), samples)
 
 
 def _real_transform(name, samples=((2, 3, 5),), **options):
-    names = {"dim": "axes" if name[-1] in "2n" else "axis"}
-    renamed = {names.get(key, key): value for key, value in options.items()}
-    return _real(f"fft.{name}", lambda x: getattr(np.fft, name)(x, **renamed),
-                 lambda t, x: getattr(t.fft, name)(x, **options), samples)  # fmt: skip
+    """A transform of real numbers."""
+    return _real(f"fft.{name}", *_both(name, options), samples)
 
 
 def _stft(x):

@@ -1,7 +1,6 @@
 """Programs of random structure: eager, compiled, scripted, traced and from a file, the same bits."""
 
 import importlib.util
-import io
 import sys
 
 import numpy as np
@@ -9,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
 import dtrain
+from tests.jit.test_files import through_a_file
 
 NAMES = st.sampled_from("abc")  # tensors of shape (2, 4); `w` has shape (4, 4)
 UNARY = ("{}.tanh()", "{}.relu()", "({} * 0.5).exp()", "{}.softmax(-1)", "{}.detach() + x", "-{}")
@@ -72,12 +72,6 @@ def outcome(function, k):
     (first.pow(2).sum() + second).backward()
     found = (first, second, x.grad, w.grad)
     return [np.zeros(0) if v is None else v.detach().numpy().copy() for v in found]
-
-
-def through_a_file(made):
-    file = io.BytesIO()
-    dtrain.jit.save(made, file)
-    return dtrain.jit.load(file)
 
 
 @pytest.fixture(scope="module")

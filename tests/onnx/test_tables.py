@@ -11,7 +11,6 @@ import dtrain
 from dtrain import nn
 from dtrain.errors import CompileError
 from tests.cases import table
-from tests.cases.case import Case
 from tests.cases.layer_cases import MODULES
 from tests.onnx.runtime import check
 
@@ -51,33 +50,29 @@ OTHER_REASONS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if name not in REFUSED])
-def test_a_layer_answers_the_same_in_onnx_runtime(name):
+def make_layer(name):
+    """The layer of a row, or a function that calls it as the row says, and its inputs."""
     row = MODULES[name]
     module = row.make(nn)
     if isinstance(module, nn.Module):
         module.eval()
     f = module if row.call is None else lambda *tensors: row.call(nn, module, *tensors)
-    check(f, [dtrain.from_numpy(np.array(array)) for array in row.arrays()])
+    return f, [dtrain.from_numpy(np.array(array)) for array in row.arrays()]
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name not in REFUSED])
+def test_a_layer_answers_the_same_in_onnx_runtime(name):
+    check(*make_layer(name))
 
 
 @pytest.mark.parametrize("name", sorted(REFUSED))
 def test_a_layer_without_an_onnx_form_is_refused(name):
-    row = MODULES[name]
-    module = row.make(nn)
-    f = module if row.call is None else lambda *tensors: row.call(nn, module, *tensors)
-    inputs = [dtrain.from_numpy(np.array(array)) for array in row.arrays()]
+    f, inputs = make_layer(name)
     with pytest.raises(CompileError, match=r"onnx.export: .*\.py:\d+: "):
         check(f, inputs)
 
 
-CASES = {
-    str(case): case
-    for rows in vars(table).values()
-    if isinstance(rows, list)
-    for case in rows
-    if isinstance(case, Case)
-}
+CASES = {str(case): case for case in table.CASES}
 
 
 def test_dynamic_axes_of_what_is_not_there_are_refused():
