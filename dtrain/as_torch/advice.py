@@ -11,7 +11,6 @@ _RANKS = (
     "collectives, messages, groups, DistributedDataParallel and ZeroRedundancyOptimizer are there; "
     "dtrain run starts the ranks"
 )
-_NO_GRAPH = "call the model as it is: operations run one by one, on compiled kernels"
 _NO_SPARSE = (
     "sparse tensors have the COO layout alone: torch.sparse_coo_tensor, coalesce, to_dense, mm"
 )
@@ -22,13 +21,13 @@ _WEIGHTS = "download the file yourself and read it by torch.load or load_state_d
 #: A name, or the namespace above it: what to do instead.
 ADVICE: dict[str, str] = {
     "torch._C": "it is PyTorch's C++ core: use the public name",
-    "torch._dynamo": _NO_GRAPH,
+    "torch._dynamo": "torch.compile and torch.compiler.reset are there; there are no settings",
     "torch.ao": "there is no quantization: train and save in float32",
     "torch.autograd.functional": "call torch.autograd.grad(..., create_graph=True) for each output",
     "torch.cuda.nccl": "dtrain run exchanges gradients by NCCL where CuPy has it",
     "torch.cuda.nvtx": "dtrain run --trace FILE writes a timeline of all ranks",
     "torch.distributed": _RANKS,
-    "torch.export": "save the state_dict() and build the model by its class",
+    "torch.export": "torch.jit.save writes a graph that needs no class, torch.onnx.export ONNX",
     "torch.fx": "no graph that could be changed: jit.trace(f, x).graph shows the operations",
     "torch.hub": _WEIGHTS,
     "torch.is_storage": "look at tensor.numpy(), which shares the tensor's memory",
@@ -57,7 +56,7 @@ ADVICE: dict[str, str] = {
     "torch.utils.benchmark": "use Python's timeit",
     "torch.utils.bottleneck": "use Python's cProfile",
     "torch.utils.cpp_extension": "write an operation with gradients as a torch.autograd.Function",
-    "torch.utils.mobile_optimizer": "save the state_dict() and export where PyTorch is installed",
+    "torch.utils.mobile_optimizer": "torch.onnx.export writes a file for ONNX Runtime and others",
     "torch.utils.model_zoo": _WEIGHTS,
     "torch.vmap": "write the batch dimension out: operations broadcast",
     "torch.func.vmap": "write the batch dimension out: operations broadcast",

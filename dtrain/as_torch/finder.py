@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 from collections.abc import Callable, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 import dtrain
 from dtrain.as_torch.advice import explain_missing
@@ -176,13 +177,7 @@ def _find_torchvision(name: str) -> ModuleType:
         raise MissingModuleError(explain_missing(name))
     module = importlib.import_module(f"dtrain.{source}")
     if path in TORCHVISION:
-
-        def miss(missing: str) -> Any:
-            if missing.startswith("__"):
-                raise AttributeError(f"module {name!r} has no attribute {missing!r}")
-            raise MissingNameError(explain_missing(f"{name}.{missing}"))
-
-        vars(module)["__getattr__"] = miss
+        vars(module)["__getattr__"] = functools.partial(_refuse, name, name)
     return module
 
 
@@ -216,6 +211,7 @@ def _explain_missing_names(module: ModuleType, path: str) -> None:
     ):
         return
     prefix = f"{path}." if path else ""
+    torch_path = f"torch.{path}".rstrip(".")
 
     def explain(name: str) -> Any:
         if known is not None:
@@ -225,11 +221,16 @@ def _explain_missing_names(module: ModuleType, path: str) -> None:
                 pass
         if f"{prefix}{name}" in ALIASES:
             return _find_and_explain(f"{prefix}{name}")
-        if name.startswith("__"):
-            raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
-        raise MissingNameError(explain_missing(f"torch.{prefix}{name}"))
+        _refuse(module.__name__, torch_path, name)
 
     explain.explains = True  # type: ignore[attr-defined]
     vars(module)["__getattr__"] = explain
     if not hasattr(module, "__path__"):
         module.__path__ = []  # Python asks the finder for a name that `from module import` misses
+
+
+def _refuse(module: str, path: str, name: str) -> NoReturn:
+    """Raise the error of a name that a module lacks; `path` is the module's in PyTorch."""
+    if name.startswith("__"):
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+    raise MissingNameError(explain_missing(f"{path}.{name}"))
