@@ -230,7 +230,8 @@ def make_tensor(
 ) -> Tensor:
     """Random numbers to test with, uniform in [low, high) (torch.testing.make_tensor).
 
-    Default: -9 to 9 for floats, -9 to 10 for integers (0 to 10 for uint8), both bools.
+    Default: -9 to 9 for floats and both parts of complex numbers, -9 to 10 for integers (0 to 10
+    for uint8), both bools.
     `noncontiguous` leaves a gap between elements, `exclude_zero` puts 1 in place of 0.
 
     >>> make_tensor(2, 3, dtype="int64", device="cpu").shape

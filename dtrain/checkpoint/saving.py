@@ -88,6 +88,7 @@ def checkpoint_folder(root: str | Path, step: int) -> Path:
 
 
 def check_object_name(name: str) -> None:
+    """Refuse a name that no object of a checkpoint can have."""
     if name == RANDOM:
         raise ValueError(
             f"save_checkpoint: an object is named {RANDOM!r}, under which every checkpoint keeps "

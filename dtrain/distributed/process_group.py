@@ -243,7 +243,7 @@ def is_torchelastic_launched() -> bool:
 
 
 def get_default_backend_for_device(device: Device | str) -> str:
-    """PyTorch's name: "gloo" of the CPU, "nccl" of a GPU.
+    """PyTorch's name of a device's backend: "gloo" for the CPU, "nccl" for a GPU.
 
     Mirrors torch.distributed.get_default_backend_for_device. `init_process_group` takes either,
     and the ranks communicate by MPI, or NCCL where CuPy has it.
