@@ -17,11 +17,11 @@ train: $(BIN)/.train
 test: $(BIN)/.test
 	RANKS=2 tests/run.sh -m "not slow"
 
-# And what starts many ranks, kills them, or runs on several hosts.
+# And what starts many ranks, kills them, or runs on several hosts; 5 ranks as of two machines.
 test-all: test
 	RANKS="$(if $(LONG),3 )5@2" tests/run.sh -m "slow$(if $(LONG),, and not long)" tests
 
-# What starts ranks, under MPICH: two MPIs in one environment would be mixed up.
+# Some of what starts ranks, under MPICH: two MPIs in one environment would be mixed up.
 test-mpich: $(BIN)/.test $(MPICH)/.test
 	tests/mpich.sh $(LONG)
 

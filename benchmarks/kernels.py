@@ -1,4 +1,4 @@
-"""Times the operations behind dtrain's fused kernels against PyTorch's, alternating in one process.
+"""Times operations behind dtrain's fused kernels against PyTorch's, alternating in one process.
 
     python benchmarks/kernels.py
     python benchmarks/kernels.py --only conv2d

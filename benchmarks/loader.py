@@ -1,7 +1,7 @@
 """Times dtrain's DataLoader beside PyTorch's, in turn: `python benchmarks/loader.py`.
 
-Each row is a job that both loaders do; a cell is the median over the rounds of a ratio within one
-round, so that a machine that grows slower in between changes it little.
+Each row is a job that both loaders do. Times are medians over the rounds; the ratio is the median
+of the ratios within a round, so that a machine that grows slower in between changes it little.
 """
 
 from __future__ import annotations

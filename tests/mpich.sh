@@ -1,6 +1,7 @@
 #!/bin/sh
-# What starts ranks, under MPICH (.venv-mpich); and that its weights are Open MPI's (.venv).
-# --long: hosts, timelines, restarts, hangs and the supervisor, too, and more numbers of ranks.
+# Tests that start ranks, under MPICH (.venv-mpich); and whether its weights are Open MPI's (.venv).
+# --long: hosts, timelines, restarts, hangs, the supervisor and resumed runs, too, and more numbers
+# of ranks.
 set -eu
 cd "$(dirname -- "$0")/.."
 

@@ -1,7 +1,8 @@
 #!/bin/sh
-# All tests: in one process, then those with ranks under mpirun. A rank that fails ends its job:
-# `dtrain run` starts Python by mpi4py's runner, and pytest stops at the first failure.
-# Arguments choose among the former, RANKS among the latter; VENV is the environment, .venv by default.
+# All tests: first without mpirun, then those in tests/ranks under mpirun. A rank that fails ends its
+# job: `dtrain run` starts Python by mpi4py's runner, and pytest stops at the first failure.
+# Arguments are those of the first pytest; RANKS are the numbers of ranks of the others; VENV is the
+# environment, .venv by default.
 set -eu
 cd "$(dirname -- "$0")/.."
 PATH=$PWD/${VENV:-.venv}/bin:$PATH
