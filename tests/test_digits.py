@@ -12,6 +12,8 @@ import pytest
 from dtrain.distributed.launch import find_launcher
 from dtrain.errors import LaunchError
 
+from .processes import finished, weights
+
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent
@@ -29,15 +31,6 @@ def has_mpirun():
 
 
 needs_mpirun = pytest.mark.skipif(not has_mpirun(), reason="no mpirun beside this Python")
-
-
-def finished(process):
-    assert process.returncode == 0, process.stderr
-    return process.stdout
-
-
-def weights(output):
-    return re.search(r"weights sha256 ([0-9a-f]{64})", output)[1]
 
 
 @pytest.fixture(scope="module")

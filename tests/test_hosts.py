@@ -1,6 +1,5 @@
 """`dtrain run` over hosts, made of network namespaces: the same bits, and nothing stays behind."""
 
-import re
 import signal
 import subprocess
 import sys
@@ -9,7 +8,8 @@ import time
 import pytest
 
 from . import hosts
-from .test_launch import is_running, needs_mpi
+from .processes import finished, is_running, weights
+from .test_launch import needs_mpi
 
 DIGITS = hosts.ROOT / "examples" / "digits.py"
 SHORT = ("--epochs", 1)
@@ -22,15 +22,6 @@ pytestmark = [needs_mpi, needs_hosts, pytest.mark.slow]
 def pair():
     with hosts.hosts(2) as cluster:
         yield cluster
-
-
-def finished(process):
-    assert process.returncode == 0, process.stderr
-    return process.stdout
-
-
-def weights(output):
-    return re.search(r"weights sha256 ([0-9a-f]{64})", output)[1]
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,8 @@ from dtrain.distributed import launch
 from dtrain.distributed.launch import JobSpec, Launcher, LaunchPlan, Machine, start_monitor
 from dtrain.errors import LaunchError
 
+from .processes import is_running
+
 ROOT = Path(__file__).parents[1]
 OPEN_MPI = Launcher("/opt/bin/mpirun", "openmpi", 5)
 OPEN_MPI_4 = Launcher("/opt/bin/mpirun", "openmpi", 4)
@@ -413,14 +415,6 @@ def test_an_exception_on_one_rank_ends_the_job_and_is_shown_once(tmp_path):
 def test_the_exit_status_is_passed_on(tmp_path, num_ranks):
     (tmp_path / "leaves.py").write_text("import sys; from mpi4py import MPI; sys.exit(7)")
     assert dtrain_run("-n", num_ranks, "leaves.py", cwd=tmp_path)[0] == 7
-
-
-def is_running(pid):
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
 
 
 @needs_mpi

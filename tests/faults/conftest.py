@@ -1,7 +1,6 @@
 """Starting `dtrain run`, waiting for what it does, and seeing that nothing is left of it."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import pytest
 
 from dtrain.distributed import launch
 from dtrain.errors import LaunchError
+from tests.processes import finished, is_running, weights
 
 ROOT = Path(__file__).parents[2]
 DIGITS = ROOT / "examples" / "digits.py"
@@ -50,14 +50,6 @@ def wait_until(condition):
         assert time.monotonic() < deadline, "has not come true in time"
         time.sleep(0.01)
     return value
-
-
-def is_running(pid):
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
 
 
 def children(pid):
@@ -123,11 +115,6 @@ def start(tmp_path):
         assert not [path for folder in run.scratch_folders() for path in folder.rglob("*")]
 
 
-def weights(text):
-    (found,) = re.findall(r"weights sha256 ([0-9a-f]{64})", text)
-    return found
-
-
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory):
     """The weights of digits.py when nothing happens to it."""
@@ -135,5 +122,4 @@ def undisturbed(tmp_path_factory):
         [sys.executable, DIGITS, *SHORT], capture_output=True, text=True, timeout=LIMIT_S,
         cwd=tmp_path_factory.mktemp("undisturbed"), env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
-    assert process.returncode == 0, process.stderr
-    return weights(process.stdout)
+    return weights(finished(process))
