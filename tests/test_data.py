@@ -64,6 +64,29 @@ def test_tensor_datasets_take_tensors_of_one_length():
         TensorDataset(dtrain.ones(2), dtrain.ones(3))
 
 
+def test_rows_of_tensors_are_taken_as_by_an_index():
+    class Doubled(TensorDataset):
+        def __getitem__(self, index):
+            return tuple(2 * rows for rows in super().__getitem__(index))
+
+    weight = dtrain.arange(4.0, requires_grad=True)
+    columns = dtrain.arange(8.0).reshape(2, 4).T  # not contiguous
+    half = dtrain.arange(4.0).bfloat16()
+    sampler = [3, -4, 1]
+    for data, double in ((TensorDataset(columns, half), 1), (Doubled(columns, half), 2)):
+        ((x, y),) = DataLoader(data, 3, sampler=sampler)
+        assert (x / double).tolist() == [[3, 7], [0, 4], [1, 5]]
+        assert (y / double).tolist() == [3, 0, 1]
+        assert y.dtype == dtrain.bfloat16
+        x += 1  # the rows are copies
+        assert columns[3].tolist() == [3, 7]
+    ((taken, _),) = DataLoader(TensorDataset(weight, columns), 3, sampler=sampler)
+    taken.sum().backward()
+    assert weight.grad.tolist() == [1, 1, 0, 1]
+    with pytest.raises(IndexError, match="index 4 is out of bounds for axis 0 with size 4"):
+        list(DataLoader(TensorDataset(columns), 2, sampler=[0, 4]))
+
+
 def test_without_shuffle_the_order_is_the_datasets():
     assert order(numbers(batch_size=3)) == list(range(10))
 

@@ -113,6 +113,35 @@ def test_more_samples_than_there_are_come_in_rounds():
     assert order[:4] != order[4:8]
 
 
+def test_the_samplers_arrays_give_the_steps_of_their_lists():
+    data = TensorDataset(dtrain.arange(5))
+    for draw in (
+        lambda: RandomSampler(data, num_samples=23),  # five arrays, which no step ends with
+        lambda: WeightedRandomSampler(range(5), 8),
+        lambda: None,
+    ):
+        order = list(draw() or range(5))
+        for batch_size, microbatches, drop_last in ((1, 1, False), (3, 2, False), (2, 2, True)):
+            options = {"microbatches": microbatches, "drop_last": drop_last}
+            by_arrays = DataLoader(data, batch_size, sampler=draw(), **options)
+            by_list = DataLoader(data, batch_size, sampler=order, **options)
+            whole = [[values(batch) for batch in step] for step in by_list.steps()]
+            for first in range(len(whole) + 1):
+                by_arrays.load_state_dict(
+                    {**by_arrays.state_dict(), "epoch": 0, "next_step": first}
+                )
+                assert [[values(b) for b in s] for s in by_arrays.steps()] == whole[first:]
+
+
+def test_a_subclass_of_a_sampler_gives_its_own_order():
+    class Even(RandomSampler):
+        def __iter__(self):
+            return (index for index in super().__iter__() if index % 2 == 0)
+
+    seen = [values(batch) for batch in DataLoader(NUMBERS, 1, sampler=Even(NUMBERS))]
+    assert sorted(seen) == [[0], [2], [4], [6], [8], [10]]
+
+
 @pytest.mark.parametrize("replacement", [True, False])
 def test_weights_say_how_often_a_sample_is_drawn(replacement):
     sampler = WeightedRandomSampler(dtrain.tensor([1.0, 0.0, 3.0]), 1, replacement)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from dtrain.data.sample_check import digest_sample
+from dtrain.data.samplers import index_parts
 from dtrain.distributed import world
 from dtrain.distributed.comm.tree_reduce import microbatch_range
 from dtrain.errors import DesyncError
@@ -52,10 +53,30 @@ def assign_indices(
 ) -> Iterator[list[Samples]]:
     """The microbatches of each step, from step `first` on, with the indices in this order."""
     total = batch_size * count
-    remaining = islice(order, first * total, None)
-    while len(indices := as_indices(islice(remaining, total))):
+    for indices in _cut(order, total, first * total):
         if len(indices) == total or not drop_last:
             yield [Samples(dataset, part) for part in split(indices, batch_size, count)]
+
+
+def _cut(order: Iterable[Any], length: int, start: int) -> Iterator[np.ndarray]:
+    """Pieces of `length` indices, the last one shorter, without the first `start` indices."""
+    parts = index_parts(order)
+    if parts is None:
+        remaining = islice(order, start, None)
+        while len(indices := as_indices(islice(remaining, length))):
+            yield indices
+        return
+    held = np.empty(0, np.int64)  # of a piece that goes on in the next part
+    for part in parts:
+        skipped = min(start, len(part))
+        start -= skipped
+        rest = np.concatenate([held, part[skipped:]]) if len(held) else part[skipped:]
+        whole = len(rest) - len(rest) % length
+        for begin in range(0, whole, length):
+            yield rest[begin : begin + length]
+        held = rest[whole:]
+    if len(held):
+        yield held
 
 
 def assign_stream(
@@ -123,6 +144,8 @@ def split(indices: np.ndarray, batch_size: int, count: int) -> list[np.ndarray]:
     [3, 2, 0, 0]
     """
     n = len(indices)
+    if n == batch_size * count:
+        return [indices[begin : begin + batch_size] for begin in range(0, n, batch_size)]
     filled = min(count, max(-(-n // batch_size), n // 2))
     if batch_size > 1 and n // max(filled, 1) < 2:
         filled = n // 2

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dtrain.autograd import Tensor
+from dtrain.autograd.tensor import wrap
 from dtrain.data.collate import default_collate, default_convert, make_empty
 from dtrain.data.dataset import TensorDataset
 from dtrain.data.keyed_random import Key, SampleLoader
@@ -57,7 +59,7 @@ class BatchMaker:
         integers = task.indices.dtype == np.int64
         whole_rows = isinstance(source, TensorDataset) and integers and not self._by_samples
         if self.collate_fn is None and whole_rows:
-            return list(source[from_numpy(task.indices)])
+            return _take_rows(source, task.indices)
         load = self.samples.load_beside if beside else self.samples.load
         listed = task.indices.tolist()
         if self._by_samples:
@@ -69,3 +71,12 @@ class BatchMaker:
                 source.__getitems__, [listed], lambda batches: collate(batches[0]), task.key
             )
         return load(source.__getitem__, listed, collate, task.key)
+
+
+def _take_rows(source: TensorDataset, indices: np.ndarray) -> list[Tensor]:
+    """``list(source[indices])``, without an operation for each tensor where none is recorded."""
+    arrays = [tensor.array for tensor in source.tensors if not tensor.requires_grad]
+    is_plain = type(source) is TensorDataset and len(arrays) == len(source.tensors)
+    if is_plain and all(type(array) is np.ndarray and array.size for array in arrays):
+        return [wrap(array.take(indices, 0)) for array in arrays]
+    return list(source[from_numpy(indices)])

@@ -55,8 +55,14 @@ class SequentialSampler(Sampler[int]):
     def __len__(self) -> int:
         return len(self.data_source)
 
+    def iterate_parts(self) -> Iterator[np.ndarray]:
+        """The same indices as arrays."""
+        size = len(self.data_source)
+        for begin in range(0, size, _PART_SIZE):
+            yield np.arange(begin, min(begin + _PART_SIZE, size))
 
-#: indices that are drawn at once with replacement
+
+#: indices of one array, where they are not drawn at once
 _PART_SIZE = 1 << 20
 #: indices that are Python integers at once, which take five times the memory of an array's
 _LISTED = 1 << 14
@@ -79,12 +85,16 @@ class _RandomOrderSampler(Sampler[int]):
         self._epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
-        epoch, self._epoch = self._epoch, self._epoch + 1  # a new order for the next iteration
         return chain.from_iterable(
             part[begin : begin + _LISTED].tolist()
-            for part in self._draw_parts(epoch)
+            for part in self.iterate_parts()
             for begin in range(0, len(part), _LISTED)
         )
+
+    def iterate_parts(self) -> Iterator[np.ndarray]:
+        """The same indices as arrays."""
+        epoch, self._epoch = self._epoch, self._epoch + 1  # a new order for the next iteration
+        return self._draw_parts(epoch)
 
     def __len__(self) -> int:
         return self.num_samples
@@ -253,6 +263,22 @@ class BatchSampler(Sampler[list[int]]):
         size: Any = self.sampler
         whole, rest = divmod(len(size), self.batch_size)
         return whole if self.drop_last or not rest else whole + 1
+
+
+#: the samplers whose indices are always integers, in arrays
+_ARRAY_SAMPLERS = (SequentialSampler, RandomSampler, WeightedRandomSampler)
+
+
+def index_parts(order: Iterable[Any]) -> Iterator[np.ndarray] | None:
+    """The indices of one of these samplers as arrays; None for any other iterable.
+
+    A subclass may give other indices by its `__iter__`.
+
+    >>> [part.tolist() for part in index_parts(SequentialSampler(range(3)))]
+    [[0, 1, 2]]
+    """
+    is_array_sampler = type(order) in _ARRAY_SAMPLERS
+    return order.iterate_parts() if is_array_sampler else None  # type: ignore[attr-defined]
 
 
 def set_epoch(sampler: Any, epoch: int) -> None:
