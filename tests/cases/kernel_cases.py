@@ -384,15 +384,15 @@ def lstm_case(sizes: tuple, reverse: bool, n: int, projection: int | None) -> li
     weights = ((4 * n, width), None if projection is None else (projection, n))
     shapes = ((rows, 4 * n), (sizes[0], width), (sizes[0], n), *weights)
     return [
-        Case("recurrent", "lstm", shapes, (sizes, reverse), special=False, slack=4),
-        Case("recurrent", "lstm_backward", ((rows, width + n), *shapes), (sizes, reverse),
+        Case("lstm", "lstm", shapes, (sizes, reverse), special=False, slack=4),
+        Case("lstm", "lstm_backward", ((rows, width + n), *shapes), (sizes, reverse),
              after_lstm(sizes, reverse), special=False, slack=4),
     ]  # fmt: skip
 
 
 def after_lstm(sizes: tuple, reverse: bool) -> Any:
     def prepare(arrays: list, dtype: Any) -> list:
-        from dtrain.backend.kernels.reference.recurrent import lstm
+        from dtrain.backend.kernels.reference.lstm import lstm
 
         g, *inputs = arrays
         return [g, *inputs[3:], *lstm(*inputs, sizes, reverse)[1:]]

@@ -135,8 +135,8 @@ topk_indices: Kernel = _kernel("sorting", "topk_indices")
 
 contiguous: Kernel = _kernel("layout", "contiguous")
 
-lstm: Kernel = _kernel("recurrent", "lstm")
-lstm_backward: Kernel = _kernel("recurrent", "lstm_backward")
+lstm: Kernel = _kernel("lstm", "lstm")
+lstm_backward: Kernel = _kernel("lstm", "lstm_backward")
 
 mean_of_both: Kernel = _kernel("reduction", "mean_of_both")
 
