@@ -22,11 +22,6 @@ from dtrain.backend.kernels.reference.recurrent import (
 )
 
 
-def _sigmoid(x: Array) -> Array:
-    """1 / (1 + exp(-x)), by tanh, of which NumPy has a faster one than of exp."""
-    return array_module(x).tanh(x * 0.5) * 0.5 + 0.5
-
-
 @op
 def rnn(
     x: Array, h0: Array, w_hh: Array, *, batch_sizes: Sequence[int], reverse: bool, relu: bool
@@ -98,41 +93,11 @@ def gru(
     r, z, m = w_hh h + b_hh; r = sigmoid(r + x_r); z = sigmoid(z + x_z); n = tanh(r m + x_n);
     h' = (1 - z) n + z h. x: (all, 3 h); h0: (n, h). Returns all h.
     """
-    xp = array_module(x)
-    slices = step_slices(batch_sizes, reverse)
-    width = h0.shape[1]
-
-    def step(x: Array, h: Array) -> tuple[Array, ...]:
-        a = h @ w_hh.T
-        a = (a if b_hh is None else a + b_hh).reshape(x.shape[0], 3, width)
-        x = x.reshape(x.shape[0], 3, width)
-        r_z = _sigmoid(x[:, :2] + a[:, :2])
-        m = a[:, 2]
-        n = xp.tanh(x[:, 2] + r_z[:, 0] * m)
-        return n + r_z[:, 1] * (h - n), r_z, m, n
-
-    before, made = run_steps(step, x, (h0,), slices)
-    out = join_steps([m[0] for m in made], reverse)
+    out, *kept = kernels.gru(x, h0, w_hh, b_hh, batch_sizes, reverse)
 
     @memoize_by_gradient
     def gradients(g: Array) -> Any:
-        h = join_steps([b[0] for b in before], reverse)
-        r_z, m, n = (join_steps([parts[k] for parts in made], reverse) for k in (1, 2, 3))
-        r, z = r_z[:, 0], r_z[:, 1]
-        # the derivatives of h' with respect to the sums inside of r, z, n, and to m
-        of_n = (1 - z) * (1 - n * n)
-        of_r, of_z, of_m = of_n * m * r * (1 - r), (h - n) * z * (1 - z), of_n * r
-        of_a = xp.concatenate([of_r, of_z, of_m], 1).reshape(h.shape[0], 3, width)
-
-        def step_back(i: int, rows: slice, dh: Array) -> tuple[Any, Array]:
-            dh = dh + g[rows]
-            da = (of_a[rows] * dh[:, None]).reshape(dh.shape[0], 3 * width)
-            return (dh, da), dh * z[rows] + da @ w_hh
-
-        made_back, (dh0,) = run_steps_back(step_back, (width,), slices, g)
-        dh, da = (join_steps([parts[k] for parts in made_back], reverse) for k in (0, 1))
-        dx = xp.concatenate([da[:, : 2 * width], dh * of_n], 1)
-        return dx, dh0, da.T @ h, da.sum(0)
+        return kernels.gru_backward(g, w_hh, *kept, batch_sizes, reverse)
 
     return out, (
         lambda g: gradients(g)[0],

@@ -400,6 +400,26 @@ def after_lstm(sizes: tuple, reverse: bool) -> Any:
     return prepare
 
 
+def gru_case(sizes: tuple, reverse: bool, n: int, bias: bool) -> list[Case]:
+    rows = sum(sizes)
+    shapes = ((rows, 3 * n), (sizes[0], n), (3 * n, n), (3 * n,) if bias else None)
+    return [
+        Case("gru", "gru", shapes, (sizes, reverse), special=False, slack=4),
+        Case("gru", "gru_backward", ((rows, n), *shapes), (sizes, reverse),
+             after_gru(sizes, reverse), special=False, slack=4),
+    ]  # fmt: skip
+
+
+def after_gru(sizes: tuple, reverse: bool) -> Any:
+    def prepare(arrays: list, dtype: Any) -> list:
+        from dtrain.backend.kernels.reference.gru import gru
+
+        g, *inputs = arrays
+        return [g, inputs[2], *gru(*inputs, sizes, reverse)[1:]]
+
+    return prepare
+
+
 LAYOUTS = [
     Case("layout", "contiguous", (shape,), (), swapped)
     for shape in ((40, 33), (2, 16, 35), (3, 2), (7,), (0, 3))
@@ -410,6 +430,11 @@ RECURRENT = [
     for sizes, reverse in BATCHES
     for n, projection in ((16, None), (5, None), (4, 3))
     for case in lstm_case(sizes, reverse, n, projection)
+] + [
+    case
+    for sizes, reverse in BATCHES
+    for n, bias in ((16, False), (5, True))
+    for case in gru_case(sizes, reverse, n, bias)
 ]
 
 STEPS = [

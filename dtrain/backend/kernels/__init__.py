@@ -137,6 +137,8 @@ contiguous: Kernel = _kernel("layout", "contiguous")
 
 lstm: Kernel = _kernel("lstm", "lstm")
 lstm_backward: Kernel = _kernel("lstm", "lstm_backward")
+gru: Kernel = _kernel("gru", "gru")
+gru_backward: Kernel = _kernel("gru", "gru_backward")
 
 mean_of_both: Kernel = _kernel("reduction", "mean_of_both")
 
