@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dtrain.backend import Generator, initial_seed
@@ -32,6 +34,7 @@ from dtrain.data.options import (
 )
 from dtrain.data.sample_check import SampleCheck, make_sample_check
 from dtrain.data.samplers import RandomSampler, SequentialSampler, set_epoch
+from dtrain.data.step_batches import StepBatches
 from dtrain.data.worker_options import WorkerOptions, read_worker_options
 from dtrain.distributed import world
 from dtrain.distributed.comm.tree_reduce import microbatch_range
@@ -212,11 +215,12 @@ class DataLoader:
                 yield load(microbatches[rank])
             end_step(step)
 
-    def steps(self, one_backward: bool = False) -> Iterator[Iterator[Any]]:
-        """Iterate over the remaining steps of the epoch; each is an iterator over its batches.
+    def steps(self, one_backward: bool = False) -> Iterator[StepBatches]:
+        """Iterate over the remaining steps of the epoch; each is iterated over for its batches.
 
         The gradients are summed over the ranks when the inner loop ends; under
-        ``dtrain run --elastic`` the inner loop starts again if a rank fails.
+        ``dtrain run --elastic`` the inner loop starts again if a rank fails. A step may be iterated
+        over several times, as by the closure of LBFGS.
 
         Parameters
         ----------
@@ -233,12 +237,13 @@ class DataLoader:
         """
         require_steps(self._is_unsharded)
         for step, microbatches, load in self._iterate_epoch(False, one_backward):
-            yield self._iterate_step(step, microbatches, load)
+            yield StepBatches(partial(self._iterate_step, step, microbatches, load))
 
     def _iterate_step(
         self, step: Step, microbatches: list[Samples], load: Callable[[Samples], Any]
     ) -> Iterator[Any]:
         """This rank's batches of a step; all of them again if a rank fails before its end."""
+        step = replace(step)  # another object: a loop that was left by a break is forgotten
         begin_step(step)
         done = False
         while not done:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,5 +101,5 @@ def find_lr(
     return LRSearch(rates[: len(finite)], smooth_values(np.array(finite), 0.7))
 
 
-def _iterate_epochs(loader: DataLoader) -> Iterator[Iterator[Any]]:
+def _iterate_epochs(loader: DataLoader) -> Iterator[Iterable[Any]]:
     return itertools.chain.from_iterable(loader.steps() for _ in itertools.count())

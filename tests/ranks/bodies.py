@@ -442,8 +442,8 @@ def sync_batch_norm_normalizes_a_batch_far_from_zero():
 def sync_batch_norm_refuses_microbatches_that_do_not_run_at_once():
     size = distributed.world_size()
     model = DataParallel(_synchronized())
-    step = next(DataLoader(_data(), 2, microbatches=size + 1).steps())
-    x, _ = next(step)
+    batches = iter(next(DataLoader(_data(), 2, microbatches=size + 1).steps()))
+    x, _ = next(batches)
     said = f"SyncBatchNorm: .* has {size + 1} microbatches on {size} ranks: run {size + 1} ranks"
     with pytest.raises(RuntimeError, match=said):
         model(x.double())
