@@ -82,10 +82,6 @@ def test_what_it_refuses():
         dtrain.optim.LBFGS([x], line_search_fn="x")
     with pytest.raises(ValueError, match="LBFGS: expected 0 <= lr, got -1"):
         dtrain.optim.LBFGS([x], lr=-1)
-    model = dtrain.DataParallel(dtrain.nn.Linear(2, 1))
-    optimizer = dtrain.optim.LBFGS(model.parameters())
-    with pytest.raises(NotImplementedError, match="under DataParallel each rank has its own"):
-        optimizer.step(lambda: model(dtrain.ones(1, 2)).sum())
 
 
 def test_defaults_are_those_of_pytorch():

@@ -89,3 +89,22 @@ def test_detail_compares_what_the_optimizer_holds(monkeypatch):
     with pytest.raises(DesyncError, match=message):
         train(FirstOfTwo(other), epochs=2)
     assert len(seen) == 2  # step 1 is not compared
+
+
+def test_a_model_whose_closure_computes_the_gradients_is_warned_of_at_the_second_step():
+    def body():
+        world.set_communicator(FirstOfTwo())
+        model = nn.Linear(2, 1)
+        optimizer = optim.LBFGS(model.parameters(), max_iter=1)
+        for (x,) in DataLoader(TensorDataset(dtrain.ones(16, 2)), 2):
+
+            def closure(x=x):
+                optimizer.zero_grad()
+                loss = model(x).pow(2).sum()
+                loss.backward()
+                return loss
+
+            optimizer.step(closure)
+
+    with pytest.warns(UserWarning, match=r"LBFGS.step\(\): 2 of 2 parameters are in no DataPar"):
+        distributed.run_ranks(1, body)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -29,6 +29,16 @@ class GradBuffer:
             start += param.numel()
 
 
+class LossMean(Protocol):
+    """Takes the mean over the ranks of the losses whose gradients are reduced."""
+
+    def start(self) -> None:
+        """Take the means of the losses from now on, beginning with 0."""
+
+    def stop(self) -> float | None:
+        """The sum of the means since `start`; None if no gradient was reduced."""
+
+
 class Bucket:
     """Parameters of one dtype on one device, with their values and gradients in flat arrays.
 
@@ -36,7 +46,7 @@ class Bucket:
     memory. A parameter's `grad` stays None until it gets a gradient.
 
     Higher layers hook in through `before_accumulate`, `before_read_grad`, `before_step`,
-    `update_range` and `attachments`; a bucket by itself has none set.
+    `loss_mean`, `update_range` and `attachments`; a bucket by itself has none set.
     """
 
     params: list[Tensor]
@@ -64,6 +74,8 @@ class Bucket:
         self.before_read_grad: Callable[[], None] | None = None
         #: called before an optimizer reads the gradients
         self.before_step: Callable[[], None] | None = None
+        #: the mean of the losses over the ranks, where the gradients are means over them
+        self.loss_mean: LossMean | None = None
         #: objects that higher layers keep with the bucket, by their class
         self.attachments: dict[type, object] = {}
         self._take_values()

@@ -16,7 +16,7 @@ from dtrain.backend import array_module
 from dtrain.backend.profiler import span
 from dtrain.backend.tracing import refuse_recording
 
-Observer = Callable[[Sequence[Tensor]], None]
+Observer = Callable[[Sequence[Tensor], Sequence[Tensor]], None]
 
 
 class _PerThread(threading.local):
@@ -28,8 +28,8 @@ _local = _PerThread()
 
 
 def observe_backward(method: Observer) -> None:
-    """Call a method, held weakly, with the tensors that each backward pass of this thread begins
-    with."""
+    """Call a method, held weakly, before each backward pass of this thread, with the tensors that
+    the pass begins with, and their gradients."""
     alive = [ref for ref in _local.observers if ref() is not None]
     _local.observers = [*alive, weakref.WeakMethod(method)]
 
@@ -125,7 +125,8 @@ def _run(
     for ref in _local.observers:
         observer = ref()
         if observer is not None:
-            observer([outputs] if isinstance(outputs, Tensor) else outputs)
+            tensors = [outputs] if isinstance(outputs, Tensor) else outputs
+            observer(tensors, [seed for _, seed in roots])
     keep = create_graph if retain_graph is None else retain_graph
     with span("backward"):
         edges = None if inputs is None else [x._graph_edge() for x in inputs]

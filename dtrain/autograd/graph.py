@@ -160,6 +160,11 @@ class _PerThread(threading.local):
 _running = _PerThread()
 
 
+def is_backward_running() -> bool:
+    """Whether this thread is inside a backward pass, as recomputed segments are."""
+    return _running.callbacks is not None
+
+
 def call_after_backward(callback: Callable[[], None]) -> None:
     """Call `callback` once at the end of the backward pass that runs on this thread."""
     assert _running.callbacks is not None, "no backward pass is running"

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
-from dtrain.autograd import Tensor, enable_grad, no_grad
+from dtrain.autograd import Tensor, no_grad
 from dtrain.functions.joining import cat
+from dtrain.optim import step_hooks
+from dtrain.optim.closure import evaluate
 from dtrain.optim.complex_parts import require_real
 from dtrain.optim.line_search import Point, search_strong_wolfe
 from dtrain.optim.optimizer import Optimizer
@@ -20,6 +22,10 @@ class LBFGS(Optimizer):
 
     Its steps go along -H grad, where H, an estimate of the inverse Hessian, comes from the last
     `history_size` changes of parameters and gradients.
+
+    Under DataParallel the losses that it compares are means over all ranks, as the gradients are:
+    all ranks take the same steps. The closure calls `backward` on the loss of this rank's batch;
+    with several microbatches it loops over those of ``loader.steps()``, each time anew.
 
     Parameters
     ----------
@@ -83,19 +89,18 @@ class LBFGS(Optimizer):
     # --- a step ---
 
     def step(self, closure: Callable[[], Any]) -> Any:  # type: ignore[override]
-        """Go along up to `max_iter` directions; returns the closure's first result.
+        """Go along up to `max_iter` directions; returns the first loss.
 
         `closure` sets the gradients to zero, computes the loss and its gradients, and returns the
-        loss; it is called several times.
+        loss; it is called several times. Under DataParallel what is returned is the mean loss.
         """
-        self._require_local_gradients()
+        for hook in step_hooks.all_pre_hooks:
+            hook(self, (self, closure), {})
         (group,) = self.param_groups
         memory = self._memory
         memory.setdefault("func_evals", 0)
         memory.setdefault("n_iter", 0)
-        evaluate = enable_grad()(closure)
-        first = evaluate()
-        loss, grad = float(first), self._gather_grad()
+        first, loss, grad = self._evaluate(closure)
         evaluations = 1
         memory["func_evals"] += 1
         if grad.abs().max() <= group["tolerance_grad"]:
@@ -115,13 +120,14 @@ class LBFGS(Optimizer):
                 calls = 0
                 if group["line_search_fn"] is not None:
                     start = Point(0.0, loss, grad, slope)
-                    found, calls = self._search(evaluate, direction, start, length)
+                    found, calls = self._search(closure, direction, start, length)
                     length, loss, grad = found.length, found.loss, found.grad
                     self._move(direction, length)
                 else:
                     self._move(direction, length)
                     if iteration < group["max_iter"]:  # else the next step calls it
-                        loss, grad, calls = float(evaluate()), self._gather_grad(), 1
+                        _, loss, grad = self._evaluate(closure)
+                        calls = 1
                 memory["t"] = length
                 evaluations += calls
                 memory["func_evals"] += calls
@@ -134,14 +140,10 @@ class LBFGS(Optimizer):
                     break
         return first
 
-    def _require_local_gradients(self) -> None:
-        for param in self.param_groups[0]["params"]:
-            if param._bucket is not None and param._bucket.before_step is not None:
-                raise NotImplementedError(
-                    "LBFGS: it compares the losses that its closure returns, and under "
-                    "DataParallel each rank has its own; train it without DataParallel, on one "
-                    "rank, or use another optimizer"
-                )
+    def _evaluate(self, closure: Callable[[], Any]) -> tuple[Any, float, Tensor]:
+        """What the closure returns, the loss and all gradients."""
+        result, loss = evaluate("LBFGS", closure, self.param_groups[0]["params"])
+        return result, loss, self._gather_grad()
 
     def _choose_direction(self, grad: Tensor, history_size: int) -> Tensor:
         """-H grad, after the last change has been added to the history (the two-loop recursion)."""
@@ -173,14 +175,14 @@ class LBFGS(Optimizer):
         return direction
 
     def _search(
-        self, evaluate: Callable[[], Any], direction: Tensor, start: Point, length: float
+        self, closure: Callable[[], Any], direction: Tensor, start: Point, length: float
     ) -> tuple[Point, int]:
         params = self.param_groups[0]["params"]
         origin = [param.clone() for param in params]
 
         def measure(length: float) -> Point:
             self._move(direction, length)
-            loss, grad = float(evaluate()), self._gather_grad()
+            _, loss, grad = self._evaluate(closure)
             for param, values in zip(params, origin):
                 param.copy_(values)
             return Point(length, loss, grad, float(grad @ direction))

@@ -40,7 +40,7 @@ class NonFiniteCheck:
         self._was_finite = True  # in the last step, on all ranks
         observe_backward(self.check_losses)
 
-    def check_losses(self, losses: Sequence[Tensor]) -> None:
+    def check_losses(self, losses: Sequence[Tensor], _: Sequence[Tensor]) -> None:
         """Look at the tensors that a backward pass begins with."""
         microbatch = current_microbatch() or self._outside
         for loss in losses:

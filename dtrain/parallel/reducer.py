@@ -25,6 +25,7 @@ from dtrain.nn.deferred_updates import BufferUpdate, DeferredBufferUpdates
 from dtrain.parallel.bucket_layout import BucketLayout
 from dtrain.parallel.bucket_reducer import BucketReducer
 from dtrain.parallel.divergence_check import make_divergence_check
+from dtrain.parallel.loss_recorder import LossRecorder
 from dtrain.parallel.model_agreement import Claim, ModelAgreement, mid_step_error
 from dtrain.parallel.non_finite_check import Finding, NonFiniteCheck
 
@@ -39,6 +40,7 @@ class _Vote(NamedTuple):
     digest: bytes | None  # of weights and optimizer state, if they are compared in this step
     claim: Claim  # what this rank's model and optimizers are
     of_step: Any  # the claim of the step's own check, if it has one
+    losses: dict[int, float] | None  # by microbatch, if their mean is wanted
     finding: Finding | None  # the first NaN or infinity, if they are looked for
 
 
@@ -89,6 +91,7 @@ class Reducer:
             self._thread_comm = comm.duplicate()
         # Outside a DataLoader a rank's backward pass is one of `size` equal microbatches.
         self._unnumbered = Microbatch(Step(-1, (1,) * comm.size, True, True), comm.rank)
+        self._losses = LossRecorder(self._unnumbered)
         self._non_finite: NonFiniteCheck | None = None
         if self._check is not None:
             self._non_finite = NonFiniteCheck(layout, comm.rank, self._unnumbered)
@@ -102,6 +105,7 @@ class Reducer:
         for bucket in self._index_of:
             bucket.before_accumulate = self._before_accumulate
             bucket.before_step = self._before_step
+            bucket.loss_mean = self._losses
 
     def _reset(self) -> None:
         self._step: Step | None = None
@@ -149,6 +153,8 @@ class Reducer:
             self._begin(self._step)
 
     def _before_accumulate(self, bucket: Bucket) -> None:
+        if self._losses.current is not None:
+            self._losses.record()
         if not self.is_enabled():
             return
         microbatch = current_microbatch() or self._unnumbered
@@ -205,6 +211,7 @@ class Reducer:
             reducer.roll_back()
         for layer in self._layers:
             layer.pending_updates = []
+        self._losses.forget()
         self._reset()
 
     def _set_aside(self) -> None:
@@ -294,6 +301,7 @@ class Reducer:
                 reducer.commit(used)
             else:  # no rank has a gradient: nothing was reduced
                 reducer.roll_back()
+        self._losses.commit()
         self._reset()
         if self.on_commit is not None:
             self.on_commit()
@@ -331,12 +339,15 @@ class Reducer:
         claim = tuple(self._agreement.claim())
         of_step = None if step.check is None else step.check.claim()
         finding = None if self._non_finite is None else self._non_finite.take_finding()
-        vote = (step.number, len(step.sizes), used, self._updates, digest, claim, of_step, finding)
+        losses = self._losses.take()
+        of_rank = (digest, claim, of_step, losses, finding)
+        vote = (step.number, len(step.sizes), used, self._updates, *of_rank)
         votes = [_Vote(*v) for v in self._comm.allgather(vote, "the end of a step")]
         self._require_same_step(votes)
         if step.check is not None and all(vote.of_step is not None for vote in votes):
             step.check.require_same(self._comm, [vote.of_step for vote in votes])
         self._agreement.require_same([Claim(*vote.claim) for vote in votes], step)
+        self._losses.average([vote.losses for vote in votes], step.sizes)
         if self._non_finite is not None:
             self._non_finite.report([vote.finding for vote in votes], step)
         if self._check is not None:

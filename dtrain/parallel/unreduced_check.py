@@ -29,6 +29,9 @@ def check_gradients_are_reduced(optimizer: Optimizer, *_: Any) -> None:
     number = context.optimizer_steps.get(optimizer, 0)
     if number and env.DEBUG.read() is None:
         return
+    params = (param for group in optimizer.param_groups for param in group["params"])
+    if not number and all(param._grad is None for param in params):
+        return  # the closure of this step computes the first gradients
     context.optimizer_steps[optimizer] = number + 1
     unreduced = _find_unreduced(optimizer)
     if not number and unreduced and comm.rank == 0:

@@ -16,7 +16,7 @@ from .test_programs import assert_same
 pytestmark = pytest.mark.slow
 
 FOLDER = Path(__file__).parent / "ddp"
-CLASSIFIER, SPAWNED = FOLDER / "classifier.py", FOLDER / "spawned.py"
+CLASSIFIER, LBFGS, SPAWNED = (FOLDER / f"{n}.py" for n in ("classifier", "lbfgs", "spawned"))
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 HAS_MPI = importlib.util.find_spec("mpi4py") is not None
 
@@ -31,14 +31,19 @@ def printed(*words):
     return process.stdout
 
 
-def expected(ranks):
-    return FOLDER / f"classifier_{ranks}.txt"
+def expected(ranks, program=CLASSIFIER):
+    return FOLDER / f"{program.stem}_{ranks}.txt"
 
 
 @on_ranks
 def test_ranks_as_threads_print_what_torchrun_prints(ranks):
     text = printed("dtrain.cli", "debug", "--as-torch", "-n", ranks, CLASSIFIER)
     assert_same(text.replace("[0] ", ""), expected(ranks).read_text())
+
+
+def test_lbfgs_takes_the_steps_that_it_takes_by_torchrun():
+    text = printed("dtrain.cli", "debug", "--as-torch", "-n", 2, LBFGS)
+    assert_same(text.replace("[0] ", ""), expected(2, LBFGS).read_text())
 
 
 @pytest.mark.skipif(not HAS_MPI, reason="mpi4py is not installed")
@@ -56,11 +61,14 @@ def test_spawn_starts_ranks(tmp_path):
 @pytest.mark.oracle
 @pytest.mark.skipif(not HAS_TORCH, reason="PyTorch is not installed")
 @pytest.mark.parametrize("ranks", [1, 2, 3] if os.environ.get("UPDATE") else [2])  # 5 s each
-def test_torchrun_prints_what_is_expected(ranks):
-    text = printed("torch.distributed.run", "--standalone", "--nproc_per_node", ranks, CLASSIFIER)
+@pytest.mark.parametrize("program", [CLASSIFIER, LBFGS], ids=lambda path: path.stem)
+def test_torchrun_prints_what_is_expected(program, ranks):
+    if program is LBFGS and ranks != 2:
+        pytest.skip("its losses on two ranks are enough")
+    text = printed("torch.distributed.run", "--standalone", "--nproc_per_node", ranks, program)
     if os.environ.get("UPDATE"):
-        expected(ranks).write_text(text)
-    assert_same(text, expected(ranks).read_text())
+        expected(ranks, program).write_text(text)
+    assert_same(text, expected(ranks, program).read_text())
 
 
 @pytest.mark.oracle
