@@ -137,3 +137,16 @@ WINDOWS = {
 def test_windows_follow_the_formula(name, periodic):
     window = getattr(dtrain, f"{name}_window")(5, periodic, dtype=dtrain.float64)
     np.testing.assert_allclose(window.numpy(), WINDOWS[name](5 + periodic)[:5], atol=1e-12)
+
+
+def test_a_draw_has_the_words_of_philox_at_its_counter_whatever_was_drawn_before():
+    def draw(seed, count, step):
+        generator = dtrain.Generator(seed)
+        generator.enter_microbatch(step, 2)
+        return generator.bits(np, 1).tolist(), generator.bits(np, count).tolist()
+
+    for seed, count, step in ((7, 1, 0), (2**64 - 1, 9, 3), (0, 6, 2**64 - 1), (7, 4, 5)):
+        for call, words in enumerate(draw(seed, count, step)):
+            counter = np.array([0, call, 3, step], np.uint64)
+            philox = np.random.Philox(key=np.array([seed, 0], np.uint64), counter=counter)
+            assert words == philox.random_raw(len(words)).tolist()

@@ -319,3 +319,27 @@ def test_classes_that_differ_between_ranks_are_refused_in_the_first_step(folder,
 
     with pytest.raises(DesyncError, match="not the same on all ranks: rank 0 unlike rank 1"):
         distributed.run_ranks(2, body)
+
+
+def test_normalize_leaves_its_input_unless_in_place_and_has_a_gradient():
+    picture = dtrain.tensor([[[1.0, 2.0]], [[3.0, 5.0]]], requires_grad=True)
+    result = F.normalize(picture, [1.0, 2.0], [2.0, 0.5])
+    assert result.tolist() == [[[0, 0.5]], [[2, 6]]]
+    assert picture.tolist() == [[[1, 2]], [[3, 5]]]
+    result.sum().backward()
+    assert picture.grad.tolist() == [[[0.5, 0.5]], [[2, 2]]]
+    plain = picture.detach().clone()
+    assert F.normalize(plain, [1.0], [2.0], inplace=True) is plain
+    assert plain.tolist() == [[[0, 0.5]], [[1, 2]]]
+
+
+class Loaded(list):
+    """Whether a worker has Pillow before it reads a sample."""
+
+    def __getitem__(self, index):
+        return "PIL.PngImagePlugin" in sys.modules
+
+
+def test_workers_start_with_pillow_where_the_program_has_it(folder):
+    datasets.ImageFolder(folder)[0]
+    assert next(iter(DataLoader(Loaded(range(2)), 2, num_workers=1))).tolist() == [True, True]

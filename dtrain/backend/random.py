@@ -34,9 +34,16 @@ def philox_bits(xp: Any, count: int, key: tuple[int, int], counter: tuple[int, i
     counter : the counter's upper three words: (call, microbatch, step)
     """
     if xp is np:
-        generator = np.random.Philox(
-            key=np.array(key, np.uint64), counter=np.array((0, *counter), np.uint64)
-        )
+        state: Any = {
+            "bit_generator": "Philox",
+            "state": {"counter": (0, *counter), "key": key},
+            "buffer": (0, 0, 0, 0),
+            "buffer_pos": 4,  # of 4: nothing is left of an earlier draw
+            "has_uint32": 0,
+            "uinteger": 0,
+        }
+        generator = _per_thread.philox
+        generator.state = state
         return generator.random_raw(count)
     blocks = -(-count // 4)
     out = xp.empty(4 * blocks, np.uint64)
@@ -121,6 +128,8 @@ class Generator:
 class _PerThread(threading.local):
     def __init__(self) -> None:  # each rank of `dtrain debug` is a thread with a generator
         self.generator = Generator()
+        #: draws the words of any generator, which sets its state; to make one takes longer
+        self.philox = np.random.Philox(0)
 
 
 _per_thread = _PerThread()

@@ -99,7 +99,8 @@ class ProcessWorkers:
         self._seed, self._count = seed, num_workers
         what = f"{type(dataset).__name__}, its collate_fn or its worker_init_fn"
         data, buffers, modules = pack_program((dataset, maker, init_fn), what)
-        self._server.import_modules(modules)
+        # Pillow and its file formats are mostly imported within a sample: once here, not by each.
+        self._server.import_modules(modules | {n for n in sys.modules if n.startswith("PIL.")})
         parts = [memoryview(data), *buffers]
         self._sizes = tuple(len(part) for part in parts)
         self._memory_fd, memory = create_segment(max(lay_out(self._sizes)[-1], 1))

@@ -11,10 +11,7 @@ from typing import Any
 import numpy as np
 
 from dtrain.backend import default_generator
-from dtrain.backend.random import uniform as as_uniform
 from dtrain.nn import Module
-
-_FLOAT64 = np.dtype(np.float64)
 
 
 class Transform(Module):
@@ -51,8 +48,7 @@ def _show(value: Any) -> Any:
 
 def draw_uniforms(count: int) -> list[float]:
     """Numbers in [0, 1), of 53 bits."""
-    bits = default_generator().bits(np, count)
-    return as_uniform(bits, _FLOAT64, count).tolist()
+    return [(word >> 11) * 2.0**-53 for word in default_generator().bits(np, count).tolist()]
 
 
 def draw_uniform(low: float, high: float) -> float:

@@ -207,5 +207,6 @@ def normalize(
             )
     if bool((scale.array == 0).any()):
         raise ValueError(f"normalize: std is 0 for {tensor.dtype}, which would divide by zero")
-    result = tensor if inplace else tensor.clone()
-    return result.sub_(shift.reshape(-1, 1, 1)).div_(scale.reshape(-1, 1, 1))
+    shift = shift.reshape(-1, 1, 1)
+    centered = tensor.sub_(shift) if inplace else tensor - shift
+    return centered.div_(scale.reshape(-1, 1, 1))
