@@ -194,7 +194,7 @@ NO_TERMINAL = Variable(
     _flag,
     False,
     "0 or 1",
-    "Progress is printed as lines, not as a bar: the launcher's output is no terminal.",
+    "Standard output is no terminal, whatever a rank's own says: no bars, no colours.",
     set_by_launcher=True,
 )
 RANK_PROCESS: Variable[int | None] = Variable(

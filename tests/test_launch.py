@@ -396,6 +396,13 @@ def test_the_lines_of_ranks_are_whole(tmp_path, monkeypatch, unbuffered, stream)
 
 
 @needs_mpi
+def test_output_that_ends_in_a_pipe_is_no_terminal_to_a_rank(tmp_path):
+    (tmp_path / "asks.py").write_text("import sys; print(sys.stdout.isatty(), sys.stdout.encoding)")
+    status, out, err = dtrain_run("-n", "1", "asks.py", cwd=tmp_path)
+    assert (status, out) == (0, f"False {sys.stdout.encoding}\n"), err
+
+
+@needs_mpi
 def test_an_exception_on_one_rank_ends_the_job_and_is_shown_once(tmp_path):
     (tmp_path / "raises.py").write_text(
         "from mpi4py import MPI\n"

@@ -62,6 +62,8 @@ def main(terminal: int, end_monitor: Callable[[], None]) -> None:
     end_input_at_mark()
     if "PYTHONBREAKPOINT" not in os.environ:
         sys.breakpointhook = _refuse_breakpoint
+    if env.NO_TERMINAL.read() and sys.stdout is not None and sys.stdout.isatty():
+        sys.stdout = sys.__stdout__ = _open_output_file()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # By lines: they appear at once, in a file too, and ranks' texts do not mix.
@@ -107,6 +109,19 @@ def _refuse_breakpoint(*args: object, **options: object) -> NoReturn:
         "terminal to debug in. `dtrain debug -n N SCRIPT` runs the ranks as threads, to the same "
         "bits, and opens pdb there; PYTHONBREAKPOINT=0 has breakpoints ignored"
     )
+
+
+class _OutputFile(io.FileIO):
+    """Standard output that a launcher gives a terminal, although its own output is a file."""
+
+    def isatty(self) -> bool:
+        """False: what ends in a file should have no colours and no bars."""
+        return False
+
+
+def _open_output_file() -> io.TextIOWrapper:
+    binary = io.BufferedWriter(_OutputFile(sys.stdout.fileno(), "w", closefd=False))
+    return io.TextIOWrapper(binary, sys.stdout.encoding, sys.stdout.errors)
 
 
 def _run_program(words: list[str]) -> None:
