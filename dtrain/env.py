@@ -73,6 +73,10 @@ def _whole_number(minimum: int) -> Callable[[str], int]:
     return parse
 
 
+def _ranks(text: str) -> frozenset[int]:
+    return frozenset(map(_whole_number(0), text.split(",")))
+
+
 def _seconds(text: str) -> float:
     seconds = float(text)
     if math.isnan(seconds) or seconds < 0:
@@ -197,6 +201,30 @@ NO_TERMINAL = Variable(
     "Standard output is no terminal, whatever a rank's own says: no bars, no colours.",
     set_by_launcher=True,
 )
+LOG_DIR: Variable[str | None] = Variable(
+    "DTRAIN_LOG_DIR",
+    str,
+    None,
+    "a folder",
+    "Each rank's output goes to a file of its own there, too (`dtrain run --log-dir`).",
+    set_by_launcher=True,
+)
+PREFIX = Variable(
+    "DTRAIN_PREFIX",
+    _flag,
+    False,
+    "0 or 1",
+    "Each line of a rank's output begins with its rank and the time (`dtrain run --prefix`).",
+    set_by_launcher=True,
+)
+TEE: Variable[frozenset[int] | None] = Variable(
+    "DTRAIN_TEE",
+    _ranks,
+    None,
+    "ranks, such as 0,1",
+    "The ranks whose output is shown, if all goes to files (`dtrain run --tee`).",
+    set_by_launcher=True,
+)
 RANK_PROCESS: Variable[int | None] = Variable(
     "DTRAIN_RANK_PROCESS",
     _whole_number(1),
@@ -219,6 +247,9 @@ _VARIABLES: tuple[Variable[object], ...] = (
     ELASTIC,
     RESPAWN,
     NO_TERMINAL,
+    LOG_DIR,
+    PREFIX,
+    TEE,
     RANK_PROCESS,
 )
 

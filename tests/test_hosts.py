@@ -66,6 +66,21 @@ def test_a_host_is_a_node_to_mpi(pair, tmp_path):
     assert finished(process).splitlines() == ["0 host1 0 2", "1 host1 1 2", "2 host2 0 1"]
 
 
+WHERE = """
+import os, sys
+from mpi4py import MPI
+world = MPI.COMM_WORLD
+print(world.rank, *(os.environ.get(name) for name in sys.argv[1:]))
+"""
+
+
+def test_a_port_a_network_and_variables_reach_other_hosts(pair, tmp_path):
+    (tmp_path / "where.py").write_text(WHERE)
+    network = ["--hosts", pair.hosts(1), "--ssh-port", 2222, "--interface", "eth0"]
+    process = pair.run(*network, "-x", "DATA=a b", "where.py", "PORT", "DATA", cwd=tmp_path)
+    assert set(finished(process).splitlines()) == {"0 None a b", "1 2222 a b"}
+
+
 SEND = """
 import numpy as np
 from mpi4py import MPI

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+import dtrain
 from dtrain.cli.bench import bench
 from dtrain.cli.check import check
 from dtrain.cli.debug import debug
@@ -14,11 +17,25 @@ from dtrain.distributed.launch.standard_input import open_closed_streams
 
 app: typer.Typer = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
+    invoke_without_command=True,
+    rich_markup_mode=None,  # rich help shows flags with a type, as if they took a value
     help="Train neural networks on many processes, to the same bits on any number of them.",
 )
 _script_arguments = {"ignore_unknown_options": True, "allow_interspersed_args": False}
-app.callback()(open_closed_streams)
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print dtrain's version.", is_eager=True)
+    ] = False,
+) -> None:
+    open_closed_streams()
+    if version:
+        typer.echo(f"dtrain {dtrain.__version__}")
+        raise typer.Exit()
+
+
 app.add_typer(bench, name="bench")
 app.command(context_settings=_script_arguments)(run)
 app.command(context_settings=_script_arguments)(debug)

@@ -1,5 +1,7 @@
 """`dtrain run`: starts the ranks of a script under MPI, and supervises them until they end."""
 
+import os
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +10,8 @@ import typer
 from dtrain import env
 from dtrain.as_torch.program import find_runner
 from dtrain.distributed import launch
+from dtrain.distributed.launch.output import output_variables
+from dtrain.distributed.launch.variables import read_variables
 from dtrain.distributed.trace.timeline import trace_variable
 from dtrain.errors import LaunchError
 
@@ -17,7 +21,7 @@ def run(
     args: Annotated[list[str] | None, typer.Argument(help="The script's arguments.")] = None,
     np: Annotated[
         int | None,
-        typer.Option("--np", "-n", help="Number of ranks; default: the slots of the hosts."),
+        typer.Option("--np", "-n", "-np", help="Number of ranks; default: the slots of the hosts."),
     ] = None,
     module: Annotated[bool, typer.Option("-m", help="SCRIPT is a module.")] = False,
     as_torch: Annotated[
@@ -29,6 +33,23 @@ def run(
     hostfile: Annotated[
         str | None, typer.Option(help="A file of hosts, in mpirun's format.")
     ] = None,
+    ssh_port: Annotated[
+        int | None, typer.Option(help="The port of the other hosts' ssh; default: ssh's own.")
+    ] = None,
+    interface: Annotated[
+        str | None, typer.Option(help="The network between hosts: eth0, or 10.0.0.0/24.")
+    ] = None,
+    variables: Annotated[
+        list[str] | None,
+        typer.Option("-x", help="NAME or NAME=VALUE: a variable of the ranks on all hosts."),
+    ] = None,
+    env_file: Annotated[
+        list[Path] | None, typer.Option(help="A file of such variables, one a line.")
+    ] = None,
+    mpi_args: Annotated[
+        str, typer.Option(help="Options for mpirun itself: --mpi-args '--map-by node'.")
+    ] = "",
+    srun_args: Annotated[str, typer.Option(help="Options for Slurm's srun itself.")] = "",
     threads: Annotated[
         int | None, typer.Option(help="BLAS and OpenMP threads of each rank; default: 1.")
     ] = None,
@@ -61,6 +82,17 @@ def run(
         float | None,
         typer.Option(help="Seconds until such a rank ends the job; default: 1800; 0: never."),
     ] = None,
+    log_dir: Annotated[
+        Path | None,
+        typer.Option(help="A folder: each rank's output goes to a file rank-N.log there, too."),
+    ] = None,
+    tee: Annotated[
+        str | None,
+        typer.Option(help="With --log-dir: the ranks whose output is shown; default: all."),
+    ] = None,
+    prefix: Annotated[
+        bool, typer.Option("--prefix", help="Begin each line of output with its rank and the time.")
+    ] = False,
     trace: Annotated[
         Path | None, typer.Option(help="Write a timeline of all ranks, for ui.perfetto.dev.")
     ] = None,
@@ -74,7 +106,9 @@ def run(
     128 + N if signal N ended it before; else that of the failure.
     """
     try:
-        environ = _stall_variables(stall_warning, stall_timeout) | trace_variable(trace)
+        environ = read_variables(variables or [], env_file or [], os.environ)
+        environ |= _stall_variables(stall_warning, stall_timeout) | trace_variable(trace)
+        environ |= output_variables(log_dir, prefix, tee, np)
         words, runs_module = args or [], module
         if as_torch:
             script, words = find_runner(script, words, module)
@@ -82,7 +116,8 @@ def run(
         job = launch.JobSpec(
             np, script, words, runs_module, hosts, hostfile, threads,
             elastic=elastic, respawn=respawn, leave_on_error=leave_on_error,
-            frozen_after_s=frozen_after, environ=environ,
+            frozen_after_s=frozen_after, environ=environ, mpi_args=shlex.split(mpi_args),
+            srun_args=shlex.split(srun_args), ssh_port=ssh_port, interface=interface,
         )  # fmt: skip
         if dry_run:
             typer.echo(str(launch.plan(job)))

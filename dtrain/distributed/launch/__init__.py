@@ -1,5 +1,6 @@
 """Starting ranks on this machine or on several, and watching over them until they end."""
 
+from dtrain.distributed.launch.job import JobSpec as JobSpec
 from dtrain.distributed.launch.machine import (
     Launcher as Launcher,
     Machine as Machine,
@@ -7,7 +8,6 @@ from dtrain.distributed.launch.machine import (
     this_machine as this_machine,
 )
 from dtrain.distributed.launch.plan import (
-    JobSpec as JobSpec,
     LaunchPlan as LaunchPlan,
     plan as plan,
 )

@@ -36,6 +36,8 @@ class Machine:
     environ: Mapping[str, str]
     has_terminal: bool = True
     shared_memory_bytes: int = 1 << 40  # free in /dev/shm
+    #: names of its networks; None: not known
+    interfaces: frozenset[str] | None = None
 
 
 def this_machine() -> Machine:
@@ -49,6 +51,7 @@ def this_machine() -> Machine:
         environ={"HOME": _home(), **without_rank_variables(os.environ)},
         has_terminal=sys.stdout.isatty(),
         shared_memory_bytes=_free_shared_memory(),
+        interfaces=frozenset(name for _, name in socket.if_nameindex()),
     )
 
 

@@ -6,13 +6,21 @@ one world.
 
 import shlex
 import sys
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from dtrain import env
 from dtrain.distributed.launch.hosts import Host, parse_hosts, read_hostfile
+from dtrain.distributed.launch.job import JobSpec
 from dtrain.distributed.launch.machine import Launcher, Machine, this_machine
+from dtrain.distributed.launch.network import network_arguments, network_variables
+from dtrain.distributed.launch.open_mpi import (
+    describe_shared_memory,
+    elastic_variables,
+    open_mpi_variables,
+    uses_tcp,
+)
 from dtrain.errors import LaunchError
 
 THREAD_VARIABLES = (
@@ -23,15 +31,13 @@ THREAD_VARIABLES = (
     "NUMBA_NUM_THREADS",
 )
 # Open MPI hands only its own variables to other hosts; of the user's, these make a rank there
-# run as a rank here does. The second line's choose a BLAS's or compiler's kernels, and so the
+# run as a rank here does. The last line's choose a BLAS's or compiler's kernels, and so the
 # bits. PATH is not among them: Python is started by its full path.
 _EXPORTED_PREFIXES = (
-    *("DTRAIN_", "PYTHON", "MPI4PY_", "NCCL_", "CUPY_", "LD_LIBRARY_PATH", "MASTER_ADDR"),
+    *("DTRAIN_", "PYTHON", "MPI4PY_", "NCCL_", "CUPY_", "CUDA_", "LD_LIBRARY_PATH", "MASTER_ADDR"),
+    *("HF_", "WANDB_"),
     *("OMP_", "OPENBLAS_", "MKL_", "BLIS_", "NUMBA_", "NPY_", "NVIDIA_TF32_OVERRIDE"),
 )
-_RANK_SHARED_BYTES = 1 << 24  # that MPI takes in /dev/shm for its own messages
-#: MPI's messages by TCP, within this machine
-_OVER_LOOPBACK = {"OMPI_MCA_btl": "self,tcp", "OMPI_MCA_btl_tcp_if_include": "127.0.0.1/8"}
 # Under plain `python` the other ranks would wait for ever for one that raises. It is a path, not a
 # module's name: `-m` would import dtrain before the file that watches the import.
 _RANK = str(Path(__file__).with_name("start_monitor.py"))
@@ -44,41 +50,6 @@ _HOST_LIST_VARIABLES = (
     "OMPI_MCA_orte_default_hostfile",
     "PRTE_MCA_prte_default_hostfile",
 )
-
-
-@dataclass(frozen=True)
-class JobSpec:
-    """A job as the user specifies it: `num_ranks` ranks of a Python script.
-
-    Parameters
-    ----------
-    num_ranks : at least 1; None is the number of slots of `hosts` or `hostfile`
-    script : path of a Python file, or with ``module=True`` the name of a module
-    args : the script's ``sys.argv[1:]``
-    hosts : such as ``"a:4,b:4"``; a host without a number takes one rank
-    hostfile : path of a file in the format of this machine's launcher
-    threads : BLAS and OpenMP threads of a rank; None is ``DTRAIN_THREADS``, else 1.
-        Not the cores divided by the ranks: a BLAS with another number of threads adds in another
-        order, and the weights would depend on the number of ranks.
-    elastic : whether survivors go on when ranks fail
-    respawn : whether failed ranks are replaced: the job restarts at its next checkpoint
-    leave_on_error : whether an elastic rank that raises leaves the job, instead of ending it
-    frozen_after_s : seconds without a heartbeat after which an elastic rank has failed
-    environ : variables for the ranks, in place of those that are set
-    """
-
-    num_ranks: int | None
-    script: str
-    args: Sequence[str] = ()
-    module: bool = False
-    hosts: str | None = None
-    hostfile: str | None = None
-    threads: int | None = None
-    elastic: bool = False
-    respawn: bool = False
-    leave_on_error: bool = False
-    frozen_after_s: float = 10
-    environ: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -130,7 +101,7 @@ def plan(
     >>> plan(JobSpec(2, "train", module=True), machine).argv[:3]
     ['mpiexec', '-n', '2']
     """
-    _check(job)
+    job.check()
     machine = machine or this_machine()
     env.check(machine.environ)
     launcher = machine.launcher
@@ -147,16 +118,18 @@ def plan(
 
     wanted = _thread_variables(job.threads, machine.environ)
     if launcher.kind == "openmpi":
-        wanted |= _open_mpi_variables(num_ranks, one_node, machine)
+        wanted |= open_mpi_variables(num_ranks, one_node, machine)
         if job.elastic:
-            wanted |= _elastic_variables(job, one_node)
+            wanted |= elastic_variables(job, one_node)
         if not machine.has_terminal:
             # Open MPI gives its ranks a terminal of their own: they cannot see that ours is a file.
             wanted[env.NO_TERMINAL.name] = "1"
     variables = {name: value for name, value in wanted.items() if name not in machine.environ}
+    variables |= network_variables(job, machine, one_node)
     variables |= job.environ
 
     argv = [launcher.path, *(["--with-ft", "ulfm"] if job.elastic else []), "-n", str(num_ranks)]
+    argv += network_arguments(job, launcher)
     if launcher.kind == "srun":
         argv += ["--cpus-per-task", wanted[env.THREADS.name], "--cpu-bind", "none"]
     elif job.hosts is not None or len(remaining) < len(named):
@@ -167,10 +140,11 @@ def plan(
     # MPICH and srun hand over the whole environment (MPICH's -genvlist would cut it down).
     if launcher.kind == "openmpi" and not one_node:
         for name in sorted({*variables, *machine.environ}):
-            if name.startswith(_EXPORTED_PREFIXES):
+            if name.startswith(_EXPORTED_PREFIXES) or name in job.environ:
                 argv += ["-x", name]
+    argv += _launcher_words(job, launcher)
     argv += [sys.executable, _RANK, *(["-m"] if job.module else []), job.script, *job.args]
-    notes = _describe_shared_memory(num_ranks, machine) if _uses_tcp(variables) else ()
+    notes = describe_shared_memory(num_ranks, machine) if uses_tcp(variables) else ()
     return LaunchPlan(argv, variables, num_ranks, one_node, notes)
 
 
@@ -188,31 +162,22 @@ def named_hosts(job: JobSpec, launcher: Launcher) -> list[Host]:
     return read_hostfile(job.hostfile, launcher)
 
 
+def _launcher_words(job: JobSpec, launcher: Launcher) -> list[str]:
+    """The words that the user gives to the launcher itself."""
+    of_srun = launcher.kind == "srun"
+    if unused := job.mpi_args if of_srun else job.srun_args:
+        option, other = ("mpi", "srun") if of_srun else ("srun", "mpi")
+        raise ValueError(
+            f"--{option}-args {shlex.join(unused)!r}: {launcher.path} starts the ranks; "
+            f"give its options by --{other}-args"
+        )
+    return list(job.srun_args if of_srun else job.mpi_args)
+
+
 def _spelled(host: Host, launcher: Launcher) -> str:
     if host.slots is not None:
         return f"{host.name}:{host.slots}"
     return f"{host.name}:*" if launcher.kind == "openmpi" else host.name
-
-
-def _check(job: JobSpec) -> None:
-    if job.num_ranks is not None and job.num_ranks < 1:
-        raise ValueError(f"-n must be >= 1, got {job.num_ranks}")
-    if job.threads is not None and job.threads < 1:
-        raise ValueError(f"--threads must be >= 1, got {job.threads}")
-    if not job.elastic and job.leave_on_error:
-        raise ValueError("--leave-on-error needs --elastic: other ranks cannot go on without one")
-    if not job.elastic and job.respawn:
-        raise ValueError("--respawn needs --elastic: otherwise a job ends when a rank fails")
-    if not job.frozen_after_s >= 1:
-        raise ValueError(f"--frozen-after must be >= 1 second, got {job.frozen_after_s:g}")
-    if job.hosts is not None and job.hostfile is not None:
-        raise ValueError("--hosts and --hostfile both name the hosts: give one of them")
-    if job.num_ranks is None and job.hosts is None and job.hostfile is None:
-        raise ValueError("the number of ranks is missing: give -n 4, or hosts with --hosts a:4,b:4")
-    if not job.module and not Path(job.script).is_file():
-        unknown = job.script.startswith("-")
-        hint = "an unknown option?" if unknown else "give a Python file, or -m module"
-        raise FileNotFoundError(f"no such script: {job.script} ({hint})")
 
 
 def _fit_to_slots(num_ranks: int | None, hosts: list[Host], shrink: bool) -> int:
@@ -246,67 +211,3 @@ def _thread_variables(threads: int | None, environ: Mapping[str, str]) -> dict[s
                 "unset it, or omit --threads"
             )
     return dict.fromkeys(THREAD_VARIABLES, str(threads))
-
-
-def _open_mpi_variables(num_ranks: int, one_node: bool, machine: Machine) -> dict[str, str]:
-    if machine.launcher.version >= 5:  # its launcher is PRRTE, with variables of its own
-        unbound = {"PRTE_MCA_hwloc_default_binding_policy": "none"}
-        oversubscribed = {"PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe"}
-    else:
-        unbound = {"OMPI_MCA_hwloc_base_binding_policy": "none"}
-        oversubscribed = {"OMPI_MCA_rmaps_base_oversubscribe": "1"}
-    # Open MPI ties a rank to one core, which starves its other threads (BLAS, data loader, GPU
-    # driver) and puts the ranks of two jobs on one core; the scheduler of Linux does better.
-    variables = unbound
-    if machine.is_root:
-        variables |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
-    if one_node:
-        # Shared memory does it all here: no rank listens on the network, and none looks for a
-        # fabric, which costs a second at each start.
-        enough = machine.shared_memory_bytes >= num_ranks * _RANK_SHARED_BYTES
-        variables |= {"OMPI_MCA_btl": "^ofi,tcp"} if enough else _OVER_LOOPBACK
-        variables |= {"OMPI_MCA_mtl": "^ofi", "OMPI_MCA_osc": "^ucx"}
-        if num_ranks > machine.num_cores:
-            # A rank that waits must leave the core to the one it waits for.
-            variables |= {"OMPI_MCA_mpi_yield_when_idle": "1"} | oversubscribed
-    else:
-        # Gradients travel while the backward pass runs: the thread that waits for them must leave
-        # the core to it. And on one connection a message's first bytes stand behind the other
-        # way's data: the two ways would take turns.
-        variables |= {"OMPI_MCA_mpi_yield_when_idle": "1", "OMPI_MCA_btl_tcp_links": "2"}
-    return variables
-
-
-def _uses_tcp(variables: Mapping[str, str]) -> bool:
-    """Whether MPI's messages go by TCP because there is too little shared memory."""
-    return _OVER_LOOPBACK.items() <= variables.items() and env.ELASTIC.name not in variables
-
-
-def _describe_shared_memory(num_ranks: int, machine: Machine) -> tuple[str, ...]:
-    free, wanted = (n >> 20 for n in (machine.shared_memory_bytes, num_ranks * _RANK_SHARED_BYTES))
-    return (
-        f"/dev/shm has {free} MB free, and MPI's messages between {num_ranks} ranks take {wanted} "
-        "MB there: they go by TCP within this machine, which is slower. A larger /dev/shm cures it "
-        "(docker run --shm-size=1g)",
-    )
-
-
-def _elastic_variables(job: JobSpec, one_node: bool) -> dict[str, str]:
-    """Variables for ULFM: only this transport, with these heartbeats, detects failed ranks."""
-    detector = "OMPI_MCA_mpi_ft_detector"
-    return {
-        env.ELASTIC.name: "leave" if job.leave_on_error else "end",
-        **({env.RESPAWN.name: "1"} if job.respawn else {}),
-        "OMPI_MCA_pml": "ob1",
-        # In shared memory (sm) the first heartbeat reaches ranks that are still in MPI_Init, before
-        # they can take it, and ends them: one start of ten, where ranks share cores.
-        **(_OVER_LOOPBACK if one_node else {"OMPI_MCA_btl": "self,tcp"}),
-        # The other algorithms of Allgatherv report success with an untouched buffer when a rank
-        # dies in it; the ring raises.
-        "OMPI_MCA_coll_tuned_use_dynamic_rules": "1",
-        "OMPI_MCA_coll_tuned_allgatherv_algorithm": "3",
-        detector: "true",
-        f"{detector}_thread": "true",  # for a rank may compute for long
-        f"{detector}_period": f"{job.frozen_after_s / 5:g}",
-        f"{detector}_timeout": f"{job.frozen_after_s:g}",
-    }

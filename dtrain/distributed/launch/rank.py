@@ -17,7 +17,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from typing import NoReturn, cast
+from typing import NoReturn, TextIO, cast
 
 from mpi4py import run
 
@@ -34,6 +34,7 @@ from dtrain.distributed.launch.notices import (
     write_exit_notice,
     write_start_notice,
 )
+from dtrain.distributed.launch.output import redirect_output
 from dtrain.distributed.launch.parent import die_with_parent
 from dtrain.distributed.launch.standard_input import end_input_at_mark
 from dtrain.distributed.launcher_variables import (
@@ -58,6 +59,7 @@ def main(terminal: int, end_monitor: Callable[[], None]) -> None:
     """
     die_with_parent(signal.SIGKILL)
     note_rank_process()
+    log = redirect_output(launched_rank() or 0)
     _report_start(terminal, end_monitor)
     end_input_at_mark()
     if "PYTHONBREAKPOINT" not in os.environ:
@@ -85,7 +87,7 @@ def main(terminal: int, end_monitor: Callable[[], None]) -> None:
     except BaseException as failure:
         if env.ELASTIC.read() == "leave":
             _die_alone(failure)
-        _end_job(terminal, failure)
+        _end_job(terminal, failure, log)
     status.append(0)
 
 
@@ -141,12 +143,14 @@ def _die_alone(failure: BaseException) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _end_job(terminal: int, failure: BaseException) -> NoReturn:
+def _end_job(terminal: int, failure: BaseException, log: TextIO | None) -> NoReturn:
     """Report the exception to `dtrain run`, which shows it, and end all ranks."""
     number = world.current_rank()
     rank = launched_rank() if number is None else number
     message = "".join(traceback.format_exception_only(failure))
     text = world.format_user_traceback(failure)
+    if log is not None:
+        print(text, file=log, flush=True)
     write_error_notice(terminal, RankError(rank or 0, socket.gethostname(), message, text))
     write_exit_notice(terminal, RAISED)
     process.job_is_aborting.set()

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dtrain.distributed.context import run_context
-from dtrain.distributed.launch.plan import JobSpec
+from dtrain.distributed.launch.job import JobSpec
 from dtrain.distributed.launch.supervise import run
 from dtrain.distributed.launcher_variables import launched_rank
 from dtrain.errors import LaunchError, RankFailedError

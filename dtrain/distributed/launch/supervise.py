@@ -21,9 +21,10 @@ from dtrain.distributed.launch.attempt import (
     run_attempt,
 )
 from dtrain.distributed.launch.hosts import find_unreachable_hosts
+from dtrain.distributed.launch.job import JobSpec
 from dtrain.distributed.launch.machine import Machine, this_machine
 from dtrain.distributed.launch.notices import describe_errors
-from dtrain.distributed.launch.plan import JobSpec, named_hosts, plan
+from dtrain.distributed.launch.plan import named_hosts, plan
 from dtrain.distributed.launch.scratch import scratch_folder
 from dtrain.distributed.launch.standard_input import END_OF_INPUT
 from dtrain.distributed.lifecycle import RESPAWN, STOPPED
