@@ -12,7 +12,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
+from typing import IO
 
 from dtrain import env
 from dtrain.errors import LaunchError
@@ -55,7 +55,7 @@ def output_variables(
     return variables
 
 
-def redirect_output(rank: int) -> TextIO | None:
+def redirect_output(rank: int) -> IO[str] | None:
     """Send this process's stdout and stderr where the launcher's options say.
 
     Returns
@@ -65,7 +65,7 @@ def redirect_output(rank: int) -> TextIO | None:
     folder, prefix, tee = env.LOG_DIR.read(), env.PREFIX.read(), env.TEE.read()
     if folder is None and not prefix:
         return None
-    file = None
+    file: IO[str] | None = None
     if folder is not None:
         path = _log_file(Path(folder), rank)
         mode = "a" if env.RESTART_COUNT.read() else "w"
@@ -90,7 +90,7 @@ def _log_file(folder: Path, rank: int) -> Path:
     return folder / f"rank-{rank}.log"
 
 
-def _start_copying(shown: dict[int, int | None], file: TextIO | None, prefix: str) -> None:
+def _start_copying(shown: dict[int, int | None], file: IO[str] | None, prefix: str) -> None:
     """Have another process copy what is written to descriptors 1 and 2 from now on."""
     pipes = {descriptor: os.pipe() for descriptor in shown}
     child = os.fork()
@@ -114,7 +114,7 @@ def _start_copying(shown: dict[int, int | None], file: TextIO | None, prefix: st
                 os.close(copied)
 
 
-def _copy(targets: dict[int, int | None], file: TextIO | None, prefix: str) -> None:
+def _copy(targets: dict[int, int | None], file: IO[str] | None, prefix: str) -> None:
     """Copy whole lines from each reader to its target and the file, until all readers end."""
     rests = dict.fromkeys(targets, b"")
     with selectors.DefaultSelector() as selector:

@@ -17,7 +17,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from typing import NoReturn, TextIO, cast
+from typing import IO, NoReturn, cast
 
 from mpi4py import run
 
@@ -65,7 +65,7 @@ def main(terminal: int, end_monitor: Callable[[], None]) -> None:
     if "PYTHONBREAKPOINT" not in os.environ:
         sys.breakpointhook = _refuse_breakpoint
     if env.NO_TERMINAL.read() and sys.stdout is not None and sys.stdout.isatty():
-        sys.stdout = sys.__stdout__ = _open_output_file()
+        sys.stdout = _open_output_file()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # By lines: they appear at once, in a file too, and ranks' texts do not mix.
@@ -143,7 +143,7 @@ def _die_alone(failure: BaseException) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _end_job(terminal: int, failure: BaseException, log: TextIO | None) -> NoReturn:
+def _end_job(terminal: int, failure: BaseException, log: IO[str] | None) -> NoReturn:
     """Report the exception to `dtrain run`, which shows it, and end all ranks."""
     number = world.current_rank()
     rank = launched_rank() if number is None else number

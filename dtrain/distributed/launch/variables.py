@@ -25,7 +25,7 @@ def read_variables(
     >>> read_variables(["A=1", "B"], [], {"B": "x y"})
     {'A': '1', 'B': 'x y'}
     """
-    variables = {}
+    variables: dict[str, str] = {}
     for path in files:
         for number, line in enumerate(_read_lines(path), start=1):
             if (text := line.strip()) and not text.startswith("#"):
