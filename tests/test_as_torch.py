@@ -117,7 +117,7 @@ def test_a_missing_name_says_what_to_do(torch, statement, message):
         ),
         (
             "from torchvision.models import vit_b_16",
-            "dtrain has no torchvision.models.vit_b_16: pretrained weights are not downloaded",
+            "dtrain has no torchvision.models.vit_b_16: AlexNet, VGG, ResNet and MobileNetV2 are there",
         ),
         (
             "import torchvision.transforms.v2",
@@ -142,9 +142,16 @@ def test_hasattr_is_false_for_missing_names(torch):
     assert torchvision.models.resnet18 is dtrain.models.resnet18
     assert torchvision.transforms.Compose is dtrain.vision.transforms.Compose
     assert not hasattr(torchvision.transforms, "AutoAugment")
-    with pytest.raises(MissingNameError, match=r"models.ResNet18_Weights: pretrained weights are"):
+    with pytest.raises(MissingNameError, match=r"models.ResNet18_Weights: AlexNet, VGG, ResNet"):
         torchvision.models.ResNet18_Weights.DEFAULT  # noqa: B018
     assert hasattr(dtrain, "bfloat16")
+    x = dtrain.zeros(1)
+    with pytest.raises(
+        MissingNameError, match=r"Tensor.share_memory_: no tensor is shared between"
+    ):
+        x.share_memory_()
+    with pytest.raises(AttributeError, match=r"^'Tensor' object has no attribute 'nothing'"):
+        x.nothing  # noqa: B018
 
 
 def test_modules_that_are_no_namespace_of_pytorch_are_left_to_python():

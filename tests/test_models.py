@@ -38,14 +38,53 @@ def names_and_shapes(state):
     return "\n".join(f"{name} {tuple(value.shape)}" for name, value in state.items())
 
 
-@pytest.mark.parametrize("name", TORCHVISION)
-def test_names_and_shapes_are_those_of_torchvision(name, monkeypatch):
+@pytest.fixture
+def without_initial_values(monkeypatch):
     for init in ("kaiming_normal_", "kaiming_uniform_", "normal_"):  # which takes long, for VGG
         monkeypatch.setattr(nn.init, init, lambda tensor, *_, **__: tensor)
+
+
+@pytest.mark.parametrize("name", TORCHVISION)
+@pytest.mark.usefixtures("without_initial_values")
+def test_names_and_shapes_are_those_of_torchvision(name):
     state = getattr(models, name)().state_dict()
     size = sum(v.numel() for k, v in state.items() if "running" not in k and "num_b" not in k)
     digest = hashlib.sha256(names_and_shapes(state).encode()).hexdigest()[:16]
     assert (len(state), size, digest) == TORCHVISION[name]
+
+
+@pytest.mark.usefixtures("without_initial_values")
+def test_published_weights_are_found_where_pytorch_puts_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    with pytest.raises(FileNotFoundError, match=r"mobilenet_v2: nothing is downloaded: put \S+/"
+                       r"mobilenet_v2-b0353104.pth into \S+/hub/checkpoints, or"):  # fmt: skip
+        models.mobilenet_v2(pretrained=True)
+    state = models.mobilenet_v2(pretrained=False, progress=True).state_dict()
+    for number, name in enumerate(("b0353104", "7ebf99e0"), 1):
+        state["classifier.1.bias"].fill_(number)
+        dtrain.save(state, folder / f"mobilenet_v2-{name}.pth")
+    for options, number in (
+        ({"pretrained": True}, 1), ({"weights": "IMAGENET1K_V1"}, 1), ({"weights": True}, 1),
+        ({"weights": "DEFAULT"}, 2), ({"weights": "IMAGENET1K_V2"}, 2),
+    ):  # fmt: skip
+        bias = models.mobilenet_v2(**options).classifier[1].bias
+        assert (bias == number).all(), options
+
+
+def test_published_weights_that_there_are_not_are_refused(monkeypatch):
+    with pytest.raises(ValueError, match="resnet18: expected weights 'DEFAULT', 'IMAGENET1K_V1', a "
+                       "file or a state dict, got 'IMAGENET1K_V2'"):  # fmt: skip
+        models.resnet18(weights="IMAGENET1K_V2")
+    with pytest.raises(ValueError, match="alexnet: expected pretrained or weights, got both"):
+        models.alexnet(weights="DEFAULT", pretrained=True)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/nowhere")
+    monkeypatch.delenv("TORCH_HOME", raising=False)
+    with pytest.raises(
+        FileNotFoundError, match=r"alexnet-owt-7be5be79\.pth into /nowhere/torch/hub"
+    ):
+        models.alexnet("DEFAULT")
 
 
 def gpt2_names(layers):

@@ -100,6 +100,8 @@ def test_an_attribute_that_is_not_there_is_said():
 
 
 def test_a_module_without_forward_says_so():
+    with pytest.raises(NotImplementedError, match="no tensor is shared between processes"):
+        nn.Linear(1, 1).share_memory()
     with pytest.raises(NotImplementedError, match="must have a method forward"):
         nn.Module()(1)
 

@@ -49,6 +49,10 @@ ADVICE: dict[str, str] = {
     "torch.sparse_csr_tensor": _NO_SPARSE,
     "torch.Tensor.to_sparse_csr": _NO_SPARSE,
     "torch.Tensor.pin_memory": "omit the call: .to('cuda') copies from ordinary memory",
+    "torch.Tensor.share_memory_": (
+        "no tensor is shared between processes: dtrain run -n N starts ranks, and DataParallel "
+        "sums their gradients"
+    ),
     "torch.Tensor.storage": "look at tensor.numpy(), which shares the tensor's memory",
     "torch.Tensor.untyped_storage": "look at tensor.numpy(), which shares the tensor's memory",
     "torch.testing.assert_allclose": "call assert_close, whose tolerances are smaller",
@@ -63,7 +67,8 @@ ADVICE: dict[str, str] = {
     "torchvision.datasets": "read the files in the __getitem__ of a Dataset; ImageFolder is there",
     "torchvision.datasets.utils": "nothing is downloaded: put the files where the dataset looks",
     "torchvision.models": (
-        "pretrained weights are not downloaded: give the file or state dict as weights=..."
+        'AlexNet, VGG, ResNet and MobileNetV2 are there, and take weights="DEFAULT", a file or a '
+        "state dict; write other models as a Module"
     ),
     "torchvision.ops": "write it with torch's operations",
     "torchvision.transforms": "write it as a function and give that to Compose",

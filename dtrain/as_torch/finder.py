@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 import dtrain
-from dtrain.as_torch.advice import explain_missing
+from dtrain.as_torch.advice import ADVICE, explain_missing
 from dtrain.as_torch.paths import (
     ALIASES,
     NAMESPACES,
@@ -194,6 +194,7 @@ def explain_missing_names() -> None:
         if module is not None:
             _explain_missing_names(module, path)
     sys.meta_path.insert(0, _DtrainFinder())
+    _explain_missing_methods()
 
 
 def _find_and_explain(path: str) -> ModuleType | None:
@@ -227,6 +228,17 @@ def _explain_missing_names(module: ModuleType, path: str) -> None:
     vars(module)["__getattr__"] = explain
     if not hasattr(module, "__path__"):
         module.__path__ = []  # Python asks the finder for a name that `from module import` misses
+
+
+def _explain_missing_methods() -> None:
+    """Have tensors say what to do instead of methods for which there is advice."""
+
+    def explain(tensor: Any, name: str) -> Any:
+        if f"torch.Tensor.{name}" in ADVICE:
+            raise MissingNameError(explain_missing(f"torch.Tensor.{name}"))
+        return object.__getattribute__(tensor, name)  # raises Python's own error
+
+    dtrain.Tensor.__getattr__ = explain  # type: ignore[attr-defined]
 
 
 def _refuse(module: str, path: str, name: str) -> NoReturn:

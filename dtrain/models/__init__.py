@@ -1,6 +1,8 @@
 """Models whose parameters have the names and shapes of torchvision's and Hugging Face's.
 
-Each function takes `weights`: a file of theirs (`.safetensors`, `.pth`), or a state dict.
+Each function takes `weights`: a file of theirs (`.safetensors`, `.pth`), or a state dict. Those of
+torchvision's models take its arguments, too (``weights="DEFAULT"``, ``pretrained=True``), and find
+the file where PyTorch puts its downloads; nothing is downloaded here.
 """
 
 from dtrain.models.alexnet import AlexNet as AlexNet, alexnet as alexnet

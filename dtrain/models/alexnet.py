@@ -6,6 +6,7 @@ from typing import Any
 
 from dtrain import nn
 from dtrain.autograd import Tensor
+from dtrain.models.published import published
 from dtrain.models.weights import Weights, load_weights
 
 
@@ -51,6 +52,7 @@ class AlexNet(nn.Module):
         return self.classifier(self.avgpool(self.features(x)).flatten(1))
 
 
+@published("7be5be79", stem="alexnet-owt")
 def alexnet(weights: Weights = None, **options: Any) -> AlexNet:
     """AlexNet, with weights from a file if one is given."""
     return load_weights(AlexNet(**options), weights)

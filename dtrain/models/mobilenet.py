@@ -7,6 +7,7 @@ from typing import Any
 from dtrain import nn
 from dtrain.autograd import Tensor
 from dtrain.models.initialize import initialize_weights
+from dtrain.models.published import published
 from dtrain.models.weights import Weights, load_weights
 
 #: (expansion, channels, blocks, stride) of each stage.
@@ -86,6 +87,7 @@ class MobileNetV2(nn.Module):
         return self.classifier(self.features(x).mean((2, 3)))
 
 
+@published("b0353104", "7ebf99e0")
 def mobilenet_v2(weights: Weights = None, **options: Any) -> MobileNetV2:
     """MobileNetV2, with weights from a file if one is given."""
     return load_weights(MobileNetV2(**options), weights)

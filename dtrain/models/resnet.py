@@ -7,6 +7,7 @@ from typing import Any
 
 from dtrain import nn
 from dtrain.autograd import Tensor
+from dtrain.models.published import published
 from dtrain.models.weights import Weights, load_weights
 
 
@@ -142,51 +143,61 @@ class ResNet(nn.Module):
         return self.fc(self.avgpool(x).flatten(1))
 
 
+@published("f37072fd")
 def resnet18(weights: Weights = None, **options: Any) -> ResNet:
     """ResNet with 18 layers."""
     return load_weights(ResNet(BasicBlock, [2, 2, 2, 2], **options), weights)
 
 
+@published("b627a593")
 def resnet34(weights: Weights = None, **options: Any) -> ResNet:
     """ResNet with 34 layers."""
     return load_weights(ResNet(BasicBlock, [3, 4, 6, 3], **options), weights)
 
 
+@published("0676ba61", "11ad3fa6")
 def resnet50(weights: Weights = None, **options: Any) -> ResNet:
     """ResNet with 50 layers."""
     return load_weights(ResNet(Bottleneck, [3, 4, 6, 3], **options), weights)
 
 
+@published("63fe2227", "cd907fc2")
 def resnet101(weights: Weights = None, **options: Any) -> ResNet:
     """ResNet with 101 layers."""
     return load_weights(ResNet(Bottleneck, [3, 4, 23, 3], **options), weights)
 
 
+@published("394f9c45", "f82ba261")
 def resnet152(weights: Weights = None, **options: Any) -> ResNet:
     """ResNet with 152 layers."""
     return load_weights(ResNet(Bottleneck, [3, 8, 36, 3], **options), weights)
 
 
+@published("7cdf4587", "1a0047aa")
 def resnext50_32x4d(weights: Weights = None, **options: Any) -> ResNet:
     """ResNeXt with 50 layers, 32 groups of width 4."""
     return resnet50(weights, groups=32, width_per_group=4, **options)
 
 
+@published("8ba56ff5", "110c445d")
 def resnext101_32x8d(weights: Weights = None, **options: Any) -> ResNet:
     """ResNeXt with 101 layers, 32 groups of width 8."""
     return resnet101(weights, groups=32, width_per_group=8, **options)
 
 
+@published("173b62eb")
 def resnext101_64x4d(weights: Weights = None, **options: Any) -> ResNet:
     """ResNeXt with 101 layers, 64 groups of width 4."""
     return resnet101(weights, groups=64, width_per_group=4, **options)
 
 
+@published("95faca4d", "9ba9bcbe")
 def wide_resnet50_2(weights: Weights = None, **options: Any) -> ResNet:
     """Wide ResNet with 50 layers, the inner convolutions twice as wide."""
     return resnet50(weights, width_per_group=128, **options)
 
 
+@published("32ee1156", "d733dc28")
 def wide_resnet101_2(weights: Weights = None, **options: Any) -> ResNet:
     """Wide ResNet with 101 layers, the inner convolutions twice as wide."""
     return resnet101(weights, width_per_group=128, **options)

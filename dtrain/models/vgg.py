@@ -8,6 +8,7 @@ from typing import Any
 from dtrain import nn
 from dtrain.autograd import Tensor
 from dtrain.models.initialize import initialize_weights
+from dtrain.models.published import published
 from dtrain.models.weights import Weights, load_weights
 
 #: For each depth, the number of convolutions with 64, 128, 256, 512 and 512 channels.
@@ -71,41 +72,49 @@ def _vgg(depth: int, batch_norm: bool, weights: Weights, options: dict[str, Any]
     return load_weights(VGG(_DEPTHS[depth], batch_norm, **options), weights)
 
 
+@published("8a719046")
 def vgg11(weights: Weights = None, **options: Any) -> VGG:
     """VGG with 11 layers."""
     return _vgg(11, False, weights, options)
 
 
+@published("6002323d")
 def vgg11_bn(weights: Weights = None, **options: Any) -> VGG:
     """VGG with 11 layers and batch normalization."""
     return _vgg(11, True, weights, options)
 
 
+@published("19584684")
 def vgg13(weights: Weights = None, **options: Any) -> VGG:
     """VGG with 13 layers."""
     return _vgg(13, False, weights, options)
 
 
+@published("abd245e5")
 def vgg13_bn(weights: Weights = None, **options: Any) -> VGG:
     """VGG with 13 layers and batch normalization."""
     return _vgg(13, True, weights, options)
 
 
+@published("397923af")
 def vgg16(weights: Weights = None, **options: Any) -> VGG:
     """VGG with 16 layers."""
     return _vgg(16, False, weights, options)
 
 
+@published("6c64b313")
 def vgg16_bn(weights: Weights = None, **options: Any) -> VGG:
     """VGG with 16 layers and batch normalization."""
     return _vgg(16, True, weights, options)
 
 
+@published("dcbb9e9d")
 def vgg19(weights: Weights = None, **options: Any) -> VGG:
     """VGG with 19 layers."""
     return _vgg(19, False, weights, options)
 
 
+@published("c79401a0")
 def vgg19_bn(weights: Weights = None, **options: Any) -> VGG:
     """VGG with 19 layers and batch normalization."""
     return _vgg(19, True, weights, options)

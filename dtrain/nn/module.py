@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -310,6 +310,13 @@ class Module(Hookable, Attributes):
     def bfloat16(self) -> Self:
         """Convert floating parameters and buffers to bfloat16; returns self."""
         return self.to(dtypes.bfloat16)
+
+    def share_memory(self) -> NoReturn:
+        """Raises NotImplementedError: processes share no parameters; ranks sum gradients."""
+        raise NotImplementedError(
+            "share_memory(): no tensor is shared between processes: dtrain run -n N starts ranks, "
+            "and DataParallel sums their gradients"
+        )
 
     # --- repr ---
 
