@@ -7,6 +7,8 @@ their process id there.
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 from collections.abc import Mapping, MutableMapping
 
 from dtrain import env
@@ -125,9 +127,15 @@ def refuse_other_launchers() -> None:
         by = "accelerate launch" if accelerate else "torchrun, or a launcher like it,"
         raise LaunchError(
             f"{by} started this process as rank {os.environ['RANK']} of {size}, but dtrain's ranks "
-            f"are connected by MPI: start them by `dtrain run -n {size} script.py`. If no launcher "
-            "started it, unset RANK, WORLD_SIZE and MASTER_ADDR"
+            f"are connected by MPI: start them by `dtrain run {_own_command(size)}`. If no "
+            "launcher started it, unset RANK, WORLD_SIZE and MASTER_ADDR"
         )
+
+
+def _own_command(size: str) -> str:
+    """What `dtrain run` takes to start this program on `size` ranks."""
+    served = "dtrain" in getattr(sys.modules.get("torch"), "__version__", "")
+    return shlex.join([*(["--as-torch"] if served else []), "-n", size, *sys.argv])
 
 
 def _read(names: tuple[str, ...]) -> int | None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -85,7 +86,13 @@ def test_other_launchers_are_refused_by_name(monkeypatch, variables, name):
     monkeypatch.setenv("WORLD_SIZE", "1")
     refuse_other_launchers()
     monkeypatch.setenv("WORLD_SIZE", "3")
-    with pytest.raises(LaunchError, match=f"^{name}.* rank 1 of 3.*dtrain run -n 3 script.py"):
+    monkeypatch.setattr(sys, "argv", ["train.py", "--name", "a b"])
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    command = "-n 3 train.py --name 'a b'`"
+    with pytest.raises(LaunchError, match=f"^{name}.* rank 1 of 3.*`dtrain run {command}"):
+        refuse_other_launchers()
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(__version__="2.13.0+dtrain.0.1.0"))
+    with pytest.raises(LaunchError, match=f"`dtrain run --as-torch {command}"):
         refuse_other_launchers()
 
 
