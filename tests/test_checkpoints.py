@@ -14,6 +14,8 @@ import pytest
 import dtrain
 from dtrain import distributed
 from dtrain.checkpoint import folder_writer, load_checkpoint, verify_checkpoint
+from dtrain.distributed import world
+from dtrain.distributed.comm.communicator import SoloCommunicator
 from dtrain.errors import CheckpointError
 from dtrain.train import Checkpoints, EarlyStopping, checkpoints as module
 
@@ -113,6 +115,47 @@ def test_a_full_disk_is_told_by_the_next_call_on_all_ranks(tmp_path, monkeypatch
     assert "rank 0 could not write the last checkpoint: OSError: " in message
     assert steps(tmp_path) == [1, 3]
     assert {p.name for p in tmp_path.iterdir()} == {"step-00000001", "step-00000003"}
+
+
+@pytest.mark.parametrize(
+    ("killed_in", "best"), [("write_checkpoint", 1), ("remove_checkpoint", 2)], ids=str
+)
+def test_survivors_go_on_from_what_a_failed_writer_has_left(
+    tmp_path, monkeypatch, capsys, killed_in, best
+):
+    whole = getattr(module, killed_in)
+
+    def end_at_step_2(*arguments):
+        if killed and threading.current_thread().name == "checkpoint":
+            raise SystemExit("killed")
+        whole(*arguments)
+
+    monkeypatch.setattr(module, killed_in, end_at_step_2)
+    killed = []
+
+    def body():
+        kept = Checkpoints(tmp_path, {"model": make_model()}, keep_last=1, monitor="loss")
+        kept.save(1, loss=0.5)
+        kept.wait()
+        killed.append(True)
+        kept.save(2, loss=0.4)
+        kept._join()
+        distributed.barrier()
+        if distributed.rank() == 0:
+            return None
+        killed.clear()
+        world.set_communicator(SoloCommunicator())  # rank 1 is rank 0 from now on
+        kept.wait()
+        survived = kept.best.name, steps(tmp_path), list(kept.state_dict()["figures"])
+        with kept:
+            kept.save(3, loss=0.3)
+        return survived, steps(tmp_path)
+
+    _, (survived, after) = distributed.run_ranks(2, body)
+    assert survived == (f"step-0000000{best}", [best], [str(best)])
+    assert after == [3]
+    told = capsys.readouterr().err
+    assert ("step-00000002: is not there: the rank that wrote it has failed" in told) == (best == 1)
 
 
 KILLED = """

@@ -6,7 +6,10 @@ import os
 import random
 import re
 import signal
+import subprocess
+import sys
 import threading
+from concurrent.futures import CancelledError
 from multiprocessing import connection
 
 import numpy as np
@@ -16,7 +19,7 @@ import dtrain
 from dtrain import distributed
 from dtrain.data import DataLoader, Dataset, IterableDataset, get_worker_info
 from dtrain.data.worker_options import WorkerOptions
-from dtrain.data.workers import processes
+from dtrain.data.workers import processes, thread_pool
 from dtrain.data.workers.server import fork_server
 from dtrain.distributed.context import process
 
@@ -243,6 +246,65 @@ def test_workers_that_the_garbage_collector_ends_while_others_start(monkeypatch)
     thread.join(60)
     assert [batch.tolist() for batch in read] == [[0, 1], [2, 3]]
     assert server.read_status(worker.pid) in (None, 0)
+
+
+HANGING = """
+import sys, threading
+import dtrain.data
+from dtrain.data.workers import thread_pool
+
+thread_pool._GRACE_S = 0.1
+
+class Hanging:
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        if index == 5:
+            threading.Event().wait()
+        return index
+
+try:
+    for batch in dtrain.data.DataLoader(Hanging(), 2, num_workers=2, worker_type="thread", timeout=1):
+        print(batch.tolist())
+except RuntimeError as error:
+    print(error)
+"""
+
+
+def test_a_thread_that_hangs_does_not_keep_the_program_from_its_end():
+    command = [sys.executable, "-c", HANGING]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    *batches, told = ended.stdout.splitlines()
+    assert batches == ["[0, 1]", "[2, 3]"]
+    assert "a thread gave no batch for 1 s" in told
+
+
+def test_at_the_end_of_the_program_threads_finish_what_they_do():
+    began, may_end, ended = (threading.Event() for _ in range(3))
+    seen = []
+
+    def finish():
+        began.set()
+        may_end.wait(30)
+        ended.set()
+
+    def leave():
+        thread_pool._end_all()
+        seen.append(ended.is_set())
+
+    pool = thread_pool.ThreadPool(1, "finishing", lambda number: None)
+    pool.submit(finish)
+    waiting = pool.submit(len, "abc")
+    began.wait(30)
+    at_exit = threading.Thread(target=leave)
+    at_exit.start()
+    with pytest.raises(CancelledError):
+        waiting.result(30)
+    may_end.set()
+    at_exit.join(30)
+    assert seen == [True]
 
 
 def start_and_read(batches):

@@ -94,6 +94,8 @@ class Checkpoints:
         self._figures: dict[int, float | None] = {}  # of the kept checkpoints, by step
         self._figures_before: dict[int, float | None] = {}  # the last `save`
         self._buffers: dict[str, np.ndarray] = {}
+        self._last: tuple[Path, list[Path]] | None = None  # the last `save`, and what it replaces
+        self._has_written = False  # it, by this rank's thread
         self._writer: threading.Thread | None = None
         self._error: BaseException | None = None
         self._saved_at = time.monotonic()
@@ -144,6 +146,7 @@ class Checkpoints:
         except BaseException:
             self._figures = self._figures_before
             raise
+        self._last, self._has_written = (folder, unwanted), writes
         self._saved_at = time.monotonic()
         if env.RESPAWN.read():  # the script may end here, with a checkpoint that is complete
             self.wait()
@@ -204,6 +207,8 @@ class Checkpoints:
     def wait(self) -> None:
         """Wait until the last checkpoint is written.
 
+        Under ``--elastic`` one whose writer, rank 0, failed meanwhile is told, and not counted.
+
         Raises
         ------
         OSError, CheckpointError
@@ -211,16 +216,43 @@ class Checkpoints:
         """
         with activity(f"writing a checkpoint to {self.folder}"):
             self._join()
+        failure, is_lost = self._find_failure()
         error, self._error = self._error, None
-        told = _ask_rank_0(None if error is None else f"{type(error).__name__}: {error}")
-        if told is not None:
+        self._last = None
+        if failure is not None:
             self._figures = self._figures_before
         if error is not None:
             raise error
-        if told is not None:
+        if failure is not None and not is_lost:
             raise CheckpointError(
-                f"{self.folder}: rank 0 could not write the last checkpoint: {told}"
+                f"{self.folder}: rank 0 could not write the last checkpoint: {failure}"
             )
+
+    @recoverable
+    def _find_failure(self) -> tuple[str | None, bool]:
+        """What rank 0 says of the last checkpoint: why it is not there, and if its writer is lost.
+
+        Rank 0 may be a survivor, which was another rank when the checkpoint was begun.
+        """
+        failure, is_lost = None, False
+        if self._error is not None:
+            failure = f"{type(self._error).__name__}: {self._error}"
+        elif self._last is not None and not self._has_written and world.rank() == 0:
+            failure, is_lost = self._look_for_last(*self._last)
+        told: tuple[str | None, bool] = world.communicator().broadcast((failure, is_lost))
+        return told
+
+    def _look_for_last(self, folder: Path, unwanted: list[Path]) -> tuple[str | None, bool]:
+        """Finish what a failed rank 0 has begun, or say that it is lost."""
+        if process.replay is not None:  # nothing is written
+            return None, False
+        if not folder.is_dir():
+            failure = "the rank that wrote it has failed"
+            print(f"dtrain: {folder}: is not there: {failure}; the run goes on", file=sys.stderr)
+            return failure, True
+        for path in unwanted:
+            remove_checkpoint(path)
+        return None, False
 
     def _join(self) -> None:
         if self._writer is not None:

@@ -176,3 +176,37 @@ def test_a_shard_without_a_copy_comes_from_the_checkpoint(start, tmp_path, undis
     assert "all ranks that held some shard of the optimizer's state have failed" in err
     assert "resumed this job from runs/step-00000020" in err
     assert (status, weights(out)) == (0, undisturbed), err
+
+
+WRITER = """
+import os, signal
+import dtrain
+from dtrain import distributed
+from dtrain.checkpoint import folder_writer
+from dtrain.train import Checkpoints
+
+def sync_or_die(file, sync=folder_writer._sync):
+    if "step-00000002" in file.name:
+        os.kill(os.getpid(), signal.SIGKILL)
+    sync(file)
+
+folder_writer._sync = sync_or_die
+distributed.init()
+with Checkpoints("runs", {"model": dtrain.nn.Linear(2, 2)}, keep_last=2, monitor="loss") as kept:
+    for step, loss in enumerate((0.2, 0.1, 0.3), 1):
+        kept.save(step, loss=loss)
+if distributed.rank() == 0:
+    print(distributed.world_size(), list(kept.state_dict()["figures"]), kept.best)
+"""
+
+
+@needs_open_mpi
+def test_a_checkpoint_whose_writer_dies_is_told_and_not_counted(start, tmp_path):
+    (tmp_path / "writer.py").write_text(WRITER)
+    status, out, err = start("-n", 3, "--elastic", "writer.py").end()
+    assert (status, out.strip()) == (0, "2 ['1', '3'] runs/step-00000001"), err
+    assert err.count("step-00000002: is not there: the rank that wrote it has failed") == 1
+    assert {path.name for path in (tmp_path / "runs").iterdir()} == {
+        "step-00000001",
+        "step-00000003",
+    }

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 import warnings
-import weakref
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError as FutureTimeoutError
+from concurrent.futures import Future, TimeoutError as FutureTimeoutError
 from typing import Any
 
 from dtrain.data.batches import BatchMaker, BatchTask
 from dtrain.data.keyed_random import SharedStateError, holds_globals, restored_globals
 from dtrain.data.workers.info import WorkerInfo, become_worker
+from dtrain.data.workers.thread_pool import ThreadPool
 from dtrain.distributed import world
 from dtrain.distributed.watchdog.activity import activity
 
@@ -34,25 +33,21 @@ class ThreadWorkers:
         timeout_s: float,
     ):
         self._dataset, self._maker, self._timeout_s = dataset, maker, timeout_s
-        numbers, communicator = itertools.count(), world.communicator()
-        self._failures: list[Exception] = []  # of init_fn
+        communicator = world.communicator()
+        self._failures: list[BaseException] = []  # of init_fn
         failures = self._failures
 
-        def begin() -> None:
-            number = next(numbers)
+        def begin(number: int) -> None:
             world.set_communicator(communicator)  # the dataset may ask for its rank
             become_worker(WorkerInfo(number, num_workers, seed + number, dataset))
             if init_fn is not None:
                 try:
                     with restored_globals():
                         init_fn(number)
-                except Exception as error:
+                except BaseException as error:  # a thread that ended would leave its batches
                     failures.append(error)
 
-        self._pool = ThreadPoolExecutor(num_workers, "dtrain-loader", begin)
-        self._finalizer = weakref.finalize(
-            self, self._pool.shutdown, wait=False, cancel_futures=True
-        )
+        self._pool = ThreadPool(num_workers, "dtrain-loader", begin)
         self._pending: dict[int, tuple[BatchTask, Future[Any]]] = {}
         self._next_ticket = 0
         self.is_broken: bool = False
@@ -114,10 +109,10 @@ class ThreadWorkers:
 
     def close(self) -> None:
         """End the threads when they have finished their batches."""
-        self._finalizer()
+        self._pool.close()
 
 
-def _make(failures: list[Exception], maker: BatchMaker, dataset: Any, task: BatchTask) -> Any:
+def _make(failures: list[BaseException], maker: BatchMaker, dataset: Any, task: BatchTask) -> Any:
     if failures:
         raise RuntimeError(
             f"DataLoader: worker_init_fn raised {failures[0]!r} in a thread"
