@@ -113,7 +113,7 @@ class Builder:
     def subgraph(self, inputs: Sequence[Wire], outputs: Sequence[Wire]) -> Any:
         """This builder's nodes as the body of a node of the outer builder."""
         outputs = [self.Identity(wire) for wire in outputs]
-        given = [make_value(wire.name, wire.dtype) for wire in inputs]
+        given = [make_value(wire.name, wire.dtype, _known_sizes(wire)) for wire in inputs]
         made = [make_value(wire.name, wire.dtype) for wire in outputs]
         return make_graph(self.names.new("body"), self.nodes, given, made, [])
 
@@ -261,6 +261,12 @@ class Builder:
         if any(isinstance(size, int) and size == 0 for size in shape):  # ONNX Runtime keeps 1
             return self.cast(self.ConstantOfShape(self.ints(shape), dtype=np.float32), x.dtype)
         return self.Expand(x, self.ints(shape))
+
+
+def _known_sizes(wire: Wire) -> list[Any] | None:
+    if wire.shape is None:
+        return None
+    return [None if isinstance(size, Dim) else int(size) for size in wire.shape]
 
 
 _BOOLEAN = dict.fromkeys(

@@ -9,6 +9,8 @@ import numpy as np
 from dtrain.autograd.tensor import Tensor
 from dtrain.jit.graph import Call, Ref, Step, rebuild
 from dtrain.jit.segments import is_primitive, primitive_of
+from dtrain.onnx.block_nodes import emit_blocks
+from dtrain.onnx.blocks import BlockCall
 from dtrain.onnx.builder import Builder, Wire
 from dtrain.onnx.forms.indexing import flat_indices, scatter_flat
 from dtrain.onnx.forms.registry import FORMS
@@ -25,7 +27,7 @@ class Emitter:
         self.names: Names = Names()
         self.builder: Builder = Builder(self.names)
         self.wires: dict[int, Wire] = {}
-        self._views: dict[int, tuple[int, Call]] = {}  # value: what it is a view of, and how
+        self.views: dict[int, tuple[int, Call]] = {}  # value: what it is a view of, and how
 
     # --- values ---
 
@@ -66,16 +68,22 @@ class Emitter:
 
     def _emit(self, call: Call) -> None:
         try:
+            if isinstance(call, BlockCall):
+                emit_blocks(self, call)
+                return
             if call.name in ("copy_", "setitem"):
                 self._emit_write(call)
                 return
             outputs = self._run_form(call)
         except Unsupported as reason:
+            if isinstance(call, BlockCall):
+                raise
             raise Unsupported(f"{call.place}: {call.name}: {reason}") from None
         for path, index in call.outputs:
             self.bind(index, outputs[path[0]] if path else outputs)
-        if _makes_view(call) and isinstance(call.args[0], Ref):
-            self._views[call.outputs[0][1]] = call.args[0].value, call
+        is_copy = any(index in self.graph.copies for _, index in call.outputs)
+        if not is_copy and _makes_view(call) and isinstance(call.args[0], Ref):
+            self.views[call.outputs[0][1]] = call.args[0].value, call
 
     def _run_form(self, call: Call, first: Wire | None = None) -> Any:
         """The outputs of a call; `first` in place of its first argument."""
@@ -105,9 +113,9 @@ class Emitter:
     def _store(self, target: int, made: Wire) -> None:
         self.bind(target, made)
         changed = {target}
-        while target in self._views:
-            base, view = self._views[target]
-            if view.name == "reshape" and base in self._views:
+        while target in self.views:
+            base, view = self.views[target]
+            if view.name == "reshape" and base in self.views:
                 raise Unsupported("it writes to a reshaped view of a view")
             x = self.wire(base)
             b = self.builder
@@ -119,7 +127,7 @@ class Emitter:
             self.bind(base, made)
             changed.add(base)
             target = base
-        for index, (base, view) in self._views.items():
+        for index, (base, view) in self.views.items():
             if base in changed and index not in changed:
                 self.bind(index, self._run_form(view))
                 changed.add(index)

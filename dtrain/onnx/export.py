@@ -23,6 +23,7 @@ from dtrain.onnx.builder import Wire
 from dtrain.onnx.emitter import Emitter
 from dtrain.onnx.proto import Unsupported, import_onnx, make_graph, make_value, onnx_type
 from dtrain.onnx.recording import JoinedGraph, join, record
+from dtrain.onnx.scripted import record_script
 
 #: The operator sets of ONNX that the forms are written in.
 OPSETS = range(18, 24)
@@ -49,7 +50,10 @@ def export(
     Parameters
     ----------
     f : a function or a Module, also a compiled one; the path that it takes for the example inputs
-        is recorded, with a warning where it depends on the value of a tensor
+        is recorded, with a warning where it depends on the value of a tensor. Of one from
+        `jit.script` the branches and loops are kept, as If and Loop, also those of functions and
+        modules that it calls. Loops over lists and known ranges are unrolled; one over a dynamic
+        size or a tensor is a Loop. A variable has one dtype and shape after both branches.
     example_inputs : a Tensor, or a tuple of arguments
     path : where the file is written, or a binary file
     input_names, output_names : names of the tensors among arguments and results, in order
@@ -68,6 +72,12 @@ def export(
     >>> file = io.BytesIO()
     >>> model = dtrain.nn.Linear(3, 2)
     >>> dtrain.onnx.export(model, dtrain.zeros(1, 3), file, dynamic_axes={"input": {0: "batch"}})
+    >>> @dtrain.jit.script
+    ... def halve(x, limit: float):
+    ...     while x.abs().max() > limit:
+    ...         x = x / 2
+    ...     return x
+    >>> dtrain.onnx.export(halve, (dtrain.ones(3), 0.5), io.BytesIO())
     """
     onnx = import_onnx()
     opset = _take_options(options, opset)
@@ -77,6 +87,9 @@ def export(
         raise ValueError(
             f"onnx.export: expected an opset from {OPSETS[0]} to {OPSETS[-1]}, got {opset}"
         )
+    is_script = (
+        isinstance(f, (CompiledModule, ScriptFunction)) and f._compiled.options.kind == "script"
+    )
     f = f._orig_mod if isinstance(f, CompiledModule) else f
     function = f.__wrapped_function__ if isinstance(f, ScriptFunction) else f
     function = function.forward if isinstance(function, Module) else function
@@ -87,7 +100,10 @@ def export(
     try:
         axes = DynamicAxes(function, args, input_names, dynamic_axes)
         with _in_eval_mode(f):
-            joined = join(axes.try_sizes(lambda args: record(function, args, name)))
+            if is_script:
+                joined = record_script(function, axes, name)
+            else:
+                joined = join(axes.try_sizes(lambda args: record(function, args, name)))
         graph = _Writer(joined, axes, output_names).graph(name)
     except Unsupported as reason:
         raise CompileError(f"onnx.export: {name}: {reason}") from None

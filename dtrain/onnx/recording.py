@@ -12,15 +12,17 @@ import numpy as np
 
 from dtrain.autograd.grad_mode import no_grad
 from dtrain.autograd.tensor import Tensor
-from dtrain.backend import to_host
+from dtrain.backend import array_module, to_host
 from dtrain.functions.subscripts import setitem, split_index
 from dtrain.jit.arguments import argument_names
-from dtrain.jit.graph import Call, Graph, Ref, Step, Value, rebuild, refs_in
+from dtrain.jit.graph import Call, Graph, Ref, Step, Value, rebuild
 from dtrain.jit.places import is_library_file
+from dtrain.jit.proxies import real
 from dtrain.jit.recorded import TracerWarning
 from dtrain.jit.side_effects import Undo
 from dtrain.jit.surroundings import Surroundings
 from dtrain.jit.tracer import GraphTracer
+from dtrain.onnx.blocks import Block, BlockCall, all_calls, all_refs, blocks_of, remove_unused
 from dtrain.onnx.proto import Unsupported
 from dtrain.onnx.sizes import Dim, Repeated, find_pattern, unify_numbers, unify_shapes
 from dtrain.primitives.indexing import getitem
@@ -29,6 +31,11 @@ from dtrain.primitives.indexing import getitem
 class ExportTracer(GraphTracer):
     """Records in-place methods as the operation, then a write, "copy_"; x[index] = value as a view
     of x, then a "setitem" by arrays of indices alone."""
+
+    def __init__(self, name: str, on_decision: Callable[[str], None]):
+        super().__init__(name, on_decision)
+        #: values that do not share memory with the first argument of the call that made them
+        self.copies: set[int] = set()
 
     def call(
         self, function: Callable[..., Any], args: Any, kwargs: Any, name: str = "",
@@ -39,9 +46,21 @@ class ExportTracer(GraphTracer):
             return self._set_item(*args)
         operation = getattr(function, "__wrapped__", None)
         if writes is None or writes is True or operation is None or function is Tensor.copy_:
-            return super().call(function, args, kwargs, name, recorded, writes, opaque)
+            result = super().call(function, args, kwargs, name, recorded, writes, opaque)
+            self._note_copy(args, result)
+            return result
         result = operation(*args, **kwargs)
         return super().call(Tensor.copy_, (args[0], result), {}, "copy_", None, writes)
+
+    def check(self, step: Step) -> None:
+        """Refuse what was recorded, where a file cannot have it."""
+
+    def _note_copy(self, args: Any, result: Any) -> None:
+        """Note a result that has memory of its own, as views have not."""
+        if isinstance(result, Tensor) and args and isinstance(args[0], Tensor):
+            made, given = real(result.array), real(args[0].array)
+            if not array_module(made).may_share_memory(made, given):
+                self.copies.add(self._known[id(result)].value)
 
     def _decide(self, ref: Ref, value: Any) -> None:
         if type(value) is not bool and not _is_check():
@@ -71,12 +90,22 @@ class Recording:
 
     graph: Graph
     step: Step
+    #: values that share no memory with what they were made of
+    copies: set[int]
     #: (name, value) of each tensor and number among the arguments
     inputs: list[tuple[str, int]] = field(default_factory=list)
 
 
-def record(function: Callable[..., Any], args: tuple[Any, ...], name: str) -> Recording:
+def record(
+    function: Callable[..., Any], args: tuple[Any, ...], name: str,
+    tracer: ExportTracer | None = None, rewritten: Callable[..., Any] | None = None,
+) -> Recording:  # fmt: skip
     """Run a function, without gradients, and record what it does.
+
+    Parameters
+    ----------
+    tracer : records it; without one the path that it takes is recorded, with warnings
+    rewritten : what is called in place of the function
 
     Raises
     ------
@@ -84,7 +113,8 @@ def record(function: Callable[..., Any], args: tuple[Any, ...], name: str) -> Re
         If something that it does cannot be recorded; names the line.
     """
     burned: list[str] = []
-    tracer = ExportTracer(name, burned.append)
+    tracer = tracer or ExportTracer(name, burned.append)
+    called = rewritten or function
     surroundings = Surroundings(function, (args, {}))
     undo = Undo(surroundings)
     names = argument_names(function, args, {})
@@ -99,7 +129,7 @@ def record(function: Callable[..., Any], args: tuple[Any, ...], name: str) -> Re
             tracer.add_tensor(kind, tensor, known)
         stand_ins = rebuild(args, stand_in)
         with no_grad():
-            tracer.record(lambda: function(*stand_ins))
+            tracer.record(lambda: called(*stand_ins))
     finally:
         tracer._restore()
         undo.undo()
@@ -116,20 +146,9 @@ def record(function: Callable[..., Any], args: tuple[Any, ...], name: str) -> Re
     # the decisions are checks of dtrain's own, such as of indices: the file has none of them
     step = Step([call for part, _ in tracer.steps for call in part.calls])
     step.outputs = tracer.step.outputs
-    step.calls = _needed(step)
-    return Recording(graph, step, [(graph.values[i].name, i) for i in graph.inputs])
-
-
-def _needed(step: Step) -> list[Call]:
-    """The calls on which the outputs depend, and those that change something."""
-    wanted = {ref.value for ref in refs_in(step.outputs)}
-    kept = []
-    for call in reversed(step.calls):
-        writes = call.writes_outside or call.name in ("copy_", "setitem")
-        if writes or any(index in wanted for _, index in call.outputs):
-            kept.append(call)
-            wanted.update(ref.value for ref in call.refs())
-    return kept[::-1]
+    tracer.check(step)
+    step = remove_unused(step, step.outputs)
+    return Recording(graph, step, tracer.copies, [(graph.values[i].name, i) for i in graph.inputs])
 
 
 @dataclass
@@ -143,6 +162,7 @@ class JoinedGraph:
     tensors: dict[int, Any]
     inputs: list[tuple[str, int]]
     step: Step
+    copies: set[int]
 
 
 def join(recordings: list[Recording]) -> JoinedGraph:
@@ -155,8 +175,10 @@ def join(recordings: list[Recording]) -> JoinedGraph:
     """
     first = recordings[0]
     step = _join_steps([r.step for r in recordings])
-    used = {ref.value for ref in step.refs()} | {index for _, index in first.inputs}
-    used |= {index for call in step.calls for _, index in call.outputs}
+    used = {ref.value for ref in all_refs(step)} | {index for _, index in first.inputs}
+    for call in all_calls(step):
+        used |= {index for _, index in call.outputs}
+        used |= {index for block in blocks_of(call) for index in block.inputs}
     values, tensors = [], {}
     for index, value in enumerate(first.graph.values):
         if index not in used:
@@ -167,7 +189,7 @@ def join(recordings: list[Recording]) -> JoinedGraph:
         if index in first.graph.tensors:
             arrays = [to_host(r.graph.tensors[index].array) for r in recordings]
             tensors[index] = _join_arrays(arrays)
-    return JoinedGraph(values, tensors, first.inputs, step)
+    return JoinedGraph(values, tensors, first.inputs, step, first.copies)
 
 
 def _join_steps(steps: list[Step]) -> Step:
@@ -191,7 +213,12 @@ def _join_calls(calls: list[Call]) -> Call:
         kwargs = join_values([call.kwargs for call in calls])
     except Unsupported as reason:
         raise Unsupported(f"{first.place}: {first.name}: {reason}") from None
-    return Call(first.name, first.function, args, kwargs, first.outputs, False, first.place)
+    blocks = [
+        Block(_join_steps([block.step for block in same]), same[0].inputs)
+        for same in zip(*map(blocks_of, calls))
+    ]
+    common = (first.name, first.function, args, kwargs, first.outputs, False, first.place)
+    return BlockCall(*common, blocks=blocks) if blocks else Call(*common)
 
 
 def join_values(given: list[Any]) -> Any:

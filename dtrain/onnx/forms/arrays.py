@@ -49,6 +49,12 @@ def moveaxis(b: Builder, x: Wire, source: int, destination: int) -> Wire:
     return b.transpose(x, order)
 
 
+def item(b: Builder, _: str, x: Wire) -> Wire:
+    """x.item(), a number of Python."""
+    made = b.reshape(x, [])
+    return Wire(made.name, made.dtype, (), is_weak=True)
+
+
 def reshape(b: Builder, _: str, x: Wire, *shape: Any) -> Wire:
     """x.reshape(...)."""
     sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
@@ -88,6 +94,7 @@ FORMS: dict[str, Form] = {
     "numpy.take_along_axis": lambda b, x, index, axis: indexing.gather(
         b, x, axis=axis, index=index
     ),
+    "array.item": item,
     "array.reshape": reshape,
     "array.transpose": transpose,
     "array.astype": lambda b, _, x, dtype, **how: b.cast(x, np.dtype(dtype)),

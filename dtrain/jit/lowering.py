@@ -1,0 +1,352 @@
+"""Control flow as calls: the source of a function with its `if`, `while`, `for`, `and`, `or`, `not`
+and comparisons as calls of a `ControlFlow`, which sees both branches, and a loop's body, as
+functions.
+
+``if test: a = f(a)`` becomes ``def then(a): a = f(a); return (a,)`` and a call of
+``branch(test, then, ...)`` that gives the variables that are assigned. Where a branch returns, what
+follows the `if` is part of both functions. In a loop's body `break` and `continue` return.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Sequence
+from types import CellType, CodeType, FunctionType
+from typing import Any
+
+from dtrain.jit.source import FunctionSource, NoProgram
+from dtrain.jit.syntax import (
+    LoopEnds,
+    ReturnsAsBreaks,
+    as_list,
+    assign_name,
+    assign_names,
+    assigned_names,
+    copied,
+    has_return,
+    load_name,
+    load_names,
+    make_arguments,
+    make_lambda,
+    placed,
+    store_names,
+)
+
+#: The name of the ControlFlow in rewritten functions, and what those of new variables begin with.
+FLOW = "_flow_"
+#: What variables that hold the value of a `return` within a loop begin with.
+RESULT = FLOW + "result"
+
+_REFUSED = (
+    ast.Global, ast.Nonlocal, ast.Yield, ast.YieldFrom, ast.Await, ast.Try, ast.Delete,
+    ast.ClassDef, ast.Match, ast.AsyncFor, ast.AsyncWith, ast.AsyncFunctionDef,
+    getattr(ast, "TryStar", ast.Try),
+)  # fmt: skip
+_LOOPS = (ast.For, ast.While)
+_COMPARISONS = (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq)
+
+
+def lower(function: FunctionType) -> CodeType:
+    """The code of the same source whose control flow is calls of a ControlFlow; see `bind`.
+
+    Raises
+    ------
+    NoProgram
+        If its source is not there, or has a statement that is not supported; names the line.
+    """
+    source = FunctionSource(function)
+    for node in ast.walk(source.tree):
+        if isinstance(node, _REFUSED):
+            kind = type(node).__name__.lower()
+            raise NoProgram(f"{source.place(node.lineno)}: {kind} is not supported")
+    tree = _Lowering(source).function(source.tree)
+    tree.name = FLOW + "function"  # its own name may be that of a global variable in it
+    factory = ast.FunctionDef(
+        FLOW + "factory", make_arguments([FLOW, *function.__code__.co_freevars]), [tree], []
+    )
+    module = ast.fix_missing_locations(ast.Module([factory], []))
+    ast.increment_lineno(module, function.__code__.co_firstlineno - 1)
+    code = compile(module, function.__code__.co_filename, "exec")
+    for name in (factory.name, tree.name):
+        code = next(c for c in code.co_consts if isinstance(c, CodeType) and c.co_name == name)
+    return code.replace(co_name=function.__name__)
+
+
+def bind(function: FunctionType, code: CodeType, flow: Any) -> FunctionType:
+    """A function with the code of `lower`, which calls `flow`."""
+    cells = dict(zip(function.__code__.co_freevars, function.__closure__ or ()))
+    cells[FLOW] = CellType(flow)
+    closure = tuple(cells[name] for name in code.co_freevars)
+    made = FunctionType(
+        code, function.__globals__, function.__name__, function.__defaults__, closure
+    )
+    made.__kwdefaults__ = function.__kwdefaults__
+    return made
+
+
+class _Lowering(ast.NodeTransformer):
+    """Rewrites the statements and expressions of one function."""
+
+    def __init__(self, source: FunctionSource):
+        self._source = source
+        self._count = 0
+        self._class = source.function.__qualname__.split(".")[-2:-1]
+        self._first = ""
+        # the names of what a loop's body returns; None within a function
+        self._results: list[str] | None = None
+
+    def _new(self, kind: str) -> str:
+        self._count += 1
+        return f"{FLOW}{kind}_{self._count}"
+
+    def _place(self, node: ast.AST) -> ast.expr:
+        return ast.Constant(self._source.place(getattr(node, "lineno", 1)))
+
+    def _refuse(self, node: ast.AST, reason: str) -> None:
+        raise NoProgram(f"{self._source.place(getattr(node, 'lineno', 1))}: {reason}")
+
+    def function(self, tree: ast.FunctionDef) -> ast.FunctionDef:
+        """The function itself, or one that is defined within it."""
+        outer, arguments = (self._first, self._results), tree.args.posonlyargs + tree.args.args
+        self._first, self._results = arguments[0].arg if arguments else "", None
+        body = self._without_returns_in_loops(tree.body)
+        tree.body = self._block(body, [ast.Return(ast.Constant(None))])
+        self._first, self._results = outer
+        return tree
+
+    # --- blocks ---
+
+    def _block(self, statements: Sequence[ast.stmt], end: list[ast.stmt]) -> list[ast.stmt]:
+        """Statements rewritten; `end` comes after them where they do not return."""
+        made: list[ast.stmt] = []
+        for i, statement in enumerate(statements):
+            if isinstance(statement, ast.Return):
+                return [*made, self.visit(statement)]
+            if not has_return(statement):
+                made += self._statement(statement)
+            elif isinstance(statement, ast.If):
+                return made + self._returning_branch(statement, statements[i + 1 :], end)
+            elif isinstance(statement, ast.With) and i == len(statements) - 1:
+                statement.items = [self.visit(item) for item in statement.items]
+                statement.body = self._block(statement.body, end)
+                return [*made, statement]
+            else:
+                self._refuse(statement, "a return within it, and statements after it, are not "
+                             "supported")  # fmt: skip
+        return made + copied(end)
+
+    def _statement(self, statement: ast.stmt) -> list[ast.stmt]:
+        match statement:
+            case ast.If():
+                return self._branch(statement)
+            case ast.While() | ast.For():
+                return self._loop(statement)
+            case ast.With():
+                statement.items = [self.visit(item) for item in statement.items]
+                statement.body = self._block(statement.body, [])
+                return [statement]
+            case ast.FunctionDef():
+                return [self.function(statement)]
+            case ast.Assert():
+                message = make_lambda(self.visit(statement.msg or ast.Constant(None)))
+                given = [self._test(statement.test), message, self._place(statement)]
+                return [placed(statement, ast.Expr(_flow("check", *given)))]
+            case ast.Raise(exc=ast.expr() as exc):
+                statement.exc = _flow("note_raised", self.visit(exc))
+                return [statement]
+            case ast.Assign(targets=[ast.Subscript() as target]):
+                parts = [self.visit(target.value), self._index(target.slice)]
+                call = _flow("set_item", *parts, self.visit(statement.value))
+                return [placed(statement, ast.Expr(call))]
+            case ast.AugAssign(target=ast.Name(id=name)):
+                given = [ast.Constant(type(statement.op).__name__), load_name(name)]
+                value = _flow("augment", *given, self.visit(statement.value))
+                return [placed(statement, ast.Assign([store_names([name]).elts[0]], value))]
+            case _:
+                return [self.visit(statement)]
+
+    def _define(
+        self, kind: str, names: Sequence[str], body: list[ast.stmt], at: ast.AST
+    ) -> ast.FunctionDef:
+        made = ast.FunctionDef(self._new(kind), make_arguments(names), body or [ast.Pass()], [])
+        return placed(at, made)
+
+    def _call_with(
+        self, method: str, names: Sequence[str], at: ast.AST, *given: ast.expr,
+        results: Sequence[str] | None = None,
+    ) -> ast.expr:  # fmt: skip
+        """A call of the ControlFlow with the names of what the given functions return, the values
+        of variables that they take, and all local variables."""
+        read = [_flow("read", make_lambda(load_name(n)), ast.Constant(n)) for n in names]
+        values = ast.Tuple(read, ast.Load())
+        scope = _flow("locals")
+        results = names if results is None else results
+        named = ast.Tuple([ast.Constant(name) for name in results], ast.Load())
+        return placed(at, _flow(method, *given, named, values, scope, self._place(at)))
+
+    # --- statements that choose ---
+
+    def _branch(self, node: ast.If) -> list[ast.stmt]:
+        names = assigned_names(node.body + node.orelse)
+        end: list[ast.stmt] = [ast.Return(load_names(names))]
+        then = self._define("then", names, self._block(node.body, end), node)
+        other = self._define("else", names, self._block(node.orelse, end), node)
+        call = self._call_with("branch", names, node, self._test(node.test), load_name(then.name),
+                               load_name(other.name))  # fmt: skip
+        return [then, other, assign_names(names, call, node)]
+
+    def _returning_branch(
+        self, node: ast.If, rest: Sequence[ast.stmt], end: list[ast.stmt]
+    ) -> list[ast.stmt]:
+        names = assigned_names([*node.body, *node.orelse, *rest])
+        functions = [
+            # the rest is in both: rewriting changes it, so each has its own copy
+            self._define(kind, names, self._block(copied([*part, *rest]), end), node)
+            for kind, part in (("then", node.body), ("else", node.orelse))
+        ]
+        method = "choose" if self._results is None else "branch"
+        call = self._call_with(method, names, node, self._test(node.test),
+                               *(load_name(f.name) for f in functions),
+                               results=self._results or ())  # fmt: skip
+        return [*functions, placed(node, ast.Return(call))]
+
+    def _loop(self, node: ast.While | ast.For) -> list[ast.stmt]:
+        if node.orelse:
+            self._refuse(node, "`else` of a loop is not supported")
+        body = list(node.body)
+        targets: list[ast.stmt] = []
+        if isinstance(node, ast.For):
+            item = self._new("item")
+            targets = [placed(node, ast.Assign([node.target], load_name(item)))]
+        names = assigned_names(targets + body, subscripts=True)
+        ends = {
+            kind: ast.Return(
+                ast.Tuple([ast.Constant(goes_on), *load_names(names).elts], ast.Load())
+            )
+            for kind, goes_on in ((ast.Continue, True), (ast.Break, False))
+        }
+        body = [LoopEnds(ends).visit(statement) for statement in body]
+        outer, self._results = self._results, ["goes on", *names]
+        made = self._block(targets + body, [ends[ast.Continue]])
+        self._results = outer
+        if isinstance(node, ast.For):
+            function = self._define("body", [item, *names], made, node)
+            call = self._call_with("repeat_for", names, node, self.visit(node.iter),
+                                   load_name(function.name))  # fmt: skip
+            return [function, assign_names(names, call, node)]
+        self._refuse_walrus(node.test)
+        function = self._define("body", names, made, node)
+        test = self._define("test", names, [ast.Return(self._test(node.test))], node)
+        call = self._call_with(
+            "repeat_while", names, node, load_name(test.name), load_name(function.name)
+        )
+        return [function, test, assign_names(names, call, node)]
+
+    def _without_returns_in_loops(self, statements: list[ast.stmt]) -> list[ast.stmt]:
+        """`return` in a loop as a flag, the value, and a `break`; the loop is followed by the
+        return."""
+        made: list[ast.stmt] = []
+        for node in statements:
+            for table in ("body", "orelse"):
+                if isinstance(node, (ast.If, ast.With, *_LOOPS)) and hasattr(node, table):
+                    setattr(node, table, self._without_returns_in_loops(getattr(node, table)))
+            if isinstance(node, _LOOPS) and any(map(has_return, node.body)):
+                flag, value = self._new("returned"), RESULT + self._new("")
+                node.body = [
+                    part
+                    for s in node.body
+                    for part in as_list(ReturnsAsBreaks(flag, value).visit(s))
+                ]
+                after = ast.If(load_name(flag), [ast.Return(load_name(value))], [])
+                made += [assign_name(flag, ast.Constant(False), node), node, placed(node, after)]
+            else:
+                made.append(node)
+        return made
+
+    # --- expressions ---
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        return self.function(node)
+
+    def _refuse_walrus(self, *nodes: ast.AST) -> None:
+        for node in nodes:
+            if any(isinstance(part, ast.NamedExpr) for part in ast.walk(node)):
+                self._refuse(node, "`:=` in an expression that is not always run is not supported")
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
+        self._refuse_walrus(node.body, node.orelse)
+        branches = [make_lambda(self.visit(part)) for part in (node.body, node.orelse)]
+        return self._call_with("choose", [], node, self._test(node.test), *branches)
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
+        return self._connect(node, self.visit, ("both", "either"))
+
+    def _test(self, node: ast.expr) -> ast.expr:
+        """An expression of which the truth alone is used."""
+        if isinstance(node, ast.BoolOp):
+            return self._connect(node, self._test, ("all_true", "any_true"))
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+            return placed(node, _flow("negate", self._test(node.operand)))
+        return self.visit(node)
+
+    def _connect(
+        self, node: ast.BoolOp, rewrite: Callable[[Any], Any], methods: tuple[str, str]
+    ) -> ast.expr:
+        self._refuse_walrus(*node.values[1:])
+        method = methods[0 if isinstance(node.op, ast.And) else 1]
+        *parts, made = [rewrite(value) for value in node.values]
+        for part in reversed(parts):
+            made = _flow(method, part, make_lambda(made), self._place(node))
+        return placed(node, made)
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
+        if isinstance(node.op, ast.Not):
+            return self._test(node)
+        self.generic_visit(node)
+        return node
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        self.generic_visit(node)
+        if not all(isinstance(kind, _COMPARISONS) for kind in node.ops):
+            return node
+        kinds: list[ast.expr] = [ast.Constant(type(kind).__name__) for kind in node.ops]
+        given = [node.left, *node.comparators]
+        return placed(node, _flow("compare", ast.Tuple(kinds, ast.Load()), *given))
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        if not isinstance(node.ctx, ast.Load):
+            self.generic_visit(node)
+            return node
+        return placed(node, _flow("get_item", self.visit(node.value), self._index(node.slice)))
+
+    def _index(self, node: ast.expr) -> ast.expr:
+        """An index as an expression."""
+        if isinstance(node, ast.Tuple):
+            return placed(node, ast.Tuple([self._index(part) for part in node.elts], ast.Load()))
+        if isinstance(node, ast.Slice):
+            ends = (node.lower, node.upper, node.step)
+            given = [self.visit(end) if end else ast.Constant(None) for end in ends]
+            return placed(node, _flow("slice", *given))
+        return self.visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if isinstance(node.func, ast.Name) and node.func.id == "super" and not node.args:
+            return placed(
+                node, ast.Call(node.func, [load_name("__class__"), load_name(self._first)], [])
+            )
+        self.generic_visit(node)
+        return placed(node, ast.Call(_method("call"), [node.func, *node.args], node.keywords))
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        self.generic_visit(node)
+        if self._class and node.attr.startswith("__") and not node.attr.endswith("__"):
+            node.attr = f"_{self._class[0].lstrip('_')}{node.attr}"
+        return node
+
+
+def _method(name: str) -> ast.expr:
+    return ast.Attribute(load_name(FLOW), name, ast.Load())
+
+
+def _flow(name: str, *given: ast.expr) -> ast.expr:
+    return ast.Call(_method(name), list(given), [])

@@ -1,0 +1,77 @@
+"""Recordings of scripts, with their branches and loops."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from types import CodeType, FunctionType
+from typing import Any
+
+from dtrain.jit.surroundings import Surroundings
+from dtrain.nn.module import Module
+from dtrain.onnx.axes import DynamicAxes
+from dtrain.onnx.control_flow import ControlFlow
+from dtrain.onnx.proto import Unsupported
+from dtrain.onnx.recording import JoinedGraph, Recording, join, record
+from dtrain.onnx.structure import StructureTracer
+
+
+def record_script(function: Callable[..., Any], axes: DynamicAxes, name: str) -> JoinedGraph:
+    """Record a function's branches and loops, at one or several sizes.
+
+    A loop whose number of turns depends on a dynamic size is found by that number, and recorded
+    again as a loop.
+    """
+    kept: set[str] = set()
+    lowered: dict[FunctionType, CodeType] = {}
+    counts: list[list[tuple[str, int]]] = []
+
+    def run(args: tuple[Any, ...]) -> Recording:
+        return _record(function, args, name, kept, lowered, counts)
+
+    while True:
+        recordings = axes.try_sizes(run)
+        new = _differing(counts[-len(recordings) :], kept)
+        if not new:
+            return join(recordings)
+        kept |= new
+
+
+def _differing(counts: Sequence[list[tuple[str, int]]], kept: set[str]) -> set[str]:
+    """The place of the first other loop whose number of turns differs between recordings."""
+    for same in zip(*counts):
+        if len(set(same)) > 1 and same[0][0] not in kept:
+            return {place for place, _ in same}
+    return set()
+
+
+def _record(
+    function: Callable[..., Any], args: tuple[Any, ...], name: str, kept: set[str],
+    lowered: dict[FunctionType, CodeType], counts: list[list[tuple[str, int]]],
+) -> Recording:  # fmt: skip
+    modules = [module for _, module in Surroundings(function, (args, {})).modules]
+    tracer = StructureTracer(name)
+    flow = ControlFlow(tracer, modules, kept, lowered)
+    counts.append(flow.counts)
+    try:
+        with _rewritten(flow, modules):
+            return record(function, args, name, tracer, flow.rewrite(function))
+    except Unsupported as reason:
+        notes = "".join(f"; its source is not used: {note}" for note in flow.not_rewritten)
+        raise Unsupported(f"{reason}{notes}") from None
+
+
+@contextlib.contextmanager
+def _rewritten(flow: ControlFlow, modules: Sequence[Module]) -> Iterator[None]:
+    """Let modules whose `forward` is the user's code run its rewritten form."""
+    changed: list[Module] = []
+    try:
+        for module in modules:
+            method = flow.rewrite(module.forward)
+            if method is not module.forward and "forward" not in module.__dict__:
+                changed.append(module)
+                object.__setattr__(module, "forward", method)
+        yield
+    finally:
+        for module in changed:
+            del module.__dict__["forward"]
