@@ -201,6 +201,14 @@ NO_TERMINAL = Variable(
     "Standard output is no terminal, whatever a rank's own says: no bars, no colours.",
     set_by_launcher=True,
 )
+TERMINAL: Variable[str | None] = Variable(
+    "DTRAIN_TERMINAL",
+    str,
+    None,
+    "HOST:PATH",
+    "The terminal of `dtrain run`, to which rank 0 writes itself: launchers hold moving bars back.",
+    set_by_launcher=True,
+)
 LOG_DIR: Variable[str | None] = Variable(
     "DTRAIN_LOG_DIR",
     str,
@@ -247,6 +255,7 @@ _VARIABLES: tuple[Variable[object], ...] = (
     ELASTIC,
     RESPAWN,
     NO_TERMINAL,
+    TERMINAL,
     LOG_DIR,
     PREFIX,
     TEE,

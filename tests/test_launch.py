@@ -1,5 +1,6 @@
 """The command line that starts ranks, for each launcher; and that what it starts behaves."""
 
+import dataclasses
 import os
 import shlex
 import signal
@@ -112,6 +113,13 @@ def test_ranks_are_told_that_there_is_no_terminal(plan):
     here = machine(has_terminal=False)
     assert plan(2, on=here).env["DTRAIN_NO_TERMINAL"] == "1"
     assert "DTRAIN_NO_TERMINAL" in plan(2, hosts="a,b", on=here).argv
+
+
+def test_ranks_are_told_which_terminal_shows_their_output(plan):
+    here = dataclasses.replace(machine(), terminal="here:/dev/pts/3")
+    assert plan(2, on=here).env["DTRAIN_TERMINAL"] == "here:/dev/pts/3"
+    assert "DTRAIN_TERMINAL" in plan(2, hosts="a,b", on=here).argv
+    assert "DTRAIN_TERMINAL" not in plan(2, on=machine()).env
 
 
 def test_the_hostfile_is_handed_to_open_mpi(plan):

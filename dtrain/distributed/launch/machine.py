@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from dtrain.distributed.launch.rank_terminal import find_terminal
 from dtrain.distributed.launcher_variables import without_rank_variables
 from dtrain.errors import LaunchError
 
@@ -38,6 +39,8 @@ class Machine:
     shared_memory_bytes: int = 1 << 40  # free in /dev/shm
     #: names of its networks; None: not known
     interfaces: frozenset[str] | None = None
+    #: HOST:PATH of the terminal that shows all output
+    terminal: str | None = None
 
 
 def this_machine() -> Machine:
@@ -52,6 +55,7 @@ def this_machine() -> Machine:
         has_terminal=sys.stdout.isatty(),
         shared_memory_bytes=_free_shared_memory(),
         interfaces=frozenset(name for _, name in socket.if_nameindex()),
+        terminal=find_terminal(),
     )
 
 

@@ -124,6 +124,8 @@ def plan(
         if not machine.has_terminal:
             # Open MPI gives its ranks a terminal of their own: they cannot see that ours is a file.
             wanted[env.NO_TERMINAL.name] = "1"
+    if machine.terminal is not None:
+        wanted[env.TERMINAL.name] = machine.terminal
     variables = {name: value for name, value in wanted.items() if name not in machine.environ}
     variables |= network_variables(job, machine, one_node)
     variables |= job.environ

@@ -36,6 +36,7 @@ from dtrain.distributed.launch.notices import (
 )
 from dtrain.distributed.launch.output import redirect_output
 from dtrain.distributed.launch.parent import die_with_parent
+from dtrain.distributed.launch.rank_terminal import open_terminal
 from dtrain.distributed.launch.standard_input import end_input_at_mark
 from dtrain.distributed.launcher_variables import (
     launched_rank,
@@ -59,7 +60,12 @@ def main(terminal: int, end_monitor: Callable[[], None]) -> None:
     """
     die_with_parent(signal.SIGKILL)
     note_rank_process()
-    log = redirect_output(launched_rank() or 0)
+    number = launched_rank() or 0
+    log = redirect_output(number)
+    if number:
+        os.environ.setdefault("TQDM_DISABLE", "1")  # one rank's bars are enough
+    elif log is None and not env.PREFIX.read():
+        open_terminal()
     _report_start(terminal, end_monitor)
     end_input_at_mark()
     if "PYTHONBREAKPOINT" not in os.environ:
