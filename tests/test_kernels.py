@@ -1,5 +1,6 @@
 """The kernels compiled by Numba compute what their references do, and nobody needs Numba."""
 
+import importlib
 import importlib.util
 
 import numpy as np
@@ -100,6 +101,21 @@ def test_the_reference_takes_small_arrays_of_some_families(family):
     assert kernels._choose_body(family, (few, few)) is None
     assert kernels._choose_body(family, (few, many)) is not None
     assert kernels._choose_body("activation", (few,)) is not None
+
+
+@numba_only
+@pytest.mark.parametrize("groups", [1, 4])
+def test_nan_in_an_image_reaches_the_taps_that_see_it(groups):
+    rng = np.random.default_rng(0)
+    x, g = (rng.normal(size=(2, 4, n, n)).astype(np.float32) for n in (6, 4))
+    x[1, 2, 3, 5] = np.nan  # the last column: of no window's first two
+    how = (3, 3), (1, 1), (0, 0), (1, 1), groups
+    given, expected = (
+        importlib.import_module(f"dtrain.backend.kernels.{body}.conv").conv_grad_weight(g, x, *how)
+        for body in ("cpu", "reference")
+    )
+    np.testing.assert_allclose(given, expected, rtol=1e-5, atol=1e-5)
+    assert 0 < np.isnan(given).sum() < given[:, 0].size
 
 
 # --- rounding ---

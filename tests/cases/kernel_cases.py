@@ -333,6 +333,13 @@ CONVOLUTIONS = [
     *convolutions((2, 3, 30, 21), (6, 1, 7, 5), (2, 3), (3, 1), ONE, 3),
     *convolutions((1, 4, 6, 5), (8, 2, 2, 2), (3, 3), (2, 2), (2, 1), 2),
     *convolutions((2, 5, 9, 70), (5, 1, 1, 3), ONE, (0, 0), (1, 2), 5),
+    *convolutions((2, 3, 20, 13), (5, 3, 5, 5), (2, 2), (2, 2), ONE, 1),
+    *convolutions((2, 2, 9, 16), (3, 2, 5, 5), ONE, (2, 2), ONE, 1),
+    *convolutions((2, 2, 4, 30), (6, 2, 1, 3), ONE, (0, 1), ONE, 1),
+    *convolutions((2, 16, 17, 16), (16, 16, 5, 5), ONE, (2, 2), ONE, 1),
+    # patches, and windows that tile the images
+    *convolutions((2, 16, 9, 9), (16, 16, 3, 3), (2, 1), ONE, (1, 2), 1),
+    *convolutions((2, 3, 17, 25), (4, 3, 8, 8), (8, 8), (0, 0), ONE, 1),
     # few windows for the weight
     *convolutions((1, 48, 4, 4), (32, 48, 3, 3), ONE, ONE, ONE, 1),
     *convolutions((0, 16, 6, 6), (16, 16, 3, 3), ONE, ONE, ONE, 1),

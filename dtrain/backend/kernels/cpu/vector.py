@@ -114,6 +114,20 @@ def transpose(
     return types.void(source, n, n, target, n, n), build
 
 
+@intrinsic
+def add_lanes(typing_context: Any, vector: Any) -> Any:
+    """The sum of the 16 elements: of the halves, then of the halves of that, to the last two."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        (vector,) = arguments
+        for width in (8, 4, 2, 1):
+            above = _shuffle(builder, vector, vector, [(i + width) % LANES for i in range(LANES)])
+            vector = builder.fadd(vector, above, flags=_FUSED)
+        return builder.extract_element(vector, ir.Constant(ir.IntType(32), 0))
+
+    return types.float32(vector), build
+
+
 def _shuffle(builder: Any, x: Any, y: Any, lanes: Any) -> Any:
     """Emit the vector of the elements `lanes` of x (0 .. 15) and y (16 .. 31)."""
     mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), lanes)

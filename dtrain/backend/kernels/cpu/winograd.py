@@ -81,16 +81,14 @@ def _gradient_points(g: np.ndarray, grid: Pair) -> np.ndarray:
     return points[:, :tiles]
 
 
-def is_worthwhile(
-    weight: np.ndarray, size: Pair, stride: Pair, padding: Pair, dilation: Pair
-) -> bool:
+def is_worthwhile(kernel: Pair, size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> bool:
     """Whether a convolution of these options can use Winograd's tiles, fills them enough, and may
     round more than its definition.
 
     size: (oh, ow)
     """
     return (
-        weight.shape[2:] == (3, 3)
+        kernel == (3, 3)
         and tuple(stride) == tuple(dilation) == (1, 1)
         and max(padding) <= 2
         and min(size) > 2
