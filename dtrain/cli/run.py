@@ -10,6 +10,7 @@ import typer
 from dtrain import env
 from dtrain.as_torch.program import find_runner
 from dtrain.distributed import launch
+from dtrain.distributed.launch.host_source import HostSource, with_hosts
 from dtrain.distributed.launch.output import output_variables
 from dtrain.distributed.launch.variables import read_variables
 from dtrain.distributed.trace.timeline import trace_variable
@@ -33,6 +34,15 @@ def run(
     hostfile: Annotated[
         str | None, typer.Option(help="A file of hosts, in mpirun's format.")
     ] = None,
+    hosts_from: Annotated[
+        str | None, typer.Option(help="A program that prints the hosts there are: they may change.")
+    ] = None,
+    hosts_every: Annotated[
+        float, typer.Option(help="Seconds after which such hosts are asked for again.")
+    ] = 30,
+    min_ranks: Annotated[
+        int, typer.Option(help="Wait for hosts that take this number of ranks, at each start.")
+    ] = 1,
     ssh_port: Annotated[
         int | None, typer.Option(help="The port of the other hosts' ssh; default: ssh's own.")
     ] = None,
@@ -118,12 +128,15 @@ def run(
             elastic=elastic, respawn=respawn, leave_on_error=leave_on_error,
             frozen_after_s=frozen_after, environ=environ, mpi_args=shlex.split(mpi_args),
             srun_args=shlex.split(srun_args), ssh_port=ssh_port, interface=interface,
+            hosts_from=hosts_from, min_ranks=min_ranks,
         )  # fmt: skip
         if dry_run:
+            if hosts_from is not None:
+                job = with_hosts(job, HostSource(hosts_from).ask())
             typer.echo(str(launch.plan(job)))
             status = 0
         else:
-            status = launch.run(job, max_restarts, grace)
+            status = launch.run(job, max_restarts, grace, hosts_every)
     except (ValueError, FileNotFoundError, LaunchError) as error:
         typer.echo(f"dtrain run: {error}", err=True)
         raise typer.Exit(2) from None

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import select
 import selectors
 import signal
 import socket
@@ -17,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
+from dtrain.distributed.launch.host_source import HostWatcher
 from dtrain.distributed.launch.notices import (
     RAISED,
     NoticeFilter,
@@ -74,6 +76,13 @@ class SignalReceiver:
         self.first_received = self.first_received or next(iter(received), None)
         return received
 
+    def wait(self, limit_s: float) -> bool:
+        """Wait for a stop signal; False if none comes in `limit_s` seconds."""
+        end = time.monotonic() + limit_s
+        while not self.read() and (left := end - time.monotonic()) > 0:
+            select.select([self], [], [], left)
+        return self.first_received is not None
+
 
 @dataclass(frozen=True)
 class AttemptResult:
@@ -91,6 +100,7 @@ def run_attempt(
     grace_s: float,
     linger_s: float | None = None,
     end_of_input: bytes = b"",
+    watcher: HostWatcher | None = None,
 ) -> AttemptResult:
     """Run the launcher until it ends by itself, on a signal, or after a time limit.
 
@@ -105,6 +115,7 @@ def run_attempt(
     linger_s : how long the launcher may stay once a rank has come to the program's end: a rank
         that froze at the last moment would keep it for ever. None is for ever
     end_of_input : what the launcher's stdin gets after the end of this process's
+    watcher : stops the ranks, as a signal does, when there are other hosts
     """
     supervisor = os.getpid()
     process = subprocess.Popen(
@@ -119,7 +130,7 @@ def run_attempt(
     assert process.stderr is not None
     with InputForwarder(cast(BinaryIO, process.stdin), end_of_input):
         try:
-            return _Attempt(process, signals, grace_s, linger_s).run()
+            return _Attempt(process, signals, grace_s, linger_s, watcher).run()
         finally:
             if process.poll() is None:
                 process.kill()
@@ -136,9 +147,10 @@ class _Attempt:
         signals: SignalReceiver,
         grace_s: float,
         linger_s: float | None,
+        watcher: HostWatcher | None,
     ):
         assert process.stderr is not None
-        self._process, self._signals = process, signals
+        self._process, self._signals, self._watcher = process, signals, watcher
         self._stderr = process.stderr.fileno()
         self._notices = NoticeFilter()
         self._escalation = [
@@ -154,12 +166,18 @@ class _Attempt:
         with selectors.DefaultSelector() as selector:
             selector.register(self._stderr, selectors.EVENT_READ)
             selector.register(self._signals, selectors.EVENT_READ)
+            if self._watcher is not None:
+                selector.register(self._watcher, selectors.EVENT_READ)
             while self._process.poll() is None:
                 ready = [key.fileobj for key, _ in selector.select(self._time_left())]
                 if self._stderr in ready and not self._forward_stderr():
                     selector.unregister(self._stderr)
                 for number in self._signals.read() if self._signals in ready else []:
-                    self._escalate(number)
+                    self._escalate(number.name)
+                if self._watcher is not None and self._watcher in ready:
+                    selector.unregister(self._watcher)
+                    if self._deadline is None:
+                        self._escalate("other hosts")
                 if self._time_left() == 0:
                     self._escalate(None)
             self._drain(selector)
@@ -177,25 +195,25 @@ class _Attempt:
     def _time_left(self) -> float | None:
         return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
 
-    def _escalate(self, received: signal.Signals | None) -> None:
-        """Send the next signal: after a stop signal, or (None) because the time is over."""
+    def _escalate(self, reason: str | None) -> None:
+        """Send the next signal; `reason` is why the job has to stop, None that its time is over."""
         if not self._escalation:
             return
         number, limit_s = self._escalation.pop(0)
         if number == signal.SIGUSR1:
             print_message(
-                f"{received.name if received else ''}: the ranks have {limit_s:g} s to write a "
+                f"{reason or ''}: the ranks have {limit_s:g} s to write a "
                 "checkpoint and exit; a second signal ends them at once"
             )
-        elif number == signal.SIGTERM and received is None and RAISED in self._notices.statuses:
+        elif number == signal.SIGTERM and reason is None and RAISED in self._notices.statuses:
             self._status = 1
             print_message("a rank raised an exception, and the launcher does not end: ending it")
-        elif number == signal.SIGTERM and received is None and self._has_failed_start():
+        elif number == signal.SIGTERM and reason is None and self._has_failed_start():
             self._status = 1
-        elif number == signal.SIGTERM and received is None and self._has_finished_rank():
+        elif number == signal.SIGTERM and reason is None and self._has_finished_rank():
             self._status = 0
             print_message("a failed rank does not end: ending it")
-        elif number == signal.SIGTERM and received is None:
+        elif number == signal.SIGTERM and reason is None:
             print_message("the ranks have not exited in time: ending them")
         self._process.send_signal(number)
         self._deadline = time.monotonic() + limit_s

@@ -30,6 +30,8 @@ class JobSpec:
     ssh_port : at which the other hosts' ssh listens; None is ssh's own choice
     interface : the network between the hosts, such as ``"eth0"`` or ``"10.0.0.0/24"``; None leaves
         the choice to MPI
+    hosts_from : path of a program that prints the hosts there are, in place of `hosts`
+    min_ranks : ranks without which the job does not start, nor starts again
     """
 
     num_ranks: int | None
@@ -48,6 +50,8 @@ class JobSpec:
     srun_args: Sequence[str] = ()
     ssh_port: int | None = None
     interface: str | None = None
+    hosts_from: str | None = None
+    min_ranks: int = 1
 
     def check(self) -> None:
         """Refuse what no launcher could start.
@@ -68,8 +72,14 @@ class JobSpec:
             raise ValueError("--respawn needs --elastic: otherwise a job ends when a rank fails")
         if not self.frozen_after_s >= 1:
             raise ValueError(f"--frozen-after must be >= 1 second, got {self.frozen_after_s:g}")
-        if self.hosts is not None and self.hostfile is not None:
-            raise ValueError("--hosts and --hostfile both name the hosts: give one of them")
+        options = {
+            "--hosts": self.hosts, "--hostfile": self.hostfile, "--hosts-from": self.hosts_from
+        }  # fmt: skip
+        if len(given := [name for name, value in options.items() if value is not None]) > 1:
+            raise ValueError(f"{' and '.join(given)} both name the hosts: give one of them")
+        if self.min_ranks < 1 or (self.num_ranks is not None and self.min_ranks > self.num_ranks):
+            most = "the number of ranks" if self.num_ranks is None else self.num_ranks
+            raise ValueError(f"--min-ranks must be 1 to {most}, got {self.min_ranks}")
         if self.ssh_port is not None and not 0 < self.ssh_port < 1 << 16:
             raise ValueError(f"--ssh-port must be 1 to 65535, got {self.ssh_port}")
         if not self.module and not Path(self.script).is_file():
