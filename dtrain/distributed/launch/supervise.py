@@ -73,7 +73,9 @@ def run(job: JobSpec, max_restarts: int = 0, grace_s: float = 60, hosts_every_s:
             prepared = _wait_for_hosts(job, source, machine, signals, hosts_every_s, starts > 1)
             if prepared is None:
                 return _end_by_signal(signals)
-            watcher = source and HostWatcher(source, prepared[0].hosts or "", hosts_every_s)
+            watcher = None
+            if source is not None:
+                watcher = HostWatcher(source, prepared[0].hosts or "", hosts_every_s)
             with watcher or nullcontext():
                 result = _run_once(*prepared, signals, grace_s, watcher)
             has_other_hosts = watcher is not None and watcher.has_changed
