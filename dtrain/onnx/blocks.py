@@ -24,9 +24,7 @@ class Block:
 
     def refs(self) -> Iterator[Ref]:
         """The values that the block uses, those of blocks within it, too."""
-        yield from refs_in(self.step.outputs)
-        for call in all_calls(self.step):
-            yield from call.refs()
+        yield from all_refs(self.step)
 
 
 @dataclass

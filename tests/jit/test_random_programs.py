@@ -1,66 +1,12 @@
 """Programs of random structure: eager, compiled, scripted, traced and from a file, the same bits."""
 
-import importlib.util
-import sys
-
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings, strategies as st
+from hypothesis import given
 
 import dtrain
+from tests.jit.random_programs import examples, load_program, programs
 from tests.jit.test_files import through_a_file
-
-NAMES = st.sampled_from("abc")  # tensors of shape (2, 4); `w` has shape (4, 4)
-UNARY = ("{}.tanh()", "{}.relu()", "({} * 0.5).exp()", "{}.softmax(-1)", "{}.detach() + x", "-{}")
-BINARY = ("{} + {}", "{} * {}.mean()", "{} @ w - {}", "dtrain.where({} > 0, {}, x)")
-SHAPES = (
-    "{}.reshape(4, 2).t().reshape(2, 4)",
-    "dtrain.cat({}.chunk(2, -1)[::-1], -1)",
-    "{}.t().contiguous().t()",
-    "{}[:, [3, 1, 0, 2]]",
-    "{}[0] + {}[1:]",
-)
-
-
-def assignments():
-    forms = st.sampled_from(UNARY + BINARY + SHAPES)
-    return st.builds(
-        lambda name, form, one, other: [f"{name} = " + form.format(one, other or one)],
-        NAMES, forms, NAMES, NAMES,
-    )  # fmt: skip
-
-
-def indented(blocks):
-    return ["    " + line for block in blocks for line in block]
-
-
-def nested(inner):
-    blocks = st.lists(inner, min_size=1, max_size=3).map(indented)
-    limits = st.sampled_from(("0.0", "k", "b.mean()"))
-    branch = st.builds(
-        lambda name, limit, then, other: [f"if {name}.sum() > {limit}:", *then, "else:", *other],
-        NAMES, limits, blocks, blocks,
-    )  # fmt: skip
-    loop = st.builds(
-        lambda n, body: [f"for i in range({n}):", *body, "    c = c + i"], st.integers(1, 3), blocks
-    )
-    shrinking = NAMES.map(lambda name: [f"while {name}.abs().max() > 2.0:", f"    {name} *= 0.25"])
-    return st.one_of(branch, loop, shrinking)
-
-
-def programs():
-    statement = st.recursive(assignments(), nested, max_leaves=5)
-    return st.lists(statement, min_size=2, max_size=5).map(
-        lambda blocks: "\n".join(
-            [
-                "import dtrain",
-                "def program(x, w, k: float):",
-                "    a, b, c = x * 1.5, x - w[:2], x.sin()",
-                *indented(blocks),
-                "    return a + b, c.sum() * k",
-            ]
-        )
-    )
 
 
 def outcome(function, k):
@@ -75,30 +21,15 @@ def outcome(function, k):
 
 
 @pytest.fixture(scope="module")
-def load_program(tmp_path_factory):
-    """Make the function of a source text, from a file, as `jit.script` reads the source."""
-    folder, count = tmp_path_factory.mktemp("programs"), iter(range(10_000))
-
-    def load(text):
-        path = folder / f"random_program_{next(count)}.py"
-        path.write_text(text)
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        del sys.modules[path.stem]
-        return module.program
-
-    return load
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("programs")
 
 
-@settings(
-    max_examples=50, deadline=None, database=None, derandomize=True,
-    phases=[Phase.generate], suppress_health_check=list(HealthCheck),
-)  # fmt: skip
+@examples(50)
 @given(text=programs())
 @pytest.mark.filterwarnings("ignore:.*paths.*:RuntimeWarning")
-def test_random_programs_have_eager_bits_in_every_form(load_program, text):
-    program = load_program(text)
+def test_random_programs_have_eager_bits_in_every_form(folder, text):
+    program = load_program(folder, text)
     scripted = dtrain.jit.script(program)
     forms = {"compile": dtrain.compile(program), "script": scripted, "script file": None}
     forms["script file"] = through_a_file(scripted)

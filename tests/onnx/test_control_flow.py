@@ -158,7 +158,11 @@ def in_place(x):
         y[0, 0] = 0.25
     copy = y[:, [1, 0]]
     copy *= 3
-    return y, row, copy
+    view = y.t().reshape(2, 2)
+    view[0] += 5
+    flat_copy = y.t().reshape(4)
+    flat_copy *= 2
+    return y, row, copy, view, flat_copy
 
 
 def numbers(x):
@@ -196,7 +200,19 @@ def calls(x):
     return inner(x) + halving(x, 3), found
 
 
-PROGRAMS = [chain, early, connected, counting, nested_loops, broken, returns_within,
+def written_in_a_branch(x):
+    y, z = x * 2, x.sin()
+    if x.max() > 2:
+        if x.sum() > 0:
+            y = -x
+        else:
+            z = x.relu()
+        while z.abs().max() > 0.5:
+            z *= 0.25
+    return x + y
+
+
+PROGRAMS = [written_in_a_branch, chain, early, connected, counting, nested_loops, broken, returns_within,
             with_containers, in_place, numbers, calls]  # fmt: skip
 
 
