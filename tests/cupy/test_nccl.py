@@ -33,10 +33,12 @@ def run_on_ranks(run_python):
 on_host_memory = pytest.mark.skipif(not conftest.HOSTED, reason="counted on host memory only")
 
 
+# Processes take half a minute to start and compile: 3 ranks show what 2 and 4 do.
+SIZES = [pytest.param(2, marks=pytest.mark.long), 3, pytest.param(4, marks=pytest.mark.long)]
 EXACT = ["all_reduce", "reduce_scatter", "all_gather_slices"]
 
 
-@pytest.mark.parametrize("size", [2, 3, 4])
+@pytest.mark.parametrize("size", SIZES)
 def test_bits_are_those_of_the_tree_reduction(size, run_on_ranks):
     assert "host memory" not in run_on_ranks(size, *EXACT)
 
@@ -59,7 +61,7 @@ def test_sync_batch_norm_is_that_of_the_host(run_on_ranks):
 
 
 @on_host_memory
-@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("size", SIZES[:2])
 def test_what_is_called_and_copied(size, run_on_ranks):
     run_on_ranks(
         size,

@@ -97,7 +97,9 @@ def test_weights_do_not_depend_on_the_number_of_ranks():
         assert distributed.run_ranks(size, trained, "cuda") == [alone] * size
 
 
-@pytest.mark.parametrize("size", [2, 3, 4])
+@pytest.mark.parametrize(
+    "size", [pytest.param(2, marks=pytest.mark.long), 3, pytest.param(4, marks=pytest.mark.long)]
+)
 def test_weights_under_mpi_are_those_of_one_process(size, run_python):
     bin_folder = str(Path(sys.executable).parent)
     if not shutil.which("mpirun", path=bin_folder + os.pathsep + os.environ["PATH"]):

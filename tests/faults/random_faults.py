@@ -203,7 +203,7 @@ def main():
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--first", type=int, default=0, help="number of the first run")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--limit", type=float, default=60, help="seconds for a run")
+    parser.add_argument("--limit", type=float, default=300, help="seconds in which a run must end")
     args = parser.parse_args()
     expected = undisturbed(args.limit)
     failed, longest = [], {signal.SIGKILL: [], signal.SIGSTOP: []}
