@@ -38,6 +38,18 @@ def test_rows_are_written_at_once_with_numbers_of_all_kinds(tmp_path):
     logs.close()
 
 
+def test_the_parts_of_a_figure_have_columns_of_their_own(tmp_path):
+    with Logs(tmp_path) as logs:
+        logs.log(1, f1=[0.25, dtrain.tensor(0.5)], by={"cat": (1, "x"), "dog": math.nan})
+        for value in ([], {"a": None}, {"a": dtrain.ones(2)}):
+            with pytest.raises(TypeError, match=r"expected f1\S* to be a number"):
+                logs.log(2, f1=value)
+    read = read_log(tmp_path)
+    assert list(read)[2:] == ["f1.0", "f1.1", "by.cat.0", "by.cat.1", "by.dog"]
+    assert [read[name] for name in list(read)[2:6]] == [[0.25], [0.5], [1], ["x"]]
+    assert math.isnan(read["by.dog"][0])
+
+
 def test_a_resumed_run_has_no_step_twice(tmp_path, capsys):
     with Logs(tmp_path) as logs:
         for step in range(1, 8):

@@ -10,7 +10,7 @@ from dtrain import distributed, nn
 from dtrain.checkpoint import digest
 from dtrain.data import DataLoader, TensorDataset
 from dtrain.nn import functional as F
-from dtrain.train import Accuracy, LRSearch, Trainer, find_lr, read_log
+from dtrain.train import F1, Accuracy, ConfusionMatrix, LRSearch, Trainer, find_lr, read_log
 
 
 def make_data(count=60):
@@ -193,3 +193,22 @@ def test_a_search_for_the_learning_rate_changes_nothing_and_is_the_same_on_ranks
     assert (tmp_path / "lr.svg").exists()
     with pytest.raises(ValueError, match="0 < low < high and 4 steps"):
         find_lr(trainer.model, trainer.optimizer, F.cross_entropy, loader, 1, 1)
+
+
+def test_figures_of_several_numbers_are_in_the_history_and_their_numbers_in_the_log(tmp_path):
+    def make_metrics():
+        return {"counts": ConfusionMatrix(2), "f1": F1(2, average=None)}
+
+    _, (figures,) = train(tmp_path, epochs=1, metrics=make_metrics)
+    assert figures["val_counts"].sum().item() == 21
+    log = read_log(tmp_path)
+    assert [log["val_f1.0"], log["val_f1.1"]] == [[score] for score in figures["val_f1"]]
+    assert not [name for name in log if "counts" in name]
+    for options, message in (
+        ({"monitor": "val_f1"}, "a figure of one number, got 'val_f1', of which F1 makes a list"),
+        ({"monitor": "counts"}, "of which ConfusionMatrix makes a Tensor"),
+        ({"metrics": lambda: {"lr": Accuracy()}}, "a metric is named 'lr', as a figure of the"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            train(tmp_path / "refused", **{"metrics": make_metrics, **options})
+    assert not (tmp_path / "refused").exists()

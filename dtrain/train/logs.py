@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import operator
 import sys
 import time
@@ -12,12 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from dtrain.autograd import Tensor
 from dtrain.distributed import restart_count, world
 from dtrain.distributed.context import process
 from dtrain.errors import DataError
+from dtrain.train.figures import split_figures
 from dtrain.train.log_file import (
     JsonLines,
     Row,
@@ -93,7 +90,8 @@ class Logs:
         Parameters
         ----------
         step : the number of the step, 0 or more
-        **values : numbers, tensors of one element, or strings
+        **values : numbers, tensors of one element, or strings; or dicts, lists and tuples of them,
+            whose parts have columns of their own, such as "f1.0"
 
         Raises
         ------
@@ -106,7 +104,8 @@ class Logs:
         if world.rank() != 0 or process.replay is not None:
             return
         row = {"step": number, "time": round(time.time(), 3)}
-        row.update({name: _as_value(name, value) for name, value in values.items()})
+        parts = split_figures(values)
+        row.update({name: _as_value(name, value) for name, value in parts.items()})
         try:
             if self._lines is None:
                 self._lines = self._open(number)
@@ -198,10 +197,7 @@ def _as_value(name: str, value: Any) -> Any:
         raise ValueError(
             f"Logs.log: every line has a {name!r} of its own: name the value otherwise"
         )
-    if isinstance(value, (Tensor, np.generic, np.ndarray)):
-        if math.prod(value.shape) == 1:
-            return value.item()
-    elif isinstance(value, (int, float, str)):
+    if isinstance(value, (int, float, str)):
         return value
     raise TypeError(
         f"Logs.log: expected {name} to be a number, a tensor of one element or a string, got "

@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 import resource
-import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from dtrain import env
-from dtrain.distributed import world
+from dtrain.train.figures import format_figures
 from dtrain.train.metric import Metric
-
-if TYPE_CHECKING:
-    import rich.progress
-
-#: Seconds between lines where stdout is not a terminal.
-LINE_EVERY_S = 60.0
-
-#: the moving bars of this process, and how many loops are within each other
-_screen: rich.progress.Progress | None = None
-_depth = 0
+from dtrain.train.progress_display import make_display
 
 
 class Progress:
     """Shows a loop's progress, figures, samples/s, time left and memory; on rank 0 alone.
 
-    On a terminal it is a moving bar, within another one where loops are nested; elsewhere a line is
-    printed once a minute, and one at the end. ``DTRAIN_NO_TERMINAL=1`` gives lines on a terminal,
-    too.
+    On a terminal it is a moving bar, within another one where loops are nested; in a notebook an
+    output that changes in place; elsewhere a line is printed once a minute, and one at the end.
+    ``DTRAIN_NO_TERMINAL=1`` gives lines on a terminal, too.
 
     A figure may be a number, or a `Metric`: of this rank's samples while the loop runs, which needs
-    no other rank, and of all ranks' at its end, where every rank leaves the with statement.
+    no other rank, and of all ranks' at its end, where every rank leaves the with statement. Of
+    dicts, lists and tuples of numbers the parts are shown, if they are few; of arrays the shape.
 
     Parameters
     ----------
@@ -39,7 +29,7 @@ class Progress:
 
     Attributes
     ----------
-    figures : dict of str to float
+    figures : dict by name
         The figures shown last; after the loop the metrics of all ranks.
 
     Examples
@@ -64,15 +54,10 @@ class Progress:
 
     def __enter__(self) -> Progress:
         self._began = time.perf_counter()
-        self._next_line = self._began + LINE_EVERY_S
-        self._bar: rich.progress.Progress | None = None
-        terminal = sys.stdout.isatty() and not env.NO_TERMINAL.read()
-        if world.rank() == 0 and terminal:
-            self._bar = _enter_screen()
-            self._task = self._bar.add_task(self._title, total=self._total, figures="")
+        self._display = make_display(self._title, self._total)
         return self
 
-    def advance(self, samples: int, **figures: Metric[Any] | float) -> None:
+    def advance(self, samples: int, **figures: Any) -> None:
         """Count one step, and show the newest figures.
 
         Parameters
@@ -82,22 +67,12 @@ class Progress:
         """
         self._done += 1
         self._samples += samples
-        self._shown.update(figures)
-        if self._bar is not None:
-            self._bar.update(self._task, advance=1, figures=self._describe())
-            return
-        now = time.perf_counter()
-        if now >= self._next_line and self._done < self._total and world.rank() == 0:
-            self._next_line = now + LINE_EVERY_S
-            left = _format_time((now - self._began) / self._done * (self._total - self._done))
-            print(self._title, f"{self._done}/{self._total} {self._describe()}  {left} left",
-                  flush=True)  # fmt: skip
+        self.show(**figures)
 
-    def show(self, **figures: Metric[Any] | float) -> None:
+    def show(self, **figures: Any) -> None:
         """Show figures, such as those of a validation, without counting a step."""
         self._shown.update(figures)
-        if self._bar is not None:
-            self._bar.update(self._task, figures=self._describe())
+        self._display.show(self._done, self._describe)
 
     def __exit__(self, *exception: object) -> None:
         try:
@@ -105,13 +80,9 @@ class Progress:
                 for name, value in self._shown.items():
                     self.figures[name] = value.compute() if isinstance(value, Metric) else value
                 self._shown = dict(self.figures)
-                if self._bar is not None:
-                    self._bar.update(self._task, figures=self._describe())
-                elif world.rank() == 0:  # rank 0 changes if it fails
-                    print(self._title, self._describe(), flush=True)
+                self._display.finish(self._describe())
         finally:
-            if self._bar is not None:
-                _leave_screen()
+            self._display.close()
 
     def _describe(self) -> str:
         self.figures = {
@@ -119,57 +90,10 @@ class Progress:
             for name, value in self._shown.items()
         }
         rate = self._samples / max(time.perf_counter() - self._began, 1e-9)
-        figures = "".join(f" {name} {value:.4f} " for name, value in self.figures.items())
+        figures = format_figures(self.figures)
         return f"{figures} {rate:,.0f} samples/s  {_peak_memory_mb():,.0f} MB"
 
 
 def _peak_memory_mb() -> float:
     """The most memory that this process has had, in millions of bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-
-
-def _format_time(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def _enter_screen() -> rich.progress.Progress:
-    """The moving bars, which are drawn by one object while any loop runs."""
-    global _screen, _depth
-    if _screen is None:
-        _screen = _moving_bars()
-        _screen.start()
-    _depth += 1
-    return _screen
-
-
-def _leave_screen() -> None:
-    global _screen, _depth
-    _depth -= 1
-    if _depth == 0 and _screen is not None:
-        _screen.stop()
-        _screen = None
-
-
-def _moving_bars() -> rich.progress.Progress:
-    # Imported here: on all ranks it is a sixth of dtrain's import, and one rank at most needs it.
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress as Bars,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    return Bars(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[figures]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=Console(file=sys.stdout),
-    )

@@ -20,10 +20,11 @@ from dtrain.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from dtrain.parallel import DataParallel
 from dtrain.train.checkpoints import Checkpoints
 from dtrain.train.early_stopping import EarlyStopping
+from dtrain.train.figures import select_numbers
 from dtrain.train.logs import Logs
 from dtrain.train.mean import Mean
 from dtrain.train.progress import Progress
-from dtrain.train.trainer_options import check_loaders, check_monitor, check_options
+from dtrain.train.trainer_options import check_loaders, check_metrics, check_options
 
 Metrics = Mapping[str, Any]
 Callback = Callable[["Trainer"], object]
@@ -42,7 +43,8 @@ class Trainer:
     optimizer : of the model's parameters
     loss : (output, target) -> mean loss of the batch
     folder : for checkpoints and logs; None: none are written
-    metrics : by name, each with ``update(output, target)``; training and validation have one each
+    metrics : by name, each with ``update(output, target)``; training and validation have one each.
+        The log has their numbers; `history` all, such as the counts of a ConfusionMatrix
     scheduler : stepped after each step of the optimizer
     max_norm : gradients are clipped to this norm
     precision : None, "bfloat16" or "float16", of autocast
@@ -57,7 +59,7 @@ class Trainer:
     ----------
     steps, epoch : int
         How many steps of the optimizer have been made; the current epoch, from 0.
-    figures : dict of str to float
+    figures : dict by name
         The last epoch's: "loss" and the metrics, and "val_loss" and so on of the validation.
     history : list of dict
         The figures of this call's epochs.
@@ -150,7 +152,7 @@ class Trainer:
         """
         check_loaders(train, val)
         is_patient = self.stopping.patience < sys.maxsize
-        check_monitor(self.monitor, [*self._make_metrics()], val is not None, is_patient)
+        check_metrics(self._make_metrics(), self.monitor, val is not None, is_patient)
         self.history = []
         saved = self._checkpoints = self._make_checkpoints(train)
         if saved is not None:
@@ -165,7 +167,8 @@ class Trainer:
                 self.history.append(self.figures)
                 if self._logs is not None:
                     lr = self.optimizer.param_groups[0]["lr"]
-                    self._logs.log(self.steps, **self.figures, lr=lr, epoch=self.epoch + 1)
+                    numbers = select_numbers(self.figures)
+                    self._logs.log(self.steps, **numbers, lr=lr, epoch=self.epoch + 1)
                 monitored = {n: v for n, v in self.figures.items() if n == self.monitor}
                 if monitored:
                     self.stopping.update(monitored[self.monitor])

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import math
+from collections.abc import Mapping
 from typing import Any
+
+from dtrain.train.figures import is_number
+from dtrain.train.metric import Metric
+
+#: columns of the log
+_OWN_FIGURES = ("loss", "val_loss", "lr", "epoch", "step", "time")
 
 
 def check_options(metrics: Any, precision: str | None, ema: float | None) -> None:
@@ -30,8 +38,16 @@ def check_loaders(train: Any, val: Any) -> None:
         )
 
 
-def check_monitor(monitor: str, metrics: Sequence[str], has_val: bool, is_patient: bool) -> None:
-    """Refuse to monitor a figure that no epoch will have, where the best one is asked for."""
+def check_metrics(
+    metrics: Mapping[str, Any], monitor: str, has_val: bool, is_patient: bool
+) -> None:
+    """Refuse names that figures have already, and a figure to monitor that no epoch will have."""
+    taken = [name for name in metrics if name in _OWN_FIGURES]
+    if taken:
+        raise ValueError(
+            f"Trainer: a metric is named {taken[0]!r}, as a figure of the trainer's: name it "
+            "otherwise"
+        )
     if monitor.startswith("val_") and not has_val and is_patient:
         raise ValueError(f"Trainer.fit: patience needs val=, for it monitors {monitor!r}")
     names = ["loss", *metrics]
@@ -41,3 +57,18 @@ def check_monitor(monitor: str, metrics: Sequence[str], has_val: bool, is_patien
             f"Trainer.fit: expected monitor to be one of the figures {', '.join(names)}, got "
             f"{monitor!r}"
         )
+    metric = metrics.get(monitor.removeprefix("val_"))
+    figure = _first_figure(metric)
+    if not is_number(figure):
+        raise ValueError(
+            f"Trainer.fit: expected monitor to be a figure of one number, got {monitor!r}, of "
+            f"which {type(metric).__name__} makes a {type(figure).__name__}"
+        )
+
+
+def _first_figure(metric: Any) -> Any:
+    """The figure of no samples; NaN where that has none."""
+    if isinstance(metric, Metric):
+        with contextlib.suppress(Exception):  # the epoch's will have samples
+            return metric.figure(metric.initial_state())
+    return math.nan
