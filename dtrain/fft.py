@@ -5,8 +5,8 @@ from dtrain.functions.binding import bind_function as _bind_function, select as 
 
 _TRANSFORMS = _select(
     _fourier,
-    "fft fft2 fftn fftshift hfft ifft ifft2 ifftn ifftshift ihfft irfft irfft2 irfftn rfft rfft2 "
-    "rfftn",
+    "fft fft2 fftn fftshift hfft hfft2 hfftn ifft ifft2 ifftn ifftshift ihfft ihfft2 ihfftn irfft "
+    "irfft2 irfftn rfft rfft2 rfftn",
 )
 _FUNCTIONS = {
     **{name: _bind_function(f, requires_tensor=True) for name, f in _TRANSFORMS.items()},

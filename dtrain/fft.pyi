@@ -17,11 +17,15 @@ __all__ = [
     "fftn",
     "fftshift",
     "hfft",
+    "hfft2",
+    "hfftn",
     "ifft",
     "ifft2",
     "ifftn",
     "ifftshift",
     "ihfft",
+    "ihfft2",
+    "ihfftn",
     "irfft",
     "irfft2",
     "irfftn",
@@ -87,6 +91,24 @@ def hfft(
     out: Tensor | None = None,
 ) -> Tensor:
     """The real transform of a Hermitian signal, of which half is given (torch.fft.hfft)."""
+def hfft2(
+    input: Tensor,
+    s: _Sizes = None,
+    dim: Dims = ...,
+    norm: str | None = None,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """`hfft` along the last of two dimensions, and `fft` along the other (torch.fft.hfft2)."""
+def hfftn(
+    input: Tensor,
+    s: _Sizes = None,
+    dim: Dims | None = None,
+    norm: str | None = None,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """`hfft` along the last of the dimensions, and `fft` along the others (torch.fft.hfftn)."""
 def ifft(
     input: Tensor,
     n: int | None = None,
@@ -130,6 +152,24 @@ def ihfft(
     out: Tensor | None = None,
 ) -> Tensor:
     """The inverse of `hfft` (torch.fft.ihfft)."""
+def ihfft2(
+    input: Tensor,
+    s: _Sizes = None,
+    dim: Dims = ...,
+    norm: str | None = None,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The inverse of `hfft2` (torch.fft.ihfft2)."""
+def ihfftn(
+    input: Tensor,
+    s: _Sizes = None,
+    dim: Dims | None = None,
+    norm: str | None = None,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The inverse of `hfftn` (torch.fft.ihfftn)."""
 def irfft(
     input: Tensor,
     n: int | None = None,

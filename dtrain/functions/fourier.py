@@ -113,6 +113,9 @@ def _to_real(
     return primitives.fft_c2r(x, axis=last, n=n, norm=norm)
 
 
+_Sizes = Sequence[int] | None
+
+
 def fft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
     """The discrete Fourier transform along `dim`, of length n (torch.fft.fft)."""
     return _transform("fft", input, _one(n), dim, norm, inverse=False)
@@ -145,11 +148,36 @@ def ihfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None =
     return conj(_transform_real("ihfft", input, _one(n), dim, norm))
 
 
+def hfft2(input: Tensor, s: _Sizes = None, dim: Dims = (-2, -1), norm: str | None = None) -> Tensor:
+    """`hfft` along the last of two dimensions, and `fft` along the other (torch.fft.hfft2)."""
+    return hfftn(input, s, dim, norm)
+
+
+def ihfft2(
+    input: Tensor, s: _Sizes = None, dim: Dims = (-2, -1), norm: str | None = None
+) -> Tensor:
+    """The inverse of `hfft2` (torch.fft.ihfft2)."""
+    return ihfftn(input, s, dim, norm)
+
+
+def hfftn(
+    input: Tensor, s: _Sizes = None, dim: Dims | None = None, norm: str | None = None
+) -> Tensor:
+    """`hfft` along the last of the dimensions, and `fft` along the others (torch.fft.hfftn)."""
+    norm = primitives.OPPOSITE_NORM[_check_norm("hfftn", norm)]
+    return _to_real("hfftn", conj(input), s, dim, norm)
+
+
+def ihfftn(
+    input: Tensor, s: _Sizes = None, dim: Dims | None = None, norm: str | None = None
+) -> Tensor:
+    """The inverse of `hfftn` (torch.fft.ihfftn)."""
+    norm = primitives.OPPOSITE_NORM[_check_norm("ihfftn", norm)]
+    return conj(_transform_real("ihfftn", input, s, dim, norm))
+
+
 def _one(n: int | None) -> tuple[int, ...] | None:
     return None if n is None else (n,)
-
-
-_Sizes = Sequence[int] | None
 
 
 def fft2(input: Tensor, s: _Sizes = None, dim: Dims = (-2, -1), norm: str | None = None) -> Tensor:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import scipy.fft
 
 from .case import Case
 from .complex_numbers import parts_of_output, parts_of_reference, row
@@ -39,6 +40,18 @@ def _real_transform(name, samples=((2, 3, 5),), **options):
     return _real(f"fft.{name}", *_both(name, options), samples)
 
 
+def _hermitian(name, **options):
+    """A transform that NumPy lacks, from or to half of a Hermitian spectrum."""
+    names = {"axes" if key == "dim" else key: value for key, value in options.items()}
+    make = _real if name[0] == "i" else row
+    return make(
+        f"fft.{name}",
+        lambda x: getattr(scipy.fft, name)(x, **names),
+        lambda t, x: getattr(t.fft, name)(x, **options),
+        ((2, 3, 5),) if name[0] == "i" else CUBE,
+    )
+
+
 def _stft(x):
     """Frames of 8 elements every 3, of the signal reflected at both ends."""
     full = np.pad(x, [(0, 0)] * (x.ndim - 1) + [(4, 4)], mode="reflect")
@@ -69,12 +82,16 @@ _FOURIER = [
     _transform("irfft2", s=(3, 7)),
     _transform("irfftn", norm="forward"),
     _transform("hfft", n=5),
+    _hermitian("hfft2", s=(4, 6)),
+    _hermitian("hfftn", norm="ortho"),
     _real("fft.fft", np.fft.fft, lambda t, x: t.fft.fft(x), label="real"),
     _real_transform("rfft", ((2, 4), (2, 5))),
     _real_transform("rfft", n=4, dim=1, norm="forward"),
     _real_transform("rfft2", s=(4, 4), norm="ortho"),
     _real_transform("rfftn"),
     _real_transform("ihfft", norm="ortho"),
+    _hermitian("ihfft2", norm="ortho"),
+    _hermitian("ihfftn", s=(4, 6), dim=(0, 2)),
     _real("fft.fftshift", np.fft.fftshift, lambda t, x: t.fft.fftshift(x)),
     _real("fft.ifftshift", lambda x: np.fft.ifftshift(x, (1, 2)),
           lambda t, x: t.fft.ifftshift(x, (1, 2))),
