@@ -1107,7 +1107,7 @@ def cholesky_solve(
     *,
     out: Tensor | None = None,
 ) -> Tensor:
-    """X with L @ L.mT @ X = B, or L.mT @ L @ X = B if `upper` (torch.cholesky_solve)."""
+    """X with L @ L.mH @ X = B, or L.mH @ L @ X = B if `upper` (torch.cholesky_solve)."""
 def chunk(input: Tensor, chunks: builtins.int, dim: builtins.int = 0) -> tuple[Tensor, ...]:
     """Split into at most `chunks` parts of equal size; the last may be shorter (torch.chunk)."""
 def clamp(
@@ -1801,7 +1801,7 @@ def logaddexp2(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Te
 def logcumsumexp(input: Tensor, dim: builtins.int, *, out: Tensor | None = None) -> Tensor:
     """log(cumsum(exp(input))) along `dim`, without overflow (torch.logcumsumexp)."""
 def logdet(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The logarithm of the determinant; NaN if that is negative (torch.logdet)."""
+    """The logarithm of the determinant; NaN if that is real and negative (torch.logdet)."""
 def logical_and(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """numpy.logical_and of each pair (torch.logical_and)."""
 def logical_not(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -2573,7 +2573,7 @@ def svd(
     *,
     out: tuple[Tensor, ...] | None = None,
 ) -> TorchSVD:
-    """U, S, V with U @ diag(S) @ V.mT = input (torch.svd)."""
+    """U, S, V with U @ diag(S) @ V.mH = input (torch.svd)."""
 def swapaxes(
     input: Tensor,
     axis0: builtins.int,

@@ -54,7 +54,7 @@ __all__ = [
 ]
 
 def cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None) -> Tensor:
-    """L with L @ L.mT = A, or its transpose if `upper` (torch.linalg.cholesky)."""
+    """L with L @ L.mH = A, or L.mH if `upper` (torch.linalg.cholesky)."""
 def cholesky_ex(
     A: Tensor,
     *,
@@ -85,9 +85,9 @@ def diagonal(
 ) -> Tensor:
     """The diagonals of matrices, a view (torch.linalg.diagonal)."""
 def eigh(A: Tensor, UPLO: str = "L", *, out: tuple[Tensor, ...] | None = None) -> Eigh:
-    """Eigenvalues, the smallest first, and eigenvectors of symmetric matrices (linalg.eigh)."""
+    """Eigenvalues, the smallest first, and eigenvectors of Hermitian matrices (linalg.eigh)."""
 def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Tensor | None = None) -> Tensor:
-    """Eigenvalues of symmetric matrices, the smallest first (torch.linalg.eigvalsh)."""
+    """Eigenvalues of Hermitian matrices, the smallest first (torch.linalg.eigvalsh)."""
 def inv(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The inverse (torch.linalg.inv)."""
 def inv_ex(

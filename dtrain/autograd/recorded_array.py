@@ -263,8 +263,8 @@ class RecordedModule:
         parts, m = _run("svd", x), x.shape[-2]
         if full_matrices and m != x.shape[-1]:
             raise NotRecordable("its gradient needs the full svd of a matrix that is not square")
-        transposed = parts[..., m:-1, :].swapaxes(-1, -2)
-        return parts[..., :m, :], parts[..., -1, :], transposed
+        adjoint, values = parts[..., m:-1, :].swapaxes(-1, -2).conj(), parts[..., -1, :]
+        return parts[..., :m, :], values.real if values.dtype.kind == "c" else values, adjoint
 
     def array(self, x: Any, dtype: Any = None, ndmin: int = 0) -> Any:
         if not isinstance(x, RecordedArray):

@@ -384,7 +384,7 @@ class TensorMethods:
     def cholesky_inverse(self, upper: builtins.bool = False) -> Tensor:
         """The inverse of the matrix whose Cholesky factor is L (torch.cholesky_inverse)."""
     def cholesky_solve(self, L: Tensor, upper: builtins.bool = False) -> Tensor:
-        """X with L @ L.mT @ X = B, or L.mT @ L @ X = B if `upper` (torch.cholesky_solve)."""
+        """X with L @ L.mH @ X = B, or L.mH @ L @ X = B if `upper` (torch.cholesky_solve)."""
     def chunk(self, chunks: builtins.int, dim: builtins.int = 0) -> tuple[Tensor, ...]:
         """Split into at most `chunks` parts of equal size; the last may be shorter (torch.chunk)."""
     def clamp(
@@ -883,7 +883,7 @@ class TensorMethods:
     def logcumsumexp(self, dim: builtins.int) -> Tensor:
         """log(cumsum(exp(input))) along `dim`, without overflow (torch.logcumsumexp)."""
     def logdet(self) -> Tensor:
-        """The logarithm of the determinant; NaN if that is negative (torch.logdet)."""
+        """The logarithm of the determinant; NaN if that is real and negative (torch.logdet)."""
     def logical_and(self, other: Tensor) -> Tensor:
         """numpy.logical_and of each pair (torch.logical_and)."""
     def logical_and_(self, other: Tensor) -> Tensor:
@@ -1414,7 +1414,7 @@ class TensorMethods:
     ) -> Tensor:
         """The sum; of integers and bools as int64 (torch.sum)."""
     def svd(self, some: builtins.bool = True, compute_uv: builtins.bool = True) -> TorchSVD:
-        """U, S, V with U @ diag(S) @ V.mT = input (torch.svd)."""
+        """U, S, V with U @ diag(S) @ V.mH = input (torch.svd)."""
     def swapaxes(self, axis0: builtins.int, axis1: builtins.int) -> Tensor:
         """Two dimensions exchanged (torch.swapaxes)."""
     def swapaxes_(self, axis0: builtins.int, axis1: builtins.int) -> Tensor:

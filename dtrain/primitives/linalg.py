@@ -2,6 +2,9 @@
 
 The formulas are those of Giles (2008), Townsend (2016) and PyTorch. A rule has one output: what has
 several parts (QR, eigenvectors with eigenvalues, SVD) gives them joined, one above the other.
+
+Of complex matrices what is holomorphic has the rule of real ones. The others (Cholesky, QR, eigh,
+SVD) have PyTorch's formulas for the gradient that users see, the conjugate of the one in the graph.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from dtrain.autograd.graph import conjugate
 from dtrain.autograd.op import op
 from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module
@@ -21,8 +25,18 @@ def _t(x: Array) -> Array:
     return x.swapaxes(-1, -2)
 
 
+def _h(x: Array) -> Array:
+    """Matrices transposed and conjugated."""
+    return conjugate(_t(x))
+
+
+def _real(x: Array) -> Array:
+    """Numbers that are real, as such, from among complex ones."""
+    return x.real if x.dtype.kind == "c" else x
+
+
 def _skew(x: Array) -> Array:
-    return x - _t(x)
+    return x - _h(x)
 
 
 def _over(x: Array, gaps: Array) -> Array:
@@ -77,19 +91,18 @@ def solve(x: Array, y: Array) -> OutputAndVJPs:
     return out, (grad_x, lambda g: _solve(_t(x), g))
 
 
-@op
+@op(takes_complex=True)
 def cholesky(x: Array) -> OutputAndVJPs:
-    """The lower triangular L with L @ L.T = x."""
+    """The lower triangular L with L @ L.mH = x."""
     xp = array_module(x)
     out = xp.linalg.cholesky(x)
     if isinstance(out, np.ndarray) and not np.isfinite(np.diagonal(out, 0, -2, -1)).all():
         raise np.linalg.LinAlgError("Matrix is not positive definite")
 
     def grad_x(g: Array) -> Array:
-        inner = xp.tril(_t(out) @ g)
-        half = inner - 0.5 * inner * xp.eye(inner.shape[-1], dtype=g.dtype)
-        left = substitute(_t(out), 0.5 * (half + _t(half)), upper=True)
-        return _t(substitute(_t(out), _t(left), upper=True))
+        lower = xp.tril(_h(out) @ conjugate(g))
+        left = substitute(_h(out), 0.5 * (lower + _h(xp.tril(lower, -1))), upper=True)
+        return _t(substitute(_h(out), _h(left), upper=True))
 
     return out, (grad_x,)
 
@@ -112,7 +125,7 @@ def _mark_reflections(x: Array, q: Array, r: Array) -> tuple[Array, Array]:
     )
 
 
-@op
+@op(takes_complex=True)
 def qr(x: Array) -> OutputAndVJPs:
     """Q (..., m, n) above R (..., n, n), for matrices with m >= n."""
     xp = array_module(x)
@@ -121,15 +134,17 @@ def qr(x: Array) -> OutputAndVJPs:
 
     def grad_x(g: Array) -> Array:
         q, r = out[..., :m, :], out[..., m:, :]
+        g = conjugate(g)
         grad_q, grad_r = g[..., :m, :], g[..., m:, :]
-        inner = r @ _t(grad_r) - _t(grad_q) @ q
-        both = xp.tril(inner) + _t(xp.tril(inner, -1))
-        return _t(substitute(r, _t(grad_q + q @ both), upper=True))
+        half = xp.tril(r @ _h(grad_r) - _h(grad_q) @ q)
+        half = half - 0.5 * half * xp.eye(half.shape[-1], dtype=half.dtype)
+        both = half + _h(half)  # the diagonal is real, as that of R
+        return _t(substitute(r, _h(grad_q + q @ both), upper=True))
 
     return out, (grad_x,)
 
 
-@op
+@op(takes_complex=True)
 def qr_complete(x: Array) -> OutputAndVJPs:
     """A square Q beside R, of the shape of x, for m > n; it has no gradient."""
     xp = array_module(x)
@@ -155,7 +170,7 @@ def lu_factors(x: Array) -> tuple[Array, Array, Array]:
     order = xp.broadcast_to(xp.arange(m), (len(a), m)).copy()
     swaps = xp.zeros((len(a), k), "int32")
     for j in range(k):
-        best = xp.abs(a[:, j:, j]).argmax(1) + j
+        best = _pivot_sizes(a[:, j:, j]).argmax(1) + j
         swaps[:, j] = best + 1
         for rows in (a, order):
             here = rows[:, j].copy()
@@ -166,7 +181,12 @@ def lu_factors(x: Array) -> tuple[Array, Array, Array]:
     return a.reshape(x.shape), order.reshape(*lead, m), swaps.reshape(*lead, k)
 
 
-@op
+def _pivot_sizes(x: Array) -> Array:
+    """By what LAPACK chooses the pivot: the largest |x|, of complex numbers |re| + |im|."""
+    return abs(x.real) + abs(x.imag) if x.dtype.kind == "c" else abs(x)
+
+
+@op(takes_complex=True)
 def lu(x: Array, *, compact: Array) -> OutputAndVJPs:
     """L below U, found before, of square matrices whose rows are already in order."""
     xp = array_module(x)
@@ -182,49 +202,53 @@ def lu(x: Array, *, compact: Array) -> OutputAndVJPs:
     return out, (grad_x,)
 
 
-@op
+@op(takes_complex=True)
 def eigh(x: Array, *, uplo: str) -> OutputAndVJPs:
-    """Eigenvectors, as columns, above the row of eigenvalues of symmetric matrices."""
+    """Eigenvectors, as columns, above the row of eigenvalues of Hermitian matrices."""
     xp = array_module(x)
     _require_finite(x)
     values, vectors = xp.linalg.eigh(x, uplo)
     out = xp.concatenate([vectors, values[..., None, :]], -2)
 
     def grad_x(g: Array) -> Array:
-        vectors, values = out[..., :-1, :], out[..., -1, :]
+        vectors, values = out[..., :-1, :], _real(out[..., -1, :])
         gaps = values[..., None, :] - values[..., :, None]
-        inner = _t(vectors) @ g[..., :-1, :]
+        g = conjugate(g)
+        inner = _h(vectors) @ g[..., :-1, :]
         eye = xp.eye(inner.shape[-1], dtype=g.dtype)
-        inner = _over(inner * (1 - eye), gaps) + eye * g[..., -1:, :]
-        return vectors @ inner @ _t(vectors)
+        inner = _over(inner * (1 - eye), gaps) + eye * _real(g[..., -1:, :])
+        both = vectors @ inner @ _h(vectors)
+        return conjugate(0.5 * (both + _h(both)))
 
     return out, (grad_x,)
 
 
-@op
+@op(takes_complex=True)
 def svd(x: Array) -> OutputAndVJPs:
     """U (..., m, k) above V (..., n, k) above the row of the k = min(m, n) singular values."""
     xp = array_module(x)
     u, s, vh = _svd(x)
     m, n = x.shape[-2:]
     k = min(m, n)
-    out = xp.concatenate([u, _t(vh), s[..., None, :]], -2)
+    out = xp.concatenate([u, _h(vh), s[..., None, :]], -2)
 
     def grad_x(g: Array) -> Array:
-        u, v, s = out[..., :m, :], out[..., m:-1, :], out[..., -1, :]
-        vh = _t(v)
-        grad_u, grad_v, grad_s = g[..., :m, :], g[..., m:-1, :], g[..., -1, :]
+        u, v, s = out[..., :m, :], out[..., m:-1, :], _real(out[..., -1, :])
+        g, vh = conjugate(g), _h(v)
+        grad_u, grad_v, grad_s = g[..., :m, :], g[..., m:-1, :], _real(g[..., -1, :])
         line, column = s[..., None, :], s[..., :, None]
         eye = xp.eye(k, dtype=g.dtype)
         gaps = (line - column) * (line + column) + eye
-        turn_u, turn_v = _t(u) @ grad_u, vh @ grad_v
+        turn_u, turn_v = _h(u) @ grad_u, vh @ grad_v
         inner = _over(_skew(turn_u), gaps) * line + column * _over(_skew(turn_v), gaps)
+        if x.dtype.kind == "c":  # U and V may be turned together: each column by its own phase
+            inner = inner * (1 - eye) + _over(eye * _skew(turn_u), 2 * line)
         grad = u @ (inner + eye * grad_s[..., None, :]) @ vh
         if m > k:
             grad = grad + _over(grad_u - u @ turn_u, line) @ vh
         if n > k:
-            grad = grad + u @ _t(_over(grad_v - v @ turn_v, line))
-        return grad
+            grad = grad + u @ _h(_over(grad_v - v @ turn_v, line))
+        return conjugate(grad)
 
     return out, (grad_x,)
 
@@ -243,14 +267,14 @@ def _require_finite(x: Array) -> None:
         )
 
 
-@op
+@op(takes_complex=True)
 def svdvals(x: Array) -> OutputAndVJPs:
     """The singular values, the largest first."""
     u, out, vh = _svd(x)
-    return out, (lambda g: (u * g[..., None, :]) @ vh,)
+    return out, (lambda g: conjugate((u * g[..., None, :]) @ vh),)
 
 
-@op
+@op(takes_complex=True)
 def det(x: Array) -> OutputAndVJPs:
     """The determinants. Their gradients are the cofactors, also of matrices without an inverse."""
     xp = array_module(x)
@@ -262,48 +286,57 @@ def det(x: Array) -> OutputAndVJPs:
         before = xp.cumprod(xp.concatenate([ones, s[..., :-1]], -1), -1)
         after = xp.cumprod(xp.concatenate([ones, s[..., :0:-1]], -1), -1)[..., ::-1]
         sign = xp.linalg.det(u) * xp.linalg.det(vh)
-        cofactors = (u * (before * after)[..., None, :]) @ vh
+        cofactors = conjugate((u * (before * after)[..., None, :]) @ vh)
         return (g * sign)[..., None, None] * xp.where(is_finite, cofactors, float("nan"))
 
     return xp.linalg.det(x), (grad_x if x.size else lambda g: xp.zeros(x.shape, g.dtype),)
 
 
-@op
+@op(takes_complex=True)
 def logabsdet(x: Array) -> OutputAndVJPs:
     """The logarithms of the absolute determinants."""
     out = _spread_nan(x, array_module(x).linalg.slogdet(x)[1][..., None, None])[..., 0, 0]
     return out, (lambda g: g[..., None, None] * _t(_inverse_or_nan(x)),)
 
 
-@op
+@op(takes_complex=True)
 def sign_of_det(x: Array) -> OutputAndVJPs:
-    """The signs of the determinants, 0 for NaN; they do not change, so their gradient is zero."""
+    """The signs of the determinants, 0 for NaN: real ones do not change, complex ones turn."""
     xp = array_module(x)
-    shape = x.shape
     sign, size = xp.linalg.slogdet(x)
     is_nan = xp.isnan(size) | xp.isnan(x).any((-2, -1))
-    return xp.where(is_nan, sign.dtype.type(0), sign), (lambda g: xp.zeros(shape, g.dtype),)
+    out = xp.where(is_nan, sign.dtype.type(0), sign)
+    if x.dtype.kind != "c":
+        shape = x.shape
+        return out, (lambda g: xp.zeros(shape, g.dtype),)
+
+    def grad_x(g: Array) -> Array:
+        turn, is_singular = (g * out).imag[..., None, None], (out == 0)[..., None, None]
+        return xp.where(is_singular, 0, 1j * turn * _t(_inverse_or_nan(x)))
+
+    return out, (grad_x,)
 
 
-@op
+@op(takes_complex=True)
 def pinv(x: Array, *, atol: Array, rtol: Array, hermitian: bool = False) -> OutputAndVJPs:
     """The pseudoinverses (Moore-Penrose), by the singular values above atol and rtol * largest.
 
     If `hermitian` x is what its lower triangles say, and has the gradient of the whole.
     """
     xp = array_module(x)
-    x = xp.tril(x) + _t(xp.tril(x, -1)) if hermitian else x
+    x = xp.tril(x) + _h(xp.tril(x, -1)) if hermitian else x
     u, s, vh = _svd(x)
     if s.shape[-1]:
         kept = s > xp.maximum(atol, rtol * s[..., :1])
         s = xp.where(kept, 1 / xp.where(kept, s, s.dtype.type(1)), s.dtype.type(0))
-    out = _t(vh) @ (s[..., :, None] * _t(u))
+    out = _h(vh) @ (s[..., :, None] * _h(u))
 
     def grad_x(g: Array) -> Array:
-        back, turned = _t(out), _t(g)
+        g = conjugate(g)
+        back, turned = _h(out), _h(g)
         left = turned - x @ (out @ turned)
         right = turned - (turned @ out) @ x
-        return -back @ g @ back + left @ out @ back + back @ out @ right
+        return conjugate(-back @ g @ back + left @ out @ back + back @ out @ right)
 
     return out, (grad_x,)
 

@@ -13,8 +13,11 @@ from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.autograd.tensor import is_recorded
 from dtrain.backend import Array, array_module
 
+#: by dtype: with what the names of BLAS's functions begin
+_BLAS_LETTERS = {"f": "s", "d": "d", "F": "c", "D": "z"}
 
-@op
+
+@op(takes_complex=True)
 def solve_triangular(x: Array, y: Array, *, upper: bool, unitriangular: bool) -> OutputAndVJPs:
     """The solutions of x @ out = y by the upper or lower triangles of x, others are not read.
 
@@ -56,7 +59,7 @@ def substitute(x: Array, y: Array, upper: bool, unitriangular: bool = False) -> 
 def _call_trsm(x: np.ndarray, y: np.ndarray, upper: bool, unitriangular: bool) -> np.ndarray:
     """BLAS's trsm, matrix by matrix, of the transposes: in BLAS's order of memory, not copied."""
     blas = importlib.import_module("scipy.linalg.blas")
-    trsm = blas.strsm if x.dtype == np.float32 else blas.dtrsm
+    trsm = getattr(blas, f"{_BLAS_LETTERS[x.dtype.char]}trsm")
     out = np.empty(y.shape, y.dtype)
     for i in np.ndindex(x.shape[:-2]):
         out[i] = trsm(1, x[i].T, y[i].T, side=1, lower=upper, diag=unitriangular).T

@@ -22,7 +22,7 @@ def parts_of_reference(out):
     return parts(out) if out.dtype.kind == "c" else out
 
 
-def row(op, reference, call=None, samples=PAIR, low=0.3, **options):
+def row(op, reference, call=None, samples=PAIR, low=0.3, label="", **options):
     """`reference` and `call`, which is the method or function `op` if None, take complex x."""
 
     def run(t, x, y):
@@ -32,7 +32,7 @@ def row(op, reference, call=None, samples=PAIR, low=0.3, **options):
     def expected(x, y):
         return parts_of_reference(np.asarray(reference(x + 1j * y)))
 
-    return Case(op, samples, expected, run, "complex", low=low, **options)
+    return Case(op, samples, expected, run, f"complex {label}".strip(), low=low, **options)
 
 
 def _made(x, y):
@@ -48,6 +48,40 @@ EYE = 3 * np.eye(3)
 
 def plus(t, z):
     return 3 * t.eye(3, dtype=z.real.dtype, device=z.device)
+
+
+def definite(z):
+    return z @ z.conj().swapaxes(-1, -2) + EYE
+
+
+def torch_definite(t, z):
+    return z @ z.mH + plus(t, z)
+
+
+def series(z):
+    """The exponential of a matrix, term by term."""
+    out = term = np.eye(len(z))
+    for k in range(1, 40):
+        term = term @ z / k
+        out = out + term
+    return out
+
+
+def turned(u, s, vh):
+    """What does not change where columns of U and V are turned together: U @ Vh, and S."""
+    return (u @ vh) * s[..., None, :]
+
+
+def convolved(z):
+    """Windows of 2 of a sequence (n, 3, l) times a weight made of its first two elements."""
+    weight = np.stack([z[0, :, :2], z[1, :, 1:3]])
+    windows = np.lib.stride_tricks.sliding_window_view(z, 2, 2)
+    return np.einsum("nclk,mck->nml", windows, weight) + z[0, :2, :1]
+
+
+def convolve(t, z):
+    weight = t.stack([z[0, :, :2], z[1, :, 1:3]])
+    return t.nn.functional.conv1d(z, weight, z[0, :2, 0])
 
 
 SQUARE = [[(3, 3), (3, 3)]]
@@ -91,6 +125,28 @@ COMPLEX_NUMBERS = [
         call=lambda t, z: t.einsum("bij,bkj->bik", z, z)),
     row("linalg.inv", lambda z: np.linalg.inv(z + EYE), lambda t, z: t.linalg.inv(z + plus(t, z)), SQUARE, solver=True),
     row("linalg.solve", lambda z: np.linalg.solve(z + EYE, z[:, :2] * 1j), lambda t, z: t.linalg.solve(z + plus(t, z), z[:, :2] * 1j), SQUARE, solver=True),
+    row("linalg.det", np.linalg.det, lambda t, z: t.linalg.det(z), MATRICES, solver=True),
+    row("linalg.slogdet", lambda z: np.linalg.slogdet(z)[0], lambda t, z: t.linalg.slogdet(z)[0], SQUARE, label="sign", solver=True),
+    row("linalg.slogdet", lambda z: np.linalg.slogdet(z)[1], lambda t, z: t.linalg.slogdet(z)[1], MATRICES, label="size", solver=True),
+    row("logdet", lambda z: np.log(np.linalg.det(z)), lambda t, z: t.logdet(z), SQUARE, solver=True),
+    row("linalg.cholesky", lambda z: np.linalg.cholesky(definite(z)), lambda t, z: t.linalg.cholesky(torch_definite(t, z)), MATRICES, solver=True),
+    row("linalg.cholesky", lambda z: np.linalg.cholesky(definite(z)).conj().T, lambda t, z: t.linalg.cholesky(torch_definite(t, z), upper=True), SQUARE, label="upper", solver=True),
+    row("cholesky_solve", lambda z: np.linalg.solve(definite(z), z), lambda t, z: t.cholesky_solve(z, t.linalg.cholesky(torch_definite(t, z))), SQUARE, solver=True),
+    row("linalg.solve_triangular", lambda z: np.linalg.solve(np.triu(z), z * 1j), lambda t, z: t.linalg.solve_triangular(z, z * 1j, upper=True), MATRICES, solver=True),
+    row("linalg.lu_solve", lambda z: np.linalg.solve((z + EYE).conj().T, z), lambda t, z: t.linalg.lu_solve(*t.linalg.lu_factor(z + plus(t, z)), z, adjoint=True), SQUARE, solver=True),
+    row("linalg.qr", lambda z: np.abs(np.linalg.qr(z)[0]), lambda t, z: t.linalg.qr(z)[0].abs(), SQUARE, smooth=False, solver=True),
+    row("linalg.qr", lambda z: np.abs(np.linalg.qr(z)[1]), lambda t, z: t.linalg.qr(z)[1].abs(), [[(2, 3), (2, 3)]], label="wide", smooth=False, solver=True),
+    row("linalg.svd", lambda z: turned(*np.linalg.svd(z)), lambda t, z: turned(*t.linalg.svd(z)), MATRICES, smooth=False, solver=True),
+    row("linalg.svd", lambda z: np.linalg.svd(z, False)[1], lambda t, z: t.linalg.svd(z)[1], [[(4, 3), (4, 3)]], label="tall", smooth=False, solver=True),
+    row("linalg.svdvals", lambda z: np.linalg.svd(z)[1], lambda t, z: t.linalg.svdvals(z), SQUARE, smooth=False, solver=True),
+    row("linalg.eigvalsh", lambda z: np.linalg.eigvalsh(definite(z)), lambda t, z: t.linalg.eigvalsh(torch_definite(t, z)), SQUARE, smooth=False, solver=True),
+    row("linalg.eigh", lambda z: np.abs(np.linalg.eigh(definite(z))[1]), lambda t, z: t.linalg.eigh(torch_definite(t, z))[1].abs(), SQUARE, smooth=False, solver=True),
+    row("linalg.pinv", np.linalg.pinv, lambda t, z: t.linalg.pinv(z), [[(4, 3), (4, 3)]], smooth=False, solver=True),
+    row("linalg.lstsq", lambda z: np.linalg.lstsq(z, z[:, :1] * z.real, rcond=None)[0], lambda t, z: t.linalg.lstsq(z, z[:, :1] * z.real).solution, [[(4, 3), (4, 3)]], smooth=False, solver=True),
+    row("linalg.matrix_exp", series, lambda t, z: t.linalg.matrix_exp(z), SQUARE, solver=True),
+    row("linalg.matrix_norm", lambda z: np.linalg.norm(z, "nuc"), lambda t, z: t.linalg.matrix_norm(z, "nuc"), SQUARE, smooth=False, solver=True),
+    row("linalg.cond", np.linalg.cond, lambda t, z: t.linalg.cond(z), SQUARE, smooth=False, solver=True),
+    row("F.conv1d", convolved, convolve, [[(2, 3, 4), (2, 3, 4)]]),
     row("F.linear", lambda z: z @ z.T + z[0], lambda t, z: t.nn.functional.linear(z, z, z[0]), SQUARE),
     row("vdot", lambda z: np.vdot(z, z * z), lambda t, z: t.vdot(z, z * z), [[(4,), (4,)]]),
     row("adjoint", lambda z: z.conj().T, lambda t, z: t.adjoint(z), SQUARE),

@@ -12,16 +12,15 @@ from dtrain.backend import array_module, to_host
 from dtrain.backend.dtypes import float16, is_floating
 from dtrain.errors import LinAlgError
 from dtrain.functions.autocast import autocasts
+from dtrain.functions.complex_numbers import conj, real
 from dtrain.functions.joining import cat
 from dtrain.functions.products import matmul
 from dtrain.functions.shapes import narrow, reshape, squeeze, transpose
 from dtrain.primitives import indexing, linalg as primitives
 
 
-def check_matrices(
-    name: str, input: Tensor, square: bool = False, takes_complex: bool = False
-) -> Tensor:
-    """Refuse an input that does not hold (square) matrices of float32 or float64."""
+def check_matrices(name: str, input: Tensor, square: bool = False) -> Tensor:
+    """Refuse an input that holds no (square) matrices of float32, float64 or complex numbers."""
     if input.ndim < 2:
         raise RuntimeError(f"linalg.{name}: expected matrices (..., m, n), got shape {input.shape}")
     if square and input.shape[-1] != input.shape[-2]:
@@ -29,10 +28,10 @@ def check_matrices(
             f"linalg.{name}: A must be batches of square matrices, but they are "
             f"{input.shape[-2]} by {input.shape[-1]} matrices"
         )
-    if takes_complex and input.is_complex():
-        return input
-    if not is_floating(input.dtype) or input.dtype == float16:
-        raise RuntimeError(f"linalg.{name}: expected float32 or float64, got {input.dtype}")
+    if not (input.is_complex() or is_floating(input.dtype)) or input.dtype == float16:
+        raise RuntimeError(
+            f"linalg.{name}: expected float32, float64, complex64 or complex128, got {input.dtype}"
+        )
     return input
 
 
@@ -51,6 +50,11 @@ def mT(x: Tensor) -> Tensor:
     return transpose(x, -2, -1)
 
 
+def mH(x: Tensor) -> Tensor:
+    """Matrices transposed and conjugated."""
+    return conj(mT(x))
+
+
 def eye_like(A: Tensor, n: int | None = None) -> Tensor:
     """The unit matrix with as many rows as A, or n, in its dtype and on its device."""
     return wrap(array_module(A.array).eye(A.shape[-2] if n is None else n, dtype=A.dtype))
@@ -61,10 +65,10 @@ def eye_like(A: Tensor, n: int | None = None) -> Tensor:
 
 @autocasts
 def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
-    """L with L @ L.mT = A, or its transpose if `upper` (torch.linalg.cholesky)."""
+    """L with L @ L.mH = A, or L.mH if `upper` (torch.linalg.cholesky)."""
     check_matrices("cholesky", A, square=True)
-    out = call_primitive(primitives.cholesky, mT(A) if upper else A)
-    return mT(out) if upper else out
+    out = call_primitive(primitives.cholesky, mH(A) if upper else A)
+    return mH(out) if upper else out
 
 
 @autocasts
@@ -92,7 +96,7 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -
         if check_errors:
             raise
     host = to_host(A.array).reshape(-1, *A.shape[-2:])
-    minors = np.array([_first_bad_minor(a.T if upper else a) for a in host], np.int32)
+    minors = np.array([_first_bad_minor(a.T.conj() if upper else a) for a in host], np.int32)
     info = array_module(A.array).asarray(minors.reshape(A.shape[:-2]))
     L = cholesky(replace_by_eye(A, info), upper=upper)
     return CholeskyEx(L, wrap(info))
@@ -147,7 +151,7 @@ def qr(A: Tensor, mode: str = "reduced") -> QR:
     both = primitives.qr(narrow(A, -1, 0, k))
     q, r = narrow(both, -2, 0, m), narrow(both, -2, m, k)
     if m < n:  # the columns that are left follow from Q
-        r = cat([r, matmul(mT(q), narrow(A, -1, m, n - m))], -1)
+        r = cat([r, matmul(mH(q), narrow(A, -1, m, n - m))], -1)
     return QR(narrow(reshape(q, -1), 0, 0, 0) if mode == "r" else q, r)
 
 
@@ -169,18 +173,21 @@ class Eigh(NamedTuple):
 
 @autocasts
 def eigh(A: Tensor, UPLO: str = "L") -> Eigh:
-    """Eigenvalues, the smallest first, and eigenvectors of symmetric matrices (linalg.eigh)."""
+    """Eigenvalues, the smallest first, and eigenvectors of Hermitian matrices (linalg.eigh).
+
+    Complex eigenvectors may be turned by any phase; a loss may not depend on it.
+    """
     check_matrices("eigh", A, square=True)
     if UPLO.upper() not in ("L", "U"):
         raise RuntimeError(f'linalg.eigh: expected UPLO "L" or "U", got {UPLO!r}')
     both = call_primitive(primitives.eigh, A, uplo=UPLO.upper())
     n = A.shape[-1]
-    return Eigh(squeeze(narrow(both, -2, n, 1), -2), narrow(both, -2, 0, n))
+    return Eigh(real(squeeze(narrow(both, -2, n, 1), -2)), narrow(both, -2, 0, n))
 
 
 @autocasts
 def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
-    """Eigenvalues of symmetric matrices, the smallest first (torch.linalg.eigvalsh)."""
+    """Eigenvalues of Hermitian matrices, the smallest first (torch.linalg.eigvalsh)."""
     return eigh(A, UPLO).eigenvalues
 
 
@@ -197,6 +204,7 @@ def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> 
     """U, S, Vh with U @ diag(S) @ Vh = A (torch.linalg.svd).
 
     With `full_matrices` the columns beyond the first min(m, n) have no gradient, as in PyTorch.
+    Complex U and V may be turned together by any phase; a loss may not depend on it.
     """
     _no_driver(driver)
     both = call_primitive(primitives.svd, check_matrices("svd", A))
@@ -206,8 +214,8 @@ def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> 
     if full_matrices and m != n:
         whole = array_module(A.array).linalg.svd(A.array)  # finite: `both` has been computed
         u = cat([u, wrap(whole[0][..., k:])], -1)
-        v = cat([v, wrap(whole[2][..., k:, :].swapaxes(-1, -2))], -1)
-    return SVD(u, squeeze(narrow(both, -2, m + n, 1), -2), mT(v))
+        v = cat([v, mH(wrap(whole[2][..., k:, :]))], -1)
+    return SVD(u, real(squeeze(narrow(both, -2, m + n, 1), -2)), mH(v))
 
 
 def _no_driver(driver: str | None) -> None:
@@ -225,13 +233,13 @@ class TorchSVD(NamedTuple):
 
 @autocasts
 def torch_svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> TorchSVD:
-    """U, S, V with U @ diag(S) @ V.mT = input (torch.svd)."""
+    """U, S, V with U @ diag(S) @ V.mH = input (torch.svd)."""
     if not compute_uv:
         xp, (m, n) = array_module(input.array), input.shape[-2:]
         none = [wrap(xp.zeros((*input.shape[:-2], size, size), input.dtype)) for size in (m, n)]
         return TorchSVD(none[0], svdvals(input), none[1])
     u, s, vh = svd(input, not some)
-    return TorchSVD(u, s, mT(vh))
+    return TorchSVD(u, s, mH(vh))
 
 
 @autocasts

@@ -14,7 +14,7 @@ from dtrain.errors import LinAlgError
 from dtrain.functions.autocast import autocasts
 from dtrain.functions.diagonals import tril, triu
 from dtrain.functions.joining import cat
-from dtrain.functions.linalg.factorizations import check_matrices, mT
+from dtrain.functions.linalg.factorizations import check_matrices, mH, mT
 from dtrain.functions.linalg.triangular import solve_triangular
 from dtrain.functions.products import matmul, same_dtype
 from dtrain.functions.shapes import narrow
@@ -153,16 +153,16 @@ def lu_solve(
 ) -> Tensor:
     """X with A @ X = B, or X @ A = B if not `left`, from `lu_factor` of A (torch.linalg.lu_solve).
 
-    With `adjoint` it is A.mT in place of A.
+    With `adjoint` it is A.mH in place of A.
     """
     check_matrices("lu_solve", LU, square=True)
     if not left:
-        return mT(lu_solve(LU, pivots, mT(B), adjoint=not adjoint))
+        return mH(lu_solve(LU, pivots, mH(B), adjoint=not adjoint))
     same_dtype(LU, B)
     p, lower, upper = lu_unpack(LU, pivots)
     if adjoint:
-        half = solve_triangular(mT(upper), B, upper=False)
-        return matmul(p, solve_triangular(mT(lower), half, upper=True, unitriangular=True))
+        half = solve_triangular(mH(upper), B, upper=False)
+        return matmul(p, solve_triangular(mH(lower), half, upper=True, unitriangular=True))
     half = solve_triangular(lower, matmul(mT(p), B), upper=False, unitriangular=True)
     return solve_triangular(upper, half, upper=True)
 

@@ -9,9 +9,10 @@ import numpy as np
 
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import Array, array_module
-from dtrain.backend.dtypes import DTypeLike, is_floating, promote
+from dtrain.backend.dtypes import DTypeLike, is_floating, promote, real_dtype
 from dtrain.functions import arithmetic, reductions
 from dtrain.functions.autocast import autocasts
+from dtrain.functions.exponentials import log
 from dtrain.functions.indexing import masked_fill
 from dtrain.functions.linalg.factorizations import (
     call_primitive,
@@ -46,8 +47,10 @@ def slogdet(A: Tensor) -> Slogdet:
 
 
 def logdet(input: Tensor) -> Tensor:
-    """The logarithm of the determinant; NaN if that is negative (torch.logdet)."""
+    """The logarithm of the determinant; NaN if that is real and negative (torch.logdet)."""
     sign, size = slogdet(input)
+    if sign.is_complex():
+        return log(sign) + size
     return masked_fill(size, wrap(array_module(sign.array).asarray(sign.array < 0)), math.nan)
 
 
@@ -58,11 +61,12 @@ def tolerances(A: Tensor, atol: Any, rtol: Any) -> tuple[Array, Array]:
     """atol and rtol as arrays of a last dimension of 1; by default (0, eps * max(m, n))."""
     xp = array_module(A.array)
     given = [t.array if isinstance(t, Tensor) else t for t in (atol, rtol)]
-    absolute = xp.asarray(0 if given[0] is None else given[0], A.dtype)[..., None]
+    dtype = real_dtype(A.dtype)
+    absolute = xp.asarray(0 if given[0] is None else given[0], dtype)[..., None]
     if given[1] is not None:
-        return absolute, xp.asarray(given[1], A.dtype)[..., None]
-    default = primitives.machine_epsilon(A.dtype) * max(A.shape[-2:])
-    return absolute, xp.where(absolute > 0, A.dtype.type(0), A.dtype.type(default))
+        return absolute, xp.asarray(given[1], dtype)[..., None]
+    default = primitives.machine_epsilon(dtype) * max(A.shape[-2:])
+    return absolute, xp.where(absolute > 0, dtype.type(0), dtype.type(default))
 
 
 @autocasts
@@ -151,7 +155,7 @@ def matrix_norm(
     A = _widened(A, dtype)
     if A.is_complex() and ord not in ("nuc", 2, -2):
         A = arithmetic.abs(A)
-    if A.ndim < 2 or not is_floating(A.dtype):
+    if A.ndim < 2 or not (A.is_complex() or is_floating(A.dtype)):
         raise RuntimeError(
             f"linalg.matrix_norm: expected matrices of floats, got {A.dtype} and shape {A.shape}"
         )

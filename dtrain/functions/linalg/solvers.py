@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import array_module
-from dtrain.backend.dtypes import float64
+from dtrain.backend.dtypes import float64, real_dtype
 from dtrain.errors import LinAlgError
-from dtrain.functions import diagonals, products
+from dtrain.functions import arithmetic, diagonals, products
 from dtrain.functions.autocast import autocasts
 from dtrain.functions.half_precision import in_float32
 from dtrain.functions.indexing import masked_fill, where
@@ -46,7 +46,7 @@ def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> T
 @autocasts
 def inv(A: Tensor) -> Tensor:
     """The inverse (torch.linalg.inv)."""
-    return call_primitive(primitives.inv, check_matrices("inv", A, square=True, takes_complex=True))
+    return call_primitive(primitives.inv, check_matrices("inv", A, square=True))
 
 
 inverse = inv
@@ -128,7 +128,7 @@ def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
 @autocasts
 def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     """X with A @ X = B, or X @ A = B if not `left` (torch.linalg.solve)."""
-    check_matrices("solve", A, square=True, takes_complex=True)
+    check_matrices("solve", A, square=True)
     same_dtype(A, B)
     vector = B.ndim == 1 or (B.ndim == A.ndim - 1 and B.shape == A.shape[:-1])
     if not left:
@@ -215,6 +215,7 @@ def lstsq(
     none = wrap(xp.zeros(0, A.dtype))
     whole = driver != "gelsy" and m > n and bool((rank.array == n).all())
     apart = matmul(A, solution) - right
+    apart = arithmetic.abs(apart) if apart.is_complex() else apart
     return Solution(
         squeeze(solution, -1) if vector else solution,
         (apart * apart).sum(-2) if whole else narrow(reshape(solution, -1), 0, 0, 0),
@@ -260,7 +261,7 @@ def matrix_exp(A: Tensor) -> Tensor:
     check_matrices("matrix_exp", A, square=True)
     if not A.numel():
         return A.clone()
-    xp, order = array_module(A.array), 13 if A.dtype == float64 else 7
+    xp, order = array_module(A.array), 13 if real_dtype(A.dtype) == float64 else 7
     size = float(xp.abs(A.array).sum(-2).max())
     if not math.isfinite(size):
         is_finite = wrap(xp.isfinite(A.array).all((-2, -1), keepdims=True))

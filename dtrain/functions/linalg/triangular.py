@@ -8,7 +8,7 @@ from dtrain.autograd.tensor import Tensor
 from dtrain.errors import LinAlgError
 from dtrain.functions.autocast import autocasts
 from dtrain.functions.joining import broadcast_shapes
-from dtrain.functions.linalg.factorizations import check_matrices, eye_like, mT
+from dtrain.functions.linalg.factorizations import check_matrices, eye_like, mH, mT
 from dtrain.functions.products import same_dtype
 from dtrain.functions.shapes import broadcast_to
 from dtrain.primitives import triangular as primitives
@@ -56,9 +56,9 @@ def triangular_solve(
 
 @autocasts
 def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
-    """X with L @ L.mT @ X = B, or L.mT @ L @ X = B if `upper` (torch.cholesky_solve)."""
-    lower = mT(L) if upper else L
-    return solve_triangular(mT(lower), solve_triangular(lower, B, upper=False), upper=True)
+    """X with L @ L.mH @ X = B, or L.mH @ L @ X = B if `upper` (torch.cholesky_solve)."""
+    lower = mH(L) if upper else L
+    return solve_triangular(mH(lower), solve_triangular(lower, B, upper=False), upper=True)
 
 
 @autocasts

@@ -13,6 +13,7 @@ from dtrain.functions.autocast import autocasts
 from dtrain.functions.creation import zeros
 from dtrain.functions.creation.random import rand
 from dtrain.functions.half_precision import in_float32
+from dtrain.functions.operands import require_real
 from dtrain.nn.functional.pooling import max_pool_nd, maxima, mean_pool
 from dtrain.nn.functional.spatial import (
     Ints,
@@ -49,6 +50,7 @@ def _adaptive_max_pool(
     axes: int, input: Tensor, output_size: Any, return_indices: bool = False
 ) -> Any:
     """Implements adaptive_max_pool1d, 2d and 3d (`axes`: 1, 2, 3)."""
+    require_real(f"adaptive_max_pool{axes}d", input)
     x, size = _check_output_size(f"adaptive_max_pool{axes}d", axes, input, output_size)
     whole = tuple(_equal_width(n, o) for n, o in zip(x.shape[2:], size))
     if all(whole) and not return_indices:

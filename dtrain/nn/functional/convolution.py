@@ -7,11 +7,14 @@ c * (depth of a window) channels.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from dtrain.autograd import Tensor
 from dtrain.functions.autocast import autocasts
+from dtrain.functions.complex_numbers import complex, imag, real
 from dtrain.functions.half_precision import in_float32
+from dtrain.functions.joining import cat
 from dtrain.nn.functional.spatial import (
     Ints,
     Numbers,
@@ -53,7 +56,7 @@ def _conv(
                 f"{name}: the kernel {weight.shape[2:]} (dilation {spread}) is larger than the "
                 f"padded input {x.shape}"
             )
-    out = _conv_batch(x, weight, bias, strides, pads, spread, groups)
+    out = _by_parts(_conv_batch, x, weight, bias, strides, pads, spread, groups)
     return like_input(out, input)
 
 
@@ -90,7 +93,7 @@ def _conv_transpose(
     rest = tuple((0, o // s) for o, s in zip(more, strides))
     if any(after for _, after in rest):
         x = pad_constant(x, widths=((0, 0), (0, 0), *rest), value=0)
-    out = _conv_transpose_batch(x, weight, bias, size, strides, pads, spread, groups)
+    out = _by_parts(_conv_transpose_batch, x, weight, bias, size, strides, pads, spread, groups)
     return like_input(out, input)
 
 
@@ -152,6 +155,19 @@ def conv_transpose3d() -> None:
     input (n, c, d, h, w) or (c, d, h, w); weight (c, m / groups, kd, kh, kw); bias (m,).
     `output_padding` chooses among the sizes for which conv3d has the same output size.
     """
+
+
+def _by_parts(
+    run: Callable[..., Tensor], x: Tensor, weight: Tensor, bias: Tensor | None, *how: Any
+) -> Tensor:
+    """A convolution; of complex numbers by real ones: each part of x with each of the weight."""
+    if not x.is_complex():
+        return run(x, weight, bias, *how)
+    n = x.shape[0]
+    parts = cat([real(x), imag(x)])
+    with_real, with_imag = (run(parts, part, None, *how) for part in (real(weight), imag(weight)))
+    out = complex(with_real[:n] - with_imag[n:], with_real[n:] + with_imag[:n])
+    return out if bias is None else out + bias.reshape(-1, *[1] * (x.ndim - 2))
 
 
 @in_float32(on_device=False)

@@ -16,6 +16,7 @@ from dtrain.backend import dtypes
 from dtrain.functions.autocast import autocasts
 from dtrain.functions.creation import tensor
 from dtrain.functions.half_precision import in_float32
+from dtrain.functions.operands import require_real
 from dtrain.nn.functional.spatial import (
     Ints,
     Numbers,
@@ -201,6 +202,7 @@ def lp_pool3d() -> None:
 
 
 def _require_numbers(name: str, x: Tensor) -> None:
+    require_real(name, x)
     if x.dtype == dtypes.bool_:
         raise NotImplementedError(f"{name}: expected numbers, got a tensor of dtype bool")
     if 0 in x.shape[1:]:
