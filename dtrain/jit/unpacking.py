@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from types import MethodType
 from typing import Any, NamedTuple
 
@@ -233,6 +234,7 @@ class LoadedGraphs:
         modes = None if self.module is None else [m.training for m in self.module.modules()]
         for graph in self._graphs:
             if (modes is None or graph.modes == modes) and graph.takes(form, inputs):
+                self._require_one_device(inputs)
                 given = [inputs[i] for i, first in enumerate(graph.repeats) if i == first]
                 result = graph.program.run(given)
                 if result is UNKNOWN:
@@ -246,3 +248,15 @@ class LoadedGraphs:
             f"{self.name}: expected inputs {known}, in the training mode in which it was traced, "
             f"got {form}; call the trace with such inputs before it is saved, or save a script"
         )
+
+    def _require_one_device(self, inputs: list[Any]) -> None:
+        """Refuse inputs that are not where the parameters are; numbers may be anywhere."""
+        tensors = [x for x in inputs if isinstance(x, Tensor) and x.ndim]
+        if self.module is not None:
+            tensors += itertools.islice(self.module.parameters(), 1)
+        devices = sorted({str(tensor.device) for tensor in tensors})
+        if len(devices) > 1:
+            raise RuntimeError(
+                f"{self.name}: expected all tensors to be on the same device, got "
+                f"{' and '.join(devices)}; move them with .to(device)"
+            )
