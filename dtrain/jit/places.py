@@ -13,6 +13,9 @@ _LIBRARY = str(Path(__file__).parents[1]) + os.sep
 
 _NUMPY = str(Path(np.__file__).parent) + os.sep
 
+#: What the names of programs from files begin with, where code has the name of its file.
+PROGRAM_FILE = "<dtrain program "
+
 
 def is_library_file(filename: str) -> bool:
     """Whether code is dtrain's own."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import hashlib
 import inspect
 import textwrap
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from typing import Any
 from dtrain.backend.generated_code import make_function
 from dtrain.errors import CompileError
 from dtrain.jit.names import attribute_names
+from dtrain.jit.places import PROGRAM_FILE
 from dtrain.jit.surroundings import global_names
 
 _ALLOWED = (
@@ -244,4 +246,5 @@ def compile_program(text: str, name: str, values: dict[str, Any], attributes: se
     if len(tree.body) != 1 or not isinstance(tree.body[0], ast.FunctionDef):
         raise CompileError(f"load: the program of {name} is not one function")
     namespace: dict[str, Any] = {"__builtins__": {}, **values}
-    return make_function(text, f"<dtrain program {name}>", namespace)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]  # the sources of two `forward` are kept
+    return make_function(text, f"{PROGRAM_FILE}{name} {digest}>", namespace)

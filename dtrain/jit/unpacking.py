@@ -38,13 +38,23 @@ class LoadedFunction:
 
     def __init__(self, name: str, function: Any):
         self.__name__ = self.name = name
-        self._function = function
+        self.__wrapped_function__ = self._function = function
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._function(*args, **kwargs)
 
     def __repr__(self) -> str:
         return f"<loaded function {self.name}>"
+
+
+def is_program(loaded: Any) -> bool:
+    """Whether a function or module from a file is a script, or has a part that is one."""
+    if isinstance(loaded, LoadedFunction):
+        return not isinstance(loaded.__wrapped_function__, LoadedGraphs)
+    return isinstance(loaded, Module) and any(
+        isinstance(part, LoadedModule) and isinstance(vars(part).get("forward"), MethodType)
+        for part in loaded.modules()
+    )
 
 
 class _ProgramDecoder(Decoder):
@@ -97,9 +107,12 @@ class Unpacker:
             }
             name = str(packed["name"])
             late.function = compile_program(packed["text"], name, values, attributes)
+        self._bind_functions()
         name = str(program["name"])
         if program["kind"] == "program":
             entry = self._decoder.decode(program["entry"])
+            if isinstance(entry, _Late):
+                entry = entry.function
             return entry if isinstance(entry, Module) else LoadedFunction(name, entry)
         graphs = LoadedGraphs(name, [self._graph(packed) for packed in program["graphs"]])
         if program["entry"] is None:
@@ -108,6 +121,18 @@ class Unpacker:
         graphs.module = module
         object.__setattr__(module, "forward", graphs)
         return module
+
+    def _bind_functions(self) -> None:
+        """Put functions in place of what stood for them until they were compiled."""
+        for late in self.functions:
+            namespace = late.function.__globals__
+            for name, value in namespace.items():
+                if isinstance(value, _Late):
+                    namespace[name] = value.function
+        for module, packed in zip(self.modules, self._program["modules"]):
+            for name, index in packed["methods"].items():
+                method = MethodType(self.functions[index].function, module)
+                object.__setattr__(module, _checked_name(name), method)
 
     # --- modules ---
 
@@ -134,9 +159,6 @@ class Unpacker:
             module._modules[str(name)] = None if index is None else self.modules[index]
         for name, value in packed["attributes"].items():
             object.__setattr__(module, _checked_name(name), self._decoder.decode(value))
-        for name, index in packed["methods"].items():
-            method = MethodType(self.functions[index], module)
-            object.__setattr__(module, _checked_name(name), method)
         object.__setattr__(module, "training", bool(packed["training"]))
 
     def _parameter(self, given: Any) -> Parameter | None:

@@ -12,7 +12,7 @@ from typing import Any
 from dtrain.autograd.tensor import Tensor
 from dtrain.jit.compiled_function import ScriptFunction
 from dtrain.jit.lowering import FLOW, bind, lower
-from dtrain.jit.places import is_library_file
+from dtrain.jit.places import PROGRAM_FILE, is_library_file
 from dtrain.jit.proxies import NumberProxy
 from dtrain.jit.source import NoProgram
 from dtrain.nn.module import Module
@@ -77,7 +77,10 @@ class ControlFlow(Loops):
 
     def _lower(self, function: FunctionType) -> FunctionType:
         code = function.__code__
-        if is_library_file(code.co_filename) or FLOW in code.co_freevars:
+        is_users = not is_library_file(code.co_filename) or code.co_filename.startswith(
+            PROGRAM_FILE
+        )
+        if not is_users or FLOW in code.co_freevars:
             return function
         try:
             if function not in self._lowered:

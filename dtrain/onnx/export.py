@@ -17,6 +17,7 @@ from dtrain.errors import CompileError
 from dtrain.jit.compiled_function import ScriptFunction
 from dtrain.jit.compiled_module import CompiledModule
 from dtrain.jit.graph import Ref, rebuild
+from dtrain.jit.unpacking import is_program
 from dtrain.nn.module import Module
 from dtrain.onnx.axes import DynamicAxes
 from dtrain.onnx.builder import Wire
@@ -87,11 +88,12 @@ def export(
         raise ValueError(
             f"onnx.export: expected an opset from {OPSETS[0]} to {OPSETS[-1]}, got {opset}"
         )
-    is_script = (
-        isinstance(f, (CompiledModule, ScriptFunction)) and f._compiled.options.kind == "script"
-    )
+    if isinstance(f, (CompiledModule, ScriptFunction)):
+        is_script = f._compiled.options.kind == "script"
+    else:
+        is_script = is_program(f)
     f = f._orig_mod if isinstance(f, CompiledModule) else f
-    function = f.__wrapped_function__ if isinstance(f, ScriptFunction) else f
+    function = getattr(f, "__wrapped_function__", f)
     function = function.forward if isinstance(function, Module) else function
     args = tuple(example_inputs) if isinstance(example_inputs, (tuple, list)) else (example_inputs,)
     if next(find_nested((args,), Tensor), None) is None:

@@ -64,14 +64,15 @@ def _record(
 @contextlib.contextmanager
 def _rewritten(flow: ControlFlow, modules: Sequence[Module]) -> Iterator[None]:
     """Let modules whose `forward` is the user's code run its rewritten form."""
-    changed: list[Module] = []
+    changed: list[tuple[Module, dict[str, Any]]] = []
     try:
         for module in modules:
             method = flow.rewrite(module.forward)
-            if method is not module.forward and "forward" not in module.__dict__:
-                changed.append(module)
+            if method is not module.forward:
+                changed.append((module, {k: v for k, v in vars(module).items() if k == "forward"}))
                 object.__setattr__(module, "forward", method)
         yield
     finally:
-        for module in changed:
+        for module, before in changed:
             del module.__dict__["forward"]
+            module.__dict__.update(before)

@@ -137,6 +137,22 @@ def test_a_module_with_control_flow_trains_on():
                     require_same(mine.grad, theirs.grad)
 
 
+def test_a_branch_that_was_never_taken_is_in_the_file():
+    def model(x, w1, w2, prev_loss):
+        w = w1 if prev_loss < 5.0 else w2
+        while x.abs().sum() > 100:
+            x = x / 2
+        return (x @ w).pow(2).sum()
+
+    scripted = dtrain.jit.script(model)
+    w1, w2 = dtrain.randn(3, 2), dtrain.randn(3, 2)
+    for _ in range(3):
+        scripted(dtrain.ones(4, 3), w1, w2, 1.0)
+    loaded = through_a_file(scripted)
+    for x, prev_loss in ((dtrain.ones(7, 3), 5.0), (dtrain.ones(2, 5, 3) * 9, 4.9)):
+        require_same(loaded(x, w1, w2, prev_loss), model(x, w1, w2, prev_loss))
+
+
 def test_a_traced_module():
     model = Net().eval()
     x = dtrain.randn(5, 4)

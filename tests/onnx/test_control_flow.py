@@ -6,6 +6,7 @@ import pytest
 import dtrain
 from dtrain import nn
 from dtrain.errors import CompileError
+from tests.jit.test_files import through_a_file
 from tests.onnx.runtime import check, export, flat, require_equal, run, session
 
 onnx = pytest.importorskip("onnx")
@@ -288,6 +289,32 @@ def test_a_module_with_its_submodules_takes_batches_of_any_size():
     runtime = check(scripted, *samples, dynamic_axes={"x": {0: "batch"}})
     assert "forward" not in vars(scripted.blocks[0])
     assert runtime.get_inputs()[0].shape == ["batch", 4]
+
+
+@pytest.mark.parametrize("program", [early, connected, broken])
+def test_a_script_from_a_file_keeps_its_branches(program):
+    loaded = through_a_file(dtrain.jit.script(program))
+    check(loaded, [POSITIVE], [NEGATIVE], [MIXED])
+    assert blocks(export(loaded, (MIXED,))) == blocks(export(dtrain.jit.script(program), (MIXED,)))
+
+
+def test_a_module_from_a_file_keeps_its_branches():
+    model = nn.Sequential(nn.Linear(4, 8), Gated(8), nn.ReLU(), Gated(8)).eval()
+    loaded = through_a_file(dtrain.jit.script(model))
+    x = dtrain.randn(3, 4)
+    check(loaded, [x], [-x], [x[:1] * 9], dynamic_axes={"input": {0: "batch"}})
+    found = blocks(export(loaded, (x,)))
+    assert found == blocks(export(dtrain.jit.script(model), (x,))) == [("If", [], [])] * 2
+    assert type(loaded[1].forward).__name__ == "method"
+
+
+class Gated(nn.Module):
+    def __init__(self, n):
+        super().__init__()
+        self.block = Block(n)
+
+    def forward(self, x):
+        return self.block(x, gated=True)
 
 
 class Cell(nn.Module):
