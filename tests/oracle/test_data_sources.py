@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import dtrain
-from dtrain.data import DataLoader
+from dtrain import distributed
+from dtrain.data import DataLoader, get_worker_info
 
 pytestmark = pytest.mark.oracle
 ROWS = 24
@@ -63,33 +64,155 @@ def test_streams_of_hugging_face(table):
     assert read_again_after(stream, 2, "n") == expected[8:]
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")  # WebDataset leaves its files open
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_shards_of_webdataset(tmp_path):
-    wds = pytest.importorskip("webdataset")
-    for shard in range(2):
-        with tarfile.open(tmp_path / f"{shard}.tar", "w") as tar:
-            for n in range(shard * ROWS // 2, (shard + 1) * ROWS // 2):
+@pytest.fixture(scope="module")
+def tar_files(tmp_path_factory):
+    """The pattern of three files of WebDataset."""
+    folder = tmp_path_factory.mktemp("shards")
+    for shard in range(3):
+        with tarfile.open(folder / f"{shard}.tar", "w") as tar:
+            for n in range(shard * ROWS // 3, (shard + 1) * ROWS // 3):
                 info = tarfile.TarInfo(f"{n:03}.cls")
                 info.size = len(text := str(n).encode())
                 tar.addfile(info, io.BytesIO(text))
-    files = str(tmp_path / "{0..1}.tar")
-    stream = wds.WebDataset(files, shardshuffle=False).decode().to_tuple("cls").map(sum)
-    assert collect(stream) == collect(stream, num_workers=1) == list(range(ROWS))
-    assert read_again_after(stream, 3) == list(range(12, ROWS))
-    del stream
-    gc.collect()
+    return str(folder / "{0..2}.tar")
 
 
-def test_record_batches_of_pyarrow(tmp_path):
+@pytest.fixture(scope="module")
+def parquet_file(tmp_path_factory):
     pytest.importorskip("pyarrow")
     from pyarrow import parquet, table as make_table
 
-    parquet.write_table(make_table({"n": range(ROWS)}), tmp_path / "n.parquet", row_group_size=7)
+    path = tmp_path_factory.mktemp("parquet") / "n.parquet"
+    parquet.write_table(make_table({"n": range(ROWS)}), path, row_group_size=7)
+    return path
 
-    class Rows:
-        def __iter__(self):
-            for part in parquet.ParquetFile(tmp_path / "n.parquet").iter_batches(5):
-                yield from part.column("n").to_pylist()
 
-    assert collect(Rows()) == collect(Rows(), num_workers=1) == list(range(ROWS))
+def read_shards(files, **options):
+    wds = pytest.importorskip("webdataset")
+    stream = wds.WebDataset(files, shardshuffle=False, **options)
+    return stream.decode().to_tuple("cls").map(sum)
+
+
+class RowGroups:
+    """The rows of a Parquet file; each worker reads row groups of its own."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __iter__(self):
+        from pyarrow import parquet
+
+        file = parquet.ParquetFile(self.path)
+        for group in own_parts(range(file.num_row_groups)):
+            for batch in file.iter_batches(5, row_groups=[group]):
+                yield from batch.column("n").to_pylist()
+
+
+class Shards:
+    """A stream of Hugging Face, of which each worker reads a shard."""
+
+    def __init__(self, stream):
+        self.stream = stream
+
+    def __iter__(self):
+        info = get_worker_info()
+        if info is None:
+            return iter(self.stream)
+        return iter(self.stream.shard(num_shards=info.num_workers, index=info.id))
+
+
+def own_parts(parts):
+    """The parts of this worker."""
+    info = get_worker_info()
+    return parts if info is None else itertools.islice(parts, info.id, None, info.num_workers)
+
+
+leaves_files_open = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+SOURCES = {
+    "datasets": lambda get: (Shards(get("table").to_iterable_dataset(num_shards=3)), "n"),
+    "webdataset": lambda get: (read_shards(get("tar_files"), workersplitter=own_parts), None),
+    "pyarrow": lambda get: (RowGroups(get("parquet_file")), None),
+}
+each_source = pytest.mark.parametrize(
+    "make", [pytest.param(make, id=name, marks=leaves_files_open) for name, make in SOURCES.items()]
+)
+
+
+@each_source
+def test_each_worker_reads_its_part_of_a_stream(make, request):
+    source, key = make(request.getfixturevalue)
+    expected = list(range(ROWS))
+    assert collect(source, key) == collect(source, key, num_workers=1) == expected
+    order = collect(source, key, num_workers=3)
+    assert order != expected
+    assert sorted(order) == expected
+    assert read_again_after(source, 2, key, num_workers=3) == order[8:]
+    del source
+    gc.collect()
+
+
+def read_steps(source, key, state=None, count=None):
+    """This rank's numbers of each step, and the loader's state after them."""
+    loader = DataLoader(source, 2, microbatches=4)
+    if state is not None:
+        loader.load_state_dict(state)
+    steps = [
+        [int(n) for batch in step for n in (batch if key is None else batch[key])]
+        for step in itertools.islice(loader.steps(), count)
+    ]
+    return steps, loader.state_dict()
+
+
+def join_ranks(told):
+    """The numbers of each step, over the ranks."""
+    return [list(itertools.chain(*parts)) for parts in zip(*(steps for steps, _ in told))]
+
+
+@each_source
+def test_a_stream_goes_on_in_the_middle_on_another_number_of_ranks(make, request):
+    source, key = make(request.getfixturevalue)
+    expected = [list(range(step, step + 8)) for step in range(0, ROWS, 8)]
+    told = distributed.run_ranks(2, read_steps, source, key, None, 1)
+    assert join_ranks(told) == expected[:1]
+    for ranks in (1, 3):
+        rest = distributed.run_ranks(ranks, read_steps, source, key, told[0][1])
+        assert join_ranks(rest) == expected[1:]
+    del source
+    gc.collect()
+
+
+def read_own(make):
+    loader = DataLoader(make(distributed.rank()), 4, sharded=True)
+    return [int(n) for batch in loader for n in (batch["n"] if isinstance(batch, dict) else batch)]
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # WebDataset leaves its files open
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_ranks_may_each_read_shards_of_their_own(table, tar_files):
+    from datasets.distributed import split_dataset_by_node
+
+    stream = table.to_iterable_dataset(num_shards=2)
+    for make in (
+        lambda rank: split_dataset_by_node(stream, rank, 2),
+        lambda rank: read_shards(
+            tar_files, nodesplitter=lambda files: itertools.islice(files, rank, None, 2)
+        ),
+    ):
+        first, second = distributed.run_ranks(2, read_own, make)
+        assert first
+        assert sorted([*first, *second]) == list(range(ROWS))
+    gc.collect()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_stream_that_asks_for_no_part_is_read_by_one_worker(tar_files):
+    stream = read_shards(tar_files)
+    assert collect(stream, num_workers=1) == list(range(ROWS))
+    with pytest.warns(UserWarning, match="one of 2 workers reads the"):
+        assert collect(stream, num_workers=2) == list(range(ROWS))
+    del stream
+    gc.collect()
