@@ -5,6 +5,8 @@ MPICH := .venv-mpich
 # per cent of the public symbols
 KNOWN_TYPES := 98
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# an editable install that editors and type checkers see, too: a folder in a .pth file
+EDITABLE := --config-settings editable_mode=compat --editable
 unexport VIRTUAL_ENV  # launch/mpirun.sh would take it before .venv
 unexport PYTHONDONTWRITEBYTECODE  # every rank would compile all sources anew: half of its start
 
@@ -39,20 +41,20 @@ $(BIN)/python:
 	$(PYTHON) -m venv .venv
 
 $(BIN)/.train: pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet --editable '.[mpi,cpu,examples]'
+	$(BIN)/pip install --quiet $(EDITABLE) '.[mpi,cpu,examples]'
 	touch $@
 
 $(BIN)/.test: pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet --editable '.[mpi,cpu,examples,test]'
+	$(BIN)/pip install --quiet $(EDITABLE) '.[mpi,cpu,examples,test]'
 	touch $@
 
 $(MPICH)/.test: pyproject.toml
 	$(PYTHON) -m venv $(MPICH)
-	$(MPICH)/bin/pip install --quiet --editable '.[cpu,examples,test]' 'mpich>=5.0'
+	$(MPICH)/bin/pip install --quiet $(EDITABLE) '.[cpu,examples,test]' 'mpich>=5.0'
 	touch $@
 
 $(BIN)/.lint: pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet --editable '.[lint,test]'
+	$(BIN)/pip install --quiet $(EDITABLE) '.[lint,test]'
 	touch $@
 
 clean:

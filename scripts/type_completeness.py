@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +25,7 @@ def main() -> int:
         [*command, "--ignoreexternal", "--outputjson"],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},  # pyright does not see editable installs
+        cwd=ROOT,
     )
     report = json.loads(run.stdout)["typeCompleteness"]
     if options.list:
