@@ -23,7 +23,6 @@ ADVICE: dict[str, str] = {
     "torch._C": "it is PyTorch's C++ core: use the public name",
     "torch._dynamo": "torch.compile and torch.compiler.reset are there; there are no settings",
     "torch.ao": "there is no quantization: train and save in float32",
-    "torch.autograd.functional": "call torch.autograd.grad(..., create_graph=True) for each output",
     "torch.cuda.nccl": "dtrain run exchanges gradients by NCCL where CuPy has it",
     "torch.cuda.nvtx": "dtrain run --trace FILE writes a timeline of all ranks",
     "torch.distributed": _RANKS,

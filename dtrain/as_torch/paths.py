@@ -13,6 +13,7 @@ from types import ModuleType
 
 #: torch path: dtrain's module; several modules are served as one. "." is the package itself.
 ALIASES: dict[str, str] = {
+    "autograd.functional": "derivatives",
     "cpu.amp": "amp.cpu",
     "cpu.amp.autocast_mode": "amp.cpu",
     "cpu.amp.grad_scaler": "amp.cpu",
@@ -71,10 +72,10 @@ ALIASES: dict[str, str] = {
 
 #: PyTorch's namespaces of which a missing name is explained.
 NAMESPACES = (
-    "", "accelerator", "amp", "autograd", "backends", "backends.cpu", "backends.cuda",
-    "backends.cudnn", "backends.mkl", "backends.mkldnn", "backends.mps", "backends.openmp",
-    "backends.opt_einsum", "cpu", "cpu.amp", "cuda", "cuda.amp", "cuda.memory", "cuda.nvtx",
-    "cuda.random", "cuda.streams", "distributed", "distributed.algorithms",
+    "", "accelerator", "amp", "autograd", "autograd.functional", "backends", "backends.cpu",
+    "backends.cuda", "backends.cudnn", "backends.mkl", "backends.mkldnn", "backends.mps",
+    "backends.openmp", "backends.opt_einsum", "cpu", "cpu.amp", "cuda", "cuda.amp", "cuda.memory",
+    "cuda.nvtx", "cuda.random", "cuda.streams", "distributed", "distributed.algorithms",
     "distributed.algorithms.ddp_comm_hooks", "distributions", "fft", "func", "linalg",
     "multiprocessing", "nn", "nn.attention", "nn.functional", "nn.init", "nn.modules",
     "nn.parallel", "nn.utils", "nn.utils.parametrizations", "nn.utils.parametrize",
@@ -85,7 +86,8 @@ NAMESPACES = (
 
 #: dtrain's own modules, which are no part of PyTorch.
 OWN = {
-    "as_torch", "backend", "check", "cli", "env", "errors", "functions", "primitives", "vision",
+    "as_torch", "backend", "check", "cli", "derivatives", "env", "errors", "functions",
+    "primitives", "vision",
 }  # fmt: skip
 
 #: torchvision's modules that dtrain.vision has.
