@@ -118,6 +118,19 @@ def test_nan_in_an_image_reaches_the_taps_that_see_it(groups):
     assert 0 < np.isnan(given).sum() < given[:, 0].size
 
 
+@numba_only
+def test_the_maximum_of_equal_elements_is_the_first_of_them_in_the_image():
+    how = (2, 3), (1, 2), (1, 1), (1, 1)
+    for x in (np.full((1, 1, 4, 5), -np.inf, np.float32), np.zeros((1, 1, 4, 5), np.float32)):
+        for body in ("cpu", "reference"):
+            module = importlib.import_module(f"dtrain.backend.kernels.{body}.window")
+            out, positions = module.max_pool(x, *how)
+            assert (out == x[0, 0, 0, 0]).all()
+            # the first row of windows begins above the image, the first column on its left
+            expected = [[4, 3, 3], *[[1, 0, 0]] * 4]
+            assert positions[0, 0].tolist() == expected
+
+
 # --- rounding ---
 
 

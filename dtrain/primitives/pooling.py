@@ -16,9 +16,9 @@ def max_pool2d(
     x: Array, *, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
 ) -> OutputAndVJPs:
     """The maximum of each window; the first of equal ones, or the last NaN, gets the gradient."""
-    windows = kernel, stride, padding, dilation
-    out = kernels.max_pool(x, *windows)
-    return out, (lambda g: kernels.max_pool_backward(g, x, out, *windows),)
+    windows, hw = (kernel, stride, padding, dilation), x.shape[2:]
+    out, positions = kernels.max_pool(x, *windows)
+    return out, (lambda g: kernels.max_pool_backward(g, positions, hw, *windows),)
 
 
 @op

@@ -25,67 +25,80 @@ def _windows_inside(size: Any, out: Any, stride: Any, first: Any) -> Any:
 
 @compiled
 def _max_pool(
-    x: np.ndarray, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, out: np.ndarray
-) -> None:
-    """out = the maximum of each window; NaN is the largest."""
+    x: np.ndarray, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, out: np.ndarray,
+    positions: np.ndarray,
+) -> None:  # fmt: skip
+    """out = the maximum of each window; NaN is the largest. positions = where it is there.
+
+    A row's elements whose columns have the same remainder modulo the stride are copied to lie
+    together, and slices begin at 0: so that the compiler makes vector code of the inner loop.
+    """
     n, c, h, w = x.shape
     oh, ow = out.shape[2:]
+    step, pitch = stride[1], w // stride[1] + 1
+    parts = np.empty((step, pitch), x.dtype)
     for image in range(n):
         for channel in range(c):
             for y in range(oh):
-                to = out[image, channel, y]
-                to[:] = -np.inf
+                to, at = out[image, channel, y], positions[image, channel, y]
+                to[:], at[:] = -np.inf, -1
                 for i in range(kernel[0]):
                     row = y * stride[0] + i * dilation[0] - padding[0]
                     if row < 0 or row >= h:
                         continue
-                    source = x[image, channel, row]
+                    for k in range(step):
+                        part, source = parts[k], x[image, channel, row, k:]
+                        for q in range((source.size + step - 1) // step):
+                            part[q] = source[q * step]
                     for j in range(kernel[1]):
-                        left = j * dilation[1] - padding[1]
-                        low, high = _windows_inside(w, ow, stride[1], left)
-                        for k in range(low, high):
-                            here = source[k * stride[1] + left]
-                            to[k] = here if here > to[k] or here != here else to[k]
+                        left, here = j * dilation[1] - padding[1], np.int32(i * kernel[1] + j)
+                        low, high = _windows_inside(w, ow, step, left)
+                        begin = left // step + low
+                        values = parts[left % step, begin : begin + high - low]
+                        tops, places = to[low:high], at[low:high]
+                        for k in range(values.size):
+                            value, top, place = values[k], tops[k], places[k]
+                            is_larger = (value > top) | (value != value)
+                            tops[k] = value if is_larger else top
+                            places[k] = here if is_larger else place
+                if at.min() < 0:
+                    _place_lowest(y, kernel, stride, padding, dilation, h, w, at)
+
+
+@compiled
+def _place_lowest(
+    y: int, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, h: int, w: int,
+    at: np.ndarray,
+) -> None:  # fmt: skip
+    """In windows of -inf alone, whose position is -1, the first element is the maximum."""
+    for e in range(kernel[0] * kernel[1]):
+        row = y * stride[0] + e // kernel[1] * dilation[0] - padding[0]
+        for k in range(at.size):
+            column = k * stride[1] + e % kernel[1] * dilation[1] - padding[1]
+            if at[k] < 0 and 0 <= row < h and 0 <= column < w:
+                at[k] = e
 
 
 @compiled
 def _max_pool_backward(
-    g: np.ndarray,
-    x: np.ndarray,
-    out: np.ndarray,
-    kernel: Pair,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
+    g: np.ndarray, positions: np.ndarray, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair,
     grad: np.ndarray,
-) -> None:
-    """Add g to grad at the first maximum, or the last NaN, of each window; grad: zeros."""
-    n, c, h, w = x.shape
-    oh, ow = out.shape[2:]
+) -> None:  # fmt: skip
+    """Add g to grad at the maximum of each window; grad: zeros."""
+    n, c, oh, ow = positions.shape
+    w = grad.shape[3]
+    offsets = np.empty(kernel[0] * kernel[1], np.int64)  # of a position, from the window's begin
+    for e in range(offsets.size):
+        offsets[e] = e // kernel[1] * dilation[0] * w + e % kernel[1] * dilation[1]
     for image in range(n):
         for channel in range(c):
-            source, to = x[image, channel], grad[image, channel]
+            to = grad[image, channel].reshape(-1)
             for y in range(oh):
-                top = y * stride[0] - padding[0]
+                source, at = g[image, channel, y], positions[image, channel, y]
+                begin = (y * stride[0] - padding[0]) * w - padding[1]
                 for k in range(ow):
-                    left = k * stride[1] - padding[1]
-                    largest = out[image, channel, y, k]
-                    at_row, at_column, found = -1, -1, False
-                    for i in range(kernel[0]):
-                        row = top + i * dilation[0]
-                        if found or row < 0 or row >= h:
-                            continue
-                        for j in range(kernel[1]):
-                            column = left + j * dilation[1]
-                            if column < 0 or column >= w:
-                                continue
-                            here = source[row, column]
-                            if here == largest or here != here:
-                                at_row, at_column, found = row, column, here == here
-                            if found:
-                                break
-                    if at_row >= 0:
-                        to[at_row, at_column] += g[image, channel, y, k]
+                    if at[k] >= 0:
+                        to[begin + k * stride[1] + offsets[at[k]]] += source[k]
 
 
 @compiled
@@ -145,21 +158,22 @@ def _empty_output(
 
 def max_pool(
     x: np.ndarray, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
-) -> np.ndarray:
-    """The maximum of each window, (n, c, oh, ow)."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """The maximum of each window, (n, c, oh, ow), and its position in the window."""
     out = _empty_output(x, kernel, stride, padding, dilation)
-    _max_pool(np.ascontiguousarray(x), kernel, stride, padding, dilation, out)
-    return out
+    positions = np.empty(out.shape, np.int32)
+    _max_pool(np.ascontiguousarray(x), kernel, stride, padding, dilation, out, positions)
+    return out, positions
 
 
 def max_pool_backward(
-    g: np.ndarray, x: np.ndarray, out: np.ndarray, kernel: Pair, stride: Pair, padding: Pair,
+    g: np.ndarray, positions: np.ndarray, hw: Pair, kernel: Pair, stride: Pair, padding: Pair,
     dilation: Pair,
 ) -> np.ndarray:  # fmt: skip
-    """The gradient of x: the first of equal maxima of a window gets that of the window."""
-    grad = np.zeros(x.shape, x.dtype)
-    g, x, out = (np.ascontiguousarray(a) for a in (g, x, out))
-    _max_pool_backward(g, x, out, kernel, stride, padding, dilation, grad)
+    """The gradient of x, (n, c, *hw): the maximum of a window gets that of the window."""
+    grad = np.zeros((*g.shape[:2], *hw), g.dtype)
+    g = np.ascontiguousarray(g)
+    _max_pool_backward(g, positions, kernel, stride, padding, dilation, grad)
     return grad
 
 

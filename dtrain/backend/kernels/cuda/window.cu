@@ -60,32 +60,33 @@ extern "C" __global__ void col2im(const REAL *patches, REAL *image, long long n,
     }
 }
 
-extern "C" __global__ void max_pool(const REAL *image, REAL *out, WINDOWS) {
+extern "C" __global__ void max_pool(const REAL *image, REAL *out, int *positions, WINDOWS) {
     FOR_EACH(k, count) {
         const REAL *plane = image + k / (ow * oh) * h * w;
         REAL top = -infinity();
+        int at = -1;
         in_window(THESE, k / ow % oh, k % ow,
-                  [&](long long, long long, long long y, long long x) {
-                      top = larger(top, plane[y * w + x]);
+                  [&](long long i, long long j, long long y, long long x) {
+                      REAL value = plane[y * w + x];
+                      if (!(value > top || value != value || at < 0)) return;
+                      top = value;
+                      at = i * kw + j;
                   });
         out[k] = top;
+        positions[k] = at;
     }
 }
 
-extern "C" __global__ void max_pool_backward(const REAL *g, const REAL *image, const REAL *out,
-                                             REAL *grad, WINDOWS) {
+extern "C" __global__ void max_pool_backward(const REAL *g, const int *positions, REAL *grad,
+                                             WINDOWS) {
     FOR_EACH(k, count) {
-        long long plane = k / (w * h), here = k % (w * h);
-        Windows s = THESE;
+        long long plane = k / (w * h) * oh * ow;
         REAL total = 0;
-        over_windows(s, here / w, here % w, [&](long long, long long, long long oy, long long ox) {
-            long long window = (plane * oh + oy) * ow + ox, first = -1;
-            in_window(s, oy, ox, [&](long long, long long, long long y, long long x) {
-                REAL value = image[plane * h * w + y * w + x];
-                if (value != value || (first < 0 && value == out[window])) first = y * w + x;
-            });
-            if (first == here) total += g[window];
-        });
+        over_windows(THESE, k / w % h, k % w,
+                     [&](long long i, long long j, long long oy, long long ox) {
+                         long long window = plane + oy * ow + ox;
+                         if (positions[window] == i * kw + j) total += g[window];
+                     });
         grad[k] = total;
     }
 }

@@ -10,7 +10,7 @@ from dtrain.backend.kernels.reference.window import Pair, window_counts
 
 
 def _launch(name: str, arrays: tuple, sizes: tuple, hw: Any, kernel: Any, how: tuple) -> None:
-    """Launch a kernel of `window.cu`, which writes the last of `arrays`."""
+    """Launch a kernel of `window.cu`, of a thread for each element of the last of `arrays`."""
     stride, padding, dilation = how
     counts = window_counts(hw, kernel, *how)
     windows = (*hw, *kernel, *counts, *stride, *padding, *dilation)
@@ -38,25 +38,28 @@ def col2im(patches: Array, hw: Pair, stride: Pair, padding: Pair, dilation: Pair
     return out
 
 
-def max_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
-    """The maximum of each window, (n, c, oh, ow)."""
+def max_pool(
+    x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> tuple[Array, Array]:
+    """The maximum of each window, (n, c, oh, ow), and its position in the window."""
     import cupy
 
     (n, c, *hw), how = x.shape, (stride, padding, dilation)
     out = cupy.empty((n, c, *window_counts(hw, kernel, *how)), x.dtype)
-    _launch("max_pool", (cupy.ascontiguousarray(x), out), (), hw, kernel, how)
-    return out
+    positions = cupy.empty(out.shape, cupy.int32)
+    _launch("max_pool", (cupy.ascontiguousarray(x), out, positions), (), hw, kernel, how)
+    return out, positions
 
 
 def max_pool_backward(
-    g: Array, x: Array, out: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
+    g: Array, positions: Array, hw: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
 ) -> Array:
-    """The gradient of x: the first of equal maxima of a window gets that of the window."""
+    """The gradient of x, (n, c, *hw): the maximum of a window gets that of the window."""
     import cupy
 
-    grad = cupy.empty(x.shape, x.dtype)
-    arrays = (*map(cupy.ascontiguousarray, (g, x, out)), grad)
-    _launch("max_pool_backward", arrays, (), x.shape[2:], kernel, (stride, padding, dilation))
+    grad = cupy.empty((*g.shape[:2], *hw), g.dtype)
+    arrays = cupy.ascontiguousarray(g), positions, grad
+    _launch("max_pool_backward", arrays, (), hw, kernel, (stride, padding, dilation))
     return grad
 
 

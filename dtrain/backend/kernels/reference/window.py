@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from dtrain.backend.array_module import Array, array_module
 
 Pair = tuple[int, int]
@@ -74,32 +76,32 @@ def col2im(patches: Array, hw: Pair, stride: Pair, padding: Pair, dilation: Pair
     return _crop(full, padding).swapaxes(0, 1)
 
 
-def max_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
-    """The maximum of each window, (n, c, oh, ow); NaN is the largest."""
+def max_pool(
+    x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> tuple[Array, Array]:
+    """The maximum of each window, (n, c, oh, ow), and its position i * kw + j in the window, int32:
+    of equal ones the first, of NaN, which is the largest, the last. Without an element: -1."""
     xp = array_module(x)
-    padded = _pad(x, padding, _lowest(x))
-    out = None
-    for _, _, index in _window_slices(x.shape[2:], kernel, stride, padding, dilation):
-        out = padded[index].copy() if out is None else xp.maximum(out, padded[index])
-    return out
+    padded, real = _pad(x, padding), _pad(xp.ones(x.shape, bool), padding, False)
+    size = (*x.shape[:2], *window_counts(x.shape[2:], kernel, stride, padding, dilation))
+    out, positions = xp.full(size, _lowest(x), x.dtype), xp.full(size, -1, np.int32)
+    for i, j, index in _window_slices(x.shape[2:], kernel, stride, padding, dilation):
+        values = padded[index]
+        is_larger = ((values > out) | (values != values) | (positions < 0)) & real[index]
+        out = xp.where(is_larger, values, out)
+        positions = xp.where(is_larger, np.int32(i * kernel[1] + j), positions)
+    return out, positions
 
 
 def max_pool_backward(
-    g: Array, x: Array, out: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
+    g: Array, positions: Array, hw: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
 ) -> Array:
-    """The gradient of x: the first of equal maxima of a window, or its last NaN, gets that of the
-    window."""
-    xp = array_module(x)
-    padded, real = _pad(x, padding), _pad(xp.ones(x.shape, bool), padding, False)
-    full = xp.zeros(padded.shape, g.dtype)
-    slices = list(_window_slices(x.shape[2:], kernel, stride, padding, dilation))
-    found = xp.full(out.shape, -1)  # which element of the window is its maximum
-    for k, (_, _, index) in enumerate(slices):
-        values = padded[index]
-        is_first = (values == out) & (found < 0) & real[index]
-        found = xp.where(is_first | (values != values), k, found)
-    for k, (_, _, index) in enumerate(slices):
-        full[index] += xp.where(found == k, g, 0)
+    """The gradient of x, (n, c, *hw): the maximum of a window gets that of the window."""
+    (n, c), (h, w), (top, left) = g.shape[:2], hw, padding
+    xp = array_module(g)
+    full = xp.zeros((n, c, h + 2 * top, w + 2 * left), g.dtype)
+    for i, j, index in _window_slices(hw, kernel, stride, padding, dilation):
+        full[index] += xp.where(positions == i * kernel[1] + j, g, 0)
     return _crop(full, padding)
 
 
