@@ -158,6 +158,16 @@ def test_survivors_go_on_from_what_a_failed_writer_has_left(
     assert ("step-00000002: is not there: the rank that wrote it has failed" in told) == (best == 1)
 
 
+def test_a_replayed_run_writes_nothing_and_misses_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(module.process, "replay", object())
+    with Checkpoints(tmp_path, {"model": make_model()}) as kept:
+        kept.save(1)
+        kept.save(2)
+    assert list(kept.state_dict()["figures"]) == ["1", "2"]
+    assert list(tmp_path.iterdir()) == []
+    assert capsys.readouterr().err == ""
+
+
 KILLED = """
 import dtrain, sys
 from dtrain.train import Checkpoints
