@@ -3,6 +3,7 @@
 import errno
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -158,13 +159,19 @@ def test_survivors_go_on_from_what_a_failed_writer_has_left(
     assert ("step-00000002: is not there: the rank that wrote it has failed" in told) == (best == 1)
 
 
-def test_a_replayed_run_writes_nothing_and_misses_nothing(tmp_path, monkeypatch, capsys):
+def test_a_checkpoint_that_is_missed_for_no_failure_is_counted(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(module.process, "replay", object())
     with Checkpoints(tmp_path, {"model": make_model()}) as kept:
         kept.save(1)
         kept.save(2)
     assert list(kept.state_dict()["figures"]) == ["1", "2"]
     assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    kept.save(3)
+    kept._join()
+    shutil.rmtree(tmp_path / "step-00000003")  # by another hand: it was written
+    kept.wait()
+    assert list(kept.state_dict()["figures"]) == ["1", "2", "3"]
     assert capsys.readouterr().err == ""
 
 

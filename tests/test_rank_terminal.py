@@ -77,6 +77,7 @@ def test_an_incomplete_line_of_rank_0_is_seen_while_it_runs(run_in_terminal, tmp
 
 def test_a_terminal_that_was_closed_is_no_error(monkeypatch):
     control, terminal = os.openpty()
+    other_control, other = os.openpty()
     path = os.ttyname(terminal)
     with open(path, "w") as out, open(path, "w") as err:
         monkeypatch.setattr(sys, "stdout", out)
@@ -84,6 +85,11 @@ def test_a_terminal_that_was_closed_is_no_error(monkeypatch):
         assert rank_terminal.find_terminal() == f"{socket.gethostname()}:{path}"
         monkeypatch.setattr(sys, "stderr", sys.__stdin__)
         assert rank_terminal.find_terminal() is None
+        with open(os.ttyname(other), "w") as elsewhere:
+            monkeypatch.setattr(sys, "stderr", elsewhere)
+            assert rank_terminal.find_terminal() is None
+    os.close(other)
+    os.close(other_control)
     with open(path, "w") as out:
         stream = rank_terminal._open_stream(out)
         stream.write("seen")
