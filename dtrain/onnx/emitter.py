@@ -6,16 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from dtrain.autograd.tensor import Tensor
 from dtrain.jit.graph import Call, Ref, Step, rebuild
-from dtrain.jit.segments import is_primitive, primitive_of
 from dtrain.onnx.block_nodes import emit_blocks
 from dtrain.onnx.blocks import BlockCall
 from dtrain.onnx.builder import Builder, Wire
 from dtrain.onnx.forms.indexing import flat_indices, scatter_flat
 from dtrain.onnx.forms.registry import FORMS
 from dtrain.onnx.proto import Names, Unsupported
-from dtrain.onnx.recording import JoinedGraph
+from dtrain.onnx.recording import JoinedGraph, makes_view
 from dtrain.onnx.sizes import Pattern
 
 
@@ -82,7 +80,7 @@ class Emitter:
         for path, index in call.outputs:
             self.bind(index, outputs[path[0]] if path else outputs)
         is_copy = any(index in self.graph.copies for _, index in call.outputs)
-        if not is_copy and _makes_view(call) and isinstance(call.args[0], Ref):
+        if not is_copy and makes_view(call) and isinstance(call.args[0], Ref):
             self.views[call.outputs[0][1]] = call.args[0].value, call
 
     def _run_form(self, call: Call, first: Wire | None = None) -> Any:
@@ -129,11 +127,6 @@ class Emitter:
             if base in changed and index not in changed:
                 self.bind(index, self._run_form(view))
                 changed.add(index)
-
-
-def _makes_view(call: Call) -> bool:
-    """Whether a call's output shares memory with its input: a write to one changes the other."""
-    return call.function is Tensor.detach or (is_primitive(call) and primitive_of(call).is_view)
 
 
 def _pattern_wire(b: Builder, pattern: Pattern) -> Wire:

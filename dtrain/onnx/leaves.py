@@ -10,6 +10,7 @@ import numpy as np
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.jit.graph import rebuild
+from dtrain.jit.places import find_place
 from dtrain.jit.proxies import NumberProxy
 from dtrain.onnx.proto import Unsupported
 
@@ -26,6 +27,8 @@ def as_number(tensor: Any) -> Any:
 
 def _immutable(name: str) -> Callable[..., Any]:
     def method(self: Any, *others: Any) -> Any:
+        if any(isinstance(other, (list, tuple, str)) for other in others):
+            raise Unsupported(f"{find_place()}: an int that depends on a tensor meets a sequence")
         result = getattr(Tensor, f"__{name}__")(self, *others)
         plain = all(isinstance(other, (int, float, Number)) for other in others)
         return as_number(result) if plain and isinstance(result, Tensor) else result

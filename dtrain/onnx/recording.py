@@ -19,6 +19,7 @@ from dtrain.jit.graph import Call, Graph, Ref, Step, Value, rebuild
 from dtrain.jit.places import is_library_file
 from dtrain.jit.proxies import real
 from dtrain.jit.recorded import TracerWarning
+from dtrain.jit.segments import is_primitive, primitive_of
 from dtrain.jit.side_effects import Undo
 from dtrain.jit.surroundings import Surroundings
 from dtrain.jit.tracer import GraphTracer
@@ -82,6 +83,11 @@ def _is_check() -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def makes_view(call: Call) -> bool:
+    """Whether a call's output shares memory with its input: a write to one changes the other."""
+    return call.function is Tensor.detach or (is_primitive(call) and primitive_of(call).is_view)
 
 
 @dataclass

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from types import CodeType, FunctionType
 from typing import Any
 
+from dtrain.jit.places import is_library_file
 from dtrain.jit.surroundings import Surroundings
 from dtrain.nn.module import Module
+from dtrain.onnx.aliases import check_writes
 from dtrain.onnx.axes import DynamicAxes
 from dtrain.onnx.control_flow import ControlFlow
 from dtrain.onnx.proto import Unsupported
@@ -55,10 +58,25 @@ def _record(
     counts.append(flow.counts)
     try:
         with _rewritten(flow, modules):
-            return record(function, args, name, tracer, flow.rewrite(function))
+            recording = record(function, args, name, tracer, flow.rewrite(function))
+            check_writes(recording)
+            return recording
     except Unsupported as reason:
         notes = "".join(f"; its source is not used: {note}" for note in flow.not_rewritten)
         raise Unsupported(f"{reason}{notes}") from None
+    except Exception as error:
+        function(*args)  # raises it again if it is the user's
+        raise Unsupported(
+            f"{_place_of(error)}: an int or float that depends on a tensor cannot be used here "
+            f"({type(error).__name__}: {error})"
+        ) from error
+
+
+def _place_of(error: Exception) -> str:
+    """The last line of the user's that led to an error."""
+    frames = traceback.extract_tb(error.__traceback__)
+    users = [frame for frame in frames if not is_library_file(frame.filename)]
+    return f"{users[-1].filename}:{users[-1].lineno}" if users else "a call"
 
 
 @contextlib.contextmanager

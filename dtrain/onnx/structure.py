@@ -10,16 +10,20 @@ import numpy as np
 
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend.dtypes import get_default_dtype
+from dtrain.backend.nested import find_nested
 from dtrain.backend.tracing import suspended
 from dtrain.jit.graph import Ref, Step
 from dtrain.jit.places import find_place
 from dtrain.jit.proxies import NumberProxy, real
 from dtrain.onnx.blocks import Block, BlockCall, check_scopes
-from dtrain.onnx.leaves import Kind, Missing, as_number
+from dtrain.onnx.leaves import Kind, Missing, Number, as_number
 from dtrain.onnx.proto import Unsupported
 from dtrain.onnx.recording import ExportTracer
 
 R = TypeVar("R")
+
+#: Arguments of operations that are values, not sizes or axes.
+_VALUES = {"min", "max", "value"}
 
 #: How deep branches may be nested, and how many there may be: recursion that depends on a tensor
 #: has no end while both branches are recorded.
@@ -44,6 +48,19 @@ class StructureTracer(ExportTracer):
         #: how many branches and loops are being recorded, one within the other
         self.depth: int = 0
         self._count = 0
+
+    def call(
+        self, function: Callable[..., Any], args: Any, kwargs: Any, name: str = "",
+        recorded: Callable[..., Any] | None = None, writes: Any = None, opaque: bool = False,
+    ) -> Any:  # fmt: skip
+        """Run and record; refuse an int that depends on a tensor where shapes may follow."""
+        static = [value for key, value in kwargs.items() if key not in _VALUES]
+        if next(find_nested(static, Number), None) is not None:
+            raise Unsupported(
+                f"{find_place()}: {name or function.__name__} gets an int that depends on a "
+                "tensor, and its result may have another shape for another one"
+            )
+        return super().call(function, args, kwargs, name, recorded, writes, opaque)
 
     # --- blocks ---
 

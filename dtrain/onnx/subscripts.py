@@ -6,6 +6,9 @@ import operator
 from typing import Any
 
 from dtrain.autograd.tensor import Tensor
+from dtrain.jit.places import find_place
+from dtrain.jit.proxies import NumberProxy
+from dtrain.onnx.proto import Unsupported
 
 _EVERY = slice(None)
 
@@ -42,6 +45,8 @@ def _split(value: Any, index: Any) -> tuple[Tensor, list[tuple[int, Tensor]]] | 
     """What the other parts of an index give, and the (axis, index) of each number; None if there
     is none, or it stands beside arrays."""
     parts = index if isinstance(index, tuple) else (index,)
+    if any(isinstance(part, slice) and _has_tensor(part) for part in parts):
+        raise Unsupported(f"{find_place()}: a slice between tensors has no size that is known")
     if not isinstance(value, Tensor) or not any(map(_is_number, parts)):
         return None
     if not all(_is_number(p) or _is_basic(p) for p in parts):
@@ -64,6 +69,8 @@ def _is_number(part: Any) -> bool:
 
 
 def _is_basic(part: Any) -> bool:
-    if isinstance(part, slice):
-        return not any(isinstance(x, Tensor) for x in (part.start, part.stop, part.step))
-    return part is None or part is Ellipsis or type(part) is int
+    return isinstance(part, slice) or part is None or part is Ellipsis or type(part) is int
+
+
+def _has_tensor(part: slice) -> bool:
+    return any(isinstance(x, (Tensor, NumberProxy)) for x in (part.start, part.stop, part.step))

@@ -463,6 +463,46 @@ def fails_on_the_other_side(x):
     return x if x.sum() > 0 else x.reshape(7)
 
 
+def writes_to_another_name(x):
+    y = x * 2
+    z = y
+    y = y + 1 if x.sum() > 100 else y
+    y *= 2
+    return y, z
+
+
+def writes_to_a_view_of_another_name(x):
+    y, z = x * 2, x * 3
+    w = y if x.sum() > 0 else z
+    row = w[0]
+    row += 1
+    return y[0, 0]
+
+
+def writes_to_another_name_of_a_turn(x):
+    y, z = x * 2, x
+    while y.abs().sum() > 1:
+        z += 1
+        y, z = y * 0.5, y
+    return y
+
+
+def slices_between_tensors(x):
+    return x[: int(x.max())]
+
+
+def has_a_size_of_a_tensor(x):
+    return x.narrow(0, 0, int(x.max()) - 3)
+
+
+def rolls(x):
+    return x.roll(int(x.max()), 0)
+
+
+def makes_a_list(x):
+    return x, [0] * int(x.max())
+
+
 @pytest.mark.parametrize(
     ("f", "message"),
     [
@@ -480,6 +520,13 @@ def fails_on_the_other_side(x):
         (named_within, r"`:=` in an expression that is not always run is not supported"),
         (sets_an_attribute, r"a branch on a tensor assigns the attribute Identity.count"),
         (leaks, r"a value that a branch or loop makes here is"),
+        (writes_to_another_name, r"it writes to a tensor that is another variable's, too"),
+        (writes_to_a_view_of_another_name, r"it writes to a tensor that is another variable's"),
+        (writes_to_another_name_of_a_turn, r"it writes to a tensor that is another variable's"),
+        (slices_between_tensors, r"a slice between tensors has no size that is known"),
+        (has_a_size_of_a_tensor, r"\w+ gets an int that depends on a tensor, and its result may"),
+        (rolls, r"an int that depends on a tensor"),
+        (makes_a_list, r"an int that depends on a tensor meets a sequence"),
         (fails_on_the_other_side, r"the branch that the example inputs do not take raises"),
     ],
 )  # fmt: skip

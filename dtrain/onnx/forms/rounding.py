@@ -87,4 +87,6 @@ FORMS: dict[str, Form] = {
     "trunc_divide": truncating_divide,
     "remainder": remainder,
     "fmod": fmod,
+    "operator.floordiv": floor_divide,  # of numbers that are arguments
+    "operator.mod": remainder,
 }
