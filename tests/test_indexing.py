@@ -83,6 +83,23 @@ def test_a_0d_tensor_is_an_index():
     check((3, 2), (slice(None), np.array(1)), (slice(None), dtrain.tensor(1)))
 
 
+def test_bounds_of_slices_may_be_tensors():
+    values = np.arange(12.0).reshape(4, 3)
+    x = dtrain.tensor(values, requires_grad=True)
+    one, three = dtrain.tensor(1), dtrain.tensor([3])[0]
+    for index, plain in (
+        (slice(three), slice(3)), (slice(one, None), slice(1, None)),
+        ((slice(None), slice(one, three)), (slice(None), slice(1, 3))),
+        ((slice(one, None), [0, 2]), (slice(1, None), [0, 2])), (slice(None, None, one + 1), slice(None, None, 2)),
+    ):  # fmt: skip
+        np.testing.assert_array_equal(x[index].detach(), values[plain])
+    x[:three].sum().backward()
+    assert x.grad.sum() == 9
+    written = dtrain.tensor(values)
+    written[one:three] = 7
+    assert (written.numpy()[1:3] == 7).all()
+
+
 def test_iteration_and_unpacking_give_the_rows():
     a, b = dtrain.tensor([[1, 2], [3, 4]])
     assert (a.tolist(), b.tolist()) == ([1, 2], [3, 4])

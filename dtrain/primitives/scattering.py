@@ -81,7 +81,7 @@ def find_slice_index(index: Any) -> tuple[int, Array] | None:
     if not isinstance(index, tuple):
         return None
     axis = 0
-    while axis < len(index) and isinstance(index[axis], slice) and index[axis] == slice(None):
+    while axis < len(index) and isinstance(index[axis], slice) and _is_whole(index[axis]):
         axis += 1
     if len(index) != axis + 1:
         return None
@@ -89,6 +89,11 @@ def find_slice_index(index: Any) -> tuple[int, Array] | None:
     if not hasattr(indices, "dtype") or indices.dtype.kind not in "iu" or not indices.ndim:
         return None
     return axis, indices
+
+
+def _is_whole(part: slice) -> bool:
+    """Whether a slice is `:`; its bounds may be tensors, which are not compared."""
+    return part.start is None and part.stop is None and part.step is None
 
 
 @op
