@@ -145,6 +145,10 @@ def test_hasattr_is_false_for_missing_names(torch):
     with pytest.raises(MissingNameError, match=r"models.ResNet18_Weights: AlexNet, VGG, ResNet"):
         torchvision.models.ResNet18_Weights.DEFAULT  # noqa: B018
     assert hasattr(dtrain, "bfloat16")
+    with pytest.raises(MissingNameError, match=r"dtrain has no torch.compiler.set_stance"):
+        dtrain.compiler.set_stance("force_eager")
+    with pytest.raises(MissingNameError, match=r"dtrain has no torch.jit.set_fusion_strategy"):
+        dtrain.jit.set_fusion_strategy([("STATIC", 2)])
     x = dtrain.zeros(1)
     with pytest.raises(
         MissingNameError, match=r"Tensor.share_memory_: no tensor is shared between"

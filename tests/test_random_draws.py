@@ -1,5 +1,6 @@
 """Draws from distributions: their moments, their dtypes, and what they refuse."""
 
+import contextlib
 import inspect
 import math
 
@@ -150,3 +151,16 @@ def test_a_draw_has_the_words_of_philox_at_its_counter_whatever_was_drawn_before
             counter = np.array([0, call, 3, step], np.uint64)
             philox = np.random.Philox(key=np.array([seed, 0], np.uint64), counter=counter)
             assert words == philox.random_raw(len(words)).tolist()
+
+
+def test_draws_in_fork_rng_leave_the_generator_as_it_was():
+    dtrain.manual_seed(5)
+    expected = dtrain.rand(3).numpy()
+    dtrain.manual_seed(5)
+    with contextlib.suppress(KeyError), dtrain.random.fork_rng(devices=[0]):
+        assert (dtrain.rand(3).numpy() == expected).all()
+        dtrain.manual_seed(9)
+        raise KeyError
+    with dtrain.random.fork_rng(enabled=False):
+        assert (dtrain.rand(3).numpy() == expected).all()
+    assert (dtrain.rand(3).numpy() != expected).all()

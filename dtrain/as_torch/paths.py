@@ -74,14 +74,14 @@ ALIASES: dict[str, str] = {
 NAMESPACES = (
     "", "accelerator", "amp", "autograd", "autograd.functional", "backends", "backends.cpu",
     "backends.cuda", "backends.cudnn", "backends.mkl", "backends.mkldnn", "backends.mps",
-    "backends.openmp", "backends.opt_einsum", "cpu", "cpu.amp", "cuda", "cuda.amp", "cuda.memory",
-    "cuda.nvtx", "cuda.random", "cuda.streams", "distributed", "distributed.algorithms",
-    "distributed.algorithms.ddp_comm_hooks", "distributions", "fft", "func", "linalg",
-    "multiprocessing", "nn", "nn.attention", "nn.functional", "nn.init", "nn.modules",
-    "nn.parallel", "nn.utils", "nn.utils.parametrizations", "nn.utils.parametrize",
-    "nn.utils.rnn", "nn.utils.stateless", "optim", "optim.lr_scheduler", "optim.swa_utils",
-    "profiler", "random", "sparse", "special", "testing", "utils", "utils.checkpoint", "utils.data",
-    "utils.data._utils", "utils.tensorboard",
+    "backends.openmp", "backends.opt_einsum", "compiler", "cpu", "cpu.amp", "cuda", "cuda.amp",
+    "cuda.memory", "cuda.nvtx", "cuda.random", "cuda.streams", "distributed",
+    "distributed.algorithms", "distributed.algorithms.ddp_comm_hooks", "distributions", "fft",
+    "func", "jit", "linalg", "multiprocessing", "nn", "nn.attention", "nn.functional",
+    "nn.init", "nn.modules", "nn.parallel", "nn.utils", "nn.utils.parametrizations",
+    "nn.utils.parametrize", "nn.utils.rnn", "nn.utils.stateless", "optim", "optim.lr_scheduler",
+    "optim.swa_utils", "profiler", "random", "sparse", "special", "testing", "utils",
+    "utils.checkpoint", "utils.data", "utils.data._utils", "utils.tensorboard",
 )  # fmt: skip
 
 #: dtrain's own modules, which are no part of PyTorch.

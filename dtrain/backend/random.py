@@ -7,10 +7,12 @@ Outside of microbatches each draw increments `call`, equally on every rank.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import secrets
 import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +165,30 @@ def get_rng_state() -> dict[str, Any]:
 def set_rng_state(new_state: dict[str, Any]) -> None:
     """Restore the state of this rank's default generator (torch.set_rng_state)."""
     default_generator().set_state(new_state)
+
+
+@contextlib.contextmanager
+def fork_rng(
+    devices: Sequence[int] | None = None, enabled: bool = True, device_type: str = "cuda"
+) -> Iterator[None]:
+    """Context manager: random numbers drawn inside leave the state as it was (random.fork_rng).
+
+    One generator draws for all devices, so `devices` and `device_type` have no effect.
+
+    >>> import dtrain
+    >>> with fork_rng():
+    ...     inside = dtrain.rand(2)
+    >>> (dtrain.rand(2) == inside).all()
+    tensor(True)
+    """
+    if not enabled:
+        yield
+        return
+    state = get_rng_state()
+    try:
+        yield
+    finally:
+        set_rng_state(state)
 
 
 def uniform(bits: Array, dtype: np.dtype, count: int) -> Array:
