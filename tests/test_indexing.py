@@ -95,9 +95,15 @@ def test_bounds_of_slices_may_be_tensors():
         np.testing.assert_array_equal(x[index].detach(), values[plain])
     x[:three].sum().backward()
     assert x.grad.sum() == 9
-    written = dtrain.tensor(values)
-    written[one:three] = 7
-    assert (written.numpy()[1:3] == 7).all()
+    written, begin, x.grad = dtrain.tensor(values), dtrain.tensor(1), None
+    (x[begin:three] * 2).sum().backward(retain_graph=True)
+    row = dtrain.ones(1, 3).double().requires_grad_()
+    written[begin : begin + 1] = row
+    out = x[begin:three].sum() + written.sum()
+    begin += 2  # the slices keep what it was
+    out.backward()
+    assert x.grad.sum(1).tolist() == [0, 9, 9, 0]
+    assert row.grad.tolist() == [[1, 1, 1]]
 
 
 def test_iteration_and_unpacking_give_the_rows():

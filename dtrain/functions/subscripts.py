@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from types import EllipsisType, NoneType
 from typing import Any, SupportsIndex, TypeAlias
 
@@ -36,6 +37,8 @@ def _normalize_part(part: Any) -> Any:
     if isinstance(part, slice):
         if part.step is not None and int(part.step) <= 0:
             raise ValueError(f"index: expected slices with a step above 0, got {part}; use flip()")
+        if not (type(part.stop) in _PLAIN and type(part.start) in _PLAIN and part.step is None):
+            return _with_numbers(part)
         return part
     if part is None or part is Ellipsis or isinstance(part, int):
         return part
@@ -89,6 +92,15 @@ def split_index(x: Array, index: Any) -> tuple[Any, Any]:
             basic += [every] * _num_indexed_dims(part)
             arrays.append(part)
     return (None if all(p == every for p in basic) else tuple(basic)), tuple(arrays)
+
+
+_PLAIN = (int, NoneType)  # types of the bounds of most slices
+
+
+def _with_numbers(part: slice) -> slice:
+    """A slice whose bounds are tensors, by their present values: gradients need these later."""
+    bounds = (part.start, part.stop, part.step)
+    return slice(*(operator.index(b) if hasattr(b, "ndim") else b for b in bounds))
 
 
 def _is_index_part(item: Any) -> bool:
