@@ -213,7 +213,25 @@ def written_in_a_branch(x):
     return x + y
 
 
-PROGRAMS = [written_in_a_branch, chain, early, connected, counting, nested_loops, broken, returns_within,
+def late_breaks_and_items(x):
+    for i in range(5):
+        if i > 1 and x.sum() > 12 - i:
+            break
+        x = x + i
+    n, half = 0, [x, x + 1]
+    same = half
+    while half[0].abs().sum() > 1:
+        half[0] = half[0] / 2
+        n = n + 0.5
+    total = x[0, 0] * 0
+    count = (x.sum() * 0).long() + 2
+    for i in range(count):
+        for j in range(i):
+            total = total + x[i, j]
+    return x, n, same[0], total
+
+
+PROGRAMS = [late_breaks_and_items, written_in_a_branch, chain, early, connected, counting, nested_loops, broken, returns_within,
             with_containers, in_place, numbers, calls]  # fmt: skip
 
 
