@@ -98,7 +98,7 @@ def lbfgs_under_distributed_data_parallel_compares_mean_losses():
         part = (model(one) - rank) ** 2 * 0.25
         with model.no_sync():
             part.sum().backward()
-        rest = checkpoint(lambda x: (model(x) - rank) ** 2, one, use_reentrant=True)
+        rest = checkpoint(lambda x: model(x) - rank, one, use_reentrant=True) ** 2
         rest.backward(dtrain.full((1, 1), 0.75, dtype=rest.dtype))
         return part
 
