@@ -308,7 +308,11 @@ REFUSED = {
         "singular",
     ),
     "det": (lambda t: t.linalg.det(_matrix(t)), RuntimeError, "square"),
-    "eigh half": (lambda t: t.linalg.eigh(t.eye(2).half()), RuntimeError, "float32 or float64"),
+    "eigh half": (
+        lambda t: t.linalg.eigh(t.eye(2).half()),
+        RuntimeError,
+        "expected float32, float64, complex64 or complex128",
+    ),
     # values that cannot be
     "item": (lambda t: _matrix(t).item(), RuntimeError, "one element"),
     "bool": (lambda t: bool(_matrix(t)), RuntimeError, "ambiguous"),
