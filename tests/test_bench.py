@@ -11,6 +11,7 @@ def bench(*args):
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.slow
 def test_allreduce_prints_a_line_for_each_size():
     done = bench("-n", "2", "--sizes", "0.01,1")
     if "no mpirun" in done.stderr:

@@ -29,6 +29,7 @@ THREADS = (
     "MKL_NUM_THREADS",
     "NUMBA_NUM_THREADS",
 )
+LONG = (pytest.mark.slow, pytest.mark.long)
 ONE_THREAD = dict.fromkeys(THREADS, "1")
 UNBOUND = {"PRTE_MCA_hwloc_default_binding_policy": "none"}
 SEVERAL_HOSTS = {"OMPI_MCA_mpi_yield_when_idle": "1", "OMPI_MCA_btl_tcp_links": "2"}
@@ -370,8 +371,10 @@ for line in world.gather(line) or []:
 
 
 @needs_mpi
-@pytest.mark.parametrize("num_ranks", [1, 2, 3, 4])
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(
+    ("threads", "num_ranks"),
+    [(1, 2), (2, 3), *(pytest.param(*row, marks=LONG) for row in [(1, 1), (1, 3), (1, 4), (2, 2)])],
+)
 def test_ranks_form_one_world_with_all_cores(tmp_path, num_ranks, threads):
     (tmp_path / "report.py").write_text(REPORT)
     args = ["--x", "--", "-n", "a b", "$HOME"]
@@ -390,8 +393,11 @@ def test_this_machine_may_be_named(tmp_path):
 
 
 @needs_mpi
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+@pytest.mark.parametrize(
+    ("stream", "unbuffered"),
+    [("stdout", ""), ("stderr", "1"),
+     *(pytest.param(*row, marks=LONG) for row in [("stdout", "1"), ("stderr", "")])],
+)  # fmt: skip
 def test_the_lines_of_ranks_are_whole(tmp_path, monkeypatch, unbuffered, stream):
     monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     (tmp_path / "prints.py").write_text(

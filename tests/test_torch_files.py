@@ -267,27 +267,36 @@ def nested(depth):
 LONG = b"](" + b"N" * 9999 + b"eq\x01"
 
 
+OUT_OF_PROPORTION = [
+    (nested(60) + b"}h\x00K\x01s.", "a key that holds a tuple"),
+    (nested(60) + b"}(h\x00K\x01u.", "a key that holds a tuple"),
+    (nested(60) + b"(h\x00K\x01d.", "a key that holds a tuple"),
+    (nested(60) + name_of("builtins", "set") + b"]h\x00a\x85R.", "a key that holds a tuple"),
+    (nested(60) + name_of("collections", "OrderedDict") + b"]h\x00h\x00\x86a\x85R.",
+     "a key that holds a tuple"),
+    (nested(60) + b"\x8f(h\x00\x90.", "a key that holds a tuple"),
+    (nested(60) + b"(h\x00\x91.", "a key that holds a tuple"),
+    (nested(60) + b"(h\x00h\x00h\x00h\x00h\x00tQ.", "refers to what is no storage"),
+    (nested(60) + name_of("torch._utils", "_rebuild_tensor") + b"(h\x00h\x00h\x00h\x00tR.", "no short tuples|no integers|cut or"),
+    (LONG + b"](" + (name_of("builtins", "list") + b"h\x01\x85R") * 9999 + b"e.", "proportion"),
+]  # fmt: skip
+TAKES_LONG = (pytest.mark.slow, pytest.mark.long)
+LARGE = [
+    (b"](" + b"]" * 5_000_000 + b"e.", "out of proportion to its size"),
+    (b"](" + b"N" * 5_000_000 + b"e.", "out of proportion to its size"),
+    (b"(" * 5_000_000 + b".", "out of proportion to its size"),
+]
+
+
 @pytest.mark.parametrize(
-    ("pickled", "said"),
+    ("legacy", "pickled", "said"),
     [
-        (nested(60) + b"}h\x00K\x01s.", "a key that holds a tuple"),
-        (nested(60) + b"}(h\x00K\x01u.", "a key that holds a tuple"),
-        (nested(60) + b"(h\x00K\x01d.", "a key that holds a tuple"),
-        (nested(60) + name_of("builtins", "set") + b"]h\x00a\x85R.", "a key that holds a tuple"),
-        (nested(60) + name_of("collections", "OrderedDict") + b"]h\x00h\x00\x86a\x85R.",
-         "a key that holds a tuple"),
-        (nested(60) + b"\x8f(h\x00\x90.", "a key that holds a tuple"),
-        (nested(60) + b"(h\x00\x91.", "a key that holds a tuple"),
-        (nested(60) + b"(h\x00h\x00h\x00h\x00h\x00tQ.", "refers to what is no storage"),
-        (nested(60) + name_of("torch._utils", "_rebuild_tensor") + b"(h\x00h\x00h\x00h\x00tR.", "no short tuples|no integers|cut or"),
-        (LONG + b"](" + (name_of("builtins", "list") + b"h\x01\x85R") * 9999 + b"e.", "proportion"),
-        (b"](" + b"]" * 5_000_000 + b"e.", "out of proportion to its size"),
-        (b"](" + b"N" * 5_000_000 + b"e.", "out of proportion to its size"),
-        (b"(" * 5_000_000 + b".", "out of proportion to its size"),
+        *((legacy, *row) for legacy in (False, True) for row in OUT_OF_PROPORTION),
+        *((True, *row) for row in LARGE),
+        *(pytest.param(False, *row, marks=TAKES_LONG) for row in LARGE),
     ],
-)  # fmt: skip
-@pytest.mark.parametrize("legacy", [False, True])
-def test_files_that_take_time_or_memory_out_of_proportion_are_refused(pickled, said, legacy):
+)
+def test_files_that_take_time_or_memory_out_of_proportion_are_refused(legacy, pickled, said):
     data = b"\x80\x04" + pickled
     tracemalloc.start()
     try:
