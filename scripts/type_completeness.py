@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +26,7 @@ def main() -> int:
         [*command, "--ignoreexternal", "--outputjson"],
         capture_output=True,
         text=True,
-        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},  # --verifytypes does not read .pth files
     )
     report = json.loads(run.stdout)["typeCompleteness"]
     if options.list:

@@ -123,7 +123,7 @@ def test_each_signal_has_its_time_before_the_next(monkeypatch, capsys):
     process = types.SimpleNamespace(
         stderr=types.SimpleNamespace(fileno=lambda: -1), send_signal=sent.append
     )
-    running = attempt._Attempt(process, None, grace_s=30.0, linger_s=None)
+    running = attempt._Attempt(process, None, grace_s=30.0, linger_s=None, watcher=None)
     assert running._time_left() is None
     for received, number, limit_s in (
         (signal.SIGTERM, signal.SIGUSR1, 30),
