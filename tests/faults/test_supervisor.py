@@ -125,12 +125,12 @@ def test_each_signal_has_its_time_before_the_next(monkeypatch, capsys):
     )
     running = attempt._Attempt(process, None, grace_s=30.0, linger_s=None, watcher=None)
     assert running._time_left() is None
-    for received, number, limit_s in (
-        (signal.SIGTERM, signal.SIGUSR1, 30),
+    for reason, number, limit_s in (
+        ("SIGTERM", signal.SIGUSR1, 30),
         (None, signal.SIGTERM, 7),
         (None, signal.SIGKILL, 7),
     ):
-        running._escalate(received)
+        running._escalate(reason)
         assert sent[-1] == number
         assert running._time_left() == limit_s
         now[0] += limit_s
