@@ -49,7 +49,9 @@ def test_the_last_line_says_how_well_it_did_and_where_the_checkpoint_is(alone):
 
 
 @needs_mpirun
-@pytest.mark.parametrize("ranks", [1, 2, 3, 4, 5, 8])
+@pytest.mark.parametrize(
+    "ranks", [1, 2, 5, *(pytest.param(ranks, marks=pytest.mark.long) for ranks in (3, 4, 8))]
+)
 def test_the_same_bits_under_mpirun(alone, run_python, ranks):
     process = run_python("-m", "dtrain.cli", "run", "-n", ranks, DIGITS, *SHORT)
     assert weights(finished(process)) == weights(alone)

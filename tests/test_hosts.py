@@ -35,7 +35,10 @@ def alone(tmp_path_factory):
 
 
 # So many hosts, the ranks that each takes, and how many there are.
-HOSTS = [(2, 1, 2), (2, 2, 3), (2, 2, 4), (4, 1, 4), (2, 3, 5), (2, 4, 8)]
+HOSTS = [
+    *[(2, 1, 2), (4, 1, 4), (2, 3, 5)],
+    *(pytest.param(*row, marks=pytest.mark.long) for row in [(2, 2, 3), (2, 2, 4), (2, 4, 8)]),
+]
 
 
 @pytest.mark.parametrize(("count", "slots", "ranks"), HOSTS)

@@ -41,7 +41,9 @@ def said(text):
     return [line.partition(" on ")[0] for line in text.splitlines() if line.startswith("dtrain")]
 
 
-@pytest.mark.parametrize("ranks", [{2}, {0}, {0, 1, 3}])
+@pytest.mark.parametrize(
+    "ranks", [{0}, *(pytest.param(ranks, marks=pytest.mark.long) for ranks in ({2}, {0, 1, 3}))]
+)
 def test_failed_ranks_are_back_after_the_next_checkpoint(start, tmp_path, undisturbed, ranks):
     plan = {(0, 13, rank) for rank in ranks} | {(1, 5, 1)}
     (tmp_path / "killed.py").write_text(KILLED.format(plan=plan, path=str(DIGITS)))

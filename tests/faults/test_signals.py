@@ -13,7 +13,13 @@ ASKS = "import os, time; from dtrain import distributed as d\n"
 PID = "open(f'rank{d.rank()}.pid', 'w').write(str(os.getpid()))\n"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        *(pytest.param(n, marks=pytest.mark.long) for n in (signal.SIGINT, signal.SIGUSR1)),
+    ],
+)
 def test_a_signal_leads_to_a_checkpoint_and_status_75(start, tmp_path, undisturbed, number):
     run = start("-n", 2, DIGITS, *SHORT, "--checkpoint-every", 10)
     wait_until(lambda: list(tmp_path.glob("runs/step-00000010")))

@@ -77,7 +77,8 @@ def _cases():
         label = f"{info.name} {info.variant_test_name}".strip()
         for dtype in DTYPES:
             if DTYPES[dtype] in info.dtypes:
-                yield pytest.param(info, dtype, id=f"{label} {dtype}")
+                marks = () if dtype == "float64" else pytest.mark.long
+                yield pytest.param(info, dtype, id=f"{label} {dtype}", marks=marks)
 
 
 class Translator:
