@@ -75,7 +75,7 @@ def test_a_job_killed_where_it_goes_on_has_its_log(tmp_path, monkeypatch):
     def kill(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(log_file, "_write", kill)
+    monkeypatch.setattr(log_file, "write_all", kill)
     logs = Logs(tmp_path)
     with pytest.raises(KeyboardInterrupt):
         logs.log(5, loss=0.0)

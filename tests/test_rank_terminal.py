@@ -91,7 +91,7 @@ def test_a_terminal_that_was_closed_is_no_error(monkeypatch):
     os.close(other)
     os.close(other_control)
     with open(path, "w") as out:
-        stream = rank_terminal._open_stream(out)
+        stream = rank_terminal._reopen(out, rank_terminal._Terminal)
         stream.write("seen")
         stream.flush()
         assert os.read(control, 10) == b"seen"

@@ -13,7 +13,7 @@ from dtrain.cli.debug import debug
 from dtrain.cli.doctor import doctor
 from dtrain.cli.plot import plot
 from dtrain.cli.run import run
-from dtrain.distributed.launch.standard_input import open_closed_streams
+from dtrain.distributed.launch.descriptors import open_closed_streams
 
 app: typer.Typer = typer.Typer(
     no_args_is_help=True,

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from dtrain.distributed.launch.descriptors import write_all
 from dtrain.errors import DataError
 
 Row = dict[str, Any]
@@ -100,7 +101,7 @@ class JsonLines:
         else:
             contents = b"".join(map(encode_row, kept))
             os.ftruncate(self._descriptor, 0)
-            _write(self._descriptor, contents)
+            write_all(self._descriptor, contents)
             self._size = len(contents)
         return len(rows) - len(kept)
 
@@ -109,7 +110,7 @@ class JsonLines:
         self._waiting.append(encode_row(row))
         contents = b"".join(self._waiting)
         try:
-            _write(self._descriptor, contents)
+            write_all(self._descriptor, contents)
         except OSError:
             os.ftruncate(self._descriptor, self._size)  # without a half line
             raise
@@ -126,12 +127,6 @@ class JsonLines:
         with contextlib.suppress(OSError):
             os.fsync(self._descriptor)
         os.close(self._descriptor)
-
-
-def _write(descriptor: int, contents: bytes) -> None:
-    view = memoryview(contents)
-    while view:
-        view = view[os.write(descriptor, view) :]
 
 
 def list_columns(rows: list[Row]) -> list[str]:

@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
+from dtrain.distributed.launch.descriptors import write_all
 from dtrain.distributed.launch.host_source import HostWatcher
 from dtrain.distributed.launch.notices import (
     RAISED,
@@ -258,8 +259,7 @@ class _Attempt:
 def _write(data: bytes) -> None:
     with suppress(OSError):  # nobody reads stderr any more: the job goes on
         sys.stderr.flush()
-        while data:
-            data = data[os.write(2, data) :]
+        write_all(2, data)
 
 
 def print_message(text: str, by: str = "dtrain run") -> None:

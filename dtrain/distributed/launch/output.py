@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import IO
 
 from dtrain import env
+from dtrain.distributed.launch.descriptors import write_all
+from dtrain.distributed.launch.rank_terminal import hide_terminal, open_terminal
+from dtrain.distributed.launch.start_monitor import run_beside
 from dtrain.errors import LaunchError
 
 _CHUNK_BYTES = 1 << 16
@@ -55,13 +58,24 @@ def output_variables(
     return variables
 
 
-def redirect_output(rank: int) -> IO[str] | None:
+def open_output(rank: int) -> IO[str] | None:
     """Send this process's stdout and stderr where the launcher's options say.
 
     Returns
     -------
     The rank's file, for the traceback that `dtrain run` shows; None if there is none
     """
+    log = _redirect_output(rank)
+    if rank:
+        os.environ.setdefault("TQDM_DISABLE", "1")  # one rank's bars are enough
+    elif log is None and not env.PREFIX.read():
+        open_terminal()
+    if env.NO_TERMINAL.read():
+        hide_terminal()
+    return log
+
+
+def _redirect_output(rank: int) -> IO[str] | None:
     folder, prefix, tee = env.LOG_DIR.read(), env.PREFIX.read(), env.TEE.read()
     if folder is None and not prefix:
         return None
@@ -91,22 +105,18 @@ def _log_file(folder: Path, rank: int) -> Path:
 
 
 def _start_copying(shown: dict[int, int | None], file: IO[str] | None, prefix: str) -> None:
-    """Have another process copy what is written to descriptors 1 and 2 from now on."""
+    """Have another process copy the output of this one, descriptors 1 and 2, from now on."""
     pipes = {descriptor: os.pipe() for descriptor in shown}
-    child = os.fork()
-    if child == 0:
-        try:
-            os.setsid()  # signals to the rank's group are not for it
-            if os.fork() == 0:  # a program that waits for its children does not find it
-                for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
-                    signal.signal(number, signal.SIG_IGN)
-                for descriptor, (_, writer) in pipes.items():
-                    os.close(writer)
-                    os.close(descriptor)
-                _copy({pipes[d][0]: shown[d] for d in pipes}, file, prefix)
-        finally:
-            os._exit(0)
-    os.waitpid(child, 0)
+
+    def copy() -> None:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+            signal.signal(number, signal.SIG_IGN)
+        for descriptor, (_, writer) in pipes.items():
+            os.close(writer)
+            os.close(descriptor)
+        _copy({pipes[d][0]: shown[d] for d in pipes}, file, prefix)
+
+    run_beside(copy)
     for descriptor, (reader, writer) in pipes.items():
         os.dup2(writer, descriptor)
         for copied in (reader, writer, shown[descriptor]):
@@ -131,11 +141,6 @@ def _copy(targets: dict[int, int | None], file: IO[str] | None, prefix: str) -> 
                 began = time.strftime(prefix).encode()
                 text = b"".join(began + line + b"\n" for line in lines)
                 for target in (targets[key.fd], None if file is None else file.fileno()):
-                    if target is not None and text:
-                        _write(target, text)
-
-
-def _write(target: int, data: bytes) -> None:
-    with suppress(OSError):  # nobody reads, or the disk is full: the rank goes on
-        while data:
-            data = data[os.write(target, data) :]
+                    if target is not None:
+                        with suppress(OSError):  # nobody reads, or the disk is full: goes on
+                            write_all(target, text)

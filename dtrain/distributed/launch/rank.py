@@ -34,9 +34,8 @@ from dtrain.distributed.launch.notices import (
     write_exit_notice,
     write_start_notice,
 )
-from dtrain.distributed.launch.output import redirect_output
+from dtrain.distributed.launch.output import open_output
 from dtrain.distributed.launch.parent import die_with_parent
-from dtrain.distributed.launch.rank_terminal import open_terminal
 from dtrain.distributed.launch.standard_input import end_input_at_mark
 from dtrain.distributed.launcher_variables import (
     launched_rank,
@@ -60,18 +59,11 @@ def main(terminal: int, end_monitor: Callable[[], None]) -> None:
     """
     die_with_parent(signal.SIGKILL)
     note_rank_process()
-    number = launched_rank() or 0
-    log = redirect_output(number)
-    if number:
-        os.environ.setdefault("TQDM_DISABLE", "1")  # one rank's bars are enough
-    elif log is None and not env.PREFIX.read():
-        open_terminal()
+    log = open_output(launched_rank() or 0)
     _report_start(terminal, end_monitor)
     end_input_at_mark()
     if "PYTHONBREAKPOINT" not in os.environ:
         sys.breakpointhook = _refuse_breakpoint
-    if env.NO_TERMINAL.read() and sys.stdout is not None and sys.stdout.isatty():
-        sys.stdout = _open_output_file()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # By lines: they appear at once, in a file too, and ranks' texts do not mix.
@@ -117,19 +109,6 @@ def _refuse_breakpoint(*args: object, **options: object) -> NoReturn:
         "terminal to debug in. `dtrain debug -n N SCRIPT` runs the ranks as threads, to the same "
         "bits, and opens pdb there; PYTHONBREAKPOINT=0 has breakpoints ignored"
     )
-
-
-class _OutputFile(io.FileIO):
-    """Standard output that a launcher gives a terminal, although its own output is a file."""
-
-    def isatty(self) -> bool:
-        """False: what ends in a file should have no colours and no bars."""
-        return False
-
-
-def _open_output_file() -> io.TextIOWrapper:
-    binary = io.BufferedWriter(_OutputFile(sys.stdout.fileno(), "w", closefd=False))
-    return io.TextIOWrapper(binary, sys.stdout.encoding, sys.stdout.errors)
 
 
 def _run_program(words: list[str]) -> None:

@@ -1,4 +1,5 @@
-"""Rank 0 writes to the terminal of `dtrain run` itself, so that moving bars move.
+"""The terminal of `dtrain run`: rank 0 writes to it itself, so that moving bars move; where there
+is none, the terminal that Open MPI gives a rank is hidden.
 
 Launchers hold an incomplete line back, and a bar is one until its end.
 """
@@ -36,8 +37,14 @@ def open_terminal() -> None:
         for stream, number in ((sys.stdout, 1), (sys.stderr, 2)):
             stream.flush()
             os.dup2(descriptor, number)
-        sys.stdout, sys.stderr = (_open_stream(s) for s in (sys.stdout, sys.stderr))
+        sys.stdout, sys.stderr = (_reopen(s, _Terminal) for s in (sys.stdout, sys.stderr))
     os.close(descriptor)
+
+
+def hide_terminal() -> None:
+    """Have stdout be no terminal to this process, if it is one."""
+    if sys.stdout is not None and sys.stdout.isatty():
+        sys.stdout = _reopen(sys.stdout, _NoTerminal)
 
 
 class _Terminal(io.FileIO):
@@ -51,6 +58,14 @@ class _Terminal(io.FileIO):
             return memoryview(data).nbytes
 
 
-def _open_stream(stream: Any) -> io.TextIOWrapper:
-    binary = io.BufferedWriter(_Terminal(stream.fileno(), "w", closefd=False))
+class _NoTerminal(io.FileIO):
+    """Output that ends in a file, which should have no colours and no bars."""
+
+    def isatty(self) -> bool:
+        """False, whatever the descriptor is."""
+        return False
+
+
+def _reopen(stream: Any, kind: type[io.FileIO]) -> io.TextIOWrapper:
+    binary = io.BufferedWriter(kind(stream.fileno(), "w", closefd=False))
     return io.TextIOWrapper(binary, stream.encoding, stream.errors)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import select
-import sys
 import threading
 from contextlib import suppress
 from typing import BinaryIO
+
+from dtrain.distributed.launch.descriptors import write_all
 
 END_OF_INPUT = b"\x1b]dtrain;end-of-input\x07"
 _CHUNK_BYTES = 1 << 16
@@ -44,9 +45,9 @@ class InputForwarder:
     def _run(self) -> None:
         with suppress(OSError):  # the launcher has ended
             while data := self._read():
-                _write_all(self._target.fileno(), data)
+                write_all(self._target.fileno(), data)
             if data is not None:
-                _write_all(self._target.fileno(), self._end)
+                write_all(self._target.fileno(), self._end)
         with suppress(OSError):
             self._target.close()
 
@@ -89,27 +90,6 @@ def copy_until_end(source: int, target: int) -> None:
                 0,
             )
             pending = data[len(data) - begun :]
-            _write_all(target, data[: len(data) - begun])
-        _write_all(target, pending)
+            write_all(target, data[: len(data) - begun])
+        write_all(target, pending)
     os.close(target)
-
-
-def open_closed_streams() -> None:
-    """Open /dev/null for each of stdin, stdout and stderr that is closed.
-
-    A file opened later would otherwise get the descriptor, and other processes would write to it.
-    """
-    for descriptor in range(3):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
-    # Python has None for a stream that was closed when it started.
-    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115
-    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
-    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]

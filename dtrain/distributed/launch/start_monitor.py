@@ -43,17 +43,12 @@ def start_monitor(rank: int, terminal: int) -> Callable[[], None]:
         return lambda: None
     own_pid, own = os.getpid(), os.pidfd_open(os.getpid())
     reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.setsid()  # signals to the rank's group are not for it
-        if os.fork() == 0:  # a program that waits for its children does not find it
-            try:
-                os.close(writer)
-                _watch(rank, own_pid, own, reader, terminal)
-            finally:
-                os._exit(0)
-        os._exit(0)
-    os.waitpid(child, 0)
+
+    def watch() -> None:
+        os.close(writer)
+        _watch(rank, own_pid, own, reader, terminal)
+
+    run_beside(watch)
     os.close(reader)
     os.close(own)
 
@@ -62,6 +57,19 @@ def start_monitor(rank: int, terminal: int) -> Callable[[], None]:
         os.close(writer)
 
     return end
+
+
+def run_beside(function: Callable[[], None]) -> None:
+    """Call a function in another process, which does not outlive it and is no child of this one."""
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setsid()  # signals to the rank's group are not for it
+            if os.fork() == 0:  # a program that waits for its children does not find it
+                function()
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
 
 
 def _watch(rank: int, pid: int, process: int, reader: int, terminal: int) -> None:

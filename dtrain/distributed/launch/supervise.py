@@ -70,14 +70,15 @@ def run(job: JobSpec, max_restarts: int = 0, grace_s: float = 60, hosts_every_s:
     failures = 0
     with SignalReceiver() as signals:
         for starts in itertools.count(1):
-            prepared = _wait_for_hosts(job, source, machine, signals, hosts_every_s, starts > 1)
-            if prepared is None:
+            found = _wait_for_hosts(job, source, machine, signals, hosts_every_s, starts > 1)
+            if found is None:
                 return _end_by_signal(signals)
+            current, launch_plan = found
             watcher = None
             if source is not None:
-                watcher = HostWatcher(source, prepared[0].hosts or "", hosts_every_s)
+                watcher = HostWatcher(source, current.hosts or "", hosts_every_s)
             with watcher or nullcontext():
-                result = _run_once(*prepared, signals, grace_s, watcher)
+                result = _run_once(current, machine, launch_plan, signals, grace_s, watcher)
             has_other_hosts = watcher is not None and watcher.has_changed
             if STOPPED in result.notices and (signals.first_received or not has_other_hosts):
                 return STOPPED
@@ -119,12 +120,10 @@ def _wait_for_hosts(
     signals: SignalReceiver,
     hosts_every_s: float,
     is_restart: bool,
-) -> tuple[JobSpec, Machine, LaunchPlan, list[str]] | None:
-    """The job, with the hosts there are now, when they take enough ranks.
+) -> tuple[JobSpec, LaunchPlan] | None:
+    """The job, with the hosts there are now, and its plan, when they take enough ranks.
 
-    Returns
-    -------
-    The job, its plan, and the hosts of it that do not answer; None after a stop signal
+    None after a stop signal.
     """
     waits = False
     while True:
@@ -140,7 +139,12 @@ def _wait_for_hosts(
             unreachable = _find_unreachable_hosts(current, machine) if is_restart else []
             launch_plan = plan(current, machine, unreachable)
             if launch_plan.num_ranks >= job.min_ranks:
-                return current, machine, launch_plan, unreachable
+                if unreachable:
+                    print_message(
+                        f"{', '.join(unreachable)} does not answer: goes on with "
+                        f"{launch_plan.num_ranks} ranks"
+                    )
+                return current, launch_plan
             if source is None and not is_restart:
                 raise ValueError(
                     f"--min-ranks {job.min_ranks}: the hosts take {launch_plan.num_ranks} ranks"
@@ -160,16 +164,11 @@ def _run_once(
     job: JobSpec,
     machine: Machine,
     launch_plan: LaunchPlan,
-    unreachable: list[str],
     signals: SignalReceiver,
     grace_s: float,
     watcher: HostWatcher | None,
 ) -> AttemptResult:
     """Run a job once; the launcher's files in shared memory and temporary folders are removed."""
-    if unreachable:
-        print_message(
-            f"{', '.join(unreachable)} does not answer: goes on with {launch_plan.num_ranks} ranks"
-        )
     for note in launch_plan.notes:
         print_message(note)
     with scratch_folder(machine, launch_plan.one_node) as scratch:
