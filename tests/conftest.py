@@ -42,6 +42,13 @@ def pytest_configure(config):
         config.pluginmanager.register(_Quiet(config))
 
 
+@pytest.hookimpl(tryfirst=True)  # before tests are selected by their marks
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker("slow")
+
+
 @pytest.fixture(autouse=True)
 def fresh_seed():
     """Each test begins as a program does."""

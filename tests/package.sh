@@ -3,7 +3,6 @@
 # without MPI and Numba; then with MPI. Needs .venv; makes an environment of its own.
 set -eu
 cd "$(dirname -- "$0")/.."
-root=$PWD
 out=$(mktemp -d)
 trap 'rm -r "$out"' EXIT
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_QUIET=1
@@ -52,4 +51,4 @@ echo "package: installed from the wheel; the same weights alone, on 2 threads an
 # The sdist's own tests, from a folder that is no checkout.
 tar -xf dtrain-*.tar.gz
 cd dtrain-*/
-make -f "$root/Makefile" test
+make test

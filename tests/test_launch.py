@@ -29,7 +29,6 @@ THREADS = (
     "MKL_NUM_THREADS",
     "NUMBA_NUM_THREADS",
 )
-LONG = (pytest.mark.slow, pytest.mark.long)
 ONE_THREAD = dict.fromkeys(THREADS, "1")
 UNBOUND = {"PRTE_MCA_hwloc_default_binding_policy": "none"}
 SEVERAL_HOSTS = {"OMPI_MCA_mpi_yield_when_idle": "1", "OMPI_MCA_btl_tcp_links": "2"}
@@ -373,7 +372,11 @@ for line in world.gather(line) or []:
 @needs_mpi
 @pytest.mark.parametrize(
     ("threads", "num_ranks"),
-    [(1, 2), (2, 3), *(pytest.param(*row, marks=LONG) for row in [(1, 1), (1, 3), (1, 4), (2, 2)])],
+    [
+        (1, 2),
+        (2, 3),
+        *(pytest.param(*row, marks=pytest.mark.long) for row in [(1, 1), (1, 3), (1, 4), (2, 2)]),
+    ],
 )
 def test_ranks_form_one_world_with_all_cores(tmp_path, num_ranks, threads):
     (tmp_path / "report.py").write_text(REPORT)
@@ -396,7 +399,7 @@ def test_this_machine_may_be_named(tmp_path):
 @pytest.mark.parametrize(
     ("stream", "unbuffered"),
     [("stdout", ""), ("stderr", "1"),
-     *(pytest.param(*row, marks=LONG) for row in [("stdout", "1"), ("stderr", "")])],
+     *(pytest.param(*row, marks=pytest.mark.long) for row in [("stdout", "1"), ("stderr", "")])],
 )  # fmt: skip
 def test_the_lines_of_ranks_are_whole(tmp_path, monkeypatch, unbuffered, stream):
     monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)

@@ -280,7 +280,6 @@ OUT_OF_PROPORTION = [
     (nested(60) + name_of("torch._utils", "_rebuild_tensor") + b"(h\x00h\x00h\x00h\x00tR.", "no short tuples|no integers|cut or"),
     (LONG + b"](" + (name_of("builtins", "list") + b"h\x01\x85R") * 9999 + b"e.", "proportion"),
 ]  # fmt: skip
-TAKES_LONG = (pytest.mark.slow, pytest.mark.long)
 LARGE = [
     (b"](" + b"]" * 5_000_000 + b"e.", "out of proportion to its size"),
     (b"](" + b"N" * 5_000_000 + b"e.", "out of proportion to its size"),
@@ -293,7 +292,7 @@ LARGE = [
     [
         *((legacy, *row) for legacy in (False, True) for row in OUT_OF_PROPORTION),
         *((True, *row) for row in LARGE),
-        *(pytest.param(False, *row, marks=TAKES_LONG) for row in LARGE),
+        *(pytest.param(False, *row, marks=pytest.mark.long) for row in LARGE),
     ],
 )
 def test_files_that_take_time_or_memory_out_of_proportion_are_refused(legacy, pickled, said):

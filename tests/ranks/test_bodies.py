@@ -43,7 +43,6 @@ BODIES = [
 bodies_by_name = pytest.mark.parametrize("body", BODIES, ids=lambda body: body.__name__)
 
 
-LONG = (pytest.mark.slow, pytest.mark.long)
 SIZES = [1, 2, 3, 5]
 #: bodies that train for many steps, or compile much: 2 ranks have neighbours, 5 a tree with a rest
 OF_TWO_SIZES = {
@@ -57,7 +56,7 @@ OF_TWO_SIZES = {
     [
         pytest.param(
             size, body, id=f"{size}-{body.__name__}",
-            marks=() if size in ((2, 5) if body.__name__ in OF_TWO_SIZES else SIZES) else LONG,
+            marks=() if size in ((2, 5) if body.__name__ in OF_TWO_SIZES else SIZES) else pytest.mark.long,
         )
         for body in BODIES
         for size in (*SIZES, 4, 8)
