@@ -277,8 +277,10 @@ def index_parts(order: Iterable[Any]) -> Iterator[np.ndarray] | None:
     >>> [part.tolist() for part in index_parts(SequentialSampler(range(3)))]
     [[0, 1, 2]]
     """
-    is_array_sampler = type(order) in _ARRAY_SAMPLERS
-    return order.iterate_parts() if is_array_sampler else None  # type: ignore[attr-defined]
+    if type(order) not in _ARRAY_SAMPLERS:
+        return None
+    assert isinstance(order, (SequentialSampler, _RandomOrderSampler))
+    return order.iterate_parts()
 
 
 def set_epoch(sampler: Any, epoch: int) -> None:

@@ -36,7 +36,7 @@ class SparseData(Tensor):
         """Raises RuntimeError: there is no array of all elements."""
         refuse(find_operation(sys._getframe(1)))
 
-    # --- what it is ---
+    # --- shape, dtype and layout ---
 
     @property
     def shape(self) -> Size:
@@ -167,7 +167,7 @@ class SparseData(Tensor):
         grad = self._elements.grad
         if grad is None or self._is_coalesced:
             return None if grad is None else self._with_values(grad)
-        # Values at one place are parts of one element: each has the gradient of that element.
+        # Values with the same index are parts of one element: each has that element's gradient.
         xp = array_module(self._coordinates)
         places, first = xp.unique(self._places(), return_index=True)
         return self._with_values_at(places, grad[wrap(first)])
@@ -215,11 +215,11 @@ class SparseData(Tensor):
         return self._from_parts(self._coordinates, values, self._size, self._is_coalesced)
 
     def _places(self) -> Array:
-        """The place of each value among the sparse dimensions, in row-major order."""
+        """The flat, row-major index of each value in the sparse dimensions."""
         return row_major_places(self._coordinates, self._size[: self.sparse_dim()])
 
     def _with_values_at(self, places: Array, values: Tensor) -> Self:
-        """A coalesced tensor of this shape with values at places in row-major order."""
+        """A coalesced tensor of this shape with values at flat, row-major indices."""
         xp = array_module(places)
         coordinates = xp.stack(xp.unravel_index(places, self._size[: self.sparse_dim()]))
         return self._from_parts(coordinates, values, self._size, True)

@@ -13,7 +13,7 @@ from dtrain.primitives.complex_numbers import view_as_complex, view_as_real
 
 
 def row_major_places(coordinates: Array, sizes: Sequence[int]) -> Array:
-    """The place of each value among the sparse dimensions, in row-major order."""
+    """The flat, row-major index of each value in the sparse dimensions."""
     places = array_module(coordinates).zeros(coordinates.shape[1], "int64")
     for row, size in zip(coordinates, sizes):
         places = places * size + row

@@ -123,7 +123,7 @@ class Unpacker:
         return module
 
     def _bind_functions(self) -> None:
-        """Put functions in place of what stood for them until they were compiled."""
+        """Replace placeholders by the functions, which are compiled now."""
         for late in self.functions:
             namespace = late.function.__globals__
             for name, value in namespace.items():

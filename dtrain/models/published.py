@@ -1,4 +1,4 @@
-"""torchvision's published weights, by its arguments: found where PyTorch puts its downloads."""
+"""torchvision's published weights, by its arguments: among the files that PyTorch downloads."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _find_file(name: str, files: dict[str, str], version: str) -> Path:
 
 
 def _download_folder() -> Path:
-    """Where PyTorch puts what it downloads."""
+    """The folder of the weights that PyTorch downloads."""
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     home = os.environ.get("TORCH_HOME") or os.path.join(cache, "torch")
     return Path(home).expanduser() / "hub" / "checkpoints"

@@ -42,7 +42,6 @@ for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "
     setattr(Number, f"__i{_name}__", _immutable(_name))
 for _name in ("neg", "abs", "invert", "lt", "le", "gt", "ge", "eq", "ne"):
     setattr(Number, f"__{_name}__", _immutable(_name))
-Number.__hash__ = Tensor.__hash__  # type: ignore[method-assign]
 
 
 class Missing:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-#: at exit, the time for all threads to finish what they do: a library may not be left amid a call
+#: seconds at exit for all threads to return: a library may crash if its call is cut off
 _GRACE_S = 5.0
 
 _Tasks = queue.SimpleQueue[tuple[Future[Any], Callable[..., Any], tuple[Any, ...]] | None]

@@ -1,6 +1,6 @@
 """Convolution over two axes as sums of shifted images, in float32.
 
-Faster than by im2col: no patches are copied, and what is loaded of a plane serves four output
+Faster than by im2col: no patches are copied, and each load from a plane serves four output
 channels. The images are copied to planes with their padding, so that all outputs of an image and a
 channel lie `shift` elements after what they take from a tap (an element of the window), with one
 shift for each tap. With a stride, elements whose positions have the same remainder lie together: a

@@ -20,7 +20,7 @@ def copy_tiles(x: np.ndarray, kernel: Pair, size: Pair) -> np.ndarray:
 
 
 def write_tiles(rows: np.ndarray, kernel: Pair, size: Pair, out: np.ndarray) -> None:
-    """Write the rows of `copy_tiles` to their places in images."""
+    """Copy the rows of `copy_tiles` back to the windows of images, out."""
     (n, c), (kh, kw), (oh, ow) = out.shape[:2], kernel, size
     tiles = rows.reshape(n, oh, ow, c, kh, kw).transpose(0, 3, 1, 4, 2, 5)
     out[:, :, : oh * kh, : ow * kw] = tiles.reshape(n, c, oh * kh, ow * kw)
