@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import random
 import re
 import select
 import signal
@@ -79,6 +80,21 @@ def test_a_long_error_loses_its_middle(pipe):
     stream = NoticeFilter()
     assert stream.feed(data) == b""
     assert re.fullmatch(r"(?s)first\n.*\n  \.\.\.\n.*last", stream.errors[0].text)
+
+
+@pytest.mark.parametrize("last", [b"+", b"/", b"="])
+def test_an_error_notice_may_end_with_any_character_of_base64(pipe, last):
+    reader, writer = pipe
+    stream, data = NoticeFilter(), b""
+    for number in range(1000):
+        text = random.Random(number).randbytes(number % 9).hex()
+        write_error_notice(writer, RankError(0, "here", "message", text))
+        data = os.read(reader, 1 << 16)
+        if data.endswith(last + b"\x07\n"):
+            break
+    assert data.endswith(last + b"\x07\n")
+    assert stream.feed(data) == b""
+    assert stream.errors[0].text == text
 
 
 def test_ranks_that_end_before_others_come_are_no_failed_start():

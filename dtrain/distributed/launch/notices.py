@@ -21,7 +21,7 @@ from dtrain.distributed.launch.start_monitor import NOTICE_BEGIN, NOTICE_END
 
 #: in place of an exit status: a rank raised an exception
 RAISED = 256
-_COMPLETE = re.compile(rb"\x1b\]dtrain;(?:([a-z]+)=)?([0-9A-Za-z+/=]*[0-9A-Za-z=])\x07\n")
+_COMPLETE = re.compile(rb"\x1b\]dtrain;(?:([a-z]+)=)?([0-9A-Za-z+/]+=*)\x07\n")
 _INCOMPLETE = re.compile(rb"\x1b(\](d(t(r(a(i(n(;[0-9A-Za-z+/=]*\x07?)?)?)?)?)?)?)?)?\Z")
 # The launcher forwards stderr in pieces of 4 KB, between which other ranks' may stand.
 _MAX_BYTES = 3500
