@@ -14,7 +14,7 @@ import pytest
 
 import dtrain
 from dtrain import distributed
-from dtrain.checkpoint import folder_writer, load_checkpoint, verify_checkpoint
+from dtrain.checkpoint import folder_writer, host_copies, load_checkpoint, verify_checkpoint
 from dtrain.distributed import world
 from dtrain.distributed.comm.communicator import SoloCommunicator
 from dtrain.errors import CheckpointError
@@ -53,6 +53,23 @@ def test_the_newest_and_the_best_are_kept_also_after_a_resume(tmp_path):
         for step, a in ((1, 0.5), (2, 0.9), (3, 0.9), (4, 0.1)):
             kept.save(step, a=a)
     assert steps(tmp_path / "max") == [2, 4]  # the first of equal ones
+
+
+def test_memory_for_the_first_copy_is_taken_before_it(tmp_path, monkeypatch):
+    taken, take = [], host_copies.take_host_memory
+
+    def take_host_memory(*arguments, **options):
+        taken.append((threading.current_thread().name, take(*arguments, **options)))
+        return taken[-1][1]
+
+    monkeypatch.setattr(host_copies, "take_host_memory", take_host_memory)
+    model = make_model(2)
+    with Checkpoints(tmp_path, {"model": model}, every_steps=3) as kept:
+        saved = [kept.save_if_due(step) for step in range(1, 7)]
+    assert saved == [False, False, True] * 2
+    assert {name for name, _ in taken} == {"host memory"}  # a thread's; `save` takes none
+    copies = [memory for _, memory in taken if memory.shape == (2, 3)]
+    assert [(memory == 2).all() for memory in copies] == [True]
 
 
 def test_the_state_is_that_of_the_save_while_training_goes_on(tmp_path, monkeypatch):

@@ -56,6 +56,10 @@ def write_array(array: Array, to: Sink) -> None:
 class StateWriter:
     """A state that is checked and ready to be written.
 
+    Attributes
+    ----------
+    arrays : names and arrays, in the order of the file
+
     Raises
     ------
     TypeError
@@ -72,10 +76,12 @@ class StateWriter:
                 "save: the state is nested too deeply, or a container holds itself; expected "
                 "lists, tuples and dicts of tensors, numbers and strings"
             ) from None
-        self._arrays = sorted(arrays.items(), key=lambda item: (-item[1].dtype.itemsize, item[0]))
+        self.arrays: list[tuple[str, Array]] = sorted(
+            arrays.items(), key=lambda item: (-item[1].dtype.itemsize, item[0])
+        )
         header: dict[str, Any] = {_METADATA: {_STRUCTURE: structure}}
         end = 0
-        for name, array in self._arrays:
+        for name, array in self.arrays:
             start, end = end, end + array.nbytes
             header[name] = {
                 "dtype": _NAMES[array.dtype.name],
@@ -85,26 +91,11 @@ class StateWriter:
         text = json.dumps(header, separators=(",", ":")).encode()
         self._header = text + b" " * (-len(text) % 8)
 
-    def copy_arrays(self, buffers: dict[str, np.ndarray], prefix: str) -> None:
-        """Copy the arrays to host memory, so that their owners may go on changing them.
-
-        `buffers` keeps the memory, by `prefix` and name, for the next copy of the same state.
-        """
-        copies = []
-        for name, array in self._arrays:
-            key = prefix + name
-            kept = buffers.get(key)
-            if kept is None or (kept.shape, kept.dtype) != (array.shape, array.dtype):
-                kept = buffers[key] = np.empty(array.shape, array.dtype)
-            kept[...] = to_host(array)
-            copies.append((name, kept))
-        self._arrays = copies
-
     def write(self, to: Sink) -> None:
         """Write the whole file."""
         to.write(len(self._header).to_bytes(8, "little"))
         to.write(self._header)
-        for _, array in self._arrays:
+        for _, array in self.arrays:
             write_array(array, to)
 
 

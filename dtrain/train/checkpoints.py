@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import threading
 import time
@@ -10,19 +9,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from dtrain import env
 from dtrain.checkpoint import Stateful, load_checkpoint, resume
 from dtrain.checkpoint.folder_writer import remove_checkpoint, write_checkpoint
+from dtrain.checkpoint.host_copies import HostCopies
 from dtrain.checkpoint.safetensors_file import StateWriter
 from dtrain.checkpoint.saving import check_object_name, checkpoint_folder, collect_states
-from dtrain.checkpoint.stateful import gather_state
+from dtrain.checkpoint.stateful import gather_state, needs_gathering
 from dtrain.distributed import job_name, lifecycle, recoverable, world
 from dtrain.distributed.context import process
 from dtrain.distributed.watchdog.activity import activity
 from dtrain.errors import CheckpointError
 from dtrain.train.early_stopping import check_mode
+from dtrain.train.retention import Retention
 
 _OWN = "checkpoints"
 
@@ -84,16 +83,14 @@ class Checkpoints:
             if name == _OWN:
                 raise ValueError(f"Checkpoints: {_OWN!r} names its own record: rename the object")
         self.folder: Path = Path(folder)
-        self.keep_last: int | None = keep_last
-        self.keep_best: int = keep_best
         self.monitor: str | None = monitor
-        self.mode: str = check_mode(mode, "Checkpoints")
         self.every_steps: int | None = every_steps
         self.every_minutes: float | None = every_minutes
         self._objects: dict[str, Stateful] = {**objects, _OWN: self}
-        self._figures: dict[int, float | None] = {}  # of the kept checkpoints, by step
+        self._retention = Retention(keep_last, keep_best, check_mode(mode, "Checkpoints"))
         self._figures_before: dict[int, float | None] = {}  # the last `save`
-        self._buffers: dict[str, np.ndarray] = {}
+        self._copies = HostCopies()
+        self._has_memory = False
         self._last: tuple[Path, list[Path]] | None = None  # the last `save`, and what it replaces
         self._has_written = False  # it, by this rank's thread
         self._writer: threading.Thread | None = None
@@ -112,7 +109,15 @@ class Checkpoints:
             due = _ask_rank_0(late) or due
         if due:
             self.save(step, **figures)
+        elif not self._has_memory and world.rank() == 0:
+            self._reserve_memory()
         return due
+
+    def _reserve_memory(self) -> None:
+        """Have memory at hand when the first `save` copies; what is sharded is left to it."""
+        self._has_memory = True
+        whole = {name: value for name, value in self._objects.items() if not needs_gathering(value)}
+        self._copies.reserve(collect_states(whole))
 
     def save(self, step: int, **figures: float) -> Path:
         """Copy the state, and have it written; returns the folder that will be there.
@@ -137,14 +142,13 @@ class Checkpoints:
                 f"{sorted(figures)}"
             )
         self.wait()
-        self._figures_before = dict(self._figures)
-        value = figures.get(self.monitor) if self.monitor is not None else None
-        self._figures[step] = None if value is None else float(value)
-        unwanted = self._choose_unwanted()
+        self._figures_before = dict(self._retention.figures)
+        figure = figures.get(self.monitor) if self.monitor is not None else None
+        unwanted = [checkpoint_folder(self.folder, n) for n in self._retention.add(step, figure)]
         try:
             writes = self._copy_and_write(folder, step, unwanted)
         except BaseException:
-            self._figures = self._figures_before
+            self._retention.figures = self._figures_before
             raise
         self._last, self._has_written = (folder, unwanted), writes
         self._saved_at = time.monotonic()
@@ -161,8 +165,8 @@ class Checkpoints:
             return False
         self._join()  # of a transaction that runs again
         states = collect_states(self._objects)
-        for name, state in states.items():
-            state.copy_arrays(self._buffers, f"{name}/")
+        self._copies.copy(states)
+        self._has_memory = True
         arguments = (folder, step, job_name(), states, unwanted)
         self._writer = threading.Thread(target=self._write, args=arguments, name="checkpoint")
         self._writer.start()
@@ -184,26 +188,6 @@ class Checkpoints:
             self._error = reason  # for `wait`, to which a run that ends early does not come
             print(f"dtrain: {folder}: could not be written: {reason}", file=sys.stderr)
 
-    def _choose_unwanted(self) -> list[Path]:
-        """Forget the checkpoints that are not to be kept; returns their folders."""
-        steps = sorted(self._figures)
-        last = steps if self.keep_last is None else steps[-self.keep_last :]
-        kept = {*last, *self._rank_by_figure()[: self.keep_best]}
-        unwanted = [step for step in steps if step not in kept]
-        for step in unwanted:
-            del self._figures[step]
-        return [checkpoint_folder(self.folder, step) for step in unwanted]
-
-    def _rank_by_figure(self, with_nan: bool = True) -> list[int]:
-        """The steps that have a figure, from the best to the worst; those with NaN come last."""
-        sign = 1 if self.mode == "min" else -1
-        ranked = sorted(
-            (math.isnan(figure), sign * figure, step)
-            for step, figure in self._figures.items()
-            if figure is not None
-        )
-        return [step for is_nan, _, step in ranked if with_nan or not is_nan]
-
     def wait(self) -> None:
         """Wait until the last checkpoint is written.
 
@@ -220,7 +204,7 @@ class Checkpoints:
         error, self._error = self._error, None
         self._last = None
         if failure is not None:
-            self._figures = self._figures_before
+            self._retention.figures = self._figures_before
         if error is not None:
             raise error
         if failure is not None and not is_lost:
@@ -262,8 +246,8 @@ class Checkpoints:
     @property
     def best(self) -> Path | None:
         """The folder of the checkpoint with the best figure; None without any."""
-        best = self._rank_by_figure(with_nan=False)
-        return checkpoint_folder(self.folder, best[0]) if best else None
+        best = self._retention.best
+        return None if best is None else checkpoint_folder(self.folder, best)
 
     def load_best(self) -> int:
         """Load the checkpoint with the best figure, by its objects; returns its step."""
@@ -272,18 +256,20 @@ class Checkpoints:
             raise CheckpointError(
                 f"{self.folder}: no checkpoint has a figure: give monitor= and, to save, the figure"
             )
-        figures = dict(self._figures)
+        figures = dict(self._retention.figures)
         step = load_checkpoint(self.best, **self._objects)
-        self._figures = figures
+        self._retention.figures = figures
         return step
 
     def state_dict(self) -> dict[str, Any]:
         """The figures of the kept checkpoints."""
-        return {"figures": {str(step): value for step, value in self._figures.items()}}
+        figures = self._retention.figures
+        return {"figures": {str(step): value for step, value in figures.items()}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a state that `state_dict` returned."""
-        self._figures = {int(step): value for step, value in state_dict["figures"].items()}
+        figures = {int(step): value for step, value in state_dict["figures"].items()}
+        self._retention.figures = figures
 
     def __enter__(self) -> Checkpoints:
         return self

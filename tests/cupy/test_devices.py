@@ -3,12 +3,14 @@
 import io
 import sys
 
+import cupy
 import numpy as np
 import pytest
 
 import dtrain
 from dtrain import nn, optim
 from dtrain.checkpoint import load_checkpoint, save_checkpoint
+from dtrain.train import Checkpoints
 from tests.listings.test_listings import listing, run
 
 
@@ -149,3 +151,19 @@ def test_the_course_trains_on_cuda_0(monkeypatch):
     names = run(listing("grad_w2 = h_relu.t().mm(grad_y_pred)"))
     assert names["device"] == names["w1"].device == dtrain.device("cuda:0")
     assert float(names["loss"]) < 1
+
+
+@pytest.mark.parametrize("reserved", [False, True])
+def test_a_checkpoint_beside_training_copies_to_pinned_memory(tmp_path, reserved):
+    model = nn.Linear(3, 2).to("cuda").bfloat16()
+    weight = model.weight.tolist()
+    with Checkpoints(tmp_path, {"model": model}, every_steps=2) as kept:
+        if reserved:
+            kept.save_if_due(1)
+        kept.save_if_due(2)
+        nn.init.zeros_(model.weight)
+    memory = kept._copies._memory["model/weight"]
+    attributes = cupy.cuda.runtime.pointerGetAttributes(memory.ctypes.data)
+    assert attributes.type == cupy.cuda.runtime.memoryTypeHost
+    assert kept.resume(tmp_path) == 2
+    assert model.weight.tolist() == weight
