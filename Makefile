@@ -10,7 +10,7 @@ EDITABLE := --config-settings editable_mode=compat --editable
 unexport VIRTUAL_ENV  # launch/mpirun.sh would take it before .venv
 unexport PYTHONDONTWRITEBYTECODE  # every rank would compile all sources anew: half of its start
 
-.PHONY: train test test-all test-mpich lint clean
+.PHONY: train test test-all test-mpich lint docs clean
 
 train: $(BIN)/.train
 	launch/mpirun.sh -n 2 examples/digits.py
@@ -36,6 +36,12 @@ lint: $(BIN)/.lint
 	$(BIN)/python -m pytest -q tests/typing
 	$(BIN)/python scripts/type_completeness.py --at-least $(KNOWN_TYPES)
 	$(BIN)/python scripts/documentation_coverage.py
+	test ! -x $(BIN)/hadolint || $(BIN)/hadolint docker/*Dockerfile
+
+# The site in build/site: warnings are errors, links are checked, the API reference is complete.
+docs: $(BIN)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+	$(BIN)/python -m pytest -q tests/test_site.py tests/test_readme.py
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv
@@ -57,5 +63,9 @@ $(BIN)/.lint: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet $(EDITABLE) '.[lint,test]'
 	touch $@
 
+$(BIN)/.docs: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet $(EDITABLE) '.[docs,test]'
+	touch $@
+
 clean:
-	rm -rf .venv $(MPICH) runs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv $(MPICH) build runs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

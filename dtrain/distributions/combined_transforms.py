@@ -13,7 +13,7 @@ from dtrain.distributions.transforms import Transform, sum_rightmost
 
 
 class ComposeTransform(Transform):
-    """y = parts[-1](... parts[0](x))"""
+    """`y = parts[-1](... parts[0](x))`"""
 
     def __init__(self, parts: Sequence[Transform], cache_size: int = 0):
         super().__init__(cache_size)
