@@ -501,22 +501,6 @@ def test_shell_scripts_parse(shell, name):
     subprocess.run([shell, "-n", ROOT / "launch" / name], check=True)
 
 
-def test_mpijob_starts_a_launcher_and_workers():
-    yaml = pytest.importorskip("yaml")
-    job = yaml.safe_load((ROOT / "launch" / "mpijob.yaml").read_text())
-    assert (job["apiVersion"], job["kind"]) == ("kubeflow.org/v2beta1", "MPIJob")
-    replicas = job["spec"]["mpiReplicaSpecs"]
-    assert set(replicas) == {"Launcher", "Worker"}
-    pods = {name: spec["template"]["spec"] for name, spec in replicas.items()}
-    [launcher], [worker] = (pods[name]["containers"] for name in ("Launcher", "Worker"))
-    assert launcher["command"] == ["dtrain", "run", "--hostfile", "/etc/mpi/hostfile"]
-    assert worker["command"][0] == "/usr/sbin/sshd"
-    assert launcher["image"] == worker["image"]
-    [volume] = pods["Worker"]["volumes"]
-    assert worker["volumeMounts"] == [{"name": volume["name"], "mountPath": "/dev/shm"}]
-    assert volume["emptyDir"]["medium"] == "Memory"
-
-
 def plan_with(free_bytes, **options):
     """The plan of three ranks on a machine with so much shared memory."""
     machine = Machine(
