@@ -3,8 +3,8 @@
 import numpy as np
 
 import dtrain
-from tests.cases.case import central_differences, leaf
-from tests.cases.samples import SAMPLES, assert_all_close, samples
+from tests.cases.case import directional_differences, leaf
+from tests.cases.samples import SAMPLES, samples
 
 
 def first_gradients(case, leaves, weights, create_graph=False):
@@ -27,7 +27,7 @@ def test_second_derivative_is_that_of_central_differences(case, sample):
 
     def weighted(*arrays):
         gradients = first_gradients(case, [leaf(array) for array in arrays], of_outputs)
-        return [np.asarray(sum(float((g * w).sum()) for g, w in zip(gradients, of_gradients)))]
+        return sum(float((g * w).sum()) for g, w in zip(gradients, of_gradients))
 
     leaves = [leaf(array) for array in arrays]
     gradients = first_gradients(case, leaves, of_outputs, create_graph=True)
@@ -35,5 +35,13 @@ def test_second_derivative_is_that_of_central_differences(case, sample):
     second = dtrain.autograd.grad(
         [g for g, _ in pairs], leaves, [w for _, w in pairs], materialize_grads=True
     )
-    expected = central_differences(weighted, arrays, weights=[1.0])
-    assert_all_close([g.numpy() for g in second], expected, rtol=1e-4, atol=1e-5)
+    for _ in range(2):  # of directions, in which every element counts
+        directions = [
+            numbers.uniform(0.5, 1, x.shape) * numbers.choice([-1, 1], x.shape) for x in arrays
+        ]
+        expected = directional_differences(weighted, arrays, directions)
+        for grad, direction, derivative in zip(second, directions, expected):
+            parts = grad.numpy() * direction
+            np.testing.assert_allclose(
+                parts.sum(), derivative, rtol=1e-4, atol=1e-5 * (1 + np.abs(parts).sum())
+            )

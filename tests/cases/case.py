@@ -145,6 +145,22 @@ def central_differences(
     return gradients
 
 
+def directional_differences(
+    function: Callable[..., float],
+    arrays: Sequence[np.ndarray],
+    directions: Sequence[np.ndarray],
+    step: float = 1e-6,
+) -> list[float]:
+    """The derivative of a number by each array, in a direction: two calls an array."""
+
+    def at(index: int, change: np.ndarray) -> float:
+        changed = np.asarray(arrays[index] + change)
+        return function(*arrays[:index], changed, *arrays[index + 1 :])
+
+    changes = [step * direction for direction in directions]
+    return [(at(i, c) - at(i, -c)) / (2 * step) for i, c in enumerate(changes)]
+
+
 def leaf(array: np.ndarray, wants_grad: bool = True) -> dtrain.Tensor:
     """A tensor that shares the memory, and the strides, of an array."""
     return dtrain.from_numpy(array).requires_grad_(wants_grad)
