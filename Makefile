@@ -17,11 +17,11 @@ train: $(BIN)/.train
 
 # The suite with ranks as threads, then what needs ranks on 2 of them under mpirun.
 test: $(BIN)/.test
-	RANKS=2 tests/run.sh -m "not slow"
+	RANKS=2 tests/run.sh -m "not slow and not oracle"
 
 # And what starts many ranks, kills them, or runs on several hosts; 5 ranks as of two machines.
 test-all: test
-	RANKS="$(if $(LONG),3 )5@2" tests/run.sh -m "slow$(if $(LONG),, and not long)" tests
+	RANKS="$(if $(LONG),3 )5@2" tests/run.sh -m "slow and not oracle$(if $(LONG),, and not long)" tests
 
 # Some of what starts ranks, under MPICH: two MPIs in one environment would be mixed up.
 test-mpich: $(BIN)/.test $(MPICH)/.test
@@ -33,6 +33,7 @@ lint: $(BIN)/.lint
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/generate_stubs.py --check
+	$(BIN)/python scripts/namespaces.py --check
 	$(BIN)/python -m pytest -q tests/typing
 	$(BIN)/python scripts/type_completeness.py --at-least $(KNOWN_TYPES)
 	$(BIN)/python scripts/documentation_coverage.py

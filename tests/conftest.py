@@ -42,11 +42,21 @@ def pytest_configure(config):
         config.pluginmanager.register(_Quiet(config))
 
 
+#: of the two processes of tests/run.sh, one begins with the kernels, which it compiles for both; the
+#: other with what starts processes
+FIRST = (
+    "test_kernels.py", "test_launch.py", "test_world.py", "test_data_workers.py",
+    "test_launch_options.py", "test_job.py", "test_readme.py",
+)  # fmt: skip
+
+
 @pytest.hookimpl(tryfirst=True)  # before tests are selected by their marks
 def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("long"):
             item.add_marker("slow")
+    places = {name: place for place, name in enumerate(FIRST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(FIRST)))
 
 
 @pytest.fixture(autouse=True)

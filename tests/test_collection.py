@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 HIDE = """
 import sys
 
@@ -19,6 +21,7 @@ sys.meta_path[:] = map(Hiding, sys.meta_path)
 """
 
 
+@pytest.mark.slow
 def test_the_tests_that_need_cupy_or_torch_are_collected_without_them(tmp_path):
     (tmp_path / "hide_packages.py").write_text(HIDE)
     root = Path(__file__).parent.parent

@@ -291,7 +291,7 @@ LARGE = [
     ("legacy", "pickled", "said"),
     [
         *((legacy, *row) for legacy in (False, True) for row in OUT_OF_PROPORTION),
-        *((True, *row) for row in LARGE),
+        *(pytest.param(True, *row, marks=pytest.mark.slow) for row in LARGE),
         *(pytest.param(False, *row, marks=pytest.mark.long) for row in LARGE),
     ],
 )

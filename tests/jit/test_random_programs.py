@@ -25,6 +25,7 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("programs")
 
 
+@pytest.mark.slow
 @examples(50)
 @given(text=programs())
 @pytest.mark.filterwarnings("ignore:.*paths.*:RuntimeWarning")

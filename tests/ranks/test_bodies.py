@@ -43,25 +43,33 @@ BODIES = [
 bodies_by_name = pytest.mark.parametrize("body", BODIES, ids=lambda body: body.__name__)
 
 
-SIZES = [1, 2, 3, 5]
-#: bodies that train for many steps, or compile much: 2 ranks have neighbours, 5 a tree with a rest
-OF_TWO_SIZES = {
+#: threads: 3 are a tree with a rest; 2 run under mpirun beside these
+SIZES = (1, 3)
+SLOW_SIZES = (2, 5)
+LONG_SIZES = (4, 8)
+#: bodies that train for many steps, or compile much
+FOR_ONE_SIZE = {
     "compressed_training_reaches_the_loss_of_whole_gradients",
     "layers_of_all_kinds_do_not_depend_on_world_size",
 }
 
 
+def marks_of(body, size):
+    sizes = (3,) if body.__name__ in FOR_ONE_SIZE else SIZES
+    if size in sizes:
+        return ()
+    is_slow = size == 5 if body.__name__ in FOR_ONE_SIZE else size in SLOW_SIZES
+    return pytest.mark.slow if is_slow else pytest.mark.long
+
+
 @pytest.mark.parametrize(
     ("size", "body"),
     [
-        pytest.param(
-            size, body, id=f"{size}-{body.__name__}",
-            marks=() if size in ((2, 5) if body.__name__ in OF_TWO_SIZES else SIZES) else pytest.mark.long,
-        )
+        pytest.param(size, body, id=f"{size}-{body.__name__}", marks=marks_of(body, size))
         for body in BODIES
-        for size in (*SIZES, 4, 8)
+        for size in (*SIZES, *SLOW_SIZES, *LONG_SIZES)
     ],
-)  # fmt: skip
+)
 def test_on_threads(body, size):
     distributed.run_ranks(size, body)
 
