@@ -15,7 +15,6 @@ from dtrain import (
     autograd as autograd,
     backends as backends,
     checkpoint as checkpoint,
-    compiler as compiler,
     cpu as cpu,
     cuda as cuda,
     data as data,
@@ -23,18 +22,14 @@ from dtrain import (
     errors as errors,
     fft as fft,
     func as func,
-    jit as jit,
     linalg as linalg,
-    models as models,
     nn as nn,
-    onnx as onnx,
     optim as optim,
     parallel as parallel,
     profiler as profiler,
     sparse as sparse,
     special as special,
     testing as testing,
-    train as train,
     utils as utils,
 )
 from dtrain.amp.autocast_mode import (
@@ -154,7 +149,6 @@ from dtrain.functions.tensor_types import (
     ShortTensor as ShortTensor,
     set_default_tensor_type as set_default_tensor_type,
 )
-from dtrain.jit.compiling import compile as compile
 from dtrain.nn.functional import (
     adaptive_avg_pool1d as adaptive_avg_pool1d,
     adaptive_max_pool1d as adaptive_max_pool1d,
@@ -193,24 +187,37 @@ from dtrain.parallel import (
 
 if _TYPE_CHECKING:
     from dtrain import (
+        compiler as compiler,
         distributions as distributions,
+        jit as jit,
+        models as models,
         multiprocessing as multiprocessing,
+        onnx as onnx,
+        train as train,
         vision as vision,
     )
     from dtrain.backend.dtypes import bfloat16 as bfloat16
+    from dtrain.jit.compiling import compile as compile
 
 __version__ = "0.1.0"
 newaxis = None
 globals().update(_FUNCTIONS)
 
-_LAZY = {"distributions", "multiprocessing", "vision"}  # modules that take long to import
+#: modules that not every program needs: each is imported when it is first named
+_LAZY = {
+    "compiler", "distributions", "jit", "models", "multiprocessing", "onnx", "train", "vision",
+}  # fmt: skip
 _INTERNAL = {"backend", "env", "functions", "primitives"}
-__all__ = sorted({name for name in globals() if name[0] != "_"} - _INTERNAL | {"bfloat16", *_LAZY})
+__all__ = sorted(
+    {name for name in globals() if name[0] != "_"} - _INTERNAL | {"bfloat16", "compile", *_LAZY}
+)
 
 
 def __getattr__(name: str) -> _Any:
     if name == "bfloat16":  # imports ml_dtypes
         return _dtypes.bfloat16
+    if name == "compile":
+        return _importlib.import_module("dtrain.jit.compiling").compile
     if name in _LAZY:
         return _importlib.import_module(f"dtrain.{name}")
     raise AttributeError(f"module 'dtrain' has no attribute {name!r}")

@@ -149,6 +149,8 @@ def test_hasattr_is_false_for_missing_names(torch):
         dtrain.compiler.set_stance("force_eager")
     with pytest.raises(MissingNameError, match=r"dtrain has no torch.jit.set_fusion_strategy"):
         dtrain.jit.set_fusion_strategy([("STATIC", 2)])
+    with pytest.raises(MissingNameError, match=r"dtrain has no torch.distributions.Wishart"):
+        dtrain.distributions.Wishart  # noqa: B018
     x = dtrain.zeros(1)
     with pytest.raises(
         MissingNameError, match=r"Tensor.share_memory_: no tensor is shared between"

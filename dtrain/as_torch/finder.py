@@ -11,7 +11,7 @@ import importlib
 import sys
 from collections.abc import Callable, Sequence
 from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -89,6 +89,23 @@ class _Finder(MetaPathFinder):
 
 class _DtrainFinder(_Finder):
     root = "dtrain"
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        spec = super().find_spec(fullname, path, target)
+        below = fullname.partition(".")[2]
+        if spec is None and below in NAMESPACES:  # a module that `import dtrain` does not import
+            spec = PathFinder.find_spec(fullname, path)
+            if spec is not None and spec.loader is not None:
+                execute = spec.loader.exec_module
+
+                def execute_and_explain(module: ModuleType) -> None:
+                    execute(module)
+                    _explain_missing_names(module, below)
+
+                spec.loader.exec_module = execute_and_explain  # type: ignore[method-assign]
+        return spec
 
     def find(self, path: str) -> ModuleType | None:
         if path in ALIASES:

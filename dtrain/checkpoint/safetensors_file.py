@@ -30,10 +30,7 @@ _NAMES = {
     "bfloat16": "BF16", "uint32": "U32", "int32": "I32", "float32": "F32", "uint64": "U64",
     "int64": "I64", "float64": "F64", "complex64": "C64",
 }  # fmt: skip
-_DTYPES = {
-    name: dtypes.bfloat16 if dtype == "bfloat16" else np.dtype(dtype)
-    for dtype, name in _NAMES.items()
-}
+_DTYPES = {name: dtype for dtype, name in _NAMES.items()}
 
 
 class Sink(Protocol):
@@ -159,7 +156,7 @@ def _check_header(header: Mapping[str, Any], size: int) -> None:
             raise ValueError(f"{name} has {len(shape)} axes, expected at most {_MOST_AXES}")
         if not all(type(n) is int and n >= 0 for n in (*shape, start, stop)):
             raise ValueError(f"{name} has the shape {shape} from {start} to {stop}")
-        count = _DTYPES[entry["dtype"]].itemsize
+        count = _dtype_of(entry).itemsize
         for n in shape:
             count *= n
         if start != end or stop - start != count:
@@ -169,10 +166,15 @@ def _check_header(header: Mapping[str, Any], size: int) -> None:
         raise ValueError(f"it has {size} bytes of data, expected {end}")
 
 
+def _dtype_of(entry: Mapping[str, Any]) -> np.dtype:
+    name = _DTYPES[entry["dtype"]]
+    return dtypes.bfloat16 if name == "bfloat16" else np.dtype(name)  # bfloat16 is a package's
+
+
 def _read_array(
     file: BinaryIO, start: int, entry: Mapping[str, Any], mapping: FileMapping | None
 ) -> np.ndarray:
-    dtype, shape = _DTYPES[entry["dtype"]], entry["shape"]
+    dtype, shape = _dtype_of(entry), entry["shape"]
     size = entry["data_offsets"][1] - entry["data_offsets"][0]
     if mapping is not None and size >= _SMALLEST_MAPPED and start % dtype.itemsize == 0:
         return np.frombuffer(mapping, dtype, size // dtype.itemsize, start).reshape(shape)
