@@ -20,7 +20,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY dtrain ./dtrain
 # hadolint ignore=DL3013
 RUN python3 -m venv /opt/venv \
-    && pip install --no-cache-dir '.[mpi,cpu,cuda,vision,examples]' 'nvidia-nccl-cu13>=2.27'
+    && pip install --no-cache-dir '.[mpi,cpu,cuda,examples]' 'nvidia-nccl-cu13>=2.27'
 COPY examples ./examples
 COPY docker/sshd_config /home/mpiuser/.sshd_config
 RUN chown -R mpiuser:mpiuser /home/mpiuser /opt/dtrain

@@ -40,6 +40,9 @@ weights = None if args.scratch else find_package_file(
 )  # fmt: skip
 model = efficientnet_lite0(weights=weights)
 model._fc = nn.Linear(1280, len(data.classes))  # a new last layer, for these classes
+for module in model.modules():
+    if isinstance(module, nn.BatchNorm2d):
+        module.momentum = 0.1  # 0.01 would keep ImageNet's statistics for hundreds of steps
 body = [parameter for name, parameter in model.named_parameters() if not name.startswith("_fc")]
 optimizer = dtrain.optim.AdamW(
     [{"params": body, "lr": 1e-4}, {"params": model._fc.parameters(), "lr": 3e-3}]

@@ -13,7 +13,7 @@ import pytest
 import dtrain
 from dtrain import distributed
 from dtrain.data import DataLoader
-from dtrain.errors import DataError, DesyncError
+from dtrain.errors import DataError, DesyncError, MissingModuleError
 from dtrain.vision import datasets, pictures, transforms as T, utils
 from dtrain.vision.transforms import functional as F
 
@@ -43,6 +43,14 @@ def test_image_folder_reads_sorted_classes_and_files(folder):
         (0, 10), (40, 10), (80, 10), (120, 11), (160, 11), (200, 11)
     ]  # fmt: skip
     assert data[0][0].size == (4, 3)
+
+
+def test_a_package_that_pictures_need_and_is_not_there_is_no_fault_of_a_file(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)
+    for on_error in ("raise", "skip"):
+        data = datasets.ImageFolder(folder, on_error=on_error)
+        with pytest.raises(MissingModuleError, match=r"^pictures need the package pillow: pip "):
+            data[0]
 
 
 def test_a_corrupt_picture_is_named_by_its_path_or_skipped(folder):

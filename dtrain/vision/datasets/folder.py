@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from dtrain.errors import DataError
+from dtrain.errors import DataError, MissingModuleError
 from dtrain.vision.datasets.vision import Transform, VisionDataset
 from dtrain.vision.pictures import load_pillow
 
@@ -166,6 +166,8 @@ class DatasetFolder(VisionDataset):
             path, target = self.samples[number % len(self.samples) if number != index else index]
             try:
                 return self.loader(path), target
+            except MissingModuleError:  # no file is at fault
+                raise
             except Exception as reason:
                 problem = f"{path}: cannot be read: {type(reason).__name__}: {reason}"
                 if self.on_error == "raise":
