@@ -7,6 +7,7 @@ become rows of a table.
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -45,6 +46,7 @@ def _is_defined_in(value: object, module: ModuleType) -> bool:
     return is_definition and value.__module__ == module.__name__
 
 
+@functools.cache
 def _reexports(module: ModuleType) -> list[str]:
     imports = [
         n for n in ast.parse(inspect.getsource(module)).body if isinstance(n, ast.ImportFrom)

@@ -46,7 +46,8 @@ def test_each_entry_of_the_reference_takes_a_name(scripts):
 
 def test_pages_of_the_reference_ask_for_documentation_and_list_constants(scripts):
     reference, groups = scripts("reference"), scripts("reference_groups")
-    pages = {page.name: reference.make_page(page) for page in groups.PAGES}
+    shown = {"data", "ranks", "reductions", "nn_utils", "tensors"}
+    pages = {p.name: reference.make_page(p) for p in groups.PAGES if p.name in shown}
     assert "::: dtrain.data.DataLoader\n" in pages["data"]
     assert "| `dtrain.distributed.STOPPED` | `75` |" in pages["ranks"]
     # an overloaded function, whose stub mkdocstrings does not find
