@@ -37,6 +37,7 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_
 STEPS = {
     "mlp": 200, "resnet": 15, "gpt": 10, "tiny": 200, "lstm": 15, "gru": 25, "mobile": 30,
     "resnet18": 8, "unet": 15, "vit": 10, "llama": 8, "audio": 60, "deepnarrow": 200, "bert": 10,
+    "gpt32": 200,
 }  # fmt: skip
 #: measured where no models are chosen
 CHOSEN = "mlp,resnet,gpt,tiny"

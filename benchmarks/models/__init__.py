@@ -5,13 +5,13 @@ A model is a function of T: it gives (module, input, target, optimizer of the pa
 
 from models.basic import deepnarrow, mlp, tiny
 from models.recurrent import audio, gru, lstm
-from models.transformers import bert, gpt, llama, vit
+from models.transformers import bert, gpt, gpt32, llama, vit
 from models.vision import mobile, resnet, resnet18, unet
 
 MODELS = {
     model.__name__: model
     for model in (
         mlp, resnet, gpt, tiny, lstm, gru, mobile, resnet18, unet, vit, llama, audio, deepnarrow,
-        bert,
+        bert, gpt32,
     )
 }  # fmt: skip

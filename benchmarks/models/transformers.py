@@ -2,9 +2,19 @@
 
 
 def gpt(T):
-    """Four pre-norm blocks, 256 wide, 8 heads, on 8 sequences of 128 out of 65 characters."""
+    """Four blocks, 256 wide, 8 heads, on 8 sequences of 128 out of 65 characters."""
+    return _gpt(T, 256, 8, 128)
+
+
+def gpt32(T):
+    """Four blocks, 32 wide, 2 heads, on 8 sequences of 16 out of 65 characters."""
+    return _gpt(T, 32, 2, 16)
+
+
+def _gpt(T, width, heads, length):
+    """Four pre-norm blocks on 8 sequences of characters."""
     nn = T.nn
-    width, heads, length, vocabulary = 256, 8, 128, 65
+    vocabulary = 65
 
     class Attention(nn.Module):
         def __init__(self):

@@ -130,11 +130,12 @@ class Bucket:
         """Add to a parameter's gradient."""
         if self.before_accumulate is not None:
             self.before_accumulate(self)
-        param = self.params[index]
+        param, view = self.params[index], self.grads.views[index]
         if param._grad is None:
-            param._grad = self.write_grad(index, grad)
+            view.array[...] = grad
+            param._grad = view
         else:
-            self.grads.views[index].array += grad
+            view.array += grad
 
     def fill_missing(self) -> None:
         """Write zeros where a parameter has no gradient; its `grad` stays None."""

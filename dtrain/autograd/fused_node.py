@@ -21,17 +21,28 @@ from dtrain.autograd.primitive import Primitive
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend import Array
 
-#: (vjps of each operation, OutputGrads, whether to keep the vjps) -> for each parent in turn its
+#: (what each operation saved, OutputGrads, whether to keep that) -> for each parent in turn its
 #: gradient, or None
 Backward: TypeAlias = Callable[[list[Any], OutputGrads, bool], Iterator[Array | None]]
+
+
+@dataclass(frozen=True)
+class FusedOperation:
+    """One operation of a `FusedPlan`.
+
+    kept_name : (what the operation saved, array) -> the name of the value that shares memory with
+        the array; None if there is none
+    """
+
+    primitive: Primitive
+    kept_name: Callable[[Any, Array], str | None]
 
 
 @dataclass(frozen=True)
 class FusedPlan:
     """What is the same in all runs of a sequence of operations.
 
-    operations : of each operation that is differentiated, in order, its primitive, and which of its
-        inputs have gradients
+    operations : those that are differentiated, in order
     targets : for each gradient in the order of the backward pass, the index of its input
     backward : the backward function for gradients of these outputs
     reached : the operations, by index, that these outputs come from
@@ -39,7 +50,7 @@ class FusedPlan:
         graph; returns the Tensor of each operation and those that are outputs
     """
 
-    operations: Sequence[tuple[Primitive, Sequence[int]]]
+    operations: Sequence[FusedOperation]
     targets: Sequence[int]
     backward: Callable[[tuple[int, ...]], Backward]
     reached: Callable[[tuple[int, ...]], Sequence[int]]
@@ -52,19 +63,19 @@ class FusedNode(Node):
     Parameters
     ----------
     inputs, edges : the Tensors that the operations take from outside, and their graph edges
-    vjps : of each operation, which are given to the backward function
+    saved : of each operation what the backward function takes: arrays, or its vjps
     extras : arrays and numbers that operations take besides
     """
 
     yields_parts = True
 
     def __init__(
-        self, plan: FusedPlan, inputs: Sequence[Tensor], edges: Sequence[Any], vjps: list[Any],
+        self, plan: FusedPlan, inputs: Sequence[Tensor], edges: Sequence[Any], saved: list[Any],
         extras: Sequence[Any],
     ):  # fmt: skip
         parents = [edges[i] for i in plan.targets]
-        super().__init__(plan.operations[-1][0], parents, (), OutputGrads())
-        self._all_vjps: list[Any] | None = vjps
+        super().__init__(plan.operations[-1].primitive, parents, (), OutputGrads())
+        self._all_saved: list[Any] | None = saved
         self._plan = plan
         self._edges = edges
         self._extras = extras
@@ -84,26 +95,25 @@ class FusedNode(Node):
     def take_vjps(self, grad: Any, keep: bool, record_vjps: Any) -> Any:
         """The gradient of each parent in turn, instead of vjps."""
         given = tuple(sorted(grad))
-        vjps = self._check_saved(given)
+        saved = self._check_saved(given)
         if not keep:
-            self._all_vjps = None
+            self._all_saved = None
             self._arrays, self._extras = [], ()
-        return self._plan.backward(given)(vjps, grad, keep)
+        return self._plan.backward(given)(saved, grad, keep)
 
     def _check_saved(self, outputs: tuple[int, ...]) -> list[Any]:
-        """The vjps; raises if they were freed, or if those of the operations that these outputs
-        come from keep a value that was modified in place."""
-        if self._all_vjps is None:
+        """What was saved; raises if it was freed, or if the operations that these outputs come
+        from saved a value that was modified in place."""
+        if self._all_saved is None:
             refuse_freed(self.name)
         if [version[0] for version in self._versions] != self._then:
             for index in self._plan.reached(outputs):
-                primitive, wanted = self._plan.operations[index]
-                kept = [self._all_vjps[index][i] for i in wanted]
+                operation, saved = self._plan.operations[index], self._all_saved[index]
                 for array, (now,), then in zip(self._arrays, self._versions, self._then):
-                    name = primitive.kept_name(kept, array) if now != then else None
+                    name = operation.kept_name(saved, array) if now != then else None
                     if name is not None:
-                        refuse_modified(primitive.name, name, now, then)
-        return self._all_vjps
+                        refuse_modified(operation.primitive.name, name, now, then)
+        return self._all_saved
 
     def expand_output(self, output: int) -> Node | None:
         """The node that makes an output, of operations that are recorded one by one."""

@@ -226,6 +226,20 @@ def run_backward(
             if wanted is None and leaf._requires_grad:  # not if it was frozen since
                 leaf.accumulate_grad(conjugate(grad))
 
+    def is_whole(leaf: Any, part: Any) -> bool:
+        """Whether a gradient can be accumulated in a leaf as it is: nothing is added, no hook."""
+        return (
+            type(part) is np.ndarray
+            and leaf_uses.get(id(leaf)) == 1
+            and id(leaf) not in pending
+            and not leaf.hooks
+            and leaf._requires_grad
+            and part.shape == leaf.array.shape
+            and part.dtype == leaf.array.dtype
+            and part.dtype.kind == "f"
+            and not check_nan
+        )
+
     def complete(target: Any, grad: Array) -> Array:
         """Run the hooks on the complete gradient of a node or leaf; returns the gradient."""
         if isinstance(grad, np.generic):  # NumPy's operators return scalars for 0-d arrays
@@ -265,6 +279,10 @@ def run_backward(
                 vjps = node.take_vjps(grad, keep_graph, record_vjps)
                 for parent, vjp in zip(node.parents, vjps):
                     if parent is None:
+                        continue
+                    if node.yields_parts and wanted is None and is_whole(parent, vjp):
+                        leaf_uses[id(parent)] = 0
+                        parent.accumulate_grad(vjp)
                         continue
                     leaf = None if isinstance(parent, Node) else parent
                     if relevant is None or id(parent) in relevant:

@@ -13,7 +13,13 @@ from typing import Any, Protocol
 
 
 class Tracer(Protocol):
-    """What records the calls of one thread."""
+    """What records the calls of one thread.
+
+    traces_rules : whether it records the array code of primitives, for arrays of any layout:
+        kernels as one call, and arrays that are made
+    """
+
+    traces_rules: bool
 
     def call(
         self, function: Callable[..., Any], args: Any, kwargs: Any, name: str = "",

@@ -10,20 +10,23 @@ import numpy as np
 from dtrain.autograd.fused_node import Backward
 from dtrain.autograd.graph import convert, sum_to
 from dtrain.jit.code_text import CodeText
+from dtrain.jit.flat_code import FlatCode
 from dtrain.jit.graph import Call, Graph, Ref
+from dtrain.jit.rules import Example, Rule
 
 
 def make_backward(
-    graph: Graph, calls: Sequence[Call], outputs: Sequence[int], differentiated: set[int]
-) -> Callable[[tuple[int, ...]], Backward]:
+    graph: Graph, calls: Sequence[Call], rules: Sequence[Rule | None], outputs: Sequence[int],
+    differentiated: set[int],
+) -> Callable[[tuple[int, ...]], Backward]:  # fmt: skip
     """Makes, and keeps, the backward functions for gradients of some of the outputs.
 
-    calls : the differentiated ones, in order
+    calls : the differentiated ones, in order; rules : theirs, where they were traced
     """
 
     @functools.cache
     def backward(given: tuple[int, ...]) -> Backward:
-        return _write(graph, calls, outputs, differentiated, given)
+        return _Writer(graph, differentiated).write(calls, rules, outputs, given)
 
     return backward
 
@@ -49,46 +52,102 @@ def differentiated_arguments(call: Call, differentiated: set[int]) -> list[tuple
     ]
 
 
-def _write(
-    graph: Graph, calls: Sequence[Call], outputs: Sequence[int], differentiated: set[int],
-    given: tuple[int, ...],
-) -> Backward:  # fmt: skip
-    names = {"asarray": np.asarray, "convert": convert, "generic": np.generic, "sum_to": sum_to}
-    code = CodeText(str, names)
-    lines = code.lines
-    lines.append("def backward(saved, grads, keep):")
-    lines += [f"    g{outputs[n]} = grads[{n}]" for n in given]
-    lines.append("    del grads")
-    parts = {outputs[n]: 1 for n in given}  # how many gradients were added to each value
-    made = {call.outputs[0][1] for call in calls}
-    for index, call in reversed(list(enumerate(calls))):
-        out = call.outputs[0][1]
-        wanted = differentiated_arguments(call, differentiated)
-        if out not in parts:
-            lines += ["    yield None" for _, value in wanted if value not in made]
-            continue
-        lines.append(f"    f = saved[{index}]")
-        lines.append(f"    if not keep: saved[{index}] = None")
-        for n, value in wanted:
-            if value not in made:
-                lines.append(f"    yield f[{n}](g{out})")
-                continue
-            lines.append(f"    p = f[{n}](g{out})")
-            lines += _addition(code, graph, value, parts)
-        lines.append(f"    f = p = g{out} = None")
-    lines.append("    return; yield")
-    return code.make(f"<dtrain backward of {graph.name} {id(code):x}>")
+class _Writer:
+    def __init__(self, graph: Graph, differentiated: set[int]):
+        self._graph = graph
+        self._differentiated = differentiated
+        names = {"asarray": np.asarray, "convert": convert, "generic": np.generic, "sum_to": sum_to}
+        self._code = CodeText(lambda ref: f"a{ref.value}", names)
+        self._flat = FlatCode(self._code, 0)
+        self._grads: dict[int, int] = {}  # of values of the graph: the number here
+        self._parts: dict[int, int] = {}  # how many gradients were added to each
 
+    def write(
+        self, calls: Sequence[Call], rules: Sequence[Rule | None], outputs: Sequence[int],
+        given: tuple[int, ...],
+    ) -> Backward:  # fmt: skip
+        """The backward function for gradients of the `given` outputs."""
+        flat = self._flat
+        self._code.lines.append("def backward(saved, grads, keep):")
+        for n in given:
+            self._grads[outputs[n]] = grad = flat.new_value()
+            self._parts[outputs[n]] = 1
+            flat.add_lines([f"a{grad} = grads[{n}]"], (), [grad])
+        flat.add_lines(["del grads"])
+        made = {call.outputs[0][1] for call in calls}
+        for index, call in reversed(list(enumerate(calls))):
+            wanted = differentiated_arguments(call, self._differentiated)
+            if call.outputs[0][1] in self._grads:
+                self._write_call(index, call, rules[index], made)
+            else:
+                nothing = ["yield None" for _, value in wanted if value not in made]
+                flat.add_lines(nothing)
+        flat.add_lines(["return; yield"])
+        flat.write((), "    ", {})
+        return self._code.make(f"<dtrain backward of {self._graph.name} {id(self._code):x}>")
 
-def _addition(code: CodeText, graph: Graph, value: int, parts: dict[int, int]) -> list[str]:
-    """Add the gradient `p` to that of a value, as `run_backward` does."""
-    shape, dtype = graph.values[value].shape, graph.values[value].dtype
-    known = code.constant(dtype)
-    lines = [f"    if p.shape != {shape}: p = sum_to(p, {shape})"]
-    lines.append(f"    if p.dtype is not {known} and p.dtype != {known}: p = convert(p, {known})")
-    count = parts.get(value, 0)
-    parts[value] = count + 1
-    lines.append(f"    g{value} " + ("= p", f"= g{value} + p", "+= p")[min(count, 2)])
-    if not shape:
-        lines.append(f"    if isinstance(g{value}, generic): g{value} = asarray(g{value})")
-    return lines
+    def _write_call(self, index: int, call: Call, rule: Rule | None, made: set[int]) -> None:
+        """The gradients of the inputs of one call."""
+        flat, grad = self._flat, self._grads[call.outputs[0][1]]
+        wanted = differentiated_arguments(call, self._differentiated)
+        numbers: dict[int, int] = {}
+        if rule is None:
+            flat.add_lines([f"f = saved[{index}]"])
+        else:
+            numbers = {value: flat.new_value() for value in rule.kept}
+            flat.ordered |= {numbers[value] for value in rule.ordered}
+            numbers[rule.grad] = grad
+            if rule.kept:
+                unpacked = "".join(f"a{numbers[value]}, " for value in rule.kept)
+                saved = [numbers[value] for value in rule.kept]
+                flat.add_lines([f"{unpacked}= saved[{index}]"], (), saved)
+        flat.add_lines([f"if not keep: saved[{index}] = None"])
+        for position, (n, value) in enumerate(wanted):
+            example = None
+            if rule is None:
+                part = flat.new_value()
+                flat.add_lines([f"a{part} = f[{n}](a{grad})"], [grad], [part])
+            else:
+                part_calls, local = rule.backward[position]
+                flat.add_calls(part_calls, rule.examples, numbers)
+                part, example = numbers[local], rule.examples[local]
+            if value in made:
+                self._add(value, part, example)
+            else:
+                flat.add_lines([f"yield a{part}"], [part])
+        if rule is None:
+            flat.add_lines(["f = None"])
+
+    def _add(self, value: int, part: int, example: Example | None) -> None:
+        """Add a part to the gradient of a value, as `run_backward` does.
+
+        example : what is known of the part
+        """
+        flat, known = self._flat, self._graph.values[value]
+        like = Example(known.shape, known.dtype, True)
+        if example is None or example[:2] != like[:2]:
+            shape, dtype = known.shape, self._code.constant(known.dtype)
+            adapted, a, b = flat.new_value(), f"a{part}", "p"
+            flat.add_lines(
+                [
+                    f"{b} = {a} if {a}.shape == {shape} else sum_to({a}, {shape})",
+                    f"if {b}.dtype is not {dtype} and {b}.dtype != {dtype}: "
+                    f"{b} = convert({b}, {dtype})",
+                    f"a{adapted} = {b}; {b} = None",
+                ],
+                [part],
+                [adapted],
+            )
+            part = adapted
+        count = self._parts.get(value, 0)
+        self._parts[value] = count + 1
+        if count == 0:
+            self._grads[value] = part
+        elif count == 1:
+            self._grads[value] = flat.add_new_sum(self._grads[value], part, like)
+        else:
+            flat.add_sum(self._grads[value], part)
+        if not known.shape:  # NumPy's operators return numbers for 0-d arrays
+            total = self._grads[value]
+            flat.add_lines([f"if isinstance(a{total}, generic): a{total} = asarray(a{total})"],
+                           [total], [total])  # fmt: skip

@@ -20,6 +20,7 @@ from dtrain.backend.tracing import current_tracer
 from dtrain.jit.graph import Ref, rebuild
 
 if TYPE_CHECKING:
+    from dtrain.jit.rules import RuleTracer
     from dtrain.jit.tracer import GraphTracer
 
 #: What an array tells of itself without its values.
@@ -28,12 +29,16 @@ _METADATA = {
     "data", "device", "__array_interface__", "__cuda_array_interface__",
 }  # fmt: skip
 
+#: What of that may differ between two runs of a graph.
+_LAYOUT = _METADATA - {"shape", "dtype", "ndim", "size", "itemsize", "nbytes", "device"}
+
 #: Methods whose result is a view or an array, or nothing; all others are guarded by value.
 _WRITING_METHODS = {"fill", "sort", "partition", "put", "resize", "setfield", "byteswap"}
 
 #: Functions that look at memory alone, or change their first argument.
 _ABOUT_MEMORY = {"may_share_memory", "shares_memory", "ndim", "shape", "size", "result_type",
                  "can_cast", "iscomplexobj", "isrealobj"}  # fmt: skip
+_MAKING_FUNCTIONS = {"zeros", "ones", "full", "empty", "arange"}
 _WRITING_FUNCTIONS = {"copyto", "put", "place", "putmask", "fill_diagonal", "put_along_axis"}
 
 
@@ -55,10 +60,10 @@ class _Proxy:
 
     __slots__ = ("real", "ref", "tracer")
 
-    def __init__(self, real: Any, ref: Ref, tracer: GraphTracer):
+    def __init__(self, real: Any, ref: Ref, tracer: GraphTracer | RuleTracer):
         self.real: Any = real
         self.ref: Ref = ref
-        self.tracer: GraphTracer = tracer
+        self.tracer: GraphTracer | RuleTracer = tracer
 
     def _is_recorded(self) -> bool:
         return current_tracer() is self.tracer
@@ -105,6 +110,8 @@ class ArrayProxy(_Proxy, np.lib.mixins.NDArrayOperatorsMixin):
 
     def __getattr__(self, name: str) -> Any:
         if name in _METADATA:
+            if name in _LAYOUT and self._is_recorded() and self.tracer.traces_rules:
+                self.tracer.refuse(f"the `{name}` of an array is read")
             return getattr(self.real, name)
         attribute = getattr(self.real, name)  # AttributeError as an array's own
         if name.startswith("__") and name != "__getitem__":
@@ -198,7 +205,9 @@ class RecordingModule:
 
         def called(*args: Any, **kwargs: Any) -> Any:
             tracer = current_tracer()
-            if tracer is None or name in _ABOUT_MEMORY or not _has_proxy((args, kwargs)):
+            makes = tracer is not None and tracer.traces_rules and name in _MAKING_FUNCTIONS
+            known = name in _ABOUT_MEMORY or not (makes or _has_proxy((args, kwargs)))
+            if tracer is None or known:
                 return found(*real(args), **real(kwargs))
             return tracer.call(found, args, kwargs, f"{self.module.__name__}.{name}")
 

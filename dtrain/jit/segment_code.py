@@ -1,4 +1,7 @@
-"""The function that executes a segment: the primitives' own rules, without Tensors between them."""
+"""The function that executes a segment: the array code of the primitives' rules, call by call.
+
+A rule that cannot be traced (`rules.py`) is called as it is.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +13,23 @@ from typing import Any
 import numpy as np
 
 from dtrain.autograd import grad_mode
-from dtrain.autograd.fused_node import FusedNode, FusedPlan
+from dtrain.autograd.fused_node import FusedNode, FusedOperation, FusedPlan
 from dtrain.autograd.op import as_array, refusal_of
+from dtrain.autograd.primitive import Primitive
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend import on_device_of
 from dtrain.jit.backward_code import differentiated_arguments, make_backward, reached_calls
 from dtrain.jit.code_text import CodeText
-from dtrain.jit.graph import Call, Graph, find_last_uses
+from dtrain.jit.flat_code import FlatCode
+from dtrain.jit.graph import Call, Graph
+from dtrain.jit.rules import Rule, trace_rule
 from dtrain.jit.segments import (
     Observed,
     Segment,
-    is_array_code,
+    find_same,
     is_primitive,
     is_tensor,
     primitive_of,
-    written_values,
 )
 
 
@@ -48,6 +53,8 @@ class _Writer:
         self._same: dict[int, int] = {}
         self._names: dict[int, str] = {}  # of line numbers: the primitive
         self._differentiated = [call for call in segment.calls if self._is_differentiated(call)]
+        self._rules = {} if observed.on_device else self._trace_rules()
+        self._saved: dict[int, str] = {}  # of calls, by id: what their backward pass takes
         self._code = CodeText(
             lambda ref: f"a{self._name(ref.value)}",
             {
@@ -58,10 +65,28 @@ class _Writer:
             },
         )  # fmt: skip
 
-        _find_same(segment, self._called, self._same)
+        find_same(segment, self._describe, self._same)
 
     def _is_differentiated(self, call: Call) -> bool:
         return is_primitive(call) and call.outputs[0][1] in self._observed.differentiated
+
+    def _trace_rules(self) -> dict[int, Rule | None]:
+        """The rules of the primitives, by the ids of the calls."""
+        return {
+            id(call): trace_rule(primitive_of(call), call, self._graph.values, self._wanted(call))
+            for call in self._segment.calls
+            if is_primitive(call)
+        }
+
+    def _describe(self, call: Call) -> str:
+        """What a call computes, and which gradients its backward pass does."""
+        return f"{self._called(call)} {self._wanted(call)}"
+
+    def _wanted(self, call: Call) -> list[int]:
+        """The arguments of a primitive whose gradients are computed, by position."""
+        if not is_primitive(call) or not self._is_differentiated(call):
+            return []
+        return [n for n, _ in differentiated_arguments(call, self._observed.differentiated)]
 
     def _name(self, value: int) -> int:
         """The value that stands for this one, as it is the same."""
@@ -102,30 +127,52 @@ class _Writer:
     # --- the calls ---
 
     def _write_calls(self) -> None:
-        for call, dropped in zip(self._segment.calls, self._last_uses()):
-            self._write_call(call, [value for _, value in call.outputs])
-            if dropped:
-                self._line(call, "; ".join(f"a{value} = None" for value in dropped))
+        flat = FlatCode(self._code, len(self._graph.values))
+        flat.hold(self._segment.inputs)
+        needed = self._find_extras()
+        for call in self._segment.calls:
+            called = self._called(call)
+            if not any(value in self._same for _, value in call.outputs):
+                rule = self._rules.get(id(call))
+                if rule is None:
+                    self._write_call(flat, call, called)
+                else:
+                    needed |= self._write_rule(flat, call, rule)
+        flat.write(needed, " " * 12, self._names)
 
-    def _write_call(self, call: Call, values: list[int]) -> None:
-        called = self._called(call)
-        if any(value in self._same for value in values):
+    def _write_call(self, flat: FlatCode, call: Call, called: str) -> None:
+        """Run a call as it is."""
+        uses = {self._name(ref.value) for ref in call.refs()}
+        values = [value for _, value in call.outputs]
+        if not is_primitive(call):
+            flat.add_lines(self._code.call_lines(call, called), uses, values)
             return
-        if is_primitive(call):
-            (value,) = values
-            if self._is_differentiated(call):
-                self._line(call, f"a{value}, f{value} = {called}")
-            else:
-                self._line(call, f"a{value} = {called}[0]")
-            self._line(call, f"if type(a{value}) is not ndarray: a{value} = as_array(a{value})")
+        (value,) = values
+        if self._is_differentiated(call):
+            lines = [f"a{value}, f{value} = {called}"]
+            self._saved[id(call)] = f"f{value}"
         else:
-            for line in self._code.call_lines(call, called):
-                self._line(call, line)
+            lines = [f"a{value} = {called}[0]"]
+        lines.append(f"if type(a{value}) is not ndarray: a{value} = as_array(a{value})")
+        flat.add_lines(lines, uses, values, primitive_of(call).name)
 
-    def _line(self, call: Call, text: str) -> None:
-        self._code.lines.append(" " * 12 + text)
-        if is_primitive(call):
-            self._names[len(self._code.lines)] = primitive_of(call).name
+    def _write_rule(self, flat: FlatCode, call: Call, rule: Rule) -> set[int]:
+        """Run the calls of the rule of a primitive; returns what is saved."""
+        (_, value), label = call.outputs[0], rule.primitive.name
+        numbers = {local: self._name(mine) for mine, local in rule.arguments.items()}
+        is_new = rule.output not in numbers and rule.examples[rule.output].is_array
+        if is_new:
+            numbers[rule.output] = value
+        flat.add_calls(rule.forward, rule.examples, numbers, label)
+        if not rule.examples[rule.output].is_array:
+            result = numbers[rule.output]
+            flat.add_lines([f"a{value} = as_array(a{result})"], [result], [value], label)
+        elif not is_new:
+            flat.add_name(value, numbers[rule.output])
+        rule.ordered = {local for local in rule.kept if numbers[local] in flat.ordered}
+        saved = [value if local == rule.output else numbers[local] for local in rule.kept]
+        self._saved[id(call)] = f"({''.join(f'a{number}, ' for number in saved)})"
+        return set(saved)
 
     def _called(self, call: Call) -> str:
         """The text that runs a call on arrays."""
@@ -137,20 +184,16 @@ class _Writer:
         missing = [None] * (len(primitive.inputs) - len(call.args))
         return self._code.call(primitive.function, (*call.args, *missing), call.kwargs)
 
-    def _last_uses(self) -> list[list[int]]:
-        """For each call the values that nobody needs after it."""
+    def _find_extras(self) -> set[int]:
+        """Find what a second run of the operations takes besides Tensors; returns the values that
+        are needed at the end."""
         again = [call for call in self._segment.calls if self._is_run_again(call)]
         taken = {ref.value for call in again for ref in call.refs()}
         other = [call for call in self._segment.calls if not self._is_run_again(call)]
         arrays = {value for call in other for _, value in call.outputs}
         arrays |= set(self._segment.inputs) - set(self._tensors)
         self._extras = sorted(taken & arrays) if self._differentiated else []
-        needed = {*self._segment.outputs, *map(self._name, self._extras)}
-        used = [
-            {*(ref.value for ref in call.refs()), *(value for _, value in call.outputs)}
-            for call in self._segment.calls
-        ]
-        return find_last_uses([set(map(self._name, values)) for values in used], needed)
+        return {*self._segment.outputs, *map(self._name, self._extras)}
 
     # --- outputs ---
 
@@ -159,9 +202,9 @@ class _Writer:
         outputs = [i for i in self._segment.outputs if i in observed.differentiated]
         if self._differentiated:
             plan = code.constant(self._plan(outputs))
-            vjps = ", ".join(f"f{self._name(c.outputs[0][1])}" for c in self._differentiated)
+            saved = ", ".join(self._saved_by(call) for call in self._differentiated)
             extras = "".join(f"a{self._name(i)}, " for i in self._extras)
-            code.lines.append(f"    node = FusedNode({plan}, inputs, edges, [{vjps}], ({extras}))")
+            code.lines.append(f"    node = FusedNode({plan}, inputs, edges, [{saved}], ({extras}))")
         for value in self._segment.outputs:
             if not is_tensor(self._graph, value):
                 code.lines.append(f"    v[{value}] = a{value}")
@@ -174,15 +217,30 @@ class _Writer:
                 primitive = code.constant(primitive_of(call))
                 code.lines.append(f"    node.add_output(r, {outputs.index(value)}, {primitive})")
 
+    def _first_id(self, call: Call) -> int:
+        """The id of a differentiated call, or of the one that has computed the same before."""
+        first = self._name(call.outputs[0][1])
+        return next(id(c) for c in self._differentiated if c.outputs[0][1] == first)
+
+    def _saved_by(self, call: Call) -> str:
+        """What the backward pass of a call takes."""
+        return self._saved[self._first_id(call)]
+
     def _plan(self, outputs: list[int]) -> FusedPlan:
         known = self._observed.differentiated
         wanted = [differentiated_arguments(call, known) for call in self._differentiated]
+        rules = [self._rules.get(self._first_id(call)) for call in self._differentiated]
         operations = [
-            (primitive_of(call), [n for n, _ in arguments])
-            for call, arguments in zip(self._differentiated, wanted)
+            FusedOperation(
+                primitive_of(call),
+                functools.partial(_kept_name, primitive_of(call), self._wanted(call))
+                if rule is None
+                else rule.kept_name,
+            )
+            for call, rule in zip(self._differentiated, rules)
         ]
         made = {call.outputs[0][1] for call in self._differentiated}
-        backward = make_backward(self._graph, self._differentiated, outputs, known)
+        backward = make_backward(self._graph, self._differentiated, rules, outputs, known)
         targets = [
             self._tensors.index(value)
             for arguments in reversed(wanted)
@@ -217,9 +275,16 @@ class _Writer:
     def _refused(self, error: ValueError | OverflowError) -> Exception:
         """The error as the operation that raised it would raise it."""
         for frame, line in traceback.walk_tb(error.__traceback__):
-            if frame.f_code.co_filename == self._filename and line in self._names:
+            if frame.f_code.co_filename == self._filename and self._names.get(line):
                 return refusal_of(self._names[line], error)
         return error
+
+
+def _kept_name(
+    primitive: Primitive, wanted: Sequence[int], vjps: Sequence[Any], array: Any
+) -> str | None:
+    """The name of what the wanted vjps keep that shares memory with an array."""
+    return primitive.kept_name([vjps[n] for n in wanted], array)
 
 
 def _edges_of(tensors: Sequence[Tensor]) -> list[Any]:
@@ -230,21 +295,3 @@ def _edges_of(tensors: Sequence[Tensor]) -> list[Any]:
         else (None if not x._requires_grad else x if x._node is None else x._node)
         for x in tensors
     ]
-
-
-def _find_same(segment: Segment, text: Callable[[Call], str], same: dict[int, int]) -> None:
-    """Note in `same` which values an earlier call has computed, with that call's value.
-
-    `text` writes a call, with the earlier values in place of those in `same`.
-    """
-    excluded = {value for call in segment.calls for value in written_values(call)}
-    excluded |= set(segment.outputs)  # others may write to them
-    known: dict[str, int] = {}
-    for call in segment.calls:
-        values = [value for _, value in call.outputs]
-        pure = is_primitive(call) or (is_array_code(call) and not written_values(call))
-        used = {ref.value for ref in call.refs()}
-        if pure and len(values) == 1 and not excluded & {*values, *used}:
-            earlier = known.setdefault(text(call), values[0])
-            if earlier != values[0]:
-                same[values[0]] = earlier

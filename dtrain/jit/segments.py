@@ -225,3 +225,21 @@ def written_values(call: Call) -> list[int]:
     """The values whose arrays a call of array code writes to."""
     written = written_arguments(call.function, call.args, call.kwargs, call.name)
     return [ref.value for ref in refs_in(written)]
+
+
+def find_same(segment: Segment, text: Callable[[Call], str], same: dict[int, int]) -> None:
+    """Note in `same` which values an earlier call has computed, with that call's value.
+
+    `text` describes a call, with the earlier values in place of those in `same`.
+    """
+    excluded = {value for call in segment.calls for value in written_values(call)}
+    excluded |= set(segment.outputs)  # others may write to them
+    known: dict[str, int] = {}
+    for call in segment.calls:
+        values = [value for _, value in call.outputs]
+        pure = is_primitive(call) or (is_array_code(call) and not written_values(call))
+        used = {ref.value for ref in call.refs()}
+        if pure and len(values) == 1 and not excluded & {*values, *used}:
+            earlier = known.setdefault(text(call), values[0])
+            if earlier != values[0]:
+                same[values[0]] = earlier

@@ -96,6 +96,7 @@ class Surroundings:
                 if id(module) not in seen:
                     seen.add(id(module))
                     self.modules.append((name, module))
+        self._gathering = [m for _, m in self.modules if hasattr(m, "gather_statistics")]
 
     def named_tensors(self) -> Iterator[tuple[str, str, Tensor]]:
         """(kind, name, tensor) of each parameter and buffer, each once."""
@@ -118,8 +119,8 @@ class Surroundings:
         for _, module in self.modules:
             if module._hooks is not None and _runs(module):
                 return "a module has hooks"
-            if getattr(module, "gather_statistics", None) is not None:
-                return "SyncBatchNorm exchanges statistics between ranks"
+        if any(module.gather_statistics is not None for module in self._gathering):
+            return "SyncBatchNorm exchanges statistics between ranks"
         return None
 
     def _current_counts(self) -> tuple[int, int]:

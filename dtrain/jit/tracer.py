@@ -36,6 +36,8 @@ class GraphTracer:
         of `on_decision(place)`, instead of a decision (torch.jit.trace)
     """
 
+    traces_rules = False
+
     def __init__(self, name: str, on_decision: Callable[[str], None] | None = None):
         # of this path alone; Program.add_path joins the paths
         self.graph: Graph = Graph(name)

@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from dtrain import env
+from dtrain.backend.tracing import current_tracer, tracers
 
 #: Family -> the reference computes with host arrays of fewer elements: it is as fast for them, and
 #: nothing is compiled for small models. A small convolution takes the time of its matrix product;
@@ -30,14 +31,25 @@ Kernel: TypeAlias = Callable[..., Any]
 
 
 def _kernel(family: str, name: str) -> Kernel:
-    """The kernel `name` of the files `<body>/<family>.py`; its arguments decide the body."""
+    """The kernel `name` of the files `<body>/<family>.py`; its arguments decide the body, which
+    `kernel.choose_body(*args)` returns."""
     reference = getattr(importlib.import_module(f"{__name__}.reference.{family}"), name)
+
+    def choose(*args: Any) -> Kernel:
+        body = _choose_body(family, args)
+        return reference if body is None else getattr(body, name, reference)
 
     @functools.wraps(reference)
     def kernel(*args: Any) -> Any:
+        if tracers and type(args[0]) is not np.ndarray:
+            tracer = current_tracer()
+            if tracer is not None and tracer.traces_rules:
+                return tracer.call(kernel, args, {})
         body = _choose_body(family, args)
         return (reference if body is None else getattr(body, name, reference))(*args)
 
+    chosen: Any = kernel
+    chosen.choose_body = choose
     return kernel
 
 

@@ -1,0 +1,258 @@
+"""`FlatCode`: the text of calls of array functions, one after the other, that reuse arrays.
+
+A result is written into an argument that nobody needs any more, where shape, dtype and order in
+memory are its own, and values are dropped after their last use. The calls, their order and their
+arguments are those that were given, so the bits are, too.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from dtrain.jit.code_text import CodeText
+from dtrain.jit.graph import Ref, find_last_uses, rebuild
+from dtrain.jit.proxies import call_method, get_attribute
+from dtrain.jit.rules import ArrayCall, Example
+
+#: The kernels here return new arrays, in an order that arguments of the same shape decide.
+_KERNELS = tuple(
+    f"dtrain.backend.kernels.cpu.{family}"
+    for family in ("activation", "channel_norm", "gru", "lstm", "norm", "softmax", "window")
+)
+
+
+@dataclass
+class _Item:
+    """A call, or some lines.
+
+    uses, makes : the values that it takes, and those that it assigns
+    shared : those that what it makes may share memory with
+    label : the primitive that it is part of, for errors
+    """
+
+    uses: set[int]
+    makes: list[int]
+    call: ArrayCall | None = None
+    lines: Sequence[str] = ()
+    shared: set[int] = field(default_factory=set)
+    label: str = ""
+
+
+class FlatCode:
+    """Calls in the making. A value n is the variable `a<n>`.
+
+    Parameters
+    ----------
+    code : where constants are put; its text of a Ref to value n must be `a<n>`
+    first : the first number that is free for values that are not the graph's
+    """
+
+    def __init__(self, code: CodeText, first: int):
+        self._code = code
+        self._free = first
+        self._items: list[_Item] = []
+        self._examples: dict[int, Example] = {}
+        self._foreign: set[int] = set()  # arrays that others hold, too
+        #: the arrays whose elements lie in C order, in every run: sums depend on the order
+        self.ordered: set[int] = set()
+
+    def new_value(self) -> int:
+        """The number of a new value."""
+        self._free += 1
+        return self._free - 1
+
+    def hold(self, values: Iterable[int]) -> None:
+        """Never write into these values' memory: somebody else has them."""
+        self._foreign |= set(values)
+
+    def add_lines(
+        self, lines: Sequence[str], uses: Iterable[int] = (), makes: Sequence[int] = (),
+        label: str = "",
+    ) -> None:  # fmt: skip
+        """Add text; what it makes, and uses, is held by others."""
+        self._items.append(_Item({*uses}, [*makes], lines=lines, label=label))
+        self.hold([*uses, *makes])
+
+    def add_name(self, value: int, source: int) -> None:
+        """Make a value another name of one."""
+        line = f"a{value} = a{source}"
+        self._items.append(_Item({source}, [value], lines=[line], shared={source}))
+
+    def add_new_sum(self, first: int, second: int, example: Example) -> int:
+        """Add up two values; returns the number of the sum."""
+        total = self.new_value()
+        args = (Ref(first), Ref(second))
+        call = ArrayCall("numpy.add", np.add, args, {}, [((), total)], False, "")
+        self._examples[total] = example
+        for value in (first, second):
+            self._examples.setdefault(value, example)
+        self._items.append(_Item({first, second}, [total], call))
+        self._note_order(call)
+        return total
+
+    def add_sum(self, total: int, part: int) -> None:
+        """Add a part to a total that is an array of its own, in place."""
+        line = f"a{total} += a{part}"
+        self._items.append(_Item({total, part}, [total], lines=[line], shared={total}))
+
+    def add_calls(
+        self, calls: Sequence[ArrayCall], examples: Sequence[Example], numbers: dict[int, int],
+        label: str = "",
+    ) -> None:  # fmt: skip
+        """Add calls of a rule; `numbers` has the numbers of its values here, and gets new ones."""
+        for call in calls:
+            outputs = []
+            for path, value in call.outputs:
+                if value not in numbers:
+                    numbers[value] = self.new_value()
+                self._examples[numbers[value]] = examples[value]
+                outputs.append((path, numbers[value]))
+            for ref in call.refs():
+                self._examples.setdefault(numbers[ref.value], examples[ref.value])
+            args, kwargs = rebuild((call.args, call.kwargs), lambda x: _renumbered(x, numbers))
+            shared = {numbers[value] for value in call.shared}
+            here = ArrayCall(
+                call.name, call.function, args, kwargs, outputs, False, "",
+                shared=shared, width=call.width,
+            )  # fmt: skip
+            uses = {ref.value for ref in here.refs()}
+            made = [value for _, value in outputs]
+            self._items.append(_Item(uses, made, here, (), shared, label))
+            if not shared and not _makes_arrays(call):
+                self.hold(made)
+            self._note_order(here)
+
+    def _note_order(self, call: ArrayCall) -> None:
+        """Note the order of what a call makes, where it is known."""
+        shapes = {value: self._examples[value].shape for _, value in call.outputs}
+        args = {ref.value for ref in call.refs() if self._examples[ref.value].shape}
+        if not isinstance(call.function, np.ufunc) and _makes_arrays(call):  # a kernel
+            args = {value for value in args if self._examples[value].shape in shapes.values()}
+        elif call.name != "array.reshape" and not isinstance(call.function, np.ufunc):
+            return
+        if call.function is np.matmul or args <= self.ordered:
+            self.ordered.update(v for v in shapes if self._examples[v].is_ordered)
+
+    # --- text ---
+
+    def write(self, needed: Iterable[int], indent: str, labels: dict[int, str]) -> None:
+        """Write all; `needed` are used afterwards, `labels` gets those of the lines by number."""
+        needed = set(needed)
+        roots = self._find_roots()
+        last: dict[int, int] = {}  # of each memory, the last item that uses it
+        for index, item in enumerate(self._items):
+            last.update((_root(roots, value), index) for value in (*item.uses, *item.makes))
+        held = {_root(roots, value) for value in needed | self._foreign}
+        dropped = find_last_uses([item.uses | set(item.makes) for item in self._items], needed)
+        for index, item in enumerate(self._items):
+            ends = {v for v in item.uses if last[_root(roots, v)] == index}
+            free = [v for v in sorted(ends) if _root(roots, v) not in held]
+            lines = item.lines if item.call is None else self._call_lines(item.call, free)
+            unused = sorted(set(dropped[index]))
+            if unused:
+                lines = [*lines, " = ".join(f"a{value}" for value in unused) + " = None"]
+            for line in lines:
+                self._code.lines.append(indent + line)
+                labels[len(self._code.lines)] = item.label
+
+    def _find_roots(self) -> dict[int, int]:
+        """For each value a value that stands for its memory."""
+        roots: dict[int, int] = {}
+        for item in self._items:
+            for made in item.makes:
+                for other in item.shared:
+                    first, second = _root(roots, made), _root(roots, other)
+                    if first != second:
+                        roots[first] = second
+            for value in (*item.uses, *item.makes):
+                roots.setdefault(value, value)
+        return roots
+
+    def _call_lines(self, call: ArrayCall, free: Sequence[int]) -> list[str]:
+        outputs = [value for _, value in call.outputs]
+        if len(outputs) == 1 and self._is_same(call):
+            return [f"a{outputs[0]} = {self._code.text(call.args[1])}"]
+        called = self._called(call, free)
+        if not outputs:
+            return [called]
+        if not call.width:
+            lines = [f"a{outputs[0]} = {called}"]
+        elif [path for path, _ in call.outputs] == [(i,) for i in range(call.width)]:
+            lines = [", ".join(f"a{value}" for value in outputs) + f", = {called}"]
+        else:
+            lines = self._code.call_lines(call, called)
+        return lines
+
+    def _is_same(self, call: ArrayCall) -> bool:
+        """Whether a call reshapes an array to the shape that it has."""
+        if call.function is not call_method or call.name != "array.reshape":
+            return False
+        source, (_, made) = call.args[1], call.outputs[0]
+        return (
+            isinstance(source, Ref)
+            and self._examples[source.value].shape == self._examples[made].shape
+        )
+
+    def _called(self, call: ArrayCall, free: Sequence[int]) -> str:
+        """The text of a call."""
+        text, args = self._code.text, call.args
+        if isinstance(call.function, np.ufunc):
+            return self._ufunc(call, free)
+        if call.function is get_attribute:
+            return f"{text(args[0])}.{args[1]}"
+        if call.function is operator.getitem:
+            return f"{text(args[0])}[{text(args[1])}]"
+        if call.function is operator.setitem:
+            return f"{text(args[0])}[{text(args[1])}] = {text(args[2])}"
+        if call.function is not call_method:
+            return self._code.call(call.function, args, call.kwargs)
+        name, array, *rest = args
+        if name == "sum" and len(rest) < 2 and call.kwargs.keys() <= {"axis", "keepdims"}:
+            axis = rest[0] if rest else call.kwargs.get("axis")
+            keep = call.kwargs.get("keepdims", False)
+            return self._code.call(np.add.reduce, (array, axis, None, None, keep), {})
+        inner = self._code.call(name, rest, call.kwargs)  # "k1(arguments)"
+        return f"{text(array)}.{name}{inner[inner.index('(') :]}"
+
+    def _ufunc(self, call: ArrayCall, free: Sequence[int]) -> str:
+        out = call.kwargs.get("out")
+        out = out[0] if isinstance(out, tuple) and len(out) == 1 else out
+        others = call.kwargs.keys() - {"out"}
+        if isinstance(out, Ref) and not others:
+            return self._code.call(call.function, (*call.args, out), {})
+        target = None if call.kwargs else self._target(call, free)
+        if target is None:
+            return self._code.call(call.function, call.args, call.kwargs)
+        return self._code.call(call.function, (*call.args, Ref(target)), {})
+
+    def _target(self, call: ArrayCall, free: Sequence[int]) -> int | None:
+        """An argument into which the result can be written."""
+        function: Any = call.function
+        if function.signature is not None or function.nout != 1 or len(call.outputs) != 1:
+            return None
+        like = self._examples[call.outputs[0][1]]
+        if not like.shape or call.outputs[0][1] not in self.ordered:  # a number without a shape
+            return None
+        fits = (v for v in free if self._examples.get(v) == like and v in self.ordered)
+        return next(fits, None)
+
+
+def _makes_arrays(call: ArrayCall) -> bool:
+    """Whether nobody else holds what a call returns, if it shares no memory with its arguments."""
+    module = getattr(call.function, "__module__", None) or ""
+    return isinstance(call.function, np.ufunc) or module.startswith(_KERNELS)
+
+
+def _root(roots: dict[int, int], value: int) -> int:
+    while roots.get(value, value) != value:
+        value = roots[value]
+    return value
+
+
+def _renumbered(item: Any, numbers: dict[int, int]) -> Any:
+    return Ref(numbers[item.value]) if isinstance(item, Ref) else item

@@ -1,0 +1,277 @@
+"""`trace_rule`: the array code of a primitive and of its vjps, as a list of calls.
+
+A compiled graph runs these calls one after the other, without the primitive's own Python: shapes,
+closures and the choice of kernels are worked out once. The rule runs on `ArrayProxy`s of made-up
+values. One that reads a value, or makes arrays of its own, cannot be traced; nor one whose calls do
+not give the bits of the rule itself. The graph then runs the rule as it is.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+
+from dtrain.autograd.op import as_array
+from dtrain.autograd.primitive import OUTPUT, Primitive
+from dtrain.backend.tracing import recording, suspended
+from dtrain.jit.graph import Call, Ref, Value, rebuild, refs_in
+from dtrain.jit.proxies import ArrayProxy, NumberProxy, real, written_arguments
+
+
+class Untraceable(Exception):
+    """A rule does more than to call functions of arrays."""
+
+
+@dataclass
+class ArrayCall(Call):
+    """A call of a function of arrays.
+
+    shared : the arguments whose memory an output shares
+    width : the length of the tuple that it returns; 0 if it returns an array
+    """
+
+    shared: set[int] = field(default_factory=set)
+    width: int = 0
+
+
+class Example(NamedTuple):
+    """What is known of a value.
+
+    is_array : rather than a number
+    is_ordered : whether its elements lie in C order, where those of the arguments do
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype | None
+    is_array: bool
+    is_ordered: bool = True
+
+
+@dataclass
+class Rule:
+    """What a primitive does with arguments of certain shapes and dtypes.
+
+    Values have numbers of their own. Those of the graph that are arguments: `arguments`.
+
+    examples : of each value its shape and dtype
+    forward, output : the calls that compute the output, and its number
+    grad : the number of the gradient of the output
+    backward : for each wanted input in turn the calls that compute its gradient, and its number
+    names : what messages call the arguments
+    ordered : the values that are known to lie in C order in memory
+    """
+
+    primitive: Primitive
+    arguments: dict[int, int]
+    examples: list[Example] = field(default_factory=list)
+    forward: list[ArrayCall] = field(default_factory=list)
+    output: int = -1
+    grad: int = -1
+    backward: list[tuple[list[ArrayCall], int]] = field(default_factory=list)
+    names: dict[int, str] = field(default_factory=dict)
+    ordered: set[int] = field(default_factory=set)
+
+    @functools.cached_property
+    def kept(self) -> list[int]:
+        """The values of the forward pass that the backward pass uses."""
+        used = {ref.value for calls, _ in self.backward for call in calls for ref in call.refs()}
+        used |= {value for _, value in self.backward}
+        return sorted(value for value in used if value < self.grad)
+
+    def kept_name(self, saved: Sequence[Any], array: Any) -> str | None:
+        """What messages call the value, of those `kept`, that shares memory with an array."""
+        for value, other in zip(self.kept, saved):
+            if isinstance(other, np.ndarray) and np.may_share_memory(array, other):
+                return self.names.get(value, self.primitive.value_name(OUTPUT))
+        return None
+
+
+def trace_rule(
+    primitive: Primitive, call: Call, values: Sequence[Value], wanted: Sequence[int]
+) -> Rule | None:
+    """The rule of a primitive for a call of a graph; None if it cannot be traced.
+
+    values : those of the graph, of which the call has Refs
+    wanted : the positional arguments whose gradients are computed
+    """
+    tracer = RuleTracer(call)
+    given, kwargs = _stand_ins(tracer, call, values)
+    args = (*given, *[None] * (len(primitive.inputs) - len(given)))
+    rule = Rule(primitive, tracer.arguments)
+    try:
+        with np.errstate(all="ignore"):
+            with recording(tracer):
+                out, vjps = primitive.function(*args, **kwargs)
+                rule.output, rule.forward = tracer.number_of(out), tracer.take_calls()
+                grad = tracer.add(_example(as_array(real(out)).shape, real(out).dtype))
+                rule.grad = grad.ref.value
+                for n in wanted:
+                    part = tracer.number_of(vjps[n](grad))
+                    rule.backward.append((tracer.take_calls(), part))
+            if not _has_bits_of(rule, tracer.examples, (real(args), real(kwargs)), wanted):
+                return None
+    except Exception:  # whatever made-up values lead to
+        return None
+    rule.examples = [_described(example) for example in tracer.examples]
+    rule.names = {
+        proxy.ref.value: primitive.value_name(n)
+        for n, proxy in reversed([*enumerate(args)])
+        if type(proxy) is ArrayProxy
+    }
+    expected = values[call.outputs[0][1]]
+    return rule if rule.examples[rule.output][:2] == (expected.shape, expected.dtype) else None
+
+
+def _described(example: Any) -> Example:
+    if type(example) is float:
+        return Example((), None, False)
+    is_array = isinstance(example, np.ndarray)
+    ordered = is_array and example.flags.c_contiguous
+    return Example(example.shape, example.dtype, is_array, ordered)
+
+
+def _stand_ins(tracer: RuleTracer, call: Call, values: Sequence[Value]) -> Any:
+    made: dict[int, Any] = {}
+
+    def leaf(item: Any) -> Any:
+        if not isinstance(item, Ref):
+            return item
+        if item.value not in made:
+            value = values[item.value]
+            example = 0.5 if value.dtype is None else _example(value.shape, value.dtype)
+            made[item.value] = tracer.add(example)
+            tracer.arguments[item.value] = made[item.value].ref.value
+        return made[item.value]
+
+    return rebuild(call.args, leaf), rebuild(call.kwargs, leaf)
+
+
+def _example(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An array of values that most functions are defined for; indices are 0."""
+    if dtype.kind not in "fc":
+        return np.zeros(shape, dtype)
+    pattern = np.random.default_rng(0).uniform(0.1, 0.9, 251)
+    return np.resize(pattern.astype(dtype), shape)
+
+
+def _has_bits_of(rule: Rule, examples: Sequence[Any], given: Any, wanted: Sequence[int]) -> bool:
+    """Whether the traced calls computed what the primitive itself does with the same arrays."""
+    args, kwargs = given
+    out, vjps = rule.primitive.function(*args, **kwargs)
+    if not _same(out, examples[rule.output]):
+        return False
+    parts = [examples[value] for _, value in rule.backward]
+    return all(_same(vjps[n](examples[rule.grad]), part) for n, part in zip(wanted, parts))
+
+
+def _same(first: Any, second: Any) -> bool:
+    return (
+        type(first) is type(second)
+        and first.dtype == second.dtype
+        and np.array_equal(first, second, equal_nan=first.dtype.kind in "fc")
+    )
+
+
+class RuleTracer:
+    """Records the calls of one rule (`backend/tracing.py:Tracer`)."""
+
+    traces_rules = True
+
+    def __init__(self, call: Call):
+        self.arguments: dict[int, int] = {}
+        self.examples: list[Any] = []
+        self._calls: list[ArrayCall] = []
+        self._proxies: dict[int, Any] = {}  # by the id of the array
+        self._constants: set[int] = set()
+
+        def note(item: Any) -> Any:
+            self._constants.add(id(item))
+            return item
+
+        rebuild((call.args, call.kwargs), note)
+
+    def add(self, example: Any) -> Any:
+        """A proxy of a new value."""
+        ref = Ref(len(self.examples))
+        self.examples.append(example)
+        kind = NumberProxy if type(example) is float else ArrayProxy
+        proxy = self._proxies[id(example)] = kind(example, ref, self)
+        return proxy
+
+    def take_calls(self) -> list[ArrayCall]:
+        """The calls since the last time."""
+        calls, self._calls = self._calls, []
+        return calls
+
+    def number_of(self, value: Any) -> int:
+        """The number of what a rule returned."""
+        if type(value) is not ArrayProxy or value.tracer is not self:
+            raise Untraceable
+        return value.ref.value
+
+    def call(
+        self, function: Callable[..., Any], args: Any, kwargs: Any, name: str = "",
+        recorded: Callable[..., Any] | None = None, writes: Any = None, opaque: bool = False,
+    ) -> Any:  # fmt: skip
+        """Run and record a function of arrays; of a kernel the body for these shapes and dtypes."""
+        choose = getattr(function, "choose_body", None)
+        function = function if choose is None else choose(*real(args))
+        name = name or function.__name__
+        encoded: tuple[Any, dict[str, Any]]
+        encoded = rebuild((tuple(args), dict(kwargs)), self._encode)
+        written = [real(x) for x in written_arguments(function, args, kwargs, name)]
+        if any(x is self.examples[n] for x in written for n in self.arguments.values()):
+            raise Untraceable
+        with suspended():
+            result = function(*real(tuple(args)), **real(dict(kwargs)))
+        if id(result) in self._proxies and all(result is not x for x in written):
+            raise Untraceable  # an argument of another layout would be copied
+        outputs: list[Any] = []
+        before = [ref.value for ref in refs_in(encoded)]
+        returned = self._take(result, (), outputs)
+        shared = {n for n in before for _, out in outputs if self._share_memory(n, out)}
+        width = len(result) if type(result) is tuple else 0
+        self._calls.append(
+            ArrayCall(name, function, *encoded, outputs, False, "", False, shared, width)
+        )
+        return returned
+
+    def _share_memory(self, first: int, second: int) -> bool:
+        arrays = self.examples[first], self.examples[second]
+        return first == second or (
+            all(isinstance(x, np.ndarray) for x in arrays) and np.may_share_memory(*arrays)
+        )
+
+    def _encode(self, value: Any) -> Any:
+        if type(value) in (ArrayProxy, NumberProxy) and value.tracer is self:
+            return value.ref
+        made_here = isinstance(value, np.ndarray) and id(value) not in self._constants
+        if made_here or (callable(value) and not isinstance(value, type)):
+            raise Untraceable
+        return value
+
+    def _take(self, result: Any, path: tuple[Any, ...], outputs: list[Any]) -> Any:
+        if isinstance(result, (np.ndarray, np.generic)):
+            if id(result) in self._proxies:
+                if path:
+                    raise Untraceable
+                return self._proxies[id(result)]
+            proxy = self.add(result)
+            outputs.append((path, proxy.ref.value))
+            return proxy
+        if type(result) in (list, tuple):
+            items = enumerate(result)
+            return type(result)([self._take(item, (*path, i), outputs) for i, item in items])
+        if result is not None:
+            raise Untraceable
+        return None
+
+    def guard(self, *_: Any, **__: Any) -> NoReturn:
+        """A rule reads a value."""
+        raise Untraceable
+
+    refuse = note_tensor = guard
