@@ -128,9 +128,8 @@ class GradScaler:
             )
         if progress.stage is OptState.STEPPED:
             raise RuntimeError("unscale_() is being called after step().")
-        # ZeroRedundancyOptimizer has one: its ranks have different gradients
-        agree = getattr(optimizer, "_agree_on_found_inf", bool)
-        progress.found_inf = agree(_unscale(optimizer, self._scale))
+        found = _unscale(optimizer, self._scale)
+        progress.found_inf = optimizer._agree_on_found_inf(found)
         progress.stage = OptState.UNSCALED
 
     def step(self, optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
@@ -291,9 +290,9 @@ def _unscale(optimizer: Optimizer, scale: float) -> bool:
     found = False
     with np.errstate(all="ignore"):
         for bucket, start, stop in _ranges(filled):
-            flat = bucket.grads.flat
+            flat, first = bucket.grads.flat, bucket.grads.start
             with on_device_of(flat):
-                for part in pieces(flat, BLOCK, start, stop):
+                for part in pieces(flat, BLOCK, start - first, stop - first):
                     found = _unscale_array(flat[part], inverse) or found
     return found
 

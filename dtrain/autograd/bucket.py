@@ -17,16 +17,39 @@ from dtrain.backend import Array, array_module, on_device_of
 
 
 class GradBuffer:
-    """Memory for the gradients of a bucket: a flat array, and a view of it for each parameter."""
+    """Memory for the gradients of a bucket: a flat array, and a view of it for each parameter.
 
-    def __init__(self, flat: Array, params: Sequence[Tensor]):
-        self.flat = flat
-        self.views: list[Tensor] = []
-        start = 0
-        for param in params:
-            view = flat[start : start + param.numel()].reshape(param.shape)
-            self.views.append(wrap(view))
-            start += param.numel()
+    Parameters
+    ----------
+    allocate : makes the flat array, not initialized, when it is first used
+    params : the bucket's
+    """
+
+    #: the element of the bucket with which `flat` begins
+    start = 0
+    flat: Array
+    views: list[Tensor]
+
+    def __init__(self, allocate: Callable[[], Array], params: Sequence[Tensor]):
+        self._allocate, self._params = allocate, params
+
+    # No cached_property: its lock, one for all buffers of all ranks that are threads, would be held
+    # while a rank waits for the others.
+    def __getattr__(self, name: str) -> Any:
+        if name == "flat":
+            self.flat = self._allocate()
+        elif name == "views":
+            self.views = self._make_views()
+        else:
+            raise AttributeError(name)
+        return self.__dict__[name]
+
+    def _make_views(self) -> list[Tensor]:
+        ends = itertools.accumulate(param.numel() for param in self._params)
+        return [
+            wrap(self.flat[end - param.numel() : end].reshape(param.shape))
+            for param, end in zip(self._params, ends)
+        ]
 
 
 class LossMean(Protocol):
@@ -39,6 +62,29 @@ class LossMean(Protocol):
         """The sum of the means since `start`; None if no gradient was reduced."""
 
 
+class Sharding(Protocol):
+    """What optimizers and `clip_grad_norm_` ask of the other ranks where each of them has the
+    gradients and the optimizer's state of one part of a bucket alone. Every rank calls it."""
+
+    def cut_between_parameters(self) -> None:
+        """Let every part end between two parameters, for a rule that needs them whole."""
+
+    def agree(self, found: bool) -> bool:
+        """Whether any rank has found something."""
+
+    def map_gradients(self, fn: Callable[[Tensor], Any]) -> dict[int, Any]:
+        """`fn` of each gradient, whole and in its parameter's shape, by the parameter's index."""
+
+    def gather(self, own: Array) -> Array:
+        """A whole array, (size,), from every rank's part of it."""
+
+    def gather_objects(self, own: dict[int, Any]) -> dict[int, Any]:
+        """What every rank has, by the parameter's index."""
+
+    def end_update(self, buckets: Sequence[Bucket]) -> None:
+        """Have the values of buckets complete that every rank has updated its part of."""
+
+
 class Bucket:
     """Parameters of one dtype on one device, with their values and gradients in flat arrays.
 
@@ -46,7 +92,12 @@ class Bucket:
     memory. A parameter's `grad` stays None until it gets a gradient.
 
     Higher layers hook in through `before_accumulate`, `before_read_grad`, `before_step`,
-    `loss_mean`, `update_range` and `attachments`; a bucket by itself has none set.
+    `loss_mean`, `update_range`, `sharding` and `attachments`; a bucket by itself has none set.
+
+    Parameters
+    ----------
+    params : of one dtype on one device
+    allocate : host memory of (size, dtype) for the values, and, until it is set, the gradients
     """
 
     params: list[Tensor]
@@ -56,12 +107,12 @@ class Bucket:
     grads: GradBuffer
     update_range: slice
 
-    def __init__(self, params: Sequence[Tensor]):
+    def __init__(self, params: Sequence[Tensor], allocate: Callable[[int, Any], Array] = np.empty):
         self.params = list(params)
         sizes = [param.numel() for param in params]
         *self.starts, self.size = itertools.accumulate(sizes, initial=0)
         #: allocates host arrays of (size, dtype)
-        self._allocate: Callable[[int, Any], Array] = np.empty
+        self._allocate = allocate
         self.data = self._empty_like(params[0].array)
         self.grads = self.new_grads()
         #: each optimizer's state arrays over `update_range`, by name; set by the optimizer
@@ -76,6 +127,8 @@ class Bucket:
         self.before_step: Callable[[], None] | None = None
         #: the mean of the losses over the ranks, where the gradients are means over them
         self.loss_mean: LossMean | None = None
+        #: the other ranks, if each of them has a part of this bucket alone
+        self.sharding: Sharding | None = None
         #: objects that higher layers keep with the bucket, by their class
         self.attachments: dict[type, object] = {}
         self._take_values()
@@ -108,17 +161,28 @@ class Bucket:
 
     def new_grads(self, dtype: Any = None) -> GradBuffer:
         """Another buffer for gradients of this bucket, not initialized; of its dtype if None."""
-        return GradBuffer(self._empty_like(self.data, dtype), self.params)
+        return GradBuffer(lambda: self._empty_like(self.data, dtype), self.params)
+
+    def use_grad_memory(self, allocate: Callable[[int, Any], Array]) -> None:
+        """Have the gradients, from now on, in host memory from `allocate(size, dtype)`."""
+        self._allocate = allocate
+        self.grads = self.new_grads()
 
     def use_grads(self, grads: GradBuffer, filled: Iterable[bool]) -> None:
         """Make the parameters' gradients those of `grads`; where not `filled`, None."""
         self.grads = grads
-        for param, view, there in zip(self.params, grads.views, filled):
-            param._grad = view if there else None
+        for index, (param, there) in enumerate(zip(self.params, filled)):
+            param._grad = grads.views[index] if there else None
 
     def filled(self) -> list[bool]:
         """Which parameters have a gradient."""
         return [param._grad is not None for param in self.params]
+
+    def values_of(self, index: int) -> Array:
+        """The values of a parameter, which may be written even where the parameter's own may not:
+        by all ranks together, to the same values."""
+        param, start = self.params[index], self.starts[index]
+        return self.data[start : start + param.numel()].reshape(param.shape)
 
     def write_grad(self, index: int, grad: Array) -> Tensor:
         """Replace a parameter's gradient; returns the view that holds it."""

@@ -13,12 +13,13 @@ from __future__ import annotations
 import operator
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from dtrain.backend import default_generator
 from dtrain.checkpoint.folder_writer import write_checkpoint
 from dtrain.checkpoint.manifest import RANDOM, is_object_name
 from dtrain.checkpoint.safetensors_file import StateWriter
-from dtrain.checkpoint.stateful import Stateful, gather_state
+from dtrain.checkpoint.stateful import Stateful, gather_states
 from dtrain.distributed import job_name, lifecycle, recoverable, world
 from dtrain.distributed.context import process
 from dtrain.distributed.watchdog.activity import activity
@@ -101,24 +102,24 @@ def check_object_name(name: str) -> None:
         )
 
 
-def collect_states(objects: Mapping[str, Stateful]) -> dict[str, StateWriter]:
-    """The states of `objects`, and of the random generator, checked and ready to be written."""
-    states = {name: StateWriter(value.state_dict()) for name, value in objects.items()}
-    states[RANDOM] = StateWriter(default_generator().get_state())
-    return states
+def collect_states(states: Mapping[str, Any]) -> dict[str, StateWriter]:
+    """The states, and that of the random generator, checked and ready to be written."""
+    return {
+        **{name: StateWriter(state) for name, state in states.items()},
+        RANDOM: StateWriter(default_generator().get_state()),
+    }
 
 
 @recoverable
 def _save(folder: Path, step: int, objects: Mapping[str, Stateful]) -> bool:
     """Write a checkpoint by rank 0; returns whether this rank has written it."""
-    for value in objects.values():
-        gather_state(value, to=0)
+    states = gather_states(objects)
     writes = world.rank() == 0 and process.replay is None
     error: Exception | None = None
     if writes:
         try:
             with activity(f"writing checkpoint {folder}"):
-                write_checkpoint(folder, step, job_name(), collect_states(objects))
+                write_checkpoint(folder, step, job_name(), collect_states(states))
         except Exception as reason:
             error = reason
     told = None if error is None else f"{type(error).__name__}: {error}"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
+from dtrain.distributed import world
 from dtrain.nn import Module
 from dtrain.optim import Optimizer
+from dtrain.optim.sharding import is_sharded
 
 
 class Stateful(Protocol):
@@ -22,18 +25,29 @@ class Stateful(Protocol):
 
 
 def needs_gathering(value: Any) -> bool:
-    """Whether the state is sharded over the ranks, and `gather_state` has to gather it."""
-    return hasattr(value, "consolidate_state_dict")
+    """Whether the state is sharded over the ranks, which then have to gather it together."""
+    is_optimizer = isinstance(value, Optimizer)
+    return hasattr(value, "consolidate_state_dict") or (is_optimizer and is_sharded(value))
 
 
 def gather_state(value: Any, to: int) -> None:
-    """Gather the state on rank `to`, if it is sharded over the ranks. Every rank calls it."""
-    if needs_gathering(value):
+    """Gather the state on rank `to`, if `state_dict()` alone does not. Every rank calls it."""
+    if hasattr(value, "consolidate_state_dict"):
         value.consolidate_state_dict(to=to)
+
+
+def gather_states(objects: Mapping[str, Stateful]) -> dict[str, Any]:
+    """The states of all objects, on rank 0; nothing on the others. Every rank calls it."""
+    writes, states = world.rank() == 0, {}
+    for name, value in objects.items():
+        gather_state(value, to=0)
+        if writes or (isinstance(value, Optimizer) and is_sharded(value)):
+            states[name] = value.state_dict()
+    return states if writes else {}
 
 
 def copies_state(value: Any) -> bool:
     """Whether an object copies the arrays of a state that it loads, and keeps none of them."""
-    inner = getattr(value, "optim", None) if needs_gathering(value) else None
+    inner = getattr(value, "optim", None) if hasattr(value, "consolidate_state_dict") else None
     copying = (Module.load_state_dict, Optimizer.load_state_dict)
     return getattr(type(inner or value), "load_state_dict", None) in copying

@@ -15,7 +15,7 @@ from dtrain.backend.dtypes import category
 from dtrain.backend.mapped_file import mapped_blocks
 from dtrain.backend.tracing import current_tracer, tracers
 from dtrain.functions.autocast import without_autocast
-from dtrain.functions.subscripts import require_no_internal_overlap
+from dtrain.functions.subscripts import require_writable_memory
 
 
 def make_inplace(name: str, operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -78,7 +78,7 @@ def _store(name: str, target: Tensor, result: Tensor) -> None:
         raise RuntimeError(
             f"{name}: result type {result.dtype} can't be cast to the tensor's {target.dtype}"
         )
-    require_no_internal_overlap(name, target.array)
+    require_writable_memory(name, target.array)
     target.array[...] = result.array
     target._version[0] += 1
     if result.requires_grad:

@@ -146,12 +146,19 @@ def setitem(x: Tensor, index: Index, value: Any) -> None:
         _assign(x if basic is None else primitives.getitem(x, index=basic), arrays, value)
 
 
-def require_no_internal_overlap(name: str, array: Array) -> None:
-    """Refuse to write to a tensor whose elements overlap in memory, as after `expand`."""
+def require_writable_memory(name: str, array: Array) -> None:
+    """Refuse to write to a tensor whose elements overlap in memory, as after `expand`, and to a
+    sharded parameter, whose memory the ranks share."""
     spread = array.size and 0 in array.strides
     if spread and any(n > 1 and not s for n, s in zip(array.shape, array.strides)):
         raise RuntimeError(
             f"{name}: several elements of the tensor share one memory location; write to a clone()"
+        )
+    if isinstance(array, np.ndarray) and not array.flags.writeable:
+        raise RuntimeError(
+            f"{name}: the memory of the tensor is read-only. A parameter is sharded if fully_shard "
+            "has its module: write to it inside `with summon_full_params(module)`, on every rank; "
+            "write to a clone() of any other tensor"
         )
 
 
@@ -173,7 +180,7 @@ def _assign(x: Tensor, index: tuple, value: Any) -> None:
             f"x[index] = value: {value} cannot be converted to {x.dtype}; take its real part, or "
             "make x complex"
         )
-    require_no_internal_overlap("x[index] = value", x.array)
+    require_writable_memory("x[index] = value", x.array)
     value_grad = isinstance(value, Tensor) and value.requires_grad
     x._require_writable("x[index] = value", value_grad)
     xp = array_module(x.array)

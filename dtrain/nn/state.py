@@ -121,7 +121,7 @@ class _Loading:
         elif self.assign:
             self.writes.append(lambda: module._replace_tensor(key, _like(tensor, value)))
         else:
-            self.writes.append(lambda: copy_values(tensor.detach(), value))
+            self.writes.append(lambda: copy_values(_writable(tensor), value))
 
     def refuse_problems(self, module: Any) -> None:
         """Raise RuntimeError if there are problems, naming all of them."""
@@ -137,6 +137,15 @@ class _Loading:
                 *self.problems,
             ]
             raise RuntimeError("\n\t".join(lines))
+
+
+def _writable(tensor: Tensor) -> Tensor:
+    """The tensor, detached; of a sharded parameter the memory that the ranks share."""
+    out, bucket = tensor.detach(), tensor._bucket
+    is_shared = bucket is not None and bucket.sharding is not None
+    if bucket is not None and is_shared and not out.array.flags.writeable:
+        out.array = bucket.values_of(tensor._bucket_index)
+    return out
 
 
 def _like(tensor: Tensor, value: Tensor) -> Tensor:

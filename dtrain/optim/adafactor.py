@@ -10,8 +10,9 @@ from dtrain.autograd import Tensor
 from dtrain.autograd.tensor import wrap
 from dtrain.backend import Array, array_module, move
 from dtrain.backend.dtypes import finfo
+from dtrain.optim import sharding
 from dtrain.optim.complex_parts import adapt, require_real
-from dtrain.optim.optimizer import Optimizer, Run
+from dtrain.optim.optimizer import Optimizer, Run, _FlatState
 from dtrain.optim.options import as_number, as_numbers, check_options
 from dtrain.optim.types import Group, Implementation, Numbers, Params, State
 
@@ -84,14 +85,15 @@ class Adafactor(Optimizer):
     def _update_blocks(self, run: Run, group: Group) -> None:
         bucket = run.bucket
         update = adapt(self._update, bucket.data.dtype)
+        own, first = bucket.update_range, bucket.grads.start
         for param in run.params:
-            if not param.numel():
-                continue
             start = bucket.starts[param._bucket_index]
+            if not param.numel() or not own.start <= start < own.stop:
+                continue
             part, shape = slice(start, start + param.numel()), tuple(param.shape)
             values = bucket.data[part].reshape(shape)
             state = self._factors[param] = _make_state(values, self._factors.get(param))
-            grad = bucket.grads.flat[part].reshape(shape)
+            grad = bucket.grads.flat[start - first : part.stop - first].reshape(shape)
             update(values, grad, state, group, run.numbers)
 
     def _update(
@@ -119,6 +121,14 @@ class Adafactor(Optimizer):
         param -= size / _at_least(1.0, _rms(change) / group["d"]) * change
 
     # --- state ---
+
+    def _collect_state(self, get_flat: _FlatState) -> dict[Tensor, dict[str, Any]]:
+        own = self._factors
+        self._factors = {**own, **sharding.gather_by_parameter(self, own)}
+        try:
+            return super()._collect_state(get_flat)
+        finally:
+            self._factors = own
 
     def _param_state(self, param: Tensor, group: Group, flat: State) -> dict[str, Any]:
         factors = {name: wrap(array) for name, array in self._factors.get(param, {}).items()}

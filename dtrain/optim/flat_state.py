@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dtrain.autograd import Tensor
@@ -66,6 +67,46 @@ def write_initial(optimizer: Optimizer, param: Tensor, group: Group) -> None:
         flat = optimizer._flat_state(bucket, group)
         for name in optimizer._slots(group):
             flat[name][here] = _initial(optimizer, name, group, flat[name])
+
+
+def load_all(optimizer: Optimizer, state_dict: dict[str, Any]) -> None:
+    """Load an optimizer's options and state; refuses what does not fit before it changes any."""
+    groups = state_dict["param_groups"]
+    have = [len(group["params"]) for group in optimizer.param_groups]
+    given = [len(group["params"]) for group in groups]
+    if have != given:
+        raise ValueError(
+            "loaded state dict contains a parameter group that doesn't match the size of "
+            f"optimizer's group: {given} parameters in its groups, {have} in this optimizer's"
+        )
+    pairs = [
+        (param, state_dict["state"].get(number), saved)
+        for group, saved in zip(optimizer.param_groups, groups)
+        for param, number in zip(group["params"], saved["params"])
+    ]
+    for index, (param, state, saved) in enumerate(pairs):
+        for name, value in (state or {}).items():
+            own = optimizer._slots(saved)
+            if name in own and value is not None and tuple(value.shape) != param.shape:
+                raise ValueError(
+                    f"loaded state dict: {name} of parameter {index} has shape "
+                    f"{tuple(value.shape)}, the parameter has {param.shape}"
+                )
+    options = [
+        {**group, **{key: deepcopy(value) for key, value in saved.items() if key != "params"}}
+        for group, saved in zip(optimizer.param_groups, groups)
+    ]
+    if optimizer._steps_by_rule():
+        for new in options:
+            optimizer._read_options(new)
+    for group, new in zip(optimizer.param_groups, options):
+        group.update(new)
+        make_buckets(group["params"])
+    optimizer._numbers = {}
+    groups_of = {id(p): group for group in optimizer.param_groups for p in group["params"]}
+    for param, state, _ in pairs:
+        if state is not None:
+            load(optimizer, param, groups_of[id(param)], state)
 
 
 def load(optimizer: Optimizer, param: Tensor, group: Group, state: dict[str, Any]) -> None:

@@ -7,7 +7,6 @@ that have gradients form a run, and one call of the update rule updates a whole 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
@@ -19,7 +18,7 @@ from dtrain.autograd.hooks import HookHandle
 from dtrain.autograd.tensor import wrap
 from dtrain.backend import Array, on_device_of, pieces
 from dtrain.backend.profiler import span
-from dtrain.optim import flat_state, step_hooks
+from dtrain.optim import flat_state, sharding, step_hooks
 from dtrain.optim.complex_parts import adapt
 from dtrain.optim.options import like_default, plain_options
 from dtrain.optim.step_hooks import Hook
@@ -140,8 +139,8 @@ class Optimizer:
             group.setdefault(key, value)
         if self._steps_by_rule():
             self._read_options(group)
+        sharding.take_shards(self, make_buckets(group["params"]))
         self.param_groups.append(group)
-        make_buckets(group["params"])
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Set all gradients to None, or without `set_to_none` to zero."""
@@ -227,6 +226,11 @@ class Optimizer:
             with np.errstate(all="ignore"):  # NaN and infinity do not warn in PyTorch
                 for run in list(self._runs(group)):
                     self._update_run(run, group)
+        sharding.end_update(self)
+
+    def _agree_on_found_inf(self, found: bool) -> bool:
+        """Whether some gradient is not finite, on any rank that has a part of the gradients."""
+        return sharding.agree(self, found)
 
     def _runs(self, group: Group) -> Iterator[Run]:
         run: Run | None = None
@@ -262,11 +266,13 @@ class Optimizer:
 
     def _update_blocks(self, run: Run, group: Group) -> None:
         bucket, flat = run.bucket, self._flat_state(run.bucket, group)
+        grads, first = bucket.grads.flat, bucket.grads.start
         update = adapt(self._update, bucket.data.dtype)
         for start, stop, shape in self._parts(run):
             part = slice(start, stop)
             here = slice(start - bucket.update_range.start, stop - bucket.update_range.start)
-            param, grad = bucket.data[part].reshape(shape), bucket.grads.flat[part].reshape(shape)
+            param = bucket.data[part].reshape(shape)
+            grad = grads[start - first : stop - first].reshape(shape)
             state = {name: flat[name][here].reshape(shape) for name in self._slots(group)}
             update(param, grad, state, group, run.numbers)
 
@@ -296,8 +302,11 @@ class Optimizer:
 
     @property
     def state(self) -> dict[Tensor, dict[str, Any]]:
-        """For each updated parameter: its numbers (step) and views of its state arrays."""
-        return self._collect_state(self._flat_state)
+        """For each updated parameter: its numbers (step) and views of its state arrays.
+
+        Those of sharded parameters are gathered from all ranks, which all ask for them.
+        """
+        return self._collect_state(sharding.whole_state(self))
 
     def _collect_state(self, get_flat: _FlatState) -> dict[Tensor, dict[str, Any]]:
         """The state of each updated parameter, as views of arrays over whole buckets."""
@@ -344,42 +353,7 @@ class Optimizer:
         ValueError
             If the groups, the parameters or their shapes differ; nothing has been changed then.
         """
-        groups = state_dict["param_groups"]
-        have = [len(group["params"]) for group in self.param_groups]
-        given = [len(group["params"]) for group in groups]
-        if have != given:
-            raise ValueError(
-                "loaded state dict contains a parameter group that doesn't match the size of "
-                f"optimizer's group: {given} parameters in its groups, {have} in this optimizer's"
-            )
-        pairs = [
-            (param, state_dict["state"].get(number), saved)
-            for group, saved in zip(self.param_groups, groups)
-            for param, number in zip(group["params"], saved["params"])
-        ]
-        for index, (param, state, saved) in enumerate(pairs):
-            for name, value in (state or {}).items():
-                own = self._slots(saved)
-                if name in own and value is not None and tuple(value.shape) != param.shape:
-                    raise ValueError(
-                        f"loaded state dict: {name} of parameter {index} has shape "
-                        f"{tuple(value.shape)}, the parameter has {param.shape}"
-                    )
-        options = [
-            {**group, **{key: deepcopy(value) for key, value in saved.items() if key != "params"}}
-            for group, saved in zip(self.param_groups, groups)
-        ]
-        if self._steps_by_rule():
-            for new in options:
-                self._read_options(new)
-        for group, new in zip(self.param_groups, options):
-            group.update(new)
-            make_buckets(group["params"])
-        self._numbers = {}
-        groups_of = {id(p): group for group in self.param_groups for p in group["params"]}
-        for param, state, _ in pairs:
-            if state is not None:
-                flat_state.load(self, param, groups_of[id(param)], state)
+        flat_state.load_all(self, state_dict)
 
     def __getstate__(self) -> dict[str, Any]:
         """The attributes for `copy` and `pickle`: the state is apart from the buckets."""

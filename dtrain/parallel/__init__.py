@@ -6,4 +6,10 @@ from dtrain.parallel.data_parallel import DataParallel as DataParallel
 from dtrain.parallel.distributed_data_parallel import (
     DistributedDataParallel as DistributedDataParallel,
 )
+from dtrain.parallel.sharding import (
+    FullyShardedDataParallel as FullyShardedDataParallel,
+    ShardingStrategy as ShardingStrategy,
+    fully_shard as fully_shard,
+    summon_full_params as summon_full_params,
+)
 from dtrain.parallel.zero import ZeroRedundancyOptimizer as ZeroRedundancyOptimizer

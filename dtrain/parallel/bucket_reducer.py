@@ -15,6 +15,29 @@ from dtrain.parallel.reduction_state import ReductionStateMachine
 from dtrain.parallel.shard import find_shard
 
 
+class BufferPool:
+    """Buffers that are free, for the next one who needs one.
+
+    Parameters
+    ----------
+    make : makes a buffer where none is free
+    keeps : False drops what is given back, whose memory is free for other buckets
+    """
+
+    def __init__(self, make: Callable[[], GradBuffer], keeps: bool = True):
+        self._make, self._keeps = make, keeps
+        self._free: list[GradBuffer] = []
+
+    def take(self) -> GradBuffer:
+        """A buffer, not initialized."""
+        return self._free.pop() if self._free else self._make()
+
+    def give_back(self, *buffers: GradBuffer) -> None:
+        """Take buffers that nobody uses any more."""
+        if self._keeps:
+            self._free += buffers
+
+
 class BucketReducer:
     """Makes the gradients in a bucket the mean over all samples of a step.
 
@@ -36,10 +59,10 @@ class BucketReducer:
         self.bucket: Bucket = bucket
         self._exact = exact
         self._state = ReductionStateMachine()
-        self._buffer_pool: list[GradBuffer] = []
+        self._buffers = BufferPool(lambda: bucket.new_grads())
         #: float16 and bfloat16 gradients are added and divided in float32
         self._in_float32: bool = is_half(bucket.data.dtype)
-        self._sum_pool: list[GradBuffer] = [] if self._in_float32 else self._buffer_pool
+        self._sums = BufferPool(self.new_sum) if self._in_float32 else self._buffers
 
     def begin(self, rank: int, size: int, sizes: Sequence[int]) -> None:
         """Begin a step.
@@ -64,33 +87,25 @@ class BucketReducer:
 
     def _add(self, left: GradBuffer, right: GradBuffer) -> None:
         left.flat += right.flat
-        self._sum_pool.append(right)
-
-    def _take_buffer(self) -> GradBuffer:
-        return self._buffer_pool.pop() if self._buffer_pool else self.bucket.new_grads()
+        self._sums.give_back(right)
 
     def new_sum(self) -> GradBuffer:
         """Another buffer for sums, not initialized; of float32 if the bucket holds halves."""
         return self.bucket.new_grads(float32 if self._in_float32 else None)
 
-    def _take_sum(self) -> GradBuffer:
-        if self._in_float32 and not self._sum_pool:
-            return self.new_sum()
-        return self._sum_pool.pop() if self._in_float32 else self._take_buffer()
-
     def _round_sum(self, total: GradBuffer) -> GradBuffer:
         """A sum in the dtype of the bucket."""
         if not self._in_float32:
             return total
-        rounded = self._take_buffer()
+        rounded = self._buffers.take()
         with np.errstate(all="ignore"):  # too large is infinity, as in the backward pass
             rounded.flat[...] = total.flat
-        self._sum_pool.append(total)
+        self._sums.give_back(total)
         return rounded
 
     def _use_empty_buffer(self) -> None:
         """Let the next microbatch accumulate in another buffer; every `grad` is None."""
-        self.bucket.use_grads(self._take_buffer(), [False] * len(self.bucket.params))
+        self.bucket.use_grads(self._buffers.take(), [False] * len(self.bucket.params))
 
     def set_aside(self) -> None:
         """Move pre-existing gradients out of the bucket; `commit` adds them to the step's."""
@@ -113,9 +128,9 @@ class BucketReducer:
         self.used = [a or b for a, b in zip(self.used, bucket.filled())]
         grads = bucket.grads
         if self._in_float32:
-            grads = self._take_sum()
+            grads = self._sums.take()
             grads.flat[...] = bucket.grads.flat
-            self._buffer_pool.append(bucket.grads)
+            self._buffers.give_back(bucket.grads)
         weight = self._weight(index)
         if weight == 0:  # not a product: the gradients of no samples are NaN
             grads.flat[...] = 0
@@ -131,7 +146,7 @@ class BucketReducer:
     def _push_zeros_until(self, index: int) -> None:
         """Add zeros for the microbatches before `index` that had no backward pass."""
         for missed in range(self._next, index):
-            zeros = self._take_sum()
+            zeros = self._sums.take()
             zeros.flat[...] = 0
             self._sum.push(missed, zeros)
         self._next = max(self._next, index)
@@ -171,7 +186,7 @@ class BucketReducer:
         self._state.advance("commit")
         bucket = self.bucket
         result = self._take_result(used)
-        self._buffer_pool.append(bucket.grads)
+        self._buffers.give_back(bucket.grads)
         bucket.use_grads(self._round_sum(result), used)
         shard = find_shard(bucket)
         if shard is not None:
@@ -182,7 +197,7 @@ class BucketReducer:
 
     def _take_result(self, used: list[bool]) -> GradBuffer:
         (_, _, result), *others = self._sum.partials
-        self._sum_pool += [buffer for _, _, buffer in others]
+        self._sums.give_back(*(buffer for _, _, buffer in others))
         return result
 
     def _add_preexisting(self, before: GradBuffer, filled: list[bool], used: list[bool]) -> None:
@@ -192,14 +207,14 @@ class BucketReducer:
                 bucket.grads.views[i].array += before.views[i].array
             elif there:
                 bucket.params[i]._grad = bucket.write_grad(i, before.views[i].array)
-        self._buffer_pool.append(before)
+        self._buffers.give_back(before)
 
     def roll_back(self) -> None:
         """Forget the step: the bucket has the gradients that it had before."""
         if not self._state.roll_back():
             return
-        self._sum_pool += [buffer for _, _, buffer in self._sum.partials]
-        self._buffer_pool.append(self.bucket.grads)
+        self._sums.give_back(*(buffer for _, _, buffer in self._sum.partials))
+        self._buffers.give_back(self.bucket.grads)
         if self._preexisting is None:
             self._use_empty_buffer()
         else:

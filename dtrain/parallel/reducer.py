@@ -283,11 +283,15 @@ class Reducer:
         if self._step is not step:
             return
         self._push()
+        self._before_vote()
         self._used, self._agreed_updates = self._vote()
-        if any(map(any, self._used)):
+        if any(map(any, self._used)) or self._in_flight:
             if not self._step_has_gradients:  # other ranks have some
                 self._set_aside()
             self._reduce_remaining()
+
+    def _before_vote(self) -> None:
+        """Send what need not wait for the vote."""
 
     def commit_step(self, step: Step) -> None:
         """Put the mean gradients into the buckets, and apply the deferred buffer updates."""

@@ -15,7 +15,7 @@ from dtrain.checkpoint.folder_writer import remove_checkpoint, write_checkpoint
 from dtrain.checkpoint.host_copies import HostCopies
 from dtrain.checkpoint.safetensors_file import StateWriter
 from dtrain.checkpoint.saving import check_object_name, checkpoint_folder, collect_states
-from dtrain.checkpoint.stateful import gather_state, needs_gathering
+from dtrain.checkpoint.stateful import gather_states, needs_gathering
 from dtrain.distributed import job_name, lifecycle, recoverable, world
 from dtrain.distributed.context import process
 from dtrain.distributed.watchdog.activity import activity
@@ -116,7 +116,11 @@ class Checkpoints:
     def _reserve_memory(self) -> None:
         """Have memory at hand when the first `save` copies; what is sharded is left to it."""
         self._has_memory = True
-        whole = {name: value for name, value in self._objects.items() if not needs_gathering(value)}
+        whole = {
+            name: value.state_dict()
+            for name, value in self._objects.items()
+            if not needs_gathering(value)
+        }
         self._copies.reserve(collect_states(whole))
 
     def save(self, step: int, **figures: float) -> Path:
@@ -159,12 +163,11 @@ class Checkpoints:
 
     @recoverable
     def _copy_and_write(self, folder: Path, step: int, unwanted: list[Path]) -> bool:
-        for value in self._objects.values():
-            gather_state(value, to=0)
+        gathered = gather_states(self._objects)
         if world.rank() != 0 or process.replay is not None:
             return False
         self._join()  # of a transaction that runs again
-        states = collect_states(self._objects)
+        states = collect_states(gathered)
         self._copies.copy(states)
         self._has_memory = True
         arguments = (folder, step, job_name(), states, unwanted)

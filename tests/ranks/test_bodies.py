@@ -16,6 +16,7 @@ from . import (
     bodies_metrics,
     bodies_parameters,
     bodies_reduction,
+    bodies_sharding,
     bodies_torch,
     bodies_zero,
 )
@@ -34,6 +35,7 @@ BODIES = [
         bodies_lbfgs,
         bodies_parameters,
         bodies_reduction,
+        bodies_sharding,
         bodies_torch,
         bodies_zero,
     )

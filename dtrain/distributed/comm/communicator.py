@@ -72,6 +72,8 @@ class Communicator(ArrayCollectives, Protocol):
     ----------
     rank, size : int
         This rank, from 0, and the number of ranks.
+    node_size : int
+        The number of ranks, this one included, that share memory with this one.
     over_network : bool
         Whether some ranks are on other machines: then messages take time, but no core.
     elastic : bool
@@ -103,6 +105,7 @@ class Communicator(ArrayCollectives, Protocol):
     size: int
     over_network: bool
     elastic: bool
+    node_size: int
 
     def duplicate(self) -> Communicator:
         """The same ranks, whose calls do not mix with this one's: for another thread.
@@ -140,6 +143,18 @@ class Communicator(ArrayCollectives, Protocol):
     def empty(self, size: int, dtype: np.dtype) -> np.ndarray:
         """Allocate (size,) in host memory whose reduction needs no copies; not initialized."""
 
+    def empty_on_node(self, size: int, dtype: np.dtype) -> np.ndarray:
+        """Allocate (size,) once on each machine: its ranks share one array; not initialized.
+
+        All ranks call it. It is freed when no rank refers to it any more.
+        """
+
+    def complete_on_nodes(
+        self, flats: Sequence[np.ndarray], bounds: Sequence[Sequence[int]]
+    ) -> None:
+        """Complete arrays of `empty_on_node`: before, rank r has written the slice
+        bounds[i][r]:bounds[i][r + 1] of ``flats[i]``."""
+
     def all_to_all_slices(
         self, flats: Sequence[np.ndarray], bounds: Sequence[int], count: int
     ) -> list[np.ndarray]:
@@ -173,6 +188,7 @@ class SoloCommunicator(Communicator):
 
     rank: int = 0
     size: int = 1
+    node_size: int = 1
     over_network: bool = False
     elastic: bool = False
 
@@ -202,6 +218,14 @@ class SoloCommunicator(Communicator):
 
     def empty(self, size: int, dtype: np.dtype) -> np.ndarray:
         return np.empty(size, dtype)
+
+    def empty_on_node(self, size: int, dtype: np.dtype) -> np.ndarray:
+        return np.empty(size, dtype)
+
+    def complete_on_nodes(
+        self, flats: Sequence[np.ndarray], bounds: Sequence[Sequence[int]]
+    ) -> None:
+        pass
 
     def all_reduce(
         self, partials: Sequence[Array], out: Array, count: int, divisor: float = 1

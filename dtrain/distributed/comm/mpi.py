@@ -95,6 +95,7 @@ class MpiCommunicator(ElasticCommunicator):
         self.size: int = comm.Get_size()
         self._world_ranks: Sequence[int] = range(self.size)
         self.node: NodeLocalGroup = NodeLocalGroup(comm, self.elastic, self.collective_log)
+        self.node_size: int = self.node.size
         self._inter_node = (
             InterNodeExchange(comm, self.node) if len(self.node.all_ranks) > 1 else None
         )
@@ -225,6 +226,21 @@ class MpiCommunicator(ElasticCommunicator):
 
     def empty(self, size: int, dtype: np.dtype) -> np.ndarray:
         return self.node.empty(size, dtype)
+
+    @collective(lambda size, dtype: f" of {size} x {dtype}")
+    def empty_on_node(self, size: int, dtype: np.dtype) -> np.ndarray:
+        return self.node.empty_once(size, dtype)
+
+    @collective()
+    def complete_on_nodes(
+        self, flats: Sequence[np.ndarray], bounds: Sequence[Sequence[int]]
+    ) -> None:
+        self.node.barrier()
+        if self._inter_node is not None:
+            if self.node.rank == 0:
+                for flat, slices in zip(flats, bounds):
+                    self._inter_node.all_gather(flat, self._inter_node.bounds(slices))
+            self.node.barrier()
 
     @collective(lambda partials, out, *_, **__: describe_array(out))
     def all_reduce(

@@ -13,7 +13,7 @@ import numpy as np
 
 from dtrain.distributed.comm.objects import allgather_objects
 from dtrain.distributed.comm.polling import CollectiveRunner
-from dtrain.distributed.comm.shared_memory import OwnMemory, PeerMemory, own_memory
+from dtrain.distributed.comm.shared_memory import OwnMemory, PeerMemory, Region, own_memory
 from dtrain.distributed.watchdog.call_site import find_call_site
 from dtrain.distributed.watchdog.collective_log import CollectiveLog
 from dtrain.errors import DesyncError
@@ -50,6 +50,17 @@ class NodeLocalGroup:
         if self.size == 1 or self._memory is None:
             return np.empty(size, dtype)
         return self._memory.empty(size, dtype)
+
+    def empty_once(self, size: int, dtype: np.dtype) -> np.ndarray:
+        """An uninitialized array that this rank and its neighbours share; all of them call it."""
+        if self.size == 1 or self._memory is None:
+            return np.empty(size, dtype)
+        region = Region.create(size * dtype.itemsize) if self.rank == 0 else None
+        address = allgather_objects(self.comm, region and region.address, 0)[0]
+        if region is None:
+            region = Region.open(address)
+        self.barrier()  # all have opened it
+        return region.take_array(size, dtype)
 
     def barrier(self) -> None:
         """Wait until every neighbour has called it."""

@@ -109,3 +109,38 @@ class PeerMemory:
             flags = mmap.MAP_SHARED | mmap.MAP_POPULATE
             self._bytes = np.frombuffer(mmap.mmap(self._fd, whole, flags), np.uint8)
         return self._bytes[offset:end].view(dtype)
+
+
+class Region:
+    """One array in memory of its own, which several processes map; freed by the last of them.
+
+    Parameters
+    ----------
+    descriptor : of the anonymous file, which is closed by `take_array`
+    nbytes : the size of the file
+    """
+
+    def __init__(self, descriptor: int, nbytes: int):
+        self._fd, self._nbytes = descriptor, nbytes
+        #: for `open`: (process, descriptor, size)
+        self.address: tuple[int, int, int] = (os.getpid(), descriptor, nbytes)
+
+    @classmethod
+    def create(cls, nbytes: int) -> Region:
+        """Memory for others to open, until `take_array`; raises OSError where there is none."""
+        length = max(-(-nbytes // _PAGE), 1) * _PAGE
+        descriptor = os.memfd_create("dtrain")
+        os.posix_fallocate(descriptor, 0, length)
+        return cls(descriptor, length)
+
+    @classmethod
+    def open(cls, address: tuple[int, int, int]) -> Region:
+        """The memory that another process has created."""
+        pid, descriptor, nbytes = address
+        return cls(os.open(f"/proc/{pid}/fd/{descriptor}", os.O_RDWR), nbytes)
+
+    def take_array(self, size: int, dtype: np.dtype) -> np.ndarray:
+        """The array, which keeps the memory; nobody can open it any more."""
+        mapped = mmap.mmap(self._fd, self._nbytes)
+        os.close(self._fd)
+        return np.frombuffer(mapped, dtype, size)

@@ -222,6 +222,7 @@ class ThreadCommunicator(Communicator):
         self._world = world
         self.rank: int = rank
         self.size: int = world.size
+        self.node_size: int = world.size
 
     def duplicate(self) -> ThreadCommunicator:
         made = self._world.derive(range(self.size)) if self.rank == 0 else None
@@ -256,6 +257,15 @@ class ThreadCommunicator(Communicator):
 
     def empty(self, size: int, dtype: np.dtype) -> np.ndarray:
         return np.empty(size, dtype)
+
+    def empty_on_node(self, size: int, dtype: np.dtype) -> np.ndarray:
+        flat = np.empty(size, dtype) if self.rank == 0 else None
+        return self._world.meet(self.rank, f"empty_on_node of {size} x {dtype}", flat)[0]
+
+    def complete_on_nodes(
+        self, flats: Sequence[np.ndarray], bounds: Sequence[Sequence[int]]
+    ) -> None:
+        self._world.meet(self.rank, "complete_on_nodes")
 
     def all_reduce(
         self, partials: Sequence[Array], out: Array, count: int, divisor: float = 1

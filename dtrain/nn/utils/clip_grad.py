@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from dtrain.autograd import Tensor, no_grad
+from dtrain.autograd.bucket import Sharding
 from dtrain.autograd.tensor import wrap
 from dtrain.backend.dtypes import float32, is_half
 from dtrain.functions.creation import tensor
@@ -25,7 +26,34 @@ def _widen(x: Tensor) -> Tensor:
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    return [param.grad for param in _all(parameters) if param.grad is not None]
+    """The gradients; of sharded parameters this rank's parts of them."""
+    params = _all(parameters)
+    grads = [param._grad if _sharding(param) else param.grad for param in params]
+    return [grad for grad in grads if grad is not None]
+
+
+def _sharding(param: Tensor) -> Sharding | None:
+    return None if param._bucket is None else param._bucket.sharding
+
+
+def _map(tensors: Iterable[Tensor], fn: Callable[[Tensor], Any], of_params: bool) -> list[Any]:
+    """`fn` of each tensor, or of the whole gradient of each parameter that has one.
+
+    The ranks gather sharded gradients, a bucket at a time, and divide them among themselves.
+    """
+    if not of_params:
+        return [fn(x) for x in tensors]
+    found: dict[Sharding, dict[int, Any]] = {}
+    values = []
+    for param in tensors:
+        sharding = _sharding(param)
+        if sharding is not None and param._grad is not None:
+            if sharding not in found:
+                found[sharding] = sharding.map_gradients(fn)
+            values.append(found[sharding][param._bucket_index])
+        elif param.grad is not None:
+            values.append(fn(param.grad))
+    return values
 
 
 def _are_host_arrays(tensors: list[Tensor]) -> bool:
@@ -36,14 +64,22 @@ def _are_host_arrays(tensors: list[Tensor]) -> bool:
     )
 
 
-def _euclidean_norm(tensors: list[Tensor]) -> Tensor:
+def _sum_squares(x: Tensor) -> float:
+    flat = np.ravel(x.array)
+    return float(np.dot(flat, flat))
+
+
+def _sum_squares_in_float64(x: Tensor) -> float:
+    return float(np.square(x.array, dtype=np.float64).sum())
+
+
+def _euclidean_norm(tensors: list[Tensor], of_params: bool) -> float:
     """The root of the sum of all squares; the sums of the tensors are added in float64."""
-    flat = [np.ravel(x.array) for x in tensors]
     with np.errstate(all="ignore"):
-        total = sum(float(np.dot(x, x)) for x in flat)
+        total = sum(_map(tensors, _sum_squares, of_params))
         if not math.isfinite(total):  # of float32 the squares may be too large, the norm is not
-            total = sum(float(np.square(x, dtype=np.float64).sum()) for x in flat)
-    return tensor(math.sqrt(total), dtype=tensors[0].dtype)
+            total = sum(_map(tensors, _sum_squares_in_float64, of_params))
+    return math.sqrt(total)
 
 
 @no_grad
@@ -68,13 +104,22 @@ def get_total_norm(
     >>> get_total_norm([dtrain.tensor([3.0]), dtrain.tensor([4.0])])
     tensor(5.)
     """
-    every = _all(tensors)
+    return _compute_norm(_all(tensors), norm_type, error_if_nonfinite, of_params=False)
+
+
+@no_grad
+def _compute_norm(
+    tensors: list[Tensor], norm_type: float, error_if_nonfinite: bool, of_params: bool
+) -> Tensor:
+    """The norm of all tensors, or of the gradients of all parameters."""
+    every = _gradients(tensors) if of_params else tensors
     if not every:
         return tensor(0.0)
     if norm_type == 2 and _are_host_arrays(every):
-        total = _euclidean_norm(every)
+        total = tensor(_euclidean_norm(tensors, of_params), dtype=every[0].dtype)
     else:
-        total = norm(stack([norm(_widen(x), norm_type) for x in every]), norm_type)
+        norms = _map(tensors, lambda x: norm(_widen(x), norm_type), of_params)
+        total = norm(stack(norms), norm_type)
     if error_if_nonfinite and not math.isfinite(total.item()):
         raise RuntimeError(
             f"the norm of order {norm_type} of the gradients is {total.item()}: "
@@ -142,7 +187,7 @@ def clip_grad_norm_(
     tensor([0.6000, 0.8000])
     """
     params = _all(parameters)
-    total = get_total_norm(_gradients(params), norm_type, error_if_nonfinite)
+    total = _compute_norm(params, norm_type, error_if_nonfinite, of_params=True)
     clip_grads_with_norm_(params, max_norm, total)
     return total
 

@@ -79,7 +79,7 @@ class CompressedBucketReducer(BucketReducer):
         super().set_aside()
 
     def _exchange(self, comm: Communicator) -> None:
-        self._mean = self._take_sum()
+        self._mean = self._sums.take()
         totals = []
         for index, _, total in self._sum.partials:
             if index in self.errors:
@@ -99,7 +99,7 @@ class CompressedBucketReducer(BucketReducer):
             before = self.errors.get(index)
             _restore(error.flat, before.flat if before else None, self.param_slices, keep)
             if before is not None:
-                self._sum_pool.append(before)
+                self._sums.give_back(before)
             self.errors[index] = error
         _restore(self._new_memory, self.memory, self.memory_slices, keep)
         self.memory = self._new_memory
@@ -109,7 +109,7 @@ class CompressedBucketReducer(BucketReducer):
 
     def roll_back(self) -> None:
         if self._mean is not None:
-            self._sum_pool.append(self._mean)
+            self._sums.give_back(self._mean)
             self._mean = None
         super().roll_back()
 

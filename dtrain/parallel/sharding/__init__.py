@@ -1,0 +1,8 @@
+"""Sharded training: parameters, gradients and optimizer state once for all ranks."""
+
+from dtrain.parallel.sharding.fully_shard import fully_shard as fully_shard
+from dtrain.parallel.sharding.fully_sharded_data_parallel import (
+    FullyShardedDataParallel as FullyShardedDataParallel,
+    ShardingStrategy as ShardingStrategy,
+)
+from dtrain.parallel.sharding.summon import summon_full_params as summon_full_params

@@ -1,0 +1,137 @@
+"""One bucket of a sharded model: values once on each machine, this rank's part of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dtrain.autograd import Tensor
+from dtrain.autograd.bucket import Bucket, GradBuffer, Sharding
+from dtrain.autograd.tensor import wrap
+from dtrain.backend import Array
+from dtrain.distributed.comm.communicator import Communicator
+from dtrain.distributed.comm.tree_reduce import equal_bounds
+from dtrain.parallel.shard import Shard
+
+
+class GradPart(GradBuffer):
+    """The gradients in this rank's part of a bucket.
+
+    Parameters
+    ----------
+    bucket : the bucket
+    part : its elements from `bucket.update_range.start` on; taken over
+    """
+
+    def __init__(self, bucket: Bucket, part: Array):
+        super().__init__(lambda: part, bucket.params)
+        self.start, self._starts = bucket.update_range.start, bucket.starts
+
+    def _make_views(self) -> list[Tensor]:
+        """What is here of each parameter's gradient, flat; of most parameters nothing."""
+        bounds = [(start, start + p.numel()) for start, p in zip(self._starts, self._params)]
+        first, last = self.start, self.start + len(self.flat)
+        clipped = [[min(max(i, first), last) - first for i in pair] for pair in bounds]
+        return [wrap(self.flat[low:high]) for low, high in clipped]
+
+
+class BucketShard(Shard, Sharding):
+    """This rank's part of a bucket whose values are in memory that a machine's ranks share.
+
+    Parameters
+    ----------
+    params : of one dtype, in host memory; all ranks have the same values
+    comm : the ranks
+    """
+
+    def __init__(self, params: Sequence[Tensor], comm: Communicator):
+        bucket = Bucket(params, comm.empty_on_node)
+        bucket.use_grad_memory(comm.empty)
+        self._comm = comm
+        super().__init__(bucket, equal_bounds(bucket.size, comm.size), comm.rank, True)
+        bucket.sharding = self
+        bucket.before_accumulate = _refuse_unprepared
+        self.protect()
+
+    def protect(self) -> None:
+        """Have the parameters be views that nobody can write to."""
+        for param, start in zip(self.bucket.params, self.bucket.starts):
+            values = self.bucket.data[start : start + param.numel()].reshape(param.shape)
+            values.flags.writeable = False
+            param.array = values
+
+    def cut_between_parameters(self) -> None:
+        """Let the parts end between two parameters, as near to equal parts as that gives."""
+        bucket = self.bucket
+        starts = np.array([*bucket.starts, bucket.size])
+        equal = equal_bounds(bucket.size, self._comm.size)
+        borders = [int(starts[np.abs(starts - border).argmin()]) for border in equal]
+        if borders == list(self.borders):
+            return
+        if any(bucket.states.values()):
+            raise RuntimeError(
+                "an optimizer that needs whole parameters was given some that another one has "
+                "updated: make all optimizers before the first step"
+            )
+        self.gather_gradients(self._comm)
+        self._set_borders(borders)
+
+    def _set_borders(self, borders: Sequence[int]) -> None:
+        self.borders = self.gradient_bounds = borders
+        rank = self._comm.rank
+        self.bucket.update_range = slice(borders[rank], borders[rank + 1])
+
+    # --- what optimizers and clip_grad_norm_ ask ---
+
+    def agree(self, found: bool) -> bool:
+        return any(self._comm.allgather(found, "whether gradients are finite"))
+
+    def gather(self, own: Array) -> Array:
+        whole = self._comm.empty_on_node(self.bucket.size, own.dtype)
+        whole[self.bucket.update_range] = own
+        self._comm.complete_on_nodes([whole], [self.borders])
+        whole = whole.view()
+        whole.flags.writeable = False  # all ranks of the machine see it
+        return whole
+
+    def gather_objects(self, own: dict[int, Any]) -> dict[int, Any]:
+        gathered = self._comm.allgather(own, "what is kept for sharded parameters")
+        return {index: value for theirs in gathered for index, value in theirs.items()}
+
+    def gather_gradients(self, comm: Communicator) -> None:
+        if self.gradients_are_scattered:
+            whole = self.gather(self.bucket.grads.flat).copy()  # which this rank may write to
+            filled = self.bucket.filled()
+            self.bucket.use_grads(GradBuffer(lambda: whole, self.bucket.params), filled)
+            self.gradients_are_scattered = False
+
+    def map_gradients(self, fn: Callable[[Tensor], Any]) -> dict[int, Any]:
+        bucket = self.bucket
+        grads = bucket.grads
+        if self.gradients_are_scattered:
+            whole = self.gather(grads.flat)
+            grads = GradBuffer(lambda: whole, bucket.params)
+        filled = [index for index, there in enumerate(bucket.filled()) if there]
+        mine = filled[self._comm.rank :: self._comm.size]
+        return self.gather_objects({index: fn(grads.views[index]) for index in mine})
+
+    def end_update(self, buckets: Sequence[Bucket]) -> None:
+        shards = [bucket.sharding for bucket in buckets]
+        borders = [shard.borders for shard in shards if isinstance(shard, BucketShard)]
+        self._comm.complete_on_nodes([bucket.data for bucket in buckets], borders)
+
+    def _require_whole_gradients(self) -> None:
+        if self.gradients_are_scattered:
+            raise RuntimeError(
+                "grad: the gradient is sharded over the ranks, this rank has a part of it: read it "
+                "in `with summon_full_params(module, with_grads=True)` on every rank"
+            )
+
+
+def _refuse_unprepared(bucket: Bucket) -> None:
+    raise RuntimeError(
+        "backward: gradients of sharded parameters, but no module that fully_shard was given has "
+        "been called: call the module itself, not its forward or one of its children"
+    )

@@ -1,0 +1,82 @@
+"""`fully_shard`: parameters, gradients and optimizer state once for all ranks."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from dtrain.nn import Module
+from dtrain.parallel.sharding.units import make_unit
+
+M = TypeVar("M", bound=Module)
+
+
+def fully_shard(
+    module: M,
+    *,
+    reshard_after_forward: bool | int | None = None,
+    mp_policy: Any = None,
+    offload_policy: Any = None,
+) -> M:
+    """Shard a module's parameters, gradients and optimizer state over the ranks
+    (torch.distributed.fsdp.fully_shard); returns the module.
+
+    Apply it from the inside out: each call makes one unit of the parameters that are in none yet,
+    the last one takes the whole model. All ranks of a machine share one copy of the parameters, so
+    nothing is gathered before a unit runs, nor freed after it; every machine has one copy. A unit's
+    gradients are whole on a rank from the first of them to the last; then they are reduced, and
+    each rank keeps its part. Any optimizer but LBFGS, made afterwards, updates this rank's part and
+    has the state of that part alone. Weights get the bits that `DataParallel` gives them on any
+    number of ranks. LARS, LAMB, Muon, Adafactor and SparseAdam have parts that end between
+    parameters.
+
+    With several microbatches a rank, the gradients of all but the last one are whole on the rank,
+    as the order of the tree wants it. ``loader.steps(one_backward=True)`` lets units be reduced
+    while the backward pass runs; without it they are reduced at the end of the step.
+
+    Every rank calls it. Parameters can be read at any time, and written in `summon_full_params`.
+
+    Parameters
+    ----------
+    module : in host memory; its parameters may not belong to an optimizer or to DataParallel yet
+    reshard_after_forward : without effect: the memory that the ranks share is never freed
+    mp_policy, offload_policy : refused; use `dtrain.autocast`
+
+    Raises
+    ------
+    NotImplementedError
+        If parameters are on a GPU, or an option is given that is refused.
+    RuntimeError
+        If the module is sharded already, or its parameters belong to an optimizer.
+    DesyncError
+        If the ranks' modules or seeds differ.
+
+    Examples
+    --------
+    >>> import dtrain
+    >>> model = dtrain.nn.Sequential(dtrain.nn.Linear(4, 8), dtrain.nn.Linear(8, 2))
+    >>> for layer in model:
+    ...     _ = fully_shard(layer)
+    >>> model = fully_shard(model)
+    >>> optimizer = dtrain.optim.AdamW(model.parameters(), lr=0.1)
+    >>> model(dtrain.ones(3, 4)).mean().backward()
+    >>> optimizer.step()
+    """
+    refuse_options("fully_shard", mp_policy=mp_policy, offload_policy=offload_policy)
+    make_unit(module, "fully_shard")
+    return module
+
+
+def refuse_options(by: str, **given: Any) -> None:
+    """Raise NotImplementedError for an option that is given but not supported."""
+    instead = {
+        "mp_policy": "use dtrain.autocast around the forward pass: parameters stay in float32",
+        "mixed_precision": "use dtrain.autocast around the forward pass: parameters stay float32",
+        "offload_policy": "parameters are in host memory already",
+        "cpu_offload": "parameters are in host memory already",
+    }
+    for name, value in given.items():
+        if value is not None and value is not False:
+            raise NotImplementedError(
+                f"{by}: {name} is not supported: omit it"
+                + (f"; {instead[name]}" if name in instead else "")
+            )

@@ -1,0 +1,140 @@
+"""`FullyShardedDataParallel`: sharding under PyTorch's older name, its units found by a policy."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from dtrain.nn import Module
+from dtrain.parallel.data_parallel import DataParallel
+from dtrain.parallel.sharding.fully_shard import refuse_options
+from dtrain.parallel.sharding.summon import summon_full_params
+from dtrain.parallel.sharding.units import find_unit, make_unit
+
+if TYPE_CHECKING:
+    from dtrain.nn.state import IncompatibleKeys
+
+
+class ShardingStrategy(enum.Enum):
+    """What is sharded over the ranks (torch.distributed.fsdp.ShardingStrategy).
+
+    FULL_SHARD, SHARD_GRAD_OP and HYBRID_SHARD are one here: gradients and optimizer state are
+    sharded over all ranks, parameters are once on each machine. NO_SHARD is `DataParallel`.
+    """
+
+    FULL_SHARD = 1
+    SHARD_GRAD_OP = 2
+    NO_SHARD = 3
+    HYBRID_SHARD = 4
+
+
+class FullyShardedDataParallel(Module):
+    """A model that `fully_shard` has sharded (torch.distributed.fsdp.FullyShardedDataParallel).
+
+    `state_dict` and `load_state_dict` are those of the module, without a prefix.
+
+    Parameters
+    ----------
+    module : the model
+    sharding_strategy : FULL_SHARD, SHARD_GRAD_OP and HYBRID_SHARD shard, NO_SHARD does not
+    auto_wrap_policy : which submodules are units: the classes of such modules, or a function of
+        (module, recurse, nonwrapped_numel) as PyTorch's; None makes one unit of the model
+    ignored_modules, cpu_offload, mixed_precision, process_group : refused
+
+    Raises
+    ------
+    NotImplementedError
+        If an option is given that is refused, or parameters are on a GPU.
+
+    >>> import dtrain
+    >>> model = dtrain.nn.Sequential(dtrain.nn.Linear(4, 8), dtrain.nn.Linear(8, 2))
+    >>> model = FullyShardedDataParallel(model, auto_wrap_policy={dtrain.nn.Linear})
+    >>> list(model.state_dict())
+    ['0.weight', '0.bias', '1.weight', '1.bias']
+    """
+
+    module: Module
+
+    def __init__(
+        self,
+        module: Module,
+        process_group: Any = None,
+        sharding_strategy: ShardingStrategy | None = None,
+        cpu_offload: Any = None,
+        auto_wrap_policy: Iterable[type[Module]] | Callable[..., bool] | None = None,
+        mixed_precision: Any = None,
+        ignored_modules: Any = None,
+    ):
+        super().__init__()
+        by = type(self).__name__
+        refuse_options(
+            by, process_group=process_group, cpu_offload=cpu_offload,
+            mixed_precision=mixed_precision, ignored_modules=ignored_modules,
+        )  # fmt: skip
+        strategy = ShardingStrategy.FULL_SHARD if sharding_strategy is None else sharding_strategy
+        if not isinstance(strategy, ShardingStrategy):
+            raise ValueError(f"{by}: expected a ShardingStrategy, got {sharding_strategy!r}")
+        self.module: Module = module
+        if strategy is ShardingStrategy.NO_SHARD:
+            replicated = DataParallel(module)
+            self.__dict__["_called"] = replicated  # no submodule: the names stay the model's
+            return
+        for child in _find_units(module, auto_wrap_policy, by):
+            if find_unit(child) is None:
+                make_unit(child, by)
+        make_unit(module, by)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """The output of `module`, on this rank's microbatch."""
+        return self.__dict__.get("_called", self.module)(*args, **kwargs)
+
+    def state_dict(self, **options: Any) -> dict[str, Any]:
+        """The module's state; parameters share the memory of all ranks of the machine."""
+        return self.module.state_dict(**options)
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> IncompatibleKeys:
+        """Load the module's state; every rank gives the same one."""
+        return self.module.load_state_dict(state_dict, strict, assign)
+
+    #: `summon_full_params(model)`, as PyTorch has it
+    summon_full_params = staticmethod(summon_full_params)
+
+
+def _find_units(
+    module: Module, policy: Iterable[type[Module]] | Callable[..., bool] | None, by: str
+) -> list[Module]:
+    """The submodules that a policy makes units, from the inside out."""
+    if policy is None:
+        return []
+    if callable(policy):
+        wants = policy
+    else:
+        classes = tuple(policy)
+        if not all(isinstance(kind, type) and issubclass(kind, Module) for kind in classes):
+            raise TypeError(f"{by}: auto_wrap_policy: expected classes of modules, got {policy!r}")
+
+        def wants(module: Module, recurse: bool, nonwrapped_numel: int) -> bool:
+            return recurse or isinstance(module, classes)
+
+    units: list[Module] = []
+
+    def visit(parent: Module) -> int:
+        """Find the units in a module; returns the number of elements in them."""
+        wrapped = 0
+        for child in parent.children():
+            size = sum(param.numel() for param in child.parameters())
+            inside = 0
+            if wants(module=child, recurse=True, nonwrapped_numel=size):
+                inside = visit(child)
+            rest = size - inside
+            if size and wants(module=child, recurse=False, nonwrapped_numel=rest):
+                units.append(child)
+                inside = size
+            wrapped += inside
+        return wrapped
+
+    visit(module)
+    return units

@@ -1,0 +1,129 @@
+"""The gradients of a sharded model: a unit's are reduced, scattered and freed once they are whole.
+
+The order of additions is the reducer's, and with it the bits are those of DataParallel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dtrain.autograd.bucket import GradBuffer
+from dtrain.backend import Array
+from dtrain.distributed.comm.communicator import Communicator
+from dtrain.distributed.step import Step
+from dtrain.nn import Module
+from dtrain.parallel.bucket_layout import BucketLayout
+from dtrain.parallel.bucket_reducer import BucketReducer, BufferPool
+from dtrain.parallel.reducer import Reducer
+from dtrain.parallel.sharding.bucket_shard import BucketShard, GradPart
+
+
+class ShardedBucketReducer(BucketReducer):
+    """Makes the gradients in this rank's part of a bucket the mean over all samples of a step.
+
+    A whole bucket of gradients exists from the first gradient of a backward pass to the exchange.
+    """
+
+    def __init__(self, shard: BucketShard):
+        super().__init__(shard.bucket, exact=True)
+        self._buffers = BufferPool(self.bucket.new_grads, keeps=False)
+        self._sums = BufferPool(self.new_sum, keeps=False)
+        self._part: Array | None = None
+
+    def set_aside(self) -> None:
+        super().set_aside()
+        if isinstance(self.bucket.grads, GradPart):
+            self._use_empty_buffer()
+
+    def _exchange(self, comm: Communicator) -> None:
+        super()._exchange(comm)
+        total = self._sum.partials[0][2].flat[self.bucket.update_range]
+        self._part = total.astype(self.bucket.data.dtype)  # a copy: the whole sum is freed
+        self._sum.partials = []
+
+    def _take_result(self, used: list[bool]) -> GradBuffer:
+        part, self._part = self._part, None
+        assert part is not None
+        return GradPart(self.bucket, part)
+
+    def _round_sum(self, total: GradBuffer) -> GradBuffer:
+        return total
+
+    def _add_preexisting(self, before: GradBuffer, filled: list[bool], used: list[bool]) -> None:
+        if not isinstance(before, GradPart):
+            before = GradPart(self.bucket, before.flat[self.bucket.update_range])
+        super()._add_preexisting(before, filled, used)
+
+    def roll_back(self) -> None:
+        self._part = None
+        super().roll_back()
+
+
+class UnitLayout(BucketLayout):
+    """The buckets of the units of a sharded model, which stay as they are.
+
+    Parameters
+    ----------
+    module : the model
+    shards : of its trainable parameters, in the order in which backward passes fill the buckets
+    comm : the ranks
+    """
+
+    def __init__(self, module: Module, shards: Sequence[BucketShard], comm: Communicator):
+        self._shards = shards
+        super().__init__(module, comm.empty, None, overlap=True, exact=True, compression=None)
+
+    def lay_out(self) -> None:
+        """Take the buckets; refuses a later change of the model's parameters."""
+        if not self.reducers:
+            self.reducers = [ShardedBucketReducer(shard) for shard in self._shards]
+            self._defer_buffer_updates()
+        missing = self.find_changes()
+        if missing:
+            names = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
+            raise RuntimeError(
+                f"fully_shard: {names} was added, replaced, unfrozen, or moved to another dtype or "
+                "device after fully_shard took the module: change the module first, then shard it"
+            )
+
+
+class ShardedReducer(Reducer):
+    """Reduces the buckets of a sharded model, at most one of them while the next one fills.
+
+    Before the vote at the end of a step a rank gives all its gradients away, so that no rank waits
+    in its backward pass for one that votes.
+    """
+
+    def __init__(self, comm: Communicator, layout: BucketLayout):
+        self._size = comm.size
+        self._updates_values = False
+        super().__init__(comm, layout, overlap=True)
+
+    def _begin(self, step: Step) -> None:
+        if self._comm.size != self._size:
+            raise RuntimeError(
+                f"fully_shard: {self._size - self._comm.size} of {self._size} ranks have failed, "
+                "and with them their parts of the optimizer's state: go on from a checkpoint, as "
+                "dtrain run --max-restarts does"
+            )
+        self._updates_values = False
+        super()._begin(step)
+
+    def _send(self, index: int) -> None:
+        if self._in_flight:
+            self._in_flight[-1].result()
+        super()._send(index)
+
+    def _before_vote(self) -> None:
+        if self._agreement.is_changed:
+            return
+        if not self._step_has_gradients:
+            self._set_aside()
+        for index in range(len(self._in_flight), len(self._reducers)):
+            self._send(index)
+
+    def _before_step(self) -> None:
+        super()._before_step()
+        if not self._updates_values:
+            self._comm.barrier()  # a rank may still compute with the values
+            self._updates_values = True

@@ -1,0 +1,151 @@
+"""The units of a sharded model, and the module whose call begins its steps."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+import dtrain.parallel.unreduced_check  # noqa: F401  watches all optimizers
+from dtrain.autograd import Tensor, is_grad_enabled
+from dtrain.distributed import world
+from dtrain.distributed.comm.blocks import copy_from_rank
+from dtrain.distributed.comm.communicator import Communicator
+from dtrain.distributed.step import register_step_reduction
+from dtrain.nn import Module
+from dtrain.parallel.data_parallel import require_same_model, require_same_seed
+from dtrain.parallel.sharding.bucket_shard import BucketShard
+from dtrain.parallel.sharding.reducer import ShardedReducer, UnitLayout
+
+
+class ShardedUnit:
+    """A module that `fully_shard` was given: the buckets of its parameters, and the units inside.
+
+    The outermost unit has the reducer of them all. It makes one when one of its modules is called
+    for training for the first time; all ranks do that together.
+    """
+
+    def __init__(self, module: Module, comm: Communicator):
+        self.is_copy: bool = False
+        self.module: Module = module
+        self.outer: ShardedUnit | None = None
+        self.inner: list[ShardedUnit] = [
+            unit for child in module.modules() if (unit := find_unit(child)) and not unit.outer
+        ]
+        self._comm = comm
+        self._reducer: ShardedReducer | None = None
+        new = [param for param in module.parameters() if not _is_sharded(param)]
+        self.shards: list[BucketShard] = [BucketShard(alike, comm) for alike in _group(new)]
+        for unit in self.inner:
+            unit.outer = self
+
+    def all_units(self) -> list[ShardedUnit]:
+        """The units inside, each after those inside of it, and this one."""
+        return [*(unit for each in self.inner for unit in each.all_units()), self]
+
+    def root(self) -> ShardedUnit:
+        """The outermost unit."""
+        return self if self.outer is None else self.outer.root()
+
+    def before_forward(self, module: Module, args: Any, kwargs: Any) -> None:
+        """Note, before a call of the module, that it belongs to the loader's microbatch."""
+        if not self.is_copy and (self.module.training or is_grad_enabled()):
+            self.root()._enter()
+
+    def _enter(self) -> None:
+        if self._reducer is None:
+            shards = [
+                shard
+                for unit in (*reversed(self.all_units()[:-1]), self)
+                for shard in unit.shards
+                if any(param._requires_grad for param in shard.bucket.params)
+            ]
+            layout = UnitLayout(self.module, shards, self._comm)
+            self._reducer = ShardedReducer(self._comm, layout)
+            _warn_of_limits(self._comm)
+            register_step_reduction(self._reducer)
+        self._reducer.before_forward()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For `copy` and `pickle`: a copy of a sharded module is an ordinary one."""
+        return {"is_copy": True}
+
+
+def find_unit(module: Module) -> ShardedUnit | None:
+    """The unit that a module is, if `fully_shard` was given it."""
+    unit = module.__dict__.get("_sharded_unit")
+    return None if unit is None or unit.is_copy else unit
+
+
+def _warn_of_limits(comm: Communicator) -> None:
+    """Say, on rank 0 at the start of training, what this job cannot have."""
+    fewest = min(comm.allgather(comm.node_size, "the number of ranks on a machine"))
+    if comm.rank == 0 and fewest == 1 < comm.size:
+        warnings.warn(
+            "fully_shard: some rank shares no memory with another one, so it holds all parameters; "
+            "gradients and optimizer state are sharded. Run several ranks on each machine",
+            stacklevel=2,
+        )
+    if comm.rank == 0 and comm.elastic:
+        warnings.warn(
+            "fully_shard: one rank alone has each part of the optimizer's state: when a rank "
+            "fails, this job needs its checkpoint; start it with dtrain run --max-restarts",
+            stacklevel=2,
+        )
+
+
+def make_unit(module: Module, by: str) -> ShardedUnit:
+    """Shard the parameters of a module that are in no unit yet.
+
+    Raises
+    ------
+    NotImplementedError
+        For parameters on a GPU, and for compressed communication.
+    RuntimeError
+        If the module is a unit already, or an optimizer or DataParallel has its parameters.
+    """
+    world.init()
+    comm = world.communicator()
+    if find_unit(module) is not None:
+        raise RuntimeError(f"{by}: the module is sharded already: give each module once")
+    new = [(name, p) for name, p in module.named_parameters() if not _is_sharded(p)]
+    _refuse(new, by)
+    require_same_seed(comm)
+    require_same_model(module, comm, by)
+    copy_from_rank(comm, [p.array for _, p in new] + [b.array for b in module.buffers()], 0)
+    unit = ShardedUnit(module, comm)
+    comm.barrier()  # the values are there
+    module.__dict__["_sharded_unit"] = unit
+    module.register_forward_pre_hook(unit.before_forward, with_kwargs=True)
+    return unit
+
+
+def _is_sharded(param: Tensor) -> bool:
+    """Whether a unit has the parameter: one inside, or one that shares it."""
+    return param._bucket is not None and param._bucket.sharding is not None
+
+
+def _refuse(named: Sequence[tuple[str, Tensor]], by: str) -> None:
+    for name, param in named:
+        if not isinstance(param.array, np.ndarray):
+            raise NotImplementedError(
+                f"{by}: {name} is on {param.device}: parameters are sharded in host memory alone; "
+                "use DataParallel, and ZeroRedundancyOptimizer for the optimizer's state"
+            )
+        if param._grad is not None:
+            raise RuntimeError(f"{by}: {name} has a gradient: call zero_grad() on the module first")
+        if param._bucket is not None:
+            raise RuntimeError(
+                f"{by}: {name} belongs to an optimizer or to DataParallel already: shard the "
+                "module first, then make the optimizer"
+            )
+
+
+def _group(params: Sequence[Tensor]) -> list[list[Tensor]]:
+    """The parameters by dtype and by whether they are trained, the last ones first."""
+    groups: dict[tuple[Any, bool], list[Tensor]] = {}
+    for param in reversed(params):
+        groups.setdefault((param.dtype, param._requires_grad), []).append(param)
+    return list(groups.values())

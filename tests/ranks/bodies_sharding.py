@@ -1,0 +1,333 @@
+"""What must hold of a model that is sharded over the ranks; run as those of `bodies.py`."""
+
+import copy
+import io
+import tempfile
+
+import numpy as np
+import pytest
+
+import dtrain
+from dtrain import DataParallel, distributed, nn, optim
+from dtrain.checkpoint import digest, load_checkpoint, save_checkpoint
+from dtrain.checkpoint.safetensors_file import StateWriter
+from dtrain.data import DataLoader
+from dtrain.nn import functional as F
+from dtrain.nn.utils import clip_grad_norm_
+from dtrain.parallel import (
+    FullyShardedDataParallel,
+    ShardingStrategy,
+    fully_shard,
+    summon_full_params,
+)
+from dtrain.utils.checkpoint import checkpoint
+from tests.cases.optimizer_cases import OPTIMIZERS
+from tests.gathered import from_rank_0, gathered
+
+from .bodies import MICROBATCHES, _alone, _data, _model
+
+BLOCKS = (nn.Conv2d, nn.Linear, nn.BatchNorm2d)
+
+
+class _Everything(nn.Module):
+    """Tied and frozen parameters, a layer that is called twice, recomputation, two dtypes."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Sequential(nn.Linear(16, 8), nn.Dropout(0.2))
+        self.norm = nn.BatchNorm1d(8)
+        self.twice = nn.Linear(8, 8)
+        self.again = nn.Linear(8, 8)
+        self.again.weight = self.twice.weight
+        self.frozen = nn.Linear(8, 8).requires_grad_(False)
+        self.unused = nn.Linear(3, 3)
+        self.wide = nn.Linear(8, 8, dtype=dtrain.float64)
+        self.last = nn.Linear(8, 5)
+
+    def forward(self, x):
+        x = self.norm(self.first(x.flatten(1)))
+        x = checkpoint(lambda x: self.twice(self.twice(x)).tanh(), x)
+        x = self.again(x) + checkpoint(self.twice, x) + self.frozen(x)
+        return self.last(self.wide(x.double()).float())
+
+
+def _shard(model, wrap):
+    """The model as it is called, by one of the ways to shard it."""
+    if wrap == "replicated":
+        return DataParallel(model)
+    if wrap == "wrapped":
+        return FullyShardedDataParallel(model, auto_wrap_policy=BLOCKS)
+    if wrap == "units":
+        for child in model.children():
+            if list(child.parameters()):
+                fully_shard(child)
+    return fully_shard(model)
+
+
+def _train(wrap, name="AdamW", make=_model, one_backward=True, clip=None, steps=3, **options):
+    """Digests of the weights, of their average and of the optimizer's state after some steps."""
+    dtrain.manual_seed(3)
+    model = make()
+    called = _shard(model, wrap)
+    optimizer = getattr(optim, name)(model.parameters(), **options)
+    average = optim.swa_utils.AveragedModel(
+        model, multi_avg_fn=optim.swa_utils.get_ema_multi_avg_fn(0.5)
+    )
+    loader = DataLoader(_data(), 2, shuffle=True, microbatches=MICROBATCHES)
+    norms = []
+    for number, step in enumerate(loader.steps(one_backward=one_backward)):
+        if number == steps:
+            break
+        for x, y in step:
+            F.cross_entropy(called(x), y).backward()
+        if clip:
+            norms.append(clip_grad_norm_(model.parameters(), 0.1, clip).item())
+        optimizer.step()
+        if number != 1:  # else the gradients stay, and those of the next step are added
+            optimizer.zero_grad(set_to_none=number == 0)
+        average.update_parameters(model)
+    return digest(model.state_dict()), digest(average.state_dict()), norms, optimizer.state_dict()
+
+
+def _file(state):
+    """The bytes of a state's file."""
+    file = io.BytesIO()
+    StateWriter(state).write(file)
+    return file.getvalue()
+
+
+def _assert_same(got, expected):
+    weights, average, norms, state = got
+    assert (weights, average, norms) == expected[:3]
+    assert _file(state) == _file(expected[3])
+
+
+def sharded_training_gives_the_bits_of_data_parallel():
+    for name, wrap in (("AdamW", "units"), ("LAMB", "wrapped")):
+        _assert_same(_train(wrap, name), _alone(_train, "replicated", name))
+
+
+def a_sharded_model_may_hold_everything():
+    for clip, one_backward in ((2.0, True), (1.0, False)):
+        options = {"make": _Everything, "clip": clip, "one_backward": one_backward}
+        _assert_same(_train("units", **options), _alone(_train, "replicated", **options))
+
+
+def every_optimizer_updates_shards():
+    def stepped(wrap, name, options):
+        model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+        dtrain.manual_seed(0)
+        with dtrain.no_grad():
+            for param in model.parameters():
+                param.normal_()
+        model = model[0] if name == "Muon" else model
+        if name == "Muon":
+            model.bias = None
+        called = _shard(model, wrap)
+        optimizer = getattr(optim, name)(model.parameters(), **options)
+        for _ in range(2):
+            called(dtrain.full((1, 3), 0.5)).square().sum().backward()
+            optimizer.step()
+        return _file(model.state_dict()), _file(optimizer.state_dict())
+
+    for name, options in OPTIMIZERS.values():
+        if name != "LBFGS":
+            assert stepped("one", name, options) == stepped("replicated", name, options), name
+
+
+def two_optimizers_share_a_sharded_model():
+    def trained(wrap):
+        dtrain.manual_seed(3)
+        model = nn.Sequential(nn.Flatten(), nn.Linear(16, 9), nn.Linear(9, 5))
+        called = _shard(model, wrap)
+        matrices = [param for param in model.parameters() if param.ndim > 1]
+        rest = [param for param in model.parameters() if param.ndim == 1]
+        optimizers = [optim.Muon(matrices, lr=0.1), optim.AdamW(rest, lr=0.1)]
+        for step in DataLoader(_data(), 2, microbatches=MICROBATCHES).steps():
+            for x, y in step:
+                with dtrain.autocast("cpu", dtrain.bfloat16):
+                    F.cross_entropy(called(x), y).backward()
+            for optimizer in optimizers:
+                optimizer.step()
+                optimizer.zero_grad()
+        return digest(model.state_dict())
+
+    assert trained("units") == _alone(trained, "replicated")
+
+
+def batches_are_normalized_together_in_a_sharded_model():
+    def trained(wrap):
+        dtrain.manual_seed(3)
+        model = nn.Sequential(nn.Flatten(), nn.Linear(16, 6), nn.SyncBatchNorm(6), nn.Linear(6, 5))
+        called = _shard(model, wrap)
+        optimizer = optim.SGD(model.parameters(), lr=0.1)
+        for x, y in DataLoader(_data(), 2, drop_last=True):
+            F.cross_entropy(called(x), y).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        return digest(model.state_dict())
+
+    assert trained("units") == trained("replicated")
+
+
+def a_rank_keeps_its_part_of_gradients_and_state():
+    size, rank = distributed.world_size(), distributed.rank()
+    model = fully_shard(nn.Linear(100, 80))
+    optimizer = optim.AdamW(model.parameters())
+    model(dtrain.ones(1, 100)).sum().backward()
+    bucket = model.weight._bucket
+    optimizer.step()
+    own = 8080 * (rank + 1) // size - 8080 * rank // size
+    assert bucket.grads.flat.size == own
+    assert [array.size for array in optimizer._flat[bucket].values()] == [own, own]
+    # The ranks of a machine share one copy of the values.
+    told = gathered([model.weight.array.__array_interface__["data"][0], float(model.weight[0, 0])])
+    assert len({value for _, value in told}) == 1
+
+
+def parameters_are_written_in_summon_full_params():
+    model = fully_shard(nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 2)))
+    weight = model[0].weight
+    for write in (
+        lambda: weight.data.mul_(2),
+        lambda: weight.detach().__setitem__(0, 1.0),
+        lambda: setattr(weight, "data", dtrain.zeros(2, 3)),
+        lambda: nn.init.zeros_(weight),
+    ):
+        before = weight.tolist()
+        with pytest.raises(RuntimeError, match=r"sharded.*summon_full_params"):
+            write()
+        assert weight.tolist() == before
+    with summon_full_params(model), dtrain.no_grad():
+        weight.mul_(2)
+    np.testing.assert_array_equal(weight.array, 2 * np.array(before, np.float32))
+    with summon_full_params(model, writeback=False), pytest.raises(RuntimeError, match="sharded"):
+        weight.data.zero_()
+    model(dtrain.ones(1, 3)).sum().backward()
+    with pytest.raises(RuntimeError, match=r"the gradient is sharded.*with_grads=True"):
+        _ = weight.grad
+    with summon_full_params(model, with_grads=True):
+        expected = model[1].weight.sum(0)[:, None].expand(2, 3)
+        np.testing.assert_allclose(weight.grad.numpy(), expected.detach().numpy(), rtol=1e-6)
+        weight.grad.zero_()
+    optim.SGD(model.parameters(), lr=1.0).step()
+    np.testing.assert_array_equal(weight.array, 2 * np.array(before, np.float32))
+    with (
+        pytest.raises(RuntimeError, match="no parameter of Linear is sharded"),
+        summon_full_params(nn.Linear(1, 1)),
+    ):
+        pass
+
+
+def _job(wrap):
+    dtrain.manual_seed(3)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(16, 9), nn.Linear(9, 5))
+    called = _shard(model, wrap)
+    optimizer = optim.AdamW(model.parameters(), lr=0.01)
+    loader = DataLoader(_data(), 2, shuffle=True, microbatches=MICROBATCHES)
+    return called, {"model": model, "optimizer": optimizer, "loader": loader}
+
+
+def _continue(wrap, steps, load=None, save=None):
+    called, objects = _job(wrap)
+    done = load_checkpoint(load, **objects) if load else 0
+    while done < steps:
+        for step in objects["loader"].steps():
+            for x, y in step:
+                F.cross_entropy(called(x), y).backward()
+            objects["optimizer"].step()
+            objects["optimizer"].zero_grad()
+            done += 1
+            if done == steps:
+                break
+    if save:
+        save_checkpoint(save, done, **objects)
+        distributed.barrier()
+    return digest(objects["model"].state_dict())
+
+
+def a_checkpoint_of_a_sharded_model_is_one_of_an_ordinary_model():
+    folder = from_rank_0(tempfile.mkdtemp() if distributed.rank() == 0 else None)
+    expected = _alone(_continue, "replicated", 4)
+    _continue("units", 2, save=folder)
+    distributed.barrier()
+    assert _continue("one", 4, load=folder) == expected
+    assert _alone(_continue, "replicated", 4, load=folder) == expected
+
+
+def a_copy_of_a_sharded_model_is_an_ordinary_model():
+    model = fully_shard(nn.Linear(3, 2))
+    wrapped = FullyShardedDataParallel(nn.Linear(3, 2))
+    for made in (copy.deepcopy(model), copy.deepcopy(wrapped).module):
+        made.weight.data.fill_(distributed.rank())
+        made(dtrain.ones(1, 3)).sum().backward()
+        assert made.weight.tolist() == [[distributed.rank()] * 3] * 2
+        assert made.weight.grad.tolist() == [[1.0] * 3] * 2
+        with pytest.raises(RuntimeError, match="weight has a gradient: call zero_grad"):
+            fully_shard(made)
+        made.zero_grad()
+        assert fully_shard(made) is made
+
+
+def scaled_steps_are_skipped_on_all_ranks():
+    model = fully_shard(nn.Linear(64, 1, bias=False))
+    optimizer = optim.SGD(model.parameters(), lr=1.0)
+    scaler = dtrain.amp.GradScaler("cpu", init_scale=4.0)
+    before = model.weight.tolist()
+    x = dtrain.ones(1, 64)
+    x[0, 63] = float("inf")  # in the last rank's part
+    scaler.scale(model(x).sum()).backward()
+    scaler.step(optimizer)
+    scaler.update()
+    assert (model.weight.tolist(), scaler.get_scale()) == (before, 2.0)
+    optimizer.zero_grad()
+    scaler.scale(model(dtrain.ones(1, 64)).sum()).backward()
+    scaler.step(optimizer)
+    np.testing.assert_allclose(model.weight.detach().numpy(), np.array(before) - 1, rtol=1e-5)
+
+
+def what_cannot_be_sharded_is_refused():
+    model = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 2))
+    fully_shard(model[0])
+    with pytest.raises(RuntimeError, match="the module is sharded already"):
+        fully_shard(model[0])
+    fully_shard(model)
+    with pytest.raises(NotImplementedError, match="LBFGS needs all parameters"):
+        optim.LBFGS(model.parameters())
+    with pytest.raises(RuntimeError, match="call the module itself, not its forward"):
+        F.linear(dtrain.ones(1, 3), model[0].weight).sum().backward()
+    for option in ("mp_policy", "offload_policy"):
+        with pytest.raises(NotImplementedError, match=f"{option} is not supported"):
+            fully_shard(nn.Linear(1, 1), **{option: object()})
+    owned = nn.Linear(2, 2)
+    optim.SGD(owned.parameters())
+    with pytest.raises(RuntimeError, match="weight belongs to an optimizer"):
+        fully_shard(owned)
+    with pytest.raises(ValueError, match="expected a ShardingStrategy, got 'FULL'"):
+        FullyShardedDataParallel(nn.Linear(1, 1), sharding_strategy="FULL")
+    with pytest.raises(TypeError, match="expected classes of modules"):
+        FullyShardedDataParallel(nn.Linear(1, 1), auto_wrap_policy=[3])
+    whole = FullyShardedDataParallel(nn.Linear(1, 1), sharding_strategy=ShardingStrategy.NO_SHARD)
+    assert whole.module.weight._bucket.sharding is None
+    assert list(whole.state_dict()) == ["weight", "bias"]
+
+
+def a_model_that_is_changed_after_sharding_is_refused():
+    def change(model):
+        model[1] = nn.Linear(2, 2)
+
+    for make in (
+        change,
+        lambda model: model.append(nn.Linear(2, 2)),
+        lambda model: model[0].bias.requires_grad_(),
+        lambda model: model.double(),
+    ):
+        model = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 2))
+        model[0].bias.requires_grad_(False)
+        fully_shard(model)
+        model(dtrain.ones(1, 3)).sum().backward()
+        model.zero_grad()
+        make(model)
+        x = dtrain.ones(1, 3, dtype=model[0].weight.dtype)
+        with pytest.raises(RuntimeError, match="after fully_shard took the module"):
+            model(x)
