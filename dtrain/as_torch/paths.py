@@ -25,6 +25,8 @@ ALIASES: dict[str, str] = {
     "distributed.algorithms.ddp_comm_hooks.default_hooks": "parallel.comm_hooks",
     "distributed.algorithms.ddp_comm_hooks.powerSGD_hook": "parallel.comm_hooks",
     "distributed.distributed_c10d": "distributed distributed.process_group",
+    "distributed.fsdp": "parallel.sharding",
+    "distributed.fsdp.fully_sharded_data_parallel": "parallel.sharding",
     "distributed.optim": "parallel.zero",
     "functional": ".",
     "nn.modules": "nn nn.module",

@@ -178,6 +178,15 @@ class Bucket:
         """Which parameters have a gradient."""
         return [param._grad is not None for param in self.params]
 
+    def write_values(self, param: Tensor, values: Array) -> None:
+        """Replace the values of a parameter; refuses one that is sharded."""
+        if self.sharding is not None and not param.array.flags.writeable:
+            raise RuntimeError(
+                "data: the parameter is sharded by fully_shard: write to it inside "
+                "`with summon_full_params(module)`, on every rank"
+            )
+        param.array[...] = values
+
     def values_of(self, index: int) -> Array:
         """The values of a parameter, which may be written even where the parameter's own may not:
         by all ranks together, to the same values."""

@@ -160,12 +160,7 @@ class Tensor(TensorMethods, TensorData):
         _count_data_write(self._version)
         same = (value.shape, value.dtype, value.device) == (self.shape, self.dtype, self.device)
         if self._bucket is not None and same:
-            if self._bucket.sharding is not None:
-                raise RuntimeError(
-                    "data: the parameter is sharded by fully_shard: write to it inside "
-                    "`with summon_full_params(module)`, on every rank"
-                )
-            self.array[...] = value.array  # the memory stays in its bucket
+            self._bucket.write_values(self, value.array)  # the memory stays in its bucket
         else:
             self.array, self._bucket = value.array, None
             parameter_changes.note()

@@ -77,6 +77,7 @@ def test_on_threads(body, size):
 
 
 @pytest.mark.mpi
+@pytest.mark.filterwarnings("ignore:fully_shard. some rank shares no memory")  # with --nodes
 @bodies_by_name
 def test_under_mpi(body):
     body()
