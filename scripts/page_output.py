@@ -86,11 +86,16 @@ def find_differences(page: Path, text: str, scratch: Path) -> list[str]:
         return [
             f"{page.name}: {line}" for line in text.splitlines() if line.startswith("Traceback")
         ]
-    before, now = (_NUMBER.sub("#", t).splitlines() for t in (page.read_text(), text))
+    before, now = (_mask(t).splitlines() for t in (page.read_text(), text))
     lines = [f"{page.name}: {line}" for line in before if line not in now]
     lines += [f"{page.name}: printed now: {line}" for line in now if line not in before]
     pictures = [source for source, _ in _PICTURE.findall(page.read_text())]
     return lines + [f"{page.name}: no {p}" for p in pictures if not (scratch / p).exists()]
+
+
+def _mask(text: str) -> str:
+    """The text without its figures, and without the width of columns of them."""
+    return re.sub(" +", " ", _NUMBER.sub("#", text))
 
 
 def main(*arguments: str) -> int:

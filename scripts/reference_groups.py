@@ -131,6 +131,9 @@ PAGES = [
         Section("Settings", "dtrain",
                 "backend.settings backend.threads autograd.display"),
     ]),
+    Page("tensor_methods", "Methods of tensors", "What `dtrain.Tensor` has of operations.", [
+        Section("Methods and attributes", "dtrain.autograd.tensor_methods"),
+    ]),
     Page("arithmetic", "Arithmetic", "Functions of each element, comparisons, products.", [
         Section("Arithmetic", "dtrain", "functions.arithmetic functions.inplace_forms"),
         Section("Rounding and remainders", "dtrain", "functions.rounding"),
