@@ -28,7 +28,7 @@ class Page(NamedTuple):
 
 
 #: Modules whose names no page shows: the engine's own, or names that stand elsewhere.
-NOT_SHOWN = {"dtrain.backend", "dtrain.functions.creation"}
+NOT_SHOWN = {"dtrain.backend", "dtrain.functions.creation", "dtrain.parallel.sharding"}
 
 _TENSOR_TYPES = "functions.tensor_types =BFloat16Tensor =BoolTensor =ByteTensor =CharTensor \
 =DoubleTensor =FloatTensor =HalfTensor =IntTensor =LongTensor =ShortTensor"
