@@ -12,8 +12,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from dtrain.autograd.graph import call_after_backward, is_backward_running
 from dtrain.autograd.tensor import Tensor, wrap
-from dtrain.backend import Array, array_module, on_device_of
+from dtrain.backend import Array, array_module, is_cupy, kernels, on_device_of
 
 
 class GradBuffer:
@@ -104,7 +105,6 @@ class Bucket:
     starts: list[int]
     size: int
     data: Array
-    grads: GradBuffer
     update_range: slice
 
     def __init__(self, params: Sequence[Tensor], allocate: Callable[[int, Any], Array] = np.empty):
@@ -114,7 +114,9 @@ class Bucket:
         #: allocates host arrays of (size, dtype)
         self._allocate = allocate
         self.data = self._empty_like(params[0].array)
-        self.grads = self.new_grads()
+        self._grads = self.new_grads()
+        #: gradients on a GPU, by the index of their parameters, that are not in `grads` yet
+        self._unwritten: dict[int, Array] = {}
         #: each optimizer's state arrays over `update_range`, by name; set by the optimizer
         self.states: weakref.WeakKeyDictionary[Any, dict[str, Array]] = weakref.WeakKeyDictionary()
         #: the elements that optimizers update and hold state for
@@ -143,6 +145,19 @@ class Bucket:
             param.array = view
             if param._grad is not None:
                 param._grad = self.write_grad(index, param._grad.array)
+
+    @property
+    def grads(self) -> GradBuffer:
+        """The gradients, after those that wait were written to it."""
+        if self._unwritten:
+            self.write_waiting_grads()
+        return self._grads
+
+    @grads.setter
+    def grads(self, grads: GradBuffer) -> None:
+        if self._unwritten:
+            self.write_waiting_grads()
+        self._grads = grads
 
     def use_memory(self, allocate: Callable[[int, Any], Array]) -> None:
         """Move to host memory from `allocate(size, dtype)`, now and for later buffers."""
@@ -203,12 +218,36 @@ class Bucket:
         """Add to a parameter's gradient."""
         if self.before_accumulate is not None:
             self.before_accumulate(self)
-        param, view = self.params[index], self.grads.views[index]
-        if param._grad is None:
-            view.array[...] = grad
-            param._grad = view
-        else:
+        param, view = self.params[index], self._grads.views[index]
+        if param._grad is not None:
+            if self._unwritten:
+                self.write_waiting_grads()
             view.array += grad
+            return
+        if not (is_cupy(grad) and grad.flags.c_contiguous and is_backward_running()):
+            view.array[...] = grad
+        else:
+            self._unwritten[index] = grad
+            call_after_backward(self.write_waiting_grads)
+        param._grad = view
+
+    def make_grads_readable(self) -> None:
+        """Write the gradients that wait, and refuse to show incomplete ones."""
+        if self._unwritten:
+            self.write_waiting_grads()
+        if self.before_read_grad is not None:
+            self.before_read_grad()
+
+    def write_waiting_grads(self) -> None:
+        """Write the gradients that a backward pass left on a GPU to the bucket, in one launch.
+
+        It is called at the end of the backward pass, and before anybody reads a gradient.
+        """
+        waiting, self._unwritten = self._unwritten, {}
+        if waiting:
+            with on_device_of(self.data):
+                starts = [self.starts[index] for index in waiting]
+                kernels.write_parts(self._grads.flat, list(waiting.values()), starts)
 
     def fill_missing(self) -> None:
         """Write zeros where a parameter has no gradient; its `grad` stays None."""

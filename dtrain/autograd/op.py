@@ -60,14 +60,21 @@ def op(primitive: Callable[P, OutputAndVJPs]) -> Callable[P, Tensor]: ...
 
 @overload
 def op(
-    *, recomputed: bool = False, takes_complex: bool = False
+    *, recomputed: bool = False, takes_complex: bool = False, takes_halves: bool = False
 ) -> Callable[[Callable[P, OutputAndVJPs]], Callable[P, Tensor]]: ...
 
 
-def op(primitive: Any = None, *, recomputed: bool = False, takes_complex: bool = False) -> Any:
+def op(
+    primitive: Any = None,
+    *,
+    recomputed: bool = False,
+    takes_complex: bool = False,
+    takes_halves: bool = False,
+) -> Any:
     """Make a primitive, a function of arrays, an operation on Tensors that autograd records.
 
-    float16 and bfloat16 on the host are computed in float32, and the output is rounded once.
+    float16 and bfloat16 are computed in float32, and the output is rounded once: by conversions
+    before and after it, or, on a GPU, by the kernels of a primitive that is marked `takes_halves`.
     `recomputed` marks a primitive of which a static argument was computed from an input, as a
     batch's mean: for second derivatives it is run again, and computes that itself. Primitives
     whose vjps keep intermediates are run again without being marked.
@@ -76,7 +83,10 @@ def op(primitive: Any = None, *, recomputed: bool = False, takes_complex: bool =
     vjps are transposed maps, without conjugates, as for real numbers: if it is holomorphic, one
     rule serves both (`autograd/graph.py` says which gradients run through the graph).
     """
-    return _decorator(primitive, widens=True, recomputed=recomputed, takes_complex=takes_complex)
+    return _decorator(
+        primitive, widens=True, recomputed=recomputed, takes_complex=takes_complex,
+        takes_halves=takes_halves,
+    )  # fmt: skip
 
 
 @overload
@@ -167,10 +177,12 @@ def operation({parameters}, **static):
     try:
         if type({first}) is ndarray and {first}.dtype in dtypes:
             out, vjps = quiet.run(function, {array_names}, **static)
-        elif widens and (half := host_half({array_names})) is not None:
+        elif widens and (half := half_of({array_names})) is not None:
             return in_float32(operation, half, ({names},), static)
         else:
             out, vjps = run_on_device(function, {array_names}, **static)
+            if takes_halves and is_wider(out, {array_names}):
+                return in_float32(operation, half_of_any({array_names}), ({names},), static)
     except (ValueError, OverflowError) as error:
         raise refusal(name, error)
     result = new(Tensor)
@@ -207,6 +219,7 @@ def _operation(
     widens: bool,
     recomputed: bool = False,
     takes_complex: bool = False,
+    takes_halves: bool = False,
 ) -> Any:
     """The operation of a primitive. What it saves is written out once it is known (`save`)."""
     kinds = inspect.Parameter
@@ -237,7 +250,8 @@ def _operation(
     namespace: dict[str, Any] = {
         "Node": Node, "OUTPUT": OUTPUT, "Tensor": Tensor, "as_array": as_array,
         "current_tracer": current_tracer, "dtypes": _ALL if takes_complex else _REAL,
-        "function": function, "host_half": _host_half,
+        "function": function, "half_of": _host_half if takes_halves else _half,
+        "half_of_any": _half, "is_wider": _is_wider, "takes_halves": takes_halves,
         "in_float32": _in_float32, "mode": grad_mode._mode, "name": name, "ndarray": np.ndarray,
         "new": object.__new__, "ops": OPS, "primitive": primitive, "quiet": _quiet,
         "record": record, "refusal": refusal_of,
@@ -323,10 +337,23 @@ def _run_real(function: Callable[..., Any], *arrays: Any, **static: Any) -> Any:
     return _run_on_device(function, *arrays, **static)
 
 
-def _host_half(*arrays: Any) -> np.dtype | None:
-    """The dtype of the arrays if it is a half one; devices compute with those themselves."""
-    dtypes = {x.dtype for x in arrays if isinstance(x, np.ndarray) and is_half(x.dtype)}
+def _half(*arrays: Any) -> np.dtype | None:
+    """The dtype of the arrays that hold halves, None if none does."""
+    dtypes = {
+        x.dtype for x in arrays if (isinstance(x, np.ndarray) or is_cupy(x)) and is_half(x.dtype)
+    }
     return functools.reduce(promote, dtypes) if dtypes else None
+
+
+def _host_half(*arrays: Any) -> np.dtype | None:
+    """`_half` of the arrays in host memory."""
+    return _half(*(x for x in arrays if isinstance(x, np.ndarray)))
+
+
+def _is_wider(out: Any, *arrays: Any) -> bool:
+    """Whether the output is float32 though arrays on a GPU are halves: CuPy takes a product of
+    bfloat16 and a Python number for one."""
+    return is_cupy(out) and out.dtype == float32 and _half(*arrays) is not None
 
 
 def _in_float32(operation: Callable, half: np.dtype, inputs: Sequence, static: dict) -> Tensor:

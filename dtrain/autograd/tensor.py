@@ -205,8 +205,8 @@ class Tensor(TensorMethods, TensorData):
     def grad(self) -> Tensor | None:
         """The accumulated gradient, of this shape and dtype, or None (torch.Tensor.grad)."""
         bucket = self._bucket
-        if bucket is not None and bucket.before_read_grad is not None and self._grad is not None:
-            bucket.before_read_grad()
+        if bucket is not None and self._grad is not None:
+            bucket.make_grads_readable()
         return self._grad
 
     @grad.setter

@@ -12,7 +12,7 @@ from dtrain.nn.functional.normalization import (
     instance_statistics,
     normalize_channels,
     normalize_instances,
-    unbiased,
+    unbiased_factor,
     update_running_statistics,
 )
 from dtrain.nn.normalization import Affine
@@ -121,17 +121,20 @@ class _BatchNorm(_ChannelNorm):
             return input  # a rank without a sample in this step
         mean, var = batch_statistics(input)
         if self.training and self.running_mean is not None:
-            self.update_buffers(mean, unbiased(var, input))
+            self.update_buffers(mean, var, unbiased_factor(input))
         return normalize_channels(input, mean, var, self.weight, self.bias, self.eps, True)
 
     def apply_update(self, update: BufferUpdate) -> None:
-        """Update the running statistics by a microbatch's mean and unbiased variance, (c,) each."""
-        mean, var = update
-        self.num_batches_tracked.array += 1
+        """Update the running statistics by a microbatch's mean and biased variance, (c,) each, and
+        the unbiased variance over the biased one."""
         momentum = self.momentum
         if momentum is None:  # the cumulative average
-            momentum = 1 / self.num_batches_tracked.item()
-        update_running_statistics(self.running_mean, self.running_var, mean, var, momentum)
+            momentum = 1 / (self.num_batches_tracked.item() + 1)
+        running = self.running_mean, self.running_var
+        mean, var, correction = update
+        update_running_statistics(
+            *running, mean, var, momentum, correction, self.num_batches_tracked
+        )
 
 
 class BatchNorm1d(_BatchNorm):

@@ -7,7 +7,8 @@ from typing import Any
 from dtrain.backend import Array
 from dtrain.backend.tracing import current_tracer, tracers
 
-BufferUpdate = tuple[Array, ...]
+#: arrays and numbers
+BufferUpdate = tuple[Any, ...]
 
 
 class DeferredBufferUpdates:
@@ -34,7 +35,7 @@ class DeferredBufferUpdates:
         """Whether the forward pass of this layer, as it is configured, makes any updates."""
         return True
 
-    def update_buffers(self, *update: Array) -> None:
+    def update_buffers(self, *update: Array | float) -> None:
         """Apply the update of one forward pass, or queue it if updates are deferred."""
         if tracers and (tracer := current_tracer()) is not None:
             update_buffers = DeferredBufferUpdates.update_buffers

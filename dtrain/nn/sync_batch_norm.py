@@ -81,7 +81,7 @@ class SyncBatchNorm(_BatchNorm):
             if count <= 1:  # else no device need be waited for
                 self._check_count(batch.count.item(), input)
             if self.running_mean is not None and batch.updates_running_stats:
-                self.update_buffers(batch.mean, batch.var * (batch.count / (batch.count - 1)))
+                self.update_buffers(batch.mean, batch.var * (batch.count / (batch.count - 1)), 1.0)
             mean, var = batch.mean.astype(mean.dtype), batch.var.astype(var.dtype)
         return normalization.sync_batch_norm(
             input, self.weight, self.bias, mean=mean, var=var, eps=self.eps,

@@ -144,12 +144,13 @@ class Optimizer:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Set all gradients to None, or without `set_to_none` to zero."""
-        for group in self.param_groups:
-            for param in group["params"]:
-                if set_to_none:
-                    param.grad = None
-                elif param._grad is not None:
-                    param._grad.zero_()
+        for param in (param for group in self.param_groups for param in group["params"]):
+            if set_to_none:
+                param.grad = None
+            elif param._grad is not None:
+                if param._bucket is not None:  # of a backward pass that raised
+                    param._bucket.write_waiting_grads()
+                param._grad.zero_()
 
     @overload
     def step(self, closure: None = None) -> None: ...

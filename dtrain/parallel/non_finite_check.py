@@ -49,6 +49,7 @@ class NonFiniteCheck:
     def check_gradients(self, bucket: Bucket, microbatch: Microbatch) -> None:
         """Look at the gradients of a microbatch, those of the last layers first."""
         names = {id(p): name for name, p in zip(self._layout.names, self._layout.params)}
+        bucket.write_waiting_grads()
         for param in bucket.params:
             if param._grad is not None:
                 name = names.get(id(param), "a parameter")

@@ -9,14 +9,14 @@ from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module, kernels
 
 
-@op
+@op(takes_halves=True)
 def relu(x: Array) -> OutputAndVJPs:
     """max(x, 0); the gradient at 0 is 0."""
     out = kernels.relu(x)
     return out, (lambda g: kernels.relu_backward(g, out),)
 
 
-@op
+@op(takes_halves=True)
 def leaky_relu(x: Array, *, slope: float) -> OutputAndVJPs:
     """x where positive, slope * x elsewhere."""
     return kernels.leaky_relu(x, slope), (lambda g: kernels.leaky_relu_backward(g, x, slope),)
@@ -32,7 +32,7 @@ def prelu(x: Array, slope: Array) -> OutputAndVJPs:
     )
 
 
-@op(takes_complex=True)
+@op(takes_complex=True, takes_halves=True)
 def sigmoid(x: Array) -> OutputAndVJPs:
     """1 / (1 + exp(-x))"""
     out = kernels.sigmoid(x)
@@ -46,20 +46,20 @@ def tanh(x: Array) -> OutputAndVJPs:
     return out, (lambda g: g * (1 - out * out),)
 
 
-@op
+@op(takes_halves=True)
 def silu(x: Array) -> OutputAndVJPs:
     """x * sigmoid(x) (Elfwing et al. 2017)."""
     return kernels.silu(x), (lambda g: kernels.silu_backward(g, x),)
 
 
-@op
+@op(takes_halves=True)
 def softplus(x: Array, *, beta: float, threshold: float) -> OutputAndVJPs:
     """log(1 + exp(beta x)) / beta, without overflow; x itself where beta x > threshold."""
     out = kernels.softplus(x, beta, threshold)
     return out, (lambda g: kernels.softplus_backward(g, x, beta, threshold),)
 
 
-@op
+@op(takes_halves=True)
 def elu(x: Array, *, alpha: float, scale: float, rate: float) -> OutputAndVJPs:
     """scale * x where positive, scale * alpha * (exp(rate x) - 1) elsewhere."""
     how = scale, alpha * scale, rate
@@ -78,7 +78,7 @@ def hardsigmoid(x: Array) -> OutputAndVJPs:
     return array_module(x).clip(x + 3, 0, 6) / 6, (lambda g: g / 6 * ((x > -3) & (x < 3)),)
 
 
-@op
+@op(takes_halves=True)
 def hardswish(x: Array) -> OutputAndVJPs:
     """x * hardsigmoid(x) (Howard et al. 2019)."""
     return kernels.hardswish(x), (lambda g: kernels.hardswish_backward(g, x),)
@@ -104,26 +104,26 @@ def threshold(x: Array, *, limit: Any, value: Any) -> OutputAndVJPs:
     return xp.where(x <= limit, x.dtype.type(value), x), (lambda g: g * ~(x <= limit),)
 
 
-@op
+@op(takes_halves=True)
 def gelu_tanh(x: Array) -> OutputAndVJPs:
     """GELU by tanh: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))."""
     return kernels.gelu_tanh(x), (lambda g: kernels.gelu_tanh_backward(g, x),)
 
 
-@op
+@op(takes_halves=True)
 def gelu(x: Array) -> OutputAndVJPs:
     """x times the cumulative distribution of the standard normal (Hendrycks and Gimpel 2016)."""
     return kernels.gelu(x), (lambda g: kernels.gelu_backward(g, x),)
 
 
-@op
+@op(takes_halves=True)
 def softmax(x: Array, *, axis: int) -> OutputAndVJPs:
     """exp(x) / sum(exp(x)) along an axis."""
     out = kernels.softmax(x, axis)
     return out, (lambda g: kernels.softmax_backward(g, out, axis),)
 
 
-@op
+@op(takes_halves=True)
 def log_softmax(x: Array, *, axis: int) -> OutputAndVJPs:
     """log(softmax(x)) along an axis."""
     out = kernels.log_softmax(x, axis)

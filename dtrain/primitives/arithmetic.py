@@ -10,25 +10,25 @@ from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module
 
 
-@op(takes_complex=True)
+@op(takes_complex=True, takes_halves=True)
 def add(x: Array, y: Array) -> OutputAndVJPs:
     """x + y"""
     return x + y, (lambda g: g, lambda g: g)
 
 
-@op(takes_complex=True)
+@op(takes_complex=True, takes_halves=True)
 def sub(x: Array, y: Array) -> OutputAndVJPs:
     """x - y"""
     return x - y, (lambda g: g, lambda g: -g)
 
 
-@op(takes_complex=True)
+@op(takes_complex=True, takes_halves=True)
 def mul(x: Array, y: Array) -> OutputAndVJPs:
     """x * y"""
     return x * y, (lambda g: g * y, lambda g: g * x)
 
 
-@op(takes_complex=True)
+@op(takes_complex=True, takes_halves=True)
 def div(x: Array, y: Array) -> OutputAndVJPs:
     """x / y"""
     return x / y, (lambda g: g / y, lambda g: -g * (x / y / y))  # y * y may overflow

@@ -9,7 +9,7 @@ from dtrain.backend import Array, array_module, kernels
 Pair = tuple[int, int]
 
 
-@op
+@op(takes_halves=True)
 def conv2d(
     x: Array,
     weight: Array,
@@ -33,7 +33,7 @@ def conv2d(
     )
 
 
-@op
+@op(takes_halves=True)
 def conv_transpose2d(
     x: Array,
     weight: Array,

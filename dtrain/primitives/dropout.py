@@ -9,7 +9,7 @@ from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module, default_generator
 
 
-@op(takes_complex=True)
+@op(takes_complex=True, takes_halves=True)
 def dropout(x: Array, *, mask: Array) -> OutputAndVJPs:
     """x * mask."""
     return x * mask, (lambda g: g * mask,)

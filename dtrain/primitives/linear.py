@@ -6,10 +6,10 @@ import math
 
 from dtrain.autograd.op import op
 from dtrain.autograd.primitive import OutputAndVJPs
-from dtrain.backend import Array
+from dtrain.backend import Array, kernels
 
 
-@op(takes_complex=True)
+@op(takes_complex=True, takes_halves=True)
 def linear(x: Array, weight: Array, bias: Array | None = None) -> OutputAndVJPs:
     """x @ weight.T + bias. x: (..., n); weight: (m, n); bias: (m,)."""
     n, m = weight.shape[1], weight.shape[0]
@@ -18,12 +18,12 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> OutputAndVJPs:
     def rows(a: Array, width: int) -> Array:  # one large product instead of one per leading index
         return a.reshape(count, width)
 
-    out = rows(x, n) @ weight.T
+    out = kernels.matmul(rows(x, n), weight.T)
     if bias is not None:
         out += bias
     shape = x.shape
     return out.reshape(*shape[:-1], m), (
-        lambda g: (rows(g, m) @ weight).reshape(shape),
-        lambda g: rows(g, m).T @ rows(x, n),
+        lambda g: kernels.matmul(rows(g, m), weight).reshape(shape),
+        lambda g: kernels.matmul(rows(g, m).T, rows(x, n)),
         lambda g: rows(g, m).sum(0),
     )

@@ -6,10 +6,10 @@ import numpy as np
 
 from dtrain.autograd.op import op
 from dtrain.autograd.primitive import OutputAndVJPs
-from dtrain.backend import Array, array_module, kernels
+from dtrain.backend import Array, array_module, is_cupy, kernels
 
 
-@op
+@op(takes_halves=True)
 def cross_entropy(
     x: Array,
     *,
@@ -23,6 +23,8 @@ def cross_entropy(
 
     Label smoothing adds the mean over all classes (Szegedy et al. 2016, section 7).
     """
+    if is_cupy(x) and not label_smoothing:
+        return _mean_cross_entropy(x, target, weight, ignore_index, reduction)
     xp = array_module(x)
     classes = x.shape[1]
     kept, picked, per_target, scale = _targets(x, target, weight, ignore_index)
@@ -65,6 +67,27 @@ def cross_entropy(
     return out, (grad_x,)
 
 
+def _mean_cross_entropy(
+    x: Array, target: Array, weight: Array | None, ignore_index: int, reduction: str
+) -> OutputAndVJPs:
+    """`cross_entropy` by kernels that do all of it, without label smoothing."""
+    classes, shape = x.shape[1], target.shape
+
+    def by_rows() -> Array:
+        return array_module(x).moveaxis(x, 1, -1).reshape(target.size, classes)
+
+    picks = target.reshape(-1)
+    out, *kept = kernels.mean_cross_entropy(by_rows(), picks, weight, ignore_index, reduction)
+
+    def grad_x(g: Array) -> Array:
+        grad = kernels.mean_cross_entropy_backward(
+            g.reshape(-1) if g.ndim else g, by_rows(), picks, *kept, ignore_index
+        )
+        return array_module(x).moveaxis(grad.reshape(*shape, classes), -1, 1)
+
+    return out.reshape(shape) if reduction == "none" else out, (grad_x,)
+
+
 @op
 def nll_loss(
     x: Array, *, target: Array, weight: Array | None, ignore_index: int, reduction: str
@@ -87,13 +110,13 @@ def nll_loss(
     return losses.sum() if reduction == "sum" else losses.sum() / total, (grad_x,)
 
 
-@op
+@op(takes_halves=True)
 def huber(x: Array, *, delta: float) -> OutputAndVJPs:
     """x^2 / 2 where |x| < delta, delta (|x| - delta / 2) elsewhere."""
     return kernels.huber(x, delta), (lambda g: kernels.huber_backward(g, x, delta),)
 
 
-@op
+@op(takes_halves=True)
 def binary_cross_entropy_with_logits(x: Array, target: Array) -> OutputAndVJPs:
     """(1 - target) * x - log(sigmoid(x)), without overflow."""
     return kernels.bce_with_logits(x, target), (
@@ -179,10 +202,10 @@ def ctc_loss(
         grad_alpha = xp.zeros((n, length), g.dtype)
         for t in reversed(range(steps)):
             ended = xp.flatnonzero(input_lengths == t + 1)
-            xp.add.at(grad_alpha, (ended, ends[ended]), final[ended, 0])
+            kernels.add_at(final[ended, 0], (ended, ends[ended]), grad_alpha)
             inner = ended[ends[ended] > 0]
-            xp.add.at(grad_alpha, (inner, ends[inner] - 1), final[inner, 1])
-            xp.add.at(full, (t, xp.arange(n)[:, None], labels), grad_alpha)
+            kernels.add_at(final[inner, 1], (inner, ends[inner] - 1), grad_alpha)
+            kernels.add_at(grad_alpha, (t, xp.arange(n)[:, None], labels), full)
             stay, step, skip = (grad_alpha * transitions[t][k] for k in range(3))
             earlier = xp.zeros((n, length + 2), g.dtype)
             earlier[:, 2:] = stay

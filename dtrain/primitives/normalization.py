@@ -8,7 +8,7 @@ from typing import Any
 
 from dtrain.autograd.op import memoize_by_gradient, op
 from dtrain.autograd.primitive import OutputAndVJPs
-from dtrain.backend import Array, array_module, kernels
+from dtrain.backend import Array, array_module, is_cupy, kernels
 from dtrain.backend.dtypes import float32, is_half
 from dtrain.backend.tracing import current_tracer, tracers
 
@@ -23,11 +23,12 @@ def batch_statistics(x: Array) -> tuple[Array, Array]:
     returns (c,), (c,)."""
     if tracers and (tracer := current_tracer()) is not None:
         return tracer.call(batch_statistics, (x,), {})
-    x = x.astype(float32) if is_half(x.dtype) else x
+    if is_half(x.dtype) and not is_cupy(x):
+        x = x.astype(float32)
     return kernels.channel_statistics(_by_channel(x))
 
 
-@op(recomputed=True)
+@op(recomputed=True, takes_halves=True)
 def batch_norm(
     x: Array, weight: Array | None, bias: Array | None, *, mean: Array, var: Array, eps: float,
     from_batch: bool,
@@ -95,7 +96,7 @@ def sync_batch_norm(
     )
 
 
-@op
+@op(takes_halves=True)
 def layer_norm(
     x: Array, weight: Array | None, bias: Array | None, *, axes: int, eps: float
 ) -> OutputAndVJPs:
@@ -122,7 +123,7 @@ def layer_norm(
     )
 
 
-@op
+@op(takes_halves=True)
 def rms_norm(x: Array, weight: Array | None, *, axes: int, eps: float) -> OutputAndVJPs:
     """x / sqrt(mean(x^2) + eps) over the last `axes` axes (Zhang and Sennrich 2019)."""
     shape, within = x.shape, x.shape[x.ndim - axes :]

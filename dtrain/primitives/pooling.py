@@ -11,7 +11,7 @@ from dtrain.backend import Array, array_module, kernels
 Pair = tuple[int, int]
 
 
-@op
+@op(takes_halves=True)
 def max_pool2d(
     x: Array, *, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
 ) -> OutputAndVJPs:
@@ -21,7 +21,7 @@ def max_pool2d(
     return out, (lambda g: kernels.max_pool_backward(g, positions, hw, *windows),)
 
 
-@op
+@op(takes_halves=True)
 def avg_pool2d(x: Array, *, kernel: Pair, stride: Pair, padding: Pair) -> OutputAndVJPs:
     """The mean of each window, padding counted as zeros."""
     windows, hw = (kernel, stride, padding), x.shape[2:]

@@ -36,7 +36,7 @@ def to_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
     return axis if isinstance(axis, tuple) else (axis,)
 
 
-@op(takes_complex=True)
+@op(takes_complex=True, takes_halves=True)
 def sum(x: Array, *, axis: Axis = None, keepdims: bool = False) -> OutputAndVJPs:
     """The sum; of integers and bools as int64."""
     shape = x.shape

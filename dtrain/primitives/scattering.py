@@ -11,7 +11,6 @@ from dtrain.autograd.op import op
 from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module, kernels, to_host
 from dtrain.backend.dtypes import float32, is_half
-from dtrain.backend.kernels.reference.indexing import add_at
 from dtrain.errors import OutOfBoundsError
 
 
@@ -64,12 +63,12 @@ def _add_at(out: Array, index: Any, values: Array) -> None:
     """Add values to out[index], once for each mention."""
     place = find_slice_index(index)
     if place is None:
-        add_at(out, index, values)
+        kernels.add_at(values, index, out)
         return
     axis, indices = place
     shape = (*out.shape[:axis], *indices.shape, *out.shape[axis + 1 :])
     if type(values) is not type(out) or values.shape != shape or not indices.size:
-        add_at(out, index, values)
+        kernels.add_at(values, index, out)
         return
     values = values.reshape((*out.shape[:axis], indices.size, *out.shape[axis + 1 :]))
     kernels.add_slices(values, indices.reshape(-1), out, axis)
@@ -104,7 +103,6 @@ def put_extreme(
 
     Without `include_self` x[index] is the least (greatest) number, which has no share.
     """
-    xp = array_module(x)
     out = x.copy()
     extremes_at(out, index, values, largest)
 
@@ -112,7 +110,7 @@ def put_extreme(
         count = (x == out).astype(g.dtype)
         if not include_self:
             count[index] = 0
-        xp.add.at(count, index, (values == out[index]).astype(g.dtype))
+        kernels.add_at((values == out[index]).astype(g.dtype), index, count)
         return g / count
 
     return out, (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dtrain.autograd.op import op
 from dtrain.autograd.primitive import OutputAndVJPs
-from dtrain.backend import Array, array_module
+from dtrain.backend import Array, array_module, is_cupy, kernels
 from dtrain.primitives.reductions import Axis, count_reduced, expand_reduced
 
 
@@ -62,10 +62,20 @@ def histogram(x: Array, *, bins: int, low: float, high: float) -> OutputAndVJPs:
     return xp.bincount(xp.minimum(part, bins - 1), minlength=bins).astype(x.dtype), ()
 
 
+def _weighted_counts(x: Array, weights: Array | None, minlength: int) -> Array:
+    """The number of each integer of x, or the sum of their weights, in float64."""
+    if weights is None or not is_cupy(x):
+        return array_module(x).bincount(x, weights, minlength)
+    length = int(x.max()) + 1 if x.size else 0
+    counts = array_module(x).zeros(max(length, minlength), "float64")
+    kernels.add_at(weights.astype("float64"), x, counts)  # CuPy's bincount adds in any order
+    return counts
+
+
 @op
 def bincount(x: Array, *, weights: Array | None, minlength: int) -> OutputAndVJPs:
     """The number of occurrences of each integer, or the sum of their weights."""
-    counts = array_module(x).bincount(x, weights, minlength)
+    counts = _weighted_counts(x, weights, minlength)
     if weights is None:
         return counts.astype("int64"), ()
     return counts.astype("float32" if weights.dtype == "float32" else "float64"), ()
@@ -89,4 +99,4 @@ def count_between(x: Array, edges: Array, weights: Array | None) -> Array:
     part = xp.searchsorted(edges, x[inside], side="right") - 1
     part = xp.minimum(part, len(edges) - 2)
     weights = None if weights is None else weights[inside]
-    return xp.bincount(part, weights, minlength=len(edges) - 1)
+    return _weighted_counts(part, weights, len(edges) - 1)

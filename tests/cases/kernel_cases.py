@@ -130,6 +130,30 @@ def after_cross_entropy(arrays: list, dtype: Any) -> list:
     return [g, x, target, top, log_sum]
 
 
+def with_class_weights(arrays: list, dtype: Any) -> list:
+    x, weight = arrays
+    return [*with_targets([x], dtype), None if weight is None else abs(weight) + dtype(0.1)]
+
+
+def after_mean_cross_entropy(reduction: str) -> Any:
+    """Arrays (g, x, weight) become those of the backward kernel; target 6 is ignored."""
+
+    def prepare(arrays: list, dtype: Any) -> list:
+        from dtrain.backend.kernels.reference.softmax import mean_cross_entropy
+
+        g, *rest = arrays
+        x, target, weight = with_class_weights(rest, dtype)
+        kept = mean_cross_entropy(x, target, weight, 6, reduction)[1:]
+        return [g, x, target, *(None if a is None else np.asarray(a) for a in kept)]
+
+    return prepare
+
+
+def with_rows(arrays: list, dtype: Any) -> list:
+    values, out = arrays
+    return [values, np.arange(len(values)) * 5 % len(out), out]
+
+
 def after_layer_norm(arrays: list, dtype: Any) -> list:
     from dtrain.backend.kernels.reference.norm import layer_norm
 
@@ -238,6 +262,8 @@ ACTIVATIONS = [
     ),
 ]
 
+WEIGHTED = (((65,), "mean"), (None, "sum"), ((65,), "none"))
+
 SOFTMAX = [
     *(Case("softmax", name, (shape,), (axis,)) for shape, axis in (*((s, -1) for s in ROWS), ((4, 6, 5), 1))
       for name in ("softmax", "log_softmax")),
@@ -245,6 +271,11 @@ SOFTMAX = [
       for shape, axis in (*((s, -1) for s in ROWS), ((4, 6, 5), 1)) for name in ("softmax", "log_softmax")),
     *(Case("softmax", "cross_entropy", (shape,), (), with_targets) for shape in ROWS),
     *(Case("softmax", "cross_entropy_backward", (shape[:1], shape), (), after_cross_entropy) for shape in ROWS),
+    *(Case("softmax", "mean_cross_entropy", ((5, 65), weight), (6, reduction), with_class_weights, special=False)
+      for weight, reduction in WEIGHTED),
+    *(Case("softmax", "mean_cross_entropy_backward", ((1 if reduction != "none" else 5,), (5, 65), weight), (6,),
+           after_mean_cross_entropy(reduction), special=False)
+      for weight, reduction in WEIGHTED),
 ]  # fmt: skip
 
 #: arrays (n, channels, inner) and their numbers of groups
@@ -265,6 +296,7 @@ NORMS = [
            special=False, slack=4)
       for shape, groups in GROUPS for weight in (shape[1:2], None)),
     *(Case("norm", "channel_statistics", (shape,)) for shape in IMAGES),
+    Case("norm", "update_running", ((5,),) * 4, (0.3, 1.25, None), written=(0, 1)),
     *(Case("norm", "channel_norm", (shape, *affine), (1e-5,), with_bias_and_statistics, special=False)
       for shape in IMAGES for affine in ((shape[1:2],) * 2, (None, None))),
     *(Case("norm", "channel_norm_backward", (shape, shape, weight), (1e-5, from_batch), after_statistics,
@@ -367,10 +399,28 @@ INDEXINGS = [
       for shape, index, axis in INDEXED),
     *(Case("indexing", "add_along_axis", (index, shape), (axis,), with_index_along(axis, index), written=(2,))
       for shape, index, axis in INDEXED),
+    Case("indexing", "add_at", ((9, 4), (4, 4)), (), with_rows, written=(2,)),
     *(Case("indexing", "add_slices", ((*shape[:axis], 9, *shape[axis + 1 :]), shape), (axis,),
            with_index_along(axis, (9,)), written=(2,))
       for shape, _, axis in INDEXED),
 ]  # fmt: skip
+
+
+def with_flat(arrays: list, dtype: Any) -> list:
+    flat, *parts = arrays
+    return [flat, np.stack(parts)]
+
+
+JOININGS = [
+    Case(
+        "joining",
+        "write_parts",
+        ((9500,), (4100,), (4100,)),
+        ((5200, 10),),
+        with_flat,
+        written=(0,),
+    ),
+]
 
 SORTINGS = [
     Case("sorting", "topk_indices", (shape,), (k, largest), rounded, integers=True)
@@ -493,6 +543,7 @@ CASES = [
     *CONVOLUTIONS,
     *EMBEDDINGS,
     *INDEXINGS,
+    *JOININGS,
     *SORTINGS,
     *LAYOUTS,
     *RECURRENT,

@@ -6,6 +6,7 @@ HOSTCUDA_EVERY_SAMPLE=1 runs each row of the table on all of its shapes, as on a
 first alone: compiling kernels takes time.
 """
 
+import collections
 import importlib.util
 import os
 import sys
@@ -49,6 +50,21 @@ def nothing_a_gpu_would_refuse():
     yield
     if HOSTED:
         assert hostcuda.counters()["violations"] == 0, hostcuda.violations()
+        assert hostcuda.counters()["float_atomics"] == 0, hostcuda.launch_names()
+
+
+@pytest.fixture
+def counts():
+    """Gives the launches by name since it was asked last."""
+    if not HOSTED:
+        pytest.skip("launches are counted on host memory only")
+
+    def since_last():
+        names = collections.Counter(hostcuda.launch_names())
+        hostcuda.reset()
+        return names
+
+    return since_last
 
 
 @pytest.fixture

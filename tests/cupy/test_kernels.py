@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 
 import dtrain.backend
-from dtrain.backend.kernels.cuda.compiler import source
+from dtrain.backend.kernels.cuda.compiler import options, source
 from tests.cases.kernel_cases import CASES, assert_close, results
 
 FOLDER = Path(dtrain.backend.__file__).parent / "kernels" / "cuda"
-FAMILIES = sorted({path.stem for path in FOLDER.glob("*.cu")} - {"common"})
+FAMILIES = sorted({path.stem for path in FOLDER.glob("*.cu")} - {"common", "block"})
+#: a GPU's architecture, what arrays hold and what weights hold
+TARGETS = [(80, "f", "f"), (90, "f", "f"), (100, "f", "f"), (120, "f", "f"), (90, "d", "d")]
+TARGETS += [(90, "e", "e"), (90, "E", "f"), (100, "E", "E")]
 
 
 @pytest.fixture
@@ -24,14 +27,13 @@ def nvrtc():
     return nvrtc
 
 
-@pytest.mark.parametrize("arch", [80, 90, 120])
-@pytest.mark.parametrize("real", ["float", "double"])
+@pytest.mark.parametrize(("arch", "store", "param"), TARGETS)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_kernel_compiles(family, real, arch, nvrtc):
+def test_kernel_compiles(family, arch, store, param, nvrtc):
     text = (FOLDER / "philox.cu").read_text() if family == "philox" else source(family)
     program = nvrtc.createProgram(text, f"{family}.cu", [], [])
     try:
-        nvrtc.compileProgram(program, [f"-arch=sm_{arch}", "-std=c++17", f"-DREAL={real}"])
+        nvrtc.compileProgram(program, [f"-arch=sm_{arch}", *options(store, param)])
         assert nvrtc.getCUBIN(program).startswith(b"\x7fELF")
     finally:
         log = nvrtc.getProgramLog(program)
@@ -50,3 +52,37 @@ def test_cuda_computes_what_the_reference_does(case, dtype):
     for arrays in case.samples(dtype):
         given = results(case, "cuda", [x if x is None else cupy.asarray(x) for x in arrays])
         assert_close(case, arrays, given, results(case, "reference", arrays))
+
+
+def as_halves(arrays, half):
+    return [x if x is None or x.dtype.kind != "f" else x.astype(half) for x in arrays]
+
+
+@pytest.mark.parametrize("half", [dtrain.float16, dtrain.bfloat16])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "layer_norm", "rms_norm_backward", "channel_norm_backward", "softmax", "gelu_backward",
+        "mean_cross_entropy", "mean_cross_entropy_backward", "conv_grad_x", "max_pool",
+        "embedding_backward",
+    ],
+)  # fmt: skip
+def test_kernels_of_halves_compute_in_float32(name, half):
+    """They round once: the results are those of the reference in float32, of the same numbers."""
+    cupy = pytest.importorskip("cupy")
+    case = next(case for case in CASES if case.name == name)
+    given = as_halves(next(case.samples(np.float32)), half)
+    widened = [x if x is None or x.dtype != half else x.astype(np.float32) for x in given]
+    on_device = [x if x is None else cupy.asarray(x) for x in given]
+    found, expected = results(case, "cuda", on_device), results(case, "reference", widened)
+    assert found[0].dtype == half
+    for a, b in zip(found, expected):
+        tolerance = 2e-3 if half == np.float16 else 1.6e-2
+        scale = np.abs(b).max(initial=0)
+        np.testing.assert_allclose(a.astype(np.float32), b, rtol=tolerance, atol=tolerance * scale)
+
+
+def test_one_kernel_is_compiled_without_the_others_of_its_file():
+    assert source("softmax", "softmax").count("__global__") == 1
+    assert "__global__ void softmax(" in source("softmax", "softmax")
+    assert "block_sum" not in source("activation", "gelu")

@@ -132,6 +132,55 @@ def test_all_reduce_of_device_tensors(op):
     assert distributed.run_ranks(3, body, "cuda") == distributed.run_ranks(3, body, "cpu")
 
 
+def test_gradients_of_many_parameters_are_written_in_one_launch(counts):
+    sizes = [1, 3, 5000, 0, 8192]
+    params = [nn.Parameter(dtrain.zeros(n, device="cuda")) for n in sizes]
+    optimizer = optim.SGD(params, 1.0)
+
+    def seen(param):  # in the pass: what waits is written before it is read
+        assert (param.grad == 3).all()
+
+    for expected in (3, 6):
+        counts()
+        sum((param * 3).sum() for param in params).backward()
+        assert counts()["write_parts"] == (expected == 3)
+        assert [param.grad.tolist() for param in params] == [[expected] * n for n in sizes]
+    optimizer.zero_grad()
+    params[2].register_post_accumulate_grad_hook(seen)
+    sum((param * 3).sum() for param in params).backward()
+    assert [param.grad.tolist() for param in params] == [[3.0] * n for n in sizes]
+
+
+HALVES = {
+    "times": lambda x, i: x * 0.5 + x,
+    "mean": lambda x, i: x.mean(0),
+    "attention": lambda x, i: F.scaled_dot_product_attention(x, x, x, is_causal=True),
+    "picked": lambda x, i: x[i],
+    "norm": lambda x, i: F.batch_norm(x, None, None, training=True) ** 2,
+    "cumulative": lambda x, i: x.cumsum(0),
+}
+
+
+@pytest.mark.parametrize("dtype", [dtrain.float16, dtrain.bfloat16])
+def test_operations_of_halves_have_the_dtypes_and_values_of_the_cpu(dtype):
+    dtrain.manual_seed(0)
+    x, index = dtrain.randn(4, 6).to(dtype), dtrain.tensor([3, 1, 1, 0, 1])
+    for name, operation in HALVES.items():
+        both = []
+        for device in ("cpu", "cuda"):
+            leaf = x.detach().clone().to(device).requires_grad_()
+            out = operation(leaf, index.to(device))
+            out.float().pow(2).sum().backward()
+            assert (out.dtype, leaf.grad.dtype) == (dtype, dtype), name
+            both.append((out, leaf.grad))
+        for host, here in zip(*both):
+            expected = host.detach().float().numpy()
+            np.testing.assert_allclose(
+                here.detach().float().cpu().numpy(), expected, rtol=0.04,
+                atol=0.04 * np.abs(expected).max(), err_msg=name,
+            )  # fmt: skip
+
+
 @pytest.mark.parametrize("dtype", [dtrain.float16, dtrain.bfloat16])
 @pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.1}, {"ignore_index": 3}])
 def test_cross_entropy_of_halves_has_gradients_of_their_dtype(dtype, options):

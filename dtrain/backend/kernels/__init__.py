@@ -1,10 +1,10 @@
 """Fused kernels: one name, three bodies with one contract.
 
 `reference` is array code for any array module, and the specification; `cpu` is compiled by Numba
-for NumPy's float32 and float64; `cuda` is CUDA C++ for CuPy. The module, dtypes and sizes of the
-arguments choose the body, never the rank, so that all ranks take the same one. The reference
-computes what a compiled body does not support or has no kernel for, and everything if
-DTRAIN_KERNELS=reference.
+for NumPy's float32 and float64; `cuda` is CUDA C++ for CuPy, for halves, too. The module,
+dtypes and sizes of the arguments choose the body, never the rank, so that all ranks take the same
+one. The reference computes what a compiled body does not support or has no kernel for, and
+everything if DTRAIN_KERNELS=reference.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from dtrain import env
+from dtrain.backend.array_module import Array, is_cupy
+from dtrain.backend.dtypes import float32, is_half
 from dtrain.backend.tracing import current_tracer, tracers
 
 #: Family -> the reference computes with host arrays of fewer elements: it is as fast for them, and
@@ -57,7 +59,7 @@ def _choose_body(family: str, args: tuple) -> ModuleType | None:
     """The module of compiled kernels, `cpu/<family>.py` or `cuda/<family>.py`, that computes with
     these arguments; None if the reference does."""
     kind, dtype = type(args[0]), args[0].dtype
-    if dtype.char not in "fd":
+    if dtype.char not in "fd" and (dtype.char not in "eE" or not is_cupy(args[0])):
         return None
     for value in args[1:]:
         other = type(value)
@@ -73,7 +75,13 @@ def _choose_body(family: str, args: tuple) -> ModuleType | None:
 
 
 def _is_other_float(dtype: np.dtype, expected: np.dtype) -> bool:
-    return dtype.kind in "fV" and dtype != expected  # V: bfloat16
+    """Whether a kernel for arrays of the `expected` dtype does not take those of `dtype`.
+
+    Kernels for halves compute in float32, and take statistics and weights of that dtype, too.
+    """
+    if dtype.kind not in "fV" or dtype == expected:  # V: bfloat16
+        return False
+    return not (is_half(expected) and dtype == float32)
 
 
 @functools.cache
@@ -88,12 +96,22 @@ def _import_body(where: str, family: str) -> ModuleType | None:
     return importlib.import_module(f"{__name__}.{where}.{family}")
 
 
+def matmul(x: Array, y: Array) -> Array:
+    """x @ y. CuPy copies transposed operands and has no batches of bfloat16: cuda/product.py."""
+    if is_cupy(x) and is_cupy(y) and (body := _import_body("cuda", "product")) is not None:
+        return body.matmul(x, y)
+    return x @ y
+
+
 softmax: Kernel = _kernel("softmax", "softmax")
 softmax_backward: Kernel = _kernel("softmax", "softmax_backward")
 log_softmax: Kernel = _kernel("softmax", "log_softmax")
 log_softmax_backward: Kernel = _kernel("softmax", "log_softmax_backward")
 cross_entropy: Kernel = _kernel("softmax", "cross_entropy")
 cross_entropy_backward: Kernel = _kernel("softmax", "cross_entropy_backward")
+
+mean_cross_entropy: Kernel = _kernel("softmax", "mean_cross_entropy")
+mean_cross_entropy_backward: Kernel = _kernel("softmax", "mean_cross_entropy_backward")
 
 layer_norm: Kernel = _kernel("norm", "layer_norm")
 layer_norm_backward: Kernel = _kernel("norm", "layer_norm_backward")
@@ -102,6 +120,7 @@ rms_norm_backward: Kernel = _kernel("norm", "rms_norm_backward")
 group_norm: Kernel = _kernel("norm", "group_norm")
 group_norm_backward: Kernel = _kernel("norm", "group_norm_backward")
 channel_statistics: Kernel = _kernel("norm", "channel_statistics")
+update_running: Kernel = _kernel("norm", "update_running")
 channel_norm: Kernel = _kernel("norm", "channel_norm")
 channel_norm_backward: Kernel = _kernel("norm", "channel_norm_backward")
 
@@ -142,8 +161,11 @@ embedding_backward: Kernel = _kernel("embedding", "embedding_backward")
 gather: Kernel = _kernel("indexing", "gather")
 add_along_axis: Kernel = _kernel("indexing", "add_along_axis")
 add_slices: Kernel = _kernel("indexing", "add_slices")
+add_at: Kernel = _kernel("indexing", "add_at")
 
 topk_indices: Kernel = _kernel("sorting", "topk_indices")
+
+write_parts: Kernel = _kernel("joining", "write_parts")
 
 contiguous: Kernel = _kernel("layout", "contiguous")
 

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from dtrain.autograd import Tensor
-from dtrain.backend import array_module
+from dtrain.backend import array_module, kernels
 from dtrain.backend.dtypes import finfo, float32, is_half
 from dtrain.functions.autocast import autocasts
 from dtrain.functions.half_precision import in_float32
@@ -143,7 +143,7 @@ def instance_statistics(input: Tensor) -> tuple[Any, Any]:
     n, channels = input.shape[:2]
     rows = input.detach().reshape(1, n * channels, math.prod(input.shape[2:]))
     mean, var = batch_statistics(rows)
-    var = unbiased(var, rows)
+    var = var * unbiased_factor(rows)
     return mean.reshape(n, channels).mean(0), var.reshape(n, channels).mean(0)
 
 
@@ -206,7 +206,8 @@ def batch_norm(
         )
     mean, var = batch_statistics(input)
     if running_mean is not None and running_var is not None:
-        update_running_statistics(running_mean, running_var, mean, unbiased(var, input), momentum)
+        unbiased = unbiased_factor(input)
+        update_running_statistics(running_mean, running_var, mean, var, momentum, unbiased)
     return normalize_channels(input, mean, var, weight, bias, eps, True)
 
 
@@ -219,13 +220,13 @@ def batch_statistics(input: Tensor) -> tuple[Any, Any]:
     return normalization.batch_statistics(input.array)
 
 
-def unbiased(var: Any, input: Tensor) -> Any:
-    """The unbiased variance from the biased variance that `batch_statistics(input)` returned."""
+def unbiased_factor(input: Tensor) -> float:
+    """The unbiased variance over the biased one, which `batch_statistics(input)` returns."""
     count = input.numel() // input.shape[1]
-    return var * (count / (count - 1))
+    return count / (count - 1)
 
 
-@in_float32(like_first=True)
+@in_float32(on_device=False, like_first=True)
 def normalize_channels(
     input: Tensor,
     mean: Any,
@@ -243,15 +244,16 @@ def normalize_channels(
 
 
 def update_running_statistics(
-    running_mean: Tensor, running_var: Tensor, mean: Any, var: Any, momentum: float
-) -> None:
-    """running = (1 - momentum) * running + momentum * new, in place."""
-    for running, new in ((running_mean, mean), (running_var, var)):
-        total = _widen(running.array)
-        total *= 1 - momentum
-        total += array_module(total).asarray(new, total.dtype) * momentum
-        if total is not running.array:
-            running.array[...] = total
+    running_mean: Tensor, running_var: Tensor, mean: Any, var: Any, momentum: float,
+    correction: float = 1.0, batches: Tensor | None = None,
+) -> None:  # fmt: skip
+    """running = (1 - momentum) * running + momentum * new, in place, for mean and var * correction;
+    `batches` grows by 1."""
+    xp = array_module(running_mean.array)
+    kernels.update_running(
+        running_mean.array, running_var.array, xp.asarray(mean), xp.asarray(var), momentum,
+        correction, None if batches is None else batches.array,
+    )  # fmt: skip
 
 
 def _widen(array: Any) -> Any:

@@ -245,8 +245,17 @@ static int hc_count(int predicate, long line) {
     *p = (T)(NEW);                                \
     return old;                                   \
   }
-HC_ATOMIC(atomicAdd, old + v)
-HC_ATOMIC(atomicSub, old - v)
+// The order in which a GPU adds floats atomically, and so their sum, changes from run to run: such launches are counted.
+extern "C" void hc_float_atomic();  // in libcuda.so.1
+template <class T, class U>
+static T atomicAdd(T* p, U value) {
+  if (!std::is_integral_v<T>) hc_float_atomic();
+  T old = *p;
+  *p = (T)(old + (T)value);
+  return old;
+}
+template <class T, class U>
+static T atomicSub(T* p, U value) { return atomicAdd(p, -(T)value); }
 HC_ATOMIC(atomicMax, v > old ? v : old)
 HC_ATOMIC(atomicMin, v < old ? v : old)
 HC_ATOMIC(atomicExch, v)
@@ -258,6 +267,7 @@ HC_ATOMIC(atomicDec, old == 0 || old > v ? v : old - 1)
 #undef HC_ATOMIC
 template <class T, class U, class V>
 static T atomicCAS(T* p, U expected, V value) {
+  if (std::is_same_v<T, unsigned>) hc_float_atomic();  // so cupy/atomics.cuh adds halves, and nothing else
   T old = *p;
   if (old == (T)expected) *p = (T)value;
   return old;

@@ -7,16 +7,16 @@ __device__ REAL normal_cdf(REAL x) { return (REAL)0.5 * (1 + erf(x * (REAL)0.707
 #define CUBIC ((REAL)0.044715)
 __device__ REAL gelu_gate(REAL x) { return logistic(2 * SCALE * (x + CUBIC * x * x * x)); }
 
-extern "C" __global__ void relu_backward(const REAL *g, const REAL *out, REAL *grad,
+extern "C" __global__ void relu_backward(const STORE *g, const STORE *out, STORE *grad,
                                          long long count) {
-    FOR_EACH(i, count) grad[i] = out[i] == 0 ? 0 : g[i];
+    FOR_EACH(i, count) grad[i] = out[i] == 0 ? (REAL)0 : (REAL)g[i];
 }
 
-extern "C" __global__ void silu(const REAL *x, REAL *out, long long count) {
+extern "C" __global__ void silu(const STORE *x, STORE *out, long long count) {
     FOR_EACH(i, count) out[i] = x[i] * logistic(x[i]);
 }
 
-extern "C" __global__ void silu_backward(const REAL *g, const REAL *x, REAL *grad,
+extern "C" __global__ void silu_backward(const STORE *g, const STORE *x, STORE *grad,
                                          long long count) {
     FOR_EACH(i, count) {
         REAL s = logistic(x[i]);
@@ -24,11 +24,11 @@ extern "C" __global__ void silu_backward(const REAL *g, const REAL *x, REAL *gra
     }
 }
 
-extern "C" __global__ void gelu(const REAL *x, REAL *out, long long count) {
+extern "C" __global__ void gelu(const STORE *x, STORE *out, long long count) {
     FOR_EACH(i, count) out[i] = x[i] * normal_cdf(x[i]);
 }
 
-extern "C" __global__ void gelu_backward(const REAL *g, const REAL *x, REAL *grad,
+extern "C" __global__ void gelu_backward(const STORE *g, const STORE *x, STORE *grad,
                                          long long count) {
     const REAL peak = (REAL)0.3989422804014327;  // 1 / sqrt(2 pi)
     FOR_EACH(i, count) {
@@ -37,11 +37,11 @@ extern "C" __global__ void gelu_backward(const REAL *g, const REAL *x, REAL *gra
     }
 }
 
-extern "C" __global__ void gelu_tanh(const REAL *x, REAL *out, long long count) {
+extern "C" __global__ void gelu_tanh(const STORE *x, STORE *out, long long count) {
     FOR_EACH(i, count) out[i] = x[i] * gelu_gate(x[i]);
 }
 
-extern "C" __global__ void gelu_tanh_backward(const REAL *g, const REAL *x, REAL *grad,
+extern "C" __global__ void gelu_tanh_backward(const STORE *g, const STORE *x, STORE *grad,
                                               long long count) {
     FOR_EACH(i, count) {
         REAL v = x[i], s = gelu_gate(v);
@@ -54,36 +54,36 @@ __device__ REAL clip(REAL x, REAL low, REAL high) {  // NaN stays
 }
 __device__ REAL log_of_one_plus_exp(REAL x) { return (x < 0 ? 0 : x) + log1p(exp(-abs(x))); }
 
-extern "C" __global__ void relu(const REAL *xs, REAL *outs, long long count) {
+extern "C" __global__ void relu(const STORE *xs, STORE *outs, long long count) {
     FOR_EACH(i, count) {
         REAL x = xs[i];
         outs[i] = x <= 0 ? 0 : x;
     }
 }
 
-extern "C" __global__ void leaky_relu(const REAL *xs, REAL slope, REAL *outs, long long count) {
+extern "C" __global__ void leaky_relu(const STORE *xs, REAL slope, STORE *outs, long long count) {
     FOR_EACH(i, count) {
         REAL x = xs[i];
         outs[i] = x > 0 ? x : x * slope;
     }
 }
 
-extern "C" __global__ void leaky_relu_backward(const REAL *gs, const REAL *xs, REAL slope,
-                                               REAL *grads, long long count) {
+extern "C" __global__ void leaky_relu_backward(const STORE *gs, const STORE *xs, REAL slope,
+                                               STORE *grads, long long count) {
     FOR_EACH(i, count) {
         REAL g = gs[i], x = xs[i];
         grads[i] = x > 0 ? g : g * slope;
     }
 }
 
-extern "C" __global__ void sigmoid(const REAL *xs, REAL *outs, long long count) {
+extern "C" __global__ void sigmoid(const STORE *xs, STORE *outs, long long count) {
     FOR_EACH(i, count) {
         REAL x = xs[i];
         outs[i] = logistic(x);
     }
 }
 
-extern "C" __global__ void sigmoid_backward(const REAL *gs, const REAL *outs, REAL *grads,
+extern "C" __global__ void sigmoid_backward(const STORE *gs, const STORE *outs, STORE *grads,
                                             long long count) {
     FOR_EACH(i, count) {
         REAL g = gs[i], out = outs[i];
@@ -91,7 +91,7 @@ extern "C" __global__ void sigmoid_backward(const REAL *gs, const REAL *outs, RE
     }
 }
 
-extern "C" __global__ void softplus(const REAL *xs, REAL beta, REAL limit, REAL *outs,
+extern "C" __global__ void softplus(const STORE *xs, REAL beta, REAL limit, STORE *outs,
                                     long long count) {
     FOR_EACH(i, count) {
         REAL x = xs[i];
@@ -99,15 +99,15 @@ extern "C" __global__ void softplus(const REAL *xs, REAL beta, REAL limit, REAL 
     }
 }
 
-extern "C" __global__ void softplus_backward(const REAL *gs, const REAL *xs, REAL beta, REAL limit,
-                                             REAL *grads, long long count) {
+extern "C" __global__ void softplus_backward(const STORE *gs, const STORE *xs, REAL beta, REAL limit,
+                                             STORE *grads, long long count) {
     FOR_EACH(i, count) {
         REAL g = gs[i], x = xs[i];
         grads[i] = x * beta > limit ? g : g * logistic(x * beta);
     }
 }
 
-extern "C" __global__ void elu(const REAL *xs, REAL scale, REAL steep, REAL rate, REAL *outs,
+extern "C" __global__ void elu(const STORE *xs, REAL scale, REAL steep, REAL rate, STORE *outs,
                                long long count) {
     FOR_EACH(i, count) {
         REAL x = xs[i];
@@ -115,22 +115,22 @@ extern "C" __global__ void elu(const REAL *xs, REAL scale, REAL steep, REAL rate
     }
 }
 
-extern "C" __global__ void elu_backward(const REAL *gs, const REAL *xs, REAL scale, REAL steep,
-                                        REAL rate, REAL *grads, long long count) {
+extern "C" __global__ void elu_backward(const STORE *gs, const STORE *xs, REAL scale, REAL steep,
+                                        REAL rate, STORE *grads, long long count) {
     FOR_EACH(i, count) {
         REAL g = gs[i], x = xs[i];
         grads[i] = g * (x <= 0 ? exp(x * rate) * rate * steep : scale);
     }
 }
 
-extern "C" __global__ void hardswish(const REAL *xs, REAL *outs, long long count) {
+extern "C" __global__ void hardswish(const STORE *xs, STORE *outs, long long count) {
     FOR_EACH(i, count) {
         REAL x = xs[i];
         outs[i] = x * clip(x + 3, 0, 6) / 6;
     }
 }
 
-extern "C" __global__ void hardswish_backward(const REAL *gs, const REAL *xs, REAL *grads,
+extern "C" __global__ void hardswish_backward(const STORE *gs, const STORE *xs, STORE *grads,
                                               long long count) {
     FOR_EACH(i, count) {
         REAL g = gs[i], x = xs[i];
@@ -138,14 +138,14 @@ extern "C" __global__ void hardswish_backward(const REAL *gs, const REAL *xs, RE
     }
 }
 
-extern "C" __global__ void huber(const REAL *xs, REAL delta, REAL *outs, long long count) {
+extern "C" __global__ void huber(const STORE *xs, REAL delta, STORE *outs, long long count) {
     FOR_EACH(i, count) {
         REAL x = xs[i];
         outs[i] = clip(x, -delta, delta) * (x - clip(x, -delta, delta) / 2);
     }
 }
 
-extern "C" __global__ void huber_backward(const REAL *gs, const REAL *xs, REAL delta, REAL *grads,
+extern "C" __global__ void huber_backward(const STORE *gs, const STORE *xs, REAL delta, STORE *grads,
                                           long long count) {
     FOR_EACH(i, count) {
         REAL g = gs[i], x = xs[i];
@@ -153,7 +153,7 @@ extern "C" __global__ void huber_backward(const REAL *gs, const REAL *xs, REAL d
     }
 }
 
-extern "C" __global__ void bce_with_logits(const REAL *xs, const REAL *targets, REAL *outs,
+extern "C" __global__ void bce_with_logits(const STORE *xs, const STORE *targets, STORE *outs,
                                            long long count) {
     FOR_EACH(i, count) {
         REAL x = xs[i], target = targets[i];
@@ -161,8 +161,8 @@ extern "C" __global__ void bce_with_logits(const REAL *xs, const REAL *targets, 
     }
 }
 
-extern "C" __global__ void bce_with_logits_backward(const REAL *gs, const REAL *xs,
-                                                    const REAL *targets, REAL *grads,
+extern "C" __global__ void bce_with_logits_backward(const STORE *gs, const STORE *xs,
+                                                    const STORE *targets, STORE *grads,
                                                     long long count) {
     FOR_EACH(i, count) {
         REAL g = gs[i], x = xs[i], target = targets[i];

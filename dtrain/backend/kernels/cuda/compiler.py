@@ -3,50 +3,85 @@
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dtrain.backend.array_module import Array
+
 _FOLDER = Path(__file__).parent
 _THREADS = 256  # of a block; common.cu has the same number
-_C_TYPES = {"f": "float", "d": "double"}
-
-
-def source(family: str) -> str:
-    """The CUDA C++ of `<family>.cu`, which is compiled with -DREAL=float or -DREAL=double."""
-    return (_FOLDER / "common.cu").read_text() + (_FOLDER / f"{family}.cu").read_text()
+#: What arrays hold -> the type that the kernels declare, and the one that they compute in.
+_C_TYPES = {
+    "f": ("float", "float"),
+    "d": ("double", "double"),
+    "e": ("float16", "float"),
+    "E": ("bfloat16", "float"),
+}
+_KERNEL = re.compile(r'extern "C" __global__ void (\w+)\(.*?\n}\n', re.DOTALL)
 
 
 @functools.cache
-def _module(family: str, dtype: str) -> Any:
-    """The compiled kernels of a family, for a dtype."""
+def source(family: str, name: str | None = None) -> str:
+    """The CUDA C++ of the kernel `name` of `<family>.cu`, of all its kernels if None."""
+    text = (_FOLDER / f"{family}.cu").read_text()
+    if name is not None:
+        text = _KERNEL.sub(lambda kernel: kernel[0] if kernel[1] == name else "", text)
+    block = (_FOLDER / "block.cu").read_text() if "block_" in text else ""
+    return (_FOLDER / "common.cu").read_text() + block + text
+
+
+def options(store: str, param: str | None = None) -> tuple[str, ...]:
+    """The compiler's options for arrays and weights of dtypes, given by their characters."""
+    stored, real = _C_TYPES[store]
+    types = f"-DSTORE={stored}", f"-DREAL={real}", f"-DPARAM={_C_TYPES[param or store][0]}"
+    return "-std=c++17", *types
+
+
+@functools.cache
+def _kernel(family: str, name: str, store: str, param: str) -> Any:
+    """A kernel for arrays and weights of these dtypes. Each is compiled by itself, at its first
+    use; CuPy keeps what was compiled on disk."""
     import cupy
 
-    options = ("-std=c++17", f"-DREAL={_C_TYPES[dtype]}")
-    return cupy.RawModule(code=source(family), options=options)
+    code = source(family, name)
+    return cupy.RawModule(code=code, options=options(store, param)).get_function(name)
 
 
-def _launch(family: str, name: str, blocks: int, args: tuple) -> None:
-    """Launch a kernel on the current stream; the dtype of the first argument is REAL."""
+def real_dtype(dtype: np.dtype) -> np.dtype:
+    """The dtype in which the kernels compute with arrays of a dtype: float32 for halves."""
+    return np.dtype(np.float64 if dtype.char == "d" else np.float32)
+
+
+def _launch(family: str, name: str, blocks: int, args: tuple, param: Array | None = None) -> None:
+    """Launch a kernel on the current stream; the dtype of the first argument is STORE, that of
+    `param` PARAM."""
     if not blocks:
         return
-    kernel = _module(family, args[0].dtype.char).get_function(name)
-    kernel((blocks,), (_THREADS,), tuple(_argument(a, args[0].dtype) for a in args))
+    dtype = args[0].dtype
+    kernel = _kernel(family, name, dtype.char, dtype.char if param is None else param.dtype.char)
+    kernel((blocks,), (_THREADS,), tuple(_argument(a, real_dtype(dtype)) for a in args))
 
 
-def _argument(value: Any, dtype: np.dtype) -> Any:
-    """Convert a Python number to the type that the kernels declare: long long, or REAL."""
+def _argument(value: Any, real: np.dtype) -> Any:
+    """Convert a Python number to the type that the kernels declare: long long, or REAL; None to a
+    null pointer."""
+    if value is None:
+        return np.uint64(0)
     if isinstance(value, (bool, int, np.integer)):
         return np.int64(value)
-    return dtype.type(value) if isinstance(value, float) else value
+    return real.type(value) if isinstance(value, float) else value
 
 
-def for_each(family: str, name: str, count: int, *args: Any) -> None:
+def for_each(family: str, name: str, count: int, *args: Any, param: Array | None = None) -> None:
     """Launch a kernel whose threads share `count` elements; the first argument is an array."""
-    _launch(family, name, min(-(-count // _THREADS), 1 << 16), (*args, count))
+    _launch(family, name, min(-(-count // _THREADS), 1 << 16), (*args, count), param)
 
 
-def for_each_block(family: str, name: str, count: int, *args: Any) -> None:
+def for_each_block(
+    family: str, name: str, count: int, *args: Any, param: Array | None = None
+) -> None:
     """Launch a kernel of one block for each of `count` sums; the first argument is an array."""
-    _launch(family, name, min(count, 1 << 20), (*args, count))
+    _launch(family, name, min(count, 1 << 20), (*args, count), param)

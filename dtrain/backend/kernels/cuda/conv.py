@@ -1,11 +1,16 @@
 """Convolution over two axes by im2col: patches by kernels, matrix products by cuBLAS.
 
-x: (n, c, h, w); weight: (m, c / groups, kh, kw); g and the output: (n, m, oh, ow).
+x: (n, c, h, w); weight: (m, c / groups, kh, kw); g and the output: (n, m, oh, ow). Without groups
+the patches are (n, c, kh, kw, oh, ow), so that each sample's product is written where it belongs;
+where a window is one element, they are the images themselves.
 """
 
 from __future__ import annotations
 
+import math
+
 from dtrain.backend.array_module import Array
+from dtrain.backend.kernels.cuda.product import matmul
 from dtrain.backend.kernels.cuda.window import col2im, im2col
 from dtrain.backend.kernels.reference.conv import (
     conv_patches,
@@ -14,23 +19,56 @@ from dtrain.backend.kernels.reference.conv import (
 )
 from dtrain.backend.kernels.reference.window import Pair
 
+_ONE, _ZERO = (1, 1), (0, 0)
+
 
 def conv(
     x: Array, weight: Array, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Array:
     """Cross-correlation of x with weight; returns (n, m, oh, ow)."""
-    return conv_patches(im2col(x, weight.shape[2:], stride, padding, dilation), weight, groups)
+    how = stride, padding, dilation
+    if groups > 1:
+        return conv_patches(im2col(x, weight.shape[2:], *how), weight, groups, matmul)
+    patches = _patches(x, weight.shape[2:], *how)
+    rows = math.prod(patches.shape[1:4])
+    out = matmul(weight.reshape(len(weight), rows), patches.reshape(len(x), rows, -1))
+    return out.reshape(len(x), len(weight), *patches.shape[4:])
 
 
 def conv_grad_x(
     g: Array, weight: Array, hw: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Array:
     """The gradient of x, (n, c, *hw)."""
-    return col2im(grad_patches(g, weight, groups), hw, stride, padding, dilation)
+    how = stride, padding, dilation
+    if groups > 1:
+        return col2im(grad_patches(g, weight, groups, matmul), hw, *how)
+    (n, m, oh, ow), (_, c, *kernel) = g.shape, weight.shape
+    rows = matmul(weight.reshape(m, -1).T, g.reshape(n, m, oh * ow))
+    if _is_pointwise(weight.shape[2:], stride, padding):
+        return rows.reshape(n, c, *hw)
+    return col2im(rows.reshape(n, c, *kernel, oh, ow), hw, *how, by_sample=True)
 
 
 def conv_grad_weight(
     g: Array, x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Array:
     """The gradient of weight, (m, c / groups, *kernel)."""
-    return grad_weight_from_patches(g, im2col(x, kernel, stride, padding, dilation), groups)
+    how = stride, padding, dilation
+    (n, m, oh, ow), c = g.shape, x.shape[1]
+    rows, windows = c * math.prod(kernel), oh * ow
+    if groups > 1 or m * rows > (m + rows) * windows:  # a product a sample takes more memory
+        return grad_weight_from_patches(g, im2col(x, kernel, *how), groups, matmul)
+    patches = _patches(x, kernel, *how).reshape(n, rows, windows)
+    products = matmul(g.reshape(n, m, windows), patches.swapaxes(1, 2))
+    return products.sum(0).reshape(m, c, *kernel)
+
+
+def _is_pointwise(kernel: Pair, stride: Pair, padding: Pair) -> bool:
+    return tuple(kernel) == _ONE and tuple(stride) == _ONE and tuple(padding) == _ZERO
+
+
+def _patches(x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
+    """The elements of each window: (n, c, kh, kw, oh, ow)."""
+    if _is_pointwise(kernel, stride, padding):
+        return x[:, :, None, None]
+    return im2col(x, kernel, stride, padding, dilation, by_sample=True)

@@ -1,9 +1,9 @@
-"""The gradient of a embedding table, without atomic additions."""
+"""The gradient of an embedding table, without atomic additions."""
 
 from __future__ import annotations
 
 from dtrain.backend.array_module import Array
-from dtrain.backend.kernels.cuda.compiler import for_each
+from dtrain.backend.kernels.cuda.indexing import add_rows
 
 
 def embedding_backward(g: Array, index: Array, rows: int) -> Array:
@@ -11,9 +11,5 @@ def embedding_backward(g: Array, index: Array, rows: int) -> Array:
     import cupy
 
     out = cupy.zeros((rows, g.shape[1]), g.dtype)
-    g, index = cupy.ascontiguousarray(g), index.astype("int64")
-    order = cupy.argsort(index, kind="stable").astype("int64")
-    for_each(
-        "embedding", "embedding_backward", g.size, g, index[order], order, out, g.shape[1], len(g)
-    )
+    add_rows(g, cupy.asarray(index), out)
     return out

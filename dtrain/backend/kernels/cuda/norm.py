@@ -1,16 +1,28 @@
-"""Normalization of rows, x: (rows, n), and of channels, x: (n, channels, inner)."""
+"""Normalization of rows, x: (rows, n), and of channels, x: (n, channels, inner).
+
+Statistics are float32 for halves, and so are the gradients of weights of channels.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 from dtrain.backend.array_module import Array
-from dtrain.backend.kernels.cuda.compiler import for_each, for_each_block
+from dtrain.backend.kernels.cuda.compiler import for_each, for_each_block, real_dtype
+
+#: Sums are divided among at least so many blocks, if each then has at least so many elements.
+_BLOCKS, _ELEMENTS = 256, 1 << 15
 
 
-def _filled(value: Array | None, like: Array, n: int, number: float) -> Array:
-    """A weight or bias, (n,); for None n times `number`, 1 or 0, which changes nothing."""
+def _parts(blocks: int, elements: int) -> int:
+    """In how many parts each of `blocks` sums over `elements` is divided."""
+    return max(1, min(-(-_BLOCKS // max(blocks, 1)), elements // _ELEMENTS))
+
+
+def _contiguous(*arrays: Array | None, dtype: Any = None) -> Any:
     import cupy
 
-    return cupy.full(n, number, like.dtype) if value is None else cupy.ascontiguousarray(value)
+    return [None if a is None else cupy.ascontiguousarray(a, dtype) for a in arrays]
 
 
 def layer_norm(
@@ -19,38 +31,72 @@ def layer_norm(
     """Normalize each row of x; returns the output (rows, n), mean and rstd, (rows, 1)."""
     import cupy
 
-    rows, n = x.shape
-    out, mean, rstd = (cupy.empty((rows, width), x.dtype) for width in (n, 1, 1))
-    weight, bias = _filled(weight, x, n, 1), _filled(bias, x, n, 0)
-    x = cupy.ascontiguousarray(x)
-    for_each_block("norm", "layer_norm", rows, x, weight, bias, out, mean, rstd, float(eps), n)
+    mean = cupy.empty((len(x), 1), real_dtype(x.dtype))
+    out, rstd = _normalize_rows(x, weight, bias, mean, eps)
     return out, mean, rstd
+
+
+def rms_norm(x: Array, weight: Array | None, eps: float) -> tuple[Array, Array]:
+    """Divide each row of x by the root of its mean square; returns the output and 1 / root."""
+    return _normalize_rows(x, weight, None, None, eps)
+
+
+def _normalize_rows(
+    x: Array, weight: Array | None, bias: Array | None, mean: Array | None, eps: float
+) -> tuple[Array, Array]:
+    """The output and rstd; fills `mean`, or counts it as 0 if it is None."""
+    import cupy
+
+    rows, n = x.shape
+    out, rstd = cupy.empty((rows, n), x.dtype), cupy.empty((rows, 1), real_dtype(x.dtype))
+    x, weight, bias = _contiguous(x, weight, bias)
+    if bias is not None and weight is not None:
+        bias = bias.astype(weight.dtype, copy=False)
+    centered = mean is not None
+    for_each_block(
+        "norm", "layer_norm", rows, x, weight, bias, out, mean, rstd, float(eps), centered, n,
+        param=weight if weight is not None else bias,
+    )  # fmt: skip
+    return out, rstd
 
 
 def layer_norm_backward(
     g: Array, x: Array, weight: Array | None, mean: Array, rstd: Array
 ) -> tuple[Array, Array, Array]:
     """The gradients of x, weight and bias."""
+    return _rows_backward(g, x, weight, mean, rstd)
+
+
+def rms_norm_backward(
+    g: Array, x: Array, weight: Array | None, scale: Array
+) -> tuple[Array, Array]:
+    """The gradients of x and weight; scale: 1 / root."""
+    return _rows_backward(g, x, weight, None, scale)[:2]
+
+
+def _rows_backward(
+    g: Array, x: Array, weight: Array | None, mean: Array | None, rstd: Array
+) -> tuple[Array, Array, Array]:
+    """The gradients of x, weight and bias; mean: None counts as 0, and bias has no gradient."""
     import cupy
 
     rows, n = x.shape
-    grad_x, grad_weight, grad_bias = (cupy.empty(shape, x.dtype) for shape in ((rows, n), n, n))
-    g, x, weight = (*map(cupy.ascontiguousarray, (g, x)), _filled(weight, x, n, 1))
-    for_each_block("norm", "layer_norm_of_x", rows, g, x, weight, mean, rstd, grad_x, n)
+    real, columns, centered = real_dtype(x.dtype), -(-n // 32), mean is not None
+    parts = _parts(columns, rows * 32)
+    grad_x, sums = cupy.empty((rows, n), x.dtype), cupy.empty((2, parts, n), real)
+    g, x = _contiguous(g, x, dtype=x.dtype)
+    mean, rstd = _contiguous(mean, rstd, dtype=real)
+    (weight,) = _contiguous(weight)
     for_each_block(
-        "norm",
-        "layer_norm_of_weight",
-        -(-n // 32),
-        g,
-        x,
-        mean,
-        rstd,
-        grad_weight,
-        grad_bias,
-        n,
-        rows,
-    )
-    return grad_x, grad_weight, grad_bias
+        "norm", "layer_norm_backward", columns * parts + rows, g, x, weight, mean, rstd, grad_x,
+        sums[0], sums[1], centered, n, rows, parts, columns * parts, param=weight,
+    )  # fmt: skip
+    if parts == 1:
+        return grad_x, sums[0, 0], sums[1, 0]
+    grads = cupy.empty((2, n), real)
+    both = sums[1] if centered else None
+    for_each("norm", "add_parts", n, sums[0], both, grads[0], grads[1], parts)
+    return grad_x, grads[0], grads[1]
 
 
 def group_norm(
@@ -69,11 +115,31 @@ def channel_statistics(x: Array) -> tuple[Array, Array]:
     """The mean and the biased variance, (channels,), of each channel of x."""
     import cupy
 
-    n, channels, inner = x.shape
-    mean, var = cupy.empty(channels, x.dtype), cupy.empty(channels, x.dtype)
-    x = cupy.ascontiguousarray(x)
-    for_each_block("norm", "channel_statistics", channels, x, mean, var, n, inner)
-    return mean, var
+    (n, channels, inner), real = x.shape, real_dtype(x.dtype)
+    parts = _parts(channels, n * inner)
+    mean, var = cupy.empty((2, channels * parts), real)
+    sizes = parts, n, inner, channels
+    (x,) = _contiguous(x)
+    for_each_block("channel", "channel_statistics", channels * parts, x, mean, var, *sizes)
+    if parts == 1:
+        return mean, var
+    merged_mean, merged_var = cupy.empty((2, channels), real)
+    arrays = mean, var, merged_mean, merged_var
+    for_each("channel", "merge_statistics", channels, *arrays, parts, n * inner)
+    return merged_mean, merged_var
+
+
+def update_running(
+    running_mean: Array, running_var: Array, mean: Array, var: Array, momentum: float,
+    correction: float, count: Array | None,
+) -> None:  # fmt: skip
+    """running = (1 - momentum) running + momentum new, in place, of mean and var * correction."""
+
+    real = real_dtype(running_mean.dtype)
+    mean, var = _contiguous(mean, var, dtype=real)
+    numbers = float(momentum), 1 - float(momentum), float(correction)
+    arrays = running_mean, running_var, mean, var, count
+    for_each("channel", "update_running", len(mean), *arrays, *numbers)
 
 
 def channel_norm(
@@ -82,54 +148,44 @@ def channel_norm(
     """(x - mean) / sqrt(var + eps) weight + bias, for each channel."""
     import cupy
 
-    _, channels, inner = x.shape
-    rstd = 1 / cupy.sqrt(var + eps)
-    scale, bias = rstd if weight is None else rstd * weight, _filled(bias, x, channels, 0)
+    (_, channels, inner), real = x.shape, real_dtype(x.dtype)
     out = cupy.empty(x.shape, x.dtype)
-    x, mean = cupy.ascontiguousarray(x), cupy.ascontiguousarray(mean)
-    for_each("norm", "channel_norm", x.size, x, mean, scale, bias, out, inner, channels)
+    x, weight, bias = _contiguous(x, weight, bias)
+    if bias is not None and weight is not None:
+        bias = bias.astype(weight.dtype, copy=False)
+    mean, var = _contiguous(mean, var, dtype=real)
+    for_each(
+        "channel", "channel_norm", x.size, x, mean, var, weight, bias, out, float(eps), inner,
+        channels, param=weight if weight is not None else bias,
+    )  # fmt: skip
     return out
 
 
 def channel_norm_backward(
-    g: Array,
-    x: Array,
-    mean: Array,
-    var: Array,
-    weight: Array | None,
-    eps: float,
+    g: Array, x: Array, mean: Array, var: Array, weight: Array | None, eps: float,
     from_batch: bool,
-) -> tuple[Array, Array, Array]:
+) -> tuple[Array, Array, Array]:  # fmt: skip
     """The gradients of x, weight and bias; through mean and var if `from_batch`."""
     import cupy
 
-    n, channels, inner = x.shape
-    g, x, mean = map(cupy.ascontiguousarray, (g, x, mean))
-    rstd = 1 / cupy.sqrt(var + eps)
-    grad_weight, grad_bias = cupy.empty(channels, x.dtype), cupy.empty(channels, x.dtype)
+    (n, channels, inner), real = x.shape, real_dtype(x.dtype)
+    g, x = _contiguous(g, x, dtype=x.dtype)
+    mean, var = _contiguous(mean, var, dtype=real)
+    (weight,) = _contiguous(weight)
+    parts = _parts(channels, n * inner)
+    sums = cupy.empty((2, channels * parts), real)
     for_each_block(
-        "norm", "channel_sums", channels, g, x, mean, rstd, grad_weight, grad_bias, n, inner
-    )
-    scale = rstd if weight is None else rstd * weight
+        "channel", "channel_sums", channels * parts, g, x, mean, var, sums[0], sums[1], float(eps),
+        parts, n, inner, channels,
+    )  # fmt: skip
+    if parts > 1:
+        merged = cupy.empty((2, channels), real)
+        for_each("channel", "merge_sums", channels, sums[0], sums[1], merged[0], merged[1], parts)
+        sums = merged
     grad_x = cupy.empty(x.shape, x.dtype)
-    if not from_batch:  # NaN in x does not reach its gradient
-        zeros = cupy.zeros_like(scale)
-        for_each("norm", "channel_norm", x.size, g, zeros, scale, zeros, grad_x, inner, channels)
-        return grad_x, grad_weight, grad_bias
-    share = 1 / max(n * inner, 1)
-    along, total = grad_weight * rstd * share, grad_bias * share
+    share = 1.0 / max(n * inner, 1) if from_batch else 0.0
     for_each(
-        "norm",
-        "channel_norm_of_x",
-        x.size,
-        g,
-        x,
-        mean,
-        scale,
-        along,
-        total,
-        grad_x,
-        inner,
-        channels,
-    )
-    return grad_x, grad_weight, grad_bias
+        "channel", "channel_norm_of_x", x.size, g, x, mean, var, weight, sums[0], sums[1], grad_x,
+        float(eps), share, inner, channels, param=weight,
+    )  # fmt: skip
+    return grad_x, sums[0], sums[1]

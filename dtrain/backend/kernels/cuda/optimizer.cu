@@ -1,6 +1,6 @@
 // Steps of optimizers: update param and the state, all (count,), in place. Formulas:
 // reference/optimizer.py; g: the gradient with its sign and weight decay, fresh: 1 - decay rate.
-extern "C" __global__ void sgd(REAL *param, const REAL *grad, REAL *buffer, REAL lr, REAL momentum,
+extern "C" __global__ void sgd(STORE *param, const STORE *grad, STORE *buffer, REAL lr, REAL momentum,
                                REAL fresh, REAL weight_decay, REAL sign, long long nesterov,
                                long long has_buffer, long long first, long long count) {
     FOR_EACH(i, count) {
@@ -11,12 +11,12 @@ extern "C" __global__ void sgd(REAL *param, const REAL *grad, REAL *buffer, REAL
             buffer[i] = b;
             g = nesterov ? g + momentum * b : b;
         }
-        param[i] -= lr * g;
+        param[i] = param[i] - (lr * g);
     }
 }
 
-extern "C" __global__ void adam(REAL *param, const REAL *grad, REAL *mean, REAL *square,
-                                REAL *largest, REAL rate, REAL fresh1, REAL beta2, REAL fresh2,
+extern "C" __global__ void adam(STORE *param, const STORE *grad, STORE *mean, STORE *square,
+                                STORE *largest, REAL rate, REAL fresh1, REAL beta2, REAL fresh2,
                                 REAL eps, REAL decay, REAL shrink, REAL root, REAL sign,
                                 long long amsgrad, long long count) {
     FOR_EACH(i, count) {
@@ -31,8 +31,8 @@ extern "C" __global__ void adam(REAL *param, const REAL *grad, REAL *mean, REAL 
     }
 }
 
-extern "C" __global__ void rmsprop(REAL *param, const REAL *grad, REAL *square, REAL *mean,
-                                   REAL *buffer, REAL lr, REAL alpha, REAL fresh, REAL eps,
+extern "C" __global__ void rmsprop(STORE *param, const STORE *grad, STORE *square, STORE *mean,
+                                   STORE *buffer, REAL lr, REAL alpha, REAL fresh, REAL eps,
                                    REAL decay, REAL momentum, REAL sign, long long centered,
                                    long long has_buffer, long long count) {
     FOR_EACH(i, count) {
@@ -46,23 +46,26 @@ extern "C" __global__ void rmsprop(REAL *param, const REAL *grad, REAL *square, 
             if (!(isinf(s) && isfinite(m))) s -= m * m;  // m * m overflows, too
         }
         REAL change = g / (sqrt(s) + eps);
-        if (has_buffer) buffer[i] = change = buffer[i] * momentum + change;
-        param[i] -= lr * change;
+        if (has_buffer) {
+            change = buffer[i] * momentum + change;
+            buffer[i] = change;
+        }
+        param[i] = param[i] - (lr * change);
     }
 }
 
-extern "C" __global__ void adagrad(REAL *param, const REAL *grad, REAL *total, REAL lr, REAL eps,
+extern "C" __global__ void adagrad(STORE *param, const STORE *grad, STORE *total, REAL lr, REAL eps,
                                    REAL decay, REAL sign, long long count) {
     FOR_EACH(i, count) {
         REAL g = sign * grad[i];
         if (decay != 0) g += decay * param[i];
         REAL s = total[i] + g * g;
         total[i] = s;
-        param[i] -= lr * (g / (sqrt(s) + eps));
+        param[i] = param[i] - (lr * (g / (sqrt(s) + eps)));
     }
 }
 
-extern "C" __global__ void adadelta(REAL *param, const REAL *grad, REAL *square, REAL *changes,
+extern "C" __global__ void adadelta(STORE *param, const STORE *grad, STORE *square, STORE *changes,
                                     REAL lr, REAL rho, REAL fresh, REAL eps, REAL decay, REAL sign,
                                     long long count) {
     FOR_EACH(i, count) {
@@ -72,11 +75,11 @@ extern "C" __global__ void adadelta(REAL *param, const REAL *grad, REAL *square,
         REAL change = sqrt(changes[i] + eps) / sqrt(s + eps) * g;
         square[i] = s;
         changes[i] = changes[i] * rho + fresh * change * change;
-        param[i] -= lr * change;
+        param[i] = param[i] - (lr * change);
     }
 }
 
-extern "C" __global__ void adamax(REAL *param, const REAL *grad, REAL *mean, REAL *largest,
+extern "C" __global__ void adamax(STORE *param, const STORE *grad, STORE *mean, STORE *largest,
                                   REAL rate, REAL fresh1, REAL beta2, REAL eps, REAL decay,
                                   REAL sign, long long count) {
     FOR_EACH(i, count) {
@@ -86,11 +89,11 @@ extern "C" __global__ void adamax(REAL *param, const REAL *grad, REAL *mean, REA
         REAL most = larger(largest[i] * beta2, (g < 0 ? -g : g) + eps);
         mean[i] = m;
         largest[i] = most;
-        param[i] -= rate * (m / most);
+        param[i] = param[i] - (rate * (m / most));
     }
 }
 
-extern "C" __global__ void nadam(REAL *param, const REAL *grad, REAL *mean, REAL *square,
+extern "C" __global__ void nadam(STORE *param, const STORE *grad, STORE *mean, STORE *square,
                                  REAL rate1, REAL rate2, REAL fresh1, REAL beta2, REAL fresh2,
                                  REAL eps, REAL decay, REAL shrink, REAL rest, REAL sign,
                                  long long count) {
@@ -106,7 +109,7 @@ extern "C" __global__ void nadam(REAL *param, const REAL *grad, REAL *mean, REAL
     }
 }
 
-extern "C" __global__ void radam(REAL *param, const REAL *grad, REAL *mean, REAL *square, REAL rate,
+extern "C" __global__ void radam(STORE *param, const STORE *grad, STORE *mean, STORE *square, REAL rate,
                                  REAL fresh1, REAL beta2, REAL fresh2, REAL eps, REAL decay,
                                  REAL shrink, REAL root, REAL sign, long long count) {
     FOR_EACH(i, count) {
@@ -122,7 +125,7 @@ extern "C" __global__ void radam(REAL *param, const REAL *grad, REAL *mean, REAL
     }
 }
 
-extern "C" __global__ void rprop(REAL *param, const REAL *grad, REAL *previous, REAL *size,
+extern "C" __global__ void rprop(STORE *param, const STORE *grad, STORE *previous, STORE *size,
                                  REAL shrink, REAL grow, REAL low, REAL high, REAL sign,
                                  long long count) {
     FOR_EACH(i, count) {
@@ -136,11 +139,11 @@ extern "C" __global__ void rprop(REAL *param, const REAL *grad, REAL *previous, 
         s = s < low ? low : s > high ? high : s;
         size[i] = s;
         previous[i] = g;
-        param[i] -= g > 0 ? s : g < 0 ? -s : 0;
+        param[i] = param[i] - (g > 0 ? s : g < 0 ? -s : 0);
     }
 }
 
-extern "C" __global__ void asgd(REAL *param, const REAL *grad, REAL *average, REAL eta,
+extern "C" __global__ void asgd(STORE *param, const STORE *grad, STORE *average, REAL eta,
                                 REAL shrink, REAL mu, REAL decay, REAL sign, long long count) {
     FOR_EACH(i, count) {
         REAL g = sign * grad[i];

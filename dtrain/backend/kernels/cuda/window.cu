@@ -28,44 +28,59 @@ __device__ void over_windows(const Windows &s, long long y, long long x, What wh
     for (long long i = 0; i < s.kh; i++)
         for (long long j = 0; j < s.kw; j++) {
             long long oy = y + s.pad_y - i * s.wide_y, ox = x + s.pad_x - j * s.wide_x;
-            if (oy < 0 || ox < 0 || oy % s.stride_y || ox % s.stride_x) continue;
-            oy /= s.stride_y;
-            ox /= s.stride_x;
+            if (oy < 0 || ox < 0) continue;
+            long long up = divide(oy, s.stride_y), left = divide(ox, s.stride_x);
+            if (up * s.stride_y != oy || left * s.stride_x != ox) continue;
+            oy = up;
+            ox = left;
             if (oy < s.oh && ox < s.ow) what(i, j, oy, ox);
         }
 }
 
-extern "C" __global__ void im2col(const REAL *image, REAL *patches, long long n, long long c,
-                                  WINDOWS) {
-    FOR_EACH(k, count) {  // patches: (c, kh, kw, n, oh, ow)
-        long long ox = k % ow, oy = k / ow % oh, i_n = k / (ow * oh) % n;
-        long long rest = k / (ow * oh * n), j = rest % kw, i = rest / kw % kh, i_c = rest / kw / kh;
+// patches: (n, c, kh, kw, oh, ow) if by_sample, else (c, kh, kw, n, oh, ow).
+extern "C" __global__ void im2col(const STORE *image, STORE *patches, long long n, long long c,
+                                  long long by_sample, WINDOWS) {
+    FOR_EACH(k, count) {
+        long long line = divide(k, ow), ox = k - line * ow;
+        long long outer = divide(line, oh), oy = line - outer * oh, i_n = 0;
+        if (!by_sample) {
+            long long row = divide(outer, n);
+            i_n = outer - row * n;
+            outer = row;
+        }
+        long long above = divide(outer, kw), j = outer - above * kw;
+        long long plane = divide(above, kh), i = above - plane * kh;
+        if (!by_sample) plane += i_n * c;
         long long y = oy * stride_y + i * wide_y - pad_y, x = ox * stride_x + j * wide_x - pad_x;
-        bool inside = y >= 0 && y < h && x >= 0 && x < w;
-        patches[k] = inside ? image[((i_n * c + i_c) * h + y) * w + x] : 0;
+        REAL value = 0;
+        if (y >= 0 && y < h && x >= 0 && x < w) value = image[(plane * h + y) * w + x];
+        patches[k] = value;
     }
 }
 
-extern "C" __global__ void col2im(const REAL *patches, REAL *image, long long n, long long c,
-                                  WINDOWS) {
+extern "C" __global__ void col2im(const STORE *patches, STORE *image, long long n, long long c,
+                                  long long by_sample, WINDOWS) {
     FOR_EACH(k, count) {  // image: (n, c, h, w)
-        long long i_c = k / (w * h) % c, i_n = k / (w * h) / c;
+        long long line = divide(k, w), plane = divide(line, h);
+        long long i_n = divide(plane, c), i_c = plane - i_n * c;
         REAL total = 0;
-        over_windows(THESE, k / w % h, k % w,
+        over_windows(THESE, line - plane * h, k - line * w,
                      [&](long long i, long long j, long long oy, long long ox) {
-                         long long row = ((i_c * kh + i) * kw + j) * n + i_n;
+                         long long row = ((by_sample ? plane : i_c) * kh + i) * kw + j;
+                         if (!by_sample) row = row * n + i_n;
                          total += patches[(row * oh + oy) * ow + ox];
                      });
         image[k] = total;
     }
 }
 
-extern "C" __global__ void max_pool(const REAL *image, REAL *out, int *positions, WINDOWS) {
+extern "C" __global__ void max_pool(const STORE *image, STORE *out, int *positions, WINDOWS) {
     FOR_EACH(k, count) {
-        const REAL *plane = image + k / (ow * oh) * h * w;
+        long long line = divide(k, ow), at_plane = divide(line, oh);
+        const STORE *plane = image + at_plane * h * w;
         REAL top = -infinity();
         int at = -1;
-        in_window(THESE, k / ow % oh, k % ow,
+        in_window(THESE, line - at_plane * oh, k - line * ow,
                   [&](long long i, long long j, long long y, long long x) {
                       REAL value = plane[y * w + x];
                       if (!(value > top || value != value || at < 0)) return;
@@ -77,12 +92,12 @@ extern "C" __global__ void max_pool(const REAL *image, REAL *out, int *positions
     }
 }
 
-extern "C" __global__ void max_pool_backward(const REAL *g, const int *positions, REAL *grad,
+extern "C" __global__ void max_pool_backward(const STORE *g, const int *positions, STORE *grad,
                                              WINDOWS) {
     FOR_EACH(k, count) {
-        long long plane = k / (w * h) * oh * ow;
+        long long line = divide(k, w), above = divide(line, h), plane = above * oh * ow;
         REAL total = 0;
-        over_windows(THESE, k / w % h, k % w,
+        over_windows(THESE, line - above * h, k - line * w,
                      [&](long long i, long long j, long long oy, long long ox) {
                          long long window = plane + oy * ow + ox;
                          if (positions[window] == i * kw + j) total += g[window];
@@ -91,11 +106,12 @@ extern "C" __global__ void max_pool_backward(const REAL *g, const int *positions
     }
 }
 
-extern "C" __global__ void avg_pool(const REAL *image, REAL *out, WINDOWS) {
+extern "C" __global__ void avg_pool(const STORE *image, STORE *out, WINDOWS) {
     FOR_EACH(k, count) {
-        const REAL *plane = image + k / (ow * oh) * h * w;
+        long long line = divide(k, ow), at_plane = divide(line, oh);
+        const STORE *plane = image + at_plane * h * w;
         REAL total = 0;
-        in_window(THESE, k / ow % oh, k % ow,
+        in_window(THESE, line - at_plane * oh, k - line * ow,
                   [&](long long, long long, long long y, long long x) {
                       total += plane[y * w + x];
                   });
@@ -103,11 +119,12 @@ extern "C" __global__ void avg_pool(const REAL *image, REAL *out, WINDOWS) {
     }
 }
 
-extern "C" __global__ void avg_pool_backward(const REAL *g, REAL *grad, WINDOWS) {
+extern "C" __global__ void avg_pool_backward(const STORE *g, STORE *grad, WINDOWS) {
     FOR_EACH(k, count) {
-        const REAL *plane = g + k / (w * h) * oh * ow;
+        long long line = divide(k, w), above = divide(line, h);
+        const STORE *plane = g + above * oh * ow;
         REAL total = 0;
-        over_windows(THESE, k / w % h, k % w,
+        over_windows(THESE, line - above * h, k - line * w,
                      [&](long long, long long, long long oy, long long ox) {
                          total += plane[oy * ow + ox];
                      });

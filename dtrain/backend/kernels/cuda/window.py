@@ -17,24 +17,35 @@ def _launch(name: str, arrays: tuple, sizes: tuple, hw: Any, kernel: Any, how: t
     for_each("window", name, arrays[-1].size, *arrays, *sizes, *windows)
 
 
-def im2col(x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
-    """Copy the elements of each window: (c, kh, kw, n, oh, ow); padding is zeros."""
+def im2col(
+    x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, by_sample: bool = False
+) -> Array:
+    """Copy the elements of each window; padding is zeros.
+
+    Returns (c, kh, kw, n, oh, ow), or, if `by_sample`, (n, c, kh, kw, oh, ow).
+    """
     import cupy
 
     (n, c, *hw), how = x.shape, (stride, padding, dilation)
-    out = cupy.empty((c, *kernel, n, *window_counts(hw, kernel, *how)), x.dtype)
-    _launch("im2col", (cupy.ascontiguousarray(x), out), (n, c), hw, kernel, how)
+    counts = window_counts(hw, kernel, *how)
+    out = cupy.empty((n, c, *kernel, *counts) if by_sample else (c, *kernel, n, *counts), x.dtype)
+    _launch("im2col", (cupy.ascontiguousarray(x), out), (n, c, by_sample), hw, kernel, how)
     return out
 
 
-def col2im(patches: Array, hw: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
+def col2im(
+    patches: Array, hw: Pair, stride: Pair, padding: Pair, dilation: Pair, by_sample: bool = False
+) -> Array:
     """Add the patches to their windows of images, (n, c, *hw): im2col transposed."""
     import cupy
 
-    c, kh, kw, n = patches.shape[:4]
+    if by_sample:
+        n, c, kh, kw = patches.shape[:4]
+    else:
+        c, kh, kw, n = patches.shape[:4]
     out = cupy.empty((n, c, *hw), patches.dtype)
     arrays = cupy.ascontiguousarray(patches), out
-    _launch("col2im", arrays, (n, c), hw, (kh, kw), (stride, padding, dilation))
+    _launch("col2im", arrays, (n, c, by_sample), hw, (kh, kw), (stride, padding, dilation))
     return out
 
 

@@ -7,8 +7,13 @@ patches a row for each element of a window, and a column for each window of all 
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
+
 from dtrain.backend.array_module import Array, array_module
 from dtrain.backend.kernels.reference.window import Pair, col2im, im2col
+
+Multiply = Callable[[Array, Array], Array]
 
 
 def conv(
@@ -32,24 +37,30 @@ def conv_grad_weight(
     return grad_weight_from_patches(g, im2col(x, kernel, stride, padding, dilation), groups)
 
 
-def conv_patches(patches: Array, weight: Array, groups: int) -> Array:
+def conv_patches(
+    patches: Array, weight: Array, groups: int, multiply: Multiply = operator.matmul
+) -> Array:
     """The output, (n, m, oh, ow): the weight's matrix times that of the patches."""
-    rows = _group_weight(weight, groups) @ _group_patches(patches, groups)
+    rows = multiply(_group_weight(weight, groups), _group_patches(patches, groups))
     out = rows.reshape(weight.shape[0], *patches.shape[3:]).swapaxes(0, 1)
     return array_module(patches).ascontiguousarray(out)
 
 
-def grad_patches(g: Array, weight: Array, groups: int) -> Array:
+def grad_patches(
+    g: Array, weight: Array, groups: int, multiply: Multiply = operator.matmul
+) -> Array:
     """The gradient of the patches, (c, kh, kw, n, oh, ow)."""
     (n, _, oh, ow), (_, cg, *kernel) = g.shape, weight.shape
-    columns = _group_weight(weight, groups).swapaxes(1, 2) @ _group_outputs(g, groups)
+    columns = multiply(_group_weight(weight, groups).swapaxes(1, 2), _group_outputs(g, groups))
     return columns.reshape(groups * cg, *kernel, n, oh, ow)
 
 
-def grad_weight_from_patches(g: Array, patches: Array, groups: int) -> Array:
+def grad_weight_from_patches(
+    g: Array, patches: Array, groups: int, multiply: Multiply = operator.matmul
+) -> Array:
     """The gradient of the weight, (m, c / groups, kh, kw)."""
     c, *kernel = patches.shape[:3]
-    product = _group_outputs(g, groups) @ _group_patches(patches, groups).swapaxes(1, 2)
+    product = multiply(_group_outputs(g, groups), _group_patches(patches, groups).swapaxes(1, 2))
     return product.reshape(g.shape[1], c // groups, *kernel)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dtrain.backend.array_module import Array, array_module
 from dtrain.backend.dtypes import float32, is_half
+from dtrain.backend.kernels.reference.indexing import add_at
 
 
 def embedding_backward(g: Array, index: Array, rows: int) -> Array:
@@ -14,5 +15,5 @@ def embedding_backward(g: Array, index: Array, rows: int) -> Array:
     xp = array_module(g)
     wide = g.astype(float32) if is_half(g.dtype) else g
     out = xp.zeros((rows, g.shape[1]), wide.dtype)
-    xp.add.at(out, index, wide)
+    add_at(wide, index, out)
     return out if wide is g else out.astype(g.dtype)

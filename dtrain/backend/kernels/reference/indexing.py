@@ -18,22 +18,22 @@ def gather(x: Array, index: Array, axis: int) -> Array:
 
 def add_along_axis(values: Array, index: Array, out: Array, axis: int) -> None:
     """Add values[..., k, ...] to out[..., index[..., k, ...], ...], in ascending order."""
-    add_at(out, index_grid(index, axis), values)
+    add_at(values, index_grid(index, axis), out)
 
 
 def add_slices(values: Array, index: Array, out: Array, axis: int) -> None:
     """Add slice k of `values` along an axis to slice index[k] of out, in ascending order."""
-    add_at(out, (*(slice(None),) * axis, index), values)
+    add_at(values, (*(slice(None),) * axis, index), out)
 
 
-def add_at(out: Array, index: Any, values: Array) -> None:
-    """Add values to out[index], once for each mention; CuPy adds the parts of complex numbers."""
-    add = array_module(values).add.at
-    if is_cupy(out) and out.dtype.kind == "c":
-        add(out.real, index, values.real)
-        add(out.imag, index, values.imag)
+def add_at(values: Array, index: Any, out: Array) -> None:
+    """Add values to out[index], once for each mention, in ascending order."""
+    if is_cupy(out):  # CuPy's own adds atomically, in any order
+        from dtrain.backend.kernels.cuda import indexing
+
+        indexing.add_at(values, index, out)
     else:
-        add(out, index, values)
+        array_module(out, values).add.at(out, index, values)
 
 
 def index_grid(index: Array, axis: int) -> tuple[Array, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dtrain.backend.array_module import Array, array_module
+from dtrain.backend.dtypes import float32, is_half
 
 
 def layer_norm(
@@ -88,6 +89,24 @@ def channel_statistics(x: Array) -> tuple[Array, Array]:
     mean = x.mean((0, 2))
     centered = x - mean[:, None]
     return mean, (centered * centered).mean((0, 2))
+
+
+def update_running(
+    running_mean: Array, running_var: Array, mean: Array, var: Array, momentum: float,
+    correction: float, batches: Array | None,
+) -> None:  # fmt: skip
+    """running = (1 - momentum) * running + momentum * new, in place, for mean and var * correction.
+
+    Arrays (channels,); batches: (), the number of updates, which grows by 1, or None.
+    """
+    for running, new in ((running_mean, mean), (running_var, var * correction)):
+        total = running.astype(float32) if is_half(running.dtype) else running
+        total *= 1 - momentum
+        total += new.astype(total.dtype, copy=False) * momentum
+        if total is not running:
+            running[...] = total
+    if batches is not None:
+        batches += 1
 
 
 def channel_norm(

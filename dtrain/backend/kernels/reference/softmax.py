@@ -40,6 +40,40 @@ def cross_entropy(x: Array, target: Array) -> tuple[Array, Array, Array]:
     return log_sum - (xp.take_along_axis(x, target[:, None], 1)[:, 0] - top), top, log_sum
 
 
+def mean_cross_entropy(
+    x: Array, target: Array, weight: Array | None, ignore_index: int, reduction: str
+) -> tuple[Array, Array, Array | None, Array, Array]:
+    """-weight[target] log softmax(x)[target], 0 for the target ignore_index; the losses (rows,),
+    their sum, or it divided by that of the weights.
+
+    x: (rows, classes); target: (rows,); weight: (classes,) or None. Returns the loss, and what the
+    gradient needs: the weight of each row, their sum if `reduction` is "mean", 1 if it is "sum",
+    None if it is "none", and what `cross_entropy` returns.
+    """
+    xp = array_module(x)
+    kept = target != ignore_index
+    picked = xp.where(kept, target, 0)
+    scale = xp.ones(len(x), x.dtype) if weight is None else weight[picked]
+    scale = xp.where(kept, scale, scale.dtype.type(0))
+    losses, top, log_sum = cross_entropy(x, picked)
+    losses = xp.where(kept, losses * scale, losses.dtype.type(0))
+    if reduction == "none":
+        return losses, scale, None, top, log_sum
+    total = xp.asarray(scale.sum() if reduction == "mean" else 1, scale.dtype)
+    return xp.asarray(losses.sum() / total), scale, total, top, log_sum
+
+
+def mean_cross_entropy_backward(
+    g: Array, x: Array, target: Array, scale: Array, total: Array | None, top: Array,
+    log_sum: Array, ignore_index: int,
+) -> Array:  # fmt: skip
+    """The gradient of x; scale to log_sum: what `mean_cross_entropy` returned beside the loss."""
+    xp = array_module(x)
+    there = target != ignore_index
+    g = xp.where(there, (g if total is None else g / total) * scale, g.dtype.type(0))
+    return cross_entropy_backward(g, x, xp.where(there, target, 0), top, log_sum)
+
+
 def cross_entropy_backward(g: Array, x: Array, target: Array, top: Array, log_sum: Array) -> Array:
     """The gradient of x: g * (softmax(x) - one_hot(target)). g: (rows,)."""
     xp = array_module(x)
