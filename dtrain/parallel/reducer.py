@@ -22,6 +22,7 @@ from dtrain.distributed.trace import timeline
 from dtrain.distributed.watchdog.call_site import find_call_site
 from dtrain.errors import DesyncError
 from dtrain.nn.deferred_updates import BufferUpdate, DeferredBufferUpdates
+from dtrain.parallel import device_updates
 from dtrain.parallel.bucket_layout import BucketLayout
 from dtrain.parallel.bucket_reducer import BucketReducer
 from dtrain.parallel.divergence_check import make_divergence_check
@@ -345,7 +346,10 @@ class Reducer:
         finding = None if self._non_finite is None else self._non_finite.take_finding()
         losses = self._losses.take()
         of_rank = (digest, claim, of_step, losses, finding)
-        vote = (step.number, len(step.sizes), used, self._updates, *of_rank)
+        updates, on_device = self._updates, list[Any]()
+        if gathers := self._comm.size > 1 and bool(self._reducers):
+            updates, on_device = device_updates.take_out(self._updates)
+        vote = (step.number, len(step.sizes), used, updates, *of_rank)
         votes = [_Vote(*v) for v in self._comm.allgather(vote, "the end of a step")]
         self._require_same_step(votes)
         if step.check is not None and all(vote.of_step is not None for vote in votes):
@@ -356,8 +360,12 @@ class Reducer:
             self._non_finite.report([vote.finding for vote in votes], step)
         if self._check is not None:
             self._check.compare([vote.digest for vote in votes], step)
-        by_microbatch = {index: own for vote in votes for index, own in vote.updates.items()}
-        updates = [
+        every = [vote.updates for vote in votes]
+        if gathers:
+            like = self._reducers[0].bucket.data
+            every = device_updates.gather(self._comm, every, on_device, like)
+        by_microbatch = {index: own for of_rank in every for index, own in of_rank.items()}
+        agreed = [
             (layer, update)
             for index in sorted(by_microbatch)
             for layer, own in zip(self._layers, by_microbatch[index])
@@ -367,7 +375,7 @@ class Reducer:
             [any(flags) for flags in zip(*(vote.used[i] for vote in votes))]
             for i in range(len(self._reducers))
         ]
-        return anywhere, updates
+        return anywhere, agreed
 
     def _require_same_step(self, votes: Sequence[_Vote]) -> None:
         if len({(vote.step, vote.microbatches) for vote in votes}) == 1:

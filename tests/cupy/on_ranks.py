@@ -149,16 +149,35 @@ def no_byte_of_an_array_passes_through_the_host():
 
 def no_gradient_of_a_step_passes_through_the_host():
     dtrain.manual_seed(0)
-    model = DataParallel(nn.Linear(64, 64).to("cuda"))
-    x = dtrain.ones(2, 64, device="cuda")
+    norms = nn.Linear(64, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.BatchNorm1d(64)
+    for model in (nn.Linear(64, 64), nn.Sequential(*norms)):
+        model = DataParallel(model.to("cuda"))
+        x = dtrain.randn(4, 64, generator=dtrain.Generator(1)).to("cuda")
 
-    def step():
-        F.mse_loss(model(x), x).backward()
+        def step(model=model, x=x):
+            F.mse_loss(model(x), x).backward()
 
-    step()
-    calls, copied = _calls(step)
-    assert calls["combine"] == 1
-    assert copied == 0
+        step()
+        calls, copied = _calls(step)
+        assert calls["combine"] == 1
+        assert copied == 0
+        assert conftest.hostcuda.counters()["syncs"] <= 1  # of _calls
+
+
+def statistics_are_those_of_one_rank():
+    def train():
+        dtrain.manual_seed(0)
+        norms = nn.BatchNorm1d(5), nn.BatchNorm1d(5, momentum=None)
+        model = nn.Sequential(nn.Linear(6, 5), *norms).to("cuda")
+        parallel = DataParallel(model)
+        x = dtrain.randn(25, 6, generator=dtrain.Generator(1)).to("cuda")
+        loader = DataLoader(TensorDataset(x), 2, microbatches=5)
+        for step in loader.steps():
+            for (x,) in step:
+                parallel(x).pow(2).sum().backward()
+        return digest(model.state_dict())
+
+    assert gathered(train()) == distributed.world_size() * distributed.run_ranks(1, train)
 
 
 def overlap_and_a_sharded_optimizer_keep_the_bits():

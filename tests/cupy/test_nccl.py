@@ -67,6 +67,7 @@ def test_what_is_called_and_copied(size, run_on_ranks):
         size,
         "no_byte_of_an_array_passes_through_the_host",
         "no_gradient_of_a_step_passes_through_the_host",
+        "statistics_are_those_of_one_rank",
     )
 
 

@@ -1,0 +1,76 @@
+"""Counts the kernel launches, copies and memsets of one training step on a GPU; needs no GPU.
+
+    python benchmarks/gpu_counts.py
+    python benchmarks/gpu_counts.py --models resnet,gpt --kernels
+
+CuPy runs on host memory (tests/hostcuda), so nothing is timed. `goal` is what the models should
+need; PyTorch eager needs 21, 125 and 135 kernels for mlp, resnet and gpt.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "tests" / "hostcuda")]
+
+import hostcuda  # noqa: E402
+
+GOALS = {"mlp": 24, "resnet": 150, "gpt": 150}
+#: what hostcuda counts that takes a place in the stream
+COUNTED = ("launches", "h2d", "d2h", "d2d", "memsets")
+
+
+def count(work):
+    """Run `work`; returns its result, hostcuda's counters and the launches by name."""
+    hostcuda.reset()
+    result = work()
+    return result, hostcuda.counters(), hostcuda.launch_names()
+
+
+def parts_of_step(name):
+    """The counters and launches of the forward pass, the backward pass and the optimizer's step."""
+    from models import MODELS
+
+    import dtrain
+
+    dtrain.manual_seed(0)
+    with dtrain.device("cuda"):
+        model, x, y, make_optimizer = MODELS[name](dtrain)
+    model, x, y = model.to("cuda"), x.to("cuda"), y.to("cuda")
+    optimizer = make_optimizer(model.parameters())
+
+    def step():
+        loss, *forward = count(lambda: dtrain.nn.functional.cross_entropy(model(x), y))
+        _, *backward = count(loss.backward)
+        _, *update = count(optimizer.step)
+        optimizer.zero_grad()
+        return {"forward": forward, "backward": backward, "optimizer": update}
+
+    step(), step()  # memory from the driver, kernels, the buckets
+    return step()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", default=",".join(GOALS), help="names of benchmarks/models")
+    parser.add_argument("--kernels", action="store_true", help="list the launches by name")
+    options = parser.parse_args()
+    if reason := hostcuda.why_not():
+        sys.exit(f"gpu_counts.py: {reason}")
+    hostcuda.install()
+    columns = ("forward", "backward", "optimizer", "step", "goal", "syncs", "allocations")
+    print(f"{'model':12}" + "".join(f"{column:>12}" for column in columns))
+    for name in options.models.split(","):
+        parts = parts_of_step(name)
+        numbers = [sum(counters[key] for key in COUNTED) for counters, _ in parts.values()]
+        others = [sum(c[key] for c, _ in parts.values()) for key in ("syncs", "mallocs")]
+        row = [*numbers, sum(numbers), GOALS.get(name, "-"), *others]
+        print(f"{name:12}" + "".join(f"{number:>12}" for number in row), flush=True)
+        if options.kernels:
+            for part, (_, launches) in parts.items():
+                for kernel, times in sorted(launches.items(), key=lambda item: -item[1]):
+                    print(f"    {part:10}{times:5}  {kernel}")
+
+
+if __name__ == "__main__":
+    main()
