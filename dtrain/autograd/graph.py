@@ -200,6 +200,7 @@ def run_backward(
     summed: set[int] = set()  # gradients in arrays of their own, to which adding in place is safe
     found: dict[int, Array] = {}
     check_nan = anomaly.enabled and anomaly.check_nan
+    takes_parts = wanted is None and not check_nan
     outer, _running.callbacks = _running.callbacks, []
 
     def add_gradient(target: Any, like: Any, grad: Array) -> None:
@@ -226,19 +227,26 @@ def run_backward(
             if wanted is None and leaf._requires_grad:  # not if it was frozen since
                 leaf.accumulate_grad(conjugate(grad))
 
-    def is_whole(leaf: Any, part: Any) -> bool:
-        """Whether a gradient can be accumulated in a leaf as it is: nothing is added, no hook."""
-        return (
-            type(part) is np.ndarray
-            and leaf_uses.get(id(leaf)) == 1
-            and id(leaf) not in pending
-            and not leaf.hooks
-            and leaf._requires_grad
-            and part.shape == leaf.array.shape
-            and part.dtype == leaf.array.dtype
-            and part.dtype.kind == "f"
-            and not check_nan
-        )
+    def accumulate_whole(leaf: Any, part: Any) -> bool:
+        """Accumulate a part that is the whole gradient of a leaf without hooks; False if not."""
+        if (
+            leaf_uses.get(id(leaf)) != 1
+            or type(part) is not np.ndarray
+            or part.shape != leaf.array.shape
+            or (part.dtype is not leaf.array.dtype and part.dtype != leaf.array.dtype)
+            or id(leaf) in pending
+            or leaf.hooks
+            or not leaf._requires_grad
+            or part.dtype.kind == "c"
+        ):
+            return False
+        leaf_uses[id(leaf)] = 0
+        bucket = leaf._bucket
+        if bucket is None or leaf._after_accumulate:
+            leaf.accumulate_grad(part)
+        else:
+            bucket.accumulate(leaf._bucket_index, part)
+        return True
 
     def complete(target: Any, grad: Array) -> Array:
         """Run the hooks on the complete gradient of a node or leaf; returns the gradient."""
@@ -280,9 +288,7 @@ def run_backward(
                 for parent, vjp in zip(node.parents, vjps):
                     if parent is None:
                         continue
-                    if node.yields_parts and wanted is None and is_whole(parent, vjp):
-                        leaf_uses[id(parent)] = 0
-                        parent.accumulate_grad(vjp)
+                    if takes_parts and node.yields_parts and accumulate_whole(parent, vjp):
                         continue
                     leaf = None if isinstance(parent, Node) else parent
                     if relevant is None or id(parent) in relevant:

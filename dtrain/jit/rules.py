@@ -20,6 +20,11 @@ from dtrain.autograd.primitive import OUTPUT, Primitive
 from dtrain.backend.tracing import recording, suspended
 from dtrain.jit.graph import Call, Ref, Value, rebuild, refs_in
 from dtrain.jit.proxies import ArrayProxy, NumberProxy, real, written_arguments
+from dtrain.primitives import linalg, triangular
+
+#: Not traced: LAPACK takes their time, not Python; and SciPy loses a reference to a dtype where an
+#: argument refuses its values.
+_LAPACK = (linalg.__name__, triangular.__name__)
 
 
 class Untraceable(Exception):
@@ -98,6 +103,8 @@ def trace_rule(
     values : those of the graph, of which the call has Refs
     wanted : the positional arguments whose gradients are computed
     """
+    if primitive.function.__module__ in _LAPACK:
+        return None
     tracer = RuleTracer(call)
     given, kwargs = _stand_ins(tracer, call, values)
     args = (*given, *[None] * (len(primitive.inputs) - len(given)))

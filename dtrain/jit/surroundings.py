@@ -96,6 +96,7 @@ class Surroundings:
                 if id(module) not in seen:
                     seen.add(id(module))
                     self.modules.append((name, module))
+        self._attributes = [module.__dict__ for _, module in self.modules]
         self._gathering = [m for _, m in self.modules if hasattr(m, "gather_statistics")]
 
     def named_tensors(self) -> Iterator[tuple[str, str, Tensor]]:
@@ -112,12 +113,12 @@ class Surroundings:
 
     def modes(self) -> tuple[Any, ...]:
         """What chooses among graphs: the training mode of each module."""
-        return tuple([module.training for _, module in self.modules])
+        return tuple([attributes["training"] for attributes in self._attributes])
 
     def obstacle(self) -> str | None:
         """What keeps a module from being recorded, or None."""
-        for _, module in self.modules:
-            if module._hooks is not None and _runs(module):
+        for attributes in self._attributes:
+            if attributes["_hooks"] is not None and _runs(attributes["_hooks"]):
                 return "a module has hooks"
         if any(module.gather_statistics is not None for module in self._gathering):
             return "SyncBatchNorm exchanges statistics between ranks"
@@ -133,7 +134,7 @@ class Surroundings:
             if not _equal(before, now):
                 self._state = self._snapshot()
                 return f"{name} (was {before!r}, is {now!r})"
-        for (name, module), ids in zip(self.modules, self._state[1]):
+        for ids, (name, module) in zip(self._state[1], self.modules):
             if ids and ids != _buffer_ids(module):
                 self._state = self._snapshot()
                 return f"the buffers of {name or type(module).__name__}"
@@ -194,8 +195,8 @@ def _equal(first: Any, second: Any) -> bool:
     return bool(first == second) or first != first
 
 
-def _runs(module: Module) -> bool:
-    hooks: Any = module._hooks
+def _runs(hooks: Any) -> bool:
+    """Whether some of a module's hooks run."""
     kinds = (hooks.forward_pre, hooks.forward, hooks.forward_always, hooks.backward_pre)
     return any(kinds) or bool(hooks.backward)
 

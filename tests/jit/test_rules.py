@@ -1,5 +1,7 @@
 """Graphs run the array code of primitives' rules, to eager bits in every layout."""
 
+import gc
+import sys
 import warnings
 
 import numpy as np
@@ -101,8 +103,7 @@ def test_a_rule_that_reads_values_is_run_as_it_is():
         compiled(leaf(2, 3), dtrain.tensor([0, 3]))
 
 
-def test_a_shape_that_does_not_fit_is_named_by_its_operation():
-    """A view of a number of rows that a value decides."""
+def test_a_saved_value_that_was_modified_is_named_as_its_operation_names_it():
     compiled = compiled_thrice(lambda x, w: (x.tanh() @ w).exp(), lambda: (leaf(3, 4), leaf(4, 2)))
     x, w = leaf(3, 4), leaf(4, 2)
     y = compiled(x, w)
@@ -110,3 +111,19 @@ def test_a_shape_that_does_not_fit_is_named_by_its_operation():
         w.mul_(2)
     with pytest.raises(RuntimeError, match="backward: matmul needs its `y`"):
         y.sum().backward()
+
+
+def test_solvers_of_lapack_lose_no_reference_to_a_dtype():
+    dtype = np.dtype(np.complex64)
+    a, b = (dtrain.tensor(np.eye(3, 3, dtype=dtype) + n) for n in range(2))
+    gc.collect()
+    before = sys.getrefcount(dtype)
+    for _ in range(3):
+        compiled = dtrain.compile(
+            lambda a, b: dtrain.linalg.solve_triangular(a * 1, b * 1, upper=True)
+        )
+        for _ in range(3):
+            compiled(a, b)
+    del compiled
+    gc.collect()
+    assert sys.getrefcount(dtype) >= before

@@ -187,8 +187,12 @@ def layer_norm(
     x: np.ndarray, weight: np.ndarray | None, bias: np.ndarray | None, eps: float
 ) -> tuple[np.ndarray, ...]:
     """Normalize each row of x; returns the output (rows, n), mean and rstd, (rows, 1)."""
-    rows, n = x.shape
-    out, mean, rstd = (np.empty((rows, width), x.dtype) for width in (n, 1, 1))
+    (rows, n), dtype = x.shape, x.dtype
+    out, mean, rstd = (
+        np.empty((rows, n), dtype),
+        np.empty((rows, 1), dtype),
+        np.empty((rows, 1), dtype),
+    )
     weight, bias = ones_if_none(weight, x, n), zeros_if_none(bias, x, n)
     _layer_norm(np.ascontiguousarray(x), weight, bias, eps, out, mean, rstd)
     return out, mean, rstd
@@ -198,8 +202,12 @@ def layer_norm_backward(
     g: np.ndarray, x: np.ndarray, weight: np.ndarray | None, mean: np.ndarray, rstd: np.ndarray
 ) -> tuple[np.ndarray, ...]:
     """The gradients of x, weight and bias."""
-    n = x.shape[1]
-    grad_x, grad_weight, grad_bias = np.empty(x.shape, x.dtype), *np.zeros((2, n), x.dtype)
+    n, dtype = x.shape[1], x.dtype
+    grad_x, grad_weight, grad_bias = (
+        np.empty(x.shape, dtype),
+        np.zeros(n, dtype),
+        np.zeros(n, dtype),
+    )
     g, x = np.ascontiguousarray(g), np.ascontiguousarray(x)
     _layer_norm_backward(
         g, x, ones_if_none(weight, x, n), mean, rstd, grad_x, grad_weight, grad_bias
