@@ -19,6 +19,7 @@ from dtrain.data import DataLoader, TensorDataset
 from dtrain.errors import DtrainError
 from dtrain.nn import functional as F
 from dtrain.nn.utils import clip_grad_norm_
+from dtrain.parallel import FullyShardedDataParallel
 from dtrain.train import Progress
 
 
@@ -107,9 +108,11 @@ def train(args):
     test_loader = DataLoader(windows(held_out, args.context), args.batch_size)
 
     options = {"n_embd": args.width, "n_layer": args.layers, "n_head": args.heads, "dropout": 0.0}
-    model = DataParallel(
-        models.gpt2(vocab_size=len(alphabet.characters), n_positions=args.context, **options)
-    )
+    model = models.gpt2(vocab_size=len(alphabet.characters), n_positions=args.context, **options)
+    if args.shard:
+        model = FullyShardedDataParallel(model, auto_wrap_policy={type(model.transformer.h[0])})
+    else:
+        model = DataParallel(model)
     optimizer = dtrain.optim.AdamW(model.parameters(), args.lr, betas=(0.9, 0.99), weight_decay=0.1)
     scheduler = dtrain.optim.lr_scheduler.OneCycleLR(
         optimizer, args.lr, total_steps=args.steps + 1, pct_start=0.05, cycle_momentum=False
@@ -123,7 +126,7 @@ def train(args):
     samples = args.batch_size * args.microbatches
     with Progress("training", args.steps - done) as progress:
         while done < args.steps:
-            for step in loader.steps():
+            for step in loader.steps(one_backward=True):
                 for x, y in step:
                     loss = compute_loss(model, x, y)
                     loss.backward()
@@ -172,6 +175,7 @@ def parse_arguments():
     parser.add_argument(
         "--microbatches", type=int, default=4, help="microbatches of a step, over all ranks"
     )
+    parser.add_argument("--shard", action="store_true", help="for a model that does not fit a rank")
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--write", type=int, default=400, metavar="N", help="characters at the end")

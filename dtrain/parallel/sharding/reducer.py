@@ -6,6 +6,7 @@ The order of additions is the reducer's, and with it the bits are those of DataP
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 
 from dtrain.autograd.bucket import GradBuffer
 from dtrain.backend import Array
@@ -88,7 +89,8 @@ class UnitLayout(BucketLayout):
 
 
 class ShardedReducer(Reducer):
-    """Reduces the buckets of a sharded model, at most one of them while the next one fills.
+    """Reduces the buckets of a sharded model: over a network one of them while the next one fills,
+    on one machine each of them before the next one fills.
 
     Before the vote at the end of a step a rank gives all its gradients away, so that no rank waits
     in its backward pass for one that votes.
@@ -110,9 +112,17 @@ class ShardedReducer(Reducer):
         super()._begin(step)
 
     def _send(self, index: int) -> None:
-        if self._in_flight:
-            self._in_flight[-1].result()
-        super()._send(index)
+        if self._comm.over_network:
+            if self._in_flight:
+                self._in_flight[-1].result()
+            super()._send(index)
+            return
+        # Memory is all there is to wait for: a thread would take its time from this one's.
+        self._reducers[index].close()
+        self._reduce(index, self._thread_comm)
+        done: Future[None] = Future()
+        done.set_result(None)
+        self._in_flight.append(done)
 
     def _before_vote(self) -> None:
         if self._agreement.is_changed:
