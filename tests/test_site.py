@@ -44,6 +44,7 @@ def test_each_entry_of_the_reference_takes_a_name(scripts):
     assert idle == []
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="typing.get_overloads")
 def test_pages_of_the_reference_ask_for_documentation_and_list_constants(scripts):
     reference, groups = scripts("reference"), scripts("reference_groups")
     shown = {"data", "ranks", "reductions", "nn_utils", "tensors"}
