@@ -48,7 +48,7 @@ def slurm(tmp_path):
     def run(number, status):
         job.write_text(
             "#!/bin/bash\ntrap 'got=USR1' USR1\ntrap 'got=TERM' TERM\n"
-            'echo "$DTRAIN_JOB $*"\nwhile [ -z "$got" ]; do sleep 0.02; done\n'
+            'echo "$DTRAIN_JOB $*"\nfor _ in {1..1500}; do [ -z "$got" ] && sleep 0.02; done\n'
             f'echo "$got"\nexit {status}\n'
         )
         for path in (job, requeue):
