@@ -98,6 +98,8 @@ def _import_body(where: str, family: str) -> ModuleType | None:
 
 def matmul(x: Array, y: Array) -> Array:
     """x @ y. CuPy copies transposed operands and has no batches of bfloat16: cuda/product.py."""
+    if type(x) is np.ndarray:
+        return x @ y
     if is_cupy(x) and is_cupy(y) and (body := _import_body("cuda", "product")) is not None:
         return body.matmul(x, y)
     return x @ y

@@ -53,7 +53,8 @@ def scaled_dot_product_attention(
         key, value = (_shared_heads(x, query) for x in (key, value))
     if is_causal:
         seen = array_module(query.array).tri(query.shape[-2], key.shape[-2], dtype=bool)
-        mask = _to_added_mask(~seen, query)
+        zero, hidden = (query.dtype.type(value) for value in (0, MINUS_INFINITY))
+        mask = wrap(array_module(seen).where(seen, zero, hidden))
         return _attention_with_weights(query, key, value, mask, dropout_p, scale)[0]
     if attn_mask is None:
         return _attention_with_weights(query, key, value, None, dropout_p, scale)[0]
