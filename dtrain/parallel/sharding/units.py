@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +20,9 @@ from dtrain.nn import Module
 from dtrain.parallel.data_parallel import require_same_model, require_same_seed
 from dtrain.parallel.sharding.bucket_shard import BucketShard
 from dtrain.parallel.sharding.reducer import ShardedReducer, UnitLayout
+
+#: what is copied from rank 0 at once: small, since ranks keep the memory that they have shared
+_BLOCK_BYTES = 1 << 20
 
 
 class ShardedUnit:
@@ -114,12 +119,21 @@ def make_unit(module: Module, by: str) -> ShardedUnit:
     _refuse(new, by)
     require_same_seed(comm)
     require_same_model(module, comm, by)
-    copy_from_rank(comm, [p.array for _, p in new] + [b.array for b in module.buffers()], 0)
+    arrays = [p.array for _, p in new] + [b.array for b in module.buffers()]
+    copy_from_rank(comm, arrays, 0, block_bytes=_BLOCK_BYTES)
+    del arrays
     unit = ShardedUnit(module, comm)
     comm.barrier()  # the values are there
+    _return_free_memory()
     module.__dict__["_sharded_unit"] = unit
     module.register_forward_pre_hook(unit.before_forward, with_kwargs=True)
     return unit
+
+
+def _return_free_memory() -> None:
+    """Give the memory of this rank's former parameters back to the system, where malloc kept it."""
+    with contextlib.suppress(OSError, AttributeError):  # of glibc alone
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _is_sharded(param: Tensor) -> bool:
