@@ -26,7 +26,8 @@ def public_modules() -> list[ModuleType]:
     found = [m.name for m in pkgutil.walk_packages(dtrain.__path__, "dtrain.") if m.ispkg]
     shown = [section.module for page in PAGES for section in page.sections]
     modules = [importlib.import_module(name) for name in dict.fromkeys(["dtrain", *found, *shown])]
-    return [m for m in modules if m.__name__ not in NOT_SHOWN and public_names(m)]
+    hidden = tuple(f"{name}." for name in NOT_SHOWN)
+    return [m for m in modules if not f"{m.__name__}.".startswith(hidden) and public_names(m)]
 
 
 def public_names(module: ModuleType) -> list[str]:
