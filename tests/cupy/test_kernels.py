@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import dtrain.backend
+from dtrain.backend.kernels.cuda import norm
 from dtrain.backend.kernels.cuda.compiler import options, source
 from tests.cases.kernel_cases import CASES, assert_close, results
 
@@ -86,3 +87,15 @@ def test_one_kernel_is_compiled_without_the_others_of_its_file():
     assert source("softmax", "softmax").count("__global__") == 1
     assert "__global__ void softmax(" in source("softmax", "softmax")
     assert "block_sum" not in source("activation", "gelu")
+
+
+@pytest.mark.parametrize(
+    "name", ["layer_norm_backward", "channel_statistics", "channel_norm_backward"]
+)
+def test_sums_in_parts_are_those_of_the_reference(name, monkeypatch):
+    cupy = pytest.importorskip("cupy")
+    monkeypatch.setattr(norm, "_ELEMENTS", 8)
+    for case in [case for case in CASES if case.name == name][:2]:
+        arrays = next(case.samples(np.float32))
+        given = results(case, "cuda", [x if x is None else cupy.asarray(x) for x in arrays])
+        assert_close(case, arrays, given, results(case, "reference", arrays))

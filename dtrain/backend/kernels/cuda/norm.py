@@ -15,8 +15,10 @@ _BLOCKS, _ELEMENTS = 256, 1 << 15
 
 
 def _parts(blocks: int, elements: int) -> int:
-    """In how many parts each of `blocks` sums over `elements` is divided."""
-    return max(1, min(-(-_BLOCKS // max(blocks, 1)), elements // _ELEMENTS))
+    """In how many parts each of `blocks` sums over `elements` is divided; none is empty."""
+    parts = max(1, min(-(-_BLOCKS // max(blocks, 1)), elements // _ELEMENTS))
+    length = max(1, -(-elements // parts))
+    return max(1, -(-elements // length))
 
 
 def _contiguous(*arrays: Array | None, dtype: Any = None) -> Any:
