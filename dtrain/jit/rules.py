@@ -121,9 +121,11 @@ def trace_rule(
                     rule.backward.append((tracer.take_calls(), part))
             if not _has_bits_of(rule, tracer.examples, (real(args), real(kwargs)), wanted):
                 return None
+        rule.examples = [_described(example) for example in tracer.examples]
     except Exception:  # whatever made-up values lead to
         return None
-    rule.examples = [_described(example) for example in tracer.examples]
+    finally:
+        tracer.forget()
     rule.names = {
         proxy.ref.value: primitive.value_name(n)
         for n, proxy in reversed([*enumerate(args)])
@@ -208,6 +210,11 @@ class RuleTracer:
         kind = NumberProxy if type(example) is float else ArrayProxy
         proxy = self._proxies[id(example)] = kind(example, ref, self)
         return proxy
+
+    def forget(self) -> None:
+        """Free the arrays: tracer and proxies refer to each other, and steps collect no cycles."""
+        self._proxies.clear()
+        self.examples.clear()
 
     def take_calls(self) -> list[ArrayCall]:
         """The calls since the last time."""

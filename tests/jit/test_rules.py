@@ -3,6 +3,7 @@
 import gc
 import sys
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 import dtrain
 import dtrain.nn.functional as F
 from dtrain.jit import segment_code
-from dtrain.jit.rules import trace_rule
+from dtrain.jit.rules import RuleTracer, trace_rule
 from tests.cases.case import leaf as double_leaf, run_backward
 from tests.cases.samples import SAMPLES, laid_out
 from tests.jit.test_graphs import leaf, require_eager_bits
@@ -127,3 +128,23 @@ def test_solvers_of_lapack_lose_no_reference_to_a_dtype():
     del compiled
     gc.collect()
     assert sys.getrefcount(dtype) >= before
+
+
+def test_tracing_leaves_no_arrays_to_the_cyclic_collector(monkeypatch):
+    examples = []
+
+    def noting(self, example, add=RuleTracer.add):
+        examples.extend([weakref.ref(example)] if isinstance(example, np.ndarray) else [])
+        return add(self, example)
+
+    monkeypatch.setattr(RuleTracer, "add", noting)
+    gc.disable()
+    try:
+        compiled = compiled_thrice(
+            lambda x, w: F.layer_norm(x @ w, (4,)).tanh() + x, lambda: (leaf(3, 4), leaf(4, 4))
+        )
+        compiled(leaf(3, 4), leaf(4, 4)).sum().backward()
+        assert examples
+        assert not any(example() is not None for example in examples)
+    finally:
+        gc.enable()
