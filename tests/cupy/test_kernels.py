@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import dtrain.backend
+from dtrain.backend import kernels
 from dtrain.backend.kernels.cuda import norm
 from dtrain.backend.kernels.cuda.compiler import options, source
 from tests.cases.kernel_cases import CASES, assert_close, results
@@ -99,3 +100,14 @@ def test_sums_in_parts_are_those_of_the_reference(name, monkeypatch):
         arrays = next(case.samples(np.float32))
         given = results(case, "cuda", [x if x is None else cupy.asarray(x) for x in arrays])
         assert_close(case, arrays, given, results(case, "reference", arrays))
+
+
+@pytest.mark.parametrize("half", [dtrain.float16, dtrain.bfloat16])
+def test_halves_are_rounded_to_nearest_even(half):
+    cupy = pytest.importorskip("cupy")
+    x = np.random.default_rng(0).normal(size=5000).astype(half)
+    x[:4] = (np.nan, -np.inf, 6e-8, 60000)
+    given = kernels.leaky_relu(cupy.asarray(x), 1.3).get()
+    wide = x.astype(np.float32)
+    expected = np.where(wide > 0, wide, wide * np.float32(1.3)).astype(half)
+    np.testing.assert_array_equal(given.astype(np.float32), expected.astype(np.float32))
