@@ -79,7 +79,7 @@ class Node:
 
     def __init__(self, comm, elastic, log):
         comm.job.enter("join")
-        self.all_ranks = [range(comm.size)]
+        self.all_ranks, self.size = [range(comm.size)], comm.size
         self.comm = Comm(comm.job, comm.ranks, f"node of {comm.name}")
 
 
