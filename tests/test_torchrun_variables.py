@@ -21,6 +21,21 @@ OPEN_MPI = {
     "OMPI_COMM_WORLD_LOCAL_SIZE": "3",
 }
 MPICH = {"PMI_SIZE": "3", "PMI_RANK": "2", "MPI_LOCALRANKID": "2", "MPI_LOCALNRANKS": "3"}
+PALS = {"PMI_SIZE": "4", "PMI_RANK": "3", "PALS_LOCAL_RANKID": "1", "PALS_LOCAL_SIZE": "2"}
+JSRUN = {
+    "JSM_NAMESPACE_SIZE": "4",
+    "JSM_NAMESPACE_RANK": "2",
+    "JSM_NAMESPACE_LOCAL_RANK": "0",
+    "JSM_NAMESPACE_LOCAL_SIZE": "2",
+}
+MVAPICH = {
+    "MV2_COMM_WORLD_SIZE": "2",
+    "MV2_COMM_WORLD_RANK": "1",
+    "MV2_COMM_WORLD_LOCAL_RANK": "0",
+    "MV2_COMM_WORLD_LOCAL_SIZE": "1",
+    "PMI_SIZE": "9",
+    "PMI_RANK": "8",
+}
 SLURM = {
     "SLURM_STEP_NUM_TASKS": "5",
     "SLURM_PROCID": "4",
@@ -32,15 +47,27 @@ SLURM = {
 
 @pytest.fixture
 def environ(monkeypatch):
-    for name in (*OPEN_MPI, *MPICH, *SLURM, "DTRAIN_RANK_PROCESS", *TORCHRUN_VARIABLES):
+    for name in (
+        *OPEN_MPI,
+        *MPICH,
+        *PALS,
+        *JSRUN,
+        *MVAPICH,
+        *SLURM,
+        "DTRAIN_RANK_PROCESS",
+        *TORCHRUN_VARIABLES,
+    ):
         monkeypatch.delenv(name, raising=False)
     return monkeypatch
 
 
 @pytest.mark.parametrize(
     ("launched", "numbers", "address"),
-    [(OPEN_MPI, "4 1 6 3 1 1", "head"), (MPICH, "2 2 3 3 0 0", "127.0.0.1"), (SLURM, "4 0 5 1 2 2", "head")],
-    ids=["Open MPI", "MPICH", "Slurm"],
+    [
+        (OPEN_MPI, "4 1 6 3 1 1", "head"), (MPICH, "2 2 3 3 0 0", "127.0.0.1"), (PALS, "3 1 4 2 1 1", "head"),
+        (JSRUN, "2 0 4 2 1 1", "head"), (MVAPICH, "1 0 2 1 1 1", "head"), (SLURM, "4 0 5 1 2 2", "head"),
+    ],
+    ids=["Open MPI", "MPICH", "PALS", "jsrun", "MVAPICH", "Slurm"],
 )  # fmt: skip
 def test_a_rank_has_torchruns_variables(environ, launched, numbers, address):
     for name, value in launched.items():

@@ -28,7 +28,10 @@ def test_mpi_is_not_started_in_a_world_of_one(run_python):
     assert process.stdout.split()[-1] == "False"
 
 
-@pytest.mark.parametrize("variable", ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"])
+@pytest.mark.parametrize(
+    "variable",
+    ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "JSM_NAMESPACE_SIZE", "SLURM_STEP_NUM_TASKS"],
+)
 def test_the_launcher_of_another_mpi_is_noticed(run_python, variable):
     pytest.importorskip("mpi4py.MPI", exc_type=(ImportError, RuntimeError))
     process = run_python("-c", INIT, **{variable: "4"})

@@ -14,11 +14,24 @@ from collections.abc import Mapping, MutableMapping
 from dtrain import env
 from dtrain.errors import LaunchError
 
-# The last of each is srun's, and is there even where srun started ranks that know of no MPI.
-_WORLD_SIZE = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
-_RANK = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID")
-_LOCAL_RANK = ("OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID")
-_LOCAL_WORLD_SIZE = ("OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS")
+# Of Open MPI, MVAPICH, Hydra (MPICH, Intel MPI) and Cray's PALS, IBM's jsrun. The last of each is
+# srun's, and is there even where srun started ranks that know of no MPI.
+WORLD_SIZE_VARIABLES = (
+    "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE", "PMI_SIZE", "JSM_NAMESPACE_SIZE",
+    "SLURM_STEP_NUM_TASKS",
+)  # fmt: skip
+_RANK = (
+    "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK", "PMI_RANK", "JSM_NAMESPACE_RANK",
+    "SLURM_PROCID",
+)  # fmt: skip
+_LOCAL_RANK = (
+    "OMPI_COMM_WORLD_LOCAL_RANK", "MV2_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID",
+    "PALS_LOCAL_RANKID", "JSM_NAMESPACE_LOCAL_RANK", "SLURM_LOCALID",
+)  # fmt: skip
+_LOCAL_WORLD_SIZE = (
+    "OMPI_COMM_WORLD_LOCAL_SIZE", "MV2_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS",
+    "PALS_LOCAL_SIZE", "JSM_NAMESPACE_LOCAL_SIZE",
+)  # fmt: skip
 #: what torchrun sets for its ranks
 TORCHRUN_VARIABLES = (
     *("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "NODE_RANK", "GROUP_RANK"),
@@ -26,12 +39,15 @@ TORCHRUN_VARIABLES = (
 )
 _MASTER_PORT = "29500"  # torchrun's; no rank of dtrain listens there
 # What mpirun sets for its ranks: an mpirun that finds them takes itself for one.
-_OF_RANKS = ("OMPI_COMM_WORLD_", "OMPI_MCA_ess", "PMIX_", "PMI_", "MPI_LOCAL", "PRTE_LAUNCHED")
+_OF_RANKS = (
+    "OMPI_COMM_WORLD_", "OMPI_MCA_ess", "PMIX_", "PMI_", "MPI_LOCAL", "PRTE_LAUNCHED",
+    "MV2_COMM_WORLD_", "PALS_", "JSM_NAMESPACE_",
+)  # fmt: skip
 
 
 def launched_world_size() -> int | None:
     """The number of ranks according to this process's launcher; None if it is no rank."""
-    return None if parent_rank_process() is not None else _read(_WORLD_SIZE)
+    return None if parent_rank_process() is not None else _read(WORLD_SIZE_VARIABLES)
 
 
 def launched_rank() -> int | None:
@@ -58,7 +74,7 @@ def parent_rank_process() -> int | None:
 def without_rank_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """An environment without what a launcher and `set_torchrun_variables` set for a rank."""
     of_ranks = (*_OF_RANKS, env.RANK_PROCESS.name)
-    is_rank = any(name in environ for name in _WORLD_SIZE)
+    is_rank = any(name in environ for name in WORLD_SIZE_VARIABLES)
     return {
         name: value
         for name, value in environ.items()

@@ -21,6 +21,7 @@ from dtrain.distributed.blas_threads import limit_blas_threads
 from dtrain.distributed.comm.communicator import Communicator, SoloCommunicator
 from dtrain.distributed.context import process, run_context
 from dtrain.distributed.launcher_variables import (
+    WORLD_SIZE_VARIABLES,
     launched_local_rank,
     launched_world_size,
     note_rank_process,
@@ -154,7 +155,7 @@ def _launched_communicator() -> Communicator | None:
             "launcher belongs to another MPI than the library. Use the mpirun that came with "
             "the library (`dtrain run` looks beside Python first), or set MPI4PY_LIBMPI. If no "
             "launcher started this process, its variables are left over: unset "
-            "OMPI_COMM_WORLD_SIZE, PMI_SIZE and SLURM_STEP_NUM_TASKS"
+            + " and ".join(name for name in WORLD_SIZE_VARIABLES if name in os.environ)
         )
     if comm.size > 1:
         sys.excepthook = _make_abort_hook(comm)

@@ -21,7 +21,9 @@ from pathlib import Path
 #: It ends with a newline because Open MPI's launcher holds an incomplete line back
 NOTICE_BEGIN, NOTICE_END = b"\x1b]dtrain;", b"\x07\n"
 #: where launchers tell a rank its number
-RANK_VARIABLES = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID")
+RANK_VARIABLES = (
+    "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK", "PMI_RANK", "JSM_NAMESPACE_RANK", "SLURM_PROCID",
+)  # fmt: skip
 
 _STOPPED_LIMIT_S = 10.0  # a rank that is stopped for so long, and has not joined, is killed
 _TICK_S = 0.5
