@@ -22,6 +22,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="the symbols that are not known")
     options = parser.parse_args()
     command = [str(Path(sys.executable).with_name("pyright")), "--verifytypes", "dtrain"]
+    command += [f"--pythonpath={sys.executable}"]  # not the first of PATH, which may have no NumPy
     run = subprocess.run(
         [*command, "--ignoreexternal", "--outputjson"],
         capture_output=True,

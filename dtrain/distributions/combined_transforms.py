@@ -17,8 +17,10 @@ class ComposeTransform(Transform):
 
     def __init__(self, parts: Sequence[Transform], cache_size: int = 0):
         super().__init__(cache_size)
-        self.parts = list(parts)
-        self.bijective = all(part.bijective for part in self.parts)
+        self.parts: list[Transform] = list(parts)
+        self.bijective: bool = all(part.bijective for part in self.parts)
+        self.domain: Constraint
+        self.codomain: Constraint
         self.domain, self.codomain = self._ends()
 
     def _ends(self) -> tuple[Constraint, Constraint]:
@@ -110,7 +112,9 @@ class IndependentTransform(Transform):
         super().__init__(cache_size)
         self.base_transform = base_transform
         self.reinterpreted_batch_ndims = reinterpreted_batch_ndims
-        self.bijective = base_transform.bijective
+        self.bijective: bool = base_transform.bijective
+        self.domain: Constraint
+        self.codomain: Constraint
         self.domain, self.codomain = (
             constraints.independent(end, reinterpreted_batch_ndims)
             for end in (base_transform.domain, base_transform.codomain)

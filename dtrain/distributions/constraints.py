@@ -119,15 +119,15 @@ def _integers_from(lower_bound: int) -> Constraint:
     )
 
 
-real = Constraint("Real()", lambda x: x == x)
-positive = greater_than(0.0)
-nonnegative = greater_than_eq(0.0)
-unit_interval = interval(0.0, 1.0)
-boolean = Constraint("Boolean()", lambda x: (x == 0) | (x == 1), is_discrete=True)
-nonnegative_integer = _integers_from(0)
-positive_integer = _integers_from(1)
+real: Constraint = Constraint("Real()", lambda x: x == x)
+positive: Constraint = greater_than(0.0)
+nonnegative: Constraint = greater_than_eq(0.0)
+unit_interval: Constraint = interval(0.0, 1.0)
+boolean: Constraint = Constraint("Boolean()", lambda x: (x == 0) | (x == 1), is_discrete=True)
+nonnegative_integer: Constraint = _integers_from(0)
+positive_integer: Constraint = _integers_from(1)
 #: A set that depends on other parameters: it is not checked.
-dependent = Constraint("Dependent()", lambda x: x == x)
+dependent: Constraint = Constraint("Dependent()", lambda x: x == x)
 
 
 # --- vectors ---
@@ -184,9 +184,9 @@ def multinomial(upper_bound: int) -> Constraint:
     )
 
 
-real_vector = independent(real, 1)
-simplex = Constraint("Simplex()", _is_simplex, event_dim=1)
-one_hot = Constraint(
+real_vector: Constraint = independent(real, 1)
+simplex: Constraint = Constraint("Simplex()", _is_simplex, event_dim=1)
+one_hot: Constraint = Constraint(
     "OneHot()",
     lambda x: ((x == 0) | (x == 1)).all(-1) & (x.sum(-1) == 1),
     event_dim=1,
@@ -209,11 +209,11 @@ def _is_positive_definite(x: Tensor) -> Tensor:
     return _is_symmetric(x) & (cholesky_ex(x.detach())[1] == 0)
 
 
-lower_triangular = Constraint("LowerTriangular()", _is_lower_triangular, event_dim=2)
-lower_cholesky = Constraint(
+lower_triangular: Constraint = Constraint("LowerTriangular()", _is_lower_triangular, event_dim=2)
+lower_cholesky: Constraint = Constraint(
     "LowerCholesky()",
     lambda x: _is_lower_triangular(x) & (x.diagonal(dim1=-2, dim2=-1) > 0).all(-1),
     event_dim=2,
 )
-symmetric = Constraint("Symmetric()", _is_symmetric, event_dim=2)
-positive_definite = Constraint("PositiveDefinite()", _is_positive_definite, event_dim=2)
+symmetric: Constraint = Constraint("Symmetric()", _is_symmetric, event_dim=2)
+positive_definite: Constraint = Constraint("PositiveDefinite()", _is_positive_definite, event_dim=2)

@@ -73,14 +73,20 @@ class ReshapeTransform(Transform):
 
     def __init__(self, in_shape: Sequence[int], out_shape: Sequence[int], cache_size: int = 0):
         super().__init__(cache_size)
+        self.in_shape: Size
+        self.out_shape: Size
         self.in_shape, self.out_shape = Size(in_shape), Size(out_shape)
         if math.prod(in_shape) != math.prod(out_shape):
             raise ValueError(
                 f"ReshapeTransform: {tuple(in_shape)} and {tuple(out_shape)} have different "
                 "numbers of elements"
             )
-        self.domain = constraints.independent(constraints.real, len(self.in_shape))
-        self.codomain = constraints.independent(constraints.real, len(self.out_shape))
+        self.domain: constraints.Constraint = constraints.independent(
+            constraints.real, len(self.in_shape)
+        )
+        self.codomain: constraints.Constraint = constraints.independent(
+            constraints.real, len(self.out_shape)
+        )
 
     def _call(self, x: Tensor) -> Tensor:
         return x.reshape(self.forward_shape(x.shape))

@@ -3,7 +3,6 @@
 import io
 import sys
 
-import cupy
 import numpy as np
 import pytest
 
@@ -155,6 +154,7 @@ def test_the_course_trains_on_cuda_0(monkeypatch):
 
 @pytest.mark.parametrize("reserved", [False, True])
 def test_a_checkpoint_beside_training_copies_to_pinned_memory(tmp_path, reserved):
+    cupy = pytest.importorskip("cupy")
     model = nn.Linear(3, 2).to("cuda").bfloat16()
     weight = model.weight.tolist()
     with Checkpoints(tmp_path, {"model": model}, every_steps=2) as kept:

@@ -12,7 +12,10 @@ import pytest
 HERE = Path(__file__).parent
 CHECKERS = {
     "mypy": [sys.executable, "-m", "mypy", f"--config-file={HERE}/mypy.ini", "--no-error-summary"],
-    "pyright": [shutil.which("pyright", path=str(Path(sys.executable).parent)) or "pyright"],
+    "pyright": [
+        shutil.which("pyright", path=str(Path(sys.executable).parent)) or "pyright",
+        f"--pythonpath={sys.executable}",  # not the first of PATH, which may have no NumPy
+    ],
 }
 
 

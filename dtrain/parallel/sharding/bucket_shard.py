@@ -27,7 +27,8 @@ class GradPart(GradBuffer):
 
     def __init__(self, bucket: Bucket, part: Array):
         super().__init__(lambda: part, bucket.params)
-        self.start, self._starts = bucket.update_range.start, bucket.starts
+        self.start: int = bucket.update_range.start
+        self._starts = bucket.starts
 
     def _make_views(self) -> list[Tensor]:
         """What is here of each parameter's gradient, flat; of most parameters nothing."""
