@@ -47,8 +47,8 @@ bodies_by_name = pytest.mark.parametrize("body", BODIES, ids=lambda body: body._
 
 #: threads: 3 are a tree with a rest; 2 run under mpirun beside these
 SIZES = (1, 3)
-SLOW_SIZES = (2, 5)
-LONG_SIZES = (4, 8)
+SLOW_SIZES = (5,)
+LONG_SIZES = (2, 4, 8)
 #: bodies that train for many steps, or compile much
 FOR_ONE_SIZE = {
     "compressed_training_reaches_the_loss_of_whole_gradients",
@@ -57,11 +57,9 @@ FOR_ONE_SIZE = {
 
 
 def marks_of(body, size):
-    sizes = (3,) if body.__name__ in FOR_ONE_SIZE else SIZES
-    if size in sizes:
+    if size in ((3,) if body.__name__ in FOR_ONE_SIZE else SIZES):
         return ()
-    is_slow = size == 5 if body.__name__ in FOR_ONE_SIZE else size in SLOW_SIZES
-    return pytest.mark.slow if is_slow else pytest.mark.long
+    return pytest.mark.slow if size in SLOW_SIZES else pytest.mark.long
 
 
 @pytest.mark.parametrize(
