@@ -132,6 +132,18 @@ def test_a_missing_import_says_what_to_do(torch, statement, message):
     assert str(refused.value).startswith(message)
 
 
+def test_other_packages_are_left_as_they_are(tmp_path, monkeypatch):
+    (tmp_path / "other_package").mkdir()
+    for name in ("__init__", "nn", "distributed"):
+        (tmp_path / "other_package" / f"{name}.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in ("other_package.nn", "other_package.distributed"):
+        module = importlib.import_module(name)
+        assert not hasattr(module, "__getattr__")
+        with pytest.raises(AttributeError, match=f"^module '{name}' has no attribute 'fsdp'"):
+            module.fsdp  # noqa: B018
+
+
 def test_hasattr_is_false_for_missing_names(torch):
     import torchvision
 

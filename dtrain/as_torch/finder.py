@@ -94,8 +94,9 @@ class _DtrainFinder(_Finder):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         spec = super().find_spec(fullname, path, target)
-        below = fullname.partition(".")[2]
-        if spec is None and below in NAMESPACES:  # a module that `import dtrain` does not import
+        root, _, below = fullname.partition(".")
+        # Modules that `import dtrain` does not import.
+        if spec is None and root == self.root and below in NAMESPACES:
             spec = PathFinder.find_spec(fullname, path)
             if spec is not None and spec.loader is not None:
                 execute = spec.loader.exec_module
