@@ -30,8 +30,8 @@ def conv(
     if groups > 1:
         return conv_patches(im2col(x, weight.shape[2:], *how), weight, groups, matmul)
     patches = _patches(x, weight.shape[2:], *how)
-    rows = math.prod(patches.shape[1:4])
-    out = matmul(weight.reshape(len(weight), rows), patches.reshape(len(x), rows, -1))
+    rows, windows = math.prod(patches.shape[1:4]), math.prod(patches.shape[4:])
+    out = matmul(weight.reshape(len(weight), rows), patches.reshape(len(x), rows, windows))
     return out.reshape(len(x), len(weight), *patches.shape[4:])
 
 
@@ -43,7 +43,7 @@ def conv_grad_x(
     if groups > 1:
         return col2im(grad_patches(g, weight, groups, matmul), hw, *how)
     (n, m, oh, ow), (_, c, *kernel) = g.shape, weight.shape
-    rows = matmul(weight.reshape(m, -1).T, g.reshape(n, m, oh * ow))
+    rows = matmul(weight.reshape(m, c * math.prod(kernel)).T, g.reshape(n, m, oh * ow))
     if _is_pointwise(weight.shape[2:], stride, padding):
         return rows.reshape(n, c, *hw)
     return col2im(rows.reshape(n, c, *kernel, oh, ow), hw, *how, by_sample=True)
