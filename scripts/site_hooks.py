@@ -25,13 +25,9 @@ _LANGUAGES = {".py": "python", ".sh": "sh", ".sbatch": "sh", ".cpp": "cpp", ".ya
 
 
 def on_config(config: Any) -> Any:
-    """Add the reference's pages to the navigation; pages that it does not name become how-tos."""
+    """Add the reference's pages to the navigation."""
     sections = {title: pages for entry in config["nav"] for title, pages in entry.items()}
     sections["Reference"].append({"API": [f"reference/{page.name}.md" for page in PAGES]})
-    named = str(config["nav"])
-    docs = ROOT / "docs"
-    pages = sorted(str(path.relative_to(docs)) for path in docs.rglob("*.md"))
-    sections["How-to"] += [page for page in pages if f"'{page}'" not in named]
     return config
 
 

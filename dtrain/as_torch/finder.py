@@ -11,7 +11,7 @@ import importlib
 import sys
 from collections.abc import Callable, Sequence
 from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -66,6 +66,14 @@ class _Loader(Loader):
         sys.modules[module.__name__] = self._module
 
 
+class _ExplainingLoader(SourceFileLoader):
+    """Loads a module of dtrain's that explains names of PyTorch's that it does not have."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        super().exec_module(module)
+        _explain_missing_names(module, module.__name__.partition(".")[2])
+
+
 class _Finder(MetaPathFinder):
     """Finds modules by PyTorch's paths below `root`."""
 
@@ -98,14 +106,8 @@ class _DtrainFinder(_Finder):
         # Modules that `import dtrain` does not import.
         if spec is None and root == self.root and below in NAMESPACES:
             spec = PathFinder.find_spec(fullname, path)
-            if spec is not None and spec.loader is not None:
-                execute = spec.loader.exec_module
-
-                def execute_and_explain(module: ModuleType) -> None:
-                    execute(module)
-                    _explain_missing_names(module, below)
-
-                spec.loader.exec_module = execute_and_explain  # type: ignore[method-assign]
+            if spec is not None and isinstance(spec.loader, SourceFileLoader):
+                spec.loader = _ExplainingLoader(fullname, spec.loader.path)
         return spec
 
     def find(self, path: str) -> ModuleType | None:

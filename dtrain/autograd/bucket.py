@@ -148,7 +148,7 @@ class Bucket:
 
     @property
     def grads(self) -> GradBuffer:
-        """The gradients, after those that wait were written to it."""
+        """The buffer of the gradients; those that a GPU has left apart are written to it first."""
         if self._unwritten:
             self.write_waiting_grads()
         return self._grads

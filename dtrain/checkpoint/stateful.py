@@ -26,13 +26,22 @@ class Stateful(Protocol):
 
 def needs_gathering(value: Any) -> bool:
     """Whether the state is sharded over the ranks, which then have to gather it together."""
-    is_optimizer = isinstance(value, Optimizer)
-    return hasattr(value, "consolidate_state_dict") or (is_optimizer and is_sharded(value))
+    return _consolidates(value) or _gathers_itself(value)
+
+
+def _consolidates(value: Any) -> bool:
+    """Whether ranks gather the state by a call before `state_dict()`: ZeroRedundancyOptimizer."""
+    return hasattr(value, "consolidate_state_dict")
+
+
+def _gathers_itself(value: Any) -> bool:
+    """Whether `state_dict()` gathers the state, and every rank calls it."""
+    return isinstance(value, Optimizer) and is_sharded(value)
 
 
 def gather_state(value: Any, to: int) -> None:
     """Gather the state on rank `to`, if `state_dict()` alone does not. Every rank calls it."""
-    if hasattr(value, "consolidate_state_dict"):
+    if _consolidates(value):
         value.consolidate_state_dict(to=to)
 
 
@@ -41,13 +50,13 @@ def gather_states(objects: Mapping[str, Stateful]) -> dict[str, Any]:
     writes, states = world.rank() == 0, {}
     for name, value in objects.items():
         gather_state(value, to=0)
-        if writes or (isinstance(value, Optimizer) and is_sharded(value)):
+        if writes or _gathers_itself(value):
             states[name] = value.state_dict()
     return states if writes else {}
 
 
 def copies_state(value: Any) -> bool:
     """Whether an object copies the arrays of a state that it loads, and keeps none of them."""
-    inner = getattr(value, "optim", None) if hasattr(value, "consolidate_state_dict") else None
+    inner = getattr(value, "optim", None) if _consolidates(value) else None
     copying = (Module.load_state_dict, Optimizer.load_state_dict)
     return getattr(type(inner or value), "load_state_dict", None) in copying

@@ -107,7 +107,7 @@ def make_unit(module: Module, by: str) -> ShardedUnit:
     Raises
     ------
     NotImplementedError
-        For parameters on a GPU, and for compressed communication.
+        For parameters on a GPU.
     RuntimeError
         If the module is a unit already, or an optimizer or DataParallel has its parameters.
     """

@@ -133,14 +133,13 @@ def channel_statistics(x: Array) -> tuple[Array, Array]:
 
 def update_running(
     running_mean: Array, running_var: Array, mean: Array, var: Array, momentum: float,
-    correction: float, count: Array | None,
+    correction: float, batches: Array | None,
 ) -> None:  # fmt: skip
-    """running = (1 - momentum) running + momentum new, in place, of mean and var * correction."""
-
+    """Update running_mean and running_var, (channels,), in place, and count the batch."""
     real = real_dtype(running_mean.dtype)
     mean, var = _contiguous(mean, var, dtype=real)
     numbers = float(momentum), 1 - float(momentum), float(correction)
-    arrays = running_mean, running_var, mean, var, count
+    arrays = running_mean, running_var, mean, var, batches
     for_each("channel", "update_running", len(mean), *arrays, *numbers)
 
 

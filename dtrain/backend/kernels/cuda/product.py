@@ -20,8 +20,8 @@ def _scalar(value: float, compute: int) -> np.ndarray:
     return np.array(value, np.float64 if compute == 70 else np.float32)
 
 
-def matmul(x: Array, y: Array, out: Array | None = None) -> Array:
-    """x @ y over the last two axes, leading axes broadcast; out: contiguous, takes the result."""
+def matmul(x: Array, y: Array) -> Array:
+    """x @ y over the last two axes; leading axes broadcast."""
     import cupy
 
     if x.ndim < 2 or y.ndim < 2 or x.dtype != y.dtype or x.dtype.char not in _TYPES:
@@ -30,8 +30,7 @@ def matmul(x: Array, y: Array, out: Array | None = None) -> Array:
     (m, k), n = x.shape[-2:], y.shape[-1]
     if y.shape[-2] != k:
         return x @ y  # which says what is wrong
-    if out is None:
-        out = cupy.empty((*lead, m, n), x.dtype)
+    out = cupy.empty((*lead, m, n), x.dtype)
     if not out.size:
         return out
     if not k:
