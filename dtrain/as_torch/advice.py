@@ -47,7 +47,6 @@ ADVICE: dict[str, str] = {
     "torch.sparse": _NO_SPARSE,
     "torch.sparse_csr_tensor": _NO_SPARSE,
     "torch.Tensor.to_sparse_csr": _NO_SPARSE,
-    "torch.Tensor.pin_memory": "omit the call: .to('cuda') copies from ordinary memory",
     "torch.Tensor.share_memory_": (
         "no tensor is shared between processes: dtrain run -n N starts ranks, and DataParallel "
         "sums their gradients"

@@ -778,6 +778,8 @@ class TensorMethods:
         """False: conjugates are never lazy (torch.is_conj)."""
     def is_nonzero(self) -> builtins.bool:
         """Whether the only element is not zero (torch.is_nonzero)."""
+    def is_pinned(self, device: DeviceLike = None) -> builtins.bool:
+        """Whether the tensor lies in pinned host memory (torch.Tensor.is_pinned)."""
     def is_same_size(self, other: Tensor) -> builtins.bool:
         """Whether the shapes are equal (torch.is_same_size)."""
     def isclose(
@@ -1160,6 +1162,8 @@ class TensorMethods:
         """The outer product of two vectors (torch.outer)."""
     def permute(self, *order: Any, dims: Any = None) -> Tensor:
         """The dimensions in another order (torch.permute)."""
+    def pin_memory(self, device: DeviceLike = None) -> Tensor:
+        """A copy in pinned host memory; itself if it is there (torch.Tensor.pin_memory)."""
     def pinverse(self, rcond: builtins.float = 1e-15) -> Tensor:
         """The pseudoinverse (torch.pinverse)."""
     def polygamma(self, n: builtins.int) -> Tensor:

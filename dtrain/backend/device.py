@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from dtrain.backend.array_module import Array, is_cupy, to_host
+from dtrain.backend.pinned import copy_pinned, is_pinned
 
 
 def cuda_device_count() -> int:
@@ -192,8 +193,11 @@ def on_device_of(*values: Any) -> Any:
     return nullcontext()
 
 
-def move(array: Array, where: DeviceLike) -> Array:
-    """The array itself if it is on `where`, else a copy there."""
+def move(array: Array, where: DeviceLike, wait: bool = True) -> Array:
+    """The array itself if it is on `where`, else a copy there.
+
+    wait: until a host array may change. Only a copy from pinned memory can do without.
+    """
     where = _as_device(where)
     if where.type == "cpu":
         return to_host(array)
@@ -201,4 +205,6 @@ def move(array: Array, where: DeviceLike) -> Array:
     if not isinstance(array, np.ndarray) and array.device.id == cuda_index(where):
         return array
     with use_device(where):
+        if isinstance(array, np.ndarray) and is_pinned(array) and array.flags.forc:
+            return copy_pinned(array, wait)
         return module.asarray(array)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
 from dtrain.autograd import Tensor
 from dtrain.autograd.tensor import wrap
+from dtrain.backend.nested import map_nested
 from dtrain.data.collate import default_collate, default_convert, make_empty
 from dtrain.data.dataset import TensorDataset
 from dtrain.data.keyed_random import Key, SampleLoader
@@ -31,6 +32,20 @@ class BatchTask(NamedTuple):
         listed = self.indices.tolist()
         shown = [repr(i) for i in (listed if len(listed) < 6 else listed[:4])]
         return f"samples [{', '.join(shown)}{f', ... {listed[-1]!r}' if len(listed) > 5 else ''}]"
+
+
+@runtime_checkable
+class _Pinnable(Protocol):
+    def pin_memory(self) -> Any: ...
+
+
+def pin_batch(batch: Any) -> Any:
+    """The batch with its tensors, and what has a method `pin_memory`, in pinned host memory."""
+
+    def pin(item: Any) -> Any:
+        return item if isinstance(item, Tensor) and item.is_cuda else item.pin_memory()
+
+    return map_nested(batch, _Pinnable, pin)
 
 
 class BatchMaker:

@@ -94,8 +94,10 @@ class DataLoader:
     persistent_workers : keep the workers, and their copies of the dataset, for the next epoch
     timeout : seconds in which a worker must give a batch; 0 for any time
     worker_init_fn : called in each worker with its number, before it loads
-    pin_memory, pin_memory_device : accepted: ``.to("cuda")`` copies through pinned memory of
-        CuPy's, and does not wait for it, in any case; a warning without a GPU
+    pin_memory : give batches in pinned memory, from which ``x.to("cuda", non_blocking=True)``
+        copies while the GPU still computes the last step; what worker processes loaded is pinned
+        where it lies. Items with a method `pin_memory` give their own. A warning without a GPU
+    pin_memory_device : accepted: pinned memory serves all GPUs
     in_order, multiprocessing_context : accepted; a warning where they would change something
 
     Attributes

@@ -10,7 +10,7 @@ import numpy as np
 
 from dtrain.backend.profiler import span
 from dtrain.data.assignment import Samples, as_indices
-from dtrain.data.batches import BatchMaker, BatchTask
+from dtrain.data.batches import BatchMaker, BatchTask, pin_batch
 from dtrain.data.keyed_random import Key, StreamReader
 from dtrain.data.options import is_stream, other_parts_error
 from dtrain.data.worker_options import WorkerSettings
@@ -44,7 +44,8 @@ class WorkerPool:
         )  # fmt: skip
         if settings.threads:
             return ThreadWorkers(*options)
-        return ProcessWorkers(*options, replaces=world.communicator().elastic)
+        replaces = world.communicator().elastic
+        return ProcessWorkers(*options, pins=settings.pins, replaces=replaces)
 
     def put_back(self, workers: Workers) -> None:
         """Keep the workers for the next epoch, or end them."""
@@ -143,8 +144,10 @@ class EpochLoader:
         """The batch of a microbatch."""
         with span("load"):
             if self._lookahead is None or samples.source is not self._dataset:
-                return self._maker.make(samples.source, self._make_task(samples))
-            return self._lookahead.load(samples)
+                batch = self._maker.make(samples.source, self._make_task(samples))
+            else:
+                batch = self._lookahead.load(samples)
+            return pin_batch(batch) if self._pool.settings.pins else batch
 
     def _make_task(self, samples: Samples) -> BatchTask:
         if len(samples.indices):

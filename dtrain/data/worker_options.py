@@ -40,6 +40,7 @@ class WorkerSettings:
     persistent: bool
     timeout_s: float
     init_fn: Callable[[int], None] | None
+    pins: bool  # batches in pinned memory
 
 
 def read_worker_options(options: WorkerOptions, dataset: Any) -> WorkerSettings:
@@ -88,6 +89,7 @@ def read_worker_options(options: WorkerOptions, dataset: Any) -> WorkerSettings:
         persistent,
         float(timeout),
         init_fn if count else None,
+        bool(options.get("pin_memory")) and cuda_device_count() > 0,
     )
 
 

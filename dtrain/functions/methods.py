@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dtrain.autograd.tensor import Tensor
-from dtrain.backend import dtypes
+from dtrain.backend import cuda_device_count, dtypes, pinned
 from dtrain.functions import indexing, shapes, special, splitting
 from dtrain.functions.creation.base import DeviceLike
 from dtrain.functions.operands import Number, to
+from dtrain.primitives import casts
 
 #: The methods that convert, and the dtype of each.
 CASTS = {
@@ -36,14 +37,41 @@ def cpu(self: Tensor) -> Tensor:
 def cuda(self: Tensor, device: DeviceLike = None, non_blocking: bool = False) -> Tensor:
     """The tensor on a GPU, by default the current one (torch.Tensor.cuda).
 
-    `non_blocking` has no effect: CuPy's copies are in the order of the stream.
+    A copy from pinned memory (`pin_memory`) runs beside kernels that were launched before;
+    non_blocking: the program does not wait for its end, until which `self` may not be written to.
+    From other memory no copy is waited for.
     """
-    return to(self, "cuda" if device is None else device)
+    return to(self, "cuda" if device is None else device, non_blocking=non_blocking)
 
 
 def expand_as(self: Tensor, other: Tensor) -> Tensor:
     """Broadcast to the shape of `other`, without a copy (torch.Tensor.expand_as)."""
     return shapes.expand(self, other.shape)
+
+
+def is_pinned(self: Tensor, device: DeviceLike = None) -> bool:
+    """Whether the tensor lies in pinned host memory (torch.Tensor.is_pinned)."""
+    return not self.is_cuda and pinned.is_pinned(self.array)
+
+
+def pin_memory(self: Tensor, device: DeviceLike = None) -> Tensor:
+    """A copy in pinned host memory; itself if it is there (torch.Tensor.pin_memory).
+
+    A GPU copies from pinned memory without the CPU, and beside its kernels.
+
+    Raises
+    ------
+    RuntimeError
+        If there is no GPU, or the tensor is on one.
+    """
+    if self.is_cuda:
+        raise RuntimeError(f"pin_memory: the tensor must be in host memory, it is on {self.device}")
+    if not cuda_device_count():
+        raise RuntimeError(
+            "pin_memory: CuPy sees no GPU, for which memory could be pinned; ask "
+            "dtrain.cuda.is_available() before"
+        )
+    return self if is_pinned(self) else casts.to_device(self, move=pinned.pin)
 
 
 def polygamma(self: Tensor, n: int) -> Tensor:

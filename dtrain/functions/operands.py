@@ -38,8 +38,8 @@ def to(
 ) -> Tensor:
     """The tensor in another dtype or on another device; itself if it is so (torch.Tensor.to).
 
-    Takes a dtype, a device, both in any order, or another tensor to be like; then non_blocking,
-    which has no effect, and copy: a new tensor in any case.
+    Takes a dtype, a device, both in any order, or another tensor to be like; then non_blocking
+    (see `Tensor.cuda`) and copy: a new tensor in any case.
     """
     flags: tuple[bool, ...] = ()
     for arg in args:
@@ -54,7 +54,8 @@ def to(
     if device is not None and not is_on_device(input, device):
         if input.is_sparse:
             return input.to(dtype=dtype, device=device)
-        input, copy = casts.to_device(input, move=lambda array: move(array, device)), False
+        wait = not (non_blocking or flags[:1] == (True,))
+        input, copy = casts.to_device(input, move=lambda a: move(a, device, wait)), False
     elif flags[1:]:
         copy = flags[1]
     if dtype is None or input.dtype == dtype:

@@ -191,7 +191,8 @@ FREE_FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 #: Methods that are no public functions.
 METHODS: dict[str, Callable[..., Any]] = {
-    **select(methods, "cpu cuda expand_as polygamma reshape_as split type_as view_as where"),
+    **select(methods, "cpu cuda expand_as is_pinned pin_memory polygamma reshape_as split"),
+    **select(methods, "type_as view_as where"),
     "contiguous": shapes.contiguous,
     "expand": shapes.expand,
     "fill_diagonal_": diagonals.fill_diagonal_,

@@ -38,7 +38,7 @@ class _Worker:
     id: int
     conn: Connection
     pid: int
-    segments: SegmentReader = field(default_factory=SegmentReader)
+    segments: SegmentReader
     tasks: dict[int, Task] = field(default_factory=dict)  # in the order of their answers
     is_ready: bool = False
 
@@ -81,6 +81,7 @@ class ProcessWorkers:
     init_fn : called by each worker, with its number, at its start
     seed : of the workers' `WorkerInfo`
     timeout_s : for one result; 0 for none
+    pins : whether the arrays of the results lie in pinned memory
     replaces : whether a worker that died is replaced, and its tasks done again
     """
 
@@ -92,9 +93,10 @@ class ProcessWorkers:
         init_fn: Callable[[int], None] | None,
         seed: int,
         timeout_s: float,
+        pins: bool,
         replaces: bool,
     ):
-        self._timeout_s, self._replaces = timeout_s, replaces
+        self._timeout_s, self._pins, self._replaces = timeout_s, pins, replaces
         self._server = fork_server()
         self._seed, self._count = seed, num_workers
         what = f"{type(dataset).__name__}, its collate_fn or its worker_init_fn"
@@ -122,7 +124,7 @@ class ProcessWorkers:
         with its:
             pid = self._server.start_worker(its, self._memory_fd)
         conn = Connection(own.detach())
-        worker = _Worker(number, conn, pid)
+        worker = _Worker(number, conn, pid, SegmentReader(self._pins))
         rank, size = world.rank(), world.world_size()
         conn.send(Start(number, self._count, self._seed, rank, size, self._sizes))
         return worker

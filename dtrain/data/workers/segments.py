@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dtrain.backend.pinned import pin_in_place
+
 _ALIGNMENT = 64
 
 
@@ -98,19 +100,23 @@ class SegmentWriter:
 
 
 class SegmentReader:
-    """A loader's view of the segments of one worker."""
+    """A loader's view of the segments of one worker; pins: for copies to a GPU."""
 
-    def __init__(self) -> None:
-        self._mapped: dict[int, mmap.mmap] = {}
+    def __init__(self, pins: bool) -> None:
+        self._pins = pins
+        self._mapped: dict[int, np.ndarray] = {}
         #: segments whose arrays are gone; the worker is told
         self.released: deque[int] = deque()
 
     def map(self, segment: int, fd: int) -> None:
         """Map a new segment; takes the file descriptor."""
         try:
-            self._mapped[segment] = mmap.mmap(fd, os.fstat(fd).st_size)
+            memory = np.frombuffer(mmap.mmap(fd, os.fstat(fd).st_size), np.uint8)
         finally:
             os.close(fd)
+        if self._pins:
+            pin_in_place(memory)
+        self._mapped[segment] = memory
 
     def read(self, written: Written) -> list[np.ndarray]:
         """The parts of a segment, uint8, which is released when no array lies in them."""

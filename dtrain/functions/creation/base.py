@@ -11,9 +11,10 @@ from typing import Any, ParamSpec, TypedDict, cast
 import numpy as np
 
 from dtrain.autograd.tensor import Tensor, wrap
-from dtrain.backend import Array
+from dtrain.backend import Array, cuda_device_count
 from dtrain.backend.device import DeviceLike as DeviceLike
 from dtrain.backend.dtypes import DTypeLike, category, iinfo
+from dtrain.backend.pinned import pin
 
 P = ParamSpec("P")
 
@@ -33,7 +34,7 @@ _OPTIONS = {
     "requires_grad": ("bool", False),
 }
 
-#: PyTorch's options for the memory layout, which have no effect: annotation and default of each.
+#: PyTorch's options for the memory: annotation and default of each. The first two have no effect.
 _LAYOUT = {
     "layout": ("Any", None),
     "memory_format": ("Any", None),
@@ -51,7 +52,7 @@ def factory(make: Callable[P, Tensor]) -> Callable[P, Tensor]:
     """Decorator of public functions that make tensors.
 
     Adds the parameters `out=`, `size=` for a shape given as `*size`, and PyTorch's options for the
-    memory layout, which have no effect. TensorOptions appear in the signature one by one.
+    memory. TensorOptions appear in the signature one by one. `pin_memory` needs a GPU.
     """
     signature = _expand_options(inspect.signature(make))
     keywords = set(signature.parameters)
@@ -59,6 +60,7 @@ def factory(make: Callable[P, Tensor]) -> Callable[P, Tensor]:
 
     @functools.wraps(make)
     def called(*args: Any, **kwargs: Any) -> Tensor:
+        pins = kwargs.pop("pin_memory", False)
         for name in _LAYOUT:
             kwargs.pop(name, None)
         if sizes and "size" in kwargs:
@@ -68,7 +70,10 @@ def factory(make: Callable[P, Tensor]) -> Callable[P, Tensor]:
         if unknown := kwargs.keys() - keywords - {"out"}:
             raise TypeError(f"{make.__name__}: got unexpected keyword arguments {sorted(unknown)}")
         if (out := kwargs.pop("out", None)) is None:
-            return make(*args, **kwargs)
+            made = make(*args, **kwargs)
+            if pins and cuda_device_count() and not made.is_cuda:
+                made.data = wrap(pin(made.array))
+            return made
         kwargs.setdefault("dtype", out.dtype)
         out.data = make(*args, **kwargs)
         return out
