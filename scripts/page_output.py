@@ -9,7 +9,7 @@ copied from there; a block of Python after "Save this as `NAME`" is that file.
     python scripts/page_output.py --check [PAGE...]    # exit with 1 if other words are printed
 
 A check passes over numbers: figures and times are the machine's. In a page with
-`<!-- output varies -->` it only looks for tracebacks.
+`<!-- output varies -->` it only looks for tracebacks. It runs two pages at a time.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -98,23 +100,27 @@ def _mask(text: str) -> str:
     return re.sub(" +", " ", _NUMBER.sub("#", text))
 
 
+def update_page(page: Path, is_check: bool) -> list[str]:
+    """Write a page anew, or only find what its commands print differently."""
+    if missing := find_missing(page):
+        print(f"{page.name}: left, no {', '.join(missing)}")
+        return []
+    with tempfile.TemporaryDirectory() as folder:
+        text = run_page(page, Path(folder))
+        if is_check:
+            return find_differences(page, text, Path(folder))
+        page.write_text(text)
+        copy_pictures(page, Path(folder))
+        return []
+
+
 def main(*arguments: str) -> int:
     """Write or check the pages; returns the exit status."""
     is_check = "--check" in arguments
     given = [Path(argument).resolve() for argument in arguments if argument != "--check"]
-    differences = []
-    for page in given or find_pages():
-        missing = find_missing(page)
-        if missing:
-            print(f"{page.name}: left, no {', '.join(missing)}")
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            text = run_page(page, Path(folder))
-            if is_check:
-                differences += find_differences(page, text, Path(folder))
-            else:
-                page.write_text(text)
-                copy_pictures(page, Path(folder))
+    with ThreadPoolExecutor(2 if is_check else 1) as pool:
+        found = list(pool.map(partial(update_page, is_check=is_check), given or find_pages()))
+    differences = [line for lines in found for line in lines]
     print("".join(f"{line}\n" for line in differences), end="")
     return 1 if differences else 0
 
