@@ -6,7 +6,6 @@ Other modules read a variable by ``env.THREADS.read()``. `docs/environment.md` h
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -280,6 +279,8 @@ def check(environ: Mapping[str, str] = os.environ) -> None:
     names = [variable.name for variable in _VARIABLES]
     for name in environ:
         if name.startswith("DTRAIN_") and name not in names:
+            import difflib
+
             for similar in difflib.get_close_matches(name, names, 1, cutoff=0.85):
                 raise ValueError(f"{name}: no such variable; did you mean {similar}?")
 

@@ -204,5 +204,6 @@ def test_kernels_can_be_switched_off(run_python):
 
 
 def test_importing_dtrain_imports_no_package_that_only_some_programs_need(run_python):
-    code = "import sys, dtrain; print({'numba', 'cupy', 'rich', 'scipy'} & {*sys.modules})"
-    assert run_python("-c", code).stdout == "set()\n"
+    names = "{'numba', 'cupy', 'rich', 'scipy', 'multiprocessing'}"
+    code = f"import gc, sys, dtrain; print({names} & {{*sys.modules}}, gc.isenabled())"
+    assert run_python("-c", code).stdout == "set() True\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from html import escape
 from typing import Any, overload
 
 import numpy as np
@@ -191,6 +190,8 @@ class TensorData:
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the values, then shape, dtype and device."""
+        from html import escape
+
         about = f"shape {tuple(self.shape)}, {self.dtype}, {self.device}"
         return f"<pre>{escape(repr(self))}</pre><small>{escape(about)}</small>"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import pickle
 from collections.abc import Mapping
 from typing import Any, BinaryIO
@@ -17,6 +16,8 @@ _MAGIC = b"dtrain objects 1\n"
 
 def holds_objects(state: Any) -> bool:
     """Whether a state has a module or an argparse.Namespace in it, which only a pickle can hold."""
+    import argparse
+
     waiting, seen = [state], set()
     while waiting:
         value = waiting.pop()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import os
 import stat
-import tarfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -111,7 +110,7 @@ def load(
         with _open(f) as file:
             size = file.seek(0, io.SEEK_END)
             file.seek(0)
-            beginning = file.read(tarfile.BLOCKSIZE)
+            beginning = file.read(512)  # a tar's header
             file.seek(0)
             if is_object_file(beginning):
                 return read_objects(file, name, map_location, weights_only)
@@ -139,6 +138,8 @@ def _open(f: str | Path | BinaryIO) -> BinaryIO:
 
 
 def _is_tar(beginning: bytes) -> bool:
+    import tarfile
+
     try:
         tarfile.TarInfo.frombuf(beginning, "utf-8", "surrogateescape")
     except tarfile.HeaderError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,11 +15,10 @@ from dtrain.data.keyed_random import Key, StreamReader
 from dtrain.data.options import is_stream, other_parts_error
 from dtrain.data.worker_options import WorkerSettings
 from dtrain.data.workers.lookahead import Lookahead, Workers
-from dtrain.data.workers.processes import ProcessWorkers
-from dtrain.data.workers.server import start_fork_server_early
-from dtrain.data.workers.streams import StreamWorkers
-from dtrain.data.workers.threads import ThreadWorkers
 from dtrain.distributed import world
+
+if TYPE_CHECKING:
+    from dtrain.data.workers.streams import StreamWorkers
 
 
 class WorkerPool:
@@ -30,6 +29,8 @@ class WorkerPool:
         self._dataset, self._maker, self._seed = dataset, maker, seed
         self._kept: Workers | None = None
         if settings.count and not settings.threads:
+            from dtrain.data.workers.server import start_fork_server_early
+
             start_fork_server_early()  # it starts while the program goes on
 
     def take(self) -> Workers:
@@ -43,7 +44,11 @@ class WorkerPool:
             settings.timeout_s,
         )  # fmt: skip
         if settings.threads:
+            from dtrain.data.workers.threads import ThreadWorkers
+
             return ThreadWorkers(*options)
+        from dtrain.data.workers.processes import ProcessWorkers
+
         replaces = world.communicator().elastic
         return ProcessWorkers(*options, pins=settings.pins, replaces=replaces)
 
@@ -98,6 +103,9 @@ class EpochLoader:
             if parts not in (None, 1):
                 raise other_parts_error(parts, 1)
             return StreamReader(iter(order), self.key, shard)
+        from dtrain.data.workers.processes import ProcessWorkers
+        from dtrain.data.workers.streams import StreamWorkers
+
         self._workers = workers = self._pool.take()
         assert isinstance(workers, ProcessWorkers)
         name, count = type(order).__name__, settings.count
