@@ -231,7 +231,32 @@ def late_breaks_and_items(x):
     return x, n, same[0], total
 
 
-PROGRAMS = [late_breaks_and_items, written_in_a_branch, chain, early, connected, counting, nested_loops, broken, returns_within,
+def lists_within_dicts(x):
+    found = {"pair": [x, x * 2], "deep": {"one": [x + 3]}}
+    if x.sum() > 0:
+        found["pair"][0] = x + 5
+    else:
+        found["deep"]["one"][0] = x - 5
+    return found["pair"][0] * found["pair"][1], found["deep"]["one"][0]
+
+
+def first_used_in_branches(x):
+    """What stands for `y` in one branch is not there in the other, nor after both."""
+    y = x.data
+    z = y + 1 if x.sum() > 0 else y - 1
+    return z * y
+
+
+def comprehensions(x):
+    scale = T(2.0)
+    if x.sum() > 0:
+        x = sum([T * 3 for T in (x, -x.abs())])
+    for _ in range((x.max() * 0).int() + 2):
+        x = sum([scale * T for scale, T in ((1, x), (2, x.cos()))])
+    return x * T(0.5) + scale
+
+
+PROGRAMS = [lists_within_dicts, first_used_in_branches, comprehensions, late_breaks_and_items, written_in_a_branch, chain, early, connected, counting, nested_loops, broken, returns_within,
             with_containers, in_place, numbers, calls]  # fmt: skip
 
 
@@ -505,6 +530,21 @@ def writes_to_another_name_of_a_turn(x):
     return y
 
 
+def writes_to_another_name_of_another_name(x):
+    y, z = x * 2, x * 3
+    first = y if x.sum() > 100 else z
+    second = first if x.max() > 100 else x
+    second += 1
+    return y
+
+
+def writes_to_what_lies_in_another_name(x):
+    y, z = x * 2, x * 3
+    first = y if x.sum() > 100 else z
+    y += 1
+    return first[0][0] * 2
+
+
 def slices_between_tensors(x):
     return x[: int(x.max())]
 
@@ -540,6 +580,8 @@ def makes_a_list(x):
         (leaks, r"a value that a branch or loop makes here is"),
         (writes_to_another_name, r"it writes to a tensor that is another variable's, too"),
         (writes_to_a_view_of_another_name, r"it writes to a tensor that is another variable's"),
+        (writes_to_another_name_of_another_name, r"it writes to a tensor that is another"),
+        (writes_to_what_lies_in_another_name, r"it writes to a tensor that is another variable's"),
         (writes_to_another_name_of_a_turn, r"it writes to a tensor that is another variable's"),
         (slices_between_tensors, r"a slice between tensors has no size that is known"),
         (has_a_size_of_a_tensor, "a result depends on numbers that are read of a tensor"),
