@@ -215,7 +215,7 @@ class RecordedFunction:
             return self._run(state, entry, args, kwargs, leaves)
         generator = default_generator()
         before = generator.get_state()
-        graphs = entry.program.run(leaves)
+        graphs = rebuild(entry.program.run(leaves), _without_history)
         after = generator.get_state()
         generator.set_state(before)
         if graphs is UNKNOWN:
@@ -273,6 +273,14 @@ class RecordedFunction:
             entry.program.graph for entry in self.entries().values() if entry.program.is_recorded
         ]
         return graphs[-1] if graphs else None
+
+
+def _without_history(result: Any) -> Any:
+    """A Tensor that holds nothing but its own values, and requires grad as before."""
+    if not isinstance(result, Tensor):
+        return result
+    alone = result.detach()
+    return alone.requires_grad_() if result.requires_grad else alone
 
 
 class TracerWarning(UserWarning):

@@ -8,6 +8,7 @@ not give the bits of the rule itself. The graph then runs the rule as it is.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from dtrain.primitives import linalg, triangular
 #: Not traced: LAPACK takes their time, not Python; and SciPy loses a reference to a dtype where an
 #: argument refuses its values.
 _LAPACK = (linalg.__name__, triangular.__name__)
+_PLAIN = (bool, int, float, str, type(None))
 
 
 class Untraceable(Exception):
@@ -93,6 +95,28 @@ class Rule:
             if isinstance(other, np.ndarray) and np.may_share_memory(array, other):
                 return self.names.get(value, self.primitive.value_name(OUTPUT))
         return None
+
+    def with_arguments(self, values: Sequence[int]) -> Rule:
+        """The rule of another call of the same form; `values` are the graph's, in order."""
+        arguments = dict(zip(values, self.arguments.values(), strict=True))
+        return dataclasses.replace(self, arguments=arguments, ordered=set())
+
+
+def call_form(
+    primitive: Primitive, call: Call, values: Sequence[Value], wanted: Sequence[int]
+) -> tuple[Any, list[int]]:
+    """What the rule of a call depends on, to be compared with that of others of a graph, and the
+    values that are its arguments."""
+    order: dict[int, int] = {}
+
+    def leaf(item: Any) -> Any:
+        if not isinstance(item, Ref):
+            return id(item) if type(item) not in _PLAIN else (type(item), repr(item))
+        value = values[item.value]
+        return "value", order.setdefault(item.value, len(order)), value.shape, value.dtype
+
+    arguments = rebuild((call.args, call.kwargs), leaf)
+    return (primitive.name, repr(arguments), tuple(wanted)), list(order)
 
 
 def trace_rule(

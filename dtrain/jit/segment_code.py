@@ -22,7 +22,7 @@ from dtrain.jit.backward_code import differentiated_arguments, make_backward, re
 from dtrain.jit.code_text import CodeText
 from dtrain.jit.flat_code import FlatCode
 from dtrain.jit.graph import Call, Graph
-from dtrain.jit.rules import Rule, trace_rule
+from dtrain.jit.rules import Rule, call_form, trace_rule
 from dtrain.jit.segments import (
     Observed,
     Segment,
@@ -72,11 +72,16 @@ class _Writer:
 
     def _trace_rules(self) -> dict[int, Rule | None]:
         """The rules of the primitives, by the ids of the calls."""
-        return {
-            id(call): trace_rule(primitive_of(call), call, self._graph.values, self._wanted(call))
-            for call in self._segment.calls
-            if is_primitive(call)
-        }
+        known: dict[Any, Rule | None] = {}
+        rules: dict[int, Rule | None] = {}
+        for call in filter(is_primitive, self._segment.calls):
+            wanted = self._wanted(call)
+            form, values = call_form(primitive_of(call), call, self._graph.values, wanted)
+            if form not in known:
+                known[form] = trace_rule(primitive_of(call), call, self._graph.values, wanted)
+            rule = known[form]
+            rules[id(call)] = None if rule is None else rule.with_arguments(values)
+        return rules
 
     def _describe(self, call: Call) -> str:
         """What a call computes, and which gradients its backward pass does."""

@@ -18,7 +18,8 @@ StepFunction: TypeAlias = Callable[[list[Any]], Any]
 def make_step(graph: Graph, step: Step, later: set[int]) -> StepFunction:
     """A step as a function; `later` are the values that later steps use.
 
-    Its first run notes which values are differentiated; then `step.run` is a faster one.
+    Its first run notes which values are differentiated; the next one begins with making a faster
+    function, `step.run`, while there are no values yet that are saved for a backward pass.
     """
     observed = Observed()
     plain = _write(graph, step, step.calls, later, graph.grad_enabled, observed)
@@ -26,6 +27,10 @@ def make_step(graph: Graph, step: Step, later: set[int]) -> StepFunction:
     def first(values: list[Any]) -> Any:
         observed.note_given(values)
         result = plain(values)
+        step.run = second
+        return result
+
+    def second(values: list[Any]) -> Any:
         items = divide(graph, step, later, observed)
         for item in items:
             if isinstance(item, Segment):
@@ -33,7 +38,7 @@ def make_step(graph: Graph, step: Step, later: set[int]) -> StepFunction:
                 calls = _write(graph, alone, alone.calls, set(item.outputs), item.grad_enabled)
                 item.run = write_segment(graph, item, observed, calls)
         step.run = _write(graph, step, items, later, graph.grad_enabled)
-        return result
+        return step.run(values)
 
     return first
 

@@ -65,6 +65,26 @@ def test_a_copy_that_only_another_layout_needs_is_made():
     require_eager_bits(function, lambda: (leaf(57, 63),))
 
 
+def test_calls_of_one_form_share_a_rule_and_others_do_not(monkeypatch):
+    forms = []
+
+    def noting(primitive, *args):
+        forms.append(primitive.name)
+        return trace_rule(primitive, *args)
+
+    monkeypatch.setattr(segment_code, "trace_rule", noting)
+
+    def function(x, y):
+        z = x.clamp(-0.5, 0.5) * x.clamp(-0.5, 0.25) + x.clamp(0, 0.5) + x.clamp(0.0, 0.5)
+        z = z * y + z * x.detach() + x * x + (z[0] * y[1])[None] - z * z
+        return z.sum() + z[0].sum() + z.sum(0).sum() + (x.softmax(0) @ y.softmax(1).t()).sum()
+
+    require_eager_bits(function, lambda: (leaf(3, 3), leaf(3, 3)))
+    assert forms.count("clamp") == 4
+    assert forms.count("softmax") == 2
+    assert forms.count("add") < 6
+
+
 def test_a_product_with_a_detached_factor_is_not_taken_for_the_product():
     def function(x, y):
         return ((x.detach() * y).exp() + (x * y).exp() + (x * y.detach()).exp()).sum()
