@@ -20,7 +20,15 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]  # mpi4py's runner does not
 
-from scaling_model import EXCHANGES, Cluster, Work, communication_ms, step_ms  # noqa: E402
+from scaling_model import (  # noqa: E402
+    EXCHANGES,
+    Cluster,
+    Work,
+    communication_ms,
+    full_shard_bytes,
+    sent_bytes,
+    step_ms,
+)
 from step import MODELS, ONE_THREAD  # noqa: E402
 
 RANKS = [2**k for k in range(3, 15)]
@@ -264,6 +272,18 @@ def table(step, link, ranks_per_node):
             ms = step_ms(step, cluster, exchange)
             print(f"{ms:>18.1f}{step.compute_ms / ms:>7.0%}", end="")
         print()
+    volumes(sum(step.bucket_bytes), link, ranks_per_node)
+
+
+def volumes(nbytes, link, ranks_per_node):
+    """Print the megabytes that a node sends in a step, and would send if parameters were freed."""
+    names = [*(f"{exchange} MB" for exchange in EXCHANGES), "full shard MB"]
+    print(f"{'ranks':>6}" + "".join(f"{name:>18}" for name in names))
+    for ranks in RANKS:
+        cluster = Cluster(ranks, ranks_per_node, **link)
+        sent = [2 * sent_bytes(cluster, exchange, nbytes) for exchange in EXCHANGES]
+        sent.append(full_shard_bytes(cluster, nbytes))
+        print(f"{ranks:>6}" + "".join(f"{count / 1e6:>18.1f}" for count in sent))
 
 
 def main():

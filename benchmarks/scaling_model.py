@@ -7,7 +7,7 @@ has two halves: `reduce` leaves the sum of one slice with each rank, `gather` ma
 flat          each rank sends its slices to the ranks of all other nodes by itself
 hierarchical  a node adds its ranks' gradients in shared memory; its leader sends (DataParallel)
 sharded       as hierarchical, but what is gathered are the parameters, after each rank has
-              stepped with its slice alone (ZeroRedundancyOptimizer)
+              stepped with its slice alone (fully_shard, ZeroRedundancyOptimizer)
 """
 
 from dataclasses import dataclass, replace
@@ -73,6 +73,18 @@ class Cluster:
         return messages * self.latency_us / 1e3 + nbytes * 8 / (self.bandwidth_gbit * 1e6)
 
 
+def sent_bytes(cluster, exchange, nbytes):
+    """What a node sends in one half for N bytes: flat R (P - R) / P N, else (H - 1) / H N."""
+    P, R, H = cluster.ranks, cluster.neighbours, cluster.nodes
+    return R * (P - R) / P * nbytes if exchange == "flat" else (H - 1) / H * nbytes
+
+
+def full_shard_bytes(cluster, nbytes):
+    """What a node would send in a step without a copy of the parameters, which are gathered before
+    the forward and before the backward pass: 3 (H - 1) / H N (ZeRO stage 3)."""
+    return 3 * sent_bytes(cluster, "sharded", nbytes)
+
+
 def reduce_ms(work, cluster, exchange, nbytes):
     """The first half for one bucket: milliseconds of the network, and of the nodes' memory.
 
@@ -83,13 +95,11 @@ def reduce_ms(work, cluster, exchange, nbytes):
     writes one, of which its leader then reads H slices and writes one.
     """
     P, R, H, m = cluster.ranks, cluster.neighbours, cluster.nodes, work.memory_gb_s * 1e6
+    sent = sent_bytes(cluster, exchange, nbytes)
     if exchange == "flat":
-        return (
-            cluster.link_ms(P - R, R * (P - R) / P * nbytes),
-            (P > 1) * R * (1 + 1 / P) * nbytes / m,
-        )
+        return cluster.link_ms(P - R, sent), (P > 1) * R * (1 + 1 / P) * nbytes / m
     touched = (R > 1) * (R + 1) + (H > 1) * (1 + 1 / H)
-    return cluster.link_ms(H - 1, (H - 1) / H * nbytes), touched * nbytes / m
+    return cluster.link_ms(H - 1, sent), touched * nbytes / m
 
 
 def gather_ms(work, cluster, exchange, nbytes):
