@@ -12,6 +12,7 @@ import numpy as np
 from dtrain.autograd import autocast_mode, grad_mode
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.dtypes import get_default_dtype
+from dtrain.jit.plain_values import as_key, attributes_of, is_users_object
 from dtrain.nn.module import Module
 
 
@@ -39,6 +40,9 @@ def flatten(value: Any, leaves: list[Any], modules: list[Any], seen: dict[int, i
     if isinstance(value, Module):
         modules.append(Identity(value))
         return modules[-1]
+    if is_users_object(value):
+        read = attributes_of("", value)
+        return Identity(value), *((name, as_key(get(), Identity)) for name, get in read)
     return Identity(value) if _is_mutable(value) else (kind, value)
 
 

@@ -31,7 +31,7 @@ from dtrain.jit.arguments import (
 from dtrain.jit.comparison import same_results
 from dtrain.jit.graph import Graph, rebuild
 from dtrain.jit.program import UNKNOWN, Program
-from dtrain.jit.side_effects import Undo
+from dtrain.jit.side_effects import ArgumentContainers, Undo
 from dtrain.jit.surroundings import Surroundings
 from dtrain.jit.tracer import GraphTracer, Refusal
 
@@ -161,6 +161,7 @@ class RecordedFunction:
             for kind, name, tensor in surroundings.named_tensors():
                 tracer.add_tensor(kind, tensor, name)
             stand_ins = self._stand_ins(tracer, args, kwargs)
+            containers = ArgumentContainers((args, kwargs), stand_ins)
             result = tracer.record(lambda: self.function(*stand_ins[0], **stand_ins[1]))
         except Exception as error:
             tracer._restore()
@@ -176,6 +177,8 @@ class RecordedFunction:
                 stacklevel=4,
             )
         change = surroundings.find_change()
+        if containers.take_changes():
+            change = "a list or dict among its arguments"
         reason = tracer.refusal
         if reason is None and change is not None:
             reason = f"{self.name} changes {change} while it runs"
@@ -245,8 +248,9 @@ class RecordedFunction:
         return self.function(*args, **kwargs)
 
     def _say(self, reason: str) -> None:
-        if reason not in self._said:
-            self._said.add(reason)
+        what, _, _ = reason.partition(" (was ")  # once, whatever the values are
+        if what not in self._said:
+            self._said.add(what)
             warnings.warn(
                 f"{self.options.kind}: {self.name} runs operation by operation, without a graph: "
                 f"{reason}",

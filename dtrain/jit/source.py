@@ -20,7 +20,7 @@ from dtrain.backend.generated_code import make_function
 from dtrain.errors import CompileError
 from dtrain.jit.names import attribute_names
 from dtrain.jit.places import PROGRAM_FILE
-from dtrain.jit.surroundings import global_names
+from dtrain.jit.plain_values import read_names
 
 _ALLOWED = (
     ast.Module, ast.FunctionDef, ast.Lambda, ast.arguments, ast.arg, ast.Return, ast.Assign,
@@ -87,7 +87,7 @@ class FunctionSource:
     def outside_names(self) -> list[str]:
         """The names that are no local variables."""
         code = self.function.__code__
-        names = global_names(code).union(code.co_freevars)
+        names = read_names(code, "LOAD_GLOBAL", "LOAD_NAME").union(code.co_freevars)
         used = {node.id for node in ast.walk(self.tree) if isinstance(node, ast.Name)}
         return sorted(names & used)
 

@@ -6,18 +6,25 @@ attributes, and the plain values of globals and closures that its code names.
 
 from __future__ import annotations
 
-import dis
 import functools
 from collections.abc import Callable, Iterator
-from types import CodeType, FunctionType, MethodType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
-
-import numpy as np
 
 from dtrain.autograd.parameter_changes import attribute_changes, parameter_changes
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.nested import find_nested
+from dtrain.jit.arguments import inputs_in
 from dtrain.jit.places import is_library_file
+from dtrain.jit.plain_values import (
+    attributes_of,
+    copy_containers,
+    is_compared,
+    is_unchanged,
+    is_users,
+    is_users_object,
+    read_names,
+)
 from dtrain.nn.module import Module
 
 #: Attributes of modules that are compared otherwise, or belong to DataParallel.
@@ -25,7 +32,6 @@ MODULE_TABLES = {
     "_parameters", "_buffers", "_modules", "_hooks", "_transient_buffers", "training",
     "pending_updates",
 }  # fmt: skip
-_PLAIN = (bool, int, float, str, bytes, type(None), np.dtype)
 
 
 class Surroundings:
@@ -44,6 +50,9 @@ class Surroundings:
         self._visit(function)
         for module in find_nested((arguments,), Module):
             self._add_module(module)
+        for value in inputs_in(arguments):
+            if is_users_object(value):
+                self._visit_methods(type(value))
         self._take_modules()
         self._counts = self._current_counts()
         self._state = self._snapshot()
@@ -53,10 +62,23 @@ class Surroundings:
             self._roots.append(module)
             for part in module.modules():
                 if not is_library_file(type(part).forward.__code__.co_filename):
-                    for name in dir(type(part)):
-                        method = getattr(type(part), name, None)
-                        if isinstance(method, FunctionType):
-                            self._visit(method)
+                    self._visit_methods(type(part))
+                    self._note_attributes(part)
+
+    def _visit_methods(self, kind: type) -> None:
+        for name in dir(kind):
+            method = getattr(kind, name, None)
+            if isinstance(method, FunctionType):
+                self._visit(method)
+
+    def _note_attributes(self, module: Module) -> None:
+        """Note what no assignment to an attribute changes: what lists and objects hold."""
+        for name, value in module.__dict__.items():
+            if name not in MODULE_TABLES and (
+                isinstance(value, (list, dict)) or is_users_object(value)
+            ):
+                read = functools.partial(module.__dict__.get, name)
+                self._note(f"{type(module).__name__}.{name}", read)
 
     def _visit(self, function: Any) -> None:
         """Find what a function of the user's names in globals and closures."""
@@ -64,6 +86,8 @@ class Surroundings:
         if isinstance(function, MethodType):
             if isinstance(function.__self__, Module):
                 self._add_module(function.__self__)
+            else:
+                self._note("self", functools.partial(getattr, function, "__self__"))
             function = function.__func__
         if isinstance(function, Module):
             self._add_module(function)
@@ -73,20 +97,37 @@ class Surroundings:
         self._seen.add(id(function))
         if is_library_file(function.__code__.co_filename):
             return
-        for name in sorted(global_names(function.__code__)):
+        for name in sorted(read_names(function.__code__, "LOAD_GLOBAL", "LOAD_NAME")):
             if name in function.__globals__:
                 self._note(name, functools.partial(function.__globals__.get, name))
+                self._note_members(name, function.__globals__[name], function)
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
             self._note(name, functools.partial(_contents, cell))
 
     def _note(self, name: str, read: Callable[[], Any]) -> None:
         value = read()
-        if _is_plain(value) or isinstance(value, (Tensor, FunctionType, Module)):
+        if is_compared(value) or is_users_object(value):
             self.values.append((name, read))
+        if is_users_object(value) and id(value) not in self._seen:
+            self._seen.add(id(value))
+            self._visit_methods(type(value))
+            for attribute, read_attribute in attributes_of(name, value):
+                self._note(attribute, read_attribute)
         if isinstance(value, (FunctionType, MethodType, Module)) or hasattr(
             value, "__wrapped_function__"
         ):
             self._visit(value)
+
+    def _note_members(self, name: str, value: Any, function: FunctionType) -> None:
+        """Note what a function reads of one of the user's classes or Python modules."""
+        if isinstance(value, ModuleType):
+            of_users = is_users(value.__name__)
+        else:
+            of_users = isinstance(value, type) and is_users(value.__module__)
+        if of_users:
+            for member in sorted(read_names(function.__code__, "LOAD_ATTR", "LOAD_METHOD")):
+                if member in vars(value):
+                    self._note(f"{name}.{member}", functools.partial(vars(value).get, member))
 
     def _take_modules(self) -> None:
         self.modules: list[tuple[str, Module]] = []
@@ -131,7 +172,7 @@ class Surroundings:
         """The name of something that changed since the last call, or None."""
         for (name, read), before in zip(self.values, self._state[0]):
             now = read()
-            if not _equal(before, now):
+            if not is_unchanged(before, copy_containers(now)):
                 self._state = self._snapshot()
                 return f"{name} (was {before!r}, is {now!r})"
         for ids, (name, module) in zip(self._state[1], self.modules):
@@ -159,14 +200,14 @@ class Surroundings:
             if tensor is not None
         }  # fmt: skip
         attributes = {
-            f"{name}.{key}" if name else key: _copy_plain(value)
+            f"{name}.{key}" if name else key: copy_containers(value)
             for name, module in self.modules
             for key, value in module.__dict__.items()
             if key not in MODULE_TABLES
         }
         identities = {name: id(module) for name, module in self.modules}
         return (
-            [_copy_plain(read()) for _, read in self.values],
+            [copy_containers(read()) for _, read in self.values],
             [_buffer_ids(module) for module in modules],
             parameters,
             attributes,
@@ -179,20 +220,11 @@ def _difference(before: tuple[Any, ...], after: tuple[Any, ...]) -> str | None:
     for kind, old, new in zip(kinds, before[2:], after[2:]):
         for name in old.keys() | new.keys():
             if kind == "attribute" and name in old and name in new:
-                if not _equal(old[name], new[name]):
+                if not is_unchanged(old[name], new[name]):
                     return f"{kind} {name} (was {old[name]!r}, is {new[name]!r})"
             elif old.get(name) != new.get(name):
                 return f"{kind} {name}"
     return None
-
-
-def _equal(first: Any, second: Any) -> bool:
-    """Whether two values are the same object, or plain and equal."""
-    if first is second:
-        return True
-    if type(first) is not type(second) or not _is_plain(first) or not _is_plain(second):
-        return False
-    return bool(first == second) or first != first
 
 
 def _runs(hooks: Any) -> bool:
@@ -204,42 +236,6 @@ def _runs(hooks: Any) -> bool:
 def _buffer_ids(module: Module) -> tuple[Any, ...]:
     buffers = module._buffers
     return tuple([id(tensor) for tensor in buffers.values()]) if buffers else ()
-
-
-def _is_plain(value: Any) -> bool:
-    """Whether a value can be compared cheaply: numbers, strings, short structures of them."""
-    if isinstance(value, _PLAIN):
-        return True
-    if isinstance(value, (list, tuple)):
-        return len(value) < 100 and all(map(_is_plain, value))
-    if isinstance(value, dict):
-        return len(value) < 100 and all(map(_is_plain, value.values()))
-    return False
-
-
-def _copy_plain(value: Any) -> Any:
-    """A copy of a plain value; anything else itself."""
-    if not _is_plain(value):
-        return value
-    if isinstance(value, dict):
-        return {key: _copy_plain(item) for key, item in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(map(_copy_plain, value))
-    return value
-
-
-@functools.cache
-def global_names(code: CodeType) -> frozenset[str]:
-    """The global names that a function's code reads, and functions inside."""
-    names = {
-        instruction.argval
-        for instruction in dis.get_instructions(code)
-        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME")
-    }
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            names |= global_names(constant)
-    return frozenset(names)
 
 
 def _contents(cell: Any) -> Any:

@@ -359,15 +359,12 @@ class GraphTracer:
         return value
 
     def _restore(self) -> None:
-        """Give the Tensors their arrays back, and forget all of them: tracer and proxies refer to
+        """Give the Tensors their arrays back, and forget the proxies: tracer and proxies refer to
         each other, and steps collect no cycles."""
         for tensor in (*self._kept, *self._made):
             if isinstance(tensor, Tensor) and type(tensor.array) is ArrayProxy:
                 tensor.array = tensor.array.real
-        for table in (self._known, self._proxies, self._stand_ins):
-            table.clear()
-        for found in (self._kept, self._made, self._outside):
-            found.clear()
+        self._proxies.clear()
 
 
 def _overlaps(array: Any, others: Iterable[Any]) -> bool:
