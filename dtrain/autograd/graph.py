@@ -24,7 +24,8 @@ from dtrain.autograd.primitive import VJP, Primitive
 from dtrain.backend import Array, on_device_of
 from dtrain.backend.dtypes import float32, is_half
 
-_order = itertools.count()
+#: the `order` of the next node
+node_order = itertools.count()
 
 
 class Node:
@@ -58,7 +59,7 @@ class Node:
         self.vjps: Iterable[Callable[..., Any]] | None = vjps
         self.shape: tuple[int, ...] = out.shape
         self.dtype: np.dtype = out.dtype
-        self.order: float = next(_order)
+        self.order: float = next(node_order)
         if anomaly.enabled:
             self.stack = call_stack()
 
@@ -333,7 +334,7 @@ def _reachable(roots: Sequence[Any]) -> tuple[list[Node], dict[int, int]]:
 
 def now() -> int:
     """An `order` between those of existing nodes and of nodes made later."""
-    return next(_order)
+    return next(node_order)
 
 
 def nodes_since(start: int, edges: Sequence[Node]) -> list[Node]:

@@ -18,7 +18,8 @@ from typing import Any, ParamSpec, TypeVar, overload
 import numpy as np
 
 from dtrain.autograd import grad_mode
-from dtrain.autograd.graph import Node
+from dtrain.autograd.anomaly import call_stack, state as anomaly
+from dtrain.autograd.graph import Node, node_order
 from dtrain.autograd.primitive import OUTPUT, VJP, OutputAndVJPs, Primitive
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.autograd.view import set_view_metadata
@@ -193,7 +194,11 @@ def operation({parameters}, **static):
     {edges}
     if {no_edge}:
         return result
-    result._node = node = Node(primitive, ({edge_names},), vjps, array)
+    result._node = node = new(Node)  # what Node() does: a call less
+    node.primitive, node.parents, node.vjps = primitive, ({edge_names},), vjps
+    node.shape, node.dtype, node.order = array.shape, array.dtype, next(order)
+    if anomaly.enabled:
+        node.stack = call_stack()
     result._requires_grad = True
     {saved}
     return result
@@ -248,13 +253,14 @@ def _operation(
             operation.__code__ = write().__code__
 
     namespace: dict[str, Any] = {
-        "Node": Node, "OUTPUT": OUTPUT, "Tensor": Tensor, "as_array": as_array,
-        "current_tracer": current_tracer, "dtypes": _ALL if takes_complex else _REAL,
-        "function": function, "half_of": _host_half if takes_halves else _half,
-        "half_of_any": _half, "is_wider": _is_wider, "takes_halves": takes_halves,
+        "Node": Node, "OUTPUT": OUTPUT, "Tensor": Tensor, "anomaly": anomaly, "as_array": as_array,
+        "call_stack": call_stack, "current_tracer": current_tracer,
+        "dtypes": _ALL if takes_complex else _REAL, "function": function,
+        "half_of": _host_half if takes_halves else _half, "half_of_any": _half,
+        "is_wider": _is_wider, "takes_halves": takes_halves,
         "in_float32": _in_float32, "mode": grad_mode._mode, "name": name, "ndarray": np.ndarray,
-        "new": object.__new__, "ops": OPS, "primitive": primitive, "quiet": _quiet,
-        "record": record, "refusal": refusal_of,
+        "new": object.__new__, "ops": OPS, "order": node_order,
+        "primitive": primitive, "quiet": _quiet, "record": record, "refusal": refusal_of,
         "run_on_device": _run_on_device if takes_complex else _run_real, "save": save,
         "tracers": tracers, "widens": widens,
     }  # fmt: skip

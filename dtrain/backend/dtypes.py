@@ -60,7 +60,7 @@ def is_floating(dtype: Any) -> bool:
 
 def is_inexact(dtype: Any) -> bool:
     """Whether `dtype` is a floating or a complex type: one whose tensors can have gradients."""
-    return np.dtype(dtype).kind in INEXACT
+    return (dtype if isinstance(dtype, np.dtype) else np.dtype(dtype)).kind in INEXACT
 
 
 def is_complex(dtype: Any) -> bool:

@@ -39,4 +39,4 @@ def log_softmax(input: Tensor, dim: int, dtype: DTypeLike = None) -> Tensor:
 def _softmax(operation: Callable, input: Tensor, dim: int, dtype: DTypeLike) -> Tensor:
     input = to_floating(input) if dtype is None else to(input, dtype)
     axis = resolve_axis(input, dim)
-    return operation(input, axis=axis) if input.numel() else casts.clone(input)
+    return operation(input, axis=axis) if input.array.size else casts.clone(input)

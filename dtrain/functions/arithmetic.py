@@ -76,7 +76,8 @@ def add(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) ->
     """input + alpha * other (torch.add)."""
     if alpha != 1:
         return _add_scaled(input, other, alpha)
-    return primitives.add(*promote_pair(input, other))
+    x, y = promote_pair(input, other)
+    return primitives.add(x, y)
 
 
 @in_float32

@@ -172,8 +172,9 @@ def _on_one_device(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 def to_floating(x: Any) -> Tensor:
     """x, or x in the default dtype if it has integers or bools."""
-    x = as_tensor(x)
-    return x if is_inexact(x.dtype) else to(x, get_default_dtype())
+    if not isinstance(x, Tensor):
+        x = as_tensor(x)
+    return x if x.dtype.kind in INEXACT else to(x, get_default_dtype())
 
 
 def scalar_like(value: Number, like: Tensor) -> Tensor:
@@ -206,6 +207,8 @@ def normalize_dim(dim: int, ndim: int) -> int:
 
 def resolve_axis(input: Tensor, dim: Any) -> Any:
     """`dim` as an axis; dimensions that are not there are refused."""
+    if dim is None or (type(dim) is int and -input.array.ndim <= dim < input.array.ndim):
+        return dim
     axis = to_axis(dim)
     for d in axis if isinstance(axis, tuple) else () if axis is None else (axis,):
         normalize_dim(d, input.ndim)

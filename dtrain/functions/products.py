@@ -50,13 +50,14 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     if not input.ndim or not other.ndim:
         raise RuntimeError("matmul: both arguments need at least one dimension")
     x, y = same_dtype(_numbers("matmul", input), other)
-    left = unsqueeze(x, 0) if x.ndim == 1 else x
-    right = unsqueeze(y, 1) if y.ndim == 1 else y
-    if left.shape[-1] != right.shape[-2]:
+    rows, columns = x.array.ndim, y.array.ndim
+    left = unsqueeze(x, 0) if rows == 1 else x
+    right = unsqueeze(y, 1) if columns == 1 else y
+    if left.array.shape[-1] != right.array.shape[-2]:
         raise RuntimeError(f"matmul: shapes cannot be multiplied ({input.shape} and {other.shape})")
     out = primitives.matmul(left, right)
-    out = squeeze(out, -2) if x.ndim == 1 else out
-    return squeeze(out, -1) if y.ndim == 1 else out
+    out = squeeze(out, -2) if rows == 1 else out
+    return squeeze(out, -1) if columns == 1 else out
 
 
 @autocasts

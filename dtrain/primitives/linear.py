@@ -16,13 +16,13 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> OutputAndVJPs:
     count = math.prod(x.shape[:-1])
 
     def rows(a: Array, width: int) -> Array:  # one large product instead of one per leading index
-        return a.reshape(count, width)
+        return a if a.ndim == 2 else a.reshape(count, width)
 
     out = kernels.matmul(rows(x, n), weight.T)
     if bias is not None:
         out += bias
     shape = x.shape
-    return out.reshape(*shape[:-1], m), (
+    return out if x.ndim == 2 else out.reshape(*shape[:-1], m), (
         lambda g: kernels.matmul(rows(g, m), weight).reshape(shape),
         lambda g: kernels.matmul(rows(g, m).T, rows(x, n)),
         lambda g: rows(g, m).sum(0),

@@ -6,11 +6,38 @@ import numpy as np
 
 from dtrain.autograd.op import op
 from dtrain.autograd.primitive import OutputAndVJPs
-from dtrain.backend import Array, array_module, is_cupy, kernels
+from dtrain.backend import Array, array_module, kernels
+from dtrain.backend.kernels.reference.softmax import check_targets
 
 
 @op(takes_halves=True)
 def cross_entropy(
+    x: Array, *, target: Array, weight: Array | None, ignore_index: int, reduction: str
+) -> OutputAndVJPs:
+    """-log softmax(x) at the target class, over axis 1. x: (n, c, ...); target: (n, ...)."""
+    classes, shape = x.shape[1], target.shape
+
+    def by_rows() -> Array:
+        return (
+            x if x.ndim == 2 else array_module(x).moveaxis(x, 1, -1).reshape(target.size, classes)
+        )
+
+    picks = target.reshape(-1)
+    out, *kept = kernels.mean_cross_entropy(by_rows(), picks, weight, ignore_index, reduction)
+
+    def grad_x(g: Array) -> Array:
+        grad = kernels.mean_cross_entropy_backward(
+            g.reshape(-1) if g.ndim else g, by_rows(), picks, *kept, ignore_index
+        )
+        if len(shape) == 1:
+            return grad
+        return array_module(x).moveaxis(grad.reshape(*shape, classes), -1, 1)
+
+    return out.reshape(shape) if reduction == "none" else out, (grad_x,)
+
+
+@op(takes_halves=True)
+def smoothed_cross_entropy(
     x: Array,
     *,
     target: Array,
@@ -19,12 +46,8 @@ def cross_entropy(
     label_smoothing: float,
     reduction: str,
 ) -> OutputAndVJPs:
-    """-log softmax(x) at the target class, over axis 1. x: (n, c, ...); target: (n, ...).
-
-    Label smoothing adds the mean over all classes (Szegedy et al. 2016, section 7).
-    """
-    if is_cupy(x) and not label_smoothing:
-        return _mean_cross_entropy(x, target, weight, ignore_index, reduction)
+    """`cross_entropy` with label smoothing, which adds the mean over all classes (Szegedy et al.
+    2016, section 7)."""
     xp = array_module(x)
     classes = x.shape[1]
     kept, picked, per_target, scale = _targets(x, target, weight, ignore_index)
@@ -40,52 +63,26 @@ def cross_entropy(
     losses = xp.where(kept, losses.reshape(scale.shape) * scale, x.dtype.type(0))
     total = scale.sum()
     spread = label_smoothing / classes
-
-    if label_smoothing:
-        smooth = -(log_probabilities() @ per_target).reshape(scale.shape)
-        smooth = xp.where(kept, smooth, x.dtype.type(0))
-        losses = losses * (1 - label_smoothing) + smooth * spread
+    smooth = -(log_probabilities() @ per_target).reshape(scale.shape)
+    smooth = xp.where(kept, smooth, x.dtype.type(0))
+    losses = losses * (1 - label_smoothing) + smooth * spread
 
     def grad_x(g: Array) -> Array:
         g = g / total if reduction == "mean" else g
         g = xp.where(kept, g, x.dtype.type(0))  # also where total is 0
         at_target = (g * scale * (1 - label_smoothing)).reshape(-1)
         grad = kernels.cross_entropy_backward(at_target, by_rows(), picks, top, log_sum)
-        if label_smoothing:
-            of_smooth = (g * kept * spread).reshape(-1, 1)
-            probabilities = xp.exp(log_probabilities())
-            grad = grad + (probabilities * per_target.sum() - per_target) * of_smooth
+        of_smooth = (g * kept * spread).reshape(-1, 1)
+        probabilities = xp.exp(log_probabilities())
+        grad = grad + (probabilities * per_target.sum() - per_target) * of_smooth
         return xp.moveaxis(grad.reshape(*scale.shape, classes), -1, 1)
 
     if reduction == "none":
         return losses, (grad_x,)
     if reduction == "sum":
         return losses.sum(), (grad_x,)
-    out = losses.sum() / total
-    if label_smoothing:  # adds losses of other classes, which are not 0 where all weights are
-        out = xp.where(total == 0, losses.dtype.type("nan"), out)
-    return out, (grad_x,)
-
-
-def _mean_cross_entropy(
-    x: Array, target: Array, weight: Array | None, ignore_index: int, reduction: str
-) -> OutputAndVJPs:
-    """`cross_entropy` by kernels that do all of it, without label smoothing."""
-    classes, shape = x.shape[1], target.shape
-
-    def by_rows() -> Array:
-        return array_module(x).moveaxis(x, 1, -1).reshape(target.size, classes)
-
-    picks = target.reshape(-1)
-    out, *kept = kernels.mean_cross_entropy(by_rows(), picks, weight, ignore_index, reduction)
-
-    def grad_x(g: Array) -> Array:
-        grad = kernels.mean_cross_entropy_backward(
-            g.reshape(-1) if g.ndim else g, by_rows(), picks, *kept, ignore_index
-        )
-        return array_module(x).moveaxis(grad.reshape(*shape, classes), -1, 1)
-
-    return out.reshape(shape) if reduction == "none" else out, (grad_x,)
+    # losses of other classes are not 0 where all weights are
+    return xp.where(total == 0, losses.dtype.type("nan"), losses.sum() / total), (grad_x,)
 
 
 @op
@@ -221,7 +218,7 @@ def _targets(x: Array, target: Array, weight: Array | None, ignore_index: int) -
     """The mask of targets that count, their classes (n, 1, ...), weights by class and by target."""
     xp = array_module(x)
     kept = target != ignore_index
-    _check_targets(target, kept, x.shape[1])
+    check_targets(target, kept, x.shape[1])
     picked = xp.expand_dims(xp.where(kept, target, 0), 1)
     per_target = xp.ones(x.shape[1], x.dtype) if weight is None else weight
     return kept, picked, per_target, xp.where(kept, per_target[picked[:, 0]], x.dtype.type(0))
@@ -231,15 +228,3 @@ def _one_hot(picked: Array, shape: tuple[int, ...]) -> Array:
     """Whether each class is the picked one. picked: (n, 1, ...); returns (n, c, ...)."""
     classes = array_module(picked).arange(shape[1])
     return classes.reshape(1, -1, *(1,) * (len(shape) - 2)) == picked
-
-
-def _check_targets(target: Array, kept: Array, classes: int) -> None:
-    """Refuse a class that does not exist; not on a GPU, where looking would stop the stream."""
-    if not isinstance(target, np.ndarray) or not target.size:
-        return
-    wrong = kept & ((target < 0) | (target >= classes))
-    if wrong.any():
-        raise IndexError(
-            f"Target {int(target[wrong][0])} is out of bounds: expected 0 <= target < {classes}, "
-            "the number of classes"
-        )

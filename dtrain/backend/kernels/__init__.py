@@ -28,6 +28,8 @@ from dtrain.backend.tracing import current_tracer, tracers
 #: optimizers have the same bits by either body.
 SMALL: dict[str, int] = {"conv": 1 << 16, "optimizer": 1 << 14}
 
+_NO_ARRAYS = frozenset((int, float, bool, tuple, str, type(None)))
+
 #: Takes arrays and returns arrays, as the reference of the same name specifies.
 Kernel: TypeAlias = Callable[..., Any]
 
@@ -63,7 +65,7 @@ def _choose_body(family: str, args: tuple) -> ModuleType | None:
         return None
     for value in args[1:]:
         other = type(value)
-        if other is not kind and (not hasattr(value, "dtype") or isinstance(value, np.generic)):
+        if other in _NO_ARRAYS or (other is not kind and not _is_array(value)):
             continue
         if other is not kind or (value.dtype is not dtype and _is_other_float(value.dtype, dtype)):
             return None
@@ -72,6 +74,11 @@ def _choose_body(family: str, args: tuple) -> ModuleType | None:
             return None
         return _import_body("cpu", family)
     return _import_body("cuda", family) if kind.__module__.startswith("cupy") else None
+
+
+def _is_array(value: Any) -> bool:
+    """Whether this is an array, of any module."""
+    return hasattr(value, "dtype") and not isinstance(value, np.generic)
 
 
 def _is_other_float(dtype: np.dtype, expected: np.dtype) -> bool:

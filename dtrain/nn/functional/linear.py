@@ -15,7 +15,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     Shape: input (..., n), weight (m, n), bias (m,) to (..., m).
     """
-    if input.shape[-1:] != weight.shape[1:]:
+    if input.array.shape[-1:] != weight.array.shape[1:]:
         raise RuntimeError(
             f"linear: expected an input of shape (..., {weight.shape[1]}), got {input.shape}"
         )

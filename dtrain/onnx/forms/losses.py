@@ -42,8 +42,8 @@ def nll_loss(
 
 
 def cross_entropy(
-    b: Builder, x: Wire, *, target: Any, weight: Any, ignore_index: int, label_smoothing: float,
-    reduction: str,
+    b: Builder, x: Wire, *, target: Any, weight: Any, ignore_index: int, reduction: str,
+    label_smoothing: float = 0.0,
 ) -> Wire:  # fmt: skip
     """-log softmax(x) at the target class, over axis 1; smoothed by the mean over all classes."""
     logs = b.LogSoftmax(x, axis=1)
@@ -83,6 +83,7 @@ def bce(b: Builder, x: Wire, target: Any) -> Wire:
 
 FORMS: dict[str, Form] = {
     "cross_entropy": cross_entropy,
+    "smoothed_cross_entropy": cross_entropy,
     "nll_loss": nll_loss,
     "huber": huber,
     "binary_cross_entropy_with_logits": bce_with_logits,

@@ -266,8 +266,8 @@ _large_relu = _elementwise(_relu)
 
 
 def relu(x: np.ndarray) -> np.ndarray:
-    """max(x, 0); of few elements NumPy's, which is called faster."""
-    return np.maximum(x, 0) if x.ndim and x.size < _FEW else _large_relu(x)
+    """max(x, 0); of few elements NumPy's, which is called faster, and with a zero of its own."""
+    return np.maximum(x, x.dtype.type(0)) if x.ndim and x.size < _FEW else _large_relu(x)
 
 
 relu_backward: Callable[..., np.ndarray] = _elementwise(_relu_backward)

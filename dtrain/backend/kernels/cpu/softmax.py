@@ -12,6 +12,7 @@ import numpy as np
 
 from dtrain.backend.kernels.cpu.compiler import compiled, inlined, overload_by_width
 from dtrain.backend.kernels.cpu.exponential import exp
+from dtrain.backend.kernels.reference.softmax import refuse_target
 
 
 def _to_ordered_int(x: Any) -> Any:
@@ -119,14 +120,38 @@ def _log_softmax(x: np.ndarray, out: np.ndarray) -> None:
 
 @compiled
 def _cross_entropy(
-    x: np.ndarray, target: np.ndarray, losses: np.ndarray, tops: np.ndarray, log_sums: np.ndarray
-) -> None:
-    """losses = -log_softmax(x) at target; tops: row maxima; log_sums: of `_log_sum`."""
+    x: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray,
+    ignored: int,
+    losses: np.ndarray,
+    scales: np.ndarray,
+    tops: np.ndarray,
+    log_sums: np.ndarray,
+    sums: np.ndarray,
+) -> int:
+    """losses = -scales log_softmax(x) at target; scales: the weight of target, 1 without weights, 0
+    of the target `ignored`; tops: row maxima; log_sums: of `_log_sum`; sums: of losses, of scales.
+
+    Returns the first row with a target out of range, or -1.
+    """
+    zero, one = x.dtype.type(0), x.dtype.type(1)
+    total, total_scale = 0.0, 0.0
     for i in range(x.shape[0]):
+        k = target[i]
+        kept = k != ignored
+        if kept and (k < 0 or k >= x.shape[1]):
+            return i
+        k = k if kept else 0
         top = _row_max(x, i)
         log_sum = _log_sum(x, i, top)
-        losses[i] = log_sum - (x[i, target[i]] - top)
-        tops[i], log_sums[i] = top, log_sum
+        scale = (weight[k] if weight.size else one) if kept else zero
+        losses[i] = (log_sum - (x[i, k] - top)) * scale if kept else zero
+        scales[i], tops[i], log_sums[i] = scale, top, log_sum
+        total += losses[i]
+        total_scale += scale
+    sums[0], sums[1] = total, total_scale
+    return -1
 
 
 @compiled
@@ -145,22 +170,34 @@ def _cross_entropy_backward(
     g: np.ndarray,
     x: np.ndarray,
     target: np.ndarray,
+    ignored: int,
+    scales: np.ndarray,
+    total: Any,
     top: np.ndarray,
     log_sum: np.ndarray,
     grad: np.ndarray,
 ) -> None:
-    """grad = (softmax(x) - one_hot(target)) g, of each row."""
+    """grad = (softmax(x) - one_hot(target)) h, h = g / total * scales, of each row; g: (rows,), or
+    (1,) for all of them."""
+    zero, one = g.dtype.type(0), g.dtype.type(1)
     for i in range(x.shape[0]):
         largest, scale, k = top[i], exp(-log_sum[i]), target[i]
-        factor = scale * g[i]
+        kept = k != ignored
+        h = g[i if g.size > 1 else 0] / total * scales[i] if kept else zero
+        factor = scale * h
         for j in range(x.shape[1]):
             grad[i, j] = exp(x[i, j] - largest) * factor
-        grad[i, k] = (exp(x[i, k] - largest) * scale - g.dtype.type(1)) * g[i]
+        if kept:
+            grad[i, k] = (exp(x[i, k] - largest) * scale - one) * h
 
 
 def _apply_to_rows(kernel: Any, *arrays: np.ndarray, axis: int) -> np.ndarray:
     """Run a loop over rows, which writes its last argument, along any axis of the arrays."""
     shape = arrays[0].shape
+    if len(shape) == 2 and axis in (-1, 1) and arrays[0].size:
+        out = np.empty(shape, arrays[0].dtype)
+        kernel(*map(np.ascontiguousarray, arrays), out)
+        return out
     moves = bool(shape) and axis not in (-1, len(shape) - 1)
     rows = [np.moveaxis(a, axis, -1) for a in arrays] if moves else list(arrays)
     out = np.empty(rows[0].shape, rows[0].dtype)
@@ -190,11 +227,13 @@ def log_softmax_backward(g: np.ndarray, out: np.ndarray, axis: int) -> np.ndarra
     return _apply_to_rows(_log_softmax_backward, g, out, axis=axis)
 
 
+#: A class that no target has.
+_NONE = -(1 << 63)
+
+
 def cross_entropy(x: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, ...]:
     """-log softmax(x) at the target class, and what the gradient needs; all (rows,)."""
-    losses, top, log_sum = (np.empty(len(x), x.dtype) for _ in range(3))
-    x, target = np.ascontiguousarray(x), np.ascontiguousarray(target)
-    _cross_entropy(x, target, losses, top, log_sum)
+    losses, _, top, log_sum, _ = _losses(x, target, None, _NONE)
     return losses, top, log_sum
 
 
@@ -202,7 +241,44 @@ def cross_entropy_backward(
     g: np.ndarray, x: np.ndarray, target: np.ndarray, top: np.ndarray, log_sum: np.ndarray
 ) -> np.ndarray:
     """The gradient of x: (softmax(x) - one_hot(target)) g; g: (rows,)."""
-    grad = np.empty(x.shape, x.dtype)
-    x, g = np.ascontiguousarray(x), np.ascontiguousarray(g)
-    _cross_entropy_backward(g, x, np.ascontiguousarray(target), top, log_sum, grad)
+    scales = np.ones(len(x), x.dtype)
+    return mean_cross_entropy_backward(g, x, target, scales, None, top, log_sum, _NONE)
+
+
+def mean_cross_entropy(
+    x: np.ndarray, target: np.ndarray, weight: np.ndarray | None, ignore_index: int, reduction: str
+) -> tuple[Any, ...]:
+    """The loss of classes with weights, and what the gradient needs."""
+    losses, scales, top, log_sum, sums = _losses(x, target, weight, ignore_index)
+    if reduction == "none":
+        return losses, scales, None, top, log_sum
+    total = sums[1:].reshape(()) if reduction == "mean" else np.ones((), x.dtype)
+    return np.asarray(sums[0] / total), scales, total, top, log_sum
+
+
+def mean_cross_entropy_backward(
+    g: np.ndarray, x: np.ndarray, target: np.ndarray, scale: np.ndarray, total: Any,
+    top: np.ndarray, log_sum: np.ndarray, ignore_index: int,
+) -> np.ndarray:  # fmt: skip
+    """The gradient of x; scale to log_sum: what `mean_cross_entropy` returned beside the loss."""
+    grad, dtype = np.empty(x.shape, x.dtype), x.dtype
+    g, x = np.ascontiguousarray(g), np.ascontiguousarray(x)  # g: at least one axis
+    total = dtype.type(1 if total is None else total)
+    target = np.ascontiguousarray(target, np.int64)
+    _cross_entropy_backward(g, x, target, ignore_index, scale, total, top, log_sum, grad)
     return grad
+
+
+def _losses(
+    x: np.ndarray, target: np.ndarray, weight: np.ndarray | None, ignore_index: int
+) -> tuple[np.ndarray, ...]:
+    """What `_cross_entropy` writes."""
+    losses, scales, top, log_sum = np.empty((4, len(x)), x.dtype)
+    sums = np.empty(2, x.dtype)
+    x, target = np.ascontiguousarray(x), np.ascontiguousarray(target, np.int64)
+    weight = np.empty(0, x.dtype) if weight is None else np.ascontiguousarray(weight)
+    written = losses, scales, top, log_sum, sums
+    wrong = _cross_entropy(x, target, weight, ignore_index, *written)
+    if wrong >= 0:
+        refuse_target(int(target[wrong]), x.shape[1])
+    return written

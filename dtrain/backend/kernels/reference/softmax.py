@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
+import numpy as np
+
 from dtrain.backend.array_module import Array, array_module
 
 
@@ -44,7 +48,8 @@ def mean_cross_entropy(
     x: Array, target: Array, weight: Array | None, ignore_index: int, reduction: str
 ) -> tuple[Array, Array, Array | None, Array, Array]:
     """-weight[target] log softmax(x)[target], 0 for the target ignore_index; the losses (rows,),
-    their sum, or it divided by that of the weights.
+    their sum, or it divided by that of the weights. Refuses other targets that are no class, on a
+    CPU.
 
     x: (rows, classes); target: (rows,); weight: (classes,) or None. Returns the loss, and what the
     gradient needs: the weight of each row, their sum if `reduction` is "mean", 1 if it is "sum",
@@ -52,6 +57,7 @@ def mean_cross_entropy(
     """
     xp = array_module(x)
     kept = target != ignore_index
+    check_targets(target, kept, x.shape[1])
     picked = xp.where(kept, target, 0)
     scale = xp.ones(len(x), x.dtype) if weight is None else weight[picked]
     scale = xp.where(kept, scale, scale.dtype.type(0))
@@ -61,6 +67,22 @@ def mean_cross_entropy(
         return losses, scale, None, top, log_sum
     total = xp.asarray(scale.sum() if reduction == "mean" else 1, scale.dtype)
     return xp.asarray(losses.sum() / total), scale, total, top, log_sum
+
+
+def check_targets(target: Array, kept: Array, classes: int) -> None:
+    """Refuse a class that does not exist; not on a GPU, where looking would stop the stream."""
+    if not isinstance(target, np.ndarray) or not target.size:
+        return
+    wrong = kept & ((target < 0) | (target >= classes))
+    if wrong.any():
+        refuse_target(int(target[wrong][0]), classes)
+
+
+def refuse_target(target: int, classes: int) -> NoReturn:
+    """Raise the error for a class that does not exist."""
+    raise IndexError(
+        f"Target {target} is out of bounds: expected 0 <= target < {classes}, the number of classes"
+    )
 
 
 def mean_cross_entropy_backward(

@@ -68,7 +68,7 @@ def cross_entropy(
         raise RuntimeError(
             f"cross_entropy: expected label_smoothing between 0 and 1, got {label_smoothing}"
         )
-    if target.shape == input.shape:
+    if target.array.shape == input.array.shape:
         return _cross_entropy_of_probabilities(
             input, target, weight, ignore_index, reduction, label_smoothing
         )
@@ -79,14 +79,15 @@ def cross_entropy(
         )  # fmt: skip
         return out.squeeze(0) if reduction == "none" else out
     _check_classes("cross_entropy", input, target, weight, reduction)
-    return losses.cross_entropy(
-        input,
-        target=target.array,
-        weight=None if weight is None else weight.array,
-        ignore_index=ignore_index,
-        label_smoothing=label_smoothing,
-        reduction=reduction,
-    )
+    how = {
+        "target": target.array,
+        "weight": None if weight is None else weight.array,
+        "ignore_index": ignore_index,
+        "reduction": reduction,
+    }
+    if label_smoothing:
+        return losses.smoothed_cross_entropy(input, label_smoothing=label_smoothing, **how)
+    return losses.cross_entropy(input, **how)
 
 
 @in_float32
@@ -127,8 +128,9 @@ def _check_classes(
     check_reduction(reduction)
     if not input.ndim:
         raise RuntimeError(f"{name}: expected an input with a dimension of classes, got a 0-d one")
-    expected = (input.shape[0], *input.shape[2:])
-    if target.shape != expected:
+    shape = input.array.shape
+    expected = (shape[0], *shape[2:])
+    if target.array.shape != expected:
         kind = ValueError if target.shape[:1] != input.shape[:1] else RuntimeError
         raise kind(
             f"{name}: expected a target of shape {expected} for input {input.shape}, "
@@ -136,7 +138,7 @@ def _check_classes(
         )
     if target.dtype.kind not in "iu":
         raise RuntimeError(f"{name}: expected integer targets, got {target.dtype}")
-    _check_weight(name, input.shape[1], weight)
+    _check_weight(name, shape[1], weight)
 
 
 def _check_weight(name: str, classes: int, weight: Tensor | None) -> None:
