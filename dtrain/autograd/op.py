@@ -210,7 +210,10 @@ def operation(*inputs, **static):
         return tracer.call(operation, inputs, static, name, recorded=ops[name])
     arrays = [x.array if isinstance(x, Tensor) else x for x in inputs]
     try:
-        out, vjps = run_on_device(function, *arrays, **static)
+        if arrays and type(arrays[0]) is ndarray and arrays[0].dtype in dtypes:
+            out, vjps = quiet.run(function, *arrays, **static)
+        else:
+            out, vjps = run_on_device(function, *arrays, **static)
     except (ValueError, OverflowError) as error:
         raise refusal(name, error)
     result = record(primitive, inputs, out, vjps)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 from dtrain.autograd import autocast_mode
 from dtrain.autograd.tensor import Tensor
@@ -29,33 +30,42 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
         equation, operands = _from_lists(equation, *operands)
     if len(operands) == 1 and not isinstance(operands[0], Tensor):
         operands = tuple(operands[0])
-    given, arrow, output = equation.replace(" ", "").partition("->")
-    terms = given.split(",")
-    if len(terms) != len(operands):
-        raise RuntimeError(f"einsum: {equation!r} has {len(terms)} terms, got {len(operands)}")
     if len({x.dtype for x in operands}) > 1 and not autocast_mode.get_mode().devices:
         raise RuntimeError(f"einsum: expected one dtype, got {[str(x.dtype) for x in operands]}")
-    wide = max(len(_dots(t, x, equation)) for t, x in zip(terms, operands))
-    dots = [c for c in _LETTERS if c not in equation][:wide]  # letters for `...`
-    pairs = [(_spelled(t, x, dots, equation), x) for t, x in zip(terms, operands)]
-    if arrow:
-        output = output.replace("...", "".join(dots))
-    else:
-        every = "".join(names for names, _ in pairs)
-        once = [c for c in every if every.count(c) == 1 and c not in dots]
-        output = "".join(dots) + "".join(sorted(once))
-    unknown = set(output) - {c for names, _ in pairs for c in names}
-    if unknown or len(set(output)) < len(output):
-        raise RuntimeError(f"einsum: the output of {equation!r} must name each letter once")
-    _check_sizes(pairs, equation)
+    spelled, output = _parse(equation, tuple(tuple(x.shape) for x in operands))
+    pairs = list(zip(spelled, operands))
     names, out = _tidy(*pairs[0], output, pairs[1:])
     for i, (other, x) in enumerate(pairs[1:], 2):
-        kept = set(output).union(*(n for n, _ in pairs[i:]))
+        kept = frozenset(output).union(*(n for n, _ in pairs[i:]))
         other, x = _tidy(other, x, names + output, pairs[i:])
         dtype = promote(out.dtype, x.dtype)  # sums of small integers are int64
         names, out = _contract(names, to(out, dtype), other, to(x, dtype), kept)
         names, out = _tidy(names, out, output, pairs[i:])
+    if names == output and len(pairs) > 1:
+        return out
     return out.permute([names.index(c) for c in output])
+
+
+@functools.lru_cache(256)
+def _parse(equation: str, shapes: tuple[tuple[int, ...], ...]) -> tuple[tuple[str, ...], str]:
+    """The letters of each operand's dimensions and of the output's."""
+    given, arrow, output = equation.replace(" ", "").partition("->")
+    terms = given.split(",")
+    if len(terms) != len(shapes):
+        raise RuntimeError(f"einsum: {equation!r} has {len(terms)} terms, got {len(shapes)}")
+    wide = max(len(_dots(t, shape, equation)) for t, shape in zip(terms, shapes))
+    dots = [c for c in _LETTERS if c not in equation][:wide]  # letters for `...`
+    spelled = tuple(_spelled(t, shape, dots, equation) for t, shape in zip(terms, shapes))
+    if arrow:
+        output = output.replace("...", "".join(dots))
+    else:
+        every = "".join(spelled)
+        once = [c for c in every if every.count(c) == 1 and c not in dots]
+        output = "".join(dots) + "".join(sorted(once))
+    if set(output) - set("".join(spelled)) or len(set(output)) < len(output):
+        raise RuntimeError(f"einsum: the output of {equation!r} must name each letter once")
+    _check_sizes(spelled, shapes, equation)
+    return spelled, output
 
 
 def _from_lists(*mixed: Any) -> tuple[str, tuple[Tensor, ...]]:
@@ -73,26 +83,28 @@ def _from_lists(*mixed: Any) -> tuple[str, tuple[Tensor, ...]]:
     return equation, mixed[0 : 2 * count : 2]
 
 
-def _dots(term: str, x: Tensor, equation: str) -> range:
+def _dots(term: str, shape: tuple[int, ...], equation: str) -> range:
     """How many dimensions `...` stands for."""
     named = len(term.replace("...", "", 1))
-    if named > x.ndim or ("..." not in term and named != x.ndim):
-        raise RuntimeError(f"einsum: {term!r} of {equation!r} does not fit shape {x.shape}")
-    return range(x.ndim - named)
+    if named > len(shape) or ("..." not in term and named != len(shape)):
+        raise RuntimeError(f"einsum: {term!r} of {equation!r} does not fit shape {shape}")
+    return range(len(shape) - named)
 
 
-def _spelled(term: str, x: Tensor, dots: list[str], equation: str) -> str:
-    own = len(_dots(term, x, equation))
+def _spelled(term: str, shape: tuple[int, ...], dots: list[str], equation: str) -> str:
+    own = len(_dots(term, shape, equation))
     names = term.replace("...", "".join(dots[len(dots) - own :]), 1)
     if not all(c in _LETTERS for c in names):
         raise RuntimeError(f"einsum: expected letters, commas, '...' and '->', got {equation!r}")
     return names
 
 
-def _check_sizes(pairs: list[tuple[str, Tensor]], equation: str) -> None:
+def _check_sizes(
+    spelled: tuple[str, ...], shapes: tuple[tuple[int, ...], ...], equation: str
+) -> None:
     sizes: dict[str, int] = {}
-    for names, x in pairs:
-        for name, size in zip(names, x.shape):
+    for names, shape in zip(spelled, shapes):
+        for name, size in zip(names, shape):
             try:
                 (sizes[name],) = broadcast_shapes((sizes.get(name, 1),), (size,))
             except RuntimeError:
@@ -105,7 +117,7 @@ def _tidy(
     names: str, x: Tensor, needed: str, later: list[tuple[str, Tensor]]
 ) -> tuple[str, Tensor]:
     """Diagonals of repeated letters taken, and what is needed nowhere else summed."""
-    for name in dict.fromkeys(names):
+    for name in dict.fromkeys(names) if len(set(names)) < len(names) else ():
         while names.count(name) > 1:
             a = names.index(name)
             b = names.index(name, a + 1)
@@ -121,29 +133,61 @@ def _tidy(
     return names, x
 
 
-def _contract(names: str, x: Tensor, other: str, y: Tensor, kept: set[str]) -> tuple[str, Tensor]:
-    """The product of two operands, summed over the shared letters that are not kept."""
+class _Factor(NamedTuple):
+    """How an operand becomes a factor: the order of its dimensions, and then its shape."""
+
+    order: tuple[int, ...]
+    shape: tuple[int, ...]
+
+    def arrange(self, x: Tensor) -> Tensor:
+        is_ordered = self.order == tuple(range(len(self.order)))
+        return _reshaped(x if is_ordered else x.permute(self.order), self.shape)
+
+
+class _Layout(NamedTuple):
+    """The factors of a product, and the letters and the shape of the result."""
+
+    left: _Factor
+    right: _Factor
+    names: str
+    shape: tuple[int, ...]
+    sums: bool
+
+
+@functools.lru_cache(256)
+def _lay_out(
+    names: str, shape: tuple[int, ...], other: str, other_shape: tuple[int, ...],
+    kept: frozenset[str],
+) -> _Layout:  # fmt: skip
+    """The layout in which the sum over the shared letters that are not kept is a product of
+    matrices."""
+    size, other_size = dict(zip(names, shape)), dict(zip(other, other_shape))
     shared = [c for c in names if c in other]
-    one = {c for c in shared if x.shape[names.index(c)] != y.shape[other.index(c)]}
-    batch = [c for c in shared if c in kept or c in one]
+    batch = [c for c in shared if c in kept or size[c] != other_size[c]]
     summed = [c for c in shared if c not in batch]
     left = [c for c in names if c not in other]
     right = [c for c in other if c not in names]
 
-    def arranged(own: str, z: Tensor, order: list[list[str]]) -> Tensor:
-        z = z.permute([own.index(c) for group in order for c in group])
-        lead = z.shape[: len(batch)]
-        rest = [math.prod(z.shape[i] for i in _run(order, k)) for k in (1, 2)]
-        return reshape(z, *lead, *rest)
+    def arranged(own: str, sizes: dict[str, int], groups: list[list[str]]) -> _Factor:
+        lead = [sizes[c] for c in batch]
+        rest = [math.prod(sizes[c] for c in group) for group in groups]
+        order = tuple(own.index(c) for c in (*batch, *groups[0], *groups[1]))
+        return _Factor(order, (*lead, *rest))
 
-    a, b = arranged(names, x, [batch, left, summed]), arranged(other, y, [batch, summed, right])
-    full = broadcast_shapes(a.shape[: len(batch)], b.shape[: len(batch)])
-    lengths = [x.shape[names.index(c)] for c in left] + [y.shape[other.index(c)] for c in right]
-    product = matmul(a, b) if summed else a * b
-    return "".join(batch + left + right), reshape(product, *full, *lengths)
+    one, two = arranged(names, size, [left, summed]), arranged(other, other_size, [summed, right])
+    full = broadcast_shapes(one.shape[: len(batch)], two.shape[: len(batch)])
+    result = (*full, *(size[c] for c in left), *(other_size[c] for c in right))
+    return _Layout(one, two, "".join(batch + left + right), result, bool(summed))
 
 
-def _run(order: list[list[str]], k: int) -> range:
-    """Where the k-th group of dimensions lies."""
-    start = sum(len(group) for group in order[:k])
-    return range(start, start + len(order[k]))
+def _contract(
+    names: str, x: Tensor, other: str, y: Tensor, kept: frozenset[str]
+) -> tuple[str, Tensor]:
+    """The product of two operands, summed over the shared letters that are not kept."""
+    how = _lay_out(names, tuple(x.shape), other, tuple(y.shape), kept)
+    a, b = how.left.arrange(x), how.right.arrange(y)
+    return how.names, _reshaped(matmul(a, b) if how.sums else a * b, how.shape)
+
+
+def _reshaped(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    return x if x.shape == shape else reshape(x, shape)

@@ -29,8 +29,12 @@ def _tensors(name: str, tensors: Any) -> Sequence[Tensor]:
     return tensors
 
 
-def _common_dtype(tensors: Sequence[Tensor]) -> np.dtype:
-    return functools.reduce(promote, {x.dtype for x in tensors})
+def _in_common_dtype(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+    dtypes = {x.array.dtype for x in tensors}
+    if len(dtypes) == 1:
+        return tensors
+    dtype = functools.reduce(promote, dtypes)
+    return [to(x, dtype) for x in tensors]
 
 
 @autocasts
@@ -38,18 +42,17 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors joined along a dimension that they have (torch.cat)."""
     if not _tensors("cat", tensors):
         raise ValueError("cat: expected at least one tensor")
-    if not all(x.ndim for x in tensors):
+    shapes = [x.array.shape for x in tensors]
+    if () in shapes:
         raise RuntimeError("cat: tensors without dimensions cannot be joined; use stack()")
-    model = next((x for x in tensors if x.shape != (0,)), tensors[0])
-    axis = normalize_dim(dim, model.ndim)
-    none = (*model.shape[:axis], 0, *model.shape[axis + 1 :])  # what PyTorch takes (0,) for
-    whole = [reshape(x, none) if x.shape == (0,) else x for x in tensors]
-    if any(x.ndim != model.ndim for x in whole):
-        raise RuntimeError(
-            f"cat: expected tensors of as many dimensions, got {[tuple(x.shape) for x in tensors]}"
-        )
-    dtype = _common_dtype(tensors)
-    return primitives.cat(*(to(x, dtype) for x in whole), axis=axis)
+    model = next((shape for shape in shapes if shape != (0,)), (0,))
+    axis = normalize_dim(dim, len(model))
+    if (0,) in shapes:
+        none = (*model[:axis], 0, *model[axis + 1 :])  # what PyTorch takes (0,) for
+        tensors = [reshape(x, none) if x.shape == (0,) else x for x in tensors]
+    if len({len(shape) for shape in shapes if shape != (0,)}) > 1:
+        raise RuntimeError(f"cat: expected tensors of as many dimensions, got {shapes}")
+    return primitives.cat(*_in_common_dtype(tensors), axis=axis)
 
 
 @autocasts
@@ -57,14 +60,11 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors of one shape joined along a new dimension (torch.stack)."""
     if not _tensors("stack", tensors):
         raise RuntimeError("stack: expected at least one tensor")
-    if len({x.shape for x in tensors}) > 1:
-        raise RuntimeError(
-            "stack: expected tensors of the same dimensions, got "
-            f"{[tuple(x.shape) for x in tensors]}"
-        )
-    dtype = _common_dtype(tensors)
-    axis = normalize_dim(dim, tensors[0].ndim + 1)
-    return primitives.stack(*(to(x, dtype) for x in tensors), axis=axis)
+    shapes = [x.array.shape for x in tensors]
+    if len(set(shapes)) > 1:
+        raise RuntimeError(f"stack: expected tensors of the same dimensions, got {shapes}")
+    axis = normalize_dim(dim, len(shapes[0]) + 1)
+    return primitives.stack(*_in_common_dtype(tensors), axis=axis)
 
 
 def _some(name: str, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
@@ -103,8 +103,7 @@ def block_diag(*tensors: Tensor) -> Tensor:
         raise RuntimeError(
             f"block_diag: expected matrices, got shapes {[tuple(x.shape) for x in tensors]}"
         )
-    dtype = _common_dtype(tensors)
-    blocks = [to(atleast_2d(x), dtype) for x in tensors]
+    blocks = [atleast_2d(x) for x in _in_common_dtype(tensors)]
     ends = np.cumsum([x.shape[1] for x in blocks]).tolist()
     return cat(
         [
