@@ -76,14 +76,14 @@ class Faults:
         setattr(owner, name, call)
 
 
-def make_cnn(nn, optim, sharded):
+def make_cnn(nn, optim, shards_state):
     model = nn.Sequential(
         nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(64, 4)
     )
 
     def optimizer(params):
         options = {"lr": 0.05, "momentum": 0.9, "weight_decay": 1e-3}
-        if sharded:
+        if shards_state:
             from dtrain.parallel import ZeroRedundancyOptimizer
 
             return ZeroRedundancyOptimizer(params, optim.SGD, **options)
@@ -142,15 +142,17 @@ def train(args, faults):
     from dtrain import DataParallel, checkpoint, distributed, nn, optim
     from dtrain.data import DataLoader
     from dtrain.nn import functional as F
+    from dtrain.parallel import fully_shard
 
     dtrain.manual_seed(1)
-    made = make_lstm(nn, optim) if args.model == "lstm" else make_cnn(nn, optim, args.sharded)
+    shards_state = args.sharded == "state"
+    made = make_lstm(nn, optim) if args.model == "lstm" else make_cnn(nn, optim, shards_state)
     net, make_optimizer, make_schedule = made
     per_step = MICROBATCHES * BATCH
     data = make_dataset(args.model, STEPS // EPOCHS * per_step, 0, faults)
     test_data = make_dataset(args.model, 3 * per_step, 1, faults)
     loader = DataLoader(data, BATCH, shuffle=True, microbatches=MICROBATCHES)
-    model = DataParallel(net)
+    model = fully_shard(net) if args.sharded == "model" else DataParallel(net)
     atexit.register(faults.reach, "exit")  # before ranks say good-bye to each other
     optimizer = make_optimizer(model.parameters())
     schedule = make_schedule(optimizer)
@@ -198,7 +200,7 @@ def train(args, faults):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", choices=["cnn", "lstm"], required=True)
-    parser.add_argument("--sharded", action="store_true", help="ZeroRedundancyOptimizer")
+    parser.add_argument("--sharded", choices=["state", "model"])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--marks", type=Path, required=True)
     args = parser.parse_args()

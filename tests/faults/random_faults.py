@@ -5,7 +5,8 @@
 
 Drawn from --seed and the run's number: which ranks fail, how many, when, and how (killed or frozen);
 whether survivors go on (--elastic), failed ranks are replaced (--respawn) or the job is restarted
-from its checkpoint (--max-restarts); whether the optimizer's state is sharded. Two models take
+from its checkpoint (--max-restarts); whether the optimizer's state is sharded, or the whole model,
+of which no survivor has all: that job is restarted, too. Two models take
 turns. `faulty_training.py` is the program, and says when a fault comes.
 
 A run counts if all of its faults came; where one did not, the line names it, and another run takes
@@ -66,7 +67,7 @@ class Plan(NamedTuple):
 
     model: str
     mode: str  # elastic, respawn or restart
-    sharded: bool
+    sharded: str | None  # "state", "model" or None
     faults: list[Fault]
 
     def options(self):
@@ -93,7 +94,8 @@ def draw(seed, run):
         # The rank that is back fails again.
         step = rng.randint(2 * CHECKPOINT_EVERY + 1, STEPS - 1)
         faults.append(draw_fault(rng, mode, False, first.rank, "forward", step, 1))
-    return Plan(model, mode, model == "cnn" and rng.random() < 0.4, faults)
+    sharded = {"cnn": "state", "lstm": "model"}[model] if rng.random() < 0.4 else None
+    return Plan(model, mode, sharded, faults)
 
 
 def draw_moment(rng, mode, rank, faults):
@@ -128,7 +130,7 @@ def train(folder, plan, limit_s, ranks=RANKS):
     """The exit status, the output, and what was told of it with the times when it was told."""
     (folder / "plan.json").write_text(json.dumps([fault._asdict() for fault in plan.faults]))
     words = ["run", "-n", ranks, *plan.options(), PROGRAM, "--model", plan.model, "--out",
-             folder / "runs", "--marks", folder, *(["--sharded"] if plan.sharded else [])]  # fmt: skip
+             folder / "runs", "--marks", folder, *(["--sharded", plan.sharded] if plan.sharded else [])]  # fmt: skip
     environ = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
     with open(folder / "out", "w+") as out:
         process = subprocess.Popen(
@@ -191,7 +193,7 @@ def undisturbed(limit_s):
     expected = {}
     for model in ("cnn", "lstm"):
         with tempfile.TemporaryDirectory() as folder:
-            status, out, told = train(Path(folder), Plan(model, "restart", False, []), limit_s, 1)
+            status, out, told = train(Path(folder), Plan(model, "restart", None, []), limit_s, 1)
         expected[model] = results(out)
         if status or len(expected[model]) != 1:
             sys.exit(f"the undisturbed run failed with status {status}: {told}")
@@ -218,7 +220,7 @@ def main():
         restarts = len(re.findall(r"restart \d+ of|restarting the job", err))
         print(
             f"run {run}: {'BAD' if not good else 'does not count' if missing else 'good'}  "
-            f"{time.perf_counter() - began:.1f} s  {plan.model}{' sharded' * plan.sharded} "
+            f"{time.perf_counter() - began:.1f} s  {plan.model}{f', sharded {plan.sharded}' * bool(plan.sharded)} "
             f"{plan.mode}, {restarts} restarts, {describe_pauses(found)}: "
             + "; ".join(f"{fault}{' DID NOT COME' * (fault in missing)}" for fault in plan.faults),
             flush=True,
