@@ -247,6 +247,7 @@ def test_a_program_that_is_not_there_is_refused(run_python):
     assert run_python("-m", "dtrain.as_torch").stderr.startswith("usage: ")
 
 
+@pytest.mark.slow
 def test_run_and_debug_serve_torch_to_all_ranks(run_python, tmp_path):
     (tmp_path / "train.py").write_text(
         "import sys, torch\nfrom dtrain import distributed as d\n"

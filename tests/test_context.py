@@ -47,6 +47,7 @@ def foreign_assignments(path):
                     yield f"{path}:{node.lineno}"
 
 
+@pytest.mark.slow
 def test_no_file_assigns_a_variable_of_another_module():
     assert [line for path in FILES for line in foreign_assignments(path)] == []
 

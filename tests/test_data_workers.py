@@ -223,6 +223,7 @@ def test_a_worker_init_fn_that_raises_is_told(kind):
     assert isinstance(caught.value.__cause__, LookupError)
 
 
+@pytest.mark.slow
 def test_workers_that_the_garbage_collector_ends_while_others_start(monkeypatch):
     loader = DataLoader(range(4), 2, num_workers=1, persistent_workers=True)
     assert len(list(loader)) == 2
@@ -542,6 +543,7 @@ print("rank", distributed.rank(), "of", distributed.world_size(), "ended well")
 """
 
 
+@pytest.mark.slow
 def test_a_program_with_workers_under_a_launcher(run_python, tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
     done = run_python("-m", "dtrain.cli", "run", "-n", "2", "program.py")

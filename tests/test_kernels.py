@@ -196,6 +196,7 @@ def test_without_numba_and_cupy_training_is_the_same_within_rounding(run_python)
     np.testing.assert_allclose([float(x) for x in alone.stdout.split()], list(losses()), rtol=1e-4)
 
 
+@pytest.mark.slow
 @numba_only
 def test_kernels_can_be_switched_off(run_python):
     code = "import sys; from tests.test_kernels import losses; list(losses()); print('numba' in sys.modules)"

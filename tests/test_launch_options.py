@@ -154,6 +154,7 @@ def test_each_rank_has_a_file_and_chosen_ranks_are_shown(tmp_path):
         assert sorted(line.partition(f"[{rank} ")[2][10:] for line in lines) == sorted(LINES)
 
 
+@pytest.mark.slow
 @needs_mpi
 def test_files_of_ranks_go_on_after_a_restart_and_end_with_the_traceback(tmp_path):
     (tmp_path / "prints.py").write_text(PRINTS)

@@ -129,6 +129,7 @@ def test_on_a_full_disk_training_goes_on_and_rows_are_kept(tmp_path, monkeypatch
         logs.close()
 
 
+@pytest.mark.slow
 def test_tensorboard_has_the_figures(tmp_path):
     pytest.importorskip("tensorboardX")
     with Logs(tmp_path, formats=["tensorboard"]) as logs:

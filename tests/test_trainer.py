@@ -163,6 +163,7 @@ def test_what_cannot_be_meant_is_refused(tmp_path):
     assert np.isfinite(trainer.model.module[0].weight.detach().numpy()).all()
 
 
+@pytest.mark.slow
 def test_a_search_for_the_learning_rate_changes_nothing_and_is_the_same_on_ranks(tmp_path):
     def search():
         trainer, loader = make()

@@ -117,6 +117,7 @@ def test_threads_each_have_a_world_of_their_own():
     assert distributed.run_ranks(3, body) == [(r, [(0, 2), (1, 2)]) for r in range(3)]
 
 
+@pytest.mark.slow
 def test_a_failing_rank_of_the_suite_ends_it_red_and_soon(tmp_path):
     """A body that fails on one rank only, while the other waits for it."""
     (tmp_path / "test_one.py").write_text(

@@ -1,4 +1,4 @@
-"""Each body of `bodies*.py` on 1, 2, 3, 4, 5 and 8 threads, and under mpirun."""
+"""Each body of `bodies*.py` on 1, 2, 3, 4, 5 and 8 threads, and under mpirun on 2 ranks and more."""
 
 import pytest
 
@@ -46,18 +46,20 @@ bodies_by_name = pytest.mark.parametrize("body", BODIES, ids=lambda body: body._
 
 
 #: threads: 3 are a tree with a rest; 2 run under mpirun beside these
-SIZES = (1, 3)
-SLOW_SIZES = (5,)
+SIZES = (3,)
+SLOW_SIZES = (1, 5)
 LONG_SIZES = (2, 4, 8)
-#: bodies that train for many steps, or compile much
-FOR_ONE_SIZE = {
+#: bodies that train for many steps, or compile much: on 3 threads in the slow tests alone
+SLOW = {
     "compressed_training_reaches_the_loss_of_whole_gradients",
     "layers_of_all_kinds_do_not_depend_on_world_size",
 }
 
 
 def marks_of(body, size):
-    if size in ((3,) if body.__name__ in FOR_ONE_SIZE else SIZES):
+    if body.__name__ in SLOW:
+        return pytest.mark.slow if size in SIZES else pytest.mark.long
+    if size in SIZES:
         return ()
     return pytest.mark.slow if size in SLOW_SIZES else pytest.mark.long
 
