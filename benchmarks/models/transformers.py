@@ -11,10 +11,16 @@ def gpt32(T):
     return _gpt(T, 32, 2, 16)
 
 
-def _gpt(T, width, heads, length):
-    """Four pre-norm blocks on 8 sequences of characters."""
+def gpt2(T, small=False):
+    """GPT-2 of 124 million parameters, on 8 sequences of 1,024 tokens; `small`: as deep, but 32
+    wide."""
+    sizes = (32, 2, 16, 12, 65) if small else (768, 12, 1024, 12, 50257)
+    return _gpt(T, *sizes)
+
+
+def _gpt(T, width, heads, length, blocks=4, vocabulary=65):
+    """Pre-norm blocks on 8 sequences of characters."""
     nn = T.nn
-    vocabulary = 65
 
     class Attention(nn.Module):
         def __init__(self):
@@ -50,11 +56,11 @@ def _gpt(T, width, heads, length):
             super().__init__()
             self.token = nn.Embedding(vocabulary, width)
             self.place = nn.Embedding(length, width)
-            self.blocks = nn.Sequential(*(Block() for _ in range(4)))
+            self.blocks = nn.Sequential(*(Block() for _ in range(blocks)))
             self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, vocabulary))
 
         def forward(self, tokens):
-            x = self.token(tokens) + self.place(T.arange(length))
+            x = self.token(tokens) + self.place(T.arange(length, device=tokens.device))
             return self.head(self.blocks(x)).reshape(-1, vocabulary)
 
     x = T.randint(0, vocabulary, (8, length))

@@ -64,6 +64,40 @@ def resnet18(T):
     return model, x, y, lambda p: T.optim.SGD(p, 0.05, momentum=0.9)
 
 
+def resnet50(T, small=False):
+    """ResNet-50, on 64 images of 3x224x224; `small`: as deep, 8 channels wide, on 8 of 3x64x64."""
+    nn = T.nn
+    (width, batch, edge), blocks = (8, 8, 64) if small else (64, 64, 224), []
+
+    class Bottleneck(nn.Module):
+        def __init__(self, inputs, wide, stride):
+            super().__init__()
+            self.body = nn.Sequential(
+                *_convolution(nn, inputs, wide, 1), nn.ReLU(),
+                *_convolution(nn, wide, wide, 3, stride), nn.ReLU(),
+                *_convolution(nn, wide, 4 * wide, 1),
+            )  # fmt: skip
+            same = inputs == 4 * wide
+            self.shortcut = nn.Sequential(
+                *([] if same else _convolution(nn, inputs, 4 * wide, 1, stride))
+            )
+
+        def forward(self, x):
+            return nn.functional.relu(self.body(x) + self.shortcut(x))
+
+    inputs = width
+    for stage, count in enumerate((3, 4, 6, 3)):
+        for block in range(count):
+            blocks.append(Bottleneck(inputs, width << stage, 2 if stage and not block else 1))
+            inputs = width << stage + 2
+    model = nn.Sequential(
+        *_convolution(nn, 3, width, 7, 2), nn.ReLU(), nn.MaxPool2d(3, 2, 1), *blocks,
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, 1000),
+    )  # fmt: skip
+    x, y = T.randn(batch, 3, edge, edge), T.randint(0, 1000, (batch,))
+    return model, x, y, lambda p: T.optim.SGD(p, 0.1 * batch / 256, momentum=0.9)
+
+
 def mobile(T):
     """Inverted bottlenecks with depthwise 3x3 convolutions, on 16 images of 3x64x64."""
     nn = T.nn
