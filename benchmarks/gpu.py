@@ -54,8 +54,9 @@ def nccl():
     from cupy.cuda import nccl as library
 
     from dtrain.distributed.comm.nccl import NcclCollectives
+    from dtrain.distributed.watchdog.collective_log import CollectiveLog
 
-    collectives = NcclCollectives(0, 1, library.get_unique_id())
+    collectives = NcclCollectives(0, 1, library.get_unique_id(), CollectiveLog())
     for dtype in ("float32", "float64", "float16"):
         for length in (1, 1000, 1 << (26 if ON_GPU else 16)):
             values = (cupy.arange(length) % 100).astype(dtype)

@@ -183,7 +183,7 @@ def gather(
             for out, part in zip(outs, rows):
                 write_values(out, part)
 
-    return found.run(call, async_op, [*outs])
+    return found.run(call, async_op, [*outs], tensor)
 
 
 def scatter(

@@ -13,9 +13,11 @@ import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dtrain.backend.device import cuda_device_count, device as Device
+from dtrain.backend.side_stream import submit_beside
 from dtrain.distributed import world
 from dtrain.distributed.comm.communicator import Communicator
 from dtrain.distributed.context import run_context
@@ -62,9 +64,16 @@ class ProcessGroup:
         return run_context().backend or default_backend()
 
     def run(
-        self, call: Callable[[Communicator], object], async_op: bool, results: list[Any]
+        self,
+        call: Callable[[Communicator], object],
+        async_op: bool,
+        results: list[Any],
+        source: Any = None,
     ) -> Work | None:
-        """Make a collective call: at once, or in a thread in the order of the calls."""
+        """Make a collective call: at once, or in a thread in the order of the calls.
+
+        `source`: a tensor that it reads, where it may have no results on this rank.
+        """
         if not async_op:
             call(self.comm)
             return None
@@ -72,7 +81,8 @@ class ProcessGroup:
             executor = ThreadPoolExecutor(1, "dtrain-collectives")
             self._thread = executor, self.comm.duplicate()
         executor, comm = self._thread
-        return CollectiveWork(executor.submit(call, comm), results)
+        like = (results[0] if results else source).array
+        return CollectiveWork(submit_beside(executor, partial(call, comm), like), results, like)
 
     def group_rank(self, rank: int, call: str) -> int:
         """The number in the group of a rank of the world.

@@ -7,6 +7,8 @@ from concurrent.futures import Future
 from datetime import timedelta
 from typing import Any
 
+from dtrain.backend import Array
+from dtrain.backend.side_stream import wait_event
 from dtrain.distributed.comm.messages import Transfer
 
 
@@ -50,13 +52,20 @@ class Work:
 
 
 class CollectiveWork(Work):
-    """A collective call in a thread."""
+    """A collective call in a thread.
 
-    def __init__(self, future: Future[Any], results: list[Any]):
-        self._future, self._results = future, results
+    Parameters
+    ----------
+    future : gives the event at the end of the call's work on a GPU, or None
+    results : the tensors that it writes
+    like : one of its arrays
+    """
+
+    def __init__(self, future: Future[Any], results: list[Any], like: Array):
+        self._future, self._results, self._like = future, results, like
 
     def wait(self, timeout: timedelta | None = None) -> bool:
-        self._future.result()
+        wait_event(self._like, self._future.result())
         return True
 
     def is_completed(self) -> bool:
@@ -77,6 +86,8 @@ class CollectiveWork(Work):
         def deliver(done: Future[Any]) -> None:
             error = done.exception()
             if error is None:
+                if (event := done.result()) is not None:
+                    event.synchronize()
                 future.set_result(self._results)
             else:
                 future.set_exception(error)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from typing import Any, NamedTuple
 
 from dtrain.autograd.bucket import Bucket
@@ -18,7 +18,6 @@ from dtrain.backend.profiler import span
 from dtrain.distributed.comm.communicator import Communicator
 from dtrain.distributed.comm.tree_reduce import microbatch_range
 from dtrain.distributed.step import Microbatch, Step, current_microbatch
-from dtrain.distributed.trace import timeline
 from dtrain.distributed.watchdog.call_site import find_call_site
 from dtrain.errors import DesyncError
 from dtrain.nn.deferred_updates import BufferUpdate, DeferredBufferUpdates
@@ -29,6 +28,7 @@ from dtrain.parallel.divergence_check import make_divergence_check
 from dtrain.parallel.loss_recorder import LossRecorder
 from dtrain.parallel.model_agreement import Claim, ModelAgreement, mid_step_error
 from dtrain.parallel.non_finite_check import Finding, NonFiniteCheck
+from dtrain.parallel.reduction_thread import Reduction, ReductionThread
 
 
 class _Vote(NamedTuple):
@@ -83,12 +83,7 @@ class Reducer:
         #: called on all ranks at the end of each step
         self.on_commit: Callable[[], None] | None = None
         if overlap:  # blocking calls in a fixed order, on a communicator of their own
-            self._thread = ThreadPoolExecutor(
-                1,
-                "dtrain-reduction",
-                initializer=timeline.start_recording,
-                initargs=(comm, "reduction"),
-            )
+            self._thread = ReductionThread(comm)
             self._thread_comm = comm.duplicate()
         # Outside a DataLoader a rank's backward pass is one of `size` equal microbatches.
         self._unnumbered = Microbatch(Step(-1, (1,) * comm.size, True, True), comm.rank)
@@ -113,7 +108,7 @@ class Reducer:
         self._microbatch: Microbatch | None = None  # whose gradients are in the buckets now
         self._step_has_gradients = False
         self._microbatch_has_gradients = False
-        self._in_flight: list[Future[None]] = []  # the reductions of the first buckets
+        self._in_flight: list[Reduction] = []  # of the first buckets
         #: how many gradients each bucket still waits for, in a backward pass with overlap
         self._missing: list[int] = []
         self._updates: dict[int, list[list[BufferUpdate]]] = {}  # by microbatch and layer
@@ -263,9 +258,10 @@ class Reducer:
             self._send(sent)
 
     def _send(self, index: int) -> None:
-        self._reducers[index].close()
-        reduction = self._thread.submit(self._reduce, index, self._thread_comm)
-        self._in_flight.append(reduction)
+        reducer = self._reducers[index]
+        reducer.close()
+        reduce = partial(self._reduce, index, self._thread_comm)
+        self._in_flight.append(self._thread.start(reduce, reducer.bucket.data))
 
     def _reduce(self, index: int, comm: Communicator) -> None:
         with span("reduce bucket", index):
@@ -314,7 +310,8 @@ class Reducer:
     def rollback_step(self, step: Step) -> None:
         """Restore gradients and buffers to those before the step, which is run again."""
         if self._step is step:
-            wait(self._in_flight)
+            for reduction in self._in_flight:
+                reduction.wait_for_end()
             self._roll_back()
 
     def _reduce_remaining(self) -> None:
@@ -325,7 +322,7 @@ class Reducer:
                 self._send(index)
             for index, reduction in enumerate(self._in_flight):
                 with span("wait for bucket", index):
-                    reduction.result()
+                    reduction.wait()
         else:
             for index in remaining:
                 self._reducers[index].close()

@@ -1,6 +1,7 @@
 """Everything here runs on CuPy: on a GPU where there is one, else on host memory (tests/hostcuda).
 
-HOSTCUDA_LAZY=1 lets the work of a stream wait until something asks for it: a forgotten wait shows.
+HOSTCUDA_LAZY=1 lets the work of a stream wait until something asks for it: a forgotten wait shows;
+HOSTCUDA_LAZY=default that of the default stream alone, so that other streams run before it.
 HOSTCUDA_DEVICES is how many GPUs there are on host memory.
 HOSTCUDA_EVERY_SAMPLE=1 runs each row of the table on all of its shapes, as on a GPU, not on its
 first alone: compiling kernels takes time.
@@ -38,7 +39,7 @@ HOSTED = REASON is None and not ON_GPU
 EVERY_SAMPLE = not HOSTED or os.environ.get("HOSTCUDA_EVERY_SAMPLE") == "1"
 if HOSTED:  # now, before a test module imports cupy
     hostcuda.install(
-        lazy=os.environ.get("HOSTCUDA_LAZY") == "1",
+        lazy={"1": True, "default": "default"}.get(os.environ.get("HOSTCUDA_LAZY", ""), False),
         devices=int(os.environ.get("HOSTCUDA_DEVICES", "1")),
     )
 

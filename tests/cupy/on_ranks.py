@@ -1,6 +1,7 @@
 """Runs functions of this file on the ranks of an MPI job, on CuPy: on_ranks.py NAME ..."""
 
 import sys
+import threading
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -196,6 +197,47 @@ def overlap_and_a_sharded_optimizer_keep_the_bits():
         return digest(model.state_dict())
 
     assert gathered(train()) == distributed.world_size() * distributed.run_ranks(1, train)
+
+
+def each_rank_queues_another_call():
+    flat = cupy.ones(1000 + distributed.rank(), "f4")
+    communicator().all_reduce([flat], flat, distributed.world_size())
+    cupy.cuda.get_current_stream().synchronize()
+
+
+def one_rank_does_not_come():
+    flat, comm = cupy.ones(1000, "f4"), communicator()
+    comm.all_reduce([flat], flat, comm.size)
+    cupy.cuda.get_current_stream().synchronize()
+    if comm.rank == 1:
+        threading.Event().wait()
+    comm.all_reduce([flat], flat, comm.size)
+    cupy.cuda.get_current_stream().synchronize()
+
+
+def one_rank_ends_its_nccl():
+    flat, comm = cupy.ones(1000, "f4"), communicator()
+    comm.all_reduce([flat], flat, comm.size)
+    cupy.cuda.get_current_stream().synchronize()
+    if comm.rank == 1:
+        comm._nccl.abort()
+        threading.Event().wait()
+    comm.all_reduce([flat], flat, comm.size)
+    cupy.cuda.get_current_stream().synchronize()
+
+
+def work_on_streams_waits_for_a_reduction_in_a_thread():
+    """The bucket is read after its last write, and used after its reduction."""
+    size, rank = distributed.world_size(), distributed.rank()
+    for stream in (cupy.cuda.Stream.null, cupy.cuda.Stream(non_blocking=True)):
+        with stream:
+            x = dtrain.full((5000,), 1.0, device="cuda")
+            x += rank
+            work = distributed.all_reduce(x, async_op=True)
+            work.wait()
+            doubled = x * 2
+            stream.synchronize()
+            assert doubled.tolist() == [size * (size + 1.0)] * 5000
 
 
 def a_model_on_another_kind_of_device_is_refused():

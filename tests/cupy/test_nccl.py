@@ -1,6 +1,7 @@
 """Device arrays between the processes of an MPI job; what the ranks do stands in on_ranks.py."""
 
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -11,11 +12,12 @@ import dtrain
 from tests.cupy import conftest
 
 SCRIPT = Path(__file__).with_name("on_ranks.py")
+on_host_memory = pytest.mark.skipif(not conftest.HOSTED, reason="counted on host memory only")
 
 
 @pytest.fixture
-def run_on_ranks(run_python):
-    """Runs bodies of on_ranks.py on so many ranks; gives what they wrote on stderr."""
+def run_job(run_python):
+    """Runs bodies of on_ranks.py on so many ranks."""
     bin_folder = str(Path(sys.executable).parent)
     if not shutil.which("mpirun", path=bin_folder + os.pathsep + os.environ["PATH"]):
         pytest.skip("no mpirun")
@@ -23,19 +25,30 @@ def run_on_ranks(run_python):
     def run(size, *bodies, **environ):
         if not conftest.HOSTED and dtrain.cuda.device_count() < size:
             pytest.skip(f"NCCL needs a GPU for each of the {size} ranks")
-        job = run_python("-m", "dtrain.cli", "run", "-n", size, SCRIPT, *bodies, **environ)
+        return run_python("-m", "dtrain.cli", "run", "-n", size, SCRIPT, *bodies, **environ)
+
+    return run
+
+
+@pytest.fixture
+def run_on_ranks(run_job):
+    """Runs bodies of on_ranks.py on so many ranks; gives what they wrote on stderr."""
+
+    def run(size, *bodies, **environ):
+        job = run_job(size, *bodies, **environ)
         assert f"passed on {size} ranks" in job.stdout, job.stderr
         return job.stderr
 
     return run
 
 
-on_host_memory = pytest.mark.skipif(not conftest.HOSTED, reason="counted on host memory only")
-
-
 # Processes take half a minute to start and compile: 3 ranks show what 2 and 4 do.
 SIZES = [pytest.param(2, marks=pytest.mark.long), 3, pytest.param(4, marks=pytest.mark.long)]
 EXACT = ["all_reduce", "reduce_scatter", "all_gather_slices"]
+IN_A_THREAD = [
+    "work_on_streams_waits_for_a_reduction_in_a_thread",
+    "overlap_and_a_sharded_optimizer_keep_the_bits",
+]
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -44,7 +57,37 @@ def test_bits_are_those_of_the_tree_reduction(size, run_on_ranks):
 
 
 def test_no_wait_is_missing(run_on_ranks):
-    run_on_ranks(3, *EXACT, "reductions_wait_for_no_host", HOSTCUDA_LAZY="1")
+    run_on_ranks(3, *EXACT, "reductions_wait_for_no_host", *IN_A_THREAD, HOSTCUDA_LAZY="1")
+
+
+def test_a_reduction_in_a_thread_waits_for_what_it_reads(run_on_ranks):
+    run_on_ranks(2, *IN_A_THREAD, HOSTCUDA_LAZY="default")
+
+
+@on_host_memory
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        pytest.param(
+            "each_rank_queues_another_call",
+            r"different calls: rank 0 .* of 1000 x .*; rank 1 .* of 1001 x",
+            marks=pytest.mark.long,
+        ),
+        (
+            "one_rank_does_not_come",
+            r"rank 0 has waited \d s in all_reduce of 1000 x float32 .* for rank 1",
+        ),
+        pytest.param(
+            "one_rank_ends_its_nccl",
+            "rank 0 waits in all_reduce of 1000 x float32 .*: NCCL_.*remote process exited",
+            marks=pytest.mark.long,
+        ),
+    ],
+)
+def test_a_rank_for_which_a_gpu_waits_is_named(body, said, run_job):
+    job = run_job(2, body, HOSTCUDA_LAZY="1", HOSTCUDA_NCCL_HANGS="1", DTRAIN_STALL_TIMEOUT="3")
+    assert job.returncode
+    assert re.search(said, job.stderr), job.stderr
 
 
 def test_nccls_own_order_other_communicators_and_other_devices(run_on_ranks):

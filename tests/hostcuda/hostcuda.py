@@ -62,7 +62,8 @@ def why_not():
 def install(lazy=False, devices=1, nvrtc=False, cache=None):
     """Redirect CuPy to host memory and return the cupy module; a second call changes nothing.
 
-    lazy     run the work of a stream only when something waits for it, so that a missing wait shows
+    lazy     run the work of a stream only when something waits for it, so that a missing wait shows;
+             "default": of the default stream alone, so that other streams run before it
     devices  how many devices CuPy sees
     nvrtc    also compile every kernel with the real NVRTC, for sm_90
     cache    folder of what g++ compiled; $XDG_CACHE_HOME/hostcuda or ~/.cache/hostcuda by default
@@ -83,7 +84,7 @@ def install(lazy=False, devices=1, nvrtc=False, cache=None):
     _driver.hc_violation_log.restype = _driver.hc_launch_names.restype = ctypes.c_char_p
     _driver.hc_stats.restype = ctypes.POINTER(ctypes.c_uint64)
     memory = int(os.environ.get("HOSTCUDA_MEMORY", 0))
-    _driver.hc_config(int(lazy), devices, int(bool(os.environ.get("HOSTCUDA_VERBOSE"))), ctypes.c_size_t(memory))
+    _driver.hc_config(2 if lazy == "default" else int(lazy), devices, int(bool(os.environ.get("HOSTCUDA_VERBOSE"))), ctypes.c_size_t(memory))
     libraries["libcublas.so.13"].hc_set_blas(*_openblas())
     _redirect(_extension("cupy_backends/cuda/api/runtime"))
     import cupy

@@ -356,7 +356,7 @@ class MpiCommunicator(ElasticCommunicator):
 
     @functools.cached_property
     def _nccl(self) -> NcclCollectives | None:
-        return connect(self._comm)
+        return connect(self._comm, self.collective_log)
 
     def _open(
         self, partials: Sequence[Array], out: Array, count: int

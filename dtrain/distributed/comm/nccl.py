@@ -1,6 +1,7 @@
 """Device arrays between ranks over NCCL: slices are exchanged, and combined by one kernel.
 
-All work is queued on CuPy's current stream, and the host does not wait for it.
+All work is queued on CuPy's current stream, and the host does not wait for it. The collective log
+has events before and after it, by which the watchdog sees that ranks wait.
 """
 
 from __future__ import annotations
@@ -8,19 +9,21 @@ from __future__ import annotations
 import functools
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from dtrain.backend import Array
 from dtrain.distributed.comm.communicator import ArrayCollectives
 from dtrain.distributed.comm.tree_reduce import Interval, contributed_nodes, divide, split
+from dtrain.distributed.watchdog.collective_log import CollectiveLog
 
 #: slices begin at multiples of so many elements, where every GPU reads memory fast
 _ALIGNED = 128
 
 
-def connect(comm: Any) -> NcclCollectives | None:
-    """Join the ranks of an mpi4py communicator, each with its current GPU.
+def connect(comm: Any, log: CollectiveLog) -> NcclCollectives | None:
+    """Join the ranks of an mpi4py communicator, each with its current GPU; `log`: its calls.
 
     None if one of them cannot; then rank 0 says on stderr why, and what to do.
     """
@@ -28,7 +31,7 @@ def connect(comm: Any) -> NcclCollectives | None:
     reasons = [reason for reason, _ in offers]
     made = None
     if not any(reasons):  # one that cannot even begin would be waited for by the others
-        made, reason = _join(comm.rank, comm.size, offers[0][1])
+        made, reason = _join(comm.rank, comm.size, offers[0][1], log)
         reasons = comm.allgather(reason)
     for rank, reason in enumerate(reasons):
         if reason:
@@ -58,11 +61,13 @@ def _offer(rank: int) -> tuple[str | None, Any]:
         return str(error), None
 
 
-def _join(rank: int, size: int, name: Any) -> tuple[NcclCollectives | None, str | None]:
+def _join(
+    rank: int, size: int, name: Any, log: CollectiveLog
+) -> tuple[NcclCollectives | None, str | None]:
     from cupy.cuda import nccl
 
     try:
-        return NcclCollectives(rank, size, name), None
+        return NcclCollectives(rank, size, name, log), None
     except nccl.NcclError as error:
         return None, (
             f"{error}. NCCL needs a GPU for each rank: start as many ranks as a machine has GPUs; "
@@ -71,14 +76,22 @@ def _join(rank: int, size: int, name: Any) -> tuple[NcclCollectives | None, str 
 
 
 class NcclCollectives(ArrayCollectives):
-    """Collectives of device arrays over an NCCL communicator."""
+    """Collectives of device arrays over an NCCL communicator.
 
-    def __init__(self, rank: int, size: int, name: Any):
+    Parameters
+    ----------
+    rank, size : this rank, and the number of ranks
+    name : the unique id that rank 0 has made
+    log : of the communicator whose calls these are
+    """
+
+    def __init__(self, rank: int, size: int, name: Any, log: CollectiveLog):
         from cupy.cuda import nccl
 
         self._nccl = nccl
         self._comm = nccl.NcclCommunicator(size, name, rank)
-        self._rank, self._size = rank, size
+        self._rank, self._size, self._log = rank, size, log
+        log.device = self
         self._types = {
             "float16": nccl.NCCL_FLOAT16,
             "bfloat16": nccl.NCCL_BFLOAT16,
@@ -95,24 +108,20 @@ class NcclCollectives(ArrayCollectives):
     ) -> None:
         # allGather needs equal slices: what is over is the last rank's, who broadcasts it.
         length = len(out) // (self._size * _ALIGNED) * _ALIGNED
-        self.reduce_scatter(
-            partials,
-            out,
-            [*(rank * length for rank in range(self._size)), len(out)],
-            count,
-            divisor,
-        )
+        bounds = [*(rank * length for rank in range(self._size)), len(out)]
         own = out[self._rank * length : (self._rank + 1) * length]
         rest = out[self._size * length :]
         stream, byte = _stream(), self._nccl.NCCL_UINT8
-        self._nccl.groupStart()
-        if length:
-            self._comm.allGather(own.data.ptr, out.data.ptr, own.nbytes, byte, stream)
-        if len(rest):
-            self._comm.broadcast(
-                rest.data.ptr, rest.data.ptr, rest.nbytes, byte, self._size - 1, stream
-            )
-        self._nccl.groupEnd()
+        with self._logged():
+            self._reduce_slices(partials, out, bounds, count, divisor)
+            self._nccl.groupStart()
+            if length:
+                self._comm.allGather(own.data.ptr, out.data.ptr, own.nbytes, byte, stream)
+            if len(rest):
+                self._comm.broadcast(
+                    rest.data.ptr, rest.data.ptr, rest.nbytes, byte, self._size - 1, stream
+                )
+            self._nccl.groupEnd()
 
     def reduce_scatter(
         self,
@@ -121,6 +130,17 @@ class NcclCollectives(ArrayCollectives):
         bounds: Sequence[int],
         count: int,
         divisor: float = 1,
+    ) -> None:
+        with self._logged():
+            self._reduce_slices(partials, out, bounds, count, divisor)
+
+    def _reduce_slices(
+        self,
+        partials: Sequence[Array],
+        out: Array,
+        bounds: Sequence[int],
+        count: int,
+        divisor: float,
     ) -> None:
         import cupy
 
@@ -143,18 +163,43 @@ class NcclCollectives(ArrayCollectives):
         kernel(*(partial[own] for partial in partials), inbox, length, exact, out[own])
 
     def all_gather_slices(self, flat: Array, bounds: Sequence[int]) -> None:
-        self._nccl.groupStart()
-        for rank in range(self._size):
-            if rank != self._rank:
-                self._send(flat[bounds[self._rank] : bounds[self._rank + 1]], rank)
-                self._receive(flat[bounds[rank] : bounds[rank + 1]], rank)
-        self._nccl.groupEnd()
+        with self._logged():
+            self._nccl.groupStart()
+            for rank in range(self._size):
+                if rank != self._rank:
+                    self._send(flat[bounds[self._rank] : bounds[self._rank + 1]], rank)
+                    self._receive(flat[bounds[rank] : bounds[rank + 1]], rank)
+            self._nccl.groupEnd()
 
     def native_all_reduce(self, flat: Array, divisor: float = 1) -> None:
         kind, pointer = self._types[flat.dtype.name], flat.data.ptr
-        self._comm.allReduce(pointer, pointer, len(flat), kind, self._nccl.NCCL_SUM, _stream())
+        with self._logged():
+            self._comm.allReduce(pointer, pointer, len(flat), kind, self._nccl.NCCL_SUM, _stream())
         if divisor != 1:
             divide(flat, divisor)
+
+    def find_error(self) -> str | None:
+        """NCCL's asynchronous error, such as the end of another rank's process."""
+        try:
+            self._comm.check_async_error()
+        except self._nccl.NcclError as error:
+            return str(error)
+        return None
+
+    def abort(self) -> None:
+        """End the exchanges in progress."""
+        self._comm.abort()
+
+    @contextmanager
+    def _logged(self) -> Iterator[None]:
+        """Note in the log the work that is queued inside."""
+        import cupy
+
+        begin, end = (cupy.cuda.Event(disable_timing=True) for _ in range(2))
+        begin.record()
+        yield
+        end.record()
+        self._log.queue(lambda: begin.done, lambda: end.done)
 
     def _send(self, part: Array, rank: int) -> None:
         if len(part):

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import functools
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from dtrain.backend import Array
 from dtrain.backend.profiler import span
@@ -20,13 +21,40 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class CollectiveCall(NamedTuple):
-    """The newest call on a communicator; `name` is None once it has returned."""
+    """A call on a communicator; `name` is None once it has returned and its work is done."""
 
     sequence_number: int = 0  # how many calls have begun, this one included
     name: str | None = None
     elapsed_s: float = 0.0  # time spent in the call so far
     ranks: frozenset[int] | None = None  # of the communicator, if it is not of all ranks
     received_bytes: int = 0  # from other machines, in the call so far
+
+
+class DeviceCollectives(Protocol):
+    """Ranks that exchange device arrays: their calls return before the exchange is done."""
+
+    def find_error(self) -> str | None:
+        """An error that has come up since the last call, if there is one."""
+
+    def abort(self) -> None:
+        """End the exchanges in progress, whose results are undefined then."""
+
+
+@dataclass
+class QueuedCall:
+    """A call that has returned; its work waits in a GPU's queue, or runs."""
+
+    sequence_number: int
+    name: str
+    has_begun: Callable[[], bool]
+    is_done: Callable[[], bool]
+    begun_s: float = 0.0  # when its work was first seen to have begun; 0 before
+
+    def elapsed_s(self) -> float:
+        """How long its work has been running, as far as this was asked."""
+        if not self.begun_s and self.has_begun():
+            self.begun_s = time.monotonic()
+        return time.monotonic() - self.begun_s if self.begun_s else 0.0
 
 
 @dataclass
@@ -38,9 +66,24 @@ class CollectiveLog:
     started_s: float = 0.0  # on the monotonic clock
     ranks: frozenset[int] | None = None  # of the communicator, if it is not of all ranks
     received_bytes: int = 0  # from other machines, in the call in progress
+    queued: deque[QueuedCall] = field(default_factory=deque)  # on a GPU, oldest first
+    device: DeviceCollectives | None = None  # the ranks' way to exchange device arrays
+
+    def queue(self, has_begun: Callable[[], bool], is_done: Callable[[], bool]) -> None:
+        """Note that the call in progress leaves work in a GPU's queue."""
+        while self.queued and self.queued[0].is_done():
+            self.queued.popleft()
+        self.queued.append(QueuedCall(self.sequence_number, self.name or "", has_begun, is_done))
 
     def last_call(self) -> CollectiveCall:
-        """A consistent snapshot of the newest call, for another thread."""
+        """A consistent snapshot for another thread: of the call in which a GPU waits, if there is
+        one, else of the newest."""
+        for queued in tuple(self.queued):
+            if not queued.is_done():
+                if elapsed_s := queued.elapsed_s():
+                    number, name = queued.sequence_number, queued.name
+                    return CollectiveCall(number, name, elapsed_s, self.ranks)
+                break
         while True:  # until no call has begun meanwhile
             number, name, started_s = self.sequence_number, self.name, self.started_s
             if number == self.sequence_number:

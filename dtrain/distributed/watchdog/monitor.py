@@ -16,7 +16,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from dtrain import env
@@ -26,9 +26,13 @@ from dtrain.distributed.launcher_variables import parent_rank_process
 from dtrain.distributed.trace import timeline
 from dtrain.distributed.watchdog.activity import describe_activity
 from dtrain.distributed.watchdog.call_site import thread_call_site
-from dtrain.distributed.watchdog.collective_log import CollectiveLog, MessageLog
+from dtrain.distributed.watchdog.collective_log import (
+    CollectiveLog,
+    DeviceCollectives,
+    MessageLog,
+)
 from dtrain.distributed.watchdog.diagnosis import PendingCall, RankState, StallDiagnosis
-from dtrain.errors import DtrainError
+from dtrain.errors import DtrainError, RankFailedError
 
 _TICK_S = 0.25
 _PATIENCE_S = 1.0  # a shorter wait causes no messages
@@ -119,15 +123,25 @@ class Watchdog:
                 if channel is None or self._is_paused or MPI.Is_finalized():
                     continue
                 try:
+                    self._refuse_device_errors(channel.comm.rank)
                     lines = list(channel.tick(self._state, time.monotonic()))
                 except DtrainError as stall:
                     kind = f"{type(stall).__module__}.{type(stall).__name__}"
-                    abort_job(channel.comm, f"{kind}: {stall}")
+                    devices = [log.device for log in self._logs if log.device is not None]
+                    abort_job(channel.comm, f"{kind}: {stall}", devices)
                 except MPI.Exception:  # a rank failed: `join` will bring a channel of the survivors
                     self._is_paused = True
             _print_lines(lines)
         if self._channel is not None and not self._is_paused:  # all ranks have come to the end
             _print_lines(self._channel.diagnosis.report_resolved({}, time.monotonic()))
+
+    def _refuse_device_errors(self, rank: int) -> None:
+        """Raise for an error of NCCL's that no call returns: its calls end before their work."""
+        for log in self._logs:
+            call = log.last_call()
+            if call.name and log.device is not None and (error := log.device.find_error()):
+                site = thread_call_site(self._program_thread)
+                raise RankFailedError(f"rank {rank} waits in {call.name} ({site}): {error}")
 
     def _state(self) -> RankState:
         calls = tuple(log.last_call() for log in self._logs)
@@ -252,10 +266,15 @@ def _print_lines(lines: Iterable[str]) -> None:
         print(f"dtrain: {line}", file=sys.stderr, flush=True)
 
 
-def abort_job(comm: Any, reason: str | None = None) -> None:
-    """Print the reason, if any, and abort all ranks of an mpi4py communicator's job."""
+def abort_job(
+    comm: Any, reason: str | None = None, devices: Sequence[DeviceCollectives] = ()
+) -> None:
+    """Print the reason, if any, and abort all ranks of an mpi4py communicator's job; `devices`:
+    NCCL's communicators, for a GPU that waits in one may hold its process."""
     if reason is not None:
         print(f"dtrain: {reason}", file=sys.stderr, flush=True)
     timeline.write_local()
     time.sleep(0.1)  # MPICH's launcher, told to abort, leaves unread what it has not read yet
+    for device in devices:
+        device.abort()
     comm.Abort(1)

@@ -6,7 +6,7 @@ The order of additions is the reducer's, and with it the bits are those of DataP
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Future
+from functools import partial
 
 from dtrain.autograd.bucket import GradBuffer
 from dtrain.backend import Array
@@ -114,15 +114,14 @@ class ShardedReducer(Reducer):
     def _send(self, index: int) -> None:
         if self._comm.over_network:
             if self._in_flight:
-                self._in_flight[-1].result()
+                self._in_flight[-1].wait()
             super()._send(index)
             return
         # Memory is all there is to wait for: a thread would take its time from this one's.
-        self._reducers[index].close()
-        self._reduce(index, self._thread_comm)
-        done: Future[None] = Future()
-        done.set_result(None)
-        self._in_flight.append(done)
+        reducer = self._reducers[index]
+        reducer.close()
+        reduce = partial(self._reduce, index, self._thread_comm)
+        self._in_flight.append(self._thread.run(reduce, reducer.bucket.data))
 
     def _before_vote(self) -> None:
         if self._agreement.is_changed:
