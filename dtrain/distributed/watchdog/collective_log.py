@@ -81,8 +81,9 @@ class CollectiveLog:
         for queued in tuple(self.queued):
             if not queued.is_done():
                 if elapsed_s := queued.elapsed_s():
-                    number, name = queued.sequence_number, queued.name
-                    return CollectiveCall(number, name, elapsed_s, self.ranks)
+                    return CollectiveCall(
+                        queued.sequence_number, queued.name, elapsed_s, self.ranks
+                    )
                 break
         while True:  # until no call has begun meanwhile
             number, name, started_s = self.sequence_number, self.name, self.started_s
