@@ -3,6 +3,7 @@
     dtrain run -n 4 benchmarks/sharding.py                            200 M parameters
     dtrain run -n 4 benchmarks/sharding.py --width 256 --layers 8     a small one
     dtrain run -n 2 benchmarks/sharding.py --times 20 --width 256 --layers 8
+    dtrain run -n 2 benchmarks/sharding.py --times 20 --model resnet  a model of step.py
 
 Memory is the peak of the proportional set size (/proc/self/smaps_rollup, Pss): a page that k ranks
 map counts 1 / k for each of them. Times are of the same process, sharded and DataParallel's turn by
@@ -11,12 +12,17 @@ turn: the median of the ratios.
 
 import argparse
 import statistics
+import sys
 import threading
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent))  # mpi4py's runner does not
+
+from models import MODELS
+
 import dtrain
-from dtrain import DataParallel, distributed, models
+from dtrain import DataParallel, distributed, models as dtrain_models
 from dtrain.distributed.world import communicator
 from dtrain.nn import functional as F
 from dtrain.parallel import fully_shard
@@ -46,13 +52,27 @@ def pss_mb():
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1000
 
 
-def prepare(args, sharded):
-    """A function that makes a step; the model's bytes, and those of its two largest units."""
+def make_model(args):
+    """A model, a function of it that is the loss of a batch, and one that makes its optimizer."""
     dtrain.manual_seed(0)
-    model = models.gpt2(
+    if args.model:
+        model, x, y, make_optimizer = MODELS[args.model](dtrain)
+        return model, lambda called: F.cross_entropy(called(x), y), make_optimizer
+    model = dtrain_models.gpt2(
         vocab_size=args.vocabulary, n_positions=args.context, n_embd=args.width,
         n_layer=args.layers, n_head=args.heads, dropout=0.0,
     )  # fmt: skip
+    x = dtrain.randint(0, args.vocabulary, (args.batch, args.context))
+
+    def loss_of(called):
+        return F.cross_entropy(called(x).flatten(0, 1), x.flatten())
+
+    return model, loss_of, lambda params: dtrain.optim.AdamW(params, 1e-4)
+
+
+def prepare(args, sharded):
+    """A function that makes a step; the model's bytes, and those of its two largest units."""
+    model, loss_of, make_optimizer = make_model(args)
     units = []
     if sharded:
         blocks = [m for m in model.modules() if type(m).__name__.endswith("Block")]
@@ -62,11 +82,10 @@ def prepare(args, sharded):
     whole = sum(p.array.nbytes for p in model.parameters())
     units.append(whole - sum(units))
     called = fully_shard(model) if sharded else DataParallel(model)
-    optimizer = dtrain.optim.AdamW(model.parameters(), 1e-4)
-    x = dtrain.randint(0, args.vocabulary, (args.batch, args.context))
+    optimizer = make_optimizer(model.parameters())
 
     def step():
-        F.cross_entropy(called(x).flatten(0, 1), x.flatten()).backward()
+        loss_of(called).backward()
         optimizer.step()
         optimizer.zero_grad()
 
@@ -118,6 +137,7 @@ def measure_times(args):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--how", choices=("sharded", "replicated"), default="sharded")
+    parser.add_argument("--model", choices=MODELS, help="of step.py, in place of a GPT")
     parser.add_argument("--width", type=int, default=1024)
     parser.add_argument("--layers", type=int, default=14)
     parser.add_argument("--heads", type=int, default=8)
