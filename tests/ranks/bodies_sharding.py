@@ -331,3 +331,30 @@ def a_model_that_is_changed_after_sharding_is_refused():
         x = dtrain.ones(1, 3, dtype=model[0].weight.dtype)
         with pytest.raises(RuntimeError, match="after fully_shard took the module"):
             model(x)
+
+
+def the_part_of_a_rank_that_failed_is_missed():
+    def miss(make_optimizer):
+        model = fully_shard(nn.Linear(3, 2))
+        optimizer = make_optimizer([model.weight], lr=0.1)
+        model(dtrain.ones(1, 3)).sum().backward()
+        optimizer.step()
+        shard = model.weight._bucket.sharding
+        before, borders = digest(model.state_dict()), shard.borders
+        distributed.barrier()
+        shard.borders = [*borders, borders[-1]]  # of one rank more than there are
+        for call in (
+            lambda: model(dtrain.ones(1, 3)),
+            optimizer.step,
+            optimizer.state_dict,
+            lambda: save_checkpoint("not-made", 1, optimizer=optimizer),
+            lambda: clip_grad_norm_(model.parameters(), 1.0),
+            lambda: summon_full_params(model).__enter__(),
+        ):
+            with pytest.raises(RuntimeError, match=r"1 of \d ranks have failed, and with them"):
+                call()
+        shard.borders = borders
+        assert digest(model.state_dict()) == before
+
+    miss(optim.AdamW)  # its state lies in flat arrays
+    miss(optim.Muon)  # and this one's by parameter

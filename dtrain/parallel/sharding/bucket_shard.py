@@ -84,12 +84,24 @@ class BucketShard(Shard, Sharding):
         rank = self._comm.rank
         self.bucket.update_range = slice(borders[rank], borders[rank + 1])
 
+    def require_all_ranks(self) -> None:
+        """Raise RuntimeError if a rank has failed, whose part nobody else has."""
+        ranks = len(self.borders) - 1
+        if self._comm.size != ranks:
+            raise RuntimeError(
+                f"fully_shard: {ranks - self._comm.size} of {ranks} ranks have failed, and with "
+                "them their parts of the optimizer's state: go on from a checkpoint, as "
+                "dtrain run --max-restarts does"
+            )
+
     # --- what optimizers and clip_grad_norm_ ask ---
 
     def agree(self, found: bool) -> bool:
+        self.require_all_ranks()
         return any(self._comm.allgather(found, "whether gradients are finite"))
 
     def gather(self, own: Array) -> Array:
+        self.require_all_ranks()
         whole = self._comm.empty_on_node(self.bucket.size, own.dtype)
         whole[self.bucket.update_range] = own
         self._comm.complete_on_nodes([whole], [self.borders])
@@ -98,6 +110,7 @@ class BucketShard(Shard, Sharding):
         return whole
 
     def gather_objects(self, own: dict[int, Any]) -> dict[int, Any]:
+        self.require_all_ranks()
         gathered = self._comm.allgather(own, "what is kept for sharded parameters")
         return {index: value for theirs in gathered for index, value in theirs.items()}
 

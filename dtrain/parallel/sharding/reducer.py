@@ -71,13 +71,13 @@ class UnitLayout(BucketLayout):
     """
 
     def __init__(self, module: Module, shards: Sequence[BucketShard], comm: Communicator):
-        self._shards = shards
+        self.shards: Sequence[BucketShard] = shards
         super().__init__(module, comm.empty, None, overlap=True, exact=True, compression=None)
 
     def lay_out(self) -> None:
         """Take the buckets; refuses a later change of the model's parameters."""
         if not self.reducers:
-            self.reducers = [ShardedBucketReducer(shard) for shard in self._shards]
+            self.reducers = [ShardedBucketReducer(shard) for shard in self.shards]
             self._defer_buffer_updates()
         missing = self.find_changes()
         if missing:
@@ -96,20 +96,19 @@ class ShardedReducer(Reducer):
     in its backward pass for one that votes.
     """
 
-    def __init__(self, comm: Communicator, layout: BucketLayout):
-        self._size = comm.size
+    def __init__(self, comm: Communicator, layout: UnitLayout):
+        self._shards = layout.shards
         self._updates_values = False
         super().__init__(comm, layout, overlap=True)
 
     def _begin(self, step: Step) -> None:
-        if self._comm.size != self._size:
-            raise RuntimeError(
-                f"fully_shard: {self._size - self._comm.size} of {self._size} ranks have failed, "
-                "and with them their parts of the optimizer's state: go on from a checkpoint, as "
-                "dtrain run --max-restarts does"
-            )
+        self._require_all_ranks()
         self._updates_values = False
         super()._begin(step)
+
+    def _require_all_ranks(self) -> None:
+        for shard in self._shards:
+            shard.require_all_ranks()
 
     def _send(self, index: int) -> None:
         if self._comm.over_network:
@@ -132,6 +131,7 @@ class ShardedReducer(Reducer):
             self._send(index)
 
     def _before_step(self) -> None:
+        self._require_all_ranks()
         super()._before_step()
         if not self._updates_values:
             self._comm.barrier()  # a rank may still compute with the values

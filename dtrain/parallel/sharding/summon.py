@@ -49,6 +49,8 @@ def summon_full_params(
             "module that fully_shard has taken"
         )
     comm = world.communicator()
+    for shard in shards:
+        shard.require_all_ranks()
     comm.barrier()
     if with_grads:
         for shard in shards:
