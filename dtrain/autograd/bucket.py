@@ -214,6 +214,13 @@ class Bucket:
         view.array[...] = grad
         return view
 
+    def memory_for_grad(self, index: int) -> Array | None:
+        """The host memory into which a backward pass may write the first gradient of a parameter,
+        before it accumulates it; None if somebody else decides which memory that is."""
+        array = self._grads.views[index].array
+        is_plain = self.before_accumulate is None and type(array) is np.ndarray
+        return array if is_plain and array.dtype == self.data.dtype else None
+
     def accumulate(self, index: int, grad: Array) -> None:
         """Add to a parameter's gradient."""
         if self.before_accumulate is not None:
@@ -224,7 +231,9 @@ class Bucket:
                 self.write_waiting_grads()
             view.array += grad
             return
-        if not (is_cupy(grad) and grad.flags.c_contiguous and is_backward_running()):
+        if grad is view.array:  # from `memory_for_grad`
+            pass
+        elif not (is_cupy(grad) and grad.flags.c_contiguous and is_backward_running()):
             view.array[...] = grad
         else:
             self._unwritten[index] = grad

@@ -21,9 +21,11 @@ from dtrain.autograd.primitive import Primitive
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend import Array
 
-#: (what each operation saved, OutputGrads, whether to keep that) -> for each parent in turn its
-#: gradient, or None
-Backward: TypeAlias = Callable[[list[Any], OutputGrads, bool], Iterator[Array | None]]
+#: (what each operation saved, OutputGrads, whether to keep that, for each parent memory for its
+#: gradient, or None) -> for each parent in turn its gradient, or None
+Backward: TypeAlias = Callable[
+    [list[Any], OutputGrads, bool, Sequence[Array | None]], Iterator[Array | None]
+]
 
 
 @dataclass(frozen=True)
@@ -94,12 +96,16 @@ class FusedNode(Node):
 
     def take_vjps(self, grad: Any, keep: bool, record_vjps: Any) -> Any:
         """The gradient of each parent in turn, instead of vjps."""
+        return self.take_parts(grad, keep, [None] * len(self.parents))
+
+    def take_parts(self, grad: Any, keep: bool, memory: Sequence[Array | None]) -> Any:
+        """The gradient of each parent in turn, in the memory that is given for it if it fits."""
         given = tuple(sorted(grad))
         saved = self._check_saved(given)
         if not keep:
             self._all_saved = None
             self._arrays, self._extras = [], ()
-        return self._plan.backward(given)(saved, grad, keep)
+        return self._plan.backward(given)(saved, grad, keep, memory)
 
     def _check_saved(self, outputs: tuple[int, ...]) -> list[Any]:
         """What was saved; raises if it was freed, or if the operations that these outputs come

@@ -74,6 +74,13 @@ class Node:
     def expand(self) -> Any:
         """Replace a parent of several operations by the nodes of these."""
 
+    def take_parts(
+        self, grad: Array, keep: bool, memory: Sequence[Array | None]
+    ) -> Iterable[Array | None]:  # fmt: skip
+        """Of a node that yields parts the gradient of each parent in turn, in the memory that is
+        given for it if it fits."""
+        raise AssertionError(f"{self.name} yields no parts")
+
     def take_vjps(
         self, grad: Array, keep: bool, record_vjps: Callable[[Node], Iterable[VJP]] | None
     ) -> Iterable[VJP]:
@@ -249,6 +256,19 @@ def run_backward(
             bucket.accumulate(leaf._bucket_index, part)
         return True
 
+    def find_memory(parents: Sequence[Any]) -> list[Array | None]:
+        """For each parent the memory for its whole gradient, if it is a leaf that has none yet."""
+        memory: list[Array | None] = [None] * len(parents)
+        for index, leaf in enumerate(parents):
+            uses = leaf_uses.get(id(leaf))
+            if uses is None:
+                continue
+            if leaf.hooks or leaf._after_accumulate:  # they may change the gradients of others
+                return [None] * len(parents)
+            if uses == 1 and leaf._bucket is not None and leaf._grad is None:
+                memory[index] = leaf._bucket.memory_for_grad(leaf._bucket_index)
+        return memory
+
     def complete(target: Any, grad: Array) -> Array:
         """Run the hooks on the complete gradient of a node or leaf; returns the gradient."""
         if isinstance(grad, np.generic):  # NumPy's operators return scalars for 0-d arrays
@@ -285,7 +305,11 @@ def run_backward(
                 grad = pending.pop(key)
                 if node.hooks or wanted_ids or summed or type(grad) is not np.ndarray:
                     grad = complete(node, grad)
-                vjps = node.take_vjps(grad, keep_graph, record_vjps)
+                vjps: Iterable[Any]
+                if takes_parts and node.yields_parts:
+                    vjps = node.take_parts(grad, keep_graph, find_memory(node.parents))
+                else:
+                    vjps = node.take_vjps(grad, keep_graph, record_vjps)
                 for parent, vjp in zip(node.parents, vjps):
                     if parent is None:
                         continue

@@ -60,6 +60,7 @@ class _Writer:
         self._code = CodeText(lambda ref: f"a{ref.value}", names)
         self._flat = FlatCode(self._code, 0)
         self._grads: dict[int, int] = {}  # of values of the graph: the number here
+        self._yielded = 0
         self._parts: dict[int, int] = {}  # how many gradients were added to each
 
     def write(
@@ -68,7 +69,7 @@ class _Writer:
     ) -> Backward:  # fmt: skip
         """The backward function for gradients of the `given` outputs."""
         flat = self._flat
-        self._code.lines.append("def backward(saved, grads, keep):")
+        self._code.lines.append("def backward(saved, grads, keep, memory):")
         for n in given:
             self._grads[outputs[n]] = grad = flat.new_value()
             self._parts[outputs[n]] = 1
@@ -81,6 +82,7 @@ class _Writer:
                 self._write_call(index, call, rules[index], made)
             else:
                 nothing = ["yield None" for _, value in wanted if value not in made]
+                self._yielded += len(nothing)
                 flat.add_lines(nothing)
         flat.add_lines(["return; yield"])
         flat.write((), "    ", {})
@@ -114,7 +116,10 @@ class _Writer:
             if value in made:
                 self._add(value, part, example)
             else:
-                flat.add_lines([f"yield a{part}"], [part])
+                known = self._graph.values[value]
+                fits = example is not None and example[:2] == (known.shape, known.dtype)
+                flat.add_yield(part, f"memory[{self._yielded}]" if fits else None)
+                self._yielded += 1
         if rule is None:
             flat.add_lines(["f = None"])
 

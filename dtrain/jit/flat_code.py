@@ -33,6 +33,7 @@ class _Item:
     uses, makes : the values that it takes, and those that it assigns
     shared : those that what it makes may share memory with
     label : the primitive that it is part of, for errors
+    memory : the text of the memory, or None, into which the value that it yields may be written
     """
 
     uses: set[int]
@@ -41,6 +42,7 @@ class _Item:
     lines: Sequence[str] = ()
     shared: set[int] = field(default_factory=set)
     label: str = ""
+    memory: str | None = None
 
 
 class FlatCode:
@@ -77,6 +79,12 @@ class FlatCode:
         """Add text; what it makes, and uses, is held by others."""
         self._items.append(_Item({*uses}, [*makes], lines=lines, label=label))
         self.hold([*uses, *makes])
+
+    def add_yield(self, value: int, memory: str | None) -> None:
+        """Yield a value; `memory` is the text of an array of its shape and dtype, or None, into
+        which it may be written."""
+        self._items.append(_Item({value}, [], lines=[f"yield a{value}"], memory=memory))
+        self.hold([value])
 
     def add_name(self, value: int, source: int) -> None:
         """Make a value another name of one."""
@@ -149,16 +157,31 @@ class FlatCode:
             last.update((_root(roots, value), index) for value in (*item.uses, *item.makes))
         held = {_root(roots, value) for value in needed | self._foreign}
         dropped = find_last_uses([item.uses | set(item.makes) for item in self._items], needed)
+        memory = self._find_memory(roots)
         for index, item in enumerate(self._items):
             ends = {v for v in item.uses if last[_root(roots, v)] == index}
             free = [v for v in sorted(ends) if _root(roots, v) not in held]
-            lines = item.lines if item.call is None else self._call_lines(item.call, free)
+            lines = item.lines if item.call is None else self._call_lines(item.call, free, memory)
             unused = sorted(set(dropped[index]))
             if unused:
                 lines = [*lines, " = ".join(f"a{value}" for value in unused) + " = None"]
             for line in lines:
                 self._code.lines.append(indent + line)
                 labels[len(self._code.lines)] = item.label
+
+    def _find_memory(self, roots: dict[int, int]) -> dict[int, str]:
+        """The memory for values that nobody takes but who gets them."""
+        takers: dict[int, int] = {}
+        for item in self._items:
+            for root in {_root(roots, value) for value in (*item.uses, *item.makes)}:
+                takers[root] = takers.get(root, 0) + 1
+        return {
+            value: item.memory
+            for item in self._items
+            if item.memory is not None
+            for value in item.uses
+            if takers[_root(roots, value)] == 2
+        }
 
     def _find_roots(self) -> dict[int, int]:
         """For each value a value that stands for its memory."""
@@ -173,11 +196,13 @@ class FlatCode:
                 roots.setdefault(value, value)
         return roots
 
-    def _call_lines(self, call: ArrayCall, free: Sequence[int]) -> list[str]:
+    def _call_lines(
+        self, call: ArrayCall, free: Sequence[int], memory: dict[int, str]
+    ) -> list[str]:  # fmt: skip
         outputs = [value for _, value in call.outputs]
         if len(outputs) == 1 and self._is_same(call):
             return [f"a{outputs[0]} = {self._code.text(call.args[1])}"]
-        called = self._called(call, free)
+        called = self._called(call, free, memory)
         if not outputs:
             return [called]
         if not call.width:
@@ -198,11 +223,12 @@ class FlatCode:
             and self._examples[source.value].shape == self._examples[made].shape
         )
 
-    def _called(self, call: ArrayCall, free: Sequence[int]) -> str:
+    def _called(self, call: ArrayCall, free: Sequence[int], memory: dict[int, str]) -> str:
         """The text of a call."""
         text, args = self._code.text, call.args
+        into = memory.get(call.outputs[0][1]) if len(call.outputs) == 1 else None
         if isinstance(call.function, np.ufunc):
-            return self._ufunc(call, free)
+            return self._ufunc(call, free, into)
         if call.function is get_attribute:
             return f"{text(args[0])}.{args[1]}"
         if call.function is operator.getitem:
@@ -215,16 +241,19 @@ class FlatCode:
         if name == "sum" and len(rest) < 2 and call.kwargs.keys() <= {"axis", "keepdims"}:
             axis = rest[0] if rest else call.kwargs.get("axis")
             keep = call.kwargs.get("keepdims", False)
-            return self._code.call(np.add.reduce, (array, axis, None, None, keep), {})
+            reduced = self._code.call(np.add.reduce, (array, axis, None, None, keep), {})
+            return reduced if into is None else reduced.replace("None, None, ", f"None, {into}, ")
         inner = self._code.call(name, rest, call.kwargs)  # "k1(arguments)"
         return f"{text(array)}.{name}{inner[inner.index('(') :]}"
 
-    def _ufunc(self, call: ArrayCall, free: Sequence[int]) -> str:
+    def _ufunc(self, call: ArrayCall, free: Sequence[int], into: str | None) -> str:
         out = call.kwargs.get("out")
         out = out[0] if isinstance(out, tuple) and len(out) == 1 else out
         others = call.kwargs.keys() - {"out"}
         if isinstance(out, Ref) and not others:
             return self._code.call(call.function, (*call.args, out), {})
+        if into is not None and not call.kwargs:
+            return f"{self._code.call(call.function, call.args, {})[:-1]}, {into})"
         target = None if call.kwargs else self._target(call, free)
         if target is None:
             return self._code.call(call.function, call.args, call.kwargs)
