@@ -6,7 +6,6 @@ Drawn are the recorded graph of a function, or the dynamic graph behind a Tensor
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,9 @@ from dtrain.autograd.tensor import Tensor
 from dtrain.jit.compiled_function import ScriptFunction
 from dtrain.jit.compiled_module import CompiledModule
 from dtrain.jit.graph import Graph, Step, refs_in
+from dtrain.jit.layout import Box, find_way_around, place
 
-_ROW, _GAP, _CHARACTER, _HEIGHT = 74, 22, 7.0, 34
+_ROW, _HEIGHT = 74, 34
 _COLORS = {
     "input": "#dbeafe", "parameter": "#fde68a", "constant": "#e5e7eb", "operation": "#dcfce7",
     "decision": "#fbcfe8", "output": "#e9d5ff",
@@ -26,21 +26,6 @@ _COLORS = {
 
 #: The kinds of values that calls make.
 _RESULTS = ("tensor", "array", "number")
-
-
-@dataclass
-class _Box:
-    """An input, operation or output; `sources` are the boxes above it, with what the edges say."""
-
-    kind: str
-    lines: list[str]
-    sources: list[tuple[int, str]] = field(default_factory=list)
-    level: int = 0
-    x: float = 0.0
-
-    @property
-    def width(self) -> float:
-        return max(len(line) for line in self.lines) * _CHARACTER + 20
 
 
 def draw(
@@ -74,7 +59,7 @@ def draw(
         boxes = _boxes_of_graph(graph, parameters)
     else:
         raise TypeError(f"draw: expected a graph or a Tensor, got {type(graph).__name__}")
-    _place(boxes)
+    place(boxes)
     svg = _svg(boxes)
     if path is not None:
         Path(path).write_text(svg)
@@ -85,17 +70,17 @@ def _shape(shape: Iterable[int]) -> str:
     return "×".join(map(str, shape)) or "scalar"
 
 
-def _boxes_of_tensor(loss: Tensor, names: dict[str, Tensor], parameters: bool) -> list[_Box]:
+def _boxes_of_tensor(loss: Tensor, names: dict[str, Tensor], parameters: bool) -> list[Box]:
     """The dynamic graph behind a Tensor."""
     labels = {id(tensor): name for name, tensor in names.items()}
-    boxes: list[_Box] = []
+    boxes: list[Box] = []
     known: dict[int, int] = {}
 
     def add(item: Any) -> int:
         if isinstance(item, Node):
-            box = _Box("operation", [item.name])
+            box = Box("operation", [item.name])
         else:
-            box = _Box("parameter", [labels.get(id(item), "leaf"), _shape(item.shape)])
+            box = Box("parameter", [labels.get(id(item), "leaf"), _shape(item.shape)])
         boxes.append(box)
         known[id(item)] = len(boxes) - 1
         return known[id(item)]
@@ -115,13 +100,13 @@ def _boxes_of_tensor(loss: Tensor, names: dict[str, Tensor], parameters: bool) -
                 if isinstance(parent, Node):
                     waiting.append(parent)
             boxes[known[id(node)]].sources.append((known[id(parent)], _shape(parent.shape or ())))
-    boxes.append(_Box("output", ["output"], [(known[id(root)], _shape(loss.shape))]))
+    boxes.append(Box("output", ["output"], [(known[id(root)], _shape(loss.shape))]))
     return boxes
 
 
-def _boxes_of_graph(graph: Graph, parameters: bool) -> list[_Box]:
+def _boxes_of_graph(graph: Graph, parameters: bool) -> list[Box]:
     """A recorded graph, its branches one beside the other."""
-    boxes: list[_Box] = []
+    boxes: list[Box] = []
     made: dict[int, int] = {}
 
     def box_of(value: int) -> int | None:
@@ -131,7 +116,7 @@ def _boxes_of_graph(graph: Graph, parameters: bool) -> list[_Box]:
             if kind != "input" and not parameters:
                 return None
             text = _shape(entry.shape) if entry.dtype is not None else "number"
-            boxes.append(_Box(kind, [graph.label(value), text]))
+            boxes.append(Box(kind, [graph.label(value), text]))
             made[value] = len(boxes) - 1
         return made[value]
 
@@ -146,13 +131,13 @@ def _boxes_of_graph(graph: Graph, parameters: bool) -> list[_Box]:
     def add(step: Step, decision: list[tuple[int, str]]) -> None:
         for call in step.calls:
             given = sources((call.args, call.kwargs))
-            boxes.append(_Box("operation", [call.name], given or decision))
+            boxes.append(Box("operation", [call.name], given or decision))
             for _, value in call.outputs:
                 made[value] = len(boxes) - 1
         if step.decides is None:
-            boxes.append(_Box("output", ["output"], sources(step.outputs) or decision))
+            boxes.append(Box("output", ["output"], sources(step.outputs) or decision))
             return
-        boxes.append(_Box("decision", ["if"], sources(step.decides)))
+        boxes.append(Box("decision", ["if"], sources(step.decides)))
         index = len(boxes) - 1
         for outcome, branch in step.branches.items():
             before = dict(made)
@@ -176,60 +161,13 @@ def _boxes_of_graph(graph: Graph, parameters: bool) -> list[_Box]:
     return [boxes[i] for i in kept]
 
 
-def _place(boxes: list[_Box]) -> None:
-    """Give each box a level below its sources, and a place on it near them."""
-    order = _sorted(boxes)
-    users: dict[int, list[int]] = {}
-    for index in order:
-        box = boxes[index]
-        box.level = max((boxes[s].level + 1 for s, _ in box.sources), default=0)
-        for source, _ in box.sources:
-            users.setdefault(source, []).append(index)
-    for index in reversed(order):  # what has no sources stands right above its first user
-        if not boxes[index].sources and users.get(index):
-            boxes[index].level = min(boxes[u].level for u in users[index]) - 1
-    levels: dict[int, list[int]] = {}
-    for index in order:
-        levels.setdefault(boxes[index].level, []).append(index)
-    for level in sorted(levels):
-        row = levels[level]
-
-        def wanted(index: int) -> float:
-            near = [boxes[s].x for s, _ in boxes[index].sources]
-            return sum(near) / len(near) if near else 1e6
-
-        row.sort(key=wanted)
-        total = sum(boxes[i].width + _GAP for i in row) - _GAP
-        centres = [wanted(i) for i in row if boxes[i].sources]
-        left = (sum(centres) / len(centres) if centres else 0.0) - total / 2
-        for index in row:
-            boxes[index].x = left + boxes[index].width / 2
-            left += boxes[index].width + _GAP
-
-
-def _sorted(boxes: list[_Box]) -> list[int]:
-    """The indices of the boxes, sources first."""
-    done: dict[int, None] = {}
-    for start in range(len(boxes)):
-        stack = [start]
-        while stack:
-            index = stack[-1]
-            rest = [s for s, _ in boxes[index].sources if s not in done]
-            if rest:
-                stack.extend(rest)
-            else:
-                done.setdefault(index)
-                stack.pop()
-    return list(done)
-
-
-def _svg(boxes: list[_Box]) -> str:
-    left = min(box.x - box.width / 2 for box in boxes) - 20
+def _svg(boxes: list[Box]) -> str:
+    left = min(box.x - box.width / 2 for box in boxes) - 40
     right = max(box.x + box.width / 2 for box in boxes) + 20
     height = (max(box.level for box in boxes) + 1) * _ROW + 20
     lowest = min(box.level for box in boxes)
 
-    def top(box: _Box) -> float:
+    def top(box: Box) -> float:
         return (box.level - lowest) * _ROW + 20
 
     parts = [
@@ -240,20 +178,23 @@ def _svg(boxes: list[_Box]) -> str:
         'markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8z" fill="#6b7280"/></marker></defs>',
         f'<rect x="{left:.0f}" y="0" width="100%" height="100%" fill="white"/>',
     ]
+    labels: dict[int, dict[str, None]] = {}  # of each box what its edges say, each once
     for box in boxes:
         for source, text in box.sources:
             above = boxes[source]
             x0, y0, x1, y1 = above.x, top(above) + _HEIGHT, box.x, top(box)
-            middle = (y0 + y1) / 2
+            around = find_way_around(boxes, above, box)
             parts.append(
-                f'<path d="M{x0:.1f} {y0:.1f}C{x0:.1f} {middle:.1f} {x1:.1f} {middle:.1f} '
-                f'{x1:.1f} {y1:.1f}" fill="none" stroke="#6b7280" marker-end="url(#arrow)"/>'
+                f'<path d="{_curve(x0, y0, x1, y1, around)}" fill="none" stroke="#6b7280" '
+                'marker-end="url(#arrow)"/>'
             )
-            if above.kind in ("operation", "decision"):
-                parts.append(
-                    f'<text x="{(x0 + x1) / 2 + 4:.1f}" y="{middle:.1f}" font-size="9" '
-                    f'fill="#4b5563">{escape(text)}</text>'
-                )
+            if above.kind == "decision":
+                parts.append(_label((x0 + x1) / 2 + 4, (y0 + y1) / 2, text))
+            elif above.kind == "operation":
+                labels.setdefault(source, {})[text] = None
+    for source, texts in labels.items():
+        above = boxes[source]
+        parts.append(_label(above.x + 6, top(above) + _HEIGHT + 11, ", ".join(texts)))
     for box in boxes:
         x, y = box.x - box.width / 2, top(box)
         radius = 4 if box.kind == "operation" else _HEIGHT / 2
@@ -268,3 +209,21 @@ def _svg(boxes: list[_Box]) -> str:
                 f"{escape(line)}</text>"
             )
     return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _curve(x0: float, y0: float, x1: float, y1: float, around: float | None) -> str:
+    """The path from one point down to another, straight down at `around` between the two."""
+    if around is None:
+        points = [(x0, y0, x1, y1)]
+    else:
+        bend = _ROW - _HEIGHT
+        points = [(x0, y0, around, y0 + bend), (around, y1 - bend, x1, y1)]
+    text = f"M{x0:.1f} {y0:.1f}"
+    for a, b, c, d in points:
+        middle = (b + d) / 2
+        text += f"L{a:.1f} {b:.1f}C{a:.1f} {middle:.1f} {c:.1f} {middle:.1f} {c:.1f} {d:.1f}"
+    return text
+
+
+def _label(x: float, y: float, text: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="9" fill="#4b5563">{escape(text)}</text>'
