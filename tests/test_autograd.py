@@ -19,6 +19,44 @@ def wanting(*values):
 # --- backward ---
 
 
+def test_gradients_of_parts_add_up_in_the_whole():
+    values = np.random.default_rng(0).normal(size=(4, 6))
+    given = np.random.default_rng(1).normal(size=(4, 6))
+    x = dtrain.from_numpy(values).requires_grad_()
+    y = x * 1
+    hooked = []
+    y.register_hook(lambda g: hooked.append(g.clone()))
+    parts = [*dtrain.split(y, 2, 1), y[1], y[1:3, ::2], y[[0, 0, 3]], y]
+    slices = [
+        given[:, :2],
+        given[:, 2:4],
+        given[:, 4:],
+        given[1],
+        given[1:3, ::2],
+        given[:3],
+        given,
+    ]
+    loss = sum((part * dtrain.from_numpy(g.copy())).sum() for part, g in zip(parts, slices))
+    expected = 2 * given  # of the columns and of the whole
+    expected[1] += given[1]
+    expected[1:3, ::2] += given[1:3, ::2]
+    np.add.at(expected, [0, 0, 3], given[:3])
+    for times in (1, 2):  # nothing that was saved is changed
+        loss.backward(retain_graph=True)
+        np.testing.assert_allclose(x.grad.numpy(), times * expected, rtol=1e-13)
+        np.testing.assert_allclose(hooked[-1].numpy(), expected, rtol=1e-13)
+
+
+def test_adding_a_part_changes_no_other_gradient():
+    x, y = wanting(1.0, 2.0, 3.0), wanting(1.0, 1.0, 1.0)
+    z = x + 0
+    parts = z[1:] * 5
+    total = (z + y).sum() * 1 + parts.sum()  # z and y get the same array as their gradient
+    total.backward()
+    assert x.grad.tolist() == [1, 6, 6]
+    assert y.grad.tolist() == [1, 1, 1]
+
+
 def test_a_second_backward_raises_and_says_what_to_do():
     x = wanting(3.0)
     y = (x * x).sum()

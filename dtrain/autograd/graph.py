@@ -226,6 +226,20 @@ def run_backward(
             pending[key] = pending[key] + grad
             summed.add(key)
 
+    def add_part(target: Any, vjp: VJP, grad: Array) -> bool:
+        """Add a vjp's gradient in place to the pending one of a node or leaf; False if none is."""
+        key = id(target)
+        whole = pending.get(key)
+        if type(whole) is not np.ndarray or not whole.ndim or type(grad) is not np.ndarray:
+            return False
+        if whole.dtype is not grad.dtype or grad.dtype.char not in "fd":
+            return False
+        if key not in summed:
+            pending[key] = whole = whole + 0.0  # -0 becomes 0, as where a whole gradient is added
+            summed.add(key)
+        vjp(grad, whole)
+        return True
+
     def count_down(leaf: Any) -> None:
         """Count one use of a leaf as done; after the last one accumulate its gradient."""
         key = id(leaf)
@@ -310,13 +324,16 @@ def run_backward(
                     vjps = node.take_parts(grad, keep_graph, find_memory(node.parents))
                 else:
                     vjps = node.take_vjps(grad, keep_graph, record_vjps)
+                adds = not check_nan and type(node.primitive) is Primitive and node.primitive.adds
                 for parent, vjp in zip(node.parents, vjps):
                     if parent is None:
                         continue
                     if takes_parts and node.yields_parts and accumulate_whole(parent, vjp):
                         continue
                     leaf = None if isinstance(parent, Node) else parent
-                    if relevant is None or id(parent) in relevant:
+                    if (relevant is None or id(parent) in relevant) and not (
+                        adds and add_part(parent, vjp, grad)
+                    ):
                         part = vjp if node.yields_parts else vjp(grad)
                         if check_nan:
                             position = [id(other) for other in node.parents].index(id(parent))

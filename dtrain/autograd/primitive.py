@@ -23,7 +23,7 @@ from dtrain.backend import Array, array_module
 from dtrain.backend.dtypes import is_inexact
 
 #: The gradient of the output -> the gradient of one input (a vector-Jacobian product).
-VJP: TypeAlias = Callable[[Array], Array]
+VJP: TypeAlias = Callable[..., Array]
 
 #: What a primitive returns: its output, and one vjp for each positional argument.
 OutputAndVJPs: TypeAlias = tuple[Array, Sequence[VJP]]
@@ -53,6 +53,8 @@ class Primitive:
         self.is_recomputed: bool = recomputed
         #: whether the output may share the memory of the first input
         self.is_view: bool = False
+        #: whether its vjps take a second argument, an array to which they add the gradient
+        self.adds: bool = False
         #: the inputs, by index, and the output, that some vjp keeps
         self.kept: set[int] = set()
         #: the same for each vjp, by its code

@@ -24,17 +24,24 @@ def getitem(x: Array, *, index: tuple) -> OutputAndVJPs:
     xp = array_module(x)
     shape = x.shape
 
-    def grad_x(g: Array) -> Array:
+    def grad_x(g: Array, total: Array | None = None) -> Array:
         if not is_basic_index(index):
-            return add_to_zeros(shape, index, g)
-        full = xp.zeros(shape, g.dtype)
-        full[index] = g
-        return full
+            whole = add_to_zeros(shape, index, g)
+            return whole if total is None else np.add(total, whole, total)
+        if total is None:
+            total = xp.zeros(shape, g.dtype)
+            total[index] = g
+        else:
+            total[index] += g
+        return total
 
     place = find_slice_index(index)
     if place is not None and isinstance(x, np.ndarray) and x.size:  # faster than x[index]
         return np.take(x, place[1], place[0]), (grad_x,)
     return x[index], (grad_x,)
+
+
+getitem.primitive.adds = True  # type: ignore[attr-defined]
 
 
 @exact_op(takes_complex=True)

@@ -8,23 +8,16 @@ import numpy as np
 
 from dtrain.autograd.op import op
 from dtrain.autograd.primitive import OutputAndVJPs
-from dtrain.backend import Array, array_module
+from dtrain.backend import Array, array_module, kernels
 from dtrain.backend.dtypes import is_inexact
-
-
-def _reverse_cumsum(g: Array, axis: int) -> Array:
-    """Sums from each position to the end."""
-    xp = array_module(g)
-    return xp.flip(xp.cumsum(xp.flip(g, axis), axis), axis)
 
 
 @op(takes_complex=True)
 def cumsum(x: Array, *, axis: int) -> OutputAndVJPs:
     """Running sums along an axis; of integers and bools as int64."""
-    xp = array_module(x)
-    dtype = None if is_inexact(x.dtype) else "int64"
-    out = xp.cumsum(x, axis, dtype=dtype).reshape(x.shape)  # that of a 0-d array is 1-d
-    return out, (lambda g: _reverse_cumsum(g, axis),)
+    if not is_inexact(x.dtype):
+        x = x.astype("int64")
+    return kernels.cumsum(x, axis, False), (lambda g: kernels.cumsum(g, axis, True),)
 
 
 @op(takes_complex=True)
@@ -43,9 +36,9 @@ def cumprod(x: Array, *, axis: int) -> OutputAndVJPs:
         count = xp.cumsum(zeros, axis)
         first = zeros & (count == 1)
         before = xp.where(count == 0, g * out, 0)
-        before = _reverse_cumsum(before, axis) / xp.where(zeros, 1, x)
+        before = kernels.cumsum(before, axis, True) / xp.where(zeros, 1, x)
         at = xp.where(count == 1, g * xp.cumprod(xp.where(first, 1, x), axis), 0)
-        return xp.where(first, _reverse_cumsum(at, axis), xp.where(count == 0, before, 0))
+        return xp.where(first, kernels.cumsum(at, axis, True), xp.where(count == 0, before, 0))
 
     return out, (grad_x,)
 

@@ -180,6 +180,8 @@ def _product(x: Array, values: Array, index: Any) -> Array:
 def check_indices(index: Array, size: int, what: str) -> None:
     """Refuse indices outside [0, size); not on a GPU, where the check would wait for the stream."""
     if isinstance(index, np.ndarray) and index.size:
+        if index.dtype == np.int64 and index.view(np.uint64).max() < size:
+            return  # in one pass: negative numbers would be large ones
         low, high = int(index.min()), int(index.max())
         if low < 0 or high >= size:
             worst = low if low < 0 else high

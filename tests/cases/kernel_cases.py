@@ -535,6 +535,12 @@ REDUCTIONS = [
     for scale in (1.0, 0.125)
 ]
 
+SCANS = [
+    Case("scan", "cumsum", (shape,), (axis, reverse), slack=4)
+    for shape, axis in (((4, 9), 1), ((70, 9), -1), ((3, 9, 70), 1), ((9, 4), 0), ((7,), 0), ((0, 3), 1))
+    for reverse in (False, True)
+]  # fmt: skip
+
 CASES = [
     *ACTIVATIONS,
     *SOFTMAX,
@@ -545,6 +551,7 @@ CASES = [
     *INDEXINGS,
     *JOININGS,
     *SORTINGS,
+    *SCANS,
     *LAYOUTS,
     *RECURRENT,
     *STEPS,

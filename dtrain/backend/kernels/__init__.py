@@ -172,6 +172,8 @@ add_along_axis: Kernel = _kernel("indexing", "add_along_axis")
 add_slices: Kernel = _kernel("indexing", "add_slices")
 add_at: Kernel = _kernel("indexing", "add_at")
 
+cumsum: Kernel = _kernel("scan", "cumsum")
+
 topk_indices: Kernel = _kernel("sorting", "topk_indices")
 
 write_parts: Kernel = _kernel("joining", "write_parts")

@@ -27,8 +27,9 @@ def _parts_float32(x: Any) -> Any:
     """2^n and exp(r) - 1, with x = n log(2) + r."""
     limited = x if x > _LOWEST_F else _LOWEST_F  # for NaN, too
     limited = limited if limited < _HIGHEST_F else _HIGHEST_F
-    # the conversion rounds down, since the sum is positive
-    n = np.int32(limited * _LOG2_E_F + _SHIFT_F) - 256
+    # the conversion rounds down, since the sum is positive; Numba's difference is an int64, which
+    # AVX2 cannot convert to float32 in vectors
+    n = np.int32(np.int32(limited * _LOG2_E_F + _SHIFT_F) - 256)
     r = limited - _F(n) * _LN_2_HIGH_F - _F(n) * _LN_2_LOW_F
     p = ((((_P0 * r + _P1) * r + _P2) * r + _P3) * r + _P4) * r + _P5
     return np.int32((n + 127) << 23).view(np.float32), p * r * r + r

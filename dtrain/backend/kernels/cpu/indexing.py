@@ -16,23 +16,41 @@ from dtrain.backend.kernels.reference import indexing as reference
 @compiled
 def _gather(x: np.ndarray, index: np.ndarray, out: np.ndarray) -> None:
     """out[o, k, i] = x[o, index[o, k, i], i]."""
-    n = x.shape[1]
-    for o in range(index.shape[0]):
-        for k in range(index.shape[1]):
-            for i in range(index.shape[2]):
-                at = index[o, k, i]
-                out[o, k, i] = x[o, at if at >= 0 else at + n, i]
+    outer, n, inner = x.shape
+    count = index.shape[1]
+    source, indices, target = x.reshape(-1), index.reshape(-1), out.reshape(-1)
+    for o in range(outer):
+        start = o * n * inner
+        if inner == 1:
+            for k in range(count):
+                at = indices[o * count + k]
+                target[o * count + k] = source[start + (at if at >= 0 else at + n)]
+            continue
+        for k in range(count):
+            for i in range(inner):
+                p = (o * count + k) * inner + i
+                at = indices[p]
+                target[p] = source[start + (at if at >= 0 else at + n) * inner + i]
 
 
 @compiled
 def _add_along_axis(values: np.ndarray, index: np.ndarray, out: np.ndarray) -> None:
     """Add values[o, k, i] to out[o, index[o, k, i], i]."""
-    n = out.shape[1]
-    for o in range(index.shape[0]):
-        for k in range(index.shape[1]):
-            for i in range(index.shape[2]):
-                at = index[o, k, i]
-                out[o, at if at >= 0 else at + n, i] += values[o, k, i]
+    outer, n, inner = out.shape
+    count = index.shape[1]
+    source, indices, target = values.reshape(-1), index.reshape(-1), out.reshape(-1)
+    for o in range(outer):
+        start = o * n * inner
+        if inner == 1:
+            for k in range(count):
+                at = indices[o * count + k]
+                target[start + (at if at >= 0 else at + n)] += source[o * count + k]
+            continue
+        for k in range(count):
+            for i in range(inner):
+                p = (o * count + k) * inner + i
+                at = indices[p]
+                target[start + (at if at >= 0 else at + n) * inner + i] += source[p]
 
 
 @compiled
@@ -44,6 +62,13 @@ def _add_slices(values: np.ndarray, index: np.ndarray, out: np.ndarray) -> None:
             at = index[k] if index[k] >= 0 else index[k] + n
             for i in range(values.shape[2]):
                 out[o, at, i] += values[o, k, i]
+
+
+def is_in_range(index: np.ndarray, n: int) -> bool:
+    """Whether all of the indices are in -n .. n - 1; not negative ones, in one pass, first."""
+    if index.dtype == np.int64 and index.view(np.uint64).max() < n:
+        return True
+    return bool(-n <= index.min() and index.max() < n)
 
 
 def _in_three(x: np.ndarray, axis: int) -> np.ndarray:
@@ -58,8 +83,7 @@ def _is_aligned(x: np.ndarray, index: np.ndarray, axis: int) -> bool:
     return (
         all(x.shape[d] == index.shape[d] for d in others)
         and index.size > 0
-        and -n <= index.min()
-        and index.max() < n
+        and is_in_range(index, n)
     )
 
 
@@ -89,7 +113,7 @@ def add_slices(values: np.ndarray, index: np.ndarray, out: np.ndarray, axis: int
     n = out.shape[axis]
     shape = (*out.shape[:axis], index.size, *out.shape[axis + 1 :])
     is_aligned = values.shape == shape and out.flags.c_contiguous and values.size
-    if not (is_aligned and -n <= index.min() and index.max() < n):
+    if not (is_aligned and is_in_range(index, n)):
         reference.add_slices(values, index, out, axis)
         return
     values, index = np.ascontiguousarray(values), index.astype(np.int64, "C", copy=False)

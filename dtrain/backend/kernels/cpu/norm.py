@@ -129,20 +129,20 @@ def _group_norm(
     _, channels, inner = x.shape
     per_group = channels // groups
     n = per_group * inner
-    rows, target = x.reshape(-1), out.reshape(-1)
+    rows = x.reshape(mean.shape[0], n)  # of groups; lines: of channels
+    lines, target = x.reshape(-1, inner), out.reshape(-1, inner)
     for i in range(mean.shape[0]):
-        total, squares, at = zero, zero, i * n
-        for j in range(at, at + n):
-            total += rows[j]
+        total, squares = zero, zero
+        for j in range(n):
+            total += rows[i, j]
         m = x.dtype.type(total / n)
-        for j in range(at, at + n):
-            squares += (rows[j] - m) * (rows[j] - m)
+        for j in range(n):
+            squares += (rows[i, j] - m) * (rows[i, j] - m)
         r = one / x.dtype.type(math.sqrt(squares / n + eps))
-        for c in range(per_group):
-            channel = i % groups * per_group + c
-            scale, b, at = r * weight[channel], bias[channel], i * n + c * inner
-            for j in range(at, at + inner):
-                target[j] = (rows[j] - m) * scale + b
+        for line in range(i * per_group, (i + 1) * per_group):
+            scale, b = r * weight[line % channels], bias[line % channels]
+            for j in range(inner):
+                target[line, j] = (lines[line, j] - m) * scale + b
         mean[i, 0], rstd[i, 0] = m, r
 
 
@@ -163,24 +163,26 @@ def _group_norm_backward(
     _, channels, inner = x.shape
     per_group = channels // groups
     n = per_group * inner
-    rows, g_rows, target = x.reshape(-1), g.reshape(-1), grad_x.reshape(-1)
+    lines, g_lines = x.reshape(-1, inner), g.reshape(-1, inner)
+    target = grad_x.reshape(-1, inner)
     for i in range(mean.shape[0]):
         m, r, total, along = mean[i, 0], rstd[i, 0], zero, zero
-        for c in range(per_group):
-            channel, at = i % groups * per_group + c, i * n + c * inner
+        first, end = i * per_group, (i + 1) * per_group
+        for line in range(first, end):
             channel_total, channel_along = zero, zero
-            for j in range(at, at + inner):
-                channel_total += g_rows[j]
-                channel_along += g_rows[j] * (rows[j] - m)
+            for j in range(inner):
+                channel_total += g_lines[line, j]
+                channel_along += g_lines[line, j] * (lines[line, j] - m)
+            channel = line % channels
             grad_bias[channel] += channel_total
             grad_weight[channel] += channel_along * r
             total += weight[channel] * channel_total
             along += weight[channel] * channel_along * r
         a, b = x.dtype.type(total / n), x.dtype.type(along / n) * r
-        for c in range(per_group):
-            w, at = weight[i % groups * per_group + c], i * n + c * inner
-            for j in range(at, at + inner):
-                target[j] = (g_rows[j] * w - a - (rows[j] - m) * b) * r
+        for line in range(first, end):
+            w = weight[line % channels]
+            for j in range(inner):
+                target[line, j] = (g_lines[line, j] * w - a - (lines[line, j] - m) * b) * r
 
 
 def layer_norm(
