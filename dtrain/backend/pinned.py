@@ -7,6 +7,7 @@ the GPU still computes the step of the last one.
 
 from __future__ import annotations
 
+import mmap
 import sys
 import weakref
 from collections import deque
@@ -42,12 +43,23 @@ def pin(array: np.ndarray) -> np.ndarray:
     return pinned
 
 
-def pin_in_place(memory: np.ndarray) -> None:
-    """Pin the memory of an array that owns or maps it, for as long as the array lives."""
-    from cupy.cuda import runtime
+class PinnedMapping(mmap.mmap):
+    """A mapped file, `PinnedMapping(fd, nbytes)`, in memory that is pinned while it is mapped."""
 
-    runtime.hostRegister(memory.ctypes.data, memory.nbytes, _PORTABLE)
-    weakref.finalize(memory, runtime.hostUnregister, memory.ctypes.data).atexit = False
+    _address = 0
+
+    def __init__(self, fd: int, nbytes: int) -> None:
+        from cupy.cuda import runtime
+
+        address = np.frombuffer(self, np.uint8).ctypes.data
+        runtime.hostRegister(address, nbytes, _PORTABLE)
+        self._address = address
+
+    def __del__(self) -> None:
+        if self._address and not sys.is_finalizing():
+            from cupy.cuda import runtime
+
+            runtime.hostUnregister(self._address)
 
 
 class _CopyStream:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -13,7 +14,8 @@ from dtrain.backend import Array, to_host
 T = TypeVar("T")
 
 
-class Difference(NamedTuple, Generic[T]):
+@dataclass(frozen=True)
+class Difference(Generic[T]):
     """The first entry at which the ranks' lists differ.
 
     Attributes

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dtrain.backend.pinned import pin_in_place
+from dtrain.backend.pinned import PinnedMapping
 
 _ALIGNMENT = 64
 
@@ -104,24 +104,23 @@ class SegmentReader:
 
     def __init__(self, pins: bool) -> None:
         self._pins = pins
-        self._mapped: dict[int, np.ndarray] = {}
+        self._mapped: dict[int, mmap.mmap] = {}
         #: segments whose arrays are gone; the worker is told
         self.released: deque[int] = deque()
 
     def map(self, segment: int, fd: int) -> None:
         """Map a new segment; takes the file descriptor."""
         try:
-            memory = np.frombuffer(mmap.mmap(fd, os.fstat(fd).st_size), np.uint8)
+            mapping = PinnedMapping if self._pins else mmap.mmap
+            self._mapped[segment] = mapping(fd, os.fstat(fd).st_size)
         finally:
             os.close(fd)
-        if self._pins:
-            pin_in_place(memory)
-        self._mapped[segment] = memory
 
     def read(self, written: Written) -> list[np.ndarray]:
         """The parts of a segment, uint8, which is released when no array lies in them."""
         for segment in written.dropped:
             del self._mapped[segment]
+        # The base of all its views: NumPy looks through an array for it, but not through a map.
         memory = np.frombuffer(self._mapped[written.segment], np.uint8)
         weakref.finalize(memory, self.released.append, written.segment).atexit = False
         return cut(memory, written.sizes)
