@@ -21,6 +21,7 @@ import numpy as np
 
 from dtrain.autograd.anomaly import call_stack, refuse_nan, state as anomaly
 from dtrain.autograd.primitive import VJP, Primitive
+from dtrain.autograd.sliced_gradient import Slice, SlicedGradient
 from dtrain.backend import Array, on_device_of
 from dtrain.backend.dtypes import float32, is_half
 
@@ -204,11 +205,12 @@ def run_backward(
         nodes, leaf_uses = _reachable([root for root, _ in roots])
     relevant = None if wanted is None else _nodes_leading_to(wanted, nodes)
     wanted_ids = {id(want) for want in wanted or ()}
-    pending: dict[int, Array] = {}
+    pending: dict[int, Any] = {}  # arrays, or SlicedGradients
     summed: set[int] = set()  # gradients in arrays of their own, to which adding in place is safe
     found: dict[int, Array] = {}
     check_nan = anomaly.enabled and anomaly.check_nan
     takes_parts = wanted is None and not check_nan
+    takes_slices = record_vjps is None and not check_nan
     outer, _running.callbacks = _running.callbacks, []
 
     def add_gradient(target: Any, like: Any, grad: Array) -> None:
@@ -218,6 +220,9 @@ def run_backward(
         if grad.dtype is not like.dtype and grad.dtype != like.dtype:
             grad = convert(grad, like.dtype)
         key = id(target)
+        if type(pending.get(key)) is SlicedGradient:
+            pending[key] = pending[key].whole()
+            summed.discard(key)
         if key not in pending:
             pending[key] = grad
         elif key in summed:
@@ -238,6 +243,14 @@ def run_backward(
             pending[key] = whole = whole + 0.0  # -0 becomes 0, as where a whole gradient is added
             summed.add(key)
         vjp(grad, whole)
+        return True
+
+    def add_slice(target: Any, place: Slice, grad: Array) -> bool:
+        """Add to a slice of the pending gradient of a node; False where that takes a whole one."""
+        known = pending.get(id(target))
+        if known is not None or grad.dtype != target.dtype:
+            return type(known) is SlicedGradient and known.add(place, grad)
+        pending[id(target)] = SlicedGradient(target.shape, place, grad)
         return True
 
     def count_down(leaf: Any) -> None:
@@ -317,6 +330,8 @@ def run_backward(
                             count_down(parent)
                     continue
                 grad = pending.pop(key)
+                if type(grad) is SlicedGradient:
+                    grad = grad.whole()
                 if node.hooks or wanted_ids or summed or type(grad) is not np.ndarray:
                     grad = complete(node, grad)
                 vjps: Iterable[Any]
@@ -334,6 +349,9 @@ def run_backward(
                     if (relevant is None or id(parent) in relevant) and not (
                         adds and add_part(parent, vjp, grad)
                     ):
+                        place = getattr(vjp, "place", None) if takes_slices else None
+                        if place is not None and leaf is None and add_slice(parent, place, grad):
+                            continue
                         part = vjp if node.yields_parts else vjp(grad)
                         if check_nan:
                             position = [id(other) for other in node.parents].index(id(parent))

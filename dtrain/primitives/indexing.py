@@ -9,7 +9,8 @@ import numpy as np
 
 from dtrain.autograd.op import exact_op, view_op
 from dtrain.autograd.primitive import OutputAndVJPs
-from dtrain.backend import Array, array_module, kernels
+from dtrain.autograd.sliced_gradient import find_slice
+from dtrain.backend import Array, array_module, is_cupy, kernels
 from dtrain.primitives.scattering import add_along_axis, add_to_zeros, find_slice_index
 
 
@@ -38,6 +39,8 @@ def getitem(x: Array, *, index: tuple) -> OutputAndVJPs:
     place = find_slice_index(index)
     if place is not None and isinstance(x, np.ndarray) and x.size:  # faster than x[index]
         return np.take(x, place[1], place[0]), (grad_x,)
+    if is_cupy(x) and is_basic_index(index):
+        grad_x.place = find_slice(shape, index)  # type: ignore[attr-defined]
     return x[index], (grad_x,)
 
 

@@ -149,6 +149,15 @@ def after_mean_cross_entropy(reduction: str) -> Any:
     return prepare
 
 
+def after_attention(*how: Any) -> Any:
+    def prepare(arrays: list, dtype: Any) -> list:
+        from dtrain.backend.kernels.reference.attention import attention
+
+        return [*arrays, *attention(*arrays[1:], *how)]
+
+    return prepare
+
+
 def with_rows(arrays: list, dtype: Any) -> list:
     values, out = arrays
     return [values, np.arange(len(values)) * 5 % len(out), out]
@@ -276,6 +285,19 @@ SOFTMAX = [
     *(Case("softmax", "mean_cross_entropy_backward", ((1 if reduction != "none" else 5,), (5, 65), weight), (6,),
            after_mean_cross_entropy(reduction), special=False)
       for weight, reduction in WEIGHTED),
+]  # fmt: skip
+
+#: shapes of q, k and v, and whether the attention is causal
+HEADS = [
+    (((2, 3, 5, 4), (2, 3, 40, 4), (2, 3, 40, 6)), False), (((1, 2, 40, 9),) * 3, True),
+    (((1, 1, 40, 64), (1, 1, 5, 64), (1, 1, 5, 3)), True), (((1, 1, 1, 1),) * 3, False),
+]  # fmt: skip
+
+ATTENTION = [
+    *(Case("attention", "attention", shapes, (0.02, causal), special=False, slack=4) for shapes, causal in HEADS),
+    *(Case("attention", "attention_backward", ((*shapes[0][:3], shapes[2][3]), *shapes), (0.02, causal),
+           after_attention(0.02, causal), special=False, slack=8)
+      for shapes, causal in HEADS),
 ]  # fmt: skip
 
 #: arrays (n, channels, inner) and their numbers of groups
@@ -544,6 +566,7 @@ SCANS = [
 CASES = [
     *ACTIVATIONS,
     *SOFTMAX,
+    *ATTENTION,
     *NORMS,
     *POOLS,
     *CONVOLUTIONS,

@@ -30,6 +30,9 @@ SMALL: dict[str, int] = {"conv": 1 << 16, "optimizer": 1 << 14}
 
 _NO_ARRAYS = frozenset((int, float, bool, tuple, str, type(None)))
 
+#: 512 MB of halves
+_MANY_SCORES = 1 << 28
+
 #: Takes arrays and returns arrays, as the reference of the same name specifies.
 Kernel: TypeAlias = Callable[..., Any]
 
@@ -111,6 +114,23 @@ def matmul(x: Array, y: Array) -> Array:
         return body.matmul(x, y)
     return x @ y
 
+
+def computes_attention(q: Array, k: Array, v: Array) -> bool:
+    """Whether `attention` has a kernel for these arrays that keeps no score in memory.
+
+    Products of halves by cuBLAS are faster, so theirs are taken only where the scores are many.
+    """
+    if not (is_cupy(q) and q.ndim == k.ndim == v.ndim == 4 and q.shape[:2] == k.shape[:2]):
+        return False
+    scores = q.size // max(q.shape[3], 1) * k.shape[2]
+    if k.shape[:3] != v.shape[:3] or not scores or (is_half(q.dtype) and scores < _MANY_SCORES):
+        return False
+    body = _choose_body("attention", (q, k, v))
+    return body is not None and body.takes_heads(q.shape[3], v.shape[3])
+
+
+attention: Kernel = _kernel("attention", "attention")
+attention_backward: Kernel = _kernel("attention", "attention_backward")
 
 softmax: Kernel = _kernel("softmax", "softmax")
 softmax_backward: Kernel = _kernel("softmax", "softmax_backward")

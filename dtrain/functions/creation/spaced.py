@@ -48,8 +48,11 @@ def arange(
     if category(dtype) == 1:
         start, step = int(start), int(step)
     with use_device(device):
-        steps = module_on(device).arange(count) * step + start
-        return make_leaf(steps.astype(dtype), requires_grad)
+        if dtype == np.int64:  # one launch on a GPU
+            steps = module_on(device).arange(start, start + count * step, step, dtype)
+        else:
+            steps = module_on(device).arange(count) * step + start
+        return make_leaf(steps.astype(dtype, copy=False), requires_grad)
 
 
 @factory

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dtrain.autograd import Tensor
 from dtrain.autograd.tensor import wrap
-from dtrain.backend import Array, array_module
+from dtrain.backend import Array, array_module, kernels
 from dtrain.functions import products
 from dtrain.functions.autocast import autocasts
 from dtrain.functions.half_precision import in_float32
@@ -17,6 +17,7 @@ from dtrain.nn.functional.activations import softmax
 from dtrain.nn.functional.dropout import dropout
 from dtrain.nn.functional.linear import linear
 from dtrain.primitives import indexing
+from dtrain.primitives.attention import attention
 
 MINUS_INFINITY = float("-inf")
 
@@ -51,6 +52,10 @@ def scaled_dot_product_attention(
     _check_operands(query, key, value, attn_mask, is_causal)
     if enable_gqa:
         key, value = (_shared_heads(x, query) for x in (key, value))
+    arrays = query.array, key.array, value.array
+    if attn_mask is None and not dropout_p and kernels.computes_attention(*arrays):
+        scale = query.shape[-1] ** -0.5 if scale is None else scale
+        return attention(query, key, value, scale=scale, is_causal=is_causal)
     if is_causal:
         seen = array_module(query.array).tri(query.shape[-2], key.shape[-2], dtype=bool)
         zero, hidden = (query.dtype.type(value) for value in (0, MINUS_INFINITY))

@@ -22,7 +22,7 @@ def add_rows(values: Array, index: Array, out: Array) -> None:
     values, index = cupy.ascontiguousarray(values, out.dtype), index.astype("int64", copy=False)
     order = cupy.argsort(index, kind="stable").astype("int64", copy=False)
     count, n = values.shape
-    for_each("indexing", "add_rows", values.size, values, index[order], order, out, n, count)
+    for_each("indexing", "add_rows", values.size, values, index, order, out, n, count)
 
 
 def add_at(values: Array, index: Any, out: Array) -> None:

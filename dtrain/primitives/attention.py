@@ -1,0 +1,26 @@
+"""Attention as one operation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dtrain.autograd.op import memoize_by_gradient, op
+from dtrain.autograd.primitive import OutputAndVJPs
+from dtrain.backend import Array, kernels
+
+
+@op(takes_halves=True)
+def attention(
+    query: Array, key: Array, value: Array, *, scale: float, is_causal: bool
+) -> OutputAndVJPs:
+    """softmax(query key^T scale) value; causal: query i sees the keys 0..i only.
+
+    query: (n, heads, t, d); key: (n, heads, s, d); value: (n, heads, s, e).
+    """
+    out, log_sums = kernels.attention(query, key, value, scale, is_causal)
+
+    @memoize_by_gradient
+    def shared(g: Array) -> Any:
+        return kernels.attention_backward(g, query, key, value, out, log_sums, scale, is_causal)
+
+    return out, (lambda g: shared(g)[0], lambda g: shared(g)[1], lambda g: shared(g)[2])
