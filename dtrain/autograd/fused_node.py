@@ -15,9 +15,10 @@ import numpy as np
 
 from dtrain.autograd import grad_mode
 from dtrain.autograd.double_backward import link_array
-from dtrain.autograd.graph import Node, refuse_freed, refuse_modified
+from dtrain.autograd.graph import Node
 from dtrain.autograd.output_grads import OutputGrads
 from dtrain.autograd.primitive import Primitive
+from dtrain.autograd.refusals import refuse_freed, refuse_modified
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend import Array
 

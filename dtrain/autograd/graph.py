@@ -15,13 +15,14 @@ import operator
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from dtrain.autograd.anomaly import call_stack, refuse_nan, state as anomaly
 from dtrain.autograd.primitive import VJP, Primitive
-from dtrain.autograd.sliced_gradient import Slice, SlicedGradient
+from dtrain.autograd.refusals import refuse_freed, refuse_modified
+from dtrain.autograd.sliced_gradient import SlicedGradient, add_on_device
 from dtrain.backend import Array, on_device_of
 from dtrain.backend.dtypes import float32, is_half
 
@@ -119,23 +120,6 @@ class Node:
             refuse_modified(self.name, self.primitive.value_name(index), now, then)
 
 
-def refuse_freed(name: str) -> NoReturn:
-    """Raise the error for a second backward pass through an operation."""
-    raise RuntimeError(
-        f"backward: the values saved by {name} were freed by an earlier backward "
-        "pass; to go through this graph again, call backward(retain_graph=True) first"
-    )
-
-
-def refuse_modified(name: str, value: str, now: int, then: int) -> NoReturn:
-    """Raise the error for a value that an operation saved and that was modified since."""
-    raise RuntimeError(
-        f"backward: {name} needs its `{value}`, of which "
-        f"one was modified by an in-place operation after {name} had used it (it is "
-        f"at version {now}, expected version {then}); write to a clone() instead"
-    )
-
-
 def sum_to(grad: Array, shape: tuple[int, ...]) -> Array:
     """Sum a gradient over the axes along which an input of `shape` was broadcast."""
     if grad.shape == shape:
@@ -210,7 +194,7 @@ def run_backward(
     found: dict[int, Array] = {}
     check_nan = anomaly.enabled and anomaly.check_nan
     takes_parts = wanted is None and not check_nan
-    takes_slices = record_vjps is None and not check_nan
+    may_add = record_vjps is None and not check_nan
     outer, _running.callbacks = _running.callbacks, []
 
     def add_gradient(target: Any, like: Any, grad: Array) -> None:
@@ -243,14 +227,6 @@ def run_backward(
             pending[key] = whole = whole + 0.0  # -0 becomes 0, as where a whole gradient is added
             summed.add(key)
         vjp(grad, whole)
-        return True
-
-    def add_slice(target: Any, place: Slice, grad: Array) -> bool:
-        """Add to a slice of the pending gradient of a node; False where that takes a whole one."""
-        known = pending.get(id(target))
-        if known is not None or grad.dtype != target.dtype:
-            return type(known) is SlicedGradient and known.add(place, grad)
-        pending[id(target)] = SlicedGradient(target.shape, place, grad)
         return True
 
     def count_down(leaf: Any) -> None:
@@ -340,6 +316,7 @@ def run_backward(
                 else:
                     vjps = node.take_vjps(grad, keep_graph, record_vjps)
                 adds = not check_nan and type(node.primitive) is Primitive and node.primitive.adds
+                on_device = may_add and type(grad) is not np.ndarray and not node.yields_parts
                 for parent, vjp in zip(node.parents, vjps):
                     if parent is None:
                         continue
@@ -349,8 +326,11 @@ def run_backward(
                     if (relevant is None or id(parent) in relevant) and not (
                         adds and add_part(parent, vjp, grad)
                     ):
-                        place = getattr(vjp, "place", None) if takes_slices else None
-                        if place is not None and leaf is None and add_slice(parent, place, grad):
+                        if (
+                            on_device
+                            and leaf is None
+                            and add_on_device(parent, vjp, grad, pending, summed)
+                        ):
                             continue
                         part = vjp if node.yields_parts else vjp(grad)
                         if check_nan:

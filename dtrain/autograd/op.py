@@ -153,6 +153,7 @@ def memoize_by_gradient(function: Callable[[Array], T]) -> Callable[[Array], T]:
             last[:] = g, function(g)
         return last[1]
 
+    memoized.last = last  # type: ignore[attr-defined]
     return memoized
 
 

@@ -1,6 +1,7 @@
-"""Gradients on a GPU that come in slices: those of the parts that `chunk` and `split` give.
+"""Gradients on a GPU that are added in few launches.
 
-Each slice's gradient by itself would be written into zeros of the whole shape, and these added.
+The gradients of the parts that `chunk` and `split` give are joined: each by itself would be written
+into zeros of the whole shape, and these added. A vjp may have a launch that adds.
 """
 
 from __future__ import annotations
@@ -87,6 +88,29 @@ class SlicedGradient:
             and all(s == t or n == 1 for s, t, n in zip(part.strides, strides, part.shape))
             for place, part in parts
         )
+
+
+def add_on_device(
+    target: Any, vjp: Any, grad: Array, pending: dict[int, Any], summed: set[int]
+) -> bool:
+    """Add what a vjp gives to the pending gradient of a node, if it has a launch for that: one for
+    a slice of an array (`vjp.place`), or one that adds (`vjp.adding`); False if it has none.
+
+    pending, summed : of `run_backward`
+    """
+    key, known = id(target), pending.get(id(target))
+    place: Slice | None = getattr(vjp, "place", None)
+    if place is not None:
+        if known is not None or grad.dtype != target.dtype:
+            return type(known) is SlicedGradient and known.add(place, grad)
+        pending[key] = SlicedGradient(target.shape, place, grad)
+        return True
+    adding = None if known is None else getattr(vjp, "adding", None)
+    if adding is None or type(known) is SlicedGradient or grad.dtype != target.dtype:
+        return False
+    pending[key] = adding(grad, known)
+    summed.add(key)
+    return True
 
 
 def _contiguous_strides(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:

@@ -96,6 +96,26 @@ def sync_batch_norm(
     )
 
 
+def _first(shared: Any, g: Array) -> Array:
+    """The gradient of x out of the gradients that a memoized function gives."""
+    of_x = shared(g)[0]
+    if of_x is None:  # it was added to another gradient
+        shared.last.clear()
+        of_x = shared(g)[0]
+    return of_x
+
+
+def _let_add(grad_x: Any, shared: Any, add: Callable[[Array, Array], Any]) -> None:
+    """Have the backward pass let `grad_x` add to a gradient of x that is there, in one launch."""
+
+    def adding(g: Array, before: Array) -> Array:
+        of_x, *others = add(g, before)
+        shared.last[:] = g, (None, *others)
+        return of_x.reshape(before.shape)
+
+    grad_x.adding = adding
+
+
 @op(takes_halves=True)
 def layer_norm(
     x: Array, weight: Array | None, bias: Array | None, *, axes: int, eps: float
@@ -116,8 +136,18 @@ def layer_norm(
             g.reshape(rows), x.reshape(rows), flat(weight), mean, rstd
         )
 
+    def add(g: Array, before: Array) -> Any:
+        return kernels.add_layer_norm_backward(
+            g.reshape(rows), x.reshape(rows), flat(weight), mean, rstd, before.reshape(rows)
+        )
+
+    def grad_x(g: Array) -> Array:
+        return _first(shared, g).reshape(shape)
+
+    if is_cupy(x):
+        _let_add(grad_x, shared, add)
     return out.reshape(shape), (
-        lambda g: shared(g)[0].reshape(shape),
+        grad_x,
         lambda g: shared(g)[1].reshape(within),
         lambda g: shared(g)[2].reshape(within),
     )
@@ -139,8 +169,18 @@ def rms_norm(x: Array, weight: Array | None, *, axes: int, eps: float) -> Output
     def shared(g: Array) -> Any:
         return kernels.rms_norm_backward(g.reshape(rows), x.reshape(rows), flat(), scale)
 
+    def add(g: Array, before: Array) -> Any:
+        return kernels.add_rms_norm_backward(
+            g.reshape(rows), x.reshape(rows), flat(), scale, before.reshape(rows)
+        )
+
+    def grad_x(g: Array) -> Array:
+        return _first(shared, g).reshape(shape)
+
+    if is_cupy(x):
+        _let_add(grad_x, shared, add)
     return out.reshape(shape), (
-        lambda g: shared(g)[0].reshape(shape),
+        grad_x,
         lambda g: shared(g)[1].reshape(within),
     )
 

@@ -177,6 +177,16 @@ def after_rms_norm(arrays: list, dtype: Any) -> list:
     return [g, x, weight, rms_norm(x, weight, 1e-5)[1]]
 
 
+def after_norm_and_before(prepare: Any) -> Any:
+    """The last of the arrays is the gradient to which that of x is added."""
+
+    def prepare_all(arrays: list, dtype: Any) -> list:
+        *arrays, before = arrays
+        return [*prepare(arrays, dtype), before]
+
+    return prepare_all
+
+
 def after_group_norm(groups: int) -> Any:
     def prepare(arrays: list, dtype: Any) -> list:
         from dtrain.backend.kernels.reference.norm import group_norm
@@ -311,6 +321,10 @@ NORMS = [
       for shape in ROWS[:1] + ROWS[2:] for weight in (shape[1:], None)),
     *(Case("norm", "rms_norm", (shape, weight), (1e-5,)) for shape in ROWS for weight in (shape[1:], None)),
     *(Case("norm", "rms_norm_backward", (shape, shape, weight), (), after_rms_norm, special=False, slack=4)
+      for shape in ROWS[:1] + ROWS[2:] for weight in (shape[1:], None)),
+    *(Case("norm", f"add_{name}_backward", (shape, shape, weight, shape), (), after_norm_and_before(after),
+           special=False, slack=4)
+      for name, after in (("layer_norm", after_layer_norm), ("rms_norm", after_rms_norm))
       for shape in ROWS[:1] + ROWS[2:] for weight in (shape[1:], None)),
     *(Case("norm", "group_norm", (shape, *affine), (groups, 1e-5), special=False)
       for shape, groups in GROUPS for affine in ((shape[1:2],) * 2, (None, None))),

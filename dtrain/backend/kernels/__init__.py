@@ -144,8 +144,10 @@ mean_cross_entropy_backward: Kernel = _kernel("softmax", "mean_cross_entropy_bac
 
 layer_norm: Kernel = _kernel("norm", "layer_norm")
 layer_norm_backward: Kernel = _kernel("norm", "layer_norm_backward")
+add_layer_norm_backward: Kernel = _kernel("norm", "add_layer_norm_backward")
 rms_norm: Kernel = _kernel("norm", "rms_norm")
 rms_norm_backward: Kernel = _kernel("norm", "rms_norm_backward")
+add_rms_norm_backward: Kernel = _kernel("norm", "add_rms_norm_backward")
 group_norm: Kernel = _kernel("norm", "group_norm")
 group_norm_backward: Kernel = _kernel("norm", "group_norm_backward")
 channel_statistics: Kernel = _kernel("norm", "channel_statistics")

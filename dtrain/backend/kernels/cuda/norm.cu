@@ -23,14 +23,14 @@ extern "C" __global__ void layer_norm(const STORE *x, const PARAM *weight, const
     }
 }
 
-// The gradients of all three. The first `sums` blocks add 32 columns of a part of the rows each, for
+// The gradients of all three; of x added to `before`, if that is not null. The first `sums` blocks add 32 columns of a part of the rows each, for
 // weight and bias, into row `part` of (parts, n); neighbouring threads read neighbouring columns, 8
 // rows at once. The others compute the gradient of one row of x each.
 extern "C" __global__ void layer_norm_backward(const STORE *g, const STORE *x, const PARAM *weight,
-                                               const REAL *mean, const REAL *rstd, STORE *of_x,
-                                               REAL *of_weight, REAL *of_bias, long long centered,
-                                               long long n, long long rows, long long parts,
-                                               long long sums, long long count) {
+                                               const REAL *mean, const REAL *rstd, const STORE *before,
+                                               STORE *of_x, REAL *of_weight, REAL *of_bias,
+                                               long long centered, long long n, long long rows,
+                                               long long parts, long long sums, long long count) {
     __shared__ REAL alongs[THREADS], totals[THREADS];
     FOR_EACH_BLOCK(block, count) {
         if (block < sums) {
@@ -72,7 +72,8 @@ extern "C" __global__ void layer_norm_backward(const STORE *g, const STORE *x, c
         FOR_THREAD(j, n) {
             REAL of_normal = g_row[j];
             if (weight) of_normal *= weight[j];
-            of_x[i * n + j] = (of_normal - total - (x_row[j] - m) * r * along) * r;
+            REAL grad = (of_normal - total - (x_row[j] - m) * r * along) * r;
+            of_x[i * n + j] = before ? before[i * n + j] + grad : grad;
         }
     }
 }

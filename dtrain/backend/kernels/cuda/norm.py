@@ -76,9 +76,24 @@ def rms_norm_backward(
     return _rows_backward(g, x, weight, None, scale)[:2]
 
 
-def _rows_backward(
-    g: Array, x: Array, weight: Array | None, mean: Array | None, rstd: Array
+def add_layer_norm_backward(
+    g: Array, x: Array, weight: Array | None, mean: Array, rstd: Array, before: Array
 ) -> tuple[Array, Array, Array]:
+    """The gradients of x, added to `before`, of weight and of bias."""
+    return _rows_backward(g, x, weight, mean, rstd, before)
+
+
+def add_rms_norm_backward(
+    g: Array, x: Array, weight: Array | None, scale: Array, before: Array
+) -> tuple[Array, Array]:
+    """The gradients of x, added to `before`, and of weight."""
+    return _rows_backward(g, x, weight, None, scale, before)[:2]
+
+
+def _rows_backward(
+    g: Array, x: Array, weight: Array | None, mean: Array | None, rstd: Array,
+    before: Array | None = None,
+) -> tuple[Array, Array, Array]:  # fmt: skip
     """The gradients of x, weight and bias; mean: None counts as 0, and bias has no gradient."""
     import cupy
 
@@ -86,11 +101,12 @@ def _rows_backward(
     real, columns, centered = real_dtype(x.dtype), -(-n // 32), mean is not None
     parts = _parts(columns, rows * 32)
     grad_x, sums = cupy.empty((rows, n), x.dtype), cupy.empty((2, parts, n), real)
-    g, x = _contiguous(g, x, dtype=x.dtype)
+    g, x, before = _contiguous(g, x, before, dtype=x.dtype)
     mean, rstd = _contiguous(mean, rstd, dtype=real)
     (weight,) = _contiguous(weight)
+    arrays = g, x, weight, mean, rstd, before, grad_x
     for_each_block(
-        "norm", "layer_norm_backward", columns * parts + rows, g, x, weight, mean, rstd, grad_x,
+        "norm", "layer_norm_backward", columns * parts + rows, *arrays,
         sums[0], sums[1], centered, n, rows, parts, columns * parts, param=weight,
     )  # fmt: skip
     if parts == 1:

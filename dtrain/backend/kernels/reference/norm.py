@@ -33,6 +33,14 @@ def layer_norm_backward(
     return grad_x, (g * normal).sum(0), g.sum(0)
 
 
+def add_layer_norm_backward(
+    g: Array, x: Array, weight: Array | None, mean: Array, rstd: Array, before: Array
+) -> tuple[Array, Array, Array]:
+    """The gradients of x, added to `before`, of weight and of bias."""
+    of_x, of_weight, of_bias = layer_norm_backward(g, x, weight, mean, rstd)
+    return before + of_x, of_weight, of_bias
+
+
 def rms_norm(x: Array, weight: Array | None, eps: float) -> tuple[Array, Array]:
     """Divide each row of x, (rows, n), by the root of its mean square; weight: (n,).
 
@@ -51,6 +59,14 @@ def rms_norm_backward(
     grad_scaled = g if weight is None else g * weight
     along = (grad_scaled * scaled).mean(1, keepdims=True)
     return (grad_scaled - scaled * along) * scale, (g * scaled).sum(0)
+
+
+def add_rms_norm_backward(
+    g: Array, x: Array, weight: Array | None, scale: Array, before: Array
+) -> tuple[Array, Array]:
+    """The gradients of x, added to `before`, and of weight."""
+    of_x, of_weight = rms_norm_backward(g, x, weight, scale)
+    return before + of_x, of_weight
 
 
 def group_norm(

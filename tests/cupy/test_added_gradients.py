@@ -1,4 +1,4 @@
-"""Gradients of slices are joined without zeros of the whole shape, to the sums of NumPy."""
+"""Gradients of slices, and of residual connections, are added in few launches, to NumPy's sums."""
 
 import numpy as np
 import pytest
@@ -63,3 +63,21 @@ def test_slices_that_cover_an_array_need_no_zeros(counts):
     names = counts()
     assert names["cupy_copy__float32_float32"] == 3  # one of them to x.grad
     assert not [name for name in names if "add" in name]
+
+
+@pytest.mark.parametrize("norm", [dtrain.nn.functional.layer_norm, dtrain.nn.functional.rms_norm])
+def test_a_normalization_adds_its_gradient_to_that_of_a_residual_connection(norm, counts):
+    results = []
+    for device in ("cpu", "cuda"):
+        x = dtrain.randn(4, 5, generator=dtrain.Generator(1)).to(device).requires_grad_()
+        weight = dtrain.arange(1.0, 6.0, device=device).requires_grad_()
+        y = x * 1.5
+        out = y + norm(y, (5,), weight) ** 2
+        counts()
+        for _ in range(2):  # the gradient of `out` is the same array twice
+            out.backward(out.detach(), retain_graph=True)
+        launches = counts()
+        results.append([t.cpu().numpy() for t in (x.grad, weight.grad)])
+    assert launches["layer_norm_backward"] == 2
+    for given, expected in zip(results[1], results[0]):
+        np.testing.assert_allclose(given, expected, rtol=1e-4, atol=1e-4)
