@@ -71,7 +71,8 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
         return subscripts.getitem(flatten(input), wrap(index.array.astype("int64")))
     axis, array = check_index_along("gather", input, dim, index)
     x = input if input.ndim else reshape(input, -1)
-    return reshape(primitives.gather(x, axis=axis, index=array), index.shape)
+    out = primitives.gather(x, axis=axis, index=array)
+    return out if index.ndim else reshape(out, ())
 
 
 def take(input: Tensor, index: Tensor) -> Tensor:

@@ -247,16 +247,17 @@ def _elementwise(loop: Callable) -> Callable[..., np.ndarray]:
     new array."""
 
     def kernel(*args: Any) -> np.ndarray:
-        shape, dtype = args[0].shape, args[0].dtype
-        flat = [
-            dtype.type(a)
-            if not isinstance(a, np.ndarray)
-            else (a if a.shape == shape else np.broadcast_to(a, shape)).ravel()
-            for a in args
-        ]
-        out = np.empty(args[0].size, dtype)
-        loop(*flat, out)
-        return out.reshape(shape)
+        first, *others = args
+        shape, dtype = first.shape, first.dtype
+        out = np.empty(shape, dtype)
+        flat = [first.ravel()]
+        for a in others:
+            if not isinstance(a, np.ndarray):
+                flat.append(dtype.type(a))
+            else:
+                flat.append((a if a.shape == shape else np.broadcast_to(a, shape)).ravel())
+        loop(*flat, out.ravel())
+        return out
 
     return kernel
 
