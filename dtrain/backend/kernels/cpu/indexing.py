@@ -56,11 +56,18 @@ def _add_along_axis(values: np.ndarray, index: np.ndarray, out: np.ndarray) -> N
 @compiled
 def _add_slices(values: np.ndarray, index: np.ndarray, out: np.ndarray) -> None:
     """Add values[o, k] to out[o, index[k]]."""
-    n = out.shape[1]
-    for o in range(values.shape[0]):
-        for k in range(index.size):
+    outer, n, inner = out.shape
+    count = index.size
+    source, target = values.reshape(-1), out.reshape(-1)
+    for o in range(outer):
+        if inner == 1:
+            for k in range(count):
+                at = index[k] if index[k] >= 0 else index[k] + n
+                target[o * n + at] += source[o * count + k]
+            continue
+        for k in range(count):
             at = index[k] if index[k] >= 0 else index[k] + n
-            for i in range(values.shape[2]):
+            for i in range(inner):
                 out[o, at, i] += values[o, k, i]
 
 

@@ -107,9 +107,8 @@ def smooth_l1_loss(
     if beta < 0:
         raise RuntimeError(f"smooth_l1_loss: expected beta >= 0, got {beta}")
     difference = _difference("smooth_l1_loss", input, target)
-    return reduce_losses(
-        primitives.huber(difference, delta=beta) / beta if beta else difference.abs(), reduction
-    )
+    losses = primitives.huber(difference, delta=beta) if beta else difference.abs()
+    return reduce_losses(losses if beta in (0, 1) else losses / beta, reduction)
 
 
 @takes_size_average
