@@ -158,6 +158,14 @@ def after_attention(*how: Any) -> Any:
     return prepare
 
 
+def contiguous(arrays: list, dtype: Any) -> list:
+    return list(map(np.ascontiguousarray, arrays))
+
+
+def abs_last(arrays: list, dtype: Any) -> list:
+    return [*arrays[:-1], np.asarray(abs(arrays[-1]))]
+
+
 def with_rows(arrays: list, dtype: Any) -> list:
     values, out = arrays
     return [values, np.arange(len(values)) * 5 % len(out), out]
@@ -448,6 +456,9 @@ def with_flat(arrays: list, dtype: Any) -> list:
 
 
 JOININGS = [
+    Case("joining", "norm_of_all", ((9000,), (0,), (3, 5), (1,)), prepare=contiguous),
+    Case("joining", "clip_all", ((9000,), (0,), (3, 5), ()), (1.5,), abs_last, written=(0, 1, 2)),
+    Case("joining", "clip_all", ((70,), ()), (1e9,), abs_last, written=(0,)),
     Case(
         "joining",
         "write_parts",

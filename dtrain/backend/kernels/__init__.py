@@ -199,6 +199,8 @@ cumsum: Kernel = _kernel("scan", "cumsum")
 topk_indices: Kernel = _kernel("sorting", "topk_indices")
 
 write_parts: Kernel = _kernel("joining", "write_parts")
+norm_of_all: Kernel = _kernel("joining", "norm_of_all")
+clip_all: Kernel = _kernel("joining", "clip_all")
 
 contiguous: Kernel = _kernel("layout", "contiguous")
 

@@ -11,6 +11,7 @@ import numpy as np
 from dtrain.autograd import Tensor, no_grad
 from dtrain.autograd.bucket import Sharding
 from dtrain.autograd.tensor import wrap
+from dtrain.backend import Array, is_cupy, kernels, on_device_of
 from dtrain.backend.dtypes import float32, is_half
 from dtrain.functions.creation import tensor
 from dtrain.functions.joining import stack
@@ -62,6 +63,19 @@ def _are_host_arrays(tensors: list[Tensor]) -> bool:
     return dtype.char in "fd" and all(
         type(x.array) is np.ndarray and x.array.dtype == dtype for x in tensors
     )
+
+
+def _find_device_arrays(tensors: list[Tensor]) -> list[Array] | None:
+    """The tensors' arrays, if they are contiguous, of one dtype and on one GPU."""
+    arrays = [x.array for x in tensors]
+    first = arrays[0]
+    if not is_cupy(first) or (first.dtype.char not in "fd" and not is_half(first.dtype)):
+        return None
+    alike = all(
+        is_cupy(x) and x.dtype == first.dtype and x.device == first.device and x.flags.c_contiguous
+        for x in arrays
+    )
+    return arrays if alike else None
 
 
 def _sum_squares(x: Tensor) -> float:
@@ -117,6 +131,13 @@ def _compute_norm(
         return tensor(0.0)
     if norm_type == 2 and _are_host_arrays(every):
         total = tensor(_euclidean_norm(tensors, of_params), dtype=every[0].dtype)
+    elif (
+        norm_type == 2
+        and not (of_params and any(map(_sharding, tensors)))
+        and (arrays := _find_device_arrays(every))
+    ):
+        with on_device_of(arrays[0]):
+            total = wrap(kernels.norm_of_all(*arrays))
     else:
         norms = _map(tensors, lambda x: norm(_widen(x), norm_type), of_params)
         total = norm(stack(norms), norm_type)
@@ -147,8 +168,18 @@ def clip_grads_with_norm_(
 ) -> None:
     """Scale all gradients, whose common norm is `total_norm`, to a norm of at most `max_norm`
     (torch.nn.utils.clip_grads_with_norm_)."""
-    scale = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
     gradients = _gradients(parameters)
+    arrays = _find_device_arrays(gradients) if gradients and total_norm.is_cuda else None
+    if arrays and (total_norm.device, total_norm.dtype) == (
+        gradients[0].device,
+        float32 if is_half(arrays[0].dtype) else arrays[0].dtype,
+    ):
+        with on_device_of(arrays[0]):
+            kernels.clip_all(*arrays, total_norm.array, float(max_norm))
+        for grad in gradients:
+            grad._version[0] += 1
+        return
+    scale = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
     if gradients and not scale.is_cuda and _are_host_arrays(gradients):
         factor = scale.array.astype(gradients[0].array.dtype)
         if factor == 1:
