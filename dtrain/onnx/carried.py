@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from dtrain.autograd.tensor import wrap
+from dtrain.backend.tracing import suspended
 from dtrain.jit.graph import rebuild
 from dtrain.jit.lowering import RESULT
 from dtrain.onnx.leaves import (
@@ -41,8 +45,8 @@ class Carried:
     def _no_value(self, reason: str) -> Missing:
         if self._name.startswith(RESULT):
             return Missing(
-                f"{self._place}: a `return` within a loop whose number of turns depends on a "
-                "tensor or a dynamic size is not supported; assign a variable, and `break`"
+                f"{self._place}: what a `return` gives within a loop whose number of turns depends "
+                f"on a tensor or a dynamic size has no one shape and dtype: {reason}"
             )
         return Missing(
             f"{self._place}: `{self._name}` has no value after a loop whose number of turns "
@@ -69,7 +73,13 @@ class Carried:
     def widen(self, new: Any) -> bool:
         """Take note of what a turn ends with; returns whether another turn is to be recorded."""
         if self._missing is not None:
-            return False
+            if not self._name.startswith(RESULT) or isinstance(new, Missing):
+                return False
+            # what is returned within the loop: before that it may be anything, as nobody reads it
+            self._value, self._missing = rebuild(new, _unread), None
+            self._leaves = leaves_in(self._value)
+            self._kinds = [None] * len(self._leaves)
+            return True
         if isinstance(new, Missing):
             self._missing = self._no_value(new.reason_text)
             return True
@@ -122,3 +132,14 @@ class Carried:
             self._value[:] = made
             return self._value
         return made
+
+
+def _unread(value: Any) -> Any:
+    """Any value of the kind of another one."""
+    kind = kind_of(value)
+    if kind is None:
+        return value
+    if not kind.is_number:
+        with suspended():
+            return wrap(np.zeros(kind.shape, kind.dtype))
+    return 0.0 if kind.dtype is None else kind.dtype.type(0).item()

@@ -12,7 +12,7 @@ from typing import Any
 from dtrain.autograd.tensor import Tensor
 from dtrain.jit.compiled_function import ScriptFunction
 from dtrain.jit.lowering import FLOW, bind, lower
-from dtrain.jit.places import PROGRAM_FILE, is_library_file
+from dtrain.jit.places import PROGRAM_FILE, find_place, is_library_file
 from dtrain.jit.proxies import NumberProxy
 from dtrain.jit.source import NoProgram
 from dtrain.nn.module import Module
@@ -58,6 +58,8 @@ class ControlFlow(Loops):
         self._rewritten: dict[int, tuple[Any, Any]] = {}
         #: why functions of the user's run as they are
         self.not_rewritten: list[str] = []
+        #: (place, the numbers) of comparisons of numbers, which may be dynamic sizes
+        self.compared: list[tuple[str, tuple[float, float]]] = []
 
     # --- calls ---
 
@@ -166,6 +168,8 @@ class ControlFlow(Loops):
 
     def _compare(self, kind: str, first: Any, second: Any) -> Any:
         if NumberProxy not in (type(first), type(second)):
+            if isinstance(first, (int, float)) and isinstance(second, (int, float)):
+                self.compared.append((find_place(), (first, second)))
             return _OPERATORS[kind](first, second)
         is_plain = isinstance(first, (int, float)) and isinstance(second, (int, float))
         result = _OPERATORS[kind](self.tracer.as_tensor(first), self.tracer.as_tensor(second))

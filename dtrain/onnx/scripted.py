@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from types import CodeType, FunctionType
 from typing import Any
 
 from dtrain.jit.places import is_library_file
+from dtrain.jit.recorded import TracerWarning
 from dtrain.jit.surroundings import Surroundings
 from dtrain.nn.module import Module
 from dtrain.onnx.aliases import check_writes
@@ -27,17 +29,32 @@ def record_script(function: Callable[..., Any], axes: DynamicAxes, name: str) ->
     """
     kept: set[str] = set()
     lowered: dict[FunctionType, CodeType] = {}
-    counts: list[list[tuple[str, int]]] = []
+    flows: list[ControlFlow] = []
 
     def run(args: tuple[Any, ...]) -> Recording:
-        return _record(function, args, name, kept, lowered, counts)
+        return _record(function, args, name, kept, lowered, flows)
 
     while True:
         recordings = axes.try_sizes(run)
-        new = _differing(counts[-len(recordings) :], kept)
+        last = flows[-len(recordings) :]
+        new = _differing([flow.counts for flow in last], kept)
         if not new:
+            _warn_of_sizes([flow.compared for flow in last])
             return join(recordings)
         kept |= new
+
+
+def _warn_of_sizes(compared: Sequence[list[tuple[str, tuple[float, float]]]]) -> None:
+    """Warn of comparisons whose numbers are others for other dynamic sizes."""
+    places = [place for (place, first), *others in zip(*compared)
+              if any(other != (place, first) for other in others)]  # fmt: skip
+    for place in dict.fromkeys(places):
+        warnings.warn(
+            f"onnx.export: {place}: a dynamic size is compared; the file has what came of it, and "
+            "may be wrong for other sizes",
+            TracerWarning,
+            stacklevel=4,
+        )
 
 
 def _differing(counts: Sequence[list[tuple[str, int]]], kept: set[str]) -> set[str]:
@@ -50,12 +67,12 @@ def _differing(counts: Sequence[list[tuple[str, int]]], kept: set[str]) -> set[s
 
 def _record(
     function: Callable[..., Any], args: tuple[Any, ...], name: str, kept: set[str],
-    lowered: dict[FunctionType, CodeType], counts: list[list[tuple[str, int]]],
+    lowered: dict[FunctionType, CodeType], flows: list[ControlFlow],
 ) -> Recording:  # fmt: skip
     modules = [module for _, module in Surroundings(function, (args, {})).modules]
     tracer = StructureTracer(name)
     flow = ControlFlow(tracer, modules, kept, lowered)
-    counts.append(flow.counts)
+    flows.append(flow)
     try:
         with _rewritten(flow, modules):
             recording = record(function, args, name, tracer, flow.rewrite(function))

@@ -256,7 +256,19 @@ def comprehensions(x):
     return x * T(0.5) + scale
 
 
-PROGRAMS = [lists_within_dicts, first_used_in_branches, comprehensions, late_breaks_and_items, written_in_a_branch, chain, early, connected, counting, nested_loops, broken, returns_within,
+def returns_from_loops(x):
+    while x.abs().sum() > 1:
+        x = x / 2
+        if x.max() > 0.5 and x.max() < 1:
+            return {"early": [x * 10, 3]}
+        for i in range(3):
+            x = x * (1 - i * 0.125)
+            if x.sum() < -4:
+                return {"early": [x - 1, 2 + i]}
+    return {"early": [-x, 0]}
+
+
+PROGRAMS = [returns_from_loops, lists_within_dicts, first_used_in_branches, comprehensions, late_breaks_and_items, written_in_a_branch, chain, early, connected, counting, nested_loops, broken, returns_within,
             with_containers, in_place, numbers, calls]  # fmt: skip
 
 
@@ -394,6 +406,35 @@ def test_a_loop_over_a_dynamic_size_or_a_tensor_is_a_loop():
     check(dtrain.jit.script(repeated), *([R(2), T(n)] for n in (3, 0, -1, 5)))
 
 
+def test_returns_from_loops_over_a_dynamic_size():
+    def first_large(x):
+        for row in x:
+            if row.sum() > 1:
+                return row * 2
+        return x[0] * 0
+
+    axes = {"x": {0: "n"}}
+    samples = [[POSITIVE], [NEGATIVE], [dtrain.cat([NEGATIVE] * 3 + [POSITIVE])], [POSITIVE[1:]]]
+    check(dtrain.jit.script(first_large), *samples, dynamic_axes=axes)
+
+
+def test_a_dynamic_size_that_is_compared_is_warned_of():
+    def compares(x, most: int = 100):
+        if x.shape[1] == 2 and most > 5 and x.sum() > -100:
+            x = x + 1
+        for _ in range(2):
+            x = x * 2 if len(x) > most else x * 3
+        return x if x.numel() > 0.5 else -x
+
+    scripted, axes = dtrain.jit.script(compares), {"x": {0: "n"}}
+    with pytest.warns(dtrain.jit.TracerWarning, match="a dynamic size is compared") as said:
+        check(scripted, [POSITIVE], [POSITIVE[:1]], dynamic_axes=axes)
+    first = compares.__code__.co_firstlineno
+    for warning, line in zip(said, (4, 5), strict=True):
+        assert f"test_control_flow.py:{first + line}: " in str(warning.message)
+    check(scripted, [POSITIVE])
+
+
 def test_checks_are_left_out_with_a_warning():
     def checked(x):
         assert x.sum() > 0, "not positive"
@@ -433,6 +474,13 @@ def one_side(x):
     return y
 
 
+def assigned_in_turns(x):
+    while x.sum() > 1:
+        x = x / 2
+        y = x * 2
+    return y
+
+
 def without_end(x):
     return x if x.sum() > 0 else without_end(x + 1)
 
@@ -460,11 +508,11 @@ def changes_rank(x):
     return total
 
 
-def returns_in_loop(x):
+def returns_others_in_loop(x):
     while x.sum() > 1:
         x = x / 2
         if x.max() < 2:
-            return x
+            return x[0]
     return -x
 
 
@@ -568,11 +616,12 @@ def makes_a_list(x):
         (other_rank, r"`y` is float32\[2\] in one branch and float32\[2, 2\] in the other"),
         (other_number, r"`the value` is int in one branch and float in the other"),
         (one_side, r"`y` has a value in one branch alone"),
+        (assigned_in_turns, r"`y` has no value after a loop whose number of turns depends"),
         (without_end, r"recursion that ends by a tensor's value has no ONNX form"),
         (grows, r"a loop whose number of turns .* changes the list or dictionary `found`"),
         (grows_once, r"`in found a list` is list in one branch"),
         (changes_rank, r"`total` has no value after a loop .*: it is int, and becomes float32"),
-        (returns_in_loop, r"a `return` within a loop whose number of turns depends"),
+        (returns_others_in_loop, r"`the value` is float32\[2\] in one branch and float32\[2, 2\]"),
         (reads_a_value, r"depends on numbers that are read of a tensor"),
         (tries, r"Python reads a tensor's value.* its source is not used: .*try is not supported"),
         (named_within, r"`:=` in an expression that is not always run is not supported"),
