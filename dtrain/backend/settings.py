@@ -1,8 +1,9 @@
-"""Settings of PyTorch's. One changes results: whether float32 convolutions may round more than
-their definition. The others may be set and read, and change nothing.
+"""Settings of PyTorch's. Two change results: whether float32 convolutions may round more than
+their definition, and, on a GPU, whether float32 products may. The others may be set and read, and
+change nothing.
 
-Products are computed in the dtype of their operands, with sums in float32 for halves: the highest
-precision. All operations are deterministic.
+By default products are computed in the dtype of their operands, with sums in float32 for halves:
+the highest precision. All operations are deterministic.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ class _Settings:
 
 
 def set_float32_matmul_precision(precision: str) -> None:
-    """Note the precision that is enough for products (torch.set_float32_matmul_precision).
+    """Set the precision that is enough for products (torch.set_float32_matmul_precision).
 
-    float32 products are computed in float32, whatever is set.
+    With "high" or "medium" a GPU rounds the factors of float32 products, those of convolutions,
+    too, to TensorFloat32; the sums are float32. A CPU computes in float32, whatever is set.
     """
     if precision not in _PRECISIONS:
         warnings.warn(
@@ -36,7 +38,7 @@ def set_float32_matmul_precision(precision: str) -> None:
 
 
 def get_float32_matmul_precision() -> str:
-    """What `set_float32_matmul_precision` noted (torch.get_float32_matmul_precision)."""
+    """What `set_float32_matmul_precision` has set (torch.get_float32_matmul_precision)."""
     return _Settings.float32_matmul_precision
 
 

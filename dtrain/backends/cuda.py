@@ -1,13 +1,18 @@
 """Switches of CUDA's libraries (torch.backends.cuda).
 
-Products are computed in float32 or float64, sums of halves in float32. Attention has one
-algorithm, whichever of PyTorch's is asked for.
+Products are computed in float32 or float64, sums of halves in float32; with TensorFloat32 factors
+where `matmul.allow_tf32` or `set_float32_matmul_precision` allows it. Attention has one algorithm,
+whichever of PyTorch's is asked for.
 """
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
+from dtrain.backend.settings import (
+    get_float32_matmul_precision,
+    set_float32_matmul_precision,
+)
 from dtrain.backends.flags import set_temporarily
 from dtrain.errors import MissingNameError
 
@@ -15,16 +20,24 @@ from dtrain.errors import MissingNameError
 class _Matmul:
     """Switches of products (torch.backends.cuda.matmul)."""
 
-    allow_tf32: bool = False
     allow_fp16_reduced_precision_reduction: bool = True
     allow_bf16_reduced_precision_reduction: bool = True
     allow_fp16_accumulation: bool = False
 
+    @property
+    def allow_tf32(self) -> bool:
+        """Whether `set_float32_matmul_precision` has set "high" or "medium"."""
+        return get_float32_matmul_precision() != "highest"
+
+    @allow_tf32.setter
+    def allow_tf32(self, value: bool) -> None:
+        set_float32_matmul_precision("high" if value else "highest")
+
     def __setattr__(self, name: str, value: object) -> None:
-        if name not in _Matmul.__annotations__:
+        names = "allow_tf32", *_Matmul.__annotations__
+        if name not in names:
             raise MissingNameError(
-                f"backends.cuda.matmul: expected one of {', '.join(_Matmul.__annotations__)}, "
-                f"got {name}"
+                f"backends.cuda.matmul: expected one of {', '.join(names)}, got {name}"
             )
         super().__setattr__(name, value)
 

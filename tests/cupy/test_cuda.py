@@ -92,3 +92,23 @@ def test_the_state_of_the_generator_is_one_for_all_devices():
     drawn = dtrain.rand(2, device="cuda").tolist()
     cuda.set_rng_state_all(states)
     assert dtrain.rand(2, device="cuda").tolist() == drawn
+
+
+def test_products_are_tensor_float_only_where_that_is_allowed(monkeypatch):
+    from cupy_backends.cuda.libs import cublas
+
+    multiply, computed = cublas.gemmStridedBatchedEx, []
+
+    def note(*arguments):
+        computed.append(arguments[-2])
+        return multiply(*arguments)
+
+    monkeypatch.setattr(cublas, "gemmStridedBatchedEx", note)
+    x = dtrain.ones(3, 3, device="cuda")
+    for allowed in (False, True, False):
+        monkeypatch.setattr(dtrain.backends.cuda.matmul, "allow_tf32", allowed)
+        assert dtrain.get_float32_matmul_precision() == ("high" if allowed else "highest")
+        for dtype in (dtrain.float32, dtrain.float64, dtrain.bfloat16):
+            assert (x.to(dtype) @ x.to(dtype))[0, 0].item() == 3
+    exact, tensor_float = [68, 70, 68], [77, 70, 68]  # cublasComputeType_t
+    assert computed == [*exact, *tensor_float, *exact]

@@ -1,5 +1,5 @@
 """Products of matrices by cuBLAS: transposed operands by flags, views by leading dimensions, so
-that neither is copied; halves are added in float32."""
+that neither is copied; halves are added in float32. Factors of float32 may be TensorFloat32."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from dtrain.backend.array_module import Array
+from dtrain.backend.settings import get_float32_matmul_precision
 
 #: dtype -> cudaDataType, cublasComputeType_t
 _TYPES = {"f": (0, 68), "d": (1, 70), "e": (2, 68), "E": (14, 68)}
+_TENSOR_FLOAT = 0, 77
 
 
 @functools.cache
@@ -84,6 +86,8 @@ def _multiply(
 
     m, n, k, batch = sizes
     kind, compute = _TYPES[out.dtype.char]
+    if out.dtype.char == "f" and get_float32_matmul_precision() != "highest":
+        kind, compute = _TENSOR_FLOAT
     handle: Any = device.get_cublas_handle()
     mode = cublas.getPointerMode(handle)
     cublas.setPointerMode(handle, cublas.CUBLAS_POINTER_MODE_HOST)
