@@ -103,6 +103,23 @@ def test_the_reference_takes_small_arrays_of_some_families(family):
     assert kernels._choose_body("activation", (few,)) is not None
 
 
+@pytest.mark.parametrize("body", ["cpu", "reference"])
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+def test_cross_entropy_refuses_targets_that_are_no_class(body, label_smoothing, monkeypatch):
+    if body == "reference":
+        monkeypatch.setattr(kernels, "_import_body", lambda where, family: None)
+    x = dtrain.zeros(3, 5).requires_grad_()
+    how = {"label_smoothing": label_smoothing}
+    for wrong in (5, -1, -5):
+        with pytest.raises(IndexError, match=f"Target {wrong} is out of bounds.* < 5, the number"):
+            F.cross_entropy(x, dtrain.tensor([0, wrong, 1]), **how)
+        target = dtrain.tensor([0, wrong, 4])
+        losses = F.cross_entropy(x, target, ignore_index=wrong, reduction="none", **how)
+        np.testing.assert_allclose(losses.tolist(), [np.log(5), 0, np.log(5)], rtol=1e-6)
+    F.cross_entropy(x, dtrain.tensor([3, 3, 3]), ignore_index=3, **how).backward()
+    assert not x.grad.any()  # though the mean of no losses is NaN
+
+
 @numba_only
 @pytest.mark.parametrize("groups", [1, 4])
 def test_nan_in_an_image_reaches_the_taps_that_see_it(groups):
