@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from dtrain.autograd.graph import Node, conjugate
 from dtrain.autograd.tensor import Tensor, is_recorded
 from dtrain.backend import Array, array_module
@@ -42,10 +44,7 @@ def set_view_metadata(
     keeps_dtype: bool = True,
 ) -> None:
     """Record `result` as a view, made by `operation(source)`, if they share memory."""
-    shared = isinstance(source, Tensor) and array_module(result.array).may_share_memory(
-        result.array, source.array
-    )
-    if not shared:
+    if not isinstance(source, Tensor) or not _share_memory(result.array, source.array):
         return
     result._version = source._version
     outer = source._view
@@ -59,6 +58,14 @@ def set_view_metadata(
             lambda array: part(outer.part(array)),
             keeps_dtype and outer.keeps_dtype,
         )
+
+
+def _share_memory(array: Array, source: Array) -> bool:
+    if type(array) is np.ndarray and array.size:
+        base = array.base
+        if base is not None and (base is source or base is source.base):  # most views
+            return True
+    return array_module(array).may_share_memory(array, source)
 
 
 def rebase_history(target: Tensor, result: Tensor) -> None:

@@ -22,10 +22,14 @@ from dtrain.primitives import casts, complex_numbers, shapes as primitives
 def reshape(input: Tensor, *sizes: SupportsIndex | Sequence[int], shape: Any = None) -> Tensor:
     """The same elements in another shape, shared if that can be (torch.reshape)."""
     sizes = unpack_integers(sizes, shape)
-    known = math.prod(n for n in sizes if n != -1)
-    fits = input.numel() == known if -1 not in sizes else known and not input.numel() % known
-    if not fits or sizes.count(-1) > 1:
-        raise RuntimeError(f"shape {list(sizes)} is invalid for input of size {input.numel()}")
+    count = input.numel()
+    if -1 in sizes:
+        known = math.prod(n for n in sizes if n != -1)
+        fits = known and not count % known and sizes.count(-1) == 1
+    else:
+        fits = count == math.prod(sizes)
+    if not fits:
+        raise RuntimeError(f"shape {list(sizes)} is invalid for input of size {count}")
     return primitives.reshape(input, shape=sizes)
 
 
