@@ -6,6 +6,7 @@ from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
 
 import dtrain
+from dtrain.backend import kernels
 from tests.cases.case import leaf
 
 SHAPES = hnp.array_shapes(min_dims=1, max_dims=3, max_side=4)
@@ -125,3 +126,30 @@ def test_no_indices_are_unravelled_in_a_shape_without_elements():
     assert [part.shape for part in dtrain.unravel_index(none, (0, 3))] == [(0,), (0,)]
     with pytest.raises(ValueError, match="without negative numbers"):
         dtrain.unravel_index(none, (-1, 3))
+
+
+@pytest.mark.parametrize("wrong", [3, -1])
+def test_the_first_index_that_is_out_of_range_is_refused(wrong):
+    x, index = dtrain.zeros(3, 3), dtrain.tensor([[0, wrong, 2]])
+    message = f"index {wrong} is out of bounds for a dimension of size 3: expected 0 to 2"
+    for call in (
+        lambda: x.gather(1, index),
+        lambda: x.scatter_add(1, index, dtrain.ones(1, 3)),
+        lambda: x.index_select(0, index[0]),
+        lambda: x.index_add(0, index[0], x),
+        lambda: dtrain.nn.functional.embedding(index, x),
+    ):
+        with pytest.raises(IndexError, match=message):
+            call()
+    assert not x.any()
+
+
+def test_kernels_refuse_indices_of_the_size_itself():
+    x, index = np.zeros((2, 3), np.float32), np.array([[0, 3], [1, 2]])
+    with pytest.raises(IndexError):
+        kernels.gather(x, index, 1)
+    with pytest.raises(IndexError):
+        kernels.add_along_axis(np.ones((2, 2), np.float32), index, x, 1)
+    with pytest.raises(IndexError):
+        kernels.add_slices(np.ones((2, 2), np.float32), index[0], x, 1)
+    assert not x.any()
