@@ -1,6 +1,8 @@
 """Every CUDA kernel compiles for the GPUs that are in use, with the compiler that CuPy uses, and
 computes what its reference does."""
 
+import re
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -36,11 +38,78 @@ def test_kernel_compiles(family, arch, store, param, nvrtc):
     program = nvrtc.createProgram(text, f"{family}.cu", [], [])
     try:
         nvrtc.compileProgram(program, [f"-arch=sm_{arch}", *options(store, param)])
-        assert nvrtc.getCUBIN(program).startswith(b"\x7fELF")
+        stacks = stack_sizes(nvrtc.getCUBIN(program))
     finally:
         log = nvrtc.getProgramLog(program)
         nvrtc.destroyProgram(program)
         assert not log.strip("\0\n"), log
+    assert stacks
+    assert not {name: size for name, size in stacks.items() if size}, "values out of registers"
+
+
+def sections(cubin):
+    """The sections of an ELF file by name."""
+    (offset,) = struct.unpack_from("<Q", cubin, 40)
+    size, count, names = struct.unpack_from("<HHH", cubin, 58)
+    heads = [struct.unpack_from("<IIQQQQIIQQ", cubin, offset + i * size) for i in range(count)]
+    contents = [cubin[head[4] : head[4] + head[5]] for head in heads]
+    return {text(contents[names], head[0]): content for head, content in zip(heads, contents)}
+
+
+def text(strings, begin):
+    return strings[begin : strings.index(b"\0", begin)].decode()
+
+
+def stack_sizes(cubin):
+    """{kernel: bytes of its stack frame}, where registers are not enough or cannot be indexed."""
+    parts = sections(cubin)
+    records, at, sizes = parts[".nv.info"], 0, {}
+    while at < len(records):
+        form, attribute, size = struct.unpack_from("<BBH", records, at)
+        if form == 4:
+            if attribute == 0x11:  # EIATTR_FRAME_SIZE
+                symbol, frame = struct.unpack_from("<II", records, at + 4)
+                (name,) = struct.unpack_from("<I", parts[".symtab"], 24 * symbol)
+                sizes[text(parts[".strtab"], name)] = frame
+            at += size
+        at += 4
+    return sizes
+
+
+def compile_for_sm_90(nvrtc, code):
+    program = nvrtc.createProgram(code, "kernels.cu", [], [])
+    try:
+        nvrtc.compileProgram(program, ["-arch=sm_90", *options("f")])
+        return nvrtc.getCUBIN(program)
+    finally:
+        nvrtc.destroyProgram(program)
+
+
+def test_stack_frames_are_found(nvrtc):
+    code = """extern "C" __global__ void f(float *x, int n) {
+        float a[40];
+        for (int i = 0; i < 40; i++) a[i] = x[i];
+        for (int i = 0; i < n; i++) x[i] = a[(int)x[i]];
+    }"""
+    cubin = compile_for_sm_90(nvrtc, code)
+    assert stack_sizes(cubin) == {"f": 160}
+
+
+@pytest.mark.long
+def test_no_kernel_divides_64_bit_numbers_but_where_it_must(nvrtc):
+    """A division is a call; `divide` makes one only where a number has more than 32 bits."""
+
+    def calls(code):
+        return re.findall(
+            rb"(?:div|rem)_[su]64", sections(compile_for_sm_90(nvrtc, code))[".strtab"]
+        )
+
+    rare = "(a | b) >> 32 ? a / b : "
+    assert calls(source("window"))
+    assert rare in source("window")
+    found = {name: calls(source(name).replace(rare, "")) for name in FAMILIES if name != "philox"}
+    found["philox"] = calls((FOLDER / "philox.cu").read_text())
+    assert not {name: names for name, names in found.items() if names}
 
 
 def test_there_are_kernels():

@@ -61,10 +61,11 @@ extern "C" __global__ void attention(const STORE *q, const STORE *k, const STORE
                                      long long s, long long d, long long e, long long count) {
     __shared__ Tile queries, keys, values;
     __shared__ Square weights;
-    long long tiles = (t + TILE - 1) / TILE;
+    long long tiles = divide(t + TILE - 1, TILE);
     FOR_EACH_BLOCK(block, count) {
-        long long head = block / tiles, n = head / heads, h = head % heads;
-        long long first = block % tiles * TILE, end = causal && first + TILE < s ? first + TILE : s;
+        long long head = divide(block, tiles), n = divide(head, heads), h = head - n * heads;
+        long long first = (block - head * tiles) * TILE;
+        long long end = causal && first + TILE < s ? first + TILE : s;
         REAL tops[ROWS], totals[ROWS] = {}, sums[ROWS][WIDTH / LANES] = {};
         for (int a = 0; a < ROWS; a++) tops[a] = -infinity();
         load(queries, AT(q, n, h), q_row, first, t, d);
@@ -116,10 +117,11 @@ extern "C" __global__ void attention_of_queries(
     long long d, long long e, long long count) {
     __shared__ Tile queries, grads, keys, values;
     __shared__ Square weights;
-    long long tiles = (t + TILE - 1) / TILE;
+    long long tiles = divide(t + TILE - 1, TILE);
     FOR_EACH_BLOCK(block, count) {
-        long long head = block / tiles, n = head / heads, h = head % heads;
-        long long first = block % tiles * TILE, end = causal && first + TILE < s ? first + TILE : s;
+        long long head = divide(block, tiles), n = divide(head, heads), h = head - n * heads;
+        long long first = (block - head * tiles) * TILE;
+        long long end = causal && first + TILE < s ? first + TILE : s;
         REAL along[ROWS], log_sum[ROWS], sums[ROWS][WIDTH / LANES] = {};
         load(queries, AT(q, n, h), q_row, first, t, d);
         load(grads, AT(g, n, h), g_row, first, t, e);
@@ -164,10 +166,10 @@ extern "C" __global__ void attention_of_keys(
     long long d, long long e, long long count) {
     __shared__ Tile queries, grads, keys, values;
     __shared__ Square weights, of_scores;
-    long long tiles = (s + TILE - 1) / TILE;
+    long long tiles = divide(s + TILE - 1, TILE);
     FOR_EACH_BLOCK(block, count) {
-        long long head = block / tiles, n = head / heads, h = head % heads;
-        long long first = block % tiles * TILE;
+        long long head = divide(block, tiles), n = divide(head, heads), h = head - n * heads;
+        long long first = (block - head * tiles) * TILE;
         REAL of_key[ROWS][WIDTH / LANES] = {}, of_value[ROWS][WIDTH / LANES] = {};
         load(keys, AT(k, n, h), k_row, first, s, d);
         load(values, AT(v, n, h), v_row, first, s, e);

@@ -9,7 +9,7 @@ __device__ long long channel_of(long long k, long long inner, long long channels
 template <class What>
 __device__ void over_channel(long long c, long long part, long long parts, long long n,
                              long long inner, long long channels, What what) {
-    long long length = (n * inner + parts - 1) / parts, begin = part * length;
+    long long length = divide(n * inner + parts - 1, parts), begin = part * length;
     long long end = begin + length < n * inner ? begin + length : n * inner;
     for (long long k = begin + threadIdx.x; k < end; k += THREADS) {
         long long sample = divide(k, inner);
@@ -22,8 +22,8 @@ extern "C" __global__ void channel_statistics(const STORE *x, REAL *mean, REAL *
                                               long long n, long long inner, long long channels,
                                               long long count) {
     FOR_EACH_BLOCK(block, count) {
-        long long c = block / parts, part = block % parts;
-        long long length = (n * inner + parts - 1) / parts, size = n * inner - part * length;
+        long long c = divide(block, parts), part = block - c * parts;
+        long long length = divide(n * inner + parts - 1, parts), size = n * inner - part * length;
         if (size > length) size = length;
         REAL total = 0, squares = 0;
         over_channel(c, part, parts, n, inner, channels, [&](long long k) { total += x[k]; });
@@ -43,7 +43,7 @@ extern "C" __global__ void merge_statistics(const REAL *means, const REAL *vars,
                                             REAL *var, long long parts, long long size,
                                             long long channels) {
     FOR_EACH(c, channels) {
-        long long length = (size + parts - 1) / parts;
+        long long length = divide(size + parts - 1, parts);
         REAL total = 0, squares = 0;
         for (long long part = 0; part < parts; part++) {
             long long here = size - part * length < length ? size - part * length : length;
@@ -88,9 +88,9 @@ extern "C" __global__ void channel_sums(const STORE *g, const STORE *x, const RE
                                         long long parts, long long n, long long inner,
                                         long long channels, long long count) {
     FOR_EACH_BLOCK(block, count) {
-        long long c = block / parts;
+        long long c = divide(block, parts);
         REAL along = 0, total = 0, m = mean[c], rstd = 1 / sqrt(var[c] + eps);
-        over_channel(c, block % parts, parts, n, inner, channels, [&](long long k) {
+        over_channel(c, block - c * parts, parts, n, inner, channels, [&](long long k) {
             along += g[k] * (x[k] - m);
             total += g[k];
         });

@@ -46,11 +46,13 @@ struct bfloat16 {
 #define THREADS 256
 
 // FOR_EACH: the threads of all blocks share `count` elements. FOR_EACH_BLOCK: a block computes each
-// of `count` rows, and FOR_THREAD shares the elements of a row among the threads of the block.
-#define FOR_EACH(i, count)                                                        \
-    for (long long i = (long long)blockIdx.x * THREADS + threadIdx.x; i < count; \
-         i += (long long)gridDim.x * THREADS)
-#define FOR_EACH_BLOCK(i, count) for (long long i = blockIdx.x; i < count; i += gridDim.x)
+// of `count` rows, and FOR_THREAD shares the elements of a row among the threads of the block. Where the
+// compiler unrolls a loop of unknown stride, each thread divides by it first, for most a loop of one turn.
+#define FOR_EACH(i, count)                                                                           \
+    _Pragma("unroll 1") for (long long i = (long long)blockIdx.x * THREADS + threadIdx.x; i < count; \
+                             i += (long long)gridDim.x * THREADS)
+#define FOR_EACH_BLOCK(i, count) \
+    _Pragma("unroll 1") for (long long i = blockIdx.x; i < count; i += gridDim.x)
 #define FOR_THREAD(j, count) for (long long j = threadIdx.x; j < count; j += THREADS)
 
 __device__ REAL infinity() { return -log((REAL)0); }

@@ -34,8 +34,9 @@ extern "C" __global__ void layer_norm_backward(const STORE *g, const STORE *x, c
     __shared__ REAL alongs[THREADS], totals[THREADS];
     FOR_EACH_BLOCK(block, count) {
         if (block < sums) {
-            long long part = block % parts, j = block / parts * 32 + threadIdx.x % 32;
-            long long length = (rows + parts - 1) / parts, end = (part + 1) * length;
+            long long column = divide(block, parts), part = block - column * parts;
+            long long j = column * 32 + threadIdx.x % 32;
+            long long length = divide(rows + parts - 1, parts), end = (part + 1) * length;
             if (end > rows) end = rows;
             REAL along = 0, total = 0;
             if (j < n)

@@ -7,6 +7,7 @@ extern "C" __global__ void philox(unsigned long long key0, unsigned long long ke
     const unsigned long long M0 = 0xD2E7470EE14C6C93ULL, M1 = 0xCA5A826395121157ULL;
     const unsigned long long W0 = 0x9E3779B97F4A7C15ULL, W1 = 0xBB67AE8584CAA73BULL;
     long long stride = (long long)gridDim.x * blockDim.x;
+#pragma unroll 1  // without it each thread divides by the stride first
     for (long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < blocks; i += stride) {
         unsigned long long x0 = i + 1, x1 = word1, x2 = word2, x3 = word3, k0 = key0, k1 = key1;
         for (int round = 0; round < 10; round++, k0 += W0, k1 += W1) {
