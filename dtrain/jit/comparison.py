@@ -55,3 +55,11 @@ def _same_result(first: Any, second: Any) -> bool:
     if a.shape != b.shape or a.dtype != b.dtype or first.requires_grad != second.requires_grad:
         return False
     return a is b or bool((a == b).all()) or a.tobytes() == b.tobytes()
+
+
+def without_history(result: Any) -> Any:
+    """A Tensor that holds nothing but its own values, and requires grad as before."""
+    if not isinstance(result, Tensor):
+        return result
+    alone = result.detach()
+    return alone.requires_grad_() if result.requires_grad else alone

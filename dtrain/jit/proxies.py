@@ -29,6 +29,9 @@ _METADATA = {
     "data", "device", "__array_interface__", "__cuda_array_interface__",
 }  # fmt: skip
 
+#: What of that gives its values away.
+_MEMORY = {"ctypes", "data", "__array_interface__", "__cuda_array_interface__"}
+
 #: What of that may differ between two runs of a graph.
 _LAYOUT = _METADATA - {"shape", "dtype", "ndim", "size", "itemsize", "nbytes", "device"}
 
@@ -110,9 +113,15 @@ class ArrayProxy(_Proxy, np.lib.mixins.NDArrayOperatorsMixin):
 
     def __getattr__(self, name: str) -> Any:
         if name in _METADATA:
-            if name in _LAYOUT and self._is_recorded() and self.tracer.traces_rules:
-                self.tracer.refuse(f"the `{name}` of an array is read")
-            return getattr(self.real, name)
+            attribute = getattr(self.real, name)  # AttributeError as an array's own
+            if self._is_recorded():
+                if name in _MEMORY:  # by NumPy, as where an array is indexed by this one
+                    self.tracer.refuse(
+                        "an array's values were read by code that cannot be recorded"
+                    )
+                elif name in _LAYOUT and self.tracer.traces_rules:
+                    self.tracer.refuse(f"the `{name}` of an array is read")
+            return attribute
         attribute = getattr(self.real, name)  # AttributeError as an array's own
         if name.startswith("__") and name != "__getitem__":
             raise AttributeError(name)

@@ -28,7 +28,7 @@ from dtrain.jit.arguments import (
     graph_inputs,
     is_graph_input,
 )
-from dtrain.jit.comparison import same_results
+from dtrain.jit.comparison import same_results, without_history
 from dtrain.jit.graph import Graph, rebuild
 from dtrain.jit.program import UNKNOWN, Program
 from dtrain.jit.side_effects import ArgumentContainers, Undo
@@ -50,6 +50,13 @@ class Options:
     limit: int = 8
     refuses: bool = False
     one_path: bool = False
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """The error that a graph raised."""
+
+    error: str
 
 
 class _Entry:
@@ -125,10 +132,28 @@ class RecordedFunction:
     ) -> Any:  # fmt: skip
         generator = default_generator()
         counter = generator._counter
-        result = entry.program.run(leaves)
+        result = self._try(entry, leaves)
         if result is UNKNOWN:
             generator._counter = counter
             return self._record(state, entry, args, kwargs)
+        if type(result) is _Failure:
+            generator._counter = counter
+            return self._run_after(result, entry, args, kwargs)
+        return result
+
+    def _try(self, entry: _Entry, leaves: list[Any]) -> Any:
+        """What the graph gives; a _Failure if it raises, unless it may have changed something."""
+        try:
+            return entry.program.run(leaves)
+        except Exception as error:
+            if entry.program.changes_outside:
+                raise
+            return _Failure(f"{type(error).__name__}: {error}")
+
+    def _run_after(self, failure: _Failure, entry: _Entry, args: Any, kwargs: Any) -> Any:
+        """Run the function, which raises the error of the graph if it is the user's."""
+        result = self.function(*args, **kwargs)
+        self._refuse(entry, f"its graph does not fit these values ({failure.error})")
         return result
 
     def _first_call(self, state: _State, key: Any, args: Any, kwargs: Any) -> Any:
@@ -165,6 +190,7 @@ class RecordedFunction:
             result = tracer.record(lambda: self.function(*stand_ins[0], **stand_ins[1]))
         except Exception as error:
             tracer._restore()
+            tracer.outside.undo_writes()
             undo.undo()
             result = self.function(*args, **kwargs)  # raises it again if it is the user's
             self._refuse(entry, f"{type(error).__name__} while it was recorded: {error}")
@@ -218,9 +244,11 @@ class RecordedFunction:
             return self._run(state, entry, args, kwargs, leaves)
         generator = default_generator()
         before = generator.get_state()
-        graphs = rebuild(entry.program.run(leaves), _without_history)
+        graphs = rebuild(self._try(entry, leaves), without_history)
         after = generator.get_state()
         generator.set_state(before)
+        if type(graphs) is _Failure:
+            return self._run_after(graphs, entry, args, kwargs)
         if graphs is UNKNOWN:
             entry.is_verified = False
             return self._record(state, entry, args, kwargs)
@@ -277,14 +305,6 @@ class RecordedFunction:
             entry.program.graph for entry in self.entries().values() if entry.program.is_recorded
         ]
         return graphs[-1] if graphs else None
-
-
-def _without_history(result: Any) -> Any:
-    """A Tensor that holds nothing but its own values, and requires grad as before."""
-    if not isinstance(result, Tensor):
-        return result
-    alone = result.detach()
-    return alone.requires_grad_() if result.requires_grad else alone
 
 
 class TracerWarning(UserWarning):

@@ -17,6 +17,7 @@ from dtrain.backend import default_generator
 from dtrain.backend.nested import find_nested
 from dtrain.backend.tracing import current_tracer, recording, suspended
 from dtrain.jit.graph import Call, Graph, Ref, Step, rebuild, refs_in
+from dtrain.jit.outside import OutsideArrays, overlaps
 from dtrain.jit.places import find_place, library_reads
 from dtrain.jit.proxies import ArrayProxy, NumberProxy, StandIn, real, written_arguments
 from dtrain.jit.side_effects import only_drew
@@ -51,7 +52,7 @@ class GraphTracer:
         self._proxies: dict[int, ArrayProxy] = {}
         self._kept: list[Any] = []
         self._made: list[Tensor] = []
-        self._outside: list[Any] = []  # arrays that existed before
+        self.outside = OutsideArrays()
         self._fresh: set[int] = set()  # tensors made meanwhile, by their ids
         self._inside: list[int] = []  # those of them that are values: constants
         self._stand_ins: dict[int, StandIn] = {}  # by the id of the original
@@ -66,7 +67,7 @@ class GraphTracer:
         else:
             self.graph.tensors[index] = tensor
         ref = Ref(index)
-        self._outside.append(real(tensor.array))
+        self.outside.add(real(tensor.array))
         self._know(tensor, ref)
         return ref
 
@@ -141,7 +142,7 @@ class GraphTracer:
         index = self.graph.add("constant", tensor.array)
         self.graph.tensors[index] = tensor
         if id(tensor) not in self._fresh:
-            self._outside.append(tensor.array)
+            self.outside.add(tensor.array)
         else:
             self._inside.append(index)
         self._know(tensor, Ref(index))
@@ -171,14 +172,11 @@ class GraphTracer:
         self, name: str, function: Callable[..., Any], args: Any, kwargs: dict[str, Any],
         outputs: list[Any], written: list[Any],
     ) -> None:  # fmt: skip
-        outside = any(self._is_outside(array) for array in written)
+        outside = any(map(self.outside.has, written))
         self.writes_outside = self.writes_outside or outside
         enabled = grad_mode.is_grad_enabled()
         place = find_place()
         self.step.calls.append(Call(name, function, args, kwargs, outputs, enabled, place, outside))
-
-    def _is_outside(self, array: Any) -> bool:
-        return not isinstance(array, np.ndarray) or _overlaps(array, self._outside)
 
     def call(
         self, function: Callable[..., Any], args: Sequence[Any], kwargs: Any, name: str = "",
@@ -198,7 +196,9 @@ class GraphTracer:
         ):
             self.refuse("values are written into an array from outside of the function")
         written = [real(array) for array in written]
-        self._keep_constants(written + [real(x.array) for x in find_nested((writes,), Tensor)])
+        changed = written + [real(x.array) for x in find_nested((writes,), Tensor)]
+        self._keep_constants(changed)
+        self.outside.keep(changed)
         stand_ins = [x for x in find_nested((args, kwargs), Tensor) if type(x) is StandIn]
         real_args, real_kwargs = real(tuple(args)), real(dict(kwargs))
         reached = [*find_nested((real_args, real_kwargs), Tensor)]
@@ -241,7 +241,7 @@ class GraphTracer:
             index
             for index in self._inside
             if index not in self.graph.copied
-            and _overlaps(real(self.graph.tensors[index].array), written)
+            and overlaps(real(self.graph.tensors[index].array), written)
         )
 
     def _copy_constants(self, indices: Iterable[int]) -> None:
@@ -365,13 +365,6 @@ class GraphTracer:
             if isinstance(tensor, Tensor) and type(tensor.array) is ArrayProxy:
                 tensor.array = tensor.array.real
         self._proxies.clear()
-
-
-def _overlaps(array: Any, others: Iterable[Any]) -> bool:
-    """Whether an array on the host may share memory with one of the others."""
-    return any(
-        isinstance(other, np.ndarray) and np.may_share_memory(array, other) for other in others
-    )
 
 
 def item(array: Any) -> Any:

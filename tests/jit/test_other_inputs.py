@@ -67,3 +67,65 @@ def test_a_trace_from_a_file_names_the_inputs_that_it_takes():
             dtrain.errors.CompileError, match=r"expected inputs \['float32\[4, 3\]'\]"
         ):
             loaded(other)
+
+
+def test_a_constant_array_that_is_indexed_by_a_recorded_one_is_refused():
+    table = np.arange(6)
+
+    def looks_up(x):
+        kept = np.flatnonzero(x.numpy() > 0)
+        return dtrain.from_numpy(table[kept]) * x[0]
+
+    compiled = dtrain.compile(looks_up)
+    first, second = dtrain.tensor([1.0, -1, 1, -1, -1, 1]), dtrain.tensor([1.0, 1, -1, 1, -1, -1])
+    with pytest.warns(RuntimeWarning, match="an array's values were read"):
+        require_same(compiled(first), looks_up(first))
+    for x in (second, first, second):
+        require_same(compiled(x), looks_up(x))
+
+
+def test_what_a_recording_wrote_before_it_failed_is_undone():
+    layer = nn.Linear(2, 2)
+
+    def writes(x):
+        with dtrain.no_grad():
+            layer.weight.mul_(2)
+            x.add_(1)
+        if dtrain.compiler.is_compiling():
+            raise KeyError("only while it is recorded")
+        return x @ layer.weight
+
+    before, x = layer.weight.detach().clone(), dtrain.zeros(2)
+    with pytest.warns(RuntimeWarning, match="KeyError while it was recorded"):
+        dtrain.compile(writes)(x)
+    assert x.tolist() == [1, 1]
+    require_same(layer.weight.detach(), before * 2)
+
+
+def test_a_graph_that_does_not_fit_other_values_is_given_up():
+    def picks(x):
+        kept = (x > 0).nonzero()[:, 0]
+        return x[kept].reshape(2) * 3
+
+    def two_or_all(x):
+        kept = (x > 0).nonzero()[:, 0]
+        return x[kept].reshape(len(kept)) * 3
+
+    two, three = dtrain.tensor([1.0, -1, 1, -1]), dtrain.tensor([1.0, -1, 1, 1])
+    for known in range(1, 4):  # recorded, verified, run
+        compiled = dtrain.compile(two_or_all)
+        for _ in range(known):
+            compiled(two)
+        with pytest.warns(RuntimeWarning, match="its graph does not fit these values"):
+            require_same(compiled(three), two_or_all(three))
+        require_same(compiled(three), two_or_all(three))
+        strict = dtrain.compile(two_or_all, fullgraph=True)
+        strict(two)
+        with pytest.raises(dtrain.errors.CompileError, match="does not fit these values"):
+            strict(three)
+        errors = dtrain.compile(picks)
+        for _ in range(known):
+            errors(two)
+        with pytest.raises(RuntimeError, match=r"shape \[2\] is invalid for input of size 3"):
+            errors(three)
+        require_same(errors(two), picks(two))
