@@ -25,6 +25,12 @@ from dtrain.primitives.normalization import batch_statistics
 #: What may stand in a segment besides primitives and array code, if it is given no Tensors.
 _CALLS = (batch_statistics, Generator.bits, DeferredBufferUpdates.update_buffers)
 _ALIASES = (Tensor.detach, wrap)
+#: Functions whose results have as many elements as values say.
+_VARYING = {
+    "argwhere", "bincount", "compress", "extract", "flatnonzero", "nonzero", "trim_zeros",
+    "union1d", "unique", "unique_all", "unique_counts", "unique_inverse", "unique_rows",
+    "unique_values",
+}  # fmt: skip
 #: Fewer primitives are not worth a segment.
 MIN_PRIMITIVES = 2
 
@@ -133,6 +139,7 @@ class _Members:
 
     def __init__(self, graph: Graph, step: Step, later: set[int]):
         self._graph = graph
+        self._varying = _varying_values(graph)
         self._root: dict[int, int] = {}
         for call in step.calls:
             if _makes_alias(call):
@@ -163,6 +170,9 @@ class _Members:
         return all(self._root_of(value) not in self._open for _, value in call.outputs)
 
     def _fits(self, call: Call) -> bool:
+        used = {ref.value for ref in call.refs()} | {value for _, value in call.outputs}
+        if used & self._varying:
+            return False
         values = [self._graph.values[ref.value] for ref in call.refs()]
         if is_primitive(call):
             values += [self._graph.values[value] for _, value in call.outputs]
@@ -176,6 +186,20 @@ class _Members:
 
     def _is_tensor(self, ref: Ref) -> bool:
         return not ref.of_array and is_tensor(self._graph, ref.value)
+
+
+def _varying_values(graph: Graph) -> set[int]:
+    """The values whose shapes depend on values: the code of a segment is for one shape."""
+    varying: set[int] = set()
+    for call in graph.nodes():
+        used = {ref.value for ref in call.refs()}
+        index = {ref.value for ref in refs_in((call.args[1:], call.kwargs))}
+        short = call.name.rpartition(".")[2]
+        by_mask = short == "getitem" and any(graph.values[i].dtype == bool for i in index)
+        by_counts = short == "repeat" and len(used) > 1
+        if used & varying or short in _VARYING or by_mask or by_counts:
+            varying |= {value for _, value in call.outputs}
+    return varying
 
 
 def is_tensor(graph: Graph, value: int) -> bool:

@@ -6,6 +6,7 @@ import pytest
 import dtrain
 import dtrain.nn.functional as F
 from dtrain import nn
+from dtrain.jit import step_code
 from tests.jit.test_graphs import leaf, require_eager_bits
 
 
@@ -215,3 +216,22 @@ def test_a_list_subclass_among_the_arguments():
         pair = Pair([leaf(3), leaf(3)])
         pair.scale = scale
         assert np.array_equal(compiled(pair).detach().numpy(), function(pair).detach().numpy())
+
+
+def test_a_slice_of_a_mask_does_not_end_a_segment(monkeypatch):
+    written = []
+
+    def noting(graph, segment, *args, write=step_code.write_segment):
+        written.append(len(segment.calls))
+        return write(graph, segment, *args)
+
+    monkeypatch.setattr(step_code, "write_segment", noting)
+    mask = dtrain.ones(6, 6, dtype=dtrain.bool).tril()
+
+    def function(x):
+        y = (x @ x.t()).masked_fill(~mask[: len(x), : len(x)], -1.0)
+        return y.softmax(-1) @ x, x.exp()[mask[0]].tanh().sin()
+
+    require_eager_bits(function, lambda: (leaf(6, 6),))
+    assert len(written) == 1
+    assert written[0] > 6
