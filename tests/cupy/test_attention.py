@@ -51,3 +51,22 @@ def test_what_the_kernel_does_not_take_is_composed(options, counts):
         options["attn_mask"] = dtrain.ones(3, 3, dtype=dtrain.bool, device="cuda")
     F.scaled_dot_product_attention(q, q, q, **options)
     assert "attention" not in counts()
+
+
+def test_a_graph_has_the_kernels_and_the_bits_of_eager_mode(counts):
+    def attend(x):
+        q, k, v = (part.reshape(2, 6, 2, 4).transpose(1, 2) for part in (x * 2).chunk(3, -1))
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+    compiled = dtrain.compile(attend, fullgraph=True)  # raises where the bits are others
+    x = dtrain.randn(2, 6, 24, device="cuda").requires_grad_()
+    for _ in range(3):
+        x.grad = None
+        out = compiled(x)
+        out.sum().backward()
+    assert counts()["attention"] >= 3
+    grad, x.grad = x.grad, None
+    expected = attend(x)
+    expected.sum().backward()
+    assert out.tolist() == expected.tolist()
+    assert grad.tolist() == x.grad.tolist()

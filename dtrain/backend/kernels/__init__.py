@@ -120,12 +120,15 @@ def computes_attention(q: Array, k: Array, v: Array) -> bool:
 
     Products of halves by cuBLAS are faster, so theirs are taken only where the scores are many.
     """
-    if not (is_cupy(q) and q.ndim == k.ndim == v.ndim == 4 and q.shape[:2] == k.shape[:2]):
+    # the class of an array that a graph's recording stands for, too
+    if not q.__class__.__module__.startswith("cupy") or q.dtype.char not in "fdeE":
+        return False
+    if not (q.ndim == k.ndim == v.ndim == 4 and q.shape[:2] == k.shape[:2]):
         return False
     scores = q.size // max(q.shape[3], 1) * k.shape[2]
     if k.shape[:3] != v.shape[:3] or not scores or (is_half(q.dtype) and scores < _MANY_SCORES):
         return False
-    body = _choose_body("attention", (q, k, v))
+    body = _import_body("cuda", "attention")
     return body is not None and body.takes_heads(q.shape[3], v.shape[3])
 
 
