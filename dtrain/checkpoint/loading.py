@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from dtrain.backend import default_generator
 from dtrain.checkpoint.manifest import (
@@ -151,13 +152,18 @@ def _load_all(
 class _Snapshot:
     """The state of an object before a load; a large one lies in a temporary file."""
 
+    file: BinaryIO
+
     def __init__(self, value: Stateful, folder: Path):
         for rank in range(world.world_size()):
             gather_state(value, to=rank)  # sharded state is gathered on every rank
         self._value = value
-        self.file = tempfile.SpooledTemporaryFile(_SNAPSHOT_BYTES)  # noqa: SIM115 - `_load_all` closes it
+        self.file = io.BytesIO()
+        writer = StateWriter(value.state_dict())
         try:
-            StateWriter(value.state_dict()).write(self.file)
+            if sum(array.nbytes for _, array in writer.arrays) > _SNAPSHOT_BYTES:
+                self.file = tempfile.TemporaryFile()  # noqa: SIM115 - `_load_all` closes it
+            writer.write(self.file)
         except OSError as reason:
             self.file.close()
             raise CheckpointError(
@@ -168,7 +174,7 @@ class _Snapshot:
     def restore(self) -> bool:
         """Load the state again; False if it cannot be loaded."""
         try:
-            self._value.load_state_dict(read_state(self.file, "state"))  # type: ignore[arg-type]
+            self._value.load_state_dict(read_state(self.file, "state"))
         except Exception:
             return False
         return True

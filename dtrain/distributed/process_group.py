@@ -72,7 +72,8 @@ class ProcessGroup:
     ) -> Work | None:
         """Make a collective call: at once, or in a thread in the order of the calls.
 
-        `source`: a tensor that it reads, where it may have no results on this rank.
+        `source`: a tensor that it reads, where it may have no results on this rank; None if it
+        has no tensors at all.
         """
         if not async_op:
             call(self.comm)
@@ -81,7 +82,8 @@ class ProcessGroup:
             executor = ThreadPoolExecutor(1, "dtrain-collectives")
             self._thread = executor, self.comm.duplicate()
         executor, comm = self._thread
-        like = (results[0] if results else source).array
+        tensor = results[0] if results else source
+        like = None if tensor is None else tensor.array
         return CollectiveWork(submit_beside(executor, partial(call, comm), like), results, like)
 
     def group_rank(self, rank: int, call: str) -> int:
