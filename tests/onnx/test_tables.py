@@ -47,6 +47,7 @@ OF_COMPLEX = {
 OTHER_REASONS = (
     "depends on values", "depends on numbers that are read", "different lengths",
     "differ from sample to sample", "random generator", "from outside of the function",
+    "values were read by code",
 )  # fmt: skip
 
 
