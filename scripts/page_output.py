@@ -44,7 +44,12 @@ def find_pages() -> list[Path]:
 def find_missing(page: Path) -> list[str]:
     """What a page needs that is not installed."""
     words = " ".join(_NEEDS.findall(page.read_text())).split()
-    return [w for w in words if not (shutil.which(w) or importlib.util.find_spec(w))]
+    return [w for w in words if not (shutil.which(w, path=_path()) or importlib.util.find_spec(w))]
+
+
+def _path() -> str:
+    """PATH with the programs of this Python's environment."""
+    return f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
 
 def run_page(page: Path, scratch: Path) -> str:
@@ -62,9 +67,8 @@ def _run_block(block: str, scratch: Path) -> str:
 
 
 def _run(command: str, scratch: Path) -> str:
-    tools = str(Path(sys.executable).parent)
     environ = os.environ | {
-        "PATH": f"{tools}:{os.environ['PATH']}",
+        "PATH": _path(),
         "PYTHONPATH": str(ROOT),
         "COLUMNS": "100",
     }
