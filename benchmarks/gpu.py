@@ -22,7 +22,7 @@ from gpu_device import ON_GPU, ROOT, is_timed, judge, milliseconds, modules
 
 
 def environment():
-    """What is there, and how fast it copies and multiplies."""
+    """Versions and the GPU; its rates of copies and of matrix products."""
     dtrain, torch = modules()
     import cupy
     from cupy.cuda import nccl
@@ -98,7 +98,8 @@ TESTS = ("-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", "tests/cup
 
 
 def run_process(arguments, limit):
-    """Run Python, print what it prints; returns whether it ended well."""
+    """Run a Python process and print its output; returns whether its status is 0 and no result is
+    WRONG."""
     run = subprocess.Popen(
         [sys.executable, *arguments], cwd=ROOT, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

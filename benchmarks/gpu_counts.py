@@ -17,7 +17,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "tes
 import hostcuda  # noqa: E402
 
 GOALS = {"mlp": 24, "resnet": 150, "gpt": 150}
-#: hostcuda's counters of what is enqueued on a stream
+#: hostcuda's counters of launches, copies and memsets
 COUNTED = ("launches", "h2d", "d2h", "d2d", "memsets")
 
 

@@ -1,6 +1,5 @@
 """The GPU that gpu.py checks: whether there is one, dtrain and torch on it, times by its events."""
 
-import ctypes
 import functools
 import importlib.util
 import statistics
@@ -9,26 +8,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "hostcuda")]
+import hostcuda  # noqa: E402
 
-
-def has_gpu():
-    count = ctypes.c_int()
-    try:
-        driver = ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return False
-    return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 < count.value
-
-
-ON_GPU = has_gpu()
+ON_GPU = hostcuda.has_gpu()
 
 
 @functools.cache
 def modules():
     """dtrain on its device, and torch or None."""
     if not ON_GPU:
-        import hostcuda
-
         if reason := hostcuda.why_not():
             sys.exit(f"gpu.py: {reason}")
         hostcuda.install()

@@ -68,9 +68,9 @@ def indices(draw, shape):
     parts, views, arrays = [], [], []
     count = draw(st.integers(0, len(shape)))
     common = draw(hnp.array_shapes(min_dims=1, max_dims=2, min_side=0, max_side=3))
-    dim = 0
+    dim = skipped = 0
     while dim < count:
-        size = shape[dim]
+        size = shape[dim + skipped]
         kind = draw(st.sampled_from(["int", "slice", "array", "mask", "none", "ellipsis"]))
         if kind == "none":
             part, view, array = None, [None], [slice(None)]

@@ -148,7 +148,7 @@ class Bucket:
 
     @property
     def grads(self) -> GradBuffer:
-        """The buffer of the gradients; those that a GPU has left apart are written to it first."""
+        """The buffer of the gradients; those that wait in arrays of a GPU are written to it."""
         if self._unwritten:
             self.write_waiting_grads()
         return self._grads

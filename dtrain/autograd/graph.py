@@ -216,7 +216,7 @@ def run_backward(
             summed.add(key)
 
     def add_part(target: Any, vjp: VJP, grad: Array) -> bool:
-        """Add a vjp's gradient in place to the pending one of a node or leaf; False if none is."""
+        """Add a vjp's gradient in place to a target's pending gradient; False if it has none."""
         key = id(target)
         whole = pending.get(key)
         if type(whole) is not np.ndarray or not whole.ndim or type(grad) is not np.ndarray:

@@ -40,7 +40,7 @@ class _Pinnable(Protocol):
 
 
 def pin_batch(batch: Any) -> Any:
-    """The batch with its tensors, and what has a method `pin_memory`, in pinned host memory."""
+    """The batch in pinned host memory: its tensors, and its objects with a method `pin_memory`."""
 
     def pin(item: Any) -> Any:
         return item if isinstance(item, Tensor) and item.is_cuda else item.pin_memory()

@@ -5,7 +5,6 @@ from dtrain.jit.compiled_module import ScriptModule as ScriptModule
 from dtrain.jit.draw import draw as draw
 from dtrain.jit.files import load as load, save as save
 from dtrain.jit.graph import Graph as Graph
-from dtrain.jit.recorded import TracerWarning as TracerWarning
 from dtrain.jit.scripting import (
     annotate as annotate,
     export as export,
@@ -17,3 +16,4 @@ from dtrain.jit.scripting import (
     trace as trace,
     unused as unused,
 )
+from dtrain.jit.tracer_warning import TracerWarning as TracerWarning

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 _GAP, _CHARACTER = 22, 7.0
-#: The kinds that stand to the right of what is made of them and others.
+#: The kinds of boxes that are drawn to the right of the operation that uses them.
 _GIVEN = ("parameter", "constant")
 
 
@@ -25,7 +25,7 @@ class Box:
 
 
 def place(boxes: list[Box]) -> None:
-    """Give each box a level below its sources, and a place on it near them."""
+    """Give each box a level below its sources', and a position on that level near them."""
     order = _sorted(boxes)
     users: dict[int, list[int]] = {}
     for index in order:

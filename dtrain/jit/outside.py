@@ -9,7 +9,7 @@ import numpy as np
 
 
 class OutsideArrays:
-    """The arrays from outside of a function, and what they held before it wrote to them."""
+    """The arrays from outside of a function, and their values before it wrote to them."""
 
     def __init__(self) -> None:
         self._arrays: list[Any] = []

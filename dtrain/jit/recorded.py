@@ -34,6 +34,7 @@ from dtrain.jit.program import UNKNOWN, Program
 from dtrain.jit.side_effects import ArgumentContainers, Undo
 from dtrain.jit.surroundings import Surroundings
 from dtrain.jit.tracer import GraphTracer, Refusal
+from dtrain.jit.tracer_warning import warn_of_places
 
 
 @dataclass(frozen=True)
@@ -195,13 +196,12 @@ class RecordedFunction:
             result = self.function(*args, **kwargs)  # raises it again if it is the user's
             self._refuse(entry, f"{type(error).__name__} while it was recorded: {error}")
             return result
-        for place in dict.fromkeys(burned):
-            warnings.warn(
-                f"{self.options.kind}: {place}: a tensor's value, or a number, is read by Python; "
-                "the graph has what came of it as a constant, and may be wrong for other values",
-                TracerWarning,
-                stacklevel=4,
-            )
+        warn_of_places(
+            self.options.kind,
+            burned,
+            "a tensor's value, or a number, is read by Python; the graph has what came of it as a "
+            "constant, and may be wrong for other values",
+        )
         change = surroundings.find_change()
         if containers.take_changes():
             change = "a list or dict among its arguments"
@@ -305,7 +305,3 @@ class RecordedFunction:
             entry.program.graph for entry in self.entries().values() if entry.program.is_recorded
         ]
         return graphs[-1] if graphs else None
-
-
-class TracerWarning(UserWarning):
-    """A tensor's value was read by Python while a function was traced (torch.jit.TracerWarning)."""

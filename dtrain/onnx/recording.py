@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,11 +17,11 @@ from dtrain.jit.arguments import argument_names
 from dtrain.jit.graph import Call, Graph, Ref, Step, Value, rebuild
 from dtrain.jit.places import is_library_file
 from dtrain.jit.proxies import real
-from dtrain.jit.recorded import TracerWarning
 from dtrain.jit.segments import is_primitive, primitive_of
 from dtrain.jit.side_effects import Undo
 from dtrain.jit.surroundings import Surroundings
 from dtrain.jit.tracer import GraphTracer
+from dtrain.jit.tracer_warning import warn_of_places
 from dtrain.onnx.blocks import Block, BlockCall, all_calls, all_refs, blocks_of, remove_unused
 from dtrain.onnx.proto import Unsupported
 from dtrain.onnx.sizes import Dim, Repeated, find_pattern, unify_numbers, unify_shapes
@@ -141,13 +140,12 @@ def record(
         undo.undo()
     if tracer.refusal is not None:
         raise Unsupported(tracer.refusal)
-    for place in dict.fromkeys(burned):
-        warnings.warn(
-            f"onnx.export: {place}: a tensor's value, or a number, is read by Python; the file has "
-            "what came of it as a constant, and may be wrong for other values",
-            TracerWarning,
-            stacklevel=4,
-        )
+    warn_of_places(
+        "onnx.export",
+        burned,
+        "a tensor's value, or a number, is read by Python; the file has what came of it as a "
+        "constant, and may be wrong for other values",
+    )
     graph = tracer.graph
     # the decisions are checks of dtrain's own, such as of indices: the file has none of them
     step = Step([call for part, _ in tracer.steps for call in part.calls])

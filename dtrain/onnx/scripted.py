@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import traceback
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from types import CodeType, FunctionType
 from typing import Any
 
 from dtrain.jit.places import is_library_file
-from dtrain.jit.recorded import TracerWarning
 from dtrain.jit.surroundings import Surroundings
+from dtrain.jit.tracer_warning import warn_of_places
 from dtrain.nn.module import Module
 from dtrain.onnx.aliases import check_writes
 from dtrain.onnx.axes import DynamicAxes
@@ -48,13 +47,12 @@ def _warn_of_sizes(compared: Sequence[list[tuple[str, tuple[float, float]]]]) ->
     """Warn of comparisons whose numbers are others for other dynamic sizes."""
     places = [place for (place, first), *others in zip(*compared)
               if any(other != (place, first) for other in others)]  # fmt: skip
-    for place in dict.fromkeys(places):
-        warnings.warn(
-            f"onnx.export: {place}: a dynamic size is compared; the file has what came of it, and "
-            "may be wrong for other sizes",
-            TracerWarning,
-            stacklevel=4,
-        )
+    warn_of_places(
+        "onnx.export",
+        places,
+        "a dynamic size is compared; the file has what came of it, and may be wrong for other "
+        "sizes",
+    )
 
 
 def _differing(counts: Sequence[list[tuple[str, int]]], kept: set[str]) -> set[str]:

@@ -8,7 +8,6 @@ first alone: compiling kernels takes time.
 """
 
 import collections
-import ctypes
 import importlib.util
 import os
 import sys
@@ -19,18 +18,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent.parent / "hostcuda"))
 import hostcuda
 
-
-def has_gpu():
-    """Whether the driver finds a GPU; CuPy, which must not be imported yet, is not asked."""
-    count = ctypes.c_int()
-    try:
-        driver = ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return False
-    return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 < count.value
-
-
-ON_GPU = has_gpu()
+ON_GPU = hostcuda.has_gpu()
 if importlib.util.find_spec("cupy") is None:
     REASON = "CuPy is not installed: pip install 'dtrain[cuda]'"
 else:

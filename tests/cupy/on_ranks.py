@@ -199,31 +199,29 @@ def overlap_and_a_sharded_optimizer_keep_the_bits():
     assert gathered(train()) == distributed.world_size() * distributed.run_ranks(1, train)
 
 
-def each_rank_queues_another_call():
-    flat = cupy.ones(1000 + distributed.rank(), "f4")
-    communicator().all_reduce([flat], flat, distributed.world_size())
+def _reduce_and_wait(length):
+    flat, comm = cupy.ones(length, "f4"), communicator()
+    comm.all_reduce([flat], flat, comm.size)
     cupy.cuda.get_current_stream().synchronize()
+
+
+def each_rank_queues_another_call():
+    _reduce_and_wait(1000 + distributed.rank())
 
 
 def one_rank_does_not_come():
-    flat, comm = cupy.ones(1000, "f4"), communicator()
-    comm.all_reduce([flat], flat, comm.size)
-    cupy.cuda.get_current_stream().synchronize()
-    if comm.rank == 1:
+    _reduce_and_wait(1000)
+    if distributed.rank() == 1:
         threading.Event().wait()
-    comm.all_reduce([flat], flat, comm.size)
-    cupy.cuda.get_current_stream().synchronize()
+    _reduce_and_wait(1000)
 
 
 def one_rank_ends_its_nccl():
-    flat, comm = cupy.ones(1000, "f4"), communicator()
-    comm.all_reduce([flat], flat, comm.size)
-    cupy.cuda.get_current_stream().synchronize()
-    if comm.rank == 1:
-        comm._nccl.abort()
+    _reduce_and_wait(1000)
+    if distributed.rank() == 1:
+        communicator()._nccl.abort()
         threading.Event().wait()
-    comm.all_reduce([flat], flat, comm.size)
-    cupy.cuda.get_current_stream().synchronize()
+    _reduce_and_wait(1000)
 
 
 def work_on_streams_waits_for_a_reduction_in_a_thread():

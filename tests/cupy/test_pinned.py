@@ -44,9 +44,7 @@ def test_batches_are_pinned_and_the_same(options):
     assert not any(x.is_pinned() for x in next(iter(plain)))
 
 
-def test_large_arrays_of_workers_are_pinned_where_they_lie(copies):
-    if not conftest.HOSTED:
-        pytest.skip("memory is looked at on host memory only")
+def test_large_arrays_of_workers_are_pinned_where_they_lie():
     loader = DataLoader(_dataset(), 20, num_workers=1, pin_memory=True)
     ((x, labels),) = loader
     owner = x.array

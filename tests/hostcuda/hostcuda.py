@@ -42,6 +42,16 @@ _kernels = None  # the folder of compiled kernels
 
 
 # ---------------------------------------------------------------- for users
+def has_gpu():
+    """Whether the driver finds a GPU; CuPy, which must not be imported yet, is not asked."""
+    count = ctypes.c_int()
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 < count.value
+
+
 def why_not():
     """None where hostcuda can run, else the reason, for the message of a skipped test."""
     if platform.machine() != "x86_64" or not sys.platform.startswith("linux"):

@@ -39,8 +39,8 @@ def norm_of_all(*arrays: Array) -> Array:
 
 
 def clip_all(*values: Any) -> None:
-    """Scale contiguous arrays of one dtype, in place, whose common norm is `norm`, (), to a norm of
-    at most `most`; the values: the arrays, norm and most."""
+    """Clip the norm of contiguous arrays of one dtype, in place, to at most `most`. The values: the
+    arrays, their common norm, (), and `most`."""
     *arrays, norm, most = values
     for parts, many, blocks in _launches(arrays):
         for_each_block("joining", "clip_parts", blocks, arrays[0], norm, parts, float(most), many)

@@ -24,8 +24,8 @@ def norm_of_all(*arrays: Array) -> Array:
 
 
 def clip_all(*values: Any) -> None:
-    """Scale contiguous arrays of one dtype, in place, whose common norm is `norm`, (), to a norm of
-    at most `most`; the values: the arrays, norm and most."""
+    """Clip the norm of contiguous arrays of one dtype, in place, to at most `most`. The values: the
+    arrays, their common norm, (), and `most`."""
     *arrays, norm, most = values
     scale = array_module(norm).minimum(most / (norm + 1e-6), 1)
     for array in arrays:
