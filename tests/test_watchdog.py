@@ -3,6 +3,9 @@
 Ranks are objects that exchange messages in memory, on a clock that the test sets.
 """
 
+import re
+import subprocess
+import sys
 import threading
 import types
 from collections import deque
@@ -59,7 +62,7 @@ class Ranks:
             for rank, channel in enumerate(self.channels):
                 if rank not in self.frozen:
                     told += [
-                        (rank, t) for t in channel.tick(lambda r=rank: self.states[r], self.now)
+                        (rank, t) for t in channel.tick(lambda _, r=rank: self.states[r], self.now)
                     ]
         return told
 
@@ -306,3 +309,46 @@ def test_work_of_two_threads_leaves_no_activity_behind():
     assert process.activity[0] == "writing b"
     second.__exit__(None, None, None)
     assert process.activity is None
+
+
+_CALL_SITES_AMONG_GARBAGE = """
+import gc, threading, time
+from dtrain.distributed.watchdog.call_site import thread_call_site
+
+class Slow:
+    def __del__(self):
+        time.sleep(0.002)  # other threads run
+        make_garbage()
+
+def make_garbage():
+    cycle = Slow()
+    cycle.itself = cycle
+
+def start_threads():
+    while not is_over.is_set():
+        started = threading.Thread(target=int)
+        started.start()
+        started.join()
+
+is_over = threading.Event()
+thread = threading.Thread(target=start_threads)
+thread.start()
+make_garbage()
+gc.set_threshold(1)
+sites = {thread_call_site(thread.ident) for _ in range(20)}
+gc.disable()
+is_over.set()
+print(*sites, sep="\\n")
+"""
+
+
+def test_a_thread_is_asked_for_its_line_while_others_end_and_garbage_is_collected(tmp_path):
+    """With `sys._current_frames`, Python 3.10 and 3.11 hang here."""
+    program = tmp_path / "prögram.py"
+    program.write_text(_CALL_SITES_AMONG_GARBAGE, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, program.name], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.split("\n")
+    assert re.fullmatch(r"prögram\.py:\d+ in \w+\(\)", lines[0])

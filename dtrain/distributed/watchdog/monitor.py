@@ -143,12 +143,10 @@ class Watchdog:
                 site = thread_call_site(self._program_thread)
                 raise RankFailedError(f"rank {rank} waits in {call.name} ({site}): {error}")
 
-    def _state(self) -> RankState:
-        calls = tuple(log.last_call() for log in self._logs)
-        site = thread_call_site(self._program_thread)
+    def _state(self, with_call_site: bool = True) -> RankState:
         return RankState(
-            calls,
-            site,
+            tuple(log.last_call() for log in self._logs),
+            thread_call_site(self._program_thread) if with_call_site else "",
             self._has_exited,
             activity=describe_activity(),
             message=self.message_log.pending(),
@@ -170,8 +168,12 @@ class _Channel:
         self._answers: dict[int, tuple[float, RankState]] = {}
         self._exited: dict[int, RankState] = {}  # elastic ranks that sent an exit notice
 
-    def tick(self, read_state: Callable[[], RankState], now: float) -> Iterator[str]:
-        """Answer messages and send the ones that are due; yields messages for the user."""
+    def tick(self, read_state: Callable[[bool], RankState], now: float) -> Iterator[str]:
+        """Answer messages and send the ones that are due; yields messages for the user.
+
+        `read_state` is told whether the state is for others, who want to know the line of the
+        program: it costs most of a tick.
+        """
         self._sent = [request for request in self._sent if not request.Test()]
         state = None
         while (message := self.comm.improbe()) is not None:
@@ -179,7 +181,7 @@ class _Channel:
             if isinstance(content, frozenset):
                 self.diagnosis.announced |= content
             elif content == _STATE_REQUEST:
-                state = state or read_state()
+                state = state or read_state(True)
                 announced = frozenset(self.diagnosis.announced)
                 self._send(sender, state._replace(announced=announced))
                 self._note_coordinator(sender, now)
@@ -189,13 +191,12 @@ class _Channel:
                 self._exited[sender] = content
             else:
                 self._answers[sender] = now, content
-        state = state or read_state()
-        if state.longest_wait_s() > _PATIENCE_S:
+        if (state or read_state(False)).longest_wait_s() > _PATIENCE_S:
             self._notify_coordinator(now)
         else:
             self._coordinator, self._coordinator_since = 0, 0.0
         if now < self._coordinates_until or self.diagnosis.reported:
-            yield from self._diagnose(state, now)
+            yield from self._diagnose(state or read_state(True), now)
         else:
             self._requested_since = 0.0
 
