@@ -350,5 +350,5 @@ def test_a_thread_is_asked_for_its_line_while_others_end_and_garbage_is_collecte
         [sys.executable, program.name], cwd=tmp_path, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
-    lines = done.stdout.split("\n")
-    assert re.fullmatch(r"prögram\.py:\d+ in \w+\(\)", lines[0])
+    for site in done.stdout.splitlines():
+        assert re.fullmatch(r"prögram\.py:\d+ in \w+\(\)", site)

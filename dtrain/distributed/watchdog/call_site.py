@@ -55,7 +55,8 @@ def thread_call_site(thread_id: int) -> str:
         faulthandler.dump_traceback(file, all_threads=True)
         file.seek(0)
         stacks = file.read().decode(errors="replace")
-    _, _, stack = stacks.partition(f"hread 0x{thread_id:016x} ")
+    # the last of its number: a thread that is about to start is listed with its parent's, before it
+    _, _, stack = stacks.rpartition(f"hread 0x{thread_id:016x} ")
     return _find_user_line(_parse_stack(stack.partition("\n\n")[0]))
 
 
