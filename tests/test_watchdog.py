@@ -4,8 +4,6 @@ Ranks are objects that exchange messages in memory, on a clock that the test set
 """
 
 import re
-import subprocess
-import sys
 import threading
 import types
 from collections import deque
@@ -21,6 +19,8 @@ from dtrain.distributed.watchdog.collective_log import CollectiveCall, Collectiv
 from dtrain.distributed.watchdog.diagnosis import PendingCall, RankState, StallDiagnosis  # noqa: E402
 from dtrain.distributed.watchdog.monitor import Watchdog, _Channel  # noqa: E402
 from dtrain.errors import DesyncError  # noqa: E402
+
+from .processes import finished  # noqa: E402
 
 
 class Comm:
@@ -331,7 +331,7 @@ def start_threads():
         started.join()
 
 is_over = threading.Event()
-thread = threading.Thread(target=start_threads)
+thread = threading.Thread(target=start_threads, daemon=True)
 thread.start()
 make_garbage()
 gc.set_threshold(1)
@@ -342,13 +342,14 @@ print(*sites, sep="\\n")
 """
 
 
-def test_a_thread_is_asked_for_its_line_while_others_end_and_garbage_is_collected(tmp_path):
+def test_a_thread_is_asked_for_its_line_while_others_end_and_garbage_is_collected(
+    run_python, tmp_path
+):
     """With `sys._current_frames`, Python 3.10 and 3.11 hang here."""
     program = tmp_path / "prögram.py"
     program.write_text(_CALL_SITES_AMONG_GARBAGE, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, program.name], cwd=tmp_path, capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 0, done.stderr
-    for site in done.stdout.splitlines():
+    process = run_python(program.name, timeout_s=60)
+    sites = finished(process).splitlines()
+    assert sites
+    for site in sites:
         assert re.fullmatch(r"prögram\.py:\d+ in \w+\(\)", site)

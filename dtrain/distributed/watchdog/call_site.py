@@ -56,7 +56,7 @@ def thread_call_site(thread_id: int) -> str:
         file.seek(0)
         stacks = file.read().decode(errors="replace")
     # the last of its number: a thread that is about to start is listed with its parent's, before it
-    _, _, stack = stacks.rpartition(f"hread 0x{thread_id:016x} ")
+    _, _, stack = stacks.rpartition(f" 0x{thread_id:016x} ")
     return _find_user_line(_parse_stack(stack.partition("\n\n")[0]))
 
 
