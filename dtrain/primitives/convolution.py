@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dtrain.autograd.op import op
 from dtrain.autograd.primitive import OutputAndVJPs
-from dtrain.backend import Array, array_module, kernels
+from dtrain.backend import Array, array_module, is_cupy, kernels
 
 Pair = tuple[int, int]
 
@@ -26,8 +28,15 @@ def conv2d(
     if bias is not None:
         out += bias.reshape(-1, 1, 1)
     hw, kernel = x.shape[2:], weight.shape[2:]
+
+    def of_x(g: Array) -> Array:
+        return kernels.conv_grad_x(g, weight, hw, *how)
+
+    grad_x: Any = of_x
+    if is_cupy(x):  # the backward pass adds to a gradient of x that is there in the same launch
+        grad_x.adding = lambda g, before: kernels.add_conv_grad_x(g, weight, before, hw, *how)
     return out, (
-        lambda g: kernels.conv_grad_x(g, weight, hw, *how),
+        grad_x,
         lambda g: kernels.conv_grad_weight(g, x, kernel, *how),
         lambda g: g.sum((0, 2, 3)),
     )

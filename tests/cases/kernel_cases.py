@@ -395,6 +395,7 @@ def convolutions(x: tuple, weight: tuple, *how: Any, slack: float = 1) -> list[C
     return [
         Case("conv", "conv", (x, weight), how, **more),
         Case("conv", "conv_grad_x", (out, weight), (x[2:], *how), **more),
+        Case("conv", "add_conv_grad_x", (out, weight, x), (x[2:], *how), **more),
         Case("conv", "conv_grad_weight", (out, x), (weight[2:], *how), **more),
     ]
 

@@ -81,3 +81,20 @@ def test_a_normalization_adds_its_gradient_to_that_of_a_residual_connection(norm
     assert launches["layer_norm_backward"] == 2
     for given, expected in zip(results[1], results[0]):
         np.testing.assert_allclose(given, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("kernel", "padding"), [(3, 1), (1, 0)])
+@pytest.mark.parametrize("dtype", [dtrain.float32, dtrain.bfloat16])
+def test_a_convolution_adds_its_gradient_to_that_of_a_residual_connection(kernel, padding, dtype):
+    """It has the bits of a sum by itself."""
+    generator = dtrain.Generator(1)
+    x = dtrain.randn(2, 3, 5, 4, generator=generator).to("cuda", dtype)
+    weight = dtrain.randn(3, 3, kernel, kernel, generator=generator).to("cuda", dtype)
+    both, apart = x.clone().requires_grad_(), x.clone().requires_grad_()
+    conv2d = dtrain.nn.functional.conv2d
+    out = both + conv2d(both, weight, padding=padding)
+    out.backward(out.detach())
+    conv2d(apart, weight, padding=padding).backward(out.detach())
+    np.testing.assert_array_equal(
+        both.grad.float().cpu().numpy(), (out.detach() + apart.grad).float().cpu().numpy()
+    )

@@ -10,7 +10,7 @@ import pytest
 
 import dtrain.backend
 from dtrain.backend import kernels
-from dtrain.backend.kernels.cuda import norm
+from dtrain.backend.kernels.cuda import conv, norm
 from dtrain.backend.kernels.cuda.compiler import options, source
 from tests.cases.kernel_cases import CASES, assert_close, results
 
@@ -169,6 +169,15 @@ def test_sums_in_parts_are_those_of_the_reference(name, monkeypatch):
         arrays = next(case.samples(np.float32))
         given = results(case, "cuda", [x if x is None else cupy.asarray(x) for x in arrays])
         assert_close(case, arrays, given, results(case, "reference", arrays))
+
+
+def test_the_weight_of_a_convolution_of_large_images_has_the_gradient_of_the_reference(monkeypatch):
+    cupy = pytest.importorskip("cupy")
+    monkeypatch.setattr(conv, "_WINDOWS", 8)  # a product for each sample, and their sum
+    case = next(case for case in CASES if case.name == "conv_grad_weight")
+    arrays = next(case.samples(np.float32))
+    given = results(case, "cuda", [cupy.asarray(x) for x in arrays])
+    assert_close(case, arrays, given, results(case, "reference", arrays))
 
 
 @pytest.mark.parametrize("half", [dtrain.float16, dtrain.bfloat16])

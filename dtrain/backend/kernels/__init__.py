@@ -188,6 +188,7 @@ avg_pool_backward: Kernel = _kernel("window", "avg_pool_backward")
 
 conv: Kernel = _kernel("conv", "conv")
 conv_grad_x: Kernel = _kernel("conv", "conv_grad_x")
+add_conv_grad_x: Kernel = _kernel("conv", "add_conv_grad_x")
 conv_grad_weight: Kernel = _kernel("conv", "conv_grad_weight")
 
 embedding_backward: Kernel = _kernel("embedding", "embedding_backward")

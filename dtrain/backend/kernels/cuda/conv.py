@@ -11,7 +11,7 @@ import math
 
 from dtrain.backend.array_module import Array
 from dtrain.backend.kernels.cuda.product import matmul
-from dtrain.backend.kernels.cuda.window import col2im, im2col
+from dtrain.backend.kernels.cuda.window import col2im, im2col, im2col_beside
 from dtrain.backend.kernels.reference.conv import (
     conv_patches,
     grad_patches,
@@ -20,6 +20,9 @@ from dtrain.backend.kernels.reference.conv import (
 from dtrain.backend.kernels.reference.window import Pair
 
 _ONE, _ZERO = (1, 1), (0, 0)
+#: The weight's gradient of smaller images is one product over all samples, without a sum of theirs;
+#: of larger ones, and of windows of one element, the copy of g that it needs takes more time.
+_WINDOWS = 2048
 
 
 def conv(
@@ -36,17 +39,27 @@ def conv(
 
 
 def conv_grad_x(
-    g: Array, weight: Array, hw: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
-) -> Array:
-    """The gradient of x, (n, c, *hw)."""
+    g: Array, weight: Array, hw: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int,
+    before: Array | None = None,
+) -> Array:  # fmt: skip
+    """The gradient of x, (n, c, *hw), added to `before`."""
     how = stride, padding, dilation
     if groups > 1:
-        return col2im(grad_patches(g, weight, groups, matmul), hw, *how)
+        return col2im(grad_patches(g, weight, groups, matmul), hw, *how, before=before)
     (n, m, oh, ow), (_, c, *kernel) = g.shape, weight.shape
     rows = matmul(weight.reshape(m, c * math.prod(kernel)).T, g.reshape(n, m, oh * ow))
     if _is_pointwise(weight.shape[2:], stride, padding):
-        return rows.reshape(n, c, *hw)
-    return col2im(rows.reshape(n, c, *kernel, oh, ow), hw, *how, by_sample=True)
+        grad = rows.reshape(n, c, *hw)
+        return grad if before is None else before + grad
+    return col2im(rows.reshape(n, c, *kernel, oh, ow), hw, *how, by_sample=True, before=before)
+
+
+def add_conv_grad_x(
+    g: Array, weight: Array, before: Array, hw: Pair, stride: Pair, padding: Pair, dilation: Pair,
+    groups: int,
+) -> Array:  # fmt: skip
+    """The gradient of x, (n, c, *hw), added to `before`."""
+    return conv_grad_x(g, weight, hw, stride, padding, dilation, groups, before)
 
 
 def conv_grad_weight(
@@ -56,11 +69,13 @@ def conv_grad_weight(
     how = stride, padding, dilation
     (n, m, oh, ow), c = g.shape, x.shape[1]
     rows, windows = c * math.prod(kernel), oh * ow
-    if groups > 1 or m * rows > (m + rows) * windows:  # a product a sample takes more memory
-        return grad_weight_from_patches(g, im2col(x, kernel, *how), groups, matmul)
-    patches = _patches(x, kernel, *how).reshape(n, rows, windows)
-    products = matmul(g.reshape(n, m, windows), patches.swapaxes(1, 2))
-    return products.sum(0).reshape(m, c, *kernel)
+    is_large = _is_pointwise(kernel, stride, padding) or windows > _WINDOWS
+    if is_large and groups == 1 and m * rows <= (m + rows) * windows:
+        patches = _patches(x, kernel, *how).reshape(n, rows, windows)
+        products = matmul(g.reshape(n, m, windows), patches.swapaxes(1, 2))
+        return products.sum(0).reshape(m, c, *kernel)
+    patches, outputs = im2col_beside(x, g, kernel, *how)
+    return grad_weight_from_patches(outputs.swapaxes(0, 1), patches, groups, matmul)
 
 
 def _is_pointwise(kernel: Pair, stride: Pair, padding: Pair) -> bool:

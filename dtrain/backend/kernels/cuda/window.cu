@@ -37,29 +37,48 @@ __device__ void over_windows(const Windows &s, long long y, long long x, What wh
         }
 }
 
-// patches: (n, c, kh, kw, oh, ow) if by_sample, else (c, kh, kw, n, oh, ow).
+// Element k of the patches: (n, c, kh, kw, oh, ow) if by_sample, else (c, kh, kw, n, oh, ow).
+__device__ REAL patch_element(const STORE *image, long long k, long long n, long long c,
+                              bool by_sample, const Windows &s) {
+    long long line = divide(k, s.ow), ox = k - line * s.ow;
+    long long outer = divide(line, s.oh), oy = line - outer * s.oh, i_n = 0;
+    if (!by_sample) {
+        long long row = divide(outer, n);
+        i_n = outer - row * n;
+        outer = row;
+    }
+    long long above = divide(outer, s.kw), j = outer - above * s.kw;
+    long long plane = divide(above, s.kh), i = above - plane * s.kh;
+    if (!by_sample) plane += i_n * c;
+    long long y = oy * s.stride_y + i * s.wide_y - s.pad_y;
+    long long x = ox * s.stride_x + j * s.wide_x - s.pad_x;
+    bool inside = y >= 0 && y < s.h && x >= 0 && x < s.w;
+    return inside ? (REAL)image[(plane * s.h + y) * s.w + x] : (REAL)0;
+}
+
 extern "C" __global__ void im2col(const STORE *image, STORE *patches, long long n, long long c,
                                   long long by_sample, WINDOWS) {
+    FOR_EACH(k, count) patches[k] = patch_element(image, k, n, c, by_sample, THESE);
+}
+
+// The patches, (c, kh, kw, n, oh, ow), and after them g, (n, m, oh, ow), as (m, n, oh, ow).
+extern "C" __global__ void im2col_beside(const STORE *image, const STORE *g, STORE *both, long long n,
+                                         long long c, long long m, WINDOWS) {
+    long long plane = oh * ow, patches = c * kh * kw * n * plane;
     FOR_EACH(k, count) {
-        long long line = divide(k, ow), ox = k - line * ow;
-        long long outer = divide(line, oh), oy = line - outer * oh, i_n = 0;
-        if (!by_sample) {
-            long long row = divide(outer, n);
-            i_n = outer - row * n;
-            outer = row;
+        if (k < patches) {
+            both[k] = patch_element(image, k, n, c, false, THESE);
+            continue;
         }
-        long long above = divide(outer, kw), j = outer - above * kw;
-        long long plane = divide(above, kh), i = above - plane * kh;
-        if (!by_sample) plane += i_n * c;
-        long long y = oy * stride_y + i * wide_y - pad_y, x = ox * stride_x + j * wide_x - pad_x;
-        REAL value = 0;
-        if (y >= 0 && y < h && x >= 0 && x < w) value = image[(plane * h + y) * w + x];
-        patches[k] = value;
+        long long outer = divide(k - patches, plane), at = k - patches - outer * plane;
+        long long i_m = divide(outer, n), i_n = outer - i_m * n;
+        both[k] = g[(i_n * m + i_m) * plane + at];
     }
 }
 
-extern "C" __global__ void col2im(const STORE *patches, STORE *image, long long n, long long c,
-                                  long long by_sample, WINDOWS) {
+// Added to `before`, if there is one.
+extern "C" __global__ void col2im(const STORE *patches, const STORE *before, STORE *image,
+                                  long long n, long long c, long long by_sample, WINDOWS) {
     FOR_EACH(k, count) {  // image: (n, c, h, w)
         long long line = divide(k, w), plane = divide(line, h);
         long long i_n = divide(plane, c), i_c = plane - i_n * c;
@@ -70,7 +89,8 @@ extern "C" __global__ void col2im(const STORE *patches, STORE *image, long long 
                          if (!by_sample) row = row * n + i_n;
                          total += patches[(row * oh + oy) * ow + ox];
                      });
-        image[k] = total;
+        image[k] = total;  // a sum of halves is rounded before it is added, as a sum by itself is
+        if (before) image[k] = before[k] + image[k];
     }
 }
 

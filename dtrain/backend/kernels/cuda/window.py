@@ -33,10 +33,27 @@ def im2col(
     return out
 
 
+def im2col_beside(
+    x: Array, g: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> tuple[Array, Array]:
+    """The patches of x, (c, kh, kw, n, oh, ow), and a copy of g, (n, m, oh, ow), as (m, n, oh, ow),
+    in one launch."""
+    import cupy
+
+    (n, c, *hw), (_, m, *counts) = x.shape, g.shape
+    rows, windows = c * kernel[0] * kernel[1], n * counts[0] * counts[1]
+    both = cupy.empty((rows + m, windows), x.dtype)
+    arrays = cupy.ascontiguousarray(x), cupy.ascontiguousarray(g, x.dtype), both
+    _launch("im2col_beside", arrays, (n, c, m), hw, kernel, (stride, padding, dilation))
+    return both[:rows].reshape(c, *kernel, n, *counts), both[rows:].reshape(m, n, *counts)
+
+
 def col2im(
-    patches: Array, hw: Pair, stride: Pair, padding: Pair, dilation: Pair, by_sample: bool = False
-) -> Array:
-    """Add the patches to their windows of images, (n, c, *hw): im2col transposed."""
+    patches: Array, hw: Pair, stride: Pair, padding: Pair, dilation: Pair, by_sample: bool = False,
+    before: Array | None = None,
+) -> Array:  # fmt: skip
+    """Add the patches to their windows of images, (n, c, *hw), zeros or a copy of `before`: im2col
+    transposed."""
     import cupy
 
     if by_sample:
@@ -44,7 +61,8 @@ def col2im(
     else:
         c, kh, kw, n = patches.shape[:4]
     out = cupy.empty((n, c, *hw), patches.dtype)
-    arrays = cupy.ascontiguousarray(patches), out
+    before = None if before is None else cupy.ascontiguousarray(before, patches.dtype)
+    arrays = cupy.ascontiguousarray(patches), before, out
     _launch("col2im", arrays, (n, c, by_sample), hw, (kh, kw), (stride, padding, dilation))
     return out
 

@@ -30,6 +30,14 @@ def conv_grad_x(
     return col2im(grad_patches(g, weight, groups), hw, stride, padding, dilation)
 
 
+def add_conv_grad_x(
+    g: Array, weight: Array, before: Array, hw: Pair, stride: Pair, padding: Pair, dilation: Pair,
+    groups: int,
+) -> Array:  # fmt: skip
+    """The gradient of x, (n, c, *hw), added to `before`."""
+    return before + conv_grad_x(g, weight, hw, stride, padding, dilation, groups)
+
+
 def conv_grad_weight(
     g: Array, x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Array:
