@@ -239,7 +239,7 @@ def run_backward(
                 leaf.accumulate_grad(conjugate(grad))
 
     def accumulate_whole(leaf: Any, part: Any) -> bool:
-        """Accumulate a part that is the whole gradient of a leaf without hooks; False if not."""
+        """Accumulate the whole gradient of a leaf without hooks; False if it may be a part."""
         if (
             leaf_uses.get(id(leaf)) != 1
             or type(part) is not np.ndarray
@@ -320,8 +320,6 @@ def run_backward(
                 for parent, vjp in zip(node.parents, vjps):
                     if parent is None:
                         continue
-                    if takes_parts and node.yields_parts and accumulate_whole(parent, vjp):
-                        continue
                     leaf = None if isinstance(parent, Node) else parent
                     if (relevant is None or id(parent) in relevant) and not (
                         adds and add_part(parent, vjp, grad)
@@ -333,6 +331,8 @@ def run_backward(
                         ):
                             continue
                         part = vjp if node.yields_parts else vjp(grad)
+                        if takes_parts and leaf is not None and accumulate_whole(leaf, part):
+                            continue
                         if check_nan:
                             position = [id(other) for other in node.parents].index(id(parent))
                             refuse_nan(node.name, node.stack, position, part)
@@ -352,10 +352,9 @@ def _reachable(roots: Sequence[Any]) -> tuple[list[Node], dict[int, int]]:
     """All nodes reachable from the roots, oldest first, and the number of uses of each leaf."""
     seen: dict[int, Node] = {}
     leaf_uses: dict[int, int] = {}
-    new: list[Node] = []
-
-    def visit(items: Sequence[Any]) -> None:
-        for item in items:
+    new: list[Sequence[Any]] = [roots]
+    while new:
+        for item in new.pop():
             if item is None:
                 continue
             key = id(item)
@@ -363,11 +362,7 @@ def _reachable(roots: Sequence[Any]) -> tuple[list[Node], dict[int, int]]:
                 leaf_uses[key] = leaf_uses.get(key, 0) + 1
             elif key not in seen:
                 seen[key] = item
-                new.append(item)
-
-    visit(roots)
-    while new:
-        visit(new.pop().parents)
+                new.append(item.parents)
     return sorted(seen.values(), key=operator.attrgetter("order")), leaf_uses
 
 

@@ -274,9 +274,7 @@ class Tensor(TensorMethods, TensorData):
             If the tensor is not in a graph, has several elements and no gradient is given, or
             the saved values were freed by an earlier pass.
         """
-        from dtrain.autograd.gradient import backward  # gradient.py imports Tensor
-
-        backward(self, gradient, retain_graph, create_graph, inputs)
+        start_backward(self, gradient, retain_graph, create_graph, inputs)
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> HookHandle:
         """Call `hook(tensor)` after each accumulation into `grad` of this leaf.
@@ -297,12 +295,12 @@ class Tensor(TensorMethods, TensorData):
             hook(self)
 
     def _add_to_grad(self, grad: Array) -> None:
-        if is_recorded(grad):
+        if type(grad) is not np.ndarray and is_recorded(grad):
             self.grad = grad.tensor if self._grad is None else self._grad + grad.tensor
         elif self._bucket is not None:
             self._bucket.accumulate(self._bucket_index, grad)
         elif self._grad is None:
-            self._grad = wrap(array_module(grad).array(grad, order="C"))
+            self._grad = wrap(grad.copy())  # in C order
         else:
             self._grad.array += grad
 
@@ -362,6 +360,9 @@ def _count_data_write(version: list[int]) -> None:
     if len(version) == 1:
         version.append(0)
     version[1] += 1
+
+
+start_backward: Callable[..., None]  #: gradient.py sets it to its `backward`
 
 
 def _initialize(tensor: Tensor, array: Array, requires_grad: bool = False) -> None:

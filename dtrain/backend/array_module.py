@@ -33,7 +33,8 @@ def array_module(*arrays: Array) -> ModuleType:
 
 def is_cupy(value: Any) -> bool:
     """Whether a value is a CuPy array; does not import CuPy."""
-    return type(value).__module__.startswith("cupy")
+    kind = type(value)
+    return kind is not np.ndarray and kind.__module__.startswith("cupy")
 
 
 def to_host(array: Array) -> np.ndarray:

@@ -184,13 +184,16 @@ def use_device(where: DeviceLike) -> Any:
     return nullcontext() if module is np else module.cuda.Device(cuda_index(where))
 
 
+_NOTHING = nullcontext()
+
+
 def on_device_of(*values: Any) -> Any:
     """A context manager for the device of the first CuPy array among `values`; without effect if
     there is none."""
     for value in values:
         if is_cupy(value):
             return value.device
-    return nullcontext()
+    return _NOTHING
 
 
 def move(array: Array, where: DeviceLike, wait: bool = True) -> Array:

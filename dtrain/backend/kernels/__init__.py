@@ -68,9 +68,10 @@ def _choose_body(family: str, args: tuple) -> ModuleType | None:
         return None
     for value in args[1:]:
         other = type(value)
-        if other in _NO_ARRAYS or (other is not kind and not _is_array(value)):
-            continue
-        if other is not kind or (value.dtype is not dtype and _is_other_float(value.dtype, dtype)):
+        if other is kind:
+            if value.dtype is not dtype and _is_other_float(value.dtype, dtype):
+                return None
+        elif other not in _NO_ARRAYS and _is_array(value):
             return None
     if kind is np.ndarray:
         if family in SMALL and max(a.size for a in args if type(a) is kind) < SMALL[family]:

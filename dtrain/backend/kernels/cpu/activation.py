@@ -246,31 +246,27 @@ def _elementwise(loop: Callable) -> Callable[..., np.ndarray]:
     """Make the kernel of a compiled loop: it takes arrays of one shape, then numbers, and returns a
     new array."""
 
-    def kernel(*args: Any) -> np.ndarray:
-        first, *others = args
+    def kernel(first: np.ndarray, *others: Any) -> np.ndarray:
         shape, dtype = first.shape, first.dtype
         out = np.empty(shape, dtype)
+        if not others:
+            loop(first.ravel(), out.ravel())
+            return out
         flat = [first.ravel()]
         for a in others:
-            if not isinstance(a, np.ndarray):
+            if type(a) is not np.ndarray:
                 flat.append(dtype.type(a))
+            elif a.shape == shape:
+                flat.append(a.ravel())
             else:
-                flat.append((a if a.shape == shape else np.broadcast_to(a, shape)).ravel())
+                flat.append(np.broadcast_to(a, shape).ravel())
         loop(*flat, out.ravel())
         return out
 
     return kernel
 
 
-_FEW = 1 << 14
-_large_relu = _elementwise(_relu)
-
-
-def relu(x: np.ndarray) -> np.ndarray:
-    """max(x, 0); of few elements NumPy's, which is called faster, and with a zero of its own."""
-    return np.maximum(x, x.dtype.type(0)) if x.ndim and x.size < _FEW else _large_relu(x)
-
-
+relu: Callable[..., np.ndarray] = _elementwise(_relu)
 relu_backward: Callable[..., np.ndarray] = _elementwise(_relu_backward)
 silu: Callable[..., np.ndarray] = _elementwise(_silu)
 silu_backward: Callable[..., np.ndarray] = _elementwise(_silu_backward)
