@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dtrain.autograd import grad_mode, tensor as tensor_module
+from dtrain.autograd import grad_mode
 from dtrain.autograd.double_backward import record_vjps
 from dtrain.autograd.graph import run_backward
 from dtrain.autograd.recorded_array import RecordedArray
@@ -114,7 +114,7 @@ def backward(
             x.accumulate_grad(RecordedArray(gradient) if create_graph else gradient.array)
 
 
-tensor_module.start_backward = backward
+Tensor._backward = staticmethod(backward)
 
 
 def _run(

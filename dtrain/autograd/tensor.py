@@ -7,7 +7,7 @@ bound to `TensorMethods` by `dtrain.functions.table`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from dtrain.autograd.hooks import HookHandle
 from dtrain.autograd.parameter_changes import parameter_changes
 from dtrain.autograd.tensor_data import TensorData
 from dtrain.autograd.tensor_methods import TensorMethods
-from dtrain.backend import Array, array_module
+from dtrain.backend import Array
 from dtrain.backend.dtypes import category, get_default_dtype, is_inexact
 from dtrain.backend.size import Size
 from dtrain.backend.tracing import current_tracer, refuse_recording, tracers
@@ -56,6 +56,7 @@ class Tensor(TensorMethods, TensorData):
     _bucket_index: int = 0
     hooks: list[Callable[[Array], Array]] | None = None
     _after_accumulate: list[Callable[[Tensor], None]] | None = None
+    _backward: ClassVar[Callable[..., None]]  #: `backward` of gradient.py, which sets it
 
     def __init__(self, *data: Any):
         only = data[0] if len(data) == 1 else data
@@ -274,7 +275,7 @@ class Tensor(TensorMethods, TensorData):
             If the tensor is not in a graph, has several elements and no gradient is given, or
             the saved values were freed by an earlier pass.
         """
-        start_backward(self, gradient, retain_graph, create_graph, inputs)
+        Tensor._backward(self, gradient, retain_graph, create_graph, inputs)
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> HookHandle:
         """Call `hook(tensor)` after each accumulation into `grad` of this leaf.
@@ -360,9 +361,6 @@ def _count_data_write(version: list[int]) -> None:
     if len(version) == 1:
         version.append(0)
     version[1] += 1
-
-
-start_backward: Callable[..., None]  #: gradient.py sets it to its `backward`
 
 
 def _initialize(tensor: Tensor, array: Array, requires_grad: bool = False) -> None:
