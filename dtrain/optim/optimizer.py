@@ -243,19 +243,21 @@ class Optimizer:
                 numbers = self._numbers[id(param)] = {}
                 flat_state.write_initial(self, param, group)
             self._advance(numbers, group)
-            start = param._bucket.starts[param._bucket_index]
-            stop = start + param.numel()
-            if (
-                run
-                and (run.bucket, run.numbers) == (param._bucket, numbers)
-                and (start == run.stop or stop == run.start)  # DataParallel lays out in reverse
-            ):
-                run.start, run.stop = min(start, run.start), max(stop, run.stop)
-                run.params.append(param)
-                continue
+            bucket = param._bucket
+            start = bucket.starts[param._bucket_index]
+            stop = start + param.array.size
+            if run and run.bucket is bucket and run.numbers == numbers:
+                if start == run.stop:
+                    run.stop = stop
+                    run.params.append(param)
+                    continue
+                if stop == run.start:  # DataParallel lays out in reverse
+                    run.start = start
+                    run.params.append(param)
+                    continue
             if run:
                 yield run
-            run = Run(param._bucket, start, stop, numbers, [param])
+            run = Run(bucket, start, stop, numbers, [param])
         if run:
             yield run
 
