@@ -214,12 +214,20 @@ class Bucket:
         view.array[...] = grad
         return view
 
-    def memory_for_grad(self, index: int) -> Array | None:
-        """The host memory into which a backward pass may write the first gradient of a parameter,
-        before it accumulates it; None if somebody else decides which memory that is."""
-        array = self._grads.views[index].array
-        is_plain = self.before_accumulate is None and type(array) is np.ndarray
-        return array if is_plain and array.dtype == self.data.dtype else None
+    def memory_for_grads(self) -> list[Array] | None:
+        """For each parameter the host memory into which a backward pass may write its first
+        gradient, which `take_grad` then accumulates; None if somebody else decides which memory
+        that is."""
+        if self.before_accumulate is not None:
+            return None
+        grads = self._grads
+        if type(grads.flat) is not np.ndarray or grads.flat.dtype != self.data.dtype:
+            return None
+        return [view.array for view in grads.views]
+
+    def take_grad(self, index: int) -> None:
+        """Make what was written into the memory of `memory_for_grads` a parameter's gradient."""
+        self.params[index]._grad = self._grads.views[index]
 
     def accumulate(self, index: int, grad: Array) -> None:
         """Add to a parameter's gradient."""
@@ -231,9 +239,7 @@ class Bucket:
                 self.write_waiting_grads()
             view.array += grad
             return
-        if grad is view.array:  # from `memory_for_grad`
-            pass
-        elif not (is_cupy(grad) and grad.flags.c_contiguous and is_backward_running()):
+        if not (is_cupy(grad) and grad.flags.c_contiguous and is_backward_running()):
             view.array[...] = grad
         else:
             self._unwritten[index] = grad

@@ -238,6 +238,22 @@ def run_backward(
             if wanted is None and leaf._requires_grad:  # not if it was frozen since
                 leaf.accumulate_grad(conjugate(grad))
 
+    def accumulate_parts(node: Node, grad: Any) -> None:
+        """Run a node that yields the gradient of each parent in turn."""
+        memory = find_memory(node.parents)
+        for parent, place, part in zip(
+            node.parents, memory, node.take_parts(grad, keep_graph, memory)
+        ):
+            if place is not None and part is place:
+                leaf_uses[id(parent)] = 0
+                parent._bucket.take_grad(parent._bucket_index)
+            elif parent is not None and not accumulate_whole(parent, part):
+                is_leaf = not isinstance(parent, Node)
+                if part is not None:
+                    add_gradient(parent, parent.array if is_leaf else parent, part)
+                if is_leaf:
+                    count_down(parent)
+
     def accumulate_whole(leaf: Any, part: Any) -> bool:
         """Accumulate the whole gradient of a leaf without hooks; False if it may be a part."""
         if (
@@ -262,14 +278,19 @@ def run_backward(
     def find_memory(parents: Sequence[Any]) -> list[Array | None]:
         """For each parent the memory for its whole gradient, if it is a leaf that has none yet."""
         memory: list[Array | None] = [None] * len(parents)
+        last, places = None, None
         for index, leaf in enumerate(parents):
             uses = leaf_uses.get(id(leaf))
             if uses is None:
                 continue
             if leaf.hooks or leaf._after_accumulate:  # they may change the gradients of others
                 return [None] * len(parents)
-            if uses == 1 and leaf._bucket is not None and leaf._grad is None:
-                memory[index] = leaf._bucket.memory_for_grad(leaf._bucket_index)
+            bucket = leaf._bucket
+            if uses == 1 and bucket is not None and leaf._grad is None and leaf._requires_grad:
+                if bucket is not last:
+                    last, places = bucket, bucket.memory_for_grads()
+                if places is not None:
+                    memory[index] = places[leaf._bucket_index]
         return memory
 
     def complete(target: Any, grad: Array) -> Array:
@@ -310,11 +331,10 @@ def run_backward(
                     grad = grad.whole()
                 if node.hooks or wanted_ids or summed or type(grad) is not np.ndarray:
                     grad = complete(node, grad)
-                vjps: Iterable[Any]
                 if takes_parts and node.yields_parts:
-                    vjps = node.take_parts(grad, keep_graph, find_memory(node.parents))
-                else:
-                    vjps = node.take_vjps(grad, keep_graph, record_vjps)
+                    accumulate_parts(node, grad)
+                    continue
+                vjps: Iterable[Any] = node.take_vjps(grad, keep_graph, record_vjps)
                 adds = not check_nan and type(node.primitive) is Primitive and node.primitive.adds
                 on_device = may_add and type(grad) is not np.ndarray and not node.yields_parts
                 for parent, vjp in zip(node.parents, vjps):
