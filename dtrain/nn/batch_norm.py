@@ -6,9 +6,12 @@ from typing import Any
 
 from dtrain.autograd import Tensor
 from dtrain.functions.creation import ones, tensor, zeros
+from dtrain.nn.activations import ReLU
 from dtrain.nn.deferred_updates import BufferUpdate, DeferredBufferUpdates
 from dtrain.nn.functional.normalization import (
     batch_statistics,
+    fused_batch_norm,
+    fuses_batch_norm,
     instance_statistics,
     normalize_channels,
     normalize_instances,
@@ -119,21 +122,43 @@ class _BatchNorm(_ChannelNorm):
             return self._normalize_by_running_stats(input)
         if not input.numel():
             return input  # a rank without a sample in this step
+        if self._is_fused(input):
+            return self._normalize_by_batch(input, rectified=False)
         mean, var = batch_statistics(input)
         if self.training and self.running_mean is not None:
             self.update_buffers(mean, var, unbiased_factor(input))
         return normalize_channels(input, mean, var, self.weight, self.bias, self.eps, True)
 
+    def _is_fused(self, input: Tensor) -> bool:
+        return fuses_batch_norm(input, self.weight, self.bias, self.running_mean, self.running_var)
+
+    def _normalize_by_batch(self, input: Tensor, rectified: bool) -> Tensor:
+        """Normalize by the batch, on a GPU; with relu if `rectified`."""
+        updates = self.training and self.running_mean is not None
+        deferred = self.pending_updates is not None
+        running, momentum = None, 0.0
+        if updates and not deferred:
+            running = self.running_mean, self.running_var, self.num_batches_tracked
+            momentum = self._momentum()
+        out, mean, var = fused_batch_norm(
+            input, self.weight, self.bias, self.eps, running, momentum, rectified
+        )
+        if updates and deferred:
+            self.update_buffers(mean, var, unbiased_factor(input))
+        return out
+
+    def _momentum(self) -> float:
+        if self.momentum is None:  # the cumulative average
+            return 1 / (self.num_batches_tracked.item() + 1)
+        return self.momentum
+
     def apply_update(self, update: BufferUpdate) -> None:
         """Update the running statistics by a microbatch's mean and biased variance, (c,) each, and
         the unbiased variance over the biased one."""
-        momentum = self.momentum
-        if momentum is None:  # the cumulative average
-            momentum = 1 / (self.num_batches_tracked.item() + 1)
         running = self.running_mean, self.running_var
         mean, var, correction = update
         update_running_statistics(
-            *running, mean, var, momentum, correction, self.num_batches_tracked
+            *running, mean, var, self._momentum(), correction, self.num_batches_tracked
         )
 
 
@@ -153,6 +178,19 @@ class BatchNorm3d(_BatchNorm):
     """Batch normalization of (n, c, d, h, w) (torch.nn.BatchNorm3d)."""
 
     _ndims = (5,)
+
+
+def normalize_with_relu(norm: Any, relu: Any, input: Any) -> Tensor | None:
+    """relu(norm(input)) in the launches of the normalization, with the same bits; None where these
+    are no BatchNorm that trains on a GPU, and ReLU, or where something has a hook between them."""
+    if type(relu) is not ReLU or type(norm) not in (BatchNorm1d, BatchNorm2d, BatchNorm3d):
+        return None
+    if norm._hooks is not None or relu._hooks is not None or type(input) is not Tensor:
+        return None
+    if not (norm.training and input.is_cuda and input.numel() and norm._is_fused(input)):
+        return None
+    norm._check(input)
+    return norm._normalize_by_batch(input, rectified=True)
 
 
 class _InstanceNorm(_ChannelNorm):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import operator
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any
 
+from dtrain.nn.batch_norm import normalize_with_relu
 from dtrain.nn.module import Module
 
 if TYPE_CHECKING:
@@ -129,8 +130,14 @@ class Sequential(_Listed):
         return self
 
     def forward(self, input: Any) -> Any:
-        for module in self:
-            input = module(input)
+        is_done = False  # as part of the previous module
+        for module, following in pairwise([*self, None]):
+            if is_done:
+                is_done = False
+            elif (out := normalize_with_relu(module, following, input)) is not None:
+                input, is_done = out, True
+            else:
+                input = module(input)
         return input
 
 

@@ -31,23 +31,53 @@ def batch_statistics(x: Array) -> tuple[Array, Array]:
 @op(recomputed=True, takes_halves=True)
 def batch_norm(
     x: Array, weight: Array | None, bias: Array | None, *, mean: Array, var: Array, eps: float,
-    from_batch: bool,
+    from_batch: bool, computed: Array | None = None,
 ) -> OutputAndVJPs:  # fmt: skip
     """(x - mean) / sqrt(var + eps) * weight + bias, per channel. x: (n, c, ...).
 
     `from_batch`: mean and var were computed from x, so the gradient of x includes theirs
-    (Ioffe and Szegedy 2015, section 3).
+    (Ioffe and Szegedy 2015, section 3). `computed`: the output, if it came with them.
     """
     shape = x.shape
     # if x is a RecordedArray, mean and var must be, too
     recorded = from_batch and type(x) is not type(mean)
     statistics = batch_statistics(x) if recorded else (mean, var)
-    out = kernels.channel_norm(_by_channel(x), *statistics, weight, bias, eps).reshape(shape)
+    if computed is None or recorded:
+        out = kernels.channel_norm(_by_channel(x), *statistics, weight, bias, eps).reshape(shape)
+    else:
+        out = computed
 
     @memoize_by_gradient
     def shared(g: Array) -> Any:
         return kernels.channel_norm_backward(
             _by_channel(g), _by_channel(x), *statistics, weight, eps, from_batch
+        )
+
+    return out, (
+        lambda g: shared(g)[0].reshape(shape),
+        lambda g: shared(g)[1],
+        lambda g: shared(g)[2],
+    )
+
+
+@op(recomputed=True, takes_halves=True)
+def batch_norm_relu(
+    x: Array, weight: Array | None, bias: Array | None, *, mean: Array, var: Array, eps: float,
+    computed: Array,
+) -> OutputAndVJPs:  # fmt: skip
+    """relu of `batch_norm` by the mean and var of x, computed with them."""
+    shape = x.shape
+    if type(x) is type(mean):
+        statistics, out = (mean, var), computed
+    else:  # x is a RecordedArray
+        statistics = batch_statistics(x)
+        normalized = kernels.channel_norm(_by_channel(x), *statistics, weight, bias, eps)
+        out = kernels.relu(normalized).reshape(shape)
+
+    @memoize_by_gradient
+    def shared(g: Array) -> Any:
+        return kernels.batch_norm_relu_backward(
+            _by_channel(g), _by_channel(x), *statistics, weight, _by_channel(out), eps
         )
 
     return out, (

@@ -212,6 +212,20 @@ def after_statistics(arrays: list, dtype: Any) -> list:
     return [*g, x, *channel_statistics(x), weight]
 
 
+def after_batch_norm_relu(arrays: list, dtype: Any) -> list:
+    from dtrain.backend.kernels.reference.norm import batch_norm
+
+    g, x, weight = arrays
+    out, mean, var = batch_norm(x, weight, None, *[None] * 3, 0.0, 1.0, 1e-5, True)
+    return [g, x, mean, var, weight, out]
+
+
+def with_running_statistics(arrays: list, dtype: Any) -> list:
+    """They are far from 0: their update does not cancel."""
+    *others, mean, var = arrays
+    return arrays if var is None else [*others, np.abs(mean) + 100, np.abs(var) + 100]
+
+
 def with_bias_and_statistics(arrays: list, dtype: Any) -> list:
     x, weight, bias = arrays
     return [*after_statistics([x, weight], dtype), bias]
@@ -340,6 +354,13 @@ NORMS = [
            special=False, slack=4)
       for shape, groups in GROUPS for weight in (shape[1:2], None)),
     *(Case("norm", "channel_statistics", (shape,)) for shape in IMAGES),
+    *(Case("norm", "batch_norm", (shape, *affine, running, running), (None, 0.3, 1.25, 1e-5, rectified),
+           with_running_statistics, special=False, written=(3, 4) if running else ())
+      for shape in IMAGES for rectified in (True, False)
+      for affine, running in (((shape[1:2],) * 2, shape[1:2]), ((None, None), None))),
+    *(Case("norm", "batch_norm_relu_backward", (shape, shape, weight), (1e-5,), after_batch_norm_relu,
+           special=False, slack=4)
+      for shape in IMAGES for weight in (shape[1:2], None)),
     Case("norm", "update_running", ((5,),) * 4, (0.3, 1.25, None), written=(0, 1)),
     *(Case("norm", "channel_norm", (shape, *affine), (1e-5,), with_bias_and_statistics, special=False)
       for shape in IMAGES for affine in ((shape[1:2],) * 2, (None, None))),

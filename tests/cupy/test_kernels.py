@@ -10,7 +10,7 @@ import pytest
 
 import dtrain.backend
 from dtrain.backend import kernels
-from dtrain.backend.kernels.cuda import conv, norm
+from dtrain.backend.kernels.cuda import conv, parts
 from dtrain.backend.kernels.cuda.compiler import options, source
 from tests.cases.kernel_cases import CASES, assert_close, results
 
@@ -160,11 +160,11 @@ def test_one_kernel_is_compiled_without_the_others_of_its_file():
 
 
 @pytest.mark.parametrize(
-    "name", ["layer_norm_backward", "channel_statistics", "channel_norm_backward"]
+    "name", ["layer_norm_backward", "batch_norm", "channel_statistics", "channel_norm_backward"]
 )
 def test_sums_in_parts_are_those_of_the_reference(name, monkeypatch):
     cupy = pytest.importorskip("cupy")
-    monkeypatch.setattr(norm, "_ELEMENTS", 8)
+    monkeypatch.setattr(parts, "ELEMENTS", 8)
     for case in [case for case in CASES if case.name == name][:2]:
         arrays = next(case.samples(np.float32))
         given = results(case, "cuda", [x if x is None else cupy.asarray(x) for x in arrays])

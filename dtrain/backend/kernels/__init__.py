@@ -133,6 +133,11 @@ def computes_attention(q: Array, k: Array, v: Array) -> bool:
     return body is not None and body.takes_heads(q.shape[3], v.shape[3])
 
 
+def computes_batch_norm(x: Array, *others: Array | None) -> bool:
+    """Whether `batch_norm` has a kernel for x, the weights and the running statistics: on a GPU."""
+    return is_cupy(x) and _choose_body("norm", (x, *others)) is not None
+
+
 attention: Kernel = _kernel("attention", "attention")
 attention_backward: Kernel = _kernel("attention", "attention_backward")
 
@@ -154,6 +159,8 @@ rms_norm_backward: Kernel = _kernel("norm", "rms_norm_backward")
 add_rms_norm_backward: Kernel = _kernel("norm", "add_rms_norm_backward")
 group_norm: Kernel = _kernel("norm", "group_norm")
 group_norm_backward: Kernel = _kernel("norm", "group_norm_backward")
+batch_norm: Kernel = _kernel("norm", "batch_norm")
+batch_norm_relu_backward: Kernel = _kernel("norm", "batch_norm_relu_backward")
 channel_statistics: Kernel = _kernel("norm", "channel_statistics")
 update_running: Kernel = _kernel("norm", "update_running")
 channel_norm: Kernel = _kernel("norm", "channel_norm")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from dtrain.autograd import Tensor
-from dtrain.backend import array_module, kernels
+from dtrain.backend import array_module, kernels, on_device_of
 from dtrain.backend.dtypes import finfo, float32, is_half
+from dtrain.backend.tracing import current_tracer, tracers
 from dtrain.functions.autocast import autocasts
 from dtrain.functions.half_precision import in_float32
 from dtrain.functions.padding import pad
@@ -204,6 +207,11 @@ def batch_norm(
         return normalize_channels(
             input, running_mean.array, running_var.array, weight, bias, eps, False
         )
+    running = None
+    if running_mean is not None and running_var is not None:
+        running = running_mean, running_var, None
+    if fuses_batch_norm(input, weight, bias, running_mean, running_var):
+        return fused_batch_norm(input, weight, bias, eps, running, momentum, False)[0]
     mean, var = batch_statistics(input)
     if running_mean is not None and running_var is not None:
         unbiased = unbiased_factor(input)
@@ -213,11 +221,52 @@ def batch_norm(
 
 def batch_statistics(input: Tensor) -> tuple[Any, Any]:
     """The mean and biased variance of each channel, as arrays (c,)."""
+    _check_count(input)
+    return normalization.batch_statistics(input.array)
+
+
+def _check_count(input: Tensor) -> None:
     if input.numel() and input.numel() == input.shape[1]:
         raise ValueError(
             f"Expected more than 1 value per channel when training, got input size {input.shape}"
         )
-    return normalization.batch_statistics(input.array)
+
+
+def fuses_batch_norm(input: Tensor, *others: Tensor | None) -> bool:
+    """Whether `fused_batch_norm` takes these: on a GPU, where no graph is being recorded."""
+    if type(input.array) is np.ndarray or (tracers and current_tracer() is not None):
+        return False
+    arrays = (None if t is None else t.array for t in others)
+    return kernels.computes_batch_norm(input.array, *arrays)
+
+
+def fused_batch_norm(
+    input: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float,
+    running: tuple[Tensor, Tensor, Tensor | None] | None, momentum: float, rectified: bool,
+) -> tuple[Tensor, Any, Any]:  # fmt: skip
+    """Normalize each channel by its statistics over the batch, in the launch that computes them or
+    in the next: the output, of relu if `rectified`, and the mean and biased variance, arrays (c,).
+
+    running : the running mean, variance and number of batches, which are updated, or None
+    """
+    _check_count(input)
+    x = input.array
+    given = (None if t is None else t.array for t in (weight, bias, *(running or (None,) * 3)))
+    with on_device_of(x):
+        rows = x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
+        out, mean, var = kernels.batch_norm(
+            rows, *given, momentum, unbiased_factor(input), eps, rectified
+        )
+    computed = out.reshape(x.shape)
+    if rectified:
+        output = normalization.batch_norm_relu(
+            input, weight, bias, mean=mean, var=var, eps=eps, computed=computed
+        )
+    else:
+        output = normalization.batch_norm(
+            input, weight, bias, mean=mean, var=var, eps=eps, from_batch=True, computed=computed
+        )
+    return output, mean, var
 
 
 def unbiased_factor(input: Tensor) -> float:

@@ -43,7 +43,7 @@ struct bfloat16 {
 #ifndef PARAM
 #define PARAM STORE
 #endif
-#define THREADS 256
+// THREADS: of a block, from compiler.py
 
 // FOR_EACH: the threads of all blocks share `count` elements. FOR_EACH_BLOCK: a block computes each
 // of `count` rows, and FOR_THREAD shares the elements of a row among the threads of the block. Where the

@@ -12,7 +12,8 @@ import numpy as np
 from dtrain.backend.array_module import Array
 
 _FOLDER = Path(__file__).parent
-_THREADS = 256  # of a block; common.cu has the same number
+#: Family -> the threads of a block; a block of `channel` has up to 32768 elements.
+_THREADS = {"channel": 512}
 #: What arrays hold -> the type that the kernels declare, and the one that they compute in.
 _C_TYPES = {
     "f": ("float", "float"),
@@ -30,7 +31,13 @@ def source(family: str, name: str | None = None) -> str:
     if name is not None:
         text = _KERNEL.sub(lambda kernel: kernel[0] if kernel[1] == name else "", text)
     block = (_FOLDER / "block.cu").read_text() if "block_" in text else ""
-    return (_FOLDER / "common.cu").read_text() + block + text
+    return (
+        f"#define THREADS {_threads(family)}\n" + (_FOLDER / "common.cu").read_text() + block + text
+    )
+
+
+def _threads(family: str) -> int:
+    return _THREADS.get(family, 256)
 
 
 def options(store: str, param: str | None = None) -> tuple[str, ...]:
@@ -62,7 +69,7 @@ def _launch(family: str, name: str, blocks: int, args: tuple, param: Array | Non
         return
     dtype = args[0].dtype
     kernel = _kernel(family, name, dtype.char, dtype.char if param is None else param.dtype.char)
-    kernel((blocks,), (_THREADS,), tuple(_argument(a, real_dtype(dtype)) for a in args))
+    kernel((blocks,), (_threads(family),), tuple(_argument(a, real_dtype(dtype)) for a in args))
 
 
 def _argument(value: Any, real: np.dtype) -> Any:
@@ -77,7 +84,7 @@ def _argument(value: Any, real: np.dtype) -> Any:
 
 def for_each(family: str, name: str, count: int, *args: Any, param: Array | None = None) -> None:
     """Launch a kernel whose threads share `count` elements; the first argument is an array."""
-    _launch(family, name, min(-(-count // _THREADS), 1 << 16), (*args, count), param)
+    _launch(family, name, min(-(-count // _threads(family)), 1 << 16), (*args, count), param)
 
 
 def for_each_block(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dtrain.backend.array_module import Array, array_module
 from dtrain.backend.dtypes import float32, is_half
+from dtrain.backend.kernels.reference.activation import relu, relu_backward
 
 
 def layer_norm(
@@ -125,6 +126,23 @@ def update_running(
         batches += 1
 
 
+def batch_norm(
+    x: Array, weight: Array | None, bias: Array | None, running_mean: Array | None,
+    running_var: Array | None, batches: Array | None, momentum: float, correction: float,
+    eps: float, rectified: bool,
+) -> tuple[Array, Array, Array]:  # fmt: skip
+    """Normalize x, (n, channels, inner), by the statistics of its channels, with which the running
+    ones are updated if there are any, and take relu of it if `rectified`.
+
+    Returns the output, and for the gradient the mean and the variance, (channels,).
+    """
+    mean, var = channel_statistics(x)
+    if running_mean is not None and running_var is not None:
+        update_running(running_mean, running_var, mean, var, momentum, correction, batches)
+    out = channel_norm(x, mean, var, weight, bias, eps)
+    return relu(out) if rectified else out, mean, var
+
+
 def channel_norm(
     x: Array, mean: Array, var: Array, weight: Array | None, bias: Array | None, eps: float
 ) -> Array:
@@ -158,3 +176,10 @@ def channel_norm_backward(
     share = 1 / max(x.shape[0] * x.shape[2], 1)
     through = normal * (grad_weight * share)[:, None] + (grad_bias * share)[:, None]
     return (g - through) * scale, grad_weight, grad_bias
+
+
+def batch_norm_relu_backward(
+    g: Array, x: Array, mean: Array, var: Array, weight: Array | None, out: Array, eps: float
+) -> tuple[Array, Array, Array]:
+    """The gradients of x, weight and bias; g is that of `out`, relu of the normalized x."""
+    return channel_norm_backward(relu_backward(g, out), x, mean, var, weight, eps, True)
