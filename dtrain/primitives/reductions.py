@@ -6,11 +6,14 @@ from typing import TypeAlias
 
 from dtrain.autograd.op import op
 from dtrain.autograd.primitive import OutputAndVJPs
-from dtrain.backend import Array, array_module
+from dtrain.backend import Array, array_module, is_cupy, kernels
 from dtrain.backend.dtypes import is_inexact
 
 #: The axes of a reduction: all, one or several.
 Axis: TypeAlias = int | tuple[int, ...] | None
+
+#: On a GPU a block means one row, where there are at least so many rows.
+_ROWS = 64
 
 
 def expand_reduced(g: Array, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Array:
@@ -36,6 +39,13 @@ def to_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
     return axis if isinstance(axis, tuple) else (axis,)
 
 
+def _reduces_rows(x: Array, axis: Axis, count: int) -> bool:
+    """Whether the last axes of many rows are reduced, so that a block can reduce each."""
+    axes = to_axes(axis, x.ndim)
+    is_last = axes == tuple(range(x.ndim - len(axes), x.ndim))
+    return is_last and x.dtype.char in "fd" and count > 0 and x.size // count >= _ROWS
+
+
 @op(takes_complex=True, takes_halves=True)
 def sum(x: Array, *, axis: Axis = None, keepdims: bool = False) -> OutputAndVJPs:
     """The sum; of integers and bools as int64."""
@@ -52,7 +62,12 @@ def mean(x: Array, *, axis: Axis = None, keepdims: bool = False) -> OutputAndVJP
     count = count_reduced(shape, axis)
     scale = 1 / count if count else float("nan")
     wide = "float32" if x.dtype == "float16" else None  # a sum of halves may overflow
-    out = x.sum(axis, keepdims=keepdims, dtype=wide) * scale
+    if is_cupy(x) and _reduces_rows(x, axis, count):
+        rest = len(to_axes(axis, x.ndim))
+        out = kernels.row_means(x.reshape(-1, count))
+        out = out.reshape(*shape[: x.ndim - rest], *(1,) * (rest if keepdims else 0))
+    else:
+        out = x.sum(axis, keepdims=keepdims, dtype=wide) * scale
     out = out if wide is None else out.astype(x.dtype)
     return out, (lambda g: expand_reduced(g * scale, shape, axis, keepdims),)
 

@@ -599,10 +599,11 @@ STEPS = [
 ]  # fmt: skip
 
 REDUCTIONS = [
-    Case("reduction", "mean_of_both", (n, n), (scale,), written=range(2))
-    for n in ((1000,), (1,), (0,))
-    for scale in (1.0, 0.125)
-]
+    *(Case("reduction", "mean_of_both", (n, n), (scale,), written=range(2))
+      for n in ((1000,), (1,), (0,))
+      for scale in (1.0, 0.125)),
+    *(Case("reduction", "row_means", (shape,), special=False) for shape in ROWS),
+]  # fmt: skip
 
 SCANS = [
     Case("scan", "cumsum", (shape,), (axis, reverse), slack=4)

@@ -153,6 +153,17 @@ def test_kernels_of_halves_compute_in_float32(name, half):
         np.testing.assert_allclose(a.astype(np.float32), b, rtol=tolerance, atol=tolerance * scale)
 
 
+@pytest.mark.parametrize("axis", [(2, 3), 3, (1, 2, 3)])
+def test_the_mean_of_many_rows_is_one_launch(axis, counts):
+    x = dtrain.randn(64, 2, 3, 5, generator=dtrain.Generator(1))
+    for keepdim in (False, True):
+        on_device = x.to("cuda")
+        counts()
+        given = on_device.mean(axis, keepdim)
+        assert dict(counts()) == {"row_means": 1}
+        dtrain.testing.assert_close(given.cpu(), x.mean(axis, keepdim))
+
+
 def test_one_kernel_is_compiled_without_the_others_of_its_file():
     assert source("softmax", "softmax").count("__global__") == 1
     assert "__global__ void softmax(" in source("softmax", "softmax")

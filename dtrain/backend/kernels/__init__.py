@@ -221,6 +221,7 @@ lstm_backward: Kernel = _kernel("lstm", "lstm_backward")
 gru: Kernel = _kernel("gru", "gru")
 gru_backward: Kernel = _kernel("gru", "gru_backward")
 
+row_means: Kernel = _kernel("reduction", "row_means")
 mean_of_both: Kernel = _kernel("reduction", "mean_of_both")
 
 sgd: Kernel = _kernel("optimizer", "sgd")

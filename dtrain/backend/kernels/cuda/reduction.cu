@@ -6,3 +6,13 @@ extern "C" __global__ void mean_of_both(STORE *a, STORE *b, REAL scale, long lon
         b[i] = mean;
     }
 }
+
+// x: (rows, n)
+extern "C" __global__ void row_means(const STORE *x, STORE *out, long long n, long long rows) {
+    FOR_EACH_BLOCK(row, rows) {
+        REAL total = 0;
+        FOR_THREAD(j, n) total += x[row * n + j];
+        total = block_sum(total);
+        if (threadIdx.x == 0) out[row] = total / n;
+    }
+}
