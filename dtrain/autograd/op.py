@@ -367,12 +367,15 @@ def _is_wider(out: Any, *arrays: Any) -> bool:
 
 
 def _in_float32(operation: Callable, half: np.dtype, inputs: Sequence, static: dict) -> Tensor:
-    cast = OPS["cast"]
-    wide = [
-        cast(x, dtype=float32) if isinstance(x, Tensor) and is_half(x.dtype) else x for x in inputs
-    ]
-    out = operation(*wide, **static)
-    return cast(out, dtype=half) if out.dtype == float32 else out
+    out = operation(*map(_widen, inputs), **static)
+    return OPS["cast"](out, dtype=half) if out.dtype == float32 else out
+
+
+def _widen(value: Any) -> Any:
+    """A float32 copy of a tensor or an array of halves, another value itself."""
+    if isinstance(value, Tensor):
+        return OPS["cast"](value, dtype=float32) if is_half(value.dtype) else value
+    return value if _half(value) is None else value.astype(float32)
 
 
 def as_array(out: Any) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -35,6 +35,31 @@ def is_cupy(value: Any) -> bool:
     """Whether a value is a CuPy array; does not import CuPy."""
     kind = type(value)
     return kind is not np.ndarray and kind.__module__.startswith("cupy")
+
+
+def move_elements(function: Callable[..., Array], *values: Any) -> Array:
+    """function(*values), which chooses among elements or moves them; of bfloat16 arrays of CuPy,
+    which it would widen, as the 16-bit integers that have their bits."""
+    halves = [v.dtype for v in values if is_cupy(v) and v.dtype.char == "E"]
+    if not halves:
+        return function(*values)
+    import cupy
+
+    words = [cupy.asarray(value, halves[0]).view("uint16") for value in values]
+    return function(*words).view(halves[0])
+
+
+def where(condition: Array, x: Any, y: Any) -> Array:
+    """Elements of x where the condition holds, elsewhere of y, in their dtype."""
+    xp = array_module(condition, x, y)
+    if is_cupy(x) or is_cupy(y):
+        return move_elements(lambda x, y: xp.where(condition, x, y), x, y)
+    return xp.where(condition, x, y)
+
+
+def to_sortable(array: Array) -> Array:
+    """The array, in float32 if it holds bfloat16 on a GPU: CuPy does not sort these."""
+    return array.astype("float32") if is_cupy(array) and array.dtype.char == "E" else array
 
 
 def to_host(array: Array) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Any
 from dtrain.autograd.op import exact_op, op
 from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module, kernels
+from dtrain.backend.array_module import where
 
 
 @op(takes_halves=True)
@@ -100,8 +101,7 @@ def softshrink(x: Array, *, reach: float) -> OutputAndVJPs:
 @exact_op
 def threshold(x: Array, *, limit: Any, value: Any) -> OutputAndVJPs:
     """x where it is above the limit, `value` elsewhere."""
-    xp = array_module(x)
-    return xp.where(x <= limit, x.dtype.type(value), x), (lambda g: g * ~(x <= limit),)
+    return where(x <= limit, x.dtype.type(value), x), (lambda g: g * ~(x <= limit),)
 
 
 @op(takes_halves=True)

@@ -7,20 +7,29 @@ import numpy as np
 from dtrain.autograd.op import exact_op, view_op
 from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module
+from dtrain.backend.array_module import move_elements
 
 
 @exact_op(takes_complex=True)
 def tril(x: Array, *, diagonal: int = 0) -> OutputAndVJPs:
     """The lower triangle of the last two axes, zero elsewhere."""
     xp = array_module(x)
-    return xp.tril(x, diagonal), (lambda g: xp.tril(g, diagonal),)
+
+    def part(a: Array) -> Array:
+        return move_elements(lambda words: xp.tril(words, diagonal), a)
+
+    return part(x), (part,)
 
 
 @exact_op(takes_complex=True)
 def triu(x: Array, *, diagonal: int = 0) -> OutputAndVJPs:
     """The upper triangle of the last two axes, zero elsewhere."""
     xp = array_module(x)
-    return xp.triu(x, diagonal), (lambda g: xp.triu(g, diagonal),)
+
+    def part(a: Array) -> Array:
+        return move_elements(lambda words: xp.triu(words, diagonal), a)
+
+    return part(x), (part,)
 
 
 @view_op

@@ -11,6 +11,7 @@ from dtrain.autograd.op import exact_op, view_op
 from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.autograd.sliced_gradient import find_slice
 from dtrain.backend import Array, array_module, is_cupy, kernels
+from dtrain.backend.array_module import where as choose
 from dtrain.primitives.scattering import add_along_axis, add_to_zeros, find_slice_index
 
 
@@ -50,20 +51,17 @@ getitem.primitive.adds = True  # type: ignore[attr-defined]
 @exact_op(takes_complex=True)
 def where(x: Array, y: Array, *, condition: Array) -> OutputAndVJPs:
     """x where the condition holds, y elsewhere."""
-    xp = array_module(condition)
-    out = xp.where(condition, x, y)
-    return out, (
-        lambda g: xp.where(condition, g, g.dtype.type(0)),
-        lambda g: xp.where(condition, g.dtype.type(0), g),
+    return choose(condition, x, y), (
+        lambda g: choose(condition, g, g.dtype.type(0)),
+        lambda g: choose(condition, g.dtype.type(0), g),
     )
 
 
 @exact_op(takes_complex=True)
 def masked_fill(x: Array, *, mask: Array, value: Any) -> OutputAndVJPs:
     """x with `value` where the mask holds."""
-    xp = array_module(x)
-    out = xp.where(mask, x.dtype.type(value), x)
-    return out, (lambda g: xp.where(mask, g.dtype.type(0), g),)
+    out = choose(mask, x.dtype.type(value), x)
+    return out, (lambda g: choose(mask, g.dtype.type(0), g),)
 
 
 @exact_op(takes_complex=True)

@@ -7,6 +7,7 @@ import math
 from dtrain.autograd.op import exact_op, op
 from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module, kernels
+from dtrain.backend.array_module import to_sortable
 from dtrain.backend.kernels.reference.sorting import stable_order
 
 
@@ -65,7 +66,7 @@ def unique_rows(rows: Array, *, consecutive: bool) -> tuple[Array, Array, Array]
 
     In sorted order, or with `consecutive` each run of equal rows as one, in the order they have.
     """
-    xp = array_module(rows)
+    xp, rows = array_module(rows), to_sortable(rows)
     n = rows.shape[0]
     if rows.dtype == "bool":
         rows = rows.astype("uint8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dtrain.autograd.op import op
 from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module, is_cupy, kernels
+from dtrain.backend.array_module import to_sortable
 from dtrain.primitives.reductions import Axis, count_reduced, expand_reduced
 
 
@@ -85,7 +86,7 @@ def bincount(x: Array, *, weights: Array | None, minlength: int) -> OutputAndVJP
 def isin(x: Array, *, among: Array, invert: bool) -> OutputAndVJPs:
     """Whether each element is among the others."""
     xp = array_module(x)
-    ordered = xp.sort(among.reshape(-1))
+    ordered = xp.sort(to_sortable(among).reshape(-1))
     if not ordered.size:
         return xp.full(x.shape, invert), ()
     position = xp.minimum(xp.searchsorted(ordered, x), ordered.size - 1)

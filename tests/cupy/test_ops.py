@@ -36,11 +36,11 @@ class DtrainOn:
         return dtrain.tensor(data, **how, device=self._device)
 
 
-def outputs_and_gradients(case, sample, device):
+def outputs_and_gradients(case, sample, device, dtype=dtrain.float32):
     """As arrays of the device, outputs first; None for a gradient that is not there."""
     dtrain.manual_seed(0)
     inputs = [
-        dtrain.tensor(array.astype(np.float32), device=device, requires_grad=case.differentiable)
+        dtrain.tensor(array, dtype=dtype, device=device, requires_grad=case.differentiable)
         for array in case.arrays(sample)
     ]
     outputs = case.run(DtrainOn(device), *inputs)
@@ -64,6 +64,41 @@ def test_cupy_gives_what_numpy_gives(case, sample):
             assert isinstance(array, cupy.ndarray)
             assert (array.dtype, array.shape) == (host.dtype, host.shape)
             np.testing.assert_allclose(to_host(array), host, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("half", [dtrain.float16, dtrain.bfloat16])
+@pytest.mark.parametrize(
+    ("case", "sample"),
+    # its other argument is an array that its callers give in float32
+    [p for p in SAMPLES if p.values[0].op != "log_gamma_quantile"],
+)
+def test_halves_give_what_numpy_gives(case, sample, half):
+    """In their dtype; they differ where a sum is rounded more often. What is refused on the one is
+    refused on the other, such as complex numbers of halves."""
+    pytest.importorskip("cupy")
+    try:
+        expected = outputs_and_gradients(case, sample, "cpu", half)
+    except (RuntimeError, TypeError, ValueError) as refusal:
+        with pytest.raises(type(refusal)):
+            outputs_and_gradients(case, sample, "cuda", half)
+        return
+    given = outputs_and_gradients(case, sample, "cuda", half)
+    assert len(given) == len(expected)
+    for array, host in zip(given, expected):
+        assert (array is None) == (host is None)
+        if array is not None:
+            assert (array.dtype, array.shape) == (host.dtype, host.shape)
+            found, host = (widened(a) for a in (to_host(array), host))
+            tolerance = 2**-8 if half == dtrain.float16 else 2**-6
+            if case.op == "F.multi_head_attention_forward":  # exp of products that were rounded
+                tolerance *= 8
+            largest = np.abs(host[np.isfinite(host)]).max(initial=0)
+            np.testing.assert_allclose(found, host, rtol=tolerance, atol=tolerance * largest)
+
+
+def widened(array):
+    return array if array.dtype.kind in "biuc" else array.astype(np.float64)
 
 
 def second_derivatives(case, sample, device):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dtrain.backend.array_module import Array, array_module
+from dtrain.backend.array_module import Array, array_module, to_sortable
 
 
 def stable_order(x: Array, axis: int, descending: bool) -> Array:
     """The order of x along an axis. Equal elements keep their order; NaN is the largest."""
+    x = to_sortable(x)
     if not descending:
         return x.argsort(axis, kind="stable")
     xp, last = array_module(x), x.shape[axis] - 1
