@@ -142,6 +142,31 @@ def test_gradients_are_not_shared_with_anyone():
     assert (y.grad.tolist(), seed.tolist()) == ([1, 1], [1, 1])
 
 
+def test_a_leaf_keeps_the_array_of_its_gradient_only_if_nobody_else_has_it():
+    kept = dtrain.ones(2, dtype=dtrain.float64)
+
+    class Keeping(dtrain.autograd.Function):
+        forward = staticmethod(lambda ctx, x: x * 2)
+        backward = staticmethod(lambda ctx, grad: kept)
+
+    x = wanting(1.0, 2.0)
+    Keeping.apply(x).backward(kept)
+    assert not np.shares_memory(x.grad.array, kept.array)
+
+    x, made = wanting(1.0, 2.0), []
+    y = x * 2
+    vjp, *others = y._node.vjps
+
+    def noting(grad):
+        out = vjp(grad)
+        made.append(out.ctypes.data)
+        return out
+
+    y._node.vjps = (noting, *others)
+    y.backward(kept)
+    assert x.grad.data_ptr() == made[0]
+
+
 def test_a_part_that_does_not_reach_the_output_gets_no_gradient():
     x, unused = wanting(1.0), wanting(1.0)
     _ = unused * x

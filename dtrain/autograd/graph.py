@@ -22,6 +22,7 @@ import numpy as np
 from dtrain.autograd.anomaly import call_stack, refuse_nan, state as anomaly
 from dtrain.autograd.primitive import VJP, Primitive
 from dtrain.autograd.refusals import refuse_freed, refuse_modified
+from dtrain.autograd.sharing import is_unshared
 from dtrain.autograd.sliced_gradient import SlicedGradient, add_on_device
 from dtrain.backend import Array, on_device_of
 from dtrain.backend.dtypes import float32, is_half
@@ -270,7 +271,8 @@ def run_backward(
         leaf_uses[id(leaf)] = 0
         bucket = leaf._bucket
         if bucket is None or leaf._after_accumulate:
-            leaf.accumulate_grad(part)
+            unshared = leaf._grad is None and is_unshared(part)
+            leaf.accumulate_grad(part, unshared)
         else:
             bucket.accumulate(leaf._bucket_index, part)
         return True

@@ -289,19 +289,19 @@ class Tensor(TensorMethods, TensorData):
         self._after_accumulate.append(hook)
         return HookHandle(self._after_accumulate, hook)
 
-    def accumulate_grad(self, grad: Array) -> None:
-        """Add a gradient to `grad` and run the hooks; the array is copied, as it may be shared."""
-        self._add_to_grad(grad)
+    def accumulate_grad(self, grad: Array, unshared: bool = False) -> None:
+        """Add a gradient to `grad` and run the hooks; the array is copied unless it is unshared."""
+        self._add_to_grad(grad, unshared)
         for hook in self._after_accumulate or ():
             hook(self)
 
-    def _add_to_grad(self, grad: Array) -> None:
+    def _add_to_grad(self, grad: Array, unshared: bool) -> None:
         if type(grad) is not np.ndarray and is_recorded(grad):
             self.grad = grad.tensor if self._grad is None else self._grad + grad.tensor
         elif self._bucket is not None:
             self._bucket.accumulate(self._bucket_index, grad)
         elif self._grad is None:
-            self._grad = wrap(grad.copy())  # in C order
+            self._grad = wrap(grad if unshared else grad.copy())  # in C order
         else:
             self._grad.array += grad
 
