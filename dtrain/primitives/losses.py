@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dtrain.autograd.op import op
+from dtrain.autograd.op import memoize_by_gradient, op
 from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module, kernels
 from dtrain.backend.kernels.reference.softmax import check_targets
@@ -105,6 +105,23 @@ def nll_loss(
     if reduction == "none":
         return losses, (grad_x,)
     return losses.sum() if reduction == "sum" else losses.sum() / total, (grad_x,)
+
+
+@op
+def regression_loss(
+    x: Array, target: Array, *, kind: str, delta: float, scale: float, mean: bool
+) -> OutputAndVJPs:
+    """scale times the sum, or the mean, of the losses of x - target; both have one shape.
+
+    kind, delta : of `kernels.regression_loss`
+    """
+    how = kind, delta, scale / (x.size or float("nan")) if mean else scale
+
+    @memoize_by_gradient
+    def shared(g: Array) -> Array:
+        return kernels.regression_loss_backward(g, x, target, *how)
+
+    return kernels.regression_loss(x, target, *how), (lambda g: shared(g), lambda g: -shared(g))
 
 
 @op(takes_halves=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+import math
+from typing import Any, TypeAlias
+
+import numpy as np
 
 from dtrain.autograd.op import op
 from dtrain.autograd.primitive import OutputAndVJPs
@@ -46,12 +49,33 @@ def _reduces_rows(x: Array, axis: Axis, count: int) -> bool:
     return is_last and x.dtype.char in "fd" and count > 0 and x.size // count >= _ROWS
 
 
+#: NumPy is called faster, for fewer elements
+_FEW = 1 << 12
+
+
+def _total(x: Array, axis: Axis, keepdims: bool, dtype: Any) -> Array:
+    """The sum in a dtype; None: in that of x. That over last axes of a host array is a kernel's."""
+    axes = to_axes(axis, x.ndim)
+    kept = x.ndim - len(axes)
+    if (
+        not isinstance(x, np.ndarray)
+        or dtype is not None
+        or x.size < _FEW
+        or x.dtype.char not in "fd"
+        or sorted(i % x.ndim for i in axes) != list(range(kept, x.ndim))
+    ):
+        return x.sum(axis, keepdims=keepdims, dtype=dtype)
+    shape = x.shape[:kept]
+    rows = x.reshape(math.prod(shape), math.prod(x.shape[kept:]))
+    return kernels.sum_rows(rows).reshape((*shape, *(1,) * len(axes)) if keepdims else shape)
+
+
 @op(takes_complex=True, takes_halves=True)
 def sum(x: Array, *, axis: Axis = None, keepdims: bool = False) -> OutputAndVJPs:
     """The sum; of integers and bools as int64."""
     shape = x.shape
     dtype = None if is_inexact(x.dtype) else "int64"
-    out = x.sum(axis, keepdims=keepdims, dtype=dtype)
+    out = _total(x, axis, keepdims, dtype)
     return out, (lambda g: expand_reduced(g, shape, axis, keepdims),)
 
 
@@ -67,7 +91,7 @@ def mean(x: Array, *, axis: Axis = None, keepdims: bool = False) -> OutputAndVJP
         out = kernels.row_means(x.reshape(-1, count))
         out = out.reshape(*shape[: x.ndim - rest], *(1,) * (rest if keepdims else 0))
     else:
-        out = x.sum(axis, keepdims=keepdims, dtype=wide) * scale
+        out = _total(x, axis, keepdims, wide) * scale
     out = out if wide is None else out.astype(x.dtype)
     return out, (lambda g: expand_reduced(g * scale, shape, axis, keepdims),)
 

@@ -57,8 +57,7 @@ class Case:
 
 
 def _strided(x: np.ndarray) -> np.ndarray:
-    wide = np.repeat(x[..., None], 2, -1) if x.ndim else x
-    return wide[..., 0]
+    return np.repeat(x[..., None], 2, -1)[..., 0] if x.ndim else x
 
 
 def _readonly(x: np.ndarray) -> np.ndarray:
@@ -611,6 +610,21 @@ SCANS = [
     for reverse in (False, True)
 ]  # fmt: skip
 
+REGRESSIONS = [
+    Case(
+        "losses",
+        f"regression_loss{end}",
+        (*first, shape, shape),
+        (kind, 0.8, 0.25),
+        special=not end,
+    )
+    for shape in (*FLAT, (9000,))
+    for kind in ("square", "abs", "huber")
+    for end, first in (("", ()), ("_backward", ((),)))
+]
+
+SUMS = [Case("sums", "sum_rows", (shape,), slack=4) for shape in (*ROWS, (2, 9000))]
+
 CASES = [
     *ACTIVATIONS,
     *SOFTMAX,
@@ -623,6 +637,8 @@ CASES = [
     *JOININGS,
     *SORTINGS,
     *SCANS,
+    *REGRESSIONS,
+    *SUMS,
     *LAYOUTS,
     *RECURRENT,
     *STEPS,

@@ -221,6 +221,11 @@ lstm_backward: Kernel = _kernel("lstm", "lstm_backward")
 gru: Kernel = _kernel("gru", "gru")
 gru_backward: Kernel = _kernel("gru", "gru_backward")
 
+regression_loss: Kernel = _kernel("losses", "regression_loss")
+regression_loss_backward: Kernel = _kernel("losses", "regression_loss_backward")
+
+sum_rows: Kernel = _kernel("sums", "sum_rows")
+
 row_means: Kernel = _kernel("reduction", "row_means")
 mean_of_both: Kernel = _kernel("reduction", "mean_of_both")
 

@@ -65,6 +65,18 @@ def huber(b: Builder, x: Wire, *, delta: float) -> Wire:
     return b.where(b.Less(size, b.wire(delta, x.dtype)), b.Mul(b.Mul(x, x), 0.5), far)
 
 
+def regression_loss(
+    b: Builder, x: Wire, target: Any, *, kind: str, delta: float, scale: float, mean: bool
+) -> Wire:
+    """scale times the sum, or the mean, of the losses of x - target."""
+    d = b.Sub(*b.promoted(x, target))
+    if kind == "square":
+        losses = b.Mul(d, d)
+    else:
+        losses = b.Abs(d) if kind == "abs" else huber(b, d, delta=delta)
+    return b.Mul(reduce(b, "ReduceMean" if mean else "ReduceSum", losses, None), scale)
+
+
 def bce_with_logits(b: Builder, x: Wire, target: Any) -> Wire:
     """(1 - target) x - log(sigmoid(x)), without overflow."""
     x, target = b.promoted(x, target)
@@ -86,6 +98,7 @@ FORMS: dict[str, Form] = {
     "smoothed_cross_entropy": cross_entropy,
     "nll_loss": nll_loss,
     "huber": huber,
+    "regression_loss": regression_loss,
     "binary_cross_entropy_with_logits": bce_with_logits,
     "binary_cross_entropy": bce,
 }

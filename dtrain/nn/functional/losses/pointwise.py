@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import warnings
 
+import numpy as np
+
 from dtrain.autograd import Tensor
 from dtrain.functions import exponentials
 from dtrain.functions.autocast import autocasts
@@ -29,6 +31,23 @@ def _difference(name: str, input: Tensor, target: Tensor, weight: Tensor | None 
     return input - target
 
 
+def _add_up(
+    kind: str, input: Tensor, target: Tensor, reduction: str, delta: float = 1.0, scale: float = 1.0
+) -> Tensor | None:
+    """The sum or mean of the losses of input - target in one pass over host arrays of one shape and
+    dtype (`primitives.regression_loss`); None where there is none."""
+    x, y = input.array, target.array
+    if reduction not in ("mean", "sum") or x.dtype.char not in "fd":
+        return None
+    if not (isinstance(x, np.ndarray) and isinstance(y, np.ndarray)):
+        return None
+    if x.shape != y.shape or x.dtype != y.dtype:
+        return None
+    return primitives.regression_loss(
+        input, target, kind=kind, delta=delta, scale=scale, mean=reduction == "mean"
+    )
+
+
 def _require_shape(name: str, input: Tensor, target: Tensor) -> None:
     if target.shape != input.shape:
         raise ValueError(
@@ -51,6 +70,8 @@ def mse_loss(
     weight: Tensor | None = None,
 ) -> Tensor:
     """(input - target)**2 (torch.nn.functional.mse_loss)."""
+    if weight is None and (loss := _add_up("square", input, target, reduction)) is not None:
+        return loss
     difference = _difference("mse_loss", input, target, weight)
     squares = difference.square()
     return reduce_losses(squares if weight is None else squares * weight, reduction, weight)
@@ -68,6 +89,8 @@ def l1_loss(
     weight: Tensor | None = None,
 ) -> Tensor:
     """|input - target| (torch.nn.functional.l1_loss)."""
+    if weight is None and (loss := _add_up("abs", input, target, reduction)) is not None:
+        return loss
     sizes = _difference("l1_loss", input, target, weight).abs()
     return reduce_losses(sizes if weight is None else sizes * weight, reduction, weight)
 
@@ -86,6 +109,8 @@ def huber_loss(
     """
     if not delta > 0:
         raise RuntimeError(f"huber_loss: expected delta > 0, got {delta}")
+    if weight is None and (loss := _add_up("huber", input, target, reduction, delta)) is not None:
+        return loss
     losses = primitives.huber(_difference("huber_loss", input, target, weight), delta=delta)
     return reduce_losses(losses if weight is None else losses * weight, reduction)
 
@@ -106,6 +131,9 @@ def smooth_l1_loss(
     """
     if beta < 0:
         raise RuntimeError(f"smooth_l1_loss: expected beta >= 0, got {beta}")
+    kind, scale = ("huber", 1 / beta) if beta else ("abs", 1.0)
+    if (loss := _add_up(kind, input, target, reduction, beta, scale)) is not None:
+        return loss
     difference = _difference("smooth_l1_loss", input, target)
     losses = primitives.huber(difference, delta=beta) if beta else difference.abs()
     return reduce_losses(losses if beta in (0, 1) else losses / beta, reduction)

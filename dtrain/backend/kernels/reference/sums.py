@@ -1,0 +1,10 @@
+"""Sums of rows."""
+
+from __future__ import annotations
+
+from dtrain.backend.array_module import Array
+
+
+def sum_rows(x: Array) -> Array:
+    """The sum of each row. x: (rows, n); returns (rows,)."""
+    return x.sum(1)
