@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dtrain.autograd import grad_mode
-from dtrain.autograd.graph import Node, conjugate
+from dtrain.autograd.gradient_array import conjugate
+from dtrain.autograd.graph import Node
 from dtrain.autograd.output_grads import OutputGrads
 from dtrain.autograd.recorded_array import RecordedArray
 from dtrain.autograd.tensor import Tensor, as_tensor, wrap

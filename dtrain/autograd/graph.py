@@ -20,12 +20,11 @@ from typing import Any
 import numpy as np
 
 from dtrain.autograd.anomaly import call_stack, refuse_nan, state as anomaly
+from dtrain.autograd.gradient_array import conjugate, convert, is_unshared, sum_to
 from dtrain.autograd.primitive import VJP, Primitive
 from dtrain.autograd.refusals import refuse_freed, refuse_modified
-from dtrain.autograd.sharing import is_unshared
 from dtrain.autograd.sliced_gradient import SlicedGradient, add_on_device
 from dtrain.backend import Array, on_device_of
-from dtrain.backend.dtypes import float32, is_half
 
 #: the `order` of the next node
 node_order = itertools.count()
@@ -119,31 +118,6 @@ class Node:
         runs_again = double_backward and inputs is not None
         if runs_again or self.primitive.keeps(index, wanted, inputs):
             refuse_modified(self.name, self.primitive.value_name(index), now, then)
-
-
-def sum_to(grad: Array, shape: tuple[int, ...]) -> Array:
-    """Sum a gradient over the axes along which an input of `shape` was broadcast."""
-    if grad.shape == shape:
-        return grad
-    extra = grad.ndim - len(shape)
-    axes = tuple(range(extra)) + tuple(
-        extra + i for i, n in enumerate(shape) if n == 1 and grad.shape[extra + i] != 1
-    )
-    if isinstance(grad, np.ndarray) and is_half(grad.dtype):
-        return grad.sum(axes, float32, keepdims=True).astype(grad.dtype).reshape(shape)
-    return grad.sum(axes, keepdims=True).reshape(shape)
-
-
-def conjugate(grad: Array) -> Array:
-    """The gradient that users see of one between nodes, and the other way round."""
-    return grad.conj() if grad.dtype.kind == "c" else grad
-
-
-def convert(grad: Array, dtype: np.dtype) -> Array:
-    """A gradient in the dtype of its tensor; that of a real tensor is the real part."""
-    if grad.dtype.kind == "c" and dtype.kind != "c":
-        grad = grad.real
-    return grad if grad.dtype == dtype else grad.astype(dtype)
 
 
 class _PerThread(threading.local):

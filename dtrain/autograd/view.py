@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from dtrain.autograd.graph import Node, conjugate
+from dtrain.autograd.gradient_array import conjugate
+from dtrain.autograd.graph import Node
 from dtrain.autograd.tensor import Tensor, is_recorded
 from dtrain.backend import Array, array_module
 

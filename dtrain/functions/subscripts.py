@@ -9,7 +9,7 @@ from typing import Any, SupportsIndex, TypeAlias
 import numpy as np
 
 from dtrain.autograd import grad_mode
-from dtrain.autograd.graph import sum_to
+from dtrain.autograd.gradient_array import sum_to
 from dtrain.autograd.op import record
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.autograd.view import rebase_history

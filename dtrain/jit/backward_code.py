@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from dtrain.autograd.fused_node import Backward
-from dtrain.autograd.graph import convert, sum_to
+from dtrain.autograd.gradient_array import convert, sum_to
 from dtrain.jit.code_text import CodeText
 from dtrain.jit.flat_code import FlatCode
 from dtrain.jit.graph import Call, Graph, Ref

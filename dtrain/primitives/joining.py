@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dtrain.autograd.graph import sum_to
+from dtrain.autograd.gradient_array import sum_to
 from dtrain.autograd.op import exact_op
 from dtrain.autograd.primitive import VJP, OutputAndVJPs
 from dtrain.backend import Array, array_module

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from dtrain.autograd.graph import conjugate
+from dtrain.autograd.gradient_array import conjugate
 from dtrain.autograd.op import op
 from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module
