@@ -153,6 +153,21 @@ def test_kernels_of_halves_compute_in_float32(name, half):
         np.testing.assert_allclose(a.astype(np.float32), b, rtol=tolerance, atol=tolerance * scale)
 
 
+@pytest.mark.parametrize("dtype", ["int64", "complex64", "float16", "float64"])
+@pytest.mark.parametrize("index_on_host", [True, False])
+def test_rows_of_every_dtype_are_added_by_index(dtype, index_on_host):
+    cupy = pytest.importorskip("cupy")
+    values, index = np.arange(6).reshape(2, 3).astype(dtype), np.array([1, 1])
+    given = [cupy.zeros((4, 3), dtype) for _ in range(2)]
+    expected = np.zeros((4, 3), dtype)
+    np.add.at(expected, index, values)
+    place = index if index_on_host else cupy.asarray(index)
+    kernels.add_at(cupy.asarray(values), place, given[0])
+    kernels.add_slices(cupy.asarray(values), place, given[1], 0)
+    for array in (*given, kernels.embedding_backward(cupy.asarray(values), place, 4)):
+        np.testing.assert_array_equal(array.get(), expected)
+
+
 @pytest.mark.parametrize("axis", [(2, 3), 3, (1, 2, 3)])
 def test_the_mean_of_many_rows_is_one_launch(axis, counts):
     x = dtrain.randn(64, 2, 3, 5, generator=dtrain.Generator(1))

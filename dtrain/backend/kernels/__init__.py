@@ -28,6 +28,9 @@ from dtrain.backend.tracing import current_tracer, tracers
 #: optimizers have the same bits by either body.
 SMALL: dict[str, int] = {"conv": 1 << 16, "optimizer": 1 << 14}
 
+#: Families whose kernels for CuPy take every dtype: CuPy's own add in any order.
+_EVERY_DTYPE = frozenset(("indexing", "embedding"))
+
 _NO_ARRAYS = frozenset((int, float, bool, tuple, str, type(None)))
 
 #: 512 MB of halves
@@ -63,6 +66,8 @@ def _kernel(family: str, name: str) -> Kernel:
 def _choose_body(family: str, args: tuple) -> ModuleType | None:
     """The module of compiled kernels, `cpu/<family>.py` or `cuda/<family>.py`, that computes with
     these arguments; None if the reference does."""
+    if family in _EVERY_DTYPE and (is_cupy(args[0]) or is_cupy(args[-1])):
+        return _import_body("cuda", family)
     kind, dtype = type(args[0]), args[0].dtype
     if dtype.char not in "fd" and (dtype.char not in "eE" or not is_cupy(args[0])):
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dtrain.backend.array_module import Array
-from dtrain.backend.kernels.cuda.indexing import add_rows
+from dtrain.backend.kernels.cuda.indexing import add_at, add_rows
 
 
 def embedding_backward(g: Array, index: Array, rows: int) -> Array:
@@ -11,5 +11,6 @@ def embedding_backward(g: Array, index: Array, rows: int) -> Array:
     import cupy
 
     out = cupy.zeros((rows, g.shape[1]), g.dtype)
-    add_rows(g, cupy.asarray(index), out)
+    add = add_rows if g.dtype.kind in "fV" else add_at
+    add(g, cupy.asarray(index), out)
     return out

@@ -53,6 +53,9 @@ def add_slices(values: Array, index: Array, out: Array, axis: int) -> None:
     """Add slice k of `values` along an axis to slice index[k] of out, in ascending order."""
     import cupy
 
+    if out.dtype.kind not in "fV":
+        add_at(values, (*(slice(None),) * axis, index), out)
+        return
     outer, length, inner = math.prod(out.shape[:axis]), out.shape[axis], out.shape[axis + 1 :]
     flat = cupy.ascontiguousarray(out)
     index = cupy.asarray(index)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dtrain.backend.array_module import Array, array_module, is_cupy
+from dtrain.backend.array_module import Array, array_module
 
 
 def gather(x: Array, index: Array, axis: int) -> Array:
@@ -28,12 +28,7 @@ def add_slices(values: Array, index: Array, out: Array, axis: int) -> None:
 
 def add_at(values: Array, index: Any, out: Array) -> None:
     """Add values to out[index], once for each mention, in ascending order."""
-    if is_cupy(out):  # CuPy's own adds atomically, in any order
-        from dtrain.backend.kernels.cuda import indexing
-
-        indexing.add_at(values, index, out)
-    else:
-        array_module(out, values).add.at(out, index, values)
+    array_module(out, values).add.at(out, index, values)
 
 
 def index_grid(index: Array, axis: int) -> tuple[Array, ...]:
