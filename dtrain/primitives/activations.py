@@ -44,7 +44,7 @@ def sigmoid(x: Array) -> OutputAndVJPs:
 def tanh(x: Array) -> OutputAndVJPs:
     """The hyperbolic tangent."""
     out = array_module(x).tanh(x)
-    return out, (lambda g: g * (1 - out * out),)
+    return out, (lambda g: kernels.tanh_backward(g, out),)
 
 
 @op(takes_halves=True)
@@ -70,7 +70,9 @@ def elu(x: Array, *, alpha: float, scale: float, rate: float) -> OutputAndVJPs:
 @op
 def hardtanh(x: Array, *, low: Any, high: Any) -> OutputAndVJPs:
     """x within its limits; the gradient is 0 on and beyond them, 1 at NaN."""
-    return array_module(x).clip(x, low, high), (lambda g: g * ~((x <= low) | (x >= high)),)
+    return array_module(x).clip(x, low, high), (
+        lambda g: kernels.hardtanh_backward(g, x, low, high),
+    )
 
 
 @op

@@ -294,6 +294,11 @@ ACTIVATIONS = [
         Case("activation", "bce_with_logits_backward", (shape,) * 3, special=False)
         for shape in FLAT
     ),
+    *(Case("activation", "tanh_backward", (shape, shape), special=False) for shape in FLAT),
+    *(
+        Case("activation", "hardtanh_backward", (shape, shape), (-0.5, 0.7), special=False)
+        for shape in FLAT
+    ),
     # beyond exp's range, or at relu's 0, a fused gradient is the limit, the reference's inf * 0
     *(
         Case("activation", f"{name}_backward", (shape, shape), numbers, special=False)

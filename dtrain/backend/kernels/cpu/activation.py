@@ -142,6 +142,23 @@ def _sigmoid_backward(g: np.ndarray, out: np.ndarray, grad: np.ndarray) -> None:
 
 
 @compiled
+def _tanh_backward(g: np.ndarray, out: np.ndarray, grad: np.ndarray) -> None:
+    """grad = g (1 - out^2)."""
+    one = out.dtype.type(1)
+    for i in range(out.size):
+        grad[i] = g[i] * (one - out[i] * out[i])
+
+
+@compiled
+def _hardtanh_backward(g: np.ndarray, x: np.ndarray, low: Any, high: Any, grad: np.ndarray) -> None:
+    """grad = 0 where x <= low or x >= high, else g."""
+    zero = x.dtype.type(0)
+    for i in range(x.size):
+        above = zero if x[i] >= high else g[i]
+        grad[i] = zero if x[i] <= low else above
+
+
+@compiled
 def _softplus(x: np.ndarray, beta: Any, threshold: Any, out: np.ndarray) -> None:
     """out = (max(z, 0) + log(1 + exp(-|z|))) / beta, z = beta x; x where z > threshold."""
     zero, scale = x.dtype.type(0), x.dtype.type(1) / beta
@@ -278,6 +295,8 @@ leaky_relu: Callable[..., np.ndarray] = _elementwise(_leaky_relu)
 leaky_relu_backward: Callable[..., np.ndarray] = _elementwise(_leaky_relu_backward)
 sigmoid: Callable[..., np.ndarray] = _elementwise(_sigmoid)
 sigmoid_backward: Callable[..., np.ndarray] = _elementwise(_sigmoid_backward)
+_array_tanh_backward = _elementwise(_tanh_backward)
+hardtanh_backward: Callable[..., np.ndarray] = _elementwise(_hardtanh_backward)
 softplus: Callable[..., np.ndarray] = _elementwise(_softplus)
 softplus_backward: Callable[..., np.ndarray] = _elementwise(_softplus_backward)
 elu: Callable[..., np.ndarray] = _elementwise(_elu)
@@ -288,3 +307,8 @@ huber: Callable[..., np.ndarray] = _elementwise(_huber)
 huber_backward: Callable[..., np.ndarray] = _elementwise(_huber_backward)
 bce_with_logits: Callable[..., np.ndarray] = _elementwise(_bce_with_logits)
 bce_with_logits_backward: Callable[..., np.ndarray] = _elementwise(_bce_with_logits_backward)
+
+
+def tanh_backward(g: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """The gradient of x, from that of out = tanh(x), for which NumPy may give a number."""
+    return _array_tanh_backward(g, np.asarray(out))

@@ -90,6 +90,16 @@ def sigmoid_backward(g: Array, out: Array) -> Array:
     return g * out * (1 - out)
 
 
+def tanh_backward(g: Array, out: Array) -> Array:
+    """The gradient of x, from that of out = tanh(x)."""
+    return g * (1 - out * out)
+
+
+def hardtanh_backward(g: Array, x: Array, low: float, high: float) -> Array:
+    """The gradient of x, from that of min(max(x, low), high): 0 on the limits, g at NaN."""
+    return g * ~((x <= low) | (x >= high))
+
+
 def softplus(x: Array, beta: float, threshold: float) -> Array:
     """log(1 + exp(beta x)) / beta, without overflow; x itself where beta x > threshold."""
     xp = array_module(x)
