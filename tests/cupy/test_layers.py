@@ -9,14 +9,17 @@ from tests.cases.layer_case import filled, ran_backward, tensors
 from tests.cases.layer_cases import MODULES
 
 
-def trained(name, device):
-    """All that two passes leave: outputs, the inputs' gradients, those of parameters, the state."""
+def trained(name, device, dtype=dtrain.float32, steps=2):
+    """All that passes leave: outputs, the inputs' gradients, those of parameters, the state."""
     layer = MODULES[name]
     dtrain.manual_seed(0)
-    module = filled(layer, dtrain.nn).to(device)
+    module = filled(layer, dtrain.nn).to(device).to(dtype)
     arrays = {}
-    for step in range(2):  # the second sees what the first left in the buffers
-        inputs = tensors(layer, dtrain, step, device=device)
+    for step in range(steps):  # the second sees what the first left in the buffers
+        inputs = [
+            x.detach().to(dtype).requires_grad_(x.requires_grad) if x.is_floating_point() else x
+            for x in tensors(layer, dtrain, step, device=device)
+        ]
         outputs = ran_backward(layer, dtrain, module, inputs)
         arrays |= {f"output {step}.{n}": out for n, out in enumerate(outputs)}
         arrays |= {f"input {step}.{n}": x.grad for n, x in enumerate(inputs) if x.grad is not None}
@@ -35,3 +38,18 @@ def test_cupy_gives_what_numpy_gives(name):
         assert isinstance(array, cupy.ndarray), what
         assert (array.dtype, array.shape) == (host.dtype, host.shape)
         np.testing.assert_allclose(to_host(array), host, rtol=1e-4, atol=1e-5, err_msg=what)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", [n for n in MODULES if n != "Transformer"])  # a float32 mask
+def test_modules_of_halves_give_what_numpy_gives(name):
+    """The largest number says how much is rounding: a bias before BatchNorm has no gradient."""
+    pytest.importorskip("cupy")
+    expected, given = (trained(name, device, dtrain.float16, 1) for device in ("cpu", "cuda"))
+    assert given.keys() == expected.keys()
+    largest = max(np.abs(a[np.isfinite(a)]).max(initial=0) for a in expected.values())
+    for what, host in expected.items():
+        array = to_host(given[what])
+        assert (array.dtype, array.shape) == (host.dtype, host.shape), what
+        tolerance = 2**-8 * float(largest)
+        np.testing.assert_allclose(array, host, rtol=2**-7, atol=tolerance, err_msg=what)
