@@ -21,6 +21,7 @@ import numpy as np
 
 from dtrain.autograd.anomaly import call_stack, refuse_nan, state as anomaly
 from dtrain.autograd.gradient_array import conjugate, convert, is_unshared, sum_to
+from dtrain.autograd.gradient_memory import find_memory
 from dtrain.autograd.primitive import VJP, Primitive
 from dtrain.autograd.refusals import refuse_freed, refuse_modified
 from dtrain.autograd.sliced_gradient import SlicedGradient, add_on_device
@@ -215,7 +216,7 @@ def run_backward(
 
     def accumulate_parts(node: Node, grad: Any) -> None:
         """Run a node that yields the gradient of each parent in turn."""
-        memory = find_memory(node.parents)
+        memory = find_memory(node.parents, leaf_uses)
         for parent, place, part in zip(
             node.parents, memory, node.take_parts(grad, keep_graph, memory)
         ):
@@ -250,24 +251,6 @@ def run_backward(
         else:
             bucket.accumulate(leaf._bucket_index, part)
         return True
-
-    def find_memory(parents: Sequence[Any]) -> list[Array | None]:
-        """For each parent the memory for its whole gradient, if it is a leaf that has none yet."""
-        memory: list[Array | None] = [None] * len(parents)
-        last, places = None, None
-        for index, leaf in enumerate(parents):
-            uses = leaf_uses.get(id(leaf))
-            if uses is None:
-                continue
-            if leaf.hooks or leaf._after_accumulate:  # they may change the gradients of others
-                return [None] * len(parents)
-            bucket = leaf._bucket
-            if uses == 1 and bucket is not None and leaf._grad is None and leaf._requires_grad:
-                if bucket is not last:
-                    last, places = bucket, bucket.memory_for_grads()
-                if places is not None:
-                    memory[index] = places[leaf._bucket_index]
-        return memory
 
     def complete(target: Any, grad: Array) -> Array:
         """Run the hooks on the complete gradient of a node or leaf; returns the gradient."""
