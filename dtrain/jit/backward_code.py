@@ -83,7 +83,7 @@ class _Writer:
             else:
                 nothing = ["yield None" for _, value in wanted if value not in made]
                 self._yielded += len(nothing)
-                flat.add_lines(nothing)
+                flat.add_lines(nothing, moves="down")
         flat.add_lines(["return; yield"])
         flat.write((), "    ", {})
         return self._code.make(f"<dtrain backward of {self._graph.name} {id(self._code):x}>")
@@ -102,8 +102,8 @@ class _Writer:
             if rule.kept:
                 unpacked = "".join(f"a{numbers[value]}, " for value in rule.kept)
                 saved = [numbers[value] for value in rule.kept]
-                flat.add_lines([f"{unpacked}= saved[{index}]"], (), saved)
-        flat.add_lines([f"if not keep: saved[{index}] = None"])
+                flat.add_lines([f"{unpacked}= saved[{index}]"], (), saved, moves="up")
+        flat.add_lines([f"if not keep: saved[{index}] = None"], moves="up")
         for position, (n, value) in enumerate(wanted):
             example = None
             if rule is None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from dtrain.jit import call_tables
 from dtrain.jit.code_text import CodeText
 from dtrain.jit.graph import Ref, find_last_uses, rebuild
 from dtrain.jit.proxies import call_method, get_attribute
@@ -34,6 +35,7 @@ class _Item:
     shared : those that what it makes may share memory with
     label : the primitive that it is part of, for errors
     memory : the text of the memory, or None, into which the value that it yields may be written
+    moves : "up", if the lines may come earlier, "down", if they may come later than they stand
     """
 
     uses: set[int]
@@ -43,6 +45,7 @@ class _Item:
     shared: set[int] = field(default_factory=set)
     label: str = ""
     memory: str | None = None
+    moves: str = ""
 
 
 class FlatCode:
@@ -74,16 +77,18 @@ class FlatCode:
 
     def add_lines(
         self, lines: Sequence[str], uses: Iterable[int] = (), makes: Sequence[int] = (),
-        label: str = "",
+        label: str = "", moves: str = "",
     ) -> None:  # fmt: skip
         """Add text; what it makes, and uses, is held by others."""
-        self._items.append(_Item({*uses}, [*makes], lines=lines, label=label))
+        self._items.append(_Item({*uses}, [*makes], lines=lines, label=label, moves=moves))
         self.hold([*uses, *makes])
 
     def add_yield(self, value: int, memory: str | None) -> None:
         """Yield a value; `memory` is the text of an array of its shape and dtype, or None, into
         which it may be written."""
-        self._items.append(_Item({value}, [], lines=[f"yield a{value}"], memory=memory))
+        self._items.append(
+            _Item({value}, [], lines=[f"yield a{value}"], memory=memory, moves="down")
+        )
         self.hold([value])
 
     def add_name(self, value: int, source: int) -> None:
@@ -148,16 +153,28 @@ class FlatCode:
 
     # --- text ---
 
-    def write(self, needed: Iterable[int], indent: str, labels: dict[int, str]) -> None:
-        """Write all; `needed` are used afterwards, `labels` gets those of the lines by number."""
-        needed = set(needed)
+    def write(
+        self, needed: Iterable[int], indent: str, labels: dict[int, str],
+        kept: Iterable[int] = (),
+    ) -> list[str]:  # fmt: skip
+        """Write all; returns the variables of the frames that must live as long as `kept`.
+
+        needed, kept : used afterwards; `kept` may lie in frames (call_tables.py)
+        labels : gets the labels of the lines by number
+        """
         roots = self._find_roots()
+        opaque = [item for item in self._items if item.call is None and not item.shared]
+        reached = {_root(roots, value) for value in needed}  # others may hold these
+        reached |= {_root(roots, value) for item in opaque for value in item.uses}
+        needed = {*needed, *kept}
+        kept = {value for value in kept if _root(roots, value) not in reached}
+        memory = self._find_memory(roots)
+        frames = self._make_tables(needed, kept, memory) if call_tables.are_there() else []
         last: dict[int, int] = {}  # of each memory, the last item that uses it
         for index, item in enumerate(self._items):
             last.update((_root(roots, value), index) for value in (*item.uses, *item.makes))
         held = {_root(roots, value) for value in needed | self._foreign}
         dropped = find_last_uses([item.uses | set(item.makes) for item in self._items], needed)
-        memory = self._find_memory(roots)
         for index, item in enumerate(self._items):
             ends = {v for v in item.uses if last[_root(roots, v)] == index}
             free = [v for v in sorted(ends) if _root(roots, v) not in held]
@@ -168,6 +185,53 @@ class FlatCode:
             for line in lines:
                 self._code.lines.append(indent + line)
                 labels[len(self._code.lines)] = item.label
+        return frames
+
+    def _make_tables(
+        self, needed: set[int], kept: set[int], memory: dict[int, str]
+    ) -> list[str]:  # fmt: skip
+        """Have calls of small arrays run as tables; returns the variables of their frames."""
+        items, frames = self._items, []
+        self._items = []
+        index = 0
+        while index < len(items):
+            run, others, after = self._find_run(items, index)
+            if len(run.calls) < call_tables.MIN_CALLS:
+                self._items.append(items[index])
+                index += 1
+                continue
+            down = [item for item in others if item.moves == "down"]
+            later = set(needed)
+            later.update(*(item.uses for item in (*down, *items[after:])))
+            into = {v: item.memory for item in down if item.memory for v in item.uses}
+            text = call_tables.TableText(run, later, kept, into, self._code.constant)
+            frames.append(f"t{index}")
+            lines = text.lines(frames[-1], lambda item: self._plain_lines(item, memory))
+            self._items += [item for item in others if item.moves == "up"]
+            self._items.append(_Item({*run.given}, text.makes, lines=lines))
+            self._items += down
+            self.hold([*run.given, *text.makes])
+            index = after
+        return frames
+
+    def _find_run(
+        self, items: Sequence[_Item], start: int
+    ) -> tuple[call_tables.Run, list[_Item], int]:
+        """The calls from an item on that can run as one table, the lines between them, which move,
+        and the item after them."""
+        run, others, index = call_tables.Run(), [], start
+        while index < len(items):
+            item = items[index]
+            moves = item.moves == "down" or (item.moves == "up" and not item.uses)
+            if moves:
+                others.append(item)
+            elif not run.add(item, self._examples):
+                break
+            index += 1
+        return run, others, index
+
+    def _plain_lines(self, item: _Item, memory: dict[int, str]) -> Sequence[str]:
+        return item.lines if item.call is None else self._call_lines(item.call, (), memory)
 
     def _find_memory(self, roots: dict[int, int]) -> dict[int, str]:
         """The memory for values that nobody takes but who gets them."""

@@ -54,6 +54,7 @@ class _Writer:
         self._names: dict[int, str] = {}  # of line numbers: the primitive
         self._differentiated = [call for call in segment.calls if self._is_differentiated(call)]
         self._rules = {} if observed.on_device else self._trace_rules()
+        self._frames: list[str] = []  # variables that live as long as what is saved
         self._saved: dict[int, str] = {}  # of calls, by id: what their backward pass takes
         self._code = CodeText(
             lambda ref: f"a{self._name(ref.value)}",
@@ -134,7 +135,7 @@ class _Writer:
     def _write_calls(self) -> None:
         flat = FlatCode(self._code, len(self._graph.values))
         flat.hold(self._segment.inputs)
-        needed = self._find_extras()
+        needed, kept = self._find_extras(), set()
         for call in self._segment.calls:
             called = self._called(call)
             if not any(value in self._same for _, value in call.outputs):
@@ -142,8 +143,8 @@ class _Writer:
                 if rule is None:
                     self._write_call(flat, call, called)
                 else:
-                    needed |= self._write_rule(flat, call, rule)
-        flat.write(needed, " " * 12, self._names)
+                    kept |= self._write_rule(flat, call, rule)
+        self._frames = flat.write(needed, " " * 12, self._names, kept - needed)
 
     def _write_call(self, flat: FlatCode, call: Call, called: str) -> None:
         """Run a call as it is."""
@@ -207,7 +208,7 @@ class _Writer:
         outputs = [i for i in self._segment.outputs if i in observed.differentiated]
         if self._differentiated:
             plan = code.constant(self._plan(outputs))
-            saved = ", ".join(self._saved_by(call) for call in self._differentiated)
+            saved = ", ".join([*map(self._saved_by, self._differentiated), *self._frames])
             extras = "".join(f"a{self._name(i)}, " for i in self._extras)
             code.lines.append(f"    node = FusedNode({plan}, inputs, edges, [{saved}], ({extras}))")
         for value in self._segment.outputs:

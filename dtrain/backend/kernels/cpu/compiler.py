@@ -12,6 +12,8 @@ from typing import Any
 
 import numba
 from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.ccallback import CFunc
+from numba.core.sigutils import normalize_signature
 from numba.extending import overload
 
 #: Sums may be split over the lanes of a vector register, products and sums fused. NaN, infinity
@@ -50,6 +52,19 @@ def compiled(function: Callable | None = None, *, fastmath: Any = VECTOR_SUMS) -
 
     dispatcher.compile = compile_alone
     return dispatcher
+
+
+def compiled_callback(signature: Any, function: Callable) -> CFunc:
+    """A function as machine code that others call by its `address`."""
+    made = CFunc(function, normalize_signature(signature), {}, {"error_model": "numpy"})
+    try:
+        made._cache = _Cache(function)
+    except RuntimeError:
+        made.compile()
+        return made
+    with _one_process(made._cache.cache_path):
+        made.compile()
+    return made
 
 
 _threads = threading.RLock()
