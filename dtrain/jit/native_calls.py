@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import math
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -95,7 +96,12 @@ class Rows:
         if function is call_method and args[0] == "sum":
             return self._add_sum(*args[1:], out=outputs[0])
         if function.__module__ == f"{kernels.__name__}.cpu.norm":
-            return self._add_kernel(function.__name__, args, outputs)
+            return self._add_kernel(function.__name__, args, outputs, outputs[0].shape)
+        if function.__module__ == f"{kernels.__name__}.cpu.activation":
+            shape = outputs[0].shape
+            return all(x.shape == shape for x in args if isinstance(x, Place)) and self._add_kernel(
+                function.__name__, args, outputs, [math.prod(shape)]
+            )
         return False
 
     def _add_row(
@@ -157,9 +163,11 @@ class Rows:
     def _add_sum(self, x: Any, axis: Any = None, *, out: Place) -> bool:
         if axis != 0 or len(x.shape) != 2 or x.shape[1] < 2 or not x.is_ordered:
             return False
-        return len(out.shape) == 1 and self._add_kernel("sum_rows", [x], [out])
+        return len(out.shape) == 1 and self._add_kernel("sum_rows", [x], [out], x.shape)
 
-    def _add_kernel(self, name: str, args: Sequence[Any], outputs: Sequence[Place]) -> bool:
+    def _add_kernel(
+        self, name: str, args: Sequence[Any], outputs: Sequence[Place], sizes: Sequence[int]
+    ) -> bool:  # fmt: skip
         from dtrain.backend.kernels.cpu import call_table
 
         places = [arg for arg in args if isinstance(arg, Place)]
@@ -178,7 +186,7 @@ class Rows:
         data = np.array(numbers, np.float64)
         self._kept += [loop, data]
         function = loop.address, data.ctypes.data
-        return self._add_row(function, [(p, 0) for p in everything], 1, places[0].shape, [])
+        return self._add_row(function, [(p, 0) for p in everything], 1, sizes, [])
 
 
 def _broadcast(place: Place, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -206,10 +214,7 @@ def _merge_axes(
 
 def _one_axis(out: Place, operands: int) -> list[tuple[int, list[int]]]:
     """The axes where all operands lie as `out` does, without gaps."""
-    size = 1
-    for n in out.shape:
-        size *= n
-    return [(size, [out.dtype.itemsize] * operands)]
+    return [(math.prod(out.shape), [out.dtype.itemsize] * operands)]
 
 
 @functools.cache

@@ -20,6 +20,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from dtrain.backend.kernels.cpu.activation import _tanh_backward
 from dtrain.backend.kernels.cpu.compiler import compiled, compiled_callback
 from dtrain.backend.kernels.cpu.norm import _layer_norm, _layer_norm_backward
 
@@ -138,7 +139,16 @@ def _sum_rows_loop(dtype: Any) -> Any:
     return loop
 
 
+def _tanh_backward_loop(dtype: Any) -> Any:
+    def loop(args: Any, sizes: Any, steps: Any, data: Any) -> None:
+        g, out = numba.carray(args[0], sizes[0], dtype), numba.carray(args[1], sizes[0], dtype)
+        _tanh_backward(g, out, numba.carray(args[2], sizes[0], dtype))
+
+    return loop
+
+
 _MAKERS = {
+    "tanh_backward": _tanh_backward_loop,
     "layer_norm": _layer_norm_loop,
     "layer_norm_backward": _layer_norm_backward_loop,
     "sum_rows": _sum_rows_loop,
