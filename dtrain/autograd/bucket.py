@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from dtrain.autograd.graph import call_after_backward, is_backward_running
+from dtrain.autograd.backward_pass import call_after_backward, is_backward_running
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import Array, array_module, is_cupy, kernels, on_device_of
 
@@ -92,8 +92,9 @@ class Bucket:
     Making a bucket moves the parameters' values, and their gradients if they have any, into its
     memory. A parameter's `grad` stays None until it gets a gradient.
 
-    Higher layers hook in through `before_accumulate`, `before_read_grad`, `before_step`,
-    `loss_mean`, `update_range`, `sharding` and `attachments`; a bucket by itself has none set.
+    Higher layers hook in through `before_write`, `before_accumulate`, `before_read_grad`,
+    `before_step`, `loss_mean`, `update_range`, `sharding` and `attachments`; a bucket by itself has
+    none set.
 
     Parameters
     ----------
@@ -117,11 +118,15 @@ class Bucket:
         self._grads = self.new_grads()
         #: gradients on a GPU, by the index of their parameters, that are not in `grads` yet
         self._unwritten: dict[int, Array] = {}
+        #: the indices of gradients that a backward pass adds up in `grads`, and then accumulates
+        self._lent: set[int] = set()
         #: each optimizer's state arrays over `update_range`, by name; set by the optimizer
         self.states: weakref.WeakKeyDictionary[Any, dict[str, Array]] = weakref.WeakKeyDictionary()
         #: the elements that optimizers update and hold state for
         self.update_range = slice(0, self.size)
-        #: called with the bucket before a gradient is accumulated
+        #: called before a backward pass writes to the gradients' memory
+        self.before_write: Callable[[], None] | None = None
+        #: called with the bucket before a gradient is accumulated, after `before_write`
         self.before_accumulate: Callable[[Bucket], None] | None = None
         #: called before a parameter's `grad` is read; raises where the gradients are incomplete
         self.before_read_grad: Callable[[], None] | None = None
@@ -214,32 +219,65 @@ class Bucket:
         view.array[...] = grad
         return view
 
-    def memory_for_grads(self) -> list[Array] | None:
+    def memory_for_grads(self) -> Sequence[Array | None] | None:
         """For each parameter the host memory into which a backward pass may write its first
-        gradient, which `take_grad` then accumulates; None if somebody else decides which memory
-        that is."""
-        if self.before_accumulate is not None:
+        gradient, which `take_grad` then accumulates; None where it is lent, or on a GPU."""
+        grads = self._writable_grads()
+        if grads is None or not self._lent:
+            return None if grads is None else [view.array for view in grads.views]
+        return [None if i in self._lent else view.array for i, view in enumerate(grads.views)]
+
+    def _writable_grads(self) -> GradBuffer | None:
+        """The buffer of the current microbatch's gradients, if it is in host memory."""
+        if type(self.data) is not np.ndarray:
             return None
-        grads = self._grads
-        if type(grads.flat) is not np.ndarray or grads.flat.dtype != self.data.dtype:
-            return None
-        return [view.array for view in grads.views]
+        if self.before_write is not None:
+            self.before_write()
+        return self._grads if self._grads.flat.dtype == self.data.dtype else None
 
     def take_grad(self, index: int) -> None:
         """Make what was written into the memory of `memory_for_grads` a parameter's gradient."""
+        if self.before_accumulate is not None:
+            self.before_accumulate(self)
         self.params[index]._grad = self._grads.views[index]
+
+    def lend_memory(self, index: int) -> Array | None:
+        """Host memory to add up the gradient of a parameter that has none, until the backward pass
+        calls `accumulate` with it; None if it is lent, or on a GPU."""
+        if index in self._lent or (grads := self._writable_grads()) is None:
+            return None
+        self._lent.add(index)
+        return grads.views[index].array
+
+    def take_memory_back(self, index: int) -> None:
+        """End a loan, if the backward pass has ended before it accumulated the gradient."""
+        if index in self._lent:
+            self._lent.discard(index)
+            param, view = self.params[index], self._grads.views[index]
+            if param._grad is not None:  # from an inner pass
+                view.array[...] = param._grad.array
+                param._grad = view
 
     def accumulate(self, index: int, grad: Array) -> None:
         """Add to a parameter's gradient."""
+        if self.before_write is not None:
+            self.before_write()
         if self.before_accumulate is not None:
             self.before_accumulate(self)
         param, view = self.params[index], self._grads.views[index]
-        if param._grad is not None:
+        if grad is view.array:  # from `lend_memory`
+            self._lent.discard(index)
+            if param._grad is not None:  # from an inner pass, as of a segment that is recomputed
+                grad += param._grad.array
+        elif param._grad is not None:
             if self._unwritten:
                 self.write_waiting_grads()
-            view.array += grad
+            param._grad.array += grad
             return
-        if not (is_cupy(grad) and grad.flags.c_contiguous and is_backward_running()):
+        elif index in self._lent:
+            param._grad = wrap(grad.copy())
+            return
+        elif not (is_cupy(grad) and grad.flags.c_contiguous and is_backward_running()):
             view.array[...] = grad
         else:
             self._unwritten[index] = grad

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from dtrain.autograd import grad_mode
+from dtrain.autograd.backward_pass import run_backward
 from dtrain.autograd.double_backward import record_vjps
-from dtrain.autograd.graph import run_backward
 from dtrain.autograd.recorded_array import RecordedArray
 from dtrain.autograd.tensor import Tensor, as_tensor, wrap
 from dtrain.backend import array_module

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -55,3 +56,8 @@ def _count_references() -> int:
 
 
 _REFERENCES = _count_references()
+
+
+def is_host_float(grad: Any) -> bool:
+    """Whether a gradient is an array of float32 or float64 in host memory."""
+    return type(grad) is np.ndarray and grad.dtype.char in "fd"

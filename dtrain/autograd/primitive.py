@@ -55,6 +55,8 @@ class Primitive:
         self.is_view: bool = False
         #: whether its vjps take a second argument, an array to which they add the gradient
         self.adds: bool = False
+        #: the input whose vjp takes a second argument, host memory that it returns the gradient in
+        self.into_memory: int | None = None
         #: the inputs, by index, and the output, that some vjp keeps
         self.kept: set[int] = set()
         #: the same for each vjp, by its code

@@ -26,7 +26,13 @@ DEFAULT_STREAM, SAMPLER_STREAM, COMPRESSION_STREAM, SAMPLE_STREAM = 0, 1, 2, 3
 _KERNELS = Path(__file__).parent / "kernels" / "cuda"
 
 
-def philox_bits(xp: Any, count: int, key: tuple[int, int], counter: tuple[int, int, int]) -> Array:
+#: how many random numbers are made at once in host memory, so that their bits stay in the cache
+_BLOCK = 1 << 14
+
+
+def philox_bits(
+    xp: Any, count: int, key: tuple[int, int], counter: tuple[int, int, int], first: int = 0
+) -> Array:
     """`count` uint64 words of Philox4x64-10, equal on NumPy and CuPy.
 
     Parameters
@@ -34,11 +40,12 @@ def philox_bits(xp: Any, count: int, key: tuple[int, int], counter: tuple[int, i
     xp : NumPy or CuPy
     key : (seed, stream)
     counter : the counter's upper three words: (call, microbatch, step)
+    first : the number of words that are left out, a multiple of 4; on NumPy alone
     """
     if xp is np:
         state: Any = {
             "bit_generator": "Philox",
-            "state": {"counter": (0, *counter), "key": key},
+            "state": {"counter": (first // 4, *counter), "key": key},
             "buffer": (0, 0, 0, 0),
             "buffer_pos": 4,  # of 4: nothing is left of an earlier draw
             "has_uint32": 0,
@@ -122,9 +129,13 @@ class Generator:
             return tracer.call(
                 Generator.bits, (self, xp, count), {}, name="draw_bits", writes=outside
             )
+        return philox_bits(xp, count, *self.next_call())
+
+    def next_call(self) -> tuple[tuple[int, int], tuple[int, int, int]]:
+        """The key and the counter of a draw, for `philox_bits`; increments `call`."""
         call, microbatch, step = self._counter
         self._counter = (call + 1, microbatch, step)
-        return philox_bits(xp, count, (self._seed, self._stream), (call, microbatch, step))
+        return (self._seed, self._stream), (call, microbatch, step)
 
 
 class _PerThread(threading.local):
@@ -216,10 +227,56 @@ def normal(bits: Array, dtype: np.dtype, count: int) -> Array:
     work = np.dtype(np.float64 if dtype == np.float64 else np.float32)
     pairs = -(-count // 2)
     u = uniform(bits, work, 2 * pairs)
-    radius = xp.sqrt(-2 * xp.log(1 - u[:pairs]))  # 1 - u is in (0, 1]: the logarithm is finite
-    angle = u[pairs:] * work.type(2 * math.pi)
-    both = xp.concatenate([radius * xp.cos(angle), radius * xp.sin(angle)])
+    both = xp.concatenate(_box_muller(u[:pairs], u[pairs:]))
     return both[:count].astype(dtype, copy=False)
+
+
+def _box_muller(u: Array, v: Array) -> tuple[Array, Array]:
+    """Two independent standard normal numbers from each pair of uniform ones."""
+    xp = array_module(u)
+    radius = xp.sqrt(-2 * xp.log(1 - u))  # 1 - u is in (0, 1]: the logarithm is finite
+    angle = v * u.dtype.type(2 * math.pi)
+    return radius * xp.cos(angle), radius * xp.sin(angle)
+
+
+def draw_uniform(generator: Generator, xp: Any, dtype: np.dtype, count: int) -> Array:
+    """Draw `count` numbers in [0, 1)."""
+    if not _comes_in_blocks(xp, count):
+        return uniform(generator.bits(xp, words_for(count, dtype)), dtype, count)
+    out, call = np.empty(count, dtype), generator.next_call()
+    for begin in range(0, count, _BLOCK):
+        part = out[begin : begin + _BLOCK]
+        part[...] = _uniform_part(call, dtype, begin, len(part))
+    return out
+
+
+def draw_normal(generator: Generator, xp: Any, dtype: np.dtype, count: int) -> Array:
+    """Draw `count` standard normal numbers."""
+    work = np.dtype(np.float64 if dtype == np.float64 else np.float32)
+    pairs = -(-count // 2)
+    if not _comes_in_blocks(xp, count):
+        return normal(generator.bits(xp, words_for(2 * pairs, work)), dtype, count)
+    out, call = np.empty(2 * pairs, dtype), generator.next_call()
+    for begin in range(0, pairs, _BLOCK):
+        part = slice(begin, min(begin + _BLOCK, pairs))
+        size = part.stop - begin
+        u = (_uniform_part(call, work, first, size) for first in (begin, pairs + begin))
+        out[part], out[pairs + begin : pairs + part.stop] = _box_muller(*u)
+    return out[:count]
+
+
+def _comes_in_blocks(xp: Any, count: int) -> bool:
+    """Whether numbers are made in blocks: in host memory, unless a graph records the draw."""
+    return xp is np and count > _BLOCK and not (tracers and current_tracer() is not None)
+
+
+def _uniform_part(call: tuple[Any, Any], dtype: np.dtype, first: int, count: int) -> np.ndarray:
+    """The numbers from `first` on of those that a draw makes."""
+    per_word = 1 if dtype == np.float64 else 2
+    skipped = first % (4 * per_word)
+    words = words_for(skipped + count, dtype)
+    bits = philox_bits(np, words, *call, (first - skipped) // per_word)
+    return uniform(bits, dtype, skipped + count)[skipped:]
 
 
 def permutation(seed: int, epoch: int, n: int) -> np.ndarray:

@@ -124,7 +124,10 @@ def _uniform(
         _floating_only("uniform_", self)
     _require("uniform_", a <= b, "from <= to", (a, b))
     drawn = random.rand(self.shape, dtype=self.dtype, device=self.device, generator=generator)
-    return drawn.array * (b - a) + (complex(a, a) if self.is_complex() else a)
+    array = drawn.array
+    array *= b - a
+    array += complex(a, a) if self.is_complex() else a
+    return array
 
 
 def _normal(
@@ -135,7 +138,10 @@ def _normal(
         _floating_only("normal_", self)
     _require("normal_", std >= 0, "std >= 0", std)
     drawn = random.randn(self.shape, dtype=self.dtype, device=self.device, generator=generator)
-    return drawn.array * std + (complex(mean, mean) if self.is_complex() else mean)
+    array = drawn.array
+    array *= std
+    array += complex(mean, mean) if self.is_complex() else mean
+    return array
 
 
 def _bernoulli(

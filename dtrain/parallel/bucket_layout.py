@@ -145,7 +145,7 @@ class BucketLayout:
         if self.reducers:
             self._require_movable(left)
         for bucket in left:
-            bucket.before_accumulate = bucket.before_step = None
+            bucket.before_write = bucket.before_accumulate = bucket.before_step = None
         for param in self.params:
             if param._bucket is not None and (
                 param._bucket in left or not _holds_all_its_parameters(param._bucket)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from dtrain.autograd import Tensor
+from dtrain.autograd.backward_pass import is_backward_running
 from dtrain.autograd.gradient import observe_backward
-from dtrain.autograd.graph import is_backward_running
 from dtrain.backend import to_host
 from dtrain.distributed.step import Microbatch, current_microbatch
 from dtrain.errors import DesyncError

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from dtrain.autograd.backward_pass import call_after_backward
 from dtrain.autograd.bucket import Bucket
-from dtrain.autograd.graph import call_after_backward
 from dtrain.autograd.parameter_changes import parameter_changes
 from dtrain.backend.profiler import span
 from dtrain.distributed.comm.communicator import Communicator
@@ -99,6 +99,7 @@ class Reducer:
         self._reducers, self._layers = self._layout.reducers, self._layout.layers
         self._index_of = {reducer.bucket: index for index, reducer in enumerate(self._reducers)}
         for bucket in self._index_of:
+            bucket.before_write = self._before_write
             bucket.before_accumulate = self._before_accumulate
             bucket.before_step = self._before_step
             bucket.loss_mean = self._losses
@@ -148,7 +149,8 @@ class Reducer:
         if self._step is not None:
             self._begin(self._step)
 
-    def _before_accumulate(self, bucket: Bucket) -> None:
+    def _before_write(self) -> None:
+        """Have the buckets' memory be that of the current microbatch's gradients."""
         if self._losses.current is not None:
             self._losses.record()
         if not self.is_enabled():
@@ -168,7 +170,9 @@ class Reducer:
                 self._missing = [len(reducer.bucket.params) for reducer in self._reducers]
         if microbatch.step.ends_with_backward:
             call_after_backward(self._finish_step)
-        if self._missing:
+
+    def _before_accumulate(self, bucket: Bucket) -> None:
+        if self._missing and self.is_enabled():
             self._send_full_buckets()
             self._count_gradient(self._index_of[bucket])
 

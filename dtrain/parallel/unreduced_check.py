@@ -46,8 +46,7 @@ def _find_unreduced(optimizer: Optimizer) -> list[tuple[int, int, Tensor]]:
         (group_index, index, param)
         for group_index, group in enumerate(optimizer.param_groups)
         for index, param in enumerate(group["params"])
-        if param._grad is not None
-        and (param._bucket is None or param._bucket.before_accumulate is None)
+        if param._grad is not None and (param._bucket is None or param._bucket.before_write is None)
     ]
 
 

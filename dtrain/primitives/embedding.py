@@ -20,17 +20,27 @@ def embedding(
     shape = weight.shape
     check_indices(index, shape[0], "embedding")
 
-    def grad_weight(g: Array) -> Array:
-        full = kernels.embedding_backward(g.reshape(-1, shape[1]), index.reshape(-1), shape[0])
+    def grad_weight(g: Array, total: Array | None = None) -> Array:
+        xp, g, mentioned = array_module(index), g.reshape(-1, shape[1]), index.reshape(-1)
         if padding_index is not None:
-            full[padding_index] = 0
+            g = xp.where((mentioned == padding_index)[:, None], g.dtype.type(0), g)
+        rows, count = None, shape[0]
+        if total is not None:  # the sum of the rows that are mentioned, not one of all rows
+            rows, mentioned = xp.unique(mentioned, return_inverse=True)
+            count = len(rows)
+        part = kernels.embedding_backward(g, mentioned, count)
         if by_frequency:
-            xp = array_module(index)
-            counts = xp.bincount(index.reshape(-1), minlength=shape[0])
-            full = full / xp.maximum(counts, 1).astype(g.dtype)[:, None]
-        return full
+            mentions = xp.bincount(mentioned, minlength=count)
+            part = part / xp.maximum(mentions, 1).astype(g.dtype)[:, None]
+        if total is None:
+            return part
+        total[rows] += part
+        return total
 
     return weight[index], (grad_weight,)
+
+
+embedding.primitive.adds = True  # type: ignore[attr-defined]
 
 
 @op

@@ -24,6 +24,9 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> OutputAndVJPs:
     shape = x.shape
     return out if x.ndim == 2 else out.reshape(*shape[:-1], m), (
         lambda g: kernels.matmul(rows(g, m), weight).reshape(shape),
-        lambda g: kernels.matmul(rows(g, m).T, rows(x, n)),
+        lambda g, out=None: kernels.matmul(rows(g, m).T, rows(x, n), out),
         lambda g: rows(g, m).sum(0),
     )
+
+
+linear.primitive.into_memory = 1  # type: ignore[attr-defined]

@@ -112,10 +112,13 @@ def _import_body(where: str, family: str) -> ModuleType | None:
     return importlib.import_module(f"{__name__}.{where}.{family}")
 
 
-def matmul(x: Array, y: Array) -> Array:
-    """x @ y. CuPy copies transposed operands and has no batches of bfloat16: cuda/product.py."""
+def matmul(x: Array, y: Array, out: np.ndarray | None = None) -> Array:
+    """x @ y, in the host memory `out` if it is given.
+
+    CuPy copies transposed operands and has no batches of bfloat16: cuda/product.py.
+    """
     if type(x) is np.ndarray:
-        return x @ y
+        return x @ y if out is None else np.matmul(x, y, out)
     if is_cupy(x) and is_cupy(y) and (body := _import_body("cuda", "product")) is not None:
         return body.matmul(x, y)
     return x @ y

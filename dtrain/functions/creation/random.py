@@ -39,15 +39,6 @@ def _draw(
         return make_leaf(array.reshape(shape), options.get("requires_grad", False))
 
 
-def _uniform(generator: Generator, xp: Any, dtype: np.dtype, count: int) -> Array:
-    return rng.uniform(generator.bits(xp, rng.words_for(count, dtype)), dtype, count)
-
-
-def _normal(generator: Generator, xp: Any, dtype: np.dtype, count: int) -> Array:
-    words = rng.words_for(count + count % 2, np.dtype("f4") if dtype.itemsize < 8 else dtype)
-    return rng.normal(generator.bits(xp, words), dtype, count)
-
-
 @factory
 def rand(
     *size: Any,
@@ -55,7 +46,7 @@ def rand(
     **options: Unpack[TensorOptions],
 ) -> Tensor:
     """Uniform random numbers in [0, 1) (torch.rand), from Philox: other numbers than PyTorch's."""
-    return _draw(_uniform, size, generator, options)
+    return _draw(rng.draw_uniform, size, generator, options)
 
 
 @factory
@@ -68,7 +59,7 @@ def randn(
 
     Complex ones have a variance of 1: that of each part is 1/2.
     """
-    out = _draw(_normal, size, generator, options)
+    out = _draw(rng.draw_normal, size, generator, options)
     if out.is_complex():
         out.array *= math.sqrt(0.5)
     return out

@@ -53,7 +53,7 @@ class BucketShard(Shard, Sharding):
         self._comm = comm
         super().__init__(bucket, equal_bounds(bucket.size, comm.size), comm.rank, True)
         bucket.sharding = self
-        bucket.before_accumulate = _refuse_unprepared
+        bucket.before_write = _refuse_unprepared
         self.protect()
 
     def protect(self) -> None:
@@ -144,7 +144,7 @@ class BucketShard(Shard, Sharding):
             )
 
 
-def _refuse_unprepared(bucket: Bucket) -> None:
+def _refuse_unprepared() -> None:
     raise RuntimeError(
         "backward: gradients of sharded parameters, but no module that fully_shard was given has "
         "been called: call the module itself, not its forward or one of its children"
