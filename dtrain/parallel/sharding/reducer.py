@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+import numpy as np
+
 from dtrain.autograd.bucket import GradBuffer
 from dtrain.backend import Array
 from dtrain.distributed.comm.communicator import Communicator
@@ -30,17 +32,24 @@ class ShardedBucketReducer(BucketReducer):
         self._buffers = BufferPool(self.bucket.new_grads, keeps=False)
         self._sums = BufferPool(self.new_sum, keeps=False)
         self._part: Array | None = None
+        #: of the last step; among other arrays its memory would be lost to fragmentation
+        self._free_part: Array | None = None
 
     def set_aside(self) -> None:
         super().set_aside()
         if isinstance(self.bucket.grads, GradPart):
+            self._free_part = self.bucket.grads.flat
             self._use_empty_buffer()
 
     def _exchange(self, comm: Communicator) -> None:
         super()._exchange(comm)
         total = self._sum.partials[0][2].flat[self.bucket.update_range]
-        self._part = total.astype(self.bucket.data.dtype)  # a copy: the whole sum is freed
-        self._sum.partials = []
+        part, self._free_part = self._free_part, None
+        if part is None or len(part) != len(total):
+            part = np.empty(len(total), self.bucket.data.dtype)
+        part[...] = total
+        self._part = part
+        self._sum.partials = []  # the whole sum is freed
 
     def _take_result(self, used: list[bool]) -> GradBuffer:
         part, self._part = self._part, None
