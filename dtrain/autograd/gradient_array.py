@@ -55,7 +55,8 @@ def _count_references() -> int:
     return caller(array)
 
 
-_REFERENCES = _count_references()
+#: -1, which no array has, where frames borrow references that are then not counted (CPython 3.14)
+_REFERENCES = _count_references() if sys.version_info < (3, 14) else -1
 
 
 def is_host_float(grad: Any) -> bool:
