@@ -20,11 +20,19 @@ from dtrain.nn.module import Module
 _SCALARS = (bool, int, float, complex, str, bytes, type(None), np.dtype)
 #: Larger containers, and what is nested deeper, are compared by identity.
 _LENGTH, _DEPTH = 100, 5
+_ELEMENTS = 1 << 18
 _PYTHON = tuple(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 
 
+def is_large_array(value: Any) -> bool:
+    """Whether a value is an array of NumPy with too many elements to compare them at each call."""
+    return isinstance(value, np.ndarray) and value.size > _ELEMENTS
+
+
 def copy_containers(value: Any, depth: int = 0) -> Any:
-    """A copy of nested lists, tuples and dicts, with what is in them."""
+    """A copy of an array, and of nested lists, tuples and dicts with what is in them."""
+    if isinstance(value, np.ndarray):
+        return value if is_large_array(value) else value.copy()
     if not isinstance(value, (list, tuple, dict)) or len(value) >= _LENGTH or depth == _DEPTH:
         return value
     if isinstance(value, dict):
@@ -34,8 +42,8 @@ def copy_containers(value: Any, depth: int = 0) -> Any:
 
 
 def is_unchanged(before: Any, now: Any) -> bool:
-    """Whether a copy from `copy_containers` and a later one hold the same objects, or numbers and
-    strings of equal type and value."""
+    """Whether a copy from `copy_containers` and a later one hold the same objects, or numbers,
+    strings and arrays of equal type and value."""
     if before is now:
         return True
     if type(before) is not type(now):
@@ -45,12 +53,16 @@ def is_unchanged(before: Any, now: Any) -> bool:
         return same_keys and all(map(is_unchanged, before.values(), now.values()))
     if isinstance(before, (list, tuple)):
         return len(before) == len(now) and all(map(is_unchanged, before, now))
+    if isinstance(before, np.ndarray) and not is_large_array(before):
+        same_form = before.shape == now.shape and before.dtype == now.dtype
+        return same_form and before.tobytes() == now.tobytes()
     return isinstance(before, _SCALARS) and repr(before) == repr(now)  # NaN, and 0.0 is not -0.0
 
 
 def is_compared(value: Any) -> bool:
     """Whether later values are compared with this one."""
-    return isinstance(value, (*_SCALARS, list, tuple, dict, Tensor, Module, FunctionType))
+    kinds = *_SCALARS, list, tuple, dict, np.ndarray, Tensor, Module, FunctionType
+    return isinstance(value, kinds)
 
 
 def as_key(value: Any, other: Callable[[Any], Any]) -> Any:

@@ -100,6 +100,13 @@ class ArrayProxy(_Proxy, np.lib.mixins.NDArrayOperatorsMixin):
     # what isinstance() asks
     __class__: Any = property(lambda self: type(self.real))
 
+    # Not NumPy's `power`, as the mixin has: of scalars, and of small integers, it has other bits.
+    def __pow__(self, other: Any) -> Any:
+        return self._call(operator.pow, self, other, name="operator.pow")
+
+    def __rpow__(self, other: Any) -> Any:
+        return self._call(operator.pow, other, self, name="operator.pow")
+
     @property
     def array_module(self) -> Any:
         """NumPy or CuPy, such that functions like `asarray` are recorded, too."""

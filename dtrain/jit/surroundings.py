@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
+import numpy as np
+
 from dtrain.autograd.parameter_changes import attribute_changes, parameter_changes
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.nested import find_nested
@@ -20,6 +22,7 @@ from dtrain.jit.plain_values import (
     attributes_of,
     copy_containers,
     is_compared,
+    is_large_array,
     is_unchanged,
     is_users,
     is_users_object,
@@ -56,6 +59,10 @@ class Surroundings:
         self._take_modules()
         self._counts = self._current_counts()
         self._state = self._snapshot()
+        large = [name for name, read in self.values if is_large_array(read())]
+        self._large_array: str | None = None
+        if large:
+            self._large_array = f"{large[0]} is a large array of NumPy: make it a Tensor or a buffer"
 
     def _add_module(self, module: Module) -> None:
         if all(module is not root for root in self._roots):
@@ -75,7 +82,7 @@ class Surroundings:
         """Note what no assignment to an attribute changes: what lists and objects hold."""
         for name, value in module.__dict__.items():
             if name not in MODULE_TABLES and (
-                isinstance(value, (list, dict)) or is_users_object(value)
+                isinstance(value, (list, dict, np.ndarray)) or is_users_object(value)
             ):
                 read = functools.partial(module.__dict__.get, name)
                 self._note(f"{type(module).__name__}.{name}", read)
@@ -163,7 +170,7 @@ class Surroundings:
                 return "a module has hooks"
         if any(module.gather_statistics is not None for module in self._gathering):
             return "SyncBatchNorm exchanges statistics between ranks"
-        return None
+        return self._large_array
 
     def _current_counts(self) -> tuple[int, int]:
         return parameter_changes.count, attribute_changes.count

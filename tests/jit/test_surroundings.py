@@ -1,5 +1,6 @@
 """What a function reads besides its arguments, and what it changes, is noticed in each call."""
 
+import contextlib
 import dataclasses
 import types
 
@@ -15,6 +16,7 @@ ONE = dtrain.ones(1)
 NUMBERS = [2.0, 2.0, 2.0, 3.0, 4.0, -0.0, 0.0]  # recorded, verified, run, and then others
 SCALES = [1.0]
 TENSORS = {"deep": [ONE]}
+ARRAY = np.ones(1, np.float32)
 
 
 @dataclasses.dataclass
@@ -34,9 +36,11 @@ class Layer(nn.Module):
     def __init__(self):
         super().__init__()
         self.config, self.numbers, self.named = Config(), [1.0], {"a": {"b": [1.0]}}
+        self.array = np.ones(1, np.float32)
 
     def forward(self, x):
-        return x * self.config.scale / self.numbers[0] + self.named["a"]["b"][0]
+        x = x * self.config.scale / self.numbers[0] + self.named["a"]["b"][0]
+        return x - dtrain.tensor(self.array)
 
 
 def require_same(compiled, function, *args):
@@ -63,6 +67,9 @@ def reads_everything():
     def set_nested(k):
         nested.inner.inner[0] = k
 
+    def set_array(k):
+        ARRAY[0] = k
+
     return [
         (lambda x: 1 / (x * config.scale), lambda k: setattr(config, "scale", k)),
         (config.scaled, lambda k: setattr(config, "scale", k)),
@@ -71,10 +78,12 @@ def reads_everything():
         (lambda x: x * Kind.scale, lambda k: setattr(Kind, "scale", k)),
         (lambda x: x * SCALES[0], set_item),
         (lambda x: x * TENSORS["deep"][0], set_tensor),
+        (lambda x: x * dtrain.tensor(ARRAY), set_array),
+        (lambda x: x * float(ARRAY[0]), set_array),
     ]
 
 
-@pytest.mark.parametrize("which", range(7))
+@pytest.mark.parametrize("which", range(9))
 def test_what_is_read_may_change(which):
     function, change = reads_everything()[which]
     compiled = dtrain.compile(function, fullgraph=True)
@@ -91,6 +100,24 @@ def test_what_modules_hold_in_lists_and_objects_may_change():
         require_same(compiled, layer, ONE)
         layer.named["a"]["b"][0] = number
         require_same(compiled, layer, ONE)
+        layer.array[0] = number
+        require_same(compiled, layer, ONE)
+
+
+def test_a_function_that_reads_a_large_array_is_not_compiled():
+    held = np.ones(1 << 20, np.float32)
+    function = lambda x: x * dtrain.tensor(held[:1])
+    with pytest.raises(RuntimeError, match="held is a large array of NumPy: make it a Tensor"):
+        dtrain.compile(function, fullgraph=True)(ONE)
+    compiled = dtrain.compile(function)
+    for number in range(4):
+        held[0] = number
+        with (
+            pytest.warns(RuntimeWarning, match="held is a large array")
+            if not number
+            else (contextlib.nullcontext())
+        ):
+            assert compiled(ONE).item() == number
 
 
 def test_numbers_may_change_their_type():
