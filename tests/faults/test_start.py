@@ -4,7 +4,6 @@ import ctypes
 import os
 import random
 import re
-import select
 import signal
 import subprocess
 import sys
