@@ -59,10 +59,12 @@ class Surroundings:
         self._take_modules()
         self._counts = self._current_counts()
         self._state = self._snapshot()
-        large = [name for name, read in self.values if is_large_array(read())]
         self._large_array: str | None = None
-        if large:
-            self._large_array = f"{large[0]} is a large array of NumPy: make it a Tensor or a buffer"
+        for name, read in self.values:
+            if is_large_array(read()):
+                self._large_array = (
+                    f"{name} is a large array of NumPy: make a Tensor or buffer of it"
+                )
 
     def _add_module(self, module: Module) -> None:
         if all(module is not root for root in self._roots):

@@ -107,7 +107,7 @@ def test_what_modules_hold_in_lists_and_objects_may_change():
 def test_a_function_that_reads_a_large_array_is_not_compiled():
     held = np.ones(1 << 20, np.float32)
     function = lambda x: x * dtrain.tensor(held[:1])
-    with pytest.raises(RuntimeError, match="held is a large array of NumPy: make it a Tensor"):
+    with pytest.raises(RuntimeError, match="held is a large array of NumPy: make a Tensor"):
         dtrain.compile(function, fullgraph=True)(ONE)
     compiled = dtrain.compile(function)
     for number in range(4):
