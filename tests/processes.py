@@ -3,6 +3,17 @@
 import re
 from pathlib import Path
 
+from dtrain.distributed.launch import find_launcher
+from dtrain.errors import LaunchError
+
+
+def launcher_in(environ):
+    """The MPI launcher that `dtrain run` takes with these variables; None if there is none."""
+    try:
+        return find_launcher(environ)
+    except LaunchError:
+        return None
+
 
 def is_running(pid):
     """Whether a process exists and has not ended, even if its end was not read yet."""

@@ -9,10 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dtrain.distributed.launch import find_launcher
-from dtrain.errors import LaunchError
-
-from .processes import finished, weights
+from .processes import finished, launcher_in, weights
 
 pytestmark = pytest.mark.slow
 
@@ -23,14 +20,7 @@ SHORT = ("--epochs", 1)
 pytest.importorskip("sklearn", reason="the digits come with scikit-learn")
 
 
-def has_mpirun():
-    try:
-        return bool(find_launcher({}))
-    except LaunchError:
-        return False
-
-
-needs_mpirun = pytest.mark.skipif(not has_mpirun(), reason="no mpirun beside this Python")
+needs_mpirun = pytest.mark.skipif(not launcher_in({}), reason="no mpirun beside this Python")
 
 
 @pytest.fixture(scope="module")

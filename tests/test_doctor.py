@@ -15,8 +15,9 @@ from dtrain.distributed.doctor import (
     inspect_machine,
 )
 from dtrain.distributed.doctor.software import describe_blas_limit
-from dtrain.distributed.launch import Launcher, find_launcher
-from dtrain.errors import LaunchError
+from dtrain.distributed.launch import Launcher
+
+from .processes import launcher_in
 
 pytestmark = pytest.mark.slow
 
@@ -44,14 +45,7 @@ TWO = RanksReport(
 )
 
 
-def can_launch():
-    try:
-        return bool(find_launcher(os.environ))
-    except LaunchError:
-        return False
-
-
-needs_mpi = pytest.mark.skipif(not can_launch(), reason="no MPI launcher")
+needs_mpi = pytest.mark.skipif(not launcher_in(os.environ), reason="no MPI launcher")
 
 
 @pytest.fixture
@@ -105,7 +99,7 @@ def test_it_works_without_packages(doctor_with, hidden):
     for name in hidden:
         assert f"import of {name} halted" in rows(process)[titles[name]]
     assert process.stderr == ""
-    assert process.returncode == ("mpi4py" in hidden and can_launch())
+    assert process.returncode == ("mpi4py" in hidden and bool(launcher_in(os.environ)))
 
 
 def test_without_an_mpi_library_it_says_what_to_install(doctor_with):

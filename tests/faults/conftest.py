@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dtrain.distributed import launch
-from dtrain.errors import LaunchError
-from tests.processes import finished, is_running, weights
+from tests.processes import finished, is_running, launcher_in, weights
 
 ROOT = Path(__file__).parents[2]
 DIGITS = ROOT / "examples" / "digits.py"
@@ -20,10 +18,7 @@ LIMIT_S = 300
 
 
 def launcher():
-    try:
-        return launch.find_launcher(os.environ)
-    except LaunchError:
-        return None
+    return launcher_in(os.environ)
 
 
 def pytest_collection_modifyitems(items):

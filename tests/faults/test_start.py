@@ -178,9 +178,8 @@ print("notices:", select.select([reader], [], [], 0)[0])
 
 
 @linux
-def test_the_monitor_is_no_child_of_the_rank():
-    argv = [sys.executable, "-c", WAITS_FOR_CHILDREN]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=300)
+def test_the_monitor_is_no_child_of_the_rank(run_python):
+    done = run_python("-c", WAITS_FOR_CHILDREN)
     assert (done.stdout, done.stderr) == ("no child\nnotices: []\n", "")
 
 
