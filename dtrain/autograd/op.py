@@ -20,6 +20,7 @@ import numpy as np
 from dtrain.autograd import grad_mode
 from dtrain.autograd.anomaly import call_stack, state as anomaly
 from dtrain.autograd.graph import Node, node_order
+from dtrain.autograd.op_source import write_source
 from dtrain.autograd.primitive import OUTPUT, VJP, OutputAndVJPs, Primitive
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.autograd.view import set_view_metadata
@@ -61,8 +62,9 @@ def op(primitive: Callable[P, OutputAndVJPs]) -> Callable[P, Tensor]: ...
 
 @overload
 def op(
-    *, recomputed: bool = False, takes_complex: bool = False, takes_halves: bool = False
-) -> Callable[[Callable[P, OutputAndVJPs]], Callable[P, Tensor]]: ...
+    *, recomputed: bool = False, takes_complex: bool = False, takes_halves: bool = False,
+    into_memory: int | None = None,
+) -> Callable[[Callable[P, OutputAndVJPs]], Callable[P, Tensor]]: ...  # fmt: skip
 
 
 def op(
@@ -71,6 +73,7 @@ def op(
     recomputed: bool = False,
     takes_complex: bool = False,
     takes_halves: bool = False,
+    into_memory: int | None = None,
 ) -> Any:
     """Make a primitive, a function of arrays, an operation on Tensors that autograd records.
 
@@ -82,11 +85,13 @@ def op(
 
     `takes_complex` marks a primitive that is defined for complex numbers; others refuse them. Its
     vjps are transposed maps, without conjugates, as for real numbers: if it is holomorphic, one
-    rule serves both (`autograd/graph.py` says which gradients run through the graph).
+    rule serves both (`autograd/backward_pass.py` says which gradients run through the graph).
+
+    `into_memory` is the index of an input whose vjp takes memory for the gradient (`Primitive`).
     """
     return _decorator(
         primitive, widens=True, recomputed=recomputed, takes_complex=takes_complex,
-        takes_halves=takes_halves,
+        takes_halves=takes_halves, into_memory=into_memory,
     )  # fmt: skip
 
 
@@ -96,13 +101,16 @@ def exact_op(primitive: Callable[P, OutputAndVJPs]) -> Callable[P, Tensor]: ...
 
 @overload
 def exact_op(
-    *, takes_complex: bool
+    *, takes_complex: bool, adds: bool = False
 ) -> Callable[[Callable[P, OutputAndVJPs]], Callable[P, Tensor]]: ...
 
 
-def exact_op(primitive: Any = None, *, takes_complex: bool = False) -> Any:
-    """`op` for a primitive that never rounds: it moves, chooses, compares or converts."""
-    return _decorator(primitive, widens=False, takes_complex=takes_complex)
+def exact_op(primitive: Any = None, *, takes_complex: bool = False, adds: bool = False) -> Any:
+    """`op` for a primitive that never rounds: it moves, chooses, compares or converts.
+
+    `adds`: its vjps can add to a gradient in place (`Primitive`).
+    """
+    return _decorator(primitive, widens=False, takes_complex=takes_complex, adds=adds)
 
 
 def _decorator(primitive: Any, **options: Any) -> Any:
@@ -111,9 +119,22 @@ def _decorator(primitive: Any, **options: Any) -> Any:
     return _operation(primitive, **options)
 
 
-def view_op(primitive: Callable[P, OutputAndVJPs]) -> Callable[P, Tensor]:
-    """`op` for a primitive whose output may share the memory of its first argument."""
-    return _view_operation(primitive)
+@overload
+def view_op(primitive: Callable[P, OutputAndVJPs]) -> Callable[P, Tensor]: ...
+
+
+@overload
+def view_op(*, adds: bool) -> Callable[[Callable[P, OutputAndVJPs]], Callable[P, Tensor]]: ...
+
+
+def view_op(primitive: Any = None, *, adds: bool = False) -> Any:
+    """`op` for a primitive whose output may share the memory of its first argument.
+
+    `adds`: its vjps can add to a gradient in place (`Primitive`).
+    """
+    if primitive is None:
+        return functools.partial(_view_operation, adds=adds)
+    return _view_operation(primitive, adds=adds)
 
 
 def part_view_op(primitive: Callable[P, OutputAndVJPs]) -> Callable[P, Tensor]:
@@ -121,8 +142,10 @@ def part_view_op(primitive: Callable[P, OutputAndVJPs]) -> Callable[P, Tensor]:
     return _view_operation(primitive, keeps_dtype=False)
 
 
-def _view_operation(primitive: Callable[..., Any], keeps_dtype: bool = True) -> Any:
-    operation = _operation(primitive, widens=False, takes_complex=True)
+def _view_operation(
+    primitive: Callable[..., Any], keeps_dtype: bool = True, adds: bool = False
+) -> Any:
+    operation = _operation(primitive, widens=False, takes_complex=True, adds=adds)
 
     @functools.wraps(operation)
     def view(source: Any, **static: Any) -> Any:
@@ -170,72 +193,21 @@ def record(
     return result
 
 
-#: An operation, written out for its inputs: that takes half of the time of loops over them.
-_SOURCE = """\
-def operation({parameters}, **static):
-    if tracers and (tracer := current_tracer()) is not None:
-        return tracer.call(operation, ({names},), static, name, recorded=ops[name])
-    {arrays}
-    try:
-        if type({first}) is ndarray and {first}.dtype in dtypes:
-            out, vjps = quiet.run(function, {array_names}, **static)
-        elif widens and (half := half_of({array_names})) is not None:
-            return in_float32(operation, half, ({names},), static)
-        else:
-            out, vjps = run_on_device(function, {array_names}, **static)
-            if takes_halves and is_wider(out, {array_names}):
-                return in_float32(operation, half_of_any({array_names}), ({names},), static)
-    except (ValueError, OverflowError) as error:
-        raise refusal(name, error)
-    result = new(Tensor)
-    result.array = array = out if type(out) is ndarray else as_array(out)
-    result._version = [0]
-    if not vjps or not mode.enabled:
-        return result
-    {edges}
-    if {no_edge}:
-        return result
-    result._node = node = new(Node)  # what Node() does: a call less
-    node.primitive, node.parents, node.vjps = primitive, ({edge_names},), vjps
-    node.shape, node.dtype, node.order = array.shape, array.dtype, next(order)
-    if anomaly.enabled:
-        node.stack = call_stack()
-    result._requires_grad = True
-    {saved}
-    return result
-"""
-
-_SOURCE_OF_MANY = """\
-def operation(*inputs, **static):
-    if tracers and (tracer := current_tracer()) is not None:
-        return tracer.call(operation, inputs, static, name, recorded=ops[name])
-    arrays = [x.array if isinstance(x, Tensor) else x for x in inputs]
-    try:
-        if arrays and type(arrays[0]) is ndarray and arrays[0].dtype in dtypes:
-            out, vjps = quiet.run(function, *arrays, **static)
-        else:
-            out, vjps = run_on_device(function, *arrays, **static)
-    except (ValueError, OverflowError) as error:
-        raise refusal(name, error)
-    result = record(primitive, inputs, out, vjps)
-    {saved}
-    return result
-"""
-
-
 def _operation(
     function: Callable[..., Any],
     widens: bool,
     recomputed: bool = False,
     takes_complex: bool = False,
     takes_halves: bool = False,
+    adds: bool = False,
+    into_memory: int | None = None,
 ) -> Any:
     """The operation of a primitive. What it saves is written out once it is known (`save`)."""
     kinds = inspect.Parameter
     parameters = inspect.signature(function).parameters.values()
     inputs = [p for p in parameters if p.kind == kinds.POSITIONAL_OR_KEYWORD]
     name = function.__name__
-    primitive = Primitive(function, [p.name for p in inputs], recomputed)
+    primitive = Primitive(function, [p.name for p in inputs], recomputed, adds, into_memory)
 
     def save(result: Tensor, inputs: Sequence[Any], arrays: Any, out: Any, static: dict) -> None:
         """Give the node of a result what its vjps keep, found by inspecting them."""
@@ -270,64 +242,15 @@ def _operation(
     }  # fmt: skip
 
     def write() -> FunctionType:
-        source = _source(primitive, inputs) if inputs else _source_of_many(primitive)
-        return make_function(source, f"<dtrain operation {name}>", namespace)
+        return make_function(
+            write_source(primitive, inputs), f"<dtrain operation {name}>", namespace
+        )
 
     operation = make_at_first_call(function, namespace, write)
     namespace["operation"] = operation
     operation.primitive = primitive
     OPS[name] = operation
     return operation
-
-
-def _source(primitive: Primitive, inputs: Sequence[inspect.Parameter]) -> str:
-    """The text of an operation with these inputs."""
-    names = primitive.inputs
-
-    def each(form: str, separator: str = "; ") -> str:
-        return separator.join(form.replace("X", x) for x in names)
-
-    arrays = each("X_array", ", ")
-    if primitive.is_settled:
-        saved = _saved_source(primitive)
-    else:
-        saved = f"save(result, ({', '.join(names)},), ({arrays},), out, static)"
-    return _SOURCE.format(
-        parameters=", ".join(p.name if p.default is p.empty else f"{p.name}=None" for p in inputs),
-        arrays=each("X_array = X.array if isinstance(X, Tensor) else X"),
-        first=f"{names[0]}_array",
-        names=", ".join(names),
-        array_names=arrays,
-        edges=each(
-            "X_edge = None if X is X_array else "
-            "X._graph_edge() if X._node is None or X._view is not None else X._node"
-        ),
-        edge_names=each("X_edge", ", "),
-        no_edge=each("X_edge is None", " and "),
-        saved=saved,
-    )
-
-
-def _saved_source(primitive: Primitive) -> str:
-    """The lines that do what `save` does, for a primitive of which every call keeps the same."""
-    saved = [
-        f"None if {x} is {x}_array else ({index}, {x}._version, {x}._version[0])"
-        for index, x in enumerate(primitive.inputs)
-        if primitive.is_recomputed or index in primitive.kept
-    ]
-    if OUTPUT in primitive.kept:
-        saved.append("(OUTPUT, result._version, 0)")
-    lines = [f"node.saved = ({', '.join(saved)},)"] if saved else []
-    if primitive.is_recomputed:
-        arrays = ", ".join(f"{x}_array" for x in primitive.inputs)
-        lines.append(f"node.call = function, ({arrays},), static")
-    return "; ".join(lines)
-
-
-def _source_of_many(primitive: Primitive) -> str:
-    keeps = not primitive.is_settled or primitive.kept or primitive.is_recomputed
-    saved = "save(result, inputs, arrays, out, static)" if keeps else ""
-    return _SOURCE_OF_MANY.format(saved=saved)
 
 
 def _run_on_device(function: Callable[..., Any], *arrays: Any, **static: Any) -> Any:

@@ -42,21 +42,23 @@ class Primitive:
     function : takes arrays, returns the output and one vjp for each positional argument
     inputs : the names of the positional arguments; empty if it takes any number
     recomputed : for second derivatives it is run again, whatever its vjps keep
+    adds : its vjps take a second argument, an array to which they add the gradient
+    into_memory : the index of the input whose vjp takes a second argument, host memory in which it
+        returns the gradient
     """
 
     def __init__(
-        self, function: Callable[..., Any], inputs: Sequence[str] = (), recomputed: bool = False
-    ):
+        self, function: Callable[..., Any], inputs: Sequence[str] = (), recomputed: bool = False,
+        adds: bool = False, into_memory: int | None = None,
+    ):  # fmt: skip
         self.function = function
         self.name: str = function.__name__
         self.inputs: tuple[str, ...] = tuple(inputs)
         self.is_recomputed: bool = recomputed
         #: whether the output may share the memory of the first input
         self.is_view: bool = False
-        #: whether its vjps take a second argument, an array to which they add the gradient
-        self.adds: bool = False
-        #: the input whose vjp takes a second argument, host memory that it returns the gradient in
-        self.into_memory: int | None = None
+        self.adds: bool = adds
+        self.into_memory: int | None = into_memory
         #: the inputs, by index, and the output, that some vjp keeps
         self.kept: set[int] = set()
         #: the same for each vjp, by its code

@@ -1,7 +1,8 @@
 """Complex numbers: their parts, conjugates and absolute values.
 
-A vjp maps gradients as they run between the nodes, dL/dx - i dL/dy (`autograd/graph.py`): that of
-the imaginary part has a minus sign, and the vjp of `conj` is `conj`.
+A vjp maps gradients as they run between the nodes, dL/dx - i dL/dy
+(`autograd/backward_pass.py`): that of the imaginary part has a minus sign, and the vjp of `conj` is
+`conj`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from dtrain.backend.dtypes import float32, is_half
 from dtrain.primitives.scattering import check_indices, extremes_at
 
 
-@exact_op(takes_complex=True)
+@exact_op(takes_complex=True, adds=True)
 def embedding(
     weight: Array, *, index: Array, padding_index: int | None = None, by_frequency: bool = False
 ) -> OutputAndVJPs:
@@ -38,9 +38,6 @@ def embedding(
         return total
 
     return weight[index], (grad_weight,)
-
-
-embedding.primitive.adds = True  # type: ignore[attr-defined]
 
 
 @op

@@ -20,7 +20,7 @@ def is_basic_index(index: tuple) -> bool:
     return all(isinstance(part, (int, slice, NoneType, EllipsisType)) for part in index)
 
 
-@view_op
+@view_op(adds=True)
 def getitem(x: Array, *, index: tuple) -> OutputAndVJPs:
     """x[index], for an index of ints and slices, or of slices and arrays."""
     xp = array_module(x)
@@ -43,9 +43,6 @@ def getitem(x: Array, *, index: tuple) -> OutputAndVJPs:
     if is_cupy(x) and is_basic_index(index):
         grad_x.place = find_slice(shape, index)  # type: ignore[attr-defined]
     return x[index], (grad_x,)
-
-
-getitem.primitive.adds = True  # type: ignore[attr-defined]
 
 
 @exact_op(takes_complex=True)

@@ -9,7 +9,7 @@ from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, kernels
 
 
-@op(takes_complex=True, takes_halves=True)
+@op(takes_complex=True, takes_halves=True, into_memory=1)
 def linear(x: Array, weight: Array, bias: Array | None = None) -> OutputAndVJPs:
     """x @ weight.T + bias. x: (..., n); weight: (m, n); bias: (m,)."""
     n, m = weight.shape[1], weight.shape[0]
@@ -27,6 +27,3 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> OutputAndVJPs:
         lambda g, out=None: kernels.matmul(rows(g, m).T, rows(x, n), out),
         lambda g: rows(g, m).sum(0),
     )
-
-
-linear.primitive.into_memory = 1  # type: ignore[attr-defined]
