@@ -100,7 +100,7 @@ def run_backward(
             summed.add(key)
 
     def add_part(target: Any, vjp: VJP, grad: Array) -> bool:
-        """Add a vjp's gradient in place to a target's pending gradient; False if it has none."""
+        """Have a vjp add to the pending gradient of a target; False if none can be added to."""
         key = id(target)
         whole = pending.get(key)
         if type(whole) is not np.ndarray or not whole.ndim or not is_host_float(grad):
@@ -161,7 +161,7 @@ def run_backward(
         return True
 
     def borrow_memory(leaf: Any) -> Array | None:
-        """Host memory for the first gradient of a leaf, and for the sum with those that follow."""
+        """The bucket's memory for the first gradient of a leaf, to which its others are added."""
         key, bucket = id(leaf), leaf._bucket
         if bucket is None or leaf._grad is not None or wanted is not None or key in pending:
             return None

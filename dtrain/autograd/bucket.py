@@ -236,7 +236,7 @@ class Bucket:
         return self._grads if self._grads.flat.dtype == self.data.dtype else None
 
     def take_grad(self, index: int) -> None:
-        """Make what was written into the memory of `memory_for_grads` a parameter's gradient."""
+        """Accumulate a gradient that was written to its array from `memory_for_grads`."""
         if self.before_accumulate is not None:
             self.before_accumulate(self)
         self.params[index]._grad = self._grads.views[index]

@@ -271,7 +271,7 @@ def _comes_in_blocks(xp: Any, count: int) -> bool:
 
 
 def _uniform_part(call: tuple[Any, Any], dtype: np.dtype, first: int, count: int) -> np.ndarray:
-    """The numbers from `first` on of those that a draw makes."""
+    """`count` of the uniform numbers of a draw, beginning with that at index `first`."""
     per_word = 1 if dtype == np.float64 else 2
     skipped = first % (4 * per_word)
     words = words_for(skipped + count, dtype)

@@ -157,7 +157,7 @@ def are_there() -> bool:
 
 
 class TableText:
-    """The lines that run a table, and what they use and make.
+    """The source lines that run a table, and the values that they read and define.
 
     Parameters
     ----------
@@ -238,7 +238,7 @@ class TableText:
         return [f"a{value} = {text}", f"if a{value} is None: a{value} = {new}"]
 
     def _lay_out(self, offsets: dict[int, int]) -> int:
-        """Find the offsets of what is in the frame; returns its size."""
+        """Give each value in the frame an offset; returns the size of the frame in bytes."""
         run, size = self._run, 0
         free: dict[int, list[int]] = {}
         ends: dict[int, list[int]] = {}

@@ -108,7 +108,7 @@ class Rows:
         self, function: tuple[int, int], places: Sequence[tuple[Place, int]], count: int,
         sizes: Sequence[int], steps: Sequence[int],
     ) -> bool:  # fmt: skip
-        """places : (Place, step from one call to the next) of each argument"""
+        """places : of each argument its Place, and by how many bytes it moves between calls"""
         from dtrain.backend.kernels.cpu import call_table  # Numba is imported where it is needed
 
         row = [0] * call_table.WIDTH
@@ -238,7 +238,7 @@ def has_bits_of(call: ArrayCall, args: Sequence[Any], outputs: Sequence[Place]) 
     rng = np.random.default_rng(0)
 
     def stand_in(place: Any) -> Any:
-        """An array of its own in place of each argument."""
+        """The Place of a new array of random numbers for a Place; any other argument itself."""
         if not isinstance(place, Place):
             return place
         size = sum((n - 1) * s for n, s in zip(place.shape, place.strides))

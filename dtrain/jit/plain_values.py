@@ -30,7 +30,7 @@ def is_large_array(value: Any) -> bool:
 
 
 def copy_containers(value: Any, depth: int = 0) -> Any:
-    """A copy of an array, and of nested lists, tuples and dicts with what is in them."""
+    """A copy of an array, or of nested lists, tuples and dicts and the arrays in them."""
     if isinstance(value, np.ndarray):
         return value if is_large_array(value) else value.copy()
     if not isinstance(value, (list, tuple, dict)) or len(value) >= _LENGTH or depth == _DEPTH:

@@ -74,8 +74,8 @@ def test_cupy_gives_what_numpy_gives(case, sample):
     [p for p in SAMPLES if p.values[0].op != "log_gamma_quantile"],
 )
 def test_halves_give_what_numpy_gives(case, sample, half):
-    """In their dtype; they differ where a sum is rounded more often. What is refused on the one is
-    refused on the other, such as complex numbers of halves."""
+    """Outputs and gradients have the dtype of NumPy's, and its values within a tolerance, as sums
+    may be rounded more often. Inputs that NumPy refuses, such as complex halves, CuPy refuses."""
     pytest.importorskip("cupy")
     try:
         expected = outputs_and_gradients(case, sample, "cpu", half)

@@ -95,7 +95,7 @@ def update_running(
     running_mean: Array, running_var: Array, mean: Array, var: Array, momentum: float,
     correction: float, batches: Array | None,
 ) -> None:  # fmt: skip
-    """Update running_mean and running_var, (channels,), in place, and num_batches_tracked."""
+    """Update the running mean and variance, (channels,), and increment num_batches_tracked."""
     real = real_dtype(running_mean.dtype)
     mean, var = contiguous(mean, var, dtype=real)
     numbers = float(momentum), 1 - float(momentum), float(correction)

@@ -1,4 +1,4 @@
-"""Means, in one launch: of rows, and of two arrays, in place in both."""
+"""Kernels of one launch: the mean of each row; the mean of two arrays, written to both."""
 
 from __future__ import annotations
 
