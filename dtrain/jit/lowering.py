@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Sequence
-from types import CellType, CodeType, FunctionType
 from typing import Any
 
+from dtrain.jit.rewriting import FLOW, InMethod, flow_call, flow_method
 from dtrain.jit.source import FunctionSource, NoProgram
 from dtrain.jit.syntax import (
     LoopEnds,
@@ -32,8 +32,6 @@ from dtrain.jit.syntax import (
     store_names,
 )
 
-#: The name of the ControlFlow in rewritten functions, and what those of new variables begin with.
-FLOW = "_flow_"
 #: What variables that hold the value of a `return` within a loop begin with.
 RESULT = FLOW + "result"
 
@@ -46,52 +44,28 @@ _LOOPS = (ast.For, ast.While)
 _COMPARISONS = (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq)
 
 
-def lower(function: FunctionType) -> CodeType:
-    """The code of the same source whose control flow is calls of a ControlFlow; see `bind`.
+def lower(source: FunctionSource) -> ast.FunctionDef:
+    """The syntax tree of a function whose control flow is calls of a ControlFlow.
 
     Raises
     ------
     NoProgram
-        If its source is not there, or has a statement that is not supported; names the line.
+        If it has a statement that is not supported; names the line.
     """
-    source = FunctionSource(function)
     for node in ast.walk(source.tree):
         if isinstance(node, _REFUSED):
             kind = type(node).__name__.lower()
             raise NoProgram(f"{source.place(node.lineno)}: {kind} is not supported")
-    tree = _Lowering(source).function(source.tree)
-    tree.name = FLOW + "function"  # its own name may be that of a global variable in it
-    factory = ast.FunctionDef(
-        FLOW + "factory", make_arguments([FLOW, *function.__code__.co_freevars]), [tree], []
-    )
-    module = ast.fix_missing_locations(ast.Module([factory], []))
-    ast.increment_lineno(module, function.__code__.co_firstlineno - 1)
-    code = compile(module, function.__code__.co_filename, "exec")
-    for name in (factory.name, tree.name):
-        code = next(c for c in code.co_consts if isinstance(c, CodeType) and c.co_name == name)
-    return code.replace(co_name=function.__name__)
+    return _Lowering(source).function(source.tree)
 
 
-def bind(function: FunctionType, code: CodeType, flow: Any) -> FunctionType:
-    """A function with the code of `lower`, which calls `flow`."""
-    cells = dict(zip(function.__code__.co_freevars, function.__closure__ or ()))
-    cells[FLOW] = CellType(flow)
-    closure = tuple(cells[name] for name in code.co_freevars)
-    made = FunctionType(
-        code, function.__globals__, function.__name__, function.__defaults__, closure
-    )
-    made.__kwdefaults__ = function.__kwdefaults__
-    return made
-
-
-class _Lowering(ast.NodeTransformer):
+class _Lowering(InMethod):
     """Rewrites the statements and expressions of one function."""
 
     def __init__(self, source: FunctionSource):
+        super().__init__(source)
         self._source = source
         self._count = 0
-        self._class = source.function.__qualname__.split(".")[-2:-1]
-        self._first = ""
         # the names of what a loop's body returns; None within a function
         self._results: list[str] | None = None
 
@@ -107,8 +81,9 @@ class _Lowering(ast.NodeTransformer):
 
     def function(self, tree: ast.FunctionDef) -> ast.FunctionDef:
         """The function itself, or one that is defined within it."""
-        outer, arguments = (self._first, self._results), tree.args.posonlyargs + tree.args.args
-        self._first, self._results = arguments[0].arg if arguments else "", None
+        outer = self._first, self._results
+        self.enter(tree)
+        self._results = None
         body = self._without_returns_in_loops(tree.body)
         tree.body = self._block(body, [ast.Return(ast.Constant(None))])
         self._first, self._results = outer
@@ -150,17 +125,17 @@ class _Lowering(ast.NodeTransformer):
             case ast.Assert():
                 message = make_lambda(self.visit(statement.msg or ast.Constant(None)))
                 given = [self._test(statement.test), message, self._place(statement)]
-                return [placed(statement, ast.Expr(_flow("check", *given)))]
+                return [placed(statement, ast.Expr(flow_call("check", *given)))]
             case ast.Raise(exc=ast.expr() as exc):
-                statement.exc = _flow("note_raised", self.visit(exc))
+                statement.exc = flow_call("note_raised", self.visit(exc))
                 return [statement]
             case ast.Assign(targets=[ast.Subscript() as target]):
                 parts = [self.visit(target.value), self._index(target.slice)]
-                call = _flow("set_item", *parts, self.visit(statement.value))
+                call = flow_call("set_item", *parts, self.visit(statement.value))
                 return [placed(statement, ast.Expr(call))]
             case ast.AugAssign(target=ast.Name(id=name)):
                 given = [ast.Constant(type(statement.op).__name__), load_name(name)]
-                value = _flow("augment", *given, self.visit(statement.value))
+                value = flow_call("augment", *given, self.visit(statement.value))
                 return [placed(statement, ast.Assign([store_names([name]).elts[0]], value))]
             case _:
                 return [self.visit(statement)]
@@ -177,12 +152,12 @@ class _Lowering(ast.NodeTransformer):
     ) -> ast.expr:  # fmt: skip
         """A call of the ControlFlow with the names of what the given functions return, the values
         of variables that they take, and all local variables."""
-        read = [_flow("read", make_lambda(load_name(n)), ast.Constant(n)) for n in names]
+        read = [flow_call("read", make_lambda(load_name(n)), ast.Constant(n)) for n in names]
         values = ast.Tuple(read, ast.Load())
-        scope = _flow("locals")
+        scope = flow_call("locals")
         results = names if results is None else results
         named = ast.Tuple([ast.Constant(name) for name in results], ast.Load())
-        return placed(at, _flow(method, *given, named, values, scope, self._place(at)))
+        return placed(at, flow_call(method, *given, named, values, scope, self._place(at)))
 
     # --- statements that choose ---
 
@@ -286,7 +261,7 @@ class _Lowering(ast.NodeTransformer):
         if isinstance(node, ast.BoolOp):
             return self._connect(node, self._test, ("all_true", "any_true"))
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-            return placed(node, _flow("negate", self._test(node.operand)))
+            return placed(node, flow_call("negate", self._test(node.operand)))
         return self.visit(node)
 
     def _connect(
@@ -296,7 +271,7 @@ class _Lowering(ast.NodeTransformer):
         method = methods[0 if isinstance(node.op, ast.And) else 1]
         *parts, made = [rewrite(value) for value in node.values]
         for part in reversed(parts):
-            made = _flow(method, part, make_lambda(made), self._place(node))
+            made = flow_call(method, part, make_lambda(made), self._place(node))
         return placed(node, made)
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
@@ -311,13 +286,13 @@ class _Lowering(ast.NodeTransformer):
             return node
         kinds: list[ast.expr] = [ast.Constant(type(kind).__name__) for kind in node.ops]
         given = [node.left, *node.comparators]
-        return placed(node, _flow("compare", ast.Tuple(kinds, ast.Load()), *given))
+        return placed(node, flow_call("compare", ast.Tuple(kinds, ast.Load()), *given))
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         if not isinstance(node.ctx, ast.Load):
             self.generic_visit(node)
             return node
-        return placed(node, _flow("get_item", self.visit(node.value), self._index(node.slice)))
+        return placed(node, flow_call("get_item", self.visit(node.value), self._index(node.slice)))
 
     def _index(self, node: ast.expr) -> ast.expr:
         """An index as an expression."""
@@ -326,27 +301,11 @@ class _Lowering(ast.NodeTransformer):
         if isinstance(node, ast.Slice):
             ends = (node.lower, node.upper, node.step)
             given = [self.visit(end) if end else ast.Constant(None) for end in ends]
-            return placed(node, _flow("slice", *given))
+            return placed(node, flow_call("slice", *given))
         return self.visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        if isinstance(node.func, ast.Name) and node.func.id == "super" and not node.args:
-            return placed(
-                node, ast.Call(node.func, [load_name("__class__"), load_name(self._first)], [])
-            )
+        if self.is_bare_super(node):
+            return self.super_call(node)
         self.generic_visit(node)
-        return placed(node, ast.Call(_method("call"), [node.func, *node.args], node.keywords))
-
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        self.generic_visit(node)
-        if self._class and node.attr.startswith("__") and not node.attr.endswith("__"):
-            node.attr = f"_{self._class[0].lstrip('_')}{node.attr}"
-        return node
-
-
-def _method(name: str) -> ast.expr:
-    return ast.Attribute(load_name(FLOW), name, ast.Load())
-
-
-def _flow(name: str, *given: ast.expr) -> ast.expr:
-    return ast.Call(_method(name), list(given), [])
+        return placed(node, ast.Call(flow_method("call"), [node.func, *node.args], node.keywords))

@@ -66,6 +66,11 @@ class DynamicAxes:
                     )
                 self._axes.setdefault(str(label), []).append((place, axis % ndim))
 
+    @property
+    def are_given(self) -> bool:
+        """Whether any axis is dynamic."""
+        return bool(self._axes)
+
     def try_sizes(self, run: Callable[[tuple[Any, ...]], Recording]) -> list[Recording]:
         """Run with the example inputs, or with dynamic axes with inputs of three sizes.
 

@@ -6,19 +6,19 @@ from __future__ import annotations
 import builtins
 import operator
 from collections.abc import Callable, Sequence
-from types import CodeType, FunctionType, MethodType
+from types import CodeType, FunctionType
 from typing import Any
 
 from dtrain.autograd.tensor import Tensor
-from dtrain.jit.compiled_function import ScriptFunction
-from dtrain.jit.lowering import FLOW, bind, lower
-from dtrain.jit.places import PROGRAM_FILE, find_place, is_library_file
+from dtrain.jit.lowering import lower
+from dtrain.jit.places import find_place
 from dtrain.jit.proxies import NumberProxy
-from dtrain.jit.source import NoProgram
+from dtrain.jit.rewriting import Rewriter
 from dtrain.nn.module import Module
 from dtrain.onnx.branches import is_symbolic
 from dtrain.onnx.leaves import Missing, as_number
 from dtrain.onnx.loops import Loops, SymbolicRange
+from dtrain.onnx.size_reads import COMPARING, Compared
 from dtrain.onnx.structure import StructureTracer
 from dtrain.onnx.subscripts import get_item, set_item
 
@@ -54,43 +54,11 @@ class ControlFlow(Loops):
         lowered: dict[FunctionType, CodeType],
     ):  # fmt: skip
         super().__init__(tracer, modules, kept_loops)
-        self._lowered = lowered
-        self._rewritten: dict[int, tuple[Any, Any]] = {}
-        #: why functions of the user's run as they are
-        self.not_rewritten: list[str] = []
-        #: (place, the numbers) of comparisons of numbers, which may be dynamic sizes
-        self.compared: list[tuple[str, tuple[float, float]]] = []
+        self.functions: Rewriter = Rewriter(self, lower, lowered)
+        #: of numbers, which may be dynamic sizes
+        self.compared: Compared = []
 
     # --- calls ---
-
-    def rewrite(self, function: Any) -> Any:
-        """The form of a function or method of the user's that is called instead."""
-        if isinstance(function, ScriptFunction):
-            function = function.__wrapped_function__
-        if isinstance(function, MethodType):
-            made = self.rewrite(function.__func__)
-            return function if made is function.__func__ else MethodType(made, function.__self__)
-        if not isinstance(function, FunctionType) or hasattr(function, "__wrapped__"):
-            return function
-        known = self._rewritten.get(id(function))
-        if known is None:
-            known = self._rewritten[id(function)] = function, self._lower(function)
-        return known[1]
-
-    def _lower(self, function: FunctionType) -> FunctionType:
-        code = function.__code__
-        is_users = not is_library_file(code.co_filename) or code.co_filename.startswith(
-            PROGRAM_FILE
-        )
-        if not is_users or FLOW in code.co_freevars:
-            return function
-        try:
-            if function not in self._lowered:
-                self._lowered[function] = lower(function)
-            return bind(function, self._lowered[function], self)
-        except NoProgram as reason:
-            self.not_rewritten.append(f"{function.__name__}: {reason}")
-            return function
 
     def call(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         """A call; of the user's functions in their rewritten form."""
@@ -99,10 +67,12 @@ class ControlFlow(Loops):
                 value.refuse()
         if function in _TAKE_TENSORS and not kwargs and any(map(is_symbolic, args)):
             return _TAKE_TENSORS[function](self, *args)
+        if function in COMPARING:
+            self.compared += [(find_place(), x) for x in args if type(x) in (int, float)]
         owner = getattr(function, "__self__", None)
         if isinstance(owner, Tensor) and getattr(function, "__name__", "") == "item":
             return self._item(owner)
-        return self.rewrite(function)(*args, **kwargs)
+        return self.functions.rewrite(function)(*args, **kwargs)
 
     def _bool(self, value: Any) -> Any:
         return as_number(self.condition(value) & True)

@@ -23,8 +23,9 @@ from dtrain.onnx.axes import DynamicAxes
 from dtrain.onnx.builder import Wire
 from dtrain.onnx.emitter import Emitter
 from dtrain.onnx.proto import Unsupported, import_onnx, make_graph, make_value, onnx_type
-from dtrain.onnx.recording import JoinedGraph, join, record
+from dtrain.onnx.recording import JoinedGraph
 from dtrain.onnx.scripted import record_script
+from dtrain.onnx.size_reads import record_path
 
 #: The operator sets of ONNX that the forms are written in.
 OPSETS = range(18, 24)
@@ -51,10 +52,11 @@ def export(
     Parameters
     ----------
     f : a function or a Module, also a compiled one; the path that it takes for the example inputs
-        is recorded, with a warning where it depends on the value of a tensor. Of one from
-        `jit.script` the branches and loops are kept, as If and Loop, also those of functions and
-        modules that it calls. Loops over lists and known ranges are unrolled; one over a dynamic
-        size or a tensor is a Loop. A variable has one dtype and shape after both branches.
+        is recorded, with a warning where it depends on the value of a tensor, or compares a dynamic
+        size. Of one from `jit.script` the branches and loops are kept, as If and Loop, also those
+        of functions and modules that it calls. Loops over lists and known ranges are unrolled; one
+        over a dynamic size or a tensor is a Loop. A variable has one dtype and shape after both
+        branches.
     example_inputs : a Tensor, or a tuple of arguments
     path : where the file is written, or a binary file
     input_names, output_names : names of the tensors among arguments and results, in order
@@ -105,7 +107,7 @@ def export(
             if is_script:
                 joined = record_script(function, axes, name)
             else:
-                joined = join(axes.try_sizes(lambda args: record(function, args, name)))
+                joined = record_path(function, axes, name)
         graph = _Writer(joined, axes, output_names).graph(name)
     except Unsupported as reason:
         raise CompileError(f"onnx.export: {name}: {reason}") from None

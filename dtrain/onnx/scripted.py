@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from types import CodeType, FunctionType
 from typing import Any
 
 from dtrain.jit.places import is_library_file
 from dtrain.jit.surroundings import Surroundings
-from dtrain.jit.tracer_warning import warn_of_places
-from dtrain.nn.module import Module
 from dtrain.onnx.aliases import check_writes
 from dtrain.onnx.axes import DynamicAxes
 from dtrain.onnx.control_flow import ControlFlow
 from dtrain.onnx.proto import Unsupported
 from dtrain.onnx.recording import JoinedGraph, Recording, join, record
+from dtrain.onnx.size_reads import warn_of_sizes
 from dtrain.onnx.structure import StructureTracer
 
 
@@ -38,21 +36,9 @@ def record_script(function: Callable[..., Any], axes: DynamicAxes, name: str) ->
         last = flows[-len(recordings) :]
         new = _differing([flow.counts for flow in last], kept)
         if not new:
-            _warn_of_sizes([flow.compared for flow in last])
+            warn_of_sizes([flow.compared for flow in last])
             return join(recordings)
         kept |= new
-
-
-def _warn_of_sizes(compared: Sequence[list[tuple[str, tuple[float, float]]]]) -> None:
-    """Warn of comparisons whose numbers are others for other dynamic sizes."""
-    places = [place for (place, first), *others in zip(*compared)
-              if any(other != (place, first) for other in others)]  # fmt: skip
-    warn_of_places(
-        "onnx.export",
-        places,
-        "a dynamic size is compared; the file has what came of it, and may be wrong for other "
-        "sizes",
-    )
 
 
 def _differing(counts: Sequence[list[tuple[str, int]]], kept: set[str]) -> set[str]:
@@ -72,12 +58,15 @@ def _record(
     flow = ControlFlow(tracer, modules, kept, lowered)
     flows.append(flow)
     try:
-        with _rewritten(flow, modules):
-            recording = record(function, args, name, tracer, flow.rewrite(function))
+        with flow.functions.in_modules(modules):
+            recording = record(function, args, name, tracer, flow.functions.rewrite(function))
             check_writes(recording)
             return recording
     except Unsupported as reason:
-        notes = "".join(f"; its source is not used: {note}" for note in flow.not_rewritten)
+        notes = "".join(
+            f"; its source is not used: {f.__name__}: {note}"
+            for f, note in flow.functions.not_rewritten
+        )
         raise Unsupported(f"{reason}{notes}") from None
     except Exception as error:
         function(*args)  # raises it again if it is the user's
@@ -92,20 +81,3 @@ def _place_of(error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     users = [frame for frame in frames if not is_library_file(frame.filename)]
     return f"{users[-1].filename}:{users[-1].lineno}" if users else "a call"
-
-
-@contextlib.contextmanager
-def _rewritten(flow: ControlFlow, modules: Sequence[Module]) -> Iterator[None]:
-    """Let modules whose `forward` is the user's code run its rewritten form."""
-    changed: list[tuple[Module, dict[str, Any]]] = []
-    try:
-        for module in modules:
-            method = flow.rewrite(module.forward)
-            if method is not module.forward:
-                changed.append((module, {k: v for k, v in vars(module).items() if k == "forward"}))
-                object.__setattr__(module, "forward", method)
-        yield
-    finally:
-        for module, before in changed:
-            del module.__dict__["forward"]
-            module.__dict__.update(before)

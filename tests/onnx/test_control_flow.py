@@ -435,6 +435,30 @@ def test_a_dynamic_size_that_is_compared_is_warned_of():
     check(scripted, [POSITIVE])
 
 
+class Halves(nn.Module):
+    def forward(self, x):
+        x = self._scaled(x)
+        return x if not len(x) > 100 else -x
+
+    def _scaled(self, x):
+        return x * min(x.shape[1], 2) / (1 if x.shape[0] < 100 else 2)
+
+
+def test_the_lines_of_a_plain_function_that_compare_a_dynamic_size_are_warned_of():
+    first = Halves.forward.__code__.co_firstlineno
+    with pytest.warns(dtrain.jit.TracerWarning, match="a dynamic size is compared") as said:
+        export(Halves(), (POSITIVE,), dynamic_axes={"x": {0: "n"}})
+    for warning, line in zip(said, (5, 2), strict=True):
+        assert f"test_control_flow.py:{first + line}: " in str(warning.message)
+    scripted = dtrain.jit.script(lambda x: x * min(len(x), 100))
+    with pytest.warns(dtrain.jit.TracerWarning, match="a dynamic size is compared"):
+        export(scripted, (POSITIVE,), dynamic_axes={"x": {0: "n"}})
+    without_source = eval("lambda x: x / (1 if len(x) < 100 else 2)")
+    with pytest.warns(dtrain.jit.TracerWarning, match="what it compares .* is not seen"):
+        export(without_source, (POSITIVE,), dynamic_axes={"x": {0: "n"}})
+    export(without_source, (POSITIVE,))
+
+
 def test_checks_are_left_out_with_a_warning():
     def checked(x):
         assert x.sum() > 0, "not positive"
