@@ -79,6 +79,12 @@ class Sharding(Protocol):
     def gather(self, own: Array) -> Array:
         """A whole array, (size,), from every rank's part of it."""
 
+    def owner(self, index: int) -> int:
+        """The rank in whose part a parameter begins, by the parameter's index."""
+
+    def gather_cut(self, own: Array) -> dict[int, Array]:
+        """Of an array in parts: the slices of parameters that lie in several parts, by index."""
+
     def gather_objects(self, own: dict[int, Any]) -> dict[int, Any]:
         """What every rank has, by the parameter's index."""
 

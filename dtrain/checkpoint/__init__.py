@@ -1,6 +1,7 @@
 """State files and checkpoint folders."""
 
 from dtrain.checkpoint.digest import digest as digest
+from dtrain.checkpoint.joining import join_checkpoint as join_checkpoint
 from dtrain.checkpoint.loading import load_checkpoint as load_checkpoint
 from dtrain.checkpoint.manifest import (
     checkpoints as checkpoints,

@@ -1,5 +1,7 @@
 """Writes a checkpoint folder: complete under its name, or absent, at whatever moment it is killed.
 
+Each rank writes its own files; rank 0 makes the folder, and names it when all files are there.
+
 Jobs may write to the same folder at the same time: what another one is writing is left alone.
 """
 
@@ -11,26 +13,85 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
-from dtrain.checkpoint.manifest import MANIFEST, PREVIOUS, SUFFIX, make_manifest
+from dtrain.checkpoint.manifest import MANIFEST, PREVIOUS, make_manifest
 from dtrain.checkpoint.safetensors_file import StateWriter
+from dtrain.distributed.comm.communicator import Communicator
 from dtrain.errors import CheckpointError
 
+R = TypeVar("R")
 
-def write_checkpoint(
-    folder: Path, step: int, job: str | None, states: Mapping[str, StateWriter]
-) -> None:
-    """Write `states` to `folder`, in place of the checkpoint that is there.
+
+def do_on_all_ranks(comm: Communicator, folder: Path, work: Callable[[], R]) -> list[R]:
+    """Do a part of the writing of `folder` on each rank; returns what it gave on every rank.
 
     Raises
     ------
     CheckpointError
-        If a file or a link is where a folder should be.
+        On each rank, if it failed on another one; where it failed, what it raised there.
     """
-    writers = {f"{name}{SUFFIX}": state for name, state in states.items()}
+    result, error = None, None
+    try:
+        result = work()
+    except Exception as reason:
+        error = reason
+    failure = None if error is None else f"{type(error).__name__}: {error}"
+    told = comm.allgather((result, failure), "the writing of a checkpoint")
+    if error is not None:
+        raise error
+    for rank, (_, failure) in enumerate(told):
+        if failure is not None:
+            raise CheckpointError(
+                f"{folder}: rank {rank} could not write this checkpoint: {failure}"
+            )
+    return [result for result, _ in told]
+
+
+def write_checkpoint(
+    comm: Communicator, folder: Path, step: int, job: str | None, files: Mapping[str, StateWriter]
+) -> None:
+    """Write a checkpoint to `folder`, in place of the one that is there; every rank calls it.
+
+    Parameters
+    ----------
+    comm : the ranks that write files
+    files : those of this rank, by name
+
+    Raises
+    ------
+    CheckpointError
+        If a file or a link is where a folder should be, or another rank could not write its files.
+    """
+    with contextlib.ExitStack() as held:
+
+        def begin() -> Path | None:
+            return held.enter_context(_temporary_folder(folder)) if comm.rank == 0 else None
+
+        def write() -> dict[str, str]:
+            assert temporary is not None
+            return {name: _write_file(temporary / name, state) for name, state in files.items()}
+
+        def end() -> None:
+            if comm.rank == 0:
+                assert temporary is not None
+                hashes = {name: sha256 for told in written for name, sha256 in told.items()}
+                _write_synced(temporary / MANIFEST, make_manifest(step, job, hashes))
+                temporary.chmod(0o755)
+                _sync_folder(temporary)
+                with _lock(folder.parent):
+                    _put_in_place(temporary, folder)
+
+        temporary = do_on_all_ranks(comm, folder, begin)[0]
+        written = do_on_all_ranks(comm, folder, write)
+        do_on_all_ranks(comm, folder, end)
+
+
+@contextlib.contextmanager
+def _temporary_folder(folder: Path) -> Iterator[Path]:
+    """A folder in which the checkpoint is written; nothing is left of it after an exception."""
     _make_root(folder.parent)
     _require_folder(folder)
     with contextlib.ExitStack() as held:
@@ -40,12 +101,7 @@ def write_checkpoint(
             temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
             held.enter_context(_lock(temporary))  # until all is done: nobody else clears it away
         try:
-            hashes = {name: _write_file(temporary / name, item) for name, item in writers.items()}
-            _write_synced(temporary / MANIFEST, make_manifest(step, job, hashes))
-            temporary.chmod(0o755)
-            _sync_folder(temporary)
-            with _lock(folder.parent):
-                _put_in_place(temporary, folder)
+            yield temporary
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise

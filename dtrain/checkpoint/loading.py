@@ -12,13 +12,13 @@ from typing import Any, BinaryIO
 from dtrain.backend import default_generator
 from dtrain.checkpoint.manifest import (
     RANDOM,
-    SUFFIX,
     find_checkpoint,
     open_checked,
     read_manifest,
     suggest_intact_checkpoint,
 )
-from dtrain.checkpoint.safetensors_file import StateWriter, read_state
+from dtrain.checkpoint.parts import group_by_object
+from dtrain.checkpoint.safetensors_file import StateWriter, join_parts, read_state, read_tensors
 from dtrain.checkpoint.stateful import Stateful, copies_state, gather_state
 from dtrain.distributed import world
 from dtrain.distributed.context import process
@@ -93,8 +93,7 @@ def find_replay() -> Path | None:
 
 def _read_names(folder: Path) -> set[str]:
     """The names of the objects in a checkpoint."""
-    files = read_manifest(folder)["files"]
-    return {name.removesuffix(SUFFIX) for name in files} - {RANDOM}
+    return set(group_by_object(read_manifest(folder)["files"])) - {RANDOM}
 
 
 class _DamagedError(CheckpointError):
@@ -108,15 +107,23 @@ def read_states(folder: Path, objects: Mapping[str, Any]) -> tuple[int, dict[str
     """
     manifest = read_manifest(folder)
     states = {}
-    for file_name, sha256 in manifest["files"].items():
-        name = file_name.removesuffix(SUFFIX)
+    for name in group_by_object(manifest["files"]):
+        mapped = copies_state(objects.get(name))
         try:
-            with open_checked(folder, file_name, sha256) as file:
-                mapped = copies_state(objects.get(name))
-                states[name] = read_state(file, str(folder / file_name), mapped=mapped)
+            states[name] = read_object(folder, manifest, name, mapped)
         except CheckpointError as damage:
             raise _DamagedError(str(damage)) from damage
     return manifest["step"], states
+
+
+def read_object(folder: Path, manifest: Mapping[str, Any], name: str, mapped: bool) -> Any:
+    """The state of an object, in one file or in all parts of it, compared with their sha256."""
+    parts = []
+    file_names = group_by_object(manifest["files"])[name]
+    for file_name in file_names:
+        with open_checked(folder, file_name, manifest["files"][file_name]) as file:
+            parts.append(read_tensors(file, str(folder / file_name), mapped=mapped))
+    return join_parts(parts, str(folder / file_names[0]))
 
 
 def _load_all(

@@ -15,10 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from dtrain.checkpoint.parts import SUFFIX, group_by_object
 from dtrain.errors import CheckpointError
 
 MANIFEST = "manifest.json"
-SUFFIX = ".safetensors"
 #: the file of the random generator
 RANDOM = "random"
 #: the end of the name of a checkpoint while another one of the same step takes its place
@@ -85,6 +85,10 @@ def _check_form(manifest: Mapping[str, Any], folder: Path) -> None:
                 wrong = f"lists the file {name!r}, which no object's name gives"
             elif not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
                 wrong = f"has {sha256!r} for {name}, expected a sha256"
+        try:
+            group_by_object(files)
+        except ValueError as reason:
+            wrong = wrong or str(reason)
     if wrong:
         raise CheckpointError(f"{folder / MANIFEST}: {wrong}: it was cut or changed")
 

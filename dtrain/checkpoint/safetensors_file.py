@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import mmap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO, Protocol
 
 import numpy as np
@@ -16,9 +16,12 @@ from dtrain.autograd import Tensor
 from dtrain.autograd.tensor import wrap
 from dtrain.backend import Array, device, dtypes, move, to_host
 from dtrain.backend.mapped_file import FileMapping
+from dtrain.checkpoint.parts import Part
 from dtrain.errors import CheckpointError
 
 _STRUCTURE = "dtrain.structure"
+#: in the first of several parts of a state
+_WHOLE_STRUCTURE = "dtrain.structure_of_all_parts"
 _METADATA = "__metadata__"
 _BLOCK_BYTES = 1 << 22
 _MOST_AXES = 64  # of a NumPy array
@@ -51,7 +54,12 @@ def write_array(array: Array, to: Sink) -> None:
 
 
 class StateWriter:
-    """A state that is checked and ready to be written.
+    """A state, or one rank's part of it, that is checked and ready to be written.
+
+    Parameters
+    ----------
+    state : the whole state
+    part : which of its tensors are written; all of them if None
 
     Attributes
     ----------
@@ -64,7 +72,7 @@ class StateWriter:
         them; names the key.
     """
 
-    def __init__(self, state: Any):
+    def __init__(self, state: Any, part: Part | None = None):
         arrays: dict[str, Array] = {}
         try:
             structure = json.dumps(_flatten(state, "", arrays))
@@ -74,9 +82,17 @@ class StateWriter:
                 "lists, tuples and dicts of tensors, numbers and strings"
             ) from None
         self.arrays: list[tuple[str, Array]] = sorted(
-            arrays.items(), key=lambda item: (-item[1].dtype.itemsize, item[0])
+            (
+                (name, array)
+                for name, array in arrays.items()
+                if part is None or part.owners.get(id(array), 0) == part.rank
+            ),
+            key=lambda item: (-item[1].dtype.itemsize, item[0]),
         )
-        header: dict[str, Any] = {_METADATA: {_STRUCTURE: structure}}
+        header: dict[str, Any] = {}
+        if part is None or part.rank == 0:
+            key = _STRUCTURE if part is None else _WHOLE_STRUCTURE
+            header[_METADATA] = {key: structure}
         end = 0
         for name, array in self.arrays:
             start, end = end, end + array.nbytes
@@ -107,11 +123,21 @@ def read_state(
 
     With `mapped` large arrays are read-only views of the mapped file.
     """
+    return join_parts([read_tensors(file, name, map_location, mapped=mapped)], name)
+
+
+def read_tensors(
+    file: BinaryIO,
+    name: str,
+    map_location: str | int | device | None = None,
+    *,
+    mapped: bool = False,
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors and the metadata of a safetensors file; as `read_state`."""
     size = file.seek(0, 2)
     try:
         header, start = _read_header(file, size)
-        metadata = header.pop(_METADATA, None) or {}
-        structure = metadata.get(_STRUCTURE)
+        metadata = dict(header.pop(_METADATA, None) or {})
         _check_header(header, size - start)
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as reason:
         raise CheckpointError(
@@ -124,14 +150,21 @@ def read_state(
     for key, entry in header.items():
         array = _read_array(file, start + entry["data_offsets"][0], entry, mapping)
         tensors[key] = wrap(move(array, where))
-    if structure is None:
+    return tensors, metadata
+
+
+def join_parts(parts: Sequence[tuple[dict[str, Tensor], dict[str, str]]], name: str) -> Any:
+    """The state in files that `read_tensors` has read: one, or all parts; `name`: of the first."""
+    tensors = {key: tensor for each, _ in parts for key, tensor in each.items()}
+    key = _STRUCTURE if len(parts) == 1 else _WHOLE_STRUCTURE
+    structure = parts[0][1].get(key)
+    if structure is None and len(parts) == 1:
         return tensors
     try:
-        return _unflatten(json.loads(structure), tensors)
+        return _unflatten(json.loads(structure or "no structure"), tensors)
     except (ValueError, TypeError, KeyError, RecursionError) as reason:
         raise CheckpointError(
-            f"{name}: its header's {_STRUCTURE} is not in the form that dtrain.save writes "
-            f"({reason!r})"
+            f"{name}: its header's {key} is not in the form that dtrain.save writes ({reason!r})"
         ) from reason
 
 

@@ -6,6 +6,8 @@ runs/a/step-00000400/
     optimizer.safetensors
     ...
     random.safetensors       the random generator
+
+Of a model that `fully_shard` has sharded, and its optimizer, each rank writes a part: parts.py.
 """
 
 from __future__ import annotations
@@ -13,25 +15,24 @@ from __future__ import annotations
 import operator
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from dtrain.backend import default_generator
-from dtrain.checkpoint.folder_writer import write_checkpoint
+from dtrain.checkpoint.folder_writer import do_on_all_ranks, write_checkpoint
 from dtrain.checkpoint.manifest import RANDOM, is_object_name
+from dtrain.checkpoint.parts import is_part_name
 from dtrain.checkpoint.safetensors_file import StateWriter
-from dtrain.checkpoint.stateful import Stateful, gather_states
+from dtrain.checkpoint.stateful import Stateful, collect_files
 from dtrain.distributed import job_name, lifecycle, recoverable, world
 from dtrain.distributed.context import process
 from dtrain.distributed.watchdog.activity import activity
-from dtrain.errors import CheckpointError
 
 
 def save_checkpoint(root: str | Path, step: int, **objects: Stateful) -> Path:
     """Write the state of `objects` and of the random generator to the folder `root`/step-NNNNNNNN.
 
-    Every rank calls it; rank 0 writes, and all ranks wait for it. The files are written to a
-    temporary folder, synced to disk and renamed, so that a checkpoint is complete or absent
-    whenever the process is killed, and one that is replaced stays until then.
+    Every rank calls it; rank 0 writes, of what is sharded each rank its part, and all of them wait
+    for the others. The files are written to a temporary folder, synced to disk and renamed, so that
+    a checkpoint is complete or absent whenever the process is killed, and one that is replaced
+    stays until then.
     Under ``dtrain debug --replay`` nothing is written: the run's checkpoints stay as they are.
     Under ``dtrain run --elastic --respawn``, if ranks have failed, the script ends here by
     SystemExit: the launcher starts the job again with all ranks, and `resume` loads this
@@ -56,7 +57,7 @@ def save_checkpoint(root: str | Path, step: int, **objects: Stateful) -> Path:
     ValueError
         If `step` is negative, or an object's name cannot be a file's name, or is "random".
     CheckpointError
-        If a file or a link is where a folder should be. On the other ranks: if rank 0 failed.
+        If a file or a link is where a folder should be. On the other ranks: if one has failed.
     OSError
         If the disk is full or not writable. Earlier checkpoints stay as they are.
 
@@ -95,37 +96,27 @@ def check_object_name(name: str) -> None:
             f"save_checkpoint: an object is named {RANDOM!r}, under which every checkpoint keeps "
             "the random generator; give it another name"
         )
-    if not is_object_name(name):
+    if not is_object_name(name) or is_part_name(name):
         raise ValueError(
             f"save_checkpoint: an object is named {name!r}, which cannot be the name of a file in "
             "the checkpoint; use letters, digits and _"
         )
 
 
-def collect_states(states: Mapping[str, Any]) -> dict[str, StateWriter]:
-    """The states, and that of the random generator, checked and ready to be written."""
-    return {
-        **{name: StateWriter(state) for name, state in states.items()},
-        RANDOM: StateWriter(default_generator().get_state()),
-    }
-
-
 @recoverable
 def _save(folder: Path, step: int, objects: Mapping[str, Stateful]) -> bool:
-    """Write a checkpoint by rank 0; returns whether this rank has written it."""
-    states = gather_states(objects)
-    writes = world.rank() == 0 and process.replay is None
-    error: Exception | None = None
-    if writes:
-        try:
-            with activity(f"writing checkpoint {folder}"):
-                write_checkpoint(folder, step, job_name(), collect_states(states))
-        except Exception as reason:
-            error = reason
-    told = None if error is None else f"{type(error).__name__}: {error}"
-    (failure, *_) = world.communicator().allgather(told, "the checkpoint that rank 0 writes")
-    if error is not None:
-        raise error
-    if failure is not None:
-        raise CheckpointError(f"{folder}: rank 0 could not write this checkpoint: {failure}")
-    return writes
+    """Write a checkpoint; returns whether this rank is the one that has ended it."""
+    comm = world.communicator()
+    with activity(f"writing checkpoint {folder}"):
+        files = collect_on_all_ranks(folder, objects)
+        if process.replay is None:
+            write_checkpoint(comm, folder, step, job_name(), files)
+    return comm.rank == 0 and process.replay is None
+
+
+def collect_on_all_ranks(folder: Path, objects: Mapping[str, Stateful]) -> dict[str, StateWriter]:
+    """The files that this rank writes; raises on all ranks if a state of one cannot be written."""
+    comm = world.communicator()
+    files: dict[str, StateWriter] = {}
+    do_on_all_ranks(comm, folder, lambda: files.update(collect_files(objects)))
+    return files

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from dtrain.autograd import Tensor
+from dtrain.autograd.bucket import Sharding
+from dtrain.backend import default_generator
+from dtrain.checkpoint.manifest import RANDOM
+from dtrain.checkpoint.parts import SUFFIX, Part
+from dtrain.checkpoint.safetensors_file import StateWriter
 from dtrain.distributed import world
 from dtrain.nn import Module
 from dtrain.optim import Optimizer
-from dtrain.optim.sharding import is_sharded
+from dtrain.optim.sharding import is_sharded, state_part
 
 
 class Stateful(Protocol):
@@ -26,7 +32,7 @@ class Stateful(Protocol):
 
 def needs_gathering(value: Any) -> bool:
     """Whether the state is sharded over the ranks, which then have to gather it together."""
-    return _consolidates(value) or _gathers_itself(value)
+    return _consolidates(value) or is_in_parts(value)
 
 
 def _consolidates(value: Any) -> bool:
@@ -34,9 +40,15 @@ def _consolidates(value: Any) -> bool:
     return hasattr(value, "consolidate_state_dict")
 
 
-def _gathers_itself(value: Any) -> bool:
-    """Whether `state_dict()` gathers the state, and every rank calls it."""
+def is_in_parts(value: Any) -> bool:
+    """Whether each rank writes its part of the state: of what `fully_shard` has sharded."""
+    if isinstance(value, Module):
+        return any(_find_sharding(param) is not None for param in value.parameters())
     return isinstance(value, Optimizer) and is_sharded(value)
+
+
+def _find_sharding(param: Tensor) -> Sharding | None:
+    return None if param._bucket is None else param._bucket.sharding
 
 
 def gather_state(value: Any, to: int) -> None:
@@ -45,14 +57,35 @@ def gather_state(value: Any, to: int) -> None:
         value.consolidate_state_dict(to=to)
 
 
-def gather_states(objects: Mapping[str, Stateful]) -> dict[str, Any]:
-    """The states of all objects, on rank 0; nothing on the others. Every rank calls it."""
-    writes, states = world.rank() == 0, {}
+def collect_files(objects: Mapping[str, Stateful]) -> dict[str, StateWriter]:
+    """The files that this rank writes of a checkpoint, by name; every rank calls it.
+
+    Rank 0 writes the objects and the random generator; of sharded objects every rank has a part.
+    """
+    files = {}
     for name, value in objects.items():
         gather_state(value, to=0)
-        if writes or _gathers_itself(value):
-            states[name] = value.state_dict()
-    return states if writes else {}
+        if is_in_parts(value) and world.world_size() > 1:
+            state, owners = _collect_part(value)
+            part = Part(world.rank(), world.world_size(), owners)
+            files[part.file_name(name)] = StateWriter(state, part)
+        elif world.rank() == 0:
+            files[name + SUFFIX] = StateWriter(value.state_dict())
+    if world.rank() == 0:
+        files[RANDOM + SUFFIX] = StateWriter(default_generator().get_state())
+    return files
+
+
+def _collect_part(value: Any) -> tuple[dict[str, Any], dict[int, int]]:
+    """A sharded state, and the rank that writes an array, by the array's id."""
+    if isinstance(value, Optimizer):
+        return state_part(value)
+    owners = {}
+    for param in value.parameters():
+        sharding = _find_sharding(param)
+        if sharding is not None:
+            owners[id(param.array)] = sharding.owner(param._bucket_index)
+    return value.state_dict(), owners
 
 
 def copies_state(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""The command line: `dtrain run`, `debug`, `check`, `plot`, `bench` and `doctor`."""
+"""The command line: `dtrain run`, `debug`, `check`, `join`, `plot`, `bench` and `doctor`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dtrain.cli.bench import bench
 from dtrain.cli.check import check
 from dtrain.cli.debug import debug
 from dtrain.cli.doctor import doctor
+from dtrain.cli.join import join
 from dtrain.cli.plot import plot
 from dtrain.cli.run import run
 from dtrain.distributed.launch.descriptors import open_closed_streams
@@ -41,4 +42,5 @@ app.command(context_settings=_script_arguments)(run)
 app.command(context_settings=_script_arguments)(debug)
 app.command()(doctor)
 app.command()(check)
+app.command()(join)
 app.command()(plot)

@@ -37,7 +37,7 @@ def new_array(optimizer: Optimizer, bucket: Bucket, name: str) -> Array:
         group = groups.get(id(param))
         if group is None or name not in optimizer._slots(group):
             continue
-        here, there = _slices(bucket, index)
+        here, there = own_slices(bucket, index)
         array[here] = _initial(optimizer, name, group, array)
         old, old_index = left.get(id(param), (None, 0))
         if old is not None and name in optimizer._flat[old] and id(param) in optimizer._numbers:
@@ -62,7 +62,7 @@ def write_initial(optimizer: Optimizer, param: Tensor, group: Group) -> None:
     """Give the state arrays of a parameter their initial values."""
     bucket = param._bucket
     assert bucket is not None
-    here, _ = _slices(bucket, param._bucket_index)
+    here, _ = own_slices(bucket, param._bucket_index)
     with on_device_of(bucket.data):
         flat = optimizer._flat_state(bucket, group)
         for name in optimizer._slots(group):
@@ -119,7 +119,7 @@ def load(optimizer: Optimizer, param: Tensor, group: Group, state: dict[str, Any
         "step": 1 if any(name in values for name in slots) else 0,
         **{name: float(value) for name, value in values.items() if name not in slots},
     }
-    here, there = _slices(bucket, param._bucket_index)
+    here, there = own_slices(bucket, param._bucket_index)
     flat = optimizer._flat_state(bucket, group)
     for name in slots if here.start < here.stop else ():
         if name in values:
@@ -155,7 +155,7 @@ def restore(optimizer: Optimizer, states: list[ParamState]) -> None:
         optimizer._numbers[id(param)] = dict(numbers)
         bucket = param._bucket
         assert bucket is not None
-        here, there = _slices(bucket, param._bucket_index)
+        here, there = own_slices(bucket, param._bucket_index)
         flat = optimizer._flat_state(bucket, groups[id(param)])
         for name, array in arrays.items():
             flat[name][here] = array.reshape(-1)[there]
@@ -167,7 +167,7 @@ def _initial(optimizer: Optimizer, name: str, group: Group, array: Array) -> com
     return complex(value, value) if array.dtype.kind == "c" else value
 
 
-def _slices(bucket: Bucket, index: int) -> tuple[slice, slice]:
+def own_slices(bucket: Bucket, index: int) -> tuple[slice, slice]:
     """This process's part of a parameter: within the state arrays, and within the parameter."""
     start, own = bucket.starts[index], bucket.update_range
     low = max(start, own.start)

@@ -7,10 +7,13 @@ it asks of the bucket's `Sharding`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from dtrain.autograd import Tensor
 from dtrain.autograd.bucket import Bucket
+from dtrain.backend import Array
 from dtrain.optim.types import Group, State
 
 if TYPE_CHECKING:
@@ -73,6 +76,59 @@ def whole_state(optimizer: Optimizer) -> Callable[[Bucket, Group], State]:
         return whole
 
     return get_flat
+
+
+def state_part(optimizer: Optimizer) -> tuple[dict[str, Any], dict[int, int]]:
+    """The `state_dict` of a sharded optimizer, of which each rank has some tensors alone.
+
+    Returns
+    -------
+    state : the whole state_dict; tensors that begin in another rank's part have a shape and a
+        dtype, but no values
+    owners : the rank that has the values of an array, by the array's id
+    """
+    begun: dict[Bucket, dict[str, Any]] = {}
+
+    def get_flat(bucket: Bucket, group: Group) -> dict[str, Any]:
+        own = optimizer._flat_state(bucket, group)
+        if bucket.sharding is None:
+            return own
+        here = begun.setdefault(bucket, {})
+        for name in optimizer._slots(group):
+            if name not in here:
+                here[name] = _BegunHere(bucket, own[name])
+        return here
+
+    states = optimizer._collect_state(get_flat)
+    owners: dict[int, int] = {}
+    for param, values in states.items():
+        bucket = param._bucket
+        if bucket is not None and bucket.sharding is not None:
+            rank = bucket.sharding.owner(param._bucket_index)
+            tensors = (value for value in values.values() if isinstance(value, Tensor))
+            owners |= {id(tensor.array): rank for tensor in tensors}
+    return optimizer._build_state_dict(states), owners
+
+
+class _BegunHere:
+    """A state array over a whole bucket, with the values of parameters that begin in this part."""
+
+    def __init__(self, bucket: Bucket, own: Array):
+        assert bucket.sharding is not None
+        self._own, self._range = own, bucket.update_range
+        self._cut = {
+            (bucket.starts[index], len(whole)): whole
+            for index, whole in bucket.sharding.gather_cut(own).items()
+        }
+
+    def __getitem__(self, part: slice) -> Array:
+        """A parameter's slice."""
+        first, length = self._range.start, part.stop - part.start
+        if (part.start, length) in self._cut:
+            return self._cut[part.start, length]
+        if first <= part.start and part.stop <= self._range.stop:
+            return self._own[part.start - first : part.stop - first]
+        return np.broadcast_to(np.zeros((), self._own.dtype), (length,))  # one element of memory
 
 
 def gather_by_parameter(optimizer: Optimizer, own: dict[Tensor, State]) -> dict[Tensor, State]:

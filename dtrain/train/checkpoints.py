@@ -14,9 +14,10 @@ from dtrain.checkpoint import Stateful, load_checkpoint, resume
 from dtrain.checkpoint.folder_writer import remove_checkpoint, write_checkpoint
 from dtrain.checkpoint.host_copies import HostCopies
 from dtrain.checkpoint.safetensors_file import StateWriter
-from dtrain.checkpoint.saving import check_object_name, checkpoint_folder, collect_states
-from dtrain.checkpoint.stateful import gather_states, needs_gathering
+from dtrain.checkpoint.saving import check_object_name, checkpoint_folder, collect_on_all_ranks
+from dtrain.checkpoint.stateful import collect_files, is_in_parts, needs_gathering
 from dtrain.distributed import job_name, lifecycle, recoverable, world
+from dtrain.distributed.comm.communicator import Communicator, SoloCommunicator
 from dtrain.distributed.context import process
 from dtrain.distributed.watchdog.activity import activity
 from dtrain.errors import CheckpointError
@@ -29,10 +30,10 @@ _OWN = "checkpoints"
 class Checkpoints:
     """Saves a run's objects while training goes on, and keeps the newest and best checkpoints.
 
-    `save` copies the state of the objects to host memory; a thread of rank 0 writes the copy, as
-    `save_checkpoint` does: whole under its name, or not there, whenever the process is killed. The
-    next `save`, and the end of the with statement, wait until it is written. Every rank calls each
-    method.
+    `save` copies the state of the objects to host memory; a thread of rank 0, and of each rank with
+    a part of a sharded object, writes the copy, as `save_checkpoint` does: whole under its name, or
+    not there, whenever the process is killed. The next `save`, and the end of the with statement,
+    wait until it is written. Every rank calls each method.
 
     Parameters
     ----------
@@ -94,6 +95,7 @@ class Checkpoints:
         self._last: tuple[Path, list[Path]] | None = None  # the last `save`, and what it replaces
         self._has_written = False  # it, by this rank's thread
         self._writer: threading.Thread | None = None
+        self._writers: Communicator | None = None  # the ranks whose threads write
         self._error: BaseException | None = None
         self._saved_at = time.monotonic()
 
@@ -116,12 +118,8 @@ class Checkpoints:
     def _reserve_memory(self) -> None:
         """Have memory at hand when the first `save` copies; what is sharded is left to it."""
         self._has_memory = True
-        whole = {
-            name: value.state_dict()
-            for name, value in self._objects.items()
-            if not needs_gathering(value)
-        }
-        self._copies.reserve(collect_states(whole))
+        whole = {name: value for name, value in self._objects.items() if not needs_gathering(value)}
+        self._copies.reserve(collect_files(whole))
 
     def save(self, step: int, **figures: float) -> Path:
         """Copy the state, and have it written; returns the folder that will be there.
@@ -163,29 +161,40 @@ class Checkpoints:
 
     @recoverable
     def _copy_and_write(self, folder: Path, step: int, unwanted: list[Path]) -> bool:
-        gathered = gather_states(self._objects)
-        if world.rank() != 0 or process.replay is not None:
+        files = collect_on_all_ranks(folder, self._objects)
+        if process.replay is not None:
+            return False
+        comm = self._find_writers()
+        if comm is None:
             return False
         self._join()  # of a transaction that runs again
-        states = collect_states(gathered)
-        self._copies.copy(states)
+        self._copies.copy(files)
         self._has_memory = True
-        arguments = (folder, step, job_name(), states, unwanted)
+        arguments = (comm, folder, step, job_name(), files, unwanted)
         self._writer = threading.Thread(target=self._write, args=arguments, name="checkpoint")
         self._writer.start()
         return True
 
+    def _find_writers(self) -> Communicator | None:
+        """The ranks that write, if this rank is one of them: rank 0, or all with their parts."""
+        if not any(is_in_parts(value) for value in self._objects.values()):
+            return SoloCommunicator() if world.rank() == 0 else None
+        if self._writers is None:
+            self._writers = world.communicator().duplicate()
+        return self._writers
+
     def _write(
         self,
+        comm: Communicator,
         folder: Path,
         step: int,
         job: str | None,
-        states: dict[str, StateWriter],
+        files: dict[str, StateWriter],
         unwanted: list[Path],
     ) -> None:
         try:
-            write_checkpoint(folder, step, job, states)
-            for path in unwanted:
+            write_checkpoint(comm, folder, step, job, files)
+            for path in unwanted if comm.rank == 0 else ():
                 remove_checkpoint(path)
         except BaseException as reason:
             self._error = reason  # for `wait`, to which a run that ends early does not come

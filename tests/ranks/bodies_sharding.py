@@ -3,15 +3,23 @@
 import copy
 import io
 import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import dtrain
 from dtrain import DataParallel, distributed, nn, optim
-from dtrain.checkpoint import digest, load_checkpoint, save_checkpoint
+from dtrain.checkpoint import (
+    digest,
+    folder_writer,
+    join_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
 from dtrain.checkpoint.safetensors_file import StateWriter
 from dtrain.data import DataLoader
+from dtrain.errors import CheckpointError
 from dtrain.nn import functional as F
 from dtrain.nn.utils import clip_grad_norm_
 from dtrain.parallel import (
@@ -20,6 +28,7 @@ from dtrain.parallel import (
     fully_shard,
     summon_full_params,
 )
+from dtrain.train import Checkpoints
 from dtrain.utils.checkpoint import checkpoint
 from tests.cases.optimizer_cases import OPTIMIZERS
 from tests.gathered import from_rank_0, gathered
@@ -219,17 +228,17 @@ def parameters_are_written_in_summon_full_params():
         pass
 
 
-def _job(wrap):
+def _job(wrap, optimizer="AdamW"):
     dtrain.manual_seed(3)
-    model = nn.Sequential(nn.Flatten(), nn.Linear(16, 9), nn.Linear(9, 5))
+    model = nn.Sequential(nn.Flatten(), nn.Linear(16, 9), nn.BatchNorm1d(9), nn.Linear(9, 5))
     called = _shard(model, wrap)
-    optimizer = optim.AdamW(model.parameters(), lr=0.01)
+    optimizer = getattr(optim, optimizer)(model.parameters(), lr=0.01)
     loader = DataLoader(_data(), 2, shuffle=True, microbatches=MICROBATCHES)
     return called, {"model": model, "optimizer": optimizer, "loader": loader}
 
 
-def _continue(wrap, steps, load=None, save=None):
-    called, objects = _job(wrap)
+def _continue(wrap, steps, load=None, save=None, optimizer="AdamW"):
+    called, objects = _job(wrap, optimizer)
     done = load_checkpoint(load, **objects) if load else 0
     while done < steps:
         for step in objects["loader"].steps():
@@ -253,6 +262,73 @@ def a_checkpoint_of_a_sharded_model_is_one_of_an_ordinary_model():
     distributed.barrier()
     assert _continue("one", 4, load=folder) == expected
     assert _alone(_continue, "replicated", 4, load=folder) == expected
+
+
+def each_rank_writes_its_part_of_a_checkpoint():
+    folder = from_rank_0(tempfile.mkdtemp() if distributed.rank() == 0 else None)
+    size, rank = distributed.world_size(), distributed.rank()
+    for name in ("AdamW", "LAMB", "Adafactor"):  # flat, by parameter, without flat state
+        root = Path(folder, name)
+        whole = root / f"alone-{rank}"
+        _alone(_continue, "replicated", 2, save=whole, optimizer=name)
+        _continue("units", 2, save=root, optimizer=name)
+        written = root / "step-00000002"
+        parts = [f"{part:05d}-of-{size:05d}.safetensors" for part in range(1, size + 1)]
+        for kind in ("model", "optimizer") if size > 1 else ():
+            files = sorted(written.glob(f"{kind}*"))
+            assert [file.name for file in files] == [f"{kind}-{part}" for part in parts]
+            tensors = [dtrain.load(file) for file in files]
+            names = [name for each in tensors for name in each]
+            assert len(names) == len(set(names))
+            if kind == "model":
+                shapes = {name: t.shape for each in tensors for name, t in each.items()}
+                assert shapes == {
+                    n: t.shape for n, t in _job("replicated")[0].module.state_dict().items()
+                }
+                assert len(tensors[0]) < len(names)  # the others are not empty
+        joined = join_checkpoint(root, root / f"joined-{rank}")
+        for file in whole.glob("*/*.safetensors"):
+            assert (joined / file.name).read_bytes() == file.read_bytes(), (name, file)
+
+
+_write_file = folder_writer._write_file
+
+
+def _fail_on_the_last_rank(path, state):
+    if distributed.rank() == distributed.world_size() - 1:
+        raise OSError("No space left on device")
+    return _write_file(path, state)
+
+
+def a_part_that_cannot_be_written_is_told_on_all_ranks():
+    folder = from_rank_0(tempfile.mkdtemp() if distributed.rank() == 0 else None)
+    last = distributed.world_size() - 1
+    model = fully_shard(nn.Linear(9, 9))
+    distributed.barrier()
+    folder_writer._write_file = _fail_on_the_last_rank
+    with pytest.raises((OSError, CheckpointError)) as told:
+        save_checkpoint(folder, 1, model=model)
+    distributed.barrier()
+    folder_writer._write_file = _write_file
+    if distributed.rank() != last:
+        expected = f"rank {last} could not write this checkpoint: OSError: No space left"
+        assert expected in str(told.value)
+    assert list(Path(folder).iterdir()) == []
+
+
+def parts_are_written_by_threads_beside_training():
+    folder = from_rank_0(tempfile.mkdtemp() if distributed.rank() == 0 else None)
+    called, objects = _job("units")
+    with Checkpoints(folder, objects) as kept:
+        before = digest(objects["model"].state_dict())
+        kept.save(1)
+        with summon_full_params(called), dtrain.no_grad():
+            called[1].weight.zero_()
+        kept.save(2)
+    assert digest(objects["model"].state_dict()) != before
+    _, other = _job("replicated")
+    load_checkpoint(Path(folder, "step-00000001"), **other, checkpoints=kept)
+    assert digest(other["model"].state_dict()) == before
 
 
 def a_copy_of_a_sharded_model_is_an_ordinary_model():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from dtrain.autograd.tensor import wrap
 from dtrain.backend import Array
 from dtrain.distributed.comm.communicator import Communicator
 from dtrain.distributed.comm.tree_reduce import equal_bounds
+from dtrain.optim.flat_state import own_slices
 from dtrain.parallel.shard import Shard
 
 
@@ -108,6 +111,34 @@ class BucketShard(Shard, Sharding):
         whole = whole.view()
         whole.flags.writeable = False  # all ranks of the machine see it
         return whole
+
+    def owner(self, index: int) -> int:
+        return min(bisect_right(self.borders, self.bucket.starts[index]), self._comm.size) - 1
+
+    def gather_cut(self, own: Array) -> dict[int, Array]:
+        self.require_all_ranks()
+        bucket, borders = self.bucket, self.borders
+        sizes = [param.numel() for param in bucket.params]
+        cut = [
+            index
+            for index, (start, size) in enumerate(zip(bucket.starts, sizes))
+            if bisect_right(borders, start) < bisect_left(borders, start + size)
+        ]
+        *offsets, total = accumulate((sizes[index] for index in cut), initial=0)
+        if not cut:
+            return {}
+        whole = self._comm.empty_on_node(total, own.dtype)  # one parameter after the other
+        slices = {}
+        for index, offset in zip(cut, offsets):
+            slices[index] = whole[offset : offset + sizes[index]]
+            here, there = own_slices(bucket, index)
+            slices[index][there] = own[here]
+        bounds = [
+            sum(min(max(border - bucket.starts[index], 0), sizes[index]) for index in cut)
+            for border in borders
+        ]
+        self._comm.complete_on_nodes([whole], [bounds])
+        return slices
 
     def gather_objects(self, own: dict[int, Any]) -> dict[int, Any]:
         self.require_all_ranks()
