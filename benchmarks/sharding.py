@@ -2,6 +2,7 @@
 
     dtrain run -n 4 benchmarks/sharding.py                            200 M parameters
     dtrain run -n 4 benchmarks/sharding.py --width 256 --layers 8     a small one
+    dtrain run -n 4 benchmarks/sharding.py --save /tmp/run            a checkpoint, too
     dtrain run -n 2 benchmarks/sharding.py --times 20 --width 256 --layers 8
     dtrain run -n 2 benchmarks/sharding.py --times 20 --model resnet  a model of step.py
 
@@ -23,6 +24,7 @@ from models import MODELS
 
 import dtrain
 from dtrain import DataParallel, distributed, models as dtrain_models
+from dtrain.checkpoint import save_checkpoint
 from dtrain.distributed.world import communicator
 from dtrain.nn import functional as F
 from dtrain.parallel import fully_shard
@@ -71,7 +73,8 @@ def make_model(args):
 
 
 def prepare(args, sharded):
-    """A function that makes a step; the model's bytes, and those of its two largest units."""
+    """A function that makes a step, what a checkpoint holds, the model's MB, and those of its two
+    largest units."""
     model, loss_of, make_optimizer = make_model(args)
     units = []
     if sharded:
@@ -89,7 +92,8 @@ def prepare(args, sharded):
         optimizer.step()
         optimizer.zero_grad()
 
-    return step, whole / 1e6, sum(sorted(units)[-2:]) / 1e6
+    objects = {"model": model, "optimizer": optimizer}
+    return step, objects, whole / 1e6, sum(sorted(units)[-2:]) / 1e6
 
 
 def measure_memory(args):
@@ -99,7 +103,7 @@ def measure_memory(args):
     with Peak() as start:
         pass
     with Peak() as peak:
-        step, model_mb, units_mb = prepare(args, args.how == "sharded")
+        step, objects, model_mb, units_mb = prepare(args, args.how == "sharded")
         made = pss_mb()
         for _ in range(3):
             step()
@@ -113,6 +117,19 @@ def measure_memory(args):
             print(f"rank {rank}: {before:.0f} MB at the start, {after:.0f} MB with the model, "
                   f"{most - before:.0f} MB more at the peak")  # fmt: skip
         print(f"sum over ranks, without the start: {sum(m - b for b, _, m in told):.0f} MB")
+    if args.save:
+        measure_save(args.save, objects)
+
+
+def measure_save(folder, objects):
+    """Print the time of a checkpoint, and the memory of the ranks before it and at its peak."""
+    before, begun = pss_mb(), time.perf_counter()
+    with Peak() as peak:
+        save_checkpoint(folder, 3, **objects)
+    seconds = time.perf_counter() - begun
+    told = communicator().allgather(f"{before:.0f} to {peak.mb:.0f}", "memory of a checkpoint")
+    if distributed.rank() == 0:
+        print(f"a checkpoint: {seconds:.1f} s, on the ranks from {', '.join(told)} MB")
 
 
 def measure_times(args):
@@ -144,6 +161,7 @@ def main():
     parser.add_argument("--vocabulary", type=int, default=24_000)
     parser.add_argument("--context", type=int, default=32)
     parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--save", metavar="FOLDER", help="write a checkpoint at the end")
     parser.add_argument("--times", type=int, default=0, help="rounds of timing; 0: memory")
     args = parser.parse_args()
     (measure_times if args.times else measure_memory)(args)

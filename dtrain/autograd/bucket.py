@@ -79,8 +79,8 @@ class Sharding(Protocol):
     def gather(self, own: Array) -> Array:
         """A whole array, (size,), from every rank's part of it."""
 
-    def owner(self, index: int) -> int:
-        """The rank in whose part a parameter begins, by the parameter's index."""
+    def owner(self, index: int) -> int | None:
+        """The rank in whose part a parameter lies, by its index; None if it lies in several."""
 
     def gather_cut(self, own: Array) -> dict[int, Array]:
         """Of an array in parts: the slices of parameters that lie in several parts, by index."""

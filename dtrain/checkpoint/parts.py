@@ -8,8 +8,10 @@ model-00002-of-00004.safetensors    tensors by name, like any safetensors file
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
+
+from dtrain.backend import Array
 
 #: the end of the names of checkpoint files
 SUFFIX = ".safetensors"
@@ -22,16 +24,41 @@ class Part(NamedTuple):
     Attributes
     ----------
     rank, ranks : the rank, and the number of ranks
-    owners : the rank that writes an array, by the array's id; rank 0 writes the others
+    writers : the rank that writes an array, by the array's id; rank 0 writes the others
     """
 
     rank: int
     ranks: int
-    owners: Mapping[int, int]
+    writers: Mapping[int, int]
 
     def file_name(self, name: str) -> str:
         """The file of this part of the object `name`."""
         return f"{name}-{self.rank + 1:05d}-of-{self.ranks:05d}{SUFFIX}"
+
+
+def share_out(
+    arrays: Sequence[Array], owners: Mapping[int, int | None], ranks: int
+) -> dict[int, int]:
+    """Which rank writes each array, by its id: every rank about as many bytes.
+
+    Parameters
+    ----------
+    arrays : in the same order, and of the same shapes and dtypes, on all ranks
+    owners : the rank that alone has an array, None if every rank has it, by id; rank 0 writes what
+        is not in it
+    """
+    bytes_of, writers = [0] * ranks, {}
+    for array in arrays:
+        rank = owners.get(id(array), 0)
+        if rank is not None:
+            writers[id(array)] = rank
+            bytes_of[rank] += array.nbytes
+    for array in sorted(arrays, key=lambda array: -array.nbytes):
+        if id(array) not in writers:
+            rank = bytes_of.index(min(bytes_of))
+            writers[id(array)] = rank
+            bytes_of[rank] += array.nbytes
+    return writers
 
 
 def is_part_name(name: str) -> bool:

@@ -85,7 +85,7 @@ class StateWriter:
             (
                 (name, array)
                 for name, array in arrays.items()
-                if part is None or part.owners.get(id(array), 0) == part.rank
+                if part is None or part.writers.get(id(array), 0) == part.rank
             ),
             key=lambda item: (-item[1].dtype.itemsize, item[0]),
         )

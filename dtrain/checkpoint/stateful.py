@@ -9,7 +9,7 @@ from dtrain.autograd import Tensor
 from dtrain.autograd.bucket import Sharding
 from dtrain.backend import default_generator
 from dtrain.checkpoint.manifest import RANDOM
-from dtrain.checkpoint.parts import SUFFIX, Part
+from dtrain.checkpoint.parts import SUFFIX, Part, share_out
 from dtrain.checkpoint.safetensors_file import StateWriter
 from dtrain.distributed import world
 from dtrain.nn import Module
@@ -66,8 +66,8 @@ def collect_files(objects: Mapping[str, Stateful]) -> dict[str, StateWriter]:
     for name, value in objects.items():
         gather_state(value, to=0)
         if is_in_parts(value) and world.world_size() > 1:
-            state, owners = _collect_part(value)
-            part = Part(world.rank(), world.world_size(), owners)
+            state, writers = _collect_part(value)
+            part = Part(world.rank(), world.world_size(), writers)
             files[part.file_name(name)] = StateWriter(state, part)
         elif world.rank() == 0:
             files[name + SUFFIX] = StateWriter(value.state_dict())
@@ -79,13 +79,16 @@ def collect_files(objects: Mapping[str, Stateful]) -> dict[str, StateWriter]:
 def _collect_part(value: Any) -> tuple[dict[str, Any], dict[int, int]]:
     """A sharded state, and the rank that writes an array, by the array's id."""
     if isinstance(value, Optimizer):
-        return state_part(value)
-    owners = {}
-    for param in value.parameters():
-        sharding = _find_sharding(param)
-        if sharding is not None:
-            owners[id(param.array)] = sharding.owner(param._bucket_index)
-    return value.state_dict(), owners
+        state, owners = state_part(value)
+        tensors = [t for by_name in state["state"].values() for t in by_name.values()]
+    else:
+        state = value.state_dict()
+        tensors = list(state.values())
+        known = {id(p.array) for p in value.parameters() if _find_sharding(p) is not None}
+        owners = dict.fromkeys(known)  # every rank has the values
+    return state, share_out(
+        [t.array for t in tensors if isinstance(t, Tensor)], owners, world.world_size()
+    )
 
 
 def copies_state(value: Any) -> bool:

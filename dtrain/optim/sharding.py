@@ -78,29 +78,29 @@ def whole_state(optimizer: Optimizer) -> Callable[[Bucket, Group], State]:
     return get_flat
 
 
-def state_part(optimizer: Optimizer) -> tuple[dict[str, Any], dict[int, int]]:
+def state_part(optimizer: Optimizer) -> tuple[dict[str, Any], dict[int, int | None]]:
     """The `state_dict` of a sharded optimizer, of which each rank has some tensors alone.
 
     Returns
     -------
-    state : the whole state_dict; tensors that begin in another rank's part have a shape and a
-        dtype, but no values
-    owners : the rank that has the values of an array, by the array's id
+    state : the whole state_dict; tensors that another rank alone has are of their shape and dtype,
+        but have no values
+    owners : the rank that has the values of an array, None if all have them, by the array's id
     """
-    begun: dict[Bucket, dict[str, Any]] = {}
+    known: dict[Bucket, dict[str, Any]] = {}
 
     def get_flat(bucket: Bucket, group: Group) -> dict[str, Any]:
         own = optimizer._flat_state(bucket, group)
         if bucket.sharding is None:
             return own
-        here = begun.setdefault(bucket, {})
+        here = known.setdefault(bucket, {})
         for name in optimizer._slots(group):
             if name not in here:
-                here[name] = _BegunHere(bucket, own[name])
+                here[name] = _KnownHere(bucket, own[name])
         return here
 
     states = optimizer._collect_state(get_flat)
-    owners: dict[int, int] = {}
+    owners: dict[int, int | None] = {}
     for param, values in states.items():
         bucket = param._bucket
         if bucket is not None and bucket.sharding is not None:
@@ -110,8 +110,8 @@ def state_part(optimizer: Optimizer) -> tuple[dict[str, Any], dict[int, int]]:
     return optimizer._build_state_dict(states), owners
 
 
-class _BegunHere:
-    """A state array over a whole bucket, with the values of parameters that begin in this part."""
+class _KnownHere:
+    """A state array over a whole bucket, without the values that another rank alone has."""
 
     def __init__(self, bucket: Bucket, own: Array):
         assert bucket.sharding is not None

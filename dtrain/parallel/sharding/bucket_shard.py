@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Any
@@ -112,18 +112,17 @@ class BucketShard(Shard, Sharding):
         whole.flags.writeable = False  # all ranks of the machine see it
         return whole
 
-    def owner(self, index: int) -> int:
-        return min(bisect_right(self.borders, self.bucket.starts[index]), self._comm.size) - 1
+    def owner(self, index: int) -> int | None:
+        start = self.bucket.starts[index]
+        stop = start + self.bucket.params[index].numel()
+        rank = min(bisect_right(self.borders, start), self._comm.size) - 1
+        return rank if stop <= self.borders[rank + 1] else None
 
     def gather_cut(self, own: Array) -> dict[int, Array]:
         self.require_all_ranks()
         bucket, borders = self.bucket, self.borders
         sizes = [param.numel() for param in bucket.params]
-        cut = [
-            index
-            for index, (start, size) in enumerate(zip(bucket.starts, sizes))
-            if bisect_right(borders, start) < bisect_left(borders, start + size)
-        ]
+        cut = [index for index in range(len(sizes)) if self.owner(index) is None]
         *offsets, total = accumulate((sizes[index] for index in cut), initial=0)
         if not cut:
             return {}
