@@ -62,7 +62,8 @@ def test_pages_of_the_reference_ask_for_documentation_and_list_constants(scripts
 def test_the_page_of_the_command_line_has_each_option_of_each_command(scripts):
     page = scripts("command_line").make_page()
     commands = re.findall(r"^## dtrain (.*)$", page, re.MULTILINE)
-    assert sorted(commands) == ["bench allreduce", "check", "debug", "doctor", "plot", "run"]
+    expected = ["bench allreduce", "check", "debug", "doctor", "join", "plot", "run"]
+    assert sorted(commands) == expected
     assert (
         "| `-n`, `-np`, `--np` *int* | Number of ranks; default: the slots of the hosts. |" in page
     )
