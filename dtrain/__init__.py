@@ -72,7 +72,6 @@ from dtrain.autograd.autocast_mode import (
 from dtrain.backend import (
     Generator as Generator,
     device as device,
-    dtypes as _dtypes,
     initial_seed as initial_seed,
     manual_seed as manual_seed,
 )
@@ -81,6 +80,7 @@ from dtrain.backend.device import (
     set_default_device as set_default_device,
 )
 from dtrain.backend.dtypes import (
+    bfloat16 as bfloat16,
     bool_ as bool,
     can_cast as can_cast,
     complex64 as cfloat,
@@ -201,7 +201,6 @@ if _TYPE_CHECKING:
         train as train,
         vision as vision,
     )
-    from dtrain.backend.dtypes import bfloat16 as bfloat16
     from dtrain.jit.compiling import compile as compile
 
 __version__ = "0.1.0"
@@ -213,14 +212,10 @@ _LAZY = {
     "compiler", "distributions", "jit", "models", "multiprocessing", "onnx", "train", "vision",
 }  # fmt: skip
 _INTERNAL = {"backend", "env", "functions", "primitives"}
-__all__ = sorted(
-    {name for name in globals() if name[0] != "_"} - _INTERNAL | {"bfloat16", "compile", *_LAZY}
-)
+__all__ = sorted({name for name in globals() if name[0] != "_"} - _INTERNAL | {"compile", *_LAZY})
 
 
 def __getattr__(name: str) -> _Any:
-    if name == "bfloat16":  # imports ml_dtypes
-        return _dtypes.bfloat16
     if name == "compile":
         return _importlib.import_module("dtrain.jit.compiling").compile
     if name in _LAZY:

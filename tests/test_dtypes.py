@@ -7,6 +7,8 @@ import dtrain
 from dtrain import bool as bool_, float16, float32, float64, int8, int16, int32, int64, uint8
 from dtrain.autograd.op import OPS
 
+from .processes import finished
+
 
 def vector(dtype):
     return dtrain.ones(2, dtype=dtype)
@@ -270,3 +272,9 @@ def test_to_gives_the_tensor_itself_or_a_copy_and_refuses_other_options():
         assert tensor.to(float64, copy=True).dtype == float64
         with pytest.raises(TypeError, match="unexpected keyword argument 'dtyp'"):
             tensor.to(dtyp=float64)
+
+
+def test_a_dtype_has_a_name_from_the_start(run_python):
+    """NumPy knows bfloat16 by its name once ml_dtypes is imported: in a process of its own."""
+    program = "import dtrain; print(dtrain.zeros(1, dtype='bfloat16').dtype == dtrain.bfloat16)"
+    assert finished(run_python("-c", program)) == "True\n"

@@ -1,17 +1,12 @@
-"""Data types under PyTorch's names, and type promotion.
-
-``bfloat16`` comes from ml_dtypes, which is imported at its first use.
-"""
+"""Data types under PyTorch's names, and type promotion."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
+import ml_dtypes  # from then on NumPy knows the name "bfloat16", too
 import numpy as np
-
-if TYPE_CHECKING:
-    bfloat16: np.dtype
 
 #: Values of a `dtype` argument: a dtype, its name or its scalar type; None is the default.
 DTypeLike: TypeAlias = np.dtype[Any] | type | str | None
@@ -23,21 +18,13 @@ int16: np.dtype = np.dtype(np.int16)
 int32: np.dtype = np.dtype(np.int32)
 int64: np.dtype = np.dtype(np.int64)
 float16: np.dtype = np.dtype(np.float16)
+bfloat16: np.dtype = np.dtype(ml_dtypes.bfloat16)
 float32: np.dtype = np.dtype(np.float32)
 float64: np.dtype = np.dtype(np.float64)
 complex64: np.dtype = np.dtype(np.complex64)
 complex128: np.dtype = np.dtype(np.complex128)
 
 _default: np.dtype = float32
-
-
-def __getattr__(name: str) -> Any:
-    if name != "bfloat16":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import ml_dtypes
-
-    globals()[name] = np.dtype(ml_dtypes.bfloat16)
-    return globals()[name]
 
 
 def get_default_dtype() -> np.dtype:
@@ -193,8 +180,6 @@ class finfo:
             raise TypeError(f"finfo: expected a floating dtype, got {dtype}; use iinfo")
         limits: Any
         if dtype.kind == "V":
-            import ml_dtypes
-
             limits = ml_dtypes.finfo(dtype)
         else:
             limits = np.finfo(dtype)

@@ -14,7 +14,7 @@ import numpy as np
 
 from dtrain.autograd import Tensor
 from dtrain.autograd.tensor import wrap
-from dtrain.backend import Array, device, dtypes, move, to_host
+from dtrain.backend import Array, device, move, to_host
 from dtrain.backend.mapped_file import FileMapping
 from dtrain.checkpoint.parts import Part
 from dtrain.errors import CheckpointError
@@ -200,8 +200,7 @@ def _check_header(header: Mapping[str, Any], size: int) -> None:
 
 
 def _dtype_of(entry: Mapping[str, Any]) -> np.dtype:
-    name = _DTYPES[entry["dtype"]]
-    return dtypes.bfloat16 if name == "bfloat16" else np.dtype(name)  # bfloat16 is a package's
+    return np.dtype(_DTYPES[entry["dtype"]])
 
 
 def _read_array(

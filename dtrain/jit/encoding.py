@@ -9,7 +9,6 @@ import numpy as np
 
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import default_generator
-from dtrain.backend.dtypes import bfloat16
 from dtrain.backend.random import Generator
 from dtrain.backend.size import Size
 from dtrain.errors import CompileError
@@ -134,7 +133,7 @@ class Decoder:
         return Ellipsis
 
     def _dtype(self, name: str) -> np.dtype:
-        return bfloat16 if name == "bfloat16" else np.dtype(name)
+        return np.dtype(name)
 
     def _scalar_type(self, name: str) -> Any:
         return self._dtype(name).type
