@@ -145,23 +145,9 @@ def part_view_op(primitive: Callable[P, OutputAndVJPs]) -> Callable[P, Tensor]:
 def _view_operation(
     primitive: Callable[..., Any], keeps_dtype: bool = True, adds: bool = False
 ) -> Any:
-    operation = _operation(primitive, widens=False, takes_complex=True, adds=adds)
-
-    @functools.wraps(operation)
-    def view(source: Any, **static: Any) -> Any:
-        result = operation(source, **static)
-        set_view_metadata(
-            result,
-            source,
-            lambda base: operation(base, **static),
-            lambda array: primitive(array, **static)[0],
-            keeps_dtype,
-        )
-        return result
-
-    operation.primitive.is_view = True
-    OPS[primitive.__name__] = view
-    return view
+    return _operation(
+        primitive, widens=False, takes_complex=True, adds=adds, view_keeps_dtype=keeps_dtype
+    )
 
 
 def memoize_by_gradient(function: Callable[[Array], T]) -> Callable[[Array], T]:
@@ -201,13 +187,18 @@ def _operation(
     takes_halves: bool = False,
     adds: bool = False,
     into_memory: int | None = None,
+    view_keeps_dtype: bool | None = None,
 ) -> Any:
-    """The operation of a primitive. What it saves is written out once it is known (`save`)."""
+    """The operation of a primitive. What it saves is written out once it is known (`save`).
+
+    view_keeps_dtype : of an operation that may return a view, whether that has the same dtype
+    """
     kinds = inspect.Parameter
     parameters = inspect.signature(function).parameters.values()
     inputs = [p for p in parameters if p.kind == kinds.POSITIONAL_OR_KEYWORD]
     name = function.__name__
     primitive = Primitive(function, [p.name for p in inputs], recomputed, adds, into_memory)
+    primitive.is_view = view_keeps_dtype is not None
 
     def save(result: Tensor, inputs: Sequence[Any], arrays: Any, out: Any, static: dict) -> None:
         """Give the node of a result what its vjps keep, found by inspecting them."""
@@ -238,7 +229,8 @@ def _operation(
         "new": object.__new__, "ops": OPS, "order": node_order,
         "primitive": primitive, "quiet": _quiet, "record": record, "refusal": refusal_of,
         "run_on_device": _run_on_device if takes_complex else _run_real, "save": save,
-        "tracers": tracers, "widens": widens,
+        "set_view_metadata": set_view_metadata, "tracers": tracers,
+        "view_keeps_dtype": view_keeps_dtype, "widens": widens,
     }  # fmt: skip
 
     def write() -> FunctionType:

@@ -11,11 +11,13 @@ from dtrain.autograd.primitive import OUTPUT, Primitive
 _SOURCE = """\
 def operation({parameters}, **static):
     if tracers and (tracer := current_tracer()) is not None:
-        return tracer.call(operation, ({names},), static, name, recorded=ops[name])
+        result = tracer.call(operation, ({names},), static, name, recorded=ops[name])
+        {view}
+        return result
     {arrays}
     try:
         if type({first}) is ndarray and {first}.dtype in dtypes:
-            out, vjps = quiet.run(function, {array_names}, **static)
+            out, vjps = {run}{array_names}, **static)
         elif widens and (half := half_of({array_names})) is not None:
             return in_float32(operation, half, ({names},), static)
         else:
@@ -27,6 +29,7 @@ def operation({parameters}, **static):
     result = new(Tensor)
     result.array = array = out if type(out) is ndarray else as_array(out)
     result._version = [0]
+    {view}
     if not vjps or not mode.enabled:
         return result
     {edges}
@@ -74,15 +77,24 @@ def write_source(primitive: Primitive, inputs: Sequence[inspect.Parameter]) -> s
         saved = _saved_source(primitive)
     else:
         saved = f"save(result, ({', '.join(names)},), ({arrays},), out, static)"
+    run, view = "quiet.run(function, ", ""
+    if primitive.is_view:  # NumPy warns of no view
+        source = names[0]
+        run, view = "function(", (
+            f"if isinstance({source}, Tensor): set_view_metadata("
+            f"result, {source}, operation, primitive.function, static, view_keeps_dtype)"
+        )  # fmt: skip
     return _SOURCE.format(
+        run=run,
+        view=view,
         parameters=", ".join(p.name if p.default is p.empty else f"{p.name}=None" for p in inputs),
         arrays=each("X_array = X.array if isinstance(X, Tensor) else X"),
         first=f"{names[0]}_array",
         names=", ".join(names),
         array_names=arrays,
         edges=each(
-            "X_edge = None if X is X_array else "
-            "X._graph_edge() if X._node is None or X._view is not None else X._node"
+            "X_edge = None if X is X_array else X._graph_edge() if X._view is not None "
+            "else X._node or (X if X._requires_grad else None)"  # _graph_edge(): a call less
         ),
         edge_names=each("X_edge", ", "),
         no_edge=each("X_edge is None", " and "),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,54 +18,65 @@ from dtrain.autograd.tensor import Tensor, is_recorded
 from dtrain.backend import Array, array_module
 
 
-@dataclass
 class View:
     """View metadata: the base tensor, and how the view is made from it.
 
     base : the tensor whose memory the view shares; not a view itself
     history : the node that had made the base when the view's own history was made
-    operation : makes the view of the base, by recorded operations
-    part : the view of an array of the base's shape
     keeps_dtype : False if it goes from complex numbers to their parts, or back
     """
 
+    __slots__ = ("_function", "_make", "_outer", "_static", "base", "history", "keeps_dtype")
+
     base: Tensor
     history: Node | None
-    operation: Callable[[Tensor], Tensor]
-    part: Callable[[Array], Array]
-    keeps_dtype: bool = True
+    keeps_dtype: bool
+    _outer: View | None
+    _make: Callable[..., Tensor]
+    _function: Callable[..., Any]
+    _static: dict[str, Any]
+
+    def operation(self, base: Tensor) -> Tensor:
+        """The view of the base, by recorded operations."""
+        source = base if self._outer is None else self._outer.operation(base)
+        return self._make(source, **self._static)
+
+    def part(self, array: Array) -> Array:
+        """The view of an array of the base's shape."""
+        source = array if self._outer is None else self._outer.part(array)
+        return self._function(source, **self._static)[0]
 
 
 def set_view_metadata(
     result: Tensor,
-    source: Any,
-    operation: Callable[[Tensor], Tensor],
-    part: Callable[[Array], Array],
+    source: Tensor,
+    make: Callable[..., Tensor],
+    function: Callable[..., Any],
+    static: dict[str, Any],
     keeps_dtype: bool = True,
-) -> None:
-    """Record `result` as a view, made by `operation(source)`, if they share memory."""
-    if not isinstance(source, Tensor) or not _share_memory(result.array, source.array):
-        return
+) -> Tensor:
+    """Record `result` as a view of `source`, if they share memory; returns `result`.
+
+    make, function : the operation, and the primitive, that made it with the `static` arguments
+    """
+    array, whole = result.array, source.array
+    owner = array.base if type(array) is np.ndarray and array.size else None
+    known = owner is not None and (owner is whole or owner is whole.base)  # of most views
+    if not known and not array_module(array).may_share_memory(array, whole):
+        return result
     result._version = source._version
-    outer = source._view
+    result._view = view = _new(View)  # what View(...) would do: a call less
+    view._outer = outer = source._view
+    view._make, view._function, view._static = make, function, static
     if outer is None:
-        result._view = View(source, source._node, operation, part, keeps_dtype)
+        view.base, view.history, view.keeps_dtype = source, source._node, keeps_dtype
     else:
-        result._view = View(
-            outer.base,
-            outer.history,
-            lambda base: operation(outer.operation(base)),
-            lambda array: part(outer.part(array)),
-            keeps_dtype and outer.keeps_dtype,
-        )
+        view.base, view.history = outer.base, outer.history
+        view.keeps_dtype = keeps_dtype and outer.keeps_dtype
+    return result
 
 
-def _share_memory(array: Array, source: Array) -> bool:
-    if type(array) is np.ndarray and array.size:
-        base = array.base
-        if base is not None and (base is source or base is source.base):  # most views
-            return True
-    return array_module(array).may_share_memory(array, source)
+_new = object.__new__
 
 
 def rebase_history(target: Tensor, result: Tensor) -> None:
@@ -94,7 +104,9 @@ def rebase_history(target: Tensor, result: Tensor) -> None:
         if not is_recorded(g):
             return view.part(g)
         part = view.operation(g.tensor)
-        set_view_metadata(part, g.tensor, view.operation, view.part, keeps_dtype=False)
+        set_view_metadata(
+            part, g.tensor, view.operation, lambda array: (view.part(array), ()), {}, False
+        )
         return type(g)(part)
 
     def grad_base_of_parts(g: Array) -> Array:

@@ -63,7 +63,7 @@ def _scaled(name: str, input: Tensor | Number, other: Tensor | Number, alpha: Nu
     kinds = [category(v.dtype) for v in (input, other) if isinstance(v, Tensor)]
     if isinstance(alpha, (float, complex)) and max(kinds, default=2) < 2:
         raise RuntimeError(f"{name}: expected a whole alpha for integers, got {alpha}")
-    if isinstance(other, Tensor) and other.dtype == "bool":
+    if isinstance(other, Tensor) and other.dtype.kind == "b":
         return (
             other
             if max(kinds) == 0 and alpha
@@ -108,12 +108,12 @@ def rsub(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) -
 
 
 def _has_bools(x: Any) -> bool:
-    return (x.dtype == "bool") if isinstance(x, Tensor) else isinstance(x, bool)
+    return (x.dtype.kind == "b") if isinstance(x, Tensor) else isinstance(x, bool)
 
 
 def neg(input: Tensor) -> Tensor:
     """-input (torch.neg)."""
-    if input.dtype == "bool":
+    if input.dtype.kind == "b":
         raise RuntimeError("neg: bools cannot be negated; use ~ or logical_not() to invert a mask")
     return primitives.neg(input)
 
@@ -137,12 +137,12 @@ def float_power(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
 
 def square(input: Tensor) -> Tensor:
     """input * input (torch.square)."""
-    return primitives.square(to(input, int64) if input.dtype == "bool" else input)
+    return primitives.square(to(input, int64) if input.dtype.kind == "b" else input)
 
 
 def positive(input: Tensor) -> Tensor:
     """The tensor itself (torch.positive)."""
-    if input.dtype == "bool":
+    if input.dtype.kind == "b":
         raise RuntimeError("positive: expected numbers, got a tensor of dtype bool")
     return input
 

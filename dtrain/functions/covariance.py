@@ -32,7 +32,7 @@ def cov(
     """
     if input.ndim > 2:
         raise RuntimeError(f"cov: expected at most two dimensions, got shape {input.shape}")
-    if input.dtype == "bool":
+    if input.dtype.kind == "b":
         raise RuntimeError("cov: expected numbers, got a tensor of dtype bool")
     rows = to_floating(input if input.ndim == 2 else reshape(input, 1, -1))
     weight = _weight(rows.shape[1], fweights, aweights)

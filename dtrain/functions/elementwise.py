@@ -54,7 +54,7 @@ def unary(primitive: Callable[..., Tensor], no_bools: bool = False) -> UnaryFunc
     """A function of one tensor, in its own dtype."""
 
     def function(input: Tensor) -> Tensor:
-        if no_bools and input.dtype == "bool":
+        if no_bools and input.dtype.kind == "b":
             raise NotImplementedError(f"{primitive.__name__}: expected numbers, got dtype bool")
         return primitive(input)
 

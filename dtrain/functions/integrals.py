@@ -27,7 +27,7 @@ def _strips(name: str, y: Tensor, x: Tensor | None, dx: float | None, dim: int) 
     """Twice the areas between neighbours."""
     if x is not None and dx is not None:
         raise RuntimeError(f"{name}: expected x or dx, got both")
-    if y.dtype == "bool" or (x is not None and x.dtype == "bool"):
+    if y.dtype.kind == "b" or (x is not None and x.dtype.kind == "b"):
         raise RuntimeError(f"{name}: expected numbers, got bools")
     if not y.ndim:
         raise IndexError(f"{name}: expected at least one dimension, got a 0-d tensor")

@@ -190,7 +190,8 @@ def to_axis(dim: Any) -> Any:
 def unpack_integers(given: tuple[Any, ...], named: Any = None) -> tuple[int, ...]:
     """The integers given as `f(2, 3)`, as `f((2, 3))` or by their keyword."""
     if named is None:
-        named = given[0] if len(given) == 1 and isinstance(given[0], Sequence) else given
+        first = given[0] if len(given) == 1 else 0
+        named = first if type(first) is not int and isinstance(first, Sequence) else given
     return tuple(map(index, named))
 
 

@@ -24,6 +24,10 @@ from dtrain.primitives import products as primitives, reductions
 
 def same_dtype(input: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
     """Both factors; those of two dtypes, or on two devices, are refused, as in PyTorch."""
+    if isinstance(input, Tensor) and isinstance(other, Tensor):
+        x, y = input.array, other.array
+        if x.dtype is y.dtype and type(x) is type(y):  # what is common, first
+            return input, other
     if isinstance(input, Tensor) and isinstance(other, Tensor) and input.dtype != other.dtype:
         raise RuntimeError(
             f"expected m1 and m2 to have the same dtype, but got: {input.dtype} != {other.dtype}; "
@@ -33,7 +37,7 @@ def same_dtype(input: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _numbers(name: str, input: Tensor) -> Tensor:
-    if input.dtype == bool_:
+    if input.array.dtype.kind == "b":
         raise NotImplementedError(f"{name}: expected numbers, got a tensor of dtype bool")
     return input
 
@@ -47,7 +51,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         return other.__rmatmul__(input)
     if not hasattr(other, "ndim"):
         raise TypeError(f"matmul: expected a tensor to multiply by, got {type(other).__name__}")
-    if not input.ndim or not other.ndim:
+    if not input.array.ndim or not other.ndim:
         raise RuntimeError("matmul: both arguments need at least one dimension")
     x, y = same_dtype(_numbers("matmul", input), other)
     rows, columns = x.array.ndim, y.array.ndim
@@ -71,7 +75,7 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
 @autocasts
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """Products of matrices, pair by pair of two batches (torch.bmm)."""
-    if input.ndim != 3 or mat2.ndim != 3 or len(input) != len(mat2):
+    if input.array.ndim != 3 or mat2.array.ndim != 3 or len(input.array) != len(mat2.array):
         raise RuntimeError(
             f"bmm: expected two batches of as many matrices, got {input.shape} and {mat2.shape}"
         )

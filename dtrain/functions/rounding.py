@@ -41,7 +41,7 @@ def _whole_pair(name: str, input: Tensor | Number, other: Tensor | Number) -> tu
     """Both operands in their common dtype; an integer divisor on the host is refused if 0."""
     x, y = promote_pair(input, other)
     tensor = x if isinstance(x, Tensor) else y
-    if tensor.dtype == "bool":
+    if tensor.dtype.kind == "b":
         raise NotImplementedError(f"{name}: expected numbers, got dtype bool")
     if not is_floating(tensor.dtype):
         divisor = y.array if isinstance(y, Tensor) else y

@@ -194,7 +194,7 @@ def _random(self: Tensor, *limits: int, generator: Generator | None = None, **na
     """Fill with integers in [from, to), in [0, to), or all that the dtype holds exactly."""
     low, high = (0, *limits)[-2:] if limits else (named.get("from", 0), named.get("to"))
     if high is None:
-        whole = 2 if self.dtype == "bool" else None
+        whole = 2 if self.dtype.kind == "b" else None
         if is_floating(self.dtype):
             whole = round(2 / finfo(self.dtype).eps)
         high = (iinfo(self.dtype).max if whole is None else whole - 1) + 1

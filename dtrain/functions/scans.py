@@ -73,7 +73,7 @@ def diff(
         return casts.clone(input)
     parts = [part for part in (prepend, input, append) if part is not None]
     out = cat(parts, dim) if len(parts) > 1 else input
-    minus = logical_xor if out.dtype == "bool" else sub
+    minus = logical_xor if out.dtype.kind == "b" else sub
     for _ in range(n):
         count = max(out.size(dim) - 1, 0)
         out = minus(narrow(out, dim, out.size(dim) - count, count), narrow(out, dim, 0, count))

@@ -22,7 +22,7 @@ from dtrain.primitives import casts, complex_numbers, shapes as primitives
 def reshape(input: Tensor, *sizes: SupportsIndex | Sequence[int], shape: Any = None) -> Tensor:
     """The same elements in another shape, shared if that can be (torch.reshape)."""
     sizes = unpack_integers(sizes, shape)
-    count = input.numel()
+    count = input.array.size
     if -1 in sizes:
         known = math.prod(n for n in sizes if n != -1)
         fits = known and not count % known and sizes.count(-1) == 1
@@ -131,19 +131,20 @@ def contiguous(input: Tensor, *, memory_format: Any = None) -> Tensor:
 
 def permute(input: Tensor, *order: Any, dims: Any = None) -> Tensor:
     """The dimensions in another order (torch.permute)."""
-    wanted = unpack_integers(order, dims)
-    if len(wanted) != input.ndim:
-        raise RuntimeError(f"permute: {wanted} is no order of {input.ndim} dimensions")
-    axes = tuple(normalize_dim(d, input.ndim) for d in wanted)
+    wanted, ndim = unpack_integers(order, dims), input.array.ndim
+    if len(wanted) != ndim:
+        raise RuntimeError(f"permute: {wanted} is no order of {ndim} dimensions")
+    axes = tuple([normalize_dim(d, ndim) for d in wanted])
     if len(set(axes)) != len(axes):
-        raise RuntimeError(f"permute: {wanted} is no order of {input.ndim} dimensions")
+        raise RuntimeError(f"permute: {wanted} is no order of {ndim} dimensions")
     return primitives.permute(input, axes=axes)
 
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Two dimensions exchanged (torch.transpose)."""
-    axes = list(range(input.ndim))
-    a, b = normalize_dim(dim0, input.ndim), normalize_dim(dim1, input.ndim)
+    ndim = input.array.ndim
+    axes = list(range(ndim))
+    a, b = normalize_dim(dim0, ndim), normalize_dim(dim1, ndim)
     if axes:
         axes[a], axes[b] = b, a
     return primitives.permute(input, axes=tuple(axes))

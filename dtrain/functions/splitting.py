@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 from dtrain.autograd.tensor import Tensor
@@ -37,8 +37,9 @@ def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) ->
         raise RuntimeError(
             f"split: expected sizes that add up to {total}, none below 0, got {list(split_sizes)}"
         )
-    starts = accumulate(split_sizes, initial=0)
-    return tuple(narrow(input, dim, start, size) for start, size in zip(starts, split_sizes))
+    lead = (slice(None),) * normalize_dim(dim, input.ndim)
+    bounds = pairwise(accumulate(split_sizes, initial=0))
+    return tuple([subscripts.getitem(input, (*lead, slice(*part))) for part in bounds])
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:

@@ -34,6 +34,8 @@ def _normalize_part(part: Any) -> Any:
     IndexError
         If it is none of these, nor a list of numbers.
     """
+    if type(part) is int:
+        return part
     if isinstance(part, slice):
         if part.step is not None and int(part.step) <= 0:
             raise ValueError(f"index: expected slices with a step above 0, got {part}; use flip()")
@@ -66,11 +68,13 @@ def split_index(x: Array, index: Any) -> tuple[Any, Any]:
     Either is None if there is none of it. Integers beside arrays are basic indices, unlike NumPy's;
     True is [0] in a new dimension.
     """
+    if type(index) is int:
+        return (index, ...), None
     if isinstance(index, list) and len(index) < 32 and any(map(_is_index_part, index)):
         index = tuple(index)  # as PyTorch does
     parts = [_normalize_part(part) for part in (index if isinstance(index, tuple) else (index,))]
     kinds = {type(part) for part in parts}
-    if kinds <= {int, slice, NoneType, EllipsisType}:
+    if kinds <= _BASIC:
         return (*parts, *(() if EllipsisType in kinds else (...,))), None  # never a copy
     rest = x.ndim - sum(map(_num_indexed_dims, parts))
     every = slice(None)
@@ -94,6 +98,7 @@ def split_index(x: Array, index: Any) -> tuple[Any, Any]:
     return (None if all(p == every for p in basic) else tuple(basic)), tuple(arrays)
 
 
+_BASIC = frozenset((int, slice, NoneType, EllipsisType))  # types of the parts of a basic index
 _PLAIN = (int, NoneType)  # types of the bounds of most slices
 
 

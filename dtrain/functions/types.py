@@ -17,7 +17,7 @@ from dtrain.primitives import casts
 def type_(self: Tensor, dtype: DTypeLike = None, non_blocking: bool = False) -> Any:
     """The old name of the tensor's type, or the tensor in another dtype (torch.Tensor.type)."""
     if dtype is None:
-        own = "bool_" if self.dtype == "bool" else str(self.dtype)
+        own = "bool_" if self.dtype.kind == "b" else str(self.dtype)
         name = next(name for name, d in TYPES.items() if d == own)
         return f"torch.{'cuda.' * self.is_cuda}{name}"
     kind = find_type(dtype)

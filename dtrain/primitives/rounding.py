@@ -16,7 +16,7 @@ def sign(x: Array) -> OutputAndVJPs:
     """-1, 0 or 1; 0 for NaN. The gradient is 0."""
     xp = array_module(x)
     positive = x > 0
-    if x.dtype == "bool":
+    if x.dtype.kind == "b":
         return positive, ()
     out = positive.astype(x.dtype) - (x < 0).astype(x.dtype)
     return out, (lambda g: xp.zeros_like(g),)

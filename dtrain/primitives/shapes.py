@@ -23,8 +23,12 @@ def reshape(x: Array, *, shape: tuple[int, ...]) -> OutputAndVJPs:
 @view_op
 def permute(x: Array, *, axes: tuple[int, ...]) -> OutputAndVJPs:
     """The axes in another order."""
-    back = tuple(sorted(range(len(axes)), key=axes.__getitem__))
-    return x.transpose(axes), (lambda g: g.transpose(back),)
+    return x.transpose(axes), (lambda g: g.transpose(_inverse(axes)),)
+
+
+def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The order that undoes an order of axes."""
+    return tuple(sorted(range(len(axes)), key=axes.__getitem__))
 
 
 @view_op
@@ -112,7 +116,7 @@ def strided(
     """Any elements of the memory of x, in which its axes lie in `order`; some may be repeated."""
     xp = array_module(x)
     inner = tuple(x.shape[axis] for axis in order)
-    back = tuple(sorted(range(len(order)), key=order.__getitem__))
+    back = _inverse(order)
 
     def part(flat: Array) -> Array:
         strides = tuple(step * flat.itemsize for step in steps)

@@ -68,7 +68,7 @@ def unique_rows(rows: Array, *, consecutive: bool) -> tuple[Array, Array, Array]
     """
     xp, rows = array_module(rows), to_sortable(rows)
     n = rows.shape[0]
-    if rows.dtype == "bool":
+    if rows.dtype.kind == "b":
         rows = rows.astype("uint8")
     if consecutive or not rows.size:
         order = xp.arange(n)

@@ -41,9 +41,8 @@ def stop_timing() -> None:
 
 def find_namespace(operation: Any) -> dict[str, Any]:
     """The names that the text of an operation sees; "function" is its primitive."""
-    while "write_out" not in operation.__globals__:  # a view operation wraps another
-        operation = operation.__wrapped__
-    return operation.__globals__
+    namespace: dict[str, Any] = operation.__globals__
+    return namespace
 
 
 def _make_timed(name: str, primitive: Callable[..., Any], waits: bool) -> Callable[..., Any]:
