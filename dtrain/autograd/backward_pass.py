@@ -15,11 +15,18 @@ from typing import Any
 import numpy as np
 
 from dtrain.autograd.anomaly import refuse_nan, state as anomaly
-from dtrain.autograd.gradient_array import conjugate, convert, is_host_float, is_unshared, sum_to
+from dtrain.autograd.gradient_array import (
+    conjugate,
+    convert,
+    is_host_float,
+    is_unshared,
+    owns_memory,
+    sum_to,
+)
 from dtrain.autograd.gradient_memory import find_memory
 from dtrain.autograd.graph import Node
 from dtrain.autograd.primitive import VJP, Primitive
-from dtrain.autograd.sliced_gradient import SlicedGradient, add_on_device
+from dtrain.autograd.sliced_gradient import SlicedGradient, add_on_device, add_slice
 from dtrain.backend import Array, on_device_of
 
 
@@ -102,7 +109,12 @@ def run_backward(
     def add_part(target: Any, vjp: VJP, grad: Array) -> bool:
         """Have a vjp add to the pending gradient of a target; False if none can be added to."""
         key = id(target)
+        is_alone = leaf_uses.get(key) == 1 and key not in pending
+        if may_add and not is_alone and add_slice(target, vjp, grad, pending):
+            return True
         whole = pending.get(key)
+        if type(whole) is SlicedGradient:
+            pending[key] = whole = whole.whole()
         if type(whole) is not np.ndarray or not whole.ndim or not is_host_float(grad):
             return False
         if whole.dtype is not grad.dtype:
@@ -118,9 +130,13 @@ def run_backward(
         key = id(leaf)
         leaf_uses[key] -= 1
         if not leaf_uses[key] and key in pending:
-            grad = complete(leaf, pending.pop(key))
+            grad = pending.pop(key)
+            unshared = key in summed and key not in lent and not leaf.hooks
+            if type(grad) is SlicedGradient:
+                grad, unshared = grad.whole(), not leaf.hooks
+            grad = conjugate(complete(leaf, grad))
             if wanted is None and leaf._requires_grad:  # not if it was frozen since
-                leaf.accumulate_grad(conjugate(grad))
+                leaf.accumulate_grad(grad, unshared and owns_memory(grad))
 
     def accumulate_parts(node: Node, grad: Any) -> None:
         """Run a node that yields the gradient of each parent in turn."""

@@ -39,7 +39,12 @@ def convert(grad: Array, dtype: np.dtype) -> Array:
 def is_unshared(array: Array) -> bool:
     """Whether nothing but the caller, and its caller, has this array, nor a view of it; the array
     is contiguous and owns its memory."""
-    return sys.getrefcount(array) == _REFERENCES and array.base is None and array.flags.carray
+    return sys.getrefcount(array) == _REFERENCES and owns_memory(array)
+
+
+def owns_memory(array: Array) -> bool:
+    """Whether a host array is contiguous and no view."""
+    return type(array) is np.ndarray and array.base is None and array.flags.carray
 
 
 def _count_references() -> int:

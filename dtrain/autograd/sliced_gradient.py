@@ -1,4 +1,4 @@
-"""Gradients on a GPU that are added in few launches.
+"""Gradients that are added in few passes, or launches of a GPU.
 
 The gradients of the parts that `chunk` and `split` give are joined: each by itself would be written
 into zeros of the whole shape, and these added. A vjp may have a launch that adds.
@@ -7,6 +7,8 @@ into zeros of the whole shape, and these added. A vjp may have a launch that add
 from __future__ import annotations
 
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from dtrain.backend import Array
 
@@ -20,9 +22,9 @@ class Slice(NamedTuple):
 
 
 def find_slice(shape: tuple[int, ...], index: tuple[Any, ...]) -> Slice | None:
-    """The slice that a basic index takes; None if it takes anything else."""
-    if Ellipsis in index:
-        at = index.index(Ellipsis)
+    """The slice that an index takes; None if it takes anything else."""
+    at = next((i for i, part in enumerate(index) if part is Ellipsis), None)
+    if at is not None:
         rest = (slice(None),) * (len(shape) - len(index) + 1)
         index = (*index[:at], *rest, *index[at + 1 :])
     cuts = []
@@ -61,10 +63,12 @@ class SlicedGradient:
 
     def whole(self) -> Array:
         """The whole gradient: the memory of which the slices are parts, or a new array."""
-        import cupy
-
         parts = sorted(self._parts.items())
         first = parts[0][1]
+        if isinstance(first, np.ndarray):
+            return self._join_on_host(parts)
+        import cupy
+
         covered = sum(place.stop - place.start for place, _ in parts)
         is_complete = covered == self._shape[self._axis]
         with first.device:
@@ -76,6 +80,22 @@ class SlicedGradient:
             for (_, start, stop), part in parts:
                 full[(slice(None),) * self._axis + (slice(start, stop),)] = part
             return full
+
+    def _join_on_host(self, parts: list[tuple[Slice, Array]]) -> np.ndarray:
+        """The slices in a new array, with the bits of a sum of whole gradients: -0 becomes 0."""
+        full = np.empty(self._shape, parts[0][1].dtype)
+        along = np.moveaxis(full, self._axis, 0)
+        end = 0
+        for (_, start, stop), part in parts:
+            along[end:start] = 0
+            source, target = np.moveaxis(part, self._axis, 0), along[start:stop]
+            if len(parts) == 1:
+                target[...] = source
+            else:
+                np.add(source, 0, target)
+            end = stop
+        along[end:] = 0
+        return full
 
     def _lies_in_one_array(self, parts: list[tuple[Slice, Array]]) -> bool:
         """Whether each slice is where it would be if the first began a contiguous whole."""
@@ -90,21 +110,34 @@ class SlicedGradient:
         )
 
 
+def add_slice(target: Any, vjp: Any, grad: Array, pending: dict[int, Any]) -> bool:
+    """Let `grad` be the gradient of a slice of a target, if it is and the target's pending gradient
+    has none there; False if not.
+
+    target : a node or a leaf; pending : of `run_backward`; vjp.index : the index that was taken
+    """
+    key, known = id(target), pending.get(id(target))
+    if (known is not None and type(known) is not SlicedGradient) or grad.dtype != target.dtype:
+        return False
+    index = getattr(vjp, "index", None)
+    place = None if index is None else find_slice(target.shape, index)
+    if place is None:
+        return False
+    if known is not None:
+        return known.add(place, grad)
+    pending[key] = SlicedGradient(target.shape, place, grad)
+    return True
+
+
 def add_on_device(
     target: Any, vjp: Any, grad: Array, pending: dict[int, Any], summed: set[int]
 ) -> bool:
-    """Add what a vjp gives to the pending gradient of a node, if it has a launch for that: one for
-    a slice of an array (`vjp.place`), or one that adds (`vjp.adding`); False if it has none.
+    """Add what a vjp gives to the pending gradient of a node, in its launch that adds
+    (`vjp.adding`); False if it has none.
 
     pending, summed : of `run_backward`
     """
     key, known = id(target), pending.get(id(target))
-    place: Slice | None = getattr(vjp, "place", None)
-    if place is not None:
-        if known is not None or grad.dtype != target.dtype:
-            return type(known) is SlicedGradient and known.add(place, grad)
-        pending[key] = SlicedGradient(target.shape, place, grad)
-        return True
     adding = None if known is None else getattr(vjp, "adding", None)
     if adding is None or type(known) is SlicedGradient or grad.dtype != target.dtype:
         return False

@@ -9,8 +9,7 @@ import numpy as np
 
 from dtrain.autograd.op import exact_op, view_op
 from dtrain.autograd.primitive import OutputAndVJPs
-from dtrain.autograd.sliced_gradient import find_slice
-from dtrain.backend import Array, array_module, is_cupy, kernels
+from dtrain.backend import Array, array_module, kernels
 from dtrain.backend.array_module import where as choose
 from dtrain.primitives.scattering import add_along_axis, add_to_zeros, find_slice_index
 
@@ -40,8 +39,7 @@ def getitem(x: Array, *, index: tuple) -> OutputAndVJPs:
     place = find_slice_index(index)
     if place is not None and isinstance(x, np.ndarray) and x.size:  # faster than x[index]
         return np.take(x, place[1], place[0]), (grad_x,)
-    if is_cupy(x) and is_basic_index(index):
-        grad_x.place = find_slice(shape, index)  # type: ignore[attr-defined]
+    grad_x.index = index  # type: ignore[attr-defined]  # for sliced_gradient.py
     return x[index], (grad_x,)
 
 
@@ -65,6 +63,5 @@ def masked_fill(x: Array, *, mask: Array, value: Any) -> OutputAndVJPs:
 def gather(x: Array, *, axis: int, index: Array) -> OutputAndVJPs:
     """The elements of x at `index` along an axis; the other axes go together."""
     shape = x.shape
-    if not x.ndim:
-        return x[()].reshape(index.shape), (lambda g: g.reshape(shape),)
-    return kernels.gather(x, index, axis), (lambda g: add_along_axis(shape, index, g, axis),)
+    out = kernels.gather(x, index, axis) if x.ndim else x[()].reshape(index.shape)
+    return out, (lambda g: add_along_axis(shape, index, g, axis) if shape else g.reshape(shape),)
