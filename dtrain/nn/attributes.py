@@ -90,9 +90,10 @@ class Attributes:
         object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
+        own = self.__dict__
         for table in _KINDS:
-            if name in self.__dict__.get(table, ()):
-                return self.__dict__[table][name]
+            if table in own and name in own[table]:
+                return own[table][name]
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __delattr__(self, name: str) -> None:

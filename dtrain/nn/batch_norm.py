@@ -72,8 +72,8 @@ class _ChannelNorm(DeferredBufferUpdates, Affine):
         return 1
 
     def _check(self, input: Tensor) -> None:
-        fits = input.ndim in self._ndims
-        if not fits or input.shape[self._channel_dim(input)] != self.num_features:
+        fits = input.array.ndim in self._ndims
+        if not fits or input.array.shape[self._channel_dim(input)] != self.num_features:
             ndims = " or ".join(f"{n}D" for n in self._ndims)
             raise ValueError(
                 f"{type(self).__name__}: expected {ndims} input with "
@@ -122,7 +122,7 @@ class _BatchNorm(_ChannelNorm):
             return self._normalize_by_running_stats(input)
         if not input.numel():
             return input  # a rank without a sample in this step
-        if self._is_fused(input):
+        if input.is_cuda and self._is_fused(input):
             return self._normalize_by_batch(input, rectified=False)
         mean, var = batch_statistics(input)
         if self.training and self.running_mean is not None:

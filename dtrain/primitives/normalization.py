@@ -135,12 +135,13 @@ def _first(shared: Any, g: Array) -> Array:
     return of_x
 
 
-def _let_add(grad_x: Any, shared: Any, add: Callable[[Array, Array], Any]) -> None:
-    """Have the backward pass let `grad_x` add to a gradient of x that is there, in one launch."""
+def _let_add(grad_x: Any, shared: Any, add: kernels.Kernel, x: Array, *others: Any) -> None:
+    """Have the backward pass let `grad_x` add to a gradient of x that is there, in one launch:
+    `add(g, x, *others, before)`, of rows."""
 
     def adding(g: Array, before: Array) -> Array:
-        of_x, *others = add(g, before)
-        shared.last[:] = g, (None, *others)
+        of_x, *rest = add(g.reshape(x.shape), x, *others, before.reshape(x.shape))
+        shared.last[:] = g, (None, *rest)
         return of_x.reshape(before.shape)
 
     grad_x.adding = adding
@@ -156,7 +157,7 @@ def layer_norm(
     rows = (math.prod(shape[: x.ndim - axes]), n)
 
     def flat(value: Array | None) -> Array | None:
-        return None if value is None else value.reshape(n)
+        return value if value is None or value.ndim == 1 else value.reshape(n)
 
     out, mean, rstd = kernels.layer_norm(x.reshape(rows), flat(weight), flat(bias), eps)
 
@@ -166,16 +167,12 @@ def layer_norm(
             g.reshape(rows), x.reshape(rows), flat(weight), mean, rstd
         )
 
-    def add(g: Array, before: Array) -> Any:
-        return kernels.add_layer_norm_backward(
-            g.reshape(rows), x.reshape(rows), flat(weight), mean, rstd, before.reshape(rows)
-        )
-
     def grad_x(g: Array) -> Array:
         return _first(shared, g).reshape(shape)
 
     if is_cupy(x):
-        _let_add(grad_x, shared, add)
+        parts = (x.reshape(rows), flat(weight), mean, rstd)
+        _let_add(grad_x, shared, kernels.add_layer_norm_backward, *parts)
     return out.reshape(shape), (
         grad_x,
         lambda g: shared(g)[1].reshape(within),
@@ -191,7 +188,7 @@ def rms_norm(x: Array, weight: Array | None, *, axes: int, eps: float) -> Output
     rows = (math.prod(shape[: x.ndim - axes]), n)
 
     def flat() -> Array | None:
-        return None if weight is None else weight.reshape(n)
+        return weight if weight is None or weight.ndim == 1 else weight.reshape(n)
 
     out, scale = kernels.rms_norm(x.reshape(rows), flat(), eps)
 
@@ -199,16 +196,11 @@ def rms_norm(x: Array, weight: Array | None, *, axes: int, eps: float) -> Output
     def shared(g: Array) -> Any:
         return kernels.rms_norm_backward(g.reshape(rows), x.reshape(rows), flat(), scale)
 
-    def add(g: Array, before: Array) -> Any:
-        return kernels.add_rms_norm_backward(
-            g.reshape(rows), x.reshape(rows), flat(), scale, before.reshape(rows)
-        )
-
     def grad_x(g: Array) -> Array:
         return _first(shared, g).reshape(shape)
 
     if is_cupy(x):
-        _let_add(grad_x, shared, add)
+        _let_add(grad_x, shared, kernels.add_rms_norm_backward, x.reshape(rows), flat(), scale)
     return out.reshape(shape), (
         grad_x,
         lambda g: shared(g)[1].reshape(within),

@@ -57,13 +57,13 @@ def _last_shape(
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     if not shape:
         raise RuntimeError(f"{name}: expected a normalized_shape of at least one dimension")
-    if input.shape[-len(shape) :] != shape:
+    if input.array.shape[-len(shape) :] != shape:
         raise RuntimeError(
             f"{name}: expected an input of shape (..., {', '.join(map(str, shape))}), "
             f"got {input.shape}"
         )
     for parameter in parameters:
-        if parameter is not None and parameter.shape != shape:
+        if parameter is not None and parameter.array.shape != shape:
             raise RuntimeError(
                 f"{name}: expected parameters of shape {shape}, got {parameter.shape}"
             )
@@ -226,7 +226,7 @@ def batch_statistics(input: Tensor) -> tuple[Any, Any]:
 
 
 def _check_count(input: Tensor) -> None:
-    if input.numel() and input.numel() == input.shape[1]:
+    if input.array.size and input.array.size == input.array.shape[1]:
         raise ValueError(
             f"Expected more than 1 value per channel when training, got input size {input.shape}"
         )
@@ -271,7 +271,7 @@ def fused_batch_norm(
 
 def unbiased_factor(input: Tensor) -> float:
     """The unbiased variance over the biased one, which `batch_statistics(input)` returns."""
-    count = input.numel() // input.shape[1]
+    count = input.array.size // input.array.shape[1]
     return count / (count - 1)
 
 

@@ -36,9 +36,11 @@ def _channel_statistics(x: np.ndarray, mean: np.ndarray, var: np.ndarray) -> Non
 
 @compiled
 def _channel_norm(
-    x: np.ndarray, mean: np.ndarray, scale: np.ndarray, bias: np.ndarray, out: np.ndarray
-) -> None:
-    """out = (x - mean) scale + bias, for each channel."""
+    x: np.ndarray, mean: np.ndarray, var: np.ndarray, weight: np.ndarray, bias: np.ndarray,
+    eps: Any, out: np.ndarray,
+) -> None:  # fmt: skip
+    """out = (x - mean) / sqrt(var + eps) weight + bias, for each channel."""
+    scale = weight / np.sqrt(var + eps)
     for i in range(x.shape[0]):
         for c in range(x.shape[1]):
             m, s, b = mean[c], scale[c], bias[c]
@@ -48,13 +50,9 @@ def _channel_norm(
 
 @compiled
 def _channel_sums(
-    g: np.ndarray,
-    x: np.ndarray,
-    mean: np.ndarray,
-    rstd: np.ndarray,
-    grad_weight: np.ndarray,
+    g: np.ndarray, x: np.ndarray, mean: np.ndarray, rstd: np.ndarray, grad_weight: np.ndarray,
     grad_bias: np.ndarray,
-) -> None:
+) -> None:  # fmt: skip
     """grad_weight = sum of g (x - mean) rstd and grad_bias = sum of g, for each channel."""
     for c in range(x.shape[1]):
         m, along, total = mean[c], 0.0, 0.0
@@ -70,20 +68,23 @@ def _channel_sums(
 
 @compiled
 def _channel_norm_backward(
-    g: np.ndarray,
-    x: np.ndarray,
-    mean: np.ndarray,
-    scale: np.ndarray,
-    along: np.ndarray,
-    total: np.ndarray,
-    grad_x: np.ndarray,
-) -> None:
-    """grad_x = (g - (x - mean) along - total) scale, for each channel."""
+    g: np.ndarray, x: np.ndarray, mean: np.ndarray, var: np.ndarray, weight: np.ndarray, eps: Any,
+    from_batch: bool, grad_x: np.ndarray, grad_weight: np.ndarray, grad_bias: np.ndarray,
+) -> None:  # fmt: skip
+    """The gradients of x, weight and bias; through mean and var, too, if `from_batch`."""
+    rstd = x.dtype.type(1) / np.sqrt(var + eps)
+    _channel_sums(g, x, mean, rstd, grad_weight, grad_bias)
+    share = x.dtype.type(1 / max(x.shape[0] * x.shape[2], 1))
     for i in range(x.shape[0]):
         for c in range(x.shape[1]):
-            m, s, a, t = mean[c], scale[c], along[c], total[c]
-            for j in range(x.shape[2]):
-                grad_x[i, c, j] = (g[i, c, j] - (x[i, c, j] - m) * a - t) * s
+            m, s = mean[c], rstd[c] * weight[c]
+            a, t = grad_weight[c] * rstd[c] * share, grad_bias[c] * share
+            if from_batch:
+                for j in range(x.shape[2]):
+                    grad_x[i, c, j] = (g[i, c, j] - (x[i, c, j] - m) * a - t) * s
+            else:  # NaN in x does not reach its gradient
+                for j in range(x.shape[2]):
+                    grad_x[i, c, j] = g[i, c, j] * s
 
 
 # Where `inner` is 1, x: (n, channels). The loops over channels are the inner ones, so that they
@@ -110,9 +111,11 @@ def _column_statistics(x: np.ndarray, mean: np.ndarray, var: np.ndarray) -> None
 
 @compiled
 def _column_norm(
-    x: np.ndarray, mean: np.ndarray, scale: np.ndarray, bias: np.ndarray, out: np.ndarray
-) -> None:
-    """out = (x - mean) scale + bias, for each column."""
+    x: np.ndarray, mean: np.ndarray, var: np.ndarray, weight: np.ndarray, bias: np.ndarray,
+    eps: Any, out: np.ndarray,
+) -> None:  # fmt: skip
+    """out = (x - mean) / sqrt(var + eps) weight + bias, for each column."""
+    scale = weight / np.sqrt(var + eps)
     for i in range(x.shape[0]):
         for c in range(x.shape[1]):
             out[i, c] = (x[i, c] - mean[c]) * scale[c] + bias[c]
@@ -120,13 +123,9 @@ def _column_norm(
 
 @compiled
 def _column_sums(
-    g: np.ndarray,
-    x: np.ndarray,
-    mean: np.ndarray,
-    rstd: np.ndarray,
-    grad_weight: np.ndarray,
+    g: np.ndarray, x: np.ndarray, mean: np.ndarray, rstd: np.ndarray, grad_weight: np.ndarray,
     grad_bias: np.ndarray,
-) -> None:
+) -> None:  # fmt: skip
     """grad_weight = sum of g (x - mean) rstd and grad_bias = sum of g, for each column."""
     n, channels = x.shape
     along, total = np.zeros(channels), np.zeros(channels)
@@ -140,27 +139,32 @@ def _column_sums(
 
 @compiled
 def _column_norm_backward(
-    g: np.ndarray,
-    x: np.ndarray,
-    mean: np.ndarray,
-    scale: np.ndarray,
-    along: np.ndarray,
-    total: np.ndarray,
-    grad_x: np.ndarray,
-) -> None:
-    """grad_x = (g - (x - mean) along - total) scale, for each column."""
+    g: np.ndarray, x: np.ndarray, mean: np.ndarray, var: np.ndarray, weight: np.ndarray, eps: Any,
+    from_batch: bool, grad_x: np.ndarray, grad_weight: np.ndarray, grad_bias: np.ndarray,
+) -> None:  # fmt: skip
+    """The gradients of x, weight and bias; through mean and var, too, if `from_batch`."""
+    rstd = x.dtype.type(1) / np.sqrt(var + eps)
+    _column_sums(g, x, mean, rstd, grad_weight, grad_bias)
+    share = x.dtype.type(1 / max(x.shape[0], 1))
+    scale, along, total = rstd * weight, grad_weight * rstd * share, grad_bias * share
     for i in range(x.shape[0]):
-        for c in range(x.shape[1]):
-            grad_x[i, c] = (g[i, c] - (x[i, c] - mean[c]) * along[c] - total[c]) * scale[c]
+        if from_batch:
+            for c in range(x.shape[1]):
+                grad_x[i, c] = (g[i, c] - (x[i, c] - mean[c]) * along[c] - total[c]) * scale[c]
+        else:
+            for c in range(x.shape[1]):
+                grad_x[i, c] = g[i, c] * scale[c]
 
 
-def _run_by_channel(columns: Any, channels: Any, *arrays: np.ndarray) -> None:
-    """Call `channels(*arrays)`; where `inner` is 1, `columns` with (n, channels) in place of arrays
-    of three axes."""
-    if all(a.shape[2] == 1 for a in arrays if a.ndim == 3):
-        columns(*(a[:, :, 0] if a.ndim == 3 else a for a in arrays))
-    else:
-        channels(*arrays)
+@compiled(fastmath=False)  # the bits of the reference
+def _update_running(
+    mean: np.ndarray, var: np.ndarray, keep: Any, momentum: Any, correction: Any,
+    running_mean: np.ndarray, running_var: np.ndarray,
+) -> None:  # fmt: skip
+    """running = keep running + momentum new, in place, for mean and var correction."""
+    for c in range(mean.size):
+        running_mean[c] = running_mean[c] * keep + mean[c] * momentum
+        running_var[c] = running_var[c] * keep + var[c] * correction * momentum
 
 
 def ones_if_none(weight: np.ndarray | None, like: np.ndarray, n: int) -> np.ndarray:
@@ -173,12 +177,30 @@ def zeros_if_none(bias: np.ndarray | None, like: np.ndarray, n: int) -> np.ndarr
     return np.zeros(n, like.dtype) if bias is None else np.ascontiguousarray(bias)
 
 
+def _contiguous(x: np.ndarray) -> np.ndarray:
+    """x in C order; (n, channels) where `inner` is 1."""
+    x = np.ascontiguousarray(x)
+    return x.reshape(x.shape[:2]) if x.shape[2] == 1 else x
+
+
 def channel_statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The mean and the biased variance, (channels,), of each channel of x."""
-    mean, var = np.empty((2, x.shape[1]), x.dtype)
-    x = np.ascontiguousarray(x)
-    _run_by_channel(_column_statistics, _channel_statistics, x, mean, var)
+    x = _contiguous(x)
+    mean, var = np.empty(x.shape[1], x.dtype), np.empty(x.shape[1], x.dtype)
+    (_column_statistics if x.ndim == 2 else _channel_statistics)(x, mean, var)
     return mean, var
+
+
+def update_running(
+    running_mean: np.ndarray, running_var: np.ndarray, mean: np.ndarray, var: np.ndarray,
+    momentum: float, correction: float, batches: np.ndarray | None,
+) -> None:  # fmt: skip
+    """running = (1 - momentum) running + momentum new, in place, for mean and var correction."""
+    number = running_mean.dtype.type
+    factors = number(1 - momentum), number(momentum), number(correction)
+    _update_running(mean, var, *factors, running_mean, running_var)
+    if batches is not None:
+        batches += 1
 
 
 def channel_norm(
@@ -186,12 +208,12 @@ def channel_norm(
     bias: np.ndarray | None, eps: float,
 ) -> np.ndarray:  # fmt: skip
     """(x - mean) / sqrt(var + eps) weight + bias, for each channel."""
-    scale = ones_if_none(weight, x, len(mean)) / np.sqrt(var + eps)
+    shape, x, eps = x.shape, _contiguous(x), x.dtype.type(eps)
     out = np.empty(x.shape, x.dtype)
-    x, mean = np.ascontiguousarray(x), np.ascontiguousarray(mean)
-    bias = zeros_if_none(bias, x, len(mean))
-    _run_by_channel(_column_norm, _channel_norm, x, mean, scale, bias, out)
-    return out
+    weight, bias = ones_if_none(weight, x, len(mean)), zeros_if_none(bias, x, len(mean))
+    mean, var = np.ascontiguousarray(mean), np.ascontiguousarray(var)
+    (_column_norm if x.ndim == 2 else _channel_norm)(x, mean, var, weight, bias, eps, out)
+    return out.reshape(shape)
 
 
 def channel_norm_backward(
@@ -199,19 +221,10 @@ def channel_norm_backward(
     eps: float, from_batch: bool,
 ) -> tuple[np.ndarray, ...]:  # fmt: skip
     """The gradients of x, weight and bias; through mean and var, too, if `from_batch`."""
-    g, x, mean = (np.ascontiguousarray(a) for a in (g, x, mean))
-    rstd = 1 / np.sqrt(var + eps)
-    grad_weight, grad_bias = np.empty((2, len(mean)), x.dtype)
-    _run_by_channel(_column_sums, _channel_sums, g, x, mean, rstd, grad_weight, grad_bias)
-    scale = rstd if weight is None else rstd * weight
-    grad_x = np.empty(x.shape, x.dtype)
-    if not from_batch:  # NaN in x does not reach its gradient
-        zeros = np.zeros_like(scale)
-        _run_by_channel(_column_norm, _channel_norm, g, zeros, scale, zeros, grad_x)
-        return grad_x, grad_weight, grad_bias
-    share = x.dtype.type(1 / max(x.shape[0] * x.shape[2], 1))
-    along, total = grad_weight * rstd * share, grad_bias * share
-    _run_by_channel(
-        _column_norm_backward, _channel_norm_backward, g, x, mean, scale, along, total, grad_x
-    )
-    return grad_x, grad_weight, grad_bias
+    shape, g, x, eps = x.shape, _contiguous(g), _contiguous(x), x.dtype.type(eps)
+    grads = np.empty(x.shape, x.dtype), *np.empty((2, len(mean)), x.dtype)
+    weight = ones_if_none(weight, x, len(mean))
+    mean, var = np.ascontiguousarray(mean), np.ascontiguousarray(var)
+    run = _column_norm_backward if x.ndim == 2 else _channel_norm_backward
+    run(g, x, mean, var, weight, eps, from_batch, *grads)
+    return grads[0].reshape(shape), *grads[1:]

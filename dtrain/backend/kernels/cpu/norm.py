@@ -14,6 +14,7 @@ from dtrain.backend.kernels.cpu.channel_norm import (
     channel_norm_backward as channel_norm_backward,
     channel_statistics as channel_statistics,
     ones_if_none,
+    update_running as update_running,
     zeros_if_none,
 )
 from dtrain.backend.kernels.cpu.compiler import compiled
