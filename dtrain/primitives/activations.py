@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from dtrain.autograd.op import exact_op, op
@@ -58,6 +59,20 @@ def softplus(x: Array, *, beta: float, threshold: float) -> OutputAndVJPs:
     """log(1 + exp(beta x)) / beta, without overflow; x itself where beta x > threshold."""
     out = kernels.softplus(x, beta, threshold)
     return out, (lambda g: kernels.softplus_backward(g, x, beta, threshold),)
+
+
+@op(takes_halves=True)
+def glu(x: Array, *, axis: int) -> OutputAndVJPs:
+    """a * sigmoid(b), a and b the halves of x along an axis (Dauphin et al. 2017)."""
+    shape = x.shape
+    lead, n = shape[:axis], shape[axis] // 2
+    halves = math.prod(lead), 2, n * math.prod(shape[axis + 1 :])
+    out = kernels.glu(x.reshape(halves)).reshape(*lead, n, *shape[axis + 1 :])
+
+    def grad_x(g: Array) -> Array:
+        return kernels.glu_backward(g.reshape(halves[::2]), x.reshape(halves)).reshape(shape)
+
+    return out, (grad_x,)
 
 
 @op(takes_halves=True)

@@ -275,6 +275,8 @@ def all_squares(arrays: list, dtype: Any) -> list:
 FLAT = [(1000,), (1,), (0,), (3, 5, 7)]
 ROWS = [(5, 65), (1, 1), (0, 3), (3, 300)]
 
+PAIRS = [(5, 2, 65), (1, 2, 1), (0, 2, 3), (3, 2, 0)]
+
 #: activations and the numbers that they take
 ACTIVATION_NUMBERS = {
     "silu": (), "gelu": (), "gelu_tanh": (), "relu": (), "sigmoid": (), "hardswish": (),
@@ -287,6 +289,11 @@ ACTIVATIONS = [
         Case("activation", name, (shape,), numbers)
         for shape in FLAT
         for name, numbers in ACTIVATION_NUMBERS.items()
+    ),
+    *(Case("activation", "glu", (shape,)) for shape in PAIRS),
+    *(
+        Case("activation", "glu_backward", ((shape[0], shape[2]), shape), special=False)
+        for shape in PAIRS
     ),
     Case("activation", "softplus", ((1000,),), (1.0, np.inf)),
     *(Case("activation", "bce_with_logits", (shape, shape), special=False) for shape in FLAT),

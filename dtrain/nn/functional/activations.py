@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any, ParamSpec
 
 from dtrain.autograd import Tensor
-from dtrain.backend.dtypes import float32, is_floating
-from dtrain.functions import activations as functions, scattering, splitting
+from dtrain.backend.dtypes import FLOATING, float32, is_floating
+from dtrain.functions import activations as functions, scattering
 from dtrain.functions.activations import sigmoid as sigmoid, tanh as tanh
 from dtrain.functions.autocast import autocasts
 from dtrain.functions.creation import random
@@ -25,25 +25,21 @@ _P = ParamSpec("_P")
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 
-def apply_operation(
-    inplace: bool, operation: Callable[..., Tensor], input: Tensor, **static: Any
-) -> Tensor:
-    """Apply an operation, or with `inplace` its in-place form."""
-    if inplace:
-        return make_inplace(f"{operation.__name__}_", operation)(input, **static)
-    return operation(input, **static)
+def choose_form(inplace: bool, operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """An operation, or with `inplace` its in-place form."""
+    return make_inplace(f"{operation.__name__}_", operation) if inplace else operation
 
 
 def require_floats(name: str, input: Tensor) -> None:
     """Refuse a tensor of integers or bools."""
-    if not is_floating(input.dtype):
+    if input.array.dtype.kind not in FLOATING:
         raise NotImplementedError(
             f"{name}: expected a floating dtype, got {input.dtype}; convert it with .float()"
         )
 
 
 def _require_numbers(name: str, input: Tensor) -> None:
-    if input.dtype == "bool":
+    if input.dtype.kind == "b":
         raise RuntimeError(f"{name}: expected numbers, got a tensor of dtype bool")
 
 
@@ -57,13 +53,13 @@ def _uniforms(like: Tensor) -> Tensor:
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """max(x, 0) (torch.nn.functional.relu)."""
-    return apply_operation(inplace, activations.relu, input)
+    return choose_form(inplace, activations.relu)(input)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """x if x > 0 else negative_slope * x (torch.nn.functional.leaky_relu)."""
     require_floats("leaky_relu", input)
-    return apply_operation(inplace, activations.leaky_relu, input, slope=negative_slope)
+    return choose_form(inplace, activations.leaky_relu)(input, slope=negative_slope)
 
 
 @autocasts
@@ -115,9 +111,9 @@ def rrelu(
 
 def threshold(input: Tensor, threshold: Any, value: Any, inplace: bool = False) -> Tensor:
     """x if x > threshold else value (torch.nn.functional.threshold)."""
-    if input.dtype == "bool":
+    if input.dtype.kind == "b":
         raise NotImplementedError("threshold: expected numbers, got a tensor of dtype bool")
-    return apply_operation(inplace, activations.threshold, input, limit=threshold, value=value)
+    return choose_form(inplace, activations.threshold)(input, limit=threshold, value=value)
 
 
 def hardtanh(
@@ -129,7 +125,7 @@ def hardtanh(
         raise ValueError(f"hardtanh: expected min_val <= max_val, got {min_val} and {max_val}")
     number = float if is_floating(input.dtype) else int
     low, high = number(min_val), number(max_val)
-    return apply_operation(inplace, activations.hardtanh, input, low=low, high=high)
+    return choose_form(inplace, activations.hardtanh)(input, low=low, high=high)
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
@@ -140,13 +136,13 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """min(max(x / 6 + 1/2, 0), 1) (torch.nn.functional.hardsigmoid; Howard et al. 2019)."""
     require_floats("hardsigmoid", input)
-    return apply_operation(inplace, activations.hardsigmoid, input)
+    return choose_form(inplace, activations.hardsigmoid)(input)
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """x * hardsigmoid(x) (torch.nn.functional.hardswish; Howard et al. 2019)."""
     require_floats("hardswish", input)
-    return apply_operation(inplace, activations.hardswish, input)
+    return choose_form(inplace, activations.hardswish)(input)
 
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
@@ -169,14 +165,14 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x if x > 0 else alpha * (exp(x) - 1) (torch.nn.functional.elu; Clevert et al. 2016)."""
     require_floats("elu", input)
-    return apply_operation(inplace, activations.elu, input, alpha=alpha, scale=1.0, rate=1.0)
+    return choose_form(inplace, activations.elu)(input, alpha=alpha, scale=1.0, rate=1.0)
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """SELU_SCALE * elu(x, SELU_ALPHA) (torch.nn.functional.selu; Klambauer et al. 2017)."""
     require_floats("selu", input)
-    return apply_operation(
-        inplace, activations.elu, input, alpha=SELU_ALPHA, scale=SELU_SCALE, rate=1.0
+    return choose_form(inplace, activations.elu)(
+        input, alpha=SELU_ALPHA, scale=SELU_SCALE, rate=1.0
     )
 
 
@@ -185,19 +181,19 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     require_floats("celu", input)
     if not alpha:
         raise RuntimeError("celu: expected an alpha that is not 0")
-    return apply_operation(inplace, activations.elu, input, alpha=alpha, scale=1.0, rate=1 / alpha)
+    return choose_form(inplace, activations.elu)(input, alpha=alpha, scale=1.0, rate=1 / alpha)
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """x * sigmoid(x) (torch.nn.functional.silu; Elfwing et al. 2017)."""
     require_floats("silu", input)
-    return apply_operation(inplace, activations.silu, input)
+    return choose_form(inplace, activations.silu)(input)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
     """x * tanh(softplus(x)) (torch.nn.functional.mish; Misra 2019)."""
     require_floats("mish", input)
-    return apply_operation(inplace, _mish, input)
+    return choose_form(inplace, _mish)(input)
 
 
 @in_float32
@@ -228,11 +224,10 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     require_floats("glu", input)
     if not input.ndim:
         raise RuntimeError("glu: expected at least one dimension, got a 0-d tensor")
-    size = input.shape[normalize_dim(dim, input.ndim)]
-    if size % 2:
+    axis = normalize_dim(dim, input.ndim)
+    if input.shape[axis] % 2:
         raise RuntimeError(f"glu: expected an even size along dim {dim}, got {input.shape}")
-    values, gates = splitting.split(input, size // 2, dim) if size else (input, input)
-    return values * sigmoid(gates)
+    return activations.glu(input, axis=axis)
 
 
 @autocasts

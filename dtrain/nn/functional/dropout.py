@@ -5,7 +5,7 @@ from __future__ import annotations
 from dtrain.autograd import Tensor
 from dtrain.autograd.tensor import wrap
 from dtrain.backend import array_module
-from dtrain.nn.functional.activations import SELU_ALPHA, SELU_SCALE, apply_operation
+from dtrain.nn.functional.activations import SELU_ALPHA, SELU_SCALE, choose_form
 from dtrain.primitives import dropout as primitives
 
 #: The absolute value of SELU's limit at minus infinity.
@@ -20,7 +20,7 @@ def _check_probability(name: str, p: float) -> None:
 def _mask_out(input: Tensor, p: float, inplace: bool, shape: tuple[int, ...]) -> Tensor:
     """Zero elements by a random mask of this shape, broadcast; scale the rest by 1 / (1 - p)."""
     mask = primitives.dropout_mask(input.array, p, shape)
-    return apply_operation(inplace, primitives.dropout, input, mask=mask)
+    return choose_form(inplace, primitives.dropout)(input, mask=mask)
 
 
 def _channel_mask_shape(input: Tensor, channels_at: int) -> tuple[int, ...]:
@@ -110,4 +110,4 @@ def _alpha_mask_out(input: Tensor, p: float, inplace: bool, shape: tuple[int, ..
     def alpha_dropout(input: Tensor) -> Tensor:
         return primitives.dropout(input, mask=mask) + wrap(xp.asarray(shift, input.dtype))
 
-    return apply_operation(inplace, alpha_dropout, input)
+    return choose_form(inplace, alpha_dropout)(input)

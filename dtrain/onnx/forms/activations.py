@@ -60,6 +60,11 @@ def _hardsigmoid(b: Builder, x: Wire) -> Wire:
     return b.Div(clip(b, b.Add(x, 3), 0, 6), 6)
 
 
+def _glu(b: Builder, x: Wire, *, axis: int) -> Wire:
+    values, gates = b.node("Split", [x], [x.dtype, x.dtype], axis=axis, num_outputs=2)
+    return b.Mul(values, b.Sigmoid(gates))
+
+
 def _softmax(kind: str) -> Form:
     def form(b: Builder, x: Wire, *, axis: int) -> Wire:
         if x.ndim:
@@ -76,6 +81,7 @@ FORMS: dict[str, Form] = {
     "sigmoid": unary("Sigmoid"),
     "tanh": unary("Tanh"),
     "silu": lambda b, x: b.Mul(x, b.Sigmoid(x)),
+    "glu": _glu,
     "softplus": softplus,
     "elu": elu,
     "hardtanh": lambda b, x, *, low, high: clip(b, x, low, high),

@@ -259,6 +259,28 @@ def _bce_with_logits_backward(
         grad[i] = g[i] * (one / (one + exp(-x[i])) - target[i])
 
 
+@compiled
+def _glu(x: np.ndarray, out: np.ndarray) -> None:
+    """out = values / (1 + exp(-gates)) of x: (rows, 2, n), values and gates."""
+    one = x.dtype.type(1)
+    for i in range(x.shape[0]):
+        for j in range(x.shape[2]):
+            out[i, j] = x[i, 0, j] / (one + exp(-x[i, 1, j]))
+
+
+@compiled
+def _glu_backward(g: np.ndarray, x: np.ndarray, grad: np.ndarray) -> None:
+    """grad = g s of the values and g values s (1 - s) of the gates, s = 1 / (1 + exp(-gates))."""
+    one, n = x.dtype.type(1), x.shape[2]
+    flat_g, flat_x, flat = g.ravel(), x.ravel(), grad.ravel()  # x[i, 0, j] is no vector code
+    for i in range(x.shape[0]):
+        start = 2 * i * n
+        for j in range(n):
+            s = one / (one + exp(-flat_x[start + n + j]))
+            flat[start + j] = flat_g[i * n + j] * s
+            flat[start + n + j] = flat_g[i * n + j] * s * flat_x[start + j] * (one - s)
+
+
 def _elementwise(loop: Callable) -> Callable[..., np.ndarray]:
     """Make the kernel of a compiled loop: it takes arrays of one shape, then numbers, and returns a
     new array."""
@@ -307,6 +329,20 @@ huber: Callable[..., np.ndarray] = _elementwise(_huber)
 huber_backward: Callable[..., np.ndarray] = _elementwise(_huber_backward)
 bce_with_logits: Callable[..., np.ndarray] = _elementwise(_bce_with_logits)
 bce_with_logits_backward: Callable[..., np.ndarray] = _elementwise(_bce_with_logits_backward)
+
+
+def glu(x: np.ndarray) -> np.ndarray:
+    """values * sigmoid(gates), (rows, n), of x: (rows, 2, n), values and gates."""
+    out = np.empty((x.shape[0], x.shape[2]), x.dtype)
+    _glu(np.ascontiguousarray(x), out)
+    return out
+
+
+def glu_backward(g: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """The gradient of x, from that of glu(x)."""
+    grad = np.empty(x.shape, x.dtype)
+    _glu_backward(np.ascontiguousarray(g), np.ascontiguousarray(x), grad)
+    return grad
 
 
 def tanh_backward(g: np.ndarray, out: np.ndarray) -> np.ndarray:

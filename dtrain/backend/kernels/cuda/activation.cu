@@ -107,6 +107,24 @@ extern "C" __global__ void softplus_backward(const STORE *gs, const STORE *xs, R
     }
 }
 
+// x: (count / n, 2, n), values and gates; outs, gs: (count / n, n).
+extern "C" __global__ void glu(const STORE *x, long long n, STORE *outs, long long count) {
+    FOR_EACH(i, count) {
+        const STORE *value = x + i / n * n + i;
+        outs[i] = (REAL)value[0] * logistic(value[n]);
+    }
+}
+
+extern "C" __global__ void glu_backward(const STORE *gs, const STORE *x, long long n, STORE *grads,
+                                        long long count) {
+    FOR_EACH(i, count) {
+        long long at = i / n * n + i;
+        REAL g = gs[i], s = logistic(x[at + n]);
+        grads[at] = g * s;
+        grads[at + n] = g * s * (REAL)x[at] * (1 - s);
+    }
+}
+
 extern "C" __global__ void elu(const STORE *xs, REAL scale, REAL steep, REAL rate, STORE *outs,
                                long long count) {
     FOR_EACH(i, count) {

@@ -48,3 +48,23 @@ huber: Callable[..., Array] = _elementwise("huber")
 huber_backward: Callable[..., Array] = _elementwise("huber_backward")
 bce_with_logits: Callable[..., Array] = _elementwise("bce_with_logits")
 bce_with_logits_backward: Callable[..., Array] = _elementwise("bce_with_logits_backward")
+
+
+def glu(x: Array) -> Array:
+    """values * sigmoid(gates), (rows, n), of x: (rows, 2, n), values and gates."""
+    import cupy
+
+    rows, _, n = x.shape
+    out = cupy.empty((rows, n), x.dtype)
+    for_each("activation", "glu", out.size, cupy.ascontiguousarray(x), n, out)
+    return out
+
+
+def glu_backward(g: Array, x: Array) -> Array:
+    """The gradient of x, from that of glu(x)."""
+    import cupy
+
+    grad = cupy.empty(x.shape, x.dtype)
+    arrays = cupy.ascontiguousarray(g), cupy.ascontiguousarray(x), x.shape[2], grad
+    for_each("activation", "glu_backward", g.size, *arrays)
+    return grad

@@ -114,6 +114,19 @@ def softplus_backward(g: Array, x: Array, beta: float, threshold: float) -> Arra
     return g * (_logistic(x * beta) * ~linear + linear)
 
 
+def glu(x: Array) -> Array:
+    """values * sigmoid(gates), (rows, n), of x: (rows, 2, n), values and gates."""
+    return x[:, 0] * _logistic(x[:, 1])
+
+
+def glu_backward(g: Array, x: Array) -> Array:
+    """The gradient of x, from that of glu(x)."""
+    gate = _logistic(x[:, 1])
+    of_values = g * gate
+    of_gates = of_values * x[:, 0] * (1 - gate)
+    return array_module(x).concatenate([of_values[:, None], of_gates[:, None]], 1)
+
+
 def elu(x: Array, scale: float, steep: float, rate: float) -> Array:
     """scale * x where positive, steep * (exp(rate x) - 1) elsewhere."""
     xp = array_module(x)
