@@ -56,7 +56,8 @@ _FEW = 1 << 12
 def _total(x: Array, axis: Axis, keepdims: bool, dtype: Any) -> Array:
     """The sum in a dtype; None: in that of x. That over last axes of a host array is a kernel's."""
     if type(x) is np.ndarray and x.size < _FEW:  # x.sum is a function around this one
-        return np.add.reduce(x, axis, dtype, None, keepdims)
+        total: Array = np.add.reduce(x, axis, dtype, keepdims=keepdims)  # type: ignore[call-overload]
+        return total
     axes = to_axes(axis, x.ndim)
     kept = x.ndim - len(axes)
     if (
