@@ -449,18 +449,22 @@ CONVOLUTIONS = [
     *convolutions((2, 2, 9, 16), (3, 2, 5, 5), ONE, (2, 2), ONE, 1),
     *convolutions((2, 2, 4, 30), (6, 2, 1, 3), ONE, (0, 1), ONE, 1),
     *convolutions((2, 16, 17, 16), (16, 16, 5, 5), ONE, (2, 2), ONE, 1),
-    # patches, and windows that tile the images
-    *convolutions((2, 16, 9, 9), (16, 16, 3, 3), (2, 1), ONE, (1, 2), 1),
+    # sums over taps in parts, images in bands and several at a time, rows of a tile left empty
+    *convolutions((2, 24, 9, 21), (8, 24, 4, 5), ONE, (1, 2), ONE, 1),
+    *convolutions((1, 48, 80, 80), (4, 48, 3, 3), ONE, ONE, ONE, 1),
+    *convolutions((7, 8, 7, 7), (8, 1, 3, 3), ONE, ONE, ONE, 8),
+    *convolutions((5, 16, 9, 9), (13, 16, 3, 3), (2, 1), ONE, (1, 2), 1),
+    # windows that tile the images
     *convolutions((2, 3, 17, 25), (4, 3, 8, 8), (8, 8), (0, 0), ONE, 1),
     # few windows for the weight
     *convolutions((1, 48, 4, 4), (32, 48, 3, 3), ONE, ONE, ONE, 1),
     *convolutions((0, 16, 6, 6), (16, 16, 3, 3), ONE, ONE, ONE, 1),
     # Winograd's: its intermediate numbers are larger than its results
-    *convolutions((3, 16, 8, 8), (32, 16, 3, 3), ONE, ONE, ONE, 1, slack=10),
-    *convolutions((2, 32, 5, 7), (16, 32, 3, 3), ONE, (0, 2), ONE, 1, slack=10),
-    *convolutions((33, 16, 32, 32), (16, 16, 3, 3), ONE, ONE, ONE, 1, slack=10),
+    *convolutions((3, 32, 8, 8), (32, 32, 3, 3), ONE, ONE, ONE, 1, slack=10),
+    *convolutions((4, 32, 5, 7), (32, 32, 3, 3), ONE, (0, 2), ONE, 1, slack=10),
+    *convolutions((33, 32, 32, 32), (32, 32, 3, 3), ONE, ONE, ONE, 1, slack=10),
     *convolutions((1, 64, 50, 50), (32, 64, 3, 3), ONE, ONE, ONE, 1, slack=10),
-    *convolutions((2, 512, 6, 6), (16, 512, 3, 3), ONE, ONE, ONE, 1, slack=10),
+    *convolutions((2, 512, 6, 6), (32, 512, 3, 3), ONE, ONE, ONE, 1, slack=10),
 ]
 
 EMBEDDINGS = [

@@ -24,9 +24,8 @@ from dtrain.backend.dtypes import float32, is_half
 from dtrain.backend.tracing import current_tracer, tracers
 
 #: Family -> the reference computes with host arrays of fewer elements: it is as fast for them, and
-#: nothing is compiled for small models. A small convolution takes the time of its matrix product;
-#: optimizers have the same bits by either body.
-SMALL: dict[str, int] = {"conv": 1 << 16, "optimizer": 1 << 14}
+#: nothing is compiled for small models. Optimizers have the same bits by either body.
+SMALL: dict[str, int] = {"conv": 1 << 11, "optimizer": 1 << 14}
 
 #: Families whose kernels for CuPy take every dtype: CuPy's own add in any order.
 _EVERY_DTYPE = frozenset(("indexing", "embedding"))

@@ -1,10 +1,8 @@
 """Convolution over two axes: as one matrix product (1x1, or windows that tile the images), by
-Winograd's algorithm (3x3), by sums of shifted images (stride 1, or groups), or by im2col.
+Winograd's algorithm (3x3), by sums of shifted images, or by im2col.
 
-im2col takes a few images at a time, so that their patches stay in a core's cache. Patches are
-copied from images with channels last, where the elements of a window lie in a few contiguous runs.
-float64, channels that are no multiple of LANES, and few windows take the reference's im2col, whose
-products have the weight as it lies in memory.
+float64, and few windows with a large weight, take the reference's im2col, a few images at a time,
+so that their patches stay in a core's cache.
 
 x: (n, c, h, w), weight: (m, c / groups, kh, kw), g and the output: (n, m, oh, ow).
 """
@@ -16,14 +14,7 @@ import math
 import numpy as np
 
 from dtrain.backend.kernels.cpu import direct, winograd
-from dtrain.backend.kernels.cpu.layout import channels_first, split_images
-from dtrain.backend.kernels.cpu.patches import (
-    add_windows,
-    copy_patches,
-    copy_tiles,
-    to_channels_last,
-    write_tiles,
-)
+from dtrain.backend.kernels.cpu.layout import split_images
 from dtrain.backend.kernels.cpu.vector import LANES
 from dtrain.backend.kernels.reference import conv as reference
 from dtrain.backend.kernels.reference.window import Pair, window_counts
@@ -31,35 +22,23 @@ from dtrain.backend.kernels.reference.window import Pair, window_counts
 
 def _choose_method(
     dtype: np.dtype, n: int, size: Pair, c: int, m: int, kernel: Pair, stride: Pair, padding: Pair,
-    dilation: Pair, groups: int, result: str,
+    dilation: Pair, groups: int,
 ) -> str:  # fmt: skip
     """The fastest method for n images with `size` windows each: "product", "tiles", "winograd",
-    "direct", "patches", or the reference's im2col, a few images at a time ("parts") or all
-    ("whole").
-
-    result: "output", "grad_x" or "grad_weight".
-    """
+    "direct", or the reference's im2col, a few images at a time ("parts") or all ("whole")."""
     if padding == (0, 0) and groups == 1:
         if kernel == (1, 1):
             return "product"
         if kernel == stride and dilation == (1, 1) and kernel[1] >= LANES // 2:
             return "tiles"
-    if groups > 1:
-        return "direct" if dtype == np.float32 and c // groups <= 2 * LANES else "parts"
-    if n * math.prod(size) < 2 * min(c, m):  # so that a large weight is read but once
+    if groups == 1 and n * math.prod(size) < 2 * min(c, m):  # a large weight is read but once
         return "whole"
     if dtype != np.float32:
         return "parts"
-    fill_vectors = c % LANES == 0 and m % LANES == 0
+    fill_vectors = groups == 1 and c % LANES == 0 and m % LANES == 0 and min(c, m) > LANES
     if fill_vectors and winograd.is_worthwhile(kernel, size, stride, padding, dilation):
         return "winograd"
-    if stride == (1, 1):
-        few_sums = result == "grad_weight" and fill_vectors and math.prod(size) < 256
-        return "patches" if few_sums else "direct"
-    overlap = all(s == 1 or 2 * s <= k for s, k in zip(stride, kernel))
-    if c <= LANES and result != "grad_x" and overlap:
-        return "direct"
-    return "patches" if fill_vectors else "parts"
+    return "direct"
 
 
 def conv(
@@ -69,30 +48,22 @@ def conv(
     (n, c), hw, m, kernel = x.shape[:2], x.shape[2:], weight.shape[0], weight.shape[2:]
     size = window_counts(hw, kernel, stride, padding, dilation)
     x, patch_elements = np.ascontiguousarray(x), c * math.prod(kernel) * math.prod(size)
-    method = _choose_method(
-        x.dtype, n, size, c, m, kernel, stride, padding, dilation, groups, "output"
-    )
+    method = _choose_method(x.dtype, n, size, c, m, kernel, stride, padding, dilation, groups)
     if method == "product":
         pixels = np.ascontiguousarray(x[:, :, :: stride[0], :: stride[1]])
         return (weight.reshape(m, c) @ pixels.reshape(n, c, math.prod(size))).reshape(n, m, *size)
     if method == "tiles":
-        pixels = copy_tiles(x, kernel, size) @ weight.reshape(m, -1).T
+        pixels = _copy_tiles(x, kernel, size) @ weight.reshape(m, -1).T
         return np.ascontiguousarray(pixels.reshape(n, *size, m).transpose(0, 3, 1, 2))
     if method == "direct":
         return direct.conv(x, weight, stride, padding, dilation, groups)
     if method == "whole":
         return reference.conv(x, weight, stride, padding, dilation, groups)
-    out = np.empty((n, m, *size), x.dtype)
-    if method == "parts":
-        for part in split_images(n, patch_elements):
-            out[part] = reference.conv(x[part], weight, stride, padding, dilation, groups)
-        return out
     if method == "winograd":
         return winograd.conv(x, weight, padding)
-    matrix = weight.transpose(2, 3, 1, 0).reshape(-1, m)
+    out = np.empty((n, m, *size), x.dtype)
     for part in split_images(n, patch_elements):
-        pixels = copy_patches(x[part], kernel, size, stride, padding, dilation) @ matrix
-        channels_first(pixels.reshape(-1, *size, m), out[part])
+        out[part] = reference.conv(x[part], weight, stride, padding, dilation, groups)
     return out
 
 
@@ -104,9 +75,7 @@ def conv_grad_x(
     (n, m), size, kernel = g.shape[:2], g.shape[2:], weight.shape[2:]
     c = weight.shape[1] * groups
     g, patch_elements = np.ascontiguousarray(g), c * math.prod(kernel) * math.prod(size)
-    method = _choose_method(
-        g.dtype, n, size, c, m, kernel, stride, padding, dilation, groups, "grad_x"
-    )
+    method = _choose_method(g.dtype, n, size, c, m, kernel, stride, padding, dilation, groups)
     if method == "product":
         grad_pixels = weight.reshape(m, c).T @ g.reshape(n, m, math.prod(size))
         if stride == (1, 1):
@@ -116,29 +85,17 @@ def conv_grad_x(
         return out
     if method == "tiles":
         out = np.zeros((n, c, *hw), g.dtype)
-        write_tiles(_pixels(g) @ weight.reshape(m, -1), kernel, size, out)
+        _write_tiles(_pixels(g) @ weight.reshape(m, -1), kernel, size, out)
         return out
     if method == "direct":
         return direct.conv_grad_x(g, weight, hw, stride, padding, dilation, groups)
     if method == "whole":
         return reference.conv_grad_x(g, weight, hw, stride, padding, dilation, groups)
-    out = np.empty((n, c, *hw), g.dtype)
-    if method == "parts":
-        for part in split_images(n, patch_elements):
-            out[part] = reference.conv_grad_x(
-                g[part], weight, hw, stride, padding, dilation, groups
-            )
-        return out
     if method == "winograd":
         return winograd.conv_grad_x(g, weight, padding)
-    matrix = weight.transpose(0, 2, 3, 1).reshape(m, -1)
-    (h, w), (top, left) = hw, padding
+    out = np.empty((n, c, *hw), g.dtype)
     for part in split_images(n, patch_elements):
-        patches = to_channels_last(g[part]).reshape(-1, m) @ matrix
-        padded = np.zeros((len(g[part]), h + 2 * top, w + 2 * left, c), g.dtype)
-        add_windows(patches, kernel, size, stride, dilation, padded)
-        cropped = padded[:, top : top + h, left : left + w]
-        channels_first(np.ascontiguousarray(cropped), out[part])
+        out[part] = reference.conv_grad_x(g[part], weight, hw, stride, padding, dilation, groups)
     return out
 
 
@@ -151,9 +108,7 @@ def conv_grad_weight(
     g, x = np.ascontiguousarray(g), np.ascontiguousarray(x)
     patch_elements = c * math.prod(kernel) * math.prod(size)
     shape = (m, c // groups, *kernel)
-    method = _choose_method(
-        x.dtype, n, size, c, m, kernel, stride, padding, dilation, groups, "grad_weight"
-    )
+    method = _choose_method(x.dtype, n, size, c, m, kernel, stride, padding, dilation, groups)
     if method == "product":
         pixels = np.ascontiguousarray(x[:, :, :: stride[0], :: stride[1]])
         total = np.zeros((m, c), x.dtype)
@@ -161,27 +116,35 @@ def conv_grad_weight(
             total += g[image].reshape(m, -1) @ pixels[image].reshape(c, -1).T
         return total.reshape(shape)
     if method == "tiles":
-        return (_pixels(g).T @ copy_tiles(x, kernel, size)).reshape(shape)
+        return (_pixels(g).T @ _copy_tiles(x, kernel, size)).reshape(shape)
     if method == "direct":
         return direct.conv_grad_weight(g, x, kernel, stride, padding, dilation, groups)
     if method == "whole":
         return reference.conv_grad_weight(g, x, kernel, stride, padding, dilation, groups)
-    if method == "parts":
-        total = np.zeros(shape, x.dtype)
-        for part in split_images(n, patch_elements):
-            total += reference.conv_grad_weight(
-                g[part], x[part], kernel, stride, padding, dilation, groups
-            )
-        return total
     if method == "winograd":
         return winograd.conv_grad_weight(g, x, padding)
-    total = np.zeros((m, math.prod(kernel) * c), x.dtype)
+    total = np.zeros(shape, x.dtype)
     for part in split_images(n, patch_elements):
-        patches = copy_patches(x[part], kernel, size, stride, padding, dilation)
-        total += to_channels_last(g[part]).reshape(-1, m).T @ patches
-    return np.ascontiguousarray(total.reshape(m, *kernel, c).transpose(0, 3, 1, 2))
+        total += reference.conv_grad_weight(
+            g[part], x[part], kernel, stride, padding, dilation, groups
+        )
+    return total
 
 
 def _pixels(g: np.ndarray) -> np.ndarray:
     """(n, m, oh, ow) as the rows of a matrix, (n * oh * ow, m)."""
     return g.transpose(0, 2, 3, 1).reshape(-1, g.shape[1])
+
+
+def _copy_tiles(x: np.ndarray, kernel: Pair, size: Pair) -> np.ndarray:
+    """Copy windows that do not overlap to rows: (n * oh * ow, c * kh * kw)."""
+    (n, c), (kh, kw), (oh, ow) = x.shape[:2], kernel, size
+    tiles = x[:, :, : oh * kh, : ow * kw].reshape(n, c, oh, kh, ow, kw)
+    return tiles.transpose(0, 2, 4, 1, 3, 5).reshape(n * oh * ow, c * kh * kw)
+
+
+def _write_tiles(rows: np.ndarray, kernel: Pair, size: Pair, out: np.ndarray) -> None:
+    """Copy the rows of `_copy_tiles` back to the windows of images, out."""
+    (n, c), (kh, kw), (oh, ow) = out.shape[:2], kernel, size
+    tiles = rows.reshape(n, oh, ow, c, kh, kw).transpose(0, 3, 1, 4, 2, 5)
+    out[:, :, : oh * kh, : ow * kw] = tiles.reshape(n, c, oh * kh, ow * kw)

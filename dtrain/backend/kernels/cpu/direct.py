@@ -1,13 +1,12 @@
 """Convolution over two axes as sums of shifted images, in float32.
 
-Faster than by im2col: no patches are copied, and each load from a plane serves four output
-channels. The images are copied to planes with their padding, so that all outputs of an image and a
-channel lie `shift` elements after what they take from a tap (an element of the window), with one
-shift for each tap. With a stride, elements whose positions have the same remainder lie together: a
-plane has a part for each pair of remainders. A row of a plane is longer than one of the output, by
-what a window reaches over; what is computed there is dropped.
+A product of matrices without im2col: the images are copied to planes with their padding, so that
+all outputs of an image and a channel lie `shift` elements after what they take from a tap, with one
+shift for each tap; tiles of 8 channels by 48 outputs are summed in registers. A row of a plane is
+longer than one of the output, by what a window reaches over; what is computed there is dropped.
 
-The sum over the taps is in their order; that of the weight's gradient over 16 lanes of elements.
+The sum over the taps is in their order, a few hundred at a time; that of the weight's gradient over
+16 lanes of elements. conv_plan.py has the tables, shifted.py the loops.
 """
 
 from __future__ import annotations
@@ -16,94 +15,74 @@ import math
 
 import numpy as np
 
-from dtrain.backend.kernels.cpu.shifted import correlate, correlate_weight
+from dtrain.backend.kernels.cpu.conv_plan import Plan, plan_grad_weight, plan_grad_x, plan_output
+from dtrain.backend.kernels.cpu.planes import REACH
+from dtrain.backend.kernels.cpu.shifted import (
+    correlate,
+    correlate_weight,
+    pack_weight,
+    pad_channels,
+)
+from dtrain.backend.kernels.cpu.vector import LANES
 from dtrain.backend.kernels.reference import conv as reference
 from dtrain.backend.kernels.reference.window import Pair, window_counts
-
-
-def _images(x: np.ndarray) -> np.ndarray:
-    """(n, c, h, w) as (n * c, h, w)."""
-    return x.reshape(x.shape[0] * x.shape[1], *x.shape[2:])
-
-
-def _shifts(
-    channels: int, kernel: Pair, size: Pair, stride: Pair, dilation: Pair
-) -> tuple[Pair, np.ndarray]:
-    """The rows and the pitch of the planes for an output of `size`, and the shifts of the taps of
-    all channels of a group."""
-    reach = [d * (k - 1) for d, k in zip(dilation, kernel)]
-    rows, pitch = (n + r // s for n, r, s in zip(size, reach, stride))
-    pitch += not rows * pitch % 128  # planes a power of two apart would share cache lines
-    tops, lefts = (np.arange(k) * d for k, d in zip(kernel, dilation))
-    part = (tops % stride[0])[:, None] * stride[1] + lefts % stride[1]
-    taps = (part * rows + (tops // stride[0])[:, None]) * pitch + lefts // stride[1]
-    plane = math.prod(stride) * rows * pitch
-    shifts = np.arange(channels)[:, None] * plane + taps.reshape(-1)
-    return (rows, pitch), shifts.reshape(-1)
 
 
 def conv(
     x: np.ndarray, weight: np.ndarray, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> np.ndarray:
     """Cross-correlation of x with weight; returns (n, m, oh, ow)."""
-    (m, channels), kernel = weight.shape[:2], weight.shape[2:]
-    size = window_counts(x.shape[2:], kernel, stride, padding, dilation)
-    shape, shifts = _shifts(channels, kernel, size, stride, dilation)
-    matrix = np.ascontiguousarray(weight).reshape(groups, m // groups, -1)
-    out = np.empty((x.shape[0], m, *size), np.float32)
-    correlate(_images(x), stride, padding, shape, 0, shifts, matrix, size, (0, 0), (1, 1), out)
-    return out
+    n, hw, (m, channels), kernel = len(x), x.shape[2:], weight.shape[:2], weight.shape[2:]
+    how = stride, padding, dilation
+    plan = plan_output(n, hw, m, channels, kernel, *how, groups)
+    taps = channels * math.prod(kernel)
+    out = np.empty((n, m, *window_counts(hw, kernel, *how)), np.float32)
+    return _correlate(x, weight, plan, (m // groups * taps, taps), (groups, m // groups), out)
 
 
 def conv_grad_x(
     g: np.ndarray, weight: np.ndarray, hw: Pair, stride: Pair, padding: Pair, dilation: Pair,
     groups: int,
 ) -> np.ndarray:  # fmt: skip
-    """The gradient of x, (n, c, *hw).
-
-    Rows y of x with the same remainder of y + padding take from the same taps, and so do columns.
-    """
-    (n, m), (_, channels), kernel = g.shape[:2], weight.shape[:2], weight.shape[2:]
-    per_group = m // groups
-    up, left = (d * (k - 1) // s for d, k, s in zip(dilation, kernel, stride))
-    rows, pitch = (
-        (length - 1 + p) // s + 1 + r for length, p, s, r in zip(hw, padding, stride, (up, left))
-    )
-    pitch += not rows * pitch % 128
-    taps = [
-        [_taps_of_remainder(r, *of_axis) for r in range(of_axis[2])]
-        for of_axis in zip(kernel, dilation, stride, padding, hw)
-    ]
-    grouped = weight.reshape(groups, per_group, channels, *kernel).swapaxes(1, 2)
+    """The gradient of x, (n, c, *hw)."""
+    n, size, (m, channels), kernel = len(g), g.shape[2:], weight.shape[:2], weight.shape[2:]
+    how = stride, padding, dilation, groups
+    plan = plan_grad_x(n, size, m, channels, kernel, hw, *how)
     allocate = np.empty if stride == (1, 1) else np.zeros  # a stride may leave elements out
+    area = math.prod(kernel)
     out = allocate((n, channels * groups, *hw), np.float32)
-    for top, row, high, tops, above in taps[0]:
-        for first, column, wide, lefts, before in taps[1]:
-            if not (high > 0 and wide > 0 and len(above) and len(before)):
-                continue
-            shifts = ((up - above)[:, None] * pitch + (left - before)).reshape(-1)
-            shifts = (np.arange(per_group)[:, None] * (rows * pitch) + shifts).reshape(-1)
-            matrix = grouped[..., tops, lefts].reshape(groups, channels, -1)
-            correlate(
-                _images(g), (1, 1), (up, left), (rows, pitch), row * pitch + column, shifts,
-                np.ascontiguousarray(matrix), (high, wide), (top, first), stride, out,
-            )  # fmt: skip
+    return _correlate(
+        g, weight, plan, (m // groups * channels * area, area), (groups, channels), out
+    )
+
+
+def _correlate(
+    x: np.ndarray, weight: np.ndarray, plan: Plan, steps: Pair, shape: Pair, out: np.ndarray
+) -> np.ndarray:
+    """Fill out by a plan. steps: of the weight from group to group and from channel to channel;
+    shape: (groups, channels of a group)."""
+    if not plan.bands.size:
+        return out
+    (groups, channels), padded = shape, pad_channels(shape[1])
+    packed = np.zeros(groups * padded * plan.elements.size, np.float32)
+    flat = np.ascontiguousarray(weight).reshape(-1)
+    pack_weight(flat, *steps, plan.elements, plan.phases, shape, padded, packed)
+    correlate(
+        x.reshape(-1), x.shape[2:], *plan.parts, plan.shape, packed,
+        (len(x), groups, channels, padded, plan.images), plan.bands, plan.starts, plan.starts_out,
+        plan.shifts, _empty_planes(plan.parts, plan.shape, plan.images),
+        np.empty(plan.images * padded * plan.width, np.float32), out.reshape(-1),
+        math.prod(out.shape[2:]),
+    )  # fmt: skip
     return out
 
 
-def _taps_of_remainder(
-    remainder: int, kernel: int, dilation: int, stride: int, padding: int, length: int
-) -> tuple[int, int, int, slice, np.ndarray]:
-    """For the positions y of an axis whose y + padding has this remainder modulo the stride: the
-    first, the output at it, their number, their taps and by how many outputs each lies before."""
-    first = (remainder - padding) % stride
-    taps = np.array([i for i in range(kernel) if i * dilation % stride == remainder], np.int64)
-    begin = taps[0] if taps.size else kernel
-    evenly = slice(begin, kernel, stride // math.gcd(dilation, stride))
-    return (
-        first, (first + padding) // stride, -((first - length) // stride), evenly,
-        taps * dilation // stride,
-    )  # fmt: skip
+def _empty_planes(
+    parts: tuple[np.ndarray, np.ndarray], shape: tuple[int, int, int], images: int
+) -> np.ndarray:
+    """Planes of zeros, in one."""
+    count = images * math.prod(map(len, parts)) * math.prod(shape)
+    return np.zeros(count + REACH, np.float32)
 
 
 def conv_grad_weight(
@@ -111,10 +90,17 @@ def conv_grad_weight(
     groups: int,
 ) -> np.ndarray:  # fmt: skip
     """The gradient of weight, (m, c / groups, *kernel)."""
-    channels, m, size = x.shape[1] // groups, g.shape[1], g.shape[2:]
-    shape, shifts = _shifts(channels, kernel, size, stride, dilation)
-    total = np.zeros((groups, m // groups, shifts.size), np.float32)
-    correlate_weight(_images(x), stride, padding, shape, shifts, g, total)
+    n, hw, m, channels = len(x), x.shape[2:], g.shape[1], x.shape[1] // groups
+    how = stride, padding, dilation, groups
+    plan = plan_grad_weight(n, hw, m, channels, kernel, *how)
+    total, padded = np.zeros(plan.result, np.float32), plan.result[1]
+    correlate_weight(
+        x.reshape(-1), x.shape[2:], *plan.parts, plan.shape, plan.shifts, plan.starts, plan.between,
+        (n, groups, m // groups, padded, plan.images), g.reshape(-1), g.shape[2:],
+        _empty_planes(plan.parts, plan.shape, plan.images),
+        np.zeros(padded * plan.starts.size * LANES, np.float32), total.reshape(-1),
+    )  # fmt: skip
+    total = total[:, : m // groups, : channels * math.prod(kernel)]
     if not np.isfinite(total).all():  # zeros beyond a row's end times what is not finite
-        return reference.conv_grad_weight(g, x, kernel, stride, padding, dilation, groups)
-    return total.reshape(m, channels, *kernel)
+        return reference.conv_grad_weight(g, x, kernel, *how)
+    return np.ascontiguousarray(total).reshape(m, channels, *kernel)

@@ -1,61 +1,79 @@
 """Planes: images with their padding, between whose elements and a window's taps lie fixed shifts.
 
 What an output takes from a tap (an element of the window) lies `shift` elements after it in the
-planes, with one shift for each tap, the same for all outputs.
+planes, with one shift for each tap, the same for all outputs. With a stride, elements whose
+positions have the same remainder lie together: a plane has a part for each pair of remainders.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from dtrain.backend.kernels.cpu.compiler import inlined
-from dtrain.backend.kernels.cpu.vector import LANES, load, store
+import numpy as np
+
+from dtrain.backend.kernels.cpu.compiler import compiled, inlined
+from dtrain.backend.kernels.cpu.vector import LANES, lane_copier
+from dtrain.backend.kernels.reference.window import Pair
+
+_copy_lanes, _copy_even, _copy_apart = lane_copier(1, 1), lane_copier(2, 1), lane_copier(1, 2)
 
 REACH = LANES  # elements after the planes that the last vector may read
+
+
+def parts_of_axis(length: int, stride: int, padding: int, wide: int) -> np.ndarray:
+    """For each remainder: the first element of the image that is in the part, its position there,
+    and the number of elements, (stride, 3). A part has room for `wide` elements."""
+    starts = (np.arange(stride) - padding) % stride
+    places = (starts + padding) // stride
+    counts = np.minimum((length - starts + stride - 1) // stride, wide - places)
+    return np.stack((starts, places, np.maximum(counts, 0)), 1)
+
+
+def starts_of_runs(size: Pair, pitch: int, by_row: bool) -> np.ndarray:
+    """Where the vectors that cover outputs of `size` begin in a plane: row by row, or in one line
+    of the plane's rows."""
+    if not by_row:
+        return np.arange(0, max((size[0] - 1) * pitch + size[1], 1), LANES)
+    across = np.arange(0, size[1], LANES)
+    return (np.arange(size[0])[:, None] * pitch + across).reshape(-1)
 
 
 @inlined
 def copy_run(source: Any, at: Any, step: Any, target: Any, to: Any, by: Any, count: Any) -> None:
     """Copy `count` elements between flat arrays, `step` apart to `by` apart."""
-    if step == 1 and by == 1 and count >= LANES:
-        for j in range(0, count - LANES, LANES):
-            store(target, to + j, load(source, at + j))
-        store(target, to + count - LANES, load(source, at + count - LANES))
+    if step <= 2 and by <= 2 and step * by <= 2:
+        for j in range(0, count, LANES):
+            some = min(count - j, LANES)
+            if step == 2:
+                _copy_even(source, at + 2 * j, target, to + j, some)
+            elif by == 2:
+                _copy_apart(source, at + j, target, to + 2 * j, some)
+            else:
+                _copy_lanes(source, at + j, target, to + j, some)
     else:
         for j in range(count):
             target[to + j * by] = source[at + j * step]
 
 
-@inlined
+@compiled
 def fill_planes(
-    x: Any, first: Any, channels: Any, stride: Any, padding: Any, rows: Any, pitch: Any, planes: Any
-) -> None:
-    """Copy images x, (images, h, w), from `first` on to planes, (channels, stride[0], stride[1],
-    rows, pitch) in one. What is padding there is not written."""
-    _, h, w = x.shape
-    source = x.reshape(-1)
+    x: np.ndarray, first: int, hw: Pair, lines: np.ndarray, columns: np.ndarray,
+    shape: tuple[int, int, int], planes: np.ndarray, to: int,
+) -> None:  # fmt: skip
+    """Copy images x, (images, *hw), from `first` on to planes, from element `to` on. What is
+    padding there is not written. x and planes are flat arrays.
+
+    lines, columns: `parts_of_axis` of both axes. shape: channels, rows and pitch.
+    """
+    channels, rows, pitch = shape
+    (h, w), down, across = hw, lines.shape[0], columns.shape[0]
     for channel in range(channels):
-        for i in range(h):
-            row, part = (i + padding[0]) // stride[0], (i + padding[0]) % stride[0]
-            if row >= rows:
-                continue
-            for k in range(stride[1]):  # the columns of remainder k
-                start = (k - padding[1]) % stride[1]
-                column = (start + padding[1]) // stride[1]
-                count = min((w - start + stride[1] - 1) // stride[1], pitch - column)
-                plane = (channel * stride[0] + part) * stride[1] + k
-                to = (plane * rows + row) * pitch + column
-                at = ((first + channel) * h + i) * w + start
-                copy_run(source, at, stride[1], planes, to, 1, count)
-
-
-@inlined
-def shape_sums(size: Any, pitch: Any, channels: Any) -> Any:
-    """(lines, width): how outputs of `size` are computed, whole vectors at a time, as one line of
-    their rows in the planes or row by row, whichever has fewer elements. One channel alone needs
-    long lines."""
-    line = (size[0] - 1) * pitch + size[1]
-    wide = (size[1] + LANES - 1) // LANES * LANES
-    if channels > 1 and size[0] * wide < line:
-        return size[0], wide
-    return 1, (line + LANES - 1) // LANES * LANES
+        for a in range(down):
+            for k in range(across):
+                part = (channel * down + a) * across + k
+                at = ((first + channel) * h + lines[a, 0]) * w + columns[k, 0]
+                place = to + (part * rows + lines[a, 1]) * pitch + columns[k, 1]
+                for i in range(lines[a, 2]):
+                    copy_run(
+                        x, at + i * down * w, across, planes, place + i * pitch, 1, columns[k, 2]
+                    )

@@ -2,185 +2,200 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from dtrain.backend.kernels.cpu.compiler import compiled
-from dtrain.backend.kernels.cpu.planes import REACH, copy_run, fill_planes, shape_sums
-from dtrain.backend.kernels.cpu.vector import LANES, add_lanes, load, store
+from dtrain.backend.kernels.cpu.compiler import compiled, inlined
+from dtrain.backend.kernels.cpu.planes import copy_run, fill_planes
+from dtrain.backend.kernels.cpu.tile import correlations, weighted_sums
+from dtrain.backend.kernels.cpu.vector import LANES
 from dtrain.backend.kernels.reference.window import Pair
 
+Triple = tuple[int, int, int]
+Counts = tuple[int, int, int, int, int]
 
-@compiled
-def _sum_one(
-    planes: np.ndarray, start: int, pitch: int, shifts: np.ndarray, weight: np.ndarray,
-    out: np.ndarray,
-) -> None:  # fmt: skip
-    """out[i, p] = the sum of weight[t] planes[start + i pitch + p + shifts[t]] over the taps t."""
-    zero = np.zeros(LANES, np.float32)
-    target, (lines, wide) = out.reshape(-1), out.shape
-    for i in range(lines):
-        p = 0
-        while p < wide:
-            to, first = i * wide + p, start + i * pitch + p
-            if p + 4 * LANES <= wide:
-                a, b, c, d = load(zero, 0), load(zero, 0), load(zero, 0), load(zero, 0)
-                for t in range(shifts.size):
-                    at, w = first + shifts[t], weight[t]
-                    a = a + w * load(planes, at)
-                    b = b + w * load(planes, at + LANES)
-                    c = c + w * load(planes, at + 2 * LANES)
-                    d = d + w * load(planes, at + 3 * LANES)
-                store(target, to, a)
-                store(target, to + LANES, b)
-                store(target, to + 2 * LANES, c)
-                store(target, to + 3 * LANES, d)
-                p += 4 * LANES
-            else:
-                a = load(zero, 0)
-                for t in range(shifts.size):
-                    a = a + weight[t] * load(planes, first + shifts[t])
-                store(target, to, a)
-                p += LANES
+TAPS = 256
+
+_sums_8x3, _sums_8x1 = weighted_sums(8, 3), weighted_sums(8, 1)
+_sums_4x3, _sums_4x1 = weighted_sums(4, 3), weighted_sums(4, 1)
+_sums_1x6, _sums_1x1 = weighted_sums(1, 6), weighted_sums(1, 1)
+_correlations_4x6, _correlations_1x9 = correlations(4, 6), correlations(1, 9)
+
+
+@inlined
+def _tile_rows(rest: Any) -> Any:
+    """The rows of the next tile, if a group has so many output channels left."""
+    return 8 if rest > 4 else 4 if rest > 1 else 1
+
+
+def pad_channels(channels: int) -> int:
+    """The number of rows of the tiles for so many output channels."""
+    rest = channels % 8
+    return channels - rest + (0 if not rest else 8 if rest > 4 else 4 if rest > 1 else 1)
 
 
 @compiled
-def _sum_four(
-    planes: np.ndarray, start: int, pitch: int, shifts: np.ndarray, weight: np.ndarray,
-    out: np.ndarray,
+def pack_weight(
+    weight: np.ndarray, group_step: int, row_step: int, elements: np.ndarray, phases: np.ndarray,
+    shape: Pair, padded: int, out: np.ndarray,
 ) -> None:  # fmt: skip
-    """`_sum_one` for four channels: weight (taps, 4), out (4, lines, width)."""
-    zero = np.zeros(LANES, np.float32)
-    target, w = out.reshape(-1), weight.reshape(-1)
-    _, lines, wide = out.shape
-    step = lines * wide
-    for i in range(lines):
-        for p in range(0, wide, LANES):
-            a, b, c, d = load(zero, 0), load(zero, 0), load(zero, 0), load(zero, 0)
-            first, to = start + i * pitch + p, i * wide + p
-            for t in range(shifts.size):
-                v, k = load(planes, first + shifts[t]), 4 * t
-                a = a + w[k] * v
-                b = b + w[k + 1] * v
-                c = c + w[k + 2] * v
-                d = d + w[k + 3] * v
-            store(target, to, a)
-            store(target, to + step, b)
-            store(target, to + 2 * step, c)
-            store(target, to + 3 * step, d)
+    """Write the weight to out, zeros, in the order in which the tiles read it: for each phase,
+    (first tap, taps), group and tile, (taps, rows of the tile).
+
+    Row m of a group has tap t at group group_step + m row_step + elements[t]. shape: (groups,
+    channels of a group); padded: the rows of a group's tiles.
+    """
+    groups, channels = shape
+    for phase in range(phases.shape[0]):
+        begin, taps = phases[phase, 0], phases[phase, 1]
+        for group in range(groups):
+            first = groups * padded * begin + group * padded * taps
+            m = 0
+            while m < channels:
+                rows = _tile_rows(channels - m)
+                for r in range(min(rows, channels - m)):
+                    source = group * group_step + (m + r) * row_step
+                    for t in range(taps):
+                        out[first + m * taps + t * rows + r] = weight[source + elements[begin + t]]
+                m += rows
+
+
+@inlined
+def _sum_channels(
+    weight: Any, first: Any, channels: Any, planes: Any, starts: Any, e: Any, count: Any,
+    shifts: Any, begin: Any, taps: Any, out: Any, to: Any, starts_out: Any, step: Any,
+) -> Any:  # fmt: skip
+    """Sum over the taps for `count` vectors from e on, of all output channels of a group.
+
+    TAPS taps are summed at a time, which is more exact, and keeps their planes in the cache.
+    """
+    end = e + count
+    for t in range(0, taps, TAPS):
+        m, some, adds, here = 0, min(taps - t, TAPS), t > 0, begin + t
+        while m < channels:
+            rows = _tile_rows(channels - m)
+            at, place = first + m * taps + t * rows, to + m * step
+            for v in range(e, end - 2, 3):
+                if rows == 8:
+                    _sums_8x3(weight, at, planes, starts, v, shifts, here, some, adds, out, place,
+                              starts_out, step)  # fmt: skip
+                elif rows == 4:
+                    _sums_4x3(weight, at, planes, starts, v, shifts, here, some, adds, out, place,
+                              starts_out, step)  # fmt: skip
+            for v in range(e if rows == 1 else end - count % 3, end):
+                if rows == 8:
+                    _sums_8x1(weight, at, planes, starts, v, shifts, here, some, adds, out, place,
+                              starts_out, step)  # fmt: skip
+                elif rows == 4:
+                    _sums_4x1(weight, at, planes, starts, v, shifts, here, some, adds, out, place,
+                              starts_out, step)  # fmt: skip
+                else:
+                    _sums_1x1(weight, at, planes, starts, v, shifts, here, some, adds, out, place,
+                              starts_out, step)  # fmt: skip
+            m += rows
+
+
+@inlined
+def _sum_one_channel(
+    weight: Any, first: Any, planes: Any, starts: Any, e: Any, count: Any, shifts: Any, begin: Any,
+    taps: Any, out: Any, to: Any, starts_out: Any,
+) -> Any:  # fmt: skip
+    """`_sum_channels` for one channel; the last tile may cover vectors of the one before again."""
+    end = e + count
+    if count < 6:
+        for v in range(e, end):
+            _sums_1x1(weight, first, planes, starts, v, shifts, begin, taps, False, out, to,
+                      starts_out, 0)  # fmt: skip
+    else:
+        for v in range(e, end, 6):
+            _sums_1x6(weight, first, planes, starts, min(v, end - 6), shifts, begin, taps, False,
+                      out, to, starts_out, 0)  # fmt: skip
 
 
 @compiled
 def correlate(
-    x: np.ndarray, stride: Pair, padding: Pair, shape: Pair, start: int, shifts: np.ndarray,
-    weight: np.ndarray, size: Pair, first: Pair, step: Pair, out: np.ndarray,
+    x: np.ndarray, hw: Pair, lines: np.ndarray, columns: np.ndarray, shape: Triple,
+    weight: np.ndarray, counts: Counts, bands: np.ndarray, starts: np.ndarray,
+    starts_out: np.ndarray, shifts: np.ndarray, planes: np.ndarray, sums: np.ndarray,
+    out: np.ndarray, area: int,
 ) -> None:  # fmt: skip
-    """Write to every `step`-th element of out, (n, m, h, w), from `first` on, `size` in all.
+    """Write the sums over taps to out, (n, groups * channels, area).
 
-    x: (n * c, height, width), which is copied to planes of `shape`, rows and pitch; weight:
-    (groups, m / groups, taps).
+    x: (n * groups * inputs, *hw), which is copied to planes of `shape`: inputs, rows and pitch.
+    counts: n, groups, channels, those padded to tiles, and the images of which there are planes.
+    weight: of `pack_weight`. bands: as in `direct._Plan`. x, planes and out are flat arrays.
     """
-    groups, per_group, taps = weight.shape
-    n, _, high, wide = out.shape
-    rows, pitch = shape
-    channels = x.shape[0] // max(n * groups, 1)
-    lines, width = shape_sums(size, pitch, per_group)
-    between = pitch if lines == 1 else width  # from a row of the sums to the next
-    sums = np.empty((4, lines, width), np.float32)
-    planes = np.zeros(channels * stride[0] * stride[1] * rows * pitch + REACH, np.float32)
-    by_tap = np.zeros((groups, (per_group + 3) // 4, taps, 4), np.float32)
+    n, groups, channels, padded, images = counts
+    inputs, rows, pitch = shape
+    size = inputs * lines.shape[0] * columns.shape[0] * rows * pitch
+    line = sums.size // padded
     for group in range(groups):
-        for m in range(per_group):
-            by_tap[group, m // 4, :, m % 4] = weight[group, m]
-    source, target = sums.reshape(-1), out.reshape(-1)
-    for image in range(n * groups):
-        group = image % groups
-        fill_planes(x, image * channels, channels, stride, padding, rows, pitch, planes)
-        for m in range(0, per_group, 4):
-            if per_group == 1:
-                _sum_one(planes, start, pitch, shifts, weight[group, 0], sums[0])
-            else:
-                _sum_four(planes, start, pitch, shifts, by_tap[group, m // 4], sums)
-            for k in range(min(4, per_group - m)):
-                for i in range(size[0]):
-                    row = (image * per_group + m + k) * high + first[0] + i * step[0]
-                    at, to = k * lines * width + i * between, row * wide + first[1]
-                    copy_run(source, at, 1, target, to, step[1], size[1])
-
-
-@compiled
-def _correlate_one(
-    planes: np.ndarray, pitch: int, shifts: np.ndarray, g: np.ndarray, out: np.ndarray
-) -> None:
-    """Add to out[t] the sum of g[i, p] planes[i pitch + p + shifts[t]] over all i and p."""
-    zero, source, (lines, wide) = np.zeros(LANES, np.float32), g.reshape(-1), g.shape
-    last = shifts.size - 1  # for a tap that is not there the last one is taken
-    for t in range(0, last + 1, 4):
-        s0, s1 = shifts[t], shifts[min(t + 1, last)]
-        s2, s3 = shifts[min(t + 2, last)], shifts[min(t + 3, last)]
-        a, b, c, d = load(zero, 0), load(zero, 0), load(zero, 0), load(zero, 0)
-        for i in range(lines):
-            for p in range(0, wide, LANES):
-                v, at = load(source, i * wide + p), i * pitch + p
-                a = a + v * load(planes, s0 + at)
-                b = b + v * load(planes, s1 + at)
-                c = c + v * load(planes, s2 + at)
-                d = d + v * load(planes, s3 + at)
-        totals = (add_lanes(a), add_lanes(b), add_lanes(c), add_lanes(d))
-        for k in range(min(4, last + 1 - t)):
-            out[t + k] += totals[k]
-
-
-@compiled
-def _correlate_two(
-    planes: np.ndarray, pitch: int, shifts: np.ndarray, g: np.ndarray, out: np.ndarray
-) -> None:
-    """`_correlate_one` for two channels: g (2, lines, width), out (2, taps)."""
-    zero, source, (_, lines, wide) = np.zeros(LANES, np.float32), g.reshape(-1), g.shape
-    last, step = shifts.size - 1, lines * wide
-    for t in range(0, last + 1, 2):
-        s0, s1 = shifts[t], shifts[min(t + 1, last)]
-        a, b, c, d = load(zero, 0), load(zero, 0), load(zero, 0), load(zero, 0)
-        for i in range(lines):
-            for p in range(0, wide, LANES):
-                here, at = i * wide + p, i * pitch + p
-                v, w = load(source, here), load(source, here + step)
-                x, y = load(planes, s0 + at), load(planes, s1 + at)
-                a = a + v * x
-                b = b + v * y
-                c = c + w * x
-                d = d + w * y
-        out[0, t] += add_lanes(a)
-        out[1, t] += add_lanes(c)
-        if t < last:
-            out[0, t + 1] += add_lanes(b)
-            out[1, t + 1] += add_lanes(d)
+        for image in range(0, n, images):
+            some = min(images, n - image)
+            for k in range(some):
+                first = ((image + k) * groups + group) * inputs
+                fill_planes(x, first, hw, lines, columns, shape, planes, k * size)
+            base = (image * groups + group) * channels * area
+            for b in range(bands.shape[0]):
+                e, count, begin, taps = bands[b, 0], bands[b, 1], bands[b, 2], bands[b, 3]
+                between, begin_out = bands[b, 4], bands[b, 5]
+                first = groups * padded * begin + group * padded * taps
+                to, made, step = base, out, area
+                if between:
+                    to, made, step = 0, sums, line
+                if channels == 1:
+                    _sum_one_channel(weight, first, planes, starts, e, some * count, shifts, begin,
+                                     taps, made, to, starts_out)  # fmt: skip
+                else:
+                    _sum_channels(weight, first, channels, planes, starts, e, some * count, shifts,
+                                  begin, taps, made, to, starts_out, step)  # fmt: skip
+                if not between:
+                    continue
+                for k in range(some * channels):
+                    image_k, channel = k // channels, k % channels
+                    at = channel * line + image_k * count * LANES
+                    to = base + (image_k * groups * channels + channel) * area + begin_out
+                    for i in range(bands[b, 8]):
+                        copy_run(sums, at + i * between, 1, out, to + i * bands[b, 6], bands[b, 7],
+                                 bands[b, 9])  # fmt: skip
 
 
 @compiled
 def correlate_weight(
-    x: np.ndarray, stride: Pair, padding: Pair, shape: Pair, shifts: np.ndarray, g: np.ndarray,
-    out: np.ndarray,
+    x: np.ndarray, hw: Pair, lines: np.ndarray, columns: np.ndarray, shape: Triple,
+    shifts: np.ndarray, starts: np.ndarray, between: int, counts: Counts, g: np.ndarray, size: Pair,
+    planes: np.ndarray, gradients: np.ndarray, out: np.ndarray,
 ) -> None:  # fmt: skip
-    """Add to out, (groups, m / groups, taps), the sums of g, (n, m, oh, ow), times the planes of x,
-    as in `correlate`."""
-    groups, per_group, _ = out.shape
-    n, _, oh, ow = g.shape
-    rows, pitch = shape
-    channels = x.shape[0] // max(n * groups, 1)
-    lines, width = shape_sums((oh, ow), pitch, per_group)
-    between = pitch if lines == 1 else width
-    padded = np.zeros((2, lines, width), np.float32)
-    source, target = g.reshape(-1), padded.reshape(-1)
-    planes = np.zeros(channels * stride[0] * stride[1] * rows * pitch + REACH, np.float32)
-    for image in range(n * groups):
-        fill_planes(x, image * channels, channels, stride, padding, rows, pitch, planes)
-        for m in range(0, per_group, 2):
-            made = min(2, per_group - m)
-            for k in range(made):
-                for i in range(oh):
-                    at = ((image * per_group + m + k) * oh + i) * ow
-                    copy_run(source, at, 1, target, k * lines * width + i * between, 1, ow)
-            if made == 2:
-                _correlate_two(planes, pitch, shifts, padded, out[image % groups, m : m + 2])
-            else:
-                _correlate_one(planes, pitch, shifts, padded[0], out[image % groups, m])
+    """Add to out, (groups, padded, taps), the sums of g, (n, groups * channels, *size), times the
+    planes of x, as in `correlate`.
+
+    padded and taps: those of whole tiles, 4 by 6, or with one channel 1 by 9. starts: of the
+    vectors of all images of which there are planes; gradients: room for theirs. All are flat
+    arrays.
+    """
+    n, groups, channels, padded, images = counts
+    inputs, taps = shape[0], shifts.size
+    plane = inputs * lines.shape[0] * columns.shape[0] * shape[1] * shape[2]
+    width, vectors = starts.size * LANES, starts.size // images
+    for group in range(groups):
+        for begin in range(0, n, images):
+            count = min(images, n - begin)
+            for image in range(count):
+                first = (begin + image) * groups + group
+                fill_planes(x, first * inputs, hw, lines, columns, shape, planes, image * plane)
+                for k in range(channels):
+                    to = k * width + image * vectors * LANES
+                    for i in range(size[0]):
+                        at = ((first * channels + k) * size[0] + i) * size[1]
+                        copy_run(g, at, 1, gradients, to + i * between, 1, size[1])
+            for k in range(0, padded, 4):
+                at, to = k * width, (group * padded + k) * taps
+                if padded == 1:
+                    for t in range(0, taps, 9):
+                        _correlations_1x9(gradients, at, width, planes, starts, count * vectors,
+                                          shifts, t, out, to + t, taps)  # fmt: skip
+                else:
+                    for t in range(0, taps, 6):
+                        _correlations_4x6(gradients, at, width, planes, starts, count * vectors,
+                                          shifts, t, out, to + t, taps)  # fmt: skip

@@ -10,14 +10,14 @@ import operator
 from typing import Any
 
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.core.typing import signature
 from numba.core.typing.templates import ConcreteTemplate, infer_global
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
 LANES = 16
-_VECTOR = ir.VectorType(ir.FloatType(), LANES)
-_FUSED = ("contract", "nsz")
+VECTOR = ir.VectorType(ir.FloatType(), LANES)
+FUSED = ("contract", "nsz")
 
 
 class Float32x16(types.Type):
@@ -33,25 +33,46 @@ float32x16 = Float32x16()
 @register_model(Float32x16)
 class _Model(models.PrimitiveModel):
     def __init__(self, manager: Any, numba_type: Any) -> None:
-        super().__init__(manager, numba_type, _VECTOR)
+        super().__init__(manager, numba_type, VECTOR)
 
 
 def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
-    """The address of element `index` of a flat array, as the address of a vector."""
+    """The address of element `index` of a flat array."""
     data = context.make_array(array_type)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [index]), _VECTOR.as_pointer())
+    return builder.gep(data, [index])
 
 
-def _load(builder: Any, pointer: Any) -> Any:
-    """Emit a load from an address that is aligned to one element alone."""
-    value = builder.load(pointer)
+def emit_load(builder: Any, element: Any) -> Any:
+    """Emit a load of the vector that begins at the address of an element."""
+    value = builder.load(builder.bitcast(element, VECTOR.as_pointer()))
     value.align = 4
     return value
 
 
-def _store(builder: Any, value: Any, pointer: Any) -> None:
-    """Emit a store to an address that is aligned to one element alone."""
-    builder.store(value, pointer).align = 4
+def emit_store(builder: Any, value: Any, element: Any) -> None:
+    """Emit a store of a vector to the address of an element."""
+    builder.store(value, builder.bitcast(element, VECTOR.as_pointer())).align = 4
+
+
+def emit_splat(builder: Any, number: Any) -> Any:
+    """Emit a vector of one number."""
+    lanes = builder.insert_element(
+        ir.Constant(VECTOR, ir.Undefined), number, ir.Constant(ir.IntType(32), 0)
+    )
+    return _shuffle(builder, lanes, lanes, [0] * LANES)
+
+
+def emit_multiply_add(builder: Any, x: Any, y: Any, z: Any) -> Any:
+    """Emit x y + z."""
+    return builder.fadd(builder.fmul(x, y, flags=FUSED), z, flags=FUSED)
+
+
+def emit_add_lanes(builder: Any, vector: Any) -> Any:
+    """Emit the sum of the elements: of both halves, of the halves of that, to the last two."""
+    for width in (8, 4, 2, 1):
+        above = _shuffle(builder, vector, vector, [(i + width) % LANES for i in range(LANES)])
+        vector = builder.fadd(vector, above, flags=FUSED)
+    return builder.extract_element(vector, ir.Constant(ir.IntType(32), 0))
 
 
 @intrinsic
@@ -59,7 +80,7 @@ def load(typing_context: Any, array: Any, index: Any) -> Any:
     """Load elements index .. index + 15 of a flat float32 array."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return _load(builder, _pointer(context, builder, signature.args[0], *arguments))
+        return emit_load(builder, _pointer(context, builder, signature.args[0], *arguments))
 
     return float32x16(array, types.intp), build
 
@@ -70,10 +91,71 @@ def store(typing_context: Any, array: Any, index: Any, vector: Any) -> Any:
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array, index, vector = arguments
-        _store(builder, vector, _pointer(context, builder, signature.args[0], array, index))
+        emit_store(builder, vector, _pointer(context, builder, signature.args[0], array, index))
         return context.get_dummy_value()
 
     return types.void(array, types.intp, float32x16), build
+
+
+def lane_copier(step: int, by: int) -> Any:
+    """The function that copies `count` elements, 1 .. 16, between flat float32 arrays, `step` apart
+    to `by` apart."""
+
+    @intrinsic
+    def copy(typing_context: Any, source: Any, at: Any, target: Any, to: Any, count: Any) -> Any:
+        def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            source, at, target, to, count = arguments
+            count = builder.trunc(count, ir.IntType(32))
+            lanes = range(LANES)
+            vector = ir.Constant(VECTOR, ir.Undefined)
+            for first in range(0, step * LANES, LANES):
+                index = builder.add(at, context.get_constant(types.intp, first))
+                place = _pointer(context, builder, signature.args[0], source, index)
+                needed = [-(-(first + i) // step) for i in lanes]
+                part = _load_masked(builder, place, _is_less(builder, needed, count))
+                here = [i * step - first for i in lanes]
+                chosen = [LANES + k if 0 <= k < LANES else i for i, k in enumerate(here)]
+                vector = _shuffle(builder, vector, part, chosen)
+            for first in range(0, by * LANES, LANES):
+                index = builder.add(to, context.get_constant(types.intp, first))
+                place = _pointer(context, builder, signature.args[2], target, index)
+                made = [(first + i) // by for i in lanes]
+                mask = [k if (first + i) % by == 0 else LANES for i, k in enumerate(made)]
+                part = _shuffle(builder, vector, vector, made)
+                _store_masked(builder, part, place, _is_less(builder, mask, count))
+            return context.get_dummy_value()
+
+        n = types.intp
+        return types.void(source, n, target, n, n), build
+
+    return copy
+
+
+def _is_less(builder: Any, numbers: Any, limit: Any) -> Any:
+    """Emit the mask of the lanes whose number is less than the 32-bit limit."""
+    lanes = ir.VectorType(limit.type, LANES)
+    limits = builder.insert_element(
+        ir.Constant(lanes, ir.Undefined), limit, ir.Constant(limit.type, 0)
+    )
+    limits = _shuffle(builder, limits, limits, [0] * LANES)
+    return builder.icmp_signed("<", ir.Constant(lanes, list(numbers)), limits)
+
+
+def _load_masked(builder: Any, element: Any, mask: Any) -> Any:
+    """Emit a load of the lanes of the mask; the other elements are not read, and 0."""
+    pointer, align = VECTOR.as_pointer(), ir.Constant(ir.IntType(32), 4)
+    of = ir.FunctionType(VECTOR, [pointer, align.type, mask.type, VECTOR])
+    load = cgutils.get_or_insert_function(builder.module, of, "llvm.masked.load.v16f32.p0")
+    zeros = ir.Constant(VECTOR, None)
+    return builder.call(load, [builder.bitcast(element, pointer), align, mask, zeros])
+
+
+def _store_masked(builder: Any, value: Any, element: Any, mask: Any) -> None:
+    """Emit a store of the lanes of the mask."""
+    pointer, align = VECTOR.as_pointer(), ir.Constant(ir.IntType(32), 4)
+    of = ir.FunctionType(ir.VoidType(), [VECTOR, pointer, align.type, mask.type])
+    store = cgutils.get_or_insert_function(builder.module, of, "llvm.masked.store.v16f32.p0")
+    builder.call(store, [value, builder.bitcast(element, pointer), align, mask])
 
 
 @intrinsic
@@ -98,7 +180,9 @@ def transpose(
             index = builder.add(start, builder.mul(step, context.get_constant(types.intp, row)))
             return _pointer(context, builder, signature.args[which], array, index)
 
-        rows = [_load(builder, row_pointer(0, source, at, source_step, i)) for i in range(LANES)]
+        rows = [
+            emit_load(builder, row_pointer(0, source, at, source_step, i)) for i in range(LANES)
+        ]
         for width in (8, 4, 2, 1):  # swap the off-diagonal blocks, 8 by 8 to 1 by 1
             for i in (i for i in range(LANES) if not i & width):
                 above, below = rows[i], rows[i + width]
@@ -107,25 +191,11 @@ def transpose(
                 rows[i] = _shuffle(builder, above, below, left)
                 rows[i + width] = _shuffle(builder, above, below, right)
         for i, row in enumerate(rows):
-            _store(builder, row, row_pointer(3, target, to, target_step, i))
+            emit_store(builder, row, row_pointer(3, target, to, target_step, i))
         return context.get_dummy_value()
 
     n = types.intp
     return types.void(source, n, n, target, n, n), build
-
-
-@intrinsic
-def add_lanes(typing_context: Any, vector: Any) -> Any:
-    """The sum of the 16 elements: of the halves, then of the halves of that, to the last two."""
-
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        (vector,) = arguments
-        for width in (8, 4, 2, 1):
-            above = _shuffle(builder, vector, vector, [(i + width) % LANES for i in range(LANES)])
-            vector = builder.fadd(vector, above, flags=_FUSED)
-        return builder.extract_element(vector, ir.Constant(ir.IntType(32), 0))
-
-    return types.float32(vector), build
 
 
 def _shuffle(builder: Any, x: Any, y: Any, lanes: Any) -> Any:
@@ -143,7 +213,7 @@ def _define_operator(function: Any, instruction: Any) -> None:
 
     @lower_builtin(function, Float32x16, Float32x16)
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return getattr(builder, instruction)(*arguments, flags=_FUSED)
+        return getattr(builder, instruction)(*arguments, flags=FUSED)
 
 
 _define_operator(operator.add, "fadd")
@@ -160,8 +230,4 @@ class _ScaleTyping(ConcreteTemplate):
 def _scale(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     """Emit number * vector."""
     number, vector = arguments
-    lanes = builder.insert_element(
-        ir.Constant(_VECTOR, ir.Undefined), number, ir.Constant(ir.IntType(32), 0)
-    )
-    splat = _shuffle(builder, lanes, lanes, [0] * LANES)
-    return builder.fmul(splat, vector, flags=_FUSED)
+    return builder.fmul(emit_splat(builder, number), vector, flags=FUSED)
