@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from dtrain import env
+from dtrain.jit.flat_items import Item
 from dtrain.jit.frames import ALIGNMENT, make_taker
 from dtrain.jit.graph import Ref, rebuild
 from dtrain.jit.native_calls import Place, Rows, c_strides, has_bits_of, place_view
@@ -34,7 +35,7 @@ class Run:
     """Calls in the making of a table. A value that is made, or given, is a memory of its own name
     until the table is written."""
 
-    items: list[Any] = field(default_factory=list)
+    items: list[Item] = field(default_factory=list)
     places: dict[int, Place] = field(default_factory=dict)
     given: list[int] = field(default_factory=list)
     made: dict[int, int] = field(default_factory=dict)  # roots: the item that makes each
@@ -52,7 +53,7 @@ class Run:
             self.given.append(value)
         return self.places[value]
 
-    def add(self, item: Any, examples: dict[int, Example]) -> bool:
+    def add(self, item: Item, examples: dict[int, Example]) -> bool:
         """Add an item; False if it cannot stand in a table."""
         if item.call is None:
             if not _is_name(item):
@@ -69,12 +70,12 @@ class Run:
             with_places = ArrayCall(
                 call.name, call.function, args, call.kwargs, call.outputs, False, ""
             )
-            (source,) = item.shared if len(item.shared) == 1 else (None,)
-            view = None if source is None else place_view(with_places, self.places[source])
+            sources = [self.places[value] for value in item.shared]
+            view = place_view(with_places, sources[0]) if len(sources) == 1 else None
             return view is not None and self._add_view(item, item.makes[0], view)
         return self._add_call(item, list(args), examples)
 
-    def _add_view(self, item: Any, made: int, place: Place) -> bool:
+    def _add_view(self, item: Item, made: int, place: Place) -> bool:
         self.places[made] = place
         self.items.append(item)
         return True
@@ -124,7 +125,7 @@ def _new_place(value: int, example: Example | None) -> Place | None:
     return Place(value, 0, tuple(example.shape), strides, example.dtype)
 
 
-def _is_name(item: Any) -> bool:
+def _is_name(item: Item) -> bool:
     """Whether an item makes a value another name of one."""
     if len(item.shared) != 1 or len(item.makes) != 1 or len(item.lines) != 1:
         return False

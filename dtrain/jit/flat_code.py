@@ -7,45 +7,17 @@ arguments are those that were given, so the bits are, too.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from dtrain.jit import call_tables
+from dtrain.jit.call_text import CallText
 from dtrain.jit.code_text import CodeText
+from dtrain.jit.flat_items import Item, find_root, makes_arrays
 from dtrain.jit.graph import Ref, find_last_uses, rebuild
-from dtrain.jit.proxies import call_method, get_attribute
 from dtrain.jit.rules import ArrayCall, Example
-
-#: The kernels here return new arrays, in an order that arguments of the same shape decide.
-_KERNELS = tuple(
-    f"dtrain.backend.kernels.cpu.{family}"
-    for family in ("activation", "channel_norm", "gru", "lstm", "norm", "softmax", "window")
-)
-
-
-@dataclass
-class _Item:
-    """A call, or some lines.
-
-    uses, makes : the values that it takes, and those that it assigns
-    shared : those that what it makes may share memory with
-    label : the primitive that it is part of, for errors
-    memory : the text of the memory, or None, into which the value that it yields may be written
-    moves : "up", if the lines may come earlier, "down", if they may come later than they stand
-    """
-
-    uses: set[int]
-    makes: list[int]
-    call: ArrayCall | None = None
-    lines: Sequence[str] = ()
-    shared: set[int] = field(default_factory=set)
-    label: str = ""
-    memory: str | None = None
-    moves: str = ""
 
 
 class FlatCode:
@@ -60,7 +32,7 @@ class FlatCode:
     def __init__(self, code: CodeText, first: int):
         self._code = code
         self._free = first
-        self._items: list[_Item] = []
+        self._items: list[Item] = []
         self._examples: dict[int, Example] = {}
         self._foreign: set[int] = set()  # arrays that others hold, too
         #: the arrays whose elements lie in C order, in every run: sums depend on the order
@@ -80,21 +52,21 @@ class FlatCode:
         label: str = "", moves: str = "",
     ) -> None:  # fmt: skip
         """Add text; what it makes, and uses, is held by others."""
-        self._items.append(_Item({*uses}, [*makes], lines=lines, label=label, moves=moves))
+        self._items.append(Item({*uses}, [*makes], lines=lines, label=label, moves=moves))
         self.hold([*uses, *makes])
 
     def add_yield(self, value: int, memory: str | None) -> None:
         """Yield a value; `memory` is the text of an array of its shape and dtype, or None, into
         which it may be written."""
         self._items.append(
-            _Item({value}, [], lines=[f"yield a{value}"], memory=memory, moves="down")
+            Item({value}, [], lines=[f"yield a{value}"], memory=memory, moves="down")
         )
         self.hold([value])
 
     def add_name(self, value: int, source: int) -> None:
         """Make a value another name of one."""
         line = f"a{value} = a{source}"
-        self._items.append(_Item({source}, [value], lines=[line], shared={source}))
+        self._items.append(Item({source}, [value], lines=[line], shared={source}))
 
     def add_new_sum(self, first: int, second: int, example: Example) -> int:
         """Add up two values; returns the number of the sum."""
@@ -104,14 +76,14 @@ class FlatCode:
         self._examples[total] = example
         for value in (first, second):
             self._examples.setdefault(value, example)
-        self._items.append(_Item({first, second}, [total], call))
+        self._items.append(Item({first, second}, [total], call))
         self._note_order(call)
         return total
 
     def add_sum(self, total: int, part: int) -> None:
         """Add a part to a total that is an array of its own, in place."""
         line = f"a{total} += a{part}"
-        self._items.append(_Item({total, part}, [total], lines=[line], shared={total}))
+        self._items.append(Item({total, part}, [total], lines=[line], shared={total}))
 
     def add_calls(
         self, calls: Sequence[ArrayCall], examples: Sequence[Example], numbers: dict[int, int],
@@ -135,8 +107,8 @@ class FlatCode:
             )  # fmt: skip
             uses = {ref.value for ref in here.refs()}
             made = [value for _, value in outputs]
-            self._items.append(_Item(uses, made, here, (), shared, label))
-            if not shared and not _makes_arrays(call):
+            self._items.append(Item(uses, made, here, (), shared, label))
+            if not shared and not makes_arrays(call):
                 self.hold(made)
             self._note_order(here)
 
@@ -144,7 +116,7 @@ class FlatCode:
         """Note the order of what a call makes, where it is known."""
         shapes = {value: self._examples[value].shape for _, value in call.outputs}
         args = {ref.value for ref in call.refs() if self._examples[ref.value].shape}
-        if not isinstance(call.function, np.ufunc) and _makes_arrays(call):  # a kernel
+        if not isinstance(call.function, np.ufunc) and makes_arrays(call):  # a kernel
             args = {value for value in args if self._examples[value].shape in shapes.values()}
         elif call.name != "array.reshape" and not isinstance(call.function, np.ufunc):
             return
@@ -164,21 +136,22 @@ class FlatCode:
         """
         roots = self._find_roots()
         opaque = [item for item in self._items if item.call is None and not item.shared]
-        reached = {_root(roots, value) for value in needed}  # others may hold these
-        reached |= {_root(roots, value) for item in opaque for value in item.uses}
+        reached = {find_root(roots, value) for value in needed}  # others may hold these
+        reached |= {find_root(roots, value) for item in opaque for value in item.uses}
         needed = {*needed, *kept}
-        kept = {value for value in kept if _root(roots, value) not in reached}
+        kept = {value for value in kept if find_root(roots, value) not in reached}
         memory = self._find_memory(roots)
-        frames = self._make_tables(needed, kept, memory) if call_tables.are_there() else []
+        self._text = CallText(self._code, self._examples, self.ordered, memory)
+        frames = self._make_tables(needed, kept) if call_tables.are_there() else []
         last: dict[int, int] = {}  # of each memory, the last item that uses it
         for index, item in enumerate(self._items):
-            last.update((_root(roots, value), index) for value in (*item.uses, *item.makes))
-        held = {_root(roots, value) for value in needed | self._foreign}
+            last.update((find_root(roots, value), index) for value in (*item.uses, *item.makes))
+        held = {find_root(roots, value) for value in needed | self._foreign}
         dropped = find_last_uses([item.uses | set(item.makes) for item in self._items], needed)
         for index, item in enumerate(self._items):
-            ends = {v for v in item.uses if last[_root(roots, v)] == index}
-            free = [v for v in sorted(ends) if _root(roots, v) not in held]
-            lines = item.lines if item.call is None else self._call_lines(item.call, free, memory)
+            ends = {v for v in item.uses if last[find_root(roots, v)] == index}
+            free = [v for v in sorted(ends) if find_root(roots, v) not in held]
+            lines = item.lines if item.call is None else self._text.lines(item.call, free)
             unused = sorted(set(dropped[index]))
             if unused:
                 lines = [*lines, " = ".join(f"a{value}" for value in unused) + " = None"]
@@ -187,9 +160,7 @@ class FlatCode:
                 labels[len(self._code.lines)] = item.label
         return frames
 
-    def _make_tables(
-        self, needed: set[int], kept: set[int], memory: dict[int, str]
-    ) -> list[str]:  # fmt: skip
+    def _make_tables(self, needed: set[int], kept: set[int]) -> list[str]:
         """Have calls of small arrays run as tables; returns the variables of their frames."""
         items, frames = self._items, []
         self._items = []
@@ -206,17 +177,17 @@ class FlatCode:
             into = {v: item.memory for item in down if item.memory for v in item.uses}
             text = call_tables.TableText(run, later, kept, into, self._code.constant)
             frames.append(f"t{index}")
-            lines = text.lines(frames[-1], lambda item: self._plain_lines(item, memory))
+            lines = text.lines(frames[-1], self._plain_lines)
             self._items += [item for item in others if item.moves == "up"]
-            self._items.append(_Item({*run.given}, text.makes, lines=lines))
+            self._items.append(Item({*run.given}, text.makes, lines=lines))
             self._items += down
             self.hold([*run.given, *text.makes])
             index = after
         return frames
 
     def _find_run(
-        self, items: Sequence[_Item], start: int
-    ) -> tuple[call_tables.Run, list[_Item], int]:
+        self, items: Sequence[Item], start: int
+    ) -> tuple[call_tables.Run, list[Item], int]:
         """The calls from an item on that can run as one table, the lines between them, which move,
         and the item after them."""
         run, others, index = call_tables.Run(), [], start
@@ -230,21 +201,21 @@ class FlatCode:
             index += 1
         return run, others, index
 
-    def _plain_lines(self, item: _Item, memory: dict[int, str]) -> Sequence[str]:
-        return item.lines if item.call is None else self._call_lines(item.call, (), memory)
+    def _plain_lines(self, item: Item) -> Sequence[str]:
+        return item.lines if item.call is None else self._text.lines(item.call, ())
 
     def _find_memory(self, roots: dict[int, int]) -> dict[int, str]:
         """The memory for values that nobody takes but who gets them."""
         takers: dict[int, int] = {}
         for item in self._items:
-            for root in {_root(roots, value) for value in (*item.uses, *item.makes)}:
+            for root in {find_root(roots, value) for value in (*item.uses, *item.makes)}:
                 takers[root] = takers.get(root, 0) + 1
         return {
             value: item.memory
             for item in self._items
             if item.memory is not None
             for value in item.uses
-            if takers[_root(roots, value)] == 2
+            if takers[find_root(roots, value)] == 2
         }
 
     def _find_roots(self) -> dict[int, int]:
@@ -253,98 +224,12 @@ class FlatCode:
         for item in self._items:
             for made in item.makes:
                 for other in item.shared:
-                    first, second = _root(roots, made), _root(roots, other)
+                    first, second = find_root(roots, made), find_root(roots, other)
                     if first != second:
                         roots[first] = second
             for value in (*item.uses, *item.makes):
                 roots.setdefault(value, value)
         return roots
-
-    def _call_lines(
-        self, call: ArrayCall, free: Sequence[int], memory: dict[int, str]
-    ) -> list[str]:  # fmt: skip
-        outputs = [value for _, value in call.outputs]
-        if len(outputs) == 1 and self._is_same(call):
-            return [f"a{outputs[0]} = {self._code.text(call.args[1])}"]
-        called = self._called(call, free, memory)
-        if not outputs:
-            return [called]
-        if not call.width:
-            lines = [f"a{outputs[0]} = {called}"]
-        elif [path for path, _ in call.outputs] == [(i,) for i in range(call.width)]:
-            lines = [", ".join(f"a{value}" for value in outputs) + f", = {called}"]
-        else:
-            lines = self._code.call_lines(call, called)
-        return lines
-
-    def _is_same(self, call: ArrayCall) -> bool:
-        """Whether a call reshapes an array to the shape that it has."""
-        if call.function is not call_method or call.name != "array.reshape":
-            return False
-        source, (_, made) = call.args[1], call.outputs[0]
-        return (
-            isinstance(source, Ref)
-            and self._examples[source.value].shape == self._examples[made].shape
-        )
-
-    def _called(self, call: ArrayCall, free: Sequence[int], memory: dict[int, str]) -> str:
-        """The text of a call."""
-        text, args = self._code.text, call.args
-        into = memory.get(call.outputs[0][1]) if len(call.outputs) == 1 else None
-        if isinstance(call.function, np.ufunc):
-            return self._ufunc(call, free, into)
-        if call.function is get_attribute:
-            return f"{text(args[0])}.{args[1]}"
-        if call.function is operator.getitem:
-            return f"{text(args[0])}[{text(args[1])}]"
-        if call.function is operator.setitem:
-            return f"{text(args[0])}[{text(args[1])}] = {text(args[2])}"
-        if call.function is not call_method:
-            return self._code.call(call.function, args, call.kwargs)
-        name, array, *rest = args
-        if name == "sum" and len(rest) < 2 and call.kwargs.keys() <= {"axis", "keepdims"}:
-            axis = rest[0] if rest else call.kwargs.get("axis")
-            keep = call.kwargs.get("keepdims", False)
-            reduced = self._code.call(np.add.reduce, (array, axis, None, None, keep), {})
-            return reduced if into is None else reduced.replace("None, None, ", f"None, {into}, ")
-        inner = self._code.call(name, rest, call.kwargs)  # "k1(arguments)"
-        return f"{text(array)}.{name}{inner[inner.index('(') :]}"
-
-    def _ufunc(self, call: ArrayCall, free: Sequence[int], into: str | None) -> str:
-        out = call.kwargs.get("out")
-        out = out[0] if isinstance(out, tuple) and len(out) == 1 else out
-        others = call.kwargs.keys() - {"out"}
-        if isinstance(out, Ref) and not others:
-            return self._code.call(call.function, (*call.args, out), {})
-        if into is not None and not call.kwargs:
-            return f"{self._code.call(call.function, call.args, {})[:-1]}, {into})"
-        target = None if call.kwargs else self._target(call, free)
-        if target is None:
-            return self._code.call(call.function, call.args, call.kwargs)
-        return self._code.call(call.function, (*call.args, Ref(target)), {})
-
-    def _target(self, call: ArrayCall, free: Sequence[int]) -> int | None:
-        """An argument into which the result can be written."""
-        function: Any = call.function
-        if function.signature is not None or function.nout != 1 or len(call.outputs) != 1:
-            return None
-        like = self._examples[call.outputs[0][1]]
-        if not like.shape or call.outputs[0][1] not in self.ordered:  # a number without a shape
-            return None
-        fits = (v for v in free if self._examples.get(v) == like and v in self.ordered)
-        return next(fits, None)
-
-
-def _makes_arrays(call: ArrayCall) -> bool:
-    """Whether nobody else holds what a call returns, if it shares no memory with its arguments."""
-    module = getattr(call.function, "__module__", None) or ""
-    return isinstance(call.function, np.ufunc) or module.startswith(_KERNELS)
-
-
-def _root(roots: dict[int, int], value: int) -> int:
-    while roots.get(value, value) != value:
-        value = roots[value]
-    return value
 
 
 def _renumbered(item: Any, numbers: dict[int, int]) -> Any:

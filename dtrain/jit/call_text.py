@@ -1,0 +1,105 @@
+"""`CallText`: the text of a call of an array function, whose result may go into a free array."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dtrain.jit.code_text import CodeText
+from dtrain.jit.graph import Ref
+from dtrain.jit.proxies import call_method, get_attribute
+from dtrain.jit.rules import ArrayCall, Example
+
+
+class CallText:
+    """Writes calls.
+
+    Parameters
+    ----------
+    code : where constants are put
+    examples : what is known of values
+    ordered : the values whose elements lie in C order
+    memory : the text of the memory, or None, for values that nobody takes but who gets them
+    """
+
+    def __init__(
+        self, code: CodeText, examples: Mapping[int, Example], ordered: set[int],
+        memory: Mapping[int, str],
+    ):  # fmt: skip
+        self._code, self._examples, self._ordered, self._memory = code, examples, ordered, memory
+
+    def lines(self, call: ArrayCall, free: Sequence[int]) -> list[str]:
+        """The lines that run a call; the result may be written into the values that are free."""
+        outputs = [value for _, value in call.outputs]
+        if len(outputs) == 1 and self._is_same(call):
+            return [f"a{outputs[0]} = {self._code.text(call.args[1])}"]
+        called = self._called(call, free)
+        if not outputs:
+            return [called]
+        if not call.width:
+            lines = [f"a{outputs[0]} = {called}"]
+        elif [path for path, _ in call.outputs] == [(i,) for i in range(call.width)]:
+            lines = [", ".join(f"a{value}" for value in outputs) + f", = {called}"]
+        else:
+            lines = self._code.call_lines(call, called)
+        return lines
+
+    def _is_same(self, call: ArrayCall) -> bool:
+        """Whether a call reshapes an array to the shape that it has."""
+        if call.function is not call_method or call.name != "array.reshape":
+            return False
+        source, (_, made) = call.args[1], call.outputs[0]
+        return (
+            isinstance(source, Ref)
+            and self._examples[source.value].shape == self._examples[made].shape
+        )
+
+    def _called(self, call: ArrayCall, free: Sequence[int]) -> str:
+        """The text of a call."""
+        text, args = self._code.text, call.args
+        into = self._memory.get(call.outputs[0][1]) if len(call.outputs) == 1 else None
+        if isinstance(call.function, np.ufunc):
+            return self._ufunc(call, free, into)
+        if call.function is get_attribute:
+            return f"{text(args[0])}.{args[1]}"
+        if call.function is operator.getitem:
+            return f"{text(args[0])}[{text(args[1])}]"
+        if call.function is operator.setitem:
+            return f"{text(args[0])}[{text(args[1])}] = {text(args[2])}"
+        if call.function is not call_method:
+            return self._code.call(call.function, args, call.kwargs)
+        name, array, *rest = args
+        if name == "sum" and len(rest) < 2 and call.kwargs.keys() <= {"axis", "keepdims"}:
+            axis = rest[0] if rest else call.kwargs.get("axis")
+            keep = call.kwargs.get("keepdims", False)
+            reduced = self._code.call(np.add.reduce, (array, axis, None, None, keep), {})
+            return reduced if into is None else reduced.replace("None, None, ", f"None, {into}, ")
+        inner = self._code.call(name, rest, call.kwargs)  # "k1(arguments)"
+        return f"{text(array)}.{name}{inner[inner.index('(') :]}"
+
+    def _ufunc(self, call: ArrayCall, free: Sequence[int], into: str | None) -> str:
+        out = call.kwargs.get("out")
+        out = out[0] if isinstance(out, tuple) and len(out) == 1 else out
+        others = call.kwargs.keys() - {"out"}
+        if isinstance(out, Ref) and not others:
+            return self._code.call(call.function, (*call.args, out), {})
+        if into is not None and not call.kwargs:
+            return f"{self._code.call(call.function, call.args, {})[:-1]}, {into})"
+        target = None if call.kwargs else self._target(call, free)
+        if target is None:
+            return self._code.call(call.function, call.args, call.kwargs)
+        return self._code.call(call.function, (*call.args, Ref(target)), {})
+
+    def _target(self, call: ArrayCall, free: Sequence[int]) -> int | None:
+        """An argument into which the result can be written."""
+        function: Any = call.function
+        if function.signature is not None or function.nout != 1 or len(call.outputs) != 1:
+            return None
+        like = self._examples[call.outputs[0][1]]
+        if not like.shape or call.outputs[0][1] not in self._ordered:  # a number without a shape
+            return None
+        fits = (v for v in free if self._examples.get(v) == like and v in self._ordered)
+        return next(fits, None)
