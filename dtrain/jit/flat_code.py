@@ -17,7 +17,9 @@ from dtrain.jit.call_text import CallText
 from dtrain.jit.code_text import CodeText
 from dtrain.jit.flat_items import Item, find_root, makes_arrays
 from dtrain.jit.graph import Ref, find_last_uses, rebuild
+from dtrain.jit.joined_calls import join_calls
 from dtrain.jit.rules import ArrayCall, Example
+from dtrain.jit.scatter_sums import join_scatters
 
 
 class FlatCode:
@@ -134,6 +136,8 @@ class FlatCode:
         needed, kept : used afterwards; `kept` may lie in frames (call_tables.py)
         labels : gets the labels of the lines by number
         """
+        self._items = join_calls(self._items, self._examples, {*needed, *kept})
+        self._items = join_scatters(self._items, self._examples, self.new_value)
         roots = self._find_roots()
         opaque = [item for item in self._items if item.call is None and not item.shared]
         reached = {find_root(roots, value) for value in needed}  # others may hold these

@@ -10,10 +10,10 @@ import numpy as np
 from dtrain.jit.rules import ArrayCall
 
 #: The kernels here return new arrays, in an order that arguments of the same shape decide.
-_KERNELS = tuple(
-    f"dtrain.backend.kernels.cpu.{family}"
-    for family in ("activation", "channel_norm", "gru", "lstm", "norm", "softmax", "window")
-)
+_FAMILIES = (
+    "activation", "channel_norm", "gru", "lstm", "masked_softmax", "norm", "softmax", "window",
+)  # fmt: skip
+_KERNELS = tuple(f"dtrain.backend.kernels.cpu.{family}" for family in _FAMILIES)
 
 
 @dataclass

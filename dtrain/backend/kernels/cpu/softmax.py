@@ -15,13 +15,13 @@ from dtrain.backend.kernels.cpu.exponential import exp
 from dtrain.backend.kernels.reference.softmax import refuse_target
 
 
-def _to_ordered_int(x: Any) -> Any:
-    """An integer made of the bits of a number, such that x < y has _to_ordered_int(x) < that of y;
+def to_ordered_int(x: Any) -> Any:
+    """An integer made of the bits of a number, such that x < y has to_ordered_int(x) < that of y;
     NaN has the largest.
 
     LLVM vectorizes the maximum of integers, not that of floating-point numbers with NaN.
     """
-    raise NotImplementedError("only compiled functions can call _to_ordered_int")
+    raise NotImplementedError("only compiled functions can call to_ordered_int")
 
 
 @inlined
@@ -36,12 +36,12 @@ def _float64_to_ordered_int(x: Any) -> Any:
     return bits ^ ((bits >> 63) & 0x7FFFFFFFFFFFFFFF)
 
 
-overload_by_width(_to_ordered_int, _float32_to_ordered_int, _float64_to_ordered_int)
+overload_by_width(to_ordered_int, _float32_to_ordered_int, _float64_to_ordered_int)
 
 
-def _from_ordered_int(n: Any) -> Any:
-    """The number of which `_to_ordered_int` gives n."""
-    raise NotImplementedError("only compiled functions can call _from_ordered_int")
+def from_ordered_int(n: Any) -> Any:
+    """The number of which `to_ordered_int` gives n."""
+    raise NotImplementedError("only compiled functions can call from_ordered_int")
 
 
 @inlined
@@ -54,16 +54,16 @@ def _float64_from_ordered_int(n: Any) -> Any:
     return np.int64(n ^ ((n >> 63) & 0x7FFFFFFFFFFFFFFF)).view(np.float64)
 
 
-overload_by_width(_from_ordered_int, _float32_from_ordered_int, _float64_from_ordered_int)
+overload_by_width(from_ordered_int, _float32_from_ordered_int, _float64_from_ordered_int)
 
 
 @compiled
 def _row_max(x: np.ndarray, i: int) -> Any:
     """The maximum of row i; NaN if there is one."""
-    largest = _to_ordered_int(x[i, 0])
+    largest = to_ordered_int(x[i, 0])
     for j in range(x.shape[1]):
-        largest = max(largest, _to_ordered_int(x[i, j]))
-    return _from_ordered_int(largest)
+        largest = max(largest, to_ordered_int(x[i, j]))
+    return from_ordered_int(largest)
 
 
 @inlined
