@@ -69,20 +69,21 @@ class RNNCellBase(Module):
                     f"(n, {self.hidden_size}) as states, got shape {x.shape}"
                 )
         x = input if input.ndim == 2 else input.unsqueeze(0)
+        n = x.shape[0]
+        if any(state is None for state in states):
+            start = zeros(n, self.hidden_size, dtype=x.dtype, device=x.device)
         given = [
-            zeros(len(x), self.hidden_size, dtype=x.dtype, device=x.device)
-            if state is None
-            else state if state.ndim == 2 else state.unsqueeze(0)
+            start if state is None else state if state.ndim == 2 else state.unsqueeze(0)
             for state in states
-        ]  # fmt: skip
-        if any(len(state) != len(x) for state in given):
+        ]
+        if any(state.shape[0] != n for state in given):
             raise RuntimeError(
-                f"{type(self).__name__}: expected states of the input's batch size {len(x)}, "
-                f"got {[len(state) for state in given]}"
+                f"{type(self).__name__}: expected states of the input's batch size {n}, "
+                f"got {[state.shape[0] for state in given]}"
             )
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         weights = {name: getattr(self, name) for name in names}
-        _, last = run_direction(mode, x, given, weights, (len(x),))
+        _, last = run_direction(mode, x, given, weights, (n,))
         return last if input.ndim == 2 else [state.squeeze(0) for state in last]
 
     def extra_repr(self) -> str:

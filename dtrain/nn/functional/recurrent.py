@@ -55,7 +55,11 @@ def run_direction(
             batch_sizes=batch_sizes,
             reverse=reverse,
         )
-        width, ends = states[0].shape[1], _final_state(both, batch_sizes, reverse)
+        width = states[0].shape[1]
+        if len(batch_sizes) == 1:
+            out, c = both[:, :width], both[:, width:]
+            return out, [out, c]
+        ends = _final_state(both, batch_sizes, reverse)
         return both[:, :width], [ends[:, :width], ends[:, width:]]
     out = recurrent.rnn(
         x, states[0], w_hh, batch_sizes=batch_sizes, reverse=reverse, relu=mode == "RNN_RELU"
@@ -66,6 +70,8 @@ def run_direction(
 def _final_state(out: Tensor, batch_sizes: Sequence[int], reverse: bool) -> Tensor:
     """Select the final state of each packed sequence, (n, h), from the output of all steps."""
     n = batch_sizes[0]
+    if len(batch_sizes) == 1:
+        return out
     if reverse:
         return out[:n]
     if batch_sizes[-1] == n:

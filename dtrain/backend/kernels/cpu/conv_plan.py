@@ -13,7 +13,7 @@ import numpy as np
 
 from dtrain.backend.kernels.cpu.layout import CACHED
 from dtrain.backend.kernels.cpu.planes import parts_of_axis, starts_of_runs
-from dtrain.backend.kernels.cpu.shifted import TAPS, pad_channels
+from dtrain.backend.kernels.cpu.tile_sums import TAPS, pad_rows
 from dtrain.backend.kernels.cpu.vector import LANES
 from dtrain.backend.kernels.reference.window import Pair, window_counts
 
@@ -131,7 +131,7 @@ def _divide(
     one output of a phase to the next.
     """
     channels, width = out[0] // groups, out[2]
-    where = shape, elements, pad_channels(channels), channels, width, step
+    where = shape, elements, pad_rows(channels), channels, width, step
     bands = [band for phase in phases for band in _cut_phase(phase, *where)]
     images = 1
     if bands and len(bands) == len(phases):

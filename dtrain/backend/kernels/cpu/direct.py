@@ -17,12 +17,8 @@ import numpy as np
 
 from dtrain.backend.kernels.cpu.conv_plan import Plan, plan_grad_weight, plan_grad_x, plan_output
 from dtrain.backend.kernels.cpu.planes import REACH
-from dtrain.backend.kernels.cpu.shifted import (
-    correlate,
-    correlate_weight,
-    pack_weight,
-    pad_channels,
-)
+from dtrain.backend.kernels.cpu.shifted import correlate, correlate_weight, pack_weight
+from dtrain.backend.kernels.cpu.tile_sums import pad_rows
 from dtrain.backend.kernels.cpu.vector import LANES
 from dtrain.backend.kernels.reference import conv as reference
 from dtrain.backend.kernels.reference.window import Pair, window_counts
@@ -63,7 +59,7 @@ def _correlate(
     shape: (groups, channels of a group)."""
     if not plan.bands.size:
         return out
-    (groups, channels), padded = shape, pad_channels(shape[1])
+    (groups, channels), padded = shape, pad_rows(shape[1])
     packed = np.zeros(groups * padded * plan.elements.size, np.float32)
     flat = np.ascontiguousarray(weight).reshape(-1)
     pack_weight(flat, *steps, plan.elements, plan.phases, shape, padded, packed)

@@ -3,88 +3,110 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from dtrain.backend.kernels.cpu.compiler import compiled
-from dtrain.backend.kernels.cpu.recurrent import multiply, pack, rows_of_steps, sigmoid, tanh
-from dtrain.backend.kernels.cpu.vector import LANES
+from dtrain.backend.kernels.cpu.compiler import compiled, inlined
+from dtrain.backend.kernels.cpu.recurrent import (
+    EMPTY,
+    buffers,
+    multiply,
+    pack,
+    rows_of_steps,
+    sigmoid,
+    tanh,
+)
 from dtrain.backend.kernels.reference import gru as reference
 
 _F = np.float32
 
 
+@inlined
+def _state_of_row(x: Any, product: Any, bias: Any, r_z: Any, m: Any, n: Any, h: Any) -> None:
+    """The gates of a row, and h, which becomes the new state.
+
+    Loops that begin at 0 and have few arrays, which may overlap, are vector code.
+    """
+    width = h.size
+    for j in range(2 * width):
+        r_z[j] = sigmoid(x[j] + (product[j] + bias[j]))
+    x_n, product_n, bias_n = x[2 * width :], product[2 * width :], bias[2 * width :]
+    z = r_z[width:]
+    for j in range(width):
+        m[j] = product_n[j] + bias_n[j]
+    for j in range(width):
+        n[j] = tanh(x_n[j] + r_z[j] * m[j])
+    for j in range(width):
+        h[j] = n[j] + z[j] * (h[j] - n[j])
+
+
 @compiled
 def _gru(
-    x: np.ndarray,
-    h: np.ndarray,
-    panels: np.ndarray,
-    bias: np.ndarray,
-    starts: np.ndarray,
-    sizes: np.ndarray,
-    out: np.ndarray,
-    h_before: np.ndarray,
-    r_z: np.ndarray,
-    m: np.ndarray,
-    n: np.ndarray,
-) -> None:
-    """All steps; h, the state, is updated. r_z: (all, 2 width); the other results: (all, width)."""
-    width = h.shape[1]
-    product = np.empty((h.shape[0], panels.shape[0] * LANES), np.float32)
+    x: np.ndarray, h: np.ndarray, weight: Any, state: np.ndarray, product: np.ndarray,
+    bias: np.ndarray, starts: np.ndarray, sizes: np.ndarray, out: np.ndarray, h_before: np.ndarray,
+    r_z: np.ndarray, m: np.ndarray, n: np.ndarray,
+) -> None:  # fmt: skip
+    """All steps; h, the state, is updated. r_z: (all, 2 width); the other results: (all, width). A
+    single step's product is there."""
     for step in range(sizes.size):
         start, size = starts[step], sizes[step]
-        multiply(h, size, panels, product)
+        if sizes.size > 1:
+            multiply(h, 0, size, weight, state, product)
         for i in range(size):
             row = start + i
-            for j in range(2 * width):
-                r_z[row, j] = sigmoid(x[row, j] + (product[i, j] + bias[j]))
-            for j in range(width):
-                k = 2 * width + j
-                m[row, j] = product[i, k] + bias[k]
-                n[row, j] = tanh(x[row, k] + r_z[row, j] * m[row, j])
-            for j in range(width):
-                h_before[row, j] = h[i, j]
-                h[i, j] = n[row, j] + r_z[row, width + j] * (h[i, j] - n[row, j])
-                out[row, j] = h[i, j]
+            h_before[row] = h[i]
+            _state_of_row(x[row], product[i], bias, r_z[row], m[row], n[row], h[i])
+            out[row] = h[i]
+
+
+@inlined
+def _gradients_of_row(
+    r_z: Any, m: Any, n: Any, h_before: Any, grad: Any, dh: Any, da: Any, dx: Any
+) -> None:
+    """da and dx, (3 width,), from the gradient of h, whose part by way of the next step is dh; dh
+    becomes the part of h_before's that is not by way of the product."""
+    width, one = n.size, _F(1)
+    r, z = r_z[:width], r_z[width:]
+    dr, dz, dn = dx[:width], dx[width : 2 * width], dx[2 * width :]
+    dm = da[2 * width :]
+    for j in range(width):
+        dh[j] += grad[j]
+    for j in range(width):
+        dn[j] = dh[j] * ((one - z[j]) * (one - n[j] * n[j]))
+    for j in range(width):
+        dr[j] = dn[j] * (m[j] * r[j] * (one - r[j]))
+    for j in range(width):
+        dz[j] = dh[j] * ((h_before[j] - n[j]) * z[j] * (one - z[j]))
+    for j in range(width):
+        dm[j] = dn[j] * r[j]
+    for j in range(width):
+        dh[j] *= z[j]
+    da[: 2 * width] = dx[: 2 * width]
 
 
 @compiled
 def _gru_backward(
-    grad: np.ndarray,
-    h_before: np.ndarray,
-    r_z: np.ndarray,
-    m: np.ndarray,
-    n: np.ndarray,
-    panels: np.ndarray,
-    starts: np.ndarray,
-    sizes: np.ndarray,
-    dh: np.ndarray,
-    da: np.ndarray,
-    dx: np.ndarray,
-) -> None:
+    grad: np.ndarray, h_before: np.ndarray, r_z: np.ndarray, m: np.ndarray, n: np.ndarray,
+    weight: Any, state: np.ndarray, product: np.ndarray, starts: np.ndarray, sizes: np.ndarray,
+    dh: np.ndarray, da: np.ndarray, dx: np.ndarray,
+) -> None:  # fmt: skip
     """da, dx = the gradients of w_hh h and of x, (all, 3 width); dh, (rows, width), becomes that of
-    the initial state."""
-    width, one = h_before.shape[1], _F(1)
-    product = np.empty((dh.shape[0], panels.shape[0] * LANES), np.float32)
+    the initial state, of a single step but for the product."""
+    width = h_before.shape[1]
     for step in range(sizes.size - 1, -1, -1):
         start, size = starts[step], sizes[step]
         for i in range(size):
             row = start + i
-            for j in range(width):
-                r, z, tanh_n = r_z[row, j], r_z[row, width + j], n[row, j]
-                through = dh[i, j] + grad[row, j]
-                along = through * ((one - z) * (one - tanh_n * tanh_n))
-                dh[i, j] = through * z
-                dx[row, j] = along * (m[row, j] * r * (one - r))
-                dx[row, width + j] = through * ((h_before[row, j] - tanh_n) * z * (one - z))
-                dx[row, 2 * width + j] = along
-                da[row, 2 * width + j] = along * r
-            for j in range(2 * width):
-                da[row, j] = dx[row, j]
-        multiply(da[start : start + size], size, panels, product)
-        for i in range(size):
-            for j in range(width):
-                dh[i, j] += product[i, j]
+            _gradients_of_row(
+                r_z[row], m[row], n[row], h_before[row], grad[row], dh[i], da[row], dx[row]
+            )
+        if sizes.size > 1:
+            multiply(da, start, size, weight, state, product)
+            for i in range(size):
+                to, part = dh[i], product[i]
+                for j in range(width):
+                    to[j] += part[j]
 
 
 def gru(
@@ -99,9 +121,12 @@ def gru(
     r_z = np.empty((rows, 2, width), np.float32)
     bias = np.zeros(3 * width, np.float32) if b_hh is None else np.ascontiguousarray(b_hh)
     starts, sizes = rows_of_steps(batch_sizes, reverse)
+    one = len(batch_sizes) == 1
+    weight = EMPTY if one else pack(w_hh, transposed=True)
+    state, product = buffers(len(h0), weight)
     _gru(
-        np.ascontiguousarray(x), h0.copy(), pack(w_hh.T), bias, starts, sizes, out, h_before,
-        r_z.reshape(rows, 2 * width), m, n,
+        np.ascontiguousarray(x), h0.copy(), weight, state, h0 @ w_hh.T if one else product, bias,
+        starts, sizes, out, h_before, r_z.reshape(rows, 2 * width), m, n,
     )  # fmt: skip
     return out, h_before, r_z, m, n
 
@@ -117,8 +142,12 @@ def gru_backward(
     dh = np.zeros((max(batch_sizes, default=0), width), np.float32)
     da, dx = np.empty((2, rows, 3 * width), np.float32)
     starts, sizes = rows_of_steps(batch_sizes, reverse)
+    one = len(batch_sizes) == 1
+    weight = EMPTY if one else pack(w_hh, transposed=False)
     _gru_backward(
-        np.ascontiguousarray(grad), h_before, r_z.reshape(rows, 2 * width), m, n, pack(w_hh),
-        starts, sizes, dh, da, dx,
+        np.ascontiguousarray(grad), h_before, r_z.reshape(rows, 2 * width), m, n, weight,
+        *buffers(len(dh), weight), starts, sizes, dh, da, dx,
     )  # fmt: skip
+    if one:
+        dh += da @ w_hh
     return dx, dh, da.T @ h_before, da.sum(0)

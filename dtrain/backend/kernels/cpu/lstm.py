@@ -3,85 +3,115 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from dtrain.backend.kernels.cpu.compiler import compiled
-from dtrain.backend.kernels.cpu.recurrent import multiply, pack, rows_of_steps, sigmoid, tanh
-from dtrain.backend.kernels.cpu.vector import LANES
+from dtrain.backend.kernels.cpu.compiler import compiled, inlined
+from dtrain.backend.kernels.cpu.recurrent import (
+    EMPTY,
+    buffers,
+    multiply,
+    pack,
+    rows_of_steps,
+    sigmoid,
+    tanh,
+)
 from dtrain.backend.kernels.reference import lstm as reference
 
 _F = np.float32
 
 
+@inlined
+def _step_of_row(x: Any, product: Any, gates: Any, c: Any, tanh_c: Any, h: Any) -> None:
+    """gates, (4 n,): sigmoid and tanh of x + product; c becomes the new state, h and tanh_c those
+    of it.
+
+    Loops that begin at 0 and have few arrays, which may overlap, are vector code.
+    """
+    n = c.size
+    for j in range(2 * n):
+        gates[j] = sigmoid(x[j] + product[j])
+    i, f, g, o = gates[:n], gates[n : 2 * n], gates[2 * n : 3 * n], gates[3 * n :]
+    x_g, product_g = x[2 * n :], product[2 * n :]
+    for j in range(n):
+        g[j] = tanh(x_g[j] + product_g[j])
+    x_o, product_o = x[3 * n :], product[3 * n :]
+    for j in range(n):
+        o[j] = sigmoid(x_o[j] + product_o[j])
+    for j in range(n):
+        c[j] = f[j] * c[j] + i[j] * g[j]
+    for j in range(n):
+        tanh_c[j] = tanh(c[j])
+    for j in range(n):
+        h[j] = o[j] * tanh_c[j]
+
+
 @compiled
 def _lstm(
-    x: np.ndarray,
-    h: np.ndarray,
-    c: np.ndarray,
-    panels: np.ndarray,
-    starts: np.ndarray,
-    sizes: np.ndarray,
-    out: np.ndarray,
-    h_before: np.ndarray,
-    c_before: np.ndarray,
-    gates: np.ndarray,
-    tanh_c: np.ndarray,
-) -> None:
-    """All steps; h and c, the states, are updated. out: (all, h + c), gates: (all, 4 n)."""
+    x: np.ndarray, h: np.ndarray, c: np.ndarray, weight: Any, state: np.ndarray,
+    product: np.ndarray, starts: np.ndarray, sizes: np.ndarray, out: np.ndarray,
+    h_before: np.ndarray, c_before: np.ndarray, gates: np.ndarray, tanh_c: np.ndarray,
+) -> None:  # fmt: skip
+    """All steps; h and c, the states, are updated. out: (all, h + c), gates: (all, 4 n). A single
+    step's product is there."""
     n = h.shape[1]
-    product = np.empty((h.shape[0], panels.shape[0] * LANES), np.float32)
     for step in range(sizes.size):
         start, size = starts[step], sizes[step]
-        multiply(h, size, panels, product)
+        if sizes.size > 1:
+            multiply(h, 0, size, weight, state, product)
         for i in range(size):
             row = start + i
-            for j in range(n):
-                h_before[row, j], c_before[row, j] = h[i, j], c[i, j]
-            for j in range(n):
-                gates[row, j] = sigmoid(x[row, j] + product[i, j])
-                gates[row, n + j] = sigmoid(x[row, n + j] + product[i, n + j])
-            for j in range(n):
-                gates[row, 2 * n + j] = tanh(x[row, 2 * n + j] + product[i, 2 * n + j])
-                gates[row, 3 * n + j] = sigmoid(x[row, 3 * n + j] + product[i, 3 * n + j])
-            for j in range(n):
-                new = gates[row, n + j] * c[i, j] + gates[row, j] * gates[row, 2 * n + j]
-                t = tanh(new)
-                c[i, j], tanh_c[row, j] = new, t
-                h[i, j] = gates[row, 3 * n + j] * t
-                out[row, j], out[row, n + j] = h[i, j], new
+            h_before[row], c_before[row] = h[i], c[i]
+            _step_of_row(x[row], product[i], gates[row], c[i], tanh_c[row], h[i])
+            out[row, :n], out[row, n:] = h[i], c[i]
+
+
+@inlined
+def _gradients_of_row(
+    gates: Any, t: Any, c_before: Any, grad: Any, dh: Any, dc: Any, da: Any
+) -> None:
+    """da, (4 n,), from the gradients of h and c; their parts by way of the next step are dh, to
+    which that of h is added, and dc, which becomes that of c_before."""
+    n, one = t.size, _F(1)
+    i, f, g, o = gates[:n], gates[n : 2 * n], gates[2 * n : 3 * n], gates[3 * n :]
+    grad_h, grad_c = grad[:n], grad[n:]
+    di, df, dg, do = da[:n], da[n : 2 * n], da[2 * n : 3 * n], da[3 * n :]
+    for j in range(n):
+        dh[j] += grad_h[j]
+    for j in range(n):
+        dc[j] = dc[j] + grad_c[j] + dh[j] * (o[j] * (one - t[j] * t[j]))
+    for j in range(n):
+        di[j] = dc[j] * (g[j] * i[j] * (one - i[j]))
+    for j in range(n):
+        df[j] = dc[j] * (c_before[j] * f[j] * (one - f[j]))
+    for j in range(n):
+        dg[j] = dc[j] * (i[j] * (one - g[j] * g[j]))
+    for j in range(n):
+        do[j] = dh[j] * (t[j] * o[j] * (one - o[j]))
+    for j in range(n):
+        dc[j] *= f[j]
 
 
 @compiled
 def _lstm_backward(
-    grad: np.ndarray,
-    gates: np.ndarray,
-    tanh_c: np.ndarray,
-    c_before: np.ndarray,
-    panels: np.ndarray,
-    starts: np.ndarray,
-    sizes: np.ndarray,
-    dh: np.ndarray,
-    dc: np.ndarray,
-    da: np.ndarray,
-) -> None:
-    """da = the gradient of x, (all, 4 n); dh and dc, (rows, n), become those of the states."""
-    n, one = c_before.shape[1], _F(1)
+    grad: np.ndarray, gates: np.ndarray, tanh_c: np.ndarray, c_before: np.ndarray, weight: Any,
+    state: np.ndarray, product: np.ndarray, starts: np.ndarray, sizes: np.ndarray, dh: np.ndarray,
+    dc: np.ndarray, da: np.ndarray,
+) -> None:  # fmt: skip
+    """da = the gradient of x, (all, 4 n); dh and dc, (rows, n), become those of the states; dh of a
+    single step is not made."""
+    n = c_before.shape[1]
     for step in range(sizes.size - 1, -1, -1):
         start, size = starts[step], sizes[step]
         for k in range(size):
             row = start + k
-            for j in range(n):
-                i, f = gates[row, j], gates[row, n + j]
-                g, o = gates[row, 2 * n + j], gates[row, 3 * n + j]
-                t, through = tanh_c[row, j], dh[k, j] + grad[row, j]
-                along = dc[k, j] + grad[row, n + j] + through * (o * (one - t * t))
-                da[row, j] = along * (g * i * (one - i))
-                da[row, n + j] = along * (c_before[row, j] * f * (one - f))
-                da[row, 2 * n + j] = along * (i * (one - g * g))
-                da[row, 3 * n + j] = through * (t * o * (one - o))
-                dc[k, j] = along * f
-        multiply(da[start : start + size], size, panels, dh)
+            _gradients_of_row(
+                gates[row], tanh_c[row], c_before[row], grad[row], dh[k], dc[k], da[row]
+            )
+        if sizes.size > 1:
+            multiply(da, start, size, weight, state, product)
+            dh[:size] = product[:size, :n]
 
 
 def lstm(
@@ -95,9 +125,13 @@ def lstm(
     out, gates = np.empty((rows, 2 * n), np.float32), np.empty((rows, 4, n), np.float32)
     h_before, c_before, tanh_c = np.empty((3, rows, n), np.float32)
     starts, sizes = rows_of_steps(batch_sizes, reverse)
+    one = len(batch_sizes) == 1
+    weight = EMPTY if one else pack(w_hh, transposed=True)
+    state, product = buffers(len(h0), weight)
     _lstm(
-        np.ascontiguousarray(x), h0.copy(), c0.copy(), pack(w_hh.T), starts, sizes, out,
-        h_before, c_before, gates.reshape(rows, 4 * n), tanh_c,
+        np.ascontiguousarray(x), h0.copy(), c0.copy(), weight, state,
+        h0 @ w_hh.T if one else product, starts, sizes, out, h_before, c_before,
+        gates.reshape(rows, 4 * n), tanh_c,
     )  # fmt: skip
     return out, h_before, c_before, gates, tanh_c
 
@@ -114,12 +148,15 @@ def lstm_backward(
         )
     rows, n = c_before.shape
     most = max(batch_sizes, default=0)
-    panels = pack(w_hh)
+    one = len(batch_sizes) == 1
+    weight = EMPTY if one else pack(w_hh, transposed=False)
     da, dc = np.empty((rows, 4 * n), np.float32), np.zeros((most, n), np.float32)
-    dh = np.zeros((most, panels.shape[0] * LANES), np.float32)
+    dh = np.zeros((most, n), np.float32)
     starts, sizes = rows_of_steps(batch_sizes, reverse)
     _lstm_backward(
-        np.ascontiguousarray(grad), gates.reshape(rows, 4 * n), tanh_c, c_before, panels, starts,
-        sizes, dh, dc, da,
+        np.ascontiguousarray(grad), gates.reshape(rows, 4 * n), tanh_c, c_before, weight,
+        *buffers(most, weight), starts, sizes, dh, dc, da,
     )  # fmt: skip
-    return da, np.ascontiguousarray(dh[:, :n]), dc, da.T @ h_before, None
+    if one:
+        dh = da @ w_hh
+    return da, dh, dc, da.T @ h_before, None

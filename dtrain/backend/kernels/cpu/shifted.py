@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from dtrain.backend.kernels.cpu.compiler import compiled, inlined
+from dtrain.backend.kernels.cpu.compiler import compiled
 from dtrain.backend.kernels.cpu.planes import copy_run, fill_planes
-from dtrain.backend.kernels.cpu.tile import correlations, weighted_sums
+from dtrain.backend.kernels.cpu.tile import correlations
+from dtrain.backend.kernels.cpu.tile_sums import sum_row, sum_rows, tile_rows
 from dtrain.backend.kernels.cpu.vector import LANES
 from dtrain.backend.kernels.reference.window import Pair
 
 Triple = tuple[int, int, int]
 Counts = tuple[int, int, int, int, int]
 
-TAPS = 256
-
-_sums_8x3, _sums_8x1 = weighted_sums(8, 3), weighted_sums(8, 1)
-_sums_4x3, _sums_4x1 = weighted_sums(4, 3), weighted_sums(4, 1)
-_sums_1x6, _sums_1x1 = weighted_sums(1, 6), weighted_sums(1, 1)
 _correlations_4x6, _correlations_1x9 = correlations(4, 6), correlations(1, 9)
-
-
-@inlined
-def _tile_rows(rest: Any) -> Any:
-    """The rows of the next tile, if a group has so many output channels left."""
-    return 8 if rest > 4 else 4 if rest > 1 else 1
-
-
-def pad_channels(channels: int) -> int:
-    """The number of rows of the tiles for so many output channels."""
-    rest = channels % 8
-    return channels - rest + (0 if not rest else 8 if rest > 4 else 4 if rest > 1 else 1)
 
 
 @compiled
@@ -53,64 +35,12 @@ def pack_weight(
             first = groups * padded * begin + group * padded * taps
             m = 0
             while m < channels:
-                rows = _tile_rows(channels - m)
+                rows = tile_rows(channels - m)
                 for r in range(min(rows, channels - m)):
                     source = group * group_step + (m + r) * row_step
                     for t in range(taps):
                         out[first + m * taps + t * rows + r] = weight[source + elements[begin + t]]
                 m += rows
-
-
-@inlined
-def _sum_channels(
-    weight: Any, first: Any, channels: Any, planes: Any, starts: Any, e: Any, count: Any,
-    shifts: Any, begin: Any, taps: Any, out: Any, to: Any, starts_out: Any, step: Any,
-) -> Any:  # fmt: skip
-    """Sum over the taps for `count` vectors from e on, of all output channels of a group.
-
-    TAPS taps are summed at a time, which is more exact, and keeps their planes in the cache.
-    """
-    end = e + count
-    for t in range(0, taps, TAPS):
-        m, some, adds, here = 0, min(taps - t, TAPS), t > 0, begin + t
-        while m < channels:
-            rows = _tile_rows(channels - m)
-            at, place = first + m * taps + t * rows, to + m * step
-            for v in range(e, end - 2, 3):
-                if rows == 8:
-                    _sums_8x3(weight, at, planes, starts, v, shifts, here, some, adds, out, place,
-                              starts_out, step)  # fmt: skip
-                elif rows == 4:
-                    _sums_4x3(weight, at, planes, starts, v, shifts, here, some, adds, out, place,
-                              starts_out, step)  # fmt: skip
-            for v in range(e if rows == 1 else end - count % 3, end):
-                if rows == 8:
-                    _sums_8x1(weight, at, planes, starts, v, shifts, here, some, adds, out, place,
-                              starts_out, step)  # fmt: skip
-                elif rows == 4:
-                    _sums_4x1(weight, at, planes, starts, v, shifts, here, some, adds, out, place,
-                              starts_out, step)  # fmt: skip
-                else:
-                    _sums_1x1(weight, at, planes, starts, v, shifts, here, some, adds, out, place,
-                              starts_out, step)  # fmt: skip
-            m += rows
-
-
-@inlined
-def _sum_one_channel(
-    weight: Any, first: Any, planes: Any, starts: Any, e: Any, count: Any, shifts: Any, begin: Any,
-    taps: Any, out: Any, to: Any, starts_out: Any,
-) -> Any:  # fmt: skip
-    """`_sum_channels` for one channel; the last tile may cover vectors of the one before again."""
-    end = e + count
-    if count < 6:
-        for v in range(e, end):
-            _sums_1x1(weight, first, planes, starts, v, shifts, begin, taps, False, out, to,
-                      starts_out, 0)  # fmt: skip
-    else:
-        for v in range(e, end, 6):
-            _sums_1x6(weight, first, planes, starts, min(v, end - 6), shifts, begin, taps, False,
-                      out, to, starts_out, 0)  # fmt: skip
 
 
 @compiled
@@ -145,10 +75,10 @@ def correlate(
                 if between:
                     to, made, step = 0, sums, line
                 if channels == 1:
-                    _sum_one_channel(weight, first, planes, starts, e, some * count, shifts, begin,
+                    sum_row(weight, first, planes, starts, e, some * count, shifts, begin,
                                      taps, made, to, starts_out)  # fmt: skip
                 else:
-                    _sum_channels(weight, first, channels, planes, starts, e, some * count, shifts,
+                    sum_rows(weight, first, channels, planes, starts, e, some * count, shifts,
                                   begin, taps, made, to, starts_out, step)  # fmt: skip
                 if not between:
                     continue
