@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from dtrain.autograd.op import memoize_by_gradient, op
@@ -24,3 +25,12 @@ def attention(
         return kernels.attention_backward(g, query, key, value, out, log_sums, scale, is_causal)
 
     return out, (lambda g: shared(g)[0], lambda g: shared(g)[1], lambda g: shared(g)[2])
+
+
+@op(takes_halves=True)
+def causal_softmax(scores: Array) -> OutputAndVJPs:
+    """softmax of the scores of the keys that a query sees, 0 for the others; query i sees the keys
+    0..i. scores: (..., t, s)."""
+    matrices = math.prod(scores.shape[:-2]), *scores.shape[-2:]
+    out = kernels.causal_softmax(scores.reshape(matrices)).reshape(scores.shape)
+    return out, (lambda g: kernels.softmax_backward(g, out, -1),)

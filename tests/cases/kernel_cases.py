@@ -330,6 +330,8 @@ SOFTMAX = [
       for weight, reduction in WEIGHTED),
 ]  # fmt: skip
 
+SCORES = [(2, 5, 5), (1, 40, 33), (3, 2, 70), (1, 1, 1), (0, 3, 3), (2, 3, 0), (2, 0, 3)]
+
 #: shapes of q, k and v, and whether the attention is causal
 HEADS = [
     (((2, 3, 5, 4), (2, 3, 40, 4), (2, 3, 40, 6)), False), (((1, 2, 40, 9),) * 3, True),
@@ -337,6 +339,7 @@ HEADS = [
 ]  # fmt: skip
 
 ATTENTION = [
+    *(Case("attention", "causal_softmax", (shape,), special=False) for shape in SCORES),
     *(Case("attention", "attention", shapes, (0.02, causal), special=False, slack=4) for shapes, causal in HEADS),
     *(Case("attention", "attention_backward", ((*shapes[0][:3], shapes[2][3]), *shapes), (0.02, causal),
            after_attention(0.02, causal), special=False, slack=8)

@@ -148,6 +148,8 @@ def computes_batch_norm(x: Array, *others: Array | None) -> bool:
 attention: Kernel = _kernel("attention", "attention")
 attention_backward: Kernel = _kernel("attention", "attention_backward")
 
+causal_softmax: Kernel = _kernel("attention", "causal_softmax")
+
 softmax: Kernel = _kernel("softmax", "softmax")
 softmax_backward: Kernel = _kernel("softmax", "softmax_backward")
 log_softmax: Kernel = _kernel("softmax", "log_softmax")

@@ -17,7 +17,7 @@ from dtrain.nn.functional.activations import softmax
 from dtrain.nn.functional.dropout import dropout
 from dtrain.nn.functional.linear import linear
 from dtrain.primitives import indexing
-from dtrain.primitives.attention import attention
+from dtrain.primitives.attention import attention, causal_softmax
 
 MINUS_INFINITY = float("-inf")
 
@@ -56,13 +56,8 @@ def scaled_dot_product_attention(
     if attn_mask is None and not dropout_p and kernels.computes_attention(*arrays):
         scale = query.shape[-1] ** -0.5 if scale is None else scale
         return attention(query, key, value, scale=scale, is_causal=is_causal)
-    if is_causal:
-        seen = array_module(query.array).tri(query.shape[-2], key.shape[-2], dtype=bool)
-        zero, hidden = (query.dtype.type(value) for value in (0, MINUS_INFINITY))
-        mask = wrap(array_module(seen).where(seen, zero, hidden))
-        return _attention_with_weights(query, key, value, mask, dropout_p, scale)[0]
     if attn_mask is None:
-        return _attention_with_weights(query, key, value, None, dropout_p, scale)[0]
+        return _attention_with_weights(query, key, value, None, dropout_p, scale, is_causal)[0]
     hidden = ~attn_mask.array if attn_mask.dtype == bool else attn_mask.array == MINUS_INFINITY
     fully_masked = hidden.all(-1, keepdims=True)
     if attn_mask.dtype == bool:
@@ -87,13 +82,14 @@ def _attention_with_weights(
     mask: Tensor | None,
     dropout_p: float,
     scale: float | None,
+    is_causal: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Returns weights @ value and the weights, softmax(scale * query @ key^T + mask)."""
     scale = query.shape[-1] ** -0.5 if scale is None and query.shape[-1] else scale or 0.0
     scores = products.matmul(query * scale, key.transpose(-2, -1))
     if mask is not None:
         scores = scores + to(mask, scores.dtype)
-    weights = dropout(softmax(scores, -1), dropout_p)
+    weights = dropout(causal_softmax(scores) if is_causal else softmax(scores, -1), dropout_p)
     return products.matmul(weights, value), weights
 
 

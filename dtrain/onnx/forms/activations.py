@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from dtrain.onnx.builder import Builder, Wire
+import numpy as np
+
+from dtrain.onnx.builder import END, Builder, Wire
 from dtrain.onnx.forms.arithmetic import expm1, log1p
 from dtrain.onnx.forms.table import Form, unary
 
@@ -74,6 +76,14 @@ def _softmax(kind: str) -> Form:
     return form
 
 
+def causal_softmax(b: Builder, x: Wire) -> Wire:
+    """softmax of the lower triangle of matrices, 0 above it."""
+    sizes = b.Slice(b.Shape(x, dtype=np.int64), b.ints([-2]), b.ints([END]))
+    seen = b.Trilu(b.Expand(b.wire(1.0, x.dtype), sizes), upper=0)
+    hidden = b.where(b.Equal(seen, 0), -np.inf, x, x.dtype)
+    return b.Softmax(hidden, axis=-1)
+
+
 FORMS: dict[str, Form] = {
     "relu": unary("Relu"),
     "leaky_relu": lambda b, x, *, slope: prelu(b, x, b.wire(slope, x.dtype)),
@@ -92,6 +102,7 @@ FORMS: dict[str, Form] = {
     "threshold": lambda b, x, *, limit, value: _choose("LessOrEqual", limit, b, x, value, x),
     "gelu": gelu,
     "gelu_tanh": gelu_tanh,
+    "causal_softmax": causal_softmax,
     "softmax": _softmax("Softmax"),
     "log_softmax": _softmax("LogSoftmax"),
 }

@@ -58,10 +58,10 @@ overload_by_width(from_ordered_int, _float32_from_ordered_int, _float64_from_ord
 
 
 @compiled
-def _row_max(x: np.ndarray, i: int) -> Any:
-    """The maximum of row i; NaN if there is one."""
+def row_max(x: np.ndarray, i: int, n: int) -> Any:
+    """The maximum of the first n elements of row i; NaN if there is one."""
     largest = to_ordered_int(x[i, 0])
-    for j in range(x.shape[1]):
+    for j in range(n):
         largest = max(largest, to_ordered_int(x[i, j]))
     return from_ordered_int(largest)
 
@@ -77,7 +77,7 @@ def _softmax(x: np.ndarray, out: np.ndarray) -> None:
     """out = exp(x - max) / sum(exp(x - max)), of each row."""
     zero, one = x.dtype.type(0), x.dtype.type(1)
     for i in range(x.shape[0]):
-        top = _row_max(x, i)
+        top = row_max(x, i, x.shape[1])
         total = zero
         for j in range(x.shape[1]):
             power = exp(x[i, j] - top)
@@ -112,7 +112,7 @@ def _log_sum(x: np.ndarray, i: int, top: np.floating[Any]) -> np.floating[Any]:
 def _log_softmax(x: np.ndarray, out: np.ndarray) -> None:
     """out = x - max - log(sum(exp(x - max))), of each row."""
     for i in range(x.shape[0]):
-        top = _row_max(x, i)
+        top = row_max(x, i, x.shape[1])
         log_sum = _log_sum(x, i, top)
         for j in range(x.shape[1]):
             out[i, j] = _subtract_in_order(x[i, j], top, log_sum)
@@ -143,7 +143,7 @@ def _cross_entropy(
         if kept and (k < 0 or k >= x.shape[1]):
             return i
         k = k if kept else 0
-        top = _row_max(x, i)
+        top = row_max(x, i, x.shape[1])
         log_sum = _log_sum(x, i, top)
         scale = (weight[k] if weight.size else one) if kept else zero
         losses[i] = (log_sum - (x[i, k] - top)) * scale if kept else zero

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dtrain.backend.array_module import Array
+import numpy as np
+
+from dtrain.backend.array_module import Array, where
 from dtrain.backend.kernels.cuda.compiler import for_each_block, real_dtype
+from dtrain.backend.kernels.cuda.softmax import softmax
 
 _WIDTH = 64  # attention.cu has the same number
 
@@ -86,3 +89,12 @@ def _launch(
     count = n * heads * -(-length // tile)
     numbers = float(scale), bool(is_causal), heads, t, s, d, v.shape[-1]
     for_each_block("attention", name, count, *arrays, *steps, *numbers)
+
+
+def causal_softmax(scores: Array) -> Array:
+    """softmax over the keys 0..i for query i, 0 for the others."""
+    import cupy
+
+    seen = cupy.tri(*scores.shape[1:], dtype=bool)
+    zero, hidden = scores.dtype.type(0), scores.dtype.type(-np.inf)
+    return softmax(scores + where(seen, zero, hidden), -1)

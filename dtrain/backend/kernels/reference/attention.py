@@ -30,6 +30,18 @@ def attention_backward(
     return of_scores @ k, of_k, weights.swapaxes(-1, -2) @ g
 
 
+def causal_softmax(scores: Array) -> Array:
+    """softmax over the keys that a query sees, 0 for the others; query i sees the keys 0..i.
+    scores: (n, t, s)."""
+    if not scores.size:
+        return scores
+    xp = array_module(scores)
+    hidden = scores.dtype.type(-xp.inf)
+    seen = xp.where(xp.tri(*scores.shape[1:], dtype=bool), scores, hidden)
+    weights = xp.exp(seen - seen.max(-1, keepdims=True))
+    return weights / weights.sum(-1, keepdims=True)
+
+
 def _scores(q: Array, k: Array, scale: float, is_causal: bool) -> Array:
     """q k^T scale, -inf where a query does not see a key."""
     xp = array_module(q)
