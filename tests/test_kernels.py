@@ -225,3 +225,13 @@ def test_importing_dtrain_imports_no_package_that_only_some_programs_need(run_py
     names = "{'numba', 'cupy', 'rich', 'scipy', 'multiprocessing'}"
     code = f"import gc, sys, dtrain; print({names} & {{*sys.modules}}, gc.isenabled())"
     assert run_python("-c", code).stdout == "set() True\n"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(1024, 65), (6, 7, 40), (3, 4, 5, 6), (64, 1, 7), (128, 128, 1)])
+def test_sums_over_leading_axes_have_the_bits_of_numpy(shape, dtype):
+    x = np.random.default_rng(0).standard_normal(shape).astype(dtype)
+    for count in range(1, len(shape)):
+        expected = x.sum(tuple(range(count)))
+        assert kernels.sum_leading(x, count).tobytes() == expected.tobytes()
+        assert kernels.sum_leading(x.T, count).tobytes() == x.T.sum(tuple(range(count))).tobytes()

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dtrain.backend import Array
+from dtrain.backend import Array, kernels
 from dtrain.backend.dtypes import float32, is_half
 
 
@@ -21,6 +21,8 @@ def sum_to(grad: Array, shape: tuple[int, ...]) -> Array:
     )
     if isinstance(grad, np.ndarray) and is_half(grad.dtype):
         return grad.sum(axes, float32, keepdims=True).astype(grad.dtype).reshape(shape)
+    if axes == tuple(range(len(axes))):
+        return kernels.sum_leading(grad, len(axes)).reshape(shape)
     return grad.sum(axes, keepdims=True).reshape(shape)
 
 

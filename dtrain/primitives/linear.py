@@ -25,5 +25,5 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> OutputAndVJPs:
     return out if x.ndim == 2 else out.reshape(*shape[:-1], m), (
         lambda g: kernels.matmul(rows(g, m), weight).reshape(shape),
         lambda g, out=None: kernels.matmul(rows(g, m).T, rows(x, n), out),
-        lambda g: rows(g, m).sum(0),
+        lambda g: kernels.sum_leading(rows(g, m), 1),
     )

@@ -65,9 +65,14 @@ def _total(x: Array, axis: Axis, keepdims: bool, dtype: Any) -> Array:
         or dtype is not None
         or x.size < _FEW
         or x.dtype.char not in "fd"
-        or sorted(i % x.ndim for i in axes) != list(range(kept, x.ndim))
     ):
         return x.sum(axis, keepdims=keepdims, dtype=dtype)
+    order = sorted(i % x.ndim for i in axes)
+    if order == list(range(len(axes))) and kept:
+        total = kernels.sum_leading(x, len(axes))
+        return total.reshape((*(1,) * len(axes), *total.shape)) if keepdims else total
+    if order != list(range(kept, x.ndim)):
+        return x.sum(axis, keepdims=keepdims)
     shape = x.shape[:kept]
     rows = x.reshape(math.prod(shape), math.prod(x.shape[kept:]))
     return kernels.sum_rows(rows).reshape((*shape, *(1,) * len(axes)) if keepdims else shape)

@@ -642,7 +642,10 @@ REGRESSIONS = [
     for end, first in (("", ()), ("_backward", ((),)))
 ]
 
-SUMS = [Case("sums", "sum_rows", (shape,), slack=4) for shape in (*ROWS, (2, 9000))]
+SUMS = [
+    *(Case("sums", "sum_rows", (shape,), slack=4) for shape in (*ROWS, (2, 9000))),
+    *(Case("sums", "column_sums", (shape,)) for shape in (*ROWS, (303, 77), (300, 1))),
+]
 
 CASES = [
     *ACTIVATIONS,

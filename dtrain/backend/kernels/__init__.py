@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
+import math
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -121,6 +122,14 @@ def matmul(x: Array, y: Array, out: np.ndarray | None = None) -> Array:
     if is_cupy(x) and is_cupy(y) and (body := _import_body("cuda", "product")) is not None:
         return body.matmul(x, y)
     return x @ y
+
+
+def sum_leading(x: Array, count: int) -> Array:
+    """The sum over the first `count` axes, with the bits of `x.sum`."""
+    if type(x) is np.ndarray and x.flags.c_contiguous and x.size and count < x.ndim:
+        lead, shape = math.prod(x.shape[:count]), x.shape[count:]
+        return column_sums(x.reshape(lead, math.prod(shape))).reshape(shape)
+    return x.sum(0 if count == 1 else tuple(range(count)))
 
 
 def computes_attention(q: Array, k: Array, v: Array) -> bool:
@@ -238,6 +247,7 @@ regression_loss: Kernel = _kernel("losses", "regression_loss")
 regression_loss_backward: Kernel = _kernel("losses", "regression_loss_backward")
 
 sum_rows: Kernel = _kernel("sums", "sum_rows")
+column_sums: Kernel = _kernel("sums", "column_sums")
 
 row_means: Kernel = _kernel("reduction", "row_means")
 mean_of_both: Kernel = _kernel("reduction", "mean_of_both")
