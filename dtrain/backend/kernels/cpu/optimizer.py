@@ -190,6 +190,12 @@ def _sign(maximize: bool) -> int:
     return -1 if maximize else 1
 
 
+def _none(param: np.ndarray) -> np.ndarray:
+    """An array for a state that is None. One that the loop writes to, too, would keep the loop from
+    being vector code."""
+    return np.empty(0, param.dtype)
+
+
 def sgd(
     param: np.ndarray, grad: np.ndarray, buffer: np.ndarray | None, lr: float, momentum: float,
     dampening: float, weight_decay: float, nesterov: bool, maximize: bool, first: bool,
@@ -198,7 +204,7 @@ def sgd(
     T = param.dtype.type
     has_buffer = buffer is not None
     _sgd(
-        param, grad, buffer if has_buffer else param, T(lr), T(momentum), T(1 - dampening),
+        param, grad, buffer if has_buffer else _none(param), T(lr), T(momentum), T(1 - dampening),
         T(weight_decay), nesterov, T(_sign(maximize)), has_buffer, first,
     )  # fmt: skip
 
@@ -213,7 +219,7 @@ def adam(
     beta1, beta2 = betas
     amsgrad = largest is not None
     _adam(
-        param, grad, mean, square, largest if amsgrad else square, T(lr / (1 - beta1**step)),
+        param, grad, mean, square, largest if amsgrad else _none(param), T(lr / (1 - beta1**step)),
         T(beta1), T(1 - beta1), T(beta2), T(1 - beta2), T(eps), T(0 if decoupled else weight_decay),
         T(1 - lr * weight_decay if decoupled else 1), T(1 / math.sqrt(1 - beta2**step)),
         T(_sign(maximize)), amsgrad,
@@ -227,9 +233,9 @@ def rmsprop(
 ) -> None:  # fmt: skip
     """RMSprop; mean: of the gradient, if centered; buffer: of the momentum; or None."""
     T = param.dtype.type
-    centered, has_buffer = mean is not None, buffer is not None
+    none, centered, has_buffer = _none(param), mean is not None, buffer is not None
     _rmsprop(
-        param, grad, square, mean if centered else square, buffer if has_buffer else square, T(lr),
+        param, grad, square, mean if centered else none, buffer if has_buffer else none, T(lr),
         T(alpha), T(1 - alpha), T(eps), T(weight_decay), T(momentum), T(_sign(maximize)), centered,
         has_buffer,
     )  # fmt: skip
