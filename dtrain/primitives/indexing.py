@@ -38,7 +38,7 @@ def getitem(x: Array, *, index: tuple) -> OutputAndVJPs:
 
     place = find_slice_index(index)
     if place is not None and isinstance(x, np.ndarray) and x.size:  # faster than x[index]
-        return np.take(x, place[1], place[0]), (grad_x,)
+        return kernels.take(x, place[1], place[0]), (grad_x,)
     grad_x.index = index  # type: ignore[attr-defined]  # for sliced_gradient.py
     return x[index], (grad_x,)
 

@@ -479,6 +479,9 @@ INDEXED = [  # the last index is shorter than the array along another axis
     ((4, 6, 3), (4, 5, 3), 1), ((5, 7), (5, 9), 1), ((7, 4), (2, 4), 0), ((8,), (12,), 0), ((4, 6), (3, 2), 1),
 ]  # fmt: skip
 INDEXINGS = [
+    *(Case("indexing", "take", (shape,), (axis,), with_index_along(axis, index))
+      for shape, axis in (((4, 6), 1), ((2, 3, 5, 1), 2), ((7, 4), 0), ((8,), 0))
+      for index in ((9,), (2, 3))),
     *(Case("indexing", "gather", (shape,), (axis,), with_index_along(axis, index))
       for shape, index, axis in INDEXED),
     *(Case("indexing", "add_along_axis", (index, shape), (axis,), with_index_along(axis, index), written=(2,))

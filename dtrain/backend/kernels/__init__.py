@@ -223,6 +223,7 @@ conv_grad_weight: Kernel = _kernel("conv", "conv_grad_weight")
 
 embedding_backward: Kernel = _kernel("embedding", "embedding_backward")
 
+take: Kernel = _kernel("indexing", "take")
 gather: Kernel = _kernel("indexing", "gather")
 add_along_axis: Kernel = _kernel("indexing", "add_along_axis")
 add_slices: Kernel = _kernel("indexing", "add_slices")

@@ -11,6 +11,11 @@ from typing import Any
 from dtrain.backend.array_module import Array, array_module
 
 
+def take(x: Array, index: Array, axis: int) -> Array:
+    """The slices of x at the indices, of any shape, along an axis."""
+    return array_module(x).take(x, index, axis)
+
+
 def gather(x: Array, index: Array, axis: int) -> Array:
     """x[..., index[..., k, ...], ...] along an axis; returns the shape of the index."""
     return x[index_grid(index, axis)]
