@@ -172,7 +172,14 @@ def record(
     """The output as a Tensor, with a Node behind it if an input requires grad."""
     result = wrap(as_array(out))
     if vjps and grad_mode.is_grad_enabled():
-        edges = [x._graph_edge() if isinstance(x, Tensor) else None for x in inputs]
+        edges = [
+            None
+            if not isinstance(x, Tensor)
+            else x._graph_edge()
+            if x._view is not None
+            else x._node or (x if x._requires_grad else None)
+            for x in inputs
+        ]
         if any(edge is not None for edge in edges):
             result._node = Node(primitive, edges, vjps, result.array)
             result._requires_grad = True

@@ -45,12 +45,14 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     shapes = [x.array.shape for x in tensors]
     if () in shapes:
         raise RuntimeError("cat: tensors without dimensions cannot be joined; use stack()")
-    model = next((shape for shape in shapes if shape != (0,)), (0,))
+    model = shapes[0]
+    if model == (0,):
+        model = next((shape for shape in shapes if shape != (0,)), (0,))
     axis = normalize_dim(dim, len(model))
     if (0,) in shapes:
         none = (*model[:axis], 0, *model[axis + 1 :])  # what PyTorch takes (0,) for
         tensors = [reshape(x, none) if x.shape == (0,) else x for x in tensors]
-    if len({len(shape) for shape in shapes if shape != (0,)}) > 1:
+    if len(set(map(len, shapes))) > 1 and len({len(s) for s in shapes if s != (0,)}) > 1:
         raise RuntimeError(f"cat: expected tensors of as many dimensions, got {shapes}")
     return primitives.cat(*_in_common_dtype(tensors), axis=axis)
 
