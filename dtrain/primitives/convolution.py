@@ -38,8 +38,15 @@ def conv2d(
     return out, (
         grad_x,
         lambda g: kernels.conv_grad_weight(g, x, kernel, *how),
-        lambda g: g.sum((0, 2, 3)),
+        _sum_pixels,
     )
+
+
+def _sum_pixels(g: Array) -> Array:
+    """The gradient of the bias, (m,). g: (n, m, oh, ow)."""
+    if is_cupy(g):  # one launch
+        return g.sum((0, 2, 3))
+    return kernels.sum_rows(g.reshape(-1, g.shape[2] * g.shape[3])).reshape(g.shape[:2]).sum(0)
 
 
 @op(takes_halves=True)
@@ -66,5 +73,5 @@ def conv_transpose2d(
     return out, (
         lambda g: kernels.conv(g, weight, *how),
         lambda g: kernels.conv_grad_weight(x, g, kernel, *how),
-        lambda g: g.sum((0, 2, 3)),
+        _sum_pixels,
     )
