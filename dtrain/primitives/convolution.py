@@ -24,9 +24,7 @@ def conv2d(
 ) -> OutputAndVJPs:
     """Cross-correlation. x: (n, c, h, w); weight: (m, c / groups, kh, kw); bias: (m,)."""
     how = stride, padding, dilation, groups
-    out = kernels.conv(x, weight, *how)
-    if bias is not None:
-        out += bias.reshape(-1, 1, 1)
+    out = kernels.conv(x, weight, bias, *how)
     hw, kernel = x.shape[2:], weight.shape[2:]
 
     def of_x(g: Array) -> Array:
@@ -71,7 +69,7 @@ def conv_transpose2d(
         out += bias.reshape(-1, 1, 1)
     kernel = weight.shape[2:]
     return out, (
-        lambda g: kernels.conv(g, weight, *how),
+        lambda g: kernels.conv(g, weight, None, *how),
         lambda g: kernels.conv_grad_weight(x, g, kernel, *how),
         _sum_pixels,
     )

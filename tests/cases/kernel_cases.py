@@ -428,7 +428,8 @@ def convolutions(x: tuple, weight: tuple, *how: Any, slack: float = 1) -> list[C
     out = (x[0], weight[0], *window_counts(x[2:], weight[2:], *how[:3]))
     more = {"special": False, "slack": slack}
     return [
-        Case("conv", "conv", (x, weight), how, **more),
+        Case("conv", "conv", (x, weight, weight[:1]), how, **more),
+        Case("conv", "conv", (x, weight, None), how, **more),
         Case("conv", "conv_grad_x", (out, weight), (x[2:], *how), **more),
         Case("conv", "add_conv_grad_x", (out, weight, x), (x[2:], *how), **more),
         Case("conv", "conv_grad_weight", (out, x), (weight[2:], *how), **more),

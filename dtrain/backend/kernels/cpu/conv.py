@@ -42,28 +42,38 @@ def _choose_method(
 
 
 def conv(
-    x: np.ndarray, weight: np.ndarray, stride: Pair, padding: Pair, dilation: Pair, groups: int
-) -> np.ndarray:
-    """Cross-correlation of x with weight; returns (n, m, oh, ow)."""
-    (n, c), hw, m, kernel = x.shape[:2], x.shape[2:], weight.shape[0], weight.shape[2:]
-    size = window_counts(hw, kernel, stride, padding, dilation)
-    x, patch_elements = np.ascontiguousarray(x), c * math.prod(kernel) * math.prod(size)
-    method = _choose_method(x.dtype, n, size, c, m, kernel, stride, padding, dilation, groups)
+    x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair,
+    dilation: Pair, groups: int,
+) -> np.ndarray:  # fmt: skip
+    """Cross-correlation of x with weight, (n, m, oh, ow), plus bias, (m,), if there is one."""
+    x, how = np.ascontiguousarray(x), (stride, padding, dilation, groups)
+    (n, c), m, kernel = x.shape[:2], weight.shape[0], weight.shape[2:]
+    size = window_counts(x.shape[2:], kernel, stride, padding, dilation)
+    method = _choose_method(x.dtype, n, size, c, m, kernel, *how)
+    if method == "direct":
+        return direct.conv(x, weight, bias, *how)
+    return reference.add_bias(_conv(x, weight, method, size, *how), bias)
+
+
+def _conv(
+    x: np.ndarray, weight: np.ndarray, method: str, size: Pair, stride: Pair, padding: Pair,
+    dilation: Pair, groups: int,
+) -> np.ndarray:  # fmt: skip
+    """Cross-correlation by a method but "direct"; size: (oh, ow)."""
+    (n, c), m, kernel = x.shape[:2], weight.shape[0], weight.shape[2:]
     if method == "product":
         pixels = np.ascontiguousarray(x[:, :, :: stride[0], :: stride[1]])
         return (weight.reshape(m, c) @ pixels.reshape(n, c, math.prod(size))).reshape(n, m, *size)
     if method == "tiles":
         pixels = _copy_tiles(x, kernel, size) @ weight.reshape(m, -1).T
         return np.ascontiguousarray(pixels.reshape(n, *size, m).transpose(0, 3, 1, 2))
-    if method == "direct":
-        return direct.conv(x, weight, stride, padding, dilation, groups)
     if method == "whole":
-        return reference.conv(x, weight, stride, padding, dilation, groups)
+        return reference.conv(x, weight, None, stride, padding, dilation, groups)
     if method == "winograd":
         return winograd.conv(x, weight, padding)
     out = np.empty((n, m, *size), x.dtype)
-    for part in split_images(n, patch_elements):
-        out[part] = reference.conv(x[part], weight, stride, padding, dilation, groups)
+    for part in split_images(n, c * math.prod(kernel) * math.prod(size)):
+        out[part] = reference.conv(x[part], weight, None, stride, padding, dilation, groups)
     return out
 
 

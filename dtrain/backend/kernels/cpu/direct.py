@@ -25,15 +25,17 @@ from dtrain.backend.kernels.reference.window import Pair, window_counts
 
 
 def conv(
-    x: np.ndarray, weight: np.ndarray, stride: Pair, padding: Pair, dilation: Pair, groups: int
-) -> np.ndarray:
-    """Cross-correlation of x with weight; returns (n, m, oh, ow)."""
+    x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair,
+    dilation: Pair, groups: int,
+) -> np.ndarray:  # fmt: skip
+    """Cross-correlation of x with weight, (n, m, oh, ow), plus bias, (m,), if there is one."""
     n, hw, (m, channels), kernel = len(x), x.shape[2:], weight.shape[:2], weight.shape[2:]
     how = stride, padding, dilation
     plan = plan_output(n, hw, m, channels, kernel, *how, groups)
     taps = channels * math.prod(kernel)
     out = np.empty((n, m, *window_counts(hw, kernel, *how)), np.float32)
-    return _correlate(x, weight, plan, (m // groups * taps, taps), (groups, m // groups), out)
+    shape = groups, m // groups
+    return _correlate(x, weight, bias, plan, (m // groups * taps, taps), shape, out)
 
 
 def conv_grad_x(
@@ -48,13 +50,14 @@ def conv_grad_x(
     area = math.prod(kernel)
     out = allocate((n, channels * groups, *hw), np.float32)
     return _correlate(
-        g, weight, plan, (m // groups * channels * area, area), (groups, channels), out
+        g, weight, None, plan, (m // groups * channels * area, area), (groups, channels), out
     )
 
 
 def _correlate(
-    x: np.ndarray, weight: np.ndarray, plan: Plan, steps: Pair, shape: Pair, out: np.ndarray
-) -> np.ndarray:
+    x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, plan: Plan, steps: Pair,
+    shape: Pair, out: np.ndarray,
+) -> np.ndarray:  # fmt: skip
     """Fill out by a plan. steps: of the weight from group to group and from channel to channel;
     shape: (groups, channels of a group)."""
     if not plan.bands.size:
@@ -63,8 +66,11 @@ def _correlate(
     packed = np.zeros(groups * padded * plan.elements.size, np.float32)
     flat = np.ascontiguousarray(weight).reshape(-1)
     pack_weight(flat, *steps, plan.elements, plan.phases, shape, padded, packed)
+    first = np.zeros((groups, padded), np.float32)
+    if bias is not None:
+        first[:, :channels] = bias.reshape(groups, channels)
     correlate(
-        x.reshape(-1), x.shape[2:], *plan.parts, plan.shape, packed,
+        x.reshape(-1), x.shape[2:], *plan.parts, plan.shape, packed, first.reshape(-1),
         (len(x), groups, channels, padded, plan.images), plan.bands, plan.starts, plan.starts_out,
         plan.shifts, _empty_planes(plan.parts, plan.shape, plan.images),
         np.empty(plan.images * padded * plan.width, np.float32), out.reshape(-1),

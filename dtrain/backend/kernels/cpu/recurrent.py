@@ -73,11 +73,12 @@ def _pack(
 
 
 def buffers(rows: int, weight: Weight) -> tuple[np.ndarray, np.ndarray]:
-    """Room for a state of so many rows in the order of the tiles, and for its product."""
+    """Room for a state of so many rows in the order of the tiles, with a zero for each row after
+    it, and for its product."""
     if weight is EMPTY:
         return EMPTY.panels, _NO_PRODUCT
     padded = pad_rows(rows)
-    state = np.zeros(padded * weight.shifts.size, np.float32)
+    state = np.zeros(padded * (weight.shifts.size + 1), np.float32)
     return state, np.empty((padded, weight.starts.size * LANES), np.float32)
 
 
@@ -93,12 +94,16 @@ def multiply(a: Any, first: Any, rows: Any, weight: Any, state: Any, out: Any) -
             for t in range(k):
                 state[m * k + t * height + r] = source[(first + m + r) * k + t]
         m += height
+    zeros = out.shape[0] * k
     if rows == 1:
-        sum_row(state, 0, panels, starts, 0, starts.size, shifts, 0, k, target, 0, starts_out)
+        sum_row(
+            state, 0, panels, starts, 0, starts.size, shifts, 0, k, state, zeros, target, 0,
+            starts_out,
+        )  # fmt: skip
     else:
         sum_rows(
-            state, 0, rows, panels, starts, 0, starts.size, shifts, 0, k, target, 0, starts_out,
-            out.shape[1],
+            state, 0, rows, panels, starts, 0, starts.size, shifts, 0, k, state, zeros, target, 0,
+            starts_out, out.shape[1],
         )  # fmt: skip
 
 

@@ -46,15 +46,15 @@ def pack_weight(
 @compiled
 def correlate(
     x: np.ndarray, hw: Pair, lines: np.ndarray, columns: np.ndarray, shape: Triple,
-    weight: np.ndarray, counts: Counts, bands: np.ndarray, starts: np.ndarray,
+    weight: np.ndarray, bias: np.ndarray, counts: Counts, bands: np.ndarray, starts: np.ndarray,
     starts_out: np.ndarray, shifts: np.ndarray, planes: np.ndarray, sums: np.ndarray,
     out: np.ndarray, area: int,
 ) -> None:  # fmt: skip
-    """Write the sums over taps to out, (n, groups * channels, area).
+    """Write the sums over taps, and bias, (groups, padded), to out, (n, groups * channels, area).
 
     x: (n * groups * inputs, *hw), which is copied to planes of `shape`: inputs, rows and pitch.
     counts: n, groups, channels, those padded to tiles, and the images of which there are planes.
-    weight: of `pack_weight`. bands: as in `direct._Plan`. x, planes and out are flat arrays.
+    weight: of `pack_weight`. bands: as in `conv_plan.Plan`. x, planes and out are flat arrays.
     """
     n, groups, channels, padded, images = counts
     inputs, rows, pitch = shape
@@ -67,28 +67,29 @@ def correlate(
                 first = ((image + k) * groups + group) * inputs
                 fill_planes(x, first, hw, lines, columns, shape, planes, k * size)
             base = (image * groups + group) * channels * area
-            for b in range(bands.shape[0]):
-                e, count, begin, taps = bands[b, 0], bands[b, 1], bands[b, 2], bands[b, 3]
-                between, begin_out = bands[b, 4], bands[b, 5]
+            for k in range(bands.shape[0]):
+                band = bands[k]
+                e, count, begin, taps, between = band[0], band[1], band[2], band[3], band[4]
                 first = groups * padded * begin + group * padded * taps
                 to, made, step = base, out, area
                 if between:
                     to, made, step = 0, sums, line
+                b = group * padded
                 if channels == 1:
-                    sum_row(weight, first, planes, starts, e, some * count, shifts, begin,
-                                     taps, made, to, starts_out)  # fmt: skip
+                    sum_row(weight, first, planes, starts, e, some * count, shifts, begin, taps,
+                            bias, b, made, to, starts_out)  # fmt: skip
                 else:
                     sum_rows(weight, first, channels, planes, starts, e, some * count, shifts,
-                                  begin, taps, made, to, starts_out, step)  # fmt: skip
+                             begin, taps, bias, b, made, to, starts_out, step)  # fmt: skip
                 if not between:
                     continue
                 for k in range(some * channels):
                     image_k, channel = k // channels, k % channels
                     at = channel * line + image_k * count * LANES
-                    to = base + (image_k * groups * channels + channel) * area + begin_out
-                    for i in range(bands[b, 8]):
-                        copy_run(sums, at + i * between, 1, out, to + i * bands[b, 6], bands[b, 7],
-                                 bands[b, 9])  # fmt: skip
+                    to = base + (image_k * groups * channels + channel) * area + band[5]
+                    for i in range(band[8]):
+                        copy_run(sums, at + i * between, 1, out, to + i * band[6], band[7],
+                                 band[9])  # fmt: skip
 
 
 @compiled

@@ -98,17 +98,18 @@ def weighted_sums(rows: int, vectors: int) -> Any:
     out[to + starts_out[e + v] + r row_step + lane] =
         the sum over t of weight[first + t rows + r] x[starts[e + v] + shifts[begin + t] + lane]
 
-    or, where `adds`, out's elements and the sum.
+    and bias[at + r], or, where `adds`, and out's elements.
     """
 
     @intrinsic
     def sums(
         typing_context: Any, weight: Any, first: Any, x: Any, starts: Any, e: Any, shifts: Any,
-        begin: Any, taps: Any, adds: Any, out: Any, to: Any, starts_out: Any, row_step: Any,
+        begin: Any, taps: Any, adds: Any, bias: Any, at: Any, out: Any, to: Any, starts_out: Any,
+        row_step: Any,
     ) -> Any:  # fmt: skip
         def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             emit = _Emitter(context, builder, signature, arguments)
-            _, first, _, _, e, _, begin, taps, adds, _, to, _, row_step = arguments
+            _, first, _, _, e, _, begin, taps, adds, _, at, _, to, _, row_step = arguments
             places = [emit.load(3, emit.plus(e, v)) for v in range(vectors)]
 
             def add(t: Any, sums: list) -> list:
@@ -121,20 +122,21 @@ def weighted_sums(rows: int, vectors: int) -> Any:
                 products = itertools.product(splats, loaded)
                 return [emit_multiply_add(builder, *xy, z) for xy, z in zip(products, sums)]
 
-            zero = ir.Constant(VECTOR, None)
             totals = emit.accumulate(taps, rows * vectors, add)
+            biases = [emit_splat(builder, emit.load(9, emit.plus(at, r))) for r in range(rows)]
             for v in range(vectors):
-                start = builder.add(to, emit.load(11, emit.plus(e, v)))
+                start = builder.add(to, emit.load(13, emit.plus(e, v)))
                 for r in range(rows):
-                    place = emit.element(9, emit.plus(start, row_step, r))
-                    before = builder.select(adds, emit_load(builder, place), zero)
+                    place = emit.element(11, emit.plus(start, row_step, r))
+                    before = builder.select(adds, emit_load(builder, place), biases[r])
                     total = builder.fadd(totals[r * vectors + v], before, flags=FUSED)
                     emit_store(builder, total, place)
             return context.get_dummy_value()
 
         n = types.intp
         return types.void(
-            weight, n, x, starts, n, shifts, n, n, types.boolean, out, n, starts_out, n
+            weight, n, x, starts, n, shifts, n, n, types.boolean, bias, n, out, n,
+            starts_out, n
         ), build  # fmt: skip
 
     return sums

@@ -33,12 +33,13 @@ def pad_rows(rows: int) -> int:
 @inlined
 def sum_rows(
     weight: Any, first: Any, rows: Any, x: Any, starts: Any, e: Any, count: Any,
-    shifts: Any, begin: Any, taps: Any, out: Any, to: Any, starts_out: Any, step: Any,
+    shifts: Any, begin: Any, taps: Any, bias: Any, b: Any, out: Any, to: Any, starts_out: Any,
+    step: Any,
 ) -> Any:  # fmt: skip
     """For `count` vectors from e on and all rows, as in `tile.weighted_sums`:
 
     out[to + m step + starts_out[e] + lane] =
-        the sum over t of weight[m, t] x[starts[e] + shifts[begin + t] + lane]
+        bias[b + m] + the sum over t of weight[m, t] x[starts[e] + shifts[begin + t] + lane]
 
     weight: from element `first` on tile after tile, (taps, rows of the tile).
     """
@@ -50,36 +51,36 @@ def sum_rows(
             at, place = first + m * taps + t * height, to + m * step
             for v in range(e, end - 2, 3):
                 if height == 8:
-                    _sums_8x3(weight, at, x, starts, v, shifts, here, some, adds, out, place,
-                              starts_out, step)  # fmt: skip
+                    _sums_8x3(weight, at, x, starts, v, shifts, here, some, adds, bias, b + m,
+                              out, place, starts_out, step)  # fmt: skip
                 elif height == 4:
-                    _sums_4x3(weight, at, x, starts, v, shifts, here, some, adds, out, place,
-                              starts_out, step)  # fmt: skip
+                    _sums_4x3(weight, at, x, starts, v, shifts, here, some, adds, bias, b + m,
+                              out, place, starts_out, step)  # fmt: skip
             for v in range(e if height == 1 else end - count % 3, end):
                 if height == 8:
-                    _sums_8x1(weight, at, x, starts, v, shifts, here, some, adds, out, place,
-                              starts_out, step)  # fmt: skip
+                    _sums_8x1(weight, at, x, starts, v, shifts, here, some, adds, bias, b + m,
+                              out, place, starts_out, step)  # fmt: skip
                 elif height == 4:
-                    _sums_4x1(weight, at, x, starts, v, shifts, here, some, adds, out, place,
-                              starts_out, step)  # fmt: skip
+                    _sums_4x1(weight, at, x, starts, v, shifts, here, some, adds, bias, b + m,
+                              out, place, starts_out, step)  # fmt: skip
                 else:
-                    _sums_1x1(weight, at, x, starts, v, shifts, here, some, adds, out, place,
-                              starts_out, step)  # fmt: skip
+                    _sums_1x1(weight, at, x, starts, v, shifts, here, some, adds, bias, b + m,
+                              out, place, starts_out, step)  # fmt: skip
             m += height
 
 
 @inlined
 def sum_row(
     weight: Any, first: Any, x: Any, starts: Any, e: Any, count: Any, shifts: Any, begin: Any,
-    taps: Any, out: Any, to: Any, starts_out: Any,
+    taps: Any, bias: Any, b: Any, out: Any, to: Any, starts_out: Any,
 ) -> Any:  # fmt: skip
     """`sum_rows` for one row; the last tile may cover vectors of the one before again."""
     end = e + count
     if count < 6:
         for v in range(e, end):
-            _sums_1x1(weight, first, x, starts, v, shifts, begin, taps, False, out, to,
+            _sums_1x1(weight, first, x, starts, v, shifts, begin, taps, False, bias, b, out, to,
                       starts_out, 0)  # fmt: skip
     else:
         for v in range(e, end, 6):
             _sums_1x6(weight, first, x, starts, min(v, end - 6), shifts, begin, taps, False,
-                      out, to, starts_out, 0)  # fmt: skip
+                      bias, b, out, to, starts_out, 0)  # fmt: skip

@@ -13,6 +13,7 @@ from dtrain.backend.array_module import Array
 from dtrain.backend.kernels.cuda.product import matmul
 from dtrain.backend.kernels.cuda.window import col2im, im2col, im2col_beside
 from dtrain.backend.kernels.reference.conv import (
+    add_bias,
     conv_patches,
     grad_patches,
     grad_weight_from_patches,
@@ -26,16 +27,18 @@ _WINDOWS = 2048
 
 
 def conv(
-    x: Array, weight: Array, stride: Pair, padding: Pair, dilation: Pair, groups: int
-) -> Array:
-    """Cross-correlation of x with weight; returns (n, m, oh, ow)."""
+    x: Array, weight: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair,
+    groups: int,
+) -> Array:  # fmt: skip
+    """Cross-correlation of x with weight, (n, m, oh, ow), plus bias, (m,), if there is one."""
     how = stride, padding, dilation
     if groups > 1:
-        return conv_patches(im2col(x, weight.shape[2:], *how), weight, groups, matmul)
+        out = conv_patches(im2col(x, weight.shape[2:], *how), weight, groups, matmul)
+        return add_bias(out, bias)
     patches = _patches(x, weight.shape[2:], *how)
     rows, windows = math.prod(patches.shape[1:4]), math.prod(patches.shape[4:])
     out = matmul(weight.reshape(len(weight), rows), patches.reshape(len(x), rows, windows))
-    return out.reshape(len(x), len(weight), *patches.shape[4:])
+    return add_bias(out.reshape(len(x), len(weight), *patches.shape[4:]), bias)
 
 
 def conv_grad_x(

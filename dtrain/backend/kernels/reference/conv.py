@@ -17,10 +17,19 @@ Multiply = Callable[[Array, Array], Array]
 
 
 def conv(
-    x: Array, weight: Array, stride: Pair, padding: Pair, dilation: Pair, groups: int
-) -> Array:
-    """Cross-correlation of x with weight; returns (n, m, oh, ow)."""
-    return conv_patches(im2col(x, weight.shape[2:], stride, padding, dilation), weight, groups)
+    x: Array, weight: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair,
+    groups: int,
+) -> Array:  # fmt: skip
+    """Cross-correlation of x with weight, (n, m, oh, ow), plus bias, (m,), if there is one."""
+    out = conv_patches(im2col(x, weight.shape[2:], stride, padding, dilation), weight, groups)
+    return add_bias(out, bias)
+
+
+def add_bias(out: Array, bias: Array | None) -> Array:
+    """Add bias, (m,), in place to out, (n, m, oh, ow)."""
+    if bias is not None:
+        out += bias.reshape(-1, 1, 1)
+    return out
 
 
 def conv_grad_x(
