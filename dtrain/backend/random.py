@@ -239,33 +239,41 @@ def _box_muller(u: Array, v: Array) -> tuple[Array, Array]:
     return radius * xp.cos(angle), radius * xp.sin(angle)
 
 
-def draw_uniform(generator: Generator, xp: Any, dtype: np.dtype, count: int) -> Array:
-    """Draw `count` numbers in [0, 1)."""
-    if not _comes_in_blocks(xp, count):
+def draw_uniform(
+    generator: Generator, xp: Any, dtype: np.dtype, count: int, out: Array | None = None
+) -> Array:
+    """Draw `count` numbers in [0, 1), into `out` if `comes_in_blocks` allows that."""
+    if not comes_in_blocks(xp, count):
         return uniform(generator.bits(xp, words_for(count, dtype)), dtype, count)
-    out, call = np.empty(count, dtype), generator.next_call()
+    call = generator.next_call()
+    out = np.empty(count, dtype) if out is None else out
     for begin in range(0, count, _BLOCK):
         part = out[begin : begin + _BLOCK]
         part[...] = _uniform_part(call, dtype, begin, len(part))
     return out
 
 
-def draw_normal(generator: Generator, xp: Any, dtype: np.dtype, count: int) -> Array:
-    """Draw `count` standard normal numbers."""
+def draw_normal(
+    generator: Generator, xp: Any, dtype: np.dtype, count: int, out: Array | None = None
+) -> Array:
+    """Draw `count` standard normal numbers, into `out` if `comes_in_blocks` allows that."""
     work = np.dtype(np.float64 if dtype == np.float64 else np.float32)
     pairs = -(-count // 2)
-    if not _comes_in_blocks(xp, count):
+    if not comes_in_blocks(xp, count):
         return normal(generator.bits(xp, words_for(2 * pairs, work)), dtype, count)
-    out, call = np.empty(2 * pairs, dtype), generator.next_call()
+    call = generator.next_call()
+    out = np.empty(count, dtype) if out is None else out
     for begin in range(0, pairs, _BLOCK):
-        part = slice(begin, min(begin + _BLOCK, pairs))
-        size = part.stop - begin
+        size = min(_BLOCK, pairs - begin)
         u = (_uniform_part(call, work, first, size) for first in (begin, pairs + begin))
-        out[part], out[pairs + begin : pairs + part.stop] = _box_muller(*u)
-    return out[:count]
+        first_half, second_half = _box_muller(*u)
+        out[begin : begin + size] = first_half
+        rest = out[pairs + begin : pairs + begin + size]  # one fewer of an odd count
+        rest[...] = second_half[: len(rest)]
+    return out
 
 
-def _comes_in_blocks(xp: Any, count: int) -> bool:
+def comes_in_blocks(xp: Any, count: int) -> bool:
     """Whether numbers are made in blocks: in host memory, unless a graph records the draw."""
     return xp is np and count > _BLOCK and not (tracers and current_tracer() is not None)
 

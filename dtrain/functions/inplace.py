@@ -79,7 +79,8 @@ def _store(name: str, target: Tensor, result: Tensor) -> None:
             f"{name}: result type {result.dtype} can't be cast to the tensor's {target.dtype}"
         )
     require_writable_memory(name, target.array)
-    target.array[...] = result.array
+    if result.array is not target.array:  # random numbers may be drawn where they stay
+        target.array[...] = result.array
     target._version[0] += 1
     if result.requires_grad:
         rebase_history(target, result)

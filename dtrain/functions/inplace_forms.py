@@ -36,7 +36,9 @@ def _make_replacement(make: Callable[..., Array]) -> Callable[..., Tensor]:
     def operation(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         array = make(self, *args, **kwargs)
         array = array.astype(self.dtype, copy=False)
-        return wrap(array_module(self.array).broadcast_to(array, self.shape))
+        if array.shape != self.shape:
+            array = array_module(self.array).broadcast_to(array, self.shape)
+        return wrap(array)
 
     return operation
 

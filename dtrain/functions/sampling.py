@@ -11,6 +11,7 @@ import numpy as np
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import Array, Generator, array_module, default_generator, on_device_of
 from dtrain.backend.dtypes import DTypeLike, finfo, iinfo, is_floating
+from dtrain.backend.random import draw_normal, draw_uniform
 from dtrain.functions.creation import random
 from dtrain.functions.creation.base import DeviceLike, factory, make_leaf
 from dtrain.functions.joining import broadcast_shapes
@@ -123,8 +124,7 @@ def _uniform(
     if not self.is_complex():
         _floating_only("uniform_", self)
     _require("uniform_", a <= b, "from <= to", (a, b))
-    drawn = random.rand(self.shape, dtype=self.dtype, device=self.device, generator=generator)
-    array = drawn.array
+    array = random.draw_for(draw_uniform, self, generator)
     array *= b - a
     array += complex(a, a) if self.is_complex() else a
     return array
@@ -137,8 +137,9 @@ def _normal(
     if not self.is_complex():
         _floating_only("normal_", self)
     _require("normal_", std >= 0, "std >= 0", std)
-    drawn = random.randn(self.shape, dtype=self.dtype, device=self.device, generator=generator)
-    array = drawn.array
+    array = random.draw_for(draw_normal, self, generator)
+    if self.is_complex():
+        array *= math.sqrt(0.5)  # the variance of both parts together is 1
     array *= std
     array += complex(mean, mean) if self.is_complex() else mean
     return array

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dtrain.autograd.tensor import Tensor
-from dtrain.backend import Array, Generator, default_generator, module_on, random as rng, use_device
+from dtrain.backend import (
+    Array,
+    Generator,
+    array_module,
+    default_generator,
+    module_on,
+    random as rng,
+    use_device,
+)
 from dtrain.backend.dtypes import get_default_dtype, is_complex, is_inexact, real_dtype
 from dtrain.functions.creation.base import TensorOptions, factory, make_leaf, parse_shape
 
@@ -63,6 +71,28 @@ def randn(
     if out.is_complex():
         out.array *= math.sqrt(0.5)
     return out
+
+
+def draw_for(draw: Callable[..., Array], target: Tensor, generator: Generator | None) -> Array:
+    """Random numbers that replace a tensor's: many of them in its own memory, to need no other.
+
+    Parameters
+    ----------
+    draw : `draw_uniform` or `draw_normal`
+    """
+    array = target.array
+    parts = 2 if target.is_complex() else 1
+    in_place = (
+        rng.comes_in_blocks(array_module(array), parts * array.size)
+        and array.flags.c_contiguous
+        and array.flags.writeable
+    )
+    if not in_place:
+        options: TensorOptions = {"dtype": target.dtype, "device": target.device}
+        return _draw(draw, (target.shape,), generator, options).array
+    flat = array.reshape(-1).view(real_dtype(array.dtype))
+    draw(generator or default_generator(), np, flat.dtype, flat.size, flat)
+    return array
 
 
 def _options_like(input: Tensor, options: TensorOptions) -> TensorOptions:
