@@ -70,7 +70,9 @@ class OwnMemory:
         self._free.append(self._taken.pop(key))
 
     def _grow(self, nbytes: int) -> _Segment:
-        length = -(-nbytes // _PAGE) * _PAGE
+        # Arrays of nearly the same size, as of a model's layers, use one segment in turn.
+        unit = max(_PAGE, 1 << nbytes.bit_length() >> 7)
+        length = -(-nbytes // unit) * unit
         os.posix_fallocate(self._fd, self._end, length)  # or fails here, not at a write, later
         segment = _Segment(self._end, mmap.mmap(self._fd, length, offset=self._end))
         self._end += length
