@@ -32,7 +32,9 @@ class Part(NamedTuple):
     writers: Mapping[int, int]
 
     def file_name(self, name: str) -> str:
-        """The file of this part of the object `name`."""
+        """The file of this part of the object `name`; one rank has no parts."""
+        if self.ranks == 1:
+            return name + SUFFIX
         return f"{name}-{self.rank + 1:05d}-of-{self.ranks:05d}{SUFFIX}"
 
 

@@ -65,10 +65,10 @@ def collect_files(objects: Mapping[str, Stateful]) -> dict[str, StateWriter]:
     files = {}
     for name, value in objects.items():
         gather_state(value, to=0)
-        if is_in_parts(value) and world.world_size() > 1:
+        if is_in_parts(value):
             state, writers = _collect_part(value)
             part = Part(world.rank(), world.world_size(), writers)
-            files[part.file_name(name)] = StateWriter(state, part)
+            files[part.file_name(name)] = StateWriter(state, part if part.ranks > 1 else None)
         elif world.rank() == 0:
             files[name + SUFFIX] = StateWriter(value.state_dict())
     if world.rank() == 0:

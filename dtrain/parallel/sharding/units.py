@@ -23,6 +23,8 @@ from dtrain.parallel.sharding.reducer import ShardedReducer, UnitLayout
 
 #: what is copied from rank 0 at once: small, since ranks keep the memory that they have shared
 _BLOCK_BYTES = 1 << 20
+#: of the gradients that a unit has whole before they are reduced: more of them take more memory
+_BUCKET_BYTES = 1 << 24
 
 
 class ShardedUnit:
@@ -158,8 +160,24 @@ def _refuse(named: Sequence[tuple[str, Tensor]], by: str) -> None:
 
 
 def _group(params: Sequence[Tensor]) -> list[list[Tensor]]:
-    """The parameters by dtype and by whether they are trained, the last ones first."""
-    groups: dict[tuple[Any, bool], list[Tensor]] = {}
+    """The parameters of each bucket: of one dtype, all trained or none, the last ones first."""
+    alike: dict[tuple[Any, bool], list[Tensor]] = {}
     for param in reversed(params):
-        groups.setdefault((param.dtype, param._requires_grad), []).append(param)
-    return list(groups.values())
+        alike.setdefault((param.dtype, param._requires_grad), []).append(param)
+    return [bucket for same in alike.values() for bucket in _split(same)]
+
+
+def _split(params: Sequence[Tensor]) -> list[list[Tensor]]:
+    """Parameters in buckets of `_BUCKET_BYTES` and more; a small rest joins the one before."""
+    buckets: list[list[Tensor]] = [[]]
+    filled = 0
+    for param in params:
+        if filled >= _BUCKET_BYTES:
+            buckets.append([])
+            filled = 0
+        buckets[-1].append(param)
+        filled += param.array.nbytes
+    if len(buckets) > 1 and filled < _BUCKET_BYTES // 2:
+        rest = buckets.pop()
+        buckets[-1] += rest
+    return buckets
