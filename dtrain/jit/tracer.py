@@ -21,6 +21,7 @@ from dtrain.jit.outside import OutsideArrays, overlaps
 from dtrain.jit.places import find_place, library_reads
 from dtrain.jit.proxies import ArrayProxy, NumberProxy, StandIn, real, written_arguments
 from dtrain.jit.side_effects import only_drew
+from dtrain.jit.unreachable import LARGE_BYTES, only_tracer_holds
 
 
 class Refusal(Exception):
@@ -38,6 +39,8 @@ class GraphTracer:
     """
 
     traces_rules = False
+    #: whether values are forgotten that the function cannot use any more
+    _forgets = True
 
     def __init__(self, name: str, on_decision: Callable[[str], None] | None = None):
         # of this path alone; Program.add_path joins the paths
@@ -50,7 +53,8 @@ class GraphTracer:
         self._on_decision = on_decision
         self._known: dict[int, Ref] = {}  # by the id of a Tensor, or of a real array
         self._proxies: dict[int, ArrayProxy] = {}
-        self._kept: list[Any] = []
+        self._kept: dict[int, Any] = {}  # by id, so that nothing else gets the id
+        self._large: list[Tensor] = []  # results that may be forgotten
         self._made: list[Tensor] = []
         self.outside = OutsideArrays()
         self._fresh: set[int] = set()  # tensors made meanwhile, by their ids
@@ -80,7 +84,7 @@ class GraphTracer:
         self._stand_ins[id(tensor)] = stand_in
         ref = self.add_tensor("input", stand_in, name)
         self._known.setdefault(id(tensor), ref)
-        self._kept.append(tensor)
+        self._kept[id(tensor)] = tensor
         return stand_in
 
     def add_number(self, value: float, name: str) -> NumberProxy:
@@ -91,7 +95,7 @@ class GraphTracer:
 
     def _know(self, tensor: Tensor, ref: Ref) -> None:
         self._known[id(tensor)] = ref
-        self._kept.append(tensor)
+        self._kept[id(tensor)] = tensor
         array = real(tensor.array)
         proxy = self._proxies.get(id(array))
         if proxy is None:
@@ -121,7 +125,7 @@ class GraphTracer:
     def _alias(self, tensor: Tensor, proxy: ArrayProxy) -> Ref:
         """A Tensor that was put around a known array: as `detach` does, or anew."""
         index = self.graph.add("tensor", proxy.real)
-        for known in self._kept:
+        for known in self._kept.values():
             if not isinstance(known, Tensor) or id(known) not in self._known:
                 continue
             if known._version is tensor._version and real(known.array) is proxy.real:
@@ -132,7 +136,7 @@ class GraphTracer:
             function, argument = wrap, proxy.ref
         self._append(function.__name__, function, (argument,), {}, [((), index)], [])
         self._known[id(tensor)] = Ref(index)
-        self._kept.append(tensor)
+        self._kept[id(tensor)] = tensor
         return Ref(index)
 
     def _capture(self, tensor: Tensor) -> Ref:
@@ -189,6 +193,8 @@ class GraphTracer:
         that are no arguments.
         """
         name = name or function.__name__
+        if self._forgets:
+            self._large = [x for x in self._large if not self._is_forgotten(x)]
         encoded, encoded_kwargs = self.encode(tuple(args)), self.encode(dict(kwargs))
         written = written_arguments(function, args, kwargs, name)
         if any(type(array) is not ArrayProxy for array in written) and any(
@@ -203,7 +209,7 @@ class GraphTracer:
         real_args, real_kwargs = real(tuple(args)), real(dict(kwargs))
         reached = [*find_nested((real_args, real_kwargs), Tensor)]
         if opaque:  # it may use any tensor that it can find
-            reached += [x for x in self._kept if isinstance(x, Tensor)]
+            reached += [x for x in self._kept.values() if isinstance(x, Tensor)]
         swapped = list({id(x): x for x in reached}.values())
         places = [(tensor, tensor.array) for tensor in swapped]
         for tensor in swapped:
@@ -235,6 +241,14 @@ class GraphTracer:
             self._decide(ref, value)
         return returned
 
+    def _is_forgotten(self, tensor: Tensor) -> bool:
+        """Forget a result that the function cannot use any more, so that its memory is free."""
+        if type(tensor.array) is not ArrayProxy or not only_tracer_holds(tensor):
+            return False
+        del self._known[id(tensor)], self._kept[id(tensor)]
+        del self._proxies[id(real(tensor.array))]
+        return True
+
     def _keep_constants(self, written: list[Any]) -> None:
         """Keep the values of constants that are about to be written to: a run begins with them."""
         self._copy_constants(
@@ -261,6 +275,8 @@ class GraphTracer:
                 index = self.graph.add("tensor", result.array)
                 outputs.append((path, index))
                 self._know(result, Ref(index))
+                if result.array.nbytes >= LARGE_BYTES:
+                    self._large.append(result)
             return self._stand_ins.get(id(result), result)
         if isinstance(result, (np.ndarray, np.generic)) or hasattr(
             result, "__cuda_array_interface__"
@@ -270,7 +286,7 @@ class GraphTracer:
                 index = self.graph.add("array", result)
                 outputs.append((path, index))
                 proxy = self._proxy(result, Ref(index))
-                self._kept.append(result)
+                self._kept[id(result)] = result
             return proxy
         if isinstance(result, tuple) and hasattr(result, "_fields"):
             return type(result)(
@@ -361,7 +377,7 @@ class GraphTracer:
     def _restore(self) -> None:
         """Give the Tensors their arrays back, and forget the proxies: tracer and proxies refer to
         each other, and steps collect no cycles."""
-        for tensor in (*self._kept, *self._made):
+        for tensor in (*self._kept.values(), *self._made):
             if isinstance(tensor, Tensor) and type(tensor.array) is ArrayProxy:
                 tensor.array = tensor.array.real
         self._proxies.clear()

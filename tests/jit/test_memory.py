@@ -2,15 +2,16 @@
 
 import collections
 import gc
+import tracemalloc
 import weakref
 
 import pytest
 
 import dtrain
 from dtrain.autograd.graph import Node
-from dtrain.jit import step_code
+from dtrain.jit import step_code, tracer
 from dtrain.jit.tracer import GraphTracer
-from tests.jit.test_graphs import leaf
+from tests.jit.test_graphs import leaf, require_eager_bits
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +37,38 @@ def test_recording_leaves_no_arrays_behind(monkeypatch):
     del x
     assert len(arrays) > 4
     assert not [array for array in arrays if array() is not None]
+
+
+def test_recording_forgets_what_the_function_cannot_use_any_more():
+    def function(x):
+        for _ in range(10):
+            x = (x * 2).tanh()
+        return x
+
+    def peak(function):
+        x = dtrain.zeros(1 << 20)
+        tracemalloc.start()
+        function(x)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    assert peak(dtrain.compile(function)) < 1.1 * peak(function)
+
+
+def test_forgotten_values_are_not_taken_for_later_ones_at_their_addresses(monkeypatch):
+    monkeypatch.setattr(tracer, "LARGE_BYTES", 0)
+
+    def function(x):
+        total, kept = x.detach().clone(), x * 3
+        for n in range(20):
+            y = (x * n).exp()
+            view = y[1:] if n % 3 else y[:-1]
+            del y
+            total[1:] += view
+        return total * kept
+
+    require_eager_bits(function, lambda: (leaf(5),))
 
 
 def test_the_second_call_holds_the_history_of_one_run_alone():
