@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -26,7 +27,10 @@ def make_backward(
 
     @functools.cache
     def backward(given: tuple[int, ...]) -> Backward:
-        return _Writer(graph, differentiated).write(calls, rules, outputs, given)
+        start = time.perf_counter()
+        made = _Writer(graph, differentiated).write(calls, rules, outputs, given)
+        graph.compile_s += time.perf_counter() - start
+        return made
 
     return backward
 

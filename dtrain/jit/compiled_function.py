@@ -53,7 +53,8 @@ class ScriptFunction:
         save(self, path)
 
     def __repr__(self) -> str:
-        return f"<{self._compiled.options.kind} function {self.name}>"
+        compiled = self._compiled
+        return f"<{compiled.options.kind} function {self.name}: {compiled.describe_graphs()}>"
 
 
 def disable(function: F) -> F:

@@ -32,6 +32,10 @@ class CompiledModule:
         """The graph of the shapes that came last."""
         return self._compiled.graph
 
+    def __repr__(self) -> str:
+        compiled = self._compiled
+        return f"{super().__repr__()}  # {compiled.options.kind}: {compiled.describe_graphs()}"
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         original = copy.deepcopy(self._orig_mod, memo)
         return make_compiled_module(original, self._compiled.options)

@@ -37,7 +37,8 @@ def compile(
     in the way. Python's side effects, such as `print`, happen while recording only.
 
     A compiled model shares the model's parameters, under the same names. Of a model that is wrapped
-    by DataParallel the part inside is compiled.
+    by DataParallel the part inside is compiled. `repr` tells how many graphs there are, and how
+    long recording and compiling took.
 
     Parameters
     ----------

@@ -116,6 +116,8 @@ class Graph:
         self.inputs: list[int] = []
         #: whether autograd recorded where it was called
         self.grad_enabled = True
+        #: how long the runs took that recorded it, and how long making its faster functions
+        self.record_s = self.compile_s = 0.0
 
     def add(self, kind: str, like: Any = None, name: str = "") -> int:
         """Add a value of an array's shape and dtype, or a number; returns its index."""

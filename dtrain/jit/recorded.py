@@ -7,6 +7,7 @@ one runs both, the function and the graph, and compares; later ones run the grap
 from __future__ import annotations
 
 import threading
+import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -183,6 +184,7 @@ class RecordedFunction:
         tracer = GraphTracer(self.name, burned.append if self.options.one_path else None)
         surroundings = state.surroundings
         undo = Undo(surroundings)
+        start = time.perf_counter()
         try:
             for kind, name, tensor in surroundings.named_tensors():
                 tracer.add_tensor(kind, tensor, name)
@@ -214,6 +216,7 @@ class RecordedFunction:
             if entry.program.is_recorded and tracer.writes_outside and len(tracer.steps) > 1:
                 raise Refusal("it changes something outside, and has several paths")
             entry.program.add_path(tracer)
+            entry.program.graph.record_s += time.perf_counter() - start
         except Refusal as refusal:
             self._refuse(entry, str(refusal))
         return result
@@ -285,6 +288,15 @@ class RecordedFunction:
                 RuntimeWarning,
                 stacklevel=4,
             )
+
+    def describe_graphs(self) -> str:
+        """How many graphs this thread has, and how long it took to make them."""
+        graphs = [e.program.graph for e in self.entries().values() if e.program.is_recorded]
+        count = f"{len(graphs) or 'no'} graph{'s' if len(graphs) > 1 else ''}"
+        if not graphs:
+            return count
+        record_s, compile_s = (sum(s) for s in zip(*((g.record_s, g.compile_s) for g in graphs)))
+        return f"{count}, recorded in {record_s:.2f} s, compiled in {compile_s:.2f} s"
 
     def entries(self) -> dict[Any, _Entry]:
         """The graphs of this thread by form of the arguments and modes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -31,6 +32,7 @@ def make_step(graph: Graph, step: Step, later: set[int]) -> StepFunction:
         return result
 
     def second(values: list[Any]) -> Any:
+        start = time.perf_counter()
         items = divide(graph, step, later, observed)
         for item in items:
             if isinstance(item, Segment):
@@ -38,6 +40,7 @@ def make_step(graph: Graph, step: Step, later: set[int]) -> StepFunction:
                 calls = _write(graph, alone, alone.calls, set(item.outputs), item.grad_enabled)
                 item.run = write_segment(graph, item, observed, calls)
         step.run = _write(graph, step, items, later, graph.grad_enabled)
+        graph.compile_s += time.perf_counter() - start
         return step.run(values)
 
     return first

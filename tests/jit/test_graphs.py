@@ -3,6 +3,7 @@
 import collections
 import copy
 import itertools
+import re
 import warnings
 
 import numpy as np
@@ -464,3 +465,15 @@ def test_where_it_runs_is_known():
     dtrain.jit.trace(notes, dtrain.ones(1), check_trace=False)
     notes(dtrain.ones(1))
     assert list(seen) == [(True, False), (False, True), (False, False)]
+
+
+def test_repr_tells_how_many_graphs_there_are_and_how_long_they_took():
+    model = dtrain.compile(nn.Sequential(nn.Linear(3, 2), nn.Tanh()))
+    assert repr(model).endswith(")  # compile: no graph")
+    for n in (1, 1, 1, 2):
+        model(leaf(n, 3)).sum().backward()
+    assert re.search(r"\)  # compile: 2 graphs, recorded in .* s, compiled in .* s$", repr(model))
+    graphs = [entry.program.graph for entry in model._compiled.entries().values()]
+    assert [graph.compile_s > 0 for graph in graphs] == [True, False]
+    scripted = dtrain.jit.script(writes_in_place)
+    assert repr(scripted) == "<script function writes_in_place: no graph>"
