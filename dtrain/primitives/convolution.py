@@ -32,12 +32,17 @@ def conv2d(
 
     grad_x: Any = of_x
     if is_cupy(x):  # the backward pass adds to a gradient of x that is there in the same launch
-        grad_x.adding = lambda g, before: kernels.add_conv_grad_x(g, weight, before, hw, *how)
+        grad_x.adding = _adding(weight, hw, how)
     return out, (
         grad_x,
         lambda g: kernels.conv_grad_weight(g, x, kernel, *how),
         _sum_pixels,
     )
+
+
+def _adding(weight: Array, hw: Pair, how: tuple[Any, ...]) -> Any:
+    """The vjp of x that adds; made here, so that conv2d has no vjp that a CPU never makes."""
+    return lambda g, before: kernels.add_conv_grad_x(g, weight, before, hw, *how)
 
 
 def _sum_pixels(g: Array) -> Array:
