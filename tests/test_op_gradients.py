@@ -126,3 +126,17 @@ def test_vjps_are_inspected_in_the_first_call_alone(function, monkeypatch):
     monkeypatch.setattr(Primitive, "inspect", note)
     function(x)
     assert not inspected
+
+
+@pytest.mark.parametrize("name", ["layer_norm", "rms_norm", "gather", "conv2d", "getitem", "glu"])
+def test_what_a_vjp_keeps_is_found_in_the_first_calls(name):
+    x = dtrain.randn(2, 4, 6, 6).requires_grad_()
+    {
+        "layer_norm": lambda: F.layer_norm(x, (6,)),
+        "rms_norm": lambda: F.rms_norm(x, (6,)),
+        "gather": lambda: x.gather(1, dtrain.zeros(2, 1, 6, 6, dtype=dtrain.int64)),
+        "conv2d": lambda: F.conv2d(x, dtrain.randn(3, 4, 3, 3)),
+        "getitem": lambda: x[0, :, 1:],
+        "glu": lambda: F.glu(x, 1),
+    }[name]()
+    assert OPS[name].primitive.is_settled

@@ -109,3 +109,17 @@ def test_a_large_table_takes_its_memory_once_in_the_backward_pass():
     tracemalloc.stop()
     assert peak < 0.5 * model.table.weight.array.nbytes
     assert np.count_nonzero(model.table.weight.grad.numpy().any(1)) == 20_000
+
+
+@pytest.mark.parametrize("is_leaf", [True, False])
+@pytest.mark.parametrize("cuts", [[(0, 2), (2, 5), (5, 7)], [(1, 3), (4, 7)], [(0, 4), (2, 7)]])
+def test_gradients_of_parts_have_the_bits_of_a_sum_of_whole_ones(cuts, is_leaf):
+    leaf = dtrain.randn(3, 7).requires_grad_()
+    x = leaf if is_leaf else leaf * 1
+    weights = [np.full((3, end - start), -0.0, np.float32) for start, end in cuts]
+    weights[0][:, 1] = 5
+    sum((x[:, a:b] * dtrain.tensor(w)).sum() for (a, b), w in zip(cuts, weights)).backward()
+    expected = np.zeros((3, 7), np.float32)
+    for (start, end), weight in zip(cuts, weights):
+        expected[:, start:end] += weight
+    assert leaf.grad.numpy().tobytes() == expected.tobytes()
