@@ -462,6 +462,8 @@ CONVOLUTIONS = [
     *convolutions((2, 3, 17, 25), (4, 3, 8, 8), (8, 8), (0, 0), ONE, 1),
     # few windows for the weight
     *convolutions((1, 48, 4, 4), (32, 48, 3, 3), ONE, ONE, ONE, 1),
+    *convolutions((2, 70, 9, 35), (70, 70, 3, 2), (3, 2), (2, 1), (1, 2), 1),
+    *convolutions((1, 32, 5, 6), (40, 32, 2, 3), (1, 3), (1, 2), ONE, 1),
     *convolutions((0, 16, 6, 6), (16, 16, 3, 3), ONE, ONE, ONE, 1),
     # Winograd's: its intermediate numbers are larger than its results
     *convolutions((3, 32, 8, 8), (32, 32, 3, 3), ONE, ONE, ONE, 1, slack=10),

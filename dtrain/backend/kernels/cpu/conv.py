@@ -1,7 +1,7 @@
 """Convolution over two axes: as one matrix product (1x1, or windows that tile the images), by
 Winograd's algorithm (3x3), by sums of shifted images, or by im2col.
 
-float64, and few windows with a large weight, take the reference's im2col, a few images at a time,
+Few windows with a large weight take im2col; float64 takes the reference's, a few images at a time,
 so that their patches stay in a core's cache.
 
 x: (n, c, h, w), weight: (m, c / groups, kh, kw), g and the output: (n, m, oh, ow).
@@ -15,6 +15,7 @@ import numpy as np
 
 from dtrain.backend.kernels.cpu import direct, winograd
 from dtrain.backend.kernels.cpu.layout import split_images
+from dtrain.backend.kernels.cpu.patches import col2im, im2col
 from dtrain.backend.kernels.cpu.vector import LANES
 from dtrain.backend.kernels.reference import conv as reference
 from dtrain.backend.kernels.reference.window import Pair, window_counts
@@ -25,16 +26,17 @@ def _choose_method(
     dilation: Pair, groups: int,
 ) -> str:  # fmt: skip
     """The fastest method for n images with `size` windows each: "product", "tiles", "winograd",
-    "direct", or the reference's im2col, a few images at a time ("parts") or all ("whole")."""
+    "direct", or im2col, of all images ("whole"), or the reference's of a few at a time ("parts").
+    """
     if padding == (0, 0) and groups == 1:
         if kernel == (1, 1):
             return "product"
         if kernel == stride and dilation == (1, 1) and kernel[1] >= LANES // 2:
             return "tiles"
-    if groups == 1 and n * math.prod(size) < 2 * min(c, m):  # a large weight is read but once
-        return "whole"
     if dtype != np.float32:
         return "parts"
+    if groups == 1 and n * math.prod(size) < 2 * min(c, m):  # a large weight is read but once
+        return "whole"
     fill_vectors = groups == 1 and c % LANES == 0 and m % LANES == 0 and min(c, m) > LANES
     if fill_vectors and winograd.is_worthwhile(kernel, size, stride, padding, dilation):
         return "winograd"
@@ -68,7 +70,8 @@ def _conv(
         pixels = _copy_tiles(x, kernel, size) @ weight.reshape(m, -1).T
         return np.ascontiguousarray(pixels.reshape(n, *size, m).transpose(0, 3, 1, 2))
     if method == "whole":
-        return reference.conv(x, weight, None, stride, padding, dilation, groups)
+        patches = im2col(x, kernel, stride, padding, dilation)
+        return reference.conv_patches(patches, weight, groups)
     if method == "winograd":
         return winograd.conv(x, weight, padding)
     out = np.empty((n, m, *size), x.dtype)
@@ -100,7 +103,7 @@ def conv_grad_x(
     if method == "direct":
         return direct.conv_grad_x(g, weight, hw, stride, padding, dilation, groups)
     if method == "whole":
-        return reference.conv_grad_x(g, weight, hw, stride, padding, dilation, groups)
+        return col2im(reference.grad_patches(g, weight, groups), hw, stride, padding, dilation)
     if method == "winograd":
         return winograd.conv_grad_x(g, weight, padding)
     out = np.empty((n, c, *hw), g.dtype)
@@ -130,7 +133,8 @@ def conv_grad_weight(
     if method == "direct":
         return direct.conv_grad_weight(g, x, kernel, stride, padding, dilation, groups)
     if method == "whole":
-        return reference.conv_grad_weight(g, x, kernel, stride, padding, dilation, groups)
+        patches = im2col(x, kernel, stride, padding, dilation)
+        return reference.grad_weight_from_patches(g, patches, groups)
     if method == "winograd":
         return winograd.conv_grad_weight(g, x, padding)
     total = np.zeros(shape, x.dtype)

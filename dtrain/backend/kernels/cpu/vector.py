@@ -97,9 +97,9 @@ def store(typing_context: Any, array: Any, index: Any, vector: Any) -> Any:
     return types.void(array, types.intp, float32x16), build
 
 
-def lane_copier(step: int, by: int) -> Any:
-    """The function that copies `count` elements, 1 .. 16, between flat float32 arrays, `step` apart
-    to `by` apart."""
+def lane_copier(step: int, by: int, adds: bool = False) -> Any:
+    """The function that copies, or adds, `count` elements, 1 .. 16, between flat float32 arrays,
+    `step` apart to `by` apart."""
 
     @intrinsic
     def copy(typing_context: Any, source: Any, at: Any, target: Any, to: Any, count: Any) -> Any:
@@ -121,8 +121,13 @@ def lane_copier(step: int, by: int) -> Any:
                 place = _pointer(context, builder, signature.args[2], target, index)
                 made = [(first + i) // by for i in lanes]
                 mask = [k if (first + i) % by == 0 else LANES for i, k in enumerate(made)]
-                part = _shuffle(builder, vector, vector, made)
-                _store_masked(builder, part, place, _is_less(builder, mask, count))
+                part, there = (
+                    _shuffle(builder, vector, vector, made),
+                    _is_less(builder, mask, count),
+                )
+                if adds:
+                    part = builder.fadd(part, _load_masked(builder, place, there))
+                _store_masked(builder, part, place, there)
             return context.get_dummy_value()
 
         n = types.intp

@@ -14,7 +14,7 @@ from dtrain.backend.kernels.reference.window import Pair, window_counts
 
 
 @inlined
-def _windows_inside(size: Any, out: Any, stride: Any, first: Any) -> Any:
+def windows_inside(size: Any, out: Any, stride: Any, first: Any) -> Any:
     """Returns low and high: the windows [low, high) of `out` have first + stride * window in
     [0, size)."""
     low = 0 if first >= 0 else (-first + stride - 1) // stride
@@ -52,7 +52,7 @@ def _max_pool(
                             part[q] = source[q * step]
                     for j in range(kernel[1]):
                         left, here = j * dilation[1] - padding[1], np.int32(i * kernel[1] + j)
-                        low, high = _windows_inside(w, ow, step, left)
+                        low, high = windows_inside(w, ow, step, left)
                         begin = left // step + low
                         values = parts[left % step, begin : begin + high - low]
                         tops, places = to[low:high], at[low:high]
@@ -118,7 +118,7 @@ def _avg_pool(x: np.ndarray, kernel: Pair, stride: Pair, padding: Pair, out: np.
                         continue
                     source = x[image, channel, row]
                     for j in range(kernel[1]):
-                        low, high = _windows_inside(w, ow, stride[1], j - padding[1])
+                        low, high = windows_inside(w, ow, stride[1], j - padding[1])
                         for k in range(low, high):
                             to[k] += source[k * stride[1] + j - padding[1]]
                 for k in range(ow):
@@ -143,7 +143,7 @@ def _avg_pool_backward(
                         continue
                     to = grad[image, channel, row]
                     for j in range(kernel[1]):
-                        low, high = _windows_inside(w, ow, stride[1], j - padding[1])
+                        low, high = windows_inside(w, ow, stride[1], j - padding[1])
                         for k in range(low, high):
                             to[k * stride[1] + j - padding[1]] += source[k] * share
 
