@@ -10,10 +10,11 @@ import numpy as np
 
 from dtrain.autograd.fused_node import Backward
 from dtrain.autograd.gradient_array import convert, sum_to
+from dtrain.jit.array_calls import Example
 from dtrain.jit.code_text import CodeText
 from dtrain.jit.flat_code import FlatCode
 from dtrain.jit.graph import Call, Graph, Ref
-from dtrain.jit.rules import Example, Rule
+from dtrain.jit.rules import Rule
 
 
 def make_backward(

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from dtrain import env
+from dtrain.jit.array_calls import ArrayCall, Example
 from dtrain.jit.flat_items import Item
 from dtrain.jit.frames import ALIGNMENT, make_taker
 from dtrain.jit.graph import Ref, rebuild
 from dtrain.jit.native_calls import Place, Rows, c_strides, has_bits_of, place_view
-from dtrain.jit.rules import ArrayCall, Example
 
 #: The most elements of an array in a table, and the fewest calls that are worth one.
 MAX_ELEMENTS, MIN_CALLS = 1 << 14, 3

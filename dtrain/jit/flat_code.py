@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from dtrain.jit import call_tables
+from dtrain.jit.array_calls import ArrayCall, Example
 from dtrain.jit.call_text import CallText
 from dtrain.jit.code_text import CodeText
 from dtrain.jit.flat_items import Item, find_root, makes_arrays
 from dtrain.jit.graph import Ref, find_last_uses, rebuild
 from dtrain.jit.joined_calls import join_calls
-from dtrain.jit.rules import ArrayCall, Example
 from dtrain.jit.scatter_sums import join_scatters
 
 

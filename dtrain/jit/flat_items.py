@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dtrain.jit.rules import ArrayCall
+from dtrain.jit.array_calls import ArrayCall
 
 #: The kernels here return new arrays, in an order that arguments of the same shape decide.
 _FAMILIES = (

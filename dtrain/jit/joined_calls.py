@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dtrain.jit.array_calls import ArrayCall, Example
 from dtrain.jit.flat_items import Item
 from dtrain.jit.graph import Ref
-from dtrain.jit.rules import ArrayCall, Example
 
 _SOFTMAX = "dtrain.backend.kernels.cpu.softmax", "softmax"
 

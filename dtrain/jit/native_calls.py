@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dtrain.backend import kernels
+from dtrain.jit.array_calls import ArrayCall
 from dtrain.jit.proxies import call_method, get_attribute
-from dtrain.jit.rules import ArrayCall
 
 #: Each element of the result is rounded once, so any steps give the same bits.
 _EXACT = {

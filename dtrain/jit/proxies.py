@@ -20,7 +20,7 @@ from dtrain.backend.tracing import current_tracer
 from dtrain.jit.graph import Ref, rebuild
 
 if TYPE_CHECKING:
-    from dtrain.jit.rules import RuleTracer
+    from dtrain.jit.rule_tracer import RuleTracer
     from dtrain.jit.tracer import GraphTracer
 
 #: What an array tells of itself without its values.

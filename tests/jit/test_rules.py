@@ -11,7 +11,8 @@ import pytest
 import dtrain
 import dtrain.nn.functional as F
 from dtrain.jit import segment_code
-from dtrain.jit.rules import RuleTracer, trace_rule
+from dtrain.jit.rule_tracer import RuleTracer
+from dtrain.jit.rules import trace_rule
 from tests.cases.case import leaf as double_leaf, run_backward
 from tests.cases.samples import SAMPLES, laid_out
 from tests.jit.test_graphs import leaf, require_eager_bits
