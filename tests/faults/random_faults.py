@@ -2,6 +2,7 @@
 
     python tests/faults/random_faults.py --runs 200
     python tests/faults/random_faults.py --first 37 --runs 1    run 37 again
+    python tests/faults/random_faults.py --runs 100 --sharded   of a sharded model alone
 
 Drawn from --seed and the run's number: which ranks fail, how many, when, and how (killed or frozen);
 whether survivors go on (--elastic), failed ranks are replaced (--respawn) or the job is restarted
@@ -79,27 +80,34 @@ class Plan(NamedTuple):
         ] + restarts
 
 
-def draw(seed, run):
+def draw(seed, run, only_sharded):
     """The plan of a run."""
-    rng = random.Random(f"{seed} {run}")
-    model = ("cnn", "lstm")[run % 2]
+    rng = random.Random(f"{seed} {run}{' sharded' * only_sharded}")
+    model = "lstm" if only_sharded else ("cnn", "lstm")[run % 2]
+    writers = range(RANKS if only_sharded else 1)  # the ranks that write checkpoints
     mode = rng.choices(["elastic", "respawn", "restart"], [5, 3, 2])[0]
     faults = []
     ranks = rng.sample(range(RANKS), rng.choice([1, 1, 2, 2, 3]))
     together = rng.random() < 0.4  # several in the same moment, or each in its own
     for rank in ranks:
-        moment = faults[0][1:4] if faults and together else draw_moment(rng, mode, rank, faults)
+        if faults and together:
+            moment = faults[0][1:4]
+            if moment[0] == "checkpoint" and rank not in writers:
+                moment = ("vote", moment[1], 1)
+        else:
+            moment = draw_moment(rng, mode, rank in writers, faults)
         faults.append(draw_fault(rng, mode, len(ranks) < RANKS, rank, *moment))
     if mode == "respawn" and (first := faults[0]).step <= CHECKPOINT_EVERY:
         # The rank that is back fails again.
         step = rng.randint(2 * CHECKPOINT_EVERY + 1, STEPS - 1)
         faults.append(draw_fault(rng, mode, False, first.rank, "forward", step, 1))
-    sharded = {"cnn": "state", "lstm": "model"}[model] if rng.random() < 0.4 else None
+    shards = rng.random() < 0.4 or only_sharded
+    sharded = {"cnn": "state", "lstm": "model"}[model] if shards else None
     return Plan(model, mode, sharded, faults)
 
 
-def draw_moment(rng, mode, rank, faults):
-    """A phase, the step and the call, at which a rank fails for sure."""
+def draw_moment(rng, mode, writes, faults):
+    """A phase, the step and the call, at which a rank fails for sure; `writes`: checkpoints, too."""
     before = [fault.step for fault in faults if fault.phase in OF_STEPS]
     while True:
         phase = rng.choice([*OF_STEPS, *OTHERS])
@@ -112,14 +120,12 @@ def draw_moment(rng, mode, rank, faults):
                 return phase, before[0], 1
         elif phase != "checkpoint":
             return phase, rng.choice(list(OTHERS[phase])), 1
-        elif rank == 0 and not any(fault.phase == "checkpoint" for fault in faults):
+        elif writes and not any(fault.phase == "checkpoint" for fault in faults):
             return phase, rng.choice(list(OTHERS[phase])), rng.randint(1, 6)
 
 
 def draw_fault(rng, mode, may_freeze, rank, phase, step, call):
     """How a rank fails."""
-    if phase == "checkpoint" and rank:  # rank 0 alone writes
-        phase, call = "vote", 1
     freezes = may_freeze and mode != "restart" and phase in CAN_FREEZE and rng.random() < 0.25
     delay_s = rng.choice([0, rng.uniform(0, 0.003)]) if phase in DELAYED else 0
     number = signal.SIGSTOP if freezes else signal.SIGKILL
@@ -205,6 +211,7 @@ def main():
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--first", type=int, default=0, help="number of the first run")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--sharded", action="store_true", help="every run's model is sharded")
     parser.add_argument("--limit", type=float, default=300, help="seconds in which a run must end")
     args = parser.parse_args()
     expected = undisturbed(args.limit)
@@ -212,7 +219,7 @@ def main():
     counted, run = 0, args.first - 1
     while counted < args.runs:
         run += 1
-        plan = draw(args.seed, run)
+        plan = draw(args.seed, run, args.sharded)
         began = time.perf_counter()
         status, out, err, missing, found = run_plan(plan, args.limit)
         good = status == 0 and results(out) == expected[plan.model]
