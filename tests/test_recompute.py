@@ -8,6 +8,7 @@ import pytest
 import dtrain
 from dtrain import nn
 from dtrain.autograd import grad
+from dtrain.func import functional_call
 from dtrain.utils.checkpoint import checkpoint, checkpoint_sequential
 
 
@@ -151,3 +152,25 @@ def test_values_do_not_change():
     model = make_model().eval()
     x = dtrain.ones(5, 4)
     assert np.array_equal(checkpoint(model, x).detach(), model(x).detach())
+
+
+def test_the_second_run_has_the_parameters_of_a_functional_call():
+    layer = nn.Linear(2, 2)
+    given = {name: dtrain.ones(p.shape, requires_grad=True) for name, p in layer.named_parameters()}
+    x = dtrain.tensor([[1.0, 2.0]])
+
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x):
+            return checkpoint(lambda x: self.layer(self.layer(x)), x).sum()
+
+    named = {f"layer.{name}": value for name, value in given.items()}
+    functional_call(Twice(), named, (x,)).backward()
+    recomputed = {name: value.grad.tolist() for name, value in given.items()}
+    for value in given.values():
+        value.grad = None
+    functional_call(layer, given, (functional_call(layer, given, (x,)),)).sum().backward()
+    assert recomputed == {name: value.grad.tolist() for name, value in given.items()}

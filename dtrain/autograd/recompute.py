@@ -7,7 +7,9 @@ node takes its vjps from the node at the same position in the second run.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 from dtrain.autograd import autocast_mode, grad_mode
@@ -16,6 +18,26 @@ from dtrain.autograd.tensor import Tensor
 from dtrain.backend import default_generator
 from dtrain.backend.nested import find_nested
 from dtrain.backend.tracing import refuse_recording
+
+
+class _PerThread(threading.local):
+    def __init__(self) -> None:  # each rank of `dtrain debug` is a thread
+        #: what makes the contexts that are entered again around a second run, outermost first
+        self.contexts: list[Callable[[], AbstractContextManager[Any]]] = []
+
+
+_per_thread = _PerThread()
+
+
+@contextmanager
+def repeated(make_context: Callable[[], AbstractContextManager[Any]]) -> Iterator[None]:
+    """Enter a context, now and whenever something runs again that `checkpoint` ran in it."""
+    with make_context():
+        _per_thread.contexts.append(make_context)
+        try:
+            yield
+        finally:
+            _per_thread.contexts.pop()
 
 
 def checkpoint(
@@ -50,16 +72,19 @@ def checkpoint(
         return function(*args, **kwargs)
     refuse_recording("checkpoint runs its function again in the backward pass")
     state = default_generator().get_state() if preserve_rng_state else None
-    mode = autocast_mode.get_mode()
+    mode, contexts = autocast_mode.get_mode(), tuple(_per_thread.contexts)
 
-    def run() -> Any:
-        with autocast_mode.restored(mode):
+    def run_again() -> Any:
+        with ExitStack() as entered, autocast_mode.restored(mode):
+            for make_context in contexts:
+                entered.enter_context(repeated(make_context))
             return function(*args, **kwargs)
 
     start = now()
-    outputs = run()
+    with autocast_mode.restored(mode):
+        outputs = function(*args, **kwargs)
     nodes = nodes_since(start, _edges_of(outputs))
-    region = _Region(run, state, nodes)
+    region = _Region(run_again, state, nodes)
     for index, node in enumerate(nodes):
         if node.call is not None:
             node.call = _Call(region, index)

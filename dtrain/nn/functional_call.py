@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dtrain.autograd import Tensor
+from dtrain.autograd.recompute import repeated
 from dtrain.functions.joining import stack
 from dtrain.nn.deferred_updates import DeferredBufferUpdates
 from dtrain.nn.module import Module
@@ -61,7 +62,8 @@ def functional_call(
     if tie_weights:
         given = _tie(given, slots)
     arguments = args if isinstance(args, tuple) else () if args is None else (args,)
-    with _replaced(module, [(*slots[name], x) for name, x in given.items() if name in slots]):
+    entries = [(*slots[name], x) for name, x in given.items() if name in slots]
+    with repeated(lambda: replaced(module, entries)):
         return module(*arguments, **(kwargs or {}))
 
 
@@ -122,14 +124,14 @@ def _tie(given: dict[str, Tensor], slots: _Slots) -> dict[str, Tensor]:
 
 
 @contextlib.contextmanager
-def _replaced(module: Module, entries: list[_Entry]) -> Iterator[None]:
+def replaced(module: Module, entries: list[_Entry]) -> Iterator[None]:
     """Context manager: write these entries to a module's tables, then its own again."""
     own = [(table, name, table[name]) for table, name, _ in entries]
     changed = {id(table) for table, _, _ in entries}
     deferred = [
         (m, m.pending_updates)
         for m in module.modules()
-        if isinstance(m, DeferredBufferUpdates) and changed & {id(m._parameters), id(m._buffers)}
+        if isinstance(m, DeferredBufferUpdates) and id(m._buffers) in changed
     ]
     for layer, _ in deferred:
         layer.pending_updates = None  # which would be applied to the module's own buffers

@@ -7,7 +7,12 @@ from dtrain.parallel.distributed_data_parallel import (
     DistributedDataParallel as DistributedDataParallel,
 )
 from dtrain.parallel.sharding import (
+    CPUOffload as CPUOffload,
+    CPUOffloadPolicy as CPUOffloadPolicy,
     FullyShardedDataParallel as FullyShardedDataParallel,
+    MixedPrecision as MixedPrecision,
+    MixedPrecisionPolicy as MixedPrecisionPolicy,
+    OffloadPolicy as OffloadPolicy,
     ShardingStrategy as ShardingStrategy,
     fully_shard as fully_shard,
     summon_full_params as summon_full_params,

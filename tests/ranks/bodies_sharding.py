@@ -23,7 +23,11 @@ from dtrain.errors import CheckpointError
 from dtrain.nn import functional as F
 from dtrain.nn.utils import clip_grad_norm_
 from dtrain.parallel import (
+    CPUOffload,
+    CPUOffloadPolicy,
     FullyShardedDataParallel,
+    MixedPrecision,
+    MixedPrecisionPolicy,
     ShardingStrategy,
     fully_shard,
     summon_full_params,
@@ -162,6 +166,77 @@ def two_optimizers_share_a_sharded_model():
         return digest(model.state_dict())
 
     assert trained("units") == _alone(trained, "replicated")
+
+
+class _Recomputing(nn.Module):
+    """Recomputation, a layer that is called twice, and a tied one."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Sequential(nn.Linear(16, 8), nn.Dropout(0.2))
+        self.norm = nn.BatchNorm1d(8)
+        self.twice = nn.Linear(8, 8)
+        self.again = nn.Linear(8, 8)
+        self.again.weight = self.twice.weight
+        self.last = nn.Linear(8, 5)
+
+    def forward(self, x):
+        x = self.norm(self.first(x.flatten(1)))
+        x = checkpoint(lambda x: self.twice(self.twice(x)).tanh(), x)
+        return self.last(self.again(x.to(self.again.bias.dtype)).to(self.last.bias.dtype))
+
+
+def units_compute_in_the_dtypes_of_their_policies():
+    policy = MixedPrecisionPolicy(dtrain.bfloat16, dtrain.float32, output_dtype=dtrain.float32)
+    seen = []
+
+    def trained(wrap):
+        dtrain.manual_seed(3)
+        model = _Recomputing()
+        for layer in (model.first, model.norm):
+            layer.register_forward_hook(lambda _, args, y: seen.append(args[0].dtype))
+        if wrap == "units":
+            for child in (model.first, model.last):
+                fully_shard(child, mp_policy=policy, offload_policy=CPUOffloadPolicy())
+            called = fully_shard(model)
+        elif wrap == "wrapped":
+            called = FullyShardedDataParallel(
+                model,
+                auto_wrap_policy={nn.Sequential, nn.BatchNorm1d},
+                mixed_precision=MixedPrecision(dtrain.bfloat16, cast_forward_inputs=True),
+                cpu_offload=CPUOffload(offload_params=True),
+            )
+        optimizer = optim.AdamW(model.parameters(), lr=0.01)
+        for step in DataLoader(_data(), 2, microbatches=MICROBATCHES).steps():
+            for x, y in step:
+                F.cross_entropy(called(x).float(), y).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        assert {param.dtype.name for param in model.parameters()} == {"float32"}
+        return digest(model.state_dict())
+
+    for wrap, after_first in (("units", dtrain.float32), ("wrapped", dtrain.bfloat16)):
+        assert trained(wrap) == _alone(trained, wrap)
+        assert seen[-2:] == [dtrain.bfloat16, after_first]
+
+
+def a_unit_of_a_lower_precision_gives_what_a_copy_of_it_in_that_precision_does():
+    layer = nn.Linear(4, 3)
+    low = copy.deepcopy(layer).bfloat16()
+    x = dtrain.arange(8.0).reshape(2, 4)
+    fully_shard(layer, mp_policy=MixedPrecisionPolicy(dtrain.bfloat16))
+    y, expected = layer(x), low(x.bfloat16())
+    assert y.dtype == dtrain.bfloat16
+    assert y.tolist() == expected.tolist()
+    y.sum().backward()
+    expected.sum().backward()
+    with summon_full_params(layer, with_grads=True):
+        assert layer.weight.grad.dtype == dtrain.float32
+        assert layer.weight.grad.tolist() == low.weight.grad.tolist()
+    with pytest.raises(RuntimeError, match="4"):
+        layer(dtrain.ones(1, 5))
+    assert layer.weight.dtype == dtrain.float32  # after an error, too
+    assert copy.deepcopy(layer)(x).dtype == dtrain.float32
 
 
 def batches_are_normalized_together_in_a_sharded_model():
@@ -372,9 +447,31 @@ def what_cannot_be_sharded_is_refused():
         optim.LBFGS(model.parameters())
     with pytest.raises(RuntimeError, match="call the module itself, not its forward"):
         F.linear(dtrain.ones(1, 3), model[0].weight).sum().backward()
-    for option in ("mp_policy", "offload_policy"):
-        with pytest.raises(NotImplementedError, match=f"{option} is not supported"):
+    for option, kind in (
+        ("mp_policy", "MixedPrecisionPolicy"),
+        ("offload_policy", "OffloadPolicy"),
+    ):
+        with pytest.raises(TypeError, match=f"{option}: expected (a )?{kind}"):
             fully_shard(nn.Linear(1, 1), **{option: object()})
+    half = MixedPrecisionPolicy(dtrain.bfloat16, reduce_dtype=dtrain.bfloat16)
+    with pytest.raises(
+        NotImplementedError, match="reduce_dtype is bfloat16, but gradients are added"
+    ):
+        fully_shard(nn.Linear(1, 1), mp_policy=half)
+    with pytest.raises(ValueError, match="param_dtype: expected a floating dtype, got int64"):
+        fully_shard(nn.Linear(1, 1), mp_policy=MixedPrecisionPolicy(dtrain.int64))
+    with pytest.raises(
+        NotImplementedError, match=r"buffer_dtype=dtype\(bfloat16\) is not supported"
+    ):
+        FullyShardedDataParallel(
+            nn.Linear(1, 1), mixed_precision=MixedPrecision(buffer_dtype=dtrain.bfloat16)
+        )
+    with pytest.raises(NotImplementedError, match="with NO_SHARD omit it"):
+        FullyShardedDataParallel(
+            nn.Linear(1, 1),
+            sharding_strategy=ShardingStrategy.NO_SHARD,
+            mixed_precision=MixedPrecision(dtrain.bfloat16),
+        )
     owned = nn.Linear(2, 2)
     optim.SGD(owned.parameters())
     with pytest.raises(RuntimeError, match="weight belongs to an optimizer"):

@@ -5,4 +5,11 @@ from dtrain.parallel.sharding.fully_sharded_data_parallel import (
     FullyShardedDataParallel as FullyShardedDataParallel,
     ShardingStrategy as ShardingStrategy,
 )
+from dtrain.parallel.sharding.policies import (
+    CPUOffload as CPUOffload,
+    CPUOffloadPolicy as CPUOffloadPolicy,
+    MixedPrecision as MixedPrecision,
+    MixedPrecisionPolicy as MixedPrecisionPolicy,
+    OffloadPolicy as OffloadPolicy,
+)
 from dtrain.parallel.sharding.summon import summon_full_params as summon_full_params

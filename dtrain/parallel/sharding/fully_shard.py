@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from dtrain.nn import Module
+from dtrain.parallel.sharding.policies import (
+    MixedPrecisionPolicy,
+    OffloadPolicy,
+    check_offload,
+    check_policy,
+)
 from dtrain.parallel.sharding.units import make_unit
 
 M = TypeVar("M", bound=Module)
@@ -14,8 +20,8 @@ def fully_shard(
     module: M,
     *,
     reshard_after_forward: bool | int | None = None,
-    mp_policy: Any = None,
-    offload_policy: Any = None,
+    mp_policy: MixedPrecisionPolicy | None = None,
+    offload_policy: OffloadPolicy | None = None,
 ) -> M:
     """Shard a module's parameters, gradients and optimizer state over the ranks
     (torch.distributed.fsdp.fully_shard); returns the module.
@@ -39,12 +45,15 @@ def fully_shard(
     ----------
     module : in host memory; its parameters may not belong to an optimizer or to DataParallel yet
     reshard_after_forward : without effect: the memory that the ranks share is never freed
-    mp_policy, offload_policy : refused; use `dtrain.autocast`
+    mp_policy : the dtypes in which the unit computes; None: its parameters'
+    offload_policy : without effect: parameters, gradients and state are in host memory
 
     Raises
     ------
     NotImplementedError
-        If parameters are on a GPU, or an option is given that is refused.
+        If parameters are on a GPU, or gradients are to be added in a dtype of their own.
+    TypeError, ValueError
+        If a policy is none, or has a dtype that is not floating.
     RuntimeError
         If the module is sharded already, or its parameters belong to an optimizer.
     DesyncError
@@ -61,22 +70,7 @@ def fully_shard(
     >>> model(dtrain.ones(3, 4)).mean().backward()
     >>> optimizer.step()
     """
-    refuse_options("fully_shard", mp_policy=mp_policy, offload_policy=offload_policy)
-    make_unit(module, "fully_shard")
+    policy = check_policy(mp_policy, "fully_shard: mp_policy")
+    check_offload(offload_policy, OffloadPolicy, "fully_shard: offload_policy")
+    make_unit(module, policy, "fully_shard")
     return module
-
-
-def refuse_options(by: str, **given: Any) -> None:
-    """Raise NotImplementedError for an option that is given but not supported."""
-    instead = {
-        "mp_policy": "use dtrain.autocast around the forward pass: parameters stay in float32",
-        "mixed_precision": "use dtrain.autocast around the forward pass: parameters stay float32",
-        "offload_policy": "parameters are in host memory already",
-        "cpu_offload": "parameters are in host memory already",
-    }
-    for name, value in given.items():
-        if value is not None and value is not False:
-            raise NotImplementedError(
-                f"{by}: {name} is not supported: omit it"
-                + (f"; {instead[name]}" if name in instead else "")
-            )

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from dtrain.nn import Module
 from dtrain.parallel.data_parallel import DataParallel
-from dtrain.parallel.sharding.fully_shard import refuse_options
+from dtrain.parallel.sharding.policies import (
+    CPUOffload,
+    MixedPrecision,
+    MixedPrecisionPolicy,
+    check_offload,
+    check_policy,
+)
 from dtrain.parallel.sharding.summon import summon_full_params
 from dtrain.parallel.sharding.units import find_unit, make_unit
 
@@ -40,7 +46,9 @@ class FullyShardedDataParallel(Module):
     sharding_strategy : FULL_SHARD, SHARD_GRAD_OP and HYBRID_SHARD shard, NO_SHARD does not
     auto_wrap_policy : which submodules are units: the classes of such modules, or a function of
         (module, recurse, nonwrapped_numel) as PyTorch's; None makes one unit of the model
-    ignored_modules, cpu_offload, mixed_precision, process_group : refused
+    mixed_precision : the dtypes in which units compute
+    cpu_offload : without effect: parameters, gradients and state are in host memory
+    ignored_modules, process_group : refused
 
     Raises
     ------
@@ -61,29 +69,41 @@ class FullyShardedDataParallel(Module):
         module: Module,
         process_group: Any = None,
         sharding_strategy: ShardingStrategy | None = None,
-        cpu_offload: Any = None,
+        cpu_offload: CPUOffload | None = None,
         auto_wrap_policy: Iterable[type[Module]] | Callable[..., bool] | None = None,
-        mixed_precision: Any = None,
+        mixed_precision: MixedPrecision | None = None,
         ignored_modules: Any = None,
     ):
         super().__init__()
         by = type(self).__name__
-        refuse_options(
-            by, process_group=process_group, cpu_offload=cpu_offload,
-            mixed_precision=mixed_precision, ignored_modules=ignored_modules,
-        )  # fmt: skip
+        _refuse_options(by, process_group=process_group, ignored_modules=ignored_modules)
+        check_offload(cpu_offload, CPUOffload, f"{by}: cpu_offload")
+        precision = MixedPrecision() if mixed_precision is None else mixed_precision
+        if not isinstance(precision, MixedPrecision):
+            raise TypeError(
+                f"{by}: mixed_precision: expected a MixedPrecision, got {mixed_precision!r}"
+            )
+        inner, outer = (
+            check_policy(precision.policy(by, is_root), f"{by}: mixed_precision")
+            for is_root in (False, True)
+        )
         strategy = ShardingStrategy.FULL_SHARD if sharding_strategy is None else sharding_strategy
         if not isinstance(strategy, ShardingStrategy):
             raise ValueError(f"{by}: expected a ShardingStrategy, got {sharding_strategy!r}")
         self.module: Module = module
         if strategy is ShardingStrategy.NO_SHARD:
+            if outer != MixedPrecisionPolicy():
+                raise NotImplementedError(
+                    f"{by}: mixed_precision needs sharded units: with NO_SHARD omit it, and use "
+                    "dtrain.autocast"
+                )
             replicated = DataParallel(module)
             self.__dict__["_called"] = replicated  # no submodule: the names stay the model's
             return
         for child in _find_units(module, auto_wrap_policy, by):
             if find_unit(child) is None:
-                make_unit(child, by)
-        make_unit(module, by)
+                make_unit(child, inner, by)
+        make_unit(module, outer, by)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The output of `module`, on this rank's microbatch."""
@@ -101,6 +121,13 @@ class FullyShardedDataParallel(Module):
 
     #: `summon_full_params(model)`, as PyTorch has it
     summon_full_params = staticmethod(summon_full_params)
+
+
+def _refuse_options(by: str, **given: Any) -> None:
+    """Raise NotImplementedError for an option that is given but not supported."""
+    for name, value in given.items():
+        if value is not None and value is not False:
+            raise NotImplementedError(f"{by}: {name} is not supported: omit it")
 
 
 def _find_units(

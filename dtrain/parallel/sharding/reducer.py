@@ -19,6 +19,7 @@ from dtrain.parallel.bucket_layout import BucketLayout
 from dtrain.parallel.bucket_reducer import BucketReducer, BufferPool
 from dtrain.parallel.reducer import Reducer
 from dtrain.parallel.sharding.bucket_shard import BucketShard, GradPart
+from dtrain.parallel.sharding.unit_precision import UnitPrecision
 
 
 class ShardedBucketReducer(BucketReducer):
@@ -76,12 +77,25 @@ class UnitLayout(BucketLayout):
     ----------
     module : the model
     shards : of its trainable parameters, in the order in which backward passes fill the buckets
+    precisions : of its units
     comm : the ranks
     """
 
-    def __init__(self, module: Module, shards: Sequence[BucketShard], comm: Communicator):
+    def __init__(
+        self,
+        module: Module,
+        shards: Sequence[BucketShard],
+        precisions: Sequence[UnitPrecision],
+        comm: Communicator,
+    ):
         self.shards: Sequence[BucketShard] = shards
+        self._precisions = precisions
         super().__init__(module, comm.empty, None, overlap=True, exact=True, compression=None)
+
+    def find_changes(self) -> list[str]:
+        if any(precision.replacements for precision in self._precisions):
+            return self._missing  # a unit runs, with copies in place of its parameters
+        return super().find_changes()
 
     def lay_out(self) -> None:
         """Take the buckets; refuses a later change of the model's parameters."""

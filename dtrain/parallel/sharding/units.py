@@ -19,7 +19,9 @@ from dtrain.distributed.step import register_step_reduction
 from dtrain.nn import Module
 from dtrain.parallel.data_parallel import require_same_model, require_same_seed
 from dtrain.parallel.sharding.bucket_shard import BucketShard
+from dtrain.parallel.sharding.policies import MixedPrecisionPolicy, check_reduce_dtype
 from dtrain.parallel.sharding.reducer import ShardedReducer, UnitLayout
+from dtrain.parallel.sharding.unit_precision import UnitPrecision
 
 #: what is copied from rank 0 at once: small, since ranks keep the memory that they have shared
 _BLOCK_BYTES = 1 << 20
@@ -34,7 +36,7 @@ class ShardedUnit:
     for training for the first time; all ranks do that together.
     """
 
-    def __init__(self, module: Module, comm: Communicator):
+    def __init__(self, module: Module, policy: MixedPrecisionPolicy, comm: Communicator):
         self.is_copy: bool = False
         self.module: Module = module
         self.outer: ShardedUnit | None = None
@@ -45,6 +47,7 @@ class ShardedUnit:
         self._reducer: ShardedReducer | None = None
         new = [param for param in module.parameters() if not _is_sharded(param)]
         self.shards: list[BucketShard] = [BucketShard(alike, comm) for alike in _group(new)]
+        self.precision: UnitPrecision = UnitPrecision(module, self.shards, policy)
         for unit in self.inner:
             unit.outer = self
 
@@ -69,7 +72,8 @@ class ShardedUnit:
                 for shard in unit.shards
                 if any(param._requires_grad for param in shard.bucket.params)
             ]
-            layout = UnitLayout(self.module, shards, self._comm)
+            precisions = [unit.precision for unit in self.all_units()]
+            layout = UnitLayout(self.module, shards, precisions, self._comm)
             self._reducer = ShardedReducer(self._comm, layout)
             _warn_of_limits(self._comm)
             register_step_reduction(self._reducer)
@@ -103,7 +107,7 @@ def _warn_of_limits(comm: Communicator) -> None:
         )
 
 
-def make_unit(module: Module, by: str) -> ShardedUnit:
+def make_unit(module: Module, policy: MixedPrecisionPolicy, by: str) -> None:
     """Shard the parameters of a module that are in no unit yet.
 
     Raises
@@ -119,17 +123,18 @@ def make_unit(module: Module, by: str) -> ShardedUnit:
         raise RuntimeError(f"{by}: the module is sharded already: give each module once")
     new = [(name, p) for name, p in module.named_parameters() if not _is_sharded(p)]
     _refuse(new, by)
+    check_reduce_dtype([param for _, param in new], policy, by)
     require_same_seed(comm)
     require_same_model(module, comm, by)
     arrays = [p.array for _, p in new] + [b.array for b in module.buffers()]
     copy_from_rank(comm, arrays, 0, block_bytes=_BLOCK_BYTES)
     del arrays
-    unit = ShardedUnit(module, comm)
+    unit = ShardedUnit(module, policy, comm)
     comm.barrier()  # the values are there
     _return_free_memory()
     module.__dict__["_sharded_unit"] = unit
     module.register_forward_pre_hook(unit.before_forward, with_kwargs=True)
-    return unit
+    unit.precision.register(module)
 
 
 def _return_free_memory() -> None:
