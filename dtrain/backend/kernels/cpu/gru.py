@@ -11,6 +11,7 @@ from dtrain.backend.kernels.cpu.compiler import compiled, inlined
 from dtrain.backend.kernels.cpu.recurrent import (
     EMPTY,
     buffers,
+    copy_row,
     multiply,
     pack,
     rows_of_steps,
@@ -30,13 +31,15 @@ def _state_of_row(x: Any, product: Any, bias: Any, r_z: Any, m: Any, n: Any, h: 
     """
     width = h.size
     for j in range(2 * width):
-        r_z[j] = sigmoid(x[j] + (product[j] + bias[j]))
+        r_z[j] = x[j] + (product[j] + bias[j])
+    sigmoid(r_z)
     x_n, product_n, bias_n = x[2 * width :], product[2 * width :], bias[2 * width :]
     z = r_z[width:]
     for j in range(width):
         m[j] = product_n[j] + bias_n[j]
     for j in range(width):
-        n[j] = tanh(x_n[j] + r_z[j] * m[j])
+        n[j] = x_n[j] + r_z[j] * m[j]
+    tanh(n)
     for j in range(width):
         h[j] = n[j] + z[j] * (h[j] - n[j])
 
@@ -55,9 +58,9 @@ def _gru(
             multiply(h, 0, size, weight, state, product)
         for i in range(size):
             row = start + i
-            h_before[row] = h[i]
+            copy_row(h[i], h_before[row])
             _state_of_row(x[row], product[i], bias, r_z[row], m[row], n[row], h[i])
-            out[row] = h[i]
+            copy_row(h[i], out[row])
 
 
 @inlined
@@ -82,7 +85,7 @@ def _gradients_of_row(
         dm[j] = dn[j] * r[j]
     for j in range(width):
         dh[j] *= z[j]
-    da[: 2 * width] = dx[: 2 * width]
+    copy_row(dx, da[: 2 * width])
 
 
 @compiled

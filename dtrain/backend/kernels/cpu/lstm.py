@@ -11,6 +11,7 @@ from dtrain.backend.kernels.cpu.compiler import compiled, inlined
 from dtrain.backend.kernels.cpu.recurrent import (
     EMPTY,
     buffers,
+    copy_row,
     multiply,
     pack,
     rows_of_steps,
@@ -30,19 +31,16 @@ def _step_of_row(x: Any, product: Any, gates: Any, c: Any, tanh_c: Any, h: Any) 
     Loops that begin at 0 and have few arrays, which may overlap, are vector code.
     """
     n = c.size
-    for j in range(2 * n):
-        gates[j] = sigmoid(x[j] + product[j])
     i, f, g, o = gates[:n], gates[n : 2 * n], gates[2 * n : 3 * n], gates[3 * n :]
-    x_g, product_g = x[2 * n :], product[2 * n :]
-    for j in range(n):
-        g[j] = tanh(x_g[j] + product_g[j])
-    x_o, product_o = x[3 * n :], product[3 * n :]
-    for j in range(n):
-        o[j] = sigmoid(x_o[j] + product_o[j])
+    for j in range(4 * n):
+        gates[j] = x[j] + product[j]
+    sigmoid(gates[: 2 * n])
+    tanh(g)
+    sigmoid(o)
     for j in range(n):
         c[j] = f[j] * c[j] + i[j] * g[j]
-    for j in range(n):
-        tanh_c[j] = tanh(c[j])
+    copy_row(c, tanh_c)
+    tanh(tanh_c)
     for j in range(n):
         h[j] = o[j] * tanh_c[j]
 
@@ -62,9 +60,11 @@ def _lstm(
             multiply(h, 0, size, weight, state, product)
         for i in range(size):
             row = start + i
-            h_before[row], c_before[row] = h[i], c[i]
+            copy_row(h[i], h_before[row])
+            copy_row(c[i], c_before[row])
             _step_of_row(x[row], product[i], gates[row], c[i], tanh_c[row], h[i])
-            out[row, :n], out[row, n:] = h[i], c[i]
+            copy_row(h[i], out[row, :n])
+            copy_row(c[i], out[row, n:])
 
 
 @inlined
@@ -101,7 +101,6 @@ def _lstm_backward(
 ) -> None:  # fmt: skip
     """da = the gradient of x, (all, 4 n); dh and dc, (rows, n), become those of the states; dh of a
     single step is not made."""
-    n = c_before.shape[1]
     for step in range(sizes.size - 1, -1, -1):
         start, size = starts[step], sizes[step]
         for k in range(size):
@@ -111,7 +110,8 @@ def _lstm_backward(
             )
         if sizes.size > 1:
             multiply(da, start, size, weight, state, product)
-            dh[:size] = product[:size, :n]
+            for k in range(size):
+                copy_row(product[k], dh[k])
 
 
 def lstm(

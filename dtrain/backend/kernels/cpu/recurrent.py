@@ -19,18 +19,21 @@ from dtrain.backend.kernels.cpu.vector import LANES
 _F = np.float32
 
 
-@inlined
-def sigmoid(x: Any) -> Any:
-    return _F(1) / (_F(1) + exp(-x))
+@compiled
+def sigmoid(x: np.ndarray) -> None:
+    """x = sigmoid(x), of a row."""
+    for j in range(x.size):
+        x[j] = _F(1) / (_F(1) + exp(-x[j]))
 
 
-@inlined
-def tanh(x: Any) -> Any:
-    """expm1(2x) / (expm1(2x) + 2); 1 or -1 beyond 10."""
-    limited = _F(10) if x > _F(10) else x
-    limited = _F(-10) if limited < _F(-10) else limited
-    power = expm1(limited + limited)
-    return power / (power + _F(2))
+@compiled
+def tanh(x: np.ndarray) -> None:
+    """x = tanh(x), of a row: expm1(2x) / (expm1(2x) + 2); 1 or -1 beyond 10."""
+    for j in range(x.size):
+        limited = _F(10) if x[j] > _F(10) else x[j]
+        limited = _F(-10) if limited < _F(-10) else limited
+        power = expm1(limited + limited)
+        x[j] = power / (power + _F(2))
 
 
 class Weight(NamedTuple):
@@ -83,7 +86,16 @@ def buffers(rows: int, weight: Weight) -> tuple[np.ndarray, np.ndarray]:
 
 
 @inlined
-def multiply(a: Any, first: Any, rows: Any, weight: Any, state: Any, out: Any) -> None:
+def copy_row(source: Any, target: Any) -> None:
+    """target = source, of as many elements; a loop compiles in a tenth of an assignment's time."""
+    for j in range(target.size):
+        target[j] = source[j]
+
+
+@compiled
+def multiply(
+    a: np.ndarray, first: int, rows: int, weight: Any, state: np.ndarray, out: np.ndarray
+) -> None:
     """out[:rows] = the matrix of so many rows that begins at row `first` of a, times the weight."""
     panels, starts, shifts, starts_out = weight
     k, source, target = shifts.size, a.reshape(-1), out.reshape(-1)
