@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import sys
 import weakref
 
 import numpy as np
@@ -142,7 +143,7 @@ def test_gradients_are_not_shared_with_anyone():
     assert (y.grad.tolist(), seed.tolist()) == ([1, 1], [1, 1])
 
 
-def test_a_leaf_keeps_the_array_of_its_gradient_only_if_nobody_else_has_it():
+def test_a_leaf_copies_an_array_of_its_gradient_that_somebody_else_has():
     kept = dtrain.ones(2, dtype=dtrain.float64)
 
     class Keeping(dtrain.autograd.Function):
@@ -153,6 +154,12 @@ def test_a_leaf_keeps_the_array_of_its_gradient_only_if_nobody_else_has_it():
     Keeping.apply(x).backward(kept)
     assert not np.shares_memory(x.grad.array, kept.array)
 
+
+@pytest.mark.skipif(
+    sys.version_info >= (3, 14), reason="CPython does not count all references any more"
+)
+def test_a_leaf_keeps_the_array_of_its_gradient():
+    kept = dtrain.ones(2, dtype=dtrain.float64)
     x, made = wanting(1.0, 2.0), []
     y = x * 2
     vjp, *others = y._node.vjps

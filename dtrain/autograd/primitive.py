@@ -228,7 +228,8 @@ def _share_memory(array: Any, other: Any) -> bool:
 def _inner_codes(code: CodeType) -> Iterator[CodeType]:
     """The codes of the functions that are defined in a function, at any depth."""
     for constant in code.co_consts:
-        if isinstance(constant, CodeType):
+        # __annotate__: of a function's annotations, since Python 3.14
+        if isinstance(constant, CodeType) and constant.co_name != "__annotate__":
             if constant.co_name == "<lambda>" or not constant.co_name.startswith("<"):
                 yield constant  # rather than a comprehension
             yield from _inner_codes(constant)

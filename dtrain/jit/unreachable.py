@@ -22,7 +22,9 @@ def only_tracer_holds(tensor: Tensor) -> bool:
 
     A method asks it, which a comprehension over the third table calls.
     """
-    return _count_references(tensor) == _expected_references()
+    # since Python 3.14 not every reference to a variable's value is counted
+    known = sys.version_info < (3, 14)
+    return known and _count_references(tensor) == _expected_references()
 
 
 def _count_references(tensor: Tensor) -> tuple[int, int, int]:

@@ -10,7 +10,6 @@ import contextlib
 import os
 import traceback
 from multiprocessing.connection import Connection
-from multiprocessing.reduction import send_handle
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -20,7 +19,7 @@ from dtrain.data.batches import BatchMaker, BatchTask
 from dtrain.data.keyed_random import Key, StreamReader
 from dtrain.data.workers.info import WorkerInfo, become_worker, was_asked
 from dtrain.data.workers.packing import pack, pack_program, unpack
-from dtrain.data.workers.segments import SegmentWriter, Written, cut
+from dtrain.data.workers.segments import SegmentWriter, Written, cut, send_descriptor
 from dtrain.distributed.comm.communicator import SoloCommunicator
 from dtrain.distributed.world import set_communicator
 
@@ -170,7 +169,7 @@ class _Worker:
         self._conn.send(Answer(ticket, failed, b"", [w for w, _ in written], is_large))
         for _, fd in written:
             if fd is not None:
-                send_handle(self._conn, fd, None)
+                send_descriptor(self._conn, fd)
                 os.close(fd)
 
 

@@ -12,7 +12,6 @@ import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from multiprocessing.reduction import recv_handle
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,13 @@ import numpy as np
 from dtrain.data.batches import BatchMaker, BatchTask
 from dtrain.data.workers.child import READY, Answer, Failure, ReadTask, Start
 from dtrain.data.workers.packing import pack_program, unpack
-from dtrain.data.workers.segments import SegmentReader, create_segment, fill, lay_out
+from dtrain.data.workers.segments import (
+    SegmentReader,
+    create_segment,
+    fill,
+    lay_out,
+    receive_descriptor,
+)
 from dtrain.data.workers.server import fork_server
 from dtrain.distributed import world
 from dtrain.distributed.watchdog.activity import activity
@@ -55,7 +60,7 @@ class _Worker:
                 return answer.ticket, answer.failed, [answer.inline]
             for written in answer.written:
                 if written.is_new:
-                    self.segments.map(written.segment, recv_handle(self.conn))
+                    self.segments.map(written.segment, receive_descriptor(self.conn))
         except (EOFError, OSError) as reason:
             raise _WorkerEnded from reason
         (data, *small), *large = map(self.segments.read, answer.written)

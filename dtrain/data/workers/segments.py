@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import mmap
 import os
+import socket
 import weakref
 from collections import deque
 from collections.abc import Sequence
+from multiprocessing.connection import Connection
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +40,21 @@ def create_segment(nbytes: int) -> tuple[int, mmap.mmap]:
     except BaseException:
         os.close(fd)
         raise
+
+
+def send_descriptor(conn: Connection, fd: int) -> None:
+    """Send a file descriptor; the receiver does not answer, as that of multiprocessing may."""
+    with socket.fromfd(conn.fileno(), socket.AF_UNIX, socket.SOCK_STREAM) as own:
+        socket.send_fds(own, [b"d"], [fd])
+
+
+def receive_descriptor(conn: Connection) -> int:
+    """A file descriptor that `send_descriptor` has sent; raises EOFError if none comes."""
+    with socket.fromfd(conn.fileno(), socket.AF_UNIX, socket.SOCK_STREAM) as own:
+        _, descriptors, _, _ = socket.recv_fds(own, 1, 1)
+    if not descriptors:
+        raise EOFError("the connection has ended, a file descriptor was expected")
+    return descriptors[0]
 
 
 def lay_out(sizes: Sequence[int]) -> list[int]:
