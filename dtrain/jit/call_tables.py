@@ -150,7 +150,7 @@ def are_there() -> bool:
     given = (array,)
     return (
         sys.implementation.name == "cpython"
-        and read(id(given) + 24).value == id(array)
+        and read(id(given) + tuple.__basicsize__).value == id(array)
         and read(id(array) + 16).value == array.ctypes.data
         and ctypes.c_int.from_address(id(np.add) + 16).value == np.add.nin
         and ctypes.c_int.from_address(id(np.add) + 48).value == np.add.ntypes

@@ -21,6 +21,9 @@ _LIBRARIES = tuple(
 )
 #: of a line of faulthandler's, which writes other characters than ASCII as escapes
 _LINE = re.compile(r'  File "(.*)", line (\d+) in (.*)')
+_UNKNOWN = "an unknown line"
+#: to list a thread: CPython 3.14 ends the list at a thread that ends at this moment
+_ATTEMPTS = 100
 _ESCAPE = re.compile(r"\\(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
 
 
@@ -51,13 +54,16 @@ def thread_call_site(thread_id: int) -> str:
     list of threads; in Python before 3.12 garbage may be collected then, and if a destructor
     releases the GIL to a thread that ends, the process hangs.
     """
-    with tempfile.TemporaryFile() as file:
-        faulthandler.dump_traceback(file, all_threads=True)
-        file.seek(0)
-        stacks = file.read().decode(errors="replace")
-    # the last of its number: a thread that is about to start is listed with its parent's, before it
-    _, _, stack = stacks.rpartition(f" 0x{thread_id:016x} ")
-    return _find_user_line(_parse_stack(stack.partition("\n\n")[0]))
+    for _ in range(_ATTEMPTS):
+        with tempfile.TemporaryFile() as file:
+            faulthandler.dump_traceback(file, all_threads=True)
+            file.seek(0)
+            stacks = file.read().decode(errors="replace")
+        # the last of its number: a thread about to start is listed with its parent's, before it
+        _, found, stack = stacks.rpartition(f" 0x{thread_id:016x} ")
+        if found:
+            return _find_user_line(_parse_stack(stack.partition("\n\n")[0]))
+    return _UNKNOWN
 
 
 def find_call_site(frame: FrameType | None) -> str:
@@ -78,7 +84,7 @@ def _find_user_line(lines: Iterable[_Line]) -> str:
             return str(line)
         if not in_library and not line.is_in_dtrain():
             in_library = str(line)
-    return in_library or "an unknown line"
+    return in_library or _UNKNOWN
 
 
 def _walk(frame: FrameType | None) -> Iterator[_Line]:

@@ -31,7 +31,7 @@ STEPS = SIZES + MAX_SIZES
 WIDTH = STEPS + MAX_STEPS
 
 # CPython's tuples and NumPy's arrays (`PyArrayObject_fields`, which its C API makes public)
-_TUPLE_ITEMS, _DATA, _FLAGS = 24, 16, 64
+_TUPLE_ITEMS, _DATA, _FLAGS = tuple.__basicsize__, 16, 64
 _C_CONTIGUOUS, _ALIGNED = 0x1, 0x100
 
 
