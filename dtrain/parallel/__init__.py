@@ -7,13 +7,16 @@ from dtrain.parallel.distributed_data_parallel import (
     DistributedDataParallel as DistributedDataParallel,
 )
 from dtrain.parallel.sharding import (
+    BackwardPrefetch as BackwardPrefetch,
     CPUOffload as CPUOffload,
     CPUOffloadPolicy as CPUOffloadPolicy,
+    FullStateDictConfig as FullStateDictConfig,
     FullyShardedDataParallel as FullyShardedDataParallel,
     MixedPrecision as MixedPrecision,
     MixedPrecisionPolicy as MixedPrecisionPolicy,
     OffloadPolicy as OffloadPolicy,
     ShardingStrategy as ShardingStrategy,
+    StateDictType as StateDictType,
     fully_shard as fully_shard,
     summon_full_params as summon_full_params,
 )

@@ -16,7 +16,9 @@ from .test_programs import assert_same
 pytestmark = pytest.mark.slow
 
 FOLDER = Path(__file__).parent / "ddp"
-CLASSIFIER, LBFGS, SPAWNED = (FOLDER / f"{n}.py" for n in ("classifier", "lbfgs", "spawned"))
+CLASSIFIER, LBFGS, SHARDED, SPAWNED = (
+    FOLDER / f"{n}.py" for n in ("classifier", "lbfgs", "sharded", "spawned")
+)
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 HAS_MPI = importlib.util.find_spec("mpi4py") is not None
 
@@ -46,6 +48,12 @@ def test_lbfgs_takes_the_steps_that_it_takes_by_torchrun():
     assert_same(text.replace("[0] ", ""), expected(2, LBFGS).read_text())
 
 
+@on_ranks
+def test_sharded_models_have_the_losses_that_they_have_by_torchrun(ranks):
+    text = printed("dtrain.cli", "debug", "--as-torch", "-n", ranks, SHARDED)
+    assert_same(text.replace("[0] ", ""), expected(ranks, SHARDED).read_text())
+
+
 @pytest.mark.skipif(not HAS_MPI, reason="mpi4py is not installed")
 def test_dtrain_run_prints_what_torchrun_prints():
     text = printed("dtrain.cli", "run", "--as-torch", "-n", 2, CLASSIFIER)
@@ -61,7 +69,7 @@ def test_spawn_starts_ranks(tmp_path):
 @pytest.mark.oracle
 @pytest.mark.skipif(not HAS_TORCH, reason="PyTorch is not installed")
 @pytest.mark.parametrize("ranks", [1, 2, 3] if os.environ.get("UPDATE") else [2])  # 5 s each
-@pytest.mark.parametrize("program", [CLASSIFIER, LBFGS], ids=lambda path: path.stem)
+@pytest.mark.parametrize("program", [CLASSIFIER, LBFGS, SHARDED], ids=lambda path: path.stem)
 def test_torchrun_prints_what_is_expected(program, ranks):
     if program is LBFGS and ranks != 2:
         pytest.skip("its losses on two ranks are enough")

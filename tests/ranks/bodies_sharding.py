@@ -1,6 +1,7 @@
 """What must hold of a model that is sharded over the ranks; run as those of `bodies.py`."""
 
 import copy
+import functools
 import io
 import tempfile
 from pathlib import Path
@@ -23,15 +24,20 @@ from dtrain.errors import CheckpointError
 from dtrain.nn import functional as F
 from dtrain.nn.utils import clip_grad_norm_
 from dtrain.parallel import (
+    BackwardPrefetch,
     CPUOffload,
     CPUOffloadPolicy,
+    FullStateDictConfig,
     FullyShardedDataParallel,
     MixedPrecision,
     MixedPrecisionPolicy,
     ShardingStrategy,
+    StateDictType,
     fully_shard,
     summon_full_params,
 )
+from dtrain.parallel.sharding import wrap as policies
+from dtrain.parallel.sharding.units import find_unit
 from dtrain.train import Checkpoints
 from dtrain.utils.checkpoint import checkpoint
 from tests.cases.optimizer_cases import OPTIMIZERS
@@ -435,6 +441,57 @@ def scaled_steps_are_skipped_on_all_ranks():
     scaler.scale(model(dtrain.ones(1, 64)).sum()).backward()
     scaler.step(optimizer)
     np.testing.assert_allclose(model.weight.detach().numpy(), np.array(before) - 1, rtol=1e-5)
+
+
+def policies_under_pytorchs_names_find_units():
+    def units(policy):
+        layers = [nn.Sequential(nn.Linear(8, 8), nn.MultiheadAttention(8, 1)), nn.Linear(8, 1)]
+        model = FullyShardedDataParallel(
+            nn.Sequential(nn.ModuleList([nn.Linear(3, 3)]), *layers),
+            auto_wrap_policy=policy,
+            backward_prefetch=BackwardPrefetch.BACKWARD_PRE,
+            use_orig_params=True,
+            sync_module_states=True,
+            device_id="cpu",
+        )
+        return [name for name, child in model.module.named_modules() if find_unit(child)]
+
+    with_options = functools.partial
+    assert units(policies.ModuleWrapPolicy({nn.Linear})) == ["", "0.0", "1.0", "1.1.out_proj", "2"]
+    for policy, expected in (
+        (with_options(policies.transformer_auto_wrap_policy,
+                      transformer_layer_cls={nn.Sequential}), ["", "1"]),
+        (with_options(policies.lambda_auto_wrap_policy,
+                      lambda_fn=lambda module: isinstance(module, nn.ModuleList)), ["", "0"]),
+        (with_options(policies.size_based_auto_wrap_policy, min_num_params=70),
+         ["", "1.0", "1.1"]),
+        (with_options(policies.size_based_auto_wrap_policy, min_num_params=10),
+         ["", "0.0", "1.0", "1.1"]),
+    ):  # fmt: skip
+        assert units(policy) == expected
+    assert units(policies.always_wrap_policy)[:3] == ["", "0", "0.0"]
+    with pytest.raises(TypeError, match="ModuleWrapPolicy: expected classes of modules"):
+        policies.ModuleWrapPolicy([3])
+    with pytest.raises(TypeError, match="unexpected argument 'prefetch'"):
+        FullyShardedDataParallel(nn.Linear(1, 1), prefetch=True)
+    with pytest.raises(NotImplementedError, match="device_mesh is not supported"):
+        FullyShardedDataParallel(nn.Linear(1, 1), device_mesh=object())
+
+
+def the_whole_state_is_given_to_rank_0_alone_if_asked_for():
+    model = FullyShardedDataParallel(nn.Linear(2, 2))
+    names, config = ["weight", "bias"], FullStateDictConfig(rank0_only=True)
+    with FullyShardedDataParallel.state_dict_type(model, StateDictType.FULL_STATE_DICT, config):
+        assert list(model.state_dict()) == (names if distributed.rank() == 0 else [])
+    assert list(model.state_dict()) == names
+    with (
+        pytest.raises(NotImplementedError, match=r"expected StateDictType.FULL_STATE_DICT"),
+        model.state_dict_type(model, StateDictType.SHARDED_STATE_DICT),
+    ):
+        pass
+    model(dtrain.ones(1, 2)).sum().backward()
+    assert model.clip_grad_norm_(0.5).item() == pytest.approx(6**0.5)
+    assert model.clip_grad_norm_(1.0).item() == pytest.approx(0.5, rel=1e-5)
 
 
 def what_cannot_be_sharded_is_refused():

@@ -2,6 +2,7 @@
 
 from dtrain.parallel.sharding.fully_shard import fully_shard as fully_shard
 from dtrain.parallel.sharding.fully_sharded_data_parallel import (
+    BackwardPrefetch as BackwardPrefetch,
     FullyShardedDataParallel as FullyShardedDataParallel,
     ShardingStrategy as ShardingStrategy,
 )
@@ -11,5 +12,9 @@ from dtrain.parallel.sharding.policies import (
     MixedPrecision as MixedPrecision,
     MixedPrecisionPolicy as MixedPrecisionPolicy,
     OffloadPolicy as OffloadPolicy,
+)
+from dtrain.parallel.sharding.state_dicts import (
+    FullStateDictConfig as FullStateDictConfig,
+    StateDictType as StateDictType,
 )
 from dtrain.parallel.sharding.summon import summon_full_params as summon_full_params

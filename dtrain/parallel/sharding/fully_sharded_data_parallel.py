@@ -6,7 +6,11 @@ import enum
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from dtrain.autograd import Tensor
+from dtrain.backend import device as as_device
+from dtrain.distributed import world
 from dtrain.nn import Module
+from dtrain.nn.utils import clip_grad_norm_
 from dtrain.parallel.data_parallel import DataParallel
 from dtrain.parallel.sharding.policies import (
     CPUOffload,
@@ -15,6 +19,7 @@ from dtrain.parallel.sharding.policies import (
     check_offload,
     check_policy,
 )
+from dtrain.parallel.sharding.state_dicts import FullStateDictConfig, state_dict_type
 from dtrain.parallel.sharding.summon import summon_full_params
 from dtrain.parallel.sharding.units import find_unit, make_unit
 
@@ -35,6 +40,20 @@ class ShardingStrategy(enum.Enum):
     HYBRID_SHARD = 4
 
 
+#: options of PyTorch's that say how and when parameters are gathered
+_GATHERING = (
+    "backward_prefetch", "forward_prefetch", "limit_all_gathers", "use_orig_params",
+    "sync_module_states",
+)  # fmt: skip
+
+
+class BackwardPrefetch(enum.Enum):
+    """Which unit is gathered next (torch.distributed.fsdp.BackwardPrefetch): none is in dtrain."""
+
+    BACKWARD_PRE = 1
+    BACKWARD_POST = 2
+
+
 class FullyShardedDataParallel(Module):
     """A model that `fully_shard` has sharded (torch.distributed.fsdp.FullyShardedDataParallel).
 
@@ -48,7 +67,11 @@ class FullyShardedDataParallel(Module):
         (module, recurse, nonwrapped_numel) as PyTorch's; None makes one unit of the model
     mixed_precision : the dtypes in which units compute
     cpu_offload : without effect: parameters, gradients and state are in host memory
-    ignored_modules, process_group : refused
+    device_id : None or the CPU
+    ignored_modules, ignored_states, process_group, device_mesh, param_init_fn : refused
+    gathering : backward_prefetch, forward_prefetch, limit_all_gathers, use_orig_params,
+        sync_module_states, without effect: nothing is gathered, parameters stay themselves, and all
+        ranks begin with rank 0's values
 
     Raises
     ------
@@ -63,6 +86,7 @@ class FullyShardedDataParallel(Module):
     """
 
     module: Module
+    _state_dict_config = FullStateDictConfig()
 
     def __init__(
         self,
@@ -73,10 +97,25 @@ class FullyShardedDataParallel(Module):
         auto_wrap_policy: Iterable[type[Module]] | Callable[..., bool] | None = None,
         mixed_precision: MixedPrecision | None = None,
         ignored_modules: Any = None,
+        param_init_fn: Any = None,
+        device_id: Any = None,
+        ignored_states: Any = None,
+        device_mesh: Any = None,
+        **gathering: Any,
     ):
         super().__init__()
         by = type(self).__name__
-        _refuse_options(by, process_group=process_group, ignored_modules=ignored_modules)
+        for name in gathering:
+            if name not in _GATHERING:
+                raise TypeError(f"{by}: unexpected argument {name!r}")
+        _refuse_options(
+            by, process_group=process_group, ignored_modules=ignored_modules,
+            param_init_fn=param_init_fn, ignored_states=ignored_states, device_mesh=device_mesh,
+        )  # fmt: skip
+        if device_id is not None and as_device(device_id).type != "cpu":
+            raise NotImplementedError(
+                f"{by}: device_id is {device_id!r}, but parameters are sharded in host memory alone"
+            )
         check_offload(cpu_offload, CPUOffload, f"{by}: cpu_offload")
         precision = MixedPrecision() if mixed_precision is None else mixed_precision
         if not isinstance(precision, MixedPrecision):
@@ -110,8 +149,17 @@ class FullyShardedDataParallel(Module):
         return self.__dict__.get("_called", self.module)(*args, **kwargs)
 
     def state_dict(self, **options: Any) -> dict[str, Any]:
-        """The module's state; parameters share the memory of all ranks of the machine."""
+        """The module's state; parameters share the memory of all ranks of the machine.
+
+        Within `state_dict_type` with `rank0_only` it is empty on the other ranks.
+        """
+        if self._state_dict_config.rank0_only and world.rank():
+            return {}
         return self.module.state_dict(**options)
+
+    def clip_grad_norm_(self, max_norm: float, norm_type: float = 2.0) -> Tensor:
+        """`dtrain.nn.utils.clip_grad_norm_` of all parameters; every rank calls it."""
+        return clip_grad_norm_(self.parameters(), max_norm, norm_type)
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
@@ -121,6 +169,8 @@ class FullyShardedDataParallel(Module):
 
     #: `summon_full_params(model)`, as PyTorch has it
     summon_full_params = staticmethod(summon_full_params)
+    #: `state_dict_type(model, StateDictType.FULL_STATE_DICT, config)`, as PyTorch has it
+    state_dict_type = staticmethod(state_dict_type)
 
 
 def _refuse_options(by: str, **given: Any) -> None:
