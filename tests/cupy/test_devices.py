@@ -162,7 +162,7 @@ def test_a_checkpoint_beside_training_copies_to_pinned_memory(tmp_path, reserved
             kept.save_if_due(1)
         kept.save_if_due(2)
         nn.init.zeros_(model.weight)
-    memory = kept._copies._memory["model/weight"]
+    memory = kept._copies._memory["model.safetensors/weight"]
     attributes = cupy.cuda.runtime.pointerGetAttributes(memory.ctypes.data)
     assert attributes.type == cupy.cuda.runtime.memoryTypeHost
     assert kept.resume(tmp_path) == 2
