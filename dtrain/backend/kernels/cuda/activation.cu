@@ -110,7 +110,7 @@ extern "C" __global__ void softplus_backward(const STORE *gs, const STORE *xs, R
 // x: (count / n, 2, n), values and gates; outs, gs: (count / n, n).
 extern "C" __global__ void glu(const STORE *x, long long n, STORE *outs, long long count) {
     FOR_EACH(i, count) {
-        const STORE *value = x + i / n * n + i;
+        const STORE *value = x + divide(i, n) * n + i;
         outs[i] = (REAL)value[0] * logistic(value[n]);
     }
 }
@@ -118,7 +118,7 @@ extern "C" __global__ void glu(const STORE *x, long long n, STORE *outs, long lo
 extern "C" __global__ void glu_backward(const STORE *gs, const STORE *x, long long n, STORE *grads,
                                         long long count) {
     FOR_EACH(i, count) {
-        long long at = i / n * n + i;
+        long long at = divide(i, n) * n + i;
         REAL g = gs[i], s = logistic(x[at + n]);
         grads[at] = g * s;
         grads[at + n] = g * s * (REAL)x[at] * (1 - s);
