@@ -26,7 +26,7 @@ R = TypeVar("R")
 
 
 def do_on_all_ranks(comm: Communicator, folder: Path, work: Callable[[], R]) -> list[R]:
-    """Do a part of the writing of `folder` on each rank; returns what it gave on every rank.
+    """Run `work`, a step of writing the checkpoint `folder`, on each rank; every rank's result.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def do_on_all_ranks(comm: Communicator, folder: Path, work: Callable[[], R]) -> 
 def write_checkpoint(
     comm: Communicator, folder: Path, step: int, job: str | None, files: Mapping[str, StateWriter]
 ) -> None:
-    """Write a checkpoint to `folder`, in place of the one that is there; every rank calls it.
+    """Write a checkpoint to `folder`, replacing an earlier one there; every rank calls it.
 
     Parameters
     ----------

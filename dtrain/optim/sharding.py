@@ -63,16 +63,29 @@ def agree(optimizer: Optimizer, found: bool) -> bool:
 
 def whole_state(optimizer: Optimizer) -> Callable[[Bucket, Group], State]:
     """A function that returns the state arrays over whole buckets, each gathered once."""
-    gathered: dict[Bucket, State] = {}
 
-    def get_flat(bucket: Bucket, group: Group) -> State:
+    def gather(bucket: Bucket, own: Array) -> Array:
+        assert bucket.sharding is not None
+        return bucket.sharding.gather(own)
+
+    return _flat_state_by(optimizer, gather)
+
+
+def _flat_state_by(
+    optimizer: Optimizer, complete: Callable[[Bucket, Array], Any]
+) -> Callable[[Bucket, Group], Any]:
+    """A function that returns the state arrays over whole buckets: of sharded ones what
+    `complete(bucket, own)` makes of this rank's part, once for each array."""
+    made: dict[Bucket, dict[str, Any]] = {}
+
+    def get_flat(bucket: Bucket, group: Group) -> dict[str, Any]:
         own = optimizer._flat_state(bucket, group)
         if bucket.sharding is None:
             return own
-        whole = gathered.setdefault(bucket, {})
+        whole = made.setdefault(bucket, {})
         for name in optimizer._slots(group):
             if name not in whole:
-                whole[name] = bucket.sharding.gather(own[name])
+                whole[name] = complete(bucket, own[name])
         return whole
 
     return get_flat
@@ -87,19 +100,7 @@ def state_part(optimizer: Optimizer) -> tuple[dict[str, Any], dict[int, int | No
         but have no values
     owners : the rank that has the values of an array, None if all have them, by the array's id
     """
-    known: dict[Bucket, dict[str, Any]] = {}
-
-    def get_flat(bucket: Bucket, group: Group) -> dict[str, Any]:
-        own = optimizer._flat_state(bucket, group)
-        if bucket.sharding is None:
-            return own
-        here = known.setdefault(bucket, {})
-        for name in optimizer._slots(group):
-            if name not in here:
-                here[name] = _KnownHere(bucket, own[name])
-        return here
-
-    states = optimizer._collect_state(get_flat)
+    states = optimizer._collect_state(_flat_state_by(optimizer, _KnownHere))
     owners: dict[int, int | None] = {}
     for param, values in states.items():
         bucket = param._bucket

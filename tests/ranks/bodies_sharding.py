@@ -48,8 +48,8 @@ from .bodies import MICROBATCHES, _alone, _data, _model
 BLOCKS = (nn.Conv2d, nn.Linear, nn.BatchNorm2d)
 
 
-class _Everything(nn.Module):
-    """Tied and frozen parameters, a layer that is called twice, recomputation, two dtypes."""
+class _Recomputing(nn.Module):
+    """Recomputation, a layer that is called twice, and a tied one."""
 
     def __init__(self):
         super().__init__()
@@ -58,10 +58,22 @@ class _Everything(nn.Module):
         self.twice = nn.Linear(8, 8)
         self.again = nn.Linear(8, 8)
         self.again.weight = self.twice.weight
+        self.last = nn.Linear(8, 5)
+
+    def forward(self, x):
+        x = self.norm(self.first(x.flatten(1)))
+        x = checkpoint(lambda x: self.twice(self.twice(x)).tanh(), x)
+        return self.last(self.again(x.to(self.again.bias.dtype)).to(self.last.bias.dtype))
+
+
+class _Everything(_Recomputing):
+    """Frozen and unused parameters, and two dtypes, too."""
+
+    def __init__(self):
+        super().__init__()
         self.frozen = nn.Linear(8, 8).requires_grad_(False)
         self.unused = nn.Linear(3, 3)
         self.wide = nn.Linear(8, 8, dtype=dtrain.float64)
-        self.last = nn.Linear(8, 5)
 
     def forward(self, x):
         x = self.norm(self.first(x.flatten(1)))
@@ -172,24 +184,6 @@ def two_optimizers_share_a_sharded_model():
         return digest(model.state_dict())
 
     assert trained("units") == _alone(trained, "replicated")
-
-
-class _Recomputing(nn.Module):
-    """Recomputation, a layer that is called twice, and a tied one."""
-
-    def __init__(self):
-        super().__init__()
-        self.first = nn.Sequential(nn.Linear(16, 8), nn.Dropout(0.2))
-        self.norm = nn.BatchNorm1d(8)
-        self.twice = nn.Linear(8, 8)
-        self.again = nn.Linear(8, 8)
-        self.again.weight = self.twice.weight
-        self.last = nn.Linear(8, 5)
-
-    def forward(self, x):
-        x = self.norm(self.first(x.flatten(1)))
-        x = checkpoint(lambda x: self.twice(self.twice(x)).tanh(), x)
-        return self.last(self.again(x.to(self.again.bias.dtype)).to(self.last.bias.dtype))
 
 
 def units_compute_in_the_dtypes_of_their_policies():

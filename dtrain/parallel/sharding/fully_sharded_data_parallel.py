@@ -22,6 +22,7 @@ from dtrain.parallel.sharding.policies import (
 from dtrain.parallel.sharding.state_dicts import FullStateDictConfig, state_dict_type
 from dtrain.parallel.sharding.summon import summon_full_params
 from dtrain.parallel.sharding.units import find_unit, make_unit
+from dtrain.parallel.sharding.wrap import ModuleWrapPolicy, check_classes
 
 if TYPE_CHECKING:
     from dtrain.nn.state import IncompatibleKeys
@@ -186,16 +187,9 @@ def _find_units(
     """The submodules that a policy makes units, from the inside out."""
     if policy is None:
         return []
-    if callable(policy):
-        wants = policy
-    else:
-        classes = tuple(policy)
-        if not all(isinstance(kind, type) and issubclass(kind, Module) for kind in classes):
-            raise TypeError(f"{by}: auto_wrap_policy: expected classes of modules, got {policy!r}")
-
-        def wants(module: Module, recurse: bool, nonwrapped_numel: int) -> bool:
-            return recurse or isinstance(module, classes)
-
+    if not callable(policy):
+        policy = ModuleWrapPolicy(check_classes(policy, f"{by}: auto_wrap_policy"))
+    wants = policy
     units: list[Module] = []
 
     def visit(parent: Module) -> int:

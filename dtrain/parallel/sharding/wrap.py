@@ -70,6 +70,14 @@ def size_based_auto_wrap_policy(
     return not isinstance(module, tuple(leaves if recurse else excluded))
 
 
+def check_classes(classes: Iterable[type[Module]], by: str) -> tuple[type[Module], ...]:
+    """The classes as a tuple; raises TypeError for what is no class of modules."""
+    given = tuple(classes)
+    if not all(isinstance(kind, type) and issubclass(kind, Module) for kind in given):
+        raise TypeError(f"{by}: expected classes of modules, got {classes!r}")
+    return given
+
+
 class ModuleWrapPolicy:
     """Make modules of some classes units (torch.distributed.fsdp.wrap.ModuleWrapPolicy).
 
@@ -83,11 +91,7 @@ class ModuleWrapPolicy:
     """
 
     def __init__(self, module_classes: Iterable[type[Module]]):
-        self._classes = tuple(module_classes)
-        if not all(isinstance(kind, type) and issubclass(kind, Module) for kind in self._classes):
-            raise TypeError(
-                f"ModuleWrapPolicy: expected classes of modules, got {module_classes!r}"
-            )
+        self._classes = check_classes(module_classes, "ModuleWrapPolicy")
 
     def __call__(self, module: Module, recurse: bool, nonwrapped_numel: int = 0) -> bool:
         """Whether the module is a unit, or with `recurse` its children may be."""
