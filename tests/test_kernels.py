@@ -14,6 +14,8 @@ from tests.cases.case import central_differences, leaf, run_backward
 from tests.cases.kernel_cases import CASES, assert_close, results
 from tests.cases.table import CASES as OP_CASES
 
+from .processes import finished
+
 numba_only = pytest.mark.skipif(
     importlib.util.find_spec("numba") is None, reason="Numba is not installed"
 )
@@ -41,6 +43,29 @@ def test_steps_and_means_have_the_bits_of_the_reference(case, dtype):
     for arrays in case.samples(dtype):
         for a, b in zip(results(case, "cpu", arrays), results(case, "reference", arrays)):
             np.testing.assert_array_equal(a, b)
+
+
+_DIGESTS = """
+import hashlib, numpy as np
+from tests.cases.kernel_cases import CASES, results
+
+for case in CASES:
+    hasher = hashlib.sha256()
+    for arrays in case.samples(np.float32):
+        for out in results(case, "cpu", arrays):
+            hasher.update(b"" if out is None else np.ascontiguousarray(out).tobytes())
+    print(case, hasher.hexdigest())
+"""
+
+
+@pytest.mark.slow
+@numba_only
+def test_compiled_kernels_have_the_bits_of_those_from_the_cache(run_python, tmp_path):
+    first, second = (
+        finished(run_python("-c", _DIGESTS, NUMBA_CACHE_DIR=tmp_path / "cache")) for _ in range(2)
+    )
+    assert len(first.splitlines()) == len(CASES)
+    assert first.splitlines() == second.splitlines()
 
 
 def test_every_kernel_has_a_case():

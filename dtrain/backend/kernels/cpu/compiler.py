@@ -39,7 +39,11 @@ def compiled(function: Callable | None = None, *, fastmath: Any = VECTOR_SUMS) -
     """Compile a function at its first call with arrays of some types; decorator."""
     if function is None:
         return lambda function: compiled(function, fastmath=fastmath)
-    dispatcher = numba.njit(function, fastmath=fastmath, nogil=True, error_model="numpy")
+    # Inlined where another kernel calls it: else that one's code would have a copy, optimized again
+    # and adding in another order, and the process would run whichever was loaded first.
+    dispatcher = numba.njit(
+        function, fastmath=fastmath, nogil=True, error_model="numpy", forceinline=True
+    )
     try:
         dispatcher._cache = _Cache(function)
     except RuntimeError:  # no folder may be written to: it is compiled in every process
