@@ -14,7 +14,7 @@ import numpy as np
 
 from dtrain.autograd.backward_pass import call_after_backward, is_backward_running
 from dtrain.autograd.tensor import Tensor, wrap
-from dtrain.backend import Array, array_module, is_cupy, kernels, on_device_of
+from dtrain.backend import Array, array_module, is_cupy, is_writable, kernels, on_device_of
 
 
 class GradBuffer:
@@ -73,8 +73,9 @@ class Sharding(Protocol):
     def agree(self, found: bool) -> bool:
         """Whether any rank has found something."""
 
-    def map_gradients(self, fn: Callable[[Tensor], Any]) -> dict[int, Any]:
-        """`fn` of each gradient, whole and in its parameter's shape, by the parameter's index."""
+    def map_gradients(self, fn: Callable[[list[Tensor]], Sequence[Any]]) -> dict[int, Any]:
+        """What `fn` gives of each gradient, whole and in its parameter's shape, by the parameter's
+        index. On a GPU every rank computes it of all, else each rank of some."""
 
     def gather(self, own: Array) -> Array:
         """A whole array, (size,), from every rank's part of it."""
@@ -206,7 +207,7 @@ class Bucket:
 
     def write_values(self, param: Tensor, values: Array) -> None:
         """Replace the values of a parameter; refuses one that is sharded."""
-        if self.sharding is not None and not param.array.flags.writeable:
+        if self.sharding is not None and not is_writable(param.array):
             raise RuntimeError(
                 "data: the parameter is sharded by fully_shard: write to it inside "
                 "`with summon_full_params(module)`, on every rank"

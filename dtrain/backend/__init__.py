@@ -5,6 +5,7 @@ from dtrain.backend.array_module import (
     address as address,
     array_module as array_module,
     is_cupy as is_cupy,
+    is_writable as is_writable,
     pieces as pieces,
     to_host as to_host,
 )

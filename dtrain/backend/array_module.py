@@ -83,6 +83,11 @@ def pieces(flat: Array, length: int, start: int = 0, stop: int | None = None) ->
         yield slice(low, min(low + length, stop))
 
 
+def is_writable(array: Array) -> bool:
+    """Whether an array's elements can be assigned; on a GPU always."""
+    return array.flags.writeable if isinstance(array, np.ndarray) else True
+
+
 def address(array: Array) -> int:
     """The memory address of the first element of an array."""
     return array.ctypes.data if isinstance(array, np.ndarray) else array.data.ptr

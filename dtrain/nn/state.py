@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from dtrain.autograd import Tensor
+from dtrain.backend import is_writable
 from dtrain.functions.inplace import copy_values
 from dtrain.nn.hooks import Hook
 from dtrain.nn.parameter import Parameter
@@ -143,7 +144,7 @@ def _writable(tensor: Tensor) -> Tensor:
     """The tensor, detached; of a sharded parameter the memory that the ranks share."""
     out, bucket = tensor.detach(), tensor._bucket
     is_shared = bucket is not None and bucket.sharding is not None
-    if bucket is not None and is_shared and not out.array.flags.writeable:
+    if bucket is not None and is_shared and not is_writable(out.array):
         out.array = bucket.values_of(tensor._bucket_index)
     return out
 

@@ -502,7 +502,6 @@ def with_flat(arrays: list, dtype: Any) -> list:
 
 
 JOININGS = [
-    Case("joining", "norm_of_all", ((9000,), (0,), (3, 5), (1,)), prepare=contiguous),
     Case("joining", "clip_all", ((9000,), (0,), (3, 5), ()), (1.5,), abs_last, written=(0, 1, 2)),
     Case("joining", "clip_all", ((70,), ()), (1e9,), abs_last, written=(0,)),
     Case(

@@ -10,6 +10,7 @@ first alone: compiling kernels takes time.
 import collections
 import importlib.util
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -84,3 +85,33 @@ def copies():
 
     since_last()
     return since_last
+
+
+@pytest.fixture
+def run_job(run_python):
+    """Runs bodies of a script of this folder, on_ranks.py, on so many ranks."""
+    bin_folder = str(Path(sys.executable).parent)
+    if not shutil.which("mpirun", path=bin_folder + os.pathsep + os.environ["PATH"]):
+        pytest.skip("no mpirun")
+
+    def run(size, *bodies, script="on_ranks.py", **environ):
+        import dtrain  # after CuPy is put on host memory
+
+        if not HOSTED and dtrain.cuda.device_count() < size:
+            pytest.skip(f"NCCL needs a GPU for each of the {size} ranks")
+        path = Path(__file__).with_name(script)
+        return run_python("-m", "dtrain.cli", "run", "-n", size, path, *bodies, **environ)
+
+    return run
+
+
+@pytest.fixture
+def run_on_ranks(run_job):
+    """Runs bodies of a script on so many ranks; gives what they wrote on stderr."""
+
+    def run(size, *bodies, **options):
+        job = run_job(size, *bodies, **options)
+        assert f"passed on {size} ranks" in job.stdout, job.stderr
+        return job.stderr
+
+    return run

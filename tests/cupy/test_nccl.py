@@ -1,45 +1,12 @@
 """Device arrays between the processes of an MPI job; what the ranks do stands in on_ranks.py."""
 
-import os
 import re
-import shutil
-import sys
-from pathlib import Path
 
 import pytest
 
-import dtrain
 from tests.cupy import conftest
 
-SCRIPT = Path(__file__).with_name("on_ranks.py")
 on_host_memory = pytest.mark.skipif(not conftest.HOSTED, reason="counted on host memory only")
-
-
-@pytest.fixture
-def run_job(run_python):
-    """Runs bodies of on_ranks.py on so many ranks."""
-    bin_folder = str(Path(sys.executable).parent)
-    if not shutil.which("mpirun", path=bin_folder + os.pathsep + os.environ["PATH"]):
-        pytest.skip("no mpirun")
-
-    def run(size, *bodies, **environ):
-        if not conftest.HOSTED and dtrain.cuda.device_count() < size:
-            pytest.skip(f"NCCL needs a GPU for each of the {size} ranks")
-        return run_python("-m", "dtrain.cli", "run", "-n", size, SCRIPT, *bodies, **environ)
-
-    return run
-
-
-@pytest.fixture
-def run_on_ranks(run_job):
-    """Runs bodies of on_ranks.py on so many ranks; gives what they wrote on stderr."""
-
-    def run(size, *bodies, **environ):
-        job = run_job(size, *bodies, **environ)
-        assert f"passed on {size} ranks" in job.stdout, job.stderr
-        return job.stderr
-
-    return run
 
 
 # Processes take half a minute to start and compile: 3 ranks show what 2 and 4 do.

@@ -234,7 +234,8 @@ cumsum: Kernel = _kernel("scan", "cumsum")
 topk_indices: Kernel = _kernel("sorting", "topk_indices")
 
 write_parts: Kernel = _kernel("joining", "write_parts")
-norm_of_all: Kernel = _kernel("joining", "norm_of_all")
+sums_of_squares: Kernel = _kernel("joining", "sums_of_squares")
+root_of_sum: Kernel = _kernel("joining", "root_of_sum")
 clip_all: Kernel = _kernel("joining", "clip_all")
 
 contiguous: Kernel = _kernel("layout", "contiguous")

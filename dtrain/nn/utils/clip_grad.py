@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from dtrain.autograd import Tensor, no_grad
 from dtrain.autograd.bucket import Sharding
 from dtrain.autograd.tensor import wrap
-from dtrain.backend import Array, is_cupy, kernels, on_device_of
+from dtrain.backend import Array, array_module, is_cupy, kernels, on_device_of
 from dtrain.backend.dtypes import float32, is_half
 from dtrain.functions.creation import tensor
 from dtrain.functions.joining import stack
@@ -37,15 +37,17 @@ def _sharding(param: Tensor) -> Sharding | None:
     return None if param._bucket is None else param._bucket.sharding
 
 
-def _map(tensors: Iterable[Tensor], fn: Callable[[Tensor], Any], of_params: bool) -> list[Any]:
-    """`fn` of each tensor, or of the whole gradient of each parameter that has one.
+def _map(
+    tensors: list[Tensor], fn: Callable[[list[Tensor]], Sequence[Any]], of_params: bool
+) -> Sequence[Any]:
+    """What `fn` gives of each tensor, or of the whole gradient of each parameter that has one.
 
-    The ranks gather sharded gradients, a bucket at a time, and divide them among themselves.
+    The ranks gather sharded gradients, a bucket at a time.
     """
-    if not of_params:
-        return [fn(x) for x in tensors]
+    if not (of_params and any(map(_sharding, tensors))):
+        return fn(_gradients(tensors) if of_params else tensors)
     found: dict[Sharding, dict[int, Any]] = {}
-    values = []
+    values: list[Any] = []
     for param in tensors:
         sharding = _sharding(param)
         if sharding is not None and param._grad is not None:
@@ -53,7 +55,7 @@ def _map(tensors: Iterable[Tensor], fn: Callable[[Tensor], Any], of_params: bool
                 found[sharding] = sharding.map_gradients(fn)
             values.append(found[sharding][param._bucket_index])
         elif param.grad is not None:
-            values.append(fn(param.grad))
+            values += fn([param.grad])
     return values
 
 
@@ -78,13 +80,22 @@ def _find_device_arrays(tensors: list[Tensor]) -> list[Array] | None:
     return arrays if alike else None
 
 
-def _sum_squares(x: Tensor) -> float:
-    flat = np.ravel(x.array)
-    return float(np.dot(flat, flat))
+def _sum_squares(tensors: list[Tensor]) -> list[float]:
+    flats = [np.ravel(x.array) for x in tensors]
+    return [float(np.dot(flat, flat)) for flat in flats]
 
 
-def _sum_squares_in_float64(x: Tensor) -> float:
-    return float(np.square(x.array, dtype=np.float64).sum())
+def _sum_squares_in_float64(tensors: list[Tensor]) -> list[float]:
+    return [float(np.square(x.array, dtype=np.float64).sum()) for x in tensors]
+
+
+def _sum_squares_on_device(tensors: list[Tensor]) -> list[Array]:
+    sums, ends = kernels.sums_of_squares(*(x.array for x in tensors))
+    return [sums[start:end] for start, end in zip([0, *ends], ends)]
+
+
+def _norms(tensors: list[Tensor], norm_type: float) -> list[Tensor]:
+    return [norm(_widen(x), norm_type) for x in tensors]
 
 
 def _euclidean_norm(tensors: list[Tensor], of_params: bool) -> float:
@@ -131,15 +142,17 @@ def _compute_norm(
         return tensor(0.0)
     if norm_type == 2 and _are_host_arrays(every):
         total = tensor(_euclidean_norm(tensors, of_params), dtype=every[0].dtype)
-    elif (
-        norm_type == 2
-        and not (of_params and any(map(_sharding, tensors)))
-        and (arrays := _find_device_arrays(every))
-    ):
+    elif norm_type == 2 and (arrays := _find_device_arrays(every)):
+        dtype = "float32" if is_half(arrays[0].dtype) else arrays[0].dtype.name
         with on_device_of(arrays[0]):
-            total = wrap(kernels.norm_of_all(*arrays))
+            if of_params and any(map(_sharding, tensors)):
+                parts = _map(tensors, _sum_squares_on_device, of_params)
+                sums = array_module(arrays[0]).concatenate(parts)
+            else:
+                sums, _ = kernels.sums_of_squares(*arrays)
+            total = wrap(kernels.root_of_sum(sums, dtype))
     else:
-        norms = _map(tensors, lambda x: norm(_widen(x), norm_type), of_params)
+        norms = _map(tensors, lambda some: _norms(some, norm_type), of_params)
         total = norm(stack(norms), norm_type)
     if error_if_nonfinite and not math.isfinite(total.item()):
         raise RuntimeError(

@@ -1,4 +1,7 @@
-"""One bucket of a sharded model: values once on each machine, this rank's part of the rest."""
+"""One bucket of a sharded model: values once on each machine, this rank's part of the rest.
+
+On GPUs every rank has the values; gradients and state are in parts as in host memory.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ import numpy as np
 from dtrain.autograd import Tensor
 from dtrain.autograd.bucket import Bucket, GradBuffer, Sharding
 from dtrain.autograd.tensor import wrap
-from dtrain.backend import Array
+from dtrain.backend import Array, array_module, is_cupy, on_device_of
 from dtrain.distributed.comm.communicator import Communicator
 from dtrain.distributed.comm.tree_reduce import equal_bounds
 from dtrain.optim.flat_state import own_slices
@@ -42,11 +45,12 @@ class GradPart(GradBuffer):
 
 
 class BucketShard(Shard, Sharding):
-    """This rank's part of a bucket whose values are in memory that a machine's ranks share.
+    """This rank's part of a bucket whose values are in memory that a machine's ranks share, or on
+    each rank's GPU.
 
     Parameters
     ----------
-    params : of one dtype, in host memory; all ranks have the same values
+    params : of one dtype, on one device; all ranks have the same values
     comm : the ranks
     """
 
@@ -63,7 +67,7 @@ class BucketShard(Shard, Sharding):
         """Have the parameters be views that nobody can write to."""
         for param, start in zip(self.bucket.params, self.bucket.starts):
             values = self.bucket.data[start : start + param.numel()].reshape(param.shape)
-            values.flags.writeable = False
+            _forbid_writing(values)
             param.array = values
 
     def cut_between_parameters(self) -> None:
@@ -105,11 +109,11 @@ class BucketShard(Shard, Sharding):
 
     def gather(self, own: Array) -> Array:
         self.require_all_ranks()
-        whole = self._comm.empty_on_node(self.bucket.size, own.dtype)
+        whole = self._new_whole(self.bucket.size, own)
         whole[self.bucket.update_range] = own
-        self._comm.complete_on_nodes([whole], [self.borders])
+        self._complete([whole], [self.borders])
         whole = whole.view()
-        whole.flags.writeable = False  # all ranks of the machine see it
+        _forbid_writing(whole)
         return whole
 
     def owner(self, index: int) -> int | None:
@@ -126,7 +130,7 @@ class BucketShard(Shard, Sharding):
         *offsets, total = accumulate((sizes[index] for index in cut), initial=0)
         if not cut:
             return {}
-        whole = self._comm.empty_on_node(total, own.dtype)  # one parameter after the other
+        whole = self._new_whole(total, own)  # one parameter after the other
         slices = {}
         for index, offset in zip(cut, offsets):
             slices[index] = whole[offset : offset + sizes[index]]
@@ -136,8 +140,26 @@ class BucketShard(Shard, Sharding):
             sum(min(max(border - bucket.starts[index], 0), sizes[index]) for index in cut)
             for border in borders
         ]
-        self._comm.complete_on_nodes([whole], [bounds])
+        self._complete([whole], [bounds])
         return slices
+
+    def _new_whole(self, size: int, like: Array) -> Array:
+        """Memory for the parts of all ranks, on the device of `like`; a machine's ranks share it,
+        if it is in host memory."""
+        if isinstance(like, np.ndarray):
+            return self._comm.empty_on_node(size, like.dtype)
+        with on_device_of(like):
+            return array_module(like).empty(size, like.dtype)
+
+    def _complete(self, wholes: Sequence[Array], borders: Sequence[Sequence[int]]) -> None:
+        """Complete arrays of `_new_whole`, of which this rank has written its part."""
+        pairs = list(zip(wholes, borders))
+        on_host = [pair for pair in pairs if isinstance(pair[0], np.ndarray)]
+        if on_host:
+            self._comm.complete_on_nodes(*map(list, zip(*on_host)))
+        for whole, slices in pairs:
+            if not isinstance(whole, np.ndarray):
+                self._comm.all_gather_slices(whole, slices)
 
     def gather_objects(self, own: dict[int, Any]) -> dict[int, Any]:
         self.require_all_ranks()
@@ -151,20 +173,22 @@ class BucketShard(Shard, Sharding):
             self.bucket.use_grads(GradBuffer(lambda: whole, self.bucket.params), filled)
             self.gradients_are_scattered = False
 
-    def map_gradients(self, fn: Callable[[Tensor], Any]) -> dict[int, Any]:
+    def map_gradients(self, fn: Callable[[list[Tensor]], Sequence[Any]]) -> dict[int, Any]:
         bucket = self.bucket
         grads = bucket.grads
         if self.gradients_are_scattered:
             whole = self.gather(grads.flat)
             grads = GradBuffer(lambda: whole, bucket.params)
         filled = [index for index, there in enumerate(bucket.filled()) if there]
+        if is_cupy(bucket.data):
+            return dict(zip(filled, fn([grads.views[index] for index in filled])))
         mine = filled[self._comm.rank :: self._comm.size]
-        return self.gather_objects({index: fn(grads.views[index]) for index in mine})
+        return self.gather_objects(dict(zip(mine, fn([grads.views[index] for index in mine]))))
 
     def end_update(self, buckets: Sequence[Bucket]) -> None:
         shards = [bucket.sharding for bucket in buckets]
         borders = [shard.borders for shard in shards if isinstance(shard, BucketShard)]
-        self._comm.complete_on_nodes([bucket.data for bucket in buckets], borders)
+        self._complete([bucket.data for bucket in buckets], borders)
 
     def _require_whole_gradients(self) -> None:
         if self.gradients_are_scattered:
@@ -172,6 +196,12 @@ class BucketShard(Shard, Sharding):
                 "grad: the gradient is sharded over the ranks, this rank has a part of it: read it "
                 "in `with summon_full_params(module, with_grads=True)` on every rank"
             )
+
+
+def _forbid_writing(values: Array) -> None:
+    """Have writes refused to memory that a machine's ranks share."""
+    if isinstance(values, np.ndarray):
+        values.flags.writeable = False
 
 
 def _refuse_unprepared() -> None:

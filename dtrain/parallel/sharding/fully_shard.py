@@ -51,7 +51,7 @@ def fully_shard(
     Raises
     ------
     NotImplementedError
-        If parameters are on a GPU, or gradients are to be added in a dtype of their own.
+        If gradients are to be added in a dtype of their own.
     TypeError, ValueError
         If a policy is none, or has a dtype that is not floating.
     RuntimeError

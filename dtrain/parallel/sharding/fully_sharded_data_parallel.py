@@ -68,7 +68,7 @@ class FullyShardedDataParallel(Module):
         (module, recurse, nonwrapped_numel) as PyTorch's; None makes one unit of the model
     mixed_precision : the dtypes in which units compute
     cpu_offload : without effect: parameters, gradients and state are in host memory
-    device_id : None or the CPU
+    device_id : where the module is moved to before it is sharded; None: it stays
     ignored_modules, ignored_states, process_group, device_mesh, param_init_fn : refused
     gathering : backward_prefetch, forward_prefetch, limit_all_gathers, use_orig_params,
         sync_module_states, without effect: nothing is gathered, parameters stay themselves, and all
@@ -77,7 +77,7 @@ class FullyShardedDataParallel(Module):
     Raises
     ------
     NotImplementedError
-        If an option is given that is refused, or parameters are on a GPU.
+        If an option is given that is refused.
 
     >>> import dtrain
     >>> model = dtrain.nn.Sequential(dtrain.nn.Linear(4, 8), dtrain.nn.Linear(8, 2))
@@ -113,10 +113,8 @@ class FullyShardedDataParallel(Module):
             by, process_group=process_group, ignored_modules=ignored_modules,
             param_init_fn=param_init_fn, ignored_states=ignored_states, device_mesh=device_mesh,
         )  # fmt: skip
-        if device_id is not None and as_device(device_id).type != "cpu":
-            raise NotImplementedError(
-                f"{by}: device_id is {device_id!r}, but parameters are sharded in host memory alone"
-            )
+        if device_id is not None:
+            module.to(as_device(device_id))
         check_offload(cpu_offload, CPUOffload, f"{by}: cpu_offload")
         precision = MixedPrecision() if mixed_precision is None else mixed_precision
         if not isinstance(precision, MixedPrecision):

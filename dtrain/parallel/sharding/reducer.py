@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 
 from dtrain.autograd.bucket import GradBuffer
-from dtrain.backend import Array
+from dtrain.backend import Array, array_module
 from dtrain.distributed.comm.communicator import Communicator
 from dtrain.distributed.step import Step
 from dtrain.nn import Module
@@ -47,12 +47,17 @@ class ShardedBucketReducer(BucketReducer):
         total = self._sum.partials[0][2].flat[self.bucket.update_range]
         part, self._free_part = self._free_part, None
         if part is None or len(part) != len(total):
-            part = np.empty(len(total), self.bucket.data.dtype)
+            part = array_module(total).empty(len(total), self.bucket.data.dtype)
         part[...] = total
         self._part = part
-        self._sum.partials = []  # the whole sum is freed
+
+    def free_sum(self) -> None:
+        """Free the sum over whole buckets; of a GPU after this stream waits for the reduction,
+        since what it queues next may get the memory."""
+        self._sum.partials = []
 
     def _take_result(self, used: list[bool]) -> GradBuffer:
+        self.free_sum()
         part, self._part = self._part, None
         assert part is not None
         return GradPart(self.bucket, part)
@@ -112,8 +117,8 @@ class UnitLayout(BucketLayout):
 
 
 class ShardedReducer(Reducer):
-    """Reduces the buckets of a sharded model: over a network one of them while the next one fills,
-    on one machine each of them before the next one fills.
+    """Reduces the buckets of a sharded model: over a network, and on GPUs, one of them while the
+    next one fills, in host memory of one machine each of them before the next one fills.
 
     Before the vote at the end of a step a rank gives all its gradients away, so that no rank waits
     in its backward pass for one that votes.
@@ -134,16 +139,24 @@ class ShardedReducer(Reducer):
             shard.require_all_ranks()
 
     def _send(self, index: int) -> None:
-        if self._comm.over_network:
+        values = self._reducers[index].bucket.data
+        if self._comm.over_network or not isinstance(values, np.ndarray):
             if self._in_flight:
                 self._in_flight[-1].wait()
+                self._free_sum(index - 1)
             super()._send(index)
             return
         # Memory is all there is to wait for: a thread would take its time from this one's.
         reducer = self._reducers[index]
         reducer.close()
         reduce = partial(self._reduce, index, self._thread_comm)
-        self._in_flight.append(self._thread.run(reduce, reducer.bucket.data))
+        self._in_flight.append(self._thread.run(reduce, values))
+        self._free_sum(index)
+
+    def _free_sum(self, index: int) -> None:
+        reducer = self._reducers[index]
+        assert isinstance(reducer, ShardedBucketReducer)
+        reducer.free_sum()
 
     def _before_vote(self) -> None:
         if self._agreement.is_changed:

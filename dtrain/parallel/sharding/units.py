@@ -8,8 +8,6 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 import dtrain.parallel.unreduced_check  # noqa: F401  watches all optimizers
 from dtrain.autograd import Tensor, is_grad_enabled
 from dtrain.distributed import world
@@ -112,8 +110,6 @@ def make_unit(module: Module, policy: MixedPrecisionPolicy, by: str) -> None:
 
     Raises
     ------
-    NotImplementedError
-        For parameters on a GPU.
     RuntimeError
         If the module is a unit already, or an optimizer or DataParallel has its parameters.
     """
@@ -150,11 +146,6 @@ def _is_sharded(param: Tensor) -> bool:
 
 def _refuse(named: Sequence[tuple[str, Tensor]], by: str) -> None:
     for name, param in named:
-        if not isinstance(param.array, np.ndarray):
-            raise NotImplementedError(
-                f"{by}: {name} is on {param.device}: parameters are sharded in host memory alone; "
-                "use DataParallel, and ZeroRedundancyOptimizer for the optimizer's state"
-            )
         if param._grad is not None:
             raise RuntimeError(f"{by}: {name} has a gradient: call zero_grad() on the module first")
         if param._bucket is not None:
@@ -165,10 +156,12 @@ def _refuse(named: Sequence[tuple[str, Tensor]], by: str) -> None:
 
 
 def _group(params: Sequence[Tensor]) -> list[list[Tensor]]:
-    """The parameters of each bucket: of one dtype, all trained or none, the last ones first."""
-    alike: dict[tuple[Any, bool], list[Tensor]] = {}
+    """The parameters of each bucket: of one dtype and device, all trained or none, the last ones
+    first."""
+    alike: dict[tuple[Any, ...], list[Tensor]] = {}
     for param in reversed(params):
-        alike.setdefault((param.dtype, param._requires_grad), []).append(param)
+        kind = param.dtype, param.device, param._requires_grad
+        alike.setdefault(kind, []).append(param)
     return [bucket for same in alike.values() for bucket in _split(same)]
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
 from dtrain.backend.array_module import Array
-from dtrain.backend.kernels.cuda.compiler import for_each_block, real_dtype
+from dtrain.backend.kernels.cuda.compiler import for_each_block
 
 #: How many arrays a launch takes, and how many elements a block has; joining.cu has both, too.
 _MANY, _CHUNK = 64, 4096
@@ -22,19 +23,26 @@ def write_parts(flat: Array, arrays: Sequence[Array], starts: Sequence[int]) -> 
         for_each_block("joining", "write_parts", blocks, flat, parts, many)
 
 
-def norm_of_all(*arrays: Array) -> Array:
-    """The root of the sum of the squares of contiguous arrays of one dtype, (); float32 for
-    halves. The squares are added in float64."""
+def sums_of_squares(*arrays: Array) -> tuple[Array, list[int]]:
+    """The sums of the squares of the blocks of contiguous arrays of one dtype, float64, and where
+    each array's sums end."""
     import cupy
 
-    first = arrays[0]
-    sums = cupy.empty(sum(map(_count_blocks, arrays)), "float64")
+    ends = list(accumulate(map(_count_blocks, arrays)))
+    sums = cupy.empty(ends[-1], "float64")
     rest = sums
     for parts, many, blocks in _launches(arrays):
-        for_each_block("joining", "sum_squares", blocks, first, rest, parts, many)
+        for_each_block("joining", "sum_squares", blocks, arrays[0], rest, parts, many)
         rest = rest[blocks:]
-    out = cupy.empty((), real_dtype(first.dtype))
-    for_each_block("joining", "root_of_sum", 1, first, sums, out, len(sums))
+    return sums, ends
+
+
+def root_of_sum(sums: Array, dtype: str) -> Array:
+    """The root of the sum of float64 numbers, (), in another dtype."""
+    import cupy
+
+    out = cupy.empty((), dtype)
+    for_each_block("joining", "root_of_sum", 1, out, sums, out, len(sums))
     return out
 
 

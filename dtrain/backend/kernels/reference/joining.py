@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from dtrain.backend.array_module import Array, array_module
-from dtrain.backend.dtypes import float32, is_half
 
 
 def write_parts(flat: Array, arrays: Sequence[Array], starts: Sequence[int]) -> None:
@@ -15,12 +14,18 @@ def write_parts(flat: Array, arrays: Sequence[Array], starts: Sequence[int]) -> 
         flat[start : start + array.size] = array.reshape(-1)
 
 
-def norm_of_all(*arrays: Array) -> Array:
-    """The root of the sum of the squares of contiguous arrays of one dtype, (); float32 for
-    halves."""
-    xp, dtype = array_module(*arrays), arrays[0].dtype
-    total = sum(xp.square(array.astype("float64")).sum() for array in arrays)
-    return xp.asarray(xp.sqrt(total), float32 if is_half(dtype) else dtype)
+def sums_of_squares(*arrays: Array) -> tuple[Array, list[int]]:
+    """The sums of the squares of the blocks of contiguous arrays of one dtype, float64, and where
+    each array's sums end; here an array is one block."""
+    xp = array_module(*arrays)
+    sums = [xp.square(array.astype("float64")).sum() for array in arrays]
+    return xp.stack(sums), list(range(1, len(arrays) + 1))
+
+
+def root_of_sum(sums: Array, dtype: str) -> Array:
+    """The root of the sum of float64 numbers, (), in another dtype."""
+    xp = array_module(sums)
+    return xp.asarray(xp.sqrt(sums.sum()), dtype)
 
 
 def clip_all(*values: Any) -> None:

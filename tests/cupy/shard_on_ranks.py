@@ -1,0 +1,165 @@
+"""Sharded training on CuPy, on the ranks of an MPI job: shard_on_ranks.py NAME ..."""
+
+import hashlib
+import io
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.cupy import conftest  # CuPy on host memory where there is no GPU
+
+# isort: split
+import cupy
+import pytest
+
+import dtrain
+from dtrain import DataParallel, distributed, nn, optim
+from dtrain.checkpoint import digest, load_checkpoint, save_checkpoint
+from dtrain.checkpoint.safetensors_file import StateWriter
+from dtrain.data import DataLoader, TensorDataset
+from dtrain.nn import functional as F
+from dtrain.nn.utils import clip_grad_norm_
+from dtrain.parallel import fully_shard, summon_full_params
+from tests.gathered import from_rank_0, gathered
+
+MICROBATCHES = 5
+
+
+class _Model(nn.Module):
+    """A layer that is called twice, a tied one, a frozen one, and one of another dtype."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Sequential(nn.Linear(16, 40), nn.Dropout(0.2), nn.ReLU())
+        self.norm = nn.LayerNorm(40)
+        self.twice = nn.Linear(40, 40)
+        self.again = nn.Linear(40, 40)
+        self.again.weight = self.twice.weight
+        self.frozen = nn.Linear(40, 40).requires_grad_(False)
+        self.wide = nn.Linear(40, 8, dtype=dtrain.float64)
+
+    def forward(self, x):
+        x = self.norm(self.first(x))
+        x = self.again(self.twice(self.twice(x).tanh())) + self.frozen(x)
+        return self.wide(x.double()).float()
+
+
+def _shard(model, wrap):
+    if wrap == "replicated":
+        return DataParallel(model)
+    if wrap == "units":
+        for child in (model.first, model.norm, model.twice, model.again, model.frozen):
+            fully_shard(child)
+    return fully_shard(model)
+
+
+def _loader():
+    x = dtrain.randn(60, 16, generator=dtrain.Generator(1)).to("cuda")
+    return DataLoader(TensorDataset(x, x[:, :8]), 2, microbatches=MICROBATCHES)
+
+
+def _train(wrap, name="AdamW", clip=None, steps=3, one_backward=True, **options):
+    """Digests of the weights and of the optimizer's state after some steps, and norms."""
+    dtrain.manual_seed(3)
+    model = _Model().to("cuda")
+    called = _shard(model, wrap)
+    trained = [param for param in model.parameters() if param.requires_grad]
+    optimizer = getattr(optim, name)(trained, **options)
+    norms = _run(called, model, optimizer, clip, steps, one_backward)
+    return digest(model.state_dict()), norms, _digest_of_state(optimizer)
+
+
+def _run(called, model, optimizer, clip=None, steps=3, one_backward=True):
+    norms = []
+    for number, step in enumerate(_loader().steps(one_backward=one_backward)):
+        if number == steps:
+            break
+        for x, y in step:
+            F.mse_loss(called(x), y).backward()
+        if clip:
+            norms.append(clip_grad_norm_(model.parameters(), 0.1, clip).item())
+        optimizer.step()
+        optimizer.zero_grad()
+    return norms
+
+
+def _digest_of_state(optimizer):
+    file = io.BytesIO()
+    StateWriter(optimizer.state_dict()).write(file)
+    return hashlib.sha256(file.getvalue()).hexdigest()
+
+
+def _alone(function, *args, **options):
+    return distributed.run_ranks(1, lambda: function(*args, **options))[0]
+
+
+def training_gives_the_bits_of_data_parallel():
+    rules = ("AdamW", "units"), ("AdamW", "whole"), ("LAMB", "units"), ("Adafactor", "whole")
+    for name, wrap in rules:
+        got = _train(wrap, name, clip=2)
+        assert got == _alone(_train, "replicated", name, clip=2), (name, wrap)
+    got = _train("units", "SGD", lr=0.1, momentum=0.9, one_backward=False)
+    assert got == _alone(_train, "replicated", "SGD", lr=0.1, momentum=0.9)
+
+
+def gradients_and_state_are_in_parts():
+    model = fully_shard(_Model().to("cuda"))
+    optimizer = optim.AdamW(param for param in model.parameters() if param.requires_grad)
+    _run(model, model, optimizer, steps=1)
+    sizes = [
+        (bucket.size, array.size)
+        for bucket, state in optimizer._flat.items()
+        for array in state.values()
+    ]
+    assert all(abs(size / distributed.world_size() - part) < 1 for size, part in sizes)
+    F.mse_loss(model(x := dtrain.ones(2, 16, device="cuda")), x[:, :8]).backward()
+    with pytest.raises(RuntimeError, match="read it in `with summon_full_params"):
+        model.wide.weight.grad  # noqa: B018
+    with summon_full_params(model, with_grads=True):
+        assert model.wide.weight.grad.shape == (8, 40)
+
+
+def values_are_written_and_loaded():
+    model, other = _shard(_Model().to("cuda"), "units"), _Model().to("cuda")
+    with summon_full_params(model), dtrain.no_grad():
+        model.wide.weight.fill_(distributed.rank())
+    values = model.wide.weight.flatten().tolist()  # each rank has written its part
+    assert values == sorted(values)
+    assert {*values} == {*range(distributed.world_size())}
+    given = from_rank_0(other.state_dict())
+    model.load_state_dict(given)
+    assert digest(model.state_dict()) == digest(given)
+
+
+def checkpoints_go_on_anywhere():
+    def train_on(root, wrap):
+        dtrain.manual_seed(5)
+        model = _Model().to("cuda")
+        called = _shard(model, wrap)
+        optimizer = optim.AdamW(param for param in model.parameters() if param.requires_grad)
+        load_checkpoint(root, model=model, optimizer=optimizer)
+        _run(called, model, optimizer, steps=2)
+        return digest(model.state_dict()), _digest_of_state(optimizer)
+
+    root = from_rank_0(tempfile.mkdtemp() if distributed.rank() == 0 else None)
+    dtrain.manual_seed(3)
+    model = _shard(_Model().to("cuda"), "units")
+    optimizer = optim.AdamW(param for param in model.parameters() if param.requires_grad)
+    _run(model, model, optimizer, steps=1)
+    save_checkpoint(root, 1, model=model, optimizer=optimizer)
+    distributed.barrier()
+    expected = _alone(train_on, root, "replicated")
+    assert train_on(root, "whole") == expected
+    assert gathered(expected) == [expected] * distributed.world_size()
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        globals()[name]()
+        cupy.cuda.get_current_stream().synchronize()  # a late one takes part now
+    if conftest.HOSTED:
+        assert conftest.hostcuda.counters()["violations"] == 0, conftest.hostcuda.violations()
+    distributed.barrier()
+    if distributed.rank() == 0:
+        print("passed on", distributed.world_size(), "ranks")
