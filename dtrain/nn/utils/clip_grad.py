@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from dtrain.autograd.bucket import Sharding
 from dtrain.autograd.tensor import wrap
 from dtrain.backend import Array, array_module, is_cupy, kernels, on_device_of
 from dtrain.backend.dtypes import float32, is_half
+from dtrain.backend.kernels.reference.joining import count_blocks
 from dtrain.functions.creation import tensor
 from dtrain.functions.joining import stack
 from dtrain.functions.reductions import norm
@@ -90,7 +92,8 @@ def _sum_squares_in_float64(tensors: list[Tensor]) -> list[float]:
 
 
 def _sum_squares_on_device(tensors: list[Tensor]) -> list[Array]:
-    sums, ends = kernels.sums_of_squares(*(x.array for x in tensors))
+    sums = kernels.sums_of_squares(*(x.array for x in tensors))
+    ends = list(accumulate(count_blocks(x.numel()) for x in tensors))
     return [sums[start:end] for start, end in zip([0, *ends], ends)]
 
 
@@ -149,7 +152,7 @@ def _compute_norm(
                 parts = _map(tensors, _sum_squares_on_device, of_params)
                 sums = array_module(arrays[0]).concatenate(parts)
             else:
-                sums, _ = kernels.sums_of_squares(*arrays)
+                sums = kernels.sums_of_squares(*arrays)
             total = wrap(kernels.root_of_sum(sums, dtype))
     else:
         norms = _map(tensors, lambda some: _norms(some, norm_type), of_params)

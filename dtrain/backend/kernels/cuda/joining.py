@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
 from dtrain.backend.array_module import Array
 from dtrain.backend.kernels.cuda.compiler import for_each_block
+from dtrain.backend.kernels.reference.joining import count_blocks
 
-#: How many arrays a launch takes, and how many elements a block has; joining.cu has both, too.
-_MANY, _CHUNK = 64, 4096
+#: How many arrays a launch takes; joining.cu has it, too, and the size of `count_blocks`.
+_MANY = 64
 #: The arguments of a launch: each array's address, where it begins, its size, its first block.
 _PARTS = np.dtype([(name, np.int64, _MANY) for name in ("source", "start", "size", "block")])
 
@@ -23,18 +23,17 @@ def write_parts(flat: Array, arrays: Sequence[Array], starts: Sequence[int]) -> 
         for_each_block("joining", "write_parts", blocks, flat, parts, many)
 
 
-def sums_of_squares(*arrays: Array) -> tuple[Array, list[int]]:
-    """The sums of the squares of the blocks of contiguous arrays of one dtype, float64, and where
-    each array's sums end."""
+def sums_of_squares(*arrays: Array) -> Array:
+    """The sums of the squares of the blocks of contiguous arrays of one dtype, one array after the
+    other, float64."""
     import cupy
 
-    ends = list(accumulate(map(_count_blocks, arrays)))
-    sums = cupy.empty(ends[-1], "float64")
+    sums = cupy.empty(sum(count_blocks(array.size) for array in arrays), "float64")
     rest = sums
     for parts, many, blocks in _launches(arrays):
         for_each_block("joining", "sum_squares", blocks, arrays[0], rest, parts, many)
         rest = rest[blocks:]
-    return sums, ends
+    return sums
 
 
 def root_of_sum(sums: Array, dtype: str) -> Array:
@@ -61,14 +60,10 @@ def _launches(
     for first in range(0, len(arrays), _MANY):
         some = arrays[first : first + _MANY]
         parts = np.zeros(1, _PARTS)
-        blocks = list(map(_count_blocks, some))
+        blocks = [count_blocks(array.size) for array in some]
         parts["source"][0, : len(some)] = [array.data.ptr for array in some]
         if starts is not None:
             parts["start"][0, : len(some)] = starts[first : first + _MANY]
         parts["size"][0, : len(some)] = [array.size for array in some]
         parts["block"][0, : len(some)] = np.cumsum([0, *blocks[:-1]])
         yield parts, len(some), sum(blocks)
-
-
-def _count_blocks(array: Array) -> int:
-    return -(-array.size // _CHUNK)

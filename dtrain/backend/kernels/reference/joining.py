@@ -7,6 +7,9 @@ from typing import Any
 
 from dtrain.backend.array_module import Array, array_module
 
+#: of how many elements the squares are added at once
+_BLOCK = 4096
+
 
 def write_parts(flat: Array, arrays: Sequence[Array], starts: Sequence[int]) -> None:
     """Write contiguous arrays of the dtype of `flat`, (n,), to it, each from its start on."""
@@ -14,12 +17,19 @@ def write_parts(flat: Array, arrays: Sequence[Array], starts: Sequence[int]) -> 
         flat[start : start + array.size] = array.reshape(-1)
 
 
-def sums_of_squares(*arrays: Array) -> tuple[Array, list[int]]:
-    """The sums of the squares of the blocks of contiguous arrays of one dtype, float64, and where
-    each array's sums end; here an array is one block."""
+def count_blocks(size: int) -> int:
+    """How many sums `sums_of_squares` gives of an array of that size."""
+    return -(-size // _BLOCK)
+
+
+def sums_of_squares(*arrays: Array) -> Array:
+    """The sums of the squares of the blocks of contiguous arrays of one dtype, one array after the
+    other, float64."""
     xp = array_module(*arrays)
-    sums = [xp.square(array.astype("float64")).sum() for array in arrays]
-    return xp.stack(sums), list(range(1, len(arrays) + 1))
+    squares = [xp.square(array.reshape(-1).astype("float64")) for array in arrays]
+    sums = [flat[start : start + _BLOCK].sum() for flat in squares
+            for start in range(0, len(flat), _BLOCK)]  # fmt: skip
+    return xp.stack(sums) if sums else xp.empty(0)
 
 
 def root_of_sum(sums: Array, dtype: str) -> Array:
