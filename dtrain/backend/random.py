@@ -131,6 +131,15 @@ class Generator:
             )
         return philox_bits(xp, count, *self.next_call())
 
+    def draw_key(self, xp: Any) -> Array:
+        """The words on which a draw of bits depends, for a kernel that makes them itself: seed,
+        stream, call, microbatch and step, uint64; increments `call`, as the draw does."""
+        if tracers and (tracer := current_tracer()) is not None:
+            outside = True if self is not default_generator() else None
+            return tracer.call(Generator.draw_key, (self, xp), {}, name="draw_key", writes=outside)
+        key, counter = self.next_call()
+        return xp.asarray(np.array([*key, *counter], np.uint64))
+
     def next_call(self) -> tuple[tuple[int, int], tuple[int, int, int]]:
         """The key and the counter of a draw, for `philox_bits`; increments `call`."""
         call, microbatch, step = self._counter
@@ -216,6 +225,15 @@ def uniform(bits: Array, dtype: np.dtype, count: int) -> Array:
 def words_for(count: int, dtype: np.dtype) -> int:
     """The number of 64-bit words that `uniform` needs for `count` numbers of a dtype."""
     return count if dtype == np.float64 else -(-count // 2)
+
+
+def dropout_factors(bits: Array, p: float, shape: tuple[int, ...], dtype: np.dtype) -> Array:
+    """Convert random words to 0 with probability p, and else 1 / (1 - p); two of each word."""
+    words = bits.view("uint32")[: math.prod(shape)]
+    threshold = min(int(p * 2**32), 2**32 - 1)
+    factors = (words >= np.uint32(threshold)).reshape(shape).astype(dtype)
+    factors *= dtype.type(1 / (1 - p) if p < 1 else 0)
+    return factors
 
 
 def normal(bits: Array, dtype: np.dtype, count: int) -> Array:

@@ -19,6 +19,7 @@ BY_NAME: dict[str, Callable[..., Any]] = {
     "batch_statistics": batch_statistics,
     "detach": Tensor.detach,
     "draw_bits": Generator.bits,
+    "draw_key": Generator.draw_key,
     "setitem": setitem,
     "update_buffers": DeferredBufferUpdates.update_buffers,
     "wrap": wrap,

@@ -12,17 +12,25 @@ from dtrain.backend import Array, kernels
 
 @op(takes_halves=True)
 def attention(
-    query: Array, key: Array, value: Array, *, scale: float, is_causal: bool
-) -> OutputAndVJPs:
-    """softmax(query key^T scale) value; causal: query i sees the keys 0..i only.
+    query: Array, key: Array, value: Array, *, scale: float, is_causal: bool,
+    mask: Array | None = None, dropout: float = 0.0, random_key: Array | None = None,
+) -> OutputAndVJPs:  # fmt: skip
+    """softmax(query key^T scale + mask) value, with dropout of the softmax's weights; causal: query
+    i sees the keys 0..i only.
 
-    query: (n, heads, t, d); key: (n, heads, s, d); value: (n, heads, s, e).
+    query: (n, heads, t, d); key: (n, shared heads, s, d); value: (n, shared heads, s, e).
+
+    Parameters
+    ----------
+    mask : broadcasts to (n, heads, t, s); bool, True where a query sees a key, or added
+    random_key : of the random numbers of dropout, as `Generator.draw_key` gives it
     """
-    out, log_sums = kernels.attention(query, key, value, scale, is_causal)
+    how = scale, is_causal, mask, dropout, random_key
+    out, log_sums = kernels.attention(query, key, value, *how)
 
     @memoize_by_gradient
     def shared(g: Array) -> Any:
-        return kernels.attention_backward(g, query, key, value, out, log_sums, scale, is_causal)
+        return kernels.attention_backward(g, query, key, value, out, log_sums, *how)
 
     return out, (lambda g: shared(g)[0], lambda g: shared(g)[1], lambda g: shared(g)[2])
 

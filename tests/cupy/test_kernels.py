@@ -10,12 +10,12 @@ import pytest
 
 import dtrain.backend
 from dtrain.backend import kernels
-from dtrain.backend.kernels.cuda import conv, parts
+from dtrain.backend.kernels.cuda import attention, conv, parts
 from dtrain.backend.kernels.cuda.compiler import options, source
 from tests.cases.kernel_cases import CASES, assert_close, results
 
 FOLDER = Path(dtrain.backend.__file__).parent / "kernels" / "cuda"
-FAMILIES = sorted({path.stem for path in FOLDER.glob("*.cu")} - {"common", "block"})
+FAMILIES = sorted({path.stem for path in FOLDER.glob("*.cu")} - {"common", "block", "tile"})
 #: a GPU's architecture, what arrays hold and what weights hold
 TARGETS = [(80, "f", "f"), (90, "f", "f"), (100, "f", "f"), (120, "f", "f"), (90, "d", "d")]
 TARGETS += [(90, "e", "e"), (90, "E", "f"), (100, "E", "E")]
@@ -35,9 +35,28 @@ def nvrtc():
 @pytest.mark.parametrize("family", FAMILIES)
 def test_kernel_compiles(family, arch, store, param, nvrtc):
     text = (FOLDER / "philox.cu").read_text() if family == "philox" else source(family)
-    program = nvrtc.createProgram(text, f"{family}.cu", [], [])
+    assert_compiles(nvrtc, text, f"-arch=sm_{arch}", *options(store, param))
+
+
+#: Each form takes some seconds.
+@pytest.mark.parametrize(
+    ("arch", "store", "width"),
+    [
+        pytest.param(arch, store, width, marks=[] if (arch, width) == (90, 64) else pytest.mark.long)
+        for arch in (80, 90, 100, 120) for store in "fdeE" for width in (64, 128, 256)
+    ],
+)  # fmt: skip
+def test_attention_compiles_in_every_form(arch, store, width, nvrtc):
+    for form in attention.forms(store, width, True):
+        how = (*options(store), *form.defines, "-DALIGNED")
+        assert_compiles(nvrtc, source("attention"), f"-arch=sm_{arch}", *how)
+
+
+def assert_compiles(nvrtc, text, *options):
+    """NVRTC does not warn, and no kernel keeps values in memory for want of registers."""
+    program = nvrtc.createProgram(text, "kernels.cu", [], [])
     try:
-        nvrtc.compileProgram(program, [f"-arch=sm_{arch}", *options(store, param)])
+        nvrtc.compileProgram(program, options)
         stacks = stack_sizes(nvrtc.getCUBIN(program))
     finally:
         log = nvrtc.getProgramLog(program)

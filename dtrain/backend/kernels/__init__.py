@@ -33,9 +33,6 @@ _EVERY_DTYPE = frozenset(("indexing", "embedding"))
 
 _NO_ARRAYS = frozenset((int, float, bool, tuple, str, type(None)))
 
-#: 512 MB of halves
-_MANY_SCORES = 1 << 28
-
 #: Takes arrays and returns arrays, as the reference of the same name specifies.
 Kernel: TypeAlias = Callable[..., Any]
 
@@ -132,21 +129,27 @@ def sum_leading(x: Array, count: int) -> Array:
     return x.sum(0 if count == 1 else tuple(range(count)))
 
 
-def computes_attention(q: Array, k: Array, v: Array) -> bool:
+def computes_attention(
+    q: Array, k: Array, v: Array, mask: Array | None = None, grouped: bool = False
+) -> bool:
     """Whether `attention` has a kernel for these arrays that keeps no score in memory.
 
-    Products of halves by cuBLAS are faster, so theirs are taken only where the scores are many.
+    grouped : a head of k and v may serve several of q
     """
     # the class of an array that a graph's recording stands for, too
-    if not q.__class__.__module__.startswith("cupy") or q.dtype.char not in "fdeE":
+    kind = q.__class__
+    if not kind.__module__.startswith("cupy") or q.dtype.char not in "fdeE":
         return False
-    if not (q.ndim == k.ndim == v.ndim == 4 and q.shape[:2] == k.shape[:2]):
+    if not (q.ndim == k.ndim == v.ndim == 4 and q.shape[0] == k.shape[0]):
         return False
-    scores = q.size // max(q.shape[3], 1) * k.shape[2]
-    if k.shape[:3] != v.shape[:3] or not scores or (is_half(q.dtype) and scores < _MANY_SCORES):
+    if k.shape[:3] != v.shape[:3] or q.shape[3] != k.shape[3] or not (q.size and v.size):
+        return False
+    if q.shape[1] % k.shape[1] if grouped else q.shape[1] != k.shape[1]:
+        return False
+    if mask is not None and (mask.__class__ is not kind or mask.ndim > 4):
         return False
     body = _import_body("cuda", "attention")
-    return body is not None and body.takes_heads(q.shape[3], v.shape[3])
+    return body is not None and body.takes(q, k, v)
 
 
 def computes_batch_norm(x: Array, *others: Array | None) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dtrain.autograd import Tensor
 from dtrain.autograd.tensor import wrap
-from dtrain.backend import Array, array_module, kernels
+from dtrain.backend import Array, array_module, default_generator, kernels
 from dtrain.functions import products
 from dtrain.functions.autocast import autocasts
 from dtrain.functions.half_precision import in_float32
@@ -50,12 +50,18 @@ def scaled_dot_product_attention(
         (Ainslie et al. 2023)
     """
     _check_operands(query, key, value, attn_mask, is_causal)
+    arrays = query.array, key.array, value.array
+    mask = None if attn_mask is None else attn_mask.array
+    is_constant = attn_mask is None or not attn_mask.requires_grad
+    if is_constant and kernels.computes_attention(*arrays, mask, enable_gqa):
+        scale = query.shape[-1] ** -0.5 if scale is None else scale
+        draws = default_generator().draw_key(array_module(query.array)) if dropout_p else None
+        return attention(
+            query, key, value, scale=scale, is_causal=is_causal, mask=mask, dropout=dropout_p,
+            random_key=draws,
+        )  # fmt: skip
     if enable_gqa:
         key, value = (_shared_heads(x, query) for x in (key, value))
-    arrays = query.array, key.array, value.array
-    if attn_mask is None and not dropout_p and kernels.computes_attention(*arrays):
-        scale = query.shape[-1] ** -0.5 if scale is None else scale
-        return attention(query, key, value, scale=scale, is_causal=is_causal)
     if attn_mask is None:
         return _attention_with_weights(query, key, value, None, dropout_p, scale, is_causal)[0]
     hidden = ~attn_mask.array if attn_mask.dtype == bool else attn_mask.array == MINUS_INFINITY

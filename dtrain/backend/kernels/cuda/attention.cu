@@ -2,202 +2,232 @@
 // TILE queries, or TILE keys, of one head, and goes over tiles of the others; formulas:
 // reference/attention.py. Heads are at most WIDTH wide. Of an array (n, heads, length, width) `batch`,
 // `head` and `row` are the steps along the first three axes.
-constexpr int WIDTH = 64, TILE = sizeof(REAL) == 4 ? 32 : 16, LANES = 16, ROWS = TILE / LANES;
-typedef REAL Tile[TILE][WIDTH + 1];    // rows of queries, keys, values or gradients; zeros beyond
-typedef REAL Square[TILE][TILE + 1];   // a number for each query and key
+struct How {  // attention.py has the same fields; group: the heads of queries that share one of keys
+    int heads, group, t, s, d, e, causal, mask_kind;
+    long long mask_steps[4];
+    unsigned long long threshold;
+    double scale, kept;
+};
+enum { NO_MASK, MASK_OF_BOOLS, ADDED_MASK };
 #define STEPS(x) long long x##_batch, long long x##_head, long long x##_row
-#define AT(x, n, h) (x + (n) * x##_batch + (h) * x##_head)
+#define AT(x, n, h) (x + (n) * x##_batch + (h) * x##_head), x##_row
 
-// A thread has the elements (i, j) of a tile with i = row(a), j = column(b).
-__device__ int row(int a) { return threadIdx.x / LANES + a * LANES; }
-__device__ int column(int b) { return threadIdx.x % LANES + b * LANES; }
+struct Place {
+    int n, h, first;
+    long long head;  // h of all samples
+};
+// Which of the tiles of a sequence a block has; of how many heads.
+__device__ Place find_place(long long block, int length, int heads) {
+    int tiles = (length + TILE - 1) / TILE;
+    long long head = divide(block, tiles), n = divide(head, heads);
+    return {(int)n, (int)(head - n * heads), (int)(block - head * tiles) * TILE, head};
+}
 
-__device__ void load(Tile tile, const STORE *x, long long step, long long first, long long length,
-                     int width) {
-    for (int k = threadIdx.x; k < TILE * WIDTH; k += THREADS) {
-        int i = k / WIDTH, j = k % WIDTH;
-        tile[i][j] = first + i < length && j < width ? (REAL)x[(first + i) * step + j] : (REAL)0;
+// The score of query i and key j, scaled and masked.
+__device__ REAL mask_score(REAL score, const void *mask, const How &how, int n, int h, int i,
+                           int j) {
+    if (i >= how.t || j >= how.s || (how.causal && j > i)) return -infinity();
+    score *= (REAL)how.scale;
+    if (how.mask_kind == NO_MASK) return score;
+    long long at = n * how.mask_steps[0] + h * how.mask_steps[1] + i * how.mask_steps[2] + j * how.mask_steps[3];
+    if (how.mask_kind == ADDED_MASK) return score + (REAL)((const STORE *)mask)[at];
+    return ((const bool *)mask)[at] ? score : score - infinity();  // NaN stays NaN
+}
+
+// Dropout draws its random numbers again, as dropout_mask does: eight of a block of Philox.
+typedef unsigned char Kept[TILE][TILE / 8 + 1];  // a bit for each query and key
+__device__ unsigned long long number(const How &how, long long head, int i, int j) {
+    return (unsigned long long)(head * how.t + i) * how.s + j;
+}
+__device__ void draw(Kept kept, const unsigned long long *key, const How &how, long long head,
+                     int first, int begin) {
+    constexpr int PARTS = TILE / 8 + 1;
+#pragma unroll 1
+    for (int k = threadIdx.x; k < TILE * PARTS; k += THREADS) {
+        unsigned long long words[4];
+        philox_block(words, key, number(how, head, first + k / PARTS, begin) / 8 + k % PARTS);
+        unsigned bits = 0;
+        EACH(w, 8)
+            bits |= ((unsigned)(words[w / 2] >> w % 2 * 32) >= (unsigned)how.threshold) << w;
+        kept[k / PARTS][k % PARTS] = bits;
     }
 }
-
-// sums[a][b] = x[row(a)] . y[column(b)]
-__device__ void multiply_rows(REAL (*sums)[ROWS], const Tile x, const Tile y, int width) {
-    for (int a = 0; a < ROWS; a++)
-        for (int b = 0; b < ROWS; b++) sums[a][b] = 0;
-    for (int k = 0; k < width; k++)
-        for (int a = 0; a < ROWS; a++)
-            for (int b = 0; b < ROWS; b++) sums[a][b] += x[row(a)][k] * y[column(b)][k];
+// The factor of the weight of a tile's query i and key j; `begin` is a multiple of eight.
+__device__ REAL dropped(const Kept kept, const How &how, long long head, int first, int i,
+                        int j) {
+    int at = (int)(number(how, head, first + i, 0) % 8) + j;
+    return kept[i][at / 8] >> at % 8 & 1 ? (REAL)how.kept : (REAL)0;
 }
 
-// sums[a][b] += the sum over k of weights[row(a)][k] x[k][column(b)]
-__device__ void add_product(REAL (*sums)[WIDTH / LANES], const Square weights, const Tile x) {
-    for (int k = 0; k < TILE; k++)
-        for (int a = 0; a < ROWS; a++)
-            for (int b = 0; b < WIDTH / LANES; b++)
-                sums[a][b] += weights[row(a)][k] * x[k][column(b)];
-}
-
-__device__ void store(STORE *x, long long step, REAL (*sums)[WIDTH / LANES], long long first,
-                      long long length, int width) {
-    for (int a = 0; a < ROWS; a++)
-        for (int b = 0; b < WIDTH / LANES; b++)
-            if (first + row(a) < length && column(b) < width)
-                x[(first + row(a)) * step + column(b)] = sums[a][b];
-}
-
-// The sum of one value of each of the LANES threads of a row, in a fixed order.
-__device__ REAL row_sum(Square sums, REAL value, int a) {
-    sums[row(a)][column(0)] = value;
-    __syncthreads();
-    REAL total = 0;
-    for (int k = 0; k < LANES; k++) total += sums[row(a)][k];
-    __syncthreads();
-    return total;
+// products[i] = x[i] . y[i], for the rows of a tile
+__device__ void dot_rows(REAL *products, const STORE *x, long long x_step, const STORE *y,
+                         long long y_step, int first, int length, int width) {
+    constexpr int LENGTH = THREADS / TILE;
+    int i = first + threadIdx.x / LENGTH;
+    REAL sum = 0;
+    if (i < length)
+        for (int j = threadIdx.x % LENGTH; j < width; j += LENGTH)
+            sum += (REAL)x[i * x_step + j] * (REAL)y[i * y_step + j];
+    for (int step = LENGTH / 2; step; step /= 2) sum += __shfl_xor_sync(0xffffffff, sum, step);
+    if (i < length && threadIdx.x % LENGTH == 0) products[i] = sum;
 }
 
 extern "C" __global__ void attention(const STORE *q, const STORE *k, const STORE *v, STORE *out,
-                                     REAL *log_sums, STEPS(q), STEPS(k), STEPS(v), STEPS(out),
-                                     REAL scale, long long causal, long long heads, long long t,
-                                     long long s, long long d, long long e, long long count) {
-    __shared__ Tile queries, keys, values;
-    __shared__ Square weights;
-    long long tiles = divide(t + TILE - 1, TILE);
+                                     REAL *log_sums, const void *mask, const unsigned long long *key,
+                                     STEPS(q), STEPS(k), STEPS(v), STEPS(out), How how,
+                                     long long count) {
+    extern __shared__ Tile tiles[];
+    Tile &queries = tiles[0], &keys = tiles[1], &values = tiles[2];
+    Square &weights = *(Square *)(tiles + 3);
+    Kept &kept = *(Kept *)(&weights + 1);
     FOR_EACH_BLOCK(block, count) {
-        long long head = divide(block, tiles), n = divide(head, heads), h = head - n * heads;
-        long long first = (block - head * tiles) * TILE;
-        long long end = causal && first + TILE < s ? first + TILE : s;
-        REAL tops[ROWS], totals[ROWS] = {}, sums[ROWS][WIDTH / LANES] = {};
-        for (int a = 0; a < ROWS; a++) tops[a] = -infinity();
-        load(queries, AT(q, n, h), q_row, first, t, d);
-        for (long long begin = 0; begin < end; begin += TILE) {
-            load(keys, AT(k, n, h), k_row, begin, s, d);
-            load(values, AT(v, n, h), v_row, begin, s, e);
+        Place at = find_place(block, how.t, how.heads);
+        int n = at.n, h = at.h, of_keys = h / how.group, first = at.first;
+        int end = how.causal && first + TILE < how.s ? first + TILE : how.s;
+        REAL tops[ROWS], totals[ROWS] = {};
+        Sums sums = {};
+        EACH(a, ROWS) tops[a] = -infinity();
+        load(queries, AT(q, n, h), first, how.t, how.d);
+        for (int begin = 0; begin < end; begin += TILE) {
+            load(keys, AT(k, n, of_keys), begin, how.s, how.d);
+            load(values, AT(v, n, of_keys), begin, how.s, how.e);
+            if (key) draw(kept, key, how, at.head, first, begin);
             __syncthreads();
-            REAL scores[ROWS][ROWS];
-            multiply_rows(scores, queries, keys, d);
-            for (int a = 0; a < ROWS; a++)
-                for (int b = 0; b < ROWS; b++) {
-                    long long key = begin + column(b);
-                    bool seen = key < s && (!causal || key <= first + row(a));
-                    scores[a][b] = seen ? scores[a][b] * scale : -infinity();
-                    weights[row(a)][column(b)] = scores[a][b];
+            Scores scores;
+            REAL highest[ROWS];
+            multiply_rows(scores, queries, keys, how.d);
+            EACH(a, ROWS) {
+                highest[a] = tops[a];
+                EACH(b, COLUMNS) {
+                    scores[a][b] = mask_score(scores[a][b], mask, how, n, h, first + row(a), begin + column(b));
+                    highest[a] = larger(highest[a], scores[a][b]);
                 }
-            __syncthreads();
-            for (int a = 0; a < ROWS; a++) {
-                REAL top = tops[a];
-                for (int j = 0; j < TILE; j++) top = larger(top, weights[row(a)][j]);
-                REAL shrink = exp(tops[a] - top);
-                tops[a] = top;
-                totals[a] *= shrink;
-                for (int b = 0; b < ROWS; b++) totals[a] += scores[a][b] = exp(scores[a][b] - top);
-                for (int b = 0; b < WIDTH / LANES; b++) sums[a][b] *= shrink;
             }
-            __syncthreads();
-            for (int a = 0; a < ROWS; a++)
-                for (int b = 0; b < ROWS; b++) weights[row(a)][column(b)] = scores[a][b];
+            reduce_rows(highest, false);
+            EACH(a, ROWS) {
+                REAL top = highest[a] == -infinity() ? (REAL)0 : highest[a];
+                REAL shrink = exp(tops[a] - top);
+                tops[a] = highest[a];
+                totals[a] *= shrink;
+                EACH(b, WIDE) sums[a][b] *= shrink;
+                EACH(b, COLUMNS) {
+                    totals[a] += scores[a][b] = exp(scores[a][b] - top);
+                    if (key) scores[a][b] *= dropped(kept, how, at.head, first, row(a), column(b));
+                }
+            }
+            write(weights, scores);
             __syncthreads();
             add_product(sums, weights, values);
             __syncthreads();
         }
-        for (int a = 0; a < ROWS; a++) {
-            REAL total = row_sum(weights, totals[a], a);
-            for (int b = 0; b < WIDTH / LANES; b++) sums[a][b] /= total;
-            long long i = first + row(a);
-            if (i < t && column(0) == 0) log_sums[head * t + i] = tops[a] + log(total);
+        reduce_rows(totals, true);
+        EACH(a, ROWS) {  // a query that sees no key has zeros
+            REAL total = totals[a] == 0 ? (REAL)1 : totals[a];
+            EACH(b, WIDE) sums[a][b] /= total;
+            int i = first + row(a);
+            if (i < how.t && column(0) == 0)
+                log_sums[at.head * how.t + i] = totals[a] == 0 ? infinity() : tops[a] + log(total);
         }
-        store(AT(out, n, h), out_row, sums, first, t, e);
+        store(AT(out, n, h), sums, first, how.t, how.e);
     }
 }
 
 // The gradient of q, and the dot product of each row of out with its gradient, `alongs`.
 extern "C" __global__ void attention_of_queries(
     const STORE *g, const STORE *q, const STORE *k, const STORE *v, const STORE *out,
-    const REAL *log_sums, REAL *alongs, STORE *of_q, STEPS(g), STEPS(q), STEPS(k), STEPS(v),
-    STEPS(out), STEPS(of_q), REAL scale, long long causal, long long heads, long long t, long long s,
-    long long d, long long e, long long count) {
-    __shared__ Tile queries, grads, keys, values;
-    __shared__ Square weights;
-    long long tiles = divide(t + TILE - 1, TILE);
+    const REAL *log_sums, REAL *alongs, STORE *of_q, const void *mask, const unsigned long long *key,
+    STEPS(g), STEPS(q), STEPS(k), STEPS(v), STEPS(out), STEPS(of_q), How how, long long count) {
+    extern __shared__ Tile tiles[];
+    Tile &queries = tiles[0], &keys = tiles[1], &values = tiles[2], &grads = tiles[3];
+    Square &weights = *(Square *)(tiles + 4);
+    Kept &kept = *(Kept *)(&weights + 1);
     FOR_EACH_BLOCK(block, count) {
-        long long head = divide(block, tiles), n = divide(head, heads), h = head - n * heads;
-        long long first = (block - head * tiles) * TILE;
-        long long end = causal && first + TILE < s ? first + TILE : s;
-        REAL along[ROWS], log_sum[ROWS], sums[ROWS][WIDTH / LANES] = {};
-        load(queries, AT(q, n, h), q_row, first, t, d);
-        load(grads, AT(g, n, h), g_row, first, t, e);
-        load(values, AT(out, n, h), out_row, first, t, e);
+        Place at = find_place(block, how.t, how.heads);
+        int n = at.n, h = at.h, of_keys = h / how.group, first = at.first;
+        int end = how.causal && first + TILE < how.s ? first + TILE : how.s;
+        long long rows = at.head * how.t;
+        REAL along[ROWS], log_sum[ROWS];
+        Sums sums = {};
+        load(queries, AT(q, n, h), first, how.t, how.d);
+        load(grads, AT(g, n, h), first, how.t, how.e);
+        dot_rows(alongs + rows, AT(g, n, h), AT(out, n, h), first, how.t, how.e);
         __syncthreads();
-        for (int a = 0; a < ROWS; a++) {
-            REAL value = 0;
-            for (int j = column(0); j < WIDTH; j += LANES)
-                value += grads[row(a)][j] * values[row(a)][j];
-            along[a] = row_sum(weights, value, a);
-            long long i = first + row(a);
-            log_sum[a] = i < t ? log_sums[head * t + i] : (REAL)0;
-            if (i < t && column(0) == 0) alongs[head * t + i] = along[a];
+        EACH(a, ROWS) {
+            int i = first + row(a);
+            along[a] = i < how.t ? alongs[rows + i] : (REAL)0;
+            log_sum[a] = i < how.t ? log_sums[rows + i] : (REAL)0;
         }
-        for (long long begin = 0; begin < end; begin += TILE) {
-            load(keys, AT(k, n, h), k_row, begin, s, d);
-            load(values, AT(v, n, h), v_row, begin, s, e);
+        for (int begin = 0; begin < end; begin += TILE) {
+            load(keys, AT(k, n, of_keys), begin, how.s, how.d);
+            load(values, AT(v, n, of_keys), begin, how.s, how.e);
+            if (key) draw(kept, key, how, at.head, first, begin);
             __syncthreads();
-            REAL scores[ROWS][ROWS], of_weights[ROWS][ROWS];
-            multiply_rows(scores, queries, keys, d);
-            multiply_rows(of_weights, grads, values, e);
-            for (int a = 0; a < ROWS; a++)
-                for (int b = 0; b < ROWS; b++) {
-                    long long key = begin + column(b);
-                    bool seen = key < s && (!causal || key <= first + row(a));
-                    REAL weight = seen ? exp(scores[a][b] * scale - log_sum[a]) : (REAL)0;
-                    weights[row(a)][column(b)] = weight * (of_weights[a][b] - along[a]) * scale;
+            Scores scores, of_weights;
+            multiply_rows(scores, queries, keys, how.d);
+            multiply_rows(of_weights, grads, values, how.e);
+            EACH(a, ROWS)
+                EACH(b, COLUMNS) {
+                    REAL score = mask_score(scores[a][b], mask, how, n, h, first + row(a), begin + column(b));
+                    REAL of_weight = of_weights[a][b];
+                    if (key) of_weight *= dropped(kept, how, at.head, first, row(a), column(b));
+                    scores[a][b] = exp(score - log_sum[a]) * (of_weight - along[a]) * (REAL)how.scale;
                 }
+            write(weights, scores);
             __syncthreads();
             add_product(sums, weights, keys);
             __syncthreads();
         }
-        store(AT(of_q, n, h), of_q_row, sums, first, t, d);
+        store(AT(of_q, n, h), sums, first, how.t, how.d);
     }
 }
 
-// The gradients of k and v.
+// The gradients of k and v: of all heads that share them, one after the other.
 extern "C" __global__ void attention_of_keys(
     const STORE *g, const STORE *q, const STORE *k, const STORE *v, const REAL *log_sums,
-    const REAL *alongs, STORE *of_k, STORE *of_v, STEPS(g), STEPS(q), STEPS(k), STEPS(v),
-    STEPS(of_k), STEPS(of_v), REAL scale, long long causal, long long heads, long long t, long long s,
-    long long d, long long e, long long count) {
-    __shared__ Tile queries, grads, keys, values;
-    __shared__ Square weights, of_scores;
-    long long tiles = divide(s + TILE - 1, TILE);
+    const REAL *alongs, STORE *of_k, STORE *of_v, const void *mask, const unsigned long long *key,
+    STEPS(g), STEPS(q), STEPS(k), STEPS(v), STEPS(of_k), STEPS(of_v), How how, long long count) {
+    extern __shared__ Tile tiles[];
+    Tile &queries = tiles[0], &keys = tiles[1], &values = tiles[2], &grads = tiles[3];
+    Square &weights = *(Square *)(tiles + 4), &of_scores = *(&weights + 1);
+    Kept &kept = *(Kept *)(&weights + 2);
     FOR_EACH_BLOCK(block, count) {
-        long long head = divide(block, tiles), n = divide(head, heads), h = head - n * heads;
-        long long first = (block - head * tiles) * TILE;
-        REAL of_key[ROWS][WIDTH / LANES] = {}, of_value[ROWS][WIDTH / LANES] = {};
-        load(keys, AT(k, n, h), k_row, first, s, d);
-        load(values, AT(v, n, h), v_row, first, s, e);
-        for (long long begin = causal ? first : 0; begin < t; begin += TILE) {
-            load(queries, AT(q, n, h), q_row, begin, t, d);
-            load(grads, AT(g, n, h), g_row, begin, t, e);
-            __syncthreads();
-            REAL scores[ROWS][ROWS], of_weights[ROWS][ROWS];
-            multiply_rows(scores, keys, queries, d);
-            multiply_rows(of_weights, values, grads, e);
-            for (int b = 0; b < ROWS; b++) {
-                long long i = begin + column(b);
-                REAL log_sum = i < t ? log_sums[head * t + i] : (REAL)0;
-                REAL along = i < t ? alongs[head * t + i] : (REAL)0;
-                for (int a = 0; a < ROWS; a++) {
-                    bool seen = i < t && (!causal || first + row(a) <= i);
-                    REAL weight = seen ? exp(scores[a][b] * scale - log_sum) : (REAL)0;
-                    weights[row(a)][column(b)] = weight;
-                    of_scores[row(a)][column(b)] = weight * (of_weights[a][b] - along) * scale;
+        Place at = find_place(block, how.s, how.heads / how.group);
+        int n = at.n, first = at.first;
+        Sums of_key = {}, of_value = {};
+        load(keys, AT(k, n, at.h), first, how.s, how.d);
+        load(values, AT(v, n, at.h), first, how.s, how.e);
+        for (int h = at.h * how.group; h < (at.h + 1) * how.group; h++) {
+            long long head = (long long)n * how.heads + h, rows = head * how.t;
+            for (int begin = how.causal ? first : 0; begin < how.t; begin += TILE) {
+                load(queries, AT(q, n, h), begin, how.t, how.d);
+                load(grads, AT(g, n, h), begin, how.t, how.e);
+                if (key) draw(kept, key, how, head, begin, first);
+                __syncthreads();
+                Scores scores, of_weights;
+                multiply_rows(scores, keys, queries, how.d);
+                multiply_rows(of_weights, values, grads, how.e);
+                EACH(b, COLUMNS) {
+                    int i = begin + column(b);
+                    REAL log_sum = i < how.t ? log_sums[rows + i] : (REAL)0;
+                    REAL along = i < how.t ? alongs[rows + i] : (REAL)0;
+                    EACH(a, ROWS) {
+                        REAL score = mask_score(scores[a][b], mask, how, n, h, i, first + row(a));
+                        REAL weight = exp(score - log_sum), factor = 1;
+                        if (key) factor = dropped(kept, how, head, begin, column(b), row(a));
+                        scores[a][b] = weight * factor;
+                        of_weights[a][b] = weight * (of_weights[a][b] * factor - along) * (REAL)how.scale;
+                    }
                 }
+                write(weights, scores);
+                write(of_scores, of_weights);
+                __syncthreads();
+                add_product(of_value, weights, grads);
+                add_product(of_key, of_scores, queries);
+                __syncthreads();
             }
-            __syncthreads();
-            add_product(of_value, weights, grads);
-            add_product(of_key, of_scores, queries);
-            __syncthreads();
         }
-        store(AT(of_k, n, h), of_k_row, of_key, first, s, d);
-        store(AT(of_v, n, h), of_v_row, of_value, first, s, e);
+        store(AT(of_k, n, at.h), of_key, first, how.s, how.d);
+        store(AT(of_v, n, at.h), of_value, first, how.s, how.e);
         __syncthreads();
     }
 }

@@ -2,38 +2,133 @@
 
 from __future__ import annotations
 
+import functools
+import math
+from typing import Any, NamedTuple
+
 import numpy as np
 
 from dtrain.backend.array_module import Array, where
 from dtrain.backend.kernels.cuda.compiler import for_each_block, real_dtype
 from dtrain.backend.kernels.cuda.softmax import softmax
+from dtrain.backend.settings import get_float32_matmul_precision
 
-_WIDTH = 64  # attention.cu has the same number
+#: The widths for which kernels are compiled; heads may be narrower.
+_WIDTHS = (64, 128, 256)
+#: The dtype of arrays -> the instruction of tensor cores, of sm_80 and later, that multiplies them.
+_INSTRUCTIONS = {
+    "e": "m16n8k16.row.col.f32.f16.f16.f32",
+    "E": "m16n8k16.row.col.f32.bf16.bf16.f32",
+    "f": "m16n8k8.row.col.f32.tf32.tf32.f32",
+}
+
+#: The kernels' struct How.
+_HOW = np.dtype(
+    [
+        *((name, "i4") for name in ("heads", "group", "t", "s", "d", "e", "causal", "mask_kind")),
+        *((name, "i8") for name in ("mask_n", "mask_head", "mask_query", "mask_key", "threshold")),
+        *((name, "f8") for name in ("scale", "kept")),
+    ]
+)
+#: 512 MB of halves
+_MANY_SCORES = 1 << 28
+_NO_MASK, _MASK_OF_BOOLS, _ADDED_MASK = range(3)
 
 
-def takes_heads(d: int, e: int) -> bool:
-    """Whether the kernels take queries and keys d wide, and values e wide."""
-    return 0 < d <= _WIDTH and 0 < e <= _WIDTH
+class Form(NamedTuple):
+    """How attention is compiled: rows of a tile, their width, and what multiplies them.
+
+    instruction : of tensor cores, or "" for the arithmetic of threads
+    """
+
+    tile: int
+    width: int
+    instruction: str
+    itemsize: int
+
+    @property
+    def memory(self) -> int:
+        """The bytes of shared memory of a block: attention_of_keys needs most."""
+        per_word = 2 if self.itemsize == 2 else 1
+        gap = 4 if self.instruction else 1
+        size = 4 if self.instruction else max(self.itemsize, 4)
+        tile, square = (
+            size * self.tile * (n // (per_word if self.instruction else 1) + gap)
+            for n in (self.width, self.tile)
+        )
+        return 4 * tile + 2 * square + self.tile * (self.tile // 8 + 1)
+
+    @property
+    def defines(self) -> tuple[str, ...]:
+        """The compiler's options."""
+        sizes = f"-DTILE={self.tile}", f"-DWIDTH={self.width}"
+        return (*sizes, f'-DMMA="{self.instruction}"') if self.instruction else sizes
+
+
+@functools.cache
+def forms(kind: str, width: int, allows_tensor_float: bool = False) -> tuple[Form, ...]:
+    """How heads of a width may be compiled for arrays of a dtype, the best form first."""
+    if not 0 < width <= _WIDTHS[-1]:
+        return ()
+    width = next(w for w in _WIDTHS if width <= w)
+    itemsize = {"d": 8, "f": 4}.get(kind, 2)
+    found = [Form(max(16, 64 * 64 // width * 4 // max(itemsize, 4)), width, "", itemsize)]
+    if itemsize == 2 or (kind == "f" and allows_tensor_float and width < 256):
+        tile = 64 if itemsize == 2 and width < 256 else 32
+        found.insert(0, Form(tile, width, _INSTRUCTIONS[kind], itemsize))
+    return tuple(found)
+
+
+def find_form(q: Array, v: Array) -> Form | None:
+    """How attention of these queries and values is compiled; None if they have no kernel."""
+    allows = get_float32_matmul_precision() != "highest"
+    major, memory = _limits()
+    for form in forms(q.dtype.char, max(q.shape[-1], v.shape[-1]), allows):
+        if form.memory + 1024 <= memory and (major >= 8 or not form.instruction):
+            return form
+    return None
+
+
+@functools.cache
+def _limits() -> tuple[int, int]:
+    """The major compute capability of the GPU, and the bytes of shared memory of a block."""
+    import cupy
+
+    device = cupy.cuda.Device()
+    return int(device.compute_capability[:-1]), device.attributes["MaxSharedMemoryPerBlockOptin"]
+
+
+def takes(q: Array, k: Array, v: Array) -> bool:
+    """Whether the kernels take these arrays.
+
+    Without tensor cores products of halves by cuBLAS are faster, if there is memory for the scores.
+    """
+    form = find_form(q, v) if max(q.shape[2], k.shape[2]) < 1 << 30 else None
+    if form is None or form.instruction or q.dtype.itemsize > 2:
+        return form is not None
+    return math.prod(q.shape[:3]) * k.shape[2] >= _MANY_SCORES
 
 
 def attention(
-    q: Array, k: Array, v: Array, scale: float, is_causal: bool
+    q: Array, k: Array, v: Array, scale: float, is_causal: bool, mask: Array | None = None,
+    dropout: float = 0.0, key: Array | None = None,
 ) -> tuple[Array, Array]:  # fmt: skip
-    """softmax(q k^T scale) v, and the logarithms of the softmax's sums."""
+    """softmax(q k^T scale + mask) v, and the logarithms of the softmax's sums."""
     import cupy
 
     (n, heads, t, _), e = q.shape, v.shape[-1]
     q, k, v = (_with_rows(x) for x in (q, k, v))
     out = cupy.empty((n, t, heads, e), q.dtype).transpose(0, 2, 1, 3)  # where layers join the heads
     log_sums = cupy.empty((n, heads, t), real_dtype(q.dtype))
-    arrays = q, k, v, out
-    _launch("attention", t, (*arrays, log_sums), arrays, q, v, k.shape[2], scale, is_causal)
+    how = _how(q, k, v, scale, is_causal, mask, dropout)
+    viewed = q, k, v, out
+    _launch("attention", n * heads, t, (*viewed, log_sums, mask, key), viewed, how, find_form(q, v))
     return out, log_sums
 
 
 def attention_backward(
     g: Array, q: Array, k: Array, v: Array, out: Array, log_sums: Array, scale: float,
-    is_causal: bool,
+    is_causal: bool, mask: Array | None = None, dropout: float = 0.0, key: Array | None = None,
 ) -> tuple[Array, Array, Array]:  # fmt: skip
     """The gradients of q, k and v; parts of one array if they have one shape, as their values have
     after a common projection."""
@@ -42,20 +137,14 @@ def attention_backward(
     g, q, k, v, out = (_with_rows(x) for x in (g, q, k, v, out))
     of_q, of_k, of_v = _empty_gradients(q, k, v)
     alongs = cupy.empty_like(log_sums)
-    lengths = q.shape[2], k.shape[2]
-    numbers = q, v, k.shape[2], scale, is_causal
+    how, form = _how(q, k, v, scale, is_causal, mask, dropout), find_form(q, v)
+    (n, heads, t, _), (_, shared, s, _) = q.shape, k.shape
     viewed = g, q, k, v, out, of_q
-    _launch(
-        "attention_of_queries", lengths[0], (*viewed[:5], log_sums, alongs, of_q), viewed, *numbers
-    )
+    arrays = (*viewed[:5], log_sums, alongs, of_q, mask, key)
+    _launch("attention_of_queries", n * heads, t, arrays, viewed, how, form)
     viewed = g, q, k, v, of_k, of_v
-    _launch(
-        "attention_of_keys",
-        lengths[1],
-        (*viewed[:4], log_sums, alongs, of_k, of_v),
-        viewed,
-        *numbers,
-    )
+    arrays = (*viewed[:4], log_sums, alongs, of_k, of_v, mask, key)
+    _launch("attention_of_keys", n * shared, s, arrays, viewed, how, form)
     return of_q, of_k, of_v
 
 
@@ -78,17 +167,47 @@ def _with_rows(x: Array) -> Array:
     return x if x.strides[-1] == x.itemsize or x.shape[-1] == 1 else cupy.ascontiguousarray(x)
 
 
+def _how(
+    q: Array, k: Array, v: Array, scale: float, is_causal: bool, mask: Array | None, dropout: float
+) -> Any:
+    """The numbers of a call that all its kernels take."""
+    import cupy
+
+    (n, heads, t, d), (_, shared, s, e) = q.shape, (*k.shape[:3], v.shape[3])
+    kind, steps = _NO_MASK, (0,) * 4
+    if mask is not None:
+        kind = _MASK_OF_BOOLS if mask.dtype == bool else _ADDED_MASK
+        strides = cupy.broadcast_to(mask, (n, heads, t, s)).strides
+        steps = tuple(step // mask.itemsize for step in strides)
+    threshold = min(int(dropout * 2**32), 2**32 - 1)  # as dropout_mask
+    kept = 1 / (1 - dropout) if dropout < 1 else 0.0
+    numbers = heads, heads // shared, t, s, d, e, is_causal, kind, *steps, threshold, scale, kept
+    return np.array(numbers, _HOW)[()]
+
+
 def _launch(
-    name: str, length: int, arrays: tuple, viewed: tuple, q: Array, v: Array, s: int, scale: float,
-    is_causal: bool,
-) -> None:  # fmt: skip
-    """Launch a kernel with a block for each tile of `length` queries or keys of each head."""
-    n, heads, t, d = q.shape
+    name: str, heads: int, length: int, arrays: tuple, viewed: tuple, how: Any, form: Form | None
+) -> None:
+    """Launch a kernel with a block for each tile of `length` queries or keys of each head.
+
+    viewed : the arrays (n, heads, length, width) of which the kernel takes the steps
+    """
+    assert form is not None
     steps = [step // x.itemsize for x in viewed for step in x.strides[:3]]
-    tile = 16 if q.dtype.char == "d" else 32
-    count = n * heads * -(-length // tile)
-    numbers = float(scale), bool(is_causal), heads, t, s, d, v.shape[-1]
-    for_each_block("attention", name, count, *arrays, *steps, *numbers)
+    is_aligned = bool(form.instruction) and _is_aligned(viewed)
+    defines = (*form.defines, "-DALIGNED") if is_aligned else form.defines
+    count = heads * -(-length // form.tile)
+    for_each_block(
+        "attention", name, count, *arrays, *steps, how, defines=defines, memory=form.memory
+    )
+
+
+def _is_aligned(arrays: tuple) -> bool:
+    """Whether each row of the arrays is whole units of 16 bytes, and begins with one."""
+    numbers = [
+        number for x in arrays for number in (x.data.ptr, x.shape[-1] * x.itemsize, *x.strides[:3])
+    ]
+    return not any(number % 16 for number in numbers)
 
 
 def causal_softmax(scores: Array) -> Array:

@@ -14,6 +14,8 @@ from dtrain.backend.array_module import Array
 _FOLDER = Path(__file__).parent
 #: Family -> the threads of a block; a block of `channel` has up to 32768 elements.
 _THREADS = {"channel": 512}
+#: Bytes of shared memory that any block may have.
+_SHARED_MEMORY = 48 << 10
 #: What arrays hold -> the type that the kernels declare, and the one that they compute in.
 _C_TYPES = {
     "f": ("float", "float"),
@@ -22,6 +24,12 @@ _C_TYPES = {
     "E": ("bfloat16", "float"),
 }
 _KERNEL = re.compile(r'extern "C" __global__ void (\w+)\(.*?\n}\n', re.DOTALL)
+#: file -> what kernels use of it: it is prepended to them.
+_SHARED = {
+    "block.cu": re.compile("block_sum|block_max"),
+    "philox.cu": re.compile("philox_block"),
+    "tile.cu": re.compile(r"\bTile\b"),
+}
 
 
 @functools.cache
@@ -29,11 +37,15 @@ def source(family: str, name: str | None = None) -> str:
     """The CUDA C++ of the kernel `name` of `<family>.cu`, of all its kernels if None."""
     text = (_FOLDER / f"{family}.cu").read_text()
     if name is not None:
-        text = _KERNEL.sub(lambda kernel: kernel[0] if kernel[1] == name else "", text)
-    block = (_FOLDER / "block.cu").read_text() if "block_" in text else ""
-    return (
-        f"#define THREADS {_threads(family)}\n" + (_FOLDER / "common.cu").read_text() + block + text
-    )
+        text = _without_other_kernels(text, name)
+    for file, used in _SHARED.items():
+        if used.search(text) and file != f"{family}.cu":
+            text = _without_other_kernels((_FOLDER / file).read_text(), name) + text
+    return f"#define THREADS {_threads(family)}\n" + (_FOLDER / "common.cu").read_text() + text
+
+
+def _without_other_kernels(text: str, name: str | None) -> str:
+    return _KERNEL.sub(lambda kernel: kernel[0] if kernel[1] == name else "", text)
 
 
 def _threads(family: str) -> int:
@@ -48,13 +60,18 @@ def options(store: str, param: str | None = None) -> tuple[str, ...]:
 
 
 @functools.cache
-def _kernel(family: str, name: str, store: str, param: str) -> Any:
+def _kernel(
+    family: str, name: str, store: str, param: str, defines: tuple[str, ...] = (), memory: int = 0
+) -> Any:
     """A kernel for arrays and weights of these dtypes. Each is compiled by itself, at its first
     use; CuPy keeps what was compiled on disk."""
     import cupy
 
-    code = source(family, name)
-    return cupy.RawModule(code=code, options=options(store, param)).get_function(name)
+    module = cupy.RawModule(code=source(family, name), options=(*options(store, param), *defines))
+    kernel = module.get_function(name)
+    if memory > _SHARED_MEMORY:
+        kernel.max_dynamic_shared_size_bytes = memory
+    return kernel
 
 
 def real_dtype(dtype: np.dtype) -> np.dtype:
@@ -62,14 +79,19 @@ def real_dtype(dtype: np.dtype) -> np.dtype:
     return np.dtype(np.float64 if dtype.char == "d" else np.float32)
 
 
-def _launch(family: str, name: str, blocks: int, args: tuple, param: Array | None = None) -> None:
+def _launch(
+    family: str, name: str, blocks: int, args: tuple, param: Array | None = None,
+    defines: tuple[str, ...] = (), memory: int = 0,
+) -> None:  # fmt: skip
     """Launch a kernel on the current stream; the dtype of the first argument is STORE, that of
     `param` PARAM."""
     if not blocks:
         return
     dtype = args[0].dtype
-    kernel = _kernel(family, name, dtype.char, dtype.char if param is None else param.dtype.char)
-    kernel((blocks,), (_threads(family),), tuple(_argument(a, real_dtype(dtype)) for a in args))
+    weights = dtype.char if param is None else param.dtype.char
+    kernel = _kernel(family, name, dtype.char, weights, defines, memory)
+    given = tuple(_argument(a, real_dtype(dtype)) for a in args)
+    kernel((blocks,), (_threads(family),), given, shared_mem=memory)
 
 
 def _argument(value: Any, real: np.dtype) -> Any:
@@ -88,7 +110,12 @@ def for_each(family: str, name: str, count: int, *args: Any, param: Array | None
 
 
 def for_each_block(
-    family: str, name: str, count: int, *args: Any, param: Array | None = None
-) -> None:
-    """Launch a kernel of one block for each of `count` sums; the first argument is an array."""
-    _launch(family, name, min(count, 1 << 20), (*args, count), param)
+    family: str, name: str, count: int, *args: Any, param: Array | None = None,
+    defines: tuple[str, ...] = (), memory: int = 0,
+) -> None:  # fmt: skip
+    """Launch a kernel of one block for each of `count` sums; the first argument is an array.
+
+    defines : options of the compiler, "-DNAME=value"
+    memory : the bytes of a block's shared memory that the kernel declares as `extern`
+    """
+    _launch(family, name, min(count, 1 << 20), (*args, count), param, defines, memory)
