@@ -27,6 +27,12 @@ def _classes(T, x, count):
     return T.arange(x.shape[0], device=x.device) * 7 % count
 
 
+def _seen(T, q, k):
+    """A mask: which keys a query sees."""
+    i, j = (T.arange(x.shape[-2], device=x.device) for x in (q, k))
+    return (i[:, None] + j) % 3 > 0
+
+
 _ROWS, _WIDTH = 8192, 768
 _HEADS = (8, 12, 1024, 64)
 _IMAGES = (64, 64, 56, 56)
@@ -86,6 +92,18 @@ OPERATIONS = (
         "attention with a mask",
         lambda T, q, k, v, mask: _f(T).scaled_dot_product_attention(q, k, v, mask),
         (*((2, 2, 33, 8),) * 3, (33, 33)), (*(_HEADS,) * 3, (1024, 1024)),
+    ),
+    Operation(
+        "attention, bool mask",
+        lambda T, q, k, v: _f(T).scaled_dot_product_attention(q, k, v, _seen(T, q, k)),
+        ((2, 2, 33, 80),) * 3, (_HEADS,) * 3,
+    ),
+    Operation(
+        "attention, shared heads",
+        lambda T, q, k, v: _f(T).scaled_dot_product_attention(
+            q, k, v, is_causal=True, enable_gqa=True
+        ),
+        ((2, 4, 33, 128), *((2, 2, 33, 128),) * 2), ((4, 32, 1024, 128), *((4, 8, 1024, 128),) * 2),
     ),
     Operation(
         "max_pool", lambda T, x: _f(T).max_pool2d(x, 3, 2, 1),

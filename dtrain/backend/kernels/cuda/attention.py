@@ -49,13 +49,10 @@ class Form(NamedTuple):
     @property
     def memory(self) -> int:
         """The bytes of shared memory of a block: attention_of_keys needs most."""
-        per_word = 2 if self.itemsize == 2 else 1
-        gap = 4 if self.instruction else 1
-        size = 4 if self.instruction else max(self.itemsize, 4)
-        tile, square = (
-            size * self.tile * (n // (per_word if self.instruction else 1) + gap)
-            for n in (self.width, self.tile)
-        )
+        cell, per_cell, gap = max(self.itemsize, 4), 1, 1  # as in tile.cu
+        if self.instruction:
+            cell, per_cell, gap = 4, 4 // self.itemsize, 4
+        tile, square = (self.tile * (n // per_cell + gap) * cell for n in (self.width, self.tile))
         return 4 * tile + 2 * square + self.tile * (self.tile // 8 + 1)
 
     @property
@@ -173,7 +170,7 @@ def _how(
     """The numbers of a call that all its kernels take."""
     import cupy
 
-    (n, heads, t, d), (_, shared, s, e) = q.shape, (*k.shape[:3], v.shape[3])
+    (n, heads, t, d), (_, shared, s, _), e = q.shape, k.shape, v.shape[3]
     kind, steps = _NO_MASK, (0,) * 4
     if mask is not None:
         kind = _MASK_OF_BOOLS if mask.dtype == bool else _ADDED_MASK
