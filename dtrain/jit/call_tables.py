@@ -11,18 +11,18 @@ import functools
 import importlib.util
 import math
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from dtrain import env
 from dtrain.jit.array_calls import ArrayCall, Example
+from dtrain.jit.call_check import has_bits_of
 from dtrain.jit.flat_items import Item
-from dtrain.jit.frames import ALIGNMENT, make_taker
 from dtrain.jit.graph import Ref, rebuild
-from dtrain.jit.native_calls import Place, Rows, c_strides, has_bits_of, place_view
+from dtrain.jit.native_calls import Place, c_strides, place_view
 
 #: The most elements of an array in a table, and the fewest calls that are worth one.
 MAX_ELEMENTS, MIN_CALLS = 1 << 14, 3
@@ -43,10 +43,17 @@ class Run:
     last: dict[int, int] = field(default_factory=dict)  # of roots: the last call that uses each
     taken: set[int] = field(default_factory=set)  # roots that other calls than the first use
 
+    max_elements: ClassVar[int] = MAX_ELEMENTS
+
+    def uses(self) -> set[int]:
+        """The values that its items take from others."""
+        uses = set().union(*(item.uses for item in self.items))
+        return uses - {value for item in self.items for value in item.makes}
+
     def place(self, value: int, examples: dict[int, Example]) -> Place | None:
         """Where a value lies; a new one is given, in C order."""
         if value not in self.places:
-            place = _new_place(value, examples.get(value))
+            place = self._new_place(value, examples.get(value))
             if place is None:
                 return None
             self.places[value] = place
@@ -80,12 +87,18 @@ class Run:
         self.items.append(item)
         return True
 
-    def _add_call(self, item: Any, args: list[Any], examples: dict[int, Example]) -> bool:
+    def _add_call(self, item: Item, args: list[Any], examples: dict[int, Example]) -> bool:
         call = item.call
+        assert call is not None
         outputs = self._output_places(call, examples)
-        if outputs is None or not _is_native(call, args, outputs):
+        if outputs is None or not is_native(call, args, outputs):
             return False
-        number = len(self.calls)
+        self._note_call(item, args, outputs)
+        return True
+
+    def _note_call(self, item: Item, args: list[Any], outputs: list[Place]) -> None:
+        call, number = item.call, len(self.calls)
+        assert call is not None
         for (_, value), place in zip(call.outputs, outputs):
             self.places[value] = place
             self.made[value] = number
@@ -96,7 +109,6 @@ class Run:
                     self.taken.add(place.memory)
         self.calls.append((call, args, outputs))
         self.items.append(item)
-        return True
 
     def _output_places(
         self, call: ArrayCall, examples: dict[int, Example]
@@ -105,24 +117,29 @@ class Run:
         out = call.kwargs.get("out")
         out = out[0] if isinstance(out, tuple) and len(out) == 1 else out
         if out is None:
-            made = [_new_place(value, examples.get(value)) for _, value in call.outputs]
+            made = [self._new_place(value, examples.get(value)) for _, value in call.outputs]
             places = [place for place in made if place is not None]
             fits = not call.kwargs and len(places) == len(made) == max(call.width, 1)
             return places if fits else None
         if call.outputs or not isinstance(out, Ref) or len(call.kwargs) > 1:
             return None
         place = self.places[out.value]
-        return [place] if place.memory in self.made else None  # not into what was given
+        return [place] if place.memory in self.made else self._place_written(place)
 
+    def _place_written(self, place: Place) -> list[Place] | None:
+        """The places for the output of a call that writes to what was given: none."""
+        return None
 
-def _new_place(value: int, example: Example | None) -> Place | None:
-    """An array of its own; None where its size, dtype or order is not one for tables."""
-    if example is None or example.dtype is None or not example.is_array or not example.is_ordered:
-        return None
-    if not 0 < math.prod(example.shape) <= MAX_ELEMENTS or example.dtype.char not in "fd":
-        return None
-    strides = c_strides(example.shape, example.dtype)
-    return Place(value, 0, tuple(example.shape), strides, example.dtype)
+    def _new_place(self, value: int, example: Example | None) -> Place | None:
+        """An array of its own; None where its size, dtype or order is not one for tables."""
+        if example is None or example.dtype is None or not example.is_array:
+            return None
+        if not example.is_ordered or example.dtype.char not in "fd":
+            return None
+        if not 0 < math.prod(example.shape) <= self.max_elements:
+            return None
+        strides = c_strides(example.shape, example.dtype)
+        return Place(value, 0, tuple(example.shape), strides, example.dtype)
 
 
 def _is_name(item: Item) -> bool:
@@ -132,7 +149,7 @@ def _is_name(item: Item) -> bool:
     return item.lines[0] == f"a{item.makes[0]} = a{next(iter(item.shared))}"
 
 
-def _is_native(call: ArrayCall, args: Sequence[Any], outputs: Sequence[Place]) -> bool:
+def is_native(call: ArrayCall, args: Sequence[Any], outputs: Sequence[Place]) -> bool:
     """Whether a call can stand in a table, with its own bits."""
     form = [x[2:] if isinstance(x, Place) else (type(x), repr(x)) for x in (*args, *outputs)]
     key = call.name, call.function, tuple(form)
@@ -155,123 +172,3 @@ def are_there() -> bool:
         and ctypes.c_int.from_address(id(np.add) + 16).value == np.add.nin
         and ctypes.c_int.from_address(id(np.add) + 48).value == np.add.ntypes
     )
-
-
-class TableText:
-    """The source lines that run a table, and the values that they read and define.
-
-    Parameters
-    ----------
-    later : the values that are used after the run; `kept` : those of them that are only used while
-        the frame is taken, the others get memory of their own
-    memory : the text of the memory, or None, for those that are yielded
-    """
-
-    def __init__(
-        self, run: Run, later: set[int], kept: set[int], memory: dict[int, str], constant: Any
-    ):
-        self._run, self._constant = run, constant
-        wanted = self._with_sources(later)
-        self.makes = sorted(wanted & run.places.keys() - set(run.given))
-        roots = [value for value in run.made if value in wanted]
-        outside = {run.places[value].memory for value in wanted & run.places.keys() - kept}
-        self._kept = [value for value in roots if value not in outside]
-        self._new = [value for value in roots if value in outside]
-        self._memory = {
-            run.places[value].memory: text
-            for value, text in memory.items()
-            if value in run.places
-            and run.places[value][1:3] == (0, run.places[run.places[value].memory].shape)
-            and run.places[value].memory not in run.taken
-        }
-        self._wanted = wanted
-
-    def _with_sources(self, later: set[int]) -> set[int]:
-        """The values that are used later, and those of which they are views."""
-        wanted = set(later)
-        for item in reversed(self._run.items):
-            if item.shared and set(item.makes) & wanted:
-                wanted |= item.shared
-        return wanted
-
-    def lines(self, name: str, plain: Callable[[Any], Iterable[str]]) -> list[str]:
-        """The lines; `name` is the variable of the frame, `plain` gives the lines of an item."""
-        run = self._run
-        given = [*run.given, *self._new]
-        numbers = {value: n + 1 for n, value in enumerate(given)}
-        places: dict[int, int] = {}
-        size = self._lay_out(places)
-        rows = Rows(len(given) + 1)
-
-        def placed(x: Any) -> Any:
-            if not isinstance(x, Place):
-                return x
-            if x.memory in numbers:
-                return x._replace(memory=numbers[x.memory])
-            return x._replace(memory=0, offset=places[x.memory] + x.offset)
-
-        for call, args, outputs in run.calls:
-            added = rows.add(call, [placed(x) for x in args], [placed(x) for x in outputs])
-            assert added, call.name
-        kept = [placed(run.places[value]) for value in self._kept]
-        memories = len(given) + 1 + len(rows.constants)
-        take = make_taker(size, memories, kept)
-        table = _Table(rows)
-        arrays = "".join(f"a{value}, " for value in given)
-        arrays += "".join(f"{self._constant(array)}, " for array in rows.constants)
-        lines = [f"{name} = {self._constant(take)}(); f = {name}.frame"]
-        if self._kept:
-            lines.append("".join(f"a{value}, " for value in self._kept) + "= f.arrays")
-        lines += [line for value in self._new for line in self._new_lines(value)]
-        lines.append(f"g = ({arrays})")
-        lines.append(f"if not {self._constant(table.run)}(f.address, id(g), f.memory):")
-        lines += [f"    {line}" for item in run.items for line in plain(item)]
-        views = [item for item in run.items if item.shared and set(item.makes) & self._wanted]
-        lines += [line for item in views for line in plain(item)]
-        return [*lines, "f = g = None"]
-
-    def _new_lines(self, value: int) -> list[str]:
-        place = self._run.places[value]
-        dtype, text = self._constant(place.dtype), self._memory.get(value)
-        new = f"{self._constant(np.empty)}({place.shape}, {dtype})"
-        if text is None:
-            return [f"a{value} = {new}"]
-        return [f"a{value} = {text}", f"if a{value} is None: a{value} = {new}"]
-
-    def _lay_out(self, offsets: dict[int, int]) -> int:
-        """Give each value in the frame an offset; returns the size of the frame in bytes."""
-        run, size = self._run, 0
-        free: dict[int, list[int]] = {}
-        ends: dict[int, list[int]] = {}
-        for value, number in run.made.items():
-            for earlier in [n for n in ends if n < number]:
-                for other in ends.pop(earlier):
-                    free.setdefault(_bytes(run.places[other]), []).append(offsets[other])
-            if value in self._new:
-                continue
-            wanted = _bytes(run.places[value])
-            if free.get(wanted):
-                offsets[value] = free[wanted].pop()
-            else:
-                offsets[value], size = size, size + wanted
-            if value not in self._kept:
-                ends.setdefault(run.last[value], []).append(value)
-        return size
-
-
-def _bytes(place: Place) -> int:
-    size = math.prod(place.shape) * place.dtype.itemsize
-    return -(-size // ALIGNMENT) * ALIGNMENT
-
-
-class _Table:
-    """The rows of a table, and what their addresses belong to."""
-
-    def __init__(self, rows: Rows):
-        from dtrain.backend.kernels.cpu.call_table import run_table
-
-        self._run_table, self._rows, self._table = run_table, rows, rows.table()
-
-    def run(self, arena: int, given: int, memory: np.ndarray) -> bool:
-        """Run the table; False if a given array is not in C order."""
-        return self._run_table(self._table, arena, given, memory)

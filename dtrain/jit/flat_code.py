@@ -14,12 +14,16 @@ import numpy as np
 
 from dtrain.jit import call_tables
 from dtrain.jit.array_calls import ArrayCall, Example
+from dtrain.jit.block_search import find_block_run
+from dtrain.jit.block_text import BlockText
 from dtrain.jit.call_text import CallText
 from dtrain.jit.code_text import CodeText
 from dtrain.jit.flat_items import Item, find_root, makes_arrays
 from dtrain.jit.graph import Ref, find_last_uses, rebuild
-from dtrain.jit.joined_calls import join_calls
+from dtrain.jit.joined_calls import join_calls, share_reshapes
+from dtrain.jit.row_blocks import BlockRun
 from dtrain.jit.scatter_sums import join_scatters
+from dtrain.jit.table_text import TableText
 
 
 class FlatCode:
@@ -84,8 +88,9 @@ class FlatCode:
 
     def add_sum(self, total: int, part: int) -> None:
         """Add a part to a total that is an array of its own, in place."""
-        line = f"a{total} += a{part}"
-        self._items.append(Item({total, part}, [total], lines=[line], shared={total}))
+        args, out = (Ref(total), Ref(part)), {"out": Ref(total)}
+        call = ArrayCall("numpy.add", np.add, args, out, [], False, "")
+        self._items.append(Item({total, part}, [], call))
 
     def add_calls(
         self, calls: Sequence[ArrayCall], examples: Sequence[Example], numbers: dict[int, int],
@@ -138,6 +143,7 @@ class FlatCode:
         """
         self._items = join_calls(self._items, self._examples, {*needed, *kept})
         self._items = join_scatters(self._items, self._examples, self.new_value)
+        self._items = share_reshapes(self._items, self._find_roots())
         roots = self._find_roots()
         opaque = [item for item in self._items if item.call is None and not item.shared]
         reached = {find_root(roots, value) for value in needed}  # others may hold these
@@ -146,7 +152,7 @@ class FlatCode:
         kept = {value for value in kept if find_root(roots, value) not in reached}
         memory = self._find_memory(roots)
         self._text = CallText(self._code, self._examples, self.ordered, memory)
-        frames = self._make_tables(needed, kept) if call_tables.are_there() else []
+        frames = self._make_tables(needed, kept, roots) if call_tables.are_there() else []
         last: dict[int, int] = {}  # of each memory, the last item that uses it
         for index, item in enumerate(self._items):
             last.update((find_root(roots, value), index) for value in (*item.uses, *item.makes))
@@ -164,37 +170,46 @@ class FlatCode:
                 labels[len(self._code.lines)] = item.label
         return frames
 
-    def _make_tables(self, needed: set[int], kept: set[int]) -> list[str]:
-        """Have calls of small arrays run as tables; returns the variables of their frames."""
-        items, frames = self._items, []
+    def _make_tables(
+        self, needed: set[int], kept: set[int], roots: dict[int, int]
+    ) -> list[str]:  # fmt: skip
+        """Have runs of calls execute as tables; returns the variables of their frames."""
+        rest: list[Item] = self._items
+        frames: list[str] = []
         self._items = []
-        index = 0
-        while index < len(items):
-            run, others, after = self._find_run(items, index)
-            if len(run.calls) < call_tables.MIN_CALLS:
-                self._items.append(items[index])
-                index += 1
+        while rest:
+            name = f"t{len(frames)}"
+            if table := self._find_run(rest):
+                run, ups, others, after = table
+                later, into = _find_uses([*others, *rest[after:]], needed)
+                text = TableText(run, later, kept, into, self._code.constant)
+                lines = text.lines(name, self._plain_lines)
+                frames.append(name)
+                self.hold([*run.given, *text.makes])
+            elif blocks := find_block_run(rest, self._examples, roots):
+                run, ups, others, after = blocks
+                later, into = _find_uses([*others, *rest[after:]], needed)
+                free = self._free_after(blocks[0], later, roots)
+                text = BlockText(blocks[0], later, into, self._code.constant, free)
+                lines = [*text.lines(name, self._plain_lines), f"{name} = None"]
+            else:
+                self._items.append(rest.pop(0))
                 continue
-            down = [item for item in others if item.moves == "down"]
-            later = set(needed)
-            later.update(*(item.uses for item in (*down, *items[after:])))
-            into = {v: item.memory for item in down if item.memory for v in item.uses}
-            text = call_tables.TableText(run, later, kept, into, self._code.constant)
-            frames.append(f"t{index}")
-            lines = text.lines(frames[-1], self._plain_lines)
-            self._items += [item for item in others if item.moves == "up"]
-            self._items.append(Item({*run.given}, text.makes, lines=lines))
-            self._items += down
-            self.hold([*run.given, *text.makes])
-            index = after
+            self._items += [*ups, Item(run.uses(), text.makes, lines=lines)]
+            rest = [*others, *rest[after:]]
         return frames
 
+    def _free_after(self, run: BlockRun, later: set[int], roots: dict[int, int]) -> list[int]:
+        """The values given to a run that nobody has, or uses after it."""
+        held = {find_root(roots, value) for value in later | self._foreign}
+        return [value for value in run.given if find_root(roots, value) not in held]
+
     def _find_run(
-        self, items: Sequence[Item], start: int
-    ) -> tuple[call_tables.Run, list[Item], int]:
-        """The calls from an item on that can run as one table, the lines between them, which move,
-        and the item after them."""
-        run, others, index = call_tables.Run(), [], start
+        self, items: Sequence[Item]
+    ) -> tuple[call_tables.Run, list[Item], list[Item], int] | None:
+        """The calls from the first item on that can run as one table, the lines between them that
+        move before it and after it, and how many items that is in all; None if they are few."""
+        run, others, index = call_tables.Run(), [], 0
         while index < len(items):
             item = items[index]
             moves = item.moves == "down" or (item.moves == "up" and not item.uses)
@@ -203,7 +218,10 @@ class FlatCode:
             elif not run.add(item, self._examples):
                 break
             index += 1
-        return run, others, index
+        if len(run.calls) < call_tables.MIN_CALLS:
+            return None
+        up, down = ([item for item in others if item.moves == way] for way in ("up", "down"))
+        return run, up, down, index
 
     def _plain_lines(self, item: Item) -> Sequence[str]:
         return item.lines if item.call is None else self._text.lines(item.call, ())
@@ -234,6 +252,12 @@ class FlatCode:
             for value in (*item.uses, *item.makes):
                 roots.setdefault(value, value)
         return roots
+
+
+def _find_uses(items: Sequence[Item], needed: set[int]) -> tuple[set[int], dict[int, str]]:
+    """The values that items use, and those needed after them; the memory for those yielded."""
+    later = needed.union(*(item.uses for item in items))
+    return later, {v: item.memory for item in items if item.memory for v in item.uses}
 
 
 def _renumbered(item: Any, numbers: dict[int, int]) -> Any:

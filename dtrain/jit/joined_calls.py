@@ -1,4 +1,4 @@
-"""Pairs of calls of array functions for which there is one kernel that has their bits."""
+"""Calls of array functions that one call can stand for, with their bits."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from dtrain.jit.array_calls import ArrayCall, Example
-from dtrain.jit.flat_items import Item
+from dtrain.jit.flat_items import Item, find_root
 from dtrain.jit.graph import Ref
+from dtrain.jit.proxies import call_method
 
 _SOFTMAX = "dtrain.backend.kernels.cpu.softmax", "softmax"
 
@@ -66,3 +67,26 @@ def _joined(added: Sequence[Ref], softmax: Item) -> Item:
     outputs = softmax.call.outputs
     call = ArrayCall("masked_softmax", masked_softmax, tuple(added), {}, outputs, False, "")
     return Item({ref.value for ref in added}, softmax.makes, call, label=softmax.label)
+
+
+def share_reshapes(items: Sequence[Item], roots: dict[int, int]) -> list[Item]:
+    """The items with one reshape of an array instead of several to the same shape, each of which
+    would copy an array that does not lie in C order.
+
+    roots : for each value one that stands for its memory
+    """
+    known: dict[str, int] = {}  # the text of a call: the result
+    made: list[Item] = []
+    for item in items:
+        call = item.call
+        if call is not None and call.function is call_method and call.args[0] == "reshape":
+            (result,), text = item.makes, repr((call.args, call.kwargs))
+            first = known.setdefault(text, result)
+            if first != result:
+                line = f"a{result} = a{first}"
+                item = Item({first}, [result], lines=[line], shared={first}, label=item.label)
+        elif call is None or not item.makes:  # it may write to what it uses
+            touched = {find_root(roots, value) for value in item.uses}
+            known = {t: v for t, v in known.items() if find_root(roots, v) not in touched}
+        made.append(item)
+    return made

@@ -10,7 +10,7 @@ import ctypes
 import functools
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,11 +20,15 @@ from dtrain.jit.array_calls import ArrayCall
 from dtrain.jit.proxies import call_method, get_attribute
 
 #: Each element of the result is rounded once, so any steps give the same bits.
-_EXACT = {
+EXACT = {
     np.add, np.subtract, np.multiply, np.divide, np.negative, np.square, np.sqrt, np.absolute,
     np.maximum, np.minimum,
 }  # fmt: skip
-_ELEMENTWISE = _EXACT | {np.tanh, np.exp, np.log, np.sin, np.cos}
+_ELEMENTWISE = EXACT | {np.tanh, np.exp, np.log, np.sin, np.cos}
+#: The outputs of kernels that are sums of rows, and what those begin with: -0.0 + x is x, to the
+#: bit, as NumPy's sums begin with the first row.
+_SUMS = {"add_rows": {0: -0.0}, "layer_norm_backward": {1: 0.0, 2: 0.0}}
+COLUMN_SUMS = f"{kernels.__name__}.cpu.sums", "column_sums"
 _VIEW_METHODS = {"reshape", "swapaxes", "transpose", "view"}
 
 
@@ -73,17 +77,21 @@ class Rows:
 
     constants : arrays that are given to the table besides the others; `first_constant` is the
         number of the first one's memory
+    fills : gets the rows that fill what sums are added to; by default they come before each sum
     """
 
-    def __init__(self, first_constant: int):
+    def __init__(self, first_constant: int, fills: Rows | None = None):
         self._first = first_constant
         self.constants: list[np.ndarray] = []
         self.rows: list[list[int]] = []
+        self._fills = self if fills is None else fills
         self._kept: list[Any] = []  # what addresses in the rows belong to
 
     def table(self) -> np.ndarray:
         """The rows, as an array."""
-        return np.array(self.rows, np.int64)
+        from dtrain.backend.kernels.cpu.call_table import WIDTH
+
+        return np.array(self.rows, np.int64).reshape(-1, WIDTH)
 
     def add(self, call: ArrayCall, args: Sequence[Any], outputs: Sequence[Place]) -> bool:
         """Add a call, whose arrays are Places; False if it cannot stand in a table."""
@@ -95,6 +103,11 @@ class Rows:
             return function in _ELEMENTWISE and self._add_elementwise(function, args, out)
         if function is call_method and args[0] == "sum":
             return self._add_sum(*args[1:], out=outputs[0])
+        if (
+            function.__module__ == f"{kernels.__name__}.cpu.sums"
+            and function.__name__ == "column_sums"
+        ):
+            return self._add_sum(args[0], 0, out=outputs[0])
         if function.__module__ == f"{kernels.__name__}.cpu.norm":
             return self._add_kernel(function.__name__, args, outputs, outputs[0].shape)
         if function.__module__ == f"{kernels.__name__}.cpu.activation":
@@ -134,7 +147,7 @@ class Rows:
         if not fits or any(type(number) not in (int, float) for number in numbers):
             return False
         axes = _merge_axes([_broadcast(array, out.shape) for array in (*arrays, out)], out.shape)
-        if len(axes) > 2 or (ufunc not in _EXACT and axes != _one_axis(out, len(arrays) + 1)):
+        if len(axes) > 2 or (ufunc not in EXACT and axes != _one_axis(out, len(arrays) + 1)):
             return False
         places, given = [], iter(range(len(arrays)))
         for arg in args:
@@ -163,7 +176,7 @@ class Rows:
     def _add_sum(self, x: Any, axis: Any = None, *, out: Place) -> bool:
         if axis != 0 or len(x.shape) != 2 or x.shape[1] < 2 or not x.is_ordered:
             return False
-        return len(out.shape) == 1 and self._add_kernel("sum_rows", [x], [out], x.shape)
+        return len(out.shape) == 1 and self._add_kernel("add_rows", [x], [out], x.shape)
 
     def _add_kernel(
         self, name: str, args: Sequence[Any], outputs: Sequence[Place], sizes: Sequence[int]
@@ -183,10 +196,25 @@ class Rows:
         loop = call_table.kernel_loop(name, dtype)
         if loop is None:
             return False
-        data = np.array(numbers, np.float64)
-        self._kept += [loop, data]
-        function = loop.address, data.ctypes.data
-        return self._add_row(function, [(p, 0) for p in everything], 1, sizes, [])
+        for n, start in _SUMS.get(name, {}).items():
+            self._fills._add_fill(outputs[n], start)
+        self._add_loop(loop, everything, numbers, sizes)
+        return True
+
+    def _add_fill(self, out: Place, value: float) -> None:
+        from dtrain.backend.kernels.cpu import call_table
+
+        loop = call_table.kernel_loop("fill", out.dtype)
+        assert loop is not None
+        self._add_loop(loop, [out], [value], [math.prod(out.shape)])
+
+    def _add_loop(
+        self, loop: Any, places: Sequence[Place], numbers: Sequence[float], sizes: Sequence[int]
+    ) -> None:  # fmt: skip
+        data = np.array([loop.kernel, *np.array(numbers, np.float64).view(np.int64)], np.int64)
+        self._kept.append(data)
+        function = loop.loop.address, data.ctypes.data
+        self._add_row(function, [(place, 0) for place in places], 1, sizes, [])
 
 
 def _broadcast(place: Place, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -228,45 +256,3 @@ def _find_loop(ufunc: np.ufunc, dtype: np.dtype) -> tuple[int, int] | None:
     return read(read(id(ufunc) + 32).value + number).value, read(
         read(id(ufunc) + 40).value + number
     ).value
-
-
-def has_bits_of(call: ArrayCall, args: Sequence[Any], outputs: Sequence[Place]) -> bool:
-    """Whether a row for a call gives the bits of the call itself."""
-    from dtrain.backend.kernels.cpu import call_table
-
-    given: list[np.ndarray] = []
-    rng = np.random.default_rng(0)
-
-    def stand_in(place: Any) -> Any:
-        """The Place of a new array of random numbers for a Place; any other argument itself."""
-        if not isinstance(place, Place):
-            return place
-        size = sum((n - 1) * s for n, s in zip(place.shape, place.strides))
-        flat = rng.standard_normal(size // place.dtype.itemsize + 1).astype(place.dtype)
-        flat[:: flat.size // 7 + 1] = -0.0
-        given.append(flat)
-        return place._replace(memory=len(given), offset=0)
-
-    places = [stand_in(arg) for arg in args]
-    arrays = [_array(given, place) for place in places]
-    results = [stand_in(place) for place in outputs]
-    rows = Rows(len(given) + 1)
-    if not rows.add(call, places, results):
-        return False
-    everything = (*given, *rows.constants)
-    with np.errstate(all="ignore"):
-        kwargs = {} if isinstance(call.function, np.ufunc) else call.kwargs
-        function: Callable[..., Any] = call.function
-        expected = function(*arrays, **kwargs)
-    memory = np.empty(len(everything) + 1, np.int64)
-    if not call_table.run_table(rows.table(), 0, id(everything), memory):
-        return False
-    expected = expected if type(expected) is tuple else (expected,)
-    found = [_array(given, place) for place in results]
-    return all(a.tobytes() == b.tobytes() and a.shape == b.shape for a, b in zip(expected, found))
-
-
-def _array(given: Sequence[np.ndarray], place: Any) -> Any:
-    if not isinstance(place, Place):
-        return place
-    return np.ndarray(place.shape, place.dtype, given[place.memory - 1], 0, place.strides)

@@ -104,7 +104,9 @@ def _find_sums(
         (total,), sums = item.makes, [n]
         for user in users[total][1:]:
             (part,) = items[user].uses - {total} if len(items[user].uses) == 2 else (None,)
-            if part not in scatters or items[user].lines != [f"a{total} += a{part}"]:
+            call = items[user].call
+            is_added = call is not None and call.kwargs == {"out": Ref(total)}
+            if part not in scatters or not is_added:
                 break
             sums.append(user)
         found.append((total, sums))

@@ -5,7 +5,7 @@ import pytest
 
 import dtrain
 from dtrain import nn
-from dtrain.jit import call_tables
+from dtrain.jit import table_text
 from tests.jit.test_rules import require_same
 
 
@@ -43,13 +43,13 @@ def special(dtype):
 @pytest.mark.parametrize("dtype", [dtrain.float32, dtrain.float64])
 def test_tables_have_the_bits_of_eager_mode(dtype, monkeypatch):
     runs = []
-    table_run = call_tables._Table.run
+    table_run = table_text._Table.run
 
     def counting(*given):
         runs.append(table_run(*given))
         return runs[-1]
 
-    monkeypatch.setattr(call_tables._Table, "run", counting)
+    monkeypatch.setattr(table_text._Table, "run", counting)
     models = make_models(dtype)
     runs.clear()
     for x in (special(dtype), dtrain.randn(5, 6, dtype=dtype)):

@@ -302,6 +302,7 @@ def _elementwise(loop: Callable) -> Callable[..., np.ndarray]:
         loop(*flat, out.ravel())
         return out
 
+    kernel.__name__ = loop.__name__.removeprefix("_")
     return kernel
 
 

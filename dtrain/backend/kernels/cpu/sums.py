@@ -31,12 +31,10 @@ def sum_rows(x: np.ndarray) -> np.ndarray:
 
 
 @compiled(fastmath=False)
-def _column_sums(x: np.ndarray, out: np.ndarray) -> None:
-    """out = the sum of the rows of x one after the other, as NumPy adds them; four in a pass."""
+def _add_rows(x: np.ndarray, out: np.ndarray) -> None:
+    """Add the rows of x to out one after the other; four in a pass."""
     rows, n = x.shape
-    for j in range(n):
-        out[j] = x[0, j]
-    i = 1
+    i = 0
     while i + 4 <= rows:
         for j in range(n):
             out[j] = (((out[j] + x[i, j]) + x[i + 1, j]) + x[i + 2, j]) + x[i + 3, j]
@@ -45,6 +43,14 @@ def _column_sums(x: np.ndarray, out: np.ndarray) -> None:
         for j in range(n):
             out[j] += x[i, j]
         i += 1
+
+
+@compiled(fastmath=False)
+def _column_sums(x: np.ndarray, out: np.ndarray) -> None:
+    """out = the sum of the rows of x one after the other, as NumPy adds them."""
+    for j in range(x.shape[1]):
+        out[j] = x[0, j]
+    _add_rows(x[1:], out)
 
 
 def column_sums(x: np.ndarray) -> np.ndarray:
