@@ -13,7 +13,7 @@ import ast
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dtrain.jit.rewriting import FLOW, InMethod, flow_call, flow_method
+from dtrain.jit.rewriting import FLOW, InMethod, division, flow_call, flow_method
 from dtrain.jit.source import FunctionSource, NoProgram
 from dtrain.jit.syntax import (
     LoopEnds,
@@ -287,6 +287,10 @@ class _Lowering(InMethod):
         kinds: list[ast.expr] = [ast.Constant(type(kind).__name__) for kind in node.ops]
         given = [node.left, *node.comparators]
         return placed(node, flow_call("compare", ast.Tuple(kinds, ast.Load()), *given))
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        self.generic_visit(node)
+        return division(node)
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         if not isinstance(node.ctx, ast.Load):

@@ -64,6 +64,14 @@ def flow_call(name: str, *given: ast.expr) -> ast.expr:
     return ast.Call(flow_method(name), list(given), [])
 
 
+def division(node: ast.BinOp) -> ast.expr:
+    """A division that rounds as a call of that object; any other operation as it is."""
+    if not isinstance(node.op, (ast.FloorDiv, ast.Mod, ast.RShift)):
+        return node
+    kind = ast.Constant(type(node.op).__name__)
+    return placed(node, flow_call("divide", kind, node.left, node.right))
+
+
 def compile_rewritten(function: FunctionType, rewriting: Rewriting) -> CodeType:
     """The code of a function's source as rewritten; see `bind`.
 

@@ -16,6 +16,7 @@ from dtrain.jit.proxies import NumberProxy
 from dtrain.jit.rewriting import Rewriter
 from dtrain.nn.module import Module
 from dtrain.onnx.branches import is_symbolic
+from dtrain.onnx.divisions import DIVIDING, Divisions
 from dtrain.onnx.leaves import Missing, as_number
 from dtrain.onnx.loops import Loops, SymbolicRange
 from dtrain.onnx.size_reads import COMPARING, Compared
@@ -32,7 +33,7 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 
 
-class ControlFlow(Loops):
+class ControlFlow(Loops, Divisions):
     """What rewritten functions call; `dtrain.jit.lowering` says where.
 
     Parameters
@@ -53,7 +54,8 @@ class ControlFlow(Loops):
         self, tracer: StructureTracer, modules: Sequence[Module], kept_loops: set[str],
         lowered: dict[FunctionType, CodeType],
     ):  # fmt: skip
-        super().__init__(tracer, modules, kept_loops)
+        Loops.__init__(self, tracer, modules, kept_loops)
+        Divisions.__init__(self)
         self.functions: Rewriter = Rewriter(self, lower, lowered)
         #: of numbers, which may be dynamic sizes
         self.compared: Compared = []
@@ -72,7 +74,9 @@ class ControlFlow(Loops):
         owner = getattr(function, "__self__", None)
         if isinstance(owner, Tensor) and getattr(function, "__name__", "") == "item":
             return self._item(owner)
-        return self.functions.rewrite(function)(*args, **kwargs)
+        result = self.functions.rewrite(function)(*args, **kwargs)
+        self.note_rounding(function, args, result)
+        return result
 
     def _bool(self, value: Any) -> Any:
         return as_number(self.condition(value) & True)
@@ -163,6 +167,8 @@ class ControlFlow(Loops):
 
     def augment(self, kind: str, target: Any, value: Any) -> Any:
         """``target += value``."""
+        if kind in DIVIDING:
+            self.divisor(kind, target, value)
         return _OPERATORS[kind](target, value)
 
 

@@ -53,10 +53,10 @@ def export(
     ----------
     f : a function or a Module, also a compiled one; the path that it takes for the example inputs
         is recorded, with a warning where it depends on the value of a tensor, or compares a dynamic
-        size. Of one from `jit.script` the branches and loops are kept, as If and Loop, also those
-        of functions and modules that it calls. Loops over lists and known ranges are unrolled; one
-        over a dynamic size or a tensor is a Loop. A variable has one dtype and shape after both
-        branches.
+        size, or one divided. Of one from `jit.script` the branches and loops are kept, as If and
+        Loop, also those of functions and modules that it calls. Loops over lists and known ranges
+        are unrolled; one over a dynamic size or a tensor is a Loop. A variable has one dtype and
+        shape after both branches.
     example_inputs : a Tensor, or a tuple of arguments
     path : where the file is written, or a binary file
     input_names, output_names : names of the tensors among arguments and results, in order

@@ -12,6 +12,7 @@ from dtrain.jit.surroundings import Surroundings
 from dtrain.onnx.aliases import check_writes
 from dtrain.onnx.axes import DynamicAxes
 from dtrain.onnx.control_flow import ControlFlow
+from dtrain.onnx.divisions import warn_of_divisions
 from dtrain.onnx.proto import Unsupported
 from dtrain.onnx.recording import JoinedGraph, Recording, join, record
 from dtrain.onnx.size_reads import warn_of_sizes
@@ -37,6 +38,7 @@ def record_script(function: Callable[..., Any], axes: DynamicAxes, name: str) ->
         new = _differing([flow.counts for flow in last], kept)
         if not new:
             warn_of_sizes([flow.compared for flow in last])
+            warn_of_divisions([flow.divided for flow in last])
             return join(recordings)
         kept |= new
 

@@ -14,12 +14,13 @@ from types import CodeType, FunctionType
 from typing import Any, TypeAlias
 
 from dtrain.jit.places import find_place
-from dtrain.jit.rewriting import InMethod, Rewriter, flow_call, flow_method
+from dtrain.jit.rewriting import InMethod, Rewriter, division, flow_call, flow_method
 from dtrain.jit.source import FunctionSource
 from dtrain.jit.surroundings import Surroundings
-from dtrain.jit.syntax import placed
+from dtrain.jit.syntax import load_name, placed
 from dtrain.jit.tracer_warning import warn_of_places
 from dtrain.onnx.axes import DynamicAxes
+from dtrain.onnx.divisions import DIVIDING, Divisions, warn_of_divisions
 from dtrain.onnx.recording import JoinedGraph, Recording, join, record
 
 #: (place, a number that is compared, or several) in the order in which they were.
@@ -48,6 +49,7 @@ def record_path(function: Callable[..., Any], axes: DynamicAxes, name: str) -> J
     recordings = axes.try_sizes(run)
     last = all_reads[-len(recordings) :]
     warn_of_sizes([reads.compared for reads in last])
+    warn_of_divisions([reads.divided for reads in last])
     warn_of_places(
         "onnx.export",
         [str(reason) for f, reason in last[0].functions.not_rewritten if _may_compare(f.__code__)],
@@ -70,23 +72,27 @@ def warn_of_sizes(compared: Sequence[Compared]) -> None:
 
 
 def _may_compare(code: CodeType) -> bool:
-    """Whether a function has branches or comparisons."""
-    operations = {instruction.opname for instruction in dis.get_instructions(code)}
+    """Whether a function has branches, comparisons or divisions that round."""
+    instructions = list(dis.get_instructions(code))
+    operations = {instruction.opname for instruction in instructions}
+    divides = any(i.argrepr.removesuffix("=") in ("//", "%", ">>") for i in instructions)
     nested = (c for c in code.co_consts if isinstance(c, CodeType))
     return (
-        any(name.startswith(("COMPARE", "POP_JUMP", "JUMP_IF")) for name in operations)
+        divides
+        or any(name.startswith(("COMPARE", "POP_JUMP", "JUMP_IF")) for name in operations)
         or not _NAMES.isdisjoint(code.co_names)
         or any(map(_may_compare, nested))
     )
 
 
-class SizeReads:
-    """What functions call that note the numbers that they compare.
+class SizeReads(Divisions):
+    """What functions call that note the numbers that they compare, and divide.
 
     known : the code of functions that were rewritten before
     """
 
     def __init__(self, known: dict[FunctionType, CodeType]):
+        super().__init__()
         self.functions: Rewriter = Rewriter(self, _note_numbers, known)
         self.compared: Compared = []
 
@@ -101,11 +107,13 @@ class SizeReads:
         if function in COMPARING:
             for value in args:
                 self.note(value)
-        return self.functions.rewrite(function)(*args, **kwargs)
+        result = self.functions.rewrite(function)(*args, **kwargs)
+        self.note_rounding(function, args, result)
+        return result
 
 
 def _note_numbers(source: FunctionSource) -> ast.FunctionDef:
-    """The syntax tree of a function with calls of a SizeReads around what it compares."""
+    """The syntax tree of a function with calls of a SizeReads around comparisons and divisions."""
     return _Noting(source).visit(source.tree)
 
 
@@ -139,6 +147,18 @@ class _Noting(InMethod):
         self.generic_visit(node)
         if isinstance(node.op, ast.Not):
             node.operand = _noted(node.operand)
+        return node
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        self.generic_visit(node)
+        return division(node)
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
+        self.generic_visit(node)
+        kind = type(node.op).__name__
+        if kind in DIVIDING and isinstance(node.target, ast.Name):
+            given = ast.Constant(kind), load_name(node.target.id), node.value
+            node.value = placed(node, flow_call("divisor", *given))
         return node
 
     def visit_comprehension(self, node: ast.comprehension) -> ast.AST:

@@ -459,6 +459,53 @@ def test_the_lines_of_a_plain_function_that_compare_a_dynamic_size_are_warned_of
     export(without_source, (POSITIVE,))
 
 
+def divides_a_length(x):
+    n = len(x) // 100
+    return x * 2 if n else x + 1
+
+
+def divides_in_place(x):
+    n = x.shape[0]
+    n //= 100
+    return x[: n + 1]
+
+
+def has_no_turns(x):
+    for _ in range(x.size(0) >> 7):
+        x = x + 1
+    return x
+
+
+def takes_a_remainder(x):
+    return x.reshape(x.shape[0] % 100, -1)
+
+
+def rounds(x):
+    return x[: 1 + int(len(x) / 100)]
+
+
+@pytest.mark.parametrize("scripts", [False, True])
+@pytest.mark.parametrize(
+    ("function", "line"),
+    [(divides_a_length, 1), (divides_in_place, 2), (has_no_turns, 1), (takes_a_remainder, 1),
+     (rounds, 1)],
+)  # fmt: skip
+def test_a_dynamic_size_whose_quotient_is_always_the_same_is_warned_of(function, line, scripts):
+    place = f"test_control_flow.py:{function.__code__.co_firstlineno + line}: a dynamic size is div"
+    scripted = dtrain.jit.script(function) if scripts else function
+    with pytest.warns(dtrain.jit.TracerWarning, match=place) as said:
+        export(scripted, (POSITIVE,), dynamic_axes={"x": {0: "n"}})
+    assert len(said) == 1
+    export(scripted, (POSITIVE,))
+
+
+def test_quotients_of_dynamic_sizes_that_are_whole_are_computed():
+    def by_row(x):
+        return x.reshape(len(x), x.numel() // len(x)) * (x.shape[1] // 2)
+
+    check(by_row, [POSITIVE], [POSITIVE[:1]], dynamic_axes={"x": {0: "n"}})
+
+
 def test_checks_are_left_out_with_a_warning():
     def checked(x):
         assert x.sum() > 0, "not positive"
