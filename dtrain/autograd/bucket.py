@@ -14,7 +14,7 @@ import numpy as np
 
 from dtrain.autograd.backward_pass import call_after_backward, is_backward_running
 from dtrain.autograd.tensor import Tensor, wrap
-from dtrain.backend import Array, array_module, is_cupy, is_writable, kernels, on_device_of
+from dtrain.backend import Array, array_module, is_cupy, kernels, on_device_of
 
 
 class GradBuffer:
@@ -67,6 +67,12 @@ class Sharding(Protocol):
     """What optimizers and `clip_grad_norm_` ask of the other ranks where each of them has the
     gradients and the optimizer's state of one part of a bucket alone. Every rank calls it."""
 
+    def is_writable(self, param: Tensor) -> bool:
+        """Whether a parameter's values can be replaced: by this rank alone, or by each."""
+
+    def load(self, param: Tensor, values: Tensor) -> None:
+        """Replace a parameter's values, by the same ones on every rank."""
+
     def cut_between_parameters(self) -> None:
         """Let every part end between two parameters, for a rule that needs them whole."""
 
@@ -112,7 +118,10 @@ class Bucket:
     params: list[Tensor]
     starts: list[int]
     size: int
+    #: the values; on a GPU this process's part of them may be here alone
     data: Array
+    #: the element of the bucket with which `data` begins
+    data_start = 0
     update_range: slice
 
     def __init__(self, params: Sequence[Tensor], allocate: Callable[[int, Any], Array] = np.empty):
@@ -157,6 +166,20 @@ class Bucket:
             param.array = view
             if param._grad is not None:
                 param._grad = self.write_grad(index, param._grad.array)
+
+    def take_part(self, part: Array, start: int) -> None:
+        """Have a part of the values here alone, from the element `start` on."""
+        self.data, self.data_start = part, start
+
+    @property
+    def has_all_values(self) -> bool:
+        """Whether `data` has the values of all parameters."""
+        return len(self.data) == self.size
+
+    def own_values(self) -> Array:
+        """The values in `update_range`."""
+        first, own = self.data_start, self.update_range
+        return self.data[own.start - first : own.stop - first]
 
     @property
     def grads(self) -> GradBuffer:
@@ -207,18 +230,12 @@ class Bucket:
 
     def write_values(self, param: Tensor, values: Array) -> None:
         """Replace the values of a parameter; refuses one that is sharded."""
-        if self.sharding is not None and not is_writable(param.array):
+        if self.sharding is not None and not self.sharding.is_writable(param):
             raise RuntimeError(
                 "data: the parameter is sharded by fully_shard: write to it inside "
                 "`with summon_full_params(module)`, on every rank"
             )
         param.array[...] = values
-
-    def values_of(self, index: int) -> Array:
-        """The values of a parameter, which may be written even where the parameter's own may not:
-        by all ranks together, to the same values."""
-        param, start = self.params[index], self.starts[index]
-        return self.data[start : start + param.numel()].reshape(param.shape)
 
     def write_grad(self, index: int, grad: Array) -> Tensor:
         """Replace a parameter's gradient; returns the view that holds it."""

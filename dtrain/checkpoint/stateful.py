@@ -14,7 +14,7 @@ from dtrain.checkpoint.safetensors_file import StateWriter
 from dtrain.distributed import world
 from dtrain.nn import Module
 from dtrain.optim import Optimizer
-from dtrain.optim.sharding import is_sharded, state_part
+from dtrain.optim.sharding import is_sharded, parameters_part, state_part
 
 
 class Stateful(Protocol):
@@ -82,10 +82,8 @@ def _collect_part(value: Any) -> tuple[dict[str, Any], dict[int, int]]:
         state, owners = state_part(value)
         tensors = [t for by_name in state["state"].values() for t in by_name.values()]
     else:
-        state = value.state_dict()
+        state, owners = parameters_part(value.state_dict(keep_vars=True))
         tensors = list(state.values())
-        known = {id(p.array) for p in value.parameters() if _find_sharding(p) is not None}
-        owners = dict.fromkeys(known)  # every rank has the values
     return state, share_out(
         [t.array for t in tensors if isinstance(t, Tensor)], owners, world.world_size()
     )

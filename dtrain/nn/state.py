@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from dtrain.autograd import Tensor
-from dtrain.backend import is_writable
 from dtrain.functions.inplace import copy_values
 from dtrain.nn.hooks import Hook
 from dtrain.nn.parameter import Parameter
@@ -122,7 +121,7 @@ class _Loading:
         elif self.assign:
             self.writes.append(lambda: module._replace_tensor(key, _like(tensor, value)))
         else:
-            self.writes.append(lambda: copy_values(_writable(tensor), value))
+            self.writes.append(lambda: _copy(tensor, value))
 
     def refuse_problems(self, module: Any) -> None:
         """Raise RuntimeError if there are problems, naming all of them."""
@@ -140,13 +139,12 @@ class _Loading:
             raise RuntimeError("\n\t".join(lines))
 
 
-def _writable(tensor: Tensor) -> Tensor:
-    """The tensor, detached; of a sharded parameter the memory that the ranks share."""
-    out, bucket = tensor.detach(), tensor._bucket
-    is_shared = bucket is not None and bucket.sharding is not None
-    if bucket is not None and is_shared and not is_writable(out.array):
-        out.array = bucket.values_of(tensor._bucket_index)
-    return out
+def _copy(tensor: Tensor, value: Tensor) -> None:
+    sharding = None if tensor._bucket is None else tensor._bucket.sharding
+    if sharding is not None and not sharding.is_writable(tensor):
+        sharding.load(tensor, value)
+    else:
+        copy_values(tensor.detach(), value)
 
 
 def _like(tensor: Tensor, value: Tensor) -> Tensor:

@@ -90,10 +90,10 @@ class Adafactor(Optimizer):
             start = bucket.starts[param._bucket_index]
             if not param.numel() or not own.start <= start < own.stop:
                 continue
-            part, shape = slice(start, start + param.numel()), tuple(param.shape)
-            values = bucket.data[part].reshape(shape)
+            stop, shape = start + param.numel(), tuple(param.shape)
+            values = bucket.own_values()[start - own.start : stop - own.start].reshape(shape)
             state = self._factors[param] = _make_state(values, self._factors.get(param))
-            grad = bucket.grads.flat[start - first : part.stop - first].reshape(shape)
+            grad = bucket.grads.flat[start - first : stop - first].reshape(shape)
             update(values, grad, state, group, run.numbers)
 
     def _update(

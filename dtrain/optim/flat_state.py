@@ -30,7 +30,7 @@ def new_array(optimizer: Optimizer, bucket: Bucket, name: str) -> Array:
     It holds the state that parameters had in buckets they have left (after `.double()` or
     `.to(device)`), and elsewhere the initial value of each parameter's group.
     """
-    array = array_module(bucket.data).zeros_like(bucket.data[bucket.update_range])
+    array = array_module(bucket.data).zeros_like(bucket.own_values())
     groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
     left = _left_places(optimizer, bucket)
     for index, param in enumerate(bucket.params):

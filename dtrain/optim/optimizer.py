@@ -245,7 +245,7 @@ class Optimizer:
             self._advance(numbers, group)
             bucket = param._bucket
             start = bucket.starts[param._bucket_index]
-            stop = start + param.array.size
+            stop = start + param.numel()
             if run and run.bucket is bucket and run.numbers == numbers:
                 if start == run.stop:
                     run.stop = stop
@@ -269,12 +269,12 @@ class Optimizer:
 
     def _update_blocks(self, run: Run, group: Group) -> None:
         bucket, flat = run.bucket, self._flat_state(run.bucket, group)
+        values, own = bucket.own_values(), bucket.update_range.start
         grads, first = bucket.grads.flat, bucket.grads.start
         update = adapt(self._update, bucket.data.dtype)
         for start, stop, shape in self._parts(run):
-            part = slice(start, stop)
-            here = slice(start - bucket.update_range.start, stop - bucket.update_range.start)
-            param = bucket.data[part].reshape(shape)
+            here = slice(start - own, stop - own)
+            param = values[here].reshape(shape)
             grad = grads[start - first : stop - first].reshape(shape)
             state = {name: flat[name][here].reshape(shape) for name in self._slots(group)}
             update(param, grad, state, group, run.numbers)

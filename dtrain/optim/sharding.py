@@ -13,6 +13,7 @@ import numpy as np
 
 from dtrain.autograd import Tensor
 from dtrain.autograd.bucket import Bucket
+from dtrain.autograd.tensor import wrap
 from dtrain.backend import Array
 from dtrain.optim.types import Group, State
 
@@ -109,6 +110,30 @@ def state_part(optimizer: Optimizer) -> tuple[dict[str, Any], dict[int, int | No
             tensors = (value for value in values.values() if isinstance(value, Tensor))
             owners |= {id(tensor.array): rank for tensor in tensors}
     return optimizer._build_state_dict(states), owners
+
+
+def parameters_part(state: dict[str, Any]) -> tuple[dict[str, Any], dict[int, int | None]]:
+    """A module's `state_dict` with its own tensors, as `state_part` gives an optimizer's."""
+    known: dict[Bucket, _KnownHere] = {}
+    owners: dict[int, int | None] = {}
+
+    def detach(value: Any) -> Any:
+        if not isinstance(value, Tensor):
+            return value
+        bucket, index = value._bucket, value._bucket_index
+        if bucket is None or bucket.sharding is None:
+            return value.detach()
+        if bucket.has_all_values:  # as every rank has them
+            owners[id(value.array)] = None
+            return value.detach()
+        if bucket not in known:
+            known[bucket] = _KnownHere(bucket, bucket.own_values())
+        start = bucket.starts[index]
+        here = wrap(known[bucket][start : start + value.numel()].reshape(value.shape))
+        owners[id(here.array)] = bucket.sharding.owner(index)
+        return here
+
+    return {name: detach(value) for name, value in state.items()}, owners
 
 
 class _KnownHere:

@@ -89,8 +89,9 @@ class DivergenceCheck:
 
 
 def _compared_arrays(bucket: Bucket) -> Iterator[tuple[str, Array]]:
-    """The weights, and the optimizers' state unless it is sharded."""
-    yield "the value", bucket.data
+    """The weights, and the optimizers' state, unless they are sharded."""
+    if bucket.has_all_values:
+        yield "the value", bucket.data
     shard = find_shard(bucket)
     if shard is None or shard.count == 1:
         for state in list(bucket.states.values()):

@@ -1,7 +1,10 @@
 """Sharded training on CuPy, on the ranks of an MPI job: shard_on_ranks.py NAME ..."""
 
+import contextlib
+import copy
 import hashlib
 import io
+import pickle
 import sys
 import tempfile
 from pathlib import Path
@@ -12,6 +15,7 @@ from tests.cupy import conftest  # CuPy on host memory where there is no GPU
 # isort: split
 import cupy
 import pytest
+from cupy.cuda import runtime
 
 import dtrain
 from dtrain import DataParallel, distributed, nn, optim
@@ -20,10 +24,11 @@ from dtrain.checkpoint.safetensors_file import StateWriter
 from dtrain.data import DataLoader, TensorDataset
 from dtrain.nn import functional as F
 from dtrain.nn.utils import clip_grad_norm_
-from dtrain.parallel import fully_shard, summon_full_params
+from dtrain.parallel import MixedPrecisionPolicy, fully_shard, summon_full_params
+from dtrain.utils.checkpoint import checkpoint
 from tests.gathered import from_rank_0, gathered
 
-MICROBATCHES = 5
+MICROBATCHES = 10
 
 
 class _Model(nn.Module):
@@ -41,7 +46,8 @@ class _Model(nn.Module):
 
     def forward(self, x):
         x = self.norm(self.first(x))
-        x = self.again(self.twice(self.twice(x).tanh())) + self.frozen(x)
+        x = checkpoint(lambda x: self.twice(self.twice(x).tanh()), x)
+        x = self.again(x) + self.frozen(x)
         return self.wide(x.double()).float()
 
 
@@ -66,8 +72,11 @@ def _train(wrap, name="AdamW", clip=None, steps=3, one_backward=True, **options)
     called = _shard(model, wrap)
     trained = [param for param in model.parameters() if param.requires_grad]
     optimizer = getattr(optim, name)(trained, **options)
+    average = optim.swa_utils.AveragedModel(model)
     norms = _run(called, model, optimizer, clip, steps, one_backward)
-    return digest(model.state_dict()), norms, _digest_of_state(optimizer)
+    average.update_parameters(model)
+    weights = digest(model.state_dict()), digest(average.state_dict())
+    return weights, norms, _digest_of_state(optimizer)
 
 
 def _run(called, model, optimizer, clip=None, steps=3, one_backward=True):
@@ -130,6 +139,94 @@ def values_are_written_and_loaded():
     given = from_rank_0(other.state_dict())
     model.load_state_dict(given)
     assert digest(model.state_dict()) == digest(given)
+
+
+def values_are_freed_and_gathered():
+    """A step of a model whose values, gradients and state would not be there whole."""
+    count, width = 24, 256
+    whole = 4 * count * width * width  # bytes of the values
+    pool = cupy.get_default_memory_pool()
+    model = nn.Sequential(*(nn.Linear(width, width, bias=False) for _ in range(count))).to("cuda")
+    for layer in model:
+        fully_shard(layer)
+    fully_shard(model)
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    x = dtrain.ones(2, width, device="cuda")
+    pool.free_all_blocks()
+    before, parts = pool.used_bytes(), whole // distributed.world_size()  # of gradients
+    pool.set_limit(before + parts + whole * 4 // 10)
+    for _ in range(2):
+        loss = model(x).pow(2).mean()
+        assert pool.used_bytes() - before < parts + whole // 4  # activations, the last values
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    pool.set_limit(0)
+    with dtrain.no_grad():
+        model(x)
+    assert pool.used_bytes() - before < parts + whole // 4
+
+
+def ranks_read_without_each_other():
+    dtrain.manual_seed(3)
+    model = _shard(_Model().to("cuda"), "units")
+    x = dtrain.ones(2, 16, device="cuda")
+    expected = gathered(model.eval()(x).tolist())[-1]
+    if distributed.rank() == 0:
+        with dtrain.no_grad():
+            assert model(x).tolist() == expected
+        assert model.wide.weight.sum().isfinite()
+    distributed.barrier()
+    if distributed.rank():
+        assert model(x).tolist() == expected
+
+
+def writes_are_refused():
+    model = _shard(_Model().to("cuda"), "units")
+    for write in (
+        lambda: model.wide.weight.detach().fill_(1),
+        lambda: model.wide.weight.data.fill_(1),
+        lambda: model.wide.weight[0].detach().add_(1),
+        lambda: nn.init.zeros_(model.wide.weight),
+        lambda: setattr(model.wide.weight, "data", dtrain.zeros(8, 40, dtype=dtrain.float64)),
+    ):
+        with pytest.raises(RuntimeError, match="with summon_full_params"):
+            write()
+    copied = copy.deepcopy(model)
+    assert type(copied.wide.weight) is nn.Parameter
+    assert digest(copied.state_dict()) == digest(model.state_dict())
+    assert pickle.loads(pickle.dumps(model.wide.weight)).tolist() == model.wide.weight.tolist()
+    assert isinstance(model.wide.weight, nn.Parameter)
+
+
+def units_compute_in_another_dtype():
+    def train(wrap):
+        dtrain.manual_seed(3)
+        model = nn.Sequential(nn.Linear(16, 40), nn.ReLU(), nn.Linear(40, 8)).to("cuda")
+        if wrap:
+            policy = MixedPrecisionPolicy(dtrain.bfloat16, output_dtype=dtrain.float32)
+            for layer in (model[0], model[2], model):
+                fully_shard(layer, mp_policy=policy, reshard_after_forward=True)
+        optimizer = optim.SGD(model.parameters(), lr=0.1)
+        _run(model, model, optimizer, steps=2)
+        return digest(model.state_dict())
+
+    assert train(True) == _alone(train, True)
+    assert train(True) != _alone(train, False)
+
+
+def gpus_that_cannot_read_each_other_have_all_values():
+    def refuse(*_):
+        raise runtime.CUDARuntimeError(217)
+
+    runtime.ipcOpenMemHandle = refuse
+    with (
+        pytest.warns(UserWarning, match="holds all parameters")
+        if distributed.rank() == 0
+        else (contextlib.nullcontext())
+    ):
+        got = _train("units")
+    assert got == _alone(_train, "replicated")
 
 
 def checkpoints_go_on_anywhere():

@@ -2,10 +2,15 @@
 
 import pytest
 
+from tests.cupy import conftest
+
 BODIES = [
     "training_gives_the_bits_of_data_parallel",
     "gradients_and_state_are_in_parts",
     "values_are_written_and_loaded",
+    "ranks_read_without_each_other",
+    "writes_are_refused",
+    "units_compute_in_another_dtype",
     "checkpoints_go_on_anywhere",
 ]
 
@@ -15,7 +20,17 @@ def test_sharded_models_on_3_gpus(lazy, run_on_ranks):
     run_on_ranks(3, *BODIES, script="shard_on_ranks.py", HOSTCUDA_LAZY=lazy)
 
 
-@pytest.mark.parametrize("size", [1, 2, 4, 8])
+@pytest.mark.parametrize("size", [2, 4, 8])
 @pytest.mark.long
 def test_sharded_models_on_other_numbers_of_gpus(size, run_on_ranks):
     run_on_ranks(size, *BODIES, script="shard_on_ranks.py")
+
+
+@pytest.mark.skipif(not conftest.HOSTED, reason="a GPU's kernels take memory from the pool, too")
+def test_a_model_that_no_gpu_could_hold(run_on_ranks):
+    run_on_ranks(3, "values_are_freed_and_gathered", script="shard_on_ranks.py")
+
+
+def test_gpus_that_cannot_read_each_other(run_on_ranks):
+    body = "gpus_that_cannot_read_each_other_have_all_values"
+    run_on_ranks(2, body, script="shard_on_ranks.py")

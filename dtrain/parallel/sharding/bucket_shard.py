@@ -1,12 +1,10 @@
-"""One bucket of a sharded model: values once on each machine, this rank's part of the rest.
-
-On GPUs every rank has the values; gradients and state are in parts as in host memory.
-"""
+"""One bucket of a sharded model: in host memory values once on each machine, on GPUs this rank's
+part of them, and its part of gradients and state."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -15,11 +13,24 @@ import numpy as np
 from dtrain.autograd import Tensor
 from dtrain.autograd.bucket import Bucket, GradBuffer, Sharding
 from dtrain.autograd.tensor import wrap
-from dtrain.backend import Array, array_module, is_cupy, on_device_of
+from dtrain.backend import Array, array_module, is_cupy, is_writable, on_device_of
 from dtrain.distributed.comm.communicator import Communicator
 from dtrain.distributed.comm.tree_reduce import equal_bounds
+from dtrain.functions.inplace import copy_values
 from dtrain.optim.flat_state import own_slices
 from dtrain.parallel.shard import Shard
+from dtrain.parallel.sharding.device_values import (
+    DeviceValues,
+    cut_values,
+    order_after_all_ranks,
+    wait_for_all_ranks,
+)
+from dtrain.parallel.sharding.sharded_parameter import (
+    allow_writes,
+    drop_own_values,
+    has_own_values,
+    make_sharded,
+)
 
 
 class GradPart(GradBuffer):
@@ -45,8 +56,10 @@ class GradPart(GradBuffer):
 
 
 class BucketShard(Shard, Sharding):
-    """This rank's part of a bucket whose values are in memory that a machine's ranks share, or on
-    each rank's GPU.
+    """This rank's part of a bucket.
+
+    In host memory a machine's ranks share its values. On GPUs each rank has its part of them; all
+    of them where the ranks are on several machines, or GPUs cannot read each other's memory.
 
     Parameters
     ----------
@@ -61,14 +74,60 @@ class BucketShard(Shard, Sharding):
         super().__init__(bucket, equal_bounds(bucket.size, comm.size), comm.rank, True)
         bucket.sharding = self
         bucket.before_write = _refuse_unprepared
+        #: the values, where they are in parts
+        self.values: DeviceValues | None = None
+        if is_cupy(bucket.data):
+            self.values = cut_values(bucket, comm, self.borders)
+        if self.values is not None:
+            for param in bucket.params:
+                make_sharded(param)
         self.protect()
 
     def protect(self) -> None:
-        """Have the parameters be views that nobody can write to."""
-        for param, start in zip(self.bucket.params, self.bucket.starts):
-            values = self.bucket.data[start : start + param.numel()].reshape(param.shape)
-            _forbid_writing(values)
-            param.array = values
+        """Have the parameters read what nobody can write to."""
+        for param in self.bucket.params:
+            if self.values is not None:
+                drop_own_values(param)
+            else:
+                param.array = self._shared_values(param)
+                _forbid_writing(param.array)
+        self.allow_writes(False)
+
+    def unprotect(self) -> None:
+        """Give the parameters values of their own, which this rank can write to."""
+        for param in self.bucket.params:
+            param.array = param.array.copy()
+        self.allow_writes(True)
+
+    def allow_writes(self, allowed: bool) -> None:
+        """Let values in parts be written to, or refuse it; host memory is protected by itself."""
+        if self.values is not None:
+            for param in self.bucket.params:
+                allow_writes(param, allowed)
+
+    def _shared_values(self, param: Tensor) -> Array:
+        start = self.bucket.starts[param._bucket_index]
+        return self.bucket.data[start : start + param.numel()].reshape(param.shape)
+
+    def values_of(self, param: Tensor) -> Array:
+        """A parameter's values, of `make_sharded`."""
+        assert self.values is not None
+        return self.values.read(param)
+
+    def is_writable(self, param: Tensor) -> bool:
+        if self.values is not None:
+            return has_own_values(param)
+        return is_writable(param.array)
+
+    def load(self, param: Tensor, values: Tensor) -> None:
+        if self.values is None:
+            copy_values(wrap(self._shared_values(param)), values)
+            return
+        here, there = own_slices(self.bucket, param._bucket_index)
+        self.values.forget()
+        wait_for_all_ranks(self._comm, self.bucket.data)
+        copy_values(wrap(self.bucket.own_values()[here]), values.reshape(-1)[there])
+        wait_for_all_ranks(self._comm, self.bucket.data)
 
     def cut_between_parameters(self) -> None:
         """Let the parts end between two parameters, as near to equal parts as that gives."""
@@ -90,6 +149,15 @@ class BucketShard(Shard, Sharding):
         self.borders = self.gradient_bounds = borders
         rank = self._comm.rank
         self.bucket.update_range = slice(borders[rank], borders[rank + 1])
+        if self.values is not None:
+            self.values.cut(borders)
+
+    @property
+    def shares_values(self) -> bool:
+        """Whether this rank does without memory of its own for all values."""
+        if is_cupy(self.bucket.data):
+            return self.values is not None
+        return self._comm.node_size > 1
 
     def require_all_ranks(self) -> None:
         """Raise RuntimeError if a rank has failed, whose part nobody else has."""
@@ -187,8 +255,12 @@ class BucketShard(Shard, Sharding):
 
     def end_update(self, buckets: Sequence[Bucket]) -> None:
         shards = [bucket.sharding for bucket in buckets]
-        borders = [shard.borders for shard in shards if isinstance(shard, BucketShard)]
-        self._complete([bucket.data for bucket in buckets], borders)
+        known = [shard for shard in shards if isinstance(shard, BucketShard)]
+        whole = [shard for shard in known if shard.values is None]
+        self._complete([shard.bucket.data for shard in whole], [shard.borders for shard in whole])
+        order_parts(known, self._comm)
+        for shard in known:
+            shard.allow_writes(False)
 
     def _require_whole_gradients(self) -> None:
         if self.gradients_are_scattered:
@@ -196,6 +268,17 @@ class BucketShard(Shard, Sharding):
                 "grad: the gradient is sharded over the ranks, this rank has a part of it: read it "
                 "in `with summon_full_params(module, with_grads=True)` on every rank"
             )
+
+
+def order_parts(shards: Iterable[BucketShard], comm: Communicator) -> None:
+    """Let this rank's reads and writes of parts follow those of all ranks so far; every rank calls
+    it. In host memory nothing is done: there ranks wait for each other."""
+    in_parts = [shard for shard in shards if shard.values is not None]
+    for shard in in_parts:
+        assert shard.values is not None
+        shard.values.forget()
+    if in_parts:
+        order_after_all_ranks(comm, in_parts[0].bucket.data)
 
 
 def _forbid_writing(values: Array) -> None:

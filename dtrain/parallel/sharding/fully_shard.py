@@ -72,5 +72,6 @@ def fully_shard(
     """
     policy = check_policy(mp_policy, "fully_shard: mp_policy")
     check_offload(offload_policy, OffloadPolicy, "fully_shard: offload_policy")
-    make_unit(module, policy, "fully_shard")
+    reshard = None if reshard_after_forward is None else bool(reshard_after_forward)
+    make_unit(module, policy, "fully_shard", reshard)
     return module

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 class ShardingStrategy(enum.Enum):
     """What is sharded over the ranks (torch.distributed.fsdp.ShardingStrategy).
 
-    FULL_SHARD, SHARD_GRAD_OP and HYBRID_SHARD are one here: gradients and optimizer state are
-    sharded over all ranks, parameters are once on each machine. NO_SHARD is `DataParallel`.
+    Gradients and optimizer state are sharded over all ranks, parameters are once on each machine.
+    Of GPUs FULL_SHARD and HYBRID_SHARD free a unit's parameters between forward and backward pass,
+    SHARD_GRAD_OP keeps them; in host memory all three are one. NO_SHARD is `DataParallel`.
     """
 
     FULL_SHARD = 1
@@ -138,10 +139,11 @@ class FullyShardedDataParallel(Module):
             replicated = DataParallel(module)
             self.__dict__["_called"] = replicated  # no submodule: the names stay the model's
             return
+        reshard = False if strategy is ShardingStrategy.SHARD_GRAD_OP else None
         for child in _find_units(module, auto_wrap_policy, by):
             if find_unit(child) is None:
-                make_unit(child, inner, by)
-        make_unit(module, outer, by)
+                make_unit(child, inner, by, reshard)
+        make_unit(module, outer, by, reshard)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The output of `module`, on this rank's microbatch."""

@@ -18,7 +18,7 @@ from dtrain.nn import Module
 from dtrain.parallel.bucket_layout import BucketLayout
 from dtrain.parallel.bucket_reducer import BucketReducer, BufferPool
 from dtrain.parallel.reducer import Reducer
-from dtrain.parallel.sharding.bucket_shard import BucketShard, GradPart
+from dtrain.parallel.sharding.bucket_shard import BucketShard, GradPart, order_parts
 from dtrain.parallel.sharding.unit_precision import UnitPrecision
 
 
@@ -172,3 +172,6 @@ class ShardedReducer(Reducer):
         if not self._updates_values:
             self._comm.barrier()  # a rank may still compute with the values
             self._updates_values = True
+        order_parts(self._shards, self._comm)
+        for shard in self._shards:
+            shard.allow_writes(True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dtrain.autograd.bucket import GradBuffer
 from dtrain.distributed import world
 from dtrain.nn import Module
-from dtrain.parallel.sharding.bucket_shard import BucketShard, GradPart
+from dtrain.parallel.sharding.bucket_shard import BucketShard, GradPart, order_parts
 
 
 @contextlib.contextmanager
@@ -56,12 +56,13 @@ def summon_full_params(
         for shard in shards:
             shard.gather_gradients(comm)
     if writeback:
-        for param in (param for shard in shards for param in shard.bucket.params):
-            param.array = param.array.copy()
+        for shard in shards:
+            shard.unprotect()
     try:
         yield
         comm.barrier()  # nobody reads the former values any more
         if writeback:
+            order_parts(shards, comm)
             for shard in shards:
                 _write_back(shard)
             shards[0].end_update([shard.bucket for shard in shards])
@@ -81,10 +82,12 @@ def _find_shards(module: Module, recurse: bool) -> list[BucketShard]:
 def _write_back(shard: BucketShard) -> None:
     """Write this rank's part of what the parameters hold."""
     bucket, own = shard.bucket, shard.bucket.update_range
+    values = bucket.own_values()
     for param, start in zip(bucket.params, bucket.starts):
         low, high = max(start, own.start), min(start + param.numel(), own.stop)
         if low < high:
-            bucket.data[low:high] = param.array.reshape(-1)[low - start : high - start]
+            written = param.array.reshape(-1)[low - start : high - start]
+            values[low - own.start : high - own.start] = written
         param._version[0] += 1
 
 

@@ -20,6 +20,7 @@ from dtrain.parallel.sharding.bucket_shard import BucketShard
 from dtrain.parallel.sharding.policies import MixedPrecisionPolicy, check_reduce_dtype
 from dtrain.parallel.sharding.reducer import ShardedReducer, UnitLayout
 from dtrain.parallel.sharding.unit_precision import UnitPrecision
+from dtrain.parallel.sharding.unit_values import UnitValues
 
 #: what is copied from rank 0 at once: small, since ranks keep the memory that they have shared
 _BLOCK_BYTES = 1 << 20
@@ -34,7 +35,13 @@ class ShardedUnit:
     for training for the first time; all ranks do that together.
     """
 
-    def __init__(self, module: Module, policy: MixedPrecisionPolicy, comm: Communicator):
+    def __init__(
+        self,
+        module: Module,
+        policy: MixedPrecisionPolicy,
+        comm: Communicator,
+        reshard: bool | None,
+    ):
         self.is_copy: bool = False
         self.module: Module = module
         self.outer: ShardedUnit | None = None
@@ -46,8 +53,11 @@ class ShardedUnit:
         new = [param for param in module.parameters() if not _is_sharded(param)]
         self.shards: list[BucketShard] = [BucketShard(alike, comm) for alike in _group(new)]
         self.precision: UnitPrecision = UnitPrecision(module, self.shards, policy)
+        self.values: UnitValues = UnitValues(self.shards, reshard)
         for unit in self.inner:
             unit.outer = self
+        for unit in self.all_units()[:-1]:
+            unit.values.is_inner, unit.values.order = True, self.values.order
 
     def all_units(self) -> list[ShardedUnit]:
         """The units inside, each after those inside of it, and this one."""
@@ -73,7 +83,7 @@ class ShardedUnit:
             precisions = [unit.precision for unit in self.all_units()]
             layout = UnitLayout(self.module, shards, precisions, self._comm)
             self._reducer = ShardedReducer(self._comm, layout)
-            _warn_of_limits(self._comm)
+            _warn_of_limits(self._comm, shards)
             register_step_reduction(self._reducer)
         self._reducer.before_forward()
 
@@ -88,13 +98,15 @@ def find_unit(module: Module) -> ShardedUnit | None:
     return None if unit is None or unit.is_copy else unit
 
 
-def _warn_of_limits(comm: Communicator) -> None:
+def _warn_of_limits(comm: Communicator, shards: Sequence[BucketShard]) -> None:
     """Say, on rank 0 at the start of training, what this job cannot have."""
-    fewest = min(comm.allgather(comm.node_size, "the number of ranks on a machine"))
-    if comm.rank == 0 and fewest == 1 < comm.size:
+    shares = all(shard.shares_values for shard in shards)
+    all_share = all(comm.allgather(shares, "whether ranks share parameters"))
+    if comm.rank == 0 and comm.size > 1 and not all_share:
         warnings.warn(
             "fully_shard: some rank shares no memory with another one, so it holds all parameters; "
-            "gradients and optimizer state are sharded. Run several ranks on each machine",
+            "gradients and optimizer state are sharded. Run several ranks on each machine; "
+            "parameters on GPUs need one machine, whose GPUs can read each other's memory",
             stacklevel=2,
         )
     if comm.rank == 0 and comm.elastic:
@@ -105,8 +117,13 @@ def _warn_of_limits(comm: Communicator) -> None:
         )
 
 
-def make_unit(module: Module, policy: MixedPrecisionPolicy, by: str) -> None:
+def make_unit(
+    module: Module, policy: MixedPrecisionPolicy, by: str, reshard: bool | None = None
+) -> None:
     """Shard the parameters of a module that are in no unit yet.
+
+    reshard : whether a GPU frees them after the forward pass; None: unless the unit is the
+        outermost one
 
     Raises
     ------
@@ -125,11 +142,12 @@ def make_unit(module: Module, policy: MixedPrecisionPolicy, by: str) -> None:
     arrays = [p.array for _, p in new] + [b.array for b in module.buffers()]
     copy_from_rank(comm, arrays, 0, block_bytes=_BLOCK_BYTES)
     del arrays
-    unit = ShardedUnit(module, policy, comm)
+    unit = ShardedUnit(module, policy, comm, reshard)
     comm.barrier()  # the values are there
     _return_free_memory()
     module.__dict__["_sharded_unit"] = unit
     module.register_forward_pre_hook(unit.before_forward, with_kwargs=True)
+    unit.values.register(module)
     unit.precision.register(module)
 
 
