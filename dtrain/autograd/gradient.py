@@ -16,7 +16,7 @@ from dtrain.autograd.recorded_array import RecordedArray
 from dtrain.autograd.tensor import Tensor, as_tensor, wrap
 from dtrain.backend import array_module
 from dtrain.backend.profiler import span
-from dtrain.backend.tracing import refuse_recording
+from dtrain.backend.tracing import current_tracer, tracers
 
 Observer = Callable[[Sequence[Tensor], Sequence[Tensor]], None]
 
@@ -125,7 +125,11 @@ def _run(
     inputs: Sequence[Tensor] | None,
 ) -> list[Tensor | None]:
     """Run the backward pass; returns the gradients of `inputs`, or accumulates in the leaves."""
-    refuse_recording("it runs a backward pass")
+    tracer = current_tracer() if tracers else None
+    if tracer is not None:  # on real arrays, whose dtype and size choose the kernels
+        tracer.refuse("it runs a backward pass")
+        given = outputs, grad_outputs, retain_graph, create_graph, inputs
+        return tracer.call(_run, given, {}, opaque=True)
     roots = _roots(outputs, grad_outputs)
     for ref in _local.observers:
         observer = ref()

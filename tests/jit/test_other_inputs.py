@@ -146,3 +146,44 @@ def test_a_graph_that_raises_where_the_function_does_not_is_given_up():
     strict(two)
     with pytest.raises(dtrain.errors.CompileError, match="does not fit these values"):
         strict(three)
+
+
+def test_a_graph_that_does_not_fit_other_values_names_the_line_whose_shape_varies():
+    def chosen(x):
+        rows = dtrain.where(x[:, 0] > 0)[0]
+        return x[rows].reshape(len(rows), 3) * 2
+
+    compiled = dtrain.compile(chosen)
+    x = dtrain.tensor([[1.0, 2.0, 3.0], [1.0, 0.0, 1.0]])
+    compiled(x)
+    place = f"test_other_inputs.py:{chosen.__code__.co_firstlineno + 1}: the shape of what "
+    with pytest.warns(RuntimeWarning, match=place):
+        require_same(compiled(x * dtrain.tensor([[1.0], [-1.0]])), x[:1] * 2)
+
+
+def test_a_step_that_cannot_be_recorded_has_eager_bits():
+    """The backward pass within it runs the same kernels as without a recording."""
+    results = []
+    for compiles in (False, True):
+        dtrain.manual_seed(0)
+        model = nn.Sequential(nn.Linear(6, 8), nn.LayerNorm(8), nn.Tanh(), nn.Linear(8, 2))
+        optimizer = dtrain.optim.SGD(model.parameters(), 0.1, momentum=0.9)
+
+        def step(x, target, model=model, optimizer=optimizer):
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(model(x), target)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        if compiles:
+            step = dtrain.compile(step)
+            with pytest.warns(RuntimeWarning, match="it runs a backward pass"):
+                step(dtrain.zeros(5, 6), dtrain.zeros(5, dtype=dtrain.int64))
+        else:
+            step(dtrain.zeros(5, 6), dtrain.zeros(5, dtype=dtrain.int64))
+        for rows in (5, 70):
+            loss = step(dtrain.randn(rows, 6), dtrain.zeros(rows, dtype=dtrain.int64))
+        results.append([loss, *model.parameters()])
+    for mine, theirs in zip(*results):
+        assert dtrain.equal(mine, theirs)
