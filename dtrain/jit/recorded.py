@@ -32,6 +32,7 @@ from dtrain.jit.arguments import (
 from dtrain.jit.comparison import same_results, without_history
 from dtrain.jit.graph import Graph, rebuild
 from dtrain.jit.program import UNKNOWN, Program
+from dtrain.jit.segments import calls_of_varying_shape
 from dtrain.jit.side_effects import ArgumentContainers, Undo
 from dtrain.jit.surroundings import Surroundings
 from dtrain.jit.tracer import GraphTracer, Refusal
@@ -155,7 +156,11 @@ class RecordedFunction:
     def _run_after(self, failure: _Failure, entry: _Entry, args: Any, kwargs: Any) -> Any:
         """Run the function, which raises the error of the graph if it is the user's."""
         result = self.function(*args, **kwargs)
-        self._refuse(entry, f"its graph does not fit these values ({failure.error})")
+        varying = calls_of_varying_shape(entry.program.graph)
+        where = ""
+        if varying:
+            where = f"{varying[0].place}: the shape of what {varying[0].name} gives varies: "
+        self._refuse(entry, f"{where}its graph does not fit these values ({failure.error})")
         return result
 
     def _first_call(self, state: _State, key: Any, args: Any, kwargs: Any) -> Any:

@@ -190,7 +190,13 @@ class _Members:
 
 def _varying_values(graph: Graph) -> set[int]:
     """The values whose shapes depend on values: the code of a segment is for one shape."""
+    return {value for call in calls_of_varying_shape(graph) for _, value in call.outputs}
+
+
+def calls_of_varying_shape(graph: Graph) -> list[Call]:
+    """The calls that give such values, in order."""
     varying: set[int] = set()
+    calls: list[Call] = []
     for call in graph.nodes():
         used = {ref.value for ref in call.refs()}
         index = {ref.value for ref in refs_in((call.args[1:], call.kwargs))}
@@ -199,7 +205,8 @@ def _varying_values(graph: Graph) -> set[int]:
         by_counts = short == "repeat" and len(used) > 1
         if used & varying or short in _VARYING or by_mask or by_counts:
             varying |= {value for _, value in call.outputs}
-    return varying
+            calls.append(call)
+    return calls
 
 
 def is_tensor(graph: Graph, value: int) -> bool:
