@@ -1,4 +1,5 @@
-"""Programs of random structure, as source texts: branches, loops, shapes."""
+"""Programs of random structure, as source texts: branches, loops, shapes, containers, integer and
+bool tensors, early returns, writes in place, calls of functions and of a module with a buffer."""
 
 import importlib.util
 import sys
@@ -17,12 +18,64 @@ SHAPES = (
 )
 
 
+WRITES = (
+    "{0} = {0} * 1.0; {0}[:, 1] = {1}[:, 0]",
+    "{0} = {0}.clone(); {0}[{0} > 1.0] = 0.5",
+    "{0} = {0} + 0; {0}.t().mul_(0.5)",
+    "{0} = {0}.contiguous() * 1.0; {0}.view(-1)[::3] += {1}.sum()",
+    "{0} = {0}.clone(); {0}.index_add_(0, {1}.argmax(0) % 2, w * 0.1)",
+)
+INTEGERS = (
+    "{}.argmax(-1, keepdim=True) + {}",
+    "({} > 0).sum(0) // 2 + {}",
+    "{}.masked_fill(~(x > 0) | ({} > 1), 0.25)",
+    "{}.gather(1, ({}.abs() * 3).long() % 4)",
+    "{} * (({} > 0) == (x < 1)).any(0)",
+)
+CONTAINERS = (
+    "mixed({}, other={})['sum']",
+    "mixed({}, {})['pair'][1]",
+    "sum([{}, {}, x])",
+    "[part * 2 for part in ({}, {})][-1]",
+    "{{'k': {}, 'j': {}}}['j'] * 1.5",
+    "layer({}) - {}",
+)
+HEAD = """import dtrain
+from dtrain import nn
+
+def mixed(one, other):
+    if one.mean() > other.mean():
+        return {"sum": one + other, "pair": (one, other * 2)}
+    return {"sum": one - other, "pair": (other, one.tanh())}
+
+class Layer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("scale", dtrain.tensor([[1.0, -0.5, 0.25, 2.0]]))
+        self.steps = 2
+
+    def forward(self, y):
+        for i in range(self.steps):
+            if y.sum() > i:
+                y = y * self.scale
+        return y
+
+layer = Layer()
+"""
+
+
 def assignments():
-    forms = st.sampled_from(UNARY + BINARY + SHAPES)
+    forms = st.sampled_from(UNARY + BINARY + SHAPES + INTEGERS + CONTAINERS)
     return st.builds(
         lambda name, form, one, other: [f"{name} = " + form.format(one, other or one)],
         NAMES, forms, NAMES, NAMES,
     )  # fmt: skip
+
+
+def writes():
+    return st.builds(
+        lambda form, one, other: [form.format(one, other)], st.sampled_from(WRITES), NAMES, NAMES
+    )
 
 
 def indented(blocks):
@@ -39,16 +92,40 @@ def nested(inner):
     loop = st.builds(
         lambda n, body: [f"for i in range({n}):", *body, "    c = c + i"], st.integers(1, 3), blocks
     )
-    shrinking = NAMES.map(lambda name: [f"while {name}.abs().max() > 2.0:", f"    {name} *= 0.25"])
-    return st.one_of(branch, loop, shrinking)
+    ending = st.sampled_from(("break", "continue"))
+    left = st.builds(
+        lambda n, body, name, end: [
+            f"for i in range({n}):", *body, f"    if {name}.sum() > i:", f"        {end}",
+            f"    {name} = {name} * 0.5 - i",
+        ],
+        st.integers(1, 3), blocks, NAMES, ending,
+    )  # fmt: skip
+    shrinking = st.builds(
+        lambda name, body: [
+            "n = 0", f"while {name}.abs().max() > 2.0 and n < 4:", *body,
+            f"    {name} = {name} * 0.25", "    n += 1",
+        ],
+        NAMES, blocks,
+    )  # fmt: skip
+    early = st.builds(
+        lambda name, limit, other: [
+            f"if {name}.mean() > {limit} or {other}.max() < k:", f"    return {other}, {name}.mean()"
+        ],
+        NAMES, st.sampled_from(("1.0", "k", "-0.5")), NAMES,
+    )  # fmt: skip
+    return st.one_of(branch, loop, left, shrinking, early)
 
 
-def programs():
-    statement = st.recursive(assignments(), nested, max_leaves=5)
-    return st.lists(statement, min_size=2, max_size=5).map(
+def programs(has_writes):
+    """`has_writes`: with writes in place; ONNX refuses them where two variables share memory after
+    one branch alone."""
+    simple = st.one_of(assignments(), assignments(), writes()) if has_writes else assignments()
+    statement = st.recursive(simple, nested, max_leaves=6)
+    straight, branching = (st.lists(part, min_size=2, max_size=5) for part in (simple, statement))
+    return st.one_of(straight, branching, branching).map(
         lambda blocks: "\n".join(
             [
-                "import dtrain",
+                HEAD,
                 "def program(x, w, k: float):",
                 "    a, b, c = x * 1.5, x - w[:2], x.sin()",
                 *indented(blocks),
@@ -56,6 +133,12 @@ def programs():
             ]
         )
     )
+
+
+def has_one_path(text):
+    """Whether a program's path does not depend on values."""
+    body = text.removeprefix(HEAD)
+    return not any(part in body for part in ("if ", "while ", "mixed(", "layer("))
 
 
 def load_program(folder, text):
