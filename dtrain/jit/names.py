@@ -23,6 +23,7 @@ from dtrain.autograd.tensor import Tensor
 from dtrain.backend import dtypes
 from dtrain.backend.size import Size
 from dtrain.errors import CompileError
+from dtrain.functions.operators import OPERATORS
 from dtrain.functions.table import PUBLIC_FUNCTIONS
 from dtrain.jit import calls, scripting
 from dtrain.nn import functional
@@ -149,6 +150,8 @@ _ARRAY_METHODS = _words(
     "reshape round searchsorted setitem sort squeeze std sum swapaxes take tolist trace transpose "
     "var view"
 )
+#: ``+=`` and the like, on Tensors.
+_INPLACE_OPERATORS = {f"__i{name[2:]}" for name in OPERATORS} & OPERATORS.keys()
 _OPERATORS = _words("abs add eq floordiv ge gt le lt mod mul ne neg pos pow sub truediv")
 
 
@@ -166,7 +169,7 @@ def find_call(name: str) -> Any:
     if name in calls.BY_NAME:
         return calls.BY_NAME[name]
     is_inplace = not space and name.endswith("_") and not name.startswith("_")
-    if is_inplace and name not in _NOT_OF_TENSORS:
+    if (is_inplace and name not in _NOT_OF_TENSORS) or name in _INPLACE_OPERATORS:
         method = getattr(Tensor, name, None)
         if isinstance(method, FunctionType):
             return method

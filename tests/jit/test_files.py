@@ -192,6 +192,23 @@ def test_a_number_is_an_input_of_a_trace():
     assert through_a_file(traced)(0.5, dtrain.ones(3)).tolist() == [0.5] * 3
 
 
+def test_a_trace_that_writes_in_place():
+    def writes(x, mask):
+        y = x.clone()
+        y[:, 1:] += x[:, :1]
+        y.view(-1)[::2] *= 3
+        y -= 1.5
+        mask &= x > 0
+        return y, mask
+
+    x, mask = dtrain.randn(3, 4), dtrain.rand(3, 4) > 0.5
+    traced = dtrain.jit.trace(writes, (x, mask.clone()))
+    loaded = through_a_file(traced)
+    for _ in range(3):
+        x = dtrain.randn(3, 4)
+        require_same(loaded(x, mask.clone()), writes(x, mask.clone()))
+
+
 def test_other_values_choose_among_the_graphs_of_a_trace():
     loaded = through_a_file(dtrain.jit.trace(lambda x, n: x * n, (dtrain.ones(1), 2)))
     assert loaded(dtrain.ones(1), 2).tolist() == [2]
