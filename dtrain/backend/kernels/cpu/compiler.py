@@ -13,6 +13,7 @@ from typing import Any
 import numba
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.ccallback import CFunc
+from numba.core.runtime import rtsys
 from numba.core.sigutils import normalize_signature
 from numba.extending import overload
 
@@ -33,6 +34,13 @@ class _Cache(FunctionCache):
         super().__init__(function)
         stamp = [(file.st_mtime, file.st_size) for file in _FILES]
         self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, stamp)
+
+    def load_overload(self, signature: Any, target_context: Any) -> Any:
+        """Machine code of these types of arguments, or None; what Numba needs to compile is not
+        loaded, which takes longer than the code."""
+        rtsys.initialize(target_context)
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(signature, target_context)
 
 
 def compiled(function: Callable | None = None, *, fastmath: Any = VECTOR_SUMS) -> Callable:
