@@ -8,19 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from dtrain.backend.kernels.cpu.compiler import compiled, inlined, overload_by_width
+from dtrain.backend.kernels.cpu.compiler import choose_by_width, compiled, inlined
 from dtrain.backend.kernels.cpu.exponential import exp, expm1, log1p
 from dtrain.backend.kernels.reference.activation import CUBIC, SCALE
 from dtrain.backend.kernels.reference.erf import FLOAT32
 
 _P0, _P1, _P2, _P3, _P4, _P5, _P6 = map(np.float32, FLOAT32[0])
 _Q0, _Q1, _Q2, _Q3, _Q4 = map(np.float32, FLOAT32[1])
+_LOWEST, _HIGHEST = np.float32(-4), np.float32(4)
 
 
 @inlined
 def _erf_float32(x: Any) -> Any:
     """x P(x^2) / Q(x^2) on [-4, 4]; NaN for NaN."""
-    x = min(max(x, np.float32(-4)), np.float32(4)) if x == x else x
+    x = _LOWEST if x < _LOWEST else _HIGHEST if x > _HIGHEST else x
     s = x * x
     p = (((((_P6 * s + _P5) * s + _P4) * s + _P3) * s + _P2) * s + _P1) * s + _P0
     return x * p / ((((_Q4 * s + _Q3) * s + _Q2) * s + _Q1) * s + _Q0)
@@ -31,7 +32,7 @@ def _erf(x: Any) -> Any:
     raise NotImplementedError("only compiled functions can call _erf")
 
 
-overload_by_width(_erf, _erf_float32, math.erf)
+choose_by_width(_erf, _erf_float32, math.erf)
 
 
 @compiled

@@ -14,7 +14,8 @@ def _causal_softmax(x: np.ndarray, queries: int, out: np.ndarray) -> None:
     """out = softmax of x[i, : q + 1], 0 after it; row i is that of query q = i % queries."""
     zero, one = x.dtype.type(0), x.dtype.type(1)
     for i in range(x.shape[0]):
-        seen = min(i % queries + 1, x.shape[1])
+        seen = i % queries + 1
+        seen = seen if seen < x.shape[1] else x.shape[1]
         top = row_max(x, i, seen)
         total = zero
         for j in range(seen):

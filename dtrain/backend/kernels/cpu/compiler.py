@@ -1,9 +1,15 @@
-"""`compiled`: Numba's compiler, as all kernels use it."""
+"""`compiled`: Numba's compiler, as all kernels use it.
+
+A first step waits for it. So a kernel has conditional expressions in place of `min` and `max`, flat
+arrays and sizes in place of `reshape`, room from its caller in place of `np.empty`, and loops in
+place of arithmetic of whole arrays: for each of those Numba compiles functions of its own.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import gc
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -11,15 +17,21 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from numba import types
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.ccallback import CFunc
 from numba.core.runtime import rtsys
 from numba.core.sigutils import normalize_signature
-from numba.extending import overload
+from numba.core.typing.templates import AbstractTemplate, infer_global
+from numba.extending import lower_builtin
+
+from dtrain.backend.kernels.cpu.pipeline import InlinedCompiler, KernelCompiler
 
 #: Sums may be split over the lanes of a vector register, products and sums fused. NaN, infinity
 #: and what is not summed are left alone.
 VECTOR_SUMS = {"reassoc", "contract", "nsz"}
+#: Sums in order.
+IN_ORDER = {"contract"}
 
 _FILES = [path.stat() for path in sorted(Path(__file__).parent.glob("*.py"))]
 
@@ -50,8 +62,9 @@ def compiled(function: Callable | None = None, *, fastmath: Any = VECTOR_SUMS) -
     # Inlined where another kernel calls it: else that one's code would have a copy, optimized again
     # and adding in another order, and the process would run whichever was loaded first.
     dispatcher = numba.njit(
-        function, fastmath=fastmath, nogil=True, error_model="numpy", forceinline=True
-    )
+        function, fastmath=fastmath, nogil=True, error_model="numpy", forceinline=True,
+        no_cfunc_wrapper=True, pipeline_class=KernelCompiler,
+    )  # fmt: skip
     try:
         dispatcher._cache = _Cache(function)
     except RuntimeError:  # no folder may be written to: it is compiled in every process
@@ -68,7 +81,8 @@ def compiled(function: Callable | None = None, *, fastmath: Any = VECTOR_SUMS) -
 
 def compiled_callback(signature: Any, function: Callable) -> CFunc:
     """A function as machine code that others call by its `address`."""
-    made = CFunc(function, normalize_signature(signature), {}, {"error_model": "numpy"})
+    options = {"error_model": "numpy"}
+    made = CFunc(function, normalize_signature(signature), {}, options, KernelCompiler)
     try:
         made._cache = _Cache(function)
     except RuntimeError:
@@ -93,6 +107,9 @@ def _one_process(folder: str) -> Iterator[None]:
                 os.makedirs(folder, exist_ok=True)
                 file = stack.enter_context(open(os.path.join(folder, "kernels.lock"), "w"))
                 fcntl.flock(file, fcntl.LOCK_EX)
+            if gc.isenabled():  # it would look through all that Numba makes, again and again
+                gc.disable()
+                stack.callback(gc.enable)
         _depth += 1
         try:
             yield
@@ -100,20 +117,30 @@ def _one_process(folder: str) -> Iterator[None]:
             _depth -= 1
 
 
-def inlined(function: Callable) -> Callable:
-    """Compile a function of numbers into the loops that call it, its sums in order; decorator."""
-    return numba.njit(function, fastmath={"contract"}, error_model="numpy", forceinline=True)
+def inlined(function: Callable | None = None, *, fastmath: Any = IN_ORDER) -> Callable:
+    """Compile a function into the kernels that call it, by default its sums in order; decorator."""
+    if function is None:
+        return lambda function: inlined(function, fastmath=fastmath)
+    return numba.njit(
+        function, fastmath=fastmath, error_model="numpy", forceinline=True,
+        no_cfunc_wrapper=True, no_cpython_wrapper=True, pipeline_class=InlinedCompiler,
+    )  # fmt: skip
 
 
-def overload_by_width(stub: Callable, of_32_bits: Callable, of_64_bits: Callable) -> None:
+def choose_by_width(stub: Callable, of_32_bits: Callable, of_64_bits: Callable) -> None:
     """Let compiled functions call `stub(number)`: one function for 32 bits, another for 64."""
 
-    def call_of_32_bits(x: Any) -> Any:
-        return of_32_bits(x)
+    def resolve(context: Any, number: Any) -> Any:
+        return context.resolve_value_type(of_32_bits if number.bitwidth == 32 else of_64_bits)
 
-    def call_of_64_bits(x: Any) -> Any:
-        return of_64_bits(x)
+    @infer_global(stub)
+    class Choice(AbstractTemplate):
+        def generic(self, args: Any, kws: Any) -> Any:
+            return resolve(self.context, args[0]).get_call_type(self.context, args, kws)
 
-    @overload(stub, inline="always")
-    def choose(x: Any) -> Callable[[Any], Any]:
-        return call_of_32_bits if x.bitwidth == 32 else call_of_64_bits
+    @lower_builtin(stub, types.Number)
+    def call(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        chosen = resolve(context.typing_context, signature.args[0])
+        function = context.get_function(chosen, signature)
+        context.add_linking_libs(getattr(function, "libs", ()))
+        return function(builder, arguments)

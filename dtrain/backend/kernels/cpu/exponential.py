@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from dtrain.backend.kernels.cpu.compiler import inlined, overload_by_width
+from dtrain.backend.kernels.cpu.bits import from_bits
+from dtrain.backend.kernels.cpu.compiler import choose_by_width, inlined
 
 _F = np.float32
 
@@ -32,7 +33,7 @@ def _parts_float32(x: Any) -> Any:
     n = np.int32(np.int32(limited * _LOG2_E_F + _SHIFT_F) - 256)
     r = limited - _F(n) * _LN_2_HIGH_F - _F(n) * _LN_2_LOW_F
     p = ((((_P0 * r + _P1) * r + _P2) * r + _P3) * r + _P4) * r + _P5
-    return np.int32((n + 127) << 23).view(np.float32), p * r * r + r
+    return from_bits(np.int32((n + 127) << 23)), p * r * r + r
 
 
 @inlined
@@ -67,7 +68,7 @@ def _parts_float64(x: Any) -> Any:
     s = r * r
     p = r * ((_N0 * s + _N1) * s + _N2)
     q = ((_M0 * s + _M1) * s + _M2) * s + _M3
-    return np.int64((n + 1023) << 52).view(np.float64), 2.0 * (p / (q - p))
+    return from_bits((n + 1023) << 52), 2.0 * (p / (q - p))
 
 
 @inlined
@@ -126,6 +127,6 @@ def log1p(x: Any) -> Any:
     raise NotImplementedError("only compiled functions can call log1p")
 
 
-overload_by_width(exp, _exp_float32, _exp_float64)
-overload_by_width(expm1, _expm1_float32, _expm1_float64)
-overload_by_width(log1p, _log1p_float32, _log1p_float64)
+choose_by_width(exp, _exp_float32, _exp_float64)
+choose_by_width(expm1, _expm1_float32, _expm1_float64)
+choose_by_width(log1p, _log1p_float32, _log1p_float64)

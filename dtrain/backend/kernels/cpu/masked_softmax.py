@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from dtrain.backend.kernels.cpu.compiler import compiled
+from dtrain.backend.kernels.cpu.bits import from_ordered_int, to_ordered_int
+from dtrain.backend.kernels.cpu.compiler import compiled, inlined
 from dtrain.backend.kernels.cpu.exponential import exp
-from dtrain.backend.kernels.cpu.softmax import from_ordered_int, to_ordered_int
 
 
-@compiled(fastmath=False)
+@inlined(fastmath=False)
 def _add(x: Any, y: Any) -> Any:
     """x + y, rounded: fast math would make one sum of it and what it is added to."""
     return x + y
@@ -29,7 +29,8 @@ def _masked_softmax(x: np.ndarray, mask: np.ndarray, out: np.ndarray) -> None:
         largest = to_ordered_int(_add(x[i, 0], mask[k, 0]))
         for j in range(x.shape[1]):
             out[i, j] = _add(x[i, j], mask[k, j])
-            largest = max(largest, to_ordered_int(out[i, j]))
+            number = to_ordered_int(out[i, j])
+            largest = number if number > largest else largest
         top = from_ordered_int(largest)
         total = zero
         for j in range(x.shape[1]):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dtrain.backend.kernels.cpu.compiler import compiled, inlined
+from dtrain.backend.kernels.cpu.compiler import VECTOR_SUMS, compiled, inlined
 from dtrain.backend.kernels.cpu.exponential import exp, expm1
 from dtrain.backend.kernels.cpu.tile_sums import pad_rows, sum_row, sum_rows, tile_rows
 from dtrain.backend.kernels.cpu.vector import LANES
@@ -19,14 +19,14 @@ from dtrain.backend.kernels.cpu.vector import LANES
 _F = np.float32
 
 
-@compiled
+@inlined(fastmath=VECTOR_SUMS)
 def sigmoid(x: np.ndarray) -> None:
     """x = sigmoid(x), of a row."""
     for j in range(x.size):
         x[j] = _F(1) / (_F(1) + exp(-x[j]))
 
 
-@compiled
+@inlined(fastmath=VECTOR_SUMS)
 def tanh(x: np.ndarray) -> None:
     """x = tanh(x), of a row: expm1(2x) / (expm1(2x) + 2); 1 or -1 beyond 10."""
     for j in range(x.size):
@@ -69,7 +69,7 @@ def _pack(
 ) -> None:
     """Copy elements, `down` from row to row and `across` from column to column, to panels."""
     for first in range(0, columns, LANES):
-        for lane in range(min(LANES, columns - first)):
+        for lane in range(LANES if columns - first > LANES else columns - first):
             at, to = (first + lane) * across, first * k + lane
             for t in range(k):
                 out[to + t * LANES] = matrix[at + t * down]
@@ -92,7 +92,7 @@ def copy_row(source: Any, target: Any) -> None:
         target[j] = source[j]
 
 
-@compiled
+@inlined(fastmath=VECTOR_SUMS)
 def multiply(
     a: np.ndarray, first: int, rows: int, weight: Any, state: np.ndarray, out: np.ndarray
 ) -> None:
@@ -102,7 +102,7 @@ def multiply(
     m = 0
     while m < rows:
         height = tile_rows(rows - m)
-        for r in range(min(height, rows - m)):
+        for r in range(height if height < rows - m else rows - m):
             for t in range(k):
                 state[m * k + t * height + r] = source[(first + m + r) * k + t]
         m += height

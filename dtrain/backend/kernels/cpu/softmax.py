@@ -10,59 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from dtrain.backend.kernels.cpu.compiler import compiled, inlined, overload_by_width
+from dtrain.backend.kernels.cpu.bits import from_ordered_int, to_ordered_int
+from dtrain.backend.kernels.cpu.compiler import VECTOR_SUMS, compiled, inlined
 from dtrain.backend.kernels.cpu.exponential import exp
 from dtrain.backend.kernels.reference.softmax import refuse_target
 
 
-def to_ordered_int(x: Any) -> Any:
-    """An integer made of the bits of a number, such that x < y has to_ordered_int(x) < that of y;
-    NaN has the largest.
-
-    LLVM vectorizes the maximum of integers, not that of floating-point numbers with NaN.
-    """
-    raise NotImplementedError("only compiled functions can call to_ordered_int")
-
-
-@inlined
-def _float32_to_ordered_int(x: Any) -> Any:
-    bits = np.float32(x).view(np.int32)
-    return np.int32(bits ^ np.int32((bits >> 31) & 0x7FFFFFFF))
-
-
-@inlined
-def _float64_to_ordered_int(x: Any) -> Any:
-    bits = np.float64(x).view(np.int64)
-    return bits ^ ((bits >> 63) & 0x7FFFFFFFFFFFFFFF)
-
-
-overload_by_width(to_ordered_int, _float32_to_ordered_int, _float64_to_ordered_int)
-
-
-def from_ordered_int(n: Any) -> Any:
-    """The number of which `to_ordered_int` gives n."""
-    raise NotImplementedError("only compiled functions can call from_ordered_int")
-
-
-@inlined
-def _float32_from_ordered_int(n: Any) -> Any:
-    return np.int32(n ^ np.int32((n >> 31) & 0x7FFFFFFF)).view(np.float32)
-
-
-@inlined
-def _float64_from_ordered_int(n: Any) -> Any:
-    return np.int64(n ^ ((n >> 63) & 0x7FFFFFFFFFFFFFFF)).view(np.float64)
-
-
-overload_by_width(from_ordered_int, _float32_from_ordered_int, _float64_from_ordered_int)
-
-
-@compiled
+@inlined(fastmath=VECTOR_SUMS)
 def row_max(x: np.ndarray, i: int, n: int) -> Any:
     """The maximum of the first n elements of row i; NaN if there is one."""
     largest = to_ordered_int(x[i, 0])
     for j in range(n):
-        largest = max(largest, to_ordered_int(x[i, j]))
+        number = to_ordered_int(x[i, j])
+        largest = number if number > largest else largest
     return from_ordered_int(largest)
 
 
@@ -99,7 +59,7 @@ def _softmax_backward(g: np.ndarray, out: np.ndarray, grad: np.ndarray) -> None:
             grad[i, j] = (g[i, j] - along) * out[i, j]
 
 
-@compiled
+@inlined(fastmath=VECTOR_SUMS)
 def _log_sum(x: np.ndarray, i: int, top: np.floating[Any]) -> np.floating[Any]:
     """log(sum(exp(x - top))) of row i."""
     total = x.dtype.type(0)
@@ -120,18 +80,12 @@ def _log_softmax(x: np.ndarray, out: np.ndarray) -> None:
 
 @compiled
 def _cross_entropy(
-    x: np.ndarray,
-    target: np.ndarray,
-    weight: np.ndarray,
-    ignored: int,
-    losses: np.ndarray,
-    scales: np.ndarray,
-    tops: np.ndarray,
-    log_sums: np.ndarray,
+    x: np.ndarray, target: np.ndarray, weight: np.ndarray | None, ignored: int, rows: np.ndarray,
     sums: np.ndarray,
-) -> int:
-    """losses = -scales log_softmax(x) at target; scales: the weight of target, 1 without weights, 0
-    of the target `ignored`; tops: row maxima; log_sums: of `_log_sum`; sums: of losses, of scales.
+) -> int:  # fmt: skip
+    """rows: (4, rows of x), losses, scales, row maxima and `_log_sum`; losses = -scales
+    log_softmax(x) at target; scales: the weight of target, 1 without weights, 0 of the target
+    `ignored`. sums: of losses, of scales.
 
     Returns the first row with a target out of range, or -1.
     """
@@ -145,10 +99,12 @@ def _cross_entropy(
         k = k if kept else 0
         top = row_max(x, i, x.shape[1])
         log_sum = _log_sum(x, i, top)
-        scale = (weight[k] if weight.size else one) if kept else zero
-        losses[i] = (log_sum - (x[i, k] - top)) * scale if kept else zero
-        scales[i], tops[i], log_sums[i] = scale, top, log_sum
-        total += losses[i]
+        scale = one if kept else zero
+        if weight is not None:
+            scale = weight[k] if kept else zero
+        loss = (log_sum - (x[i, k] - top)) * scale if kept else zero
+        rows[0, i], rows[1, i], rows[2, i], rows[3, i] = loss, scale, top, log_sum
+        total += loss
         total_scale += scale
     sums[0], sums[1] = total, total_scale
     return -1
@@ -273,12 +229,10 @@ def _losses(
     x: np.ndarray, target: np.ndarray, weight: np.ndarray | None, ignore_index: int
 ) -> tuple[np.ndarray, ...]:
     """What `_cross_entropy` writes."""
-    losses, scales, top, log_sum = np.empty((4, len(x)), x.dtype)
-    sums = np.empty(2, x.dtype)
+    rows, sums = np.empty((4, len(x)), x.dtype), np.empty(2, x.dtype)
     x, target = np.ascontiguousarray(x), np.ascontiguousarray(target, np.int64)
-    weight = np.empty(0, x.dtype) if weight is None else np.ascontiguousarray(weight)
-    written = losses, scales, top, log_sum, sums
-    wrong = _cross_entropy(x, target, weight, ignore_index, *written)
+    weight = None if weight is None else np.ascontiguousarray(weight)
+    wrong = _cross_entropy(x, target, weight, ignore_index, rows, sums)
     if wrong >= 0:
         refuse_target(int(target[wrong]), x.shape[1])
-    return written
+    return *rows, sums

@@ -1,0 +1,101 @@
+"""Numba's way from a function to machine code, without what kernels do not need.
+
+Numba optimizes each function alone, then all that a kernel calls together, twice, and makes machine
+code of the functions that are inlined, too. Here the whole kernel is optimized, once. Numba's
+`compiler_machinery` documents such pipelines.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba.core import typed_passes, untyped_passes
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import CompilerBase
+from numba.core.compiler_machinery import PassManager
+
+
+class _KernelCode(JITCodeLibrary):
+    """A kernel and what it calls, as one LLVM module."""
+
+    def _optimize_functions(self, module: Any) -> None:
+        module.data_layout = self._codegen._data_layout
+
+    def _optimize_final_module(self) -> None:
+        self._unoptimized = self._final_module.clone()
+        manager, builder = self._codegen._module_pass_manager()
+        manager.run(self._final_module, builder)
+
+    def _get_module_for_linking(self) -> Any:
+        """The code for others that inline it: optimized in them alone, its sums get one order."""
+        if self._shared_module is not None:
+            return self._shared_module
+        optimized, self._final_module = self._final_module, self._unoptimized
+        try:
+            return super()._get_module_for_linking()
+        finally:
+            self._final_module = optimized
+
+
+class _InlinedCode(_KernelCode):
+    """A function that is inlined in kernels, which are optimized and become machine code."""
+
+    def _optimize_final_module(self) -> None:
+        self._unoptimized = self._final_module
+
+    def _finalize_final_module(self) -> None:
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> int:
+        """There is none, and Python does not call it."""
+        self._ensure_finalized()
+        return 0
+
+    @property
+    def codegen(self) -> Any:
+        """Has `set_env`."""
+        return self
+
+    def set_env(self, name: str, environment: Any) -> None:
+        """Machine code alone has a place for it."""
+
+
+_PASSES = (
+    untyped_passes.TranslateByteCode,
+    untyped_passes.FixupArgs,
+    untyped_passes.IRProcessing,
+    untyped_passes.InlineClosureLikes,
+    untyped_passes.RewriteSemanticConstants,
+    untyped_passes.DeadBranchPrune,
+    untyped_passes.GenericRewrites,
+    untyped_passes.ReconstructSSA,
+    typed_passes.NopythonTypeInference,
+    typed_passes.PreLowerStripPhis,
+    typed_passes.InlineOverloads,
+    typed_passes.IRLegalization,
+    typed_passes.NativeLowering,
+    typed_passes.NoPythonBackend,
+)
+
+
+class KernelCompiler(CompilerBase):
+    """The pipeline of a kernel."""
+
+    code: type[JITCodeLibrary] = _KernelCode
+
+    def define_pipelines(self) -> list[PassManager]:
+        """One, whose machine code is kept on disk."""
+        state = self.state
+        state.library = self.code(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.library.enable_object_caching()
+        manager = PassManager("kernel")
+        for each in _PASSES:
+            manager.add_pass(each, each.__doc__)
+        manager.finalize()
+        return [manager]
+
+
+class InlinedCompiler(KernelCompiler):
+    """The pipeline of a function that kernels inline."""
+
+    code = _InlinedCode
