@@ -36,11 +36,9 @@ def _channel_statistics(x: np.ndarray, mean: np.ndarray, var: np.ndarray) -> Non
 
 @compiled
 def _channel_norm(
-    x: np.ndarray, mean: np.ndarray, var: np.ndarray, weight: np.ndarray, bias: np.ndarray,
-    eps: Any, out: np.ndarray,
-) -> None:  # fmt: skip
-    """out = (x - mean) / sqrt(var + eps) weight + bias, for each channel."""
-    scale = weight / np.sqrt(var + eps)
+    x: np.ndarray, mean: np.ndarray, scale: np.ndarray, bias: np.ndarray, out: np.ndarray
+) -> None:
+    """out = (x - mean) scale + bias, for each channel."""
     for i in range(x.shape[0]):
         for c in range(x.shape[1]):
             m, s, b = mean[c], scale[c], bias[c]
@@ -67,24 +65,16 @@ def _channel_sums(
 
 
 @compiled
-def _channel_norm_backward(
-    g: np.ndarray, x: np.ndarray, mean: np.ndarray, var: np.ndarray, weight: np.ndarray, eps: Any,
-    from_batch: bool, grad_x: np.ndarray, grad_weight: np.ndarray, grad_bias: np.ndarray,
+def _channel_grad(
+    g: np.ndarray, x: np.ndarray, mean: np.ndarray, along: np.ndarray, total: np.ndarray,
+    scale: np.ndarray, grad_x: np.ndarray,
 ) -> None:  # fmt: skip
-    """The gradients of x, weight and bias; through mean and var, too, if `from_batch`."""
-    rstd = x.dtype.type(1) / np.sqrt(var + eps)
-    _channel_sums(g, x, mean, rstd, grad_weight, grad_bias)
-    share = x.dtype.type(1 / max(x.shape[0] * x.shape[2], 1))
+    """grad_x = (g - (x - mean) along - total) scale, for each channel."""
     for i in range(x.shape[0]):
         for c in range(x.shape[1]):
-            m, s = mean[c], rstd[c] * weight[c]
-            a, t = grad_weight[c] * rstd[c] * share, grad_bias[c] * share
-            if from_batch:
-                for j in range(x.shape[2]):
-                    grad_x[i, c, j] = (g[i, c, j] - (x[i, c, j] - m) * a - t) * s
-            else:  # NaN in x does not reach its gradient
-                for j in range(x.shape[2]):
-                    grad_x[i, c, j] = g[i, c, j] * s
+            m, a, t, s = mean[c], along[c], total[c], scale[c]
+            for j in range(x.shape[2]):
+                grad_x[i, c, j] = (g[i, c, j] - (x[i, c, j] - m) * a - t) * s
 
 
 # Where `inner` is 1, x: (n, channels). The loops over channels are the inner ones, so that they
@@ -111,11 +101,9 @@ def _column_statistics(x: np.ndarray, mean: np.ndarray, var: np.ndarray) -> None
 
 @compiled
 def _column_norm(
-    x: np.ndarray, mean: np.ndarray, var: np.ndarray, weight: np.ndarray, bias: np.ndarray,
-    eps: Any, out: np.ndarray,
-) -> None:  # fmt: skip
-    """out = (x - mean) / sqrt(var + eps) weight + bias, for each column."""
-    scale = weight / np.sqrt(var + eps)
+    x: np.ndarray, mean: np.ndarray, scale: np.ndarray, bias: np.ndarray, out: np.ndarray
+) -> None:
+    """out = (x - mean) scale + bias, for each column."""
     for i in range(x.shape[0]):
         for c in range(x.shape[1]):
             out[i, c] = (x[i, c] - mean[c]) * scale[c] + bias[c]
@@ -138,22 +126,14 @@ def _column_sums(
 
 
 @compiled
-def _column_norm_backward(
-    g: np.ndarray, x: np.ndarray, mean: np.ndarray, var: np.ndarray, weight: np.ndarray, eps: Any,
-    from_batch: bool, grad_x: np.ndarray, grad_weight: np.ndarray, grad_bias: np.ndarray,
+def _column_grad(
+    g: np.ndarray, x: np.ndarray, mean: np.ndarray, along: np.ndarray, total: np.ndarray,
+    scale: np.ndarray, grad_x: np.ndarray,
 ) -> None:  # fmt: skip
-    """The gradients of x, weight and bias; through mean and var, too, if `from_batch`."""
-    rstd = x.dtype.type(1) / np.sqrt(var + eps)
-    _column_sums(g, x, mean, rstd, grad_weight, grad_bias)
-    share = x.dtype.type(1 / max(x.shape[0], 1))
-    scale, along, total = rstd * weight, grad_weight * rstd * share, grad_bias * share
+    """grad_x = (g - (x - mean) along - total) scale, for each column."""
     for i in range(x.shape[0]):
-        if from_batch:
-            for c in range(x.shape[1]):
-                grad_x[i, c] = (g[i, c] - (x[i, c] - mean[c]) * along[c] - total[c]) * scale[c]
-        else:
-            for c in range(x.shape[1]):
-                grad_x[i, c] = g[i, c] * scale[c]
+        for c in range(x.shape[1]):
+            grad_x[i, c] = (g[i, c] - (x[i, c] - mean[c]) * along[c] - total[c]) * scale[c]
 
 
 @compiled(fastmath=False)  # the bits of the reference
@@ -208,11 +188,11 @@ def channel_norm(
     bias: np.ndarray | None, eps: float,
 ) -> np.ndarray:  # fmt: skip
     """(x - mean) / sqrt(var + eps) weight + bias, for each channel."""
-    shape, x, eps = x.shape, _contiguous(x), x.dtype.type(eps)
+    shape, x, number = x.shape, _contiguous(x), x.dtype.type
     out = np.empty(x.shape, x.dtype)
-    weight, bias = ones_if_none(weight, x, len(mean)), zeros_if_none(bias, x, len(mean))
-    mean, var = np.ascontiguousarray(mean), np.ascontiguousarray(var)
-    (_column_norm if x.ndim == 2 else _channel_norm)(x, mean, var, weight, bias, eps, out)
+    mean, bias = np.ascontiguousarray(mean), zeros_if_none(bias, x, len(mean))
+    scale = (number(1) if weight is None else weight) / np.sqrt(var + number(eps))
+    (_column_norm if x.ndim == 2 else _channel_norm)(x, mean, scale, bias, out)
     return out.reshape(shape)
 
 
@@ -221,10 +201,16 @@ def channel_norm_backward(
     eps: float, from_batch: bool,
 ) -> tuple[np.ndarray, ...]:  # fmt: skip
     """The gradients of x, weight and bias; through mean and var, too, if `from_batch`."""
-    shape, g, x, eps = x.shape, _contiguous(g), _contiguous(x), x.dtype.type(eps)
-    grads = np.empty(x.shape, x.dtype), *np.empty((2, len(mean)), x.dtype)
-    weight = ones_if_none(weight, x, len(mean))
-    mean, var = np.ascontiguousarray(mean), np.ascontiguousarray(var)
-    run = _column_norm_backward if x.ndim == 2 else _channel_norm_backward
-    run(g, x, mean, var, weight, eps, from_batch, *grads)
-    return grads[0].reshape(shape), *grads[1:]
+    shape, g, x, number = x.shape, _contiguous(g), _contiguous(x), x.dtype.type
+    grad_weight, grad_bias = np.empty((2, len(mean)), x.dtype)
+    mean, rstd = np.ascontiguousarray(mean), number(1) / np.sqrt(var + number(eps))
+    scale = rstd if weight is None else rstd * weight
+    by_column = x.ndim == 2
+    (_column_sums if by_column else _channel_sums)(g, x, mean, rstd, grad_weight, grad_bias)
+    if from_batch:
+        share, grad_x = number(1 / max(x.size // max(len(mean), 1), 1)), np.empty(x.shape, x.dtype)
+        factors = grad_weight * rstd * share, grad_bias * share, scale
+        (_column_grad if by_column else _channel_grad)(g, x, mean, *factors, grad_x)
+    else:  # NaN in x does not reach its gradient
+        grad_x = g * (scale if by_column else scale[:, None])
+    return grad_x.reshape(shape), grad_weight, grad_bias

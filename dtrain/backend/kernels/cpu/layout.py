@@ -20,45 +20,56 @@ def split_images(n: int, elements: int) -> Iterator[slice]:
 
 
 @compiled
-def channels_last(x: np.ndarray, top: int, left: int, out: np.ndarray) -> None:
-    """Copy float32 images x, (n, c, h, w), to out, (n, high, wide, c), from row `top` and column
-    `left` on."""
-    n, c, h, w = x.shape
-    high, wide = out.shape[1:3]
-    square = np.empty(LANES * LANES, np.float32)
-    source, target = x.reshape(-1), out.reshape(-1)
+def _channels_last(
+    x: np.ndarray, n: int, c: int, h: int, w: int, out: np.ndarray, start: int, high: int,
+    wide: int, square: np.ndarray,
+) -> None:  # fmt: skip
+    """Copy float32 images x, (n, c, h, w), to out, (n, high, wide, c), from element `start` on.
+    x and out are flat arrays; square has room for 16 vectors."""
     for image in range(n):
         for first in range(0, c, LANES):
-            at = (image * c + first) * h * w
+            at, to = (image * c + first) * h * w, start + image * high * wide * c + first
             for p in range(0, h * w, LANES):
-                count = min(h * w - p, LANES)
-                if count == LANES:
-                    transpose(source, at + p, h * w, square, 0, LANES)
+                count = h * w - p
+                if count >= LANES:
+                    count = LANES
+                    transpose(x, at + p, h * w, square, 0, LANES)
                 else:
                     for i in range(count):
                         for j in range(LANES):
-                            square[i * LANES + j] = source[at + p + i + j * h * w]
+                            square[i * LANES + j] = x[at + p + i + j * h * w]
                 for i in range(count):
                     y, across = (p + i) // w, (p + i) % w
-                    to = ((image * high + top + y) * wide + left + across) * c + first
-                    store(target, to, load(square, i * LANES))
+                    store(out, to + (y * wide + across) * c, load(square, i * LANES))
+
+
+def channels_last(x: np.ndarray, top: int, left: int, out: np.ndarray) -> None:
+    """Copy float32 images x, (n, c, h, w), to out, (n, high, wide, c), from row `top` and column
+    `left` on."""
+    high, wide = out.shape[1:3]
+    start, square = (top * wide + left) * out.shape[3], np.empty(LANES * LANES, np.float32)
+    _channels_last(x.reshape(-1), *x.shape, out.reshape(-1), start, high, wide, square)
 
 
 @compiled
+def _channels_first(x: np.ndarray, n: int, area: int, c: int, out: np.ndarray) -> None:
+    """Copy float32 images x, (n, area, c), to out, (n, c, area); both are flat arrays."""
+    for image in range(n):
+        for first in range(0, c, LANES):
+            at, to = image * area * c + first, (image * c + first) * area
+            for p in range(0, area, LANES):
+                if p + LANES <= area:
+                    transpose(x, at + p * c, c, out, to + p, area)
+                else:
+                    for i in range(p, area):
+                        for j in range(LANES):
+                            out[to + j * area + i] = x[at + i * c + j]
+
+
 def channels_first(x: np.ndarray, out: np.ndarray) -> None:
     """Copy float32 images x, (n, h, w, c), to out, (n, c, h, w)."""
     n, h, w, c = x.shape
-    source, target = x.reshape(-1), out.reshape(-1)
-    for image in range(n):
-        for first in range(0, c, LANES):
-            at, to = image * h * w * c + first, (image * c + first) * h * w
-            for p in range(0, h * w, LANES):
-                if p + LANES <= h * w:
-                    transpose(source, at + p * c, c, target, to + p, h * w)
-                else:
-                    for i in range(p, h * w):
-                        for j in range(LANES):
-                            target[to + j * h * w + i] = source[at + i * c + j]
+    _channels_first(x.reshape(-1), n, h * w, c, out.reshape(-1))
 
 
 @compiled

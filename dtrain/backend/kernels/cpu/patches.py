@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dtrain.backend.kernels.cpu.compiler import compiled, inlined
-from dtrain.backend.kernels.cpu.planes import copy_run
+from dtrain.backend.kernels.cpu.planes import gather_run
 from dtrain.backend.kernels.cpu.vector import LANES, lane_copier
 from dtrain.backend.kernels.cpu.window import windows_inside
 from dtrain.backend.kernels.reference.window import Pair, window_counts
@@ -48,7 +48,8 @@ def _im2col(
             for y in range(first, last):
                 line = (image * c + channel) * h + y * stride[0] + top
                 to = ((row * n + image) * size[0] + y) * size[1] + low
-                copy_run(x, line * w + low * stride[1] + left, stride[1], out, to, 1, high - low)
+                at = line * w + low * stride[1] + left
+                gather_run(x, at, stride[1], out, to, high - low)
 
 
 @compiled

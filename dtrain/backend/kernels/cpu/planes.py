@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from dtrain.backend.kernels.cpu.compiler import compiled, inlined
+from dtrain.backend.kernels.cpu.compiler import inlined
 from dtrain.backend.kernels.cpu.vector import LANES, lane_copier
 from dtrain.backend.kernels.reference.window import Pair
 
@@ -39,23 +39,39 @@ def starts_of_runs(size: Pair, pitch: int, by_row: bool) -> np.ndarray:
 
 
 @inlined
-def copy_run(source: Any, at: Any, step: Any, target: Any, to: Any, by: Any, count: Any) -> None:
-    """Copy `count` elements between flat arrays, `step` apart to `by` apart."""
-    if step <= 2 and by <= 2 and step * by <= 2:
+def copy_run(source: Any, at: Any, target: Any, to: Any, count: Any) -> None:
+    """Copy `count` elements from `at` on to those of another flat array from `to` on."""
+    for j in range(0, count, LANES):
+        _copy_lanes(source, at + j, target, to + j, count - j)
+
+
+@inlined
+def gather_run(source: Any, at: Any, step: Any, target: Any, to: Any, count: Any) -> None:
+    """As `copy_run`, from elements that are `step` apart."""
+    if step == 1:
+        copy_run(source, at, target, to, count)
+    elif step == 2:
         for j in range(0, count, LANES):
-            some = min(count - j, LANES)
-            if step == 2:
-                _copy_even(source, at + 2 * j, target, to + j, some)
-            elif by == 2:
-                _copy_apart(source, at + j, target, to + 2 * j, some)
-            else:
-                _copy_lanes(source, at + j, target, to + j, some)
+            _copy_even(source, at + 2 * j, target, to + j, count - j)
     else:
         for j in range(count):
-            target[to + j * by] = source[at + j * step]
+            target[to + j] = source[at + j * step]
 
 
-@compiled
+@inlined
+def scatter_run(source: Any, at: Any, target: Any, to: Any, by: Any, count: Any) -> None:
+    """As `copy_run`, to elements that are `by` apart."""
+    if by == 1:
+        copy_run(source, at, target, to, count)
+    elif by == 2:
+        for j in range(0, count, LANES):
+            _copy_apart(source, at + j, target, to + 2 * j, count - j)
+    else:
+        for j in range(count):
+            target[to + j * by] = source[at + j]
+
+
+@inlined
 def fill_planes(
     x: np.ndarray, first: int, hw: Pair, lines: np.ndarray, columns: np.ndarray,
     shape: tuple[int, int, int], planes: np.ndarray, to: int,
@@ -74,6 +90,5 @@ def fill_planes(
                 at = ((first + channel) * h + lines[a, 0]) * w + columns[k, 0]
                 place = to + (part * rows + lines[a, 1]) * pitch + columns[k, 1]
                 for i in range(lines[a, 2]):
-                    copy_run(
-                        x, at + i * down * w, across, planes, place + i * pitch, 1, columns[k, 2]
-                    )
+                    line = at + i * down * w
+                    gather_run(x, line, across, planes, place + i * pitch, columns[k, 2])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dtrain.backend.kernels.cpu.compiler import compiled
-from dtrain.backend.kernels.cpu.planes import copy_run, fill_planes
+from dtrain.backend.kernels.cpu.planes import copy_run, fill_planes, scatter_run
 from dtrain.backend.kernels.cpu.tile import correlations
 from dtrain.backend.kernels.cpu.tile_sums import sum_row, sum_rows, tile_rows
 from dtrain.backend.kernels.cpu.vector import LANES
@@ -36,7 +36,7 @@ def pack_weight(
             m = 0
             while m < channels:
                 rows = tile_rows(channels - m)
-                for r in range(min(rows, channels - m)):
+                for r in range(rows if rows < channels - m else channels - m):
                     source = group * group_step + (m + r) * row_step
                     for t in range(taps):
                         out[first + m * taps + t * rows + r] = weight[source + elements[begin + t]]
@@ -62,7 +62,7 @@ def correlate(
     line = sums.size // padded
     for group in range(groups):
         for image in range(0, n, images):
-            some = min(images, n - image)
+            some = images if images < n - image else n - image
             for k in range(some):
                 first = ((image + k) * groups + group) * inputs
                 fill_planes(x, first, hw, lines, columns, shape, planes, k * size)
@@ -88,8 +88,8 @@ def correlate(
                     at = channel * line + image_k * count * LANES
                     to = base + (image_k * groups * channels + channel) * area + band[5]
                     for i in range(band[8]):
-                        copy_run(sums, at + i * between, 1, out, to + i * band[6], band[7],
-                                 band[9])  # fmt: skip
+                        here = at + i * between
+                        scatter_run(sums, here, out, to + i * band[6], band[7], band[9])
 
 
 @compiled
@@ -111,7 +111,7 @@ def correlate_weight(
     width, vectors = starts.size * LANES, starts.size // images
     for group in range(groups):
         for begin in range(0, n, images):
-            count = min(images, n - begin)
+            count = images if images < n - begin else n - begin
             for image in range(count):
                 first = (begin + image) * groups + group
                 fill_planes(x, first * inputs, hw, lines, columns, shape, planes, image * plane)
@@ -119,7 +119,7 @@ def correlate_weight(
                     to = k * width + image * vectors * LANES
                     for i in range(size[0]):
                         at = ((first * channels + k) * size[0] + i) * size[1]
-                        copy_run(g, at, 1, gradients, to + i * between, 1, size[1])
+                        copy_run(g, at, gradients, to + i * between, size[1])
             for k in range(0, padded, 4):
                 at, to = k * width, (group * padded + k) * taps
                 if padded == 1:

@@ -45,7 +45,8 @@ def sum_rows(
     """
     end = e + count
     for t in range(0, taps, TAPS):
-        m, some, adds, here = 0, min(taps - t, TAPS), t > 0, begin + t
+        some = TAPS if taps - t > TAPS else taps - t
+        m, adds, here = 0, t > 0, begin + t
         while m < rows:
             height = tile_rows(rows - m)
             at, place = first + m * taps + t * height, to + m * step
@@ -82,5 +83,6 @@ def sum_row(
                       starts_out, 0)  # fmt: skip
     else:
         for v in range(e, end, 6):
-            _sums_1x6(weight, first, x, starts, min(v, end - 6), shifts, begin, taps, False,
-                      bias, b, out, to, starts_out, 0)  # fmt: skip
+            here = v if v < end - 6 else end - 6
+            _sums_1x6(weight, first, x, starts, here, shifts, begin, taps, False, bias, b, out,
+                      to, starts_out, 0)  # fmt: skip

@@ -97,8 +97,50 @@ def store(typing_context: Any, array: Any, index: Any, vector: Any) -> Any:
     return types.void(array, types.intp, float32x16), build
 
 
+def loader(count: int) -> Any:
+    """The function that loads `count` vectors, `step` elements apart, from index `at` on."""
+
+    @intrinsic
+    def load_each(typing_context: Any, array: Any, at: Any, step: Any) -> Any:
+        def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            array, at, step = arguments
+            vectors = []
+            for _ in range(count):
+                vectors.append(
+                    emit_load(builder, _pointer(context, builder, signature.args[0], array, at))
+                )
+                at = builder.add(at, step)
+            return context.make_tuple(builder, signature.return_type, vectors)
+
+        return types.UniTuple(float32x16, count)(array, types.intp, types.intp), build
+
+    return load_each
+
+
+def storer(count: int) -> Any:
+    """The function that stores a tuple of `count` vectors, as `loader` loads them."""
+
+    @intrinsic
+    def store_each(typing_context: Any, array: Any, at: Any, step: Any, vectors: Any) -> Any:
+        def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            array, at, step, vectors = arguments
+            for vector in cgutils.unpack_tuple(builder, vectors, count):
+                element = _pointer(context, builder, signature.args[0], array, at)
+                emit_store(builder, vector, element)
+                at = builder.add(at, step)
+            return context.get_dummy_value()
+
+        vectors = types.UniTuple(float32x16, count)
+        return types.void(array, types.intp, types.intp, vectors), build
+
+    return store_each
+
+
+_NEVER = (1 << 31) - 1  # not less than any number of elements
+
+
 def lane_copier(step: int, by: int, adds: bool = False) -> Any:
-    """The function that copies, or adds, `count` elements, 1 .. 16, between flat float32 arrays,
+    """The function that copies, or adds, `count` elements, at most 16, between flat float32 arrays,
     `step` apart to `by` apart."""
 
     @intrinsic
@@ -120,7 +162,7 @@ def lane_copier(step: int, by: int, adds: bool = False) -> Any:
                 index = builder.add(to, context.get_constant(types.intp, first))
                 place = _pointer(context, builder, signature.args[2], target, index)
                 made = [(first + i) // by for i in lanes]
-                mask = [k if (first + i) % by == 0 else LANES for i, k in enumerate(made)]
+                mask = [k if (first + i) % by == 0 else _NEVER for i, k in enumerate(made)]
                 part, there = (
                     _shuffle(builder, vector, vector, made),
                     _is_less(builder, mask, count),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dtrain.backend.kernels.cpu.compiler import compiled, inlined
-from dtrain.backend.kernels.cpu.vector import LANES, load, store
+from dtrain.backend.kernels.cpu.vector import LANES, load, loader, store, storer
 
 #: The points 0, ±P, ±Q and infinity. Lavin and Gray's ±1 and ±2 round more than twice as much: the
 #: error is least near these (Barabasz et al. 2018 search likewise), whose powers and products
@@ -28,6 +28,8 @@ def _filter_rows() -> np.ndarray:
         rows += [[scale, sign * p * scale, p**2 * scale] for sign in (1, -1)]
     return np.array([*rows, [0, 0, 1]])
 
+
+_load_four, _load_six, _store_four, _store_six = loader(4), loader(6), storer(4), storer(6)
 
 #: transforms a filter to the points of both axes, (36, 9)
 FILTER = np.kron(_filter_rows(), _filter_rows()).astype(np.float32)
@@ -61,115 +63,96 @@ def _transform_gradient(y0: Any, y1: Any, y2: Any, y3: Any) -> Any:
 
 
 @inlined
-def _load_six(array: Any, at: Any, step: Any) -> Any:
-    """Load six vectors, `step` elements apart."""
-    return (
-        load(array, at), load(array, at + step), load(array, at + 2 * step),
-        load(array, at + 3 * step), load(array, at + 4 * step), load(array, at + 5 * step),
-    )  # fmt: skip
-
-
-@inlined
-def _load_four(array: Any, at: Any, step: Any) -> Any:
-    """Load four vectors, `step` elements apart."""
-    return (
-        load(array, at), load(array, at + step), load(array, at + 2 * step),
-        load(array, at + 3 * step),
-    )  # fmt: skip
-
-
-@inlined
-def _store_six(array: Any, at: Any, step: Any, v: Any) -> None:
-    """Store six vectors, `step` elements apart."""
-    store(array, at, v[0])
-    store(array, at + step, v[1])
-    store(array, at + 2 * step, v[2])
-    store(array, at + 3 * step, v[3])
-    store(array, at + 4 * step, v[4])
-    store(array, at + 5 * step, v[5])
-
-
-@inlined
-def _store_four(array: Any, at: Any, step: Any, v: Any) -> None:
-    """Store four vectors, `step` elements apart."""
-    store(array, at, v[0])
-    store(array, at + step, v[1])
-    store(array, at + 2 * step, v[2])
-    store(array, at + 3 * step, v[3])
-
-
-@inlined
 def _place(tile: Any, rows: Any, columns: Any) -> Any:
     """The image, row and column of a tile."""
     return tile // columns // rows, tile // columns % rows, tile % columns
 
 
 @compiled
+def _transform_input_tiles(
+    x: np.ndarray, rows: int, columns: int, c: int, start: int, tiles: int, out: np.ndarray,
+    point: int, half: np.ndarray,
+) -> None:  # fmt: skip
+    wide = 4 * columns + 2
+    for tile in range(tiles):
+        image, row, column = _place(start + tile, rows, columns)
+        for first in range(0, c, LANES):
+            at = ((image * (4 * rows + 2) + 4 * row) * wide + 4 * column) * c + first
+            for j in range(6):
+                v = _transform_input(*_load_six(x, at + j * c, wide * c))
+                _store_six(half, j * LANES, 6 * LANES, v)
+            for i in range(6):
+                v = _transform_input(*_load_six(half, 6 * i * LANES, LANES))
+                _store_six(out, 6 * i * point + tile * c + first, point, v)
+
+
 def transform_input_tiles(
     x: np.ndarray, rows: int, columns: int, start: int, tiles: int, out: np.ndarray
 ) -> None:
     """Transform `tiles` tiles, from tile `start` on, of x, (n, 4 rows + 2, 4 columns + 2, c), to
     points out, (36, >= tiles, c)."""
-    _, high, wide, c = x.shape
-    source, target = x.reshape(-1), out.reshape(-1)
-    half = np.empty(36 * LANES, np.float32)  # transformed along the columns alone
-    point = out.shape[1] * c
-    for tile in range(tiles):
-        image, row, column = _place(start + tile, rows, columns)
-        for first in range(0, c, LANES):
-            at = ((image * high + 4 * row) * wide + 4 * column) * c + first
-            for j in range(6):
-                v = _transform_input(*_load_six(source, at + j * c, wide * c))
-                _store_six(half, j * LANES, 6 * LANES, v)
-            for i in range(6):
-                v = _transform_input(*_load_six(half, 6 * i * LANES, LANES))
-                _store_six(target, 6 * i * point + tile * c + first, point, v)
+    c, half = x.shape[3], np.empty(36 * LANES, np.float32)  # transformed along the columns alone
+    where = rows, columns, c, start, tiles
+    _transform_input_tiles(x.reshape(-1), *where, out.reshape(-1), out.shape[1] * c, half)
 
 
 @compiled
+def _transform_gradient_tiles(
+    g: np.ndarray, rows: int, columns: int, c: int, tiles: int, out: np.ndarray, point: int,
+    half: np.ndarray,
+) -> None:  # fmt: skip
+    wide = 4 * columns
+    for tile in range(tiles):
+        image, row, column = _place(tile, rows, columns)
+        for first in range(0, c, LANES):
+            at = ((image * 4 * rows + 4 * row) * wide + 4 * column) * c + first
+            for j in range(4):
+                v = _transform_gradient(*_load_four(g, at + j * c, wide * c))
+                _store_six(half, j * LANES, 4 * LANES, v)
+            for i in range(6):
+                v = _transform_gradient(*_load_four(half, 4 * i * LANES, LANES))
+                _store_six(out, 6 * i * point + tile * c + first, point, v)
+
+
 def transform_gradient_tiles(
     g: np.ndarray, rows: int, columns: int, tiles: int, out: np.ndarray
 ) -> None:
     """Transform gradients g, (n, 4 rows, 4 columns, c), to points out, (36, >= tiles, c)."""
-    _, high, wide, c = g.shape
-    source, target = g.reshape(-1), out.reshape(-1)
-    half = np.empty(24 * LANES, np.float32)
+    c, half = g.shape[3], np.empty(24 * LANES, np.float32)
     point = out.shape[1] * c
-    for tile in range(tiles):
-        image, row, column = _place(tile, rows, columns)
-        for first in range(0, c, LANES):
-            at = ((image * high + 4 * row) * wide + 4 * column) * c + first
-            for j in range(4):
-                v = _transform_gradient(*_load_four(source, at + j * c, wide * c))
-                _store_six(half, j * LANES, 4 * LANES, v)
-            for i in range(6):
-                v = _transform_gradient(*_load_four(half, 4 * i * LANES, LANES))
-                _store_six(target, 6 * i * point + tile * c + first, point, v)
+    _transform_gradient_tiles(g.reshape(-1), rows, columns, c, tiles, out.reshape(-1), point, half)
 
 
 @compiled
-def transform_output_tiles(
-    x: np.ndarray, rows: int, columns: int, start: int, tiles: int, out: np.ndarray
-) -> None:
-    """Transform the sums of points x, (sums, 36, >= tiles, c), to `tiles` tiles, from tile `start`
-    on, of images out, (n, 4 rows, 4 columns, c)."""
-    _, high, wide, c = out.shape
-    sums, source, target = x.shape[0], x.reshape(-1), out.reshape(-1)
-    whole, half = np.empty(36 * LANES, np.float32), np.empty(24 * LANES, np.float32)
-    point = x.shape[2] * c
+def _transform_output_tiles(
+    x: np.ndarray, sums: int, point: int, rows: int, columns: int, c: int, start: int, tiles: int,
+    out: np.ndarray, whole: np.ndarray, half: np.ndarray,
+) -> None:  # fmt: skip
+    wide = 4 * columns
     for tile in range(tiles):
         image, row, column = _place(start + tile, rows, columns)
         for first in range(0, c, LANES):
             at = tile * c + first
             for k in range(36):
-                total = load(source, at + k * point)
+                total = load(x, at + k * point)
                 for part in range(1, sums):
-                    total = total + load(source, at + (36 * part + k) * point)
+                    total = total + load(x, at + (36 * part + k) * point)
                 store(whole, k * LANES, total)
             for j in range(6):
                 v = _transform_output(*_load_six(whole, j * LANES, 6 * LANES))
                 _store_four(half, j * LANES, 6 * LANES, v)
-            to = ((image * high + 4 * row) * wide + 4 * column) * c + first
+            to = ((image * 4 * rows + 4 * row) * wide + 4 * column) * c + first
             for i in range(4):
                 v = _transform_output(*_load_six(half, 6 * i * LANES, LANES))
-                _store_four(target, to + i * wide * c, c, v)
+                _store_four(out, to + i * wide * c, c, v)
+
+
+def transform_output_tiles(
+    x: np.ndarray, rows: int, columns: int, start: int, tiles: int, out: np.ndarray
+) -> None:
+    """Transform the sums of points x, (sums, 36, >= tiles, c), to `tiles` tiles, from tile `start`
+    on, of images out, (n, 4 rows, 4 columns, c)."""
+    (sums, _, most, c), scratch = x.shape, np.empty((60, LANES), np.float32)
+    whole, half = scratch[:36].reshape(-1), scratch[36:].reshape(-1)
+    where = rows, columns, c, start, tiles
+    _transform_output_tiles(x.reshape(-1), sums, most * c, *where, out.reshape(-1), whole, half)
