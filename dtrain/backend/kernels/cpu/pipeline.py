@@ -18,6 +18,8 @@ from numba.core.compiler_machinery import PassManager
 class _KernelCode(JITCodeLibrary):
     """A kernel and what it calls, as one LLVM module."""
 
+    _final_module: Any
+
     def _optimize_functions(self, module: Any) -> None:
         module.data_layout = self._codegen._data_layout
 
