@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from dtrain.jit.array_calls import ArrayCall, Example
+from dtrain.jit.array_functions import call_method, get_attribute
 from dtrain.jit.code_text import CodeText
 from dtrain.jit.graph import Ref
-from dtrain.jit.proxies import call_method, get_attribute
 
 
 class CallText:

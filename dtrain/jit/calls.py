@@ -10,7 +10,7 @@ from typing import Any
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend.random import Generator
 from dtrain.functions.subscripts import setitem
-from dtrain.jit.proxies import call_method, get_attribute
+from dtrain.jit.array_functions import call_method, get_attribute
 from dtrain.jit.tracer import item
 from dtrain.nn.deferred_updates import DeferredBufferUpdates
 from dtrain.primitives.normalization import batch_statistics

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from dtrain.jit.array_calls import ArrayCall, Example
+from dtrain.jit.array_functions import call_method
 from dtrain.jit.flat_items import Item, find_root
 from dtrain.jit.graph import Ref
-from dtrain.jit.proxies import call_method
 
 _SOFTMAX = "dtrain.backend.kernels.cpu.softmax", "softmax"
 

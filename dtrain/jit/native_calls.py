@@ -17,7 +17,7 @@ import numpy as np
 
 from dtrain.backend import kernels
 from dtrain.jit.array_calls import ArrayCall
-from dtrain.jit.proxies import call_method, get_attribute
+from dtrain.jit.array_functions import call_method, get_attribute
 
 #: Each element of the result is rounded once, so any steps give the same bits.
 EXACT = {

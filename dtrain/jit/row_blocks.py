@@ -17,10 +17,10 @@ import numpy as np
 
 from dtrain.backend import kernels
 from dtrain.jit.array_calls import ArrayCall, Example
+from dtrain.jit.array_functions import call_method
 from dtrain.jit.call_tables import MAX_ELEMENTS, Run, is_native
 from dtrain.jit.flat_items import Item, find_root
 from dtrain.jit.native_calls import COLUMN_SUMS, EXACT, Place, c_strides
-from dtrain.jit.proxies import call_method
 
 #: The bytes of all blocks that are used at a time: a share of a core's second cache.
 BLOCK_BYTES = 1 << 17

@@ -9,8 +9,11 @@ import numpy as np
 
 from dtrain.backend.tracing import suspended
 from dtrain.jit.array_calls import ArrayCall
+from dtrain.jit.array_functions import written_arguments
+from dtrain.jit.array_proxies import ArrayProxy
 from dtrain.jit.graph import Call, Ref, rebuild, refs_in
-from dtrain.jit.proxies import ArrayProxy, NumberProxy, real, written_arguments
+from dtrain.jit.number_proxies import NumberProxy
+from dtrain.jit.proxies import real
 
 
 class Untraceable(Exception):

@@ -20,8 +20,9 @@ from dtrain.autograd.op import as_array
 from dtrain.autograd.primitive import OUTPUT, Primitive
 from dtrain.backend.tracing import recording
 from dtrain.jit.array_calls import ArrayCall, Example
+from dtrain.jit.array_proxies import ArrayProxy
 from dtrain.jit.graph import Call, Ref, Value, rebuild
-from dtrain.jit.proxies import ArrayProxy, real
+from dtrain.jit.proxies import real
 from dtrain.jit.rule_tracer import RuleTracer
 from dtrain.primitives import linalg, triangular
 

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from dtrain.jit.array_calls import ArrayCall, Example
+from dtrain.jit.array_functions import call_method
 from dtrain.jit.flat_items import Item
 from dtrain.jit.graph import Ref, refs_in
-from dtrain.jit.proxies import call_method
 
 
 @dataclass

@@ -17,8 +17,8 @@ from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend import is_cupy
 from dtrain.backend.dtypes import is_half
 from dtrain.backend.random import Generator
+from dtrain.jit.array_functions import written_arguments
 from dtrain.jit.graph import Call, Graph, Ref, Step, refs_in
-from dtrain.jit.proxies import written_arguments
 from dtrain.nn.deferred_updates import DeferredBufferUpdates
 from dtrain.primitives.normalization import batch_statistics
 

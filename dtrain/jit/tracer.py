@@ -16,9 +16,12 @@ from dtrain.autograd.tensor import Tensor
 from dtrain.backend import default_generator
 from dtrain.backend.nested import find_nested
 from dtrain.backend.tracing import current_tracer, recording, suspended
+from dtrain.jit.array_functions import written_arguments
+from dtrain.jit.array_proxies import ArrayProxy
 from dtrain.jit.graph import Ref, Step, rebuild, refs_in
+from dtrain.jit.number_proxies import NumberProxy
 from dtrain.jit.places import find_place, library_reads
-from dtrain.jit.proxies import ArrayProxy, NumberProxy, StandIn, real, written_arguments
+from dtrain.jit.proxies import StandIn, real
 from dtrain.jit.side_effects import only_drew
 from dtrain.jit.tracer_values import TracerValues
 from dtrain.jit.unreachable import LARGE_BYTES

@@ -13,10 +13,12 @@ import numpy as np
 from dtrain.autograd import grad_mode
 from dtrain.autograd.tensor import Tensor, wrap
 from dtrain.backend.tracing import suspended
+from dtrain.jit.array_proxies import ArrayProxy
 from dtrain.jit.graph import Call, Graph, Ref, Step, rebuild
+from dtrain.jit.number_proxies import NumberProxy
 from dtrain.jit.outside import OutsideArrays, overlaps
 from dtrain.jit.places import find_place
-from dtrain.jit.proxies import ArrayProxy, NumberProxy, StandIn, real
+from dtrain.jit.proxies import StandIn, real
 from dtrain.jit.unreachable import only_tracer_holds
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend.tracing import suspended
+from dtrain.jit.array_proxies import ArrayProxy
 from dtrain.jit.graph import Ref
-from dtrain.jit.proxies import ArrayProxy
 
 #: Smaller arrays are not worth looking for.
 LARGE_BYTES = 1 << 16

@@ -9,7 +9,7 @@ from typing import Any
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.jit.graph import rebuild
-from dtrain.jit.proxies import NumberProxy
+from dtrain.jit.number_proxies import NumberProxy
 from dtrain.jit.tracer_warning import TracerWarning
 from dtrain.nn.module import Module
 from dtrain.onnx.blocks import Block

@@ -11,8 +11,8 @@ from typing import Any
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.jit.lowering import lower
+from dtrain.jit.number_proxies import NumberProxy
 from dtrain.jit.places import find_place
-from dtrain.jit.proxies import NumberProxy
 from dtrain.jit.rewriting import Rewriter
 from dtrain.nn.module import Module
 from dtrain.onnx.branches import is_symbolic

@@ -10,8 +10,8 @@ import numpy as np
 
 from dtrain.autograd.tensor import Tensor
 from dtrain.jit.graph import rebuild
+from dtrain.jit.number_proxies import NumberProxy
 from dtrain.jit.places import find_place
-from dtrain.jit.proxies import NumberProxy
 from dtrain.onnx.proto import Unsupported
 
 

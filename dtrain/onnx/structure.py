@@ -13,8 +13,9 @@ from dtrain.backend.dtypes import get_default_dtype
 from dtrain.backend.nested import find_nested
 from dtrain.backend.tracing import suspended
 from dtrain.jit.graph import Ref, Step
+from dtrain.jit.number_proxies import NumberProxy
 from dtrain.jit.places import find_place
-from dtrain.jit.proxies import NumberProxy, real
+from dtrain.jit.proxies import real
 from dtrain.onnx.blocks import Block, BlockCall, check_scopes
 from dtrain.onnx.leaves import Kind, Missing, Number, as_number
 from dtrain.onnx.proto import Unsupported

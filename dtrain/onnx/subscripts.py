@@ -6,8 +6,8 @@ import operator
 from typing import Any
 
 from dtrain.autograd.tensor import Tensor
+from dtrain.jit.number_proxies import NumberProxy
 from dtrain.jit.places import find_place
-from dtrain.jit.proxies import NumberProxy
 from dtrain.onnx.proto import Unsupported
 
 _EVERY = slice(None)
