@@ -9,7 +9,8 @@ from typing import Any, TypeVar, cast
 
 from dtrain.backend.tracing import current_tracer, tracers
 from dtrain.jit.graph import Graph
-from dtrain.jit.recorded import Options, RecordedFunction
+from dtrain.jit.graph_table import Options
+from dtrain.jit.recorded import RecordedFunction
 
 F = TypeVar("F", bound=Callable[..., Any])
 

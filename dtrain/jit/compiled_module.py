@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from dtrain.jit.graph import Graph
-from dtrain.jit.recorded import Options, RecordedFunction
+from dtrain.jit.graph_table import Options
+from dtrain.jit.recorded import RecordedFunction
 from dtrain.nn.module import Module
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from dtrain.backend.tracing import current_tracer
 from dtrain.jit.compiled_function import ScriptFunction
 from dtrain.jit.compiled_module import CompiledModule, make_compiled_module
-from dtrain.jit.recorded import Options
+from dtrain.jit.graph_table import Options
 from dtrain.nn.module import Module
 
 #: The names that PyTorch has for `backend` and `mode`; here they choose nothing.

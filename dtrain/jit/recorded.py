@@ -6,11 +6,9 @@ one runs both, the function and the graph, and compares; later ones run the grap
 
 from __future__ import annotations
 
-import threading
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from dtrain.autograd.anomaly import state as anomaly
@@ -22,73 +20,19 @@ from dtrain.jit.arguments import (
     Identity,
     argument_names,
     describe_difference,
-    describe_inputs,
-    find_repeats,
     flatten,
     global_modes,
-    graph_inputs,
     is_graph_input,
 )
 from dtrain.jit.comparison import same_results, without_history
 from dtrain.jit.graph import Graph, rebuild
-from dtrain.jit.program import UNKNOWN, Program
+from dtrain.jit.graph_table import Failure, GraphEntry, GraphTable, Options, ThreadGraphs
+from dtrain.jit.program import UNKNOWN
 from dtrain.jit.segments import calls_of_varying_shape
 from dtrain.jit.side_effects import ArgumentContainers, Undo
 from dtrain.jit.surroundings import Surroundings
 from dtrain.jit.tracer import GraphTracer, Refusal
 from dtrain.jit.tracer_warning import warn_of_places
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a function is recorded.
-
-    kind : the public function that made it, for messages
-    limit : the most graphs, one for each combination of shapes, dtypes and Python values
-    refuses : raise an error where the function cannot be recorded, instead of running it plainly
-    one_path : what Python reads of a value becomes a constant, with a warning (torch.jit.trace)
-    """
-
-    kind: str
-    limit: int = 8
-    refuses: bool = False
-    one_path: bool = False
-
-
-@dataclass(frozen=True)
-class _Failure:
-    """The error that a graph raised."""
-
-    error: str
-
-
-class _Entry:
-    """The graph for arguments of certain shapes."""
-
-    def __init__(self, graph: Graph, args: Any, kwargs: Any):
-        self.program = Program(graph)
-        # for a file: the arguments, and which of them are one input
-        self.inputs = describe_inputs(args, kwargs)
-        self.repeats = find_repeats(graph_inputs(args, kwargs))
-        self.is_verified = False
-        self.refusal: str | None = None
-
-
-class _State:
-    """The graphs of a function that was called with certain modules as arguments."""
-
-    def __init__(self, surroundings: Surroundings):
-        self.entries: dict[Any, _Entry] = {}
-        self.surroundings = surroundings
-        self.forgotten = 0
-
-
-class _PerThread(threading.local):
-    """Ranks may be threads that share a function: each has graphs of its own."""
-
-    def __init__(self) -> None:
-        self.states: dict[tuple[Identity, ...], _State] = {}
-        self.refusal: str | None = None
 
 
 class RecordedFunction:
@@ -98,7 +42,7 @@ class RecordedFunction:
         self.function = function
         self.name = name
         self.options = options
-        self._local = _PerThread()
+        self._local = ThreadGraphs()
         self._said: set[str] = set()
 
     # --- calls ---
@@ -110,50 +54,50 @@ class RecordedFunction:
         leaves: list[Any] = []
         modules: list[Identity] = []
         form = flatten((args, kwargs), leaves, modules, {})
-        state = local.states.get(tuple(modules))
-        if state is None:
+        table = local.tables.get(tuple(modules))
+        if table is None:
             surroundings = Surroundings(self.function, (args, kwargs))
-            state = local.states[tuple(modules)] = _State(surroundings)
-        elif (change := state.surroundings.find_change()) is not None:
-            self._forget(state, change, args, kwargs)
-        if (obstacle := state.surroundings.obstacle()) is not None:
+            table = local.tables[tuple(modules)] = GraphTable(surroundings)
+        elif (change := table.surroundings.find_change()) is not None:
+            self._reset(table, change, args, kwargs)
+        if (obstacle := table.surroundings.obstacle()) is not None:
             return self._run_plainly(obstacle, args, kwargs)
-        key = (form, state.surroundings.modes(), *global_modes())
-        entry = state.entries.get(key)
+        key = (form, table.surroundings.modes(), *global_modes())
+        entry = table.entries.get(key)
         if entry is None:
-            return self._first_call(state, key, args, kwargs)
+            return self._first_call(table, key, args, kwargs)
         if entry.refusal is not None:
             return self.function(*args, **kwargs)
         if not entry.program.is_recorded:
-            return self._record(state, entry, args, kwargs)
+            return self._record(table, entry, args, kwargs)
         if not entry.is_verified:
-            return self._verify(state, entry, args, kwargs, leaves)
-        return self._run(state, entry, args, kwargs, leaves)
+            return self._verify(table, entry, args, kwargs, leaves)
+        return self._run(table, entry, args, kwargs, leaves)
 
     def _run(
-        self, state: _State, entry: _Entry, args: Any, kwargs: Any, leaves: list[Any]
+        self, table: GraphTable, entry: GraphEntry, args: Any, kwargs: Any, leaves: list[Any]
     ) -> Any:  # fmt: skip
         generator = default_generator()
         counter = generator._counter
         result = self._try(entry, leaves)
         if result is UNKNOWN:
             generator._counter = counter
-            return self._record(state, entry, args, kwargs)
-        if type(result) is _Failure:
+            return self._record(table, entry, args, kwargs)
+        if type(result) is Failure:
             generator._counter = counter
             return self._run_after(result, entry, args, kwargs)
         return result
 
-    def _try(self, entry: _Entry, leaves: list[Any]) -> Any:
-        """What the graph gives; a _Failure if it raises, unless it may have changed something."""
+    def _try(self, entry: GraphEntry, leaves: list[Any]) -> Any:
+        """What the graph gives; a Failure if it raises, unless it may have changed something."""
         try:
             return entry.program.run(leaves)
         except Exception as error:
             if entry.program.changes_outside:
                 raise
-            return _Failure(f"{type(error).__name__}: {error}")
+            return Failure(f"{type(error).__name__}: {error}")
 
-    def _run_after(self, failure: _Failure, entry: _Entry, args: Any, kwargs: Any) -> Any:
+    def _run_after(self, failure: Failure, entry: GraphEntry, args: Any, kwargs: Any) -> Any:
         """Run the function, which raises the error of the graph if it is the user's."""
         result = self.function(*args, **kwargs)
         varying = calls_of_varying_shape(entry.program.graph)
@@ -163,31 +107,31 @@ class RecordedFunction:
         self._refuse(entry, f"{where}its graph does not fit these values ({failure.error})")
         return result
 
-    def _first_call(self, state: _State, key: Any, args: Any, kwargs: Any) -> Any:
-        if len(state.entries) >= self.options.limit:
-            difference = describe_difference(next(reversed(state.entries)), key)
+    def _first_call(self, table: GraphTable, key: Any, args: Any, kwargs: Any) -> Any:
+        if len(table.entries) >= self.options.limit:
+            difference = describe_difference(next(reversed(table.entries)), key)
             reason = f"there are {self.options.limit} graphs already: {difference}"
             self._local.refusal = reason
             return self._run_plainly(reason, args, kwargs)
-        entry = state.entries[key] = _Entry(Graph(self.name), args, kwargs)
-        return self._record(state, entry, args, kwargs)
+        entry = table.entries[key] = GraphEntry(Graph(self.name), args, kwargs)
+        return self._record(table, entry, args, kwargs)
 
-    def _forget(self, state: _State, change: str, args: Any, kwargs: Any) -> None:
+    def _reset(self, table: GraphTable, change: str, args: Any, kwargs: Any) -> None:
         """Drop all graphs, as something changed that they contain."""
-        state.surroundings = Surroundings(self.function, (args, kwargs))
-        state.entries.clear()
-        state.forgotten += 1
-        if state.forgotten > self.options.limit:
-            self._local.refusal = f"{change} has changed {state.forgotten} times"
+        table.surroundings = Surroundings(self.function, (args, kwargs))
+        table.entries.clear()
+        table.resets += 1
+        if table.resets > self.options.limit:
+            self._local.refusal = f"{change} has changed {table.resets} times"
             self._say(self._local.refusal)
 
     # --- recording ---
 
-    def _record(self, state: _State, entry: _Entry, args: Any, kwargs: Any) -> Any:
+    def _record(self, table: GraphTable, entry: GraphEntry, args: Any, kwargs: Any) -> Any:
         """Run the function, and add its path to the graph of an entry."""
         burned: list[str] = []
         tracer = GraphTracer(self.name, burned.append if self.options.one_path else None)
-        surroundings = state.surroundings
+        surroundings = table.surroundings
         undo = Undo(surroundings)
         start = time.perf_counter()
         try:
@@ -244,33 +188,33 @@ class RecordedFunction:
         return rebuild(args, leaf), rebuild(kwargs, leaf)
 
     def _verify(
-        self, state: _State, entry: _Entry, args: Any, kwargs: Any, leaves: list[Any]
+        self, table: GraphTable, entry: GraphEntry, args: Any, kwargs: Any, leaves: list[Any]
     ) -> Any:  # fmt: skip
         """Run the function and the graph; use the graph from now on if both agree."""
         entry.is_verified = True
         if entry.program.changes_outside:
-            return self._run(state, entry, args, kwargs, leaves)
+            return self._run(table, entry, args, kwargs, leaves)
         generator = default_generator()
         before = generator.get_state()
         graphs = rebuild(self._try(entry, leaves), without_history)
         after = generator.get_state()
         generator.set_state(before)
-        if type(graphs) is _Failure:
+        if type(graphs) is Failure:
             return self._run_after(graphs, entry, args, kwargs)
         if graphs is UNKNOWN:
             entry.is_verified = False
-            return self._record(state, entry, args, kwargs)
+            return self._record(table, entry, args, kwargs)
         result = self.function(*args, **kwargs)
         if after != generator.get_state() or not same_results(result, graphs):
             self._refuse(entry, f"the graph of {self.name} gives another result than the function: "
                          "it depends on something that is no tensor and no argument")  # fmt: skip
-        if (change := state.surroundings.find_change()) is not None:
+        if (change := table.surroundings.find_change()) is not None:
             self._refuse(entry, f"{self.name} changes {change} while it runs")
         return result
 
     # --- refusals ---
 
-    def _refuse(self, entry: _Entry, reason: str) -> None:
+    def _refuse(self, entry: GraphEntry, reason: str) -> None:
         entry.refusal = reason
         if self.options.refuses:
             raise CompileError(f"{self.options.kind}: {self.name} cannot be recorded: {reason}")
@@ -303,10 +247,10 @@ class RecordedFunction:
         record_s, compile_s = (sum(s) for s in zip(*((g.record_s, g.compile_s) for g in graphs)))
         return f"{count}, recorded in {record_s:.2f} s, compiled in {compile_s:.2f} s"
 
-    def entries(self) -> dict[Any, _Entry]:
+    def entries(self) -> dict[Any, GraphEntry]:
         """The graphs of this thread by form of the arguments and modes."""
-        states = self._local.states.values()
-        return {key: entry for state in states for key, entry in state.entries.items()}
+        tables = self._local.tables.values()
+        return {key: entry for table in tables for key, entry in table.entries.items()}
 
     @property
     def graph(self) -> Graph:

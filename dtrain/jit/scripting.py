@@ -12,7 +12,7 @@ from dtrain.backend.tracing import current_tracer
 from dtrain.errors import CompileError
 from dtrain.jit.compiled_function import ScriptFunction, disable
 from dtrain.jit.compiled_module import CompiledModule, make_compiled_module
-from dtrain.jit.recorded import Options
+from dtrain.jit.graph_table import Options
 from dtrain.nn.module import Module
 
 F = TypeVar("F", bound=Callable[..., Any])
