@@ -10,10 +10,10 @@ follows the `if` is part of both functions. In a loop's body `break` and `contin
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from dtrain.jit.rewriting import FLOW, InMethod, division, flow_call, flow_method
+from dtrain.jit.expression_lowering import ExpressionLowering
+from dtrain.jit.rewriting import FLOW, flow_call
 from dtrain.jit.source import FunctionSource, NoProgram
 from dtrain.jit.syntax import (
     LoopEnds,
@@ -41,7 +41,6 @@ _REFUSED = (
     getattr(ast, "TryStar", ast.Try),
 )  # fmt: skip
 _LOOPS = (ast.For, ast.While)
-_COMPARISONS = (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq)
 
 
 def lower(source: FunctionSource) -> ast.FunctionDef:
@@ -59,12 +58,11 @@ def lower(source: FunctionSource) -> ast.FunctionDef:
     return _Lowering(source).function(source.tree)
 
 
-class _Lowering(InMethod):
-    """Rewrites the statements and expressions of one function."""
+class _Lowering(ExpressionLowering):
+    """Rewrites the statements of one function."""
 
     def __init__(self, source: FunctionSource):
         super().__init__(source)
-        self._source = source
         self._count = 0
         # the names of what a loop's body returns; None within a function
         self._results: list[str] | None = None
@@ -72,12 +70,6 @@ class _Lowering(InMethod):
     def _new(self, kind: str) -> str:
         self._count += 1
         return f"{FLOW}{kind}_{self._count}"
-
-    def _place(self, node: ast.AST) -> ast.expr:
-        return ast.Constant(self._source.place(getattr(node, "lineno", 1)))
-
-    def _refuse(self, node: ast.AST, reason: str) -> None:
-        raise NoProgram(f"{self._source.place(getattr(node, 'lineno', 1))}: {reason}")
 
     def function(self, tree: ast.FunctionDef) -> ast.FunctionDef:
         """The function itself, or one that is defined within it."""
@@ -106,7 +98,7 @@ class _Lowering(InMethod):
                 statement.body = self._block(statement.body, end)
                 return [*made, statement]
             else:
-                self._refuse(statement, "a return within it, and statements after it, are not "
+                self.refuse(statement, "a return within it, and statements after it, are not "
                              "supported")  # fmt: skip
         return made + copied(end)
 
@@ -124,13 +116,13 @@ class _Lowering(InMethod):
                 return [self.function(statement)]
             case ast.Assert():
                 message = make_lambda(self.visit(statement.msg or ast.Constant(None)))
-                given = [self._test(statement.test), message, self._place(statement)]
+                given = [self.test(statement.test), message, self.place(statement)]
                 return [placed(statement, ast.Expr(flow_call("check", *given)))]
             case ast.Raise(exc=ast.expr() as exc):
                 statement.exc = flow_call("note_raised", self.visit(exc))
                 return [statement]
             case ast.Assign(targets=[ast.Subscript() as target]):
-                parts = [self.visit(target.value), self._index(target.slice)]
+                parts = [self.visit(target.value), self.index(target.slice)]
                 call = flow_call("set_item", *parts, self.visit(statement.value))
                 return [placed(statement, ast.Expr(call))]
             case ast.AugAssign(target=ast.Name(id=name)):
@@ -146,19 +138,6 @@ class _Lowering(InMethod):
         made = ast.FunctionDef(self._new(kind), make_arguments(names), body or [ast.Pass()], [])
         return placed(at, made)
 
-    def _call_with(
-        self, method: str, names: Sequence[str], at: ast.AST, *given: ast.expr,
-        results: Sequence[str] | None = None,
-    ) -> ast.expr:  # fmt: skip
-        """A call of the ControlFlow with the names of what the given functions return, the values
-        of variables that they take, and all local variables."""
-        read = [flow_call("read", make_lambda(load_name(n)), ast.Constant(n)) for n in names]
-        values = ast.Tuple(read, ast.Load())
-        scope = flow_call("locals")
-        results = names if results is None else results
-        named = ast.Tuple([ast.Constant(name) for name in results], ast.Load())
-        return placed(at, flow_call(method, *given, named, values, scope, self._place(at)))
-
     # --- statements that choose ---
 
     def _branch(self, node: ast.If) -> list[ast.stmt]:
@@ -166,7 +145,7 @@ class _Lowering(InMethod):
         end: list[ast.stmt] = [ast.Return(load_names(names))]
         then = self._define("then", names, self._block(node.body, end), node)
         other = self._define("else", names, self._block(node.orelse, end), node)
-        call = self._call_with("branch", names, node, self._test(node.test), load_name(then.name),
+        call = self.call_with("branch", names, node, self.test(node.test), load_name(then.name),
                                load_name(other.name))  # fmt: skip
         return [then, other, assign_names(names, call, node)]
 
@@ -180,14 +159,14 @@ class _Lowering(InMethod):
             for kind, part in (("then", node.body), ("else", node.orelse))
         ]
         method = "choose" if self._results is None else "branch"
-        call = self._call_with(method, names, node, self._test(node.test),
+        call = self.call_with(method, names, node, self.test(node.test),
                                *(load_name(f.name) for f in functions),
                                results=self._results or ())  # fmt: skip
         return [*functions, placed(node, ast.Return(call))]
 
     def _loop(self, node: ast.While | ast.For) -> list[ast.stmt]:
         if node.orelse:
-            self._refuse(node, "`else` of a loop is not supported")
+            self.refuse(node, "`else` of a loop is not supported")
         body = list(node.body)
         targets: list[ast.stmt] = []
         if isinstance(node, ast.For):
@@ -206,13 +185,13 @@ class _Lowering(InMethod):
         self._results = outer
         if isinstance(node, ast.For):
             function = self._define("body", [item, *names], made, node)
-            call = self._call_with("repeat_for", names, node, self.visit(node.iter),
+            call = self.call_with("repeat_for", names, node, self.visit(node.iter),
                                    load_name(function.name))  # fmt: skip
             return [function, assign_names(names, call, node)]
-        self._refuse_walrus(node.test)
+        self.refuse_walrus(node.test)
         function = self._define("body", names, made, node)
-        test = self._define("test", names, [ast.Return(self._test(node.test))], node)
-        call = self._call_with(
+        test = self._define("test", names, [ast.Return(self.test(node.test))], node)
+        call = self.call_with(
             "repeat_while", names, node, load_name(test.name), load_name(function.name)
         )
         return [function, test, assign_names(names, call, node)]
@@ -238,78 +217,5 @@ class _Lowering(InMethod):
                 made.append(node)
         return made
 
-    # --- expressions ---
-
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         return self.function(node)
-
-    def _refuse_walrus(self, *nodes: ast.AST) -> None:
-        for node in nodes:
-            if any(isinstance(part, ast.NamedExpr) for part in ast.walk(node)):
-                self._refuse(node, "`:=` in an expression that is not always run is not supported")
-
-    def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
-        self._refuse_walrus(node.body, node.orelse)
-        branches = [make_lambda(self.visit(part)) for part in (node.body, node.orelse)]
-        return self._call_with("choose", [], node, self._test(node.test), *branches)
-
-    def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
-        return self._connect(node, self.visit, ("both", "either"))
-
-    def _test(self, node: ast.expr) -> ast.expr:
-        """An expression of which the truth alone is used."""
-        if isinstance(node, ast.BoolOp):
-            return self._connect(node, self._test, ("all_true", "any_true"))
-        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-            return placed(node, flow_call("negate", self._test(node.operand)))
-        return self.visit(node)
-
-    def _connect(
-        self, node: ast.BoolOp, rewrite: Callable[[Any], Any], methods: tuple[str, str]
-    ) -> ast.expr:
-        self._refuse_walrus(*node.values[1:])
-        method = methods[0 if isinstance(node.op, ast.And) else 1]
-        *parts, made = [rewrite(value) for value in node.values]
-        for part in reversed(parts):
-            made = flow_call(method, part, make_lambda(made), self._place(node))
-        return placed(node, made)
-
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
-        if isinstance(node.op, ast.Not):
-            return self._test(node)
-        self.generic_visit(node)
-        return node
-
-    def visit_Compare(self, node: ast.Compare) -> ast.AST:
-        self.generic_visit(node)
-        if not all(isinstance(kind, _COMPARISONS) for kind in node.ops):
-            return node
-        kinds: list[ast.expr] = [ast.Constant(type(kind).__name__) for kind in node.ops]
-        given = [node.left, *node.comparators]
-        return placed(node, flow_call("compare", ast.Tuple(kinds, ast.Load()), *given))
-
-    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
-        self.generic_visit(node)
-        return division(node)
-
-    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
-        if not isinstance(node.ctx, ast.Load):
-            self.generic_visit(node)
-            return node
-        return placed(node, flow_call("get_item", self.visit(node.value), self._index(node.slice)))
-
-    def _index(self, node: ast.expr) -> ast.expr:
-        """An index as an expression."""
-        if isinstance(node, ast.Tuple):
-            return placed(node, ast.Tuple([self._index(part) for part in node.elts], ast.Load()))
-        if isinstance(node, ast.Slice):
-            ends = (node.lower, node.upper, node.step)
-            given = [self.visit(end) if end else ast.Constant(None) for end in ends]
-            return placed(node, flow_call("slice", *given))
-        return self.visit(node)
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        if self.is_bare_super(node):
-            return self.super_call(node)
-        self.generic_visit(node)
-        return placed(node, ast.Call(flow_method("call"), [node.func, *node.args], node.keywords))
