@@ -22,6 +22,7 @@ from dtrain.jit.backward_code import differentiated_arguments, make_backward, re
 from dtrain.jit.code_text import CodeText
 from dtrain.jit.flat_code import FlatCode
 from dtrain.jit.graph import Call, Graph
+from dtrain.jit.rerun_code import write_rerun
 from dtrain.jit.rules import Rule, call_form, trace_rule
 from dtrain.jit.segments import (
     Observed,
@@ -254,7 +255,7 @@ class _Writer:
             if value not in made
         ]
         reached = functools.partial(reached_calls, self._differentiated, outputs, known)
-        return FusedPlan(operations, targets, backward, reached, self._rerun(outputs))
+        return FusedPlan(operations, targets, backward, reached, self._write_rerun(outputs))
 
     def _is_run_again(self, call: Call) -> bool:
         """Whether a call makes a Tensor, without effects."""
@@ -262,21 +263,12 @@ class _Writer:
             len(call.outputs) == 1 and is_tensor(self._graph, call.outputs[0][1])
         )
 
-    def _rerun(self, outputs: list[int]) -> Callable[..., Any]:
+    def _write_rerun(self, outputs: Sequence[int]) -> Callable[..., Any]:
         """A function that runs the operations on Tensors, one by one."""
-        code = CodeText(lambda ref: f"x{ref.value}" + ".array" * ref.of_array, {})
-        given = "".join(f"x{i}, " for i in self._tensors)
-        extras = "".join(f"x{i}, " for i in self._extras)
-        code.lines.append("def rerun(inputs, extras):")
-        code.lines += [f"    {given}= inputs"] if given else []
-        code.lines += [f"    {extras}= extras"] if extras else []
-        for call in self._segment.calls:
-            if self._is_run_again(call):
-                called = code.call(call.function, call.args, call.kwargs)
-                code.lines.append(f"    x{call.outputs[0][1]} = {called}")
-        made = ", ".join(f"x{call.outputs[0][1]}" for call in self._differentiated)
-        code.lines.append(f"    return [{made}], [{', '.join(f'x{i}' for i in outputs)}]")
-        return code.make(f"<dtrain operations of {self._graph.name} {id(self):x}>")
+        calls = [call for call in self._segment.calls if self._is_run_again(call)]
+        made = [call.outputs[0][1] for call in self._differentiated]
+        name = f"<dtrain operations of {self._graph.name} {id(self):x}>"
+        return write_rerun(calls, self._tensors, self._extras, made, outputs, name)
 
     def _refused(self, error: ValueError | OverflowError) -> Exception:
         """The error as the operation that raised it would raise it."""
