@@ -14,7 +14,8 @@ import numpy as np
 
 from dtrain.autograd.backward_pass import call_after_backward, is_backward_running
 from dtrain.autograd.tensor import Tensor, wrap
-from dtrain.backend import Array, array_module, is_cupy, kernels, on_device_of
+from dtrain.backend import Array, array_module, is_cupy, kernels, on_device_of, to_host
+from dtrain.backend.host_memory import copy_to_host
 
 
 class GradBuffer:
@@ -122,6 +123,10 @@ class Bucket:
     data: Array
     #: the element of the bucket with which `data` begins
     data_start = 0
+    #: whether `data` has the values of all parameters, on all ranks
+    has_all_values = True
+    #: whether a GPU computes with copies of values that are in host memory
+    computes_on_device = False
     update_range: slice
 
     def __init__(self, params: Sequence[Tensor], allocate: Callable[[int, Any], Array] = np.empty):
@@ -169,12 +174,7 @@ class Bucket:
 
     def take_part(self, part: Array, start: int) -> None:
         """Have a part of the values here alone, from the element `start` on."""
-        self.data, self.data_start = part, start
-
-    @property
-    def has_all_values(self) -> bool:
-        """Whether `data` has the values of all parameters."""
-        return len(self.data) == self.size
+        self.data, self.data_start, self.has_all_values = part, start, False
 
     def own_values(self) -> Array:
         """The values in `update_range`."""
@@ -252,8 +252,8 @@ class Bucket:
         return [None if i in self._lent else view.array for i, view in enumerate(grads.views)]
 
     def _writable_grads(self) -> GradBuffer | None:
-        """The buffer of the current microbatch's gradients, if it is in host memory."""
-        if type(self.data) is not np.ndarray:
+        """The buffer of the current microbatch's gradients, if these are made in host memory."""
+        if type(self.data) is not np.ndarray or self.computes_on_device:
             return None
         if self.before_write is not None:
             self.before_write()
@@ -296,17 +296,21 @@ class Bucket:
         elif param._grad is not None:
             if self._unwritten:
                 self.write_waiting_grads()
-            param._grad.array += grad
+            param._grad.array += self._move_here(grad)
             return
         elif index in self._lent:
-            param._grad = wrap(grad.copy())
+            param._grad = wrap(self._move_here(grad).copy())
             return
         elif not (is_cupy(grad) and grad.flags.c_contiguous and is_backward_running()):
-            view.array[...] = grad
+            view.array[...] = self._move_here(grad)
         else:
             self._unwritten[index] = grad
             call_after_backward(self.write_waiting_grads)
         param._grad = view
+
+    def _move_here(self, grad: Array) -> Array:
+        """A gradient in the kind of memory where the bucket is."""
+        return to_host(grad) if self.computes_on_device else grad
 
     def make_grads_readable(self) -> None:
         """Write the gradients that wait, and refuse to show incomplete ones."""
@@ -316,12 +320,15 @@ class Bucket:
             self.before_read_grad()
 
     def write_waiting_grads(self) -> None:
-        """Write the gradients that a backward pass left on a GPU to the bucket, in one launch.
+        """Write the gradients that a backward pass left on a GPU to the bucket, at once.
 
         It is called at the end of the backward pass, and before anybody reads a gradient.
         """
         waiting, self._unwritten = self._unwritten, {}
-        if waiting:
+        if waiting and self.computes_on_device:
+            views = self._grads.views
+            copy_to_host((grad, views[index].array) for index, grad in waiting.items())
+        elif waiting:
             with on_device_of(self.data):
                 starts = [self.starts[index] for index in waiting]
                 kernels.write_parts(self._grads.flat, list(waiting.values()), starts)

@@ -124,8 +124,9 @@ def parameters_part(state: dict[str, Any]) -> tuple[dict[str, Any], dict[int, in
         if bucket is None or bucket.sharding is None:
             return value.detach()
         if bucket.has_all_values:  # as every rank has them
-            owners[id(value.array)] = None
-            return value.detach()
+            out = value.detach()
+            owners[id(out.array)] = None
+            return out
         if bucket not in known:
             known[bucket] = _KnownHere(bucket, bucket.own_values())
         start = bucket.starts[index]

@@ -24,7 +24,12 @@ from dtrain.checkpoint.safetensors_file import StateWriter
 from dtrain.data import DataLoader, TensorDataset
 from dtrain.nn import functional as F
 from dtrain.nn.utils import clip_grad_norm_
-from dtrain.parallel import MixedPrecisionPolicy, fully_shard, summon_full_params
+from dtrain.parallel import (
+    CPUOffloadPolicy,
+    MixedPrecisionPolicy,
+    fully_shard,
+    summon_full_params,
+)
 from dtrain.utils.checkpoint import checkpoint
 from tests.gathered import from_rank_0, gathered
 
@@ -51,13 +56,13 @@ class _Model(nn.Module):
         return self.wide(x.double()).float()
 
 
-def _shard(model, wrap):
+def _shard(model, wrap, **options):
     if wrap == "replicated":
         return DataParallel(model)
     if wrap == "units":
         for child in (model.first, model.norm, model.twice, model.again, model.frozen):
-            fully_shard(child)
-    return fully_shard(model)
+            fully_shard(child, **options)
+    return fully_shard(model, **options)
 
 
 def _loader():
@@ -65,11 +70,13 @@ def _loader():
     return DataLoader(TensorDataset(x, x[:, :8]), 2, microbatches=MICROBATCHES)
 
 
-def _train(wrap, name="AdamW", clip=None, steps=3, one_backward=True, **options):
+def _train(
+    wrap, name="AdamW", clip=None, steps=3, one_backward=True, offload_policy=None, **options
+):
     """Digests of the weights and of the optimizer's state after some steps, and norms."""
     dtrain.manual_seed(3)
     model = _Model().to("cuda")
-    called = _shard(model, wrap)
+    called = _shard(model, wrap, offload_policy=offload_policy)
     trained = [param for param in model.parameters() if param.requires_grad]
     optimizer = getattr(optim, name)(trained, **options)
     average = optim.swa_utils.AveragedModel(model)
@@ -213,6 +220,27 @@ def units_compute_in_another_dtype():
 
     assert train(True) == _alone(train, True)
     assert train(True) != _alone(train, False)
+
+
+def offloaded_models_have_the_bits_of_one_rank():
+    for name, wrap in (("AdamW", "units"), ("LAMB", "whole")):
+        got = _train(wrap, name, clip=2, offload_policy=CPUOffloadPolicy())
+        assert got == _alone(_train, wrap, name, clip=2, offload_policy=CPUOffloadPolicy())
+    model = _shard(_Model().to("cuda"), "units", offload_policy=CPUOffloadPolicy())
+    assert str(model.wide.weight.device) == "cpu"
+    with summon_full_params(model), dtrain.no_grad():
+        model.wide.weight.fill_(2)
+    assert model.wide.weight.mean().item() == 2
+    assert model(dtrain.ones(2, 16, device="cuda")).is_cuda
+    for write in (
+        lambda: model.wide.weight.detach().fill_(1),
+        lambda: model.wide.weight.data.fill_(1),
+    ):
+        with pytest.raises((RuntimeError, ValueError), match=r"read-only|with summon_full_params"):
+            write()
+    other = from_rank_0(_Model().state_dict())
+    model.load_state_dict(other)
+    assert digest(model.state_dict()) == digest(other)
 
 
 def gpus_that_cannot_read_each_other_have_all_values():

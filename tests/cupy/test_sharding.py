@@ -12,6 +12,7 @@ BODIES = [
     "writes_are_refused",
     "units_compute_in_another_dtype",
     "checkpoints_go_on_anywhere",
+    "offloaded_models_have_the_bits_of_one_rank",
 ]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from dtrain.autograd import Tensor
 from dtrain.autograd.bucket import Bucket, GradBuffer, Sharding
 from dtrain.autograd.tensor import wrap
-from dtrain.backend import Array, array_module, is_cupy, is_writable, on_device_of
+from dtrain.backend import Array, array_module, device, is_cupy, is_writable, on_device_of
 from dtrain.distributed.comm.communicator import Communicator
 from dtrain.distributed.comm.tree_reduce import equal_bounds
 from dtrain.functions.inplace import copy_values
@@ -25,6 +25,8 @@ from dtrain.parallel.sharding.device_values import (
     order_after_all_ranks,
     wait_for_all_ranks,
 )
+from dtrain.parallel.sharding.gathered_values import GatheredValues
+from dtrain.parallel.sharding.offloaded_values import OffloadedValues
 from dtrain.parallel.sharding.sharded_parameter import (
     allow_writes,
     drop_own_values,
@@ -64,19 +66,25 @@ class BucketShard(Shard, Sharding):
     Parameters
     ----------
     params : of one dtype, on one device; all ranks have the same values
+    computes_on : the GPU that computes with copies of parameters in host memory; None: each
+        device computes with those that it has
     comm : the ranks
     """
 
-    def __init__(self, params: Sequence[Tensor], comm: Communicator):
+    def __init__(
+        self, params: Sequence[Tensor], comm: Communicator, computes_on: device | None = None
+    ):
         bucket = Bucket(params, comm.empty_on_node)
         bucket.use_grad_memory(comm.empty)
         self._comm = comm
         super().__init__(bucket, equal_bounds(bucket.size, comm.size), comm.rank, True)
         bucket.sharding = self
         bucket.before_write = _refuse_unprepared
-        #: the values, where they are in parts
-        self.values: DeviceValues | None = None
-        if is_cupy(bucket.data):
+        #: the values, where a GPU does not have all of them
+        self.values: GatheredValues | None = None
+        if computes_on is not None:
+            self.values = OffloadedValues(bucket, computes_on)
+        elif is_cupy(bucket.data):
             self.values = cut_values(bucket, comm, self.borders)
         if self.values is not None:
             for param in bucket.params:
@@ -114,17 +122,23 @@ class BucketShard(Shard, Sharding):
         assert self.values is not None
         return self.values.read(param)
 
+    def find_values(self, param: Tensor) -> Array | None:
+        """A parameter's values, of `make_sharded`, if a unit runs that has them."""
+        whole = None if self.values is None else self.values.find_whole()
+        return None if whole is None else whole.view(param._bucket_index)
+
     def is_writable(self, param: Tensor) -> bool:
         if self.values is not None:
             return has_own_values(param)
         return is_writable(param.array)
 
     def load(self, param: Tensor, values: Tensor) -> None:
-        if self.values is None:
+        if self.values is not None:
+            self.values.forget()
+        if self.bucket.has_all_values:
             copy_values(wrap(self._shared_values(param)), values)
             return
         here, there = own_slices(self.bucket, param._bucket_index)
-        self.values.forget()
         wait_for_all_ranks(self._comm, self.bucket.data)
         copy_values(wrap(self.bucket.own_values()[here]), values.reshape(-1)[there])
         wait_for_all_ranks(self._comm, self.bucket.data)
@@ -149,14 +163,14 @@ class BucketShard(Shard, Sharding):
         self.borders = self.gradient_bounds = borders
         rank = self._comm.rank
         self.bucket.update_range = slice(borders[rank], borders[rank + 1])
-        if self.values is not None:
+        if isinstance(self.values, DeviceValues):
             self.values.cut(borders)
 
     @property
     def shares_values(self) -> bool:
         """Whether this rank does without memory of its own for all values."""
         if is_cupy(self.bucket.data):
-            return self.values is not None
+            return not self.bucket.has_all_values
         return self._comm.node_size > 1
 
     def require_all_ranks(self) -> None:
@@ -256,7 +270,7 @@ class BucketShard(Shard, Sharding):
     def end_update(self, buckets: Sequence[Bucket]) -> None:
         shards = [bucket.sharding for bucket in buckets]
         known = [shard for shard in shards if isinstance(shard, BucketShard)]
-        whole = [shard for shard in known if shard.values is None]
+        whole = [shard for shard in known if shard.bucket.has_all_values]
         self._complete([shard.bucket.data for shard in whole], [shard.borders for shard in whole])
         order_parts(known, self._comm)
         for shard in known:
@@ -273,10 +287,12 @@ class BucketShard(Shard, Sharding):
 def order_parts(shards: Iterable[BucketShard], comm: Communicator) -> None:
     """Let this rank's reads and writes of parts follow those of all ranks so far; every rank calls
     it. In host memory nothing is done: there ranks wait for each other."""
-    in_parts = [shard for shard in shards if shard.values is not None]
-    for shard in in_parts:
-        assert shard.values is not None
-        shard.values.forget()
+    in_parts = []
+    for shard in shards:
+        if shard.values is not None:
+            shard.values.forget()
+        if not shard.bucket.has_all_values:
+            in_parts.append(shard)
     if in_parts:
         order_after_all_ranks(comm, in_parts[0].bucket.data)
 

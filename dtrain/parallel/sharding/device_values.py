@@ -1,15 +1,13 @@
-"""The values of a bucket on GPUs: each rank has its part, and all of them while a unit runs."""
+"""The values of a bucket on GPUs in parts: each rank copies the other ranks' from their memory."""
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
-from typing import Any
 
 from dtrain.autograd import Tensor
 from dtrain.autograd.bucket import Bucket
 from dtrain.backend import Array, array_module, on_device_of
-from dtrain.backend.side_stream import record_event, side_stream, wait_event
 from dtrain.distributed.comm.communicator import Communicator
 from dtrain.distributed.comm.peer_memory import (
     PeerArrays,
@@ -17,47 +15,13 @@ from dtrain.distributed.comm.peer_memory import (
     free_for_peers,
     open_peers,
 )
+from dtrain.parallel.sharding.gathered_values import GatheredValues, WholeValues
 
 
-class WholeValues:
-    """A copy of all values of a bucket, made of the ranks' parts beside other work.
+class DeviceValues(GatheredValues):
+    """The values of a bucket of which each rank has a part on its GPU.
 
-    Its memory is free when nobody refers to it or to its arrays.
-    """
-
-    def __init__(self, bucket: Bucket, parts: Sequence[Array], borders: Sequence[int]):
-        own = bucket.data
-        self._params, self._starts = bucket.params, bucket.starts
-        self._views: dict[int, Array] = {}
-        with on_device_of(own):
-            self._flat = array_module(own).empty(borders[-1], own.dtype)
-        # After this stream's work so far, which may still use that memory for something else.
-        with side_stream(own, after=record_event(own)):
-            for part, low, high in zip(parts, borders, borders[1:]):
-                _copy(part, self._flat[low:high])
-            self._copied: Any = record_event(own)
-
-    def flat(self) -> Array:
-        """The values, (size,); what is queued from now on waits for them."""
-        if self._copied is not None:
-            wait_event(self._flat, self._copied)
-            self._copied = None
-        return self._flat
-
-    def view(self, index: int) -> Array:
-        """The values of a parameter, in its shape."""
-        if index not in self._views:
-            param, start = self._params[index], self._starts[index]
-            view = self.flat()[start : start + param.numel()].reshape(param.shape)
-            self._views[index] = view
-        return self._views[index]
-
-
-class DeviceValues:
-    """The values of a bucket in parts, and the whole ones that a rank gathers.
-
-    A rank copies the other ranks' parts from their memory, on a stream of its own. All ranks call
-    `synchronize` between writing a part and reading it.
+    All ranks call `order_after_all_ranks` between writing a part and reading it.
 
     Parameters
     ----------
@@ -70,57 +34,25 @@ class DeviceValues:
     def __init__(
         self, bucket: Bucket, comm: Communicator, peers: PeerArrays, borders: Sequence[int]
     ):
-        self._bucket, self._comm = bucket, comm
-        self._peers, self._borders = peers, borders
-        #: kept while a unit runs, or until it begins to
-        self._kept: WholeValues | None = None
-        self._holds = 0
-        #: those that somebody has, a unit or values saved for the backward pass
-        self._last: weakref.ref[WholeValues] | None = None
+        super().__init__(bucket)
+        self._comm, self._peers, self._borders = comm, peers, borders
         #: copies of single parameters that somebody has
         self._reads: weakref.WeakValueDictionary[int, Array] = weakref.WeakValueDictionary()
 
-    def find_whole(self) -> WholeValues | None:
-        """The whole values, if somebody has them."""
-        return None if self._last is None else self._last()
+    def _make_whole(self) -> WholeValues:
+        own = self._bucket.data
+        with on_device_of(own):
+            flat = array_module(own).empty(self._bucket.size, own.dtype)
+        return WholeValues(self._bucket, flat, self._copy_parts)
 
-    def prefetch(self) -> None:
-        """Begin to gather, and keep the whole values for the next one who asks for them."""
-        if self._kept is None:
-            self._kept = self._find_or_gather()
+    def _copy_parts(self, flat: Array) -> None:
+        for part, low, high in zip(self._peers.arrays, self._borders, self._borders[1:]):
+            _copy(part, flat[low:high])
 
-    def gather(self) -> WholeValues:
-        """The whole values."""
-        whole = self._kept or self._find_or_gather()
-        if not self._holds:
-            self._kept = None
-        return whole
-
-    def hold(self) -> None:
-        """Keep the whole values until `release`."""
-        self.prefetch()
-        self._holds += 1
-
-    def release(self) -> None:
-        """End a `hold`."""
-        self._holds -= 1
-        if not self._holds:
-            self._kept = None
-
-    def _find_or_gather(self) -> WholeValues:
-        whole = self.find_whole()
-        if whole is None:
-            whole = WholeValues(self._bucket, self._peers.arrays, self._borders)
-            self._last = weakref.ref(whole)
-        return whole
-
-    def read(self, param: Tensor) -> Array:
-        """The values of a parameter: a copy, unless somebody has the whole values."""
-        whole, index = self.find_whole(), param._bucket_index
-        if whole is not None:
-            return whole.view(index)
-        if (read := self._reads.get(index)) is not None:
-            return read  # a view of a parameter is known by the memory that both have
+    def _read(self, param: Tensor) -> Array:
+        index = param._bucket_index
+        if (known := self._reads.get(index)) is not None:
+            return known  # a view of a parameter is known by the memory that both have
         own, start = self._bucket.data, self._bucket.starts[index]
         stop = start + param.numel()
         with on_device_of(own):
@@ -133,11 +65,7 @@ class DeviceValues:
         return out
 
     def forget(self) -> None:
-        """Gather anew the next time: parts are about to change."""
-        if self._kept is not None:
-            self._kept.flat()  # a copy in progress reads the parts as they are
-            self._kept = None
-        self._last = None
+        super().forget()
         self._reads.clear()
 
     def cut(self, borders: Sequence[int]) -> None:

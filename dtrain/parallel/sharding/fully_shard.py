@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from dtrain.nn import Module
 from dtrain.parallel.sharding.policies import (
+    CPUOffloadPolicy,
     MixedPrecisionPolicy,
     OffloadPolicy,
     check_offload,
@@ -73,5 +74,6 @@ def fully_shard(
     policy = check_policy(mp_policy, "fully_shard: mp_policy")
     check_offload(offload_policy, OffloadPolicy, "fully_shard: offload_policy")
     reshard = None if reshard_after_forward is None else bool(reshard_after_forward)
-    make_unit(module, policy, "fully_shard", reshard)
+    offload = isinstance(offload_policy, CPUOffloadPolicy)
+    make_unit(module, policy, "fully_shard", reshard, offload)
     return module

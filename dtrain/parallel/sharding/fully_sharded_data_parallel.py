@@ -140,10 +140,11 @@ class FullyShardedDataParallel(Module):
             self.__dict__["_called"] = replicated  # no submodule: the names stay the model's
             return
         reshard = False if strategy is ShardingStrategy.SHARD_GRAD_OP else None
+        offload = cpu_offload is not None and cpu_offload.offload_params
         for child in _find_units(module, auto_wrap_policy, by):
             if find_unit(child) is None:
-                make_unit(child, inner, by, reshard)
-        make_unit(module, outer, by, reshard)
+                make_unit(child, inner, by, reshard, offload)
+        make_unit(module, outer, by, reshard, offload)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The output of `module`, on this rank's microbatch."""

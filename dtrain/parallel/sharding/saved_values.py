@@ -11,7 +11,7 @@ from typing import Any
 
 from dtrain.autograd.graph import Node
 from dtrain.backend import Array, is_cupy, on_device_of
-from dtrain.parallel.sharding.device_values import DeviceValues, WholeValues
+from dtrain.parallel.sharding.gathered_values import GatheredValues, WholeValues
 
 
 class SavedValues:
@@ -23,7 +23,7 @@ class SavedValues:
     whole : the whole values in whose memory the arrays are
     """
 
-    def __init__(self, values: DeviceValues, whole: WholeValues):
+    def __init__(self, values: GatheredValues, whole: WholeValues):
         self._values = values
         flat = whole.flat()
         self._first, self._stop = flat.data.ptr, flat.data.ptr + flat.nbytes
@@ -98,7 +98,7 @@ class _Call:
         return iter((self._function, arrays, self._static))
 
 
-def take_saved(nodes: Iterable[Node], values: Sequence[DeviceValues]) -> list[SavedValues]:
+def take_saved(nodes: Iterable[Node], values: Sequence[GatheredValues]) -> list[SavedValues]:
     """Take the whole values of buckets from what the vjps of nodes keep."""
     found = [(each, whole) for each in values if (whole := each.find_whole()) is not None]
     buckets = [SavedValues(each, whole) for each, whole in found]

@@ -35,6 +35,7 @@ class _Sharded(Tensor):
         self.__dict__["_own"] = values
 
     def _described(self) -> Array:
+        """An array of the parameter's shape and dtype, which is not gathered for that."""
         own = self.__dict__["_own"]
         return self._like if own is None else own
 
@@ -52,11 +53,14 @@ class _Sharded(Tensor):
 
     @property
     def device(self) -> device:
-        return device_of(self._described())
+        own = self.__dict__["_own"]
+        if own is None:  # a GPU may have a copy
+            own = self._bucket.sharding.find_values(self)  # type: ignore[union-attr]
+        return device_of(self._like if own is None else own)
 
     @property
     def is_cuda(self) -> bool:
-        return not isinstance(self._described(), np.ndarray)
+        return self.device.type == "cuda"
 
     @property
     def itemsize(self) -> int:

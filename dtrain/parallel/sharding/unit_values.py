@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from dtrain.autograd import Tensor, is_grad_enabled
 from dtrain.autograd.graph import nodes_since, now
+from dtrain.autograd.recompute import repeated
 from dtrain.backend.nested import find_nested
 from dtrain.nn import Module
 from dtrain.parallel.sharding.bucket_shard import BucketShard
-from dtrain.parallel.sharding.device_values import DeviceValues
+from dtrain.parallel.sharding.gathered_values import GatheredValues
 from dtrain.parallel.sharding.saved_values import SavedValues, take_saved
 
 
@@ -32,8 +34,7 @@ class GatherOrder:
         self._last = unit
         following = self._following.get(unit)
         if following is not None:
-            for values in following.in_parts():
-                values.prefetch()
+            following.prefetch()
 
     def end_forward(self) -> None:
         """Note that the outermost unit has run."""
@@ -50,48 +51,72 @@ class UnitValues:
 
     Parameters
     ----------
-    shards : of the parameters that the unit has sharded
+    params : the parameters of the unit's modules, except those of units inside; another unit may
+        have sharded some, which are used here, too
     reshard : whether values are freed between forward and backward pass; None: unless the unit is
         the outermost one, whose values the backward pass needs first
     """
 
-    def __init__(self, shards: Sequence[BucketShard], reshard: bool | None):
-        self._shards, self._reshard = shards, reshard
+    def __init__(self, params: Sequence[Tensor], reshard: bool | None):
+        buckets = dict.fromkeys(param._bucket for param in params)
+        self._values: list[GatheredValues] = [
+            bucket.sharding.values
+            for bucket in buckets
+            if bucket is not None
+            and isinstance(bucket.sharding, BucketShard)
+            and bucket.sharding.values is not None
+        ]
+        self._reshard = reshard
         self.order: GatherOrder = GatherOrder()
         #: whether another unit has this one inside
         self.is_inner: bool = False
-        self._starts: list[int] = []  # of the calls that have not ended
+        #: of the calls that have not ended: where their nodes begin, and what keeps the values
+        self._calls: list[tuple[int, AbstractContextManager[None]]] = []
 
-    def in_parts(self) -> list[DeviceValues]:
-        """The values of those buckets that are in parts."""
-        return [shard.values for shard in self._shards if shard.values is not None]
+    def prefetch(self) -> None:
+        """Begin to gather the values."""
+        for values in self._values:
+            values.prefetch()
 
     def __getstate__(self) -> dict[str, Any]:
         """For `copy` and `pickle`: the parameters of a copy have their values."""
-        return {"_shards": (), "_reshard": None, "order": GatherOrder(), "is_inner": False,
-                "_starts": []}  # fmt: skip
+        empty: dict[str, Any] = {"_values": [], "_calls": [], "_reshard": None}
+        return {"order": GatherOrder(), "is_inner": False, **empty}
 
     def register(self, module: Module) -> None:
-        """Register the hooks, where some bucket is in parts."""
-        if self.in_parts():
+        """Register the hooks, where some values have to be gathered."""
+        if self._values:
             module.register_forward_pre_hook(self._before_forward)
             module.register_forward_hook(self._after_forward, always_call=True)
 
     def _before_forward(self, module: Module, args: Any) -> None:
-        for values in self.in_parts():
-            values.hold()
-        self._starts.append(now())
+        if not self._values:  # a copy's
+            return
+        keeping = repeated(self._keep)
+        keeping.__enter__()
+        self._calls.append((now(), keeping))
         self.order.begin(self)
 
+    @contextmanager
+    def _keep(self) -> Iterator[None]:
+        for values in self._values:
+            values.hold()
+        try:
+            yield
+        finally:
+            for values in self._values:
+                values.release()
+
     def _after_forward(self, module: Module, args: Any, output: Any) -> None:
-        start = self._starts.pop()
+        if not self._calls:
+            return
+        start, keeping = self._calls.pop()
         if not self.is_inner:
             self.order.end_forward()
         reshard = self.is_inner if self._reshard is None else self._reshard
         if reshard and is_grad_enabled():
             tensors = find_nested((output,), Tensor)
             edges = [tensor.grad_fn for tensor in tensors if tensor.grad_fn is not None]
-            for saved in take_saved(nodes_since(start, edges), self.in_parts()):
+            for saved in take_saved(nodes_since(start, edges), self._values):
                 self.order.add(saved)
-        for values in self.in_parts():
-            values.release()
+        keeping.__exit__(None, None, None)

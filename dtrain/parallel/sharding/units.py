@@ -10,6 +10,7 @@ from typing import Any
 
 import dtrain.parallel.unreduced_check  # noqa: F401  watches all optimizers
 from dtrain.autograd import Tensor, is_grad_enabled
+from dtrain.backend import device, to_host
 from dtrain.distributed import world
 from dtrain.distributed.comm.blocks import copy_from_rank
 from dtrain.distributed.comm.communicator import Communicator
@@ -41,6 +42,7 @@ class ShardedUnit:
         policy: MixedPrecisionPolicy,
         comm: Communicator,
         reshard: bool | None,
+        offload: bool,
     ):
         self.is_copy: bool = False
         self.module: Module = module
@@ -51,9 +53,12 @@ class ShardedUnit:
         self._comm = comm
         self._reducer: ShardedReducer | None = None
         new = [param for param in module.parameters() if not _is_sharded(param)]
-        self.shards: list[BucketShard] = [BucketShard(alike, comm) for alike in _group(new)]
+        self.shards: list[BucketShard] = [
+            BucketShard(alike, comm, _move_to_host(alike) if offload else None)
+            for alike in _group(new)
+        ]
         self.precision: UnitPrecision = UnitPrecision(module, self.shards, policy)
-        self.values: UnitValues = UnitValues(self.shards, reshard)
+        self.values: UnitValues = UnitValues(_params_outside_units(module), reshard)
         for unit in self.inner:
             unit.outer = self
         for unit in self.all_units()[:-1]:
@@ -98,6 +103,15 @@ def find_unit(module: Module) -> ShardedUnit | None:
     return None if unit is None or unit.is_copy else unit
 
 
+def _params_outside_units(module: Module) -> list[Tensor]:
+    """The parameters of a module, except those of units inside, which gather them themselves."""
+    params = [param for param in module._parameters.values() if param is not None]
+    for child in module.children():
+        if find_unit(child) is None:
+            params += _params_outside_units(child)
+    return params
+
+
 def _warn_of_limits(comm: Communicator, shards: Sequence[BucketShard]) -> None:
     """Say, on rank 0 at the start of training, what this job cannot have."""
     shares = all(shard.shares_values for shard in shards)
@@ -118,12 +132,17 @@ def _warn_of_limits(comm: Communicator, shards: Sequence[BucketShard]) -> None:
 
 
 def make_unit(
-    module: Module, policy: MixedPrecisionPolicy, by: str, reshard: bool | None = None
+    module: Module,
+    policy: MixedPrecisionPolicy,
+    by: str,
+    reshard: bool | None = None,
+    offload: bool = False,
 ) -> None:
     """Shard the parameters of a module that are in no unit yet.
 
     reshard : whether a GPU frees them after the forward pass; None: unless the unit is the
         outermost one
+    offload : whether those on a GPU move to host memory, and are copied while the unit runs
 
     Raises
     ------
@@ -142,7 +161,7 @@ def make_unit(
     arrays = [p.array for _, p in new] + [b.array for b in module.buffers()]
     copy_from_rank(comm, arrays, 0, block_bytes=_BLOCK_BYTES)
     del arrays
-    unit = ShardedUnit(module, policy, comm, reshard)
+    unit = ShardedUnit(module, policy, comm, reshard, offload)
     comm.barrier()  # the values are there
     _return_free_memory()
     module.__dict__["_sharded_unit"] = unit
@@ -155,6 +174,16 @@ def _return_free_memory() -> None:
     """Give the memory of this rank's former parameters back to the system, where malloc kept it."""
     with contextlib.suppress(OSError, AttributeError):  # of glibc alone
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def _move_to_host(params: Sequence[Tensor]) -> device | None:
+    """Move parameters from a GPU to host memory; returns the GPU, None if they are on none."""
+    before = params[0].device
+    if before.type == "cpu":
+        return None
+    for param in params:
+        param.array = to_host(param.array)
+    return before
 
 
 def _is_sharded(param: Tensor) -> bool:
