@@ -26,7 +26,11 @@ from dtrain.nn import functional as F
 from dtrain.nn.utils import clip_grad_norm_
 from dtrain.parallel import (
     CPUOffloadPolicy,
+    FullStateDictConfig,
+    FullyShardedDataParallel,
     MixedPrecisionPolicy,
+    ShardingStrategy,
+    StateDictType,
     fully_shard,
     summon_full_params,
 )
@@ -241,6 +245,24 @@ def offloaded_models_have_the_bits_of_one_rank():
     other = from_rank_0(_Model().state_dict())
     model.load_state_dict(other)
     assert digest(model.state_dict()) == digest(other)
+
+
+def programs_for_fsdp():
+    dtrain.manual_seed(3)
+    model = FullyShardedDataParallel(
+        _Model(), auto_wrap_policy={nn.Linear}, device_id=dtrain.cuda.current_device(),
+        sharding_strategy=ShardingStrategy.SHARD_GRAD_OP,
+    )  # fmt: skip
+    optimizer = optim.AdamW(param for param in model.parameters() if param.requires_grad)
+    _run(model, model, optimizer)
+    config = FullStateDictConfig(offload_to_cpu=True, rank0_only=True)
+    with FullyShardedDataParallel.state_dict_type(model, StateDictType.FULL_STATE_DICT, config):
+        state = model.state_dict()
+    expected = _alone(_train, "replicated")[0][0]
+    if distributed.rank() == 0:
+        assert digest(state) == expected
+        assert not any(tensor.is_cuda for tensor in state.values())
+    assert bool(state) == (distributed.rank() == 0)
 
 
 def gpus_that_cannot_read_each_other_have_all_values():

@@ -13,6 +13,7 @@ BODIES = [
     "units_compute_in_another_dtype",
     "checkpoints_go_on_anywhere",
     "offloaded_models_have_the_bits_of_one_rank",
+    "programs_for_fsdp",
 ]
 
 

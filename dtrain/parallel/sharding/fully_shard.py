@@ -28,13 +28,15 @@ def fully_shard(
     (torch.distributed.fsdp.fully_shard); returns the module.
 
     Apply it from the inside out: each call makes one unit of the parameters that are in none yet,
-    the last one takes the whole model. All ranks of a machine share one copy of the parameters, so
-    nothing is gathered before a unit runs, nor freed after it; every machine has one copy. A unit's
-    gradients are whole on a rank from the first of them to the last; then they are reduced, and
-    each rank keeps its part. Any optimizer but LBFGS, made afterwards, updates this rank's part and
-    has the state of that part alone. Weights get the bits that `DataParallel` gives them on any
-    number of ranks. LARS, LAMB, Muon, Adafactor and SparseAdam have parts that end between
-    parameters.
+    the last one takes the whole model. In host memory all ranks of a machine share one copy of the
+    parameters, so nothing is gathered before a unit runs, nor freed after it; every machine has one
+    copy. On GPUs each rank has a part of them, copies the others' while a unit runs, and again for
+    its backward pass, the next unit's while one computes; all ranks are on one machine, else each
+    has all parameters. A unit's gradients are whole on a rank from the first of them to the last;
+    then they are reduced, and each rank keeps its part. Any optimizer but LBFGS, made afterwards,
+    updates this rank's part and has the state of that part alone. Weights get the bits that
+    `DataParallel` gives them on any number of ranks. LARS, LAMB, Muon, Adafactor and SparseAdam
+    have parts that end between parameters.
 
     With several microbatches a rank, the gradients of all but the last one are whole on the rank,
     as the order of the tree wants it. ``loader.steps(one_backward=True)`` lets units be reduced
@@ -44,10 +46,12 @@ def fully_shard(
 
     Parameters
     ----------
-    module : in host memory; its parameters may not belong to an optimizer or to DataParallel yet
-    reshard_after_forward : without effect: the memory that the ranks share is never freed
+    module : its parameters may not belong to an optimizer or to DataParallel yet
+    reshard_after_forward : whether a GPU frees the unit's parameters between forward and backward
+        pass; None: unless the unit is the outermost one. The memory that ranks share is never freed
     mp_policy : the dtypes in which the unit computes; None: its parameters'
-    offload_policy : without effect: parameters, gradients and state are in host memory
+    offload_policy : `CPUOffloadPolicy`: the unit's parameters, gradients and state lie in host
+        memory, where the module is on a GPU; None: on the module's device
 
     Raises
     ------

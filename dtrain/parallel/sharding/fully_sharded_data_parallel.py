@@ -68,12 +68,12 @@ class FullyShardedDataParallel(Module):
     auto_wrap_policy : which submodules are units: the classes of such modules, or a function of
         (module, recurse, nonwrapped_numel) as PyTorch's; None makes one unit of the model
     mixed_precision : the dtypes in which units compute
-    cpu_offload : without effect: parameters, gradients and state are in host memory
+    cpu_offload : whether parameters, gradients and state of a module on a GPU lie in host memory
     device_id : where the module is moved to before it is sharded; None: it stays
     ignored_modules, ignored_states, process_group, device_mesh, param_init_fn : refused
     gathering : backward_prefetch, forward_prefetch, limit_all_gathers, use_orig_params,
-        sync_module_states, without effect: nothing is gathered, parameters stay themselves, and all
-        ranks begin with rank 0's values
+        sync_module_states, without effect: a GPU gathers the next unit's parameters while one
+        computes, parameters stay themselves, and all ranks begin with rank 0's values
 
     Raises
     ------
@@ -151,13 +151,18 @@ class FullyShardedDataParallel(Module):
         return self.__dict__.get("_called", self.module)(*args, **kwargs)
 
     def state_dict(self, **options: Any) -> dict[str, Any]:
-        """The module's state; parameters share the memory of all ranks of the machine.
+        """The module's state. Parameters in host memory share that of all ranks of the machine;
+        those on GPUs are copies.
 
-        Within `state_dict_type` with `rank0_only` it is empty on the other ranks.
+        Within `state_dict_type` with `rank0_only` it is empty on the other ranks; with
+        `offload_to_cpu` it is in host memory, and a GPU gathers one parameter after the other.
         """
         if self._state_dict_config.rank0_only and world.rank():
             return {}
-        return self.module.state_dict(**options)
+        if not self._state_dict_config.offload_to_cpu:
+            return self.module.state_dict(**options)
+        own = self.module.state_dict(**{**options, "keep_vars": True})
+        return {name: x.detach().cpu() if isinstance(x, Tensor) else x for name, x in own.items()}
 
     def clip_grad_norm_(self, max_norm: float, norm_type: float = 2.0) -> Tensor:
         """`dtrain.nn.utils.clip_grad_norm_` of all parameters; every rank calls it."""

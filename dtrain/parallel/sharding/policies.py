@@ -45,17 +45,20 @@ class MixedPrecisionPolicy:
 
 @dataclass(frozen=True)
 class OffloadPolicy:
-    """Where a unit's parameters lie: in host memory (torch.distributed.fsdp.OffloadPolicy)."""
+    """Where a unit's parameters lie: on the module's device (torch.distributed.fsdp.OffloadPolicy).
+    """
 
 
 @dataclass(frozen=True)
 class CPUOffloadPolicy(OffloadPolicy):
-    """Parameters, gradients and optimizer state in host memory, where `fully_shard` has them anyway
-    (torch.distributed.fsdp.CPUOffloadPolicy).
+    """Parameters, gradients and optimizer state of a module on a GPU in host memory, the parameters
+    once on each machine (torch.distributed.fsdp.CPUOffloadPolicy).
+
+    A GPU has a copy of a unit's parameters while the unit runs. The optimizer runs on the CPU.
 
     Parameters
     ----------
-    pin_memory : without effect: no GPU copies from it
+    pin_memory : without effect: memory is pinned where the system allows it
     """
 
     pin_memory: bool = True
@@ -95,12 +98,12 @@ class MixedPrecision:
 
 @dataclass(frozen=True)
 class CPUOffload:
-    """Where the parameters of a `FullyShardedDataParallel` lie: in host memory, in any case
-    (torch.distributed.fsdp.CPUOffload).
+    """Where the parameters of a `FullyShardedDataParallel` lie (torch.distributed.fsdp.CPUOffload).
 
     Parameters
     ----------
-    offload_params : without effect
+    offload_params : whether those of a module on a GPU lie in host memory, as `CPUOffloadPolicy`
+        has them
     """
 
     offload_params: bool = False
@@ -131,6 +134,6 @@ def check_reduce_dtype(params: Iterable[Tensor], policy: MixedPrecisionPolicy, b
 
 
 def check_offload(policy: Any, kind: type[Any], by: str) -> None:
-    """Refuse an offload policy that is none; it changes nothing."""
+    """Refuse an offload policy that is none."""
     if policy is not None and not isinstance(policy, kind):
         raise TypeError(f"{by}: expected {kind.__name__} or None, got {policy!r}")

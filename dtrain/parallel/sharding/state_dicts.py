@@ -25,7 +25,7 @@ class FullStateDictConfig:
 
     Parameters
     ----------
-    offload_to_cpu : without effect: it is in host memory
+    offload_to_cpu : whether it is moved to host memory, one tensor after the other
     rank0_only : whether the other ranks get an empty dict
     """
 
