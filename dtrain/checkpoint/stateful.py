@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from dtrain.autograd import Tensor
-from dtrain.autograd.bucket import Sharding
+from dtrain.autograd.bucket_hooks import Sharding
 from dtrain.backend import default_generator
 from dtrain.checkpoint.manifest import RANDOM
 from dtrain.checkpoint.parts import SUFFIX, Part, share_out

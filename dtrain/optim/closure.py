@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dtrain.autograd import Tensor, enable_grad
-from dtrain.autograd.bucket import LossMean
+from dtrain.autograd.bucket_hooks import LossMean
 
 
 def evaluate(by: str, closure: Callable[[], Any], params: Sequence[Tensor]) -> tuple[Any, float]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dtrain.autograd import Tensor, no_grad
-from dtrain.autograd.bucket import Sharding
+from dtrain.autograd.bucket_hooks import Sharding
 from dtrain.autograd.tensor import wrap
 from dtrain.backend import Array, array_module, is_cupy, kernels, on_device_of
 from dtrain.backend.dtypes import float32, is_half

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from dtrain.autograd import Tensor
-from dtrain.autograd.bucket import Bucket, GradBuffer, Sharding
+from dtrain.autograd.bucket import Bucket, GradBuffer
+from dtrain.autograd.bucket_hooks import Sharding
 from dtrain.autograd.tensor import wrap
 from dtrain.backend import Array, array_module, device, is_cupy, is_writable, on_device_of
 from dtrain.distributed.comm.communicator import Communicator
