@@ -45,7 +45,7 @@ class MixedPrecisionPolicy:
 
 @dataclass(frozen=True)
 class OffloadPolicy:
-    """Where a unit's parameters lie: on the module's device (torch.distributed.fsdp.OffloadPolicy)."""
+    """Where parameters lie: on the module's device (torch.distributed.fsdp.OffloadPolicy)."""
 
 
 @dataclass(frozen=True)
