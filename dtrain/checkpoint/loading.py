@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from dtrain.backend import default_generator
 from dtrain.checkpoint.manifest import (
@@ -19,7 +19,7 @@ from dtrain.checkpoint.manifest import (
 )
 from dtrain.checkpoint.parts import group_by_object
 from dtrain.checkpoint.safetensors_file import StateWriter, join_parts, read_state, read_tensors
-from dtrain.checkpoint.stateful import Stateful, copies_state, gather_state
+from dtrain.checkpoint.stateful import Stateful, copies_state, gather_state, is_in_parts
 from dtrain.distributed import world
 from dtrain.distributed.context import process
 from dtrain.errors import CheckpointError
@@ -132,18 +132,34 @@ def _load_all(
     """Load all objects and the generator; or raise, with all of them as they were."""
     generator = default_generator()
     random_before = generator.get_state()
-    snapshots = {name: _Snapshot(value, folder) for name, value in objects.items()}
+    # What is sharded is loaded last, when nothing can refuse any more: a snapshot would be whole.
+    sharded = [name for name, value in objects.items() if is_in_parts(value)]
+    others = [name for name in objects if name not in sharded]
+    snapshots: dict[str, _Snapshot | None] = {
+        name: _Snapshot(objects[name], folder) for name in others
+    }
     begun: list[str] = []
     try:
-        for name, value in objects.items():
+        for name in others:
             begun.append(name)
-            value.load_state_dict(states.pop(name))
+            objects[name].load_state_dict(states.pop(name))
         begun.append(RANDOM)
         _check_random(random)
         generator.set_state(random)
+        for name in sharded:
+            begun.append(name)
+            cast(Any, objects[name])._check_state_dict(states[name])
+        snapshots |= dict.fromkeys(sharded)
+        for name in sharded:
+            begun.append(name)
+            objects[name].load_state_dict(states.pop(name))
     except BaseException as reason:
         generator.set_state(random_before)
-        failed = [name for name in begun if name != RANDOM and not snapshots[name].restore()]
+        failed = [
+            name
+            for name in dict.fromkeys(begun)
+            if name in snapshots and not _restore(snapshots[name])
+        ]
         also = f"; {failed} could not be restored: make them anew" if failed else ""
         if not isinstance(reason, Exception):
             raise
@@ -153,7 +169,8 @@ def _load_all(
         ) from reason
     finally:
         for snapshot in snapshots.values():
-            snapshot.file.close()
+            if snapshot is not None:
+                snapshot.file.close()
 
 
 class _Snapshot:
@@ -185,6 +202,10 @@ class _Snapshot:
         except Exception:
             return False
         return True
+
+
+def _restore(snapshot: _Snapshot | None) -> bool:
+    return snapshot is not None and snapshot.restore()
 
 
 def _check_random(state: Any) -> None:

@@ -201,6 +201,10 @@ class Module(Hookable, Attributes):
         """
         return state.load(self, state_dict, strict, assign)
 
+    def _check_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Raise what `load_state_dict` would raise; change nothing."""
+        state.check(self, state_dict)
+
     def get_extra_state(self) -> Any:
         """Further state for `state_dict`; a subclass that has some defines this method."""
         raise RuntimeError(f"{type(self).__name__} has no method get_extra_state")

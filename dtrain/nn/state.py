@@ -46,11 +46,8 @@ def save(module: Any, destination: dict[str, Any], prefix: str, keep_vars: bool)
 
 def load(module: Any, state_dict: Any, strict: bool, assign: bool) -> IncompatibleKeys:
     """Copy a state into a module; see Module.load_state_dict."""
-    if not isinstance(state_dict, Mapping):
-        raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
-    loading = _Loading(dict(state_dict), strict, assign)
-    loading.visit(module, "")
-    loading.unexpected += [name for name in loading.state if name not in loading.known]
+    loading = _Loading(state_dict, strict, assign)
+    loading.visit_all(module)
     if loading.problems or not loading.post_hooks:
         loading.refuse_problems(module)  # before anything is written
     for write in loading.writes:
@@ -62,6 +59,14 @@ def load(module: Any, state_dict: Any, strict: bool, assign: bool) -> Incompatib
     return keys
 
 
+def check(module: Any, state_dict: Any) -> None:
+    """Raise what `load` would raise before it writes anything."""
+    loading = _Loading(state_dict, strict=True, assign=False)
+    loading.visit_all(module)
+    if not loading.post_hooks:
+        loading.refuse_problems(module)
+
+
 def _hooks(module: Any, kind: str) -> tuple[Hook, ...]:
     return () if module._hooks is None else tuple(getattr(module._hooks, kind))
 
@@ -69,14 +74,21 @@ def _hooks(module: Any, kind: str) -> tuple[Hook, ...]:
 class _Loading:
     """One call of `load`: the pending writes and the problems found."""
 
-    def __init__(self, state: dict[str, Any], strict: bool, assign: bool):
-        self.state, self.strict, self.assign = state, strict, assign
+    def __init__(self, state: Any, strict: bool, assign: bool):
+        if not isinstance(state, Mapping):
+            raise TypeError(f"Expected state_dict to be dict-like, got {type(state)}.")
+        self.state, self.strict, self.assign = dict(state), strict, assign
         self.known: set[str] = set()
         self.missing: list[str] = []
         self.unexpected: list[str] = []
         self.problems: list[str] = []
         self.writes: list[Callable[[], Any]] = []
         self.post_hooks: list[Callable[[IncompatibleKeys], Any]] = []
+
+    def visit_all(self, module: Any) -> None:
+        """Collect the writes and problems of a whole module."""
+        self.visit(module, "")
+        self.unexpected += [name for name in self.state if name not in self.known]
 
     def visit(self, module: Any, prefix: str) -> None:
         """Collect the writes and problems of a module and its descendants."""

@@ -143,6 +143,17 @@ class Adafactor(Optimizer):
             If the groups, the parameters or the shapes of the state differ; nothing has been
             changed then.
         """
+        factors, rest = self._read_factors(state_dict)
+        super().load_state_dict(rest)
+        self._factors = factors
+
+    def _check_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super()._check_state_dict(self._read_factors(state_dict)[1])
+
+    def _read_factors(
+        self, state_dict: dict[str, Any]
+    ) -> tuple[dict[Tensor, State], dict[str, Any]]:
+        """The factors in a state_dict, by parameter, and the state_dict without them."""
         params = [param for group in self.param_groups for param in group["params"]]
         keys = [key for group in state_dict["param_groups"] for key in group["params"]]
         factors = {
@@ -151,8 +162,7 @@ class Adafactor(Optimizer):
             if key in state_dict["state"]
         }
         numbers = {key: {"step": state["step"]} for key, state in state_dict["state"].items()}
-        super().load_state_dict({**state_dict, "state": numbers})
-        self._factors = factors
+        return factors, {**state_dict, "state": numbers}
 
     def __getstate__(self) -> dict[str, Any]:
         factors = {

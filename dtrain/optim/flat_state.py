@@ -69,8 +69,17 @@ def write_initial(optimizer: Optimizer, param: Tensor, group: Group) -> None:
             flat[name][here] = _initial(optimizer, name, group, flat[name])
 
 
-def load_all(optimizer: Optimizer, state_dict: dict[str, Any]) -> None:
-    """Load an optimizer's options and state; refuses what does not fit before it changes any."""
+class _Fitting(NamedTuple):
+    """A state_dict that fits an optimizer."""
+
+    #: each parameter, its state if it has some, and its group in the state_dict
+    pairs: list[tuple[Tensor, dict[str, Any] | None, Group]]
+    #: the groups' options
+    options: list[Group]
+
+
+def check(optimizer: Optimizer, state_dict: dict[str, Any]) -> _Fitting:
+    """Refuse a state_dict that does not fit an optimizer."""
     groups = state_dict["param_groups"]
     have = [len(group["params"]) for group in optimizer.param_groups]
     given = [len(group["params"]) for group in groups]
@@ -99,6 +108,12 @@ def load_all(optimizer: Optimizer, state_dict: dict[str, Any]) -> None:
     if optimizer._steps_by_rule():
         for new in options:
             optimizer._read_options(new)
+    return _Fitting(pairs, options)
+
+
+def load_all(optimizer: Optimizer, state_dict: dict[str, Any]) -> None:
+    """Load an optimizer's options and state; refuses what does not fit before it changes any."""
+    pairs, options = check(optimizer, state_dict)
     for group, new in zip(optimizer.param_groups, options):
         group.update(new)
         make_buckets(group["params"])

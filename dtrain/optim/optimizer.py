@@ -358,6 +358,10 @@ class Optimizer:
         """
         flat_state.load_all(self, state_dict)
 
+    def _check_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Raise what `load_state_dict` would raise; change nothing."""
+        flat_state.check(self, state_dict)
+
     def __getstate__(self) -> dict[str, Any]:
         """The attributes for `copy` and `pickle`: the state is apart from the buckets."""
         kept = {k: v for k, v in self.__dict__.items() if k not in ("_numbers", "_flat")}

@@ -369,6 +369,27 @@ def each_rank_writes_its_part_of_a_checkpoint():
 _write_file = folder_writer._write_file
 
 
+def a_checkpoint_that_does_not_fit_changes_nothing():
+    def job(name, outputs):
+        model = fully_shard(nn.Linear(9, outputs))
+        optimizer = getattr(optim, name)(model.parameters(), lr=0.1)
+        schedule = optim.lr_scheduler.StepLR(optimizer, 1)
+        F.mse_loss(model(dtrain.ones(2, 9)), dtrain.ones(2, outputs)).backward()
+        optimizer.step()
+        schedule.step()
+        return {"model": model, "optimizer": optimizer, "schedule": schedule}
+
+    root = from_rank_0(tempfile.mkdtemp() if distributed.rank() == 0 else None)
+    save_checkpoint(root, 1, **job("Adam", 9))
+    for name, outputs, refused in (("Adam", 5, "model"), ("Adafactor", 9, "optimizer")):
+        objects = job(name, outputs)
+        before = [_file(value.state_dict()) for value in objects.values()]
+        with pytest.raises(CheckpointError, match=f"its {refused} does not fit"):
+            load_checkpoint(root, **objects)
+        assert [_file(value.state_dict()) for value in objects.values()] == before
+        distributed.barrier()
+
+
 def _fail_on_the_last_rank(path, state):
     if distributed.rank() == distributed.world_size() - 1:
         raise OSError("No space left on device")

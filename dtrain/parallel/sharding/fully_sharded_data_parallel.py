@@ -174,6 +174,9 @@ class FullyShardedDataParallel(Module):
         """Load the module's state; every rank gives the same one."""
         return self.module.load_state_dict(state_dict, strict, assign)
 
+    def _check_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        self.module._check_state_dict(state_dict)
+
     #: `summon_full_params(model)`, as PyTorch has it
     summon_full_params = staticmethod(summon_full_params)
     #: `state_dict_type(model, StateDictType.FULL_STATE_DICT, config)`, as PyTorch has it
