@@ -178,6 +178,26 @@ def values_are_freed_and_gathered():
     assert pool.used_bytes() - before < parts + whole // 4
 
 
+def no_step_waits_for_the_gpu():
+    model = _shard(_Model().to("cuda"), "units")
+    optimizer = optim.AdamW(param for param in model.parameters() if param.requires_grad)
+    x = dtrain.ones(2, 16, device="cuda")
+
+    def step():
+        F.mse_loss(model(x), x[:, :8]).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    step()
+    cupy.cuda.get_current_stream().synchronize()
+    conftest.hostcuda.reset()
+    step()
+    counters, calls = conftest.hostcuda.counters(), conftest.hostcuda.launch_names()
+    assert (counters["syncs"], counters["h2d"], counters["d2h"]) == (0, 0, 0)
+    buckets = len({param._bucket for param in model.parameters() if param.requires_grad})
+    assert (calls["ncclSendRecv"], calls["ncclAllReduce"]) == (buckets, 2)  # around the update
+
+
 def ranks_read_without_each_other():
     dtrain.manual_seed(3)
     model = _shard(_Model().to("cuda"), "units")

@@ -28,9 +28,10 @@ def test_sharded_models_on_other_numbers_of_gpus(size, run_on_ranks):
     run_on_ranks(size, *BODIES, script="shard_on_ranks.py")
 
 
-@pytest.mark.skipif(not conftest.HOSTED, reason="a GPU's kernels take memory from the pool, too")
-def test_a_model_that_no_gpu_could_hold(run_on_ranks):
-    run_on_ranks(3, "values_are_freed_and_gathered", script="shard_on_ranks.py")
+@pytest.mark.skipif(not conftest.HOSTED, reason="counted on host memory only")
+def test_memory_and_waiting(run_on_ranks):
+    bodies = "values_are_freed_and_gathered", "no_step_waits_for_the_gpu"
+    run_on_ranks(3, *bodies, script="shard_on_ranks.py")
 
 
 def test_gpus_that_cannot_read_each_other(run_on_ranks):

@@ -90,6 +90,8 @@ class BucketShard(Shard, Sharding):
         if self.values is not None:
             for param in bucket.params:
                 make_sharded(param)
+        #: whether an optimizer, or this rank, may write to the values now
+        self.takes_writes: bool = False
         self.protect()
 
     def protect(self) -> None:
@@ -110,6 +112,7 @@ class BucketShard(Shard, Sharding):
 
     def allow_writes(self, allowed: bool) -> None:
         """Let values in parts be written to, or refuse it; host memory is protected by itself."""
+        self.takes_writes = allowed
         if self.values is not None:
             for param in self.bucket.params:
                 allow_writes(param, allowed)

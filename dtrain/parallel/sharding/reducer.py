@@ -169,9 +169,10 @@ class ShardedReducer(Reducer):
     def _before_step(self) -> None:
         self._require_all_ranks()
         super()._before_step()
-        order_parts(self._shards, self._comm)
+        if not all(shard.takes_writes for shard in self._shards):  # the first bucket of an update
+            order_parts(self._shards, self._comm)
+            for shard in self._shards:
+                shard.allow_writes(True)
         if not self._updates_values:
             self._comm.barrier()  # a rank may still compute with the values, or copy them
             self._updates_values = True
-        for shard in self._shards:
-            shard.allow_writes(True)
