@@ -123,6 +123,12 @@ def training_gives_the_bits_of_data_parallel():
     assert got == _alone(_train, "replicated", "SGD", lr=0.1, momentum=0.9)
 
 
+def threads_give_the_bits_of_data_parallel():
+    expected = _train("replicated", clip=2)
+    for ranks in (1, 2, 5):
+        assert distributed.run_ranks(ranks, lambda: _train("units", clip=2)) == [expected] * ranks
+
+
 def gradients_and_state_are_in_parts():
     model = fully_shard(_Model().to("cuda"))
     optimizer = optim.AdamW(param for param in model.parameters() if param.requires_grad)

@@ -34,6 +34,10 @@ def test_memory_and_waiting(run_on_ranks):
     run_on_ranks(3, *bodies, script="shard_on_ranks.py")
 
 
+def test_ranks_that_are_threads(run_on_ranks):
+    run_on_ranks(1, "threads_give_the_bits_of_data_parallel", script="shard_on_ranks.py")
+
+
 def test_gpus_that_cannot_read_each_other(run_on_ranks):
     body = "gpus_that_cannot_read_each_other_have_all_values"
     run_on_ranks(2, body, script="shard_on_ranks.py")
