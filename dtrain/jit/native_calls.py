@@ -27,7 +27,12 @@ EXACT = {
 _ELEMENTWISE = EXACT | {np.tanh, np.exp, np.log, np.sin, np.cos}
 #: The outputs of kernels that are sums of rows, and what those begin with: -0.0 + x is x, to the
 #: bit, as NumPy's sums begin with the first row.
-_SUMS = {"add_rows": {0: -0.0}, "layer_norm_backward": {1: 0.0, 2: 0.0}}
+_FROM_ZERO = {1: 0.0, 2: 0.0}
+_SUMS = {
+    "add_rows": {0: -0.0},
+    "layer_norm_backward": _FROM_ZERO,
+    "group_norm_backward": _FROM_ZERO,
+}
 COLUMN_SUMS = f"{kernels.__name__}.cpu.sums", "column_sums"
 _VIEW_METHODS = {"reshape", "swapaxes", "transpose", "view"}
 
@@ -181,19 +186,21 @@ class Rows:
     def _add_kernel(
         self, name: str, args: Sequence[Any], outputs: Sequence[Place], sizes: Sequence[int]
     ) -> bool:  # fmt: skip
-        from dtrain.backend.kernels.cpu import call_table
+        from dtrain.backend.kernels.cpu.call_table import MAX_ARGUMENTS
+        from dtrain.backend.kernels.cpu.kernel_loops import kernel_loop
 
         places = [arg for arg in args if isinstance(arg, Place)]
-        numbers = [arg for arg in args if not isinstance(arg, Place)]
+        numbers = [arg for arg in args if not isinstance(arg, Place) and type(arg) is not int]
+        sizes = [*sizes, *(arg for arg in args if type(arg) is int)]
         dtype = outputs[0].dtype
         everything = [*places, *outputs]
         if any(type(n) is not float for n in numbers) or len(numbers) > 1:
             return False
-        if dtype.char not in "fd" or len(everything) > call_table.MAX_ARGUMENTS:
+        if dtype.char not in "fd" or len(everything) > MAX_ARGUMENTS:
             return False
         if not all(place.is_ordered and place.dtype == dtype for place in everything):
             return False
-        loop = call_table.kernel_loop(name, dtype)
+        loop = kernel_loop(name, dtype)
         if loop is None:
             return False
         for n, start in _SUMS.get(name, {}).items():
@@ -202,9 +209,9 @@ class Rows:
         return True
 
     def _add_fill(self, out: Place, value: float) -> None:
-        from dtrain.backend.kernels.cpu import call_table
+        from dtrain.backend.kernels.cpu.kernel_loops import kernel_loop
 
-        loop = call_table.kernel_loop("fill", out.dtype)
+        loop = kernel_loop("fill", out.dtype)
         assert loop is not None
         self._add_loop(loop, [out], [value], [math.prod(out.shape)])
 

@@ -36,24 +36,35 @@ class Division(NamedTuple):
     """How a call can be divided.
 
     rows : into so many at most, where `is_fixed`, else into any divisor of it
-    width : of the rows in the call's own view of its arrays; 1 where it does not matter
+    tail : the shape of a row in the call's own view of its arrays; () where it does not matter
     kinds : for each array among arguments and outputs: "row" by row, "whole" for each block, or
         a "sum" of rows
     """
 
     rows: int
-    width: int
+    tail: tuple[int, ...]
     kinds: tuple[str, ...]
     is_fixed: bool = True
 
     def shape(self, place: Place, kind: str, rows: int, block: int) -> tuple[int, ...]:
         """The shape of a block of an array of which there are so many rows."""
-        size = math.prod(place.shape)
+        size, inner = math.prod(place.shape), math.prod(self.tail)
         if kind != "row":
             return (size,)
         width = size // rows
-        inner = min(width, self.width)
-        return (block * width,) if self.width == 1 else (block * (width // inner), inner)
+        if width % inner:  # a number for each row, or for each group of one
+            return block * width, 1
+        return (block * (width // inner), *self.tail)
+
+
+#: The kinds of the arrays of kernels for rows that have the shape of the first output's, but for
+#: the first axis.
+_NORMS = {
+    "layer_norm": ("row", "whole", "whole", "row", "row", "row"),
+    "layer_norm_backward": ("row", "row", "whole", "row", "row", "row", "sum", "sum"),
+    "group_norm": ("row", "whole", "whole", "row", "row", "row"),
+    "group_norm_backward": ("row", "row", "whole", "row", "row", "row", "sum", "sum"),
+}
 
 
 def divide_call(call: ArrayCall, args: Sequence[Any], outputs: Sequence[Place]) -> Division | None:
@@ -64,24 +75,18 @@ def divide_call(call: ArrayCall, args: Sequence[Any], outputs: Sequence[Place]) 
     module, name = getattr(function, "__module__", ""), getattr(function, "__name__", "")
     if isinstance(function, np.ufunc):
         found = [_kind_of_operand(place.shape, out.shape) for place in given]
-        widths = {math.prod(p.shape) for p, kind in zip(given, found) if kind == "whole"} or {1}
+        widths = {math.prod(p.shape) for p, kind in zip(given, found) if kind == "whole"}
         if function not in EXACT or None in found or len(widths) > 1:
             return None
-        (width,) = widths
-        return Division(size // width, width, (*filter(None, found), "row"), False)
+        tail = tuple(widths)
+        return Division(size // math.prod(tail), tail, (*filter(None, found), "row"), False)
     if module == _ACTIVATION and all(place.shape == out.shape for place in given):
-        return Division(size, 1, ("row",) * (len(given) + 1), False)
-    if module == _NORM and name == "layer_norm":
-        rows, n = out.shape
-        return Division(rows, n, ("row", "whole", "whole", "row", "row", "row"))
-    if module == _NORM and name == "layer_norm_backward":
-        rows, n = out.shape
-        kinds = "row", "row", "whole", "row", "row", "row", "sum", "sum"
-        return Division(rows, n, kinds)
+        return Division(size, (), ("row",) * (len(given) + 1), False)
+    if module == _NORM and name in _NORMS and len(given) + len(outputs) == len(_NORMS[name]):
+        return Division(out.shape[0], out.shape[1:], _NORMS[name])
     is_sum = function is call_method and list(args[:1]) + list(args[2:]) == ["sum", 0]
     if (is_sum or (module, name) == COLUMN_SUMS) and len(given[0].shape) == 2:
-        rows, n = given[0].shape
-        return Division(rows, n, ("row", "sum"))
+        return Division(given[0].shape[0], given[0].shape[1:], ("row", "sum"))
     return None
 
 
@@ -169,22 +174,25 @@ class BlockRun(Run):
 
     def operands(self) -> list[tuple[Place, str]]:
         """The arrays of all calls, with their kinds."""
+        return [operand for _, operands in self._divided() for operand in operands]
+
+    def _divided(self) -> list[tuple[Division, list[tuple[Place, str]]]]:
         return [
-            operand
+            (division, list(zip([*_arrays(args), *outputs], division.kinds)))
             for (_, args, outputs), division in zip(self.calls, self.divisions)
-            for operand in zip([*_arrays(args), *outputs], division.kinds)
         ]
 
     def block(self) -> int:
         """The number of rows of a block."""
-        widths = {
-            p.memory: (math.prod(p.shape) // self.rows, p.dtype.itemsize)
-            for p, kind in self.operands()
-            if kind == "row"
-        }
-        unit = math.lcm(*(_STEP // math.gcd(_STEP, width) for width, _ in widths.values()))
-        row_bytes = sum(width * size for width, size in widths.values())
-        return unit * max(1, BLOCK_BYTES // (row_bytes * unit))
+        unit, row_bytes = 1, {}
+        for division, operands in self._divided():
+            for place, kind in operands:
+                width = math.prod(place.shape) // self.rows
+                if kind == "row":
+                    row_bytes[place.memory] = width * place.dtype.itemsize
+                if kind == "row" and not division.tail:
+                    unit = math.lcm(unit, _STEP // math.gcd(_STEP, width))
+        return unit * max(1, BLOCK_BYTES // (sum(row_bytes.values()) * unit))
 
     def is_worthwhile(self) -> bool:
         """Whether there are enough calls, and blocks."""
@@ -199,7 +207,7 @@ def _has_bits_in_blocks(
     call: ArrayCall, args: Sequence[Any], outputs: Sequence[Place], division: Division
 ) -> bool:
     """Whether a row of a table for a block gives the bits of the call of the block."""
-    rows = min(division.rows, 33 if division.is_fixed or division.width > 1 else 4099)
+    rows = min(division.rows, 4099 if not division.tail else 33)
     kinds = iter(division.kinds)
 
     def sample(arg: Any) -> Any:

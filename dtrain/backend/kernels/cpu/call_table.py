@@ -11,21 +11,14 @@ in bytes; then sizes and steps. The memory 0 is the arena; the others are those 
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
-import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
-from dtrain.backend.kernels.cpu import activation
-from dtrain.backend.kernels.cpu.compiler import compiled, compiled_callback
-from dtrain.backend.kernels.cpu.norm import _layer_norm, _layer_norm_backward
-from dtrain.backend.kernels.cpu.sums import _add_rows
+from dtrain.backend.kernels.cpu.compiler import compiled
 
 MAX_ARGUMENTS, MAX_SIZES, MAX_STEPS = 8, 4, 10
 ARGUMENTS = 4
@@ -126,156 +119,3 @@ def run_blocks(
             memory[i] += steps[i]
     _run_rows(last, memory)
     return True
-
-
-# --- kernels as such functions ---
-
-
-@compiled
-def _fill(out: np.ndarray, value: float) -> None:
-    """out = value."""
-    for i in range(out.size):
-        out[i] = value
-
-
-# Each calls the machine code that eager mode runs, at the address that its data begins with: a copy
-# of a kernel, inlined here, may add in another order. A number that a kernel takes comes next.
-
-_LOOP = types.void(
-    types.CPointer(types.voidptr), types.CPointer(types.intp), types.CPointer(types.intp),
-    types.CPointer(types.int64),
-)  # fmt: skip
-
-
-@intrinsic
-def _call_kernel(context: Any, address: Any, args: Any) -> Any:
-    """Call the compiled function at an address."""
-
-    def codegen(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        kind = context.call_conv.get_function_type(types.none, tuple(args))
-        function = builder.inttoptr(given[0], kind.as_pointer())
-        values = cgutils.unpack_tuple(builder, given[1])
-        context.call_conv.call_function(builder, function, types.none, tuple(args), values)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, args), codegen
-
-
-@intrinsic
-def _as_float(context: Any, bits: Any) -> Any:
-    """The float64 that has the bits of an int64."""
-
-    def codegen(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        return builder.bitcast(given[0], ir.DoubleType())
-
-    return types.float64(types.int64), codegen
-
-
-def _layer_norm_loop(dtype: Any) -> Any:
-    def loop(args: Any, sizes: Any, steps: Any, data: Any) -> None:
-        rows, n = sizes[0], sizes[1]
-        x, out = numba.carray(args[0], (rows, n), dtype), numba.carray(args[3], (rows, n), dtype)
-        weight, bias = numba.carray(args[1], n, dtype), numba.carray(args[2], n, dtype)
-        mean = numba.carray(args[4], (rows, 1), dtype)
-        rstd = numba.carray(args[5], (rows, 1), dtype)
-        _call_kernel(data[0], (x, weight, bias, _as_float(data[1]), out, mean, rstd))
-
-    return loop
-
-
-def _layer_norm_backward_loop(dtype: Any) -> Any:
-    def loop(args: Any, sizes: Any, steps: Any, data: Any) -> None:
-        rows, n = sizes[0], sizes[1]
-        g, x = numba.carray(args[0], (rows, n), dtype), numba.carray(args[1], (rows, n), dtype)
-        weight = numba.carray(args[2], n, dtype)
-        mean = numba.carray(args[3], (rows, 1), dtype)
-        rstd = numba.carray(args[4], (rows, 1), dtype)
-        grad_x = numba.carray(args[5], (rows, n), dtype)
-        grad_weight, grad_bias = numba.carray(args[6], n, dtype), numba.carray(args[7], n, dtype)
-        _call_kernel(data[0], (g, x, weight, mean, rstd, grad_x, grad_weight, grad_bias))
-
-    return loop
-
-
-def _add_rows_loop(dtype: Any) -> Any:
-    def loop(args: Any, sizes: Any, steps: Any, data: Any) -> None:
-        x = numba.carray(args[0], (sizes[0], sizes[1]), dtype)
-        _call_kernel(data[0], (x, numba.carray(args[1], sizes[1], dtype)))
-
-    return loop
-
-
-def _fill_loop(dtype: Any) -> Any:
-    def loop(args: Any, sizes: Any, steps: Any, data: Any) -> None:
-        _call_kernel(data[0], (numba.carray(args[0], sizes[0], dtype), _as_float(data[1])))
-
-    return loop
-
-
-def _map_one_loop(dtype: Any) -> Any:
-    def loop(args: Any, sizes: Any, steps: Any, data: Any) -> None:
-        x, out = numba.carray(args[0], sizes[0], dtype), numba.carray(args[1], sizes[0], dtype)
-        _call_kernel(data[0], (x, out))
-
-    return loop
-
-
-def _map_two_loop(dtype: Any) -> Any:
-    def loop(args: Any, sizes: Any, steps: Any, data: Any) -> None:
-        x, y = numba.carray(args[0], sizes[0], dtype), numba.carray(args[1], sizes[0], dtype)
-        _call_kernel(data[0], (x, y, numba.carray(args[2], sizes[0], dtype)))
-
-    return loop
-
-
-#: Name -> kernel, the function that calls it, and the dimensions of its arguments, 0 for a number.
-#: `add_rows` and the gradients of a norm's weight and bias are added to what their outputs hold.
-_KERNELS: dict[str, tuple[Any, Callable[[Any], Any], tuple[int, ...]]] = {
-    "add_rows": (_add_rows, _add_rows_loop, (2, 1)),
-    "fill": (_fill, _fill_loop, (1, 0)),
-    "layer_norm": (_layer_norm, _layer_norm_loop, (2, 1, 1, 0, 2, 2, 2)),
-    "layer_norm_backward": (
-        _layer_norm_backward, _layer_norm_backward_loop, (2, 2, 1, 2, 2, 2, 1, 1)
-    ),
-    **{
-        name: (getattr(activation, f"_{name}"), _map_one_loop, (1, 1))
-        for name in ("gelu", "gelu_tanh", "relu", "sigmoid", "silu")
-    },
-    **{
-        name: (getattr(activation, f"_{name}"), _map_two_loop, (1, 1, 1))
-        for name in (
-            "gelu_backward", "gelu_tanh_backward", "relu_backward", "sigmoid_backward",
-            "silu_backward", "tanh_backward",
-        )
-    },
-}  # fmt: skip
-
-
-class KernelLoop(NamedTuple):
-    """A kernel as a function of this form, for C-ordered arrays; kept as long as the process.
-
-    loop : its `address` is that of machine code
-    kernel : the address of the kernel's own
-    """
-
-    loop: Any
-    kernel: int
-
-
-@functools.cache
-def kernel_loop(name: str, dtype: np.dtype) -> KernelLoop | None:
-    """A kernel as a function of this form; None if it is not there."""
-    if name not in _KERNELS:
-        return None
-    kernel, make, dimensions = _KERNELS[name]
-    kind = numba.from_dtype(dtype)
-    signature = tuple(types.Array(kind, n, "C") if n else types.float64 for n in dimensions)
-    kernel.compile(signature)
-    compiled_kernel = kernel.overloads[signature]
-    address = compiled_kernel.library.get_pointer_to_function(compiled_kernel.fndesc.llvm_func_name)
-    return KernelLoop(_compiled_loop(make, kind), address)
-
-
-@functools.cache
-def _compiled_loop(make: Callable[[Any], Any], kind: Any) -> Any:
-    return compiled_callback(_LOOP, make(kind))
