@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from dtrain.jit import call_tables
 from dtrain.jit.array_calls import ArrayCall, Example
 from dtrain.jit.array_functions import call_method, get_attribute
 from dtrain.jit.code_text import CodeText
@@ -75,10 +77,23 @@ class CallText:
         if name == "sum" and len(rest) < 2 and call.kwargs.keys() <= {"axis", "keepdims"}:
             axis = rest[0] if rest else call.kwargs.get("axis")
             keep = call.kwargs.get("keepdims", False)
+            if axis == 0 and not keep and self._has_columns(array):
+                from dtrain.backend.kernels.cpu.sums import column_sums  # imports Numba
+
+                summed = self._code.call(column_sums, (array,), {})
+                return summed if into is None else f"{summed[:-1]}, {into})"
             reduced = self._code.call(np.add.reduce, (array, axis, None, None, keep), {})
             return reduced if into is None else reduced.replace("None, None, ", f"None, {into}, ")
         inner = self._code.call(name, rest, call.kwargs)  # "k1(arguments)"
         return f"{text(array)}.{name}{inner[inner.index('(') :]}"
+
+    def _has_columns(self, array: Any) -> bool:
+        """Whether an array is a matrix that the kernel for sums of columns is faster for."""
+        example = self._examples.get(array.value) if isinstance(array, Ref) else None
+        if example is None or len(example.shape) != 2 or not call_tables.are_there():
+            return False
+        is_large = math.prod(example.shape) > call_tables.MAX_ELEMENTS
+        return is_large and example.dtype is not None and example.dtype.char in "fd"
 
     def _ufunc(self, call: ArrayCall, free: Sequence[int], into: str | None) -> str:
         out = call.kwargs.get("out")

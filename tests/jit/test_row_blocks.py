@@ -125,3 +125,21 @@ def test_an_array_that_was_written_to_is_copied_again():
     for _ in range(4):
         x = dtrain.randn(5, 7)
         assert dtrain.equal(compiled(x), function(x))
+
+
+def test_columns_of_a_large_matrix_are_summed_to_the_bits_of_eager_mode():
+    """Of a matrix that no block of rows reaches, in C order and transposed."""
+    results = []
+    for compiles in (False, True):
+        dtrain.manual_seed(0)
+        linear = nn.Linear(40, N)
+
+        def whole(x, linear=linear):
+            return linear(x).reshape(-1, 9, N).transpose(0, 1)
+
+        f = dtrain.compile(whole, fullgraph=True) if compiles else whole
+        for rows in (1791, 1791, 1791, 1791):
+            out = f(dtrain.randn(rows, 40))
+            out.backward(dtrain.randn(*out.shape))
+        results.append([p.grad.numpy() for p in linear.parameters()])
+    require_same(results[1], results[0])

@@ -53,12 +53,12 @@ def _column_sums(x: np.ndarray, out: np.ndarray) -> None:
     _add_rows(x[1:], out)
 
 
-def column_sums(x: np.ndarray) -> np.ndarray:
+def column_sums(x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """The sum of each column; has NumPy's bits, which adds otherwise where this calls it."""
     rows, n = x.shape
     if not rows or n < 2 or not x.flags.c_contiguous:
-        total: np.ndarray = x.sum(0)
+        total: np.ndarray = x.sum(0, out=out)
         return total
-    out = np.empty(n, x.dtype)
+    out = np.empty(n, x.dtype) if out is None else out
     _column_sums(x, out)
     return out
