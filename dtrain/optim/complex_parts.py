@@ -10,14 +10,14 @@ import numpy as np
 from dtrain.autograd import Tensor
 from dtrain.backend import Array
 from dtrain.backend.dtypes import is_complex, is_half, real_dtype
-from dtrain.optim.half_precision import UpdateRule, in_float32
+from dtrain.optim.half_precision import UpdateRule, in_float32, on_master_weights
 from dtrain.optim.types import Group, Numbers, State
 
 
-def adapt(rule: UpdateRule, dtype: np.dtype) -> UpdateRule:
+def adapt(rule: UpdateRule, dtype: np.dtype, has_master_weights: bool = False) -> UpdateRule:
     """The rule for parameters of a dtype: halves are updated in float32, complex ones by parts."""
     if is_half(dtype):
-        return in_float32(rule)
+        return on_master_weights(rule) if has_master_weights else in_float32(rule)
     return in_parts(rule) if is_complex(dtype) else rule
 
 

@@ -10,6 +10,7 @@ from dtrain.autograd.bucket import Bucket, make_buckets
 from dtrain.autograd.tensor import wrap
 from dtrain.backend import Array, array_module, move, on_device_of
 from dtrain.functions.inplace import copy_values
+from dtrain.optim.half_precision import MASTER
 from dtrain.optim.types import Group, Numbers, State
 
 if TYPE_CHECKING:
@@ -30,12 +31,14 @@ def new_array(optimizer: Optimizer, bucket: Bucket, name: str) -> Array:
     It holds the state that parameters had in buckets they have left (after `.double()` or
     `.to(device)`), and elsewhere the initial value of each parameter's group.
     """
-    array = array_module(bucket.data).zeros_like(bucket.own_values())
+    dtype = bucket.data.dtype
+    like = bucket.own_values()
+    array = array_module(like).zeros_like(like, optimizer._state_dtype(dtype))
     groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
     left = _left_places(optimizer, bucket)
     for index, param in enumerate(bucket.params):
         group = groups.get(id(param))
-        if group is None or name not in optimizer._slots(group):
+        if group is None or name not in optimizer._state_names(group, dtype):
             continue
         here, there = own_slices(bucket, index)
         array[here] = _initial(optimizer, name, group, array)
@@ -65,7 +68,7 @@ def write_initial(optimizer: Optimizer, param: Tensor, group: Group) -> None:
     here, _ = own_slices(bucket, param._bucket_index)
     with on_device_of(bucket.data):
         flat = optimizer._flat_state(bucket, group)
-        for name in optimizer._slots(group):
+        for name in optimizer._state_names(group, bucket.data.dtype):
             flat[name][here] = _initial(optimizer, name, group, flat[name])
 
 
@@ -95,7 +98,12 @@ def check(optimizer: Optimizer, state_dict: dict[str, Any]) -> _Fitting:
     ]
     for index, (param, state, saved) in enumerate(pairs):
         for name, value in (state or {}).items():
-            own = optimizer._slots(saved)
+            own = optimizer._state_names(saved, param.dtype)
+            if name == MASTER and not optimizer._has_master_weights:
+                raise ValueError(
+                    f"loaded state dict: parameter {index} has master weights, {name}, but this "
+                    "optimizer was made without master_weights=True"
+                )
             if name in own and value is not None and tuple(value.shape) != param.shape:
                 raise ValueError(
                     f"loaded state dict: {name} of parameter {index} has shape "
@@ -126,9 +134,13 @@ def load_all(optimizer: Optimizer, state_dict: dict[str, Any]) -> None:
 
 def load(optimizer: Optimizer, param: Tensor, group: Group, state: dict[str, Any]) -> None:
     """Copy the state of a parameter from a state_dict; arrays not in it get initial values."""
-    bucket, slots = param._bucket, optimizer._slots(group)
+    bucket, slots = param._bucket, optimizer._state_names(group, param.dtype)
     assert bucket is not None
-    values = {name: value for name, value in state.items() if value is not None}
+    values = {
+        name: value
+        for name, value in state.items()
+        if value is not None and (name != MASTER or name in slots)
+    }
     # SGD's state in PyTorch has no step; SGD only distinguishes the first step
     optimizer._numbers[id(param)] = {
         "step": 1 if any(name in values for name in slots) else 0,
@@ -155,7 +167,7 @@ def collect(optimizer: Optimizer) -> list[ParamState]:
                 start = param._bucket.starts[param._bucket_index]
                 arrays = {
                     name: flat[name][start : start + param.numel()].reshape(param.shape)
-                    for name in optimizer._slots(group)
+                    for name in optimizer._state_names(group, param.dtype)
                 }
                 states.append(ParamState(param, optimizer._numbers[id(param)], arrays))
     return states
@@ -178,7 +190,7 @@ def restore(optimizer: Optimizer, states: list[ParamState]) -> None:
 
 def _initial(optimizer: Optimizer, name: str, group: Group, array: Array) -> complex:
     """The initial value in a state array; of complex parameters, that of both parts."""
-    value = optimizer._fill(name, group)
+    value = 0 if name == MASTER else optimizer._fill(name, group)
     return complex(value, value) if array.dtype.kind == "c" else value
 
 

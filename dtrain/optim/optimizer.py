@@ -17,9 +17,11 @@ from dtrain.autograd.bucket import Bucket, make_buckets
 from dtrain.autograd.hooks import HookHandle
 from dtrain.autograd.tensor import wrap
 from dtrain.backend import Array, on_device_of, pieces
+from dtrain.backend.dtypes import float32, is_half
 from dtrain.backend.profiler import span
 from dtrain.optim import flat_state, sharding, step_hooks
 from dtrain.optim.complex_parts import adapt
+from dtrain.optim.half_precision import MASTER
 from dtrain.optim.options import like_default, plain_options
 from dtrain.optim.step_hooks import Hook
 from dtrain.optim.types import Group, Implementation, Numbers, Params, State
@@ -53,6 +55,11 @@ class Optimizer:
     ----------
     params : tensors, (name, tensor) pairs, or dicts with "params" and options of their own
     defaults : the options of groups that do not set them
+    implementation : master_weights=True keeps, of float16 and bfloat16 parameters, the weights in
+        float32 ("master_param" in the state), with the rest of their state: a step that is less
+        than half of a half's last bit is not lost. A parameter is its weights rounded; one that
+        somebody else writes to gives them its values. PyTorch's choices among its kernels
+        (foreach, fused, capturable) have no effect
     """
 
     defaults: dict[str, Any]
@@ -62,6 +69,7 @@ class Optimizer:
     _post_hooks: list[Hook] | None = None
     #: True if the rule needs each parameter whole and in its shape (norms, matrices)
     _by_parameter = False
+    _has_master_weights = False
     _has_flat_state = True  #: False if the state is not in arrays over buckets: no sharding
 
     def __init__(
@@ -71,12 +79,16 @@ class Optimizer:
         implementation: Implementation | None = None,
     ):
         for name in implementation or ():
-            if name not in ("foreach", "fused", "capturable", "differentiable"):
+            if name not in Implementation.__annotations__:
                 raise TypeError(f"{type(self).__name__}: unexpected argument {name!r}")
         if (implementation or {}).get("differentiable"):
             raise NotImplementedError(
                 f"{type(self).__name__}: gradients of a step are not supported"
             )
+        if (implementation or {}).get("master_weights"):
+            if type(self)._update_blocks is not Optimizer._update_blocks:
+                raise NotImplementedError(f"{type(self).__name__}: master_weights is not supported")
+            self._has_master_weights = True
         self.defaults = plain_options(defaults)
         self.param_groups = []
         self._numbers: dict[int, Numbers] = {}  # by the id of each updated parameter
@@ -92,6 +104,15 @@ class Optimizer:
     def _slots(self, group: Group) -> tuple[str, ...]:
         """The names of the state arrays that a parameter of this group has."""
         raise NotImplementedError
+
+    def _state_names(self, group: Group, dtype: np.dtype) -> tuple[str, ...]:
+        """The names of all state arrays of a parameter of this group and dtype."""
+        slots = self._slots(group)
+        return (*slots, MASTER) if self._has_master_weights and is_half(dtype) else slots
+
+    def _state_dtype(self, dtype: np.dtype) -> np.dtype:
+        """The dtype of the state arrays of parameters of a dtype."""
+        return float32 if self._has_master_weights and is_half(dtype) else dtype
 
     def _fill(self, name: str, group: Group) -> float:
         """The initial value of a state array."""
@@ -271,12 +292,14 @@ class Optimizer:
         bucket, flat = run.bucket, self._flat_state(run.bucket, group)
         values, own = bucket.own_values(), bucket.update_range.start
         grads, first = bucket.grads.flat, bucket.grads.start
-        update = adapt(self._update, bucket.data.dtype)
+        dtype = bucket.data.dtype
+        update = adapt(self._update, dtype, self._has_master_weights)
+        names = self._state_names(group, dtype)
         for start, stop, shape in self._parts(run):
             here = slice(start - own, stop - own)
             param = values[here].reshape(shape)
             grad = grads[start - first : stop - first].reshape(shape)
-            state = {name: flat[name][here].reshape(shape) for name in self._slots(group)}
+            state = {name: flat[name][here].reshape(shape) for name in names}
             update(param, grad, state, group, run.numbers)
 
     def _parts(self, run: Run) -> Iterator[tuple[int, int, tuple[int, ...]]]:
@@ -295,7 +318,7 @@ class Optimizer:
     def _flat_state(self, bucket: Bucket, group: Group) -> State:
         """The state arrays over this process's part of a bucket, created on first use."""
         flat = bucket.states[self] = self._flat.setdefault(bucket, {})
-        for name in self._slots(group):
+        for name in self._state_names(group, bucket.data.dtype):
             if name not in flat:
                 flat[name] = flat_state.new_array(self, bucket, name)
                 flat_state.drop_left_buckets(self)
@@ -326,7 +349,8 @@ class Optimizer:
         assert bucket is not None
         start = bucket.starts[param._bucket_index]
         part = slice(start, start + param.numel())
-        views = {name: wrap(flat[name][part].reshape(param.shape)) for name in self._slots(group)}
+        names = self._state_names(group, bucket.data.dtype)
+        views = {name: wrap(flat[name][part].reshape(param.shape)) for name in names}
         numbers = {
             name: wrap(np.asarray(value, np.float32 if name == "step" else np.float64))
             for name, value in self._numbers.get(id(param), {"step": 0}).items()

@@ -84,7 +84,7 @@ def _flat_state_by(
         if bucket.sharding is None:
             return own
         whole = made.setdefault(bucket, {})
-        for name in optimizer._slots(group):
+        for name in optimizer._state_names(group, bucket.data.dtype):
             if name not in whole:
                 whole[name] = complete(bucket, own[name])
         return whole

@@ -19,9 +19,11 @@ Numbers = dict[str, float]
 
 
 class Implementation(TypedDict, total=False):
-    """PyTorch's choices among its kernels; accepted and ignored, except differentiable=True."""
+    """How a step is computed. PyTorch's choices among its kernels are accepted and ignored, except
+    differentiable=True; `master_weights` is described by `Optimizer`."""
 
     foreach: bool | None
     fused: bool | None
     capturable: bool
     differentiable: bool
+    master_weights: bool

@@ -51,6 +51,25 @@ def test_steps_and_states_are_those_of_numpy(row):
         np.testing.assert_allclose(to_host(array), host, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [dtrain.float16, dtrain.bfloat16], ids=str)
+def test_master_weights_are_those_of_numpy_in_three_launches(dtype, counts):
+    def stepped(device):
+        param = dtrain.linspace(-2, 2, 99).to(dtype).to(device).requires_grad_()
+        optimizer = optim.AdamW([param], lr=1e-5, master_weights=True)
+        for step in range(4):
+            with dtrain.no_grad():
+                param[step] = 3.0  # which the weights follow
+            param.grad = dtrain.from_numpy(numbers((99,), step)).to(dtype).to(device)
+            counts()
+            optimizer.step()
+        assert device == "cpu" or sum(counts().values()) == 3
+        state = optimizer.state[param]
+        return [state[name].cpu().numpy() for name in ("master_param", "exp_avg_sq")]
+
+    for a, b in zip(stepped("cuda"), stepped("cpu")):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
 @pytest.mark.parametrize("row", ROWS)
 def test_a_step_copies_nothing(row, copies):
     steps = stepping(*ROWS[row], "cuda")

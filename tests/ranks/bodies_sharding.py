@@ -44,6 +44,7 @@ from tests.cases.optimizer_cases import OPTIMIZERS
 from tests.gathered import from_rank_0, gathered
 
 from .bodies import MICROBATCHES, _alone, _data, _model
+from .bodies_zero import HalfModel
 
 BLOCKS = (nn.Conv2d, nn.Linear, nn.BatchNorm2d)
 
@@ -136,6 +137,11 @@ def _assert_same(got, expected):
 def sharded_training_gives_the_bits_of_data_parallel():
     for name, wrap in (("AdamW", "units"), ("LAMB", "wrapped")):
         _assert_same(_train(wrap, name), _alone(_train, "replicated", name))
+
+
+def weights_of_halves_in_float32_are_sharded():
+    options = {"make": HalfModel, "lr": 1e-4, "master_weights": True}
+    _assert_same(_train("units", **options), _alone(_train, "replicated", **options))
 
 
 def a_sharded_model_may_hold_everything():

@@ -37,6 +37,29 @@ def a_sharded_optimizer_gives_the_bits_of_a_whole_one():
         assert _train(make_optimizer=_sharded(name), **options) == expected
 
 
+class HalfModel(nn.Sequential):
+    """Linear layers of bfloat16."""
+
+    def __init__(self):
+        super().__init__(nn.Linear(16, 9), nn.Linear(9, 5))
+        self.bfloat16()
+
+    def forward(self, x):
+        return super().forward(x.flatten(1).bfloat16()).float()
+
+
+def weights_of_halves_in_float32_are_sharded():
+    def whole(params):
+        return optim.AdamW(params, lr=1e-4, master_weights=True)
+
+    def sharded(params):
+        return ZeroRedundancyOptimizer(params, optim.AdamW, lr=1e-4, master_weights=True)
+
+    expected = _alone(_train, make_optimizer=whole, model=HalfModel)
+    assert _train(make_optimizer=whole, model=HalfModel) == expected
+    assert _train(make_optimizer=sharded, model=HalfModel) == expected
+
+
 def _clipped(make_optimizer):
     """Two param groups, and gradients that are clipped; three steps."""
     dtrain.manual_seed(3)

@@ -257,6 +257,7 @@ column_sums: Kernel = _kernel("sums", "column_sums")
 row_means: Kernel = _kernel("reduction", "row_means")
 mean_of_both: Kernel = _kernel("reduction", "mean_of_both")
 
+follow_param: Kernel = _kernel("optimizer", "follow_param")
 sgd: Kernel = _kernel("optimizer", "sgd")
 adam: Kernel = _kernel("optimizer", "adam")
 adamax: Kernel = _kernel("optimizer", "adamax")

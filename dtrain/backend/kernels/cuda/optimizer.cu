@@ -1,5 +1,15 @@
 // Steps of optimizers: update param and the state, all (count,), in place. Formulas:
 // reference/optimizer.py; g: the gradient with its sign and weight decay, fresh: 1 - decay rate.
+extern "C" __global__ void follow_param(const STORE *param, const STORE *grad, REAL *master,
+                                        REAL *wide_grad, long long count) {
+    FOR_EACH(i, count) {
+        STORE rounded;
+        rounded = master[i];
+        if ((REAL)rounded != (REAL)param[i]) master[i] = param[i];
+        wide_grad[i] = grad[i];
+    }
+}
+
 extern "C" __global__ void sgd(STORE *param, const STORE *grad, STORE *buffer, REAL lr, REAL momentum,
                                REAL fresh, REAL weight_decay, REAL sign, long long nesterov,
                                long long has_buffer, long long first, long long count) {

@@ -13,6 +13,16 @@ def _sign(maximize: bool) -> int:
     return -1 if maximize else 1
 
 
+def follow_param(param: Array, grad: Array, master: Array) -> Array:
+    """Let `master`, float32, have the elements of `param`, halves, that are not its own rounded.
+    Returns grad in float32."""
+    import cupy
+
+    wide_grad = cupy.empty_like(master)
+    for_each("optimizer", "follow_param", param.size, param, grad, master, wide_grad)
+    return wide_grad
+
+
 def sgd(
     param: Array, grad: Array, buffer: Array | None, lr: float, momentum: float, dampening: float,
     weight_decay: float, nesterov: bool, maximize: bool, first: bool,

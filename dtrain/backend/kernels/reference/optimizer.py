@@ -10,6 +10,15 @@ import math
 from dtrain.backend.array_module import Array, array_module
 
 
+def follow_param(param: Array, grad: Array, master: Array) -> Array:
+    """Let `master`, float32, have the elements of `param`, halves, that are not its own rounded.
+    Returns grad in float32."""
+    wide = param.astype(master.dtype)
+    is_own = master.astype(param.dtype).astype(master.dtype) == wide
+    master[...] = array_module(master).where(is_own, master, wide)
+    return grad.astype(master.dtype)
+
+
 def sgd(
     param: Array, grad: Array, buffer: Array | None, lr: float, momentum: float, dampening: float,
     weight_decay: float, nesterov: bool, maximize: bool, first: bool,
