@@ -598,6 +598,7 @@ RECURRENT = [
 ]
 
 STEPS = [
+    *(Case("optimizer", "follow_param", (n, n, n), written=(2,)) for n in SIZES_TO_FILL_IN),
     *(Case("optimizer", "sgd", (n, n, n if momentum else None),
            (0.1, momentum, dampening, decay, nesterov, maximize, first), written=range(3))
       for n in ((1000,), (1,), (0,))
