@@ -101,5 +101,5 @@ def test_every_rule_runs_in_a_row():
         sys.setprofile(None)
     # sparse_matmul: tests/test_sparse.py; sync_batch_norm needs the other ranks: tests/ranks/bodies.py;
     # these are for GPUs: tests/cupy/test_attention.py, tests/cupy/test_batch_norm.py
-    on_gpus = {"attention", "batch_norm_relu"}
+    on_gpus = {"attention", "batch_norm_relu", "keyed_dropout"}
     assert set(OPS) - ran == {*on_gpus, "sparse_matmul", "sync_batch_norm"}

@@ -131,14 +131,14 @@ class Generator:
             )
         return philox_bits(xp, count, *self.next_call())
 
-    def draw_key(self, xp: Any) -> Array:
+    def draw_key(self) -> np.ndarray:
         """The words on which a draw of bits depends, for a kernel that makes them itself: seed,
-        stream, call, microbatch and step, uint64; increments `call`, as the draw does."""
+        stream, call, microbatch and step, uint64 in host memory; increments `call`, as the draw."""
         if tracers and (tracer := current_tracer()) is not None:
             outside = True if self is not default_generator() else None
-            return tracer.call(Generator.draw_key, (self, xp), {}, name="draw_key", writes=outside)
+            return tracer.call(Generator.draw_key, (self,), {}, name="draw_key", writes=outside)
         key, counter = self.next_call()
-        return xp.asarray(np.array([*key, *counter], np.uint64))
+        return np.array([*key, *counter], np.uint64)
 
     def next_call(self) -> tuple[tuple[int, int], tuple[int, int, int]]:
         """The key and the counter of a draw, for `philox_bits`; increments `call`."""
@@ -230,10 +230,24 @@ def words_for(count: int, dtype: np.dtype) -> int:
 def dropout_factors(bits: Array, p: float, shape: tuple[int, ...], dtype: np.dtype) -> Array:
     """Convert random words to 0 with probability p, and else 1 / (1 - p); two of each word."""
     words = bits.view("uint32")[: math.prod(shape)]
-    threshold = min(int(p * 2**32), 2**32 - 1)
+    threshold, kept = dropout_threshold(p)
     factors = (words >= np.uint32(threshold)).reshape(shape).astype(dtype)
-    factors *= dtype.type(1 / (1 - p) if p < 1 else 0)
+    factors *= dtype.type(kept)
     return factors
+
+
+def dropout_threshold(p: float) -> tuple[int, float]:
+    """Below which 32 random bits are 0 by dropout with probability p, and the factor of others."""
+    return min(int(p * 2**32), 2**32 - 1), 1 / (1 - p) if p < 1 else 0.0
+
+
+def dropout_factors_of_key(like: Array, p: float, key: np.ndarray) -> Array:
+    """`dropout_factors` of the words that a key stands for, for an array `like` this one."""
+    xp = array_module(array_module(like).zeros(0, np.uint64))  # also where `like` is recorded
+    (seed, stream, *counter), count = map(int, key), math.prod(like.shape)
+    call, microbatch, step = counter
+    bits = philox_bits(xp, -(-count // 2), (seed, stream), (call, microbatch, step))
+    return dropout_factors(bits, p, like.shape, like.dtype)
 
 
 def normal(bits: Array, dtype: np.dtype, count: int) -> Array:

@@ -23,7 +23,12 @@ from dtrain.nn.deferred_updates import DeferredBufferUpdates
 from dtrain.primitives.normalization import batch_statistics
 
 #: What may stand in a segment besides primitives and array code, if it is given no Tensors.
-_CALLS = (batch_statistics, Generator.bits, DeferredBufferUpdates.update_buffers)
+_CALLS = (
+    batch_statistics,
+    Generator.bits,
+    Generator.draw_key,
+    DeferredBufferUpdates.update_buffers,
+)
 _ALIASES = (Tensor.detach, wrap)
 #: Functions whose results have as many elements as values say.
 _VARYING = {

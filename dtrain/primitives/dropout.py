@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from dtrain.autograd.op import op
 from dtrain.autograd.primitive import OutputAndVJPs
-from dtrain.backend import Array, array_module, default_generator
+from dtrain.backend import Array, array_module, default_generator, kernels
 from dtrain.backend.random import dropout_factors
 
 
@@ -14,6 +16,13 @@ from dtrain.backend.random import dropout_factors
 def dropout(x: Array, *, mask: Array) -> OutputAndVJPs:
     """x * mask."""
     return x * mask, (lambda g: g * mask,)
+
+
+@op(takes_halves=True)
+def keyed_dropout(x: Array, *, p: float, random_key: np.ndarray) -> OutputAndVJPs:
+    """x times `dropout_mask` of its shape, of the random numbers of `Generator.draw_key`."""
+    out = kernels.keyed_dropout(x, p, random_key)
+    return out, (lambda g: kernels.keyed_dropout(g, p, random_key),)
 
 
 def dropout_mask(x: Array, p: float, shape: tuple[int, ...]) -> Array:

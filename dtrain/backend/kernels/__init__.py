@@ -73,13 +73,18 @@ def _choose_body(family: str, args: tuple) -> ModuleType | None:
         if other is kind:
             if value.dtype is not dtype and _is_other_float(value.dtype, dtype):
                 return None
-        elif other not in _NO_ARRAYS and _is_array(value):
+        elif other not in _NO_ARRAYS and _is_array(value) and not _is_random_key(value):
             return None
     if kind is np.ndarray:
         if family in SMALL and max(a.size for a in args if type(a) is kind) < SMALL[family]:
             return None
         return _import_body("cpu", family)
     return _import_body("cuda", family) if kind.__module__.startswith("cupy") else None
+
+
+def _is_random_key(value: Any) -> bool:
+    """Whether this is what `Generator.draw_key` gave: host memory beside any arrays."""
+    return type(value) is np.ndarray and value.dtype == np.uint64
 
 
 def _is_array(value: Any) -> bool:
@@ -150,6 +155,12 @@ def computes_attention(
         return False
     body = _import_body("cuda", "attention")
     return body is not None and body.takes(q, k, v)
+
+
+def computes_dropout(x: Array) -> bool:
+    """Whether `keyed_dropout` has a kernel for this array: on a GPU, where it keeps no mask."""
+    is_device = x.__class__.__module__.startswith("cupy") and x.dtype.char in "fdeE"
+    return is_device and _import_body("cuda", "dropout") is not None
 
 
 def computes_batch_norm(x: Array, *others: Array | None) -> bool:
@@ -256,6 +267,8 @@ column_sums: Kernel = _kernel("sums", "column_sums")
 
 row_means: Kernel = _kernel("reduction", "row_means")
 mean_of_both: Kernel = _kernel("reduction", "mean_of_both")
+
+keyed_dropout: Kernel = _kernel("dropout", "keyed_dropout")
 
 follow_param: Kernel = _kernel("optimizer", "follow_param")
 sgd: Kernel = _kernel("optimizer", "sgd")

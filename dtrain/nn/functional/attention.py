@@ -55,7 +55,7 @@ def scaled_dot_product_attention(
     is_constant = attn_mask is None or not attn_mask.requires_grad
     if is_constant and kernels.computes_attention(*arrays, mask, enable_gqa):
         scale = query.shape[-1] ** -0.5 if scale is None else scale
-        draws = default_generator().draw_key(array_module(query.array)) if dropout_p else None
+        draws = default_generator().draw_key() if dropout_p else None
         return attention(
             query, key, value, scale=scale, is_causal=is_causal, mask=mask, dropout=dropout_p,
             random_key=draws,

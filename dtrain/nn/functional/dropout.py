@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dtrain.autograd import Tensor
 from dtrain.autograd.tensor import wrap
-from dtrain.backend import array_module
+from dtrain.backend import array_module, default_generator, kernels
 from dtrain.nn.functional.activations import SELU_ALPHA, SELU_SCALE, choose_form
 from dtrain.primitives import dropout as primitives
 
@@ -19,6 +19,9 @@ def _check_probability(name: str, p: float) -> None:
 
 def _mask_out(input: Tensor, p: float, inplace: bool, shape: tuple[int, ...]) -> Tensor:
     """Zero elements by a random mask of this shape, broadcast; scale the rest by 1 / (1 - p)."""
+    if kernels.computes_dropout(input.array) and shape == input.shape:
+        key = default_generator().draw_key()
+        return choose_form(inplace, primitives.keyed_dropout)(input, p=p, random_key=key)
     mask = primitives.dropout_mask(input.array, p, shape)
     return choose_form(inplace, primitives.dropout)(input, mask=mask)
 

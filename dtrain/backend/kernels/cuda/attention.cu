@@ -3,9 +3,10 @@
 // reference/attention.py. Heads are at most WIDTH wide. Of an array (n, heads, length, width) `batch`,
 // `head` and `row` are the steps along the first three axes.
 struct How {  // attention.py has the same fields; group: the heads of queries that share one of keys
-    int heads, group, t, s, d, e, causal, mask_kind;
+    int heads, group, t, s, d, e, causal, mask_kind, drops;
+    unsigned threshold;
+    unsigned long long key[5];
     long long mask_steps[4];
-    unsigned long long threshold;
     double scale, kept;
 };
 enum { NO_MASK, MASK_OF_BOOLS, ADDED_MASK };
@@ -39,16 +40,16 @@ typedef unsigned char Kept[TILE][TILE / 8 + 1];  // a bit for each query and key
 __device__ unsigned long long number(const How &how, long long head, int i, int j) {
     return (unsigned long long)(head * how.t + i) * how.s + j;
 }
-__device__ void draw(Kept kept, const unsigned long long *key, const How &how, long long head,
+__device__ void draw(Kept kept, const How &how, long long head,
                      int first, int begin) {
     constexpr int PARTS = TILE / 8 + 1;
 #pragma unroll 1
     for (int k = threadIdx.x; k < TILE * PARTS; k += THREADS) {
         unsigned long long words[4];
-        philox_block(words, key, number(how, head, first + k / PARTS, begin) / 8 + k % PARTS);
+        philox_block(words, how.key, number(how, head, first + k / PARTS, begin) / 8 + k % PARTS);
         unsigned bits = 0;
         EACH(w, 8)
-            bits |= ((unsigned)(words[w / 2] >> w % 2 * 32) >= (unsigned)how.threshold) << w;
+            bits |= ((unsigned)(words[w / 2] >> w % 2 * 32) >= how.threshold) << w;
         kept[k / PARTS][k % PARTS] = bits;
     }
 }
@@ -73,7 +74,7 @@ __device__ void dot_rows(REAL *products, const STORE *x, long long x_step, const
 }
 
 extern "C" __global__ void attention(const STORE *q, const STORE *k, const STORE *v, STORE *out,
-                                     REAL *log_sums, const void *mask, const unsigned long long *key,
+                                     REAL *log_sums, const void *mask,
                                      STEPS(q), STEPS(k), STEPS(v), STEPS(out), How how,
                                      long long count) {
     extern __shared__ Tile tiles[];
@@ -91,7 +92,7 @@ extern "C" __global__ void attention(const STORE *q, const STORE *k, const STORE
         for (int begin = 0; begin < end; begin += TILE) {
             load(keys, AT(k, n, of_keys), begin, how.s, how.d);
             load(values, AT(v, n, of_keys), begin, how.s, how.e);
-            if (key) draw(kept, key, how, at.head, first, begin);
+            if (how.drops) draw(kept, how, at.head, first, begin);
             __syncthreads();
             Scores scores;
             REAL highest[ROWS];
@@ -112,7 +113,7 @@ extern "C" __global__ void attention(const STORE *q, const STORE *k, const STORE
                 EACH(b, WIDE) sums[a][b] *= shrink;
                 EACH(b, COLUMNS) {
                     totals[a] += scores[a][b] = exp(scores[a][b] - top);
-                    if (key) scores[a][b] *= dropped(kept, how, at.head, first, row(a), column(b));
+                    if (how.drops) scores[a][b] *= dropped(kept, how, at.head, first, row(a), column(b));
                 }
             }
             write(weights, scores);
@@ -135,7 +136,7 @@ extern "C" __global__ void attention(const STORE *q, const STORE *k, const STORE
 // The gradient of q, and the dot product of each row of out with its gradient, `alongs`.
 extern "C" __global__ void attention_of_queries(
     const STORE *g, const STORE *q, const STORE *k, const STORE *v, const STORE *out,
-    const REAL *log_sums, REAL *alongs, STORE *of_q, const void *mask, const unsigned long long *key,
+    const REAL *log_sums, REAL *alongs, STORE *of_q, const void *mask,
     STEPS(g), STEPS(q), STEPS(k), STEPS(v), STEPS(out), STEPS(of_q), How how, long long count) {
     extern __shared__ Tile tiles[];
     Tile &queries = tiles[0], &keys = tiles[1], &values = tiles[2], &grads = tiles[3];
@@ -160,7 +161,7 @@ extern "C" __global__ void attention_of_queries(
         for (int begin = 0; begin < end; begin += TILE) {
             load(keys, AT(k, n, of_keys), begin, how.s, how.d);
             load(values, AT(v, n, of_keys), begin, how.s, how.e);
-            if (key) draw(kept, key, how, at.head, first, begin);
+            if (how.drops) draw(kept, how, at.head, first, begin);
             __syncthreads();
             Scores scores, of_weights;
             multiply_rows(scores, queries, keys, how.d);
@@ -169,7 +170,7 @@ extern "C" __global__ void attention_of_queries(
                 EACH(b, COLUMNS) {
                     REAL score = mask_score(scores[a][b], mask, how, n, h, first + row(a), begin + column(b));
                     REAL of_weight = of_weights[a][b];
-                    if (key) of_weight *= dropped(kept, how, at.head, first, row(a), column(b));
+                    if (how.drops) of_weight *= dropped(kept, how, at.head, first, row(a), column(b));
                     scores[a][b] = exp(score - log_sum[a]) * (of_weight - along[a]) * (REAL)how.scale;
                 }
             write(weights, scores);
@@ -184,7 +185,7 @@ extern "C" __global__ void attention_of_queries(
 // The gradients of k and v: of all heads that share them, one after the other.
 extern "C" __global__ void attention_of_keys(
     const STORE *g, const STORE *q, const STORE *k, const STORE *v, const REAL *log_sums,
-    const REAL *alongs, STORE *of_k, STORE *of_v, const void *mask, const unsigned long long *key,
+    const REAL *alongs, STORE *of_k, STORE *of_v, const void *mask,
     STEPS(g), STEPS(q), STEPS(k), STEPS(v), STEPS(of_k), STEPS(of_v), How how, long long count) {
     extern __shared__ Tile tiles[];
     Tile &queries = tiles[0], &keys = tiles[1], &values = tiles[2], &grads = tiles[3];
@@ -201,7 +202,7 @@ extern "C" __global__ void attention_of_keys(
             for (int begin = how.causal ? first : 0; begin < how.t; begin += TILE) {
                 load(queries, AT(q, n, h), begin, how.t, how.d);
                 load(grads, AT(g, n, h), begin, how.t, how.e);
-                if (key) draw(kept, key, how, head, begin, first);
+                if (how.drops) draw(kept, how, head, begin, first);
                 __syncthreads();
                 Scores scores, of_weights;
                 multiply_rows(scores, keys, queries, how.d);
@@ -213,7 +214,7 @@ extern "C" __global__ void attention_of_keys(
                     EACH(a, ROWS) {
                         REAL score = mask_score(scores[a][b], mask, how, n, h, i, first + row(a));
                         REAL weight = exp(score - log_sum), factor = 1;
-                        if (key) factor = dropped(kept, how, head, begin, column(b), row(a));
+                        if (how.drops) factor = dropped(kept, how, head, begin, column(b), row(a));
                         scores[a][b] = weight * factor;
                         of_weights[a][b] = weight * (of_weights[a][b] * factor - along) * (REAL)how.scale;
                     }

@@ -11,6 +11,7 @@ import numpy as np
 from dtrain.backend.array_module import Array, where
 from dtrain.backend.kernels.cuda.compiler import for_each_block, real_dtype
 from dtrain.backend.kernels.cuda.softmax import softmax
+from dtrain.backend.random import dropout_threshold
 from dtrain.backend.settings import get_float32_matmul_precision
 
 #: The widths for which kernels are compiled; heads may be narrower.
@@ -22,14 +23,14 @@ _INSTRUCTIONS = {
     "f": "m16n8k8.row.col.f32.tf32.tf32.f32",
 }
 
+_NUMBERS = "heads", "group", "t", "s", "d", "e", "causal", "mask_kind", "drops"
 #: The kernels' struct How.
 _HOW = np.dtype(
     [
-        *((name, "i4") for name in ("heads", "group", "t", "s", "d", "e", "causal", "mask_kind")),
-        *((name, "i8") for name in ("mask_n", "mask_head", "mask_query", "mask_key", "threshold")),
-        *((name, "f8") for name in ("scale", "kept")),
+        *((name, "i4") for name in _NUMBERS), ("threshold", "u4"), ("key", "u8", 5),
+        ("mask_steps", "i8", 4), ("scale", "f8"), ("kept", "f8"),
     ]
-)
+)  # fmt: skip
 #: 512 MB of halves
 _MANY_SCORES = 1 << 28
 _NO_MASK, _MASK_OF_BOOLS, _ADDED_MASK = range(3)
@@ -108,7 +109,7 @@ def takes(q: Array, k: Array, v: Array) -> bool:
 
 def attention(
     q: Array, k: Array, v: Array, scale: float, is_causal: bool, mask: Array | None = None,
-    dropout: float = 0.0, key: Array | None = None,
+    dropout: float = 0.0, key: np.ndarray | None = None,
 ) -> tuple[Array, Array]:  # fmt: skip
     """softmax(q k^T scale + mask) v, and the logarithms of the softmax's sums."""
     import cupy
@@ -117,15 +118,15 @@ def attention(
     q, k, v = (_with_rows(x) for x in (q, k, v))
     out = cupy.empty((n, t, heads, e), q.dtype).transpose(0, 2, 1, 3)  # where layers join the heads
     log_sums = cupy.empty((n, heads, t), real_dtype(q.dtype))
-    how = _how(q, k, v, scale, is_causal, mask, dropout)
+    how = _how(q, k, v, scale, is_causal, mask, dropout, key)
     viewed = q, k, v, out
-    _launch("attention", n * heads, t, (*viewed, log_sums, mask, key), viewed, how, find_form(q, v))
+    _launch("attention", n * heads, t, (*viewed, log_sums, mask), viewed, how, find_form(q, v))
     return out, log_sums
 
 
 def attention_backward(
     g: Array, q: Array, k: Array, v: Array, out: Array, log_sums: Array, scale: float,
-    is_causal: bool, mask: Array | None = None, dropout: float = 0.0, key: Array | None = None,
+    is_causal: bool, mask: Array | None = None, dropout: float = 0.0, key: np.ndarray | None = None,
 ) -> tuple[Array, Array, Array]:  # fmt: skip
     """The gradients of q, k and v; parts of one array if they have one shape, as their values have
     after a common projection."""
@@ -134,13 +135,13 @@ def attention_backward(
     g, q, k, v, out = (_with_rows(x) for x in (g, q, k, v, out))
     of_q, of_k, of_v = _empty_gradients(q, k, v)
     alongs = cupy.empty_like(log_sums)
-    how, form = _how(q, k, v, scale, is_causal, mask, dropout), find_form(q, v)
+    how, form = _how(q, k, v, scale, is_causal, mask, dropout, key), find_form(q, v)
     (n, heads, t, _), (_, shared, s, _) = q.shape, k.shape
     viewed = g, q, k, v, out, of_q
-    arrays = (*viewed[:5], log_sums, alongs, of_q, mask, key)
+    arrays = (*viewed[:5], log_sums, alongs, of_q, mask)
     _launch("attention_of_queries", n * heads, t, arrays, viewed, how, form)
     viewed = g, q, k, v, of_k, of_v
-    arrays = (*viewed[:4], log_sums, alongs, of_k, of_v, mask, key)
+    arrays = (*viewed[:4], log_sums, alongs, of_k, of_v, mask)
     _launch("attention_of_keys", n * shared, s, arrays, viewed, how, form)
     return of_q, of_k, of_v
 
@@ -165,8 +166,9 @@ def _with_rows(x: Array) -> Array:
 
 
 def _how(
-    q: Array, k: Array, v: Array, scale: float, is_causal: bool, mask: Array | None, dropout: float
-) -> Any:
+    q: Array, k: Array, v: Array, scale: float, is_causal: bool, mask: Array | None,
+    dropout: float, key: np.ndarray | None,
+) -> Any:  # fmt: skip
     """The numbers of a call that all its kernels take."""
     import cupy
 
@@ -176,10 +178,10 @@ def _how(
         kind = _MASK_OF_BOOLS if mask.dtype == bool else _ADDED_MASK
         strides = cupy.broadcast_to(mask, (n, heads, t, s)).strides
         steps = tuple(step // mask.itemsize for step in strides)
-    threshold = min(int(dropout * 2**32), 2**32 - 1)  # as dropout_mask
-    kept = 1 / (1 - dropout) if dropout < 1 else 0.0
-    numbers = heads, heads // shared, t, s, d, e, is_causal, kind, *steps, threshold, scale, kept
-    return np.array(numbers, _HOW)[()]
+    threshold, kept = dropout_threshold(dropout)
+    words = (0,) * 5 if key is None else tuple(key)
+    numbers = heads, heads // shared, t, s, d, e, is_causal, kind, key is not None
+    return np.array((*numbers, threshold, words, steps, scale, kept), _HOW)[()]
 
 
 def _launch(

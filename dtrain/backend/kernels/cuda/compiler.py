@@ -99,6 +99,8 @@ def _argument(value: Any, real: np.dtype) -> Any:
     null pointer."""
     if value is None:
         return np.uint64(0)
+    if isinstance(value, np.unsignedinteger):
+        return value
     if isinstance(value, (bool, int, np.integer)):
         return np.int64(value)
     return real.type(value) if isinstance(value, float) else value

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import math
 
-from dtrain.backend.array_module import Array, array_module, to_host
-from dtrain.backend.random import dropout_factors, philox_bits
+import numpy as np
+
+from dtrain.backend.array_module import Array, array_module
+from dtrain.backend.random import dropout_factors_of_key
 
 
 def attention(
     q: Array, k: Array, v: Array, scale: float, is_causal: bool, mask: Array | None = None,
-    dropout: float = 0.0, key: Array | None = None,
+    dropout: float = 0.0, key: np.ndarray | None = None,
 ) -> tuple[Array, Array]:  # fmt: skip
     """softmax(q k^T scale + mask) v, zeros for a query that sees no key; causal: query i sees the
     keys 0..i only. Returns the output, (n, heads, t, e), and the logarithms of the softmax's sums,
@@ -30,23 +32,23 @@ def attention(
     total = xp.where(is_blind, 1, total)
     log_sums = xp.where(is_blind, math.inf, top + xp.log(total))
     weights = weights / total
-    if dropout:
-        weights = weights * _dropout_mask(scores, dropout, key)
+    if key is not None:
+        weights = weights * dropout_factors_of_key(scores, dropout, key)
     out = _group(weights, k) @ v[:, :, None]
     return out.reshape(*q.shape[:3], v.shape[3]), log_sums[..., 0]
 
 
 def attention_backward(
     g: Array, q: Array, k: Array, v: Array, out: Array, log_sums: Array, scale: float,
-    is_causal: bool, mask: Array | None = None, dropout: float = 0.0, key: Array | None = None,
+    is_causal: bool, mask: Array | None = None, dropout: float = 0.0, key: np.ndarray | None = None,
 ) -> tuple[Array, Array, Array]:  # fmt: skip
     """The gradients of q, k and v."""
     scores = _scores(q, k, scale, is_causal, mask)
     weights = array_module(q).exp(scores - log_sums[..., None])
     of_weights = (_group(g, k) @ v[:, :, None].swapaxes(-1, -2)).reshape(scores.shape)
     dropped = weights
-    if dropout:
-        kept = _dropout_mask(scores, dropout, key)
+    if key is not None:
+        kept = dropout_factors_of_key(scores, dropout, key)
         of_weights, dropped = of_weights * kept, weights * kept
     along = (g * out).sum(-1, keepdims=True)
     of_scores = _group(weights * (of_weights - along) * scale, k)
@@ -83,12 +85,3 @@ def _scores(q: Array, k: Array, scale: float, is_causal: bool, mask: Array | Non
 def _group(x: Array, k: Array) -> Array:
     """(n, heads, t, ...) as (n, heads of k, heads that share one, t, ...)."""
     return x.reshape(x.shape[0], k.shape[1], -1, *x.shape[2:])
-
-
-def _dropout_mask(scores: Array, dropout: float, key: Array | None) -> Array:
-    """What `dropout_mask` gives for the weights, from the key of its random numbers."""
-    xp, count = array_module(key), math.prod(scores.shape)
-    seed, stream, *counter = (int(word) for word in to_host(key))
-    call, microbatch, step = counter
-    bits = philox_bits(xp, -(-count // 2), (seed, stream), (call, microbatch, step))
-    return dropout_factors(bits, dropout, scores.shape, scores.dtype)
