@@ -94,9 +94,9 @@ extern "C" __global__ void attention(const STORE *q, const STORE *k, const STORE
             load(values, AT(v, n, of_keys), begin, how.s, how.e);
             if (how.drops) draw(kept, how, at.head, first, begin);
             __syncthreads();
-            Scores scores;
+            Scores scores = {};
             REAL highest[ROWS];
-            multiply_rows(scores, queries, keys, how.d);
+            add_row_products(scores, queries, keys, how.d);
             EACH(a, ROWS) {
                 highest[a] = tops[a];
                 EACH(b, COLUMNS) {
@@ -163,9 +163,9 @@ extern "C" __global__ void attention_of_queries(
             load(values, AT(v, n, of_keys), begin, how.s, how.e);
             if (how.drops) draw(kept, how, at.head, first, begin);
             __syncthreads();
-            Scores scores, of_weights;
-            multiply_rows(scores, queries, keys, how.d);
-            multiply_rows(of_weights, grads, values, how.e);
+            Scores scores = {}, of_weights = {};
+            add_row_products(scores, queries, keys, how.d);
+            add_row_products(of_weights, grads, values, how.e);
             EACH(a, ROWS)
                 EACH(b, COLUMNS) {
                     REAL score = mask_score(scores[a][b], mask, how, n, h, first + row(a), begin + column(b));
@@ -204,9 +204,9 @@ extern "C" __global__ void attention_of_keys(
                 load(grads, AT(g, n, h), begin, how.t, how.e);
                 if (how.drops) draw(kept, how, head, begin, first);
                 __syncthreads();
-                Scores scores, of_weights;
-                multiply_rows(scores, keys, queries, how.d);
-                multiply_rows(of_weights, values, grads, how.e);
+                Scores scores = {}, of_weights = {};
+                add_row_products(scores, keys, queries, how.d);
+                add_row_products(of_weights, values, grads, how.e);
                 EACH(b, COLUMNS) {
                     int i = begin + column(b);
                     REAL log_sum = i < how.t ? log_sums[rows + i] : (REAL)0;

@@ -11,18 +11,11 @@ import numpy as np
 from dtrain.backend.array_module import Array, where
 from dtrain.backend.kernels.cuda.compiler import for_each_block, real_dtype
 from dtrain.backend.kernels.cuda.softmax import softmax
+from dtrain.backend.kernels.cuda.tensor_cores import allows_tensor_float, instruction, limits
 from dtrain.backend.random import dropout_threshold
-from dtrain.backend.settings import get_float32_matmul_precision
 
 #: The widths for which kernels are compiled; heads may be narrower.
 _WIDTHS = (64, 128, 256)
-#: The dtype of arrays -> the instruction of tensor cores, of sm_80 and later, that multiplies them.
-_INSTRUCTIONS = {
-    "e": "m16n8k16.row.col.f32.f16.f16.f32",
-    "E": "m16n8k16.row.col.f32.bf16.bf16.f32",
-    "f": "m16n8k8.row.col.f32.tf32.tf32.f32",
-}
-
 _NUMBERS = "heads", "group", "t", "s", "d", "e", "causal", "mask_kind", "drops"
 #: The kernels' struct How.
 _HOW = np.dtype(
@@ -64,36 +57,28 @@ class Form(NamedTuple):
 
 
 @functools.cache
-def forms(kind: str, width: int, allows_tensor_float: bool = False) -> tuple[Form, ...]:
+def forms(kind: str, width: int, may_round: bool = False) -> tuple[Form, ...]:
     """How heads of a width may be compiled for arrays of a dtype, the best form first."""
     if not 0 < width <= _WIDTHS[-1]:
         return ()
     width = next(w for w in _WIDTHS if width <= w)
     itemsize = {"d": 8, "f": 4}.get(kind, 2)
     found = [Form(max(16, 64 * 64 // width * 4 // max(itemsize, 4)), width, "", itemsize)]
-    if itemsize == 2 or (kind == "f" and allows_tensor_float and width < 256):
+    cores = instruction(kind, may_round)
+    if cores and (itemsize == 2 or width < 256):
         tile = 64 if itemsize == 2 and width < 256 else 32
-        found.insert(0, Form(tile, width, _INSTRUCTIONS[kind], itemsize))
+        found.insert(0, Form(tile, width, cores, itemsize))
     return tuple(found)
 
 
 def find_form(q: Array, v: Array) -> Form | None:
     """How attention of these queries and values is compiled; None if they have no kernel."""
-    allows = get_float32_matmul_precision() != "highest"
-    major, memory = _limits()
-    for form in forms(q.dtype.char, max(q.shape[-1], v.shape[-1]), allows):
-        if form.memory + 1024 <= memory and (major >= 8 or not form.instruction):
+    has_cores, memory = limits()
+    width = max(q.shape[-1], v.shape[-1])
+    for form in forms(q.dtype.char, width, allows_tensor_float()):
+        if form.memory + 1024 <= memory and (has_cores or not form.instruction):
             return form
     return None
-
-
-@functools.cache
-def _limits() -> tuple[int, int]:
-    """The major compute capability of the GPU, and the bytes of shared memory of a block."""
-    import cupy
-
-    device = cupy.cuda.Device()
-    return int(device.compute_capability[:-1]), device.attributes["MaxSharedMemoryPerBlockOptin"]
 
 
 def takes(q: Array, k: Array, v: Array) -> bool:

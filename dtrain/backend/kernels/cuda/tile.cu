@@ -43,10 +43,8 @@ __device__ void write(Square square, const Scores values) {
         EACH(b, COLUMNS) square[row(a)][column(b)] = values[a][b];
 }
 
-// sums[a][b] = x[row(a)] . y[column(b)]
-__device__ void multiply_rows(Scores sums, const Tile x, const Tile y, int width) {
-    EACH(a, ROWS)
-        EACH(b, COLUMNS) sums[a][b] = 0;
+// sums[a][b] += x[row(a)] . y[column(b)]
+__device__ void add_row_products(Scores sums, const Tile x, const Tile y, int width) {
     for (int k = 0; k < width; k++)
         EACH(a, ROWS)
             EACH(b, COLUMNS) sums[a][b] += x[row(a)][k] * y[column(b)][k];
@@ -156,11 +154,9 @@ __device__ void take_rows(unsigned *x, const unsigned *row0, const unsigned *row
     x[3] = row1[t + 4];
 }
 
-__device__ void multiply_rows(Scores sums, const Tile x, const Tile y, int width) {
-    EACH(a, ROWS)
-        EACH(b, COLUMNS) sums[a][b] = 0;
+__device__ void add_row_products(Scores sums, const Tile x, const Tile y, int width) {
     int t = threadIdx.x % LANES, j = threadIdx.x % 32 / LANES;
-    for (int k = 0; k < width / PER_CELL; k += 8) {
+    for (int k = 0; k * PER_CELL < width; k += 8) {
         unsigned left[4];
         take_rows(left, x[row(0)], x[row(1)], k);
         EACH(c, COLUMNS / 2) {
