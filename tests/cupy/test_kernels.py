@@ -10,12 +10,14 @@ import pytest
 
 import dtrain.backend
 from dtrain.backend import kernels
-from dtrain.backend.kernels.cuda import attention, conv, parts
+from dtrain.backend.kernels.cuda import attention, conv, implicit_conv, parts
 from dtrain.backend.kernels.cuda.compiler import options, source
 from tests.cases.kernel_cases import CASES, assert_close, results
 
 FOLDER = Path(dtrain.backend.__file__).parent / "kernels" / "cuda"
-FAMILIES = sorted({path.stem for path in FOLDER.glob("*.cu")} - {"common", "block", "tile"})
+#: those that are prepended to others; conv is compiled for tensor cores alone
+SHARED = {"common", "block", "tile"}
+FAMILIES = sorted({path.stem for path in FOLDER.glob("*.cu")} - SHARED - {"conv"})
 #: a GPU's architecture, what arrays hold and what weights hold
 TARGETS = [(80, "f", "f"), (90, "f", "f"), (100, "f", "f"), (120, "f", "f"), (90, "d", "d")]
 TARGETS += [(90, "e", "e"), (90, "E", "f"), (100, "E", "E")]
@@ -50,6 +52,13 @@ def test_attention_compiles_in_every_form(arch, store, width, nvrtc):
     for form in attention.forms(store, width, True):
         how = (*options(store), *form.defines, "-DALIGNED")
         assert_compiles(nvrtc, source("attention"), f"-arch=sm_{arch}", *how)
+
+
+@pytest.mark.parametrize("arch", [80, 90, 100, 120])
+@pytest.mark.parametrize("store", "feE")
+def test_convolution_compiles_for_tensor_cores(arch, store, nvrtc):
+    how = (*options(store), *implicit_conv.defines(store), "-DALIGNED")
+    assert_compiles(nvrtc, source("conv"), f"-arch=sm_{arch}", *how)
 
 
 def assert_compiles(nvrtc, text, *options):

@@ -1,4 +1,5 @@
-"""Convolution over two axes by im2col: patches by kernels, matrix products by cuBLAS.
+"""Convolution over two axes by im2col: patches by kernels, matrix products by cuBLAS; where tensor
+cores multiply and the channels are few, without patches (implicit_conv.py).
 
 x: (n, c, h, w); weight: (m, c / groups, kh, kw); g and the output: (n, m, oh, ow). Without groups
 the patches are (n, c, kh, kw, oh, ow), so that each sample's product is written where it belongs;
@@ -10,6 +11,7 @@ from __future__ import annotations
 import math
 
 from dtrain.backend.array_module import Array
+from dtrain.backend.kernels.cuda import implicit_conv
 from dtrain.backend.kernels.cuda.product import matmul
 from dtrain.backend.kernels.cuda.window import col2im, im2col, im2col_beside
 from dtrain.backend.kernels.reference.conv import (
@@ -18,7 +20,7 @@ from dtrain.backend.kernels.reference.conv import (
     grad_patches,
     grad_weight_from_patches,
 )
-from dtrain.backend.kernels.reference.window import Pair
+from dtrain.backend.kernels.reference.window import Pair, window_counts
 
 _ONE, _ZERO = (1, 1), (0, 0)
 #: The weight's gradient of smaller images is one product over all samples, without a sum of theirs;
@@ -32,6 +34,10 @@ def conv(
 ) -> Array:  # fmt: skip
     """Cross-correlation of x with weight, (n, m, oh, ow), plus bias, (m,), if there is one."""
     how = stride, padding, dilation
+    is_pointwise = _is_pointwise(weight.shape[2:], stride, padding)
+    oh, ow = window_counts(x.shape[2:], weight.shape[2:], *how)
+    if not is_pointwise and implicit_conv.takes(x, len(x) * oh * ow, weight.shape, groups):
+        return implicit_conv.conv(x, weight, bias, *how)
     if groups > 1:
         out = conv_patches(im2col(x, weight.shape[2:], *how), weight, groups, matmul)
         return add_bias(out, bias)
@@ -47,11 +53,15 @@ def conv_grad_x(
 ) -> Array:  # fmt: skip
     """The gradient of x, (n, c, *hw), added to `before`."""
     how = stride, padding, dilation
+    is_pointwise = _is_pointwise(weight.shape[2:], stride, padding)
+    pixels = len(g) * math.prod(hw)
+    if not is_pointwise and implicit_conv.takes(g, pixels, weight.shape, groups):
+        return implicit_conv.conv_grad_x(g, weight, hw, *how, before)
     if groups > 1:
         return col2im(grad_patches(g, weight, groups, matmul), hw, *how, before=before)
     (n, m, oh, ow), (_, c, *kernel) = g.shape, weight.shape
     rows = matmul(weight.reshape(m, c * math.prod(kernel)).T, g.reshape(n, m, oh * ow))
-    if _is_pointwise(weight.shape[2:], stride, padding):
+    if is_pointwise:
         grad = rows.reshape(n, c, *hw)
         return grad if before is None else before + grad
     return col2im(rows.reshape(n, c, *kernel, oh, ow), hw, *how, by_sample=True, before=before)
@@ -72,7 +82,10 @@ def conv_grad_weight(
     how = stride, padding, dilation
     (n, m, oh, ow), c = g.shape, x.shape[1]
     rows, windows = c * math.prod(kernel), oh * ow
-    is_large = _is_pointwise(kernel, stride, padding) or windows > _WINDOWS
+    is_pointwise = _is_pointwise(kernel, stride, padding)
+    if not is_pointwise and implicit_conv.takes(x, n * windows, (m, c, *kernel), groups):
+        return implicit_conv.conv_grad_weight(g, x, kernel, *how)
+    is_large = is_pointwise or windows > _WINDOWS
     if is_large and groups == 1 and m * rows <= (m + rows) * windows:
         patches = _patches(x, kernel, *how).reshape(n, rows, windows)
         products = matmul(g.reshape(n, m, windows), patches.swapaxes(1, 2))
