@@ -22,7 +22,7 @@ from dtrain.backend.profiler import span
 from dtrain.optim import flat_state, sharding, step_hooks
 from dtrain.optim.complex_parts import adapt
 from dtrain.optim.half_precision import MASTER
-from dtrain.optim.options import like_default, plain_options
+from dtrain.optim.options import like_default, plain_options, wants_master_weights
 from dtrain.optim.step_hooks import Hook
 from dtrain.optim.types import Group, Implementation, Numbers, Params, State
 
@@ -78,14 +78,7 @@ class Optimizer:
         defaults: dict[str, Any],
         implementation: Implementation | None = None,
     ):
-        for name in implementation or ():
-            if name not in Implementation.__annotations__:
-                raise TypeError(f"{type(self).__name__}: unexpected argument {name!r}")
-        if (implementation or {}).get("differentiable"):
-            raise NotImplementedError(
-                f"{type(self).__name__}: gradients of a step are not supported"
-            )
-        if (implementation or {}).get("master_weights"):
+        if wants_master_weights(type(self).__name__, implementation):
             if type(self)._update_blocks is not Optimizer._update_blocks:
                 raise NotImplementedError(f"{type(self).__name__}: master_weights is not supported")
             self._has_master_weights = True

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from numbers import Real
 from typing import Any, TypeVar, cast
 
+from dtrain.optim.types import Implementation
+
 #: the types that need no conversion
 _PLAIN = (float, int, bool)
 
@@ -100,3 +102,14 @@ def check_options(name: str, **options: tuple[Any, float, float]) -> None:
         if not low <= as_number(f"{name}: {option}", value) < high:
             limit = f"{low} <= {option}" if high == float("inf") else f"{low} <= {option} < {high}"
             raise ValueError(f"{name}: expected {limit}, got {value}")
+
+
+def wants_master_weights(optimizer: str, implementation: Implementation | None) -> bool:
+    """Whether an optimizer keeps weights of halves in float32; refuses keywords of no meaning."""
+    given = implementation or {}
+    for name in given:
+        if name not in Implementation.__annotations__:
+            raise TypeError(f"{optimizer}: unexpected argument {name!r}")
+    if given.get("differentiable"):
+        raise NotImplementedError(f"{optimizer}: gradients of a step are not supported")
+    return bool(given.get("master_weights"))
