@@ -158,12 +158,24 @@ def values_are_written_and_loaded():
     assert digest(model.state_dict()) == digest(given)
 
 
+class _Repeated(nn.Linear):
+    """A layer that runs again in the backward pass."""
+
+    def __call__(self, x):
+        return checkpoint(super().__call__, x)
+
+
 def values_are_freed_and_gathered():
     """A step of a model whose values, gradients and state would not be there whole."""
+    for layer in (nn.Linear, _Repeated):
+        _train_in_little_memory(layer)
+
+
+def _train_in_little_memory(layer):
     count, width = 24, 256
     whole = 4 * count * width * width  # bytes of the values
     pool = cupy.get_default_memory_pool()
-    model = nn.Sequential(*(nn.Linear(width, width, bias=False) for _ in range(count))).to("cuda")
+    model = nn.Sequential(*(layer(width, width, bias=False) for _ in range(count))).to("cuda")
     for layer in model:
         fully_shard(layer)
     fully_shard(model)

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from dtrain.autograd import Tensor, is_grad_enabled
+from dtrain.autograd.backward_pass import is_backward_running
 from dtrain.autograd.graph import nodes_since, now
 from dtrain.autograd.recompute import repeated
 from dtrain.backend.nested import find_nested
@@ -29,6 +30,8 @@ class GatherOrder:
 
     def begin(self, unit: UnitValues) -> None:
         """Note that a unit runs; begin to gather the next one's values."""
+        if is_backward_running():  # it is run again, out of order
+            return
         if self._last is not None:
             self._following[self._last] = unit
         self._last = unit
@@ -114,7 +117,7 @@ class UnitValues:
         if not self.is_inner:
             self.order.end_forward()
         reshard = self.is_inner if self._reshard is None else self._reshard
-        if reshard and is_grad_enabled():
+        if reshard and is_grad_enabled() and not is_backward_running():
             tensors = find_nested((output,), Tensor)
             edges = [tensor.grad_fn for tensor in tensors if tensor.grad_fn is not None]
             for saved in take_saved(nodes_since(start, edges), self._values):
