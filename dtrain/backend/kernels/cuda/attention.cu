@@ -30,7 +30,8 @@ __device__ REAL mask_score(REAL score, const void *mask, const How &how, int n, 
     if (i >= how.t || j >= how.s || (how.causal && j > i)) return -infinity();
     score *= (REAL)how.scale;
     if (how.mask_kind == NO_MASK) return score;
-    long long at = n * how.mask_steps[0] + h * how.mask_steps[1] + i * how.mask_steps[2] + j * how.mask_steps[3];
+    const long long *steps = how.mask_steps;
+    long long at = n * steps[0] + h * steps[1] + i * steps[2] + j * steps[3];
     if (how.mask_kind == ADDED_MASK) return score + (REAL)((const STORE *)mask)[at];
     return ((const bool *)mask)[at] ? score : score - infinity();  // NaN stays NaN
 }
@@ -100,7 +101,8 @@ extern "C" __global__ void attention(const STORE *q, const STORE *k, const STORE
             EACH(a, ROWS) {
                 highest[a] = tops[a];
                 EACH(b, COLUMNS) {
-                    scores[a][b] = mask_score(scores[a][b], mask, how, n, h, first + row(a), begin + column(b));
+                    int i = first + row(a), j = begin + column(b);
+                    scores[a][b] = mask_score(scores[a][b], mask, how, n, h, i, j);
                     highest[a] = larger(highest[a], scores[a][b]);
                 }
             }
@@ -113,7 +115,8 @@ extern "C" __global__ void attention(const STORE *q, const STORE *k, const STORE
                 EACH(b, WIDE) sums[a][b] *= shrink;
                 EACH(b, COLUMNS) {
                     totals[a] += scores[a][b] = exp(scores[a][b] - top);
-                    if (how.drops) scores[a][b] *= dropped(kept, how, at.head, first, row(a), column(b));
+                    if (how.drops)
+                        scores[a][b] *= dropped(kept, how, at.head, first, row(a), column(b));
                 }
             }
             write(weights, scores);
@@ -168,7 +171,8 @@ extern "C" __global__ void attention_of_queries(
             add_row_products(of_weights, grads, values, how.e);
             EACH(a, ROWS)
                 EACH(b, COLUMNS) {
-                    REAL score = mask_score(scores[a][b], mask, how, n, h, first + row(a), begin + column(b));
+                    int i = first + row(a), j = begin + column(b);
+                    REAL score = mask_score(scores[a][b], mask, how, n, h, i, j);
                     REAL of_weight = of_weights[a][b];
                     if (how.drops) of_weight *= dropped(kept, how, at.head, first, row(a), column(b));
                     scores[a][b] = exp(score - log_sum[a]) * (of_weight - along[a]) * (REAL)how.scale;
@@ -216,7 +220,8 @@ extern "C" __global__ void attention_of_keys(
                         REAL weight = exp(score - log_sum), factor = 1;
                         if (how.drops) factor = dropped(kept, how, head, begin, column(b), row(a));
                         scores[a][b] = weight * factor;
-                        of_weights[a][b] = weight * (of_weights[a][b] * factor - along) * (REAL)how.scale;
+                        REAL of_score = weight * (of_weights[a][b] * factor - along);
+                        of_weights[a][b] = of_score * (REAL)how.scale;
                     }
                 }
                 write(weights, scores);

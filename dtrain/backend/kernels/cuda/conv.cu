@@ -1,7 +1,8 @@
-// Convolution on tensor cores without patches in memory (implicit GEMM; Chetlur et al. 2014, "cuDNN:
-// efficient primitives for deep learning", section 3): the elements of windows are gathered where the
-// product of two tiles reads them. Element (i, j) of window (oy, ox) of images (n, c, h, w) is at
-// (oy * step + shift + i * wide) / divisor, if that is whole. Gradients of images are such products, too.
+// Convolution on tensor cores without patches in memory (implicit GEMM; Chetlur et al. 2014,
+// "cuDNN: efficient primitives for deep learning", section 3): the elements of windows are gathered
+// where the product of two tiles reads them. Element (i, j) of window (oy, ox) of images
+// (n, c, h, w) is at (oy * step + shift + i * wide) / divisor, if that is whole. Gradients of images
+// are such products, too.
 struct Images {  // implicit_conv.py has the same fields; m: the rows of the other factor
     int n, c, h, w, kh, kw, oh, ow, m;
     int step_y, step_x, shift_y, shift_x, wide_y, wide_x, divisor_y, divisor_x;
@@ -38,7 +39,8 @@ __device__ unsigned gather(const STORE *image, const Position &window, const Pos
     return bits_of(image[(plane * s.h + y) * s.w + x]);
 }
 
-// out, (n, m, oh, ow) = weight, (m, elements of a window), times the windows, plus bias, (m,), and `before`.
+// out, (n, m, oh, ow) = weight, (m, elements of a window), times the windows, plus bias, (m,), and
+// `before`.
 extern "C" __global__ void convolve(const STORE *weight, const STORE *image, const STORE *bias,
                                     const STORE *before, STORE *out, Images s, long long count) {
     extern __shared__ Tile tiles[];
@@ -46,8 +48,9 @@ extern "C" __global__ void convolve(const STORE *weight, const STORE *image, con
     __shared__ Position elements[WIDTH];
     int size = s.c * s.kh * s.kw, plane = s.oh * s.ow, row_tiles = (s.m + TILE - 1) / TILE;
     FOR_EACH_BLOCK(block, count) {
-        int windows = (int)divide(block, row_tiles), first_row = (int)(block - (long long)windows * row_tiles) * TILE;
-        int first = windows * TILE, own = threadIdx.x % TILE;
+        long long windows = divide(block, row_tiles);
+        int first_row = (int)(block - windows * row_tiles) * TILE;
+        int first = (int)windows * TILE, own = threadIdx.x % TILE;
         Position window = find_window(first + own, s);
         Scores sums = {};
         for (int begin = 0; begin < size; begin += WIDTH) {
@@ -78,7 +81,8 @@ extern "C" __global__ void convolve(const STORE *weight, const STORE *image, con
     }
 }
 
-// sums[part], (m, elements of a window) = g, (n, m, oh, ow), times the transposed windows of some samples.
+// sums[part], (m, elements of a window) = g, (n, m, oh, ow), times the transposed windows of some
+// samples.
 extern "C" __global__ void convolve_windows(const STORE *g, const STORE *image, REAL *sums_of_parts,
                                             Images s, long long parts, long long count) {
     extern __shared__ Tile tiles[];
@@ -88,27 +92,32 @@ extern "C" __global__ void convolve_windows(const STORE *g, const STORE *image, 
     int row_tiles = (s.m + TILE - 1) / TILE, column_tiles = (size + TILE - 1) / TILE;
     FOR_EACH_BLOCK(block, count) {
         long long rest = divide(block, row_tiles), part = divide(rest, column_tiles);
-        int first_row = (int)(block - rest * row_tiles) * TILE, first = (int)(rest - part * column_tiles) * TILE;
+        int first_row = (int)(block - rest * row_tiles) * TILE;
+        int first = (int)(rest - part * column_tiles) * TILE;
         if (threadIdx.x < TILE) elements[threadIdx.x] = find_element(first + threadIdx.x, s);
         Scores sums = {};
         int last = (int)divide((part + 1) * s.n, parts);
         for (int sample = (int)divide(part * s.n, parts); sample < last; sample++)
             for (int begin = 0; begin < plane; begin += WIDTH) {
-                if (threadIdx.x < WIDTH) {
-                    int at = begin + threadIdx.x;
-                    windows[threadIdx.x] = at < plane ? find_window(sample * plane + at, s) : Position{0, NOWHERE, NOWHERE};
-                }
-                load(left, g + (long long)sample * s.m * plane + begin, plane, first_row, s.m, plane - begin);
-                __syncthreads();
                 constexpr int CELLS = WIDTH / PER_CELL;
+                int at = begin + threadIdx.x, length = plane - begin;
+                if (threadIdx.x < WIDTH)
+                    windows[threadIdx.x] = at < plane ? find_window(sample * plane + at, s)
+                                                      : Position{0, NOWHERE, NOWHERE};
+                const STORE *rows = g + (long long)sample * s.m * plane + begin;
+                load(left, rows, plane, first_row, s.m, length);
+                __syncthreads();
                 for (int k = threadIdx.x; k < TILE * CELLS; k += THREADS) {
                     int i = k / CELLS, j = k % CELLS;
                     unsigned cell = 0;
-                    EACH(p, PER_CELL) cell |= gather(image, windows[j * PER_CELL + p], elements[i], s) << 16 * p;
+                    EACH(p, PER_CELL) {
+                        const Position &window = windows[j * PER_CELL + p];
+                        cell |= gather(image, window, elements[i], s) << 16 * p;
+                    }
                     right[i][j] = cell;
                 }
                 __syncthreads();
-                add_row_products(sums, left, right, plane - begin < WIDTH ? plane - begin : WIDTH);
+                add_row_products(sums, left, right, length < WIDTH ? length : WIDTH);
                 __syncthreads();
             }
         EACH(a, ROWS)

@@ -1,7 +1,7 @@
-// Prepended to kernels that multiply tiles of matrices in shared memory. A tile has TILE rows of WIDTH
-// elements, zeros beyond those of its matrix. Without MMA threads multiply in REAL. With it, the name of
-// an instruction, tensor cores do, and a tile holds words of 32 bits: two halves, or a float that is
-// rounded to TensorFloat32. ALIGNED: 16 bytes may be read at once.
+// Prepended to kernels that multiply tiles of matrices in shared memory. A tile has TILE rows of
+// WIDTH elements, zeros beyond those of its matrix. Without MMA threads multiply in REAL. With it,
+// the name of an instruction, tensor cores do, and a tile holds words of 32 bits: two halves, or a
+// float that is rounded to TensorFloat32. ALIGNED: 16 bytes may be read at once.
 #ifndef TILE
 #define TILE 16
 #define WIDTH 64
@@ -118,7 +118,8 @@ __device__ void write(Square square, const Scores values) {
 // c += x y of a warp's matrices; c0, c1: two neighbours in each of a thread's two rows.
 __device__ void multiply_add(REAL *c0, REAL *c1, const unsigned *x, const unsigned *y) {
 #ifdef __CUDA_ARCH__
-    asm volatile("mma.sync.aligned." MMA " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+    asm volatile("mma.sync.aligned." MMA
+                 " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
                  : "+f"(c0[0]), "+f"(c0[1]), "+f"(c1[0]), "+f"(c1[1])
                  : "r"(x[0]), "r"(x[1]), "r"(x[2]), "r"(x[3]), "r"(y[0]), "r"(y[1]));
 #else  // compiled for the host, by tests/hostcuda: from the layouts of the fragments
@@ -131,8 +132,8 @@ __device__ void multiply_add(REAL *c0, REAL *c1, const unsigned *x, const unsign
     for (int k = 0; k < 8; k++)
         EACH(p, PER_CELL)
             for (int b = 0; b < 2; b++) {
-                unsigned factors[3] = {warp[i * 4 + k % 4][k / 4 * 2], warp[i * 4 + k % 4][k / 4 * 2 + 1],
-                                       warp[(j + b) * 4 + k % 4][4 + k / 4]};
+                const unsigned *rows = warp[i * 4 + k % 4], *columns = warp[(j + b) * 4 + k % 4];
+                unsigned factors[3] = {rows[k / 4 * 2], rows[k / 4 * 2 + 1], columns[4 + k / 4]};
                 STORE values[3];
                 for (int f = 0; f < 3; f++) {
                     factors[f] >>= 16 * p;
