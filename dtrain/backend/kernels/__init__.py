@@ -21,6 +21,7 @@ import numpy as np
 
 from dtrain import env
 from dtrain.backend.array_module import Array, is_cupy
+from dtrain.backend.collector import collector_off
 from dtrain.backend.dtypes import float32, is_half
 from dtrain.backend.tracing import current_tracer, tracers
 
@@ -111,7 +112,8 @@ def _import_body(where: str, family: str) -> ModuleType | None:
         return None
     if importlib.util.find_spec(f"{__name__}.{where}.{family}") is None:
         return None
-    return importlib.import_module(f"{__name__}.{where}.{family}")
+    with collector_off():
+        return importlib.import_module(f"{__name__}.{where}.{family}")
 
 
 def matmul(x: Array, y: Array, out: np.ndarray | None = None) -> Array:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import gc
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from numba.core.sigutils import normalize_signature
 from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import lower_builtin
 
+from dtrain.backend.collector import collector_off
 from dtrain.backend.kernels.cpu.pipeline import InlinedCompiler, KernelCompiler
 
 #: Sums may be split over the lanes of a vector register, products and sums fused. NaN, infinity
@@ -107,9 +107,7 @@ def _one_process(folder: str) -> Iterator[None]:
                 os.makedirs(folder, exist_ok=True)
                 file = stack.enter_context(open(os.path.join(folder, "kernels.lock"), "w"))
                 fcntl.flock(file, fcntl.LOCK_EX)
-            if gc.isenabled():  # it would look through all that Numba makes, again and again
-                gc.disable()
-                stack.callback(gc.enable)
+            stack.enter_context(collector_off())
         _depth += 1
         try:
             yield
