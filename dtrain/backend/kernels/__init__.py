@@ -20,8 +20,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from dtrain import env
+from dtrain.backend import collector
 from dtrain.backend.array_module import Array, is_cupy
-from dtrain.backend.collector import collector_off
 from dtrain.backend.dtypes import float32, is_half
 from dtrain.backend.tracing import current_tracer, tracers
 
@@ -112,7 +112,7 @@ def _import_body(where: str, family: str) -> ModuleType | None:
         return None
     if importlib.util.find_spec(f"{__name__}.{where}.{family}") is None:
         return None
-    with collector_off():
+    with collector.collector_off():
         return importlib.import_module(f"{__name__}.{where}.{family}")
 
 

@@ -45,14 +45,6 @@ def _add_rows(x: np.ndarray, out: np.ndarray) -> None:
         i += 1
 
 
-@compiled(fastmath=False)
-def _column_sums(x: np.ndarray, out: np.ndarray) -> None:
-    """out = the sum of the rows of x one after the other, as NumPy adds them."""
-    for j in range(x.shape[1]):
-        out[j] = x[0, j]
-    _add_rows(x[1:], out)
-
-
 def column_sums(x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """The sum of each column; has NumPy's bits, which adds otherwise where this calls it."""
     rows, n = x.shape
@@ -60,5 +52,6 @@ def column_sums(x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         total: np.ndarray = x.sum(0, out=out)
         return total
     out = np.empty(n, x.dtype) if out is None else out
-    _column_sums(x, out)
+    out[:] = x[0]
+    _add_rows(x[1:], out)  # one after the other, as NumPy adds them
     return out
