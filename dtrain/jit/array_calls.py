@@ -23,7 +23,7 @@ class ArrayCall(Call):
 
 
 class Example(NamedTuple):
-    """What is known of a value.
+    """Shape and dtype of a value in the code of a rule.
 
     is_array : rather than a number
     is_ordered : whether its elements lie in C order, where those of the arguments do

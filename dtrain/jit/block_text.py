@@ -89,7 +89,7 @@ class BlockText(TableText):
 
 
 class _Blocks:
-    """The tables of a BlockRun, and what their addresses belong to."""
+    """The tables of a BlockRun; keeps alive the arrays whose addresses are in them."""
 
     def __init__(self, first: Rows, block: Rows, last: Rows, count: int, steps: np.ndarray):
         from dtrain.backend.kernels.cpu.call_table import run_blocks

@@ -127,7 +127,7 @@ class Run:
         return [place] if place.memory in self.made else self._place_written(place)
 
     def _place_written(self, place: Place) -> list[Place] | None:
-        """The places for the output of a call that writes to what was given: none."""
+        """Where the output of a call lies that writes to a given array: not in this table."""
         return None
 
     def _new_place(self, value: int, example: Example | None) -> Place | None:

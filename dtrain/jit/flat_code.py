@@ -40,7 +40,7 @@ class FlatCode:
         self._free = first
         self._items: list[Item] = []
         self._examples: dict[int, Example] = {}
-        self._foreign: set[int] = set()  # arrays that others hold, too
+        self._foreign: set[int] = set()  # arrays that code outside of this text refers to, too
         #: the arrays whose elements lie in C order, in every run: sums depend on the order
         self.ordered: set[int] = set()
 
@@ -50,14 +50,14 @@ class FlatCode:
         return self._free - 1
 
     def hold(self, values: Iterable[int]) -> None:
-        """Never write into these values' memory: somebody else has them."""
+        """Never write into the memory of these values: other code refers to them."""
         self._foreign |= set(values)
 
     def add_lines(
         self, lines: Sequence[str], uses: Iterable[int] = (), makes: Sequence[int] = (),
         label: str = "", moves: str = "",
     ) -> None:  # fmt: skip
-        """Add text; what it makes, and uses, is held by others."""
+        """Add lines of text. The values that they use and define are never written into."""
         self._items.append(Item({*uses}, [*makes], lines=lines, label=label, moves=moves))
         self.hold([*uses, *makes])
 
@@ -120,7 +120,7 @@ class FlatCode:
             self._note_order(here)
 
     def _note_order(self, call: ArrayCall) -> None:
-        """Note the order of what a call makes, where it is known."""
+        """Note the outputs of a call that lie in C order in every run."""
         shapes = {value: self._examples[value].shape for _, value in call.outputs}
         args = {ref.value for ref in call.refs() if self._examples[ref.value].shape}
         if not isinstance(call.function, np.ufunc) and makes_arrays(call):  # a kernel
@@ -255,7 +255,7 @@ class FlatCode:
 
 
 def _find_uses(items: Sequence[Item], needed: set[int]) -> tuple[set[int], dict[int, str]]:
-    """The values that items use, and those needed after them; the memory for those yielded."""
+    """The values that are used by items or needed after them, and the memory of yielded ones."""
     later = needed.union(*(item.uses for item in items))
     return later, {v: item.memory for item in items if item.memory for v in item.uses}
 

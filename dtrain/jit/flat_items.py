@@ -38,7 +38,7 @@ class Item:
 
 
 def makes_arrays(call: ArrayCall) -> bool:
-    """Whether nobody else holds what a call returns, if it shares no memory with its arguments."""
+    """Whether a call returns new arrays, unless they share memory with its arguments."""
     module = getattr(call.function, "__module__", None) or ""
     return isinstance(call.function, np.ufunc) or module.startswith(_KERNELS)
 

@@ -26,7 +26,7 @@ class Ref:
 
 @dataclass
 class Value:
-    """What is known of one value.
+    """Kind, shape and dtype of one value.
 
     kind : "input", "parameter", "buffer" (of the module), "constant" (a tensor from outside),
         "tensor", "array" or "number" (results of calls)

@@ -90,7 +90,7 @@ class Rows:
         self.constants: list[np.ndarray] = []
         self.rows: list[list[int]] = []
         self._fills = self if fills is None else fills
-        self._kept: list[Any] = []  # what addresses in the rows belong to
+        self._kept: list[Any] = []  # arrays whose addresses are in the rows
 
     def table(self) -> np.ndarray:
         """The rows, as an array."""

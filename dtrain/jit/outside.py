@@ -24,13 +24,13 @@ class OutsideArrays:
         return not isinstance(array, np.ndarray) or overlaps(array, self._arrays)
 
     def keep(self, written: Iterable[Any]) -> None:
-        """Keep the values of those among arrays that are about to be written to."""
+        """Keep a copy of the arrays that a call is about to write to."""
         for array in written:
             if self.has(array) and all(array is not kept for kept, _ in self._overwritten):
                 self._overwritten.append((array, array.copy()))
 
     def undo_writes(self) -> None:
-        """Write back what they held before."""
+        """Write the kept copies back."""
         for array, values in reversed(self._overwritten):
             array[...] = values
 

@@ -128,7 +128,7 @@ class Packer:
             raise NoProgram(f"{place}: {reason}") from None
 
     def _add_methods(self) -> None:
-        """Add the methods of the user's modules that programs use, and what these use."""
+        """Add the methods of the user's modules that programs use, directly or indirectly."""
         done = -1
         while done != len(self.functions) + len(self._user_modules):
             done = len(self.functions) + len(self._user_modules)

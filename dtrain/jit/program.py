@@ -55,7 +55,7 @@ class Program:
         self._write_out(self.graph.root)
 
     def _follow(self, tracer: GraphTracer) -> tuple[Step, list[Any]]:
-        """Find the step after which a path leaves those that are known, and what comes then."""
+        """Find the step at which a path leaves the known ones, and the rest of the path."""
         step, rest = self.graph.root, list(tracer.steps)
         matching = _Matching(self.graph, tracer.graph)
         first, _ = rest.pop(0)
@@ -74,7 +74,7 @@ class Program:
         return step, rest
 
     def _write_out(self, step: Step) -> set[int]:
-        """Make the functions of a step and of those after it; returns the values they use."""
+        """Make the functions of a step and of all later ones; returns the values that they use."""
         later: set[int] = set()
         for branch in step.branches.values():
             later |= self._write_out(branch)

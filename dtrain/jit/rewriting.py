@@ -26,7 +26,7 @@ Rewriting: TypeAlias = Callable[[FunctionSource], ast.FunctionDef]
 
 
 class InMethod(ast.NodeTransformer):
-    """Writes out what a method has from its class: the arguments of `super`, private names."""
+    """Writes out the arguments of `super` and the private names of a method."""
 
     def __init__(self, source: FunctionSource):
         self._class = source.function.__qualname__.split(".")[-2:-1]

@@ -113,7 +113,7 @@ class BlockRun(Run):
     max_elements = 1 << 40
 
     def is_connected(self, item: Item) -> bool:
-        """Whether an item takes what a call here makes, or writes; views may be needed."""
+        """Whether an item is a view, or uses an array that a call of this run makes."""
         memories = {self.places[v].memory for v in item.uses if v in self.places}
         return (
             bool(item.shared)
@@ -166,7 +166,7 @@ class BlockRun(Run):
         return [place]
 
     def cut(self, items: int) -> None:
-        """Drop all but the first items, and the views of what no call takes."""
+        """Drop all but the first items, and views that no call uses."""
         used = {place.memory for place, _ in self.operands()}
         self.given = [value for value in self.given if value in used]
         self.places = {v: place for v, place in self.places.items() if place.memory in used}

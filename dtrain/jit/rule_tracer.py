@@ -57,7 +57,7 @@ class RuleTracer:
         return calls
 
     def number_of(self, value: Any) -> int:
-        """The number of what a rule returned."""
+        """The number of the value that a rule returned."""
         if type(value) is not ArrayProxy or value.tracer is not self:
             raise Untraceable
         return value.ref.value

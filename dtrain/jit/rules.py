@@ -64,7 +64,7 @@ class Rule:
         return sorted(value for value in used if value < self.grad)
 
     def kept_name(self, saved: Sequence[Any], array: Any) -> str | None:
-        """What messages call the value, of those `kept`, that shares memory with an array."""
+        """The name in messages of the kept value that shares memory with an array."""
         for value, other in zip(self.kept, saved):
             if isinstance(other, np.ndarray) and np.may_share_memory(array, other):
                 return self.names.get(value, self.primitive.value_name(OUTPUT))

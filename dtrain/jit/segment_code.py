@@ -55,7 +55,7 @@ class _Writer:
         self._names: dict[int, str] = {}  # of line numbers: the primitive
         self._differentiated = [call for call in segment.calls if self._is_differentiated(call)]
         self._rules = {} if observed.on_device else self._trace_rules()
-        self._frames: list[str] = []  # variables that live as long as what is saved
+        self._frames: list[str] = []  # frames that live until the backward pass
         self._saved: dict[int, str] = {}  # of calls, by id: what their backward pass takes
         self._code = CodeText(
             lambda ref: f"a{self._name(ref.value)}",
@@ -164,7 +164,7 @@ class _Writer:
         flat.add_lines(lines, uses, values, primitive_of(call).name)
 
     def _write_rule(self, flat: FlatCode, call: Call, rule: Rule) -> set[int]:
-        """Run the calls of the rule of a primitive; returns what is saved."""
+        """Run the calls of a primitive's rule; returns the values saved for the backward pass."""
         (_, value), label = call.outputs[0], rule.primitive.name
         numbers = {local: self._name(mine) for mine, local in rule.arguments.items()}
         is_new = rule.output not in numbers and rule.examples[rule.output].is_array
@@ -230,7 +230,7 @@ class _Writer:
         return next(id(c) for c in self._differentiated if c.outputs[0][1] == first)
 
     def _saved_by(self, call: Call) -> str:
-        """What the backward pass of a call takes."""
+        """The text of the values saved for the backward pass of a call."""
         return self._saved[self._first_id(call)]
 
     def _plan(self, outputs: list[int]) -> FusedPlan:
@@ -281,7 +281,7 @@ class _Writer:
 def _kept_name(
     primitive: Primitive, wanted: Sequence[int], vjps: Sequence[Any], array: Any
 ) -> str | None:
-    """The name of what the wanted vjps keep that shares memory with an array."""
+    """The name of the value kept by the wanted vjps that shares memory with an array."""
     return primitive.kept_name([vjps[n] for n in wanted], array)
 
 

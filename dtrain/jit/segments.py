@@ -41,7 +41,7 @@ MIN_PRIMITIVES = 2
 
 
 class Observed:
-    """What a run shows of the values of a graph: which are differentiated, which on a device."""
+    """Facts on the values of a graph from one run: which are differentiated, which on a device."""
 
     def __init__(self) -> None:
         self.differentiated: set[int] = set()

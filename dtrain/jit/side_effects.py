@@ -19,7 +19,7 @@ def only_drew(before: dict[str, Any], after: dict[str, Any]) -> bool:
 
 
 class Undo:
-    """Restores what a recording that failed may have changed."""
+    """Restores the state that a failed recording may have changed."""
 
     def __init__(self, surroundings: Surroundings):
         self._generator = default_generator()

@@ -81,7 +81,7 @@ class Surroundings:
                 self._visit(method)
 
     def _note_attributes(self, module: Module) -> None:
-        """Note what no assignment to an attribute changes: what lists and objects hold."""
+        """Note the contents of lists and objects: they change without an assignment."""
         for name, value in module.__dict__.items():
             if name not in MODULE_TABLES and (
                 isinstance(value, (list, dict, np.ndarray)) or is_users_object(value)
@@ -90,7 +90,7 @@ class Surroundings:
                 self._note(f"{type(module).__name__}.{name}", read)
 
     def _visit(self, function: Any) -> None:
-        """Find what a function of the user's names in globals and closures."""
+        """Find the globals and closure variables that a user's function reads."""
         function = getattr(function, "__wrapped_function__", function)
         if isinstance(function, MethodType):
             if isinstance(function.__self__, Module):
@@ -128,7 +128,7 @@ class Surroundings:
             self._visit(value)
 
     def _note_members(self, name: str, value: Any, function: FunctionType) -> None:
-        """Note what a function reads of one of the user's classes or Python modules."""
+        """Note the attributes that a function reads of a user's class or Python module."""
         if isinstance(value, ModuleType):
             of_users = is_users(value.__name__)
         else:

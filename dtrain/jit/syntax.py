@@ -1,4 +1,4 @@
-"""Pieces of syntax trees that rewriting needs: new nodes, and what statements assign and return."""
+"""New nodes of syntax trees, and the variables that statements assign."""
 
 from __future__ import annotations
 

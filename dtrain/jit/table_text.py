@@ -130,7 +130,7 @@ class TableText:
 
 
 class _Table:
-    """The rows of a table, and what their addresses belong to."""
+    """A table; keeps alive the arrays whose addresses are in it."""
 
     def __init__(self, rows: Rows):
         from dtrain.backend.kernels.cpu.call_table import run_table

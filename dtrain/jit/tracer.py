@@ -42,8 +42,8 @@ class GraphTracer(TracerValues):
     """
 
     traces_rules = False
-    #: whether values are forgotten that the function cannot use any more
-    _forgets = True
+    #: whether large values that the function cannot reach any more are freed
+    _frees_values = True
 
     def __init__(self, name: str, on_decision: Callable[[str], None] | None = None):
         super().__init__(name)
@@ -62,8 +62,8 @@ class GraphTracer(TracerValues):
         that are no arguments.
         """
         name = name or function.__name__
-        if self._forgets:
-            self._large = [x for x in self._large if not self._is_forgotten(x)]
+        if self._frees_values:
+            self._large = [x for x in self._large if not self._free_if_unreachable(x)]
         encoded, encoded_kwargs = self.encode(tuple(args)), self.encode(dict(kwargs))
         written = written_arguments(function, args, kwargs, name)
         if any(type(array) is not ArrayProxy for array in written) and any(
@@ -111,7 +111,7 @@ class GraphTracer(TracerValues):
         return returned
 
     def _take_outputs(self, result: Any, path: tuple, outputs: list, guards: list) -> Any:
-        """What a call returned, with proxies; notes the values and what is to be guarded."""
+        """The result of a call, with proxies; notes its values, and those to guard."""
         if isinstance(result, Tensor):
             if id(result) not in self._known:
                 index = self.graph.add("tensor", result.array)

@@ -36,7 +36,7 @@ class TracerValues:
         self._known: dict[int, Ref] = {}  # by the id of a Tensor, or of a real array
         self._proxies: dict[int, ArrayProxy] = {}
         self._kept: dict[int, Any] = {}  # by id, so that nothing else gets the id
-        self._large: list[Tensor] = []  # results that may be forgotten
+        self._large: list[Tensor] = []  # results that are freed once nothing refers to them
         self._made: list[Tensor] = []
         self.outside = OutsideArrays()
         self._fresh: set[int] = set()  # tensors made meanwhile, by their ids
@@ -58,7 +58,7 @@ class TracerValues:
         return ref
 
     def add_input(self, tensor: Tensor, name: str) -> Tensor:
-        """Add a Tensor that is an argument; returns what stands for it."""
+        """Add a Tensor that is an argument; returns its stand-in."""
         stand_in = object.__new__(StandIn)
         stand_in.array, stand_in._version = real(tensor.array), tensor._version
         stand_in._requires_grad, stand_in._node = tensor.requires_grad, tensor._node
@@ -165,14 +165,14 @@ class TracerValues:
         self.step.calls.append(Call(name, function, args, kwargs, outputs, enabled, place, outside))
 
     def refuse(self, reason: str) -> None:
-        """Note that what happens now cannot be part of a graph; the first reason counts."""
+        """Refuse the recording; the first reason is kept."""
         if self.refusal is None:
             self.refusal = f"{find_place()}: {reason}"
 
-    # --- what is forgotten, kept, given back ---
+    # --- freeing, keeping and restoring values ---
 
-    def _is_forgotten(self, tensor: Tensor) -> bool:
-        """Forget a result that the function cannot use any more, so that its memory is free."""
+    def _free_if_unreachable(self, tensor: Tensor) -> bool:
+        """Free a result that the function cannot use any more; returns whether it did."""
         if type(tensor.array) is not ArrayProxy or not only_tracer_holds(tensor):
             return False
         del self._known[id(tensor)], self._kept[id(tensor)]
@@ -199,7 +199,7 @@ class TracerValues:
                 self.graph.tensors[index] = _plain_tensor(real(constant.array).copy())
 
     def _restore(self) -> None:
-        """Give the Tensors their arrays back, and forget the proxies: tracer and proxies refer to
+        """Give the Tensors their arrays back, and drop the proxies: tracer and proxies refer to
         each other, and steps collect no cycles."""
         for tensor in (*self._kept.values(), *self._made):
             if isinstance(tensor, Tensor) and type(tensor.array) is ArrayProxy:

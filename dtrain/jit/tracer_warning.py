@@ -1,4 +1,4 @@
-"""Warnings of what a graph has as a constant, with the lines of the program."""
+"""Warnings of values that a graph has as constants, with the lines of the program."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ class _Late:
 
 
 class Unpacker:
-    """Makes what one file holds."""
+    """Makes the functions, modules and tensors of one file."""
 
     def __init__(self, program: dict[str, Any], tensors: dict[str, Tensor]):
         self._program = program
