@@ -77,11 +77,11 @@ class Bucket:
     #: the values; on a GPU this process's part of them may be here alone
     data: Array
     #: the element of the bucket with which `data` begins
-    data_start = 0
+    data_start: int = 0
     #: whether `data` has the values of all parameters, on all ranks
-    has_all_values = True
+    has_all_values: bool = True
     #: whether a GPU computes with copies of values that are in host memory
-    computes_on_device = False
+    computes_on_device: bool = False
     update_range: slice
 
     def __init__(self, params: Sequence[Tensor], allocate: Callable[[int, Any], Array] = np.empty):

@@ -45,7 +45,8 @@ class PeerArrays:
     """
 
     def __init__(self, own: Array, opened: Sequence[int], arrays: Sequence[Array]):
-        self._own, self._opened, self.arrays = own, opened, arrays
+        self._own, self._opened = own, opened
+        self.arrays: Sequence[Array] = arrays
 
     def close(self) -> None:
         """Give the other ranks' memory up, before they free it."""

@@ -80,7 +80,7 @@ class HostWatcher:
 
     def __init__(self, source: HostSource, hosts: str, every_s: float):
         self._source, self._hosts, self._every_s = source, hosts, every_s
-        self.has_changed = False
+        self.has_changed: bool = False
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="dtrain-hosts", daemon=True)
 

@@ -164,7 +164,8 @@ class BucketShard(Shard, Sharding):
         self._set_borders(borders)
 
     def _set_borders(self, borders: Sequence[int]) -> None:
-        self.borders = self.gradient_bounds = borders
+        self.borders = borders
+        self.gradient_bounds: Sequence[int] | None = borders
         rank = self._comm.rank
         self.bucket.update_range = slice(borders[rank], borders[rank + 1])
         if isinstance(self.values, DeviceValues):

@@ -105,7 +105,7 @@ class UnitLayout(BucketLayout):
     def lay_out(self) -> None:
         """Take the buckets; refuses a later change of the model's parameters."""
         if not self.reducers:
-            self.reducers = [ShardedBucketReducer(shard) for shard in self.shards]
+            self.reducers: list[BucketReducer] = [ShardedBucketReducer(s) for s in self.shards]
             self._defer_buffer_updates()
         missing = self.find_changes()
         if missing:

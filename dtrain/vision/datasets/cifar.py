@@ -48,7 +48,7 @@ class CIFAR10(ArrayDataset):
         meta, classes, labels = self._names
         names = self._batches[not self.train]
         files = self._find_files((meta, *names))
-        self.classes = list(self._unpickle(meta, files.pop(meta), classes)[classes])
+        self.classes: list[str] = list(self._unpickle(meta, files.pop(meta), classes)[classes])
         batches = [self._unpickle(name, files.pop(name), "data", labels) for name in names]
         rows = np.concatenate([np.asarray(batch["data"], np.uint8) for batch in batches])
         self.targets = [int(n) for batch in batches for n in batch[labels]]
