@@ -74,11 +74,9 @@ class Bucket:
     params: list[Tensor]
     starts: list[int]
     size: int
-    #: the values; on a GPU this process's part of them may be here alone
+    #: the values of all parameters; without `has_all_values` those in `update_range` alone
     data: Array
-    #: the element of the bucket with which `data` begins
-    data_start: int = 0
-    #: whether `data` has the values of all parameters, on all ranks
+    #: whether every rank has the values of all parameters
     has_all_values: bool = True
     #: whether a GPU computes with copies of values that are in host memory
     computes_on_device: bool = False
@@ -120,21 +118,25 @@ class Bucket:
 
     def _take_values(self) -> None:
         """Move the parameters' values and gradients here."""
-        for index, (param, start) in enumerate(zip(self.params, self.starts)):
-            view = self.data[start : start + param.numel()].reshape(param.shape)
+        for index, param in enumerate(self.params):
+            view = self.view(self.data, index)
             view[...] = param.array
             param.array = view
             if param._grad is not None:
                 param._grad = self.write_grad(index, param._grad.array)
 
-    def take_part(self, part: Array, start: int) -> None:
-        """Have a part of the values here alone, from the element `start` on."""
-        self.data, self.data_start, self.has_all_values = part, start, False
+    def view(self, flat: Array, index: int) -> Array:
+        """What a flat array, (size,), holds for a parameter, in the parameter's shape."""
+        param, start = self.params[index], self.starts[index]
+        return flat[start : start + param.numel()].reshape(param.shape)
+
+    def take_part(self, part: Array) -> None:
+        """Have the values in `update_range` here alone."""
+        self.data, self.has_all_values = part, False
 
     def own_values(self) -> Array:
         """The values in `update_range`."""
-        first, own = self.data_start, self.update_range
-        return self.data[own.start - first : own.stop - first]
+        return self.data[self.update_range] if self.has_all_values else self.data
 
     @property
     def grads(self) -> GradBuffer:

@@ -14,7 +14,7 @@ import dis
 import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from types import CodeType, FunctionType, ModuleType
+from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -169,27 +169,40 @@ def _closure(function: Any) -> Iterator[tuple[CodeType, str, Any]]:
     Each with the code that names it; without a name those that are kept as a default. A variable
     that this call has not assigned is None.
     """
-    new, seen = [function], set()
+    for each in reachable_functions([function]):
+        if isinstance(each, functools.partial):
+            yield _closure.__code__, "", (*each.args, *each.keywords.values())
+            continue
+        code = each.__code__
+        yield code, "", (*(each.__defaults__ or ()), *(each.__kwdefaults__ or {}).values())
+        for name, cell in zip(code.co_freevars, each.__closure__ or ()):
+            value = cell_value(cell)
+            if not isinstance(value, (FunctionType, functools.partial)):
+                yield code, name, value
+
+
+def reachable_functions(functions: Iterable[Any]) -> Iterator[FunctionType | functools.partial]:
+    """Functions, and the functions that they can call by their closures, each once."""
+    new, seen = list(functions), set()
     while new:
         function = new.pop()
-        if isinstance(function, functools.partial):
-            new.append(function.func)
-            yield _closure.__code__, "", (*function.args, *function.keywords.values())
-            continue
         if id(function) in seen:
             continue
         seen.add(id(function))
-        code = function.__code__
-        yield code, "", (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
-        for name, cell in zip(code.co_freevars, function.__closure__ or ()):
-            try:
-                value = cell.cell_contents
-            except ValueError:
-                value = None
-            if isinstance(value, (FunctionType, functools.partial)):
-                new.append(value)
-            else:
-                yield code, name, value
+        if isinstance(function, functools.partial):
+            yield function
+            new.append(function.func)
+        elif isinstance(function, FunctionType):
+            yield function
+            new += map(cell_value, function.__closure__ or ())
+
+
+def cell_value(cell: CellType) -> Any:
+    """What a variable of a closure holds; None if it is not assigned."""
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return None
 
 
 def _arrays_in(values: Iterable[Any]) -> Iterator[Any]:

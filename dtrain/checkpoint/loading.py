@@ -132,13 +132,13 @@ def _load_all(
     """Load all objects and the generator; or raise, with all of them as they were."""
     generator = default_generator()
     random_before = generator.get_state()
-    # What is sharded is loaded last, when nothing can refuse any more: a snapshot would be whole.
+    # A snapshot of a sharded object would be whole on each rank: these have none, and are loaded
+    # last, after every check has passed.
     sharded = [name for name, value in objects.items() if is_in_parts(value)]
     others = [name for name in objects if name not in sharded]
-    snapshots: dict[str, _Snapshot | None] = {
-        name: _Snapshot(objects[name], folder) for name in others
-    }
+    snapshots = {name: _Snapshot(objects[name], folder) for name in others}
     begun: list[str] = []
+    changed: list[str] = []  # sharded
     try:
         for name in others:
             begun.append(name)
@@ -149,17 +149,14 @@ def _load_all(
         for name in sharded:
             begun.append(name)
             cast(Any, objects[name])._check_state_dict(states[name])
-        snapshots |= dict.fromkeys(sharded)
         for name in sharded:
             begun.append(name)
+            changed.append(name)
             objects[name].load_state_dict(states.pop(name))
     except BaseException as reason:
         generator.set_state(random_before)
-        failed = [
-            name
-            for name in dict.fromkeys(begun)
-            if name in snapshots and not _restore(snapshots[name])
-        ]
+        failed = [name for name in begun if name in snapshots and not snapshots[name].restore()]
+        failed += changed
         also = f"; {failed} could not be restored: make them anew" if failed else ""
         if not isinstance(reason, Exception):
             raise
@@ -169,8 +166,7 @@ def _load_all(
         ) from reason
     finally:
         for snapshot in snapshots.values():
-            if snapshot is not None:
-                snapshot.file.close()
+            snapshot.file.close()
 
 
 class _Snapshot:
@@ -202,10 +198,6 @@ class _Snapshot:
         except Exception:
             return False
         return True
-
-
-def _restore(snapshot: _Snapshot | None) -> bool:
-    return snapshot is not None and snapshot.restore()
 
 
 def _check_random(state: Any) -> None:

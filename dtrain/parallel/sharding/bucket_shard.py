@@ -67,9 +67,9 @@ class BucketShard(Shard, Sharding):
     Parameters
     ----------
     params : of one dtype, on one device; all ranks have the same values
+    comm : the ranks
     computes_on : the GPU that computes with copies of parameters in host memory; None: each
         device computes with those that it has
-    comm : the ranks
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class BucketShard(Shard, Sharding):
             self.values = cut_values(bucket, comm, self.borders)
         if self.values is not None:
             for param in bucket.params:
-                make_sharded(param)
+                make_sharded(param, self)
         #: whether an optimizer, or this rank, may write to the values now
         self.takes_writes: bool = False
         self.protect()
@@ -118,8 +118,7 @@ class BucketShard(Shard, Sharding):
                 allow_writes(param, allowed)
 
     def _shared_values(self, param: Tensor) -> Array:
-        start = self.bucket.starts[param._bucket_index]
-        return self.bucket.data[start : start + param.numel()].reshape(param.shape)
+        return self.bucket.view(self.bucket.data, param._bucket_index)
 
     def values_of(self, param: Tensor) -> Array:
         """A parameter's values, of `make_sharded`."""

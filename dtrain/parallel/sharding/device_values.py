@@ -80,7 +80,7 @@ class DeviceValues(GatheredValues):
         assert peers is not None  # the former parts could be opened, too
         free_for_peers(self._bucket.data)
         self._peers, self._borders = peers, borders
-        self._bucket.take_part(own, borders[rank])
+        self._bucket.take_part(own)
 
 
 def cut_values(bucket: Bucket, comm: Communicator, borders: Sequence[int]) -> DeviceValues | None:
@@ -98,7 +98,7 @@ def cut_values(bucket: Bucket, comm: Communicator, borders: Sequence[int]) -> De
         free_for_peers(own)
         return None
     wait_for_all_ranks(comm, own)
-    bucket.take_part(own, start)
+    bucket.take_part(own)
     return DeviceValues(bucket, comm, peers, borders)
 
 

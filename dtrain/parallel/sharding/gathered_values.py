@@ -25,9 +25,8 @@ class WholeValues:
     """
 
     def __init__(self, bucket: Bucket, flat: Array, fill: Callable[[Array], None]):
-        self._params, self._starts = bucket.params, bucket.starts
+        self._bucket, self._flat = bucket, flat
         self._views: dict[int, Array] = {}
-        self._flat = flat
         # After this stream's work so far, which may still use that memory for something else.
         with side_stream(flat, after=record_event(flat)):
             fill(flat)
@@ -36,7 +35,7 @@ class WholeValues:
         self._is_waited_for = False
 
     def flat(self) -> Array:
-        """The values, (size,); what is queued from now on waits for them."""
+        """The values, (size,); work that is queued after this call waits for the copy."""
         if not self._is_waited_for:
             wait_event(self._flat, self.copied)
             self._is_waited_for = True
@@ -45,9 +44,7 @@ class WholeValues:
     def view(self, index: int) -> Array:
         """The values of a parameter, in its shape."""
         if index not in self._views:
-            param, start = self._params[index], self._starts[index]
-            view = self.flat()[start : start + param.numel()].reshape(param.shape)
-            self._views[index] = view
+            self._views[index] = self._bucket.view(self.flat(), index)
         return self._views[index]
 
 
@@ -64,11 +61,11 @@ class GatheredValues:
         #: kept while a unit runs, or until it begins to
         self._kept: WholeValues | None = None
         self._holds = 0
-        #: those that somebody has, a unit or values saved for the backward pass
+        #: the last whole values, while a unit or the backward pass's saved values refer to them
         self._last: weakref.ref[WholeValues] | None = None
 
     def find_whole(self) -> WholeValues | None:
-        """The whole values, if somebody has them."""
+        """The whole values, if a unit or saved values refer to some."""
         return None if self._last is None else self._last()
 
     def prefetch(self) -> None:

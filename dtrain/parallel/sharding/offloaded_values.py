@@ -9,7 +9,7 @@ import numpy as np
 
 from dtrain.autograd import Tensor
 from dtrain.autograd.bucket import Bucket
-from dtrain.backend import Array, device
+from dtrain.backend import Array, device, use_device
 from dtrain.parallel.sharding.gathered_values import GatheredValues, WholeValues
 
 #: by address: host memory that GPUs copy from by themselves, kept while they may
@@ -35,7 +35,7 @@ class OffloadedValues(GatheredValues):
         import cupy
 
         host = self._bucket.data
-        with cupy.cuda.Device(self._place.index or 0):
+        with use_device(self._place):
             flat = cupy.empty(len(host), host.dtype)
         return WholeValues(self._bucket, flat, self._copy_host)
 
@@ -45,8 +45,7 @@ class OffloadedValues(GatheredValues):
             flat.data.copy_from_host_async(ctypes.c_void_p(host.ctypes.data), host.nbytes)
 
     def _read(self, param: Tensor) -> Array:
-        start = self._bucket.starts[param._bucket_index]
-        values = self._bucket.data[start : start + param.numel()].reshape(param.shape)
+        values = self._bucket.view(self._bucket.data, param._bucket_index)
         values.flags.writeable = False
         return values
 
@@ -65,7 +64,7 @@ def _pin(host: np.ndarray, place: device) -> None:
     if host.nbytes and address not in _pinned:
         with (
             contextlib.suppress(cupy.cuda.runtime.CUDARuntimeError),
-            cupy.cuda.Device(place.index or 0),
+            use_device(place),
         ):
             cupy.cuda.runtime.hostRegister(address, host.nbytes, 0)
             _pinned[address] = host

@@ -6,10 +6,11 @@ from __future__ import annotations
 import functools
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from types import CellType, FunctionType
+from types import CellType
 from typing import Any
 
 from dtrain.autograd.graph import Node
+from dtrain.autograd.primitive import cell_value, reachable_functions
 from dtrain.backend import Array, is_cupy, on_device_of
 from dtrain.parallel.sharding.gathered_values import GatheredValues, WholeValues
 
@@ -118,30 +119,11 @@ def take_saved(nodes: Iterable[Node], values: Sequence[GatheredValues]) -> list[
 def _take_from(vjps: Iterable[Any], buckets: Sequence[SavedValues]) -> list[SavedValues]:
     """Take the arrays from the variables of vjps; returns those that had some."""
     used = []
-    for cell in _cells(vjps):
-        try:
-            value = cell.cell_contents
-        except ValueError:  # a variable that is not assigned
-            continue
-        for saved in buckets:
-            if saved.has(value):
-                saved.take(cell)
-                used.append(saved)
+    for function in reachable_functions(vjps):
+        for cell in getattr(function, "__closure__", None) or ():
+            value = cell_value(cell)
+            for saved in buckets:
+                if saved.has(value):
+                    saved.take(cell)
+                    used.append(saved)
     return list(dict.fromkeys(used))
-
-
-def _cells(vjps: Iterable[Any]) -> Iterator[CellType]:
-    """The variables of functions, and of the functions that they refer to."""
-    new, seen = list(vjps), set()
-    while new:
-        function = new.pop()
-        if isinstance(function, functools.partial):
-            new.append(function.func)
-        if not isinstance(function, FunctionType) or id(function) in seen:
-            continue
-        seen.add(id(function))
-        for cell in function.__closure__ or ():
-            yield cell
-            with_contents = getattr(cell, "cell_contents", None)
-            if isinstance(with_contents, (FunctionType, functools.partial)):
-                new.append(with_contents)

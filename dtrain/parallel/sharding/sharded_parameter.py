@@ -18,6 +18,8 @@ class _Sharded(Tensor):
     `array` is a view of the whole values while a unit runs that has them, else a copy.
     """
 
+    #: the `BucketShard` that has the parameter
+    _shard: Any
     #: of the parameter's shape, dtype and device, in the memory of one element
     _like: Array
     #: the values where the parameter has some of its own, as in `summon_full_params`
@@ -28,7 +30,7 @@ class _Sharded(Tensor):
         own = self.__dict__["_own"]
         if own is not None:
             return own
-        return self._bucket.sharding.values_of(self)  # type: ignore[union-attr]
+        return self._shard.values_of(self)
 
     @array.setter
     def array(self, values: Array) -> None:
@@ -55,7 +57,7 @@ class _Sharded(Tensor):
     def device(self) -> device:
         own = self.__dict__["_own"]
         if own is None:  # a GPU may have a copy
-            own = self._bucket.sharding.find_values(self)  # type: ignore[union-attr]
+            own = self._shard.find_values(self)
         return device_of(self._like if own is None else own)
 
     @property
@@ -123,13 +125,13 @@ class _GuardedVersion(list[int]):
             )
 
 
-def make_sharded(param: Tensor) -> None:
-    """Have a parameter read its values from its bucket's sharding."""
+def make_sharded(param: Tensor, shard: Any) -> None:
+    """Have a parameter read its values from `shard`, a `BucketShard`."""
     array = param.__dict__.pop("array")
     with on_device_of(array):
         xp = array_module(array)
-        param._like = xp.broadcast_to(xp.zeros((), array.dtype), array.shape)  # type: ignore[attr-defined]
-    param._own = None  # type: ignore[attr-defined]
+        like = xp.broadcast_to(xp.zeros((), array.dtype), array.shape)
+    param.__dict__.update(_shard=shard, _like=like, _own=None)
     param._version = _GuardedVersion(param._version)
     cls = type(param)
     if cls not in _classes:
@@ -149,5 +151,5 @@ def has_own_values(param: Tensor) -> bool:
 
 
 def drop_own_values(param: Tensor) -> None:
-    """Have a parameter of `make_sharded` read from its bucket's sharding again."""
+    """Have a parameter of `make_sharded` read from its shard again."""
     param.__dict__["_own"] = None
