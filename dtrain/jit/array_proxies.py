@@ -17,10 +17,10 @@ _METADATA = {
     "data", "device", "__array_interface__", "__cuda_array_interface__",
 }  # fmt: skip
 
-#: Those through which the values can be read.
+#: The attributes of an array through which its values can be read.
 _MEMORY = {"ctypes", "data", "__array_interface__", "__cuda_array_interface__"}
 
-#: Those that may differ between two runs of a graph.
+#: The attributes of an array that may differ between two runs of a graph.
 _LAYOUT = _METADATA - {"shape", "dtype", "ndim", "size", "itemsize", "nbytes", "device"}
 
 

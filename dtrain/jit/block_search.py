@@ -62,7 +62,7 @@ class _Passed:
         self._written: set[int] = set()  # roots
 
     def add(self, item: Item) -> None:
-        """Add an item. Lines may write to what they use."""
+        """Add an item. An item of source lines is taken to write to every value that it uses."""
         self._made.update(item.makes)
         roots = {find_root(self._roots, value) for value in item.uses}
         self._used |= roots

@@ -75,7 +75,7 @@ class Proxy:
 
 
 class RecordingModule:
-    """NumPy or CuPy, with functions that record what they do with a Proxy."""
+    """NumPy or CuPy; a function that is called with a Proxy is recorded as a call."""
 
     def __init__(self, module: Any):
         self.module = module

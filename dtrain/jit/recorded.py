@@ -171,7 +171,7 @@ class RecordedFunction:
         return result
 
     def _stand_ins(self, tracer: GraphTracer, args: Any, kwargs: Any) -> Any:
-        """The arguments with proxies in place of tensors and floats."""
+        """The arguments to record with: tensors and floats are replaced by proxies."""
         names = argument_names(self.function, args, kwargs)
         made: dict[int, Tensor] = {}
 

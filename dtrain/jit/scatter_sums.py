@@ -127,7 +127,8 @@ def _put(
     part: _Scatter, total: int, items: Sequence[Item], users: dict[int, list[int]],
     examples: dict[int, Example], made: list[list[Item]], new_value: Callable[[], int],
 ) -> list[Item]:  # fmt: skip
-    """The items that put a part into the whole, in place of a reshape that copies."""
+    """The items that write the gradient of a slice into the array `total`; where that is possible,
+    in place of a reshape that copies."""
     source = part.call.args[2].value
     label = items[part.setitem].label
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from dtrain.jit.places import find_place
 from dtrain.jit.tracer_warning import warn_of_places
 
-#: (place, the exact quotient, what was divided, the result) in the order in which they were.
+#: The divisions in the order of their execution: (file and line, exact quotient, dividend, result).
 Divided: TypeAlias = list[tuple[str, Any, Any, Any]]
 
 #: Functions that round a quotient.

@@ -1,8 +1,8 @@
 """`compiled`: Numba's compiler, as all kernels use it.
 
-A first step waits for it. So a kernel has conditional expressions in place of `min` and `max`, flat
-arrays and sizes in place of `reshape`, room from its caller in place of `np.empty`, and loops in
-place of arithmetic of whole arrays: for each of those Numba compiles functions of its own.
+The first training step of a process waits while Numba compiles. For `min`, `max`, `reshape`,
+`np.empty` and arithmetic of whole arrays Numba compiles functions of its own; so kernels use
+conditional expressions, flat arrays with sizes, memory that the caller allocates, and loops.
 """
 
 from __future__ import annotations

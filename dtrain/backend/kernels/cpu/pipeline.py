@@ -16,7 +16,7 @@ from numba.core.compiler_machinery import PassManager
 
 
 class _KernelCode(JITCodeLibrary):
-    """A kernel and what it calls, as one LLVM module."""
+    """The LLVM module of a kernel, with the functions that the kernel calls linked in."""
 
     _final_module: Any
 
@@ -59,7 +59,8 @@ class _InlinedCode(_KernelCode):
         return self
 
     def set_env(self, name: str, environment: Any) -> None:
-        """Machine code alone has a place for it."""
+        """Do nothing: the pointer to a function's environment is part of machine code, and an
+        inlined function has none."""
 
 
 _PASSES = (
