@@ -2,12 +2,14 @@
 
 import importlib
 import pickle
+import sys
 import threading
 
 import numpy as np
 import pytest
 
 import dtrain
+from dtrain.backend.kernels.cuda import cudnn_plan
 
 BACKENDS = ("cpu", "cuda", "cudnn", "mkl", "mkldnn", "mps", "openmp", "opt_einsum")
 
@@ -20,11 +22,21 @@ def test_a_backend_is_a_module_that_explains_names_it_lacks(name):
         backend.fastest  # noqa: B018
 
 
-@pytest.mark.parametrize("name", ["cudnn", "mkldnn", "mps", "openmp", "opt_einsum"])
+@pytest.mark.parametrize("name", ["mkldnn", "mps", "openmp", "opt_einsum"])
 def test_libraries_that_are_not_used_are_not_available(name):
     assert not getattr(dtrain.backends, name).is_available()
     assert not dtrain.backends.mps.is_built()
-    assert dtrain.backends.cudnn.version() is None
+
+
+def test_cudnn_is_available_where_its_package_is_installed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cudnn", None)  # as if it were not
+    cudnn_plan.find_library.cache_clear()
+    try:
+        assert not dtrain.backends.cudnn.is_available()
+        assert dtrain.backends.cudnn.version() is None
+        assert not dtrain.backends.cudnn.is_acceptable(dtrain.ones(1))
+    finally:
+        cudnn_plan.find_library.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""Settings of PyTorch's. Two change results: whether float32 convolutions may round more than
-their definition, and, on a GPU, whether float32 products may. The others may be set and read, and
-change nothing.
+"""Settings of PyTorch's. Three change results: whether float32 convolutions may round more than
+their definition, and, on a GPU, whether float32 products may and whether cuDNN computes. The others
+may be set and read, and change nothing.
 
 By default products are computed in the dtype of their operands, with sums in float32 for halves:
 the highest precision. All operations are deterministic.
@@ -8,11 +8,29 @@ the highest precision. All operations are deterministic.
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 
 _PRECISIONS = ("highest", "high", "medium")
 _CONVOLUTION_PRECISIONS = ("none", "ieee", "tf32", "bf16")
 _MODES = ("default", "warn", "error")
+
+
+@dataclasses.dataclass
+class CudnnSwitches:
+    """What `dtrain.backends.cudnn` shows and sets."""
+
+    enabled: bool = True
+    benchmark: bool = False
+    benchmark_limit: int | None = None
+    deterministic: bool = False
+    allow_tf32: bool = True
+
+
+cudnn = CudnnSwitches()
+#: The algorithms of attention that `dtrain.backends.cuda` allows. Without "cudnn", dtrain's own
+#: kernel computes; the others are all this kernel.
+attention_algorithms = {"flash": True, "mem_efficient": True, "math": True, "cudnn": True}
 
 
 class _Settings:

@@ -1,8 +1,8 @@
 """Switches of CUDA's libraries (torch.backends.cuda).
 
 Products are computed in float32 or float64, sums of halves in float32; with TensorFloat32 factors
-where `matmul.allow_tf32` or `set_float32_matmul_precision` allows it. Attention has one algorithm,
-whichever of PyTorch's is asked for.
+where `matmul.allow_tf32` or `set_float32_matmul_precision` allows it. Attention is dtrain's own
+kernel, whichever of PyTorch's algorithms is allowed; cuDNN's, too, where it is installed.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 
 from dtrain.backend.settings import (
+    attention_algorithms as _attention,
     get_float32_matmul_precision,
     set_float32_matmul_precision,
 )
@@ -43,7 +44,6 @@ class _Matmul:
 
 
 matmul = _Matmul()
-_attention = {"flash": True, "mem_efficient": True, "math": True, "cudnn": True}
 
 
 def is_built() -> bool:
@@ -89,7 +89,7 @@ def cudnn_sdp_enabled() -> bool:
 
 
 def enable_cudnn_sdp(enabled: bool) -> None:
-    """Allow an algorithm of attention; dtrain has one for all."""
+    """Allow cuDNN's attention, which computes where `backends.cudnn` is available and enabled."""
     _attention["cudnn"] = enabled
 
 
@@ -99,7 +99,8 @@ def sdp_kernel(
     enable_mem_efficient: bool = True,
     enable_cudnn: bool = True,
 ) -> AbstractContextManager[None]:
-    """Context manager: the algorithms of attention that its body may use; dtrain has one for all.
+    """Context manager: the algorithms of attention that its body may use; dtrain's own kernel
+    stands for all but cuDNN's.
 
     (torch.backends.cuda.sdp_kernel)
     """

@@ -1,10 +1,13 @@
-"""PyTorch's choice among algorithms of attention (torch.nn.attention): dtrain has one for all."""
+"""The choice between dtrain's attention and cuDNN's, under PyTorch's names (torch.nn.attention)."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
+
+from dtrain.backend.settings import attention_algorithms
+from dtrain.backends.flags import set_temporarily
 
 
 class SDPBackend(IntEnum):
@@ -24,9 +27,18 @@ def sdpa_kernel(
 ) -> Iterator[None]:
     """Context manager: allow these algorithms of attention (torch.nn.attention.sdpa_kernel).
 
-    `scaled_dot_product_attention` computes the same, whichever is allowed.
+    cuDNN computes only where its algorithm is allowed; the others are all dtrain's own kernel,
+    which computes whatever is allowed.
     """
     chosen = [backends] if isinstance(backends, SDPBackend) else backends
     if not isinstance(chosen, Sequence) or not all(isinstance(b, SDPBackend) for b in chosen):
         raise TypeError(f"sdpa_kernel: expected an SDPBackend or a list of them, got {backends!r}")
-    yield
+    names = {
+        "math": SDPBackend.MATH,
+        "flash": SDPBackend.FLASH_ATTENTION,
+        "mem_efficient": SDPBackend.EFFICIENT_ATTENTION,
+        "cudnn": SDPBackend.CUDNN_ATTENTION,
+    }
+    allowed = {name: backend in chosen for name, backend in names.items()}
+    with set_temporarily(attention_algorithms, **allowed):
+        yield

@@ -1,4 +1,5 @@
-"""Attention in tiles: memory linear in the length of the sequences."""
+"""Attention in tiles: memory linear in the length of the sequences; where cuDNN is installed, by
+cuDNN (cudnn_attention.py)."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dtrain.backend.array_module import Array, where
+from dtrain.backend.kernels.cuda import cudnn_attention
 from dtrain.backend.kernels.cuda.compiler import for_each_block, real_dtype
 from dtrain.backend.kernels.cuda.softmax import softmax
 from dtrain.backend.kernels.cuda.tensor_cores import allows_tensor_float, instruction, limits
@@ -103,6 +105,9 @@ def attention(
     q, k, v = (_with_rows(x) for x in (q, k, v))
     out = cupy.empty((n, t, heads, e), q.dtype).transpose(0, 2, 1, 3)  # where layers join the heads
     log_sums = cupy.empty((n, heads, t), real_dtype(q.dtype))
+    given = q, k, v, out, log_sums, scale, is_causal
+    if cudnn_attention.takes(q, k, v, mask, key) and cudnn_attention.attention(*given):
+        return out, log_sums
     how = _how(q, k, v, scale, is_causal, mask, dropout, key)
     viewed = q, k, v, out
     _launch("attention", n * heads, t, (*viewed, log_sums, mask), viewed, how, find_form(q, v))
@@ -118,7 +123,10 @@ def attention_backward(
     import cupy
 
     g, q, k, v, out = (_with_rows(x) for x in (g, q, k, v, out))
-    of_q, of_k, of_v = _empty_gradients(q, k, v)
+    of_q, of_k, of_v = gradients = _empty_gradients(q, k, v)
+    given = g, q, k, v, out, log_sums, gradients, scale, is_causal
+    if cudnn_attention.takes(q, k, v, mask, key) and cudnn_attention.attention_backward(*given):
+        return of_q, of_k, of_v
     alongs = cupy.empty_like(log_sums)
     how, form = _how(q, k, v, scale, is_causal, mask, dropout, key), find_form(q, v)
     (n, heads, t, _), (_, shared, s, _) = q.shape, k.shape

@@ -1,5 +1,6 @@
 """Convolution over two axes by im2col: patches by kernels, matrix products by cuBLAS; where tensor
-cores multiply and the channels are few, without patches (implicit_conv.py).
+cores multiply and the channels are few, without patches (implicit_conv.py); where cuDNN is
+installed, by cuDNN (cudnn_conv.py). Where a window is one element, it is a product by cuBLAS.
 
 x: (n, c, h, w); weight: (m, c / groups, kh, kw); g and the output: (n, m, oh, ow). Without groups
 the patches are (n, c, kh, kw, oh, ow), so that each sample's product is written where it belongs;
@@ -11,7 +12,7 @@ from __future__ import annotations
 import math
 
 from dtrain.backend.array_module import Array
-from dtrain.backend.kernels.cuda import implicit_conv
+from dtrain.backend.kernels.cuda import cudnn_conv, implicit_conv
 from dtrain.backend.kernels.cuda.product import matmul
 from dtrain.backend.kernels.cuda.window import col2im, im2col, im2col_beside
 from dtrain.backend.kernels.reference.conv import (
@@ -35,6 +36,10 @@ def conv(
     """Cross-correlation of x with weight, (n, m, oh, ow), plus bias, (m,), if there is one."""
     how = stride, padding, dilation
     is_pointwise = _is_pointwise(weight.shape[2:], stride, padding)
+    if not is_pointwise and cudnn_conv.takes(x, weight):
+        by_cudnn = cudnn_conv.conv(x, weight, *how)
+        if by_cudnn is not None:
+            return add_bias(by_cudnn, bias)
     oh, ow = window_counts(x.shape[2:], weight.shape[2:], *how)
     if not is_pointwise and implicit_conv.takes(x, len(x) * oh * ow, weight.shape, groups):
         return implicit_conv.conv(x, weight, bias, *how)
@@ -54,6 +59,10 @@ def conv_grad_x(
     """The gradient of x, (n, c, *hw), added to `before`."""
     how = stride, padding, dilation
     is_pointwise = _is_pointwise(weight.shape[2:], stride, padding)
+    if not is_pointwise and cudnn_conv.takes(g, weight):
+        by_cudnn = cudnn_conv.conv_grad_x(g, weight, weight.shape[1] * groups, hw, *how)
+        if by_cudnn is not None:
+            return by_cudnn if before is None else before + by_cudnn
     pixels = len(g) * math.prod(hw)
     if not is_pointwise and implicit_conv.takes(g, pixels, weight.shape, groups):
         return implicit_conv.conv_grad_x(g, weight, hw, *how, before)
@@ -83,6 +92,10 @@ def conv_grad_weight(
     (n, m, oh, ow), c = g.shape, x.shape[1]
     rows, windows = c * math.prod(kernel), oh * ow
     is_pointwise = _is_pointwise(kernel, stride, padding)
+    if not is_pointwise and cudnn_conv.takes(g, x):
+        by_cudnn = cudnn_conv.conv_grad_weight(g, x, kernel, *how, groups)
+        if by_cudnn is not None:
+            return by_cudnn
     if not is_pointwise and implicit_conv.takes(x, n * windows, (m, c, *kernel), groups):
         return implicit_conv.conv_grad_weight(g, x, kernel, *how)
     is_large = is_pointwise or windows > _WINDOWS
