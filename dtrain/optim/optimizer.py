@@ -31,7 +31,7 @@ _T = TypeVar("_T")
 #: Returns the state arrays over a whole bucket.
 _FlatState = Callable[[Bucket, Group], State]
 
-#: The number of elements that one call of a rule updates on a CPU, so that they stay in its cache.
+#: About so many elements one call of a rule updates on a CPU, so that they stay in its cache.
 BLOCK = 1 << 15
 
 
@@ -233,15 +233,17 @@ class Optimizer:
     def _step(self) -> None:
         for group in self.param_groups:
             self._read_options(group)
+        buckets: dict[Bucket, None] = {}
         for group in self.param_groups:
-            make_buckets(group["params"])  # parameters may have moved to another device or dtype
-            for bucket in {param._bucket: None for param in group["params"]}:
+            # Parameters may have moved to another device or dtype.
+            buckets.update(dict.fromkeys(found := make_buckets(group["params"])))
+            for bucket in found:
                 if bucket.before_step is not None:
                     bucket.before_step()
             with np.errstate(all="ignore"):  # NaN and infinity do not warn in PyTorch
                 for run in list(self._runs(group)):
                     self._update_run(run, group)
-        sharding.end_update(self)
+        sharding.end_update(buckets)
 
     def _agree_on_found_inf(self, found: bool) -> bool:
         """Whether some gradient is not finite, on any rank that has a part of the gradients."""
@@ -249,17 +251,18 @@ class Optimizer:
 
     def _runs(self, group: Group) -> Iterator[Run]:
         run: Run | None = None
+        advance, every_numbers = self._advance, self._numbers
         for param in group["params"]:
             if param._grad is None:
                 continue
-            numbers = self._numbers.get(id(param))
+            numbers = every_numbers.get(id(param))
             if numbers is None:
-                numbers = self._numbers[id(param)] = {}
+                numbers = every_numbers[id(param)] = {}
                 flat_state.write_initial(self, param, group)
-            self._advance(numbers, group)
+            advance(numbers, group)
             bucket = param._bucket
             start = bucket.starts[param._bucket_index]
-            stop = start + param.numel()
+            stop = start + param.array.size
             if run and run.bucket is bucket and run.numbers == numbers:
                 if start == run.stop:
                     run.stop = stop
@@ -305,7 +308,9 @@ class Optimizer:
                     yield start, start + param.numel(), tuple(param.shape)
             return
         low, high = max(run.start, own.start), min(run.stop, own.stop)
-        for here in pieces(run.bucket.data, BLOCK, low, high):
+        # Equal pieces: the rest after whole blocks could be too short for compiled kernels.
+        length = -(-(high - low) // max(1, round((high - low) / BLOCK)))
+        for here in pieces(run.bucket.data, max(length, 1), low, high):
             yield here.start, here.stop, (-1,)
 
     def _flat_state(self, bucket: Bucket, group: Group) -> State:

@@ -6,7 +6,7 @@ it asks of the bucket's `Sharding`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,12 +46,12 @@ def is_sharded(optimizer: Optimizer) -> bool:
     return bool(_sharded_buckets(optimizer))
 
 
-def end_update(optimizer: Optimizer) -> None:
+def end_update(buckets: Iterable[Bucket]) -> None:
     """Have the parameters complete of which every rank has updated its part."""
-    buckets = _sharded_buckets(optimizer)
-    if buckets:
-        assert buckets[0].sharding is not None
-        buckets[0].sharding.end_update(buckets)
+    sharded = [bucket for bucket in buckets if bucket.sharding is not None]
+    if sharded:
+        assert sharded[0].sharding is not None
+        sharded[0].sharding.end_update(sharded)
 
 
 def agree(optimizer: Optimizer, found: bool) -> bool:
