@@ -176,8 +176,9 @@ def _has_bits_of(rule: Rule, examples: Sequence[Any], given: Any, wanted: Sequen
 
 
 def _same(first: Any, second: Any) -> bool:
-    return (
-        type(first) is type(second)
-        and first.dtype == second.dtype
-        and np.array_equal(first, second, equal_nan=first.dtype.kind in "fc")
+    if type(first) is not type(second) or first.dtype != second.dtype:
+        return False
+    # The search for NaN takes ten times as long as the comparison.
+    return np.array_equal(first, second) or (
+        first.dtype.kind in "fc" and np.array_equal(first, second, equal_nan=True)
     )
