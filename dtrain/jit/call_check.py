@@ -23,7 +23,9 @@ def has_bits_of(call: ArrayCall, args: Sequence[Any], outputs: Sequence[Place]) 
         if not isinstance(place, Place):
             return place
         size = sum((n - 1) * s for n, s in zip(place.shape, place.strides))
-        flat = rng.standard_normal(size // place.dtype.itemsize + 1).astype(place.dtype)
+        drawn: Any = place.dtype.type if place.dtype.char in "fd" else np.float64
+        flat = rng.standard_normal(size // place.dtype.itemsize + 1, drawn)
+        flat = flat.astype(place.dtype, copy=False)
         flat[:: flat.size // 7 + 1] = -0.0
         given.append(flat)
         return place._replace(memory=len(given), offset=0)

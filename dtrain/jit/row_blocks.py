@@ -207,7 +207,9 @@ def _has_bits_in_blocks(
     call: ArrayCall, args: Sequence[Any], outputs: Sequence[Place], division: Division
 ) -> bool:
     """Whether a row of a table for a block gives the bits of the call of the block."""
-    rows = min(division.rows, 4099 if not division.tail else 33)
+    # More rows than a kernel adds up at a time, if they are short: this is memory of the step.
+    wanted = min(33, max(3, (1 << 16) // math.prod(division.tail))) if division.tail else 4099
+    rows = min(division.rows, wanted)
     kinds = iter(division.kinds)
 
     def sample(arg: Any) -> Any:

@@ -235,9 +235,8 @@ class Optimizer:
             self._read_options(group)
         buckets: dict[Bucket, None] = {}
         for group in self.param_groups:
-            # Parameters may have moved to another device or dtype.
-            buckets.update(dict.fromkeys(found := make_buckets(group["params"])))
-            for bucket in found:
+            for bucket in make_buckets(group["params"]):  # they may have moved to another device
+                buckets[bucket] = None
                 if bucket.before_step is not None:
                     bucket.before_step()
             with np.errstate(all="ignore"):  # NaN and infinity do not warn in PyTorch
@@ -251,15 +250,14 @@ class Optimizer:
 
     def _runs(self, group: Group) -> Iterator[Run]:
         run: Run | None = None
-        advance, every_numbers = self._advance, self._numbers
         for param in group["params"]:
             if param._grad is None:
                 continue
-            numbers = every_numbers.get(id(param))
+            numbers = self._numbers.get(id(param))
             if numbers is None:
-                numbers = every_numbers[id(param)] = {}
+                numbers = self._numbers[id(param)] = {}
                 flat_state.write_initial(self, param, group)
-            advance(numbers, group)
+            self._advance(numbers, group)
             bucket = param._bucket
             start = bucket.starts[param._bucket_index]
             stop = start + param.array.size
