@@ -101,3 +101,15 @@ def test_a_faster_function_is_made_before_a_run_saves_anything(monkeypatch):
     for _ in range(3):
         compiled(leaf(3, 4)).backward()
     assert histories == [before]
+
+
+def test_trials_of_calls_on_large_arrays_take_a_part_of_them():
+    compiled = dtrain.compile(lambda x: dtrain.nn.functional.group_norm(x * 2, 8).sigmoid().sum())
+    peaks = []
+    for _ in range(4):
+        x = dtrain.ones(16, 32, 32, 64, requires_grad=True)
+        tracemalloc.start()
+        compiled(x).backward()
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[2] < 1.8 * peaks[3]  # the third call makes the fast function
