@@ -29,7 +29,8 @@ def count(work):
 
 
 def parts_of_step(name):
-    """The counters and launches of the forward pass, the backward pass and the optimizer's step."""
+    """The counters and launches of the forward pass, the backward pass and the optimizer's step;
+    the most bytes that arrays have at a time in all of them."""
     from models import LARGE, MODELS
 
     import dtrain
@@ -49,7 +50,8 @@ def parts_of_step(name):
         return {"forward": forward, "backward": backward, "optimizer": update}
 
     step(), step()  # memory from the driver, kernels, the buckets
-    return step()
+    dtrain.cuda.reset_peak_memory_stats()
+    return step(), dtrain.cuda.max_memory_allocated()
 
 
 def main():
@@ -64,13 +66,13 @@ def main():
     if reason := hostcuda.why_not():
         sys.exit(f"gpu_counts.py: {reason}")
     hostcuda.install()
-    columns = ("forward", "backward", "optimizer", "step", "goal", "syncs", "allocations")
+    columns = ("forward", "backward", "optimizer", "step", "goal", "syncs", "allocations", "peak MB")
     print(f"{'model':12}" + "".join(f"{column:>12}" for column in columns))
     for name in options.models.split(","):
-        parts = parts_of_step(name)
+        parts, peak = parts_of_step(name)
         numbers = [sum(counters[key] for key in COUNTED) for counters, _ in parts.values()]
         others = [sum(c[key] for c, _ in parts.values()) for key in ("syncs", "mallocs")]
-        row = [*numbers, sum(numbers), GOALS.get(name, "-"), *others]
+        row = [*numbers, sum(numbers), GOALS.get(name, "-"), *others, round(peak / 1e6, 1)]
         print(f"{name:12}" + "".join(f"{number:>12}" for number in row), flush=True)
         if options.kernels:
             for part, (_, launches) in parts.items():

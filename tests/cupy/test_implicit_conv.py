@@ -1,4 +1,4 @@
-"""Convolutions on tensor cores gather their windows: no patches, and the values of the reference."""
+"""Convolutions of few channels gather their windows: no patches, and the values of the reference."""
 
 import numpy as np
 import pytest
@@ -17,18 +17,30 @@ SHAPES = [
 ]
 
 
-@pytest.fixture(params=["float16", "bfloat16", "tf32"])
+#: name -> dtype, what float32 is rounded to, and how far results are from float64's
+KINDS = {
+    "float16": (dtrain.float16, "highest", 2e-3),
+    "bfloat16": (dtrain.bfloat16, "highest", 1.6e-2),
+    "tf32": (dtrain.float32, "high", 2e-3),
+    "float32": (dtrain.float32, "highest", 1e-6),
+}
+
+
+@pytest.fixture(params=KINDS)
 def kind(request):
     """The dtype of arrays, and how far results are from float64's."""
-    dtypes = {"float16": dtrain.float16, "bfloat16": dtrain.bfloat16, "tf32": dtrain.float32}
-    dtrain.set_float32_matmul_precision("high")
-    yield np.dtype(dtypes[request.param]), 1.6e-2 if request.param == "bfloat16" else 2e-3
+    dtype, precision, tolerance = KINDS[request.param]
+    dtrain.set_float32_matmul_precision(precision)
+    yield np.dtype(dtype), tolerance
     dtrain.set_float32_matmul_precision("highest")
 
 
 @pytest.mark.parametrize(("images", "shape", "stride", "padding", "dilation"), SHAPES)
-def test_values_are_those_of_float64(images, shape, stride, padding, dilation, kind, counts):
+def test_values_are_those_of_float64(
+    images, shape, stride, padding, dilation, kind, counts, monkeypatch
+):
     cupy = pytest.importorskip("cupy")
+    monkeypatch.setattr(implicit_conv, "_EXACT_CHANNELS", 70)
     (dtype, tolerance), how = kind, (stride, padding, dilation)
     rng = np.random.default_rng(0)
 
@@ -58,10 +70,11 @@ def test_values_are_those_of_float64(images, shape, stride, padding, dilation, k
     assert not [name for name in names if name.startswith(("im2col", "col2im", "cublas"))]
 
 
-@pytest.mark.parametrize("change", ["exact", "groups", "wide"])
+@pytest.mark.parametrize("change", ["exact", "double", "groups", "wide"])
 def test_others_are_products_of_patches(change, counts):
-    dtype = dtrain.float32 if change == "exact" else dtrain.float16
-    channels = implicit_conv._CHANNELS + 1 if change == "wide" else 4
+    dtype = {"exact": dtrain.float32, "double": dtrain.float64}.get(change, dtrain.float16)
+    limits = {"exact": implicit_conv._EXACT_CHANNELS, "wide": implicit_conv._CHANNELS}
+    channels = limits[change] + 1 if change in limits else 4
     x = dtrain.randn(1, channels, 3, 3, device="cuda").to(dtype)
     groups = 2 if change == "groups" else 1
     weight = dtrain.randn(4, channels // groups, 2, 2, device="cuda").to(dtype)

@@ -12,12 +12,13 @@ import dtrain.backend
 from dtrain.backend import kernels
 from dtrain.backend.kernels.cuda import attention, conv, implicit_conv, parts
 from dtrain.backend.kernels.cuda.compiler import options, source
+from dtrain.backend.kernels.cuda.tensor_cores import instruction
 from tests.cases.kernel_cases import CASES, assert_close, results
 
 FOLDER = Path(dtrain.backend.__file__).parent / "kernels" / "cuda"
-#: those that are prepended to others; conv is compiled for tensor cores alone
+#: those that are prepended to others
 SHARED = {"common", "block", "tile"}
-FAMILIES = sorted({path.stem for path in FOLDER.glob("*.cu")} - SHARED - {"conv"})
+FAMILIES = sorted({path.stem for path in FOLDER.glob("*.cu")} - SHARED)
 #: a GPU's architecture, what arrays hold and what weights hold
 TARGETS = [(80, "f", "f"), (90, "f", "f"), (100, "f", "f"), (120, "f", "f"), (90, "d", "d")]
 TARGETS += [(90, "e", "e"), (90, "E", "f"), (100, "E", "E")]
@@ -55,9 +56,10 @@ def test_attention_compiles_in_every_form(arch, store, width, nvrtc):
 
 
 @pytest.mark.parametrize("arch", [80, 90, 100, 120])
-@pytest.mark.parametrize("store", "feE")
-def test_convolution_compiles_for_tensor_cores(arch, store, nvrtc):
-    how = (*options(store), *implicit_conv.defines(store), "-DALIGNED")
+@pytest.mark.parametrize("store", ["f", "e", "E", "exact"])
+def test_convolution_compiles_for_tensor_cores_and_without(arch, store, nvrtc):
+    kind, cores = ("f", "") if store == "exact" else (store, instruction(store, True))
+    how = (*options(kind), *implicit_conv.defines(kind, cores), "-DALIGNED")
     assert_compiles(nvrtc, source("conv"), f"-arch=sm_{arch}", *how)
 
 

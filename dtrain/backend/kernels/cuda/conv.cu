@@ -1,4 +1,4 @@
-// Convolution on tensor cores without patches in memory (implicit GEMM; Chetlur et al. 2014,
+// Convolution without patches in memory (implicit GEMM; Chetlur et al. 2014,
 // "cuDNN: efficient primitives for deep learning", section 3): the elements of windows are gathered
 // where the product of two tiles reads them. Element (i, j) of window (oy, ox) of images
 // (n, c, h, w) is at (oy * step + shift + i * wide) / divisor, if that is whole. Gradients of images
@@ -24,9 +24,9 @@ __device__ Position find_element(int element, const Images &s) {
     return {channel, i * s.wide_y, (at - i * s.kw) * s.wide_x};
 }
 
-// The bits of the element of a window; 0 beyond the image.
-__device__ unsigned gather(const STORE *image, const Position &window, const Position &element,
-                           const Images &s) {
+// A cell whose element p is the element of a window; 0 beyond the image.
+__device__ CELL gather(const STORE *image, const Position &window, const Position &element, int p,
+                       const Images &s) {
     int y = window.y + element.y, x = window.x + element.x;
     if (s.divisor_y > 1 || s.divisor_x > 1) {
         int up = y / s.divisor_y, left = x / s.divisor_x;
@@ -36,7 +36,7 @@ __device__ unsigned gather(const STORE *image, const Position &window, const Pos
     }
     if (y < 0 || y >= s.h || x < 0 || x >= s.w) return 0;
     long long plane = (long long)window.plane * s.c + element.plane;
-    return bits_of(image[(plane * s.h + y) * s.w + x]);
+    return cell_of(image[(plane * s.h + y) * s.w + x], p);
 }
 
 // out, (n, m, oh, ow) = weight, (m, elements of a window), times the windows, plus bias, (m,), and
@@ -58,8 +58,8 @@ extern "C" __global__ void convolve(const STORE *weight, const STORE *image, con
             load(left, weight + begin, size, first_row, s.m, size - begin);
             __syncthreads();
             for (int k = threadIdx.x / TILE * PER_CELL; k < WIDTH; k += THREADS / TILE * PER_CELL) {
-                unsigned cell = 0;
-                EACH(p, PER_CELL) cell |= gather(image, window, elements[k + p], s) << 16 * p;
+                CELL cell = 0;
+                EACH(p, PER_CELL) cell = join(cell, gather(image, window, elements[k + p], p, s));
                 right[own][k / PER_CELL] = cell;
             }
             __syncthreads();
@@ -109,10 +109,10 @@ extern "C" __global__ void convolve_windows(const STORE *g, const STORE *image, 
                 __syncthreads();
                 for (int k = threadIdx.x; k < TILE * CELLS; k += THREADS) {
                     int i = k / CELLS, j = k % CELLS;
-                    unsigned cell = 0;
+                    CELL cell = 0;
                     EACH(p, PER_CELL) {
                         const Position &window = windows[j * PER_CELL + p];
-                        cell |= gather(image, window, elements[i], s) << 16 * p;
+                        cell = join(cell, gather(image, window, elements[i], p, s));
                     }
                     right[i][j] = cell;
                 }

@@ -1,6 +1,6 @@
-"""Convolution over two axes by im2col: patches by kernels, matrix products by cuBLAS; where tensor
-cores multiply and the channels are few, without patches (implicit_conv.py); where cuDNN is
-installed, by cuDNN (cudnn_conv.py). Where a window is one element, it is a product by cuBLAS.
+"""Convolution over two axes by im2col: patches by kernels, matrix products by cuBLAS; where the
+channels are few, without patches (implicit_conv.py); where cuDNN is installed, by cuDNN
+(cudnn_conv.py). Where a window is one element, it is a product by cuBLAS.
 
 x: (n, c, h, w); weight: (m, c / groups, kh, kw); g and the output: (n, m, oh, ow). Without groups
 the patches are (n, c, kh, kw, oh, ow), so that each sample's product is written where it belongs;

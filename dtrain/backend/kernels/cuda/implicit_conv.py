@@ -1,4 +1,4 @@
-"""Convolution on tensor cores without patches in memory: conv.cu."""
+"""Convolution without patches in memory, on tensor cores or in float32: conv.cu."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from dtrain.backend.kernels.reference.window import Pair, window_counts
 
 #: tile.cu's, and so conv.cu's
 _TILE, _WIDTH = 64, 64
-#: With more channels cuBLAS's product gains more than patches take (estimated, not measured).
-_CHANNELS = 256
+#: With more channels cuBLAS's product gains more than patches take (estimated, not measured): on
+#: tensor cores, and in float32, where threads read the tiles' elements one by one.
+_CHANNELS, _EXACT_CHANNELS = 256, 64
 #: The blocks among which the sum of a weight's gradient is divided, if there are as many samples.
 _BLOCKS = 256
 
@@ -34,9 +35,12 @@ def takes(x: Array, windows: int, shape: tuple[int, ...], groups: int) -> bool:
 
     windows : of all samples, or for the gradient of images their pixels
     """
-    if groups != 1 or not 0 < max(shape[:2]) <= _CHANNELS or not 0 < windows < 1 << 30:
+    channels, kind = max(shape[:2]), x.dtype.char
+    if groups != 1 or not 0 < channels <= _CHANNELS or not 0 < windows < 1 << 30:
         return False
-    return bool(instruction(x.dtype.char, allows_tensor_float())) and limits()[0]
+    if kind == "f" and channels <= _EXACT_CHANNELS:
+        return True
+    return bool(instruction(kind, allows_tensor_float())) and limits()[0]
 
 
 def conv(
@@ -106,14 +110,20 @@ def _images(
     return np.array(numbers, _IMAGES)[()]
 
 
-def defines(kind: str) -> tuple[str, ...]:
-    """The options of the compiler for arrays of a dtype."""
-    return f"-DTILE={_TILE}", f"-DWIDTH={_WIDTH}", f'-DMMA="{instruction(kind, True)}"'
+def defines(kind: str, cores: str) -> tuple[str, ...]:
+    """The options of the compiler for arrays of a dtype.
+
+    cores : the instruction of tensor cores, or "" for the arithmetic of threads
+    """
+    sizes = f"-DTILE={_TILE}", f"-DWIDTH={_WIDTH}"
+    return (*sizes, f'-DMMA="{cores}"') if cores else sizes
 
 
 def _compiled(left: Array, width: int) -> dict[str, Any]:
     """How to compile for a left factor of rows `width` long, and the bytes of the two tiles."""
-    size = left.itemsize
-    is_aligned = left.data.ptr % 16 == 0 and width * size % 16 == 0
-    options = (*defines(left.dtype.char), *(("-DALIGNED",) if is_aligned else ()))
-    return {"defines": options, "memory": 2 * _TILE * (_WIDTH * size // 4 + 4) * 4}
+    size, kind = left.itemsize, left.dtype.char
+    cores = instruction(kind, allows_tensor_float()) if limits()[0] else ""
+    is_aligned = cores and left.data.ptr % 16 == 0 and width * size % 16 == 0
+    options = (*defines(kind, cores), *(("-DALIGNED",) if is_aligned else ()))
+    words = _WIDTH * size // 4 + 4 if cores else _WIDTH + 1  # of a row of a tile, as in tile.cu
+    return {"defines": options, "memory": 2 * _TILE * words * 4}

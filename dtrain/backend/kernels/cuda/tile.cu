@@ -27,6 +27,9 @@ typedef REAL Scores[ROWS][COLUMNS];  // of a product of TILE columns
 typedef REAL Sums[ROWS][WIDE];       // of one of WIDTH columns
 
 #ifndef MMA
+__device__ CELL cell_of(STORE x, int) { return x; }
+__device__ CELL join(CELL, CELL value) { return value; }
+
 __device__ int row(int a) { return threadIdx.x / LANES + a * LANES; }
 __device__ int column(int b) { return threadIdx.x % LANES + b * LANES; }
 
@@ -71,6 +74,10 @@ __device__ unsigned bits_of(float x) {  // rounded to TensorFloat32, whose last 
     unsigned u = __float_as_uint(x);
     return (u & 0x7f800000) == 0x7f800000 ? u : (u + 0x1000) & 0xffffe000;
 }
+
+// A cell in which element p of PER_CELL is x, and the others are 0; two such cells as one.
+__device__ CELL cell_of(STORE x, int p) { return bits_of(x) << 16 * p; }
+__device__ CELL join(CELL x, CELL y) { return x | y; }
 
 __device__ unsigned rounded(unsigned cell) {
     return PER_CELL == 2 ? cell : bits_of(__uint_as_float(cell));
