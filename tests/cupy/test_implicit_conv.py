@@ -1,4 +1,4 @@
-"""Convolutions of few channels gather their windows: no patches, and the values of the reference."""
+"""Convolutions of few channels gather their windows: no patches, the values of the reference."""
 
 import numpy as np
 import pytest
