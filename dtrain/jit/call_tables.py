@@ -69,7 +69,7 @@ class Run:
             place = self.place(source, examples)
             return place is not None and self._add_view(item, made, place)
         call = item.call
-        places = {ref.value: self.place(ref.value, examples) for ref in call.refs()}
+        places = {value: self.place(value, examples) for value in sorted(item.uses)}
         if None in places.values():
             return False
         args = rebuild(tuple(call.args), lambda x: places[x.value] if isinstance(x, Ref) else x)

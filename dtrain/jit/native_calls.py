@@ -66,6 +66,19 @@ def place_view(call: ArrayCall, source: Place) -> Place | None:
     is_method = call.function is call_method and call.args[0] in _VIEW_METHODS
     if not is_method and call.function not in (get_attribute, operator.getitem):
         return None
+    others = [arg for arg in call.args if not isinstance(arg, Place)]
+    form = call.function, repr((others, call.kwargs)), source._replace(memory=0)
+    if form not in _views:
+        _views[form] = _find_view(call, source)
+    found = _views[form]
+    return found and found._replace(memory=source.memory)
+
+
+#: What `place_view` has found, as a view of the memory 0.
+_views: dict[tuple[Any, str, Place], Place | None] = {}
+
+
+def _find_view(call: ArrayCall, source: Place) -> Place | None:
     size = sum((n - 1) * s for n, s in zip(source.shape, source.strides)) + source.dtype.itemsize
     base = np.empty(size, np.uint8)
     array = np.ndarray(source.shape, source.dtype, base, 0, source.strides)
@@ -74,7 +87,7 @@ def place_view(call: ArrayCall, source: Place) -> Place | None:
     if not isinstance(made, np.ndarray) or not made.size or not np.may_share_memory(made, base):
         return None
     offset = made.ctypes.data - base.ctypes.data
-    return Place(source.memory, source.offset + offset, made.shape, made.strides, made.dtype)
+    return Place(0, source.offset + offset, made.shape, made.strides, made.dtype)
 
 
 class Rows:
