@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from dtrain.backend.array_module import Array
+from dtrain.backend.capture import refuse_host_array
 from dtrain.backend.host_memory import take_host_memory
 
 _HOST_MEMORY = 1  # cudaMemoryTypeHost: allocated or registered as pinned
@@ -124,6 +125,7 @@ def copy_pinned(array: np.ndarray, wait: bool) -> Array:
     """
     import cupy
 
+    refuse_host_array()
     index = cupy.cuda.runtime.getDevice()
     if index not in _streams:
         _streams[index] = _CopyStream()

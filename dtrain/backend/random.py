@@ -13,60 +13,61 @@ import math
 import secrets
 import threading
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from dtrain.backend.array_module import Array, array_module
+from dtrain.backend.capture import ReplayedNumber, captures, current_capture
 from dtrain.backend.device import device as as_device
 from dtrain.backend.tracing import current_tracer, tracers
 
 DEFAULT_STREAM, SAMPLER_STREAM, COMPRESSION_STREAM, SAMPLE_STREAM = 0, 1, 2, 3
-_KERNELS = Path(__file__).parent / "kernels" / "cuda"
-
+#: The words on which a draw depends, (seed, stream, call, microbatch, step), uint64 in host memory;
+#: or what kernels read in their place, while a CUDA graph is captured.
+RandomKey: TypeAlias = np.ndarray | ReplayedNumber
 
 #: how many random numbers are made at once in host memory, so that their bits stay in the cache
 _BLOCK = 1 << 14
 
 
-def philox_bits(
-    xp: Any, count: int, key: tuple[int, int], counter: tuple[int, int, int], first: int = 0
-) -> Array:
-    """`count` uint64 words of Philox4x64-10, equal on NumPy and CuPy.
+def philox_bits(count: int, key: np.ndarray, first: int = 0) -> np.ndarray:
+    """`count` uint64 words of Philox4x64-10 in host memory.
 
     Parameters
     ----------
-    xp : NumPy or CuPy
-    key : (seed, stream)
-    counter : the counter's upper three words: (call, microbatch, step)
-    first : the number of words that are left out, a multiple of 4; on NumPy alone
+    key : of `random_key`; its last three words are the upper ones of the counter
+    first : the number of words that are left out, a multiple of 4
     """
-    if xp is np:
-        state: Any = {
-            "bit_generator": "Philox",
-            "state": {"counter": (first // 4, *counter), "key": key},
-            "buffer": (0, 0, 0, 0),
-            "buffer_pos": 4,  # of 4: nothing is left of an earlier draw
-            "has_uint32": 0,
-            "uinteger": 0,
-        }
-        generator = _per_thread.philox
-        generator.state = state
-        return generator.random_raw(count)
+    seed, stream, *counter = map(int, key)
+    state: Any = {
+        "bit_generator": "Philox",
+        "state": {"counter": (first // 4, *counter), "key": (seed, stream)},
+        "buffer": (0, 0, 0, 0),
+        "buffer_pos": 4,  # of 4: nothing is left of an earlier draw
+        "has_uint32": 0,
+        "uinteger": 0,
+    }
+    generator = _per_thread.philox
+    generator.state = state
+    return generator.random_raw(count)
+
+
+def philox_bits_on_gpu(count: int, key: RandomKey) -> Array:
+    """The words of `philox_bits`, on the current device of CuPy."""
+    import cupy
+
+    from dtrain.backend.kernels.cuda.compiler import for_each
+
     blocks = -(-count // 4)
-    out = xp.empty(4 * blocks, np.uint64)
-    words = [np.uint64(word) for word in (*key, *counter)]
-    if blocks:
-        _philox_kernel()((min(-(-blocks // 256), 4096),), (256,), (*words, out, np.int64(blocks)))
+    out = cupy.empty(4 * blocks, np.uint64)
+    for_each("philox", "philox", blocks, out.view(np.float64), key)
     return out[:count]
 
 
-@functools.cache
-def _philox_kernel() -> Any:
-    import cupy
-
-    return cupy.RawKernel((_KERNELS / "philox.cu").read_text(), "philox")
+def random_key(*words: int) -> np.ndarray:
+    """The key of (seed, stream, call, microbatch, step)."""
+    return np.array(words, np.uint64)
 
 
 class Generator:
@@ -129,22 +130,27 @@ class Generator:
             return tracer.call(
                 Generator.bits, (self, xp, count), {}, name="draw_bits", writes=outside
             )
-        return philox_bits(xp, count, *self.next_call())
+        return bits_of_key(xp, count, self.next_key() if xp is np else self._next_key())
 
-    def draw_key(self) -> np.ndarray:
-        """The words on which a draw of bits depends, for a kernel that makes them itself: seed,
-        stream, call, microbatch and step, uint64 in host memory; increments `call`, as the draw."""
+    def draw_key(self) -> RandomKey:
+        """The key of a draw of bits, for a kernel that makes them itself; increments `call`, as the
+        draw."""
         if tracers and (tracer := current_tracer()) is not None:
             outside = True if self is not default_generator() else None
             return tracer.call(Generator.draw_key, (self,), {}, name="draw_key", writes=outside)
-        key, counter = self.next_call()
-        return np.array([*key, *counter], np.uint64)
+        return self._next_key()
 
-    def next_call(self) -> tuple[tuple[int, int], tuple[int, int, int]]:
-        """The key and the counter of a draw, for `philox_bits`; increments `call`."""
+    def _next_key(self) -> RandomKey:
+        if captures and (capture := current_capture()) is not None:
+            capture.on_end.append(functools.partial(self.set_state, self.get_state()))
+            return capture.key(self.next_key)
+        return self.next_key()
+
+    def next_key(self) -> np.ndarray:
+        """The key of a draw in host memory; increments `call`."""
         call, microbatch, step = self._counter
         self._counter = (call + 1, microbatch, step)
-        return (self._seed, self._stream), (call, microbatch, step)
+        return random_key(self._seed, self._stream, call, microbatch, step)
 
 
 class _PerThread(threading.local):
@@ -241,12 +247,18 @@ def dropout_threshold(p: float) -> tuple[int, float]:
     return min(int(p * 2**32), 2**32 - 1), 1 / (1 - p) if p < 1 else 0.0
 
 
-def dropout_factors_of_key(like: Array, p: float, key: np.ndarray) -> Array:
+def bits_of_key(xp: Any, count: int, key: RandomKey) -> Array:
+    """`count` uint64 words of random bits, equal on NumPy and CuPy."""
+    if xp is np:
+        assert isinstance(key, np.ndarray)
+        return philox_bits(count, key)
+    return philox_bits_on_gpu(count, key)
+
+
+def dropout_factors_of_key(like: Array, p: float, key: RandomKey) -> Array:
     """`dropout_factors` of the words that a key stands for, for an array `like` this one."""
     xp = array_module(array_module(like).zeros(0, np.uint64))  # also where `like` is recorded
-    (seed, stream, *counter), count = map(int, key), math.prod(like.shape)
-    call, microbatch, step = counter
-    bits = philox_bits(xp, -(-count // 2), (seed, stream), (call, microbatch, step))
+    bits = bits_of_key(xp, -(-math.prod(like.shape) // 2), key)
     return dropout_factors(bits, p, like.shape, like.dtype)
 
 
@@ -277,11 +289,11 @@ def draw_uniform(
     """Draw `count` numbers in [0, 1), into `out` if `comes_in_blocks` allows that."""
     if not comes_in_blocks(xp, count):
         return uniform(generator.bits(xp, words_for(count, dtype)), dtype, count)
-    call = generator.next_call()
+    key = generator.next_key()
     out = np.empty(count, dtype) if out is None else out
     for begin in range(0, count, _BLOCK):
         part = out[begin : begin + _BLOCK]
-        part[...] = _uniform_part(call, dtype, begin, len(part))
+        part[...] = _uniform_part(key, dtype, begin, len(part))
     return out
 
 
@@ -293,11 +305,11 @@ def draw_normal(
     pairs = -(-count // 2)
     if not comes_in_blocks(xp, count):
         return normal(generator.bits(xp, words_for(2 * pairs, work)), dtype, count)
-    call = generator.next_call()
+    key = generator.next_key()
     out = np.empty(count, dtype) if out is None else out
     for begin in range(0, pairs, _BLOCK):
         size = min(_BLOCK, pairs - begin)
-        u = (_uniform_part(call, work, first, size) for first in (begin, pairs + begin))
+        u = (_uniform_part(key, work, first, size) for first in (begin, pairs + begin))
         first_half, second_half = _box_muller(*u)
         out[begin : begin + size] = first_half
         rest = out[pairs + begin : pairs + begin + size]  # one fewer of an odd count
@@ -310,17 +322,17 @@ def comes_in_blocks(xp: Any, count: int) -> bool:
     return xp is np and count > _BLOCK and not (tracers and current_tracer() is not None)
 
 
-def _uniform_part(call: tuple[Any, Any], dtype: np.dtype, first: int, count: int) -> np.ndarray:
+def _uniform_part(key: np.ndarray, dtype: np.dtype, first: int, count: int) -> np.ndarray:
     """`count` of the uniform numbers of a draw, beginning with that at index `first`."""
     per_word = 1 if dtype == np.float64 else 2
     skipped = first % (4 * per_word)
     words = words_for(skipped + count, dtype)
-    bits = philox_bits(np, words, *call, (first - skipped) // per_word)
+    bits = philox_bits(words, key, (first - skipped) // per_word)
     return uniform(bits, dtype, skipped + count)[skipped:]
 
 
 def permutation(seed: int, epoch: int, n: int) -> np.ndarray:
     """The permutation of range(n) of an epoch; a function of (seed, epoch) alone."""
     return np.argsort(
-        philox_bits(np, n, (seed % 2**64, SAMPLER_STREAM), (0, 0, epoch)), kind="stable"
+        philox_bits(n, random_key(seed % 2**64, SAMPLER_STREAM, 0, 0, epoch)), kind="stable"
     )

@@ -22,6 +22,12 @@ from dtrain.cuda.devices import (
     is_initialized as is_initialized,
     synchronize as synchronize,
 )
+from dtrain.cuda.graphs import (
+    CUDAGraph as CUDAGraph,
+    graph as graph,
+    graph_pool_handle as graph_pool_handle,
+    is_current_stream_capturing as is_current_stream_capturing,
+)
 from dtrain.cuda.memory import (
     OutOfMemoryError as OutOfMemoryError,
     empty_cache as empty_cache,
@@ -73,5 +79,5 @@ if _TYPE_CHECKING:
     )
 
 globals().update(_TYPES)
-_MODULES = {"amp", "devices", "memory", "nvtx", "random", "streams"}
+_MODULES = {"amp", "devices", "graphs", "memory", "nvtx", "random", "streams"}
 __all__ = sorted({name for name in globals() if name[0] != "_"} - _MODULES)

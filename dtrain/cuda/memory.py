@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import weakref
+from collections.abc import Iterator
 from typing import Any
 
+from dtrain.backend.capture import refuse_host_array
 from dtrain.backend.device import device as Device, use_device
 from dtrain.cuda.devices import gpu_name, is_available
 
@@ -22,6 +26,37 @@ class _Peaks:
         self.hook: Any = None  # CuPy's, which counts allocations
 
 
+class PrivatePool:
+    """Memory of the arrays of CUDA graphs, apart from that of other arrays: a graph writes to it at
+    each replay, whether or not they are still there."""
+
+    def __init__(self) -> None:
+        import cupy
+
+        self.pool: Any = cupy.cuda.MemoryPool()
+        _private_pools.add(self)
+
+    @contextlib.contextmanager
+    def used(self) -> Iterator[None]:
+        """Context manager: this thread's arrays have memory of this pool, and are not copied from
+        host memory, which a graph would read again at each replay."""
+        import cupy
+
+        default = cupy.get_default_pinned_memory_pool().malloc
+
+        def allocate(size: int) -> Any:
+            refuse_host_array()
+            return default(size)
+
+        with cupy.cuda.using_allocator(self.pool.malloc):
+            cupy.cuda.set_pinned_memory_allocator(allocate)
+            try:
+                yield
+            finally:
+                cupy.cuda.set_pinned_memory_allocator(default)
+
+
+_private_pools: weakref.WeakSet[PrivatePool] = weakref.WeakSet()
 _peaks = _Peaks()  # one for the process, as CuPy's pool is
 
 
@@ -96,7 +131,7 @@ def _count_allocations() -> Any:
 
         def malloc_postprocess(self, **allocation: Any) -> None:
             where = f"cuda:{allocation['device_id']}"
-            used = cupy.get_default_memory_pool().used_bytes()
+            used = memory_allocated(where)
             _peaks.allocated[where] = max(_peaks.allocated.get(where, 0), used)
 
     hook = Hook()
@@ -158,4 +193,5 @@ def _read_pool(name: str, where: Device | str | int | None) -> int:
     import cupy
 
     with use_device(gpu_name(where)):
-        return int(getattr(cupy.get_default_memory_pool(), name)())
+        pools = cupy.get_default_memory_pool(), *(private.pool for private in _private_pools)
+        return sum(int(getattr(pool, name)()) for pool in pools)

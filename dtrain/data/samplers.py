@@ -14,7 +14,7 @@ import numpy as np
 
 from dtrain.autograd import Tensor
 from dtrain.backend import Generator, initial_seed
-from dtrain.backend.random import SAMPLER_STREAM, permutation, philox_bits, uniform
+from dtrain.backend.random import SAMPLER_STREAM, permutation, philox_bits, random_key, uniform
 
 _T_co = TypeVar("_T_co", covariant=True)
 
@@ -108,7 +108,7 @@ class _RandomOrderSampler(Sampler[int]):
 
     def _draw_uniform(self, epoch: int, count: int, part: int = 0) -> np.ndarray:
         """`count` float64 numbers in [0, 1)."""
-        bits = philox_bits(np, count, (self._seed % 2**64, SAMPLER_STREAM), (1, part, epoch))
+        bits = philox_bits(count, random_key(self._seed % 2**64, SAMPLER_STREAM, 1, part, epoch))
         return uniform(bits, np.dtype(np.float64), count)
 
 

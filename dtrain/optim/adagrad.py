@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dtrain.backend import Array, kernels
 from dtrain.optim import flat_state
+from dtrain.optim.graph_step import one_kernel
 from dtrain.optim.optimizer import Optimizer
 from dtrain.optim.options import as_number, check_options
 from dtrain.optim.types import Group, Implementation, Numbers, Params, State
@@ -59,6 +60,7 @@ class Adagrad(Optimizer):
     def _fill(self, name: str, group: Group) -> float:
         return group["initial_accumulator_value"]
 
+    @one_kernel
     def _update(
         self, param: Array, grad: Array, state: State, group: Group, numbers: Numbers
     ) -> None:
@@ -100,6 +102,7 @@ class Adadelta(Optimizer):
     def _slots(self, group: Group) -> tuple[str, ...]:
         return ("square_avg", "acc_delta")
 
+    @one_kernel
     def _update(
         self, param: Array, grad: Array, state: State, group: Group, numbers: Numbers
     ) -> None:

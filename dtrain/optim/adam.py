@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dtrain.backend import Array, kernels
+from dtrain.optim.graph_step import one_kernel
 from dtrain.optim.optimizer import Optimizer
 from dtrain.optim.options import check_adam_options
 from dtrain.optim.types import Group, Implementation, Numbers, Params, State
@@ -68,6 +69,7 @@ class Adam(AdamBase):
         slots = super()._slots(group)
         return (*slots, "max_exp_avg_sq") if group["amsgrad"] else slots
 
+    @one_kernel
     def _update(
         self, param: Array, grad: Array, state: State, group: Group, numbers: Numbers
     ) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dtrain.backend import Array, kernels
 from dtrain.optim.adam import AdamBase
 from dtrain.optim.options import check_options
+from dtrain.optim.graph_step import one_kernel
 from dtrain.optim.types import Group, Implementation, Numbers, Params, State
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Adamax(AdamBase):
     def _slots(self, group: Group) -> tuple[str, ...]:
         return ("exp_avg", "exp_inf")
 
+    @one_kernel
     def _update(
         self, param: Array, grad: Array, state: State, group: Group, numbers: Numbers
     ) -> None:
@@ -90,6 +92,7 @@ class NAdam(AdamBase):
         momentum = self._momentum(numbers["step"], group)
         numbers["mu_product"] = numbers.get("mu_product", 1) * momentum
 
+    @one_kernel
     def _update(
         self, param: Array, grad: Array, state: State, group: Group, numbers: Numbers
     ) -> None:
@@ -126,6 +129,7 @@ class RAdam(AdamBase):
         options = {"decoupled_weight_decay": decoupled_weight_decay, "maximize": maximize}
         super().__init__(params, lr, betas, eps, weight_decay, options, implementation)
 
+    @one_kernel
     def _update(
         self, param: Array, grad: Array, state: State, group: Group, numbers: Numbers
     ) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dtrain.backend import Array, kernels
+from dtrain.optim.graph_step import one_kernel
 from dtrain.optim.optimizer import Optimizer, Run
 from dtrain.optim.options import as_number, check_options
 from dtrain.optim.types import Group, Implementation, Numbers, Params, State
@@ -68,6 +69,7 @@ class ASGD(Optimizer):
         for param in run.params:
             self._numbers[id(param)].update(following)
 
+    @one_kernel
     def _update(
         self, param: Array, grad: Array, state: State, group: Group, numbers: Numbers
     ) -> None:

@@ -17,9 +17,10 @@ from dtrain.autograd.bucket import Bucket, make_buckets
 from dtrain.autograd.hooks import HookHandle
 from dtrain.autograd.tensor import wrap
 from dtrain.backend import Array, on_device_of, pieces
+from dtrain.backend.capture import captures
 from dtrain.backend.dtypes import float32, is_half
 from dtrain.backend.profiler import span
-from dtrain.optim import flat_state, sharding, step_hooks
+from dtrain.optim import flat_state, graph_step, sharding, step_hooks
 from dtrain.optim.complex_parts import adapt
 from dtrain.optim.half_precision import MASTER
 from dtrain.optim.options import like_default, plain_options, wants_master_weights
@@ -231,6 +232,7 @@ class Optimizer:
                 group[name] = like_default(f"{type(self).__name__}: {name}", value, default)
 
     def _step(self) -> None:
+        update = graph_step.begin_step(self) if captures else self._update_run
         for group in self.param_groups:
             self._read_options(group)
         buckets: dict[Bucket, None] = {}
@@ -241,7 +243,7 @@ class Optimizer:
                     bucket.before_step()
             with np.errstate(all="ignore"):  # NaN and infinity do not warn in PyTorch
                 for run in list(self._runs(group)):
-                    self._update_run(run, group)
+                    update(run, group)
         sharding.end_update(buckets)
 
     def _agree_on_found_inf(self, found: bool) -> bool:
@@ -288,6 +290,8 @@ class Optimizer:
         grads, first = bucket.grads.flat, bucket.grads.start
         dtype = bucket.data.dtype
         update = adapt(self._update, dtype, self._has_master_weights)
+        if captures and graph_step.gives_numbers_alone(dtype):
+            update = self._update
         names = self._state_names(group, dtype)
         for start, stop, shape in self._parts(run):
             here = slice(start - own, stop - own)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dtrain.backend import Array, kernels
+from dtrain.optim.graph_step import one_kernel
 from dtrain.optim.optimizer import Optimizer
 from dtrain.optim.options import as_numbers, check_options
 from dtrain.optim.types import Group, Implementation, Numbers, Params, State
@@ -60,6 +61,7 @@ class Rprop(Optimizer):
     def _fill(self, name: str, group: Group) -> float:
         return group["lr"] if name == "step_size" else 0
 
+    @one_kernel
     def _update(
         self, param: Array, grad: Array, state: State, group: Group, numbers: Numbers
     ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dtrain.backend import Array, kernels
+from dtrain.optim.graph_step import one_kernel
 from dtrain.optim.optimizer import Optimizer
 from dtrain.optim.options import as_number, check_options
 from dtrain.optim.types import Group, Implementation, Numbers, Params, State
@@ -62,6 +63,7 @@ class SGD(Optimizer):
     def _slots(self, group: Group) -> tuple[str, ...]:
         return ("momentum_buffer",) if group["momentum"] else ()
 
+    @one_kernel
     def _update(
         self, param: Array, grad: Array, state: State, group: Group, numbers: Numbers
     ) -> None:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from dtrain.autograd.backward_pass import call_after_backward
 from dtrain.autograd.bucket import Bucket
 from dtrain.autograd.parameter_changes import parameter_changes
+from dtrain.backend.capture import refuse_capture
 from dtrain.backend.profiler import span
 from dtrain.distributed.comm.communicator import Communicator
 from dtrain.distributed.comm.tree_reduce import microbatch_range
@@ -339,6 +340,11 @@ class Reducer:
         updates of all ranks with their layers, in microbatch order.
         """
         assert self._step is not None
+        if self._comm.size > 1:
+            refuse_capture(
+                "the ranks vote at the end of a step, which a graph cannot repeat: use "
+                "DataParallel(module, cuda_graph=True)"
+            )
         step = self._step
         used = [reducer.used for reducer in self._reducers]
         digest = self._check.digest(step) if self._check is not None else None

@@ -37,8 +37,7 @@ def nvrtc():
 @pytest.mark.parametrize(("arch", "store", "param"), TARGETS)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_kernel_compiles(family, arch, store, param, nvrtc):
-    text = (FOLDER / "philox.cu").read_text() if family == "philox" else source(family)
-    assert_compiles(nvrtc, text, f"-arch=sm_{arch}", *options(store, param))
+    assert_compiles(nvrtc, source(family), f"-arch=sm_{arch}", *options(store, param))
 
 
 #: Each form takes some seconds.
@@ -137,8 +136,7 @@ def test_no_kernel_divides_64_bit_numbers_but_where_it_must(nvrtc):
     rare = "(a | b) >> 32 ? a / b : "
     assert calls(source("window"))
     assert rare in source("window")
-    found = {name: calls(source(name).replace(rare, "")) for name in FAMILIES if name != "philox"}
-    found["philox"] = calls((FOLDER / "philox.cu").read_text())
+    found = {name: calls(source(name).replace(rare, "")) for name in FAMILIES}
     assert not {name: names for name, names in found.items() if names}
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import dtrain
 from dtrain import DataParallel, ZeroRedundancyOptimizer, distributed, nn
-from dtrain.backend.random import normal, philox_bits
+from dtrain.backend.random import normal, philox_bits, random_key
 from dtrain.checkpoint import digest, load_checkpoint, save_checkpoint
 from dtrain.data import DataLoader, TensorDataset
 from dtrain.distributed import world
@@ -201,7 +201,7 @@ def powersgd_is_the_papers_algorithm():
     dtrain.manual_seed(7)
     rank, shape = 2, (6, 4, 5)
     model = DataParallel(_Fixed(b=(9,), w=shape), compression=PowerSGD(rank, 0, 1))
-    bits = philox_bits(np, 20, (7, 2), (1, 0, 0))  # w is the parameter with number 1
+    bits = philox_bits(20, random_key(7, 2, 1, 0, 0))  # w is the parameter with number 1
     q = normal(bits, np.dtype(np.float32), 20 * rank).reshape(20, rank).astype(np.float64)
     errors = [np.zeros((6, 20))] * MICROBATCHES
     for step in range(2):

@@ -22,6 +22,7 @@ import numpy as np
 from dtrain import env
 from dtrain.backend import collector
 from dtrain.backend.array_module import Array, is_cupy
+from dtrain.backend.capture import captures, current_capture, refuse_capture
 from dtrain.backend.dtypes import float32, is_half
 from dtrain.backend.tracing import current_tracer, tracers
 
@@ -54,11 +55,20 @@ def _kernel(family: str, name: str) -> Kernel:
             if tracer is not None and tracer.traces_rules:
                 return tracer.call(kernel, args, {})
         body = _choose_body(family, args)
+        if body is None and captures:
+            _require_kernel(name)
         return (reference if body is None else getattr(body, name, reference))(*args)
 
     chosen: Any = kernel
     chosen.choose_body = choose
     return kernel
+
+
+def _require_kernel(name: str) -> None:
+    """Refuse array code whose numbers a CUDA graph would keep, while they change."""
+    capture = current_capture()
+    if capture is not None and capture.in_part:
+        refuse_capture(f"{name} has no kernel for these arrays, whose numbers change in each step")
 
 
 def _choose_body(family: str, args: tuple) -> ModuleType | None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from dtrain.backend import Array
+from dtrain.backend.capture import refuse_capture
 from dtrain.distributed.comm.communicator import ArrayCollectives
 from dtrain.distributed.comm.tree_reduce import Interval, contributed_nodes, divide, split
 from dtrain.distributed.watchdog.collective_log import CollectiveLog
@@ -195,6 +196,7 @@ class NcclCollectives(ArrayCollectives):
         """Note in the log the work that is queued inside."""
         import cupy
 
+        refuse_capture("it cannot have exchanges between ranks: capture the work of one rank")
         begin, end = (cupy.cuda.Event(disable_timing=True) for _ in range(2))
         begin.record()
         yield

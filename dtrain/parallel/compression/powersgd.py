@@ -10,7 +10,7 @@ import numpy as np
 
 from dtrain.autograd import Tensor
 from dtrain.autograd.bucket import GradBuffer
-from dtrain.backend.random import COMPRESSION_STREAM, normal, philox_bits, words_for
+from dtrain.backend.random import COMPRESSION_STREAM, normal, philox_bits, random_key, words_for
 from dtrain.distributed.comm.communicator import Communicator
 from dtrain.distributed.comm.tree_reduce import TreeAccumulator, microbatch_range
 from dtrain.parallel.compression.protocol import CompressedExchange, make_slices
@@ -74,7 +74,7 @@ class PowerSGD:
         for param, key in zip(params, keys):
             size = self._rank(param) * math.prod(param.shape[1:])
             words = words_for(size + size % 2, dtype)
-            bits = philox_bits(np, words, (seed, COMPRESSION_STREAM), (key, 0, 0))
+            bits = philox_bits(words, random_key(seed, COMPRESSION_STREAM, key, 0, 0))
             factors.append(normal(bits, dtype, size))
         return np.concatenate(factors), make_slices([len(factor) for factor in factors])
 

@@ -5,7 +5,6 @@
 struct How {  // attention.py has the same fields; group: the heads of queries that share one of keys
     int heads, group, t, s, d, e, causal, mask_kind, drops;
     unsigned threshold;
-    unsigned long long key[5];
     long long mask_steps[4];
     double scale, kept;
 };
@@ -41,13 +40,13 @@ typedef unsigned char Kept[TILE][TILE / 8 + 1];  // a bit for each query and key
 __device__ unsigned long long number(const How &how, long long head, int i, int j) {
     return (unsigned long long)(head * how.t + i) * how.s + j;
 }
-__device__ void draw(Kept kept, const How &how, long long head,
-                     int first, int begin) {
+__device__ void draw(Kept kept, const How &how, const Key &key, long long head, int first,
+                     int begin) {
     constexpr int PARTS = TILE / 8 + 1;
 #pragma unroll 1
     for (int k = threadIdx.x; k < TILE * PARTS; k += THREADS) {
         unsigned long long words[4];
-        philox_block(words, how.key, number(how, head, first + k / PARTS, begin) / 8 + k % PARTS);
+        philox_block(words, key, number(how, head, first + k / PARTS, begin) / 8 + k % PARTS);
         unsigned bits = 0;
         EACH(w, 8)
             bits |= ((unsigned)(words[w / 2] >> w % 2 * 32) >= how.threshold) << w;
@@ -76,7 +75,7 @@ __device__ void dot_rows(REAL *products, const STORE *x, long long x_step, const
 
 extern "C" __global__ void attention(const STORE *q, const STORE *k, const STORE *v, STORE *out,
                                      REAL *log_sums, const void *mask,
-                                     STEPS(q), STEPS(k), STEPS(v), STEPS(out), How how,
+                                     STEPS(q), STEPS(k), STEPS(v), STEPS(out), How how, Key key,
                                      long long count) {
     extern __shared__ Tile tiles[];
     Tile &queries = tiles[0], &keys = tiles[1], &values = tiles[2];
@@ -93,7 +92,7 @@ extern "C" __global__ void attention(const STORE *q, const STORE *k, const STORE
         for (int begin = 0; begin < end; begin += TILE) {
             load(keys, AT(k, n, of_keys), begin, how.s, how.d);
             load(values, AT(v, n, of_keys), begin, how.s, how.e);
-            if (how.drops) draw(kept, how, at.head, first, begin);
+            if (how.drops) draw(kept, how, key, at.head, first, begin);
             __syncthreads();
             Scores scores = {};
             REAL highest[ROWS];
@@ -140,7 +139,8 @@ extern "C" __global__ void attention(const STORE *q, const STORE *k, const STORE
 extern "C" __global__ void attention_of_queries(
     const STORE *g, const STORE *q, const STORE *k, const STORE *v, const STORE *out,
     const REAL *log_sums, REAL *alongs, STORE *of_q, const void *mask,
-    STEPS(g), STEPS(q), STEPS(k), STEPS(v), STEPS(out), STEPS(of_q), How how, long long count) {
+    STEPS(g), STEPS(q), STEPS(k), STEPS(v), STEPS(out), STEPS(of_q), How how, Key key,
+    long long count) {
     extern __shared__ Tile tiles[];
     Tile &queries = tiles[0], &keys = tiles[1], &values = tiles[2], &grads = tiles[3];
     Square &weights = *(Square *)(tiles + 4);
@@ -164,7 +164,7 @@ extern "C" __global__ void attention_of_queries(
         for (int begin = 0; begin < end; begin += TILE) {
             load(keys, AT(k, n, of_keys), begin, how.s, how.d);
             load(values, AT(v, n, of_keys), begin, how.s, how.e);
-            if (how.drops) draw(kept, how, at.head, first, begin);
+            if (how.drops) draw(kept, how, key, at.head, first, begin);
             __syncthreads();
             Scores scores = {}, of_weights = {};
             add_row_products(scores, queries, keys, how.d);
@@ -190,7 +190,8 @@ extern "C" __global__ void attention_of_queries(
 extern "C" __global__ void attention_of_keys(
     const STORE *g, const STORE *q, const STORE *k, const STORE *v, const REAL *log_sums,
     const REAL *alongs, STORE *of_k, STORE *of_v, const void *mask,
-    STEPS(g), STEPS(q), STEPS(k), STEPS(v), STEPS(of_k), STEPS(of_v), How how, long long count) {
+    STEPS(g), STEPS(q), STEPS(k), STEPS(v), STEPS(of_k), STEPS(of_v), How how, Key key,
+    long long count) {
     extern __shared__ Tile tiles[];
     Tile &queries = tiles[0], &keys = tiles[1], &values = tiles[2], &grads = tiles[3];
     Square &weights = *(Square *)(tiles + 4), &of_scores = *(&weights + 1);
@@ -206,7 +207,7 @@ extern "C" __global__ void attention_of_keys(
             for (int begin = how.causal ? first : 0; begin < how.t; begin += TILE) {
                 load(queries, AT(q, n, h), begin, how.t, how.d);
                 load(grads, AT(g, n, h), begin, how.t, how.e);
-                if (how.drops) draw(kept, how, head, begin, first);
+                if (how.drops) draw(kept, how, key, head, begin, first);
                 __syncthreads();
                 Scores scores = {}, of_weights = {};
                 add_row_products(scores, keys, queries, how.d);

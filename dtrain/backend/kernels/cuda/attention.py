@@ -14,7 +14,7 @@ from dtrain.backend.kernels.cuda import cudnn_attention
 from dtrain.backend.kernels.cuda.compiler import for_each_block, real_dtype
 from dtrain.backend.kernels.cuda.softmax import softmax
 from dtrain.backend.kernels.cuda.tensor_cores import allows_tensor_float, instruction, limits
-from dtrain.backend.random import dropout_threshold
+from dtrain.backend.random import RandomKey, dropout_threshold
 
 #: The widths for which kernels are compiled; heads may be narrower.
 _WIDTHS = (64, 128, 256)
@@ -22,8 +22,7 @@ _NUMBERS = "heads", "group", "t", "s", "d", "e", "causal", "mask_kind", "drops"
 #: The kernels' struct How.
 _HOW = np.dtype(
     [
-        *((name, "i4") for name in _NUMBERS), ("threshold", "u4"), ("key", "u8", 5),
-        ("mask_steps", "i8", 4), ("scale", "f8"), ("kept", "f8"),
+        *((name, "i4") for name in _NUMBERS), ("threshold", "u4"), ("mask_steps", "i8", 4), ("scale", "f8"), ("kept", "f8"),
     ]
 )  # fmt: skip
 #: 512 MB of halves
@@ -96,7 +95,7 @@ def takes(q: Array, k: Array, v: Array) -> bool:
 
 def attention(
     q: Array, k: Array, v: Array, scale: float, is_causal: bool, mask: Array | None = None,
-    dropout: float = 0.0, key: np.ndarray | None = None,
+    dropout: float = 0.0, key: RandomKey | None = None,
 ) -> tuple[Array, Array]:  # fmt: skip
     """softmax(q k^T scale + mask) v, and the logarithms of the softmax's sums."""
     import cupy
@@ -110,13 +109,13 @@ def attention(
         return out, log_sums
     how = _how(q, k, v, scale, is_causal, mask, dropout, key)
     viewed = q, k, v, out
-    _launch("attention", n * heads, t, (*viewed, log_sums, mask), viewed, how, find_form(q, v))
+    _launch("attention", n * heads, t, (*viewed, log_sums, mask), viewed, how, key, find_form(q, v))
     return out, log_sums
 
 
 def attention_backward(
     g: Array, q: Array, k: Array, v: Array, out: Array, log_sums: Array, scale: float,
-    is_causal: bool, mask: Array | None = None, dropout: float = 0.0, key: np.ndarray | None = None,
+    is_causal: bool, mask: Array | None = None, dropout: float = 0.0, key: RandomKey | None = None,
 ) -> tuple[Array, Array, Array]:  # fmt: skip
     """The gradients of q, k and v; parts of one array if they have one shape, as their values have
     after a common projection."""
@@ -132,10 +131,10 @@ def attention_backward(
     (n, heads, t, _), (_, shared, s, _) = q.shape, k.shape
     viewed = g, q, k, v, out, of_q
     arrays = (*viewed[:5], log_sums, alongs, of_q, mask)
-    _launch("attention_of_queries", n * heads, t, arrays, viewed, how, form)
+    _launch("attention_of_queries", n * heads, t, arrays, viewed, how, key, form)
     viewed = g, q, k, v, of_k, of_v
     arrays = (*viewed[:4], log_sums, alongs, of_k, of_v, mask)
-    _launch("attention_of_keys", n * shared, s, arrays, viewed, how, form)
+    _launch("attention_of_keys", n * shared, s, arrays, viewed, how, key, form)
     return of_q, of_k, of_v
 
 
@@ -160,7 +159,7 @@ def _with_rows(x: Array) -> Array:
 
 def _how(
     q: Array, k: Array, v: Array, scale: float, is_causal: bool, mask: Array | None,
-    dropout: float, key: np.ndarray | None,
+    dropout: float, key: RandomKey | None,
 ) -> Any:  # fmt: skip
     """The numbers of a call that all its kernels take."""
     import cupy
@@ -172,14 +171,14 @@ def _how(
         strides = cupy.broadcast_to(mask, (n, heads, t, s)).strides
         steps = tuple(step // mask.itemsize for step in strides)
     threshold, kept = dropout_threshold(dropout)
-    words = (0,) * 5 if key is None else tuple(key)
     numbers = heads, heads // shared, t, s, d, e, is_causal, kind, key is not None
-    return np.array((*numbers, threshold, words, steps, scale, kept), _HOW)[()]
+    return np.array((*numbers, threshold, steps, scale, kept), _HOW)[()]
 
 
 def _launch(
-    name: str, heads: int, length: int, arrays: tuple, viewed: tuple, how: Any, form: Form | None
-) -> None:
+    name: str, heads: int, length: int, arrays: tuple, viewed: tuple, how: Any,
+    key: RandomKey | None, form: Form | None,
+) -> None:  # fmt: skip
     """Launch a kernel with a block for each tile of `length` queries or keys of each head.
 
     viewed : the arrays (n, heads, length, width) of which the kernel takes the steps
@@ -189,8 +188,9 @@ def _launch(
     is_aligned = bool(form.instruction) and _is_aligned(viewed)
     defines = (*form.defines, "-DALIGNED") if is_aligned else form.defines
     count = heads * -(-length // form.tile)
+    drawn = np.zeros(5, np.uint64) if key is None else key
     for_each_block(
-        "attention", name, count, *arrays, *steps, how, defines=defines, memory=form.memory
+        "attention", name, count, *arrays, *steps, how, drawn, defines=defines, memory=form.memory
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dtrain.backend.array_module import Array
+from dtrain.backend.capture import ReplayedNumber, captures, current_capture
 
 _FOLDER = Path(__file__).parent
 #: Family -> the threads of a block; a block of `channel` has up to 32768 elements.
@@ -23,11 +24,13 @@ _C_TYPES = {
     "e": ("float16", "float"),
     "E": ("bfloat16", "float"),
 }
+#: philox.cu's struct Key
+_KEY = np.dtype([("words", "u8", 5)])
 _KERNEL = re.compile(r'extern "C" __global__ void (\w+)\(.*?\n}\n', re.DOTALL)
 #: file -> what kernels use of it: it is prepended to them.
 _SHARED = {
     "block.cu": re.compile("block_sum|block_max"),
-    "philox.cu": re.compile("philox_block"),
+    "philox.cu": re.compile("philox_block|Key"),
     "tile.cu": re.compile(r"\bTile\b"),
 }
 
@@ -48,6 +51,24 @@ def _without_other_kernels(text: str, name: str | None) -> str:
     return _KERNEL.sub(lambda kernel: kernel[0] if kernel[1] == name else "", text)
 
 
+def _reading(text: str, name: str, numbers: tuple[int, ...]) -> str:
+    """The source with a kernel that reads some of its parameters from memory.
+
+    numbers : their indices, counted from the last, as STEPS(x) of attention.cu is several
+    """
+
+    def rewrite(kernel: re.Match[str]) -> str:
+        parameters = [part.strip() for part in kernel[1].split(",")]
+        lines = ""
+        for index in numbers:
+            kind, _, parameter = parameters[index].rpartition(" ")
+            parameters[index] = f"const {kind} *{parameter}_at"
+            lines += f"    {kind} {parameter} = *{parameter}_at;\n"
+        return f'extern "C" __global__ void {name}({", ".join(parameters)}) {{\n{lines}'
+
+    return re.sub(rf'extern "C" __global__ void {name}\((.*?)\) {{\n', rewrite, text, flags=re.DOTALL)
+
+
 def _threads(family: str) -> int:
     return _THREADS.get(family, 256)
 
@@ -61,13 +82,18 @@ def options(store: str, param: str | None = None) -> tuple[str, ...]:
 
 @functools.cache
 def _kernel(
-    family: str, name: str, store: str, param: str, defines: tuple[str, ...] = (), memory: int = 0
-) -> Any:
+    family: str, name: str, store: str, param: str, defines: tuple[str, ...] = (),
+    memory: int = 0, numbers: tuple[int, ...] = (),
+) -> Any:  # fmt: skip
     """A kernel for arrays and weights of these dtypes. Each is compiled by itself, at its first
-    use; CuPy keeps what was compiled on disk."""
+    use; CuPy keeps what was compiled on disk.
+
+    numbers : the arguments that it reads from memory, see `_reading`
+    """
     import cupy
 
-    module = cupy.RawModule(code=source(family, name), options=(*options(store, param), *defines))
+    code = _reading(source(family, name), name, numbers)
+    module = cupy.RawModule(code=code, options=(*options(store, param), *defines))
     kernel = module.get_function(name)
     if memory > _SHARED_MEMORY:
         kernel.max_dynamic_shared_size_bytes = memory
@@ -89,18 +115,29 @@ def _launch(
         return
     dtype = args[0].dtype
     weights = dtype.char if param is None else param.dtype.char
-    kernel = _kernel(family, name, dtype.char, weights, defines, memory)
-    given = tuple(_argument(a, real_dtype(dtype)) for a in args)
-    kernel((blocks,), (_threads(family),), given, shared_mem=memory)
+    given = [_argument(a, real_dtype(dtype)) for a in args]
+    numbers: tuple[int, ...] = ()
+    if captures and (capture := current_capture()) is not None:
+        replaced = capture.replaced(given)
+        if replaced is None:
+            return
+        numbers = tuple(
+            i - len(replaced) for i, a in enumerate(replaced) if isinstance(a, ReplayedNumber)
+        )
+        given = [a.memory if isinstance(a, ReplayedNumber) else a for a in replaced]
+    kernel = _kernel(family, name, dtype.char, weights, defines, memory, numbers)
+    kernel((blocks,), (_threads(family),), tuple(given), shared_mem=memory)
 
 
 def _argument(value: Any, real: np.dtype) -> Any:
     """Convert a Python number to the type that the kernels declare: long long, or REAL; None to a
-    null pointer."""
+    null pointer; a random key in host memory to a struct Key."""
     if value is None:
         return np.uint64(0)
     if isinstance(value, np.unsignedinteger):
         return value
+    if isinstance(value, np.ndarray) and value.dtype == np.uint64:
+        return value.view(_KEY)[0]
     if isinstance(value, (bool, int, np.integer)):
         return np.int64(value)
     return real.type(value) if isinstance(value, float) else value

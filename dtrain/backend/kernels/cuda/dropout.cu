@@ -1,10 +1,6 @@
 // Dropout: a thread has the eight elements of one block of Philox. Formulas: reference/dropout.py.
-extern "C" __global__ void keyed_dropout(const STORE *x, STORE *out, unsigned long long seed,
-                                         unsigned long long stream, unsigned long long call,
-                                         unsigned long long microbatch, unsigned long long step,
-                                         unsigned threshold, REAL kept, long long size,
-                                         long long count) {
-    const unsigned long long key[5] = {seed, stream, call, microbatch, step};
+extern "C" __global__ void keyed_dropout(const STORE *x, STORE *out, Key key, unsigned threshold,
+                                         REAL kept, long long size, long long count) {
     FOR_EACH(i, count) {
         unsigned long long words[4];
         philox_block(words, key, i);

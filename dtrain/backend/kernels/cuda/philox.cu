@@ -1,8 +1,10 @@
 // Philox4x64-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), with
 // NumPy's convention: the first block is the one of counter + 1, so that both give the same bits.
-// key: the two words of the key, and the upper three of the counter.
-__device__ void philox_block(unsigned long long *out, const unsigned long long *key,
-                             unsigned long long index) {
+struct Key {  // the two words of the key, and the upper three of the counter
+    unsigned long long words[5];
+};
+__device__ void philox_block(unsigned long long *out, const Key &drawn, unsigned long long index) {
+    const unsigned long long *key = drawn.words;
     const unsigned long long M0 = 0xD2E7470EE14C6C93ULL, M1 = 0xCA5A826395121157ULL;
     const unsigned long long W0 = 0x9E3779B97F4A7C15ULL, W1 = 0xBB67AE8584CAA73BULL;
     unsigned long long x0 = index + 1, x1 = key[2], x2 = key[3], x3 = key[4], k0 = key[0], k1 = key[1];
@@ -20,13 +22,6 @@ __device__ void philox_block(unsigned long long *out, const unsigned long long *
     out[3] = x3;
 }
 
-extern "C" __global__ void philox(unsigned long long key0, unsigned long long key1,
-                                  unsigned long long word1, unsigned long long word2,
-                                  unsigned long long word3, unsigned long long *out,
-                                  long long blocks) {
-    const unsigned long long key[5] = {key0, key1, word1, word2, word3};
-    long long stride = (long long)gridDim.x * blockDim.x;
-#pragma unroll 1  // without it each thread divides by the stride first
-    for (long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < blocks; i += stride)
-        philox_block(out + 4 * i, key, i);
+extern "C" __global__ void philox(unsigned long long *out, Key key, long long count) {
+    FOR_EACH(i, count) philox_block(out + 4 * i, key, i);
 }

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dtrain.backend.array_module import Array
+from dtrain.backend.kernels.cuda import cublas
 from dtrain.backend.settings import get_float32_matmul_precision
 
 #: dtype -> cudaDataType, cublasComputeType_t
@@ -22,12 +23,22 @@ def _scalar(value: float, compute: int) -> np.ndarray:
     return np.array(value, np.float64 if compute == 70 else np.float32)
 
 
+@functools.cache
+def _address(value: float, compute: int) -> int:
+    """The address of a factor in host memory."""
+    return _scalar(value, compute).ctypes.data
+
+
 def matmul(x: Array, y: Array) -> Array:
     """x @ y over the last two axes; leading axes broadcast."""
     import cupy
 
-    if x.ndim < 2 or y.ndim < 2 or x.dtype != y.dtype or x.dtype.char not in _TYPES:
+    if not x.ndim or not y.ndim or x.dtype != y.dtype or x.dtype.char not in _TYPES:
         return x @ y
+    if x.ndim == 1:
+        return matmul(x[None], y)[..., 0, :] if y.ndim > 1 else matmul(x[None], y)[0]
+    if y.ndim == 1:
+        return matmul(x, y[:, None])[..., 0]
     lead = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
     (m, k), n = x.shape[-2:], y.shape[-1]
     if y.shape[-2] != k:
@@ -81,21 +92,13 @@ def _multiply(
     out: Array, sizes: tuple[int, int, int, int],
 ) -> None:  # fmt: skip
     """cuBLAS counts by columns: it computes out^T = y^T x^T."""
-    from cupy.cuda import device
-    from cupy_backends.cuda.libs import cublas
-
     m, n, k, batch = sizes
     kind, compute = _TYPES[out.dtype.char]
     if out.dtype.char == "f" and get_float32_matmul_precision() != "highest":
         kind, compute = _TENSOR_FLOAT
-    handle: Any = device.get_cublas_handle()
-    mode = cublas.getPointerMode(handle)
-    cublas.setPointerMode(handle, cublas.CUBLAS_POINTER_MODE_HOST)
-    try:
-        one, zero = (_scalar(value, compute).ctypes.data for value in (1.0, 0.0))
-        cublas.gemmStridedBatchedEx(
-            handle, y_t, x_t, n, m, k, one, y.data.ptr, kind, y_ld, y_step,
-            x.data.ptr, kind, x_ld, x_step, zero, out.data.ptr, kind, n, m * n, batch, compute, -1,
-        )  # fmt: skip
-    finally:
-        cublas.setPointerMode(handle, mode)
+    one, zero = (_address(value, compute) for value in (1.0, 0.0))
+    cublas.call(
+        "cublasGemmStridedBatchedEx", cublas.handle(), y_t, x_t, n, m, k, one,
+        y.data.ptr, kind, y_ld, y_step, x.data.ptr, kind, x_ld, x_step, zero,
+        out.data.ptr, kind, n, m * n, batch, compute, -1,
+    )  # fmt: skip
