@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
 from dtrain.autograd import autocast_mode, grad_mode
 from dtrain.autograd.graph import Node, nodes_since, now
 from dtrain.autograd.tensor import Tensor
 from dtrain.backend import default_generator
+from dtrain.backend.capture import ReplayedNumber, captures, current_capture
 from dtrain.backend.nested import find_nested
 from dtrain.backend.tracing import refuse_recording
 
@@ -81,10 +82,13 @@ def checkpoint(
             return function(*args, **kwargs)
 
     start = now()
+    capture = current_capture() if captures else None
+    drawn = 0 if capture is None else len(capture.keys)
     with autocast_mode.restored(mode):
         outputs = function(*args, **kwargs)
+    keys = None if capture is None else capture.keys[drawn:]
     nodes = nodes_since(start, _edges_of(outputs))
-    region = _Region(run_again, state, nodes)
+    region = _Region(run_again, state, keys, nodes)
     for index, node in enumerate(nodes):
         if node.call is not None:
             node.call = _Call(region, index)
@@ -101,8 +105,11 @@ def _edges_of(outputs: Any) -> list[Node]:
 class _Region:
     """The function of one call of `checkpoint`, and the nodes of its second run."""
 
-    def __init__(self, run: Callable[[], Any], state: Any, nodes: Sequence[Node]):
-        self._run, self._state = run, state
+    def __init__(
+        self, run: Callable[[], Any], state: Any, keys: Sequence[ReplayedNumber] | None,
+        nodes: Sequence[Node],
+    ):  # fmt: skip
+        self._run, self._state, self._keys = run, state, keys
         self._made = [(node.name, node.shape) for node in nodes]
         self._again: dict[int, Node] = {}
 
@@ -112,6 +119,13 @@ class _Region:
             self._again = dict(enumerate(self._run_again()))
         return self._again.pop(index)
 
+    def _repeated_keys(self) -> AbstractContextManager[Any]:
+        """In a CUDA graph the second run reads the random keys of the first."""
+        capture = current_capture() if captures else None
+        if capture is None or self._state is None or self._keys is None:
+            return nullcontext()
+        return capture.repeating(self._keys)
+
     def _run_again(self) -> list[Node]:
         """Run the function again; raise if it recorded other operations. Returns their nodes."""
         generator = default_generator()
@@ -120,7 +134,7 @@ class _Region:
         try:
             if self._state is not None:
                 generator.set_state(self._state)
-            with grad_mode.enable_grad():
+            with grad_mode.enable_grad(), self._repeated_keys():
                 nodes = nodes_since(start, _edges_of(self._run()))
         finally:
             if self._state is not None:

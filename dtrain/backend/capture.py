@@ -70,9 +70,14 @@ class Capture:
         #: of the captured step, in the order in which they were given: how many bytes each has
         self._sizes: list[int] = []
         self._used = 0
+        self._options: list[list[int]] = []  # by kernel
+        self._given_options: list[list[int]] = []
         #: of the replay that is prepared; None while the graph is captured
         self._given: list[Any] | None = None
         self._in_flight: deque[tuple[Any, Any]] = deque()  # event, pinned memory
+        #: the random keys that were drawn
+        self.keys: list[ReplayedNumber] = []
+        self._repeated: Iterator[ReplayedNumber] | None = None
         #: called when the capture has ended: they restore what a step changes on the host
         self.on_end: list[Callable[[], object]] = []
 
@@ -103,23 +108,37 @@ class Capture:
             self.in_part = False
 
     def replaced(self, arguments: Sequence[Any]) -> Sequence[Any] | None:
-        """A kernel's arguments with `ReplayedNumber`s for the numbers of a part of the step, but
-        for the last, which is how many elements it has.
+        """A kernel's arguments with `ReplayedNumber`s for the floating-point numbers of a part of
+        the step. Its integers are sizes and options, which must not change.
 
         None for a kernel that is not to be launched, as the graph has it.
         """
         if not self.in_part:
             return arguments
-        *changing, count = arguments
-        if self._given is not None:
-            self._given += [value for value in changing if isinstance(value, np.generic)]
-            return None
-        return [*(self._take(a) if isinstance(a, np.generic) else a for a in changing), count]
+        options = [int(value) for value in arguments if isinstance(value, np.integer)]
+        if self._given is None:
+            self._options.append(options)
+            return [self._take(a) if isinstance(a, np.floating) else a for a in arguments]
+        self._given += [value for value in arguments if isinstance(value, np.floating)]
+        self._given_options.append(options)
+        return None
 
     def key(self, draw: Callable[[], np.ndarray]) -> ReplayedNumber:
         """What kernels read in place of a random key, which is drawn now and before each replay."""
+        if self._repeated is not None:
+            return next(self._repeated)
         self._replays.append(lambda: self._give(draw()))
-        return self._take(draw())
+        self.keys.append(self._take(draw()))
+        return self.keys[-1]
+
+    @contextlib.contextmanager
+    def repeating(self, keys: Sequence[ReplayedNumber]) -> Iterator[None]:
+        """Context manager: draws have these keys, of a run that is run again."""
+        outer, self._repeated = self._repeated, iter(keys)
+        try:
+            yield
+        finally:
+            self._repeated = outer
 
     def _give(self, number: Any) -> None:
         assert self._given is not None
@@ -155,15 +174,16 @@ class Capture:
         RuntimeError
             If they launch other kernels than they did when the graph was captured.
         """
-        self._given = given = []
+        given: list[Any] = []
+        self._given, self._given_options = given, []
         with self.active():
             for replay in self._replays:
                 self._run(replay)
-        if [number.nbytes for number in given] != self._sizes:
+        sizes = [number.nbytes for number in given]
+        if (sizes, self._given_options) != (self._sizes, self._options):
             raise RuntimeError(
-                f"CUDA graph: the step gives its kernels {len(given)} numbers, and gave them "
-                f"{len(self._sizes)} when it was captured: which parameters have gradients, or "
-                "the optimizer's parameter groups, have changed since; capture it again"
+                "CUDA graph: the optimizer's options, or its parameters, are not those of the "
+                "captured step: capture it again"
             )
         if given:
             self._copy(b"".join([_padded(number.tobytes()) for number in given]))

@@ -22,6 +22,7 @@ from dtrain.cuda.devices import (
     is_initialized as is_initialized,
     synchronize as synchronize,
 )
+from dtrain.cuda.graphed_callables import make_graphed_callables as make_graphed_callables
 from dtrain.cuda.graphs import (
     CUDAGraph as CUDAGraph,
     graph as graph,
@@ -79,5 +80,15 @@ if _TYPE_CHECKING:
     )
 
 globals().update(_TYPES)
-_MODULES = {"amp", "devices", "graphs", "memory", "nvtx", "random", "streams"}
+_MODULES = {
+    "amp",
+    "devices",
+    "graphed_call",
+    "graphed_callables",
+    "graphs",
+    "memory",
+    "nvtx",
+    "random",
+    "streams",
+}
 __all__ = sorted({name for name in globals() if name[0] != "_"} - _MODULES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import threading
 from typing import Any, ClassVar
 
 from dtrain.backend.capture import Capture, current_capture
@@ -11,6 +12,8 @@ from dtrain.cuda.devices import is_available, synchronize
 from dtrain.cuda.memory import PrivatePool
 from dtrain.cuda.streams import Stream, current_stream
 
+#: ranks may be threads: the device must not be synchronized while one of them captures
+_one_at_a_time = threading.RLock()
 _ERROR_MODES = ("global", "thread_local", "relaxed")
 
 
@@ -156,9 +159,10 @@ class graph:
         if stream is None:
             where = str(current_stream().device)
             stream = self._streams.setdefault(where, Stream(where))
-        synchronize()
-        gc.collect()  # what it frees later would be part of the capture
         with contextlib.ExitStack() as entered:
+            entered.enter_context(_one_at_a_time)
+            synchronize()
+            gc.collect()  # what it frees later would be part of the capture
             entered.enter_context(stream)
             self._graph.capture_begin(self._pool, self._mode)
             self._entered = entered.pop_all()

@@ -29,6 +29,11 @@ class ModuleHooks:
         self.load_state_dict_pre: list[Hook] = []
         self.load_state_dict: list[Hook] = []
 
+    @property
+    def runs_in_calls(self) -> bool:
+        """Whether a hook runs in the forward or backward pass."""
+        return bool(self.forward_pre or self.forward or self.backward_pre or self.backward)
+
     def call(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call the module's forward between its hooks."""
         called: list[Hook] = []

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from dtrain.backend import Array, kernels
 from dtrain.optim.adam import AdamBase
-from dtrain.optim.options import check_options
 from dtrain.optim.graph_step import one_kernel
+from dtrain.optim.options import check_options
 from dtrain.optim.types import Group, Implementation, Numbers, Params, State
 
 if TYPE_CHECKING:

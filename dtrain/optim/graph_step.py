@@ -67,8 +67,8 @@ def _capture_update(optimizer: Optimizer, capture: Capture, run: Run, group: Gro
         run.numbers = states[0]
         if any(numbers != run.numbers for numbers in states):
             raise RuntimeError(
-                f"CUDA graph: parameters that {type(optimizer).__name__} updates by one kernel have "
-                "taken different numbers of steps since the capture: capture it again"
+                f"CUDA graph: parameters that {type(optimizer).__name__} updates by one kernel "
+                "have taken different numbers of steps since the capture: capture it again"
             )
         with np.errstate(all="ignore"):
             optimizer._update_run(run, group)

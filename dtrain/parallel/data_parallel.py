@@ -19,6 +19,7 @@ from dtrain.parallel.compression.half_precision import HalfPrecisionCompression
 from dtrain.parallel.compression.powersgd import PowerSGD
 from dtrain.parallel.compression.protocol import Compression
 from dtrain.parallel.compression.topk import TopK
+from dtrain.parallel.graphed_forward import GraphedForward, require_gpu
 from dtrain.parallel.reduced_module import ReducedModule, ReductionOptions
 
 
@@ -52,6 +53,10 @@ class DataParallel(ReducedModule):
         and the mean: with one microbatch a rank half of the bytes, with two three quarters, with
         three no fewer than without compression. Values too large for float16 are sent over
         several steps, each time as its largest number; NaN and infinity are sent as such
+    cuda_graph : run the forward and backward pass of the module as CUDA graphs, one launch each, to
+        the same bits. A graph belongs to shapes, dtypes and other arguments of the call, and to the
+        modes of the layers; its first three calls run without. What Python computes in `forward`
+        from other values stays as it was then. After each forward pass comes its backward pass
 
     Attributes
     ----------
@@ -76,6 +81,7 @@ class DataParallel(ReducedModule):
     tensor([1.])
     """
 
+    _not_copied = (*ReducedModule._not_copied, "_graphed")
     compiled_part = "module"  # dtrain.compile compiles this submodule
 
     def __init__(
@@ -86,6 +92,7 @@ class DataParallel(ReducedModule):
         reduction: str = "exact",
         overlap: bool | None = None,
         compression: str | PowerSGD | TopK | None = None,
+        cuda_graph: bool = False,
     ):
         super().__init__()
         if reduction not in ("exact", "fast"):
@@ -102,17 +109,26 @@ class DataParallel(ReducedModule):
         params = [param for param in module.parameters() if param.requires_grad]
         if overlap is None:
             overlap = comm.over_network and all(isinstance(p.array, np.ndarray) for p in params)
+        if cuda_graph:
+            require_gpu(module, "DataParallel")
+        self._cuda_graph = cuda_graph
         self._options = ReductionOptions(bucket_bytes, overlap, reduction == "exact", compressor)
         self._make_reducer(is_copy=False)
 
     def _communicator(self) -> Communicator:
         return world.communicator()
 
+    def _make_reducer(self, is_copy: bool) -> None:
+        super()._make_reducer(is_copy)
+        self._graphed = GraphedForward(self.module, lambda: self._gradients.layers)
+
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The output of `module`, on this rank's microbatch."""
         if self.training or is_grad_enabled():
             self._gradients.before_forward()
         with span("forward"):
+            if self._cuda_graph and self.training and is_grad_enabled():
+                return self._graphed(args, kwargs)
             return self.module(*args, **kwargs)
 
 

@@ -118,6 +118,11 @@ class Reducer:
         self._used: list[list[bool]] = []
         self._agreed_updates: list[tuple[DeferredBufferUpdates, BufferUpdate]] = []
 
+    @property
+    def layers(self) -> Sequence[DeferredBufferUpdates]:
+        """The layers whose buffer updates are deferred."""
+        return self._layers
+
     # --- while a step runs ---
 
     def before_forward(self) -> None:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from dtrain.autograd.op import memoize_by_gradient, op
 from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, kernels
+from dtrain.backend.random import RandomKey
 
 
 @op(takes_halves=True)
 def attention(
     query: Array, key: Array, value: Array, *, scale: float, is_causal: bool,
-    mask: Array | None = None, dropout: float = 0.0, random_key: np.ndarray | None = None,
+    mask: Array | None = None, dropout: float = 0.0, random_key: RandomKey | None = None,
 ) -> OutputAndVJPs:  # fmt: skip
     """softmax(query key^T scale + mask) value, with dropout of the softmax's weights; causal: query
     i sees the keys 0..i only.

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from dtrain.autograd.op import op
 from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, array_module, default_generator, kernels
-from dtrain.backend.random import dropout_factors
+from dtrain.backend.random import RandomKey, dropout_factors
 
 
 @op(takes_complex=True, takes_halves=True)
@@ -19,7 +17,7 @@ def dropout(x: Array, *, mask: Array) -> OutputAndVJPs:
 
 
 @op(takes_halves=True)
-def keyed_dropout(x: Array, *, p: float, random_key: np.ndarray) -> OutputAndVJPs:
+def keyed_dropout(x: Array, *, p: float, random_key: RandomKey) -> OutputAndVJPs:
     """x times `dropout_mask` of its shape, of the random numbers of `Generator.draw_key`."""
     out = kernels.keyed_dropout(x, p, random_key)
     return out, (lambda g: kernels.keyed_dropout(g, p, random_key),)

@@ -77,11 +77,11 @@ def test_a_step_copies_nothing_but_the_loss_that_is_read(job, copies):
         assert copies() == (0, 1)
 
 
-def trained(device):
+def trained(device, **options):
     dtrain.manual_seed(0)
     data = digits.dataset(device, 100)  # three steps, the last one short and uneven
     loader = DataLoader(data, 7, shuffle=True, microbatches=6)
-    model = DataParallel(digits.example.build_model(8).to(device))
+    model = DataParallel(digits.example.build_model(8).to(device), **options)
     optimizer = sgd(model.parameters())
     for step in loader.steps():
         for x, y in step:
@@ -97,6 +97,16 @@ def test_weights_do_not_depend_on_the_number_of_ranks():
         assert distributed.run_ranks(size, trained, "cuda") == [alone] * size
 
 
+def graphed():
+    return trained("cuda", cuda_graph=True)
+
+
+def test_cuda_graphs_keep_the_weights():
+    (alone,) = distributed.run_ranks(1, trained, "cuda")
+    for size in (1, 2):
+        assert distributed.run_ranks(size, graphed) == [alone] * size
+
+
 @pytest.mark.parametrize(
     "size", [pytest.param(2, marks=pytest.mark.long), 3, pytest.param(4, marks=pytest.mark.long)]
 )
@@ -107,7 +117,8 @@ def test_weights_under_mpi_are_those_of_one_process(size, run_python):
     (alone,) = distributed.run_ranks(1, trained, "cuda")
     script = Path(__file__).with_name("train_on_ranks.py")
     job = run_python("-m", "dtrain.cli", "run", "-n", size, script)
-    assert f"digests{f' {alone}' * size}" in job.stdout.splitlines(), job.stderr
+    digests = f"digests{f' {alone}' * size}"
+    assert job.stdout.splitlines().count(digests) == 2, job.stderr
 
 
 def test_accumulated_steps_without_a_loader_agree_with_numpy():

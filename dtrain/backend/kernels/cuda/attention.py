@@ -22,7 +22,8 @@ _NUMBERS = "heads", "group", "t", "s", "d", "e", "causal", "mask_kind", "drops"
 #: The kernels' struct How.
 _HOW = np.dtype(
     [
-        *((name, "i4") for name in _NUMBERS), ("threshold", "u4"), ("mask_steps", "i8", 4), ("scale", "f8"), ("kept", "f8"),
+        *((name, "i4") for name in _NUMBERS), ("threshold", "u4"),
+        ("mask_steps", "i8", 4), ("scale", "f8"), ("kept", "f8"),
     ]
 )  # fmt: skip
 #: 512 MB of halves

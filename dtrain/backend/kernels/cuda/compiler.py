@@ -66,7 +66,9 @@ def _reading(text: str, name: str, numbers: tuple[int, ...]) -> str:
             lines += f"    {kind} {parameter} = *{parameter}_at;\n"
         return f'extern "C" __global__ void {name}({", ".join(parameters)}) {{\n{lines}'
 
-    return re.sub(rf'extern "C" __global__ void {name}\((.*?)\) {{\n', rewrite, text, flags=re.DOTALL)
+    return re.sub(
+        rf'extern "C" __global__ void {name}\((.*?)\) {{\n', rewrite, text, flags=re.DOTALL
+    )
 
 
 def _threads(family: str) -> int:

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from dtrain.backend.array_module import Array, array_module
-from dtrain.backend.random import dropout_factors_of_key
+from dtrain.backend.random import RandomKey, dropout_factors_of_key
 
 
 def attention(
     q: Array, k: Array, v: Array, scale: float, is_causal: bool, mask: Array | None = None,
-    dropout: float = 0.0, key: np.ndarray | None = None,
+    dropout: float = 0.0, key: RandomKey | None = None,
 ) -> tuple[Array, Array]:  # fmt: skip
     """softmax(q k^T scale + mask) v, zeros for a query that sees no key; causal: query i sees the
     keys 0..i only. Returns the output, (n, heads, t, e), and the logarithms of the softmax's sums,
@@ -40,7 +38,7 @@ def attention(
 
 def attention_backward(
     g: Array, q: Array, k: Array, v: Array, out: Array, log_sums: Array, scale: float,
-    is_causal: bool, mask: Array | None = None, dropout: float = 0.0, key: np.ndarray | None = None,
+    is_causal: bool, mask: Array | None = None, dropout: float = 0.0, key: RandomKey | None = None,
 ) -> tuple[Array, Array, Array]:  # fmt: skip
     """The gradients of q, k and v."""
     scores = _scores(q, k, scale, is_causal, mask)

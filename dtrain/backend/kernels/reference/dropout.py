@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from dtrain.backend.array_module import Array
-from dtrain.backend.random import dropout_factors_of_key
+from dtrain.backend.random import RandomKey, dropout_factors_of_key
 
 
-def keyed_dropout(x: Array, p: float, key: np.ndarray) -> Array:
+def keyed_dropout(x: Array, p: float, key: RandomKey) -> Array:
     """Each element times 0 with probability p, else times 1 / (1 - p).
 
     key : of `Generator.draw_key`
