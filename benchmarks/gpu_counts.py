@@ -5,6 +5,8 @@
 
 CuPy runs on host memory (tests/hostcuda), so nothing is timed. `goal` is what the models should
 need; mallocs are the driver's. PyTorch eager needs 21, 125 and 135 kernels for mlp, resnet and gpt.
+`graphs` is what the host queues in a step of DataParallel(cuda_graph=True), whose forward and
+backward pass are one each.
 """
 
 import argparse
@@ -31,19 +33,10 @@ def count(work):
 def parts_of_step(name):
     """The counters and launches of the forward pass, the backward pass and the optimizer's step;
     the bytes of all arrays that are made in them."""
-    from models import LARGE, MODELS
-
-    import dtrain
-
-    dtrain.manual_seed(0)
-    make = functools.partial(LARGE[name], small=True) if name in LARGE else MODELS[name]
-    with dtrain.device("cuda"):
-        model, x, y, make_optimizer = make(dtrain)
-    model, x, y = model.to("cuda"), x.to("cuda"), y.to("cuda")
-    optimizer = make_optimizer(model.parameters())
+    model, x, y, optimizer = make(name)
 
     def step():
-        loss, *forward = count(lambda: dtrain.nn.functional.cross_entropy(model(x), y))
+        loss, *forward = count(lambda: cross_entropy(model(x), y))
         _, *backward = count(loss.backward)
         _, *update = count(optimizer.step)
         optimizer.zero_grad()
@@ -68,6 +61,44 @@ def count_bytes():
     return Counted()
 
 
+def graphed_step(name):
+    """What the host queues in a step of DataParallel(cuda_graph=True)."""
+    model, x, y, optimizer = make(name, cuda_graph=True)
+
+    def step():
+        cross_entropy(model(x), y).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    for _ in range(4):  # three before the capture, and the first replay
+        step()
+    _, counters, _ = count(step)
+    queued = sum(counters[key] for key in (*COUNTED, "graph_launches"))
+    return queued - counters["graph_operations"]
+
+
+def cross_entropy(output, target):
+    import dtrain
+
+    return dtrain.nn.functional.cross_entropy(output, target)
+
+
+def make(name, cuda_graph=False):
+    """A model on the GPU, its data and its optimizer."""
+    from models import LARGE, MODELS
+
+    import dtrain
+
+    dtrain.manual_seed(0)
+    build = functools.partial(LARGE[name], small=True) if name in LARGE else MODELS[name]
+    with dtrain.device("cuda"):
+        model, x, y, make_optimizer = build(dtrain)
+    model, x, y = model.to("cuda"), x.to("cuda"), y.to("cuda")
+    if cuda_graph:
+        model = dtrain.DataParallel(model, cuda_graph=True)
+    return model, x, y, make_optimizer(model.parameters())
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
@@ -81,21 +112,16 @@ def main():
         sys.exit(f"gpu_counts.py: {reason}")
     hostcuda.install()
     columns = (
-        "forward",
-        "backward",
-        "optimizer",
-        "step",
-        "goal",
-        "syncs",
-        "mallocs",
-        "MB of arrays",
+        *("forward", "backward", "optimizer", "step", "goal", "syncs"),
+        *("mallocs", "MB of arrays", "graphs"),
     )
     print(f"{'model':12}" + "".join(f"{column:>12}" for column in columns))
     for name in options.models.split(","):
         parts, array_bytes = parts_of_step(name)
         numbers = [sum(counters[key] for key in COUNTED) for counters, _ in parts.values()]
         others = [sum(c[key] for c, _ in parts.values()) for key in ("syncs", "mallocs")]
-        row = [*numbers, sum(numbers), GOALS.get(name, "-"), *others, round(array_bytes / 1e6)]
+        others += [round(array_bytes / 1e6), graphed_step(name)]
+        row = [*numbers, sum(numbers), GOALS.get(name, "-"), *others]
         print(f"{name:12}" + "".join(f"{number:>12}" for number in row), flush=True)
         if options.kernels:
             for part, (_, launches) in parts.items():

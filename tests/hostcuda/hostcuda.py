@@ -34,7 +34,7 @@ LIBRARIES = {
     "libnccl.so.2": (["nccl.cpp"], "libs/nccl", "nccl", 3),
 }
 COUNTERS = (
-    "launches h2d h2d_bytes d2h d2h_bytes d2d d2d_bytes syncs mallocs malloc_bytes memsets threads graph_launches violations float_atomics"
+    "launches h2d h2d_bytes d2h d2h_bytes d2d d2d_bytes syncs mallocs malloc_bytes memsets threads graph_launches graph_operations violations float_atomics"
 ).split()  # the order of struct Stats in src/driver.cpp
 stats = {"compiled": 0, "compile_seconds": 0.0, "nvrtc": 0, "nvrtc_seconds": 0.0}
 _driver = None  # libcuda.so.1, once installed
