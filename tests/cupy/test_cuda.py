@@ -3,6 +3,7 @@
 import pytest
 
 import dtrain
+from dtrain.backend.kernels.cuda import cublas
 
 cuda = dtrain.cuda
 
