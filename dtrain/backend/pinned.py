@@ -7,6 +7,7 @@ the GPU still computes the step of the last one.
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import sys
 import weakref
@@ -42,6 +43,21 @@ def pin(array: np.ndarray) -> np.ndarray:
     pinned = take_host_memory(array.shape, array.dtype, pinned=True)
     pinned[...] = array
     return pinned
+
+
+def pin_mapping(array: np.ndarray) -> None:
+    """Pin the mapped memory in which an array lies, which must stay mapped; nothing where the array
+    lies in other memory, or the system allows no more."""
+    owner: Any = array.base
+    while isinstance(owner, (np.ndarray, memoryview)):
+        owner = owner.base if isinstance(owner, np.ndarray) else owner.obj
+    if not isinstance(owner, mmap.mmap) or is_pinned(array):
+        return
+    from cupy.cuda import runtime
+
+    memory = np.frombuffer(owner, np.uint8)
+    with contextlib.suppress(runtime.CUDARuntimeError):
+        runtime.hostRegister(memory.ctypes.data, memory.nbytes, _PORTABLE)
 
 
 class PinnedMapping(mmap.mmap):

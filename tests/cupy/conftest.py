@@ -94,13 +94,13 @@ def run_job(run_python):
     if not shutil.which("mpirun", path=bin_folder + os.pathsep + os.environ["PATH"]):
         pytest.skip("no mpirun")
 
-    def run(size, *bodies, script="on_ranks.py", **environ):
+    def run(size, *bodies, script="on_ranks.py", options=(), **environ):
         import dtrain  # after CuPy is put on host memory
 
         if not HOSTED and dtrain.cuda.device_count() < size:
             pytest.skip(f"NCCL needs a GPU for each of the {size} ranks")
         path = Path(__file__).with_name(script)
-        return run_python("-m", "dtrain.cli", "run", "-n", size, path, *bodies, **environ)
+        return run_python("-m", "dtrain.cli", "run", "-n", size, *options, path, *bodies, **environ)
 
     return run
 

@@ -4,7 +4,9 @@ import re
 
 import pytest
 
+from dtrain import distributed
 from tests.cupy import conftest
+from tests.cupy.test_training import trained
 
 on_host_memory = pytest.mark.skipif(not conftest.HOSTED, reason="counted on host memory only")
 
@@ -102,3 +104,24 @@ def test_each_rank_of_a_machine_has_a_gpu_of_its_own(run_on_ranks):
         "overlap_and_a_sharded_optimizer_keep_the_bits",
         HOSTCUDA_DEVICES="2",
     )
+
+
+@on_host_memory
+@pytest.mark.parametrize(
+    "failures",
+    [
+        ["2:exchange:1", "0:exchange:2"],
+        pytest.param(["0:vote:2"], marks=pytest.mark.long),
+        pytest.param(["1:commit:1"], marks=pytest.mark.long),
+        ["1:exchange:1", "2:join:2"],
+    ],
+    ids=",".join,
+)
+def test_survivors_go_on_over_nccl_to_the_same_bits(failures, run_job):
+    (alone,) = distributed.run_ranks(1, trained, "cuda")
+    environ = {"HOSTCUDA_NCCL_ASYNC": "1", "HOSTCUDA_NCCL_HANGS": "1"}
+    script = "elastic_on_ranks.py"
+    job = run_job(4, *failures, script=script, options=["--elastic"], **environ)
+    survivors = 4 - len(failures)
+    assert f"digests{f' {alone}' * survivors}" in job.stdout.splitlines(), job.stderr
+    assert "host memory" not in job.stderr, job.stderr

@@ -8,8 +8,9 @@ import pytest
 
 import dtrain
 from dtrain import nn
-from dtrain.backend.pinned import PinnedMapping
+from dtrain.backend.pinned import PinnedMapping, is_pinned, pin_mapping
 from dtrain.data import DataLoader, TensorDataset
+from dtrain.distributed.comm.shared_memory import own_memory
 from tests.cupy import conftest
 
 
@@ -133,3 +134,16 @@ def test_copies_overlap_with_steps_and_do_not_overwrite_what_they_read():
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_memory_that_ranks_share_is_pinned_once():
+    memory = own_memory()
+    for size in (1003, 1000):  # the second has the memory of the first
+        array = memory.empty(size, np.dtype(np.float32))
+        pin_mapping(array)
+        assert is_pinned(array)
+        assert is_pinned(array[-1:])
+        del array
+    private = np.zeros(1000)
+    pin_mapping(private)
+    assert not is_pinned(private)

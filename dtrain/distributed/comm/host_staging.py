@@ -1,4 +1,4 @@
-"""Collectives of device arrays through host memory: where there is no NCCL."""
+"""Collectives of device arrays through pinned host memory: where there is no NCCL."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dtrain.backend import Array
+from dtrain.backend.pinned import pin_mapping
 from dtrain.distributed.comm.communicator import ArrayCollectives, Communicator
 
 
@@ -47,6 +48,7 @@ class HostStagedCollectives(ArrayCollectives):
         flat.set(host)
 
     def _copy(self, array: Array) -> np.ndarray:
-        host = self._comm.empty(len(array), array.dtype)
+        host = self._comm.empty(len(array), array.dtype)  # its memory is kept for others
+        pin_mapping(host)
         array.get(out=host)
         return host

@@ -49,6 +49,8 @@ from dtrain.distributed.watchdog.collective_log import (
 from dtrain.distributed.watchdog.monitor import Watchdog
 from dtrain.errors import DesyncError, RankFailedError
 
+#: the tag of messages that nobody sends
+_NO_MESSAGE = 32766
 _NATIVE_ELEMENTS = 1 << 28  #: in one call of MPI's own Allreduce, which counts to 2**31
 
 
@@ -90,6 +92,7 @@ class MpiCommunicator(ElasticCommunicator):
 
     def _join(self, comm: Any) -> None:
         """Take the ranks of `comm` as this communicator's."""
+        self._leave_nccl()
         self._comm = comm
         self.rank: int = comm.Get_rank()
         self.size: int = comm.Get_size()
@@ -350,13 +353,27 @@ class MpiCommunicator(ElasticCommunicator):
         """The collectives for device arrays of this dtype; collective at the first call."""
         if self.size == 1:
             return SoloCommunicator()
-        if self.elastic or self._nccl is None or not self._nccl.takes(array):
-            return HostStagedCollectives(self)  # NCCL would wait for a failed rank for ever
+        if self._nccl is None or not self._nccl.takes(array):
+            return HostStagedCollectives(self)
         return self._nccl
 
     @functools.cached_property
     def _nccl(self) -> NcclCollectives | None:
-        return connect(self._comm, self.collective_log)
+        check_ranks = self._check_ranks if self.elastic else None
+        return connect(self._comm, self.collective_log, check_ranks)
+
+    def _check_ranks(self) -> None:
+        """Raise MPI's exception if a rank has failed, or another survivor has noticed that one
+        has."""
+        self._comm.Iprobe(self._mpi.ANY_SOURCE, _NO_MESSAGE)
+
+    def _leave_nccl(self) -> None:
+        """Forget NCCL's communicator of the ranks before a failure."""
+        nccl = self.__dict__.pop("_nccl", None)
+        if nccl is not None:
+            nccl.abort()
+        self.collective_log.device = None
+        self.collective_log.queued.clear()
 
     def _open(
         self, partials: Sequence[Array], out: Array, count: int

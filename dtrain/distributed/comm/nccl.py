@@ -2,14 +2,20 @@
 
 All work is queued on CuPy's current stream, and the host does not wait for it. The collective log
 has events before and after it, by which the watchdog sees that ranks wait.
+
+Where ranks may fail and the others go on, the host waits for each exchange, and looks for failed
+ranks meanwhile: a GPU would wait for them for ever.
 """
 
 from __future__ import annotations
 
 import functools
 import sys
+import threading
+import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,21 +24,30 @@ from dtrain.backend.capture import refuse_capture
 from dtrain.distributed.comm.communicator import ArrayCollectives
 from dtrain.distributed.comm.tree_reduce import Interval, contributed_nodes, divide, split
 from dtrain.distributed.watchdog.collective_log import CollectiveLog
+from dtrain.errors import RankFailedError
 
 #: slices begin at multiples of so many elements, where every GPU reads memory fast
 _ALIGNED = 128
+_SHORTEST_NAP_S, _LONGEST_NAP_S = 20e-6, 1e-3
 
 
-def connect(comm: Any, log: CollectiveLog) -> NcclCollectives | None:
-    """Join the ranks of an mpi4py communicator, each with its current GPU; `log`: its calls.
+def connect(
+    comm: Any, log: CollectiveLog, check_ranks: Callable[[], object] | None = None
+) -> NcclCollectives | None:
+    """Join the ranks of an mpi4py communicator, each with its current GPU.
 
     None if one of them cannot; then rank 0 says on stderr why, and what to do.
+
+    Parameters
+    ----------
+    log : the calls of the communicator
+    check_ranks : raises if a rank has failed; None where the job ends then
     """
     offers = comm.allgather(_offer(comm.rank))
     reasons = [reason for reason, _ in offers]
     made = None
     if not any(reasons):  # one that cannot even begin would be waited for by the others
-        made, reason = _join(comm.rank, comm.size, offers[0][1], log)
+        made, reason = _join(comm.rank, comm.size, offers[0][1], log, check_ranks)
         reasons = comm.allgather(reason)
     for rank, reason in enumerate(reasons):
         if reason:
@@ -63,12 +78,13 @@ def _offer(rank: int) -> tuple[str | None, Any]:
 
 
 def _join(
-    rank: int, size: int, name: Any, log: CollectiveLog
+    rank: int, size: int, name: Any, log: CollectiveLog, check_ranks: Callable[[], object] | None
 ) -> tuple[NcclCollectives | None, str | None]:
     from cupy.cuda import nccl
 
     try:
-        return NcclCollectives(rank, size, name, log), None
+        joined = _join_ranks(rank, size, name, check_ranks)
+        return NcclCollectives(joined, rank, size, log, check_ranks), None
     except nccl.NcclError as error:
         return None, (
             f"{error}. NCCL needs a GPU for each rank: start as many ranks as a machine has GPUs; "
@@ -76,22 +92,61 @@ def _join(
         )
 
 
+def _join_ranks(rank: int, size: int, name: Any, check_ranks: Callable[[], object] | None) -> Any:
+    """CuPy's communicator; a rank that fails before all have joined is noticed by `check_ranks`."""
+    import cupy
+    from cupy.cuda import nccl
+
+    if check_ranks is None:
+        return nccl.NcclCommunicator(size, name, rank)
+    joined: Future[Any] = Future()
+    device = cupy.cuda.Device()
+
+    def join() -> None:
+        try:
+            with device:
+                joined.set_result(nccl.NcclCommunicator(size, name, rank))
+        except Exception as error:
+            joined.set_exception(error)
+
+    # NCCL waits for a failed rank for ever: then this thread does, until the process ends
+    threading.Thread(target=join, name="dtrain-nccl", daemon=True).start()
+    _poll(joined.done, check_ranks)
+    return joined.result()
+
+
+def _poll(is_done: Callable[[], bool], check: Callable[[], object]) -> None:
+    nap_s = _SHORTEST_NAP_S
+    while not is_done():
+        check()
+        time.sleep(nap_s)
+        nap_s = min(2 * nap_s, _LONGEST_NAP_S)
+
+
 class NcclCollectives(ArrayCollectives):
     """Collectives of device arrays over an NCCL communicator.
 
     Parameters
     ----------
+    comm : CuPy's communicator
     rank, size : this rank, and the number of ranks
-    name : the unique id that rank 0 has made
     log : of the communicator whose calls these are
+    check_ranks : as of `connect`
     """
 
-    def __init__(self, rank: int, size: int, name: Any, log: CollectiveLog):
+    def __init__(
+        self,
+        comm: Any,
+        rank: int,
+        size: int,
+        log: CollectiveLog,
+        check_ranks: Callable[[], object] | None = None,
+    ):
         from cupy.cuda import nccl
 
-        self._nccl = nccl
-        self._comm = nccl.NcclCommunicator(size, name, rank)
+        self._nccl, self._comm, self._check_ranks = nccl, comm, check_ranks
         self._rank, self._size, self._log = rank, size, log
+        self._is_aborted = False
         log.device = self
         self._types = {
             "float16": nccl.NCCL_FLOAT16,
@@ -189,7 +244,9 @@ class NcclCollectives(ArrayCollectives):
 
     def abort(self) -> None:
         """End the exchanges in progress."""
-        self._comm.abort()
+        if not self._is_aborted:
+            self._is_aborted = True
+            self._comm.abort()
 
     @contextmanager
     def _logged(self) -> Iterator[None]:
@@ -201,7 +258,25 @@ class NcclCollectives(ArrayCollectives):
         begin.record()
         yield
         end.record()
-        self._log.queue(lambda: begin.done, lambda: end.done)
+        if self._check_ranks is None:
+            self._log.queue(lambda: begin.done, lambda: end.done)
+        else:
+            self._wait(end)
+
+    def _wait(self, end: Any) -> None:
+        """Wait on the host for an event; raises if a rank fails meanwhile."""
+
+        def check() -> None:
+            assert self._check_ranks is not None
+            self._check_ranks()
+            if error := self.find_error():
+                raise RankFailedError(f"a rank failed: {error}")
+
+        try:
+            _poll(lambda: bool(end.done), check)
+        except Exception:
+            self.abort()
+            raise
 
     def _send(self, part: Array, rank: int) -> None:
         if len(part):

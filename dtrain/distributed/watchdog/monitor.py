@@ -136,7 +136,12 @@ class Watchdog:
             _print_lines(self._channel.diagnosis.report_resolved({}, time.monotonic()))
 
     def _refuse_device_errors(self, rank: int) -> None:
-        """Raise for an error of NCCL's that no call returns: its calls end before their work."""
+        """Raise for an error of NCCL's that no call returns: its calls end before their work.
+
+        Elastic ranks wait for that in their calls.
+        """
+        if self._elastic:
+            return
         for log in self._logs:
             call = log.last_call()
             if call.name and log.device is not None and (error := log.device.find_error()):
