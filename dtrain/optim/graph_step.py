@@ -10,10 +10,10 @@ import numpy as np
 
 from dtrain.backend.capture import Capture, current_capture
 from dtrain.backend.dtypes import is_half
-from dtrain.optim.types import Group
+from dtrain.optim.types import Group, Run
 
 if TYPE_CHECKING:
-    from dtrain.optim.optimizer import Optimizer, Run
+    from dtrain.optim.optimizer import Optimizer
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 

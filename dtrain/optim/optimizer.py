@@ -7,7 +7,6 @@ that have gradients form a run, and one call of the update rule updates a whole 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
 import numpy as np
@@ -25,7 +24,7 @@ from dtrain.optim.complex_parts import adapt
 from dtrain.optim.half_precision import MASTER
 from dtrain.optim.options import like_default, plain_options, wants_master_weights
 from dtrain.optim.step_hooks import Hook
-from dtrain.optim.types import Group, Implementation, Numbers, Params, State
+from dtrain.optim.types import Group, Implementation, Numbers, Params, Run, State
 
 _T = TypeVar("_T")
 
@@ -34,17 +33,6 @@ _FlatState = Callable[[Bucket, Group], State]
 
 #: About so many elements one call of a rule updates on a CPU, so that they stay in its cache.
 BLOCK = 1 << 15
-
-
-@dataclass
-class Run:
-    """Adjacent parameters of a bucket that have gradients and equal numbers in their state."""
-
-    bucket: Bucket
-    start: int
-    stop: int
-    numbers: Numbers
-    params: list[Tensor]
 
 
 class Optimizer:

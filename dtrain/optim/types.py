@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from dtrain.autograd import Tensor
+from dtrain.autograd.bucket import Bucket
 from dtrain.backend import Array
 
 #: An optimizer's parameters: tensors, (name, tensor) pairs, or dicts of "params" and options.
@@ -16,6 +18,17 @@ Group = dict[str, Any]
 State = dict[str, Array]
 #: The numbers in the state of a parameter, by name: "step" and the like.
 Numbers = dict[str, float]
+
+
+@dataclass
+class Run:
+    """Adjacent parameters of a bucket that have gradients and equal numbers in their state."""
+
+    bucket: Bucket
+    start: int
+    stop: int
+    numbers: Numbers
+    params: list[Tensor]
 
 
 class Implementation(TypedDict, total=False):
