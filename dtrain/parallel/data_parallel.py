@@ -120,7 +120,7 @@ class DataParallel(ReducedModule):
 
     def _make_reducer(self, is_copy: bool) -> None:
         super()._make_reducer(is_copy)
-        self._graphed = GraphedForward(self.module, lambda: self._gradients.layers)
+        self._graphed = GraphedForward(self.module)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The output of `module`, on this rank's microbatch."""

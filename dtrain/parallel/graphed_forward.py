@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from dtrain.autograd import Tensor
@@ -32,11 +31,10 @@ class GraphedForward:
     Parameters
     ----------
     module : the model, on a GPU
-    layers : gives the layers whose deferred buffer updates belong to the forward pass
     """
 
-    def __init__(self, module: Module, layers: Callable[[], Sequence[DeferredBufferUpdates]]):
-        self._module, self._layers = module, layers
+    def __init__(self, module: Module):
+        self._module = module
         self._calls: dict[Any, int] = {}
         self._graphs: dict[Any, GraphedCall] = {}
         self._memory: GraphMemory | None = None
@@ -69,7 +67,8 @@ class GraphedForward:
         if self._memory is None:
             self._memory = GraphMemory()
         params = [param for param in self._module.parameters() if param.requires_grad]
-        return GraphedCall(self._module, args, kwargs, params, self._memory, self._layers())
+        layers = [m for m in self._module.modules() if isinstance(m, DeferredBufferUpdates)]
+        return GraphedCall(self._module, args, kwargs, params, self._memory, layers)
 
     def _kind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What a captured call and another one must have alike; None where it cannot be said."""

@@ -118,11 +118,6 @@ class Reducer:
         self._used: list[list[bool]] = []
         self._agreed_updates: list[tuple[DeferredBufferUpdates, BufferUpdate]] = []
 
-    @property
-    def layers(self) -> Sequence[DeferredBufferUpdates]:
-        """The layers whose buffer updates are deferred."""
-        return self._layers
-
     # --- while a step runs ---
 
     def before_forward(self) -> None:
@@ -346,10 +341,7 @@ class Reducer:
         """
         assert self._step is not None
         if self._comm.size > 1:
-            refuse_capture(
-                "the ranks vote at the end of a step, which a graph cannot repeat: use "
-                "DataParallel(module, cuda_graph=True)"
-            )
+            refuse_capture("ranks vote in a step: use DataParallel(module, cuda_graph=True)")
         step = self._step
         used = [reducer.used for reducer in self._reducers]
         digest = self._check.digest(step) if self._check is not None else None

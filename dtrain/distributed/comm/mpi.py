@@ -92,7 +92,8 @@ class MpiCommunicator(ElasticCommunicator):
 
     def _join(self, comm: Any) -> None:
         """Take the ranks of `comm` as this communicator's."""
-        self._leave_nccl()
+        if (nccl := self.__dict__.pop("_nccl", None)) is not None:
+            nccl.leave()  # a failed rank is in it
         self._comm = comm
         self.rank: int = comm.Get_rank()
         self.size: int = comm.Get_size()
@@ -363,17 +364,8 @@ class MpiCommunicator(ElasticCommunicator):
         return connect(self._comm, self.collective_log, check_ranks)
 
     def _check_ranks(self) -> None:
-        """Raise MPI's exception if a rank has failed, or another survivor has noticed that one
-        has."""
+        """Raise MPI's exception if a rank has failed, or a survivor has noticed that one has."""
         self._comm.Iprobe(self._mpi.ANY_SOURCE, _NO_MESSAGE)
-
-    def _leave_nccl(self) -> None:
-        """Forget NCCL's communicator of the ranks before a failure."""
-        nccl = self.__dict__.pop("_nccl", None)
-        if nccl is not None:
-            nccl.abort()
-        self.collective_log.device = None
-        self.collective_log.queued.clear()
 
     def _open(
         self, partials: Sequence[Array], out: Array, count: int

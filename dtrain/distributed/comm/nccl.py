@@ -248,6 +248,12 @@ class NcclCollectives(ArrayCollectives):
             self._is_aborted = True
             self._comm.abort()
 
+    def leave(self) -> None:
+        """End the communicator: nothing is exchanged by it any more."""
+        self.abort()
+        self._log.device = None
+        self._log.queued.clear()
+
     @contextmanager
     def _logged(self) -> Iterator[None]:
         """Note in the log the work that is queued inside."""
