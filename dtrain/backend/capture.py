@@ -115,13 +115,16 @@ class Capture:
         """
         if not self.in_part:
             return arguments
+        numbers = [value for value in arguments if isinstance(value, np.floating)]
         options = [int(value) for value in arguments if isinstance(value, np.integer)]
-        if self._given is None:
+        if self.is_replaying:
+            if numbers:
+                self._give(*numbers)
+                self._given_options.append(options)
+            return None
+        if numbers:
             self._options.append(options)
-            return [self._take(a) if isinstance(a, np.floating) else a for a in arguments]
-        self._given += [value for value in arguments if isinstance(value, np.floating)]
-        self._given_options.append(options)
-        return None
+        return [self._take(a) if isinstance(a, np.floating) else a for a in arguments]
 
     def key(self, draw: Callable[[], np.ndarray]) -> ReplayedNumber:
         """What kernels read in place of a random key, which is drawn now and before each replay."""
@@ -140,9 +143,9 @@ class Capture:
         finally:
             self._repeated = outer
 
-    def _give(self, number: Any) -> None:
+    def _give(self, *numbers: Any) -> None:
         assert self._given is not None
-        self._given.append(number)
+        self._given += numbers
 
     def _take(self, number: Any) -> ReplayedNumber:
         begin, size = self._used, -(-number.nbytes // 8)

@@ -120,7 +120,7 @@ class DataParallel(ReducedModule):
 
     def _make_reducer(self, is_copy: bool) -> None:
         super()._make_reducer(is_copy)
-        self._graphed = GraphedForward(self.module)
+        self._graphed = GraphedForward()
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The output of `module`, on this rank's microbatch."""
@@ -128,7 +128,7 @@ class DataParallel(ReducedModule):
             self._gradients.before_forward()
         with span("forward"):
             if self._cuda_graph and self.training and is_grad_enabled():
-                return self._graphed(args, kwargs)
+                return self._graphed(self.module, args, kwargs)
             return self.module(*args, **kwargs)
 
 

@@ -27,29 +27,24 @@ class GraphedForward:
     A kind of call has the same arguments but for the values of tensors, and the model's parameters
     in the same memory, its parts in the same training modes. The first three calls of a kind run
     without a graph. All have the same bits.
-
-    Parameters
-    ----------
-    module : the model, on a GPU
     """
 
-    def __init__(self, module: Module):
-        self._module = module
+    def __init__(self) -> None:
         self._calls: dict[Any, int] = {}
         self._graphs: dict[Any, GraphedCall] = {}
         self._memory: GraphMemory | None = None
 
-    def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def __call__(self, module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The model's output."""
-        kind = self._kind(args, kwargs)
+        kind = _kind(module, args, kwargs)
         if kind is None:
-            return self._module(*args, **kwargs)
+            return module(*args, **kwargs)
         graphed = self._graphs.get(kind)
         if graphed is None:
             calls = self._calls[kind] = self._calls.get(kind, 0) + 1
             if calls <= _WARMUPS or self._is_full():
-                return self._module(*args, **kwargs)
-            graphed = self._graphs[kind] = self._capture(args, kwargs)
+                return module(*args, **kwargs)
+            graphed = self._graphs[kind] = self._capture(module, args, kwargs)
         return graphed(*args, **kwargs)
 
     def _is_full(self) -> bool:
@@ -62,24 +57,27 @@ class GraphedForward:
         )
         return True
 
-    def _capture(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GraphedCall:
-        require_no_hooks(self._module)
+    def _capture(
+        self, module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> GraphedCall:
+        require_no_hooks(module)
         if self._memory is None:
             self._memory = GraphMemory()
-        params = [param for param in self._module.parameters() if param.requires_grad]
-        layers = [m for m in self._module.modules() if isinstance(m, DeferredBufferUpdates)]
-        return GraphedCall(self._module, args, kwargs, params, self._memory, layers)
+        params = [param for param in module.parameters() if param.requires_grad]
+        layers = [m for m in module.modules() if isinstance(m, DeferredBufferUpdates)]
+        return GraphedCall(module, args, kwargs, params, self._memory, layers)
 
-    def _kind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """What a captured call and another one must have alike; None where it cannot be said."""
-        described = _describe((args, kwargs))
-        tensors = [*self._module.parameters(), *self._module.buffers()]
-        if described is None or not all(is_cupy(tensor.array) for tensor in tensors):
-            return None
-        memory = [(tensor.array.data.ptr, tensor.requires_grad) for tensor in tensors]
-        modes = [part.training for part in self._module.modules()]
-        settings = get_mode(), get_float32_matmul_precision()
-        return described, tuple(memory), tuple(modes), settings
+
+def _kind(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What a captured call and another one must have alike; None where it cannot be said."""
+    described = _describe((args, kwargs))
+    tensors = [*module.parameters(), *module.buffers()]
+    if described is None or not all(is_cupy(tensor.array) for tensor in tensors):
+        return None
+    memory = [(tensor.array.data.ptr, tensor.requires_grad) for tensor in tensors]
+    modes = [part.training for part in module.modules()]
+    settings = get_mode(), get_float32_matmul_precision()
+    return id(module), described, tuple(memory), tuple(modes), settings
 
 
 def _describe(value: Any) -> Any:

@@ -66,6 +66,7 @@ def train(model_name, optimizer_name, steps, captured_at=None, dtype=None):
         optimizer.zero_grad()
         loss = F.cross_entropy(model(x).float(), y)
         loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 0.5)
         optimizer.step()
         return loss
 
@@ -93,6 +94,14 @@ def train(model_name, optimizer_name, steps, captured_at=None, dtype=None):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_replays_have_the_bits_of_steps(optimizer):
     assert train("attention", optimizer, 6, 2) == train("attention", optimizer, 6)
+
+
+@pytest.mark.parametrize("has_master_weights", [False, True])
+def test_halves_are_stepped_in_float32(has_master_weights, monkeypatch):
+    options = {"master_weights": has_master_weights}
+    monkeypatch.setitem(OPTIMIZERS, "halves", lambda p: optim.AdamW(p, 0.01, **options))
+    graphed, plain = (train("attention", "halves", 5, at, dtrain.bfloat16) for at in (2, None))
+    assert graphed == plain
 
 
 def test_convolutions_and_running_statistics_are_captured():
