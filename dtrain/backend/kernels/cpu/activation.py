@@ -1,4 +1,5 @@
-"""Activations of float32 or float64 arrays of any shape, one loop over the elements each."""
+"""Activations of float32 or float64 arrays of any shape, one loop over the elements each; those
+with exp or erf are bound by arithmetic, so they take wide registers."""
 
 from __future__ import annotations
 
@@ -51,7 +52,7 @@ def _relu_backward(g: np.ndarray, out: np.ndarray, grad: np.ndarray) -> None:
         grad[i] = zero if out[i] == zero else g[i]
 
 
-@compiled
+@compiled(wide=True)
 def _silu(x: np.ndarray, out: np.ndarray) -> None:
     """out = x / (1 + exp(-x))."""
     one = x.dtype.type(1)
@@ -59,7 +60,7 @@ def _silu(x: np.ndarray, out: np.ndarray) -> None:
         out[i] = x[i] / (one + exp(-x[i]))
 
 
-@compiled
+@compiled(wide=True)
 def _silu_backward(g: np.ndarray, x: np.ndarray, grad: np.ndarray) -> None:
     """grad = g s (1 + x (1 - s)), s = 1 / (1 + exp(-x))."""
     one = x.dtype.type(1)
@@ -68,7 +69,7 @@ def _silu_backward(g: np.ndarray, x: np.ndarray, grad: np.ndarray) -> None:
         grad[i] = g[i] * s * (one + x[i] * (one - s))
 
 
-@compiled
+@compiled(wide=True)
 def _gelu(x: np.ndarray, out: np.ndarray) -> None:
     """out = x cdf(x), cdf: of the standard normal distribution."""
     half, root_half = x.dtype.type(0.5), x.dtype.type(math.sqrt(0.5))
@@ -76,7 +77,7 @@ def _gelu(x: np.ndarray, out: np.ndarray) -> None:
         out[i] = x[i] * (half + half * _erf(x[i] * root_half))
 
 
-@compiled
+@compiled(wide=True)
 def _gelu_backward(g: np.ndarray, x: np.ndarray, grad: np.ndarray) -> None:
     """grad = g (cdf(x) + x density(x))."""
     half, root_half = x.dtype.type(0.5), x.dtype.type(math.sqrt(0.5))
@@ -90,7 +91,7 @@ def _gelu_backward(g: np.ndarray, x: np.ndarray, grad: np.ndarray) -> None:
 # (1 + tanh(u)) / 2 is the logistic function of 2u.
 
 
-@compiled
+@compiled(wide=True)
 def _gelu_tanh(x: np.ndarray, out: np.ndarray) -> None:
     """out = x / (1 + exp(-2u)), u = SCALE (x + CUBIC x^3)."""
     one, scale, cubic = x.dtype.type(1), x.dtype.type(2 * SCALE), x.dtype.type(CUBIC)
@@ -99,7 +100,7 @@ def _gelu_tanh(x: np.ndarray, out: np.ndarray) -> None:
         out[i] = v / (one + exp(-scale * (v + cubic * v * v * v)))
 
 
-@compiled
+@compiled(wide=True)
 def _gelu_tanh_backward(g: np.ndarray, x: np.ndarray, grad: np.ndarray) -> None:
     """grad = g (s + x s (1 - s) 2 du/dx), s = 1 / (1 + exp(-2u))."""
     one, scale, cubic = x.dtype.type(1), x.dtype.type(2 * SCALE), x.dtype.type(CUBIC)
@@ -126,7 +127,7 @@ def _leaky_relu_backward(g: np.ndarray, x: np.ndarray, slope: Any, grad: np.ndar
         grad[i] = g[i] if x[i] > zero else g[i] * slope
 
 
-@compiled
+@compiled(wide=True)
 def _sigmoid(x: np.ndarray, out: np.ndarray) -> None:
     """out = 1 / (1 + exp(-x))."""
     one = x.dtype.type(1)
@@ -159,7 +160,7 @@ def _hardtanh_backward(g: np.ndarray, x: np.ndarray, low: Any, high: Any, grad: 
         grad[i] = zero if x[i] <= low else above
 
 
-@compiled
+@compiled(wide=True)
 def _softplus(x: np.ndarray, beta: Any, threshold: Any, out: np.ndarray) -> None:
     """out = (max(z, 0) + log(1 + exp(-|z|))) / beta, z = beta x; x where z > threshold."""
     zero, scale = x.dtype.type(0), x.dtype.type(1) / beta
@@ -169,7 +170,7 @@ def _softplus(x: np.ndarray, beta: Any, threshold: Any, out: np.ndarray) -> None
         out[i] = x[i] if z > threshold else soft
 
 
-@compiled
+@compiled(wide=True)
 def _softplus_backward(
     g: np.ndarray, x: np.ndarray, beta: Any, threshold: Any, grad: np.ndarray
 ) -> None:
@@ -181,7 +182,7 @@ def _softplus_backward(
         grad[i] = g[i] if z > threshold else soft
 
 
-@compiled
+@compiled(wide=True)
 def _elu(x: np.ndarray, scale: Any, steep: Any, rate: Any, out: np.ndarray) -> None:
     """out = scale x if x > 0 else steep (exp(rate x) - 1)."""
     zero = x.dtype.type(0)
@@ -190,7 +191,7 @@ def _elu(x: np.ndarray, scale: Any, steep: Any, rate: Any, out: np.ndarray) -> N
         out[i] = x[i] * scale if x[i] > zero else below
 
 
-@compiled
+@compiled(wide=True)
 def _elu_backward(
     g: np.ndarray, x: np.ndarray, scale: Any, steep: Any, rate: Any, grad: np.ndarray
 ) -> None:
@@ -241,7 +242,7 @@ def _huber_backward(g: np.ndarray, x: np.ndarray, delta: Any, grad: np.ndarray) 
         grad[i] = g[i] * (delta if near > delta else near)
 
 
-@compiled
+@compiled(wide=True)
 def _bce_with_logits(x: np.ndarray, target: np.ndarray, out: np.ndarray) -> None:
     """out = (1 - target) x + max(-x, 0) + log(1 + exp(-|x|))."""
     zero, one = x.dtype.type(0), x.dtype.type(1)
@@ -250,7 +251,7 @@ def _bce_with_logits(x: np.ndarray, target: np.ndarray, out: np.ndarray) -> None
         out[i] = (one - target[i]) * x[i] + soft
 
 
-@compiled
+@compiled(wide=True)
 def _bce_with_logits_backward(
     g: np.ndarray, x: np.ndarray, target: np.ndarray, grad: np.ndarray
 ) -> None:

@@ -25,7 +25,11 @@ from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import lower_builtin
 
 from dtrain.backend.collector import collector_off
-from dtrain.backend.kernels.cpu.pipeline import InlinedCompiler, KernelCompiler
+from dtrain.backend.kernels.cpu.pipeline import (
+    InlinedCompiler,
+    KernelCompiler,
+    WideKernelCompiler,
+)
 
 #: Sums may be split over the lanes of a vector register, products and sums fused. NaN, infinity
 #: and what is not summed are left alone.
@@ -55,15 +59,21 @@ class _Cache(FunctionCache):
             return self._load_overload(signature, target_context)
 
 
-def compiled(function: Callable | None = None, *, fastmath: Any = VECTOR_SUMS) -> Callable:
-    """Compile a function at its first call with arrays of some types; decorator."""
+def compiled(
+    function: Callable | None = None, *, fastmath: Any = VECTOR_SUMS, wide: bool = False
+) -> Callable:
+    """Compile a function at its first call with arrays of some types; decorator.
+
+    wide : its loops take the widest registers there are, for many elements at a time; what is left
+        of a row that is no multiple of 64 elements takes longer
+    """
     if function is None:
-        return lambda function: compiled(function, fastmath=fastmath)
+        return lambda function: compiled(function, fastmath=fastmath, wide=wide)
     # Inlined where another kernel calls it: else that one's code would have a copy, optimized again
     # and adding in another order, and the process would run whichever was loaded first.
     dispatcher = numba.njit(
         function, fastmath=fastmath, nogil=True, error_model="numpy", forceinline=True,
-        no_cfunc_wrapper=True, pipeline_class=KernelCompiler,
+        no_cfunc_wrapper=True, pipeline_class=WideKernelCompiler if wide else KernelCompiler,
     )  # fmt: skip
     try:
         dispatcher._cache = _Cache(function)

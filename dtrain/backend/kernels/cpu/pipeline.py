@@ -63,6 +63,17 @@ class _InlinedCode(_KernelCode):
         inlined function has none."""
 
 
+class _WideCode(_KernelCode):
+    """A kernel whose loops take the whole width of AVX-512's registers: LLVM takes half of it."""
+
+    def add_ir_module(self, ir_module: Any) -> None:
+        """Take in a function, with LLVM's attribute."""
+        for function in ir_module.functions:
+            if function.blocks:  # llvmlite's own `add` refuses attributes that it does not know
+                set.add(function.attributes, '"prefer-vector-width"="512"')
+        super().add_ir_module(ir_module)
+
+
 _PASSES = (
     untyped_passes.TranslateByteCode,
     untyped_passes.FixupArgs,
@@ -96,6 +107,12 @@ class KernelCompiler(CompilerBase):
             manager.add_pass(each, each.__doc__)
         manager.finalize()
         return [manager]
+
+
+class WideKernelCompiler(KernelCompiler):
+    """The pipeline of a kernel that computes much with each element of long arrays."""
+
+    code = _WideCode
 
 
 class InlinedCompiler(KernelCompiler):
