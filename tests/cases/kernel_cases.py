@@ -590,17 +590,24 @@ LAYOUTS = [
     for shape in ((40, 33), (2, 16, 35), (3, 2), (7,), (0, 3))
 ]
 
-RECURRENT = [
-    case
-    for sizes, reverse in BATCHES
-    for n, projection in ((16, None), (5, None), (4, 3))
-    for case in lstm_case(sizes, reverse, n, projection)
-] + [
-    case
-    for sizes, reverse in BATCHES
-    for n, bias in ((16, False), (5, True))
-    for case in gru_case(sizes, reverse, n, bias)
-]
+RECURRENT = (
+    [
+        case
+        for sizes, reverse in BATCHES
+        for n, projection in ((16, None), (5, None), (4, 3))
+        for case in lstm_case(sizes, reverse, n, projection)
+    ]
+    + [
+        case
+        for sizes, reverse in BATCHES
+        for n, bias in ((16, False), (5, True))
+        for case in gru_case(sizes, reverse, n, bias)
+    ]
+    + [  # tiles of 8, 4 and 1 rows, several panels, sums in two parts
+        *lstm_case((13, 6), False, 70, None),
+        *gru_case((13, 6), False, 90, True),
+    ]
+)
 
 STEPS = [
     *(Case("optimizer", "follow_param", (n, n, n), written=(2,)) for n in ((1000,), (1,), (0,))),

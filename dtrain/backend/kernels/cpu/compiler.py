@@ -40,6 +40,17 @@ IN_ORDER = {"contract"}
 _FILES = [path.stat() for path in sorted(Path(__file__).parent.glob("*.py"))]
 
 
+class _CacheFile(IndexDataCacheFile):
+    """Machine code of a function on disk, by types of arguments."""
+
+    def _load_index(self) -> dict:
+        """What is there; nothing if an older version wrote it for classes that are gone."""
+        try:
+            return super()._load_index()
+        except (AttributeError, ImportError):
+            return {}
+
+
 class _Cache(FunctionCache):
     """Machine code on disk, outdated by a change in any file of this folder.
 
@@ -49,7 +60,7 @@ class _Cache(FunctionCache):
     def __init__(self, function: Callable):
         super().__init__(function)
         stamp = [(file.st_mtime, file.st_size) for file in _FILES]
-        self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, stamp)
+        self._cache_file = _CacheFile(self._cache_path, self._impl.filename_base, stamp)
 
     def load_overload(self, signature: Any, target_context: Any) -> Any:
         """Machine code of these types of arguments, or None; what Numba needs to compile is not

@@ -10,8 +10,8 @@ import numpy as np
 from dtrain.backend.kernels.cpu.compiler import compiled, inlined
 from dtrain.backend.kernels.cpu.recurrent import (
     EMPTY,
-    buffers,
     copy_row,
+    empty_product,
     multiply,
     pack,
     rows_of_steps,
@@ -46,7 +46,7 @@ def _state_of_row(x: Any, product: Any, bias: Any, r_z: Any, m: Any, n: Any, h: 
 
 @compiled
 def _gru(
-    x: np.ndarray, h: np.ndarray, weight: Any, state: np.ndarray, product: np.ndarray,
+    x: np.ndarray, h: np.ndarray, panels: np.ndarray, product: np.ndarray,
     bias: np.ndarray, starts: np.ndarray, sizes: np.ndarray, out: np.ndarray, h_before: np.ndarray,
     r_z: np.ndarray, m: np.ndarray, n: np.ndarray,
 ) -> None:  # fmt: skip
@@ -55,7 +55,7 @@ def _gru(
     for step in range(sizes.size):
         start, size = starts[step], sizes[step]
         if sizes.size > 1:
-            multiply(h, 0, size, weight, state, product)
+            multiply(h, 0, size, panels, product)
         for i in range(size):
             row = start + i
             copy_row(h[i], h_before[row])
@@ -91,7 +91,7 @@ def _gradients_of_row(
 @compiled
 def _gru_backward(
     grad: np.ndarray, h_before: np.ndarray, r_z: np.ndarray, m: np.ndarray, n: np.ndarray,
-    weight: Any, state: np.ndarray, product: np.ndarray, starts: np.ndarray, sizes: np.ndarray,
+    panels: np.ndarray, product: np.ndarray, starts: np.ndarray, sizes: np.ndarray,
     dh: np.ndarray, da: np.ndarray, dx: np.ndarray,
 ) -> None:  # fmt: skip
     """da, dx = the gradients of w_hh h and of x, (all, 3 width); dh, (rows, width), becomes that of
@@ -105,7 +105,7 @@ def _gru_backward(
                 r_z[row], m[row], n[row], h_before[row], grad[row], dh[i], da[row], dx[row]
             )
         if sizes.size > 1:
-            multiply(da, start, size, weight, state, product)
+            multiply(da, start, size, panels, product)
             for i in range(size):
                 to, part = dh[i], product[i]
                 for j in range(width):
@@ -125,11 +125,11 @@ def gru(
     bias = np.zeros(3 * width, np.float32) if b_hh is None else np.ascontiguousarray(b_hh)
     starts, sizes = rows_of_steps(batch_sizes, reverse)
     one = len(batch_sizes) == 1
-    weight = EMPTY if one else pack(w_hh, transposed=True)
-    state, product = buffers(len(h0), weight)
+    panels = EMPTY if one else pack(w_hh, transposed=True)
+    product = h0 @ w_hh.T if one else empty_product(len(h0), panels)
     _gru(
-        np.ascontiguousarray(x), h0.copy(), weight, state, h0 @ w_hh.T if one else product, bias,
-        starts, sizes, out, h_before, r_z.reshape(rows, 2 * width), m, n,
+        np.ascontiguousarray(x), h0.copy(), panels, product, bias, starts, sizes, out, h_before,
+        r_z.reshape(rows, 2 * width), m, n,
     )  # fmt: skip
     return out, h_before, r_z, m, n
 
@@ -146,10 +146,10 @@ def gru_backward(
     da, dx = np.empty((2, rows, 3 * width), np.float32)
     starts, sizes = rows_of_steps(batch_sizes, reverse)
     one = len(batch_sizes) == 1
-    weight = EMPTY if one else pack(w_hh, transposed=False)
+    panels = EMPTY if one else pack(w_hh, transposed=False)
     _gru_backward(
-        np.ascontiguousarray(grad), h_before, r_z.reshape(rows, 2 * width), m, n, weight,
-        *buffers(len(dh), weight), starts, sizes, dh, da, dx,
+        np.ascontiguousarray(grad), h_before, r_z.reshape(rows, 2 * width), m, n, panels,
+        empty_product(len(dh), panels), starts, sizes, dh, da, dx,
     )  # fmt: skip
     if one:
         dh += da @ w_hh

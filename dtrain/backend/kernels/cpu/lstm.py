@@ -10,8 +10,8 @@ import numpy as np
 from dtrain.backend.kernels.cpu.compiler import compiled, inlined
 from dtrain.backend.kernels.cpu.recurrent import (
     EMPTY,
-    buffers,
     copy_row,
+    empty_product,
     multiply,
     pack,
     rows_of_steps,
@@ -45,9 +45,9 @@ def _step_of_row(x: Any, product: Any, gates: Any, c: Any, tanh_c: Any, h: Any) 
         h[j] = o[j] * tanh_c[j]
 
 
-@compiled
+@compiled(wide=True)
 def _lstm(
-    x: np.ndarray, h: np.ndarray, c: np.ndarray, weight: Any, state: np.ndarray,
+    x: np.ndarray, h: np.ndarray, c: np.ndarray, panels: np.ndarray,
     product: np.ndarray, starts: np.ndarray, sizes: np.ndarray, out: np.ndarray,
     h_before: np.ndarray, c_before: np.ndarray, gates: np.ndarray, tanh_c: np.ndarray,
 ) -> None:  # fmt: skip
@@ -57,7 +57,7 @@ def _lstm(
     for step in range(sizes.size):
         start, size = starts[step], sizes[step]
         if sizes.size > 1:
-            multiply(h, 0, size, weight, state, product)
+            multiply(h, 0, size, panels, product)
         for i in range(size):
             row = start + i
             copy_row(h[i], h_before[row])
@@ -93,10 +93,10 @@ def _gradients_of_row(
         dc[j] *= f[j]
 
 
-@compiled
+@compiled(wide=True)
 def _lstm_backward(
-    grad: np.ndarray, gates: np.ndarray, tanh_c: np.ndarray, c_before: np.ndarray, weight: Any,
-    state: np.ndarray, product: np.ndarray, starts: np.ndarray, sizes: np.ndarray, dh: np.ndarray,
+    grad: np.ndarray, gates: np.ndarray, tanh_c: np.ndarray, c_before: np.ndarray,
+    panels: np.ndarray, product: np.ndarray, starts: np.ndarray, sizes: np.ndarray, dh: np.ndarray,
     dc: np.ndarray, da: np.ndarray,
 ) -> None:  # fmt: skip
     """da = the gradient of x, (all, 4 n); dh and dc, (rows, n), become those of the states; dh of a
@@ -109,7 +109,7 @@ def _lstm_backward(
                 gates[row], tanh_c[row], c_before[row], grad[row], dh[k], dc[k], da[row]
             )
         if sizes.size > 1:
-            multiply(da, start, size, weight, state, product)
+            multiply(da, start, size, panels, product)
             for k in range(size):
                 copy_row(product[k], dh[k])
 
@@ -126,12 +126,11 @@ def lstm(
     h_before, c_before, tanh_c = np.empty((3, rows, n), np.float32)
     starts, sizes = rows_of_steps(batch_sizes, reverse)
     one = len(batch_sizes) == 1
-    weight = EMPTY if one else pack(w_hh, transposed=True)
-    state, product = buffers(len(h0), weight)
+    panels = EMPTY if one else pack(w_hh, transposed=True)
+    product = h0 @ w_hh.T if one else empty_product(len(h0), panels)
     _lstm(
-        np.ascontiguousarray(x), h0.copy(), c0.copy(), weight, state,
-        h0 @ w_hh.T if one else product, starts, sizes, out, h_before, c_before,
-        gates.reshape(rows, 4 * n), tanh_c,
+        np.ascontiguousarray(x), h0.copy(), c0.copy(), panels, product, starts, sizes, out,
+        h_before, c_before, gates.reshape(rows, 4 * n), tanh_c,
     )  # fmt: skip
     return out, h_before, c_before, gates, tanh_c
 
@@ -149,13 +148,13 @@ def lstm_backward(
     rows, n = c_before.shape
     most = max(batch_sizes, default=0)
     one = len(batch_sizes) == 1
-    weight = EMPTY if one else pack(w_hh, transposed=False)
+    panels = EMPTY if one else pack(w_hh, transposed=False)
     da, dc = np.empty((rows, 4 * n), np.float32), np.zeros((most, n), np.float32)
     dh = np.zeros((most, n), np.float32)
     starts, sizes = rows_of_steps(batch_sizes, reverse)
     _lstm_backward(
-        np.ascontiguousarray(grad), gates.reshape(rows, 4 * n), tanh_c, c_before, weight,
-        *buffers(most, weight), starts, sizes, dh, dc, da,
+        np.ascontiguousarray(grad), gates.reshape(rows, 4 * n), tanh_c, c_before, panels,
+        empty_product(most, panels), starts, sizes, dh, dc, da,
     )  # fmt: skip
     if one:
         dh = da @ w_hh

@@ -1,22 +1,25 @@
 """What the recurrent layers share: sigmoid and tanh, and the product of a state and its weight.
 
-The product (rows, k) @ (k, columns) reads the weight from panels of LANES columns, padded by zeros
-to whole ones: it is packed once for all steps. A single step's is the BLAS's, which packs less.
+The product (rows, k) @ (k, columns) reads the weight from panels of 32 columns, padded by zeros to
+whole ones: it is packed once for all steps. A single step's is the BLAS's, which packs less.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from dtrain.backend.kernels.cpu.compiler import VECTOR_SUMS, compiled, inlined
 from dtrain.backend.kernels.cpu.exponential import exp, expm1
-from dtrain.backend.kernels.cpu.tile_sums import pad_rows, sum_row, sum_rows, tile_rows
-from dtrain.backend.kernels.cpu.vector import LANES
+from dtrain.backend.kernels.cpu.tile import products
+from dtrain.backend.kernels.cpu.tile_sums import TAPS
+from dtrain.backend.kernels.cpu.vector import LANES, transpose
 
 _F = np.float32
+COLUMNS = 2 * LANES  # of a panel
+_sums_8x2, _sums_4x2, _sums_1x2 = products(8, 2), products(4, 2), products(1, 2)
 
 
 @inlined(fastmath=VECTOR_SUMS)
@@ -36,53 +39,47 @@ def tanh(x: np.ndarray) -> None:
         x[j] = power / (power + _F(2))
 
 
-class Weight(NamedTuple):
-    """A matrix (k, columns) in panels, (columns / LANES, k, LANES), and what the tiles take."""
-
-    panels: np.ndarray
-    starts: np.ndarray  # of the panels
-    shifts: np.ndarray  # of the rows in a panel
-    starts_out: np.ndarray  # of the panels in a row of the product
-
-
-_NO_PRODUCT = np.empty((0, 0), np.float32)
 _FIRST = np.zeros(1, np.int64)
 
-#: Stands for the weight of a single step, whose product is the BLAS's.
-EMPTY = Weight(np.empty(0, np.float32), *[np.empty(0, np.int64)] * 3)
+#: Stands for the panels of a single step, whose product is the BLAS's.
+EMPTY = np.empty((0, 0, COLUMNS), np.float32)
 
 
-def pack(matrix: np.ndarray, transposed: bool) -> Weight:
-    """The panels of a matrix (k, columns), or of that which it is the transpose of."""
+def pack(matrix: np.ndarray, transposed: bool) -> np.ndarray:
+    """The panels, (columns / COLUMNS, k, COLUMNS), of a matrix (k, columns), or of that which it is
+    the transpose of."""
     columns, k = matrix.shape if transposed else matrix.shape[::-1]
-    count = -(-columns // LANES)
-    panels = np.zeros(count * k * LANES, np.float32)
-    steps = (1, k) if transposed else (columns, 1)
-    _pack(np.ascontiguousarray(matrix).reshape(-1), k, columns, *steps, panels)
-    panel = np.arange(count)
-    return Weight(panels, panel * k * LANES, np.arange(k) * LANES, panel * LANES)
+    count = -(-columns // COLUMNS)
+    panels = np.zeros((count, k, COLUMNS), np.float32)
+    flat = np.ascontiguousarray(matrix).reshape(-1)
+    if transposed:
+        _transpose_panels(flat, k, columns, panels.reshape(-1))
+    else:
+        rows = flat.reshape(k, columns)
+        for panel, first in zip(panels, range(0, columns, COLUMNS)):
+            part = rows[:, first : first + COLUMNS]
+            panel[:, : part.shape[1]] = part
+    return panels
 
 
 @compiled
-def _pack(
-    matrix: np.ndarray, k: int, columns: int, down: int, across: int, out: np.ndarray
-) -> None:
-    """Copy elements, `down` from row to row and `across` from column to column, to panels."""
+def _transpose_panels(matrix: np.ndarray, k: int, columns: int, out: np.ndarray) -> None:
+    """Copy a matrix (columns, k) to panels of k rows."""
     for first in range(0, columns, LANES):
-        for lane in range(LANES if columns - first > LANES else columns - first):
-            at, to = (first + lane) * across, first * k + lane
-            for t in range(k):
-                out[to + t * LANES] = matrix[at + t * down]
+        panel = first // COLUMNS * COLUMNS
+        to = panel * k + first - panel
+        lanes = LANES if columns - first > LANES else columns - first
+        whole = k // LANES * LANES if lanes == LANES else 0
+        for t in range(0, whole, LANES):
+            transpose(matrix, first * k + t, k, out, to + t * COLUMNS, COLUMNS)
+        for lane in range(lanes):
+            for t in range(whole, k):
+                out[to + t * COLUMNS + lane] = matrix[(first + lane) * k + t]
 
 
-def buffers(rows: int, weight: Weight) -> tuple[np.ndarray, np.ndarray]:
-    """Room for a state of so many rows in the order of the tiles, with a zero for each row after
-    it, and for its product."""
-    if weight is EMPTY:
-        return EMPTY.panels, _NO_PRODUCT
-    padded = pad_rows(rows)
-    state = np.zeros(padded * (weight.shifts.size + 1), np.float32)
-    return state, np.empty((padded, weight.starts.size * LANES), np.float32)
+def empty_product(rows: int, panels: np.ndarray) -> np.ndarray:
+    """Room for the product of so many rows and the panels."""
+    return np.empty((rows, len(panels) * COLUMNS), np.float32)
 
 
 @inlined
@@ -93,30 +90,26 @@ def copy_row(source: Any, target: Any) -> None:
 
 
 @inlined(fastmath=VECTOR_SUMS)
-def multiply(
-    a: np.ndarray, first: int, rows: int, weight: Any, state: np.ndarray, out: np.ndarray
-) -> None:
-    """out[:rows] = the matrix of so many rows that begins at row `first` of a, times the weight."""
-    panels, starts, shifts, starts_out = weight
-    k, source, target = shifts.size, a.reshape(-1), out.reshape(-1)
-    m = 0
-    while m < rows:
-        height = tile_rows(rows - m)
-        for r in range(height if height < rows - m else rows - m):
-            for t in range(k):
-                state[m * k + t * height + r] = source[(first + m + r) * k + t]
-        m += height
-    zeros = out.shape[0] * k
-    if rows == 1:
-        sum_row(
-            state, 0, panels, starts, 0, starts.size, shifts, 0, k, state, zeros, target, 0,
-            starts_out,
-        )  # fmt: skip
-    else:
-        sum_rows(
-            state, 0, rows, panels, starts, 0, starts.size, shifts, 0, k, state, zeros, target, 0,
-            starts_out, out.shape[1],
-        )  # fmt: skip
+def multiply(a: np.ndarray, first: int, rows: int, panels: np.ndarray, out: np.ndarray) -> None:
+    """out[:rows] = the matrix of so many rows that begins at row `first` of a, times that of the
+    panels. The sum is TAPS at a time."""
+    k, width = panels.shape[1], out.shape[1]
+    source, weight, target = a.reshape(-1), panels.reshape(-1), out.reshape(-1)
+    for t in range(0, k, TAPS):
+        count = TAPS if k - t > TAPS else k - t
+        for c in range(0, width, COLUMNS):
+            panel, m = c * k + t * COLUMNS, 0
+            while m < rows:
+                at, to = (first + m) * k + t, m * width + c
+                if rows - m >= 8:
+                    _sums_8x2(source, at, k, weight, panel, count, t > 0, target, to, width)
+                    m += 8
+                elif rows - m >= 4:
+                    _sums_4x2(source, at, k, weight, panel, count, t > 0, target, to, width)
+                    m += 4
+                else:
+                    _sums_1x2(source, at, k, weight, panel, count, t > 0, target, to, width)
+                    m += 1
 
 
 def rows_of_steps(batch_sizes: Sequence[int], reverse: bool) -> tuple[np.ndarray, np.ndarray]:

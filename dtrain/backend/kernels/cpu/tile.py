@@ -142,6 +142,46 @@ def weighted_sums(rows: int, vectors: int) -> Any:
     return sums
 
 
+def products(rows: int, vectors: int) -> Any:
+    """The function of a tile of a product of matrices in flat arrays:
+
+    out[to + r out_step + 16 v + lane] =
+        the sum over t < count of a[at + r a_step + t] b[bt + 16 (t vectors + v) + lane]
+
+    and, where `adds`, out's elements.
+    """
+
+    @intrinsic
+    def sums(
+        typing_context: Any, a: Any, at: Any, a_step: Any, b: Any, bt: Any, count: Any, adds: Any,
+        out: Any, to: Any, out_step: Any,
+    ) -> Any:  # fmt: skip
+        def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            emit = _Emitter(context, builder, signature, arguments)
+            _, at, a_step, _, bt, count, adds, _, to, out_step = arguments
+            lines = [emit.plus(at, a_step, r) for r in range(rows)]
+
+            def add(t: Any, sums: list) -> list:
+                place = emit.plus(bt, t, LANES * vectors)
+                loaded = [emit.load_vector(3, emit.plus(place, LANES * v)) for v in range(vectors)]
+                splats = [emit_splat(builder, emit.load(0, builder.add(line, t))) for line in lines]
+                pairs = itertools.product(splats, loaded)
+                return [emit_multiply_add(builder, *xy, z) for xy, z in zip(pairs, sums)]
+
+            totals = emit.accumulate(count, rows * vectors, add)
+            for r, v in itertools.product(range(rows), range(vectors)):
+                place = emit.element(7, emit.plus(emit.plus(to, out_step, r), LANES * v))
+                before = builder.select(adds, emit_load(builder, place), ir.Constant(VECTOR, None))
+                total = builder.fadd(totals[r * vectors + v], before, flags=FUSED)
+                emit_store(builder, total, place)
+            return context.get_dummy_value()
+
+        n = types.intp
+        return types.void(a, n, n, b, n, n, types.boolean, out, n, n), build
+
+    return sums
+
+
 def correlations(rows: int, taps: int) -> Any:
     """The function of a tile of sums over the 16 elements of each of `count` vectors:
 
