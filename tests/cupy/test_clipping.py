@@ -32,14 +32,18 @@ def test_gradients_are_clipped_as_on_the_cpu(dtype, most, factor):
         np.testing.assert_allclose(a.float().numpy(), b.float().numpy(), rtol=rtol)
 
 
-def test_a_clipped_step_takes_three_launches(counts):
+@pytest.mark.parametrize("count", [20, 300])
+def test_a_clipped_step_takes_three_launches(count, counts):
     clipped("cuda", dtrain.float32, 2.0)
-    params = [dtrain.ones(5, device="cuda").requires_grad_() for _ in range(20)]
+    params = [dtrain.ones(5, device="cuda").requires_grad_() for _ in range(count)]
     for param in params:
         param.grad = dtrain.ones(5, device="cuda")
     counts()
     clip_grad_norm_(params, 1.0)
     assert counts() == {"sum_squares": 1, "root_of_sum": 1, "clip_parts": 1}
+    clipped_to = (5 * count) ** -0.5
+    for param in params:
+        np.testing.assert_allclose(param.grad.tolist(), [clipped_to] * 5, rtol=1e-5)
 
 
 def test_a_refused_clipping_changes_nothing():

@@ -40,6 +40,12 @@ def test_kernel_compiles(family, arch, store, param, nvrtc):
     assert_compiles(nvrtc, source(family), f"-arch=sm_{arch}", *options(store, param))
 
 
+@pytest.mark.parametrize("arch", [80, 90, 100, 120])
+def test_a_kernel_takes_32_kilobytes_of_arguments(arch, nvrtc):
+    how = *options("f"), "-DMANY=1000"
+    assert_compiles(nvrtc, source("joining"), f"-arch=sm_{arch}", *how)
+
+
 #: Each form takes some seconds.
 @pytest.mark.parametrize(
     ("arch", "store", "width"),

@@ -1,5 +1,7 @@
-// Many arrays in one launch: joining.py has the same numbers.
+// Many arrays in one launch: joining.py defines MANY, and has CHUNK, too.
+#ifndef MANY
 #define MANY 64
+#endif
 #define CHUNK 4096
 struct Parts {
     STORE *source[MANY];
@@ -11,8 +13,11 @@ struct Parts {
 template <class What>
 __device__ void over_parts(const Parts &parts, long long many, long long blocks, What what) {
     FOR_EACH_BLOCK(block, blocks) {
-        int part = many - 1;
-        while (parts.block[part] > block || parts.size[part] == 0) part--;
+        int part = 0;  // the last one that does not begin after this block
+        for (int after = many; after - part > 1;) {
+            int middle = (part + after) / 2;
+            (parts.block[middle] <= block ? part : after) = middle;
+        }
         long long begin = (block - parts.block[part]) * CHUNK, end = begin + CHUNK;
         what(block, part, begin, end < parts.size[part] ? end : parts.size[part]);
     }

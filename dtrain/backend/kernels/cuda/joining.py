@@ -11,16 +11,14 @@ from dtrain.backend.array_module import Array
 from dtrain.backend.kernels.cuda.compiler import for_each_block
 from dtrain.backend.kernels.reference.joining import count_blocks
 
-#: How many arrays a launch takes; joining.cu has it, too, and the size of `count_blocks`.
-_MANY = 64
-#: The arguments of a launch: each array's address, where it begins, its size, its first block.
-_PARTS = np.dtype([(name, np.int64, _MANY) for name in ("source", "start", "size", "block")])
+#: How many arrays a launch takes: few, or as many as 32,764 bytes of arguments have room for.
+_FEW, _MANY = 64, 1000
 
 
 def write_parts(flat: Array, arrays: Sequence[Array], starts: Sequence[int]) -> None:
     """Write contiguous arrays of the dtype of `flat`, (n,), to it, each from its start on."""
-    for parts, many, blocks in _launches(arrays, starts):
-        for_each_block("joining", "write_parts", blocks, flat, parts, many)
+    for parts, many, blocks, defines in _launches(arrays, starts):
+        for_each_block("joining", "write_parts", blocks, flat, parts, many, defines=defines)
 
 
 def sums_of_squares(*arrays: Array) -> Array:
@@ -30,8 +28,9 @@ def sums_of_squares(*arrays: Array) -> Array:
 
     sums = cupy.empty(sum(count_blocks(array.size) for array in arrays), "float64")
     rest = sums
-    for parts, many, blocks in _launches(arrays):
-        for_each_block("joining", "sum_squares", blocks, arrays[0], rest, parts, many)
+    for parts, many, blocks, defines in _launches(arrays):
+        given = arrays[0], rest, parts, many
+        for_each_block("joining", "sum_squares", blocks, *given, defines=defines)
         rest = rest[blocks:]
     return sums
 
@@ -49,21 +48,27 @@ def clip_all(*values: Any) -> None:
     """Clip the norm of contiguous arrays of one dtype, in place, to at most `most`. The values: the
     arrays, their common norm, (), and `most`."""
     *arrays, norm, most = values
-    for parts, many, blocks in _launches(arrays):
-        for_each_block("joining", "clip_parts", blocks, arrays[0], norm, parts, float(most), many)
+    for parts, many, blocks, defines in _launches(arrays):
+        given = arrays[0], norm, parts, float(most), many
+        for_each_block("joining", "clip_parts", blocks, *given, defines=defines)
 
 
 def _launches(
     arrays: Sequence[Array], starts: Sequence[int] | None = None
-) -> Iterator[tuple[np.ndarray, int, int]]:
-    """For each launch its arrays, their number, and the number of blocks."""
-    for first in range(0, len(arrays), _MANY):
-        some = arrays[first : first + _MANY]
-        parts = np.zeros(1, _PARTS)
+) -> Iterator[tuple[np.ndarray, int, int, tuple[str, ...]]]:
+    """For each launch its arrays, their number, the number of blocks, the compiler's options.
+
+    Of each array the kernel has the address, where it begins, its size and its first block.
+    """
+    length, defines = (_FEW, ()) if len(arrays) <= _FEW else (_MANY, (f"-DMANY={_MANY}",))
+    struct = np.dtype([(name, np.int64, length) for name in ("source", "start", "size", "block")])
+    for first in range(0, len(arrays), length):
+        some = arrays[first : first + length]
+        parts = np.zeros(1, struct)
         blocks = [count_blocks(array.size) for array in some]
         parts["source"][0, : len(some)] = [array.data.ptr for array in some]
         if starts is not None:
-            parts["start"][0, : len(some)] = starts[first : first + _MANY]
+            parts["start"][0, : len(some)] = starts[first : first + length]
         parts["size"][0, : len(some)] = [array.size for array in some]
         parts["block"][0, : len(some)] = np.cumsum([0, *blocks[:-1]])
-        yield parts, len(some), sum(blocks)
+        yield parts, len(some), sum(blocks), defines
