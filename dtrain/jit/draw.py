@@ -14,6 +14,7 @@ from dtrain.autograd.graph import Node
 from dtrain.autograd.tensor import Tensor
 from dtrain.jit.compiled_function import ScriptFunction
 from dtrain.jit.compiled_module import CompiledModule
+from dtrain.jit.folding import fold
 from dtrain.jit.graph import Graph, Step, refs_in
 from dtrain.jit.layout import Box, find_way_around, place
 
@@ -34,6 +35,7 @@ def draw(
     *,
     parameters: bool = True,
     names: Mapping[str, Tensor] | Iterable[tuple[str, Tensor]] = (),
+    depth: int | None = None,
 ) -> str:
     """Draw a graph as SVG, and write it to a file; returns the SVG.
 
@@ -44,6 +46,8 @@ def draw(
     path : the file to write, if any
     parameters : draw parameters and constants, too
     names : names of leaves, for a Tensor: ``model.named_parameters()``
+    depth : draw one box for the operations of each module with so many names in its path, as
+        ``layer1.0`` for 2; operations without parameters belong to the module before them
 
     >>> import dtrain
     >>> x = dtrain.ones(2, requires_grad=True)
@@ -53,12 +57,17 @@ def draw(
     """
     if isinstance(graph, (ScriptFunction, CompiledModule)):
         graph = graph.graph
+    if depth is not None and depth < 1:
+        raise ValueError(f"draw: expected a depth of 1 or more, or None, got {depth}")
+    with_parameters = parameters or depth is not None  # their names tell the modules
     if isinstance(graph, Tensor):
-        boxes = _boxes_of_tensor(graph, dict(names), parameters)
+        boxes = _boxes_of_tensor(graph, dict(names), with_parameters)
     elif isinstance(graph, Graph):
-        boxes = _boxes_of_graph(graph, parameters)
+        boxes = _boxes_of_graph(graph, with_parameters)
     else:
         raise TypeError(f"draw: expected a graph or a Tensor, got {type(graph).__name__}")
+    if depth is not None:
+        boxes = fold(boxes, depth, parameters)
     place(boxes)
     svg = _svg(boxes)
     if path is not None:

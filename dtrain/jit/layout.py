@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 _GAP, _CHARACTER = 22, 7.0
 #: The kinds of boxes that are drawn to the right of the operation that uses them.
-_GIVEN = ("parameter", "constant")
+GIVEN = ("parameter", "constant")
 
 
 @dataclass
@@ -26,7 +27,7 @@ class Box:
 
 def place(boxes: list[Box]) -> None:
     """Give each box a level below its sources', and a position on that level near them."""
-    order = _sorted(boxes)
+    order = sort_boxes(boxes)
     users: dict[int, list[int]] = {}
     for index in order:
         box = boxes[index]
@@ -44,7 +45,7 @@ def place(boxes: list[Box]) -> None:
 
         def wanted(index: int) -> float:
             sources = [boxes[s] for s, _ in boxes[index].sources]
-            near = [box.x for box in sources if box.kind not in _GIVEN] or [b.x for b in sources]
+            near = [box.x for box in sources if box.kind not in GIVEN] or [b.x for b in sources]
             return sum(near) / len(near) if near else 1e6
 
         row.sort(key=wanted)
@@ -56,7 +57,7 @@ def place(boxes: list[Box]) -> None:
             left += boxes[index].width + _GAP
 
 
-def _sorted(boxes: list[Box]) -> list[int]:
+def sort_boxes(boxes: Sequence[Box]) -> list[int]:
     """The indices of the boxes, sources first."""
     done: dict[int, None] = {}
     for start in range(len(boxes)):

@@ -101,3 +101,47 @@ def test_an_edge_goes_around_all_boxes_in_its_way():
     way = find_way_around(boxes, boxes[0], boxes[-1])
     assert all(abs(way - box.x) > box.width / 2 for box in boxes[1:5])
     assert find_way_around(boxes, boxes[0], boxes[1]) is None
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_the_operations_of_a_module_are_one_box(dynamic):
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.way, self.side = nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.way(x).tanh() + self.side(x)
+
+    model = nn.Sequential(nn.Linear(4, 4), nn.Sequential(Block(), Block()))
+    x = dtrain.ones(3, 4)
+    compiled = dtrain.compile(model)
+    compiled(x)
+    graph = model(x).sum() if dynamic else compiled
+
+    def texts(**options):
+        found = picture(graph, names=model.named_parameters(), **options)[2]
+        return [
+            text for text, _, y in sorted(found, key=lambda text: text[2]) if text[0] in "01_lo"
+        ]
+
+    assert [text for text in texts(depth=1) if text[0] in "01"] == ["0", "1"]
+    assert [text for text in texts(depth=2) if text[0] in "01"] == ["0", "1.0", "1.1"]
+    assert "1.0.way.weight" not in texts(depth=2)
+    with pytest.raises(ValueError, match="depth of 1 or more, or None, got 0"):
+        dtrain.jit.draw(graph, depth=0)
+
+
+def test_branches_are_not_joined_into_one_box():
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.layer(x) if x.sum() > 0 else self.layer(x).tanh()
+
+    compiled = dtrain.compile(Model())
+    for sign in (1, -1):
+        compiled(dtrain.ones(3, 4) * sign)
+    assert [text for text, *_ in picture(compiled, depth=1)[2]].count("layer") == 2
