@@ -20,6 +20,7 @@ from dtrain.autograd.tensor import Tensor
 from dtrain.backend import on_device_of
 from dtrain.jit.backward_code import differentiated_arguments, make_backward, reached_calls
 from dtrain.jit.code_text import CodeText
+from dtrain.jit.device_backward import make_device_backward
 from dtrain.jit.flat_code import FlatCode
 from dtrain.jit.graph import Call, Graph
 from dtrain.jit.rerun_code import write_rerun
@@ -247,7 +248,10 @@ class _Writer:
             for call, rule in zip(self._differentiated, rules)
         ]
         made = {call.outputs[0][1] for call in self._differentiated}
-        backward = make_backward(self._graph, self._differentiated, rules, outputs, known)
+        if self._observed.on_device:
+            backward = make_device_backward(self._graph, self._differentiated, outputs, known)
+        else:
+            backward = make_backward(self._graph, self._differentiated, rules, outputs, known)
         targets = [
             self._tensors.index(value)
             for arguments in reversed(wanted)

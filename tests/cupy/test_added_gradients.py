@@ -98,3 +98,31 @@ def test_a_convolution_adds_its_gradient_to_that_of_a_residual_connection(kernel
     np.testing.assert_array_equal(
         both.grad.float().cpu().numpy(), (out.detach() + apart.grad).float().cpu().numpy()
     )
+
+
+def residual(x):
+    for _ in range(2):
+        y = dtrain.nn.functional.layer_norm(x, (5,))
+        a, b, c = dtrain.cat([y, y * 2, y * 3], 1).chunk(3, 1)
+        x = x + a * b + c
+    return x
+
+
+@pytest.mark.parametrize(
+    "function", [joined, one_array, overlapping, and_the_whole, twice_the_same, residual]
+)
+def test_compiled_functions_add_gradients_in_as_few_launches(counts, function):
+    def whole(x):
+        return function(x * 1.5)
+
+    found, launches = [], []
+    for run in (whole, dtrain.compile(whole, fullgraph=True)):
+        for _ in range(4):  # recorded, verified, run
+            x = dtrain.randn(6, 5, generator=dtrain.Generator(1)).cuda().requires_grad_()
+            out = run(x)
+            counts()
+            out.sum().backward()
+            launches.append(counts().total())
+        found.append(x.grad.cpu().numpy().tobytes())
+    assert found[0] == found[1]
+    assert launches[-1] <= launches[3]
