@@ -100,6 +100,6 @@ def test_every_rule_runs_in_a_row():
     finally:
         sys.setprofile(None)
     # sparse_matmul: tests/test_sparse.py; sync_batch_norm needs the other ranks: tests/ranks/bodies.py;
-    # these are for GPUs: tests/cupy/test_attention.py, tests/cupy/test_batch_norm.py
-    on_gpus = {"attention", "batch_norm_relu", "keyed_dropout"}
+    # these are for GPUs: tests/cupy/test_attention.py, …/test_batch_norm.py, …/test_linear_activation.py
+    on_gpus = {"attention", "batch_norm_relu", "keyed_dropout", "linear_activation"}
     assert set(OPS) - ran == {*on_gpus, "sparse_matmul", "sync_batch_norm"}

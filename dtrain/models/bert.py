@@ -9,6 +9,7 @@ from dtrain.autograd import Tensor
 from dtrain.functions.creation import arange, zeros_like
 from dtrain.models.weights import Weights, load_weights
 from dtrain.nn import functional as F
+from dtrain.nn.linear_activation import apply_linear
 
 
 class _Embeddings(nn.Module):
@@ -84,7 +85,7 @@ class _Intermediate(nn.Module):
         self.dense = nn.Linear(width, inner)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.gelu(self.dense(x))
+        return apply_linear(self.dense, F.gelu, x)
 
 
 class _Layer(nn.Module):

@@ -10,6 +10,7 @@ from dtrain.autograd import Tensor
 from dtrain.functions.creation import arange, empty, zeros
 from dtrain.models.weights import Weights, load_weights
 from dtrain.nn import functional as F
+from dtrain.nn.functional.linear import linear_activation
 
 
 class Conv1D(nn.Module):
@@ -26,6 +27,12 @@ class Conv1D(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight.T, self.bias)
+
+    def apply_with_gelu(self, x: Tensor) -> Tensor:
+        """GELU, by tanh, of the layer's output, with the bias in its kernel."""
+        if self._hooks is not None:
+            return F.gelu(self(x), approximate="tanh")
+        return linear_activation(x, self.weight.T, self.bias, "gelu_tanh")
 
 
 class _Attention(nn.Module):
@@ -53,7 +60,7 @@ class _MLP(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.dropout(self.c_proj(F.gelu(self.c_fc(x), approximate="tanh")))
+        return self.dropout(self.c_proj(self.c_fc.apply_with_gelu(x)))
 
 
 class _Block(nn.Module):

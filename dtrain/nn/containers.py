@@ -8,6 +8,7 @@ from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any
 
 from dtrain.nn.batch_norm import normalize_with_relu
+from dtrain.nn.linear_activation import apply_linear, can_join
 from dtrain.nn.module import Module
 
 if TYPE_CHECKING:
@@ -134,6 +135,8 @@ class Sequential(_Listed):
         for module, following in pairwise([*self, None]):
             if is_done:
                 is_done = False
+            elif can_join(module, following, input):
+                input, is_done = apply_linear(module, following, input), True
             elif (out := normalize_with_relu(module, following, input)) is not None:
                 input, is_done = out, True
             else:

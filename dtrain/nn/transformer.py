@@ -13,6 +13,7 @@ from dtrain.nn.attention import MultiheadAttention
 from dtrain.nn.containers import ModuleList
 from dtrain.nn.dropout import Dropout
 from dtrain.nn.layers import Linear
+from dtrain.nn.linear_activation import apply_linear
 from dtrain.nn.module import Module
 from dtrain.nn.normalization import LayerNorm
 
@@ -68,7 +69,7 @@ class _Layer(Module):
         return norm(x + dropout(block(x)))
 
     def _feed_forward(self, x: Tensor) -> Tensor:
-        return self.linear2(self.dropout(self.activation(self.linear1(x))))
+        return self.linear2(self.dropout(apply_linear(self.linear1, self.activation, x)))
 
 
 def _activation(name: str) -> Callable[[Tensor], Tensor]:

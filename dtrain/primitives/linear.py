@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from dtrain.autograd.op import op
+from dtrain.autograd.op import memoize_by_gradient, op
 from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.backend import Array, kernels
 
@@ -26,4 +26,26 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> OutputAndVJPs:
         lambda g: kernels.matmul(rows(g, m), weight).reshape(shape),
         lambda g, out=None: kernels.matmul(rows(g, m).T, rows(x, n), out),
         lambda g: kernels.sum_leading(rows(g, m), 1),
+    )
+
+
+@op(takes_halves=True, into_memory=1)
+def linear_activation(
+    x: Array, weight: Array, bias: Array, *, activation: str
+) -> OutputAndVJPs:  # fmt: skip
+    """`linear`, and an activation, "relu", "silu", "gelu" or "gelu_tanh", with the bias in its
+    kernel."""
+    (m, n), shape = weight.shape, x.shape
+    rows = x if x.ndim == 2 else x.reshape(math.prod(shape[:-1]), n)
+    product = kernels.matmul(rows, weight.T)
+    out = kernels.bias_activation(product, bias, activation)
+
+    @memoize_by_gradient
+    def of_sum(g: Array) -> Array:
+        return kernels.bias_activation_backward(g.reshape(product.shape), product, bias, activation)
+
+    return out if x.ndim == 2 else out.reshape(*shape[:-1], m), (
+        lambda g: kernels.matmul(of_sum(g), weight).reshape(shape),
+        lambda g, out=None: kernels.matmul(of_sum(g).T, rows, out),
+        lambda g: kernels.sum_leading(of_sum(g), 1),
     )

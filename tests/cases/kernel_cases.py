@@ -291,6 +291,17 @@ ACTIVATIONS = [
         for shape in FLAT
         for name, numbers in ACTIVATION_NUMBERS.items()
     ),
+    *(
+        Case("activation", "bias_activation", (shape, shape[1:]), (name,))
+        for shape in ((5, 3), (1, 40), (0, 4))
+        for name in ("relu", "silu", "gelu", "gelu_tanh")
+    ),
+    *(
+        Case(
+            "activation", "bias_activation_backward", ((4, 3), (4, 3), (3,)), (name,), special=False
+        )
+        for name in ("relu", "silu", "gelu", "gelu_tanh")
+    ),
     *(Case("activation", "glu", (shape,)) for shape in PAIRS),
     *(
         Case("activation", "glu_backward", ((shape[0], shape[2]), shape), special=False)

@@ -175,6 +175,11 @@ def computes_dropout(x: Array) -> bool:
     return is_device and _import_body("cuda", "dropout") is not None
 
 
+def computes_bias_activation(x: Array, bias: Array) -> bool:
+    """Whether `bias_activation` has a kernel for arrays like these: on a GPU."""
+    return is_cupy(x) and x.dtype == bias.dtype and _choose_body("activation", (x,)) is not None
+
+
 def computes_batch_norm(x: Array, *others: Array | None) -> bool:
     """Whether `batch_norm` has a kernel for x, the weights and the running statistics: on a GPU."""
     return is_cupy(x) and _choose_body("norm", (x, *others)) is not None
@@ -210,6 +215,8 @@ update_running: Kernel = _kernel("norm", "update_running")
 channel_norm: Kernel = _kernel("norm", "channel_norm")
 channel_norm_backward: Kernel = _kernel("norm", "channel_norm_backward")
 
+bias_activation: Kernel = _kernel("activation", "bias_activation")
+bias_activation_backward: Kernel = _kernel("activation", "bias_activation_backward")
 relu: Kernel = _kernel("activation", "relu")
 relu_backward: Kernel = _kernel("activation", "relu_backward")
 silu: Kernel = _kernel("activation", "silu")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dtrain.autograd import Tensor
+from dtrain.backend import kernels
+from dtrain.backend.tracing import tracers
 from dtrain.functions import products
 from dtrain.functions.autocast import autocasts
 from dtrain.functions.half_precision import in_float32
+from dtrain.nn.functional import activations
 from dtrain.primitives import linear as primitives
 
 
@@ -21,6 +26,38 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         )
     products.same_dtype(input, weight)
     return primitives.linear(input, weight, bias)
+
+
+_ACTIVATIONS: dict[str, Any] = {
+    "relu": activations.relu,
+    "silu": activations.silu,
+    "gelu": activations.gelu,
+    "gelu_tanh": lambda x: activations.gelu(x, "tanh"),
+}
+
+
+def _linear_activation(
+    input: Tensor, weight: Tensor, bias: Tensor | None, activation: str
+) -> Tensor:
+    """An activation, by its name, of linear(input, weight, bias), with the same bits.
+
+    On a GPU the bias is added in the activation's kernel. A graph records the two operations.
+    """
+    if bias is not None and _is_fused(input, weight, bias):
+        return primitives.linear_activation(input, weight, bias, activation=activation)
+    return _ACTIVATIONS[activation](linear(input, weight, bias))
+
+
+def _is_fused(input: Tensor, weight: Tensor, bias: Tensor) -> bool:
+    """Whether a kernel adds the bias and computes the activation; a graph records neither."""
+    if tracers or not kernels.computes_bias_activation(input.array, bias.array):
+        return False
+    has_rows = input.ndim > 1 and input.array.size and weight.array.size
+    return bool(has_rows) and input.dtype == weight.dtype and input.shape[-1] == weight.shape[1]
+
+
+_linear_activation.__name__ = "linear"  # as which autocast knows it
+linear_activation = autocasts(_linear_activation)
 
 
 @autocasts

@@ -7,46 +7,83 @@ __device__ REAL normal_cdf(REAL x) { return (REAL)0.5 * (1 + erf(x * (REAL)0.707
 #define CUBIC ((REAL)0.044715)
 __device__ REAL gelu_gate(REAL x) { return logistic(2 * SCALE * (x + CUBIC * x * x * x)); }
 
+__device__ REAL relu_of(REAL x) { return x <= 0 ? 0 : x; }
+__device__ REAL relu_gradient(REAL g, REAL x) { return x <= 0 ? 0 : g; }
+__device__ REAL silu_of(REAL x) { return x * logistic(x); }
+__device__ REAL silu_gradient(REAL g, REAL x) {
+    REAL s = logistic(x);
+    return g * s * (1 + x * (1 - s));
+}
+__device__ REAL gelu_of(REAL x) { return x * normal_cdf(x); }
+__device__ REAL gelu_gradient(REAL g, REAL x) {
+    const REAL peak = (REAL)0.3989422804014327;  // 1 / sqrt(2 pi)
+    return g * (normal_cdf(x) + x * (peak * exp((REAL)-0.5 * x * x)));
+}
+__device__ REAL gelu_tanh_of(REAL x) { return x * gelu_gate(x); }
+__device__ REAL gelu_tanh_gradient(REAL g, REAL x) {
+    REAL s = gelu_gate(x);
+    return g * (s + x * s * (1 - s) * 2 * SCALE * (1 + 3 * CUBIC * x * x));
+}
+
+// With the bias, (n,), of a linear layer's product, (rows, n); the sum is rounded as arrays are.
+// `which`: activation.py numbers them.
+extern "C" __global__ void bias_activation(const STORE *product, const STORE *bias, STORE *out,
+                                           long long which, long long n, long long count) {
+    FOR_EACH(i, count) {
+        STORE sum;
+        sum = (REAL)product[i] + (REAL)bias[i - divide(i, n) * n];
+        REAL x = sum;
+        out[i] = which == 0 ? relu_of(x)
+                 : which == 1 ? silu_of(x)
+                 : which == 2 ? gelu_of(x)
+                              : gelu_tanh_of(x);
+    }
+}
+
+extern "C" __global__ void bias_activation_backward(const STORE *g, const STORE *product,
+                                                    const STORE *bias, STORE *grad, long long which,
+                                                    long long n, long long count) {
+    FOR_EACH(i, count) {
+        STORE sum;
+        sum = (REAL)product[i] + (REAL)bias[i - divide(i, n) * n];
+        REAL x = sum, of_out = g[i];
+        grad[i] = which == 0 ? relu_gradient(of_out, x)
+                  : which == 1 ? silu_gradient(of_out, x)
+                  : which == 2 ? gelu_gradient(of_out, x)
+                               : gelu_tanh_gradient(of_out, x);
+    }
+}
+
 extern "C" __global__ void relu_backward(const STORE *g, const STORE *out, STORE *grad,
                                          long long count) {
     FOR_EACH(i, count) grad[i] = out[i] == 0 ? (REAL)0 : (REAL)g[i];
 }
 
 extern "C" __global__ void silu(const STORE *x, STORE *out, long long count) {
-    FOR_EACH(i, count) out[i] = x[i] * logistic(x[i]);
+    FOR_EACH(i, count) out[i] = silu_of(x[i]);
 }
 
 extern "C" __global__ void silu_backward(const STORE *g, const STORE *x, STORE *grad,
                                          long long count) {
-    FOR_EACH(i, count) {
-        REAL s = logistic(x[i]);
-        grad[i] = g[i] * s * (1 + x[i] * (1 - s));
-    }
+    FOR_EACH(i, count) grad[i] = silu_gradient(g[i], x[i]);
 }
 
 extern "C" __global__ void gelu(const STORE *x, STORE *out, long long count) {
-    FOR_EACH(i, count) out[i] = x[i] * normal_cdf(x[i]);
+    FOR_EACH(i, count) out[i] = gelu_of(x[i]);
 }
 
 extern "C" __global__ void gelu_backward(const STORE *g, const STORE *x, STORE *grad,
                                          long long count) {
-    const REAL peak = (REAL)0.3989422804014327;  // 1 / sqrt(2 pi)
-    FOR_EACH(i, count) {
-        REAL v = x[i];
-        grad[i] = g[i] * (normal_cdf(v) + v * (peak * exp((REAL)-0.5 * v * v)));
-    }
+    FOR_EACH(i, count) grad[i] = gelu_gradient(g[i], x[i]);
 }
 
 extern "C" __global__ void gelu_tanh(const STORE *x, STORE *out, long long count) {
-    FOR_EACH(i, count) out[i] = x[i] * gelu_gate(x[i]);
+    FOR_EACH(i, count) out[i] = gelu_tanh_of(x[i]);
 }
 
 extern "C" __global__ void gelu_tanh_backward(const STORE *g, const STORE *x, STORE *grad,
                                               long long count) {
-    FOR_EACH(i, count) {
-        REAL v = x[i], s = gelu_gate(v);
-        grad[i] = g[i] * (s + v * s * (1 - s) * 2 * SCALE * (1 + 3 * CUBIC * v * v));
-    }
+    FOR_EACH(i, count) grad[i] = gelu_tanh_gradient(g[i], x[i]);
 }
 
 __device__ REAL clip(REAL x, REAL low, REAL high) {  // NaN stays
@@ -55,10 +92,7 @@ __device__ REAL clip(REAL x, REAL low, REAL high) {  // NaN stays
 __device__ REAL log_of_one_plus_exp(REAL x) { return (x < 0 ? 0 : x) + log1p(exp(-abs(x))); }
 
 extern "C" __global__ void relu(const STORE *xs, STORE *outs, long long count) {
-    FOR_EACH(i, count) {
-        REAL x = xs[i];
-        outs[i] = x <= 0 ? 0 : x;
-    }
+    FOR_EACH(i, count) outs[i] = relu_of(xs[i]);
 }
 
 extern "C" __global__ void leaky_relu(const STORE *xs, REAL slope, STORE *outs, long long count) {

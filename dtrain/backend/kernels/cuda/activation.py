@@ -7,6 +7,7 @@ from typing import Any
 
 from dtrain.backend.array_module import Array
 from dtrain.backend.kernels.cuda.compiler import for_each
+from dtrain.backend.kernels.cuda.parts import contiguous
 
 
 def _elementwise(name: str) -> Callable[..., Array]:
@@ -68,3 +69,26 @@ def glu_backward(g: Array, x: Array) -> Array:
     arrays = cupy.ascontiguousarray(g), cupy.ascontiguousarray(x), x.shape[2], grad
     for_each("activation", "glu_backward", g.size, *arrays)
     return grad
+
+
+#: As activation.cu numbers them.
+_WITH_BIAS = "relu", "silu", "gelu", "gelu_tanh"
+
+
+def bias_activation(x: Array, bias: Array, name: str) -> Array:
+    """An activation of x + bias. x: (rows, n); bias: (n,)."""
+    return _with_bias("bias_activation", name, x, bias)
+
+
+def bias_activation_backward(g: Array, x: Array, bias: Array, name: str) -> Array:
+    """The gradient of x, (rows, n), from that of `bias_activation`."""
+    return _with_bias("bias_activation_backward", name, g, x, bias)
+
+
+def _with_bias(kernel: str, name: str, *arrays: Array) -> Array:
+    import cupy
+
+    out = cupy.empty(arrays[0].shape, arrays[0].dtype)
+    numbers = _WITH_BIAS.index(name), out.shape[1]
+    for_each("activation", kernel, out.size, *contiguous(*arrays), out, *numbers)
+    return out

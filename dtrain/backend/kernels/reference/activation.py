@@ -172,3 +172,22 @@ def bce_with_logits(x: Array, target: Array) -> Array:
 def bce_with_logits_backward(g: Array, x: Array, target: Array) -> Array:
     """The gradient of x, from that of bce_with_logits(x, target)."""
     return g * (_logistic(x) - target)
+
+
+#: The activations that a linear layer computes with its bias, and their gradients from g and x.
+_WITH_BIAS = {
+    "relu": (relu, lambda g, x: relu_backward(g, relu(x))),
+    "silu": (silu, silu_backward),
+    "gelu": (gelu, gelu_backward),
+    "gelu_tanh": (gelu_tanh, gelu_tanh_backward),
+}
+
+
+def bias_activation(x: Array, bias: Array, name: str) -> Array:
+    """An activation of x + bias. x: (rows, n); bias: (n,)."""
+    return _WITH_BIAS[name][0](x + bias)
+
+
+def bias_activation_backward(g: Array, x: Array, bias: Array, name: str) -> Array:
+    """The gradient of x, (rows, n), from that of `bias_activation`."""
+    return _WITH_BIAS[name][1](g, x + bias)
