@@ -6,8 +6,8 @@ import numpy as np
 from gpu_device import ON_GPU, device_of, is_timed, judge, milliseconds, modules
 from models import LARGE, MODELS
 
-#: precision of a step -> by how much its losses may differ from PyTorch's in float32. PyTorch's own,
-#: with the factors of its convolutions rounded to TensorFloat32, differs by 4e-2 in the second step
+#: precision of a step -> by how much its losses may differ from PyTorch's in float32.
+#: PyTorch's own, with factors of convolutions rounded to TensorFloat32, differs by 4e-2 in step 2
 #: of the small ResNet-50.
 LOSS_LIMITS = {"float32": 1e-3, "tf32": 5e-2, "bfloat16": 1e-1}
 NAMES = ("mlp", "gpt2", "resnet50")
