@@ -56,7 +56,8 @@ def nccl():
     from dtrain.distributed.comm.nccl import NcclCollectives
     from dtrain.distributed.watchdog.collective_log import CollectiveLog
 
-    collectives = NcclCollectives(0, 1, library.get_unique_id(), CollectiveLog())
+    alone = library.NcclCommunicator(1, library.get_unique_id(), 0)
+    collectives = NcclCollectives(alone, 0, 1, CollectiveLog())
     for dtype in ("float32", "float64", "float16"):
         for length in (1, 1000, 1 << (26 if ON_GPU else 16)):
             values = (cupy.arange(length) % 100).astype(dtype)

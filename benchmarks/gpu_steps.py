@@ -25,13 +25,18 @@ def make(T, name, small):
     return LARGE[name](T, small=small) if name in LARGE else MODELS[name](T)
 
 
-def make_step(T, model, precision, compiled=False):
-    """A function that makes a training step of what `make` gave, and returns the loss."""
+def make_step(T, model, precision, form="eager"):
+    """A function that makes a training step of what `make` gave, and returns the loss.
+
+    form : "eager", "compiled", or "graph" of CUDA
+    """
     device = device_of(T)
     module, x, y, make_optimizer = model
     module, x, y = module.to(device), x.to(device), y.to(device)
     optimizer = make_optimizer(module.parameters())
-    run = T.compile(module) if compiled else module
+    run = T.compile(module) if form == "compiled" else module
+    if form == "graph":
+        run = T.DataParallel(module, cuda_graph=True)
     set_precision(T, precision)
 
     def step():
@@ -69,18 +74,22 @@ def steps(name):
     dtrain, torch = modules()
     reference = torch or dtrain
     module, x, y, _ = make(reference, name, small=not ON_GPU)
-    rows = [(reference, "float32", False)]
-    rows += [(T, precision, False) for precision in LOSS_LIMITS for T in (dtrain, torch) if T]
-    rows += [(torch, p, True) for p in ("float32", "bfloat16") if torch and is_timed(torch)]
+    rows = [(reference, "float32", "eager")]
+    rows += [(T, precision, "eager") for precision in LOSS_LIMITS for T in (dtrain, torch) if T]
+    rows += [(torch, p, "compiled") for p in ("float32", "bfloat16") if torch and is_timed(torch)]
+    rows += [(dtrain, precision, "graph") for precision in ("float32", "bfloat16")]
     expected = None
-    for T, precision, compiled in rows:
-        step = make_step(T, copy_to(T, (name, module, x, y)), precision, compiled)
-        losses = np.array([step().item() for _ in range(4 if ON_GPU else 2)])
+    for T, precision, form in rows:
+        step = make_step(T, copy_to(T, (name, module, x, y)), precision, form)
+        count = (
+            5 if form == "graph" else 2
+        )  # two of the five are replays, whose bits `bits` compares
+        losses = np.array([step().item() for _ in range(count)][:2])  # later ones drift apart
         if expected is None:
             expected = losses
             continue
         error = abs(losses / expected - 1).max()
-        label = f"{name:9}{T.__name__:7}{precision:9}{'compiled' if compiled else 'eager':9}"
+        label = f"{name:9}{T.__name__:7}{precision:9}{form:9}"
         print(label + judge(error, LOSS_LIMITS[precision]), end="", flush=True)
         if is_timed(T):
             gigabytes = T.cuda.max_memory_reserved() / 1e9
@@ -91,16 +100,16 @@ def steps(name):
 
 
 def bits():
-    """Whether a training, and sums by index, have the same bits twice."""
+    """Whether a training, twice and with CUDA graphs, and sums by index have the same bits."""
     dtrain, _ = modules()
     from dtrain.checkpoint import digest
 
     for name in NAMES:
         digests = set()
-        for _ in range(2):
+        for form in ("eager", "eager", "graph"):
             model = make(dtrain, name, small=not ON_GPU)
-            step = make_step(dtrain, model, "float32")
-            for _ in range(5 if ON_GPU else 2):
+            step = make_step(dtrain, model, "float32", form)
+            for _ in range(5):
                 step()
             digests.add(digest(model[0].state_dict()))
         print(f"training of {name:10}{'right' if len(digests) == 1 else 'WRONG: bits differ'}")
