@@ -81,9 +81,7 @@ def steps(name):
     expected = None
     for T, precision, form in rows:
         step = make_step(T, copy_to(T, (name, module, x, y)), precision, form)
-        count = (
-            5 if form == "graph" else 2
-        )  # two of the five are replays, whose bits `bits` compares
+        count = 5 if form == "graph" else 2  # two of five are replays
         losses = np.array([step().item() for _ in range(count)][:2])  # later ones drift apart
         if expected is None:
             expected = losses
