@@ -2,11 +2,12 @@
 
     python benchmarks/gpu_counts.py
     python benchmarks/gpu_counts.py --models resnet,gpt --kernels
+    dtrain run -n 2 benchmarks/gpu_counts.py
 
 CuPy runs on host memory (tests/hostcuda), so nothing is timed. `goal` is what the models should
 need; mallocs are the driver's. PyTorch eager needs 21, 125 and 135 kernels for mlp, resnet and gpt.
 `graphs` is what the host queues in a step of DataParallel(cuda_graph=True), whose forward and
-backward pass are one each.
+backward pass are one each. On several ranks the counts are rank 0's.
 """
 
 import argparse
@@ -94,9 +95,16 @@ def make(name, cuda_graph=False):
     with dtrain.device("cuda"):
         model, x, y, make_optimizer = build(dtrain)
     model, x, y = model.to("cuda"), x.to("cuda"), y.to("cuda")
-    if cuda_graph:
-        model = dtrain.DataParallel(model, cuda_graph=True)
+    if cuda_graph or dtrain.distributed.world_size() > 1:
+        model = dtrain.DataParallel(model, cuda_graph=cuda_graph)
     return model, x, y, make_optimizer(model.parameters())
+
+
+def show(line):
+    import dtrain
+
+    if dtrain.distributed.rank() == 0:
+        print(line, flush=True)
 
 
 def main():
@@ -115,18 +123,18 @@ def main():
         *("forward", "backward", "optimizer", "step", "goal", "syncs"),
         *("mallocs", "MB of arrays", "graphs"),
     )
-    print(f"{'model':12}" + "".join(f"{column:>12}" for column in columns))
+    show(f"{'model':12}" + "".join(f"{column:>12}" for column in columns))
     for name in options.models.split(","):
         parts, array_bytes = parts_of_step(name)
         numbers = [sum(counters[key] for key in COUNTED) for counters, _ in parts.values()]
         others = [sum(c[key] for c, _ in parts.values()) for key in ("syncs", "mallocs")]
         others += [round(array_bytes / 1e6), graphed_step(name)]
         row = [*numbers, sum(numbers), GOALS.get(name, "-"), *others]
-        print(f"{name:12}" + "".join(f"{number:>12}" for number in row), flush=True)
+        show(f"{name:12}" + "".join(f"{number:>12}" for number in row))
         if options.kernels:
             for part, (_, launches) in parts.items():
                 for kernel, times in sorted(launches.items(), key=lambda item: -item[1]):
-                    print(f"    {part:10}{times:5}  {kernel}")
+                    show(f"    {part:10}{times:5}  {kernel}")
 
 
 if __name__ == "__main__":

@@ -7,11 +7,7 @@ conditional expressions, flat arrays with sizes, memory that the caller allocate
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +20,7 @@ from numba.core.sigutils import normalize_signature
 from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import lower_builtin
 
-from dtrain.backend.collector import collector_off
+from dtrain.backend.compile_lock import one_process
 from dtrain.backend.kernels.cpu.pipeline import (
     InlinedCompiler,
     KernelCompiler,
@@ -93,7 +89,7 @@ def compiled(
     compile_now = dispatcher.compile
 
     def compile_alone(signature: Any) -> Any:
-        with _one_process(dispatcher.stats.cache_path):
+        with one_process(dispatcher.stats.cache_path):
             return compile_now(signature)
 
     dispatcher.compile = compile_alone
@@ -109,31 +105,9 @@ def compiled_callback(signature: Any, function: Callable) -> CFunc:
     except RuntimeError:
         made.compile()
         return made
-    with _one_process(made._cache.cache_path):
+    with one_process(made._cache.cache_path):
         made.compile()
     return made
-
-
-_threads = threading.RLock()
-_depth = 0
-
-
-@contextlib.contextmanager
-def _one_process(folder: str) -> Iterator[None]:
-    """Ranks start together: one compiles, the others wait and find its work in the cache."""
-    global _depth
-    with _threads, contextlib.ExitStack() as stack:
-        if not _depth:  # a kernel that calls another compiles that in between
-            with contextlib.suppress(OSError):  # without a lock each compiles for itself
-                os.makedirs(folder, exist_ok=True)
-                file = stack.enter_context(open(os.path.join(folder, "kernels.lock"), "w"))
-                fcntl.flock(file, fcntl.LOCK_EX)
-            stack.enter_context(collector_off())
-        _depth += 1
-        try:
-            yield
-        finally:
-            _depth -= 1
 
 
 def inlined(function: Callable | None = None, *, fastmath: Any = IN_ORDER) -> Callable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 
 from dtrain.backend.array_module import Array
 from dtrain.backend.capture import ReplayedNumber, captures, current_capture
+from dtrain.backend.compile_lock import one_process
 
 _FOLDER = Path(__file__).parent
 #: Family -> the threads of a block; a block of `channel` has up to 32768 elements.
@@ -24,6 +26,8 @@ _C_TYPES = {
     "e": ("float16", "float"),
     "E": ("bfloat16", "float"),
 }
+#: Where CuPy keeps what was compiled, unless CUPY_CACHE_DIR tells.
+_CACHE = "~/.cupy/kernel_cache"
 #: philox.cu's struct Key
 _KEY = np.dtype([("words", "u8", 5)])
 _KERNEL = re.compile(r'extern "C" __global__ void (\w+)\(.*?\n}\n', re.DOTALL)
@@ -88,7 +92,7 @@ def _kernel(
     memory: int = 0, numbers: tuple[int, ...] = (),
 ) -> Any:  # fmt: skip
     """A kernel for arrays and weights of these dtypes. Each is compiled by itself, at its first
-    use; CuPy keeps what was compiled on disk.
+    use, by one rank of a machine; CuPy keeps what was compiled on disk.
 
     numbers : the arguments that it reads from memory, see `_reading`
     """
@@ -96,7 +100,8 @@ def _kernel(
 
     code = _reading(source(family, name), name, numbers)
     module = cupy.RawModule(code=code, options=(*options(store, param), *defines))
-    kernel = module.get_function(name)
+    with one_process(os.environ.get("CUPY_CACHE_DIR", os.path.expanduser(_CACHE))):
+        kernel = module.get_function(name)
     if memory > _SHARED_MEMORY:
         kernel.max_dynamic_shared_size_bytes = memory
     return kernel
