@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dtrain.backend import Array
+from dtrain.backend import Array, is_cupy
 from dtrain.backend.pinned import pin_mapping
 from dtrain.distributed.comm.communicator import ArrayCollectives, Communicator
 
@@ -49,6 +49,7 @@ class HostStagedCollectives(ArrayCollectives):
 
     def _copy(self, array: Array) -> np.ndarray:
         host = self._comm.empty(len(array), array.dtype)  # its memory is kept for others
-        pin_mapping(host)
+        if is_cupy(array):
+            pin_mapping(host)
         array.get(out=host)
         return host
