@@ -86,7 +86,8 @@ class GraphedCall:
     def _capture_backward(self) -> None:
         import cupy
 
-        self._has_gradient = [out.requires_grad for out in self._outputs]
+        #: which outputs have a gradient
+        self.has_gradient: list[bool] = [out.requires_grad for out in self._outputs]
         self._backward: CUDAGraph | None = None
         roots = [out for out in self._outputs if out.requires_grad]
         if not roots:
@@ -147,17 +148,12 @@ class GraphedCall:
             )
         assert self._backward is not None
         self._memory.passes += 1
-        given = (g for g, has in zip(grads, self._has_gradient) if has)
+        given = (g for g, has in zip(grads, self.has_gradient) if has)
         for own, tensor in zip(self._output_grads, given):
             own.array[...] = tensor.array
         self._backward.replay()
         found = iter(self._grads)
         return [next(found) if t.requires_grad else None for t in (*self._inputs, *self._params)]
-
-    @property
-    def has_gradient(self) -> list[bool]:
-        """Which outputs have a gradient."""
-        return self._has_gradient
 
 
 class _Replay(Function):

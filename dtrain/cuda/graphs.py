@@ -8,6 +8,7 @@ import threading
 from typing import Any, ClassVar
 
 from dtrain.backend.capture import Capture, current_capture
+from dtrain.backend.device import use_device
 from dtrain.cuda.devices import is_available, synchronize
 from dtrain.cuda.memory import PrivatePool
 from dtrain.cuda.streams import Stream, current_stream
@@ -85,7 +86,7 @@ class CUDAGraph:
             entered.enter_context(self._capture.active())
             stream.begin_capture()
             self._ending = entered.pop_all()
-        self._stream = stream
+        self._stream, self._where = stream, current_stream().device
 
     def capture_end(self) -> None:
         """End the capture."""
@@ -100,7 +101,7 @@ class CUDAGraph:
                 self._capture.end()
 
     def replay(self) -> None:
-        """Queue the captured work on the current stream.
+        """Queue the captured work on the current stream of its GPU.
 
         Raises
         ------
@@ -109,8 +110,9 @@ class CUDAGraph:
         """
         if self._graph is None or self._capture is None:
             raise RuntimeError("CUDAGraph: replay() without a preceding successful capture")
-        self._capture.write_numbers()
-        self._graph.launch()
+        with use_device(self._where):
+            self._capture.write_numbers()
+            self._graph.launch()
 
     def reset(self) -> None:
         """Forget the captured work, and free its memory that no tensor has."""
@@ -158,7 +160,9 @@ class graph:
         stream = self._stream
         if stream is None:
             where = str(current_stream().device)
-            stream = self._streams.setdefault(where, Stream(where))
+            if where not in self._streams:
+                self._streams[where] = Stream(where)
+            stream = self._streams[where]
         with contextlib.ExitStack() as entered:
             entered.enter_context(_one_at_a_time)
             synchronize()
