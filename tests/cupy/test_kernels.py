@@ -56,7 +56,7 @@ def test_a_kernel_takes_32_kilobytes_of_arguments(arch, nvrtc):
 )  # fmt: skip
 def test_attention_compiles_in_every_form(arch, store, width, nvrtc):
     for form in attention.forms(store, width, True):
-        how = (*options(store), *form.defines, "-DALIGNED")
+        how = (*options(store), *form.defines, "-DALIGNED", "-DDROPS=1")
         assert_compiles(nvrtc, source("attention"), f"-arch=sm_{arch}", *how)
 
 

@@ -2,8 +2,11 @@
 // TILE queries, or TILE keys, of one head, and goes over tiles of the others; formulas:
 // reference/attention.py. Heads are at most WIDTH wide. Of an array (n, heads, length, width) `batch`,
 // `head` and `row` are the steps along the first three axes.
+#ifndef DROPS  // whether there is dropout
+#define DROPS 0
+#endif
 struct How {  // attention.py has the same fields; group: the heads of queries that share one of keys
-    int heads, group, t, s, d, e, causal, mask_kind, drops;
+    int heads, group, t, s, d, e, causal, mask_kind;
     unsigned threshold;
     long long mask_steps[4];
     double scale, kept;
@@ -92,7 +95,7 @@ extern "C" __global__ void attention(const STORE *q, const STORE *k, const STORE
         for (int begin = 0; begin < end; begin += TILE) {
             load(keys, AT(k, n, of_keys), begin, how.s, how.d);
             load(values, AT(v, n, of_keys), begin, how.s, how.e);
-            if (how.drops) draw(kept, how, key, at.head, first, begin);
+            if (DROPS) draw(kept, how, key, at.head, first, begin);
             __syncthreads();
             Scores scores = {};
             REAL highest[ROWS];
@@ -114,7 +117,7 @@ extern "C" __global__ void attention(const STORE *q, const STORE *k, const STORE
                 EACH(b, WIDE) sums[a][b] *= shrink;
                 EACH(b, COLUMNS) {
                     totals[a] += scores[a][b] = exp(scores[a][b] - top);
-                    if (how.drops)
+                    if (DROPS)
                         scores[a][b] *= dropped(kept, how, at.head, first, row(a), column(b));
                 }
             }
@@ -164,7 +167,7 @@ extern "C" __global__ void attention_of_queries(
         for (int begin = 0; begin < end; begin += TILE) {
             load(keys, AT(k, n, of_keys), begin, how.s, how.d);
             load(values, AT(v, n, of_keys), begin, how.s, how.e);
-            if (how.drops) draw(kept, how, key, at.head, first, begin);
+            if (DROPS) draw(kept, how, key, at.head, first, begin);
             __syncthreads();
             Scores scores = {}, of_weights = {};
             add_row_products(scores, queries, keys, how.d);
@@ -174,7 +177,7 @@ extern "C" __global__ void attention_of_queries(
                     int i = first + row(a), j = begin + column(b);
                     REAL score = mask_score(scores[a][b], mask, how, n, h, i, j);
                     REAL of_weight = of_weights[a][b];
-                    if (how.drops) of_weight *= dropped(kept, how, at.head, first, row(a), column(b));
+                    if (DROPS) of_weight *= dropped(kept, how, at.head, first, row(a), column(b));
                     scores[a][b] = exp(score - log_sum[a]) * (of_weight - along[a]) * (REAL)how.scale;
                 }
             write(weights, scores);
@@ -207,7 +210,7 @@ extern "C" __global__ void attention_of_keys(
             for (int begin = how.causal ? first : 0; begin < how.t; begin += TILE) {
                 load(queries, AT(q, n, h), begin, how.t, how.d);
                 load(grads, AT(g, n, h), begin, how.t, how.e);
-                if (how.drops) draw(kept, how, key, head, begin, first);
+                if (DROPS) draw(kept, how, key, head, begin, first);
                 __syncthreads();
                 Scores scores = {}, of_weights = {};
                 add_row_products(scores, keys, queries, how.d);
@@ -219,7 +222,7 @@ extern "C" __global__ void attention_of_keys(
                     EACH(a, ROWS) {
                         REAL score = mask_score(scores[a][b], mask, how, n, h, i, first + row(a));
                         REAL weight = exp(score - log_sum), factor = 1;
-                        if (how.drops) factor = dropped(kept, how, head, begin, column(b), row(a));
+                        if (DROPS) factor = dropped(kept, how, head, begin, column(b), row(a));
                         scores[a][b] = weight * factor;
                         REAL of_score = weight * (of_weights[a][b] * factor - along);
                         of_weights[a][b] = of_score * (REAL)how.scale;

@@ -18,13 +18,14 @@ from dtrain.backend.random import RandomKey, dropout_threshold
 
 #: The widths for which kernels are compiled; heads may be narrower.
 _WIDTHS = (64, 128, 256)
-_NUMBERS = "heads", "group", "t", "s", "d", "e", "causal", "mask_kind", "drops"
+_NUMBERS = "heads", "group", "t", "s", "d", "e", "causal", "mask_kind"
 #: The kernels' struct How.
 _HOW = np.dtype(
     [
         *((name, "i4") for name in _NUMBERS), ("threshold", "u4"),
         ("mask_steps", "i8", 4), ("scale", "f8"), ("kept", "f8"),
-    ]
+    ],
+    align=True,
 )  # fmt: skip
 #: 512 MB of halves
 _MANY_SCORES = 1 << 28
@@ -108,7 +109,7 @@ def attention(
     given = q, k, v, out, log_sums, scale, is_causal
     if cudnn_attention.takes(q, k, v, mask, key) and cudnn_attention.attention(*given):
         return out, log_sums
-    how = _how(q, k, v, scale, is_causal, mask, dropout, key)
+    how = _how(q, k, v, scale, is_causal, mask, dropout)
     viewed = q, k, v, out
     _launch("attention", n * heads, t, (*viewed, log_sums, mask), viewed, how, key, find_form(q, v))
     return out, log_sums
@@ -128,7 +129,7 @@ def attention_backward(
     if cudnn_attention.takes(q, k, v, mask, key) and cudnn_attention.attention_backward(*given):
         return of_q, of_k, of_v
     alongs = cupy.empty_like(log_sums)
-    how, form = _how(q, k, v, scale, is_causal, mask, dropout, key), find_form(q, v)
+    how, form = _how(q, k, v, scale, is_causal, mask, dropout), find_form(q, v)
     (n, heads, t, _), (_, shared, s, _) = q.shape, k.shape
     viewed = g, q, k, v, out, of_q
     arrays = (*viewed[:5], log_sums, alongs, of_q, mask)
@@ -160,7 +161,7 @@ def _with_rows(x: Array) -> Array:
 
 def _how(
     q: Array, k: Array, v: Array, scale: float, is_causal: bool, mask: Array | None,
-    dropout: float, key: RandomKey | None,
+    dropout: float,
 ) -> Any:  # fmt: skip
     """The numbers of a call that all its kernels take."""
     import cupy
@@ -172,7 +173,7 @@ def _how(
         strides = cupy.broadcast_to(mask, (n, heads, t, s)).strides
         steps = tuple(step // mask.itemsize for step in strides)
     threshold, kept = dropout_threshold(dropout)
-    numbers = heads, heads // shared, t, s, d, e, is_causal, kind, key is not None
+    numbers = heads, heads // shared, t, s, d, e, is_causal, kind
     return np.array((*numbers, threshold, steps, scale, kept), _HOW)[()]
 
 
@@ -188,6 +189,8 @@ def _launch(
     steps = [step // x.itemsize for x in viewed for step in x.strides[:3]]
     is_aligned = bool(form.instruction) and _is_aligned(viewed)
     defines = (*form.defines, "-DALIGNED") if is_aligned else form.defines
+    if key is not None:
+        defines = *defines, "-DDROPS=1"
     count = heads * -(-length // form.tile)
     drawn = np.zeros(5, np.uint64) if key is None else key
     for_each_block(
