@@ -290,3 +290,18 @@ def test_memory_of_graphs_is_counted_and_freed():
     del y
     graph.reset()
     assert dtrain.cuda.memory_reserved() <= before
+
+
+def test_a_graph_outlives_the_one_that_was_captured_before():
+    x = dtrain.eye(2, device="cuda") * 3
+    x @ x
+    graphs, results = [dtrain.cuda.CUDAGraph() for _ in range(2)], []
+    for graph in graphs:
+        with dtrain.cuda.graph(graph):
+            results.append(x @ x)
+    graphs.pop(0).reset()
+    del results[0], graph
+    x @ x  # another stream, and so another workspace
+    gc.collect()
+    graphs[0].replay()
+    assert results[0].tolist() == [[9, 0], [0, 9]]

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from dtrain.backend.capture import Capture, current_capture
+
 #: The bytes of a workspace, as NVIDIA recommends: from compute capability 9.0 on, and before.
 _WORKSPACE, _SMALL_WORKSPACE = 32 << 20, 8 << 20
 
@@ -56,21 +58,21 @@ class _Handle:
 
         self._destroy = cublas.destroy
         self.address: int = cublas.create()
-        self._stream: int | None = None
+        self._user: tuple[int, Capture | None] | None = None
 
     def use_current_stream(self) -> None:
         import cupy
 
-        stream = cupy.cuda.get_current_stream().ptr
-        if stream == self._stream:
+        # Graphs that are captured on one stream have a workspace each, of their own memory.
+        user = cupy.cuda.get_current_stream().ptr, current_capture()
+        if user == self._user:
             return
-        call("cublasSetStream_v2", self.address, stream)  # resets the workspace
+        call("cublasSetStream_v2", self.address, user[0])  # resets the workspace
         large = int(cupy.cuda.Device().compute_capability) >= 90
-        # of the stream's own memory, and while a graph is captured of the graph's
         self._workspace = cupy.empty(_WORKSPACE if large else _SMALL_WORKSPACE, np.uint8)
         size = self._workspace.nbytes
         call("cublasSetWorkspace_v2", self.address, self._workspace.data.ptr, size)
-        self._stream = stream
+        self._user = user
 
     def __del__(self) -> None:
         if not sys.is_finalizing():
