@@ -127,7 +127,7 @@ class Capture:
         return [self._take(a) if isinstance(a, np.floating) else a for a in arguments]
 
     def key(self, draw: Callable[[], np.ndarray]) -> ReplayedNumber:
-        """What kernels read in place of a random key, which is drawn now and before each replay."""
+        """Draw a random key, now and before each replay; returns where kernels read it."""
         if self._repeated is not None:
             return next(self._repeated)
         self._replays.append(lambda: self._give(draw()))

@@ -16,7 +16,7 @@ _depth = 0
 
 @contextlib.contextmanager
 def one_process(folder: str) -> Iterator[None]:
-    """Context manager: one process and thread at a time compiles what it keeps in a folder."""
+    """Context manager: a lock on a cache folder; one thread of one process holds it at a time."""
     global _depth
     with _threads, contextlib.ExitStack() as stack:
         if not _depth:  # a kernel that calls another compiles that in between

@@ -24,7 +24,7 @@ from dtrain.backend.tracing import current_tracer, tracers
 
 DEFAULT_STREAM, SAMPLER_STREAM, COMPRESSION_STREAM, SAMPLE_STREAM = 0, 1, 2, 3
 #: The words on which a draw depends, (seed, stream, call, microbatch, step), uint64 in host memory;
-#: or what kernels read in their place, while a CUDA graph is captured.
+#: while a CUDA graph is captured, the device memory from which its kernels read them.
 RandomKey: TypeAlias = np.ndarray | ReplayedNumber
 
 #: how many random numbers are made at once in host memory, so that their bits stay in the cache

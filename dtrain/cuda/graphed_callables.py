@@ -15,7 +15,7 @@ from dtrain.cuda.memory import PrivatePool
 
 @runtime_checkable
 class GraphableModule(Protocol):
-    """What is used of a model (nn.Module)."""
+    """The attributes of a model (nn.Module) that `make_graphed_callables` reads."""
 
     training: bool
 
@@ -100,7 +100,8 @@ def _graphed(
             addresses = _addresses(function)
         return call(*args, **kwargs)
 
-    setattr(function, "forward", forward)  # noqa: B010  of this object, before its class's
+    module: Any = function
+    module.forward = forward  # of this object, before its class's
     return function
 
 

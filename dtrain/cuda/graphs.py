@@ -51,7 +51,7 @@ class CUDAGraph:
     def capture_begin(
         self, pool: PrivatePool | None = None, capture_error_mode: str = "global"
     ) -> None:
-        """Capture what is queued on the current stream from now on; nothing of it runs.
+        """Begin to capture: work queued on the current stream is recorded, and does not run.
 
         Parameters
         ----------

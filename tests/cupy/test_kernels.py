@@ -16,7 +16,7 @@ from dtrain.backend.kernels.cuda.tensor_cores import instruction
 from tests.cases.kernel_cases import CASES, assert_close, results
 
 FOLDER = Path(dtrain.backend.__file__).parent / "kernels" / "cuda"
-#: those that are prepended to others
+#: files whose source is prepended to that of other kernels
 SHARED = {"common", "block", "tile"}
 FAMILIES = sorted({path.stem for path in FOLDER.glob("*.cu")} - SHARED)
 #: a GPU's architecture, what arrays hold and what weights hold

@@ -76,7 +76,7 @@ def _require(holds, message):
 
 
 class tensor:
-    """A tensor of a graph: what it holds, and how."""
+    """A tensor of a graph: its shape, strides, dtype and identifier."""
 
     def __init__(self, dim=(), stride=(), kind=data_type.NOT_SET, uid=-1, given=False):
         self.dim, self.stride, self.kind, self.uid, self.given = [*dim], [*stride], kind, uid, given

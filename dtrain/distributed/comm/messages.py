@@ -6,19 +6,18 @@ A message is a header and the bytes of an array. It is sent and received without
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
+from dtrain.distributed.comm.polling import poll
 from dtrain.distributed.watchdog.collective_log import MessageLog, describe_array
 from dtrain.errors import DesyncError
 
 _HEADER_BYTES = 32  # the name of the dtype, and the number of elements
 _PART_BYTES = 1 << 30  # of one MPI message: MPI counts in 32 bits
-_SHORTEST_NAP_S, _LONGEST_NAP_S = 20e-6, 200e-6
 
 
 class Transfer(Protocol):
@@ -107,14 +106,11 @@ class MpiTransfer(Transfer):
         flat.view(np.uint8)[...] = self._packed[_HEADER_BYTES:]
 
     def wait(self) -> int:
-        nap_s = _SHORTEST_NAP_S
         peer = None if self._peer is None else self._channel.world_ranks[self._peer]
         what = "send to" if self._flat is None else "recv from"
         try:
             with self._channel.log.waiting(what, peer):
-                while not self.is_complete():
-                    time.sleep(nap_s)
-                    nap_s = min(2 * nap_s, _LONGEST_NAP_S)
+                poll(self.is_complete)
         except Exception as error:
             failure = self._channel.failure(error)
             if failure is error:

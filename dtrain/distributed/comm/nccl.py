@@ -12,7 +12,6 @@ from __future__ import annotations
 import functools
 import sys
 import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -22,13 +21,13 @@ from typing import Any
 from dtrain.backend import Array
 from dtrain.backend.capture import refuse_capture
 from dtrain.distributed.comm.communicator import ArrayCollectives
+from dtrain.distributed.comm.polling import poll
 from dtrain.distributed.comm.tree_reduce import Interval, contributed_nodes, divide, split
 from dtrain.distributed.watchdog.collective_log import CollectiveLog
 from dtrain.errors import RankFailedError
 
 #: slices begin at multiples of so many elements, where every GPU reads memory fast
 _ALIGNED = 128
-_SHORTEST_NAP_S, _LONGEST_NAP_S = 20e-6, 1e-3
 
 
 def connect(
@@ -111,16 +110,8 @@ def _join_ranks(rank: int, size: int, name: Any, check_ranks: Callable[[], objec
 
     # NCCL waits for a failed rank for ever: then this thread does, until the process ends
     threading.Thread(target=join, name="dtrain-nccl", daemon=True).start()
-    _poll(joined.done, check_ranks)
+    poll(joined.done, check_ranks)
     return joined.result()
-
-
-def _poll(is_done: Callable[[], bool], check: Callable[[], object]) -> None:
-    nap_s = _SHORTEST_NAP_S
-    while not is_done():
-        check()
-        time.sleep(nap_s)
-        nap_s = min(2 * nap_s, _LONGEST_NAP_S)
 
 
 class NcclCollectives(ArrayCollectives):
@@ -279,7 +270,7 @@ class NcclCollectives(ArrayCollectives):
                 raise RankFailedError(f"a rank failed: {error}")
 
         try:
-            _poll(lambda: bool(end.done), check)
+            poll(lambda: bool(end.done), check)
         except Exception:
             self.abort()
             raise

@@ -1,13 +1,27 @@
-"""How a rank waits for messages from other machines."""
+"""How a rank waits for the others, by polling."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from dtrain.distributed.watchdog.collective_log import CollectiveLog
 
 _SHORTEST_NAP_S, _LONGEST_NAP_S = 20e-6, 200e-6
+
+
+def poll(is_done: Callable[[], bool], check: Callable[[], object] | None = None) -> None:
+    """Wait for a condition with short sleeps, which leave the core to other threads.
+
+    check : called before each sleep; it may raise
+    """
+    nap_s = _SHORTEST_NAP_S
+    while not is_done():
+        if check is not None:
+            check()
+        time.sleep(nap_s)
+        nap_s = min(2 * nap_s, _LONGEST_NAP_S)
 
 
 class CollectiveRunner:
@@ -34,7 +48,4 @@ class CollectiveRunner:
         self._log.received_bytes += received_bytes
 
     def _sleep_through(self, call: str, comm: Any, *buffers: Any) -> None:
-        request, nap_s = getattr(comm, f"I{call.lower()}")(*buffers), _SHORTEST_NAP_S
-        while not request.Test():
-            time.sleep(nap_s)
-            nap_s = min(2 * nap_s, _LONGEST_NAP_S)
+        poll(getattr(comm, f"I{call.lower()}")(*buffers).Test)

@@ -40,7 +40,7 @@ class _CacheFile(IndexDataCacheFile):
     """Machine code of a function on disk, by types of arguments."""
 
     def _load_index(self) -> dict:
-        """What is there; nothing if an older version wrote it for classes that are gone."""
+        """The index of the cached machine code; empty if it names classes that no longer exist."""
         try:
             return super()._load_index()
         except (AttributeError, ImportError):

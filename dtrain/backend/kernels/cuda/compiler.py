@@ -26,7 +26,7 @@ _C_TYPES = {
     "e": ("float16", "float"),
     "E": ("bfloat16", "float"),
 }
-#: Where CuPy keeps what was compiled, unless CUPY_CACHE_DIR tells.
+#: The folder of compiled kernels on disk if CUPY_CACHE_DIR is not set: CuPy's default.
 _CACHE = "~/.cupy/kernel_cache"
 #: philox.cu's struct Key
 _KEY = np.dtype([("words", "u8", 5)])

@@ -1,7 +1,7 @@
 """Attention by cuDNN, of halves, without a mask and without dropout, whose random numbers would be
 cuDNN's own.
 
-False is what it has no engine for: attention.py computes it.
+The functions return False where cuDNN has no engine; attention.py computes these cases.
 """
 
 from __future__ import annotations

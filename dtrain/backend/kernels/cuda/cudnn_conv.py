@@ -1,4 +1,5 @@
-"""Convolution by cuDNN: what it has no engine for is None, and conv.py computes it.
+"""Convolution by cuDNN. The functions return None where cuDNN has no engine; conv.py computes
+these cases.
 
 x: (n, c, h, w); weight: (m, c / groups, kh, kw); g and the output: (n, m, oh, ow). A weight of
 fewer channels than x tells cuDNN of groups.

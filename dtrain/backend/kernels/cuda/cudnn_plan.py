@@ -66,7 +66,7 @@ def is_enabled() -> bool:
 
 
 def compute(define: Define, inputs: Sequence[Array], outputs: Sequence[Array], *how: Any) -> bool:
-    """Compute `outputs`, in place, by the operation that `define` adds to a graph.
+    """Write the results of the operation that `define` adds to a graph to the arrays `outputs`.
 
     False, and nothing is computed, if cuDNN has no engine for these layouts.
 
