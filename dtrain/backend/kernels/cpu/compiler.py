@@ -8,19 +8,17 @@ conditional expressions, flat arrays with sizes, memory that the caller allocate
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numba
 from numba import types
-from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.ccallback import CFunc
-from numba.core.runtime import rtsys
 from numba.core.sigutils import normalize_signature
 from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import lower_builtin
 
 from dtrain.backend.compile_lock import one_process
+from dtrain.backend.kernels.cpu.code_cache import CodeCache
 from dtrain.backend.kernels.cpu.pipeline import (
     InlinedCompiler,
     KernelCompiler,
@@ -32,38 +30,6 @@ from dtrain.backend.kernels.cpu.pipeline import (
 VECTOR_SUMS = {"reassoc", "contract", "nsz"}
 #: Sums in order.
 IN_ORDER = {"contract"}
-
-_FILES = [path.stat() for path in sorted(Path(__file__).parent.glob("*.py"))]
-
-
-class _CacheFile(IndexDataCacheFile):
-    """Machine code of a function on disk, by types of arguments."""
-
-    def _load_index(self) -> dict:
-        """The index of the cached machine code; empty if it names classes that no longer exist."""
-        try:
-            return super()._load_index()
-        except (AttributeError, ImportError):
-            return {}
-
-
-class _Cache(FunctionCache):
-    """Machine code on disk, outdated by a change in any file of this folder.
-
-    Numba itself looks at a function's own file only, and kernels inline functions of others.
-    """
-
-    def __init__(self, function: Callable):
-        super().__init__(function)
-        stamp = [(file.st_mtime, file.st_size) for file in _FILES]
-        self._cache_file = _CacheFile(self._cache_path, self._impl.filename_base, stamp)
-
-    def load_overload(self, signature: Any, target_context: Any) -> Any:
-        """Machine code of these types of arguments, or None; what Numba needs to compile is not
-        loaded, which takes longer than the code."""
-        rtsys.initialize(target_context)
-        with self._guard_against_spurious_io_errors():
-            return self._load_overload(signature, target_context)
 
 
 def compiled(
@@ -82,13 +48,15 @@ def compiled(
         function, fastmath=fastmath, nogil=True, error_model="numpy", forceinline=True,
         no_cfunc_wrapper=True, pipeline_class=WideKernelCompiler if wide else KernelCompiler,
     )  # fmt: skip
-    try:
-        dispatcher._cache = _Cache(function)
-    except RuntimeError:  # no folder may be written to: it is compiled in every process
-        return dispatcher
+    dispatcher._compilation_chain_init_hook = _skip_extensions
     compile_now = dispatcher.compile
 
     def compile_alone(signature: Any) -> Any:
+        if type(dispatcher._cache) is not CodeCache:
+            try:
+                dispatcher._cache = CodeCache(function)
+            except RuntimeError:  # no folder may be written to: compiled in every process
+                return compile_now(signature)
         with one_process(dispatcher.stats.cache_path):
             return compile_now(signature)
 
@@ -96,12 +64,16 @@ def compiled(
     return dispatcher
 
 
+def _skip_extensions() -> None:
+    """Do not look for packages that extend Numba, in all that is installed."""
+
+
 def compiled_callback(signature: Any, function: Callable) -> CFunc:
     """A function as machine code that others call by its `address`."""
     options = {"error_model": "numpy"}
     made = CFunc(function, normalize_signature(signature), {}, options, KernelCompiler)
     try:
-        made._cache = _Cache(function)
+        made._cache = CodeCache(function)
     except RuntimeError:
         made.compile()
         return made
