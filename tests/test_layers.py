@@ -217,6 +217,23 @@ def test_causal_attention_does_not_see_what_comes_later():
     assert F.scaled_dot_product_attention(q, k, v, is_causal=True)[0, :3].tolist() == before
 
 
+@pytest.mark.parametrize("keys", [300, 200, 450])
+def test_long_causal_attention_is_that_with_a_mask(keys):
+    queries = 300  # several blocks, the last of them shorter
+    shapes = (2, queries, 3), (2, keys, 3), (2, keys, 4)
+    inputs = [dtrain.randn(*shape, dtype=dtrain.float64).requires_grad_() for shape in shapes]
+    mask = dtrain.ones(queries, keys).tril() > 0
+    values = []
+    for how in ({"is_causal": True}, {"attn_mask": mask}):
+        out = F.scaled_dot_product_attention(*inputs, **how)
+        first = dtrain.autograd.grad(out.square().sum(), inputs, create_graph=True)
+        second = dtrain.autograd.grad(sum(x.square().sum() for x in first), inputs)
+        values.append([x.tolist() for x in (out, *first, *second)])
+    assert all(
+        dtrain.allclose(dtrain.tensor(x), dtrain.tensor(y), 1e-9, 1e-9) for x, y in zip(*values)
+    )
+
+
 def test_converted_batch_norm_shares_parameters_and_statistics():
     model = nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.BatchNorm1d(3))).eval()
     before = model[1][0]

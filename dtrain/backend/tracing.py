@@ -17,9 +17,11 @@ class Tracer(Protocol):
 
     traces_rules : whether it records the array code of primitives, for arrays of any layout:
         kernels as one call, and arrays that are made
+    takes_other_sizes : whether what it records is to hold for other sizes of its inputs
     """
 
     traces_rules: bool
+    takes_other_sizes: bool
 
     def call(
         self, function: Callable[..., Any], args: Any, kwargs: Any, name: str = "",

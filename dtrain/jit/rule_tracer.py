@@ -24,6 +24,7 @@ class RuleTracer:
     """Records the calls of one rule (`backend/tracing.py:Tracer`)."""
 
     traces_rules = True
+    takes_other_sizes = False
 
     def __init__(self, call: Call):
         self.arguments: dict[int, int] = {}

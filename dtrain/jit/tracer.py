@@ -42,6 +42,7 @@ class GraphTracer(TracerValues):
     """
 
     traces_rules = False
+    takes_other_sizes = False
     #: whether large values that the function cannot reach any more are freed
     _frees_values = True
 

@@ -32,6 +32,7 @@ class ExportTracer(GraphTracer):
     """Records in-place methods as the operation, then a write, "copy_"; x[index] = value as a view
     of x, then a "setitem" by arrays of indices alone."""
 
+    takes_other_sizes = True
     _frees_values = False  # blocks are recorded several times, from where they begin
 
     def __init__(self, name: str, on_decision: Callable[[str], None]):

@@ -37,9 +37,9 @@ def attention(
 
 
 @op(takes_halves=True)
-def causal_softmax(scores: Array) -> OutputAndVJPs:
+def causal_softmax(scores: Array, *, first: int = 0) -> OutputAndVJPs:
     """softmax of the scores of the keys that a query sees, 0 for the others; query i sees the keys
-    0..i. scores: (..., t, s)."""
+    0..first + i. scores: (..., t, s)."""
     matrices = math.prod(scores.shape[:-2]), *scores.shape[-2:]
-    out = kernels.causal_softmax(scores.reshape(matrices)).reshape(scores.shape)
+    out = kernels.causal_softmax(scores.reshape(matrices), first).reshape(scores.shape)
     return out, (lambda g: kernels.softmax_backward(g, out, -1),)

@@ -358,6 +358,7 @@ ATTENTION = [
     *(Case("dropout", "keyed_dropout", (shape,), (p, RANDOM_KEY)) for shape in ((3, 35), (1,), (0, 2))
       for p in (0.3, 1.0)),
     *(Case("attention", "causal_softmax", (shape,), special=False) for shape in SCORES),
+    *(Case("attention", "causal_softmax", (shape,), (3,), special=False) for shape in SCORES[:3]),
     *(Case("attention", "attention", shapes, (0.02, causal), special=False, slack=4) for shapes, causal in HEADS),
     *(Case("attention", "attention_backward", ((*shapes[0][:3], shapes[2][3]), *shapes), (0.02, causal),
            after_attention(0.02, causal), special=False, slack=8)

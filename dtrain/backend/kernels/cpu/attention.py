@@ -10,11 +10,11 @@ from dtrain.backend.kernels.cpu.softmax import row_max
 
 
 @compiled
-def _causal_softmax(x: np.ndarray, queries: int, out: np.ndarray) -> None:
-    """out = softmax of x[i, : q + 1], 0 after it; row i is that of query q = i % queries."""
+def _causal_softmax(x: np.ndarray, queries: int, first: int, out: np.ndarray) -> None:
+    """out = softmax of x[i, : first + q + 1], 0 after it; row i is of query q = i % queries."""
     zero, one = x.dtype.type(0), x.dtype.type(1)
     for i in range(x.shape[0]):
-        seen = i % queries + 1
+        seen = first + i % queries + 1
         seen = seen if seen < x.shape[1] else x.shape[1]
         top = row_max(x, i, seen)
         total = zero
@@ -34,9 +34,9 @@ def _rows(x: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(x).reshape(x.shape[0] * x.shape[1], x.shape[2])
 
 
-def causal_softmax(scores: np.ndarray) -> np.ndarray:
-    """softmax over the keys 0..i for query i, 0 for the others."""
+def causal_softmax(scores: np.ndarray, first: int = 0) -> np.ndarray:
+    """softmax over the keys 0..first + i for query i, 0 for the others."""
     out = np.empty(scores.shape, scores.dtype)
     if out.size:
-        _causal_softmax(_rows(scores), scores.shape[1], _rows(out))
+        _causal_softmax(_rows(scores), scores.shape[1], first, _rows(out))
     return out

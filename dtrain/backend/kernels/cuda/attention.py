@@ -206,10 +206,10 @@ def _is_aligned(arrays: tuple) -> bool:
     return not any(number % 16 for number in numbers)
 
 
-def causal_softmax(scores: Array) -> Array:
-    """softmax over the keys 0..i for query i, 0 for the others."""
+def causal_softmax(scores: Array, first: int = 0) -> Array:
+    """softmax over the keys 0..first + i for query i, 0 for the others."""
     import cupy
 
-    seen = cupy.tri(*scores.shape[1:], dtype=bool)
+    seen = cupy.tri(*scores.shape[1:], first, dtype=bool)
     zero, hidden = scores.dtype.type(0), scores.dtype.type(-np.inf)
     return softmax(scores + where(seen, zero, hidden), -1)

@@ -55,14 +55,14 @@ def attention_backward(
     return of_q, of_k, (_group(dropped, k).swapaxes(-1, -2) @ _group(g, k)).sum(2)
 
 
-def causal_softmax(scores: Array) -> Array:
-    """softmax over the keys that a query sees, 0 for the others; query i sees the keys 0..i.
-    scores: (n, t, s)."""
+def causal_softmax(scores: Array, first: int = 0) -> Array:
+    """softmax over the keys that a query sees, 0 for the others; query i sees the keys
+    0..first + i. scores: (n, t, s)."""
     if not scores.size:
         return scores
     xp = array_module(scores)
     hidden = scores.dtype.type(-xp.inf)
-    seen = xp.where(xp.tri(*scores.shape[1:], dtype=bool), scores, hidden)
+    seen = xp.where(xp.tri(*scores.shape[1:], first, dtype=bool), scores, hidden)
     weights = xp.exp(seen - seen.max(-1, keepdims=True))
     return weights / weights.sum(-1, keepdims=True)
 
