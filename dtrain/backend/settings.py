@@ -1,6 +1,7 @@
-"""Settings of PyTorch's. Three change results: whether float32 convolutions may round more than
-their definition, and, on a GPU, whether float32 products may and whether cuDNN computes. The others
-may be set and read, and change nothing.
+"""Settings of PyTorch's. Four change results: whether float32 convolutions on a CPU may round more
+than their definition and whether AMX may multiply float32 matrices, and, on a GPU, whether float32
+products may round more and whether cuDNN computes. The others may be set and read, and change
+nothing.
 
 By default products are computed in the dtype of their operands, with sums in float32 for halves:
 the highest precision. All operations are deterministic.
@@ -12,7 +13,7 @@ import dataclasses
 import warnings
 
 _PRECISIONS = ("highest", "high", "medium")
-_CONVOLUTION_PRECISIONS = ("none", "ieee", "tf32", "bf16")
+_CPU_PRECISIONS = ("none", "ieee", "tf32", "bf16")
 _MODES = ("default", "warn", "error")
 
 
@@ -35,6 +36,7 @@ attention_algorithms = {"flash": True, "mem_efficient": True, "math": True, "cud
 
 class _Settings:
     float32_matmul_precision = "highest"
+    matmul_precision = "none"
     convolution_precision = "none"
     deterministic_mode = "default"
 
@@ -60,17 +62,35 @@ def get_float32_matmul_precision() -> str:
     return _Settings.float32_matmul_precision
 
 
+def _check_precision(precision: str) -> None:
+    if precision not in _CPU_PRECISIONS:
+        raise RuntimeError(
+            f"fp32_precision: expected one of {', '.join(_CPU_PRECISIONS)}, got {precision!r}"
+        )
+
+
+def set_matmul_precision(precision: str) -> None:
+    """Set the precision of float32 products on a CPU: "none", "ieee", "tf32" or "bf16".
+
+    "ieee" has the BLAS compute them all. The others allow products by three parts in bfloat16,
+    whose sums round less than the BLAS's, and nothing that is less exact.
+    """
+    _check_precision(precision)
+    _Settings.matmul_precision = precision
+
+
+def get_matmul_precision() -> str:
+    """What `set_matmul_precision` set."""
+    return _Settings.matmul_precision
+
+
 def set_convolution_precision(precision: str) -> None:
     """Set the precision of float32 convolutions: "none", "ieee", "tf32" or "bf16".
 
     "ieee" excludes algorithms that round more than a convolution's definition. The others allow
     them, and nothing that is less exact.
     """
-    if precision not in _CONVOLUTION_PRECISIONS:
-        raise RuntimeError(
-            f"fp32_precision: expected one of {', '.join(_CONVOLUTION_PRECISIONS)}, got "
-            f"{precision!r}"
-        )
+    _check_precision(precision)
     _Settings.convolution_precision = precision
 
 

@@ -1,13 +1,19 @@
 """Switches of oneDNN, which dtrain does not use (torch.backends.mkldnn).
 
-`conv.fp32_precision` holds for dtrain's own convolutions on a CPU.
+`conv.fp32_precision` holds for dtrain's own convolutions on a CPU, `matmul.fp32_precision` for its
+products of matrices.
 """
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
-from dtrain.backend.settings import get_convolution_precision, set_convolution_precision
+from dtrain.backend.settings import (
+    get_convolution_precision,
+    get_matmul_precision,
+    set_convolution_precision,
+    set_matmul_precision,
+)
 from dtrain.backends.flags import set_temporarily
 
 enabled: bool = True
@@ -39,7 +45,34 @@ class _Convolution:
         set_convolution_precision(precision)
 
 
+class _Matmul:
+    """How float32 products of matrices on a CPU may round (torch.backends.mkldnn.matmul)."""
+
+    __slots__ = ()
+
+    @property
+    def fp32_precision(self) -> str:
+        """One of "none", "ieee", "tf32", "bf16"; others are refused.
+
+        With "none" a processor with AMX multiplies large matrices by three parts in bfloat16, which
+        together have all bits of a float32 number; the sums round less than those of the BLAS.
+        Numbers of less than 2**-126 times the greatest power of two in their bits count as zero.
+        With "ieee" the BLAS computes all products. "tf32" and "bf16", which allow less exact
+        numbers in PyTorch, are as "none".
+
+        >>> from dtrain.backends import mkldnn
+        >>> mkldnn.matmul.fp32_precision
+        'none'
+        """
+        return get_matmul_precision()
+
+    @fp32_precision.setter
+    def fp32_precision(self, precision: str) -> None:
+        set_matmul_precision(precision)
+
+
 conv = _Convolution()
+matmul = _Matmul()
 
 
 def is_available() -> bool:

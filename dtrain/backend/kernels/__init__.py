@@ -126,15 +126,26 @@ def _import_body(where: str, family: str) -> ModuleType | None:
         return importlib.import_module(f"{__name__}.{where}.{family}")
 
 
+#: A product on a CPU of fewer multiplications is the BLAS's.
+_SMALL_PRODUCT = 1 << 21
+
+
 def matmul(x: Array, y: Array, out: np.ndarray | None = None) -> Array:
     """x @ y, in the host memory `out` if it is given.
 
-    CuPy copies transposed operands and has no batches of bfloat16: cuda/product.py.
+    A CPU with AMX multiplies large float32 matrices by cpu/product.py. CuPy copies transposed
+    operands and has no batches of bfloat16: cuda/product.py.
     """
     if type(x) is np.ndarray:
+        if x.size * y.shape[-1] >= _SMALL_PRODUCT and (body := _import_body("cpu", "product")):
+            return body.matmul(x, y, out)
         return x @ y if out is None else np.matmul(x, y, out)
     if is_cupy(x) and is_cupy(y) and (body := _import_body("cuda", "product")) is not None:
         return body.matmul(x, y)
+    if tracers and x.__class__ is y.__class__ is np.ndarray:  # what a graph's recording stands for
+        tracer, body = current_tracer(), _import_body("cpu", "product")
+        if tracer is not None and tracer.traces_rules and body and body.is_worthwhile(x, y):
+            return tracer.call(body.matmul, (x, y), {})
     return x @ y
 
 

@@ -1,0 +1,274 @@
+"""Products of float32 matrices on AMX, by parts in bfloat16: as exact as sums in float32.
+
+Both factors are split in three parts, which together have all of a number's bits. Of the nine
+products of parts the six greatest are added, in float32; the others are less than the last bit of
+the product of two numbers. (Henry, Tang and Heinecke 2019, "Leveraging the bfloat16 artificial
+intelligence datatype for higher-precision computations")
+
+Each element of the product is added in the same order, whatever the shape and the threads.
+"""
+
+from __future__ import annotations
+
+import math
+import math
+import threading
+from typing import Any
+
+import numpy as np
+
+from dtrain.backend.kernels.cpu import amx
+from dtrain.backend.kernels.cpu.amx import (
+    ROW_BYTES,
+    TILE_BYTES,
+    add_product,
+    clear_tile,
+    configure,
+    load_tile,
+    release,
+    store_tile,
+)
+from dtrain.backend.kernels.cpu.amx_pack import DEPTH, LIMIT, PARTS, copy_numbers, pack_panel
+from dtrain.backend.kernels.cpu.compiler import compiled, inlined
+from dtrain.backend.settings import get_matmul_precision
+from dtrain.backend.threads import blas_threads, run_together
+
+_HEIGHT, _WIDTH = 16, 32  # of a block of sums: one tile by two
+_DEPTH = 192  # numbers k that are packed at once: a left panel of them fits into the first cache
+_COLUMNS = 768  # of the right factor that are packed at once, which fit into the second cache
+_WORTHWHILE = 1 << 21  # multiplications of a matrix
+_PART = 1 << 23  # multiplications that are worth a thread
+_CONFIGURATION = amx.tile_configuration()
+_CONFIGURATION_ADDRESS = _CONFIGURATION.ctypes.data
+
+
+@inlined
+def _load_right(address: int) -> None:
+    load_tile(3, address, ROW_BYTES)
+    load_tile(4, address + TILE_BYTES, ROW_BYTES)
+
+
+@inlined
+def _add_products() -> None:
+    add_product(0, 2, 3)
+    add_product(1, 2, 4)
+
+
+@inlined
+def _multiply_panels(left: int, right: int, depth: int, out: int, stride: int, adds: bool) -> None:
+    """out (16, 32), `stride` bytes between its rows, = or += the product of two panels.
+
+    Few registers are in use: each instruction takes a new one to write to, and two threads of a
+    core share those.
+    """
+    if adds:
+        load_tile(0, out, stride)
+        load_tile(1, out + ROW_BYTES, stride)
+    else:
+        clear_tile(0)
+        clear_tile(1)
+    for _ in range(0, depth, DEPTH):
+        middle, low = left + TILE_BYTES, left + 2 * TILE_BYTES
+        load_tile(2, left, ROW_BYTES)
+        _load_right(right + 4 * TILE_BYTES)
+        _add_products()
+        _load_right(right + 2 * TILE_BYTES)
+        _add_products()
+        load_tile(2, middle, ROW_BYTES)
+        _add_products()
+        _load_right(right)
+        _add_products()
+        load_tile(2, left, ROW_BYTES)
+        _add_products()
+        load_tile(2, low, ROW_BYTES)
+        _add_products()
+        left += PARTS * TILE_BYTES
+        right += 2 * PARTS * TILE_BYTES
+    store_tile(0, out, stride)
+    store_tile(1, out + ROW_BYTES, stride)
+
+
+@inlined
+def _copy_block(source: int, stride: int, target: int, to: int, rows: int, columns: int) -> None:
+    """Copy up to (16, 32) numbers between addresses; strides are in bytes."""
+    for i in range(rows if rows < _HEIGHT else _HEIGHT):
+        copy_numbers(source + i * stride, target + i * to, columns)
+        copy_numbers(source + i * stride + 64, target + i * to + 64, columns - 16)
+
+
+@inlined
+def _multiply_edge(
+    left: int, right: int, depth: int, out: int, stride: int, adds: bool, rows: int, columns: int,
+    edge: int,
+) -> None:  # fmt: skip
+    """`_multiply_panels` of fewer rows or columns. edge: address of memory for (16, 32)"""
+    if adds:
+        _copy_block(out, stride, edge, 4 * _WIDTH, rows, columns)
+    _multiply_panels(left, right, depth, edge, 4 * _WIDTH, adds)
+    _copy_block(edge, 4 * _WIDTH, out, stride, rows, columns)
+
+
+@inlined
+def _multiply_left(
+    x: int, x_stride: int, x_has_lanes: bool, m: int, right: int, columns: int, depth: int,
+    out: int, out_stride: int, adds: bool, left: int, edge: int,
+) -> int:  # fmt: skip
+    """out (m, columns) = or += x (m, depth) @ the packed right factor; returns the bits of x's
+    greatest absolute value."""
+    greatest = np.uint32(0)
+    size = (depth + DEPTH - 1) // DEPTH * (2 * PARTS * TILE_BYTES)  # of a right panel
+    for i in range(0, m, _HEIGHT):
+        start = x + i * (x_stride if x_has_lanes else 4)
+        found = pack_panel(start, x_stride, x_has_lanes, not x_has_lanes, m - i, 1, depth, left)
+        greatest = found if found > greatest else greatest
+        if greatest >= LIMIT:
+            return greatest
+        for j in range(0, columns, _WIDTH):
+            to, panel = out + i * out_stride + 4 * j, right + j // _WIDTH * size
+            if m - i >= _HEIGHT and columns - j >= _WIDTH:
+                _multiply_panels(left, panel, depth, to, out_stride, adds)
+            else:
+                high, wide = m - i, columns - j
+                _multiply_edge(left, panel, depth, to, out_stride, adds, high, wide, edge)
+    return greatest
+
+
+@compiled
+def _multiply(places: np.ndarray, sizes: np.ndarray, memory: int, configuration: int) -> bool:
+    """out (m, n) = x (m, k) @ y (k, n) for each column of places, the addresses of x, y and out;
+    False if a number has no finite parts.
+
+    sizes : m, n, k; of x, y and out the bytes between rows; whether rows of x are its rows, and
+        rows of y its columns
+    memory : address of the memory for packed factors
+    """
+    m, n, k, x_stride, y_stride, out_stride = (
+        sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5]
+    )  # fmt: skip
+    x_has_lanes, y_has_lanes = sizes[6] != 0, sizes[7] != 0
+    edge, left = memory, memory + 4 * _HEIGHT * _WIDTH
+    right = left + 2 * PARTS * _HEIGHT * _DEPTH
+    configure(configuration)
+    for place in range(places.shape[1]):
+        x, y, out = places[0, place], places[1, place], places[2, place]
+        for first_n in range(0, n, _COLUMNS):
+            columns = _COLUMNS if n - first_n > _COLUMNS else n - first_n
+            for first_k in range(0, k, _DEPTH):
+                depth = _DEPTH if k - first_k > _DEPTH else k - first_k
+                size = (depth + DEPTH - 1) // DEPTH * (2 * PARTS * TILE_BYTES)  # of a panel
+                greatest = np.uint32(0)
+                for j in range(0, columns, _WIDTH):
+                    lane, number = first_n + j, first_k
+                    row, column = (lane, number) if y_has_lanes else (number, lane)
+                    found = pack_panel(
+                        y + row * y_stride + 4 * column, y_stride, y_has_lanes, y_has_lanes,
+                        columns - j, 2, depth, right + j // _WIDTH * size,
+                    )  # fmt: skip
+                    greatest = found if found > greatest else greatest
+                found = _multiply_left(
+                    x + first_k * (4 if x_has_lanes else x_stride), x_stride, x_has_lanes, m, right,
+                    columns, depth, out + 4 * first_n, out_stride, first_k > 0, left, edge,
+                )  # fmt: skip
+                if found >= LIMIT or greatest >= LIMIT:
+                    release()
+                    return False
+    release()
+    return True
+
+
+class _Memory(threading.local):
+    """Memory of a thread for packed factors, aligned to rows of tiles."""
+
+    def __init__(self) -> None:
+        size = 4 * _HEIGHT * _WIDTH + 2 * PARTS * _DEPTH * (_HEIGHT + _COLUMNS)
+        self._bytes = np.empty(size + ROW_BYTES, np.uint8)
+        self.address = -(-self._bytes.ctypes.data // ROW_BYTES) * ROW_BYTES
+
+
+_memory = _Memory()
+
+
+def _run(places: np.ndarray, sizes: np.ndarray) -> bool:
+    """`_multiply` with this thread's memory."""
+    return _multiply(places, sizes, _memory.address, _CONFIGURATION_ADDRESS)
+
+
+def is_worthwhile(x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether AMX multiplies these matrices faster than the BLAS: by shapes and dtypes."""
+    if not (x.dtype.char == y.dtype.char == "f" and x.ndim > 1 < y.ndim):
+        return False
+    (m, k), n = x.shape[-2:], y.shape[-1]
+    padded = -(-m // _HEIGHT) * _HEIGHT * -(-n // _WIDTH) * _WIDTH * -(-k // DEPTH) * DEPTH
+    return m * n * k >= max(_WORTHWHILE, 0.6 * padded) and amx.is_available()
+
+
+def _in_rows(x: np.ndarray) -> tuple[np.ndarray, int, bool]:
+    """Matrices whose rows or columns are contiguous, the bytes between those, and whether they are
+    the rows."""
+    (m, k), (high, wide) = x.shape[-2:], x.strides[-2:]
+    if wide == 4 and high >= 4 * k:
+        return x, high, True
+    if high == 4 and wide >= 4 * m:
+        return x, wide, False
+    return np.ascontiguousarray(x), 4 * k, True
+
+
+def _addresses(x: np.ndarray, batch: tuple[int, ...]) -> Any:
+    """The addresses of the matrices of an array, broadcast to a batch."""
+    places = x.__array_interface__["data"][0]
+    missing = len(batch) + 2 - x.ndim
+    for count, size, stride in zip(batch[missing:], x.shape, x.strides):
+        places = np.add.outer(places, np.arange(count) * (stride if size > 1 else 0))
+    return np.broadcast_to(places, batch).reshape(-1) if batch else places
+
+
+def matmul(x: np.ndarray, y: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """x @ y, in the memory `out` if it is given.
+
+    The BLAS multiplies what is small or no float32 matrix, matrices with infinity or NaN, and all
+    if `set_matmul_precision("ieee")` asks for it.
+    """
+    if get_matmul_precision() == "ieee" or not is_worthwhile(x, y):
+        return x @ y if out is None else np.matmul(x, y, out)
+    (m, k), n = x.shape[-2:], y.shape[-1]
+    batch = () if x.ndim == y.ndim == 2 else np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+    if k != y.shape[-2]:
+        return x @ y  # NumPy says what is wrong
+    if out is None:
+        out = np.empty((*batch, m, n), np.float32)
+    elif out.strides[-1] != 4:
+        out[...] = matmul(x, y)
+        return out
+    (x, x_stride, by_m), (y, y_stride, by_k) = _in_rows(x), _in_rows(y)
+    sizes = np.array([m, n, k, x_stride, y_stride, out.strides[-2], by_m, not by_k], np.int64)
+    places = np.array([_addresses(array, batch) for array in (x, y, out)], np.int64).reshape(3, -1)
+    count = math.prod(batch)
+    parts = min(blas_threads(), count * m * n * k // _PART)
+    if parts > 1:
+        tasks = _divide(places, sizes, parts)
+        done = all(run_together([lambda task=task: _run(*task) for task in tasks]))
+    else:
+        done = _run(places, sizes)
+    return out if done else np.matmul(x, y, out)
+
+
+def _divide(
+    places: np.ndarray, sizes: np.ndarray, parts: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The arguments of `_multiply` for parts of its work: matrices, or else rows or columns."""
+    count = places.shape[1]
+    if count >= parts:
+        return [(part, sizes) for part in np.array_split(places, parts, 1)]
+    m, n, _, x_stride, y_stride, out_stride, x_has_lanes, y_has_lanes = sizes.tolist()
+    axis, unit = (0, _HEIGHT) if m >= n else (1, _WIDTH)
+    blocks = -(-(m, n)[axis] // unit)
+    tasks = []
+    for part in range(parts):
+        start, stop = (blocks * i // parts * unit for i in (part, part + 1))
+        own = sizes.copy()
+        own[axis] = min(stop, (m, n)[axis]) - start
+        lane = (x_stride if x_has_lanes else 4, y_stride if y_has_lanes else 4)[axis]
+        steps = [[0], [0], [start * (out_stride, 4)[axis]]]
+        steps[axis][0] = start * lane
+        tasks.append((places + np.array(steps), own))
+    return tasks
