@@ -1,10 +1,10 @@
-"""Compares the rounding of float32 convolutions with PyTorch's: both against float64.
+"""Compares the rounding of float32 convolutions and products with PyTorch's: against float64.
 
     python benchmarks/accuracy.py
 
-A cell is the root mean square of the error over that of the result, of a 3x3 convolution with as
-many input as output channels, its input's and its weight's gradient; inputs and gradients are
-normally distributed, weights as by He's initialization.
+A cell is the root mean square of the error over that of the result: of a 3x3 convolution with as
+many input as output channels, its input's and its weight's gradient, and of a product of square
+matrices. Inputs and gradients are normally distributed, weights as by He's initialization.
 """
 
 import argparse
@@ -16,10 +16,13 @@ import numpy as np
 import torch
 
 import dtrain
+from dtrain.backend.kernels import multiplies_on_amx
 from dtrain.distributed.doctor.software import blas
 
 #: (channels, images, height and width)
 SHAPES = ((64, 4, 56), (128, 4, 28), (256, 4, 14), (256, 16, 14), (512, 4, 14), (512, 32, 7))
+#: of square matrices
+SIZES = (128, 256, 512, 1024, 2048)
 DIRECTIONS = ("forward", "input gradient", "weight gradient")
 
 
@@ -46,16 +49,28 @@ def measure(channels, images, side, seed=0):
     return list(zip(DIRECTIONS, *errors))
 
 
+def measure_product(size, seed=0):
+    """The errors of dtrain and of PyTorch in a product of square matrices."""
+    x, y = np.random.default_rng(seed).normal(size=(2, size, size)).astype(np.float32)
+    exact = x.astype(np.float64) @ y
+    products = ((T.from_numpy(x) @ T.from_numpy(y)).numpy() for T in (dtrain, torch))
+    return [np.std(product - exact) / np.std(exact) for product in products]
+
+
 def main():
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     torch.set_num_threads(1)
-    print(blas())
+    print(blas(), "and AMX" if multiplies_on_amx() else "")
     print(f"{'channels':>8} {'input':14} {'direction':18}{'dtrain':>10}{'torch':>10}{'ratio':>8}")
     for channels, images, side in SHAPES:
         for direction, ours, theirs in measure(channels, images, side):
             size = f"{images}x{side}x{side}"
             cells = f"{ours:10.1e}{theirs:10.1e}{ours / theirs:8.1f}"
             print(f"{channels:8} {size:14} {direction:18}{cells}", flush=True)
+    print(f"\n{'size':>8} {'products':33}{'dtrain':>10}{'torch':>10}{'ratio':>8}")
+    for size in SIZES:
+        ours, theirs = measure_product(size)
+        print(f"{size:8} {'':33}{ours:10.1e}{theirs:10.1e}{ours / theirs:8.1f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -55,10 +55,9 @@ class _Matmul:
         """One of "none", "ieee", "tf32", "bf16"; others are refused.
 
         With "none" a processor with AMX multiplies large matrices by three parts in bfloat16, which
-        together have all bits of a float32 number; the sums round less than those of the BLAS.
-        Numbers of less than 2**-126 times the greatest power of two in their bits count as zero.
-        With "ieee" the BLAS computes all products. "tf32" and "bf16", which allow less exact
-        numbers in PyTorch, are as "none".
+        together have all bits of a float32 number; the sums round less than those of the BLAS. Bits
+        of less than 2**-126, the least normal number, count as zero. With "ieee" the BLAS computes
+        all products. "tf32" and "bf16", which allow less exact numbers in PyTorch, are as "none".
 
         >>> from dtrain.backends import mkldnn
         >>> mkldnn.matmul.fp32_precision

@@ -149,6 +149,12 @@ def matmul(x: Array, y: Array, out: np.ndarray | None = None) -> Array:
     return x @ y
 
 
+def multiplies_on_amx() -> bool:
+    """Whether `matmul` multiplies large float32 matrices of a CPU on AMX."""
+    body = _import_body("cpu", "amx")
+    return body is not None and body.is_available()
+
+
 def sum_leading(x: Array, count: int) -> Array:
     """The sum over the first `count` axes, with the bits of `x.sum`."""
     if type(x) is np.ndarray and x.flags.c_contiguous and x.size and count < x.ndim:

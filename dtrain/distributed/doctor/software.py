@@ -26,7 +26,14 @@ def software() -> dict[str, str]:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             versions[package] = "not installed"
-    return {**versions, "BLAS": blas(), "processor": _processor()}
+    return {**versions, "BLAS": blas(), "products": _products(), "processor": _processor()}
+
+
+def _products() -> str:
+    """What multiplies large float32 matrices on a CPU."""
+    from dtrain.backend.kernels import multiplies_on_amx
+
+    return "AMX" if multiplies_on_amx() else "the BLAS"
 
 
 def _blas_pools() -> list[dict[str, Any]]:

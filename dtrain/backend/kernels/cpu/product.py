@@ -11,7 +11,6 @@ Each element of the product is added in the same order, whatever the shape and t
 from __future__ import annotations
 
 import math
-import math
 import threading
 from typing import Any
 
