@@ -10,6 +10,7 @@ Each element of the product is added in the same order, whatever the shape and t
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
 from typing import Any
@@ -245,7 +246,7 @@ def matmul(x: np.ndarray, y: np.ndarray, out: np.ndarray | None = None) -> np.nd
     parts = min(blas_threads(), count * m * n * k // _PART)
     if parts > 1:
         tasks = _divide(places, sizes, parts)
-        done = all(run_together([lambda task=task: _run(*task) for task in tasks]))
+        done = all(run_together([functools.partial(_run, *task) for task in tasks]))
     else:
         done = _run(places, sizes)
     return out if done else np.matmul(x, y, out)
