@@ -102,7 +102,7 @@ class _Writer:
             flat.add_lines([f"f = saved[{index}]"])
         else:
             numbers = {value: flat.new_value() for value in rule.kept}
-            flat.ordered |= {numbers[value] for value in rule.ordered}
+            flat.layouts.strides.update((numbers[v], s) for v, s in rule.layouts.items())
             numbers[rule.grad] = grad
             if rule.kept:
                 unpacked = "".join(f"a{numbers[value]}, " for value in rule.kept)

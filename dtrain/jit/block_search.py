@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from dtrain.jit.array_calls import ArrayCall, Example
 from dtrain.jit.flat_items import Item, find_root
 from dtrain.jit.graph import Ref
-from dtrain.jit.row_blocks import BlockRun
+from dtrain.jit.row_blocks import BlockRun, is_new_array
 
 #: Calls are moved before so many others, to those whose results they take.
 WINDOW = 48
 
 
 def find_block_run(
-    items: Sequence[Item], examples: dict[int, Example], roots: dict[int, int]
-) -> tuple[BlockRun, list[Item], list[Item], int] | None:
+    items: Sequence[Item], examples: dict[int, Example], roots: dict[int, int],
+    strides: Mapping[int, tuple[int, ...]],
+) -> tuple[BlockRun, list[Item], list[Item], int] | None:  # fmt: skip
     """The calls from the first item on that can run together, the lines that are to come before
     them, the other items in between, and how many items that is in all; None if there are none.
 
     A call moves before others if it needs nothing of theirs, and they write to nothing of its.
     """
-    run = BlockRun(roots=roots)
+    run = BlockRun(roots=roots, strides=strides)
     passed = _Passed(roots)
     taken: list[int] = []
     before: list[int] = []
@@ -33,7 +34,7 @@ def find_block_run(
             continue
         elif _is_movable(item, run, passed) and run.add(item, examples):
             taken.append(index)
-            if item.call is not None and not item.shared:
+            if item.call is not None and not item.shared and not is_new_array(item):
                 end, count = index + 1, len(run.items)
         elif not run.calls:
             return None

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from dtrain.jit.native_calls import Place, Rows
-from dtrain.jit.row_blocks import BlockRun, Division, as_block
+from dtrain.jit.array_places import Place
+from dtrain.jit.divisions import Division, as_block, find_axes, row_step
+from dtrain.jit.native_calls import Rows
+from dtrain.jit.row_blocks import BlockRun
 from dtrain.jit.table_text import TableText
 
 
@@ -28,6 +30,7 @@ class BlockText(TableText):
         super().__init__(run, later, set(), memory, constant)
         self._blocks, self._free, self._block = run, list(free), run.block()
         self._kinds = {place.memory: kind for place, kind in run.operands()}
+        self._viewed = run.viewed()
 
     def _bytes_in_frame(self, place: Place) -> int:
         size = super()._bytes_in_frame(place)
@@ -48,10 +51,13 @@ class BlockText(TableText):
         self._add_rows(last, rest, placed)
         steps = np.zeros(memories + len(block.constants), np.int64)
         for value, number in numbers.items():
-            place = self._run.places[value]
             if self._kinds.get(value) == "row":
-                steps[number] = self._block * self._width(place) * place.dtype.itemsize
-        return _Blocks(first, block, last, count, steps).run, block.constants
+                step = row_step(self._run.places[value], self._blocks.rows)
+                assert step is not None
+                steps[number] = self._block * step
+        free = [n for value, n in numbers.items() if not self._run.places[value].is_ordered]
+        in_any_order = np.array(sorted(free), np.int64)
+        return _Blocks(first, block, last, count, steps, in_any_order).run, block.constants
 
     def _add_rows(self, rows: Rows, size: int, placed: Callable[[Any], Any]) -> None:
         """Add the rows that run the calls for a block of this size."""
@@ -61,14 +67,15 @@ class BlockText(TableText):
             def part(arg: Any, kinds: Any = kinds, division: Division = division) -> Any:
                 if not isinstance(arg, Place):
                     return arg
-                shape = division.shape(arg, next(kinds), self._blocks.rows, size)
-                return as_block(placed(arg), shape)
+                return division.part(placed(arg), next(kinds), self._blocks.rows, size)
 
             added = not size or rows.add(call, [part(x) for x in args], [part(x) for x in outputs])
             assert added, call.name
 
     def _new_lines(self, value: int) -> list[str]:
         place = self._run.places[value]
+        if not place.is_ordered:
+            return [f"a{value} = {self._new_in_order(place)}"]
         for given in self._free if self._memory.get(value) is None else ():
             if self._may_take(place, given):
                 self._free.remove(given)
@@ -76,12 +83,23 @@ class BlockText(TableText):
                 return [f"a{value} = a{given}" + ("" if same else f".reshape({place.shape})")]
         return super()._new_lines(value)
 
+    def _new_in_order(self, place: Place) -> str:
+        """The text of a new array whose axes lie in another order."""
+        axes = find_axes(place)
+        assert axes is not None
+        shape = tuple(place.shape[n] for n in axes)
+        back = tuple(sorted(range(len(axes)), key=lambda n: axes[n]))
+        new = f"{self._constant(np.empty)}({shape}, {self._constant(place.dtype)})"
+        return f"{new}.transpose({back})"
+
     def _may_take(self, place: Place, given: int) -> bool:
         """Whether a result can be written into the memory of a given value."""
         other, made = self._run.places[given], self._run.made[place.memory]
         if other.dtype != place.dtype or math.prod(other.shape) != math.prod(place.shape):
             return False
         if self._kinds.get(given) != "row" or self._kinds.get(place.memory) != "row":
+            return False
+        if self._viewed & {given, place.memory} or not self._blocks.is_whole(other):
             return False
         last = self._run.last.get(other.memory, made + 1)
         is_elementwise = isinstance(self._run.calls[made][0].function, np.ufunc)
@@ -91,11 +109,14 @@ class BlockText(TableText):
 class _Blocks:
     """The tables of a BlockRun; keeps alive the arrays whose addresses are in them."""
 
-    def __init__(self, first: Rows, block: Rows, last: Rows, count: int, steps: np.ndarray):
+    def __init__(
+        self, first: Rows, block: Rows, last: Rows, count: int, steps: np.ndarray,
+        in_any_order: np.ndarray,
+    ):  # fmt: skip
         from dtrain.backend.kernels.cpu.call_table import run_blocks
 
         self._run_blocks, self._rows = run_blocks, (first, block, last)
-        self._given = first.table(), block.table(), last.table(), count, steps
+        self._given = first.table(), block.table(), last.table(), count, steps, in_any_order
 
     def run(self, arena: int, given: int, memory: np.ndarray) -> bool:
         """Run them; False if a given array is not in C order."""

@@ -8,7 +8,11 @@ from typing import Any
 import numpy as np
 
 from dtrain.jit.array_calls import ArrayCall
-from dtrain.jit.native_calls import Place, Rows
+from dtrain.jit.array_places import Place
+from dtrain.jit.native_calls import Rows
+
+#: The most rows of a table for one call.
+MAX_ROWS = 64
 
 
 def has_bits_of(call: ArrayCall, args: Sequence[Any], outputs: Sequence[Place]) -> bool:
@@ -34,7 +38,7 @@ def has_bits_of(call: ArrayCall, args: Sequence[Any], outputs: Sequence[Place]) 
     arrays = [_array(given, place) for place in places]
     results = [stand_in(place) for place in outputs]
     rows = Rows(len(given) + 1)
-    if not rows.add(call, places, results):
+    if not rows.add(call, places, results) or len(rows.rows) > MAX_ROWS:
         return False
     everything = (*given, *rows.constants)
     with np.errstate(all="ignore"):

@@ -19,10 +19,10 @@ import numpy as np
 
 from dtrain import env
 from dtrain.jit.array_calls import ArrayCall, Example
+from dtrain.jit.array_places import Place, c_strides, place_view
 from dtrain.jit.call_check import has_bits_of
 from dtrain.jit.flat_items import Item
 from dtrain.jit.graph import Ref, rebuild
-from dtrain.jit.native_calls import Place, c_strides, place_view
 
 #: The most elements of an array in a table, and the fewest calls that are worth one.
 MAX_ELEMENTS, MIN_CALLS = 1 << 14, 3
@@ -93,22 +93,24 @@ class Run:
         outputs = self._output_places(call, examples)
         if outputs is None or not is_native(call, args, outputs):
             return False
-        self._note_call(item, args, outputs)
+        self._note_outputs(call, outputs)
+        self._note_call(call, args, outputs)
+        self.items.append(item)
         return True
 
-    def _note_call(self, item: Item, args: list[Any], outputs: list[Place]) -> None:
-        call, number = item.call, len(self.calls)
-        assert call is not None
+    def _note_outputs(self, call: ArrayCall, outputs: list[Place]) -> None:
         for (_, value), place in zip(call.outputs, outputs):
             self.places[value] = place
-            self.made[value] = number
+            self.made[value] = len(self.calls)
+
+    def _note_call(self, call: ArrayCall, args: list[Any], outputs: list[Place]) -> None:
+        number = len(self.calls)
         for place in (*args, *outputs):
             if isinstance(place, Place):
                 self.last[place.memory] = number
                 if self.made.get(place.memory) != number:
                     self.taken.add(place.memory)
         self.calls.append((call, args, outputs))
-        self.items.append(item)
 
     def _output_places(
         self, call: ArrayCall, examples: dict[int, Example]

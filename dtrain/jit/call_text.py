@@ -12,6 +12,7 @@ import numpy as np
 from dtrain.jit import call_tables
 from dtrain.jit.array_calls import ArrayCall, Example
 from dtrain.jit.array_functions import call_method, get_attribute
+from dtrain.jit.array_layouts import ArrayLayouts
 from dtrain.jit.code_text import CodeText
 from dtrain.jit.graph import Ref
 
@@ -23,15 +24,15 @@ class CallText:
     ----------
     code : where constants are put
     examples : what is known of values
-    ordered : the values whose elements lie in C order
+    layouts : how they lie in memory
     memory : the text of the memory, or None, for values that nobody takes but who gets them
     """
 
     def __init__(
-        self, code: CodeText, examples: Mapping[int, Example], ordered: set[int],
+        self, code: CodeText, examples: Mapping[int, Example], layouts: ArrayLayouts,
         memory: Mapping[int, str],
     ):  # fmt: skip
-        self._code, self._examples, self._ordered, self._memory = code, examples, ordered, memory
+        self._code, self._examples, self._layouts, self._memory = code, examples, layouts, memory
 
     def lines(self, call: ArrayCall, free: Sequence[int]) -> list[str]:
         """The lines that run a call; the result may be written into the values that are free."""
@@ -113,8 +114,9 @@ class CallText:
         function: Any = call.function
         if function.signature is not None or function.nout != 1 or len(call.outputs) != 1:
             return None
-        like = self._examples[call.outputs[0][1]]
-        if not like.shape or call.outputs[0][1] not in self._ordered:  # a number without a shape
+        made, is_ordered = call.outputs[0][1], self._layouts.is_ordered
+        like = self._examples[made]
+        if not like.shape or not is_ordered(made):  # a number without a shape
             return None
-        fits = (v for v in free if self._examples.get(v) == like and v in self._ordered)
+        fits = (v for v in free if self._examples.get(v) == like and is_ordered(v))
         return next(fits, None)

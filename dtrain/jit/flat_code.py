@@ -7,13 +7,14 @@ arguments are those that were given, so the bits are, too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from dtrain.jit import call_tables
 from dtrain.jit.array_calls import ArrayCall, Example
+from dtrain.jit.array_layouts import ArrayLayouts
 from dtrain.jit.block_search import find_block_run
 from dtrain.jit.block_text import BlockText
 from dtrain.jit.call_text import CallText
@@ -33,16 +34,17 @@ class FlatCode:
     ----------
     code : where constants are put; its text of a Ref to value n must be `a<n>`
     first : the first number that is free for values that are not the graph's
+    assumable : values that may be taken to lie in C order (`layouts.assumed`)
     """
 
-    def __init__(self, code: CodeText, first: int):
+    def __init__(self, code: CodeText, first: int, assumable: Collection[int] = ()):
         self._code = code
         self._free = first
         self._items: list[Item] = []
         self._examples: dict[int, Example] = {}
         self._foreign: set[int] = set()  # arrays that code outside of this text refers to, too
-        #: the arrays whose elements lie in C order, in every run: sums depend on the order
-        self.ordered: set[int] = set()
+        #: how arrays lie in memory, in every run: sums depend on the order
+        self.layouts = ArrayLayouts(self._examples, assumable)
 
     def new_value(self) -> int:
         """The number of a new value."""
@@ -73,6 +75,8 @@ class FlatCode:
         """Make a value another name of one."""
         line = f"a{value} = a{source}"
         self._items.append(Item({source}, [value], lines=[line], shared={source}))
+        if source in self.layouts.strides:
+            self.layouts.strides[value] = self.layouts.strides[source]
 
     def add_new_sum(self, first: int, second: int, example: Example) -> int:
         """Add up two values; returns the number of the sum."""
@@ -83,7 +87,7 @@ class FlatCode:
         for value in (first, second):
             self._examples.setdefault(value, example)
         self._items.append(Item({first, second}, [total], call))
-        self._note_order(call)
+        self.layouts.note(call)
         return total
 
     def add_sum(self, total: int, part: int) -> None:
@@ -114,21 +118,13 @@ class FlatCode:
             )  # fmt: skip
             uses = {ref.value for ref in here.refs()}
             made = [value for _, value in outputs]
+            self.layouts.note(here)
+            is_copy = self.layouts.is_copy(here)
+            if is_copy:
+                here.shared = shared = set()
             self._items.append(Item(uses, made, here, (), shared, label))
-            if not shared and not makes_arrays(call):
+            if not shared and not is_copy and not makes_arrays(call):
                 self.hold(made)
-            self._note_order(here)
-
-    def _note_order(self, call: ArrayCall) -> None:
-        """Note the outputs of a call that lie in C order in every run."""
-        shapes = {value: self._examples[value].shape for _, value in call.outputs}
-        args = {ref.value for ref in call.refs() if self._examples[ref.value].shape}
-        if not isinstance(call.function, np.ufunc) and makes_arrays(call):  # a kernel
-            args = {value for value in args if self._examples[value].shape in shapes.values()}
-        elif call.name != "array.reshape" and not isinstance(call.function, np.ufunc):
-            return
-        if call.function is np.matmul or args <= self.ordered:
-            self.ordered.update(v for v in shapes if self._examples[v].is_ordered)
 
     # --- text ---
 
@@ -151,7 +147,7 @@ class FlatCode:
         needed = {*needed, *kept}
         kept = {value for value in kept if find_root(roots, value) not in reached}
         memory = self._find_memory(roots)
-        self._text = CallText(self._code, self._examples, self.ordered, memory)
+        self._text = CallText(self._code, self._examples, self.layouts, memory)
         frames = self._make_tables(needed, kept, roots) if call_tables.are_there() else []
         last: dict[int, int] = {}  # of each memory, the last item that uses it
         for index, item in enumerate(self._items):
@@ -186,7 +182,7 @@ class FlatCode:
                 lines = text.lines(name, self._plain_lines)
                 frames.append(name)
                 self.hold([*run.given, *text.makes])
-            elif blocks := find_block_run(rest, self._examples, roots):
+            elif blocks := find_block_run(rest, self._examples, roots, self.layouts.strides):
                 run, ups, others, after = blocks
                 later, into = _find_uses([*others, *rest[after:]], needed)
                 free = self._free_after(blocks[0], later, roots)

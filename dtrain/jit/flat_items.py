@@ -11,7 +11,8 @@ from dtrain.jit.array_calls import ArrayCall
 
 #: The kernels here return new arrays, in an order that arguments of the same shape decide.
 _FAMILIES = (
-    "activation", "channel_norm", "gru", "lstm", "masked_softmax", "norm", "softmax", "window",
+    "activation", "attention", "channel_norm", "gru", "lstm", "masked_softmax", "norm", "softmax",
+    "window",
 )  # fmt: skip
 _KERNELS = tuple(f"dtrain.backend.kernels.cpu.{family}" for family in _FAMILIES)
 

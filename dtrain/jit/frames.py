@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from dtrain.jit.native_calls import Place
+from dtrain.jit.array_places import Place
 
 #: The elements of each array in a frame begin at a multiple of so many bytes.
 ALIGNMENT = 64

@@ -9,20 +9,20 @@ from __future__ import annotations
 import ctypes
 import functools
 import math
-import operator
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from dtrain.backend import kernels
 from dtrain.jit.array_calls import ArrayCall
-from dtrain.jit.array_functions import call_method, get_attribute
+from dtrain.jit.array_functions import call_method
+from dtrain.jit.array_places import Place, broadcast_strides, merge_axes, one_axis
 
 #: Each element of the result is rounded once, so any steps give the same bits.
 EXACT = {
     np.add, np.subtract, np.multiply, np.divide, np.negative, np.square, np.sqrt, np.absolute,
-    np.maximum, np.minimum,
+    np.maximum, np.minimum, np.positive,
 }  # fmt: skip
 _ELEMENTWISE = EXACT | {np.tanh, np.exp, np.log, np.sin, np.cos}
 #: The outputs of kernels that are sums of rows, and what those begin with: -0.0 + x is x, to the
@@ -31,63 +31,12 @@ _FROM_ZERO = {1: 0.0, 2: 0.0}
 _SUMS = {
     "add_rows": {0: -0.0},
     "layer_norm_backward": _FROM_ZERO,
+    "rms_norm_backward": {1: 0.0},
     "group_norm_backward": _FROM_ZERO,
 }
 COLUMN_SUMS = f"{kernels.__name__}.cpu.sums", "column_sums"
-_VIEW_METHODS = {"reshape", "swapaxes", "transpose", "view"}
-
-
-class Place(NamedTuple):
-    """Where a value lies: in which memory of a table, at which offset, and how."""
-
-    memory: int
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-    dtype: np.dtype
-
-    @property
-    def is_ordered(self) -> bool:
-        """Whether the elements lie in C order, without gaps."""
-        return self.strides == c_strides(self.shape, self.dtype)
-
-
-def c_strides(shape: Sequence[int], dtype: np.dtype) -> tuple[int, ...]:
-    """The strides of a new array."""
-    strides, step = [], dtype.itemsize
-    for size in reversed(shape):
-        strides.append(step)
-        step *= size
-    return tuple(reversed(strides))
-
-
-def place_view(call: ArrayCall, source: Place) -> Place | None:
-    """Where the result of a call lies that makes a view of its argument; None if it makes none."""
-    is_method = call.function is call_method and call.args[0] in _VIEW_METHODS
-    if not is_method and call.function not in (get_attribute, operator.getitem):
-        return None
-    others = [arg for arg in call.args if not isinstance(arg, Place)]
-    form = call.function, repr((others, call.kwargs)), source._replace(memory=0)
-    if form not in _views:
-        _views[form] = _find_view(call, source)
-    found = _views[form]
-    return found and found._replace(memory=source.memory)
-
-
-#: What `place_view` has found, as a view of the memory 0.
-_views: dict[tuple[Any, str, Place], Place | None] = {}
-
-
-def _find_view(call: ArrayCall, source: Place) -> Place | None:
-    size = sum((n - 1) * s for n, s in zip(source.shape, source.strides)) + source.dtype.itemsize
-    base = np.empty(size, np.uint8)
-    array = np.ndarray(source.shape, source.dtype, base, 0, source.strides)
-    args = [array if isinstance(arg, Place) else arg for arg in call.args]
-    made = call.function(*args, **call.kwargs)
-    if not isinstance(made, np.ndarray) or not made.size or not np.may_share_memory(made, base):
-        return None
-    offset = made.ctypes.data - base.ctypes.data
-    return Place(0, source.offset + offset, made.shape, made.strides, made.dtype)
+_SOFTMAX = f"{kernels.__name__}.cpu.softmax", f"{kernels.__name__}.cpu.attention"
+_ROWS_OF_SOFTMAX = "softmax", "softmax_backward", "causal_softmax"
 
 
 class Rows:
@@ -129,10 +78,9 @@ class Rows:
         if function.__module__ == f"{kernels.__name__}.cpu.norm":
             return self._add_kernel(function.__name__, args, outputs, outputs[0].shape)
         if function.__module__ == f"{kernels.__name__}.cpu.activation":
-            shape = outputs[0].shape
-            return all(x.shape == shape for x in args if isinstance(x, Place)) and self._add_kernel(
-                function.__name__, args, outputs, [math.prod(shape)]
-            )
+            return self._add_map(function.__name__, args, outputs[0])
+        if function.__module__ in _SOFTMAX and function.__name__ in _ROWS_OF_SOFTMAX:
+            return self._add_softmax(function.__name__, args, outputs[0])
         return False
 
     def _add_row(
@@ -164,8 +112,10 @@ class Rows:
         fits = loop is not None and all(array.dtype == dtype for array in arrays)
         if not fits or any(type(number) not in (int, float) for number in numbers):
             return False
-        axes = _merge_axes([_broadcast(array, out.shape) for array in (*arrays, out)], out.shape)
-        if len(axes) > 2 or (ufunc not in EXACT and axes != _one_axis(out, len(arrays) + 1)):
+        axes = merge_axes(
+            [broadcast_strides(array, out.shape) for array in (*arrays, out)], out.shape
+        )
+        if ufunc not in EXACT and axes != one_axis(out, len(arrays) + 1):
             return False
         places, given = [], iter(range(len(arrays)))
         for arg in args:
@@ -175,26 +125,82 @@ class Rows:
             else:
                 places.append((self._constant(arg, dtype), [0] * len(axes)))
         places.append((out, [steps[-1] for _, steps in axes]))
-        count = axes[0][0] if len(axes) == 2 else 1
-        with_steps = [(place, steps[0] if len(axes) == 2 else 0) for place, steps in places]
         assert loop is not None
-        return self._add_row(loop, with_steps, count, [axes[-1][0]], [s[-1] for _, s in places])
+        inner = [steps[-1] for _, steps in places]
+        return self._add_nest(loop, places, axes[:-1], [axes[-1][0]], inner)
+
+    def _add_nest(
+        self, function: tuple[int, int], places: Sequence[tuple[Place, Sequence[int]]],
+        axes: Sequence[tuple[int, Any]], sizes: Sequence[int], steps: Sequence[int],
+    ) -> bool:  # fmt: skip
+        """Add rows for calls along outer axes: along the longest one a row calls by itself.
+
+        places : of each argument its Place, and by how many bytes it moves along each axis
+        axes : their sizes first; sizes, steps : of each call
+        """
+        order = sorted(range(len(axes)), key=lambda n: axes[n][0])
+        outer, last = order[:-1], order[-1] if order else None
+        for index in np.ndindex(*(axes[n][0] for n in outer)):
+            moved = []
+            for place, by in places:
+                offset = place.offset + sum(n * by[axis] for n, axis in zip(index, outer))
+                moved.append((place._replace(offset=offset), 0 if last is None else by[last]))
+            count = 1 if last is None else axes[last][0]
+            self._add_row(function, moved, count, sizes, steps)
+        return True
 
     def _add_product(self, x: Any, y: Any, out: Place) -> bool:
         loop = _find_loop(np.matmul, out.dtype)
         operands = (x, y, out)
         if loop is None or not all(
-            isinstance(a, Place) and a.dtype == out.dtype and len(a.shape) == 2 for a in operands
+            isinstance(a, Place) and a.dtype == out.dtype and len(a.shape) >= 2 for a in operands
         ):
             return False
-        (n, k), m = x.shape, y.shape[1]
-        steps = [0, 0, 0, *x.strides, *y.strides, *out.strides]
-        return self._add_row(loop, [(a, 0) for a in operands], 1, [1, n, k, m], steps)
+        if any(a.shape[:-2] != out.shape[:-2] for a in operands):
+            return False
+        (n, k), m = x.shape[-2:], y.shape[-1]
+        axes = merge_axes([a.strides[:-2] for a in operands], out.shape[:-2])
+        places = [(a, [steps[i] for _, steps in axes]) for i, a in enumerate(operands)]
+        steps = [by[-1] for _, by in places]
+        for a in operands:
+            steps += a.strides[-2:]
+        return self._add_nest(loop, places, axes[:-1], [axes[-1][0], n, k, m], steps)
 
     def _add_sum(self, x: Any, axis: Any = None, *, out: Place) -> bool:
         if axis != 0 or len(x.shape) != 2 or x.shape[1] < 2 or not x.is_ordered:
             return False
         return len(out.shape) == 1 and self._add_kernel("add_rows", [x], [out], x.shape)
+
+    def _add_map(self, name: str, args: Sequence[Any], out: Place) -> bool:
+        """Add a kernel for elements one by one, of arrays of one shape."""
+        from dtrain.backend.kernels.cpu.kernel_loops import kernel_loop
+
+        arrays = [*(arg for arg in args if isinstance(arg, Place)), out]
+        if any(x.shape != out.shape or x.dtype != out.dtype for x in arrays):
+            return False
+        if all(x.is_ordered for x in arrays):
+            return self._add_kernel(name, args, [out], [math.prod(out.shape)])
+        axes = merge_axes([x.strides for x in arrays], out.shape)
+        loop = kernel_loop(name, out.dtype) if out.dtype.char in "fd" else None
+        if loop is None or len(arrays) != len(args) + 1:
+            return False
+        if axes[-1][1] != [out.dtype.itemsize] * len(arrays):
+            return False
+        places = [(x, [steps[n] for _, steps in axes]) for n, x in enumerate(arrays)]
+        data = self._loop_data(loop, [])
+        return self._add_nest((loop.loop.address, data), places, axes[:-1], [axes[-1][0]], [])
+
+    def _add_softmax(self, name: str, args: Sequence[Any], out: Place) -> bool:
+        """Add a softmax along the last axis, or the gradient of one."""
+        arrays, numbers = [arg for arg in args if isinstance(arg, Place)], args[-1:]
+        rows, n = math.prod(out.shape[:-1]), out.shape[-1]
+        if any(x.shape != out.shape for x in arrays):
+            return False
+        if name == "causal_softmax":
+            return self._add_kernel(name, arrays, [out], [rows, n, out.shape[-2]])
+        if numbers[0] not in (-1, len(out.shape) - 1):
+            return False
+        return self._add_kernel(name, arrays, [out], [rows, n])
 
     def _add_kernel(
         self, name: str, args: Sequence[Any], outputs: Sequence[Place], sizes: Sequence[int]
@@ -231,38 +237,14 @@ class Rows:
     def _add_loop(
         self, loop: Any, places: Sequence[Place], numbers: Sequence[float], sizes: Sequence[int]
     ) -> None:  # fmt: skip
-        data = np.array([loop.kernel, *np.array(numbers, np.float64).view(np.int64)], np.int64)
-        self._kept.append(data)
-        function = loop.loop.address, data.ctypes.data
+        function = loop.loop.address, self._loop_data(loop, numbers)
         self._add_row(function, [(place, 0) for place in places], 1, sizes, [])
 
-
-def _broadcast(place: Place, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The strides of an argument that is broadcast to a shape."""
-    missing = len(shape) - len(place.shape)
-    return (0,) * missing + tuple(
-        0 if size == 1 else stride for size, stride in zip(place.shape, place.strides)
-    )
-
-
-def _merge_axes(
-    strides: Sequence[Sequence[int]], shape: Sequence[int]
-) -> list[tuple[int, list[int]]]:  # fmt: skip
-    """(size, strides of each operand) of as few axes as run over all elements."""
-    axes: list[tuple[int, list[int]]] = []
-    for size, *steps in zip(shape, *strides):
-        if size == 1:
-            continue
-        if axes and axes[-1][1] == [step * size for step in steps]:
-            axes[-1] = (axes[-1][0] * size, steps)
-        else:
-            axes.append((size, steps))
-    return axes or [(1, [0] * len(strides))]
-
-
-def _one_axis(out: Place, operands: int) -> list[tuple[int, list[int]]]:
-    """The axes where all operands lie as `out` does, without gaps."""
-    return [(math.prod(out.shape), [out.dtype.itemsize] * operands)]
+    def _loop_data(self, loop: Any, numbers: Sequence[float]) -> int:
+        """The address of the data of a kernel's loop."""
+        data = np.array([loop.kernel, *np.array(numbers, np.float64).view(np.int64)], np.int64)
+        self._kept.append(data)
+        return data.ctypes.data
 
 
 @functools.cache

@@ -9,18 +9,26 @@ of whole calls.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import operator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from dtrain.backend import kernels
 from dtrain.jit.array_calls import ArrayCall, Example
-from dtrain.jit.array_functions import call_method
+from dtrain.jit.array_places import Place
 from dtrain.jit.call_tables import MAX_ELEMENTS, Run, is_native
+from dtrain.jit.copied_rows import as_copies
+from dtrain.jit.divisions import (
+    Division,
+    divide_call,
+    divide_views,
+    find_axes,
+    row_step,
+    split_rows,
+)
 from dtrain.jit.flat_items import Item, find_root
-from dtrain.jit.native_calls import COLUMN_SUMS, EXACT, Place, c_strides
 
 #: The bytes of all blocks that are used at a time: a share of a core's second cache.
 BLOCK_BYTES = 1 << 17
@@ -29,83 +37,17 @@ MIN_BLOCKS, MIN_CALLS = 3, 2
 #: Loops take so many elements at a time: blocks of a multiple have no remainders of their own.
 _STEP = 64
 
-_ACTIVATION, _NORM = f"{kernels.__name__}.cpu.activation", f"{kernels.__name__}.cpu.norm"
-
-
-class Division(NamedTuple):
-    """How a call can be divided.
-
-    rows : into so many at most, where `is_fixed`, else into any divisor of it
-    tail : the shape of a row in the call's own view of its arrays; () where it does not matter
-    kinds : for each array among arguments and outputs: "row" by row, "whole" for each block, or
-        a "sum" of rows
-    """
-
-    rows: int
-    tail: tuple[int, ...]
-    kinds: tuple[str, ...]
-    is_fixed: bool = True
-
-    def shape(self, place: Place, kind: str, rows: int, block: int) -> tuple[int, ...]:
-        """The shape of a block of an array of which there are so many rows."""
-        size, inner = math.prod(place.shape), math.prod(self.tail)
-        if kind != "row":
-            return (size,)
-        width = size // rows
-        if width % inner:  # a number for each row, or for each group of one
-            return block * width, 1
-        return (block * (width // inner), *self.tail)
-
-
-#: The kinds of the arrays of kernels for rows that have the shape of the first output's, but for
-#: the first axis.
-_NORMS = {
-    "layer_norm": ("row", "whole", "whole", "row", "row", "row"),
-    "layer_norm_backward": ("row", "row", "whole", "row", "row", "row", "sum", "sum"),
-    "group_norm": ("row", "whole", "whole", "row", "row", "row"),
-    "group_norm_backward": ("row", "row", "whole", "row", "row", "row", "sum", "sum"),
-}
-
-
-def divide_call(call: ArrayCall, args: Sequence[Any], outputs: Sequence[Place]) -> Division | None:
-    """How a call can be divided into blocks of rows; None if it cannot."""
-    function: Any = call.function
-    given = [arg for arg in args if isinstance(arg, Place)]
-    (out, *_), size = outputs, math.prod(outputs[0].shape)
-    module, name = getattr(function, "__module__", ""), getattr(function, "__name__", "")
-    if isinstance(function, np.ufunc):
-        found = [_kind_of_operand(place.shape, out.shape) for place in given]
-        widths = {math.prod(p.shape) for p, kind in zip(given, found) if kind == "whole"}
-        if function not in EXACT or None in found or len(widths) > 1:
-            return None
-        tail = tuple(widths)
-        return Division(size // math.prod(tail), tail, (*filter(None, found), "row"), False)
-    if module == _ACTIVATION and all(place.shape == out.shape for place in given):
-        return Division(size, (), ("row",) * (len(given) + 1), False)
-    if module == _NORM and name in _NORMS and len(given) + len(outputs) == len(_NORMS[name]):
-        return Division(out.shape[0], out.shape[1:], _NORMS[name])
-    is_sum = function is call_method and list(args[:1]) + list(args[2:]) == ["sum", 0]
-    if (is_sum or (module, name) == COLUMN_SUMS) and len(given[0].shape) == 2:
-        return Division(given[0].shape[0], given[0].shape[1:], ("row", "sum"))
-    return None
-
-
-def _kind_of_operand(shape: tuple[int, ...], like: tuple[int, ...]) -> str | None:
-    if shape == like:
-        return "row"
-    while shape[:1] == (1,):
-        shape = shape[1:]
-    return "whole" if shape and shape == like[-len(shape) :] else None
-
 
 @dataclass
 class BlockRun(Run):
     """Calls in the making of such a run.
 
     roots : for each value one that stands for its memory
+    strides : those of the values for which they are known
     """
 
     roots: dict[int, int] = field(default_factory=dict)
+    strides: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     rows: int = 0
     divisions: list[Division] = field(default_factory=list)
     written: set[int] = field(default_factory=set)  # given values that are written to
@@ -113,34 +55,84 @@ class BlockRun(Run):
     max_elements = 1 << 40
 
     def is_connected(self, item: Item) -> bool:
-        """Whether an item is a view, or uses an array that a call of this run makes."""
+        """Whether an item is a view, or uses an array of which this run has a block."""
         memories = {self.places[v].memory for v in item.uses if v in self.places}
-        return (
-            bool(item.shared)
-            or not self.calls
-            or any(m in self.made or m in self.written for m in memories)
-        )
+        rows = {place.memory for place, kind in self.operands() if kind == "row"}
+        return bool(item.shared or memories & rows) or not self.calls or is_new_array(item)
+
+    def _new_place(self, value: int, example: Example | None) -> Place | None:
+        strides = self.strides.get(value)
+        if example is None or strides is None:
+            return super()._new_place(value, example)
+        place = super()._new_place(value, example._replace(is_ordered=True))
+        return place and place._replace(strides=strides)
 
     def _add_call(self, item: Item, args: list[Any], examples: dict[int, Example]) -> bool:
-        assert item.call is not None
-        outputs = self._output_places(item.call, examples)
-        sizes = [math.prod(place.shape) for place in _arrays(args)]
-        if not outputs or max(sizes, default=0) <= MAX_ELEMENTS:
+        call = item.call
+        assert call is not None
+        if is_new_array(item):
+            return self._add_new_array(item, examples)
+        is_put = call.function is operator.setitem
+        if is_put and args[0].memory not in self.made:
             return False
-        everything = [*_arrays(args), *outputs]
-        if not all(self._is_whole(place) for place in everything):
+        outputs = [] if is_put else self._output_places(call, examples)
+        if outputs is None or not self._has_known_order(call, args):
             return False
-        division = divide_call(item.call, args, outputs)
-        if division is None or not self._fits(division, everything):
+        if any(find_axes(place) is None for place in outputs):
             return False
-        if not _has_bits_in_blocks(item.call, args, outputs, division):
+        parts = as_copies(call, args, outputs)
+        before = self.rows, len(self.divisions), len(self.calls)
+        for part in parts:
+            division = self._divide(*part)
+            if division is None:
+                self.rows = before[0]
+                del self.divisions[before[1] :], self.calls[before[2] :]
+                return False
+            self.rows = math.gcd(self.rows, division.rows)
+            self.divisions.append(division)
+            self.calls.append(part)
+        del self.calls[before[2] :]
+        if not parts:
             return False
-        self.rows = math.gcd(self.rows, division.rows)
-        self.divisions.append(division)
-        self._note_call(item, args, outputs)
+        self._note_outputs(call, outputs)
+        for part in parts:
+            self._note_call(*part)
+        self.items.append(item)
         return True
 
-    def _is_whole(self, place: Place) -> bool:
+    def _add_new_array(self, item: Item, examples: dict[int, Example]) -> bool:
+        (value,) = item.makes
+        place = self._new_place(value, examples.get(value))
+        if place is None:
+            return False
+        self.places[value], self.made[value] = place, len(self.calls)
+        self.items.append(item)
+        return True
+
+    def _has_known_order(self, call: ArrayCall, args: Sequence[Any]) -> bool:
+        """Whether the outputs of a call lie as their Places say."""
+        known = all(value in self.strides for _, value in call.outputs)
+        return known or all(place.is_ordered for place in _arrays(args))
+
+    def _divide(
+        self, call: ArrayCall, args: Sequence[Any], outputs: Sequence[Place]
+    ) -> Division | None:  # fmt: skip
+        """How a call can be divided as part of this run; None if it cannot."""
+        everything = [*_arrays(args), *outputs]
+        if max(math.prod(place.shape) for place in everything) <= MAX_ELEMENTS:
+            return None
+        if all(map(self.is_whole, everything)):
+            division = divide_call(call, args, outputs)
+        elif all(map(self._is_read_or_made, everything)):
+            division = divide_views(call, args, outputs)
+        else:
+            return None
+        if division is None or not self._fits(division, everything):
+            return None
+        rows = math.gcd(self.rows, division.rows)
+        return division if _has_bits_in_blocks(call, args, outputs, division, rows) else None
+
+    def is_whole(self, place: Place) -> bool:
         """Whether an array is all of a memory, which no other one shares in part."""
         if not place.is_ordered or place.offset:
             return False
@@ -148,6 +140,12 @@ class BlockRun(Run):
         others = [v for v in self.given if find_root(self.roots, v) == root]
         size = math.prod(self.places[place.memory].shape) if place.memory in self.places else None
         return set(others) <= {place.memory} and size in (None, math.prod(place.shape))
+
+    def _is_read_or_made(self, place: Place) -> bool:
+        """Whether no given array that is written to shares memory with an array, but itself."""
+        root = find_root(self.roots, place.memory)
+        written = {v for v in self.written if find_root(self.roots, v) == root}
+        return written <= {place.memory}
 
     def _fits(self, division: Division, places: Sequence[Place]) -> bool:
         rows = math.gcd(self.rows, division.rows)
@@ -159,7 +157,17 @@ class BlockRun(Run):
                 return False
             if known.get(place.memory, kind) != kind or known.get(place.memory) == "sum":
                 return False  # a sum of rows is there after the last block
+            if kind == "row" and not division.is_flat and not self._is_local(place, rows):
+                return False
         return True
+
+    def _is_local(self, place: Place, rows: int) -> bool:
+        """Whether the rows of an array lie in those of its memory."""
+        memory = self.places.get(place.memory, place)
+        row, step = split_rows(place, rows), row_step(memory, rows)
+        if row is None or row.step != step:
+            return False
+        return memory is place or place.offset + row.bytes(place.dtype) <= step
 
     def _place_written(self, place: Place) -> list[Place] | None:
         self.written.add(place.memory)
@@ -170,11 +178,21 @@ class BlockRun(Run):
         used = {place.memory for place, _ in self.operands()}
         self.given = [value for value in self.given if value in used]
         self.places = {v: place for v, place in self.places.items() if place.memory in used}
+        self.made = {v: number for v, number in self.made.items() if v in self.places}
         self.items = [i for i in self.items[:items] if self.places.keys() >= {*i.uses, *i.makes}]
 
     def operands(self) -> list[tuple[Place, str]]:
         """The arrays of all calls, with their kinds."""
         return [operand for _, operands in self._divided() for operand in operands]
+
+    def viewed(self) -> set[int]:
+        """The memories of which calls take parts, or elements in another order."""
+        return {
+            place.memory
+            for division, operands in self._divided()
+            for place, _ in operands
+            if not division.is_flat
+        }
 
     def _divided(self) -> list[tuple[Division, list[tuple[Place, str]]]]:
         return [
@@ -203,23 +221,26 @@ def _arrays(args: Sequence[Any]) -> list[Place]:
     return [arg for arg in args if isinstance(arg, Place)]
 
 
+def is_new_array(item: Item) -> bool:
+    """Whether an item makes an array without values."""
+    return item.call is not None and item.call.function is np.empty
+
+
 def _has_bits_in_blocks(
-    call: ArrayCall, args: Sequence[Any], outputs: Sequence[Place], division: Division
+    call: ArrayCall, args: Sequence[Any], outputs: Sequence[Place], division: Division, rows: int
 ) -> bool:
     """Whether a row of a table for a block gives the bits of the call of the block."""
-    # More rows than a kernel adds up at a time, if they are short: this is memory of the step.
-    wanted = min(33, max(3, (1 << 16) // math.prod(division.tail))) if division.tail else 4099
-    rows = min(division.rows, wanted)
+    if division.is_flat:
+        # More rows than a kernel adds up at a time, if they are short: this is memory of the step.
+        rows, tail = division.rows, math.prod(division.tail)
+        size = min(rows, min(33, max(3, (1 << 16) // tail)) if division.tail else 4099)
+    else:
+        size = min(rows, 3)
     kinds = iter(division.kinds)
 
     def sample(arg: Any) -> Any:
         if not isinstance(arg, Place):
             return arg
-        return as_block(arg, division.shape(arg, next(kinds), division.rows, rows))
+        return division.part(arg, next(kinds), rows, size)._replace(offset=0)
 
     return is_native(call, [sample(arg) for arg in args], [sample(place) for place in outputs])
-
-
-def as_block(place: Place, shape: tuple[int, ...]) -> Place:
-    """The beginning of an array, in another shape."""
-    return place._replace(shape=shape, strides=c_strides(shape, place.dtype))

@@ -43,7 +43,7 @@ class Rule:
     grad : the number of the gradient of the output
     backward : for each wanted input in turn the calls that compute its gradient, and its number
     names : what messages call the arguments
-    ordered : the values that are known to lie in C order in memory
+    layouts : the strides of the values for which they are known
     """
 
     primitive: Primitive
@@ -54,7 +54,7 @@ class Rule:
     grad: int = -1
     backward: list[tuple[list[ArrayCall], int]] = field(default_factory=list)
     names: dict[int, str] = field(default_factory=dict)
-    ordered: set[int] = field(default_factory=set)
+    layouts: dict[int, tuple[int, ...]] = field(default_factory=dict)
 
     @functools.cached_property
     def kept(self) -> list[int]:
@@ -73,7 +73,7 @@ class Rule:
     def with_arguments(self, values: Sequence[int]) -> Rule:
         """The rule of another call of the same form; `values` are the graph's, in order."""
         arguments = dict(zip(values, self.arguments.values(), strict=True))
-        return dataclasses.replace(self, arguments=arguments, ordered=set())
+        return dataclasses.replace(self, arguments=arguments, layouts={})
 
 
 def call_form(

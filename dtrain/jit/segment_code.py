@@ -135,7 +135,11 @@ class _Writer:
     # --- the calls ---
 
     def _write_calls(self) -> None:
-        flat = FlatCode(self._code, len(self._graph.values))
+        values = self._graph.values
+        given = {i for i in self._tensors if values[i].kind != "parameter"}
+        given &= self._observed.ordered
+        flat = FlatCode(self._code, len(self._graph.values), given)
+        start = len(self._code.lines) - 2  # before the lines that begin to run the calls
         flat.hold(self._segment.inputs)
         needed, kept = self._find_extras(), set()
         for call in self._segment.calls:
@@ -147,6 +151,10 @@ class _Writer:
                 else:
                     kept |= self._write_rule(flat, call, rule)
         self._frames = flat.write(needed, " " * 12, self._names, kept - needed)
+        if assumed := sorted(flat.layouts.assumed):
+            checks = " and ".join(f"a{value}.flags.c_contiguous" for value in assumed)
+            self._code.lines.insert(start, f"    if not ({checks}): return calls(v)")
+            self._names = {number + 1: name for number, name in self._names.items()}
 
     def _write_call(self, flat: FlatCode, call: Call, called: str) -> None:
         """Run a call as it is."""
@@ -177,7 +185,8 @@ class _Writer:
             flat.add_lines([f"a{value} = as_array(a{result})"], [result], [value], label)
         elif not is_new:
             flat.add_name(value, numbers[rule.output])
-        rule.ordered = {local for local in rule.kept if numbers[local] in flat.ordered}
+        known = flat.layouts.strides
+        rule.layouts = {v: known[numbers[v]] for v in rule.kept if numbers[v] in known}
         saved = [value if local == rule.output else numbers[local] for local in rule.kept]
         self._saved[id(call)] = f"({''.join(f'a{number}, ' for number in saved)})"
         return set(saved)

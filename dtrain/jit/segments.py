@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from dtrain.autograd.op import OPS
 from dtrain.autograd.primitive import Primitive
 from dtrain.autograd.tensor import Tensor, wrap
@@ -41,11 +43,13 @@ MIN_PRIMITIVES = 2
 
 
 class Observed:
-    """Facts on the values of a graph from one run: which are differentiated, which on a device."""
+    """Facts on the values of a graph from one run: which are differentiated, which on a device,
+    and which lie in C order."""
 
     def __init__(self) -> None:
         self.differentiated: set[int] = set()
         self.on_device: set[int] = set()
+        self.ordered: set[int] = set()
 
     def note_given(self, values: Sequence[Any]) -> None:
         """Note the values that are there before a step."""
@@ -61,6 +65,8 @@ class Observed:
             value = value.array
         if is_cupy(value):
             self.on_device.add(index)
+        elif isinstance(value, np.ndarray) and value.flags.c_contiguous:
+            self.ordered.add(index)
 
 
 @dataclass

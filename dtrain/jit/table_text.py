@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from dtrain.jit.array_places import Place
 from dtrain.jit.call_tables import Run
 from dtrain.jit.frames import ALIGNMENT, make_taker
-from dtrain.jit.native_calls import Place, Rows
+from dtrain.jit.native_calls import Rows
 
 
 class TableText:

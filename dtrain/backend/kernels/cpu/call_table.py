@@ -29,6 +29,7 @@ WIDTH = STEPS + MAX_STEPS
 # CPython's tuples and NumPy's arrays (`PyArrayObject_fields`, which its C API makes public)
 _TUPLE_ITEMS, _DATA, _FLAGS = tuple.__basicsize__, 16, 64
 _C_CONTIGUOUS, _ALIGNED = 0x1, 0x100
+_NOTHING = np.empty(0, np.int64)
 
 
 @intrinsic
@@ -56,13 +57,19 @@ def _read(context: Any, address: Any) -> Any:
 
 
 @compiled
-def _find_memory(arena: int, given: int, memory: np.ndarray) -> bool:
-    """Write the addresses of the memories of a table; False if a given array is not in C order."""
+def _find_memory(arena: int, given: int, memory: np.ndarray, in_any_order: np.ndarray) -> bool:
+    """Write the addresses of the memories of a table; False if a given array is not in C order.
+
+    in_any_order : the numbers of the memories that need not be, ascending
+    """
+    n = 0
     memory[0] = arena
     for i in range(1, memory.size):
         array = _read(given + _TUPLE_ITEMS + 8 * (i - 1))
         flags = _read(array + _FLAGS)
-        if not flags & _C_CONTIGUOUS or not flags & _ALIGNED:
+        is_free = n < in_any_order.size and in_any_order[n] == i
+        n += is_free
+        if not (is_free or flags & _C_CONTIGUOUS) or not flags & _ALIGNED:
             return False
         memory[i] = _read(array + _DATA)
     return True
@@ -74,17 +81,16 @@ def _run_rows(table: np.ndarray, memory: np.ndarray) -> None:
     arguments = np.empty(MAX_ARGUMENTS, np.int64)
     for row in range(table.shape[0]):
         count = table[row, 2]
-        for k in range(count):
-            start = ARGUMENTS + 3 * k
-            arguments[k] = memory[table[row, start]] + table[row, start + 1]
-        for _ in range(table[row, 3]):
+        for call in range(table[row, 3]):
+            for k in range(count):  # each time: the loops of products change them
+                start = ARGUMENTS + 3 * k
+                moved = table[row, start + 1] + call * table[row, start + 2]
+                arguments[k] = memory[table[row, start]] + moved
             _call(
                 table[row, 0], arguments.ctypes.data,
                 table.ctypes.data + 8 * (row * WIDTH + SIZES),
                 table.ctypes.data + 8 * (row * WIDTH + STEPS), table[row, 1],
             )  # fmt: skip
-            for k in range(count):
-                arguments[k] += table[row, ARGUMENTS + 3 * k + 2]
 
 
 @compiled
@@ -95,7 +101,7 @@ def run_table(table: np.ndarray, arena: int, given: int, memory: np.ndarray) -> 
     given : the `id` of a tuple with the arrays that are the other ones
     memory : (1 + their number,), for their addresses
     """
-    if not _find_memory(arena, given, memory):
+    if not _find_memory(arena, given, memory, _NOTHING):
         return False
     _run_rows(table, memory)
     return True
@@ -104,13 +110,14 @@ def run_table(table: np.ndarray, arena: int, given: int, memory: np.ndarray) -> 
 @compiled
 def run_blocks(
     first: np.ndarray, block: np.ndarray, last: np.ndarray, count: int, steps: np.ndarray,
-    arena: int, given: int, memory: np.ndarray,
+    in_any_order: np.ndarray, arena: int, given: int, memory: np.ndarray,
 ) -> bool:  # fmt: skip
     """`run_table` of `first`, `count` times of `block`, and of `last`.
 
     steps : by how many bytes each memory moves after a block
+    in_any_order : the numbers of the memories of arrays that need not be in C order, ascending
     """
-    if not _find_memory(arena, given, memory):
+    if not _find_memory(arena, given, memory, in_any_order):
         return False
     _run_rows(first, memory)
     for _ in range(count):

@@ -18,13 +18,17 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from dtrain.backend.kernels.cpu import activation
+from dtrain.backend.kernels.cpu.attention import _causal_softmax
 from dtrain.backend.kernels.cpu.compiler import compiled, compiled_callback
 from dtrain.backend.kernels.cpu.norm import (
     _group_norm,
     _group_norm_backward,
     _layer_norm,
     _layer_norm_backward,
+    _rms_norm,
+    _rms_norm_backward,
 )
+from dtrain.backend.kernels.cpu.softmax import _softmax, _softmax_backward
 from dtrain.backend.kernels.cpu.sums import _add_rows
 
 
@@ -91,6 +95,30 @@ def _layer_norm_backward_loop(dtype: Any) -> Any:
     return loop
 
 
+def _rms_norm_loop(dtype: Any) -> Any:
+    def loop(args: Any, sizes: Any, steps: Any, data: Any) -> None:
+        rows, n = sizes[0], sizes[1]
+        x, out = numba.carray(args[0], (rows, n), dtype), numba.carray(args[2], (rows, n), dtype)
+        weight = numba.carray(args[1], n, dtype)
+        scale = numba.carray(args[3], (rows, 1), dtype)
+        _call_kernel(data[0], (x, weight, _as_float(data[1]), out, scale))
+
+    return loop
+
+
+def _rms_norm_backward_loop(dtype: Any) -> Any:
+    def loop(args: Any, sizes: Any, steps: Any, data: Any) -> None:
+        rows, n = sizes[0], sizes[1]
+        g, x = numba.carray(args[0], (rows, n), dtype), numba.carray(args[1], (rows, n), dtype)
+        weight = numba.carray(args[2], n, dtype)
+        scale = numba.carray(args[3], (rows, 1), dtype)
+        grad_x = numba.carray(args[4], (rows, n), dtype)
+        grad_weight = numba.carray(args[5], n, dtype)
+        _call_kernel(data[0], (g, x, weight, scale, grad_x, grad_weight))
+
+    return loop
+
+
 def _group_norm_loop(dtype: Any) -> Any:
     def loop(args: Any, sizes: Any, steps: Any, data: Any) -> None:
         n, channels, inner, groups = sizes[0], sizes[1], sizes[2], sizes[3]
@@ -130,6 +158,33 @@ def _add_rows_loop(dtype: Any) -> Any:
     return loop
 
 
+def _softmax_loop(dtype: Any) -> Any:
+    def loop(args: Any, sizes: Any, steps: Any, data: Any) -> None:
+        shape = sizes[0], sizes[1]
+        x, out = numba.carray(args[0], shape, dtype), numba.carray(args[1], shape, dtype)
+        _call_kernel(data[0], (x, out))
+
+    return loop
+
+
+def _softmax_backward_loop(dtype: Any) -> Any:
+    def loop(args: Any, sizes: Any, steps: Any, data: Any) -> None:
+        shape = sizes[0], sizes[1]
+        g, out = numba.carray(args[0], shape, dtype), numba.carray(args[1], shape, dtype)
+        _call_kernel(data[0], (g, out, numba.carray(args[2], shape, dtype)))
+
+    return loop
+
+
+def _causal_softmax_loop(dtype: Any) -> Any:
+    def loop(args: Any, sizes: Any, steps: Any, data: Any) -> None:
+        shape = sizes[0], sizes[1]
+        x, out = numba.carray(args[0], shape, dtype), numba.carray(args[1], shape, dtype)
+        _call_kernel(data[0], (x, sizes[2], out))
+
+    return loop
+
+
 def _fill_loop(dtype: Any) -> Any:
     def loop(args: Any, sizes: Any, steps: Any, data: Any) -> None:
         _call_kernel(data[0], (numba.carray(args[0], sizes[0], dtype), _as_float(data[1])))
@@ -163,10 +218,15 @@ _KERNELS: dict[str, tuple[Any, Callable[[Any], Any], tuple[int, ...]]] = {
     "layer_norm_backward": (
         _layer_norm_backward, _layer_norm_backward_loop, (2, 2, 1, 2, 2, 2, 1, 1)
     ),
+    "rms_norm": (_rms_norm, _rms_norm_loop, (2, 1, 0, 2, 2)),
+    "rms_norm_backward": (_rms_norm_backward, _rms_norm_backward_loop, (2, 2, 1, 2, 2, 1)),
     "group_norm": (_group_norm, _group_norm_loop, (3, 1, 1, -1, 0, 3, 2, 2)),
     "group_norm_backward": (
         _group_norm_backward, _group_norm_backward_loop, (3, 3, 1, 2, 2, -1, 3, 1, 1)
     ),
+    "softmax": (_softmax, _softmax_loop, (2, 2)),
+    "softmax_backward": (_softmax_backward, _softmax_backward_loop, (2, 2, 2)),
+    "causal_softmax": (_causal_softmax, _causal_softmax_loop, (2, -1, 2)),
     **{
         name: (getattr(activation, f"_{name}"), _map_one_loop, (1, 1))
         for name in ("gelu", "gelu_tanh", "relu", "sigmoid", "silu")
