@@ -8,7 +8,7 @@ import numpy as np
 
 from dtrain.autograd.op import op
 from dtrain.autograd.primitive import OutputAndVJPs
-from dtrain.backend import Array, array_module
+from dtrain.backend import Array, kernels
 
 
 class Band(NamedTuple):
@@ -39,22 +39,6 @@ class Band(NamedTuple):
 @op
 def resample(x: Array, *, axis: int, band: Band) -> OutputAndVJPs:
     """The product of a matrix with each line of x along an axis."""
-    return _product(x, axis, band), (lambda g: _product(g, axis, band.transposed()),)
-
-
-def _product(x: Array, axis: int, band: Band) -> Array:
-    xp = array_module(x)
-    out: Array = 0
-    for columns, weights in zip(band.columns.T, band.weights.T):
-        part = xp.take(x, xp.asarray(columns), axis)
-        if (weights != 1).any():
-            is_entry = ~np.isnan(weights)
-            shape = (-1, *[1] * (x.ndim - axis - 1))
-            part = part * xp.asarray(np.where(is_entry, weights, 0).astype(x.dtype)).reshape(shape)
-            if not is_entry.all():
-                part = xp.where(xp.asarray(is_entry).reshape(shape), part, 0)
-        out = out + part
-    if not band.columns.size:
-        shape = (*x.shape[:axis], len(band.columns), *x.shape[axis + 1 :])
-        return xp.zeros(shape, x.dtype)
-    return out
+    return kernels.resample(x, axis, band[:2]), (
+        lambda g: kernels.resample(g, axis, band.transposed()[:2]),
+    )

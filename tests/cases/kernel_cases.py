@@ -365,6 +365,17 @@ ATTENTION = [
       for shapes, causal in HEADS),
 ]  # fmt: skip
 
+#: a matrix (4, 3): columns, weights, NaN where a row has one entry alone
+MATRIX = (
+    np.array([[0, 1], [1, 2], [2, 0], [0, 2]]),
+    np.array([[0.25, 0.75], [1, 0], [2, np.nan], [-1, 3]]),
+)
+
+RESAMPLINGS = [
+    Case("resampling", "resample", (shape,), (axis, MATRIX))
+    for shape, axis in (((2, 4, 3), 2), ((2, 3, 35), 1), ((3,), 0), ((3, 0), 0), ((0, 3), 1))
+]  # fmt: skip
+
 #: arrays (n, channels, inner) and their numbers of groups
 GROUPS = [((3, 4, 35), 2), ((2, 6, 5), 3), ((4, 8, 1), 2), ((0, 4, 3), 2)]
 IMAGES = [(3, 4, 35), (2, 3, 5), (1, 1, 8), (4, 3, 1)]
@@ -690,6 +701,7 @@ CASES = [
     *SOFTMAX,
     *ATTENTION,
     *NORMS,
+    *RESAMPLINGS,
     *POOLS,
     *CONVOLUTIONS,
     *EMBEDDINGS,

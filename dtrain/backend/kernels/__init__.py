@@ -261,6 +261,8 @@ huber_backward: Kernel = _kernel("activation", "huber_backward")
 bce_with_logits: Kernel = _kernel("activation", "bce_with_logits")
 bce_with_logits_backward: Kernel = _kernel("activation", "bce_with_logits_backward")
 
+resample: Kernel = _kernel("resampling", "resample")
+
 max_pool: Kernel = _kernel("window", "max_pool")
 max_pool_backward: Kernel = _kernel("window", "max_pool_backward")
 avg_pool: Kernel = _kernel("window", "avg_pool")
