@@ -14,7 +14,7 @@ import numpy as np
 
 from dtrain.jit.array_calls import ArrayCall, Example
 from dtrain.jit.array_places import Place, c_strides, place_view
-from dtrain.jit.flat_items import makes_arrays
+from dtrain.jit.flat_items import is_product, makes_arrays
 from dtrain.jit.graph import Ref, rebuild
 
 
@@ -64,7 +64,7 @@ class ArrayLayouts:
         outputs = [value for _, value in call.outputs]
         args = {r.value for r in call.refs() if self._examples[r.value].shape}
         is_ufunc = isinstance(call.function, np.ufunc)
-        if call.function is np.matmul:
+        if is_product(call):
             is_known = all(map(self._has_ordered_batch, args))
         elif not is_ufunc and makes_arrays(call):  # a kernel
             shapes = [self._examples[value].shape for value in outputs]
@@ -120,7 +120,7 @@ class ArrayLayouts:
 
     def _note_result(self, call: ArrayCall, made: int) -> None:
         """Note the order of a result of arguments that do not all lie in C order."""
-        if call.kwargs or call.function is np.matmul:
+        if call.kwargs or is_product(call):
             return
         places: dict[int, Any] = {ref.value: self._assumed(ref.value) for ref in call.refs()}
         if None in places.values():

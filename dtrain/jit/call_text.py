@@ -14,6 +14,7 @@ from dtrain.jit.array_calls import ArrayCall, Example
 from dtrain.jit.array_functions import call_method, get_attribute
 from dtrain.jit.array_layouts import ArrayLayouts
 from dtrain.jit.code_text import CodeText
+from dtrain.jit.flat_items import is_product
 from dtrain.jit.graph import Ref
 
 
@@ -73,7 +74,9 @@ class CallText:
         if call.function is operator.setitem:
             return f"{text(args[0])}[{text(args[1])}] = {text(args[2])}"
         if call.function is not call_method:
-            return self._code.call(call.function, args, call.kwargs)
+            called = self._code.call(call.function, args, call.kwargs)
+            takes_memory = into is not None and is_product(call) and not call.kwargs
+            return f"{called[:-1]}, {into})" if takes_memory else called
         name, array, *rest = args
         if name == "sum" and len(rest) < 2 and call.kwargs.keys() <= {"axis", "keepdims"}:
             axis = rest[0] if rest else call.kwargs.get("axis")

@@ -11,10 +11,11 @@ from dtrain.jit.array_calls import ArrayCall
 
 #: The kernels here return new arrays, in an order that arguments of the same shape decide.
 _FAMILIES = (
-    "activation", "attention", "channel_norm", "gru", "lstm", "masked_softmax", "norm", "softmax",
-    "window",
+    "activation", "attention", "channel_norm", "gru", "lstm", "masked_softmax", "norm",
+    "product", "softmax", "window",
 )  # fmt: skip
 _KERNELS = tuple(f"dtrain.backend.kernels.cpu.{family}" for family in _FAMILIES)
+_PRODUCT = "dtrain.backend.kernels.cpu.product", "matmul"
 
 
 @dataclass
@@ -42,6 +43,12 @@ def makes_arrays(call: ArrayCall) -> bool:
     """Whether a call returns new arrays, unless they share memory with its arguments."""
     module = getattr(call.function, "__module__", None) or ""
     return isinstance(call.function, np.ufunc) or module.startswith(_KERNELS)
+
+
+def is_product(call: ArrayCall) -> bool:
+    """Whether a call multiplies matrices."""
+    name = getattr(call.function, "__module__", None), getattr(call.function, "__name__", None)
+    return call.function is np.matmul or name == _PRODUCT
 
 
 def find_root(roots: dict[int, int], value: int) -> int:

@@ -192,12 +192,13 @@ class Rows:
 
     def _add_softmax(self, name: str, args: Sequence[Any], out: Place) -> bool:
         """Add a softmax along the last axis, or the gradient of one."""
-        arrays, numbers = [arg for arg in args if isinstance(arg, Place)], args[-1:]
+        arrays = [arg for arg in args if isinstance(arg, Place)]
+        numbers = [arg for arg in args if type(arg) is int]  # an axis, or the first query
         rows, n = math.prod(out.shape[:-1]), out.shape[-1]
         if any(x.shape != out.shape for x in arrays):
             return False
         if name == "causal_softmax":
-            return self._add_kernel(name, arrays, [out], [rows, n, out.shape[-2]])
+            return self._add_kernel(name, arrays, [out], [rows, n, out.shape[-2], *numbers])
         if numbers[0] not in (-1, len(out.shape) - 1):
             return False
         return self._add_kernel(name, arrays, [out], [rows, n])

@@ -180,7 +180,7 @@ def _causal_softmax_loop(dtype: Any) -> Any:
     def loop(args: Any, sizes: Any, steps: Any, data: Any) -> None:
         shape = sizes[0], sizes[1]
         x, out = numba.carray(args[0], shape, dtype), numba.carray(args[1], shape, dtype)
-        _call_kernel(data[0], (x, sizes[2], out))
+        _call_kernel(data[0], (x, sizes[2], sizes[3], out))
 
     return loop
 
@@ -226,7 +226,7 @@ _KERNELS: dict[str, tuple[Any, Callable[[Any], Any], tuple[int, ...]]] = {
     ),
     "softmax": (_softmax, _softmax_loop, (2, 2)),
     "softmax_backward": (_softmax_backward, _softmax_backward_loop, (2, 2, 2)),
-    "causal_softmax": (_causal_softmax, _causal_softmax_loop, (2, -1, 2)),
+    "causal_softmax": (_causal_softmax, _causal_softmax_loop, (2, -1, -1, 2)),
     **{
         name: (getattr(activation, f"_{name}"), _map_one_loop, (1, 1))
         for name in ("gelu", "gelu_tanh", "relu", "sigmoid", "silu")
