@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 import dtrain
@@ -197,3 +198,15 @@ def test_adam_does_not_divide_by_0_where_eps_is_less_than_a_half_can_be():
     w.grad = dtrain.tensor([0.0, 1e-5], dtype=dtrain.float16)
     optim.Adam([w], lr=0.1).step()
     assert w.tolist() == pytest.approx([1.0, 0.9], abs=2e-3)
+
+
+@pytest.mark.parametrize("lower", [0, 1, 0x7FFF, 0x8000, 0x8001, 0xFFFF])
+def test_float32_numbers_round_to_bfloat16_as_in_ml_dtypes(lower):
+    """All upper halves of bits: subnormal numbers, ties, infinity and NaN, too."""
+    x = (np.arange(1 << 16, dtype=np.uint32) << 16 | np.uint32(lower)).view(np.float32)
+    for array in (x.reshape(256, 256), x.reshape(256, 256).T, x[::2]):
+        with np.errstate(invalid="ignore"):
+            expected = array.astype(dtrain.bfloat16)
+        out = dtrain.from_numpy(array).bfloat16().array
+        assert out.strides == expected.strides
+        assert np.array_equal(out.view(np.uint16), expected.view(np.uint16))

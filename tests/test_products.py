@@ -8,6 +8,7 @@ import pytest
 import dtrain
 from dtrain import nn
 from dtrain.backend import kernels, settings
+from dtrain.backend.dtypes import bfloat16
 
 if importlib.util.find_spec("numba") is None:
     pytest.skip("Numba is not installed", allow_module_level=True)
@@ -54,6 +55,13 @@ def test_numbers_of_any_size_keep_all_their_bits():
     largest = np.full((256, 256), np.finfo(np.float32).max)
     half = np.float32(0.5) * np.eye(256, dtype=np.float32)
     assert np.array_equal(kernels.matmul(largest, half), largest / 2)
+
+
+def test_numbers_of_one_part_have_the_bits_of_three():
+    x = normal(200, 300).astype(bfloat16).astype(np.float32)
+    y = normal(300, 200, seed=1).astype(bfloat16).astype(np.float32)
+    with_others = np.concatenate([y, normal(300, 32, seed=2)], 1)
+    assert np.array_equal(kernels.matmul(x, y), kernels.matmul(x, with_others)[:, :200])
 
 
 def test_the_order_of_additions_depends_on_no_shape():

@@ -9,14 +9,16 @@ import numpy as np
 from dtrain.autograd.op import exact_op
 from dtrain.autograd.primitive import OutputAndVJPs
 from dtrain.autograd.tensor import is_recorded
-from dtrain.backend import Array, array_module, device_of, move as move_array
-from dtrain.backend.dtypes import is_inexact
+from dtrain.backend import Array, array_module, device_of, kernels, move as move_array
+from dtrain.backend.dtypes import bfloat16, float32, is_inexact
 
 
 @exact_op(takes_complex=True)
 def cast(x: Array, *, dtype: np.dtype) -> OutputAndVJPs:
     """x as another dtype; always a copy."""
-    return x.astype(dtype), (lambda g: g,) if is_inexact(dtype) else ()
+    rounds = dtype == bfloat16 and x.dtype == float32
+    out = kernels.to_bfloat16(x) if rounds else x.astype(dtype)
+    return out, (lambda g: g,) if is_inexact(dtype) else ()
 
 
 @exact_op(takes_complex=True)

@@ -28,7 +28,7 @@ from dtrain.backend.tracing import current_tracer, tracers
 
 #: Family -> the reference computes with host arrays of fewer elements: it is as fast for them, and
 #: nothing is compiled for small models. Optimizers have the same bits by either body.
-SMALL: dict[str, int] = {"conv": 1 << 11, "optimizer": 1 << 14}
+SMALL: dict[str, int] = {"casts": 1 << 14, "conv": 1 << 11, "optimizer": 1 << 14}
 
 #: Families whose kernels for CuPy take every dtype: CuPy's own add in any order.
 _EVERY_DTYPE = frozenset(("indexing", "embedding"))
@@ -289,6 +289,8 @@ write_parts: Kernel = _kernel("joining", "write_parts")
 sums_of_squares: Kernel = _kernel("joining", "sums_of_squares")
 root_of_sum: Kernel = _kernel("joining", "root_of_sum")
 clip_all: Kernel = _kernel("joining", "clip_all")
+
+to_bfloat16: Kernel = _kernel("casts", "to_bfloat16")
 
 contiguous: Kernel = _kernel("layout", "contiguous")
 

@@ -21,9 +21,11 @@ from dtrain.backend.kernels.cpu.compiler import inlined
 LANES = 16  # of a tile
 DEPTH = 32  # numbers k of a tile
 PARTS = 3
-#: The bits of the least absolute value that would round to a bfloat16 infinity. Those of infinity
-#: and NaN are greater: a matrix with such numbers has no finite parts.
-LIMIT = 0x7F7F8000
+#: What packing finds: a number that is more than its first part, and one that has no finite parts.
+HAS_MORE_PARTS, NOT_FINITE = 1, 2
+#: The bits of the least absolute value that would round to a bfloat16 infinity, below those of
+#: infinity and NaN.
+_LIMIT = 0x7F7F8000
 
 _FLAG = ir.IntType(1)
 _SIZE, _WORD, _MASK = ir.IntType(64), ir.IntType(32), ir.IntType(LANES)
@@ -91,12 +93,10 @@ def _emit_greater(builder: Any, words: Any, others: Any) -> Any:
     return builder.select(builder.icmp_unsigned(">", words, others), words, others)
 
 
-def _emit_greatest(builder: Any, words: Any) -> Any:
-    """Emit the greatest of a vector of unsigned words."""
-    for width in (8, 4, 2, 1):
-        lanes = ir.Constant(_WORDS, [(i + width) % LANES for i in range(LANES)])
-        words = _emit_greater(builder, words, builder.shuffle_vector(words, words, lanes))
-    return builder.extract_element(words, ir.Constant(_WORD, 0))
+def _emit_any(builder: Any, flags: Any, value: int) -> Any:
+    """Emit `value` if any of the flags is set, 0 otherwise."""
+    any_set = builder.icmp_unsigned("!=", builder.bitcast(flags, _MASK), ir.Constant(_MASK, 0))
+    return builder.select(any_set, ir.Constant(_WORD, value), ir.Constant(_WORD, 0))
 
 
 def _emit_rows(builder: Any, block: list, stride: Any, transposes: Any) -> list:
@@ -128,18 +128,23 @@ def _define_packer(module: Any) -> Any:
     builder = ir.IRBuilder(function.append_basic_block())
     *blocks, stride, target, step, transposes = function.args
     rows = [_emit_rows(builder, blocks[i : i + 3], stride, transposes) for i in (0, 3)]
-    greatest = _splat(0)
+    greatest = more = _splat(0)
     for i, pair in enumerate(zip(*rows)):
         at = builder.add(target, ir.Constant(_SIZE, i * ROW_BYTES))
-        for numbers in pair:
+        parts = [_emit_parts(builder, numbers) for numbers in pair]
+        for numbers, of_number in zip(pair, parts):
             bits = builder.and_(builder.bitcast(numbers, _WORDS), _splat(0x7FFFFFFF))
             greatest = _emit_greater(builder, bits, greatest)
-        for left, right in zip(*(_emit_parts(builder, numbers) for numbers in pair)):
+            more = builder.or_(more, of_number[1])  # a third part comes with a second
+        for left, right in zip(*parts):
             words = builder.or_(builder.lshr(left, _splat(16)), right)
             pointer = builder.inttoptr(at, _WORDS.as_pointer())
             builder.store(words, pointer).align = ROW_BYTES
             at = builder.add(at, step)
-    builder.ret(_emit_greatest(builder, greatest))
+    has_more = builder.icmp_unsigned("!=", more, _splat(0))
+    not_finite = builder.icmp_unsigned(">=", greatest, _splat(_LIMIT))
+    found = _emit_any(builder, has_more, HAS_MORE_PARTS)
+    builder.ret(builder.or_(found, _emit_any(builder, not_finite, NOT_FINITE)))
     return function
 
 
@@ -154,7 +159,7 @@ def _pack(
     stride : bytes between rows. A row is a row of words or, if it `transposes`, a column
     target : address of the first tile; the next ones are `step` bytes apart
 
-    It returns the bits of the greatest absolute value.
+    It returns what it finds, HAS_MORE_PARTS and NOT_FINITE.
     """
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -187,14 +192,14 @@ def pack_panel(
     depth: int, target: int,
 ) -> int:  # fmt: skip
     """Pack up to 16 lanes a tile, of `depth` numbers each, as a panel (depth / 32, 3 parts, tiles);
-    what is missing is zero. Returns the bits of the greatest absolute value.
+    what is missing is zero. Returns what it finds, HAS_MORE_PARTS and NOT_FINITE.
 
     source : address of the first number
     stride : bytes between rows, which are lanes if `has_lanes`, or else numbers k
     transposes : whether a row of the source is a column of words
     lanes : of this panel and those that follow
     """
-    greatest, block = np.uint32(0), PARTS * tiles * TILE_BYTES
+    found, block = np.uint32(0), PARTS * tiles * TILE_BYTES
     for tile in range(tiles):
         here, to = source + tile * LANES * (stride if has_lanes else 4), target + tile * TILE_BYTES
         width = lanes - tile * LANES
@@ -210,8 +215,7 @@ def pack_panel(
                 for i in range(LANES):
                     prefetch(lower[0] + i * stride + ahead)
                     prefetch(upper[0] + i * stride + ahead)
-            found = _pack(lower, upper, stride, to, tiles * TILE_BYTES, transposes)
-            greatest = found if found > greatest else greatest
+            found |= _pack(lower, upper, stride, to, tiles * TILE_BYTES, transposes)
             here += 4 * DEPTH if has_lanes else DEPTH * stride
             to += block
-    return greatest
+    return found

@@ -2,7 +2,7 @@
 
 Both factors are split in three parts, which together have all of a number's bits. Of the nine
 products of parts the six greatest are added, in float32; the others are less than the last bit of
-the product of two numbers. (Henry, Tang and Heinecke 2019, "Leveraging the bfloat16 artificial
+the product of two numbers. Where numbers are bfloat16's, autocast's, one product is all. (Henry, Tang and Heinecke 2019, "Leveraging the bfloat16 artificial
 intelligence datatype for higher-precision computations")
 
 Each element of the product is added in the same order, whatever the shape and the threads.
@@ -28,7 +28,14 @@ from dtrain.backend.kernels.cpu.amx import (
     release,
     store_tile,
 )
-from dtrain.backend.kernels.cpu.amx_pack import DEPTH, LIMIT, PARTS, copy_numbers, pack_panel
+from dtrain.backend.kernels.cpu.amx_pack import (
+    DEPTH,
+    HAS_MORE_PARTS,
+    NOT_FINITE,
+    PARTS,
+    copy_numbers,
+    pack_panel,
+)
 from dtrain.backend.kernels.cpu.compiler import compiled, inlined
 from dtrain.backend.settings import get_matmul_precision
 from dtrain.backend.threads import blas_threads, run_together
@@ -55,7 +62,27 @@ def _add_products() -> None:
 
 
 @inlined
-def _multiply_panels(left: int, right: int, depth: int, out: int, stride: int, adds: bool) -> None:
+def _add_all_parts(left: int, right: int) -> None:
+    """Add the products of 32 numbers' parts."""
+    load_tile(2, left, ROW_BYTES)
+    _load_right(right + 4 * TILE_BYTES)
+    _add_products()
+    _load_right(right + 2 * TILE_BYTES)
+    _add_products()
+    load_tile(2, left + TILE_BYTES, ROW_BYTES)
+    _add_products()
+    _load_right(right)
+    _add_products()
+    load_tile(2, left, ROW_BYTES)
+    _add_products()
+    load_tile(2, left + 2 * TILE_BYTES, ROW_BYTES)
+    _add_products()
+
+
+@inlined
+def _multiply_panels(
+    left: int, right: int, depth: int, out: int, stride: int, adds: bool, has_more_parts: bool
+) -> None:  # fmt: skip
     """out (16, 32), `stride` bytes between its rows, = or += the product of two panels.
 
     Few registers are in use: each instruction takes a new one to write to, and two threads of a
@@ -68,20 +95,12 @@ def _multiply_panels(left: int, right: int, depth: int, out: int, stride: int, a
         clear_tile(0)
         clear_tile(1)
     for _ in range(0, depth, DEPTH):
-        middle, low = left + TILE_BYTES, left + 2 * TILE_BYTES
-        load_tile(2, left, ROW_BYTES)
-        _load_right(right + 4 * TILE_BYTES)
-        _add_products()
-        _load_right(right + 2 * TILE_BYTES)
-        _add_products()
-        load_tile(2, middle, ROW_BYTES)
-        _add_products()
-        _load_right(right)
-        _add_products()
-        load_tile(2, left, ROW_BYTES)
-        _add_products()
-        load_tile(2, low, ROW_BYTES)
-        _add_products()
+        if has_more_parts:
+            _add_all_parts(left, right)
+        else:  # the others are zeros
+            load_tile(2, left, ROW_BYTES)
+            _load_right(right)
+            _add_products()
         left += PARTS * TILE_BYTES
         right += 2 * PARTS * TILE_BYTES
     store_tile(0, out, stride)
@@ -98,39 +117,42 @@ def _copy_block(source: int, stride: int, target: int, to: int, rows: int, colum
 
 @inlined
 def _multiply_edge(
-    left: int, right: int, depth: int, out: int, stride: int, adds: bool, rows: int, columns: int,
-    edge: int,
+    left: int, right: int, depth: int, out: int, stride: int, adds: bool, has_more_parts: bool,
+    rows: int, columns: int, edge: int,
 ) -> None:  # fmt: skip
     """`_multiply_panels` of fewer rows or columns. edge: address of memory for (16, 32)"""
     if adds:
         _copy_block(out, stride, edge, 4 * _WIDTH, rows, columns)
-    _multiply_panels(left, right, depth, edge, 4 * _WIDTH, adds)
+    _multiply_panels(left, right, depth, edge, 4 * _WIDTH, adds, has_more_parts)
     _copy_block(edge, 4 * _WIDTH, out, stride, rows, columns)
 
 
 @inlined
 def _multiply_left(
     x: int, x_stride: int, x_has_lanes: bool, m: int, right: int, columns: int, depth: int,
-    out: int, out_stride: int, adds: bool, left: int, edge: int,
+    out: int, out_stride: int, adds: bool, left: int, edge: int, of_right: int,
 ) -> int:  # fmt: skip
-    """out (m, columns) = or += x (m, depth) @ the packed right factor; returns the bits of x's
-    greatest absolute value."""
-    greatest = np.uint32(0)
+    """out (m, columns) = or += x (m, depth) @ the packed right factor, of which packing found
+    `of_right`; returns what it finds in x."""
+    all_found = np.uint32(0)
     size = (depth + DEPTH - 1) // DEPTH * (2 * PARTS * TILE_BYTES)  # of a right panel
     for i in range(0, m, _HEIGHT):
         start = x + i * (x_stride if x_has_lanes else 4)
         found = pack_panel(start, x_stride, x_has_lanes, not x_has_lanes, m - i, 1, depth, left)
-        greatest = found if found > greatest else greatest
-        if greatest >= LIMIT:
-            return greatest
+        all_found |= found
+        if found & NOT_FINITE:
+            break
+        has_more_parts = (found | of_right) & HAS_MORE_PARTS != 0
         for j in range(0, columns, _WIDTH):
             to, panel = out + i * out_stride + 4 * j, right + j // _WIDTH * size
             if m - i >= _HEIGHT and columns - j >= _WIDTH:
-                _multiply_panels(left, panel, depth, to, out_stride, adds)
+                _multiply_panels(left, panel, depth, to, out_stride, adds, has_more_parts)
             else:
-                high, wide = m - i, columns - j
-                _multiply_edge(left, panel, depth, to, out_stride, adds, high, wide, edge)
-    return greatest
+                _multiply_edge(
+                    left, panel, depth, to, out_stride, adds, has_more_parts, m - i, columns - j,
+                    edge,
+                )  # fmt: skip
+    return all_found
 
 
 @compiled
@@ -156,20 +178,20 @@ def _multiply(places: np.ndarray, sizes: np.ndarray, memory: int, configuration:
             for first_k in range(0, k, _DEPTH):
                 depth = _DEPTH if k - first_k > _DEPTH else k - first_k
                 size = (depth + DEPTH - 1) // DEPTH * (2 * PARTS * TILE_BYTES)  # of a panel
-                greatest = np.uint32(0)
+                found = np.uint32(0)
                 for j in range(0, columns, _WIDTH):
                     lane, number = first_n + j, first_k
                     row, column = (lane, number) if y_has_lanes else (number, lane)
-                    found = pack_panel(
+                    found |= pack_panel(
                         y + row * y_stride + 4 * column, y_stride, y_has_lanes, y_has_lanes,
                         columns - j, 2, depth, right + j // _WIDTH * size,
                     )  # fmt: skip
-                    greatest = found if found > greatest else greatest
-                found = _multiply_left(
+                found |= _multiply_left(
                     x + first_k * (4 if x_has_lanes else x_stride), x_stride, x_has_lanes, m, right,
                     columns, depth, out + 4 * first_n, out_stride, first_k > 0, left, edge,
+                    found,
                 )  # fmt: skip
-                if found >= LIMIT or greatest >= LIMIT:
+                if found & NOT_FINITE:
                     release()
                     return False
     release()
