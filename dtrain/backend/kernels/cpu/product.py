@@ -2,8 +2,9 @@
 
 Both factors are split in three parts, which together have all of a number's bits. Of the nine
 products of parts the six greatest are added, in float32; the others are less than the last bit of
-the product of two numbers. Where numbers are bfloat16's, autocast's, one product is all. (Henry, Tang and Heinecke 2019, "Leveraging the bfloat16 artificial
-intelligence datatype for higher-precision computations")
+the product of two numbers. (Henry, Tang and Heinecke 2019, "Leveraging the bfloat16 artificial
+intelligence datatype for higher-precision computations") Where all numbers are bfloat16's, as
+autocast's, one product is all.
 
 Each element of the product is added in the same order, whatever the shape and the threads.
 """
