@@ -54,7 +54,7 @@ for case in CASES:
     for arrays in case.samples(np.float32):
         for out in results(case, "cpu", arrays):
             hasher.update(b"" if out is None else np.ascontiguousarray(out).tobytes())
-    print(case, hasher.hexdigest())
+    print(repr(str(case)), hasher.hexdigest())
 """
 
 
