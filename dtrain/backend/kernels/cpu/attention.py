@@ -9,7 +9,7 @@ from dtrain.backend.kernels.cpu.exponential import exp
 from dtrain.backend.kernels.cpu.softmax import row_max
 
 
-@compiled
+@compiled(wide=True)
 def _causal_softmax(x: np.ndarray, queries: int, first: int, out: np.ndarray) -> None:
     """out = softmax of x[i, : first + q + 1], 0 after it; row i is of query q = i % queries."""
     zero, one = x.dtype.type(0), x.dtype.type(1)

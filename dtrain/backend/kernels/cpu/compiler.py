@@ -22,6 +22,7 @@ from dtrain.backend.kernels.cpu.code_cache import CodeCache
 from dtrain.backend.kernels.cpu.pipeline import (
     InlinedCompiler,
     KernelCompiler,
+    WideInlinedCompiler,
     WideKernelCompiler,
 )
 
@@ -37,8 +38,7 @@ def compiled(
 ) -> Callable:
     """Compile a function at its first call with arrays of some types; decorator.
 
-    wide : its loops take the widest registers there are, for many elements at a time; what is left
-        of a row that is no multiple of 64 elements takes longer
+    wide : its loops take the widest registers there are
     """
     if function is None:
         return lambda function: compiled(function, fastmath=fastmath, wide=wide)
@@ -82,13 +82,19 @@ def compiled_callback(signature: Any, function: Callable) -> CFunc:
     return made
 
 
-def inlined(function: Callable | None = None, *, fastmath: Any = IN_ORDER) -> Callable:
-    """Compile a function into the kernels that call it, by default its sums in order; decorator."""
+def inlined(
+    function: Callable | None = None, *, fastmath: Any = IN_ORDER, wide: bool = False
+) -> Callable:
+    """Compile a function into the kernels that call it, by default its sums in order; decorator.
+
+    wide : the kernels that call it, and its loops, are
+    """
     if function is None:
-        return lambda function: inlined(function, fastmath=fastmath)
+        return lambda function: inlined(function, fastmath=fastmath, wide=wide)
     return numba.njit(
         function, fastmath=fastmath, error_model="numpy", forceinline=True,
-        no_cfunc_wrapper=True, no_cpython_wrapper=True, pipeline_class=InlinedCompiler,
+        no_cfunc_wrapper=True, no_cpython_wrapper=True,
+        pipeline_class=WideInlinedCompiler if wide else InlinedCompiler,
     )  # fmt: skip
 
 

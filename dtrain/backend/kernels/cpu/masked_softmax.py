@@ -20,7 +20,7 @@ def _add(x: Any, y: Any) -> Any:
     return x + y
 
 
-@compiled
+@compiled(wide=True)
 def _masked_softmax(x: np.ndarray, mask: np.ndarray, out: np.ndarray) -> None:
     """out = softmax(x + mask), of each row; row i has row i % len(mask) of the mask."""
     zero, one = x.dtype.type(0), x.dtype.type(1)

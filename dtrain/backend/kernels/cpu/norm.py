@@ -20,7 +20,7 @@ from dtrain.backend.kernels.cpu.channel_norm import (
 from dtrain.backend.kernels.cpu.compiler import compiled
 
 
-@compiled
+@compiled(wide=True)
 def _layer_norm(
     x: np.ndarray,
     weight: np.ndarray,
@@ -47,7 +47,7 @@ def _layer_norm(
         mean[i, 0], rstd[i, 0] = m, r
 
 
-@compiled
+@compiled(wide=True)
 def _layer_norm_backward(
     g: np.ndarray,
     x: np.ndarray,
@@ -76,7 +76,7 @@ def _layer_norm_backward(
             grad_bias[j] += g[i, j]
 
 
-@compiled
+@compiled(wide=True)
 def _rms_norm(
     x: np.ndarray, weight: np.ndarray, eps: float, out: np.ndarray, scale: np.ndarray
 ) -> None:
@@ -92,7 +92,7 @@ def _rms_norm(
         scale[i, 0] = r
 
 
-@compiled
+@compiled(wide=True)
 def _rms_norm_backward(
     g: np.ndarray,
     x: np.ndarray,
@@ -114,7 +114,7 @@ def _rms_norm_backward(
             grad_weight[j] += g[i, j] * scaled
 
 
-@compiled
+@compiled(wide=True)
 def _group_norm(
     x: np.ndarray,
     weight: np.ndarray,
@@ -147,7 +147,7 @@ def _group_norm(
         mean[i, 0], rstd[i, 0] = m, r
 
 
-@compiled
+@compiled(wide=True)
 def _group_norm_backward(
     g: np.ndarray,
     x: np.ndarray,

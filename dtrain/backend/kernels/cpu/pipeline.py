@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from llvmlite import ir
 from numba.core import typed_passes, untyped_passes
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase
@@ -63,15 +64,39 @@ class _InlinedCode(_KernelCode):
         inlined function has none."""
 
 
-class _WideCode(_KernelCode):
-    """A kernel whose loops take the whole width of AVX-512's registers: LLVM takes half of it."""
+class _WideLoops(_KernelCode):
+    """Code whose loops take the whole width of AVX-512's registers: LLVM takes half of it."""
 
     def add_ir_module(self, ir_module: Any) -> None:
         """Take in a function, with LLVM's attribute."""
         for function in ir_module.functions:
             if function.blocks:  # llvmlite's own `add` refuses attributes that it does not know
                 set.add(function.attributes, '"prefer-vector-width"="512"')
+                _take_two_vectors(ir_module, function)
         super().add_ir_module(ir_module)
+
+
+class _WideInlinedCode(_WideLoops, _InlinedCode):
+    """A function that is inlined in kernels with such loops."""
+
+
+def _take_two_vectors(module: Any, function: Any) -> None:
+    """Let loops compute two vectors in a turn: LLVM takes four, and what is left of a row that is
+    no multiple of them one by one."""
+    begun = set()
+    for block in function.blocks:
+        begun.add(block)
+        if not block.is_terminated:
+            continue
+        jump = block.terminator
+        if any(target in begun for target in jump.operands if isinstance(target, ir.Block)):
+            count = ir.Constant(ir.IntType(32), 2)
+            name = ir.MetaDataString(module, "llvm.loop.interleave.count")
+            loop = ir.MDValue(
+                module, [module.add_metadata([name, count])], str(len(module.metadata))
+            )
+            loop.operands = loop, *loop.operands  # a loop's name begins with itself
+            jump.set_metadata("llvm.loop", loop)
 
 
 _PASSES = (
@@ -112,10 +137,16 @@ class KernelCompiler(CompilerBase):
 class WideKernelCompiler(KernelCompiler):
     """The pipeline of a kernel that computes much with each element of long arrays."""
 
-    code = _WideCode
+    code = _WideLoops
 
 
 class InlinedCompiler(KernelCompiler):
     """The pipeline of a function that kernels inline."""
 
     code = _InlinedCode
+
+
+class WideInlinedCompiler(InlinedCompiler):
+    """The pipeline of a function that such kernels inline."""
+
+    code = _WideInlinedCode

@@ -16,7 +16,7 @@ from dtrain.backend.kernels.cpu.exponential import exp
 from dtrain.backend.kernels.reference.softmax import refuse_target
 
 
-@inlined(fastmath=VECTOR_SUMS)
+@inlined(fastmath=VECTOR_SUMS, wide=True)
 def row_max(x: np.ndarray, i: int, n: int) -> Any:
     """The maximum of the first n elements of row i; NaN if there is one."""
     largest = to_ordered_int(x[i, 0])
@@ -32,7 +32,7 @@ def _subtract_in_order(x: Any, y: Any, z: Any) -> Any:
     return (x - y) - z
 
 
-@compiled
+@compiled(wide=True)
 def _softmax(x: np.ndarray, out: np.ndarray) -> None:
     """out = exp(x - max) / sum(exp(x - max)), of each row."""
     zero, one = x.dtype.type(0), x.dtype.type(1)
@@ -48,7 +48,7 @@ def _softmax(x: np.ndarray, out: np.ndarray) -> None:
             out[i, j] *= scale
 
 
-@compiled
+@compiled(wide=True)
 def _softmax_backward(g: np.ndarray, out: np.ndarray, grad: np.ndarray) -> None:
     """grad = (g - sum(g out)) out, of each row; out: of _softmax."""
     for i in range(g.shape[0]):
@@ -59,7 +59,7 @@ def _softmax_backward(g: np.ndarray, out: np.ndarray, grad: np.ndarray) -> None:
             grad[i, j] = (g[i, j] - along) * out[i, j]
 
 
-@inlined(fastmath=VECTOR_SUMS)
+@inlined(fastmath=VECTOR_SUMS, wide=True)
 def _log_sum(x: np.ndarray, i: int, top: np.floating[Any]) -> np.floating[Any]:
     """log(sum(exp(x - top))) of row i."""
     total = x.dtype.type(0)
@@ -68,7 +68,7 @@ def _log_sum(x: np.ndarray, i: int, top: np.floating[Any]) -> np.floating[Any]:
     return x.dtype.type(math.log(total))
 
 
-@compiled
+@compiled(wide=True)
 def _log_softmax(x: np.ndarray, out: np.ndarray) -> None:
     """out = x - max - log(sum(exp(x - max))), of each row."""
     for i in range(x.shape[0]):
@@ -78,7 +78,7 @@ def _log_softmax(x: np.ndarray, out: np.ndarray) -> None:
             out[i, j] = _subtract_in_order(x[i, j], top, log_sum)
 
 
-@compiled
+@compiled(wide=True)
 def _cross_entropy(
     x: np.ndarray, target: np.ndarray, weight: np.ndarray | None, ignored: int, rows: np.ndarray,
     sums: np.ndarray,
@@ -110,7 +110,7 @@ def _cross_entropy(
     return -1
 
 
-@compiled
+@compiled(wide=True)
 def _log_softmax_backward(g: np.ndarray, out: np.ndarray, grad: np.ndarray) -> None:
     """grad = g - exp(out) sum(g), of each row; out: of _log_softmax."""
     for i in range(g.shape[0]):
@@ -121,7 +121,7 @@ def _log_softmax_backward(g: np.ndarray, out: np.ndarray, grad: np.ndarray) -> N
             grad[i, j] = g[i, j] - exp(out[i, j]) * total
 
 
-@compiled
+@compiled(wide=True)
 def _cross_entropy_backward(
     g: np.ndarray,
     x: np.ndarray,
