@@ -1,5 +1,6 @@
 """Products of large float32 matrices on AMX: exact enough, in one order, with the BLAS's infinities."""
 
+import copy
 import importlib.util
 
 import numpy as np
@@ -14,6 +15,7 @@ if importlib.util.find_spec("numba") is None:
     pytest.skip("Numba is not installed", allow_module_level=True)
 
 from dtrain.backend.kernels.cpu import amx, product
+from dtrain.backend.kernels.cpu.packed_factor import PackedFactor
 
 pytestmark = pytest.mark.skipif(not amx.is_available(), reason="this processor has no AMX")
 
@@ -178,3 +180,39 @@ def test_second_derivatives():
     g = 2 * a @ w @ w.T  # first; d sum(first^2) / d w
     exact = 4 * (a.T @ g @ w + (g.T @ a) @ w)
     assert rms_error(second.numpy(), exact) < 1e-6
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
+@pytest.mark.parametrize("lengths", [[9] * 18, list(range(20, 2, -1))])
+def test_recurrent_layers_agree_with_float64(kind, lengths):
+    """A weight that is packed for all steps; sequences of one length and of several."""
+    dtrain.manual_seed(0)
+    layer = kind(40, 260, bidirectional=True)
+    x = [dtrain.randn(n, 40) for n in lengths]
+
+    def gradients(layer, x):
+        packed = nn.utils.rnn.pack_sequence(x)
+        inputs = packed.data.detach().requires_grad_()
+        out, _ = layer(packed._replace(data=inputs))
+        (out.data**2).sum().backward()
+        return [out.data.detach(), inputs.grad, *(p.grad for p in layer.parameters())]
+
+    wide = copy.deepcopy(layer).double()
+    for got, exact in zip(gradients(layer, x), gradients(wide, [a.double() for a in x])):
+        assert rms_error(got.numpy(), exact.numpy()) < 1e-6
+
+
+def test_a_packed_factor_has_the_bits_of_a_product():
+    x, y = normal(70, 400), normal(400, 900, seed=1)
+    for right in (y, transposed(y)):
+        factor, out = PackedFactor(right), np.empty((70, 900), np.float32)
+        factor.multiply(x, out)
+        assert np.array_equal(out, kernels.matmul(x, y))
+        factor.multiply(x[5:20], out[5:20])
+        assert np.array_equal(out, kernels.matmul(x, y))
+    for bad_x, bad_y in ((np.nan, 1), (1, np.inf)):
+        a, b = x.copy(), y.copy()
+        a[3, 4] *= bad_x
+        b[5, 6] *= bad_y
+        PackedFactor(b).multiply(a, out)
+        assert np.array_equal(out, np.matmul(a, b), equal_nan=True)

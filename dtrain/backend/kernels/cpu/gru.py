@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from dtrain.backend.kernels.cpu.compiler import compiled, inlined
+from dtrain.backend.kernels.cpu.packed_factor import pack_if_worthwhile
+from dtrain.backend.kernels.cpu.product import matmul
 from dtrain.backend.kernels.cpu.recurrent import (
     EMPTY,
     copy_row,
@@ -124,13 +126,24 @@ def gru(
     r_z = np.empty((rows, 2, width), np.float32)
     bias = np.zeros(3 * width, np.float32) if b_hh is None else np.ascontiguousarray(b_hh)
     starts, sizes = rows_of_steps(batch_sizes, reverse)
-    one = len(batch_sizes) == 1
-    panels = EMPTY if one else pack(w_hh, transposed=True)
-    product = h0 @ w_hh.T if one else empty_product(len(h0), panels)
-    _gru(
-        np.ascontiguousarray(x), h0.copy(), panels, product, bias, starts, sizes, out, h_before,
-        r_z.reshape(rows, 2 * width), m, n,
-    )  # fmt: skip
+    one, x, h = len(batch_sizes) == 1, np.ascontiguousarray(x), h0.copy()
+
+    def run(product: np.ndarray, steps: slice, panels: np.ndarray = EMPTY) -> None:
+        _gru(
+            x, h, panels, product, bias, starts[steps], sizes[steps], out, h_before,
+            r_z.reshape(rows, 2 * width), m, n,
+        )  # fmt: skip
+
+    if one:
+        run(h0 @ w_hh.T, slice(1))
+    elif (factor := pack_if_worthwhile(w_hh.T, len(h0))) is not None:
+        product = np.empty((len(h0), 3 * width), np.float32)
+        for step, size in enumerate(sizes):
+            factor.multiply(h[:size], product)
+            run(product, slice(step, step + 1))
+    else:
+        panels = pack(w_hh, transposed=True)
+        run(empty_product(len(h0), panels), slice(None), panels)
     return out, h_before, r_z, m, n
 
 
@@ -145,12 +158,25 @@ def gru_backward(
     dh = np.zeros((max(batch_sizes, default=0), width), np.float32)
     da, dx = np.empty((2, rows, 3 * width), np.float32)
     starts, sizes = rows_of_steps(batch_sizes, reverse)
-    one = len(batch_sizes) == 1
-    panels = EMPTY if one else pack(w_hh, transposed=False)
-    _gru_backward(
-        np.ascontiguousarray(grad), h_before, r_z.reshape(rows, 2 * width), m, n, panels,
-        empty_product(len(dh), panels), starts, sizes, dh, da, dx,
-    )  # fmt: skip
+    one, grad = len(batch_sizes) == 1, np.ascontiguousarray(grad)
+
+    def run(product: np.ndarray, steps: slice, panels: np.ndarray = EMPTY) -> None:
+        _gru_backward(
+            grad, h_before, r_z.reshape(rows, 2 * width), m, n, panels, product, starts[steps],
+            sizes[steps], dh, da, dx,
+        )  # fmt: skip
+
     if one:
+        run(dh, slice(1))
         dh += da @ w_hh
-    return dx, dh, da.T @ h_before, da.sum(0)
+    elif (factor := pack_if_worthwhile(w_hh, len(dh))) is not None:
+        product = np.empty_like(dh)
+        for step in range(len(sizes) - 1, -1, -1):
+            run(product, slice(step, step + 1))
+            start, size = starts[step], sizes[step]
+            factor.multiply(da[start : start + size], product)
+            dh[:size] += product[:size]
+    else:
+        panels = pack(w_hh, transposed=False)
+        run(empty_product(len(dh), panels), slice(None), panels)
+    return dx, dh, matmul(da.T, h_before), da.sum(0)

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from dtrain.backend.kernels.cpu.compiler import compiled, inlined
+from dtrain.backend.kernels.cpu.packed_factor import pack_if_worthwhile
+from dtrain.backend.kernels.cpu.product import matmul
 from dtrain.backend.kernels.cpu.recurrent import (
     EMPTY,
     copy_row,
@@ -125,13 +127,24 @@ def lstm(
     out, gates = np.empty((rows, 2 * n), np.float32), np.empty((rows, 4, n), np.float32)
     h_before, c_before, tanh_c = np.empty((3, rows, n), np.float32)
     starts, sizes = rows_of_steps(batch_sizes, reverse)
-    one = len(batch_sizes) == 1
-    panels = EMPTY if one else pack(w_hh, transposed=True)
-    product = h0 @ w_hh.T if one else empty_product(len(h0), panels)
-    _lstm(
-        np.ascontiguousarray(x), h0.copy(), c0.copy(), panels, product, starts, sizes, out,
-        h_before, c_before, gates.reshape(rows, 4 * n), tanh_c,
-    )  # fmt: skip
+    one, x, h, c = len(batch_sizes) == 1, np.ascontiguousarray(x), h0.copy(), c0.copy()
+
+    def run(product: np.ndarray, steps: slice, panels: np.ndarray = EMPTY) -> None:
+        _lstm(
+            x, h, c, panels, product, starts[steps], sizes[steps], out, h_before, c_before,
+            gates.reshape(rows, 4 * n), tanh_c,
+        )  # fmt: skip
+
+    if one:
+        run(h0 @ w_hh.T, slice(1))
+    elif (factor := pack_if_worthwhile(w_hh.T, len(h0))) is not None:
+        product = np.empty((len(h0), 4 * n), np.float32)
+        for step, size in enumerate(sizes):
+            factor.multiply(h[:size], product)
+            run(product, slice(step, step + 1))
+    else:
+        panels = pack(w_hh, transposed=True)
+        run(empty_product(len(h0), panels), slice(None), panels)
     return out, h_before, c_before, gates, tanh_c
 
 
@@ -147,15 +160,26 @@ def lstm_backward(
         )
     rows, n = c_before.shape
     most = max(batch_sizes, default=0)
-    one = len(batch_sizes) == 1
-    panels = EMPTY if one else pack(w_hh, transposed=False)
     da, dc = np.empty((rows, 4 * n), np.float32), np.zeros((most, n), np.float32)
     dh = np.zeros((most, n), np.float32)
     starts, sizes = rows_of_steps(batch_sizes, reverse)
-    _lstm_backward(
-        np.ascontiguousarray(grad), gates.reshape(rows, 4 * n), tanh_c, c_before, panels,
-        empty_product(most, panels), starts, sizes, dh, dc, da,
-    )  # fmt: skip
+    one, grad = len(batch_sizes) == 1, np.ascontiguousarray(grad)
+
+    def run(product: np.ndarray, steps: slice, panels: np.ndarray = EMPTY) -> None:
+        _lstm_backward(
+            grad, gates.reshape(rows, 4 * n), tanh_c, c_before, panels, product, starts[steps],
+            sizes[steps], dh, dc, da,
+        )  # fmt: skip
+
     if one:
+        run(dh, slice(1))
         dh = da @ w_hh
-    return da, dh, dc, da.T @ h_before, None
+    elif (factor := pack_if_worthwhile(w_hh, most)) is not None:
+        for step in range(len(sizes) - 1, -1, -1):
+            run(dh, slice(step, step + 1))
+            start, size = starts[step], sizes[step]
+            factor.multiply(da[start : start + size], dh)
+    else:
+        panels = pack(w_hh, transposed=False)
+        run(empty_product(most, panels), slice(None), panels)
+    return da, dh, dc, matmul(da.T, h_before), None

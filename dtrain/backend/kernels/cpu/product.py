@@ -46,6 +46,8 @@ _DEPTH = 192  # numbers k that are packed at once: a left panel of them fits int
 _COLUMNS = 768  # of the right factor that are packed at once, which fit into the second cache
 _WORTHWHILE = 1 << 21  # multiplications of a matrix
 _PART = 1 << 23  # multiplications that are worth a thread
+#: What a call of `_multiply` does.
+PACK_AND_MULTIPLY, PACK, MULTIPLY = 0, 1, 2
 _CONFIGURATION = amx.tile_configuration()
 _CONFIGURATION_ADDRESS = _CONFIGURATION.ctypes.data
 
@@ -157,20 +159,23 @@ def _multiply_left(
 
 
 @compiled
-def _multiply(places: np.ndarray, sizes: np.ndarray, memory: int, configuration: int) -> bool:
+def _multiply(
+    places: np.ndarray, sizes: np.ndarray, memory: int, right: int, configuration: int
+) -> int:  # fmt: skip
     """out (m, n) = x (m, k) @ y (k, n) for each column of places, the addresses of x, y and out;
-    False if a number has no finite parts.
+    returns what packing finds. If that is NOT_FINITE, out is not complete.
 
     sizes : m, n, k; of x, y and out the bytes between rows; whether rows of x are its rows, and
-        rows of y its columns
-    memory : address of the memory for packed factors
+        rows of y its columns; one of PACK_AND_MULTIPLY, PACK, MULTIPLY; what packing found in y, if
+        it is packed already
+    memory : address of the memory for a packed part of x
+    right : that for a packed part of y, or for all of y, if packing and multiplying are two calls
     """
     m, n, k, x_stride, y_stride, out_stride = (
         sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5]
     )  # fmt: skip
-    x_has_lanes, y_has_lanes = sizes[6] != 0, sizes[7] != 0
-    edge, left = memory, memory + 4 * _HEIGHT * _WIDTH
-    right = left + 2 * PARTS * _HEIGHT * _DEPTH
+    x_has_lanes, y_has_lanes, mode = sizes[6] != 0, sizes[7] != 0, sizes[8]
+    left, all_found = memory + 4 * _HEIGHT * _WIDTH, np.uint32(0)
     configure(configuration)
     for place in range(places.shape[1]):
         x, y, out = places[0, place], places[1, place], places[2, place]
@@ -179,41 +184,53 @@ def _multiply(places: np.ndarray, sizes: np.ndarray, memory: int, configuration:
             for first_k in range(0, k, _DEPTH):
                 depth = _DEPTH if k - first_k > _DEPTH else k - first_k
                 size = (depth + DEPTH - 1) // DEPTH * (2 * PARTS * TILE_BYTES)  # of a panel
-                found = np.uint32(0)
-                for j in range(0, columns, _WIDTH):
+                found = np.uint32(sizes[9])
+                for j in range(0, columns if mode != MULTIPLY else 0, _WIDTH):
                     lane, number = first_n + j, first_k
                     row, column = (lane, number) if y_has_lanes else (number, lane)
                     found |= pack_panel(
                         y + row * y_stride + 4 * column, y_stride, y_has_lanes, y_has_lanes,
                         columns - j, 2, depth, right + j // _WIDTH * size,
                     )  # fmt: skip
-                found |= _multiply_left(
-                    x + first_k * (4 if x_has_lanes else x_stride), x_stride, x_has_lanes, m, right,
-                    columns, depth, out + 4 * first_n, out_stride, first_k > 0, left, edge,
-                    found,
-                )  # fmt: skip
+                if mode != PACK:
+                    found |= _multiply_left(
+                        x + first_k * (4 if x_has_lanes else x_stride), x_stride, x_has_lanes, m,
+                        right, columns, depth, out + 4 * first_n, out_stride, first_k > 0, left,
+                        memory, found,
+                    )  # fmt: skip
+                all_found |= found
                 if found & NOT_FINITE:
                     release()
-                    return False
+                    return all_found
+                if mode != PACK_AND_MULTIPLY:
+                    right += (columns + _WIDTH - 1) // _WIDTH * size
     release()
-    return True
+    return all_found
+
+
+def aligned_memory(size: int) -> tuple[np.ndarray, int]:
+    """Memory of so many bytes, and the address of the first that is aligned to rows of tiles."""
+    memory = np.empty(size + ROW_BYTES, np.uint8)
+    return memory, -(-memory.ctypes.data // ROW_BYTES) * ROW_BYTES
 
 
 class _Memory(threading.local):
-    """Memory of a thread for packed factors, aligned to rows of tiles."""
+    """Memory of a thread for packed parts of factors."""
 
     def __init__(self) -> None:
-        size = 4 * _HEIGHT * _WIDTH + 2 * PARTS * _DEPTH * (_HEIGHT + _COLUMNS)
-        self._bytes = np.empty(size + ROW_BYTES, np.uint8)
-        self.address = -(-self._bytes.ctypes.data // ROW_BYTES) * ROW_BYTES
+        size = 4 * _HEIGHT * _WIDTH + 2 * PARTS * _DEPTH * _HEIGHT
+        self._memory, self.address = aligned_memory(size + 2 * PARTS * _DEPTH * _COLUMNS)
+        self.right = self.address + size
 
 
 _memory = _Memory()
 
 
-def _run(places: np.ndarray, sizes: np.ndarray) -> bool:
-    """`_multiply` with this thread's memory."""
-    return _multiply(places, sizes, _memory.address, _CONFIGURATION_ADDRESS)
+def run(places: np.ndarray, sizes: np.ndarray, right: int = 0) -> int:
+    """`_multiply` with this thread's memory, but for `right`, if that is given."""
+    return _multiply(
+        places, sizes, _memory.address, right or _memory.right, _CONFIGURATION_ADDRESS
+    )  # fmt: skip
 
 
 def is_worthwhile(x: np.ndarray, y: np.ndarray) -> bool:
@@ -225,7 +242,7 @@ def is_worthwhile(x: np.ndarray, y: np.ndarray) -> bool:
     return m * n * k >= max(_WORTHWHILE, 0.6 * padded) and amx.is_available()
 
 
-def _in_rows(x: np.ndarray) -> tuple[np.ndarray, int, bool]:
+def in_rows(x: np.ndarray) -> tuple[np.ndarray, int, bool]:
     """Matrices whose rows or columns are contiguous, the bytes between those, and whether they are
     the rows."""
     (m, k), (high, wide) = x.shape[-2:], x.strides[-2:]
@@ -262,17 +279,18 @@ def matmul(x: np.ndarray, y: np.ndarray, out: np.ndarray | None = None) -> np.nd
     elif out.strides[-1] != 4:
         out[...] = matmul(x, y)
         return out
-    (x, x_stride, by_m), (y, y_stride, by_k) = _in_rows(x), _in_rows(y)
-    sizes = np.array([m, n, k, x_stride, y_stride, out.strides[-2], by_m, not by_k], np.int64)
+    (x, x_stride, by_m), (y, y_stride, by_k) = in_rows(x), in_rows(y)
+    strides = x_stride, y_stride, out.strides[-2]
+    sizes = np.array([m, n, k, *strides, by_m, not by_k, PACK_AND_MULTIPLY, 0], np.int64)
     places = np.array([_addresses(array, batch) for array in (x, y, out)], np.int64).reshape(3, -1)
     count = math.prod(batch)
     parts = min(blas_threads(), count * m * n * k // _PART)
     if parts > 1:
         tasks = _divide(places, sizes, parts)
-        done = all(run_together([functools.partial(_run, *task) for task in tasks]))
+        found = run_together([functools.partial(run, *task) for task in tasks])
     else:
-        done = _run(places, sizes)
-    return out if done else np.matmul(x, y, out)
+        found = [run(places, sizes)]
+    return np.matmul(x, y, out) if any(each & NOT_FINITE for each in found) else out
 
 
 def _divide(
@@ -282,7 +300,7 @@ def _divide(
     count = places.shape[1]
     if count >= parts:
         return [(part, sizes) for part in np.array_split(places, parts, 1)]
-    m, n, _, x_stride, y_stride, out_stride, x_has_lanes, y_has_lanes = sizes.tolist()
+    m, n, _, x_stride, y_stride, out_stride, x_has_lanes, y_has_lanes = sizes.tolist()[:8]
     axis, unit = (0, _HEIGHT) if m >= n else (1, _WIDTH)
     blocks = -(-(m, n)[axis] // unit)
     tasks = []
