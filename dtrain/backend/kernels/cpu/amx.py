@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import llvmlite.binding
@@ -49,95 +50,100 @@ def tile_configuration() -> np.ndarray:
 
 
 def _emit(builder: Any, name: str, *arguments: Any) -> None:
-    """Emit a call of LLVM's intrinsic llvm.x86.`name`."""
-    of = ir.FunctionType(_VOID, [argument.type for argument in arguments])
+    """Emit a call of LLVM's intrinsic llvm.x86.`name`; numbers of registers are Python's."""
+    operands = [ir.Constant(_BYTE, x) if type(x) is int else x for x in arguments]
+    of = ir.FunctionType(_VOID, [operand.type for operand in operands])
     function = cgutils.get_or_insert_function(builder.module, of, f"llvm.x86.{name}")
-    builder.call(function, arguments)
+    builder.call(function, operands)
 
 
-def _register(number: Any) -> Any:
-    """The constant operand of a register whose number is a literal of Numba's."""
-    return ir.Constant(_BYTE, number.literal_value)
+def _emit_move(builder: Any, name: str, register: int, start: Any, offset: int, step: Any) -> None:
+    """Emit a load or a store of a register's rows, `step` bytes apart."""
+    place = builder.add(start, ir.Constant(_INT, offset))
+    _emit(builder, name, register, builder.inttoptr(place, _POINTER), step)
 
 
-@intrinsic
-def configure(typing_context: Any, address: Any) -> Any:
-    """Load a `tile_configuration`; before all other instructions."""
+def _instructions(emit: Callable[..., None], arguments: int) -> Any:
+    """The function of so many integers whose code `emit(builder, *integers)` emits."""
 
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _emit(builder, "ldtilecfg", builder.inttoptr(arguments[0], _POINTER))
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        emit(builder, *values)
         return context.get_dummy_value()
 
-    return types.void(types.intp), build
+    of = types.void(*[types.intp] * arguments), build
+    # Numba looks at the names of an intrinsic's arguments
+    if arguments == 0:
+        return intrinsic(lambda typing_context: of)
+    if arguments == 1:
+        return intrinsic(lambda typing_context, first: of)
+    return intrinsic(lambda typing_context, first, second: of)
 
 
-@intrinsic
-def release(typing_context: Any) -> Any:
-    """Give the registers back: the system then need not save them."""
-
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _emit(builder, "tilerelease")
-        return context.get_dummy_value()
-
-    return types.void(), build
+def _emit_configure(builder: Any, address: Any) -> None:
+    _emit(builder, "ldtilecfg", builder.inttoptr(address, _POINTER))
 
 
-@intrinsic(prefer_literal=True)
-def clear_tile(typing_context: Any, tile: Any) -> Any:
-    """Fill a register with zeros."""
-
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _emit(builder, "tilezero", _register(tile))
-        return context.get_dummy_value()
-
-    return types.void(tile), build
+def _emit_prefetch(builder: Any, address: Any) -> None:
+    word = ir.IntType(32)
+    of = ir.FunctionType(_VOID, [_POINTER, word, word, word])
+    function = cgutils.get_or_insert_function(builder.module, of, "llvm.prefetch.p0")
+    options = [ir.Constant(word, value) for value in (1, 3, 1)]  # to write, keep, data
+    builder.call(function, [builder.inttoptr(address, _POINTER), *options])
 
 
-@intrinsic
-def prefetch(typing_context: Any, address: Any) -> Any:
-    """Have the cache line of an address, which will be written, brought to the first cache."""
-
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        word = ir.IntType(32)
-        of = ir.FunctionType(_VOID, [_POINTER, word, word, word])
-        function = cgutils.get_or_insert_function(builder.module, of, "llvm.prefetch.p0")
-        options = [ir.Constant(word, value) for value in (1, 3, 1)]  # to write, keep, data
-        builder.call(function, [builder.inttoptr(arguments[0], _POINTER), *options])
-        return context.get_dummy_value()
-
-    return types.void(types.intp), build
+def _emit_clear(builder: Any) -> None:
+    for register in _SUMS:
+        _emit(builder, "tilezero", register)
 
 
-def _mover(name: str) -> Any:
-    """The function (tile, address, stride in bytes) of an instruction that moves a register."""
+def _emit_move_sums(name: str) -> Callable[..., None]:
+    def emit(builder: Any, address: Any, stride: Any) -> None:
+        for tile, register in enumerate(_SUMS):
+            _emit_move(builder, name, register, address, tile * ROW_BYTES, stride)
 
-    @intrinsic(prefer_literal=True)
-    def move(typing_context: Any, tile: Any, address: Any, stride: Any) -> Any:
-        def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            pointer = builder.inttoptr(arguments[1], _POINTER)
-            _emit(builder, name, _register(tile), pointer, arguments[2])
-            return context.get_dummy_value()
-
-        return types.void(tile, types.intp, types.intp), build
-
-    return move
+    return emit
 
 
-#: Load the 16 rows of a register from memory; store them.
-load_tile, store_tile = _mover("tileloadd64"), _mover("tilestored64")
+def _emit_products(parts: Sequence[tuple[int, int]]) -> Callable[..., None]:
+    """What emits the products of these parts of 32 numbers, (of left, of right), in order."""
+
+    def emit(builder: Any, left: Any, right: Any) -> None:
+        loaded, step = (-1, -1), ir.Constant(_INT, ROW_BYTES)
+        for part in parts:
+            if part[0] != loaded[0]:
+                _emit_move(builder, "tileloadd64", _LEFT, left, part[0] * TILE_BYTES, step)
+            for tile, register in enumerate(_RIGHT):
+                if part[1] != loaded[1]:
+                    offset = (2 * part[1] + tile) * TILE_BYTES
+                    _emit_move(builder, "tileloadd64", register, right, offset, step)
+            for sums, register in zip(_SUMS, _RIGHT):
+                _emit(builder, "tdpbf16ps", sums, _LEFT, register)
+            loaded = part
+
+    return emit
 
 
-@intrinsic(prefer_literal=True)
-def add_product(typing_context: Any, sums: Any, left: Any, right: Any) -> Any:
-    """sums += left @ right, of registers.
+#: Registers: of two tiles of sums, of a tile of the left factor and two of the right one. They are
+#: few, as each instruction takes a new register to write to, of which two threads of a core have
+#: some together.
+_SUMS, _LEFT, _RIGHT = (0, 1), 2, (3, 4)
 
-    Row i of left has 16 pairs of bfloat16 numbers, row r of right 16 columns' pairs; the pairs r
-    are multiplied. The products of a pair's first numbers are added in the order of r, those of the
-    second ones apart, then both are added to the sums.
-    """
-
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _emit(builder, "tdpbf16ps", *(_register(tile) for tile in (sums, left, right)))
-        return context.get_dummy_value()
-
-    return types.void(sums, left, right), build
+#: configure(address of a `tile_configuration`): before all others. release(): the system need not
+#: save the registers any more. prefetch(address): bring the line that will be written to the cache.
+configure = _instructions(_emit_configure, 1)
+release = _instructions(lambda builder: _emit(builder, "tilerelease"), 0)
+prefetch = _instructions(_emit_prefetch, 1)
+#: The 16 x 32 sums: clear_sums(), load_sums(address, bytes between rows), store_sums(the same).
+clear_sums = _instructions(_emit_clear, 0)
+load_sums = _instructions(_emit_move_sums("tileloadd64"), 2)
+store_sums = _instructions(_emit_move_sums("tilestored64"), 2)
+#: Add the products of 32 numbers: of all parts that count, or of the first parts alone, to the
+#: sums. (address of the left factor's tiles, (3 parts,), of the right one's, (3 parts, 2 tiles)).
+#:
+#: Row i of a left tile has 16 pairs of bfloat16 numbers, row r of a right tile 16 columns' pairs;
+#: pairs r are multiplied. The products of the pairs' first numbers are added in the order of r,
+#: those of the second ones apart, then both are added to the sums.
+add_all_products = _instructions(
+    _emit_products([(0, 2), (0, 1), (1, 1), (1, 0), (0, 0), (2, 0)]), 2
+)  # fmt: skip
+add_first_products = _instructions(_emit_products([(0, 0)]), 2)

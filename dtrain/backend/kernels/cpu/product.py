@@ -22,12 +22,13 @@ from dtrain.backend.kernels.cpu import amx
 from dtrain.backend.kernels.cpu.amx import (
     ROW_BYTES,
     TILE_BYTES,
-    add_product,
-    clear_tile,
+    add_all_products,
+    add_first_products,
+    clear_sums,
     configure,
-    load_tile,
+    load_sums,
     release,
-    store_tile,
+    store_sums,
 )
 from dtrain.backend.kernels.cpu.amx_pack import (
     DEPTH,
@@ -53,61 +54,22 @@ _CONFIGURATION_ADDRESS = _CONFIGURATION.ctypes.data
 
 
 @inlined
-def _load_right(address: int) -> None:
-    load_tile(3, address, ROW_BYTES)
-    load_tile(4, address + TILE_BYTES, ROW_BYTES)
-
-
-@inlined
-def _add_products() -> None:
-    add_product(0, 2, 3)
-    add_product(1, 2, 4)
-
-
-@inlined
-def _add_all_parts(left: int, right: int) -> None:
-    """Add the products of 32 numbers' parts."""
-    load_tile(2, left, ROW_BYTES)
-    _load_right(right + 4 * TILE_BYTES)
-    _add_products()
-    _load_right(right + 2 * TILE_BYTES)
-    _add_products()
-    load_tile(2, left + TILE_BYTES, ROW_BYTES)
-    _add_products()
-    _load_right(right)
-    _add_products()
-    load_tile(2, left, ROW_BYTES)
-    _add_products()
-    load_tile(2, left + 2 * TILE_BYTES, ROW_BYTES)
-    _add_products()
-
-
-@inlined
 def _multiply_panels(
     left: int, right: int, depth: int, out: int, stride: int, adds: bool, has_more_parts: bool
 ) -> None:  # fmt: skip
-    """out (16, 32), `stride` bytes between its rows, = or += the product of two panels.
-
-    Few registers are in use: each instruction takes a new one to write to, and two threads of a
-    core share those.
-    """
+    """out (16, 32), `stride` bytes between its rows, = or += the product of two panels."""
     if adds:
-        load_tile(0, out, stride)
-        load_tile(1, out + ROW_BYTES, stride)
+        load_sums(out, stride)
     else:
-        clear_tile(0)
-        clear_tile(1)
+        clear_sums()
     for _ in range(0, depth, DEPTH):
         if has_more_parts:
-            _add_all_parts(left, right)
+            add_all_products(left, right)
         else:  # the others are zeros
-            load_tile(2, left, ROW_BYTES)
-            _load_right(right)
-            _add_products()
+            add_first_products(left, right)
         left += PARTS * TILE_BYTES
         right += 2 * PARTS * TILE_BYTES
-    store_tile(0, out, stride)
-    store_tile(1, out + ROW_BYTES, stride)
+    store_sums(out, stride)
 
 
 @inlined
