@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from dtrain.backend import Array, array_module
+from dtrain.backend import Array, array_module, kernels
 from dtrain.optim.complex_parts import require_real
 from dtrain.optim.optimizer import Optimizer
 from dtrain.optim.options import as_number, as_numbers, check_options
@@ -101,5 +101,5 @@ def _orthogonalize(
     x = x / xp.maximum(xp.sqrt((x * x).sum()), xp.asarray(eps, x.dtype))
     for _ in range(steps):
         gram = x @ x.T
-        x = a * x + (b * gram + c * (gram @ gram)) @ x
+        x = a * x + kernels.matmul(b * gram + c * kernels.matmul(gram, gram), x)
     return x.T if matrix.shape[0] > matrix.shape[1] else x

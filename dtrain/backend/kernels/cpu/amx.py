@@ -87,7 +87,7 @@ def _emit_prefetch(builder: Any, address: Any) -> None:
     word = ir.IntType(32)
     of = ir.FunctionType(_VOID, [_POINTER, word, word, word])
     function = cgutils.get_or_insert_function(builder.module, of, "llvm.prefetch.p0")
-    options = [ir.Constant(word, value) for value in (1, 3, 1)]  # to write, keep, data
+    options = [ir.Constant(word, value) for value in (0, 3, 1)]  # to read, keep, data
     builder.call(function, [builder.inttoptr(address, _POINTER), *options])
 
 
@@ -129,7 +129,7 @@ def _emit_products(parts: Sequence[tuple[int, int]]) -> Callable[..., None]:
 _SUMS, _LEFT, _RIGHT = (0, 1), 2, (3, 4)
 
 #: configure(address of a `tile_configuration`): before all others. release(): the system need not
-#: save the registers any more. prefetch(address): bring the line that will be written to the cache.
+#: save the registers any more. prefetch(address): have a line of memory brought to the cache.
 configure = _instructions(_emit_configure, 1)
 release = _instructions(lambda builder: _emit(builder, "tilerelease"), 0)
 prefetch = _instructions(_emit_prefetch, 1)
