@@ -613,6 +613,11 @@ LAYOUTS = [
     for shape in ((40, 33), (2, 16, 35), (3, 2), (7,), (0, 3))
 ]
 
+CASTS = [  # NaN: test_half_precision.py
+    Case("casts", "to_bfloat16", (shape,), special=False, integers=True)
+    for shape in ((300, 70), (5,), (0, 3))
+]
+
 RECURRENT = (
     [
         case
@@ -712,6 +717,7 @@ CASES = [
     *REGRESSIONS,
     *SUMS,
     *LAYOUTS,
+    *CASTS,
     *RECURRENT,
     *STEPS,
     *REDUCTIONS,
