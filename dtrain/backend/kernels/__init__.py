@@ -127,7 +127,7 @@ def _import_body(where: str, family: str) -> ModuleType | None:
 
 
 #: A product on a CPU of fewer multiplications is the BLAS's.
-_SMALL_PRODUCT = 1 << 21
+_SMALL_PRODUCT = 1 << 20
 
 
 def matmul(x: Array, y: Array, out: np.ndarray | None = None) -> Array:

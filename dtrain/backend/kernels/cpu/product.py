@@ -45,7 +45,7 @@ from dtrain.backend.threads import blas_threads, run_together
 _HEIGHT, _WIDTH = 16, 32  # of a block of sums: one tile by two
 _DEPTH = 256  # numbers k that are packed at once: a left panel of them fits into the first cache
 _COLUMNS = 512  # of the right factor that are packed at once, which fit into the second cache
-_WORTHWHILE = 1 << 21  # multiplications of a matrix
+_WORTHWHILE = 1 << 20  # multiplications of a matrix
 _PART = 1 << 23  # multiplications that are worth a thread
 #: What a call of `_multiply` does.
 PACK_AND_MULTIPLY, PACK, MULTIPLY = 0, 1, 2
