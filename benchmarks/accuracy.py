@@ -16,8 +16,7 @@ import numpy as np
 import torch
 
 import dtrain
-from dtrain.backend.kernels import multiplies_on_amx
-from dtrain.distributed.doctor.software import blas
+from dtrain.distributed.doctor.software import multipliers
 
 #: (channels, images, height and width)
 SHAPES = ((64, 4, 56), (128, 4, 28), (256, 4, 14), (256, 16, 14), (512, 4, 14), (512, 32, 7))
@@ -60,7 +59,7 @@ def measure_product(size, seed=0):
 def main():
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     torch.set_num_threads(1)
-    print(blas(), "and AMX" if multiplies_on_amx() else "")
+    print(multipliers())
     print(f"{'channels':>8} {'input':14} {'direction':18}{'dtrain':>10}{'torch':>10}{'ratio':>8}")
     for channels, images, side in SHAPES:
         for direction, ours, theirs in measure(channels, images, side):

@@ -22,7 +22,7 @@ os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM
 from layer_rows import ROWS
 
 import dtrain
-from dtrain.distributed.doctor.software import blas, find_blas_limit
+from dtrain.distributed.doctor.software import find_blas_limit, multipliers
 
 #: seconds that a turn of one framework lasts at least, and that a cell takes about
 TURN_S, CELL_S = 0.003, 0.6
@@ -85,7 +85,7 @@ def main():
         frameworks.append(torch)
     else:
         print("PyTorch is not installed: dtrain alone is measured")
-    print("; ".join(filter(None, (blas(), find_blas_limit()))))
+    print("; ".join(filter(None, (multipliers(), find_blas_limit()))))
     print(f"{'row':34}{'direction':10}{'dtrain ms':>12}{'torch ms':>12}{'dtrain/torch':>14}")
     results = {}
     for name in names:
@@ -99,7 +99,7 @@ def main():
         print(f"median {statistics.median(ratios):.2f}; {slower} of {len(ratios)} above 1.05")
     if args.json:
         with open(args.json, "w") as file:
-            json.dump({"blas": blas(), "rows": results}, file, indent=1)
+            json.dump({"blas": multipliers(), "rows": results}, file, indent=1)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ import time
 
 from models import MODELS
 
+from dtrain.distributed.doctor.software import find_blas_limit, multipliers
+
 #: on several ranks: "apart" is so many processes of dtrain that know nothing of each other,
 #: "fast" takes turns, step by step, with DataParallel(reduction="fast") and tells how much longer
 #: the exact one takes, "detail" compares the ranks' weights in each step. Alone, "autocast" takes
@@ -144,6 +146,7 @@ def main():
     there = ["dtrain", "compile"] if args.compile else there
     if "torch" not in there and not args.compile:
         print("PyTorch is not installed: dtrain alone is measured")
+    print("; ".join(filter(None, (multipliers(), find_blas_limit()))))
     columns = ("dtrain ms", "torch ms", "dtrain/torch", "dtrain keeps", "torch keeps")
     print(line("model", "ranks", (*columns, "apart keep", "exact/fast", "detail", *ALONE[2:])))
     every_ranks = [1] if args.compile else [int(ranks) for ranks in args.ranks.split(",")]

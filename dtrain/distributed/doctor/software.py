@@ -26,10 +26,10 @@ def software() -> dict[str, str]:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             versions[package] = "not installed"
-    return {**versions, "BLAS": blas(), "products": _products(), "processor": _processor()}
+    return {**versions, "BLAS": blas(), "products": _multiplier(), "processor": _processor()}
 
 
-def _products() -> str:
+def _multiplier() -> str:
     """What multiplies large float32 matrices on a CPU."""
     from dtrain.backend.kernels import multiplies_on_amx
 
@@ -51,6 +51,11 @@ def blas() -> str:
         for pool in _blas_pools()
     ]
     return ", ".join(sorted({name.strip() for name in names})) or "unknown"
+
+
+def multipliers() -> str:
+    """What multiplies matrices on a CPU: the BLAS, and AMX where it multiplies large ones."""
+    return f"{blas()} and AMX" if _multiplier() == "AMX" else blas()
 
 
 def find_blas_limit() -> str | None:
