@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -59,7 +59,7 @@ def _executor() -> ThreadPoolExecutor:
 os.register_at_fork(after_in_child=_executor.cache_clear)  # it has none of its parent's threads
 
 
-def run_together(tasks: list[Callable[[], T]]) -> list[T]:
+def run_together(tasks: Sequence[Callable[[], T]]) -> list[T]:
     """Run functions on a thread each, the first on the caller's; their results, in order."""
     others = [_executor().submit(task) for task in tasks[1:]]
     return [tasks[0](), *(other.result() for other in others)]

@@ -76,7 +76,9 @@ def _instructions(emit: Callable[..., None], arguments: int) -> Any:
         return intrinsic(lambda typing_context: of)
     if arguments == 1:
         return intrinsic(lambda typing_context, first: of)
-    return intrinsic(lambda typing_context, first, second: of)
+    if arguments == 2:
+        return intrinsic(lambda typing_context, first, second: of)
+    return intrinsic(lambda typing_context, first, second, third, fourth: of)
 
 
 def _emit_configure(builder: Any, address: Any) -> None:
@@ -107,11 +109,13 @@ def _emit_move_sums(name: str) -> Callable[..., None]:
 def _emit_products(parts: Sequence[tuple[int, int]]) -> Callable[..., None]:
     """What emits the products of these parts of 32 numbers, (of left, of right), in order."""
 
-    def emit(builder: Any, left: Any, right: Any) -> None:
+    def emit(builder: Any, left: Any, right: Any, apart: Any = None, between: Any = None) -> None:
         loaded, step = (-1, -1), ir.Constant(_INT, ROW_BYTES)
+        apart = ir.Constant(_INT, TILE_BYTES) if apart is None else apart
         for part in parts:
             if part[0] != loaded[0]:
-                _emit_move(builder, "tileloadd64", _LEFT, left, part[0] * TILE_BYTES, step)
+                tile = builder.add(left, builder.mul(apart, ir.Constant(_INT, part[0])))
+                _emit_move(builder, "tileloadd64", _LEFT, tile, 0, between or step)
             for tile, register in enumerate(_RIGHT):
                 if part[1] != loaded[1]:
                     offset = (2 * part[1] + tile) * TILE_BYTES
@@ -143,7 +147,8 @@ store_sums = _instructions(_emit_move_sums("tilestored64"), 2)
 #: Row i of a left tile has 16 pairs of bfloat16 numbers, row r of a right tile 16 columns' pairs;
 #: pairs r are multiplied. The products of the pairs' first numbers are added in the order of r,
 #: those of the second ones apart, then both are added to the sums.
-add_all_products = _instructions(
-    _emit_products([(0, 2), (0, 1), (1, 1), (1, 0), (0, 0), (2, 0)]), 2
-)  # fmt: skip
+_emit_all_products = _emit_products([(0, 2), (0, 1), (1, 1), (1, 0), (0, 0), (2, 0)])
+add_all_products = _instructions(_emit_all_products, 2)
 add_first_products = _instructions(_emit_products([(0, 0)]), 2)
+#: The first with the left factor's tiles in other places: their distance, that of their rows.
+add_products_of_rows = _instructions(_emit_all_products, 4)

@@ -28,45 +28,45 @@ HAS_MORE_PARTS, NOT_FINITE = 1, 2
 _LIMIT = 0x7F7F8000
 
 _FLAG = ir.IntType(1)
-_SIZE, _WORD, _MASK = ir.IntType(64), ir.IntType(32), ir.IntType(LANES)
-_WORDS = ir.VectorType(_WORD, LANES)
-_NUMBERS = ir.VectorType(ir.FloatType(), LANES)
+SIZE, WORD, MASK = ir.IntType(64), ir.IntType(32), ir.IntType(LANES)
+WORDS = ir.VectorType(WORD, LANES)
+NUMBERS = ir.VectorType(ir.FloatType(), LANES)
 _FLAGS = ir.VectorType(_FLAG, LANES)
 
 
-def _splat(bits: int) -> Any:
-    return ir.Constant(_WORDS, [bits] * LANES)
+def splat(bits: int) -> Any:
+    return ir.Constant(WORDS, [bits] * LANES)
 
 
-def _emit_mask(builder: Any, count: Any) -> Any:
+def emit_mask(builder: Any, count: Any) -> Any:
     """Emit the mask, a 16-bit number, of the first `count` lanes; of all if it is 16 or more, of
     none if it is negative."""
-    zero, most = ir.Constant(_SIZE, 0), ir.Constant(_SIZE, LANES)
+    zero, most = ir.Constant(SIZE, 0), ir.Constant(SIZE, LANES)
     count = builder.select(builder.icmp_signed(">", count, most), most, count)
     count = builder.select(builder.icmp_signed("<", count, zero), zero, count)
-    one = ir.Constant(_SIZE, 1)
-    return builder.trunc(builder.sub(builder.shl(one, count), one), _MASK)
+    one = ir.Constant(SIZE, 1)
+    return builder.trunc(builder.sub(builder.shl(one, count), one), MASK)
 
 
 def _emit_load(builder: Any, address: Any, mask: Any) -> Any:
     """Emit a load of the 16 numbers at an address; those outside of the mask are 0."""
-    pointer, align = _NUMBERS.as_pointer(), ir.Constant(_WORD, 4)
-    of = ir.FunctionType(_NUMBERS, [pointer, _WORD, _FLAGS, _NUMBERS])
+    pointer, align = NUMBERS.as_pointer(), ir.Constant(WORD, 4)
+    of = ir.FunctionType(NUMBERS, [pointer, WORD, _FLAGS, NUMBERS])
     load = cgutils.get_or_insert_function(builder.module, of, "llvm.masked.load.v16f32.p0")
-    flags, zeros = builder.bitcast(mask, _FLAGS), ir.Constant(_NUMBERS, None)
+    flags, zeros = builder.bitcast(mask, _FLAGS), ir.Constant(NUMBERS, None)
     return builder.call(load, [builder.inttoptr(address, pointer), align, flags, zeros])
 
 
-def _emit_store(builder: Any, numbers: Any, address: Any, mask: Any) -> None:
+def emit_store(builder: Any, numbers: Any, address: Any, mask: Any) -> None:
     """Emit a store of the numbers of the mask to an address."""
-    pointer, align = _NUMBERS.as_pointer(), ir.Constant(_WORD, 4)
-    of = ir.FunctionType(ir.VoidType(), [_NUMBERS, pointer, _WORD, _FLAGS])
+    pointer, align = NUMBERS.as_pointer(), ir.Constant(WORD, 4)
+    of = ir.FunctionType(ir.VoidType(), [NUMBERS, pointer, WORD, _FLAGS])
     store = cgutils.get_or_insert_function(builder.module, of, "llvm.masked.store.v16f32.p0")
     flags = builder.bitcast(mask, _FLAGS)
     builder.call(store, [numbers, builder.inttoptr(address, pointer), align, flags])
 
 
-def _emit_transpose(builder: Any, rows: list) -> list:
+def emit_transpose(builder: Any, rows: list) -> list:
     """Emit the columns of 16 vectors: off-diagonal blocks are swapped, 8 by 8 to 1 by 1."""
     rows = list(rows)
     for width in (8, 4, 2, 1):
@@ -74,8 +74,8 @@ def _emit_transpose(builder: Any, rows: list) -> list:
         right = [j + LANES if j & width else j + width for j in range(LANES)]
         for i in (i for i in range(LANES) if not i & width):
             above, below = rows[i], rows[i + width]
-            rows[i] = builder.shuffle_vector(above, below, ir.Constant(_WORDS, left))
-            rows[i + width] = builder.shuffle_vector(above, below, ir.Constant(_WORDS, right))
+            rows[i] = builder.shuffle_vector(above, below, ir.Constant(WORDS, left))
+            rows[i + width] = builder.shuffle_vector(above, below, ir.Constant(WORDS, right))
     return rows
 
 
@@ -83,10 +83,10 @@ def _emit_parts(builder: Any, numbers: Any) -> list:
     """Emit the three parts of a vector of numbers, as words whose lower halves are zero."""
     parts = []
     for _ in range(PARTS - 1):
-        rounded = builder.add(builder.bitcast(numbers, _WORDS), _splat(1 << 15))
-        parts.append(builder.and_(rounded, _splat(0xFFFF0000)))
-        numbers = builder.fsub(numbers, builder.bitcast(parts[-1], _NUMBERS))
-    return [*parts, builder.bitcast(numbers, _WORDS)]
+        rounded = builder.add(builder.bitcast(numbers, WORDS), splat(1 << 15))
+        parts.append(builder.and_(rounded, splat(0xFFFF0000)))
+        numbers = builder.fsub(numbers, builder.bitcast(parts[-1], NUMBERS))
+    return [*parts, builder.bitcast(numbers, WORDS)]
 
 
 def _emit_greater(builder: Any, words: Any, others: Any) -> Any:
@@ -95,25 +95,25 @@ def _emit_greater(builder: Any, words: Any, others: Any) -> Any:
 
 def _emit_any(builder: Any, flags: Any, value: int) -> Any:
     """Emit `value` if any of the flags is set, 0 otherwise."""
-    any_set = builder.icmp_unsigned("!=", builder.bitcast(flags, _MASK), ir.Constant(_MASK, 0))
-    return builder.select(any_set, ir.Constant(_WORD, value), ir.Constant(_WORD, 0))
+    any_set = builder.icmp_unsigned("!=", builder.bitcast(flags, MASK), ir.Constant(MASK, 0))
+    return builder.select(any_set, ir.Constant(WORD, value), ir.Constant(WORD, 0))
 
 
 def _emit_rows(builder: Any, block: list, stride: Any, transposes: Any) -> list:
     """Emit loads of a block's rows, or columns if it is to be transposed."""
     start, count, columns = block
-    mask, none = _emit_mask(builder, columns), ir.Constant(_MASK, 0)
+    mask, none = emit_mask(builder, columns), ir.Constant(MASK, 0)
     rows = []
     for i in range(LANES):
-        is_row = builder.icmp_signed(">", count, ir.Constant(_SIZE, i))
+        is_row = builder.icmp_signed(">", count, ir.Constant(SIZE, i))
         rows.append(_emit_load(builder, start, builder.select(is_row, mask, none)))
         start = builder.add(start, stride)
     before = builder.block
     with builder.if_then(transposes):
-        columns, inside = _emit_transpose(builder, rows), builder.block
+        columns, inside = emit_transpose(builder, rows), builder.block
     chosen = []
     for row, column in zip(rows, columns):
-        phi = builder.phi(_NUMBERS)
+        phi = builder.phi(NUMBERS)
         phi.add_incoming(row, before)
         phi.add_incoming(column, inside)
         chosen.append(phi)
@@ -122,27 +122,27 @@ def _emit_rows(builder: Any, block: list, stride: Any, transposes: Any) -> list:
 
 def _define_packer(module: Any) -> Any:
     """Define the function `pack` of an LLVM module: one, as it is long."""
-    function = ir.Function(module, ir.FunctionType(_WORD, [_SIZE] * 9 + [_FLAG]), "pack_tile")
+    function = ir.Function(module, ir.FunctionType(WORD, [SIZE] * 9 + [_FLAG]), "pack_tile")
     function.linkage = "internal"
     function.attributes.add("noinline")
     builder = ir.IRBuilder(function.append_basic_block())
     *blocks, stride, target, step, transposes = function.args
     rows = [_emit_rows(builder, blocks[i : i + 3], stride, transposes) for i in (0, 3)]
-    greatest = more = _splat(0)
+    greatest = more = splat(0)
     for i, pair in enumerate(zip(*rows)):
-        at = builder.add(target, ir.Constant(_SIZE, i * ROW_BYTES))
+        at = builder.add(target, ir.Constant(SIZE, i * ROW_BYTES))
         parts = [_emit_parts(builder, numbers) for numbers in pair]
         for numbers, of_number in zip(pair, parts):
-            bits = builder.and_(builder.bitcast(numbers, _WORDS), _splat(0x7FFFFFFF))
+            bits = builder.and_(builder.bitcast(numbers, WORDS), splat(0x7FFFFFFF))
             greatest = _emit_greater(builder, bits, greatest)
             more = builder.or_(more, of_number[1])  # a third part comes with a second
         for left, right in zip(*parts):
-            words = builder.or_(builder.lshr(left, _splat(16)), right)
-            pointer = builder.inttoptr(at, _WORDS.as_pointer())
+            words = builder.or_(builder.lshr(left, splat(16)), right)
+            pointer = builder.inttoptr(at, WORDS.as_pointer())
             builder.store(words, pointer).align = ROW_BYTES
             at = builder.add(at, step)
-    has_more = builder.icmp_unsigned("!=", more, _splat(0))
-    not_finite = builder.icmp_unsigned(">=", greatest, _splat(_LIMIT))
+    has_more = builder.icmp_unsigned("!=", more, splat(0))
+    not_finite = builder.icmp_unsigned(">=", greatest, splat(_LIMIT))
     found = _emit_any(builder, has_more, HAS_MORE_PARTS)
     builder.ret(builder.or_(found, _emit_any(builder, not_finite, NOT_FINITE)))
     return function
@@ -178,8 +178,8 @@ def copy_numbers(typing_context: Any, source: Any, target: Any, count: Any) -> A
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         source, target, count = arguments
-        mask = _emit_mask(builder, count)
-        _emit_store(builder, _emit_load(builder, source, mask), target, mask)
+        mask = emit_mask(builder, count)
+        emit_store(builder, _emit_load(builder, source, mask), target, mask)
         return context.get_dummy_value()
 
     n = types.intp

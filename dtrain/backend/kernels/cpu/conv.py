@@ -1,5 +1,6 @@
-"""Convolution over two axes: as one matrix product (1x1, or windows that tile the images), by
-Winograd's algorithm (3x3), by sums of shifted images, or by im2col.
+"""Convolution over two axes: as one matrix product (1x1, or windows that tile the images), on AMX
+as one whose windows are gathered on the way, by Winograd's algorithm (3x3), by sums of shifted
+images, or by im2col.
 
 Few windows with a large weight take im2col; float64 takes the reference's, a few images at a time,
 so that their patches stay in a core's cache.
@@ -13,12 +14,13 @@ import math
 
 import numpy as np
 
-from dtrain.backend.kernels.cpu import direct, winograd
+from dtrain.backend.kernels.cpu import direct, implicit, product, winograd
 from dtrain.backend.kernels.cpu.layout import split_images
 from dtrain.backend.kernels.cpu.patches import col2im, im2col
 from dtrain.backend.kernels.cpu.vector import LANES
 from dtrain.backend.kernels.reference import conv as reference
 from dtrain.backend.kernels.reference.window import Pair, window_counts
+from dtrain.backend.settings import get_convolution_precision
 
 
 def _choose_method(
@@ -52,6 +54,11 @@ def conv(
     (n, c), m, kernel = x.shape[:2], weight.shape[0], weight.shape[2:]
     size = window_counts(x.shape[2:], kernel, stride, padding, dilation)
     method = _choose_method(x.dtype, n, size, c, m, kernel, *how)
+    if implicit.is_worthwhile(method, x.dtype, n, size, c, m, kernel, groups):
+        out = implicit.conv(x, weight, bias, stride, padding, dilation)
+        if out is not None:
+            return out
+        method = "direct"
     if method == "direct":
         return direct.conv(x, weight, bias, *how)
     return reference.add_bias(_conv(x, weight, method, size, *how), bias)
@@ -65,9 +72,9 @@ def _conv(
     (n, c), m, kernel = x.shape[:2], weight.shape[0], weight.shape[2:]
     if method == "product":
         pixels = np.ascontiguousarray(x[:, :, :: stride[0], :: stride[1]])
-        return (weight.reshape(m, c) @ pixels.reshape(n, c, math.prod(size))).reshape(n, m, *size)
+        return _multiply(weight.reshape(m, c), pixels.reshape(n, c, -1)).reshape(n, m, *size)
     if method == "tiles":
-        pixels = _copy_tiles(x, kernel, size) @ weight.reshape(m, -1).T
+        pixels = _multiply(_copy_tiles(x, kernel, size), weight.reshape(m, -1).T)
         return np.ascontiguousarray(pixels.reshape(n, *size, m).transpose(0, 3, 1, 2))
     if method == "whole":
         patches = im2col(x, kernel, stride, padding, dilation)
@@ -89,8 +96,13 @@ def conv_grad_x(
     c = weight.shape[1] * groups
     g, patch_elements = np.ascontiguousarray(g), c * math.prod(kernel) * math.prod(size)
     method = _choose_method(g.dtype, n, size, c, m, kernel, stride, padding, dilation, groups)
+    if stride == (1, 1) and implicit.is_worthwhile(method, g.dtype, n, hw, c, m, kernel, groups):
+        grad = implicit.conv_grad_x(g, weight, hw, padding, dilation)
+        if grad is not None:
+            return grad
+        method = "direct"
     if method == "product":
-        grad_pixels = weight.reshape(m, c).T @ g.reshape(n, m, math.prod(size))
+        grad_pixels = _multiply(weight.reshape(m, c).T, g.reshape(n, m, math.prod(size)))
         if stride == (1, 1):
             return grad_pixels.reshape(n, c, *hw)
         out = np.zeros((n, c, *hw), g.dtype)
@@ -98,7 +110,7 @@ def conv_grad_x(
         return out
     if method == "tiles":
         out = np.zeros((n, c, *hw), g.dtype)
-        _write_tiles(_pixels(g) @ weight.reshape(m, -1), kernel, size, out)
+        _write_tiles(_multiply(_pixels(g), weight.reshape(m, -1)), kernel, size, out)
         return out
     if method == "direct":
         return direct.conv_grad_x(g, weight, hw, stride, padding, dilation, groups)
@@ -122,14 +134,19 @@ def conv_grad_weight(
     patch_elements = c * math.prod(kernel) * math.prod(size)
     shape = (m, c // groups, *kernel)
     method = _choose_method(x.dtype, n, size, c, m, kernel, stride, padding, dilation, groups)
+    if implicit.is_worthwhile(method, x.dtype, n, size, c, m, kernel, groups):
+        grad = implicit.conv_grad_weight(g, x, kernel, stride, padding, dilation)
+        if grad is not None:
+            return grad
+        method = "direct"
     if method == "product":
         pixels = np.ascontiguousarray(x[:, :, :: stride[0], :: stride[1]])
         total = np.zeros((m, c), x.dtype)
         for image in range(n):
-            total += g[image].reshape(m, -1) @ pixels[image].reshape(c, -1).T
+            total += _multiply(g[image].reshape(m, -1), pixels[image].reshape(c, -1).T)
         return total.reshape(shape)
     if method == "tiles":
-        return (_pixels(g).T @ _copy_tiles(x, kernel, size)).reshape(shape)
+        return _multiply(_pixels(g).T, _copy_tiles(x, kernel, size)).reshape(shape)
     if method == "direct":
         return direct.conv_grad_weight(g, x, kernel, stride, padding, dilation, groups)
     if method == "whole":
@@ -143,6 +160,11 @@ def conv_grad_weight(
             g[part], x[part], kernel, stride, padding, dilation, groups
         )
     return total
+
+
+def _multiply(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """x @ y; by the BLAS, if convolutions are to be sums of float32 products."""
+    return x @ y if get_convolution_precision() == "ieee" else product.matmul(x, y)
 
 
 def _pixels(g: np.ndarray) -> np.ndarray:
