@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dtrain.jit.array_calls import ArrayCall, Example
-from dtrain.jit.array_places import Place, c_strides, place_view
+from dtrain.jit.array_places import Place, c_strides, has_ordered_batch, place_view
 from dtrain.jit.flat_items import is_product, makes_arrays
 from dtrain.jit.graph import Ref, rebuild
 
@@ -110,13 +110,10 @@ class ArrayLayouts:
 
     def _has_ordered_batch(self, value: int) -> bool:
         """Whether the matrices of an array lie one after the other: a product's then do, too."""
-        axes = self._examples[value].shape[:-2]
-        if len(axes) < 2:
-            return True
-        if value not in self.strides:
-            return False
-        steps = [s for s, n in zip(self.strides[value], axes) if n > 1 and s]
-        return steps == sorted(steps, reverse=True)
+        place = self.place(value)
+        return len(self._examples[value].shape) < 4 or (
+            place is not None and has_ordered_batch(place)
+        )
 
     def _note_result(self, call: ArrayCall, made: int) -> None:
         """Note the order of a result of arguments that do not all lie in C order."""

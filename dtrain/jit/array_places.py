@@ -69,6 +69,12 @@ def _find_view(call: ArrayCall, source: Place) -> Place | None:
     return Place(0, source.offset + offset, made.shape, strides, made.dtype)
 
 
+def has_ordered_batch(place: Place) -> bool:
+    """Whether the matrices of an array lie one after the other."""
+    steps = [s for s, n in zip(place.strides, place.shape[:-2]) if n > 1 and s]
+    return steps == sorted(steps, reverse=True)
+
+
 def broadcast_strides(place: Place, shape: tuple[int, ...]) -> tuple[int, ...]:
     """The strides of an argument that is broadcast to a shape."""
     missing = len(shape) - len(place.shape)

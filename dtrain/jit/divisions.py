@@ -12,7 +12,7 @@ from dtrain.backend import kernels
 from dtrain.jit.array_calls import ArrayCall
 from dtrain.jit.array_functions import call_method
 from dtrain.jit.array_places import Place, c_strides
-from dtrain.jit.native_calls import COLUMN_SUMS, EXACT
+from dtrain.jit.native_calls import COLUMN_SUMS, EXACT, MASKED_SOFTMAX
 
 _ACTIVATION, _NORM = f"{kernels.__name__}.cpu.activation", f"{kernels.__name__}.cpu.norm"
 _SOFTMAX = f"{kernels.__name__}.cpu.softmax", f"{kernels.__name__}.cpu.attention"
@@ -142,6 +142,9 @@ def divide_call(call: ArrayCall, args: Sequence[Any], outputs: Sequence[Place]) 
             return None
         tail = out.shape[-axes:]
         return Division(size // math.prod(tail), tail, ("row",) * (len(given) + 1), False)
+    if (module, name) == MASKED_SOFTMAX and given[0].shape == out.shape:
+        tail = out.shape[len(out.shape) - _axes_of(given[1]) :]
+        return Division(size // math.prod(tail), tail, ("row", "whole", "row"), False)
     is_sum = function is call_method and list(args[:1]) + list(args[2:]) == ["sum", 0]
     if (is_sum or (module, name) == COLUMN_SUMS) and len(given[0].shape) == 2:
         return Division(given[0].shape[0], given[0].shape[1:], ("row", "sum"))
@@ -182,6 +185,11 @@ def _rows_of(place: Place, axes: int) -> int:
             break
         rows, step = rows * size, stride if size > 1 else step
     return rows
+
+
+def _axes_of(place: Place) -> int:
+    """The axes of an array without those of size 1 before all others."""
+    return len(place.shape) - next((n for n, size in enumerate(place.shape) if size != 1), 0)
 
 
 def _kind_of_operand(shape: tuple[int, ...], like: tuple[int, ...]) -> str | None:

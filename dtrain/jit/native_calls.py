@@ -36,6 +36,7 @@ _SUMS = {
 }
 COLUMN_SUMS = f"{kernels.__name__}.cpu.sums", "column_sums"
 _SOFTMAX = f"{kernels.__name__}.cpu.softmax", f"{kernels.__name__}.cpu.attention"
+MASKED_SOFTMAX = f"{kernels.__name__}.cpu.masked_softmax", "masked_softmax"
 _ROWS_OF_SOFTMAX = "softmax", "softmax_backward", "causal_softmax"
 
 
@@ -79,6 +80,8 @@ class Rows:
             return self._add_kernel(function.__name__, args, outputs, outputs[0].shape)
         if function.__module__ == f"{kernels.__name__}.cpu.activation":
             return self._add_map(function.__name__, args, outputs[0])
+        if (function.__module__, function.__name__) == MASKED_SOFTMAX:
+            return self._add_masked_softmax(args[0], args[1], outputs[0])
         if function.__module__ in _SOFTMAX and function.__name__ in _ROWS_OF_SOFTMAX:
             return self._add_softmax(function.__name__, args, outputs[0])
         return False
@@ -202,6 +205,11 @@ class Rows:
         if numbers[0] not in (-1, len(out.shape) - 1):
             return False
         return self._add_kernel(name, arrays, [out], [rows, n])
+
+    def _add_masked_softmax(self, x: Place, mask: Place, out: Place) -> bool:
+        n = out.shape[-1]
+        sizes = [math.prod(out.shape[:-1]), n, math.prod(mask.shape) // n]
+        return x.shape == out.shape and self._add_kernel("masked_softmax", [x, mask], [out], sizes)
 
     def _add_kernel(
         self, name: str, args: Sequence[Any], outputs: Sequence[Place], sizes: Sequence[int]

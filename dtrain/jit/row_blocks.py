@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from dtrain.jit.array_calls import ArrayCall, Example
-from dtrain.jit.array_places import Place
+from dtrain.jit.array_places import Place, has_ordered_batch
 from dtrain.jit.call_tables import MAX_ELEMENTS, Run, is_native
 from dtrain.jit.copied_rows import as_copies
 from dtrain.jit.divisions import (
@@ -111,8 +111,12 @@ class BlockRun(Run):
 
     def _has_known_order(self, call: ArrayCall, args: Sequence[Any]) -> bool:
         """Whether the outputs of a call lie as their Places say."""
-        known = all(value in self.strides for _, value in call.outputs)
-        return known or all(place.is_ordered for place in _arrays(args))
+        if all(value in self.strides for _, value in call.outputs):
+            return True
+        if call.function is np.matmul:
+            known = self.made.keys() | self.strides.keys()
+            return all(a.memory in known and has_ordered_batch(a) for a in _arrays(args))
+        return all(place.is_ordered for place in _arrays(args))
 
     def _divide(
         self, call: ArrayCall, args: Sequence[Any], outputs: Sequence[Place]

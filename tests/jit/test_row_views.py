@@ -45,6 +45,10 @@ def causal_attention(x, table):
     return attention(x, table, is_causal=True)
 
 
+def masked_attention(x, table):
+    return attention(x, table, attn_mask=dtrain.ones(LENGTH, LENGTH, dtype=x.dtype).tril() - 1)
+
+
 def attention_of_halves(x, table):
     first, second = x[:, ::2], x[:, 1::2]
     return (first * 2 - second).reshape(BATCH, -1, WIDTH) + first[..., :WIDTH]
@@ -57,7 +61,7 @@ def permuted(x, table):
 
 FUNCTIONS = {
     gated: 2 * WIDTH, rotary: WIDTH, rotary_of_neighbours: WIDTH, attention: 3 * WIDTH,
-    causal_attention: 3 * WIDTH, attention_of_halves: WIDTH, permuted: WIDTH,
+    causal_attention: 3 * WIDTH, masked_attention: 3 * WIDTH, attention_of_halves: WIDTH, permuted: WIDTH,
 }  # fmt: skip
 
 

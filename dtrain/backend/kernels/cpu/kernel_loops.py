@@ -20,6 +20,7 @@ from numba.extending import intrinsic
 from dtrain.backend.kernels.cpu import activation
 from dtrain.backend.kernels.cpu.attention import _causal_softmax
 from dtrain.backend.kernels.cpu.compiler import compiled, compiled_callback
+from dtrain.backend.kernels.cpu.masked_softmax import _masked_softmax
 from dtrain.backend.kernels.cpu.norm import (
     _group_norm,
     _group_norm_backward,
@@ -176,6 +177,15 @@ def _softmax_backward_loop(dtype: Any) -> Any:
     return loop
 
 
+def _masked_softmax_loop(dtype: Any) -> Any:
+    def loop(args: Any, sizes: Any, steps: Any, data: Any) -> None:
+        shape = sizes[0], sizes[1]
+        x, out = numba.carray(args[0], shape, dtype), numba.carray(args[2], shape, dtype)
+        _call_kernel(data[0], (x, numba.carray(args[1], (sizes[2], sizes[1]), dtype), out))
+
+    return loop
+
+
 def _causal_softmax_loop(dtype: Any) -> Any:
     def loop(args: Any, sizes: Any, steps: Any, data: Any) -> None:
         shape = sizes[0], sizes[1]
@@ -226,6 +236,7 @@ _KERNELS: dict[str, tuple[Any, Callable[[Any], Any], tuple[int, ...]]] = {
     ),
     "softmax": (_softmax, _softmax_loop, (2, 2)),
     "softmax_backward": (_softmax_backward, _softmax_backward_loop, (2, 2, 2)),
+    "masked_softmax": (_masked_softmax, _masked_softmax_loop, (2, 2, 2)),
     "causal_softmax": (_causal_softmax, _causal_softmax_loop, (2, -1, -1, 2)),
     **{
         name: (getattr(activation, f"_{name}"), _map_one_loop, (1, 1))
