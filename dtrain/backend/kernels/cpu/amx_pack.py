@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
@@ -165,11 +164,11 @@ def _pack(
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         blocks = [x for block in arguments[:2] for x in cgutils.unpack_tuple(builder, block, 3)]
         function = builder.module.globals.get("pack_tile") or _define_packer(builder.module)
-        return builder.call(function, [*blocks, *arguments[2:]])
+        return builder.zext(builder.call(function, [*blocks, *arguments[2:]]), SIZE)
 
     n = types.intp
     block = types.UniTuple(n, 3)
-    return types.uint32(block, block, n, n, n, types.boolean), build
+    return n(block, block, n, n, n, types.boolean), build
 
 
 @intrinsic
@@ -199,7 +198,7 @@ def pack_panel(
     transposes : whether a row of the source is a column of words
     lanes : of this panel and those that follow
     """
-    found, block = np.uint32(0), PARTS * tiles * TILE_BYTES
+    found, block = 0, PARTS * tiles * TILE_BYTES
     for tile in range(tiles):
         here, to = source + tile * LANES * (stride if has_lanes else 4), target + tile * TILE_BYTES
         width = lanes - tile * LANES

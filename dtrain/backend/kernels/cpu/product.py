@@ -99,11 +99,13 @@ def _multiply_left(
 ) -> int:  # fmt: skip
     """out (m, columns) = or += x (m, depth) @ the packed right factor, of which packing found
     `of_right`; returns what it finds in x."""
-    all_found = np.uint32(0)
+    all_found = 0
     size = (depth + DEPTH - 1) // DEPTH * (2 * PARTS * TILE_BYTES)  # of a right panel
     for i in range(0, m, _HEIGHT):
         start = x + i * (x_stride if x_has_lanes else 4)
-        found = pack_panel(start, x_stride, x_has_lanes, not x_has_lanes, m - i, 1, depth, left)
+        found = pack_panel(
+            start, x_stride, x_has_lanes, not x_has_lanes, m - i, np.intp(1), depth, left
+        )
         all_found |= found
         if found & NOT_FINITE:
             break
@@ -137,7 +139,7 @@ def _multiply(
         sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5]
     )  # fmt: skip
     x_has_lanes, y_has_lanes, mode = sizes[6] != 0, sizes[7] != 0, sizes[8]
-    left, all_found = memory + 4 * _HEIGHT * _WIDTH, np.uint32(0)
+    left, all_found = memory + 4 * _HEIGHT * _WIDTH, 0
     configure(configuration)
     for place in range(places.shape[1]):
         x, y, out = places[0, place], places[1, place], places[2, place]
@@ -146,13 +148,13 @@ def _multiply(
             for first_k in range(0, k, _DEPTH):
                 depth = _DEPTH if k - first_k > _DEPTH else k - first_k
                 size = (depth + DEPTH - 1) // DEPTH * (2 * PARTS * TILE_BYTES)  # of a panel
-                found = np.uint32(sizes[9])
+                found = sizes[9]
                 for j in range(0, columns if mode != MULTIPLY else 0, _WIDTH):
                     lane, number = first_n + j, first_k
                     row, column = (lane, number) if y_has_lanes else (number, lane)
                     found |= pack_panel(
                         y + row * y_stride + 4 * column, y_stride, y_has_lanes, y_has_lanes,
-                        columns - j, 2, depth, right + j // _WIDTH * size,
+                        columns - j, np.intp(2), depth, right + j // _WIDTH * size,
                     )  # fmt: skip
                 if mode != PACK:
                     found |= _multiply_left(
