@@ -30,9 +30,11 @@ class _Convolution:
     def fp32_precision(self) -> str:
         """One of "none", "ieee", "tf32", "bf16"; others are refused.
 
-        With "none" 3x3 convolutions may use Winograd's algorithm, whose rounding errors are up to
-        about 4 times PyTorch's; with "ieee" they are sums of products alone, in up to twice the
-        time. "tf32" and "bf16", which allow less exact numbers in PyTorch, are as "none".
+        With "none" a processor with AMX multiplies by three parts in bfloat16, as for products, and
+        rounds half as much as PyTorch; others may use Winograd's algorithm for 3x3 convolutions,
+        whose rounding errors are up to about 4 times PyTorch's. With "ieee" they are sums of
+        float32 products alone, in up to twice the time. "tf32" and "bf16", which allow less exact
+        numbers in PyTorch, are as "none".
 
         >>> from dtrain.backends import mkldnn
         >>> mkldnn.conv.fp32_precision

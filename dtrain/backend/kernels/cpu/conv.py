@@ -22,6 +22,9 @@ from dtrain.backend.kernels.reference import conv as reference
 from dtrain.backend.kernels.reference.window import Pair, window_counts
 from dtrain.backend.settings import get_convolution_precision
 
+_SIDES = 48  # of matrices, at least, that AMX multiplies
+_FEW = 64  # windows of an image
+
 
 def _choose_method(
     dtype: np.dtype, n: int, size: Pair, c: int, m: int, kernel: Pair, stride: Pair, padding: Pair,
@@ -45,6 +48,16 @@ def _choose_method(
     return "direct"
 
 
+def _gathers(
+    method: str, dtype: np.dtype, n: int, size: Pair, c: int, m: int, kernel: Pair, stride: Pair,
+    groups: int,
+) -> bool:  # fmt: skip
+    """Whether AMX is faster than the method that is chosen otherwise."""
+    if method in ("product", "tiles") or dtype != np.float32 or groups > 1:
+        return False
+    return implicit.is_worthwhile(n * math.prod(size), c, m, kernel, stride)
+
+
 def conv(
     x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair,
     dilation: Pair, groups: int,
@@ -54,7 +67,7 @@ def conv(
     (n, c), m, kernel = x.shape[:2], weight.shape[0], weight.shape[2:]
     size = window_counts(x.shape[2:], kernel, stride, padding, dilation)
     method = _choose_method(x.dtype, n, size, c, m, kernel, *how)
-    if implicit.is_worthwhile(method, x.dtype, n, size, c, m, kernel, groups):
+    if _gathers(method, x.dtype, n, size, c, m, kernel, stride, groups):
         out = implicit.conv(x, weight, bias, stride, padding, dilation)
         if out is not None:
             return out
@@ -96,7 +109,7 @@ def conv_grad_x(
     c = weight.shape[1] * groups
     g, patch_elements = np.ascontiguousarray(g), c * math.prod(kernel) * math.prod(size)
     method = _choose_method(g.dtype, n, size, c, m, kernel, stride, padding, dilation, groups)
-    if stride == (1, 1) and implicit.is_worthwhile(method, g.dtype, n, hw, c, m, kernel, groups):
+    if stride == (1, 1) and _gathers(method, g.dtype, n, size, c, m, kernel, stride, groups):
         grad = implicit.conv_grad_x(g, weight, hw, padding, dilation)
         if grad is not None:
             return grad
@@ -134,7 +147,8 @@ def conv_grad_weight(
     patch_elements = c * math.prod(kernel) * math.prod(size)
     shape = (m, c // groups, *kernel)
     method = _choose_method(x.dtype, n, size, c, m, kernel, stride, padding, dilation, groups)
-    if implicit.is_worthwhile(method, x.dtype, n, size, c, m, kernel, groups):
+    few = math.prod(size) <= _FEW  # a product for each image would have edges of tiles alone
+    if _gathers("whole" if few else method, x.dtype, n, size, c, m, kernel, stride, groups):
         grad = implicit.conv_grad_weight(g, x, kernel, stride, padding, dilation)
         if grad is not None:
             return grad
@@ -163,8 +177,12 @@ def conv_grad_weight(
 
 
 def _multiply(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """x @ y; by the BLAS, if convolutions are to be sums of float32 products."""
-    return x @ y if get_convolution_precision() == "ieee" else product.matmul(x, y)
+    """x @ y; by the BLAS, if convolutions are to be sums of float32 products, or if to pack the
+    matrices for AMX takes as long as to multiply them."""
+    sides = *x.shape[-2:], y.shape[-1]
+    if get_convolution_precision() == "ieee" or min(sides) < _SIDES:
+        return x @ y
+    return product.matmul(x, y)
 
 
 def _pixels(g: np.ndarray) -> np.ndarray:

@@ -42,21 +42,19 @@ from dtrain.backend.settings import get_convolution_precision
 from dtrain.backend.threads import blas_threads, run_together
 
 _WORTHWHILE = 1 << 22  # multiplications
+_USES = 100  # of a number that is packed
 _PART = 1 << 23  # multiplications that are worth a thread
 _CONFIGURATION = tile_configuration()
 _CONFIGURATION_ADDRESS = _CONFIGURATION.ctypes.data
 
 
-def is_worthwhile(
-    other: str, dtype: np.dtype, n: int, size: Pair, c: int, m: int, kernel: Pair, groups: int
-) -> bool:
-    """Whether AMX computes n images with `size` windows each faster than the method `other`."""
-    if other in ("product", "tiles") or dtype != np.float32 or groups > 1:
-        return False
-    taps = n * math.prod(size) * math.prod(kernel)
-    padded = -(-c // DEPTH) * DEPTH * -(-m // WIDTH) * WIDTH
+def is_worthwhile(windows: int, c: int, m: int, kernel: Pair, stride: Pair) -> bool:
+    """Whether there is an AMX to compute so many windows, and numbers are used often enough."""
+    taps, padded = math.prod(kernel), -(-c // DEPTH) * DEPTH * -(-m // WIDTH) * WIDTH
     return (
-        taps * c * m >= max(_WORTHWHILE, taps * padded // 2)
+        windows * taps * c * m >= _WORTHWHILE
+        and 2 * c * m >= padded
+        and m * taps >= _USES * math.prod(stride)
         and get_convolution_precision() != "ieee"
         and amx.is_available()
     )
