@@ -118,7 +118,7 @@ def test_infinity_and_nan_are_those_of_the_definition(value, which):
     case = CASES["whole tiles"]
     names = dict(zip(("x", "weight", "bias", "g"), arrays(case)))
     names[which][1, 2, 1, 1] = value
-    assert implicit.is_worthwhile(4 * 16 * 16, 32, 32, (3, 3), (1, 1))
+    assert implicit.is_worthwhile(4 * 16 * 16, 32, 32, (3, 3), (1, 1), True)
     ours = step(conv, *names.values(), (*case[5:], 1))
     with np.errstate(invalid="ignore"):
         expected = step(reference, *names.values(), (*case[5:], 1))
@@ -130,8 +130,9 @@ def test_infinity_and_nan_are_those_of_the_definition(value, which):
 
 
 def test_ieee_and_small_or_grouped_convolutions_take_other_methods():
-    def takes(n=4, c=64, m=64, dtype=np.float32, groups=1, method="winograd", stride=(1, 1)):
-        size = 28, 28
+    def takes(
+        n=4, c=64, m=64, dtype=np.float32, groups=1, method="winograd", stride=(1, 1), size=(28, 28)
+    ):
         return conv._gathers(method, np.dtype(dtype), n, size, c, m, (3, 3), stride, groups)
 
     assert takes()
@@ -141,6 +142,8 @@ def test_ieee_and_small_or_grouped_convolutions_take_other_methods():
     assert not takes(dtype=np.float64)
     assert not takes(method="product")
     assert not takes(stride=(3, 3))
+    assert not takes(c=512, m=512, size=(7, 7))
+    assert takes(n=8, c=512, m=512, size=(7, 7))
     dtrain.backends.mkldnn.conv.fp32_precision = "ieee"
     try:
         assert not takes()

@@ -22,7 +22,7 @@ from dtrain.backend.kernels.reference import conv as reference
 from dtrain.backend.kernels.reference.window import Pair, window_counts
 from dtrain.backend.settings import get_convolution_precision
 
-_SIDES = 48  # of matrices, at least, that AMX multiplies
+_SIDES = 64  # of matrices, at least, that AMX multiplies
 _FEW = 64  # windows of an image
 
 
@@ -50,12 +50,12 @@ def _choose_method(
 
 def _gathers(
     method: str, dtype: np.dtype, n: int, size: Pair, c: int, m: int, kernel: Pair, stride: Pair,
-    groups: int,
+    groups: int, packs_weight: bool = True,
 ) -> bool:  # fmt: skip
     """Whether AMX is faster than the method that is chosen otherwise."""
     if method in ("product", "tiles") or dtype != np.float32 or groups > 1:
         return False
-    return implicit.is_worthwhile(n * math.prod(size), c, m, kernel, stride)
+    return implicit.is_worthwhile(n * math.prod(size), c, m, kernel, stride, packs_weight)
 
 
 def conv(
@@ -91,7 +91,7 @@ def _conv(
         return np.ascontiguousarray(pixels.reshape(n, *size, m).transpose(0, 3, 1, 2))
     if method == "whole":
         patches = im2col(x, kernel, stride, padding, dilation)
-        return reference.conv_patches(patches, weight, groups)
+        return reference.conv_patches(patches, weight, groups, _multiply)
     if method == "winograd":
         return winograd.conv(x, weight, padding)
     out = np.empty((n, m, *size), x.dtype)
@@ -128,7 +128,8 @@ def conv_grad_x(
     if method == "direct":
         return direct.conv_grad_x(g, weight, hw, stride, padding, dilation, groups)
     if method == "whole":
-        return col2im(reference.grad_patches(g, weight, groups), hw, stride, padding, dilation)
+        patches = reference.grad_patches(g, weight, groups, _multiply)
+        return col2im(patches, hw, stride, padding, dilation)
     if method == "winograd":
         return winograd.conv_grad_x(g, weight, padding)
     out = np.empty((n, c, *hw), g.dtype)
@@ -148,7 +149,8 @@ def conv_grad_weight(
     shape = (m, c // groups, *kernel)
     method = _choose_method(x.dtype, n, size, c, m, kernel, stride, padding, dilation, groups)
     few = math.prod(size) <= _FEW  # a product for each image would have edges of tiles alone
-    if _gathers("whole" if few else method, x.dtype, n, size, c, m, kernel, stride, groups):
+    other = "whole" if few else method
+    if _gathers(other, x.dtype, n, size, c, m, kernel, stride, groups, packs_weight=False):
         grad = implicit.conv_grad_weight(g, x, kernel, stride, padding, dilation)
         if grad is not None:
             return grad
@@ -165,7 +167,7 @@ def conv_grad_weight(
         return direct.conv_grad_weight(g, x, kernel, stride, padding, dilation, groups)
     if method == "whole":
         patches = im2col(x, kernel, stride, padding, dilation)
-        return reference.grad_weight_from_patches(g, patches, groups)
+        return reference.grad_weight_from_patches(g, patches, groups, _multiply)
     if method == "winograd":
         return winograd.conv_grad_weight(g, x, padding)
     total = np.zeros(shape, x.dtype)

@@ -42,17 +42,21 @@ from dtrain.backend.settings import get_convolution_precision
 from dtrain.backend.threads import blas_threads, run_together
 
 _WORTHWHILE = 1 << 22  # multiplications
-_USES = 100  # of a number that is packed
+_USES = 100  # of a number of an image
+_WINDOWS = 96, 320  # at least: of a product of gradients, of one that packs a weight
 _PART = 1 << 23  # multiplications that are worth a thread
 _CONFIGURATION = tile_configuration()
 _CONFIGURATION_ADDRESS = _CONFIGURATION.ctypes.data
 
 
-def is_worthwhile(windows: int, c: int, m: int, kernel: Pair, stride: Pair) -> bool:
-    """Whether there is an AMX to compute so many windows, and numbers are used often enough."""
+def is_worthwhile(
+    windows: int, c: int, m: int, kernel: Pair, stride: Pair, packs_weight: bool
+) -> bool:
+    """Whether there is an AMX to compute so many windows, and packed numbers are used often."""
     taps, padded = math.prod(kernel), -(-c // DEPTH) * DEPTH * -(-m // WIDTH) * WIDTH
     return (
         windows * taps * c * m >= _WORTHWHILE
+        and windows >= _WINDOWS[packs_weight]
         and 2 * c * m >= padded
         and m * taps >= _USES * math.prod(stride)
         and get_convolution_precision() != "ieee"
