@@ -85,12 +85,15 @@ def _emit_configure(builder: Any, address: Any) -> None:
     _emit(builder, "ldtilecfg", builder.inttoptr(address, _POINTER))
 
 
-def _emit_prefetch(builder: Any, address: Any) -> None:
-    word = ir.IntType(32)
-    of = ir.FunctionType(_VOID, [_POINTER, word, word, word])
-    function = cgutils.get_or_insert_function(builder.module, of, "llvm.prefetch.p0")
-    options = [ir.Constant(word, value) for value in (0, 3, 1)]  # to read, keep, data
-    builder.call(function, [builder.inttoptr(address, _POINTER), *options])
+def _emit_prefetch(writes: int, level: int) -> Callable[..., None]:
+    def emit(builder: Any, address: Any) -> None:
+        word = ir.IntType(32)
+        of = ir.FunctionType(_VOID, [_POINTER, word, word, word])
+        function = cgutils.get_or_insert_function(builder.module, of, "llvm.prefetch.p0")
+        options = [ir.Constant(word, value) for value in (writes, 4 - level, 1)]
+        builder.call(function, [builder.inttoptr(address, _POINTER), *options])
+
+    return emit
 
 
 def _emit_clear(builder: Any) -> None:
@@ -133,10 +136,12 @@ def _emit_products(parts: Sequence[tuple[int, int]]) -> Callable[..., None]:
 _SUMS, _LEFT, _RIGHT = (0, 1), 2, (3, 4)
 
 #: configure(address of a `tile_configuration`): before all others. release(): the system need not
-#: save the registers any more. prefetch(address): have a line of memory brought to the cache.
+#: save the registers any more. prefetch(address): have a line brought to the second cache.
+#: prefetch_to_write(address): to the first one, as no other core's.
 configure = _instructions(_emit_configure, 1)
 release = _instructions(lambda builder: _emit(builder, "tilerelease"), 0)
-prefetch = _instructions(_emit_prefetch, 1)
+prefetch = _instructions(_emit_prefetch(0, 2), 1)
+prefetch_to_write = _instructions(_emit_prefetch(1, 1), 1)
 #: The 16 x 32 sums: clear_sums(), load_sums(address, bytes between rows), store_sums(the same).
 clear_sums = _instructions(_emit_clear, 0)
 load_sums = _instructions(_emit_move_sums("tileloadd64"), 2)

@@ -27,6 +27,7 @@ from dtrain.backend.kernels.cpu.amx import (
     clear_sums,
     configure,
     load_sums,
+    prefetch_to_write,
     release,
     store_sums,
 )
@@ -113,6 +114,9 @@ def _multiply_left(
         for j in range(0, columns, _WIDTH):
             to, panel = out + i * out_stride + 4 * j, right + j // _WIDTH * size
             if m - i >= _HEIGHT and columns - j >= _WIDTH:
+                for row in range(_HEIGHT):  # of the next block
+                    prefetch_to_write(to + row * out_stride + 4 * _WIDTH)
+                    prefetch_to_write(to + row * out_stride + 4 * _WIDTH + ROW_BYTES)
                 _multiply_panels(left, panel, depth, to, out_stride, adds, has_more_parts)
             else:
                 _multiply_edge(
