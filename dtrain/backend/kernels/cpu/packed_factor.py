@@ -9,8 +9,8 @@ from dtrain.backend.kernels.cpu.product import (
     MULTIPLY,
     PACK,
     aligned_memory,
+    fills_tiles,
     in_rows,
-    is_worthwhile,
     run,
 )
 from dtrain.backend.settings import get_matmul_precision
@@ -48,7 +48,5 @@ class PackedFactor:
 
 def pack_if_worthwhile(y: np.ndarray, rows: int) -> PackedFactor | None:
     """y, packed, if AMX multiplies so many rows with it faster; None if the BLAS does."""
-    x = np.broadcast_to(np.float32(0), (rows, len(y)))
-    if get_matmul_precision() == "ieee" or not is_worthwhile(x, y):
-        return None
-    return PackedFactor(y)
+    is_exact = get_matmul_precision() == "ieee"
+    return PackedFactor(y) if fills_tiles(rows, y.shape[1], len(y)) and not is_exact else None

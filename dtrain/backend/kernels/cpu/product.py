@@ -14,7 +14,6 @@ from __future__ import annotations
 import functools
 import math
 import threading
-from typing import Any
 
 import numpy as np
 
@@ -47,6 +46,7 @@ _HEIGHT, _WIDTH = 16, 32  # of a block of sums: one tile by two
 _DEPTH = 256  # numbers k that are packed at once: a left panel of them fits into the first cache
 _COLUMNS = 512  # of the right factor that are packed at once, which fit into the second cache
 _WORTHWHILE = 1 << 20  # multiplications of a matrix
+_USES = 96  # of a number that is packed, on an average
 _PART = 1 << 23  # multiplications that are worth a thread
 #: What a call of `_multiply` does.
 PACK_AND_MULTIPLY, PACK, MULTIPLY = 0, 1, 2
@@ -201,13 +201,18 @@ def run(places: np.ndarray, sizes: np.ndarray, right: int = 0) -> int:
     )  # fmt: skip
 
 
+def fills_tiles(m: int, n: int, k: int) -> bool:
+    """Whether AMX does enough at once, if matrices (m, k) and (k, n) are packed already."""
+    padded = -(-m // _HEIGHT) * _HEIGHT * -(-n // _WIDTH) * _WIDTH * -(-k // DEPTH) * DEPTH
+    return m * n * k >= max(_WORTHWHILE, 0.6 * padded) and amx.is_available()
+
+
 def is_worthwhile(x: np.ndarray, y: np.ndarray) -> bool:
     """Whether AMX multiplies these matrices faster than the BLAS: by shapes and dtypes."""
     if not (x.dtype.char == y.dtype.char == "f" and x.ndim > 1 < y.ndim):
         return False
     (m, k), n = x.shape[-2:], y.shape[-1]
-    padded = -(-m // _HEIGHT) * _HEIGHT * -(-n // _WIDTH) * _WIDTH * -(-k // DEPTH) * DEPTH
-    return m * n * k >= max(_WORTHWHILE, 0.6 * padded) and amx.is_available()
+    return m * n >= _USES * (m + n) and fills_tiles(m, n, k)
 
 
 def in_rows(x: np.ndarray) -> tuple[np.ndarray, int, bool]:
@@ -221,13 +226,18 @@ def in_rows(x: np.ndarray) -> tuple[np.ndarray, int, bool]:
     return np.ascontiguousarray(x), 4 * k, True
 
 
-def _addresses(x: np.ndarray, batch: tuple[int, ...]) -> Any:
+def _addresses(x: np.ndarray, batch: tuple[int, ...]) -> list[int]:
     """The addresses of the matrices of an array, broadcast to a batch."""
-    places = x.__array_interface__["data"][0]
+    places = [x.__array_interface__["data"][0]]
     missing = len(batch) + 2 - x.ndim
     for count, size, stride in zip(batch[missing:], x.shape, x.strides):
-        places = np.add.outer(places, np.arange(count) * (stride if size > 1 else 0))
-    return np.broadcast_to(places, batch).reshape(-1) if batch else places
+        step = stride if size > 1 else 0
+        places = [place + i * step for place in places for i in range(count)]
+    return places * math.prod(batch[:missing])
+
+
+def _broadcast(x: tuple[int, ...], y: tuple[int, ...]) -> tuple[int, ...]:
+    return x if x == y or not y else y if not x else np.broadcast_shapes(x, y)
 
 
 def matmul(x: np.ndarray, y: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
@@ -239,7 +249,7 @@ def matmul(x: np.ndarray, y: np.ndarray, out: np.ndarray | None = None) -> np.nd
     if get_matmul_precision() == "ieee" or not is_worthwhile(x, y):
         return x @ y if out is None else np.matmul(x, y, out)
     (m, k), n = x.shape[-2:], y.shape[-1]
-    batch = () if x.ndim == y.ndim == 2 else np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+    batch = _broadcast(x.shape[:-2], y.shape[:-2])
     if k != y.shape[-2]:
         return x @ y  # NumPy says what is wrong
     if out is None:
@@ -250,9 +260,8 @@ def matmul(x: np.ndarray, y: np.ndarray, out: np.ndarray | None = None) -> np.nd
     (x, x_stride, by_m), (y, y_stride, by_k) = in_rows(x), in_rows(y)
     strides = x_stride, y_stride, out.strides[-2]
     sizes = np.array([m, n, k, *strides, by_m, not by_k, PACK_AND_MULTIPLY, 0], np.int64)
-    places = np.array([_addresses(array, batch) for array in (x, y, out)], np.int64).reshape(3, -1)
-    count = math.prod(batch)
-    parts = min(blas_threads(), count * m * n * k // _PART)
+    places = np.array([_addresses(array, batch) for array in (x, y, out)], np.int64)
+    parts = min(blas_threads(), places.shape[1] * m * n * k // _PART)
     if parts > 1:
         tasks = _divide(places, sizes, parts)
         found = run_together([functools.partial(run, *task) for task in tasks])
