@@ -49,6 +49,12 @@ def tile_configuration() -> np.ndarray:
     return fields
 
 
+def aligned_memory(size: int) -> np.ndarray:
+    """Bytes whose address is a multiple of a row's."""
+    memory = np.empty(size + ROW_BYTES, np.uint8)
+    return memory[-memory.ctypes.data % ROW_BYTES :][:size]
+
+
 def _emit(builder: Any, name: str, *arguments: Any) -> None:
     """Emit a call of LLVM's intrinsic llvm.x86.`name`; numbers of registers are Python's."""
     operands = [ir.Constant(_BYTE, x) if type(x) is int else x for x in arguments]

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from dtrain.backend.kernels.cpu import amx
-from dtrain.backend.kernels.cpu.amx import ROW_BYTES, tile_configuration
+from dtrain.backend.kernels.cpu.amx import ROW_BYTES, aligned_memory, tile_configuration
 from dtrain.backend.kernels.cpu.amx_pack import DEPTH, LANES, PARTS
 from dtrain.backend.kernels.cpu.implicit_loops import (
     BLOCK_BYTES,
@@ -64,12 +64,6 @@ def is_worthwhile(
     )
 
 
-def _aligned(size: int) -> np.ndarray:
-    """Bytes whose address is a multiple of a row's."""
-    memory = np.empty(size + ROW_BYTES, np.uint8)
-    return memory[-memory.ctypes.data % ROW_BYTES :][:size]
-
-
 class _Images:
     """Writes a few images at a time as rows."""
 
@@ -84,7 +78,7 @@ class _Images:
         self._x = np.ascontiguousarray(x[:, :, first:last, begin:end])
         self._windows, self._corner = windows, (top, left)
         self.plane = windows.images * windows.high * windows.wide * ROW_BYTES
-        self._memory = _aligned(-(-x.shape[1] // DEPTH) * PARTS * self.plane + LEFT_BYTES)
+        self._memory = aligned_memory(-(-x.shape[1] // DEPTH) * PARTS * self.plane + LEFT_BYTES)
         self._memory[:-LEFT_BYTES] = 0
         self.rows = self._memory.ctypes.data
 
@@ -106,7 +100,7 @@ def _pack_weight(weight: np.ndarray, taps: list[int], to_outputs: bool) -> tuple
     weight, (m, c, *kernel) = np.ascontiguousarray(weight), weight.shape
     lanes, numbers = (m, c) if to_outputs else (c, m)
     panels = -(-lanes // WIDTH)
-    out = _aligned(len(taps) * -(-numbers // DEPTH) * panels * RIGHT_BYTES)
+    out = aligned_memory(len(taps) * -(-numbers // DEPTH) * panels * RIGHT_BYTES)
     squares = np.empty(len(taps) * SQUARE_BYTES, np.uint8)
     if not pack_weight(
         weight.ctypes.data, m, c, math.prod(kernel), np.array(taps, np.int64), to_outputs,
@@ -132,14 +126,14 @@ def _convolve(
     """Write the cross-correlation of x with the panels of a weight to out, (n, m, oh, ow)."""
     (n, c), m, (weight, count) = x.shape[:2], out.shape[1], panels
     pitch = 4 * WIDTH * count + ROW_BYTES  # rows a power of two apart would share cache lines
-    memory = _aligned(BLOCK_BYTES + BLOCKS * LEFT_BYTES)
+    memory = aligned_memory(BLOCK_BYTES + BLOCKS * LEFT_BYTES)
     added = np.zeros(WIDTH * count, np.float32)
     if bias is not None:
         added[:m] = bias
     for top, size in bands(c, m, out.shape[2:], kernel, stride, dilation):
         windows = find_windows(n, c, m, size, kernel, stride, dilation)
         area = math.prod(size)
-        sums = _aligned((windows.images * area + LANES) * pitch)
+        sums = aligned_memory((windows.images * area + LANES) * pitch)
         images = _Images(x, windows, (padding[0] - top * stride[0], padding[1]))
         for first, some in images.pack():
             multiply_windows(
@@ -207,11 +201,13 @@ def conv_grad_weight(
     (n, c), m, size = x.shape[:2], g.shape[1], g.shape[2:]
     taps, columns = math.prod(kernel), math.prod(kernel) * -(-c // DEPTH) * DEPTH
     pitch = 4 * columns + ROW_BYTES
-    sums = _aligned(-(-m // LANES) * LANES * pitch)
+    sums = aligned_memory(-(-m // LANES) * LANES * pitch)
     parts = min(max(g.size * c * taps // _PART, 1), blas_threads(), -(-m // LANES))
     cuts = [-(-m // LANES) * i // parts * LANES for i in range(parts + 1)]
     left_bytes = min(-(-m // LANES), OUTPUTS // LANES) * BLOCKS * LEFT_BYTES
-    memories = [_aligned(BLOCK_BYTES + BLOCKS * RIGHT_BYTES + left_bytes) for _ in range(parts)]
+    memories = [
+        aligned_memory(BLOCK_BYTES + BLOCKS * RIGHT_BYTES + left_bytes) for _ in range(parts)
+    ]
     for top, rows in bands(c, m, size, kernel, stride, dilation):
         windows, area = find_windows(n, c, m, rows, kernel, stride, dilation), math.prod(rows)
         images = _Images(x, windows, (padding[0] - top * stride[0], padding[1]))

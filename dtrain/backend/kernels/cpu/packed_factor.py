@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from dtrain.backend.kernels.cpu.amx import aligned_memory
 from dtrain.backend.kernels.cpu.amx_pack import DEPTH, NOT_FINITE, PARTS
 from dtrain.backend.kernels.cpu.product import (
     MULTIPLY,
     PACK,
-    aligned_memory,
     fills_tiles,
     in_rows,
     run,
@@ -30,7 +30,8 @@ class PackedFactor:
         (k, n), self._y = y.shape, y
         y, stride, by_k = in_rows(y)
         size = 2 * PARTS * -(-k // DEPTH) * DEPTH * -(-n // 32) * 32
-        self._memory, self._address = aligned_memory(size)
+        self._memory = aligned_memory(size)
+        self._address = self._memory.ctypes.data
         self._sizes = np.array([0, n, k, 0, stride, 0, 1, not by_k, PACK, 0], np.int64)
         self._places = np.array([[0], [y.__array_interface__["data"][0]], [0]], np.int64)
         self._found = run(self._places, self._sizes, self._address)

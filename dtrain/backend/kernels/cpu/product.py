@@ -23,6 +23,7 @@ from dtrain.backend.kernels.cpu.amx import (
     TILE_BYTES,
     add_all_products,
     add_first_products,
+    aligned_memory,
     clear_sums,
     configure,
     load_sums,
@@ -176,18 +177,13 @@ def _multiply(
     return all_found
 
 
-def aligned_memory(size: int) -> tuple[np.ndarray, int]:
-    """Memory of so many bytes, and the address of the first that is aligned to rows of tiles."""
-    memory = np.empty(size + ROW_BYTES, np.uint8)
-    return memory, -(-memory.ctypes.data // ROW_BYTES) * ROW_BYTES
-
-
 class _Memory(threading.local):
     """Memory of a thread for packed parts of factors."""
 
     def __init__(self) -> None:
         size = 4 * _HEIGHT * _WIDTH + 2 * PARTS * _DEPTH * _HEIGHT
-        self._memory, self.address = aligned_memory(size + 2 * PARTS * _DEPTH * _COLUMNS)
+        self._memory = aligned_memory(size + 2 * PARTS * _DEPTH * _COLUMNS)
+        self.address = self._memory.ctypes.data
         self.right = self.address + size
 
 
