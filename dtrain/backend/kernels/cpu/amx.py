@@ -144,14 +144,14 @@ _SUMS, _LEFT, _RIGHT = (0, 1), 2, (3, 4)
 #: configure(address of a `tile_configuration`): before all others. release(): the system need not
 #: save the registers any more. prefetch(address): have a line brought to the second cache.
 #: prefetch_to_write(address): to the first one, as no other core's.
-configure = _instructions(_emit_configure, 1)
-release = _instructions(lambda builder: _emit(builder, "tilerelease"), 0)
-prefetch = _instructions(_emit_prefetch(0, 2), 1)
-prefetch_to_write = _instructions(_emit_prefetch(1, 1), 1)
+configure: Any = _instructions(_emit_configure, 1)
+release: Any = _instructions(lambda builder: _emit(builder, "tilerelease"), 0)
+prefetch: Any = _instructions(_emit_prefetch(0, 2), 1)
+prefetch_to_write: Any = _instructions(_emit_prefetch(1, 1), 1)
 #: The 16 x 32 sums: clear_sums(), load_sums(address, bytes between rows), store_sums(the same).
-clear_sums = _instructions(_emit_clear, 0)
-load_sums = _instructions(_emit_move_sums("tileloadd64"), 2)
-store_sums = _instructions(_emit_move_sums("tilestored64"), 2)
+clear_sums: Any = _instructions(_emit_clear, 0)
+load_sums: Any = _instructions(_emit_move_sums("tileloadd64"), 2)
+store_sums: Any = _instructions(_emit_move_sums("tilestored64"), 2)
 #: Add the products of 32 numbers: of all parts that count, or of the first parts alone, to the
 #: sums. (address of the left factor's tiles, (3 parts,), of the right one's, (3 parts, 2 tiles)).
 #:
@@ -159,7 +159,7 @@ store_sums = _instructions(_emit_move_sums("tilestored64"), 2)
 #: pairs r are multiplied. The products of the pairs' first numbers are added in the order of r,
 #: those of the second ones apart, then both are added to the sums.
 _emit_all_products = _emit_products([(0, 2), (0, 1), (1, 1), (1, 0), (0, 0), (2, 0)])
-add_all_products = _instructions(_emit_all_products, 2)
-add_first_products = _instructions(_emit_products([(0, 0)]), 2)
+add_all_products: Any = _instructions(_emit_all_products, 2)
+add_first_products: Any = _instructions(_emit_products([(0, 0)]), 2)
 #: The first with the left factor's tiles in other places: their distance, that of their rows.
-add_products_of_rows = _instructions(_emit_all_products, 4)
+add_products_of_rows: Any = _instructions(_emit_all_products, 4)

@@ -27,9 +27,11 @@ HAS_MORE_PARTS, NOT_FINITE = 1, 2
 _LIMIT = 0x7F7F8000
 
 _FLAG = ir.IntType(1)
-SIZE, WORD, MASK = ir.IntType(64), ir.IntType(32), ir.IntType(LANES)
-WORDS = ir.VectorType(WORD, LANES)
-NUMBERS = ir.VectorType(ir.FloatType(), LANES)
+SIZE: Any = ir.IntType(64)
+WORD: Any = ir.IntType(32)
+MASK: Any = ir.IntType(LANES)
+WORDS: Any = ir.VectorType(WORD, LANES)
+NUMBERS: Any = ir.VectorType(ir.FloatType(), LANES)
 _FLAGS = ir.VectorType(_FLAG, LANES)
 
 
@@ -65,7 +67,7 @@ def emit_store(builder: Any, numbers: Any, address: Any, mask: Any) -> None:
     builder.call(store, [numbers, builder.inttoptr(address, pointer), align, flags])
 
 
-def emit_transpose(builder: Any, rows: list) -> list:
+def emit_transpose(builder: Any, rows: list[Any]) -> list[Any]:
     """Emit the columns of 16 vectors: off-diagonal blocks are swapped, 8 by 8 to 1 by 1."""
     rows = list(rows)
     for width in (8, 4, 2, 1):
