@@ -591,8 +591,9 @@ def after_lstm(sizes: tuple, reverse: bool) -> Any:
 def gru_case(sizes: tuple, reverse: bool, n: int, bias: bool) -> list[Case]:
     rows = sum(sizes)
     shapes = ((rows, 3 * n), (sizes[0], n), (3 * n, n), (3 * n,) if bias else None)
+    # of numbers 30 times as large sums of up to 10,000 are rounded, whose sigmoids are not yet 0 or 1
     return [
-        Case("gru", "gru", shapes, (sizes, reverse), special=False, slack=4),
+        Case("gru", "gru", shapes, (sizes, reverse), special=False, slack=32),
         Case("gru", "gru_backward", ((rows, n), *shapes), (sizes, reverse),
              after_gru(sizes, reverse), special=False, slack=4),
     ]  # fmt: skip
