@@ -17,6 +17,7 @@ from dtrain.backend.kernels.cpu.recurrent import (
     multiply,
     pack,
     rows_of_steps,
+    run_steps,
     sigmoid,
     tanh,
 )
@@ -126,7 +127,7 @@ def gru(
     r_z = np.empty((rows, 2, width), np.float32)
     bias = np.zeros(3 * width, np.float32) if b_hh is None else np.ascontiguousarray(b_hh)
     starts, sizes = rows_of_steps(batch_sizes, reverse)
-    one, x, h = len(batch_sizes) == 1, np.ascontiguousarray(x), h0.copy()
+    x, h = np.ascontiguousarray(x), h0.copy()
 
     def run(product: np.ndarray, steps: slice, panels: np.ndarray = EMPTY) -> None:
         _gru(
@@ -134,16 +135,7 @@ def gru(
             r_z.reshape(rows, 2 * width), m, n,
         )  # fmt: skip
 
-    if one:
-        run(h0 @ w_hh.T, slice(1))
-    elif (factor := pack_if_worthwhile(w_hh.T, len(h0))) is not None:
-        product = np.empty((len(h0), 3 * width), np.float32)
-        for step, size in enumerate(sizes):
-            factor.multiply(h[:size], product)
-            run(product, slice(step, step + 1))
-    else:
-        panels = pack(w_hh, transposed=True)
-        run(empty_product(len(h0), panels), slice(None), panels)
+    run_steps(run, h0, h, w_hh, sizes)
     return out, h_before, r_z, m, n
 
 

@@ -17,6 +17,7 @@ from dtrain.backend.kernels.cpu.recurrent import (
     multiply,
     pack,
     rows_of_steps,
+    run_steps,
     sigmoid,
     tanh,
 )
@@ -127,7 +128,7 @@ def lstm(
     out, gates = np.empty((rows, 2 * n), np.float32), np.empty((rows, 4, n), np.float32)
     h_before, c_before, tanh_c = np.empty((3, rows, n), np.float32)
     starts, sizes = rows_of_steps(batch_sizes, reverse)
-    one, x, h, c = len(batch_sizes) == 1, np.ascontiguousarray(x), h0.copy(), c0.copy()
+    x, h, c = np.ascontiguousarray(x), h0.copy(), c0.copy()
 
     def run(product: np.ndarray, steps: slice, panels: np.ndarray = EMPTY) -> None:
         _lstm(
@@ -135,16 +136,7 @@ def lstm(
             gates.reshape(rows, 4 * n), tanh_c,
         )  # fmt: skip
 
-    if one:
-        run(h0 @ w_hh.T, slice(1))
-    elif (factor := pack_if_worthwhile(w_hh.T, len(h0))) is not None:
-        product = np.empty((len(h0), 4 * n), np.float32)
-        for step, size in enumerate(sizes):
-            factor.multiply(h[:size], product)
-            run(product, slice(step, step + 1))
-    else:
-        panels = pack(w_hh, transposed=True)
-        run(empty_product(len(h0), panels), slice(None), panels)
+    run_steps(run, h0, h, w_hh, sizes)
     return out, h_before, c_before, gates, tanh_c
 
 

@@ -6,13 +6,14 @@ whole ones: it is packed once for all steps. A single step's is the BLAS's, whic
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from dtrain.backend.kernels.cpu.compiler import VECTOR_SUMS, compiled, inlined
 from dtrain.backend.kernels.cpu.exponential import exp, expm1
+from dtrain.backend.kernels.cpu.packed_factor import pack_if_worthwhile
 from dtrain.backend.kernels.cpu.tile import products
 from dtrain.backend.kernels.cpu.tile_sums import TAPS
 from dtrain.backend.kernels.cpu.vector import LANES, transpose
@@ -119,3 +120,24 @@ def rows_of_steps(batch_sizes: Sequence[int], reverse: bool) -> tuple[np.ndarray
         return _FIRST, sizes
     starts = np.cumsum(sizes) - sizes
     return (starts[::-1].copy(), sizes[::-1].copy()) if reverse else (starts, sizes)
+
+
+def run_steps(
+    run: Callable[..., None], h0: np.ndarray, h: np.ndarray, w_hh: np.ndarray, sizes: np.ndarray
+) -> None:  # fmt: skip
+    """Run the steps of a layer's forward pass, with the products of the states and w_hh.
+
+    run : run(product, steps, panels) runs the kernel for a slice of the steps, and updates h; it
+        multiplies by the panels itself if there are any
+    h0, h : the states before the first step, (rows, n), and their copy
+    """
+    if len(sizes) == 1:
+        run(h0 @ w_hh.T, slice(1))
+    elif (factor := pack_if_worthwhile(w_hh.T, len(h0))) is not None:
+        product = np.empty((len(h0), len(w_hh)), np.float32)
+        for step, size in enumerate(sizes):
+            factor.multiply(h[:size], product)
+            run(product, slice(step, step + 1))
+    else:
+        panels = pack(w_hh, transposed=True)
+        run(empty_product(len(h0), panels), slice(None), panels)
