@@ -3,7 +3,7 @@
     python benchmarks/compilers.py
     python benchmarks/compilers.py --models mlp,gpt --rounds 4
 
-Of PyTorch and JAX what is installed is measured; of JAX the models that models/in_jax.py has.
+PyTorch and JAX are measured if they are installed; JAX has the models of models/in_jax.py alone.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Convolutions on AMX: the values of the definition, for all options, and what is left to others."""
+"""Convolutions on AMX agree with the definition for all options; other methods take the rest."""
 
 import importlib.util
 

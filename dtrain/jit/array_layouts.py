@@ -50,7 +50,7 @@ class ArrayLayouts:
         return Place(value, 0, tuple(example.shape), strides, example.dtype)
 
     def _assumed(self, value: int) -> Place | None:
-        """`place`, in C order where that may be assumed."""
+        """A value as a Place; an `assumable` array of unknown strides is taken to be in C order."""
         if value not in self.strides and value in self._assumable:
             self._note(value, self._ordered_strides(value))
             self.assumed.add(value)

@@ -116,7 +116,7 @@ def _emit_move_sums(name: str) -> Callable[..., None]:
 
 
 def _emit_products(parts: Sequence[tuple[int, int]]) -> Callable[..., None]:
-    """What emits the products of these parts of 32 numbers, (of left, of right), in order."""
+    """The emitter of the products of these parts, (of left, of right), of 32 numbers, in order."""
 
     def emit(builder: Any, left: Any, right: Any, apart: Any = None, between: Any = None) -> None:
         loaded, step = (-1, -1), ir.Constant(_INT, ROW_BYTES)
@@ -161,5 +161,6 @@ store_sums: Any = _instructions(_emit_move_sums("tilestored64"), 2)
 _emit_all_products = _emit_products([(0, 2), (0, 1), (1, 1), (1, 0), (0, 0), (2, 0)])
 add_all_products: Any = _instructions(_emit_all_products, 2)
 add_first_products: Any = _instructions(_emit_products([(0, 0)]), 2)
-#: The first with the left factor's tiles in other places: their distance, that of their rows.
+#: add_all_products with a left factor whose parts and whose rows lie apart by so many bytes, (left,
+#: right, bytes from part to part, bytes from row to row).
 add_products_of_rows: Any = _instructions(_emit_all_products, 4)

@@ -134,7 +134,10 @@ def _write_sums(out: int, stride: int, adds: bool, memory: int) -> None:
 
 @inlined
 def _gather(rows: int, plane: int, places: np.ndarray, first: int, left: int) -> None:
-    """Copy the rows of 16 places, from place `first` on, to tiles of three parts."""
+    """Copy a row of each of 16 windows, from window `first` on, to the tiles of three parts.
+
+    places : where the windows' rows begin
+    """
     for i in range(LANES):
         at, to = rows + places[first + i], left + i * ROW_BYTES
         copy_row(at, to)
@@ -202,7 +205,7 @@ def write_images(
 def _pair_windows(
     rows: int, plane: int, places: np.ndarray, first: int, blocks: int, right: int
 ) -> None:
-    """Write the rows of 32 places a block, from place `first` on, as a right panel."""
+    """Write a row of each window, 32 windows a block, from window `first` on, as a right panel."""
     for j in range(blocks):
         to = right + j * RIGHT_BYTES
         for i in range(LANES):

@@ -33,17 +33,17 @@ class PackedFactor:
         self._memory = aligned_memory(size)
         self._address = self._memory.ctypes.data
         self._sizes = np.array([0, n, k, 0, stride, 0, 1, not by_k, PACK, 0], np.int64)
-        self._places = np.array([[0], [y.__array_interface__["data"][0]], [0]], np.int64)
-        self._found = run(self._places, self._sizes, self._address)
+        self._addresses = np.array([[0], [y.__array_interface__["data"][0]], [0]], np.int64)
+        self._found = run(self._addresses, self._sizes, self._address)
         self._sizes[8:] = MULTIPLY, self._found
 
     def multiply(self, x: np.ndarray, out: np.ndarray) -> None:
         """out = x @ this matrix; the rows of both are contiguous."""
-        sizes, places = self._sizes, self._places
+        sizes, addresses = self._sizes, self._addresses
         sizes[0], sizes[3], sizes[5] = len(x), x.strides[0], out.strides[0]
-        places[0] = x.__array_interface__["data"][0]
-        places[2] = out.__array_interface__["data"][0]
-        if self._found & NOT_FINITE or run(places, sizes, self._address) & NOT_FINITE:
+        addresses[0] = x.__array_interface__["data"][0]
+        addresses[2] = out.__array_interface__["data"][0]
+        if self._found & NOT_FINITE or run(addresses, sizes, self._address) & NOT_FINITE:
             np.matmul(x, self._y, out)
 
 

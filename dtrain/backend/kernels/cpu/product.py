@@ -129,11 +129,12 @@ def _multiply_left(
 
 @compiled
 def _multiply(
-    places: np.ndarray, sizes: np.ndarray, memory: int, right: int, configuration: int
+    addresses: np.ndarray, sizes: np.ndarray, memory: int, right: int, configuration: int
 ) -> int:  # fmt: skip
-    """out (m, n) = x (m, k) @ y (k, n) for each column of places, the addresses of x, y and out;
-    returns what packing finds. If that is NOT_FINITE, out is not complete.
+    """out (m, n) = x (m, k) @ y (k, n) for each matrix of a batch; returns what packing finds.
+    If that is NOT_FINITE, out is not complete.
 
+    addresses : (3, batch), those of x, of y and of out
     sizes : m, n, k; of x, y and out the bytes between rows; whether rows of x are its rows, and
         rows of y its columns; one of PACK_AND_MULTIPLY, PACK, MULTIPLY; what packing found in y, if
         it is packed already
@@ -146,8 +147,8 @@ def _multiply(
     x_has_lanes, y_has_lanes, mode = sizes[6] != 0, sizes[7] != 0, sizes[8]
     left, all_found = memory + 4 * _HEIGHT * _WIDTH, 0
     configure(configuration)
-    for place in range(places.shape[1]):
-        x, y, out = places[0, place], places[1, place], places[2, place]
+    for i in range(addresses.shape[1]):
+        x, y, out = addresses[0, i], addresses[1, i], addresses[2, i]
         for first_n in range(0, n, _COLUMNS):
             columns = _COLUMNS if n - first_n > _COLUMNS else n - first_n
             for first_k in range(0, k, _DEPTH):
@@ -190,10 +191,10 @@ class _Memory(threading.local):
 _memory = _Memory()
 
 
-def run(places: np.ndarray, sizes: np.ndarray, right: int = 0) -> int:
+def run(addresses: np.ndarray, sizes: np.ndarray, right: int = 0) -> int:
     """`_multiply` with this thread's memory, but for `right`, if that is given."""
     return _multiply(
-        places, sizes, _memory.address, right or _memory.right, _CONFIGURATION_ADDRESS
+        addresses, sizes, _memory.address, right or _memory.right, _CONFIGURATION_ADDRESS
     )  # fmt: skip
 
 
@@ -224,12 +225,12 @@ def in_rows(x: np.ndarray) -> tuple[np.ndarray, int, bool]:
 
 def _addresses(x: np.ndarray, batch: tuple[int, ...]) -> list[int]:
     """The addresses of the matrices of an array, broadcast to a batch."""
-    places = [x.__array_interface__["data"][0]]
+    addresses = [x.__array_interface__["data"][0]]
     missing = len(batch) + 2 - x.ndim
     for count, size, stride in zip(batch[missing:], x.shape, x.strides):
         step = stride if size > 1 else 0
-        places = [place + i * step for place in places for i in range(count)]
-    return places * math.prod(batch[:missing])
+        addresses = [address + i * step for address in addresses for i in range(count)]
+    return addresses * math.prod(batch[:missing])
 
 
 def _broadcast(x: tuple[int, ...], y: tuple[int, ...]) -> tuple[int, ...]:
@@ -256,23 +257,23 @@ def matmul(x: np.ndarray, y: np.ndarray, out: np.ndarray | None = None) -> np.nd
     (x, x_stride, by_m), (y, y_stride, by_k) = in_rows(x), in_rows(y)
     strides = x_stride, y_stride, out.strides[-2]
     sizes = np.array([m, n, k, *strides, by_m, not by_k, PACK_AND_MULTIPLY, 0], np.int64)
-    places = np.array([_addresses(array, batch) for array in (x, y, out)], np.int64)
-    parts = min(blas_threads(), places.shape[1] * m * n * k // _PART)
+    addresses = np.array([_addresses(array, batch) for array in (x, y, out)], np.int64)
+    parts = min(blas_threads(), addresses.shape[1] * m * n * k // _PART)
     if parts > 1:
-        tasks = _divide(places, sizes, parts)
+        tasks = _divide(addresses, sizes, parts)
         found = run_together([functools.partial(run, *task) for task in tasks])
     else:
-        found = [run(places, sizes)]
+        found = [run(addresses, sizes)]
     return np.matmul(x, y, out) if any(each & NOT_FINITE for each in found) else out
 
 
 def _divide(
-    places: np.ndarray, sizes: np.ndarray, parts: int
+    addresses: np.ndarray, sizes: np.ndarray, parts: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """The arguments of `_multiply` for parts of its work: matrices, or else rows or columns."""
-    count = places.shape[1]
+    count = addresses.shape[1]
     if count >= parts:
-        return [(part, sizes) for part in np.array_split(places, parts, 1)]
+        return [(part, sizes) for part in np.array_split(addresses, parts, 1)]
     m, n, _, x_stride, y_stride, out_stride, x_has_lanes, y_has_lanes = sizes.tolist()[:8]
     axis, unit = (0, _HEIGHT) if m >= n else (1, _WIDTH)
     blocks = -(-(m, n)[axis] // unit)
@@ -284,5 +285,5 @@ def _divide(
         lane = (x_stride if x_has_lanes else 4, y_stride if y_has_lanes else 4)[axis]
         steps = [[0], [0], [start * (out_stride, 4)[axis]]]
         steps[axis][0] = start * lane
-        tasks.append((places + np.array(steps), own))
+        tasks.append((addresses + np.array(steps), own))
     return tasks
